@@ -1,0 +1,34 @@
+// y[m, n] = a[m, n] for n < A, else b[m, n − A]
+//
+// Joins two tensors along an axis; what lies before the axis is M, the axis and
+// what follows are A and B elements. a (M, A), b (M, B), y (M, A + B).
+// = torch.cat.
+// Grid: one invocation an element of y, in groups of 64.
+
+struct Params {
+  a: u32, // A
+  b: u32, // B
+  total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<real>;
+@group(0) @binding(1) var<storage, read> b: array<real>;
+@group(0) @binding(2) var<storage, read_write> y: array<real>;
+@group(0) @binding(3) var<uniform> p: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = group_index(group, groups) * 64u + lane;
+  if index >= p.total { return; }
+  let row = index / (p.a + p.b);
+  let n = index % (p.a + p.b);
+  if n < p.a {
+    y[index] = a[row * p.a + n];
+  } else {
+    y[index] = b[row * p.b + n - p.a];
+  }
+}

@@ -1,0 +1,165 @@
+// y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
+//                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
+// with iy = (oy · stride + ky − pad_top) / upsample, ix likewise; what lies
+// outside the (upsampled) picture counts as zero.
+//
+// x (B, H, W, I), w (O, KH, KW, I), bias (O), shift (B, O) (the time embedding),
+// residual and y (B, OH, OW, O); I a multiple of 4. Accumulates in f32.
+// = torch.nn.functional.conv2d on channels-last tensors; with upsample 2 after
+// interpolate(scale_factor=2, mode="nearest").
+//
+// An implicit GEMM: rows are output pixels, columns output channels, the sum
+// runs over the window and the input channels. Each invocation keeps a tile of
+// 4 pixels × 4 channels in registers; neighbours take neighbouring pixels.
+// Grid: ⌈B·OH·OW/4⌉ · ⌈O/4⌉ invocations in groups of 32, pixels fastest.
+
+struct Params {
+  height: u32,
+  width: u32,
+  in4: u32, // I / 4
+  out_height: u32,
+  out_width: u32,
+  out: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride: u32,
+  pad_top: u32,
+  pad_left: u32,
+  upsample: u32,
+  pixels: u32, // B · OH · OW
+  tiles_m: u32,
+  tiles: u32,
+}
+
+override HAS_BIAS: bool = false;
+override HAS_SHIFT: bool = false;
+override HAS_RESIDUAL: bool = false;
+override ACTIVATION: u32 = ACT_NONE;
+
+@group(0) @binding(0) var<storage, read> x: array<real4>;
+@group(0) @binding(1) var<storage, read> w: array<real4>;
+@group(0) @binding(2) var<storage, read> bias: array<real>;
+@group(0) @binding(3) var<storage, read> shift: array<real>;
+@group(0) @binding(4) var<storage, read> residual: array<real>;
+@group(0) @binding(5) var<storage, read_write> y: array<real>;
+@group(0) @binding(6) var<uniform> p: Params;
+
+// An output pixel: where its window starts in the upsampled picture, and the
+// first pixel of its picture in x.
+struct Pixel {
+  top: i32,
+  left: i32,
+  base: u32,
+}
+
+fn pixel(index: u32) -> Pixel {
+  let i = min(index, p.pixels - 1u);
+  let ox = i % p.out_width;
+  let oy = (i / p.out_width) % p.out_height;
+  let b = i / (p.out_width * p.out_height);
+  return Pixel(
+    i32(oy * p.stride) - i32(p.pad_top),
+    i32(ox * p.stride) - i32(p.pad_left),
+    b * p.height * p.width,
+  );
+}
+
+// Where a window's element starts in x (in vec4), or −1 outside the picture.
+fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
+  let iy = at.top + i32(ky);
+  let ix = at.left + i32(kx);
+  if iy < 0 || ix < 0 || iy >= i32(p.height * p.upsample) ||
+    ix >= i32(p.width * p.upsample) {
+    return -1;
+  }
+  let row = u32(iy) / p.upsample;
+  let column = u32(ix) / p.upsample;
+  return i32((at.base + row * p.width + column) * p.in4);
+}
+
+fn store(index: u32, channel: u32, values: vec4<f32>) {
+  if index >= p.pixels { return; }
+  let b = index / (p.out_width * p.out_height);
+  for (var j = 0u; j < 4u; j++) {
+    let o = channel + j;
+    if o < p.out {
+      var v = values[j];
+      if HAS_BIAS { v += f32(bias[o]); }
+      if HAS_SHIFT { v += f32(shift[b * p.out + o]); }
+      if HAS_RESIDUAL { v += f32(residual[index * p.out + o]); }
+      y[index * p.out + o] = real(activate(ACTIVATION, v));
+    }
+  }
+}
+
+@compute @workgroup_size(32)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = group_index(group, groups) * 32u + lane;
+  if tile >= p.tiles { return; }
+  let first = (tile % p.tiles_m) * 4u;
+  let channel = (tile / p.tiles_m) * 4u;
+
+  let p0 = pixel(first);
+  let p1 = pixel(first + 1u);
+  let p2 = pixel(first + 2u);
+  let p3 = pixel(first + 3u);
+  let row = p.kernel_height * p.kernel_width * p.in4;
+  let w0 = channel * row;
+  let w1 = min(channel + 1u, p.out - 1u) * row;
+  let w2 = min(channel + 2u, p.out - 1u) * row;
+  let w3 = min(channel + 3u, p.out - 1u) * row;
+
+  var acc0 = vec4<f32>();
+  var acc1 = vec4<f32>();
+  var acc2 = vec4<f32>();
+  var acc3 = vec4<f32>();
+  var tap = 0u;
+  for (var ky = 0u; ky < p.kernel_height; ky++) {
+    for (var kx = 0u; kx < p.kernel_width; kx++) {
+      let s0 = source(p0, ky, kx);
+      let s1 = source(p1, ky, kx);
+      let s2 = source(p2, ky, kx);
+      let s3 = source(p3, ky, kx);
+      let x0 = u32(max(s0, 0));
+      let x1 = u32(max(s1, 0));
+      let x2 = u32(max(s2, 0));
+      let x3 = u32(max(s3, 0));
+      // 1 inside the picture, 0 outside.
+      let in0 = f32(s0 >= 0);
+      let in1 = f32(s1 >= 0);
+      let in2 = f32(s2 >= 0);
+      let in3 = f32(s3 >= 0);
+      var sum0 = vec4<f32>();
+      var sum1 = vec4<f32>();
+      var sum2 = vec4<f32>();
+      var sum3 = vec4<f32>();
+      for (var i = 0u; i < p.in4; i++) {
+        let a0 = vec4<f32>(x[x0 + i]);
+        let a1 = vec4<f32>(x[x1 + i]);
+        let a2 = vec4<f32>(x[x2 + i]);
+        let a3 = vec4<f32>(x[x3 + i]);
+        let b0 = vec4<f32>(w[w0 + tap + i]);
+        let b1 = vec4<f32>(w[w1 + tap + i]);
+        let b2 = vec4<f32>(w[w2 + tap + i]);
+        let b3 = vec4<f32>(w[w3 + tap + i]);
+        sum0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+        sum1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+        sum2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+        sum3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+      }
+      acc0 += in0 * sum0;
+      acc1 += in1 * sum1;
+      acc2 += in2 * sum2;
+      acc3 += in3 * sum3;
+      tap += p.in4;
+    }
+  }
+  store(first, channel, acc0);
+  store(first + 1u, channel, acc1);
+  store(first + 2u, channel, acc2);
+  store(first + 3u, channel, acc3);
+}

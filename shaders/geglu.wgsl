@@ -1,0 +1,27 @@
+// y[m, n] = x[m, n] · gelu(x[m, N + n])
+//
+// x (M, 2N), y (M, N); exact GELU, computed in f32.
+// = diffusers' GEGLU after its projection: hidden, gate = x.chunk(2).
+// Grid: one invocation an element of y, in groups of 64.
+
+struct Params {
+  columns: u32, // N
+  total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<real>;
+@group(0) @binding(1) var<storage, read_write> y: array<real>;
+@group(0) @binding(2) var<uniform> p: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = group_index(group, groups) * 64u + lane;
+  if index >= p.total { return; }
+  let at = (index / p.columns) * 2u * p.columns + index % p.columns;
+  let gate = f32(x[at + p.columns]);
+  y[index] = real(f32(x[at]) * activate(ACT_GELU, gate));
+}

@@ -1,0 +1,49 @@
+// y[m, c] = (x[m, c] − mean_m) / sqrt(variance_m + eps) · weight[c] + bias[c]
+//
+// x and y (M, C), weight and bias (C); C a multiple of 4; the variance is the
+// biased one, taken in a second pass over the row. Accumulates in f32.
+// = torch.nn.functional.layer_norm over the last axis.
+// Grid: M invocations in groups of 32, one a row.
+
+struct Params {
+  rows: u32,
+  channels4: u32, // C / 4
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<real4>;
+@group(0) @binding(1) var<storage, read> weight: array<real4>;
+@group(0) @binding(2) var<storage, read> bias: array<real4>;
+@group(0) @binding(3) var<storage, read_write> y: array<real4>;
+@group(0) @binding(4) var<uniform> p: Params;
+
+@compute @workgroup_size(32)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = group_index(group, groups) * 32u + lane;
+  if row >= p.rows { return; }
+  let base = row * p.channels4;
+  let count = f32(p.channels4 * 4u);
+
+  var sum = vec4<f32>();
+  for (var c = 0u; c < p.channels4; c++) {
+    sum += vec4<f32>(x[base + c]);
+  }
+  let mean = (sum.x + sum.y + sum.z + sum.w) / count;
+
+  var squares = vec4<f32>();
+  for (var c = 0u; c < p.channels4; c++) {
+    let d = vec4<f32>(x[base + c]) - mean;
+    squares += d * d;
+  }
+  let variance = (squares.x + squares.y + squares.z + squares.w) / count;
+  let inverse = inverseSqrt(variance + p.eps);
+
+  for (var c = 0u; c < p.channels4; c++) {
+    y[base + c] = real4((vec4<f32>(x[base + c]) - mean) * inverse *
+      vec4<f32>(weight[c]) + vec4<f32>(bias[c]));
+  }
+}

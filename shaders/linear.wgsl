@@ -1,0 +1,88 @@
+// y[m, n] = act(Σ_k x[m, k] · w[n, k] + bias[n] + residual[m, n])
+//
+// x (M, K), w (N, K) as torch.nn.Linear stores it, bias (N), residual and y
+// (M, N); K a multiple of 4. Accumulates in f32.
+// = torch.nn.functional.linear, then activation and residual.
+//
+// Each invocation keeps a 4 × 4 tile of y in registers and reads both operands
+// along K as vec4; neighbouring invocations take neighbouring rows, so that
+// they share the same rows of w. No workgroup memory: what a software adapter
+// does best.
+// Grid: ⌈M/4⌉ · ⌈N/4⌉ invocations in groups of 32, rows fastest.
+
+struct Params {
+  m: u32,
+  n: u32,
+  k4: u32, // K / 4
+  tiles_m: u32,
+  tiles: u32, // ⌈M/4⌉ · ⌈N/4⌉
+}
+
+override HAS_BIAS: bool = false;
+override HAS_RESIDUAL: bool = false;
+override ACTIVATION: u32 = ACT_NONE;
+
+@group(0) @binding(0) var<storage, read> x: array<real4>;
+@group(0) @binding(1) var<storage, read> w: array<real4>;
+@group(0) @binding(2) var<storage, read> bias: array<real>;
+@group(0) @binding(3) var<storage, read> residual: array<real>;
+@group(0) @binding(4) var<storage, read_write> y: array<real>;
+@group(0) @binding(5) var<uniform> p: Params;
+
+fn store(row: u32, column: u32, values: vec4<f32>) {
+  if row >= p.m { return; }
+  for (var j = 0u; j < 4u; j++) {
+    let n = column + j;
+    if n < p.n {
+      var v = values[j];
+      if HAS_BIAS { v += f32(bias[n]); }
+      if HAS_RESIDUAL { v += f32(residual[row * p.n + n]); }
+      y[row * p.n + n] = real(activate(ACTIVATION, v));
+    }
+  }
+}
+
+@compute @workgroup_size(32)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = group_index(group, groups) * 32u + lane;
+  if tile >= p.tiles { return; }
+  let row = (tile % p.tiles_m) * 4u;
+  let column = (tile / p.tiles_m) * 4u;
+
+  // A tile at the edge reads the last row again and does not store it.
+  let x0 = row * p.k4;
+  let x1 = min(row + 1u, p.m - 1u) * p.k4;
+  let x2 = min(row + 2u, p.m - 1u) * p.k4;
+  let x3 = min(row + 3u, p.m - 1u) * p.k4;
+  let w0 = column * p.k4;
+  let w1 = min(column + 1u, p.n - 1u) * p.k4;
+  let w2 = min(column + 2u, p.n - 1u) * p.k4;
+  let w3 = min(column + 3u, p.n - 1u) * p.k4;
+
+  var acc0 = vec4<f32>();
+  var acc1 = vec4<f32>();
+  var acc2 = vec4<f32>();
+  var acc3 = vec4<f32>();
+  for (var k = 0u; k < p.k4; k++) {
+    let a0 = vec4<f32>(x[x0 + k]);
+    let a1 = vec4<f32>(x[x1 + k]);
+    let a2 = vec4<f32>(x[x2 + k]);
+    let a3 = vec4<f32>(x[x3 + k]);
+    let b0 = vec4<f32>(w[w0 + k]);
+    let b1 = vec4<f32>(w[w1 + k]);
+    let b2 = vec4<f32>(w[w2 + k]);
+    let b3 = vec4<f32>(w[w3 + k]);
+    acc0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+    acc1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+    acc2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+    acc3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+  }
+  store(row, column, acc0);
+  store(row + 1u, column, acc1);
+  store(row + 2u, column, acc2);
+  store(row + 3u, column, acc3);
+}

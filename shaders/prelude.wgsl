@@ -1,0 +1,41 @@
+// What every shader here begins with, after `alias real = f16 | f32;`, the
+// storage type of activations and weights. Arithmetic is always f32.
+
+alias real4 = vec4<real>;
+
+// Activations, by number, as epilogues and on their own; see src/ops/activation.ts.
+const ACT_NONE = 0u;
+const ACT_SILU = 1u;
+const ACT_GELU = 2u; // exact: x/2 (1 + erf(x/√2))
+const ACT_QUICK_GELU = 3u; // x σ(1.702 x)
+const ACT_RELU = 4u;
+const ACT_SIGMOID = 5u;
+
+fn sigmoid(x: f32) -> f32 {
+  return 1.0 / (1.0 + exp(-x));
+}
+
+// erf by Abramowitz & Stegun 7.1.26; |error| < 1.5e-7, f32's own resolution.
+fn erf(x: f32) -> f32 {
+  let t = 1.0 / (1.0 + 0.3275911 * abs(x));
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 +
+    t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-x * x));
+}
+
+fn activate(kind: u32, x: f32) -> f32 {
+  switch kind {
+    case ACT_SILU: { return x * sigmoid(x); }
+    case ACT_GELU: { return 0.5 * x * (1.0 + erf(x * 0.7071067811865476)); }
+    case ACT_QUICK_GELU: { return x * sigmoid(1.702 * x); }
+    case ACT_RELU: { return max(x, 0.0); }
+    case ACT_SIGMOID: { return sigmoid(x); }
+    default: { return x; }
+  }
+}
+
+// Work is numbered in one dimension; a dispatch too wide for the x axis goes on
+// along y, so the number of a workgroup is x + y · (groups along x).
+fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
+  return id.x + id.y * groups.x;
+}

@@ -1,0 +1,52 @@
+// y[b, oy, ox, c] = x[b, ·, ·, c] interpolated at oy · (H − 1) / (OH − 1),
+// ox · (W − 1) / (OW − 1)
+//
+// x (B, H, W, C), y (B, OH, OW, C). Computes in f32.
+// = torch.nn.functional.interpolate(mode="bilinear", align_corners=True).
+// Grid: one invocation an element of y, in groups of 64.
+
+struct Params {
+  height: u32,
+  width: u32,
+  channels: u32,
+  out_height: u32,
+  out_width: u32,
+  total: u32,
+  step_y: f32, // (H − 1) / (OH − 1), 0 for a single row
+  step_x: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<real>;
+@group(0) @binding(1) var<storage, read_write> y: array<real>;
+@group(0) @binding(2) var<uniform> p: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = group_index(group, groups) * 64u + lane;
+  if index >= p.total { return; }
+  let c = index % p.channels;
+  let ox = (index / p.channels) % p.out_width;
+  let oy = (index / (p.channels * p.out_width)) % p.out_height;
+  let b = index / (p.channels * p.out_width * p.out_height);
+  let sy = f32(oy) * p.step_y;
+  let sx = f32(ox) * p.step_x;
+  let top = min(u32(sy), p.height - 1u);
+  let left = min(u32(sx), p.width - 1u);
+  let bottom = min(top + 1u, p.height - 1u);
+  let right = min(left + 1u, p.width - 1u);
+  let fy = sy - f32(top);
+  let fx = sx - f32(left);
+  let row0 = (b * p.height + top) * p.width;
+  let row1 = (b * p.height + bottom) * p.width;
+  let tl = f32(x[(row0 + left) * p.channels + c]);
+  let tr = f32(x[(row0 + right) * p.channels + c]);
+  let bl = f32(x[(row1 + left) * p.channels + c]);
+  let br = f32(x[(row1 + right) * p.channels + c]);
+  let upper = (1.0 - fx) * tl + fx * tr;
+  let lower = (1.0 - fx) * bl + fx * br;
+  y[index] = real((1.0 - fy) * upper + fy * lower);
+}

@@ -1,0 +1,179 @@
+/**
+ * The adapter, its limits and the device: the floor everything stands on.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { BufferPool } from "./buffers.ts";
+import { PipelineCache } from "./pipelines.ts";
+
+/** Storage type of activations and weights on the GPU; accumulation is f32. */
+export type Real = "f16" | "f32";
+
+/** The limits that decide how an op is launched or a tensor is placed. */
+export interface GpuLimits {
+  /** Largest range one shader binding may see, in bytes. */
+  readonly maxStorageBufferBindingSize: number;
+  /** Largest single buffer, in bytes. */
+  readonly maxBufferSize: number;
+  /** Most workgroups along one dimension of a dispatch. */
+  readonly maxComputeWorkgroupsPerDimension: number;
+}
+
+const requestedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeWorkgroupsPerDimension",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupStorageSize",
+  "maxStorageBuffersPerShaderStage",
+] as const;
+
+/** A device with what is made once on it: buffers and pipelines. */
+export class Gpu implements Disposable {
+  /** The WebGPU device. */
+  readonly device: GPUDevice;
+  /** What the driver says of itself; may be empty strings. */
+  readonly info: GPUAdapterInfo;
+  /** The limits in force. */
+  readonly limits: GpuLimits;
+  /** Whether shaders may store f16. */
+  readonly hasF16: boolean;
+  /** Whether passes can be timed on the GPU's own clock. */
+  readonly hasTimestamps: boolean;
+  /** Every buffer made here, counted. */
+  readonly buffers: BufferPool;
+  /** Every pipeline made here, once. */
+  readonly pipelines: PipelineCache;
+  #fault: MasterWeaverError | null = null;
+  #closed = false;
+
+  private constructor(device: GPUDevice, info: GPUAdapterInfo) {
+    this.device = device;
+    this.info = info;
+    this.limits = device.limits;
+    this.hasF16 = device.features.has("shader-f16");
+    this.hasTimestamps = device.features.has("timestamp-query");
+    this.buffers = new BufferPool(device);
+    this.pipelines = new PipelineCache(device);
+    device.lost.then(({ reason, message }) => {
+      if (this.#closed) return;
+      this.#fault ??= new MasterWeaverError(
+        "device-lost",
+        `The GPU was lost (${reason}): ${
+          message || "the driver gives no reason"
+        }; ` +
+          "start again, with a smaller picture or --dtype f16 if it recurs",
+      );
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#fault ??= new MasterWeaverError(
+        "gpu",
+        `The GPU refused a command: ${
+          firstLine((event as GPUUncapturedErrorEvent).error.message)
+        }`,
+      );
+    });
+  }
+
+  /**
+   * Asks for an adapter and opens a device with the adapter's own limits.
+   *
+   * @throws {MasterWeaverError} `no-adapter` where there is none
+   */
+  static async open(): Promise<Gpu> {
+    const adapter = await navigator.gpu?.requestAdapter({
+      powerPreference: "high-performance",
+    });
+    if (!adapter) {
+      throw new MasterWeaverError(
+        "no-adapter",
+        "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed; " +
+          "on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+      );
+    }
+    const wanted: GPUFeatureName[] = ["shader-f16", "timestamp-query"];
+    try {
+      const device = await adapter.requestDevice({
+        requiredFeatures: wanted.filter((name) => adapter.features.has(name)),
+        requiredLimits: Object.fromEntries(
+          requestedLimits.map((name) => [name, adapter.limits[name]]),
+        ),
+      });
+      return new Gpu(device, adapter.info);
+    } catch (error) {
+      throw new MasterWeaverError(
+        "no-adapter",
+        `Cannot open the WebGPU device: ${
+          error instanceof Error ? error.message : error
+        }; update the graphics driver`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The storage type used where the caller does not choose. */
+  get defaultReal(): Real {
+    return this.hasF16 ? "f16" : "f32";
+  }
+
+  /**
+   * Throws what went wrong on the device since the last call.
+   *
+   * @throws {MasterWeaverError} `device-lost`, `gpu`
+   */
+  check(): void {
+    if (this.#fault) throw this.#fault;
+  }
+
+  /**
+   * Runs `make` and turns what WebGPU reports about it into an error.
+   *
+   * @param what the op with its shapes, or the tensor, for the message
+   * @throws {MasterWeaverError} `gpu`, `out-of-memory`
+   */
+  async scoped<T>(what: string, make: () => T): Promise<T> {
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    let value: T;
+    try {
+      value = make();
+    } finally {
+      const invalid = this.device.popErrorScope();
+      const memory = this.device.popErrorScope();
+      const [validation, outOfMemory] = await Promise.all([invalid, memory]);
+      if (outOfMemory) throw this.#outOfMemory(what);
+      if (validation) {
+        throw new MasterWeaverError(
+          "gpu",
+          `The GPU refused ${what}: ${validation.message.trim()}`,
+        );
+      }
+    }
+    return value;
+  }
+
+  #outOfMemory(what: string): MasterWeaverError {
+    const held = (this.buffers.bytes / 2 ** 20).toFixed(0);
+    return new MasterWeaverError(
+      "out-of-memory",
+      `The GPU has no memory left for ${what} beside ${held} MiB in use; ` +
+        "use --dtype f16, a smaller picture or fewer images at once",
+    );
+  }
+
+  /** Frees every buffer and the device. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.buffers.destroy();
+    this.device.destroy();
+  }
+}
+
+function firstLine(text: string): string {
+  return text.trim().split("\n").slice(0, 4).map((line) => line.trim()).join(
+    " ",
+  );
+}

@@ -1,0 +1,115 @@
+/**
+ * Compute pipelines, each made once: WebGPU has no cache of its own here, and
+ * a driver takes up to a second for one.
+ *
+ * @module
+ */
+import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
+import type { Real } from "./gpu.ts";
+
+/** How a shader sees one of its storage buffers. */
+export type Access = "read" | "write";
+
+/** Everything that tells one pipeline from another. */
+export interface PipelineKey {
+  /** File name of the shader, without folder and ending. */
+  readonly shader: string;
+  /** Its WGSL, without the prelude. */
+  readonly code: string;
+  /** What `real` means in it. */
+  readonly real: Real;
+  /** Constants put in front of it, for sizes that WGSL wants at compile time. */
+  readonly defines?: Readonly<Record<string, number>>;
+  /** Type aliases put in front of it, by name. */
+  readonly types?: Readonly<Record<string, string>>;
+  /** Values of its `override` declarations. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Its storage buffers, `@binding(0)` onwards; one uniform buffer follows. */
+  readonly access: readonly Access[];
+}
+
+/** Makes pipelines once and remembers them. */
+export class PipelineCache {
+  readonly #device: GPUDevice;
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+
+  /** A cache on one device. */
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** How many pipelines have been made. */
+  get count(): number {
+    return this.#pipelines.size;
+  }
+
+  /** The pipeline for a key, made on first request. */
+  get(key: PipelineKey): GPUComputePipeline {
+    const name = keyName(key);
+    let pipeline = this.#pipelines.get(name);
+    if (!pipeline) {
+      pipeline = this.#device.createComputePipeline({
+        label: name,
+        layout: this.#device.createPipelineLayout({
+          bindGroupLayouts: [this.layout(key.access)],
+        }),
+        compute: {
+          module: this.#device.createShaderModule({
+            label: key.shader,
+            code: shaderSource(key),
+          }),
+          entryPoint: "main",
+          constants: { ...key.constants },
+        },
+      });
+      this.#pipelines.set(name, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** The layout of a bind group: storage buffers, then one uniform buffer. */
+  layout(access: readonly Access[]): GPUBindGroupLayout {
+    const name = access.join(" ");
+    let layout = this.#layouts.get(name);
+    if (!layout) {
+      layout = this.#device.createBindGroupLayout({
+        label: name,
+        entries: [
+          ...access.map((kind, binding): GPUBindGroupLayoutEntry => ({
+            binding,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: {
+              type: kind === "read" ? "read-only-storage" : "storage",
+            },
+          })),
+          {
+            binding: access.length,
+            visibility: GPUShaderStage.COMPUTE,
+            buffer: { type: "uniform" },
+          },
+        ],
+      });
+      this.#layouts.set(name, layout);
+    }
+    return layout;
+  }
+}
+
+/** The whole WGSL of a pipeline: storage type, constants, prelude, shader. */
+export function shaderSource(key: PipelineKey): string {
+  const defines = Object.entries(key.defines ?? {})
+    .map(([name, value]) => `const ${name} = ${value}u;\n`).join("");
+  const types = Object.entries(key.types ?? {})
+    .map(([name, type]) => `alias ${name} = ${type};\n`).join("");
+  const enable = key.real === "f16" ? "enable f16;\n" : "";
+  return `${enable}alias real = ${key.real};\n${types}${defines}${prelude}\n${key.code}`;
+}
+
+function keyName(key: PipelineKey): string {
+  const values = { ...key.types, ...key.defines, ...key.constants };
+  const list = Object.keys(values).sort().map((name) =>
+    `${name}=${values[name]}`
+  );
+  return [key.shader, key.real, ...list].join(" ");
+}

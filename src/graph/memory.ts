@@ -1,0 +1,102 @@
+/**
+ * Where intermediates live: a few large buffers, shared by tensors that are
+ * never needed at the same time.
+ *
+ * WebGPU forbids a dispatch to read and write one buffer, even in different
+ * ranges, so what an op reads and what it writes lie in different buffers.
+ *
+ * @module
+ */
+
+/** A tensor to be placed. */
+export interface MemoryItem {
+  /** Its length, a multiple of the alignment of bindings. */
+  readonly bytes: number;
+  /** Number of the op that makes it. */
+  readonly first: number;
+  /** Number of the last op that reads it. */
+  readonly last: number;
+  /** Items (by index) that must lie in another buffer. */
+  readonly apart: ReadonlySet<number>;
+}
+
+/** Where an item lies. */
+export interface Placement {
+  /** Number of the buffer. */
+  readonly arena: number;
+  /** Where in it, in bytes. */
+  readonly offset: number;
+}
+
+/** The result of {@linkcode planMemory}. */
+export interface MemoryPlan {
+  /** Where each item lies, in the order given. */
+  readonly placements: readonly Placement[];
+  /** Length of each buffer in bytes. */
+  readonly arenas: readonly number[];
+}
+
+/**
+ * Places items, the largest first, each in the buffer that grows least by it.
+ *
+ * @param items what to place; lifetimes include both ends
+ * @param largest the longest a buffer may become, in bytes
+ */
+export function planMemory(
+  items: readonly MemoryItem[],
+  largest: number,
+): MemoryPlan {
+  const order = items.map((_, i) => i)
+    .sort((a, b) =>
+      items[b].bytes - items[a].bytes || items[a].first - items[b].first
+    );
+  const placements: Placement[] = [];
+  const arenas: { size: number; held: number[] }[] = [];
+  for (const index of order) {
+    const item = items[index];
+    let best: Placement | null = null;
+    let bestGrowth = Infinity;
+    arenas.forEach(({ size, held }, arena) => {
+      if (held.some((other) => areApart(items, index, other))) return;
+      const offset = firstGap(items, placements, held, item);
+      const growth = Math.max(0, offset + item.bytes - size);
+      if (offset + item.bytes <= largest && growth < bestGrowth) {
+        best = { arena, offset };
+        bestGrowth = growth;
+      }
+    });
+    best ??= { arena: arenas.push({ size: 0, held: [] }) - 1, offset: 0 };
+    const { arena, offset }: Placement = best;
+    placements[index] = best;
+    arenas[arena].held.push(index);
+    arenas[arena].size = Math.max(arenas[arena].size, offset + item.bytes);
+  }
+  return { placements, arenas: arenas.map(({ size }) => size) };
+}
+
+function areApart(
+  items: readonly MemoryItem[],
+  a: number,
+  b: number,
+): boolean {
+  return items[a].apart.has(b) || items[b].apart.has(a);
+}
+
+/** The lowest offset at which an item meets no other of its time. */
+function firstGap(
+  items: readonly MemoryItem[],
+  placements: readonly Placement[],
+  held: readonly number[],
+  item: MemoryItem,
+): number {
+  const taken = held
+    .filter((i) => items[i].first <= item.last && item.first <= items[i].last)
+    .map((i) => [placements[i].offset, placements[i].offset + items[i].bytes])
+    .sort((a, b) => a[0] - b[0]);
+  let offset = 0;
+  for (const [start, end] of taken) {
+    if (offset + item.bytes <= start) break;
+    offset = Math.max(offset, end);
+  }
+  return offset;
+}

@@ -1,0 +1,587 @@
+/**
+ * A graph made ready to run: buffers, pipelines and bind groups, all made once.
+ * A run only replays the list of dispatches.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { readBuffers } from "../gpu/readback.ts";
+import {
+  describe,
+  elementCount,
+  type Launch,
+  type Param,
+  tensorBytes,
+  type TensorSpec,
+} from "../ops/op.ts";
+import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
+import { type MemoryItem, planMemory } from "./memory.ts";
+import type { WeightStore } from "./weight_store.ts";
+
+/** A tensor on the GPU. */
+export interface GpuTensor {
+  /** Shape and element type. */
+  readonly spec: TensorSpec;
+  /** Where it lies. */
+  readonly slice: BufferSlice;
+}
+
+/** What a plan is made from beside its graph. */
+export interface PlanOptions {
+  /** Holds every weight of the graph. */
+  readonly weights?: WeightStore;
+  /** Inputs that lie in another owner's buffers, by name. */
+  readonly bindings?: Readonly<Record<string, GpuTensor>>;
+}
+
+/** A dispatch, ready. */
+interface Dispatch {
+  readonly node: Tensor;
+  readonly shader: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly groups: readonly [number, number];
+}
+
+/** What a plan takes, for reports. */
+export interface PlanStatistics {
+  /** Dispatches a run. */
+  readonly dispatches: number;
+  /** Bytes of the buffers that intermediates share. */
+  readonly arenaBytes: number;
+  /** Bytes of inputs, outputs, constants and uniforms the plan owns. */
+  readonly ownBytes: number;
+}
+
+type Node = Tensor & { readonly source: { readonly kind: "op" } };
+
+/** A graph on the GPU. */
+export class Plan implements Disposable {
+  readonly #gpu: Gpu;
+  readonly #graph: Graph;
+  readonly #weights: WeightStore | undefined;
+  readonly #places = new Map<Tensor, BufferSlice>();
+  readonly #owned: GPUBuffer[] = [];
+  readonly #dispatches: Dispatch[] = [];
+  #arenaBytes = 0;
+
+  private constructor(gpu: Gpu, graph: Graph, weights?: WeightStore) {
+    this.#gpu = gpu;
+    this.#graph = graph;
+    this.#weights = weights;
+  }
+
+  /**
+   * Makes everything a run needs.
+   *
+   * @param gpu the device
+   * @param graph what to compute; ops that no output needs are left out
+   * @param options weights, and inputs that live elsewhere
+   * @throws {MasterWeaverError} `gpu`, `out-of-memory`
+   */
+  static async make(
+    gpu: Gpu,
+    graph: Graph,
+    options: PlanOptions = {},
+  ): Promise<Plan> {
+    const plan = new Plan(gpu, graph, options.weights);
+    try {
+      const nodes = neededNodes(graph);
+      await plan.#placeInputs(options.bindings ?? {});
+      await plan.#placeOutputs(nodes);
+      const scratch = await plan.#placeIntermediates(nodes);
+      await plan.#prepare(nodes, scratch);
+      return plan;
+    } catch (error) {
+      plan[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** What the plan takes. */
+  get statistics(): PlanStatistics {
+    const total = this.#owned.reduce((sum, { size }) => sum + size, 0);
+    return {
+      dispatches: this.#dispatches.length,
+      arenaBytes: this.#arenaBytes,
+      ownBytes: total - this.#arenaBytes,
+    };
+  }
+
+  /** Each dispatch's op, shader and workgroups, in order; for the bench. */
+  get listing(): readonly { node: Tensor; shader: string; groups: number }[] {
+    return this.#dispatches.map(({ node, shader, groups }) => ({
+      node,
+      shader,
+      groups: groups[0] * groups[1],
+    }));
+  }
+
+  /** An input or output on the GPU, to be bound to another plan. */
+  tensor(name: string): GpuTensor {
+    const tensor = this.#graph.outputs.get(name) ??
+      this.#graph.inputs.get(name);
+    if (!tensor) {
+      throw new MasterWeaverError("gpu", `Plan has no tensor named ${name}`);
+    }
+    return { spec: tensor, slice: this.#place(tensor) };
+  }
+
+  /**
+   * Writes an input; it keeps its value over runs.
+   *
+   * @param name the input
+   * @param data its elements; floats are converted to the input's type
+   */
+  write(name: string, data: Float32Array | Uint32Array): void {
+    const { spec, slice } = this.tensor(name);
+    if (data.length !== elementCount(spec.shape)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot write ${data.length} elements to ${name}, which is ${
+          describe(spec)
+        }`,
+      );
+    }
+    let bytes: Float16Array | Float32Array | Uint32Array = data;
+    if (spec.dtype === "f16") {
+      bytes = new Float16Array(data.length + data.length % 2);
+      bytes.set(data);
+    }
+    this.#gpu.device.queue.writeBuffer(
+      slice.buffer,
+      slice.offset,
+      bytes as GPUAllowSharedBufferSource,
+    );
+  }
+
+  /** Queues one run; returns before the GPU is done. */
+  run(): void {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (const { pipeline, bindGroup, groups } of this.#dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(groups[0], groups[1]);
+    }
+    pass.end();
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Times each dispatch on the GPU's own clock, in one run.
+   *
+   * @returns milliseconds, in the order of {@linkcode listing}
+   * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+   */
+  async profile(): Promise<number[]> {
+    if (!this.#gpu.hasTimestamps) {
+      throw new MasterWeaverError(
+        "gpu",
+        "Cannot time dispatches: the adapter has no timestamp-query",
+      );
+    }
+    // A query set holds at most 4096 timestamps: two a dispatch.
+    const times: number[] = [];
+    for (let start = 0; start < this.#dispatches.length; start += 2048) {
+      times.push(
+        ...await this.#profile(this.#dispatches.slice(start, start + 2048)),
+      );
+    }
+    return times;
+  }
+
+  async #profile(dispatches: readonly Dispatch[]): Promise<number[]> {
+    const { device, buffers } = this.#gpu;
+    const count = 2 * dispatches.length;
+    const querySet = device.createQuerySet({ type: "timestamp", count });
+    const buffer = buffers.make(
+      8 * count,
+      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      "timestamps",
+    );
+    try {
+      const encoder = device.createCommandEncoder();
+      dispatches.forEach(({ pipeline, bindGroup, groups }, i) => {
+        const pass = encoder.beginComputePass({
+          timestampWrites: {
+            querySet,
+            beginningOfPassWriteIndex: 2 * i,
+            endOfPassWriteIndex: 2 * i + 1,
+          },
+        });
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(groups[0], groups[1]);
+        pass.end();
+      });
+      encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
+      device.queue.submit([encoder.finish()]);
+      const slice = { buffer, offset: 0, size: 8 * count };
+      const [bytes] = await readBuffers(this.#gpu, [slice]);
+      const stamps = new BigUint64Array(bytes);
+      return dispatches.map((_, i) =>
+        Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6
+      );
+    } finally {
+      buffers.free(buffer);
+      querySet.destroy();
+    }
+  }
+
+  /**
+   * Waits for the GPU and reads outputs back, all in one copy.
+   *
+   * @param names the outputs
+   * @returns their elements as f32, or as they are where they are u32
+   * @throws {MasterWeaverError} `device-lost`, `gpu`, `out-of-memory`
+   */
+  async read<N extends string>(
+    ...names: N[]
+  ): Promise<Record<N, Float32Array | Uint32Array>> {
+    const tensors = names.map((name) => this.tensor(name));
+    const copies = await readBuffers(
+      this.#gpu,
+      tensors.map(({ slice }) => slice),
+    );
+    return Object.fromEntries(
+      names.map((name, i) => [name, elements(copies[i], tensors[i].spec)]),
+    ) as Record<N, Float32Array | Uint32Array>;
+  }
+
+  /** Frees every buffer the plan made. */
+  [Symbol.dispose](): void {
+    for (const buffer of this.#owned.splice(0)) this.#gpu.buffers.free(buffer);
+    this.#dispatches.length = 0;
+  }
+
+  async #own(
+    bytes: number,
+    usage: GPUBufferUsageFlags,
+    what: string,
+  ): Promise<GPUBuffer> {
+    const { maxBufferSize } = this.#gpu.limits;
+    if (bytes > maxBufferSize) {
+      throw new MasterWeaverError(
+        "out-of-memory",
+        `Cannot make ${what}: ${bytes} bytes, a buffer of this adapter holds ${maxBufferSize}; ` +
+          "use a smaller picture or fewer images at once",
+      );
+    }
+    const buffer = await this.#gpu.scoped(
+      `${what} (${bytes} bytes)`,
+      () => this.#gpu.buffers.make(bytes, usage, what),
+    );
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  async #placeInputs(
+    bindings: Readonly<Record<string, GpuTensor>>,
+  ): Promise<void> {
+    for (const [name, tensor] of this.#graph.inputs) {
+      const bound = bindings[name];
+      if (bound) {
+        if (describe(bound.spec) !== describe(tensor)) {
+          throw new MasterWeaverError(
+            "gpu",
+            `Cannot bind ${describe(bound.spec)} to input ${name}, which is ${
+              describe(tensor)
+            }`,
+          );
+        }
+        this.#places.set(tensor, bound.slice);
+      } else {
+        await this.#placeAlone(tensor, `input ${name}`);
+      }
+    }
+  }
+
+  async #placeAlone(tensor: Tensor, what: string): Promise<void> {
+    const size = tensorBytes(tensor);
+    const buffer = await this.#own(
+      alignBinding(size),
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
+        GPUBufferUsage.COPY_SRC,
+      `${what} ${describe(tensor)}`,
+    );
+    this.#places.set(tensor, { buffer, offset: 0, size });
+  }
+
+  /** Outputs have buffers of their own; in-place results their input's. */
+  async #placeOutputs(nodes: readonly Node[]): Promise<void> {
+    nodes.forEach((node, i) => {
+      const { op, inputs } = node.source;
+      if (op.inPlace === undefined) return;
+      const target = baseOf(inputs[op.inPlace]!);
+      const later = nodes.slice(i + 1).find((other) =>
+        Object.values(other.source.inputs).some((input) =>
+          input && baseOf(input) === target
+        )
+      );
+      if (target.source.kind !== "input" || later) {
+        throw new MasterWeaverError(
+          "gpu",
+          `Cannot change ${describe(target)} in place by ${
+            describeNode(node)
+          }: ${
+            later
+              ? `${describeNode(later)} still reads it`
+              : "it is not an input"
+          }`,
+        );
+      }
+      this.#places.set(node, this.#places.get(target)!);
+    });
+    for (const [name, tensor] of this.#graph.outputs) {
+      const base = baseOf(tensor);
+      if (base.source.kind === "op" && !this.#places.has(base)) {
+        await this.#placeAlone(base, `output ${name}`);
+      }
+    }
+  }
+
+  /** Gives every other result, and scratch memory, a place by lifetime. */
+  async #placeIntermediates(
+    nodes: readonly Node[],
+  ): Promise<Map<Tensor, BufferSlice[]>> {
+    const { items, tensors, scratch } = memoryItems(
+      nodes,
+      (tensor) => this.#places.has(tensor),
+    );
+    const limit = this.#gpu.limits.maxStorageBufferBindingSize;
+    for (const node of nodes) {
+      if (tensorBytes(node) > limit) {
+        throw new MasterWeaverError(
+          "out-of-memory",
+          `Cannot place the result of ${describeNode(node)}: ${
+            tensorBytes(node)
+          } bytes, the adapter binds at most ${limit}; ` +
+            "use --dtype f16, a smaller picture or fewer images at once",
+        );
+      }
+    }
+    const { placements, arenas } = planMemory(
+      items,
+      this.#gpu.limits.maxBufferSize,
+    );
+    const buffers: GPUBuffer[] = [];
+    for (const bytes of arenas) {
+      const buffer = await this.#own(
+        bytes,
+        GPUBufferUsage.STORAGE,
+        "intermediates",
+      );
+      buffers.push(buffer);
+      this.#arenaBytes += buffer.size;
+    }
+    const slice = (item: number, size: number): BufferSlice => ({
+      buffer: buffers[placements[item].arena],
+      offset: placements[item].offset,
+      size,
+    });
+    for (const [tensor, item] of tensors) {
+      this.#places.set(tensor, slice(item, tensorBytes(tensor)));
+    }
+    return new Map(
+      [...scratch].map(([node, held]) => [
+        node,
+        held.map(({ item, bytes }) => slice(item, bytes)),
+      ]),
+    );
+  }
+
+  /** Makes pipelines, uniforms and bind groups. */
+  async #prepare(
+    nodes: readonly Node[],
+    scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
+  ): Promise<void> {
+    const nothing = await this.#own(256, GPUBufferUsage.STORAGE, "nothing");
+    const target = { real: this.#graph.real, limits: this.#gpu.limits };
+    const launches = nodes.flatMap((node) => {
+      const { op, inputs, attributes } = node.source;
+      return op.launch(inputs, node, attributes, target)
+        .map((launch: Launch) => ({ node, launch }));
+    });
+    const uniforms = await this.#writeUniforms(
+      launches.map(({ launch }) => launch),
+    );
+    for (const [i, { node, launch }] of launches.entries()) {
+      const access = launch.bind.map((use) => use.access);
+      const key = { ...launch, real: this.#graph.real, access };
+      const slices = launch.bind.map(({ name }) =>
+        this.#slice(node, name, scratch) ??
+          { buffer: nothing, offset: 0, size: 256 }
+      );
+      const { pipeline, bindGroup } = await this.#gpu.scoped(
+        describeNode(node),
+        () => ({
+          pipeline: this.#gpu.pipelines.get(key),
+          bindGroup: this.#gpu.device.createBindGroup({
+            label: describeNode(node),
+            layout: this.#gpu.pipelines.layout(access),
+            entries: [...slices, uniforms[i]].map((resource, binding) => ({
+              binding,
+              resource: {
+                ...resource,
+                size: Math.ceil(resource.size / 4) * 4,
+              },
+            })),
+          }),
+        }),
+      );
+      this.#dispatches.push({
+        node,
+        shader: launch.shader,
+        pipeline,
+        bindGroup,
+        groups: this.#fold(launch.workgroups),
+      });
+    }
+  }
+
+  /** The uniforms of all launches, in one buffer. */
+  async #writeUniforms(launches: readonly Launch[]): Promise<BufferSlice[]> {
+    const sizes = launches.map(({ params }) =>
+      Math.ceil(params.length / 4) * 16
+    );
+    const offsets: number[] = [];
+    let total = 0;
+    for (const size of sizes) {
+      offsets.push(total);
+      total += alignBinding(size);
+    }
+    const buffer = await this.#own(
+      total,
+      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+      "uniforms",
+    );
+    const words = new DataView(new ArrayBuffer(total));
+    launches.forEach(({ params }, i) =>
+      params.forEach((param: Param, word) => {
+        const at = offsets[i] + 4 * word;
+        if (typeof param === "number") words.setUint32(at, param, true);
+        else words.setFloat32(at, param.f32, true);
+      })
+    );
+    this.#gpu.device.queue.writeBuffer(buffer, 0, words.buffer);
+    return sizes.map((size, i) => ({ buffer, offset: offsets[i], size }));
+  }
+
+  #slice(
+    node: Node,
+    name: string,
+    scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
+  ): BufferSlice | null {
+    if (name === "output") return this.#place(node);
+    if (name.startsWith("scratch")) {
+      return scratch.get(node)![Number(name.slice("scratch".length))];
+    }
+    const input = node.source.inputs[name];
+    return input ? this.#place(input) : null;
+  }
+
+  #place(tensor: Tensor): BufferSlice {
+    const base = baseOf(tensor);
+    const { source } = base;
+    if (source.kind === "weight") return this.#weights!.slice(source.ref);
+    if (source.kind === "constant" && !this.#places.has(base)) {
+      return this.#writeConstant(base, source.data);
+    }
+    return this.#places.get(base)!;
+  }
+
+  #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {
+    const buffer = this.#gpu.buffers.make(
+      data.byteLength,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      "constant",
+    );
+    this.#owned.push(buffer);
+    this.#gpu.device.queue.writeBuffer(
+      buffer,
+      0,
+      data as GPUAllowSharedBufferSource,
+    );
+    const slice = { buffer, offset: 0, size: buffer.size };
+    this.#places.set(tensor, slice);
+    return slice;
+  }
+
+  /** Workgroups over two axes, as `group_index` of the prelude reads them. */
+  #fold(workgroups: number): readonly [number, number] {
+    const limit = this.#gpu.limits.maxComputeWorkgroupsPerDimension;
+    const rows = Math.ceil(workgroups / limit);
+    return rows <= 1 ? [workgroups, 1] : [Math.ceil(workgroups / rows), rows];
+  }
+}
+
+/** The ops that outputs need, in order; in-place ops count as outputs. */
+function neededNodes(graph: Graph): Node[] {
+  const needed = new Set<Tensor>([...graph.outputs.values()].map(baseOf));
+  const nodes: Node[] = [];
+  for (const node of [...graph.ops].reverse()) {
+    const { source } = node;
+    if (source.kind !== "op") continue;
+    if (!needed.has(node) && source.op.inPlace === undefined) continue;
+    for (const input of Object.values(source.inputs)) {
+      if (input) needed.add(baseOf(input));
+    }
+    nodes.push(node as Node);
+  }
+  return nodes.reverse();
+}
+
+/** What has to be placed, with lifetimes and what must lie apart. */
+function memoryItems(
+  nodes: readonly Node[],
+  hasPlace: (tensor: Tensor) => boolean,
+) {
+  const items: (MemoryItem & { last: number; apart: Set<number> })[] = [];
+  const tensors = new Map<Tensor, number>();
+  const scratch = new Map<Tensor, { item: number; bytes: number }[]>();
+  const add = (bytes: number, time: number) =>
+    items.push({
+      bytes: alignBinding(bytes),
+      first: time,
+      last: time,
+      apart: new Set(),
+    }) - 1;
+  nodes.forEach((node, time) => {
+    const { op, inputs, attributes } = node.source;
+    const written: number[] = [];
+    if (!hasPlace(node)) {
+      const item = add(tensorBytes(node), time);
+      tensors.set(node, item);
+      written.push(item);
+    }
+    const held = (op.scratch?.(inputs, attributes) ?? []).map((
+      spec: TensorSpec,
+    ) => ({ item: add(tensorBytes(spec), time), bytes: tensorBytes(spec) }));
+    scratch.set(node, held);
+    written.push(...held.map(({ item }: { item: number }) => item));
+    for (const input of Object.values(inputs)) {
+      const read = input && tensors.get(baseOf(input));
+      if (read === undefined) continue;
+      items[read].last = time;
+      for (const item of written) items[item].apart.add(read);
+    }
+    for (const item of written) {
+      for (const other of written) {
+        if (item !== other) items[item].apart.add(other);
+      }
+    }
+  });
+  return { items, tensors, scratch };
+}
+
+function elements(
+  bytes: ArrayBuffer,
+  spec: TensorSpec,
+): Float32Array | Uint32Array {
+  if (spec.dtype === "u32") return new Uint32Array(bytes);
+  if (spec.dtype === "f32") return new Float32Array(bytes);
+  return new Float32Array(new Float16Array(bytes));
+}

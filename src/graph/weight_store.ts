@@ -1,0 +1,160 @@
+/**
+ * A component's weights on the GPU: streamed there once, shared by every plan
+ * that uses them.
+ *
+ * @module
+ */
+import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
+import type { Gpu, Real } from "../gpu/gpu.ts";
+import { elementCount } from "../ops/op.ts";
+import { MasterWeaverError } from "../errors.ts";
+import type { WeightRef } from "../weights/scope.ts";
+
+/** Weights are gathered in buffers of at most this many bytes. */
+const BLOCK_BYTES = 256 * 2 ** 20;
+
+/** Weights of one component, by name. */
+export class WeightStore implements Disposable {
+  readonly #gpu: Gpu;
+  readonly #real: Real;
+  readonly #slices = new Map<string, BufferSlice>();
+  readonly #blocks: GPUBuffer[] = [];
+
+  /** An empty store; `real` is the type weights are stored as. */
+  constructor(gpu: Gpu, real: Real) {
+    this.#gpu = gpu;
+    this.#real = real;
+  }
+
+  /**
+   * Where a weight lies.
+   *
+   * @throws {MasterWeaverError} `gpu` where it was not loaded
+   */
+  slice(ref: WeightRef): BufferSlice {
+    const slice = this.#slices.get(ref.name);
+    if (!slice) {
+      throw new MasterWeaverError("gpu", `Weight ${ref.name} was not loaded`);
+    }
+    return slice;
+  }
+
+  /**
+   * Streams weights to the GPU that are not there yet.
+   *
+   * @param refs the weights, in any order
+   * @param onBytes told of every piece read from the file, in bytes
+   * @throws {MasterWeaverError} `bad-model`, `out-of-memory`, `cannot-read`
+   */
+  async load(
+    refs: readonly WeightRef[],
+    onBytes: (bytes: number) => void = () => {},
+  ): Promise<void> {
+    const missing = refs.filter((ref) => !this.#slices.has(ref.name));
+    for (const block of this.#layOut(missing)) {
+      const buffer = await this.#gpu.scoped(
+        `${block.refs.length} weights from ${
+          block.refs[0].name
+        } on (${block.bytes} bytes)`,
+        () =>
+          this.#gpu.buffers.make(
+            block.bytes,
+            GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+            `weights from ${block.refs[0].name}`,
+          ),
+      );
+      this.#blocks.push(buffer);
+      for (const [i, ref] of block.refs.entries()) {
+        const offset = block.offsets[i];
+        await this.#upload(ref, buffer, offset, onBytes);
+        const size = this.#bytes(ref);
+        this.#slices.set(ref.name, { buffer, offset, size });
+      }
+    }
+    this.#gpu.check();
+  }
+
+  #bytes(ref: WeightRef): number {
+    const bytes = elementCount(ref.shape) * (this.#real === "f16" ? 2 : 4);
+    return Math.ceil(bytes / 4) * 4;
+  }
+
+  /** Packs weights into blocks, each starting where a binding may start. */
+  #layOut(refs: readonly WeightRef[]) {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.limits;
+    const blocks: { refs: WeightRef[]; offsets: number[]; bytes: number }[] =
+      [];
+    for (const ref of refs) {
+      const size = this.#bytes(ref);
+      if (size > maxStorageBufferBindingSize) {
+        throw new MasterWeaverError(
+          "out-of-memory",
+          `Weight ${ref.name} takes ${size} bytes as ${this.#real}, the adapter binds at most ` +
+            `${maxStorageBufferBindingSize}; use --dtype f16 or a quantised model`,
+        );
+      }
+      let block = blocks.at(-1);
+      const room = Math.min(BLOCK_BYTES, maxBufferSize);
+      if (!block || block.bytes + size > room) {
+        block = { refs: [], offsets: [], bytes: 0 };
+        blocks.push(block);
+      }
+      block.refs.push(ref);
+      block.offsets.push(block.bytes);
+      block.bytes = alignBinding(block.bytes + size);
+    }
+    return blocks;
+  }
+
+  async #upload(
+    ref: WeightRef,
+    buffer: GPUBuffer,
+    start: number,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    let offset = start;
+    for await (const chunk of ref.tensor.chunks()) {
+      const bytes = convert(chunk, ref.tensor.dtype, this.#real, ref.name);
+      this.#gpu.device.queue.writeBuffer(buffer, offset, padded(bytes));
+      offset += bytes.byteLength;
+      onBytes(chunk.byteLength);
+    }
+  }
+
+  /** Frees the weights. */
+  [Symbol.dispose](): void {
+    this.#slices.clear();
+    for (const block of this.#blocks.splice(0)) this.#gpu.buffers.free(block);
+  }
+}
+
+/** A chunk of a file's tensor in the type the GPU stores. */
+function convert(
+  chunk: Uint8Array<ArrayBuffer>,
+  from: string,
+  to: Real,
+  name: string,
+): Uint8Array<ArrayBuffer> {
+  if (from === to) return chunk;
+  const { buffer, byteOffset, byteLength } = chunk;
+  if (from === "f16") {
+    const half = new Float16Array(buffer, byteOffset, byteLength / 2);
+    return new Uint8Array(new Float32Array(half).buffer);
+  }
+  if (from === "f32") {
+    const single = new Float32Array(buffer, byteOffset, byteLength / 4);
+    return new Uint8Array(new Float16Array(single).buffer);
+  }
+  throw new MasterWeaverError(
+    "bad-model",
+    `Weight ${name} is stored as ${from}, expected f16 or f32`,
+  );
+}
+
+/** Writes must be a multiple of 4 bytes long. */
+function padded(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (bytes.byteLength % 4 === 0) return bytes;
+  const whole = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
+  whole.set(bytes);
+  return whole;
+}

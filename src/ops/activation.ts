@@ -1,0 +1,28 @@
+/**
+ * The activations, by the numbers `shaders/prelude.wgsl` gives them.
+ *
+ * @module
+ */
+
+/** Name of an activation. */
+export type Activation =
+  | "none"
+  | "silu"
+  | "gelu"
+  | "quick_gelu"
+  | "relu"
+  | "sigmoid";
+
+const numbers: Readonly<Record<Activation, number>> = {
+  none: 0,
+  silu: 1,
+  gelu: 2,
+  quick_gelu: 3,
+  relu: 4,
+  sigmoid: 5,
+};
+
+/** The number a shader knows an activation by. */
+export function activationNumber(activation: Activation = "none"): number {
+  return numbers[activation];
+}

@@ -1,0 +1,92 @@
+/**
+ * The sampler's own ops, in f32: guidance and the DDIM step.
+ *
+ * @module
+ */
+import ddimCode from "../../shaders/ddim_step.wgsl" with { type: "text" };
+import guidanceCode from "../../shaders/guidance.wgsl" with { type: "text" };
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  sameShape,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+const GROUP = 64;
+
+/** Inputs of {@linkcode guidance}. */
+export type GuidanceInputs = {
+  /** (2B, …): unconditional half, conditional half */
+  x: TensorSpec;
+  /** f32 (1) */
+  scale: TensorSpec;
+};
+
+/** Classifier-free guidance: (2B, …) → f32 (B, …). */
+export const guidance: Op<GuidanceInputs, Record<never, never>> = {
+  name: "guidance",
+
+  output(inputs) {
+    const { x, scale } = inputs;
+    expectShape(
+      x.shape[0] % 2 === 0 && scale.dtype === "f32",
+      "guidance",
+      "x (2B, …), scale f32 (1)",
+      inputs,
+    );
+    return { shape: [x.shape[0] / 2, ...x.shape.slice(1)], dtype: "f32" };
+  },
+
+  launch(_inputs, output) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "guidance",
+      code: guidanceCode,
+      bind: [...reads("x", "scale"), ...writes("output")],
+      params: [total],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** Inputs of {@linkcode ddimStep}. */
+export type DdimStepInputs = {
+  /** f32, changed in place */
+  latents: TensorSpec;
+  /** f32, like the latents */
+  eps: TensorSpec;
+  /** f32 (2): multipliers of latents and eps */
+  coefficients: TensorSpec;
+};
+
+/** One DDIM step without noise (eta 0), in place. */
+export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
+  name: "ddim_step",
+  inPlace: "latents",
+
+  output(inputs) {
+    const { latents, eps, coefficients } = inputs;
+    expectShape(
+      sameShape(latents.shape, eps.shape) &&
+        [latents, eps, coefficients].every(({ dtype }) => dtype === "f32"),
+      "ddim_step",
+      "latents and eps of one shape and coefficients (2), all f32",
+      inputs,
+    );
+    return latents;
+  },
+
+  launch({ latents }) {
+    const total = elementCount(latents.shape);
+    return [{
+      shader: "ddim_step",
+      code: ddimCode,
+      bind: [...reads("eps", "coefficients"), ...writes("output")],
+      params: [total],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};

@@ -1,0 +1,140 @@
+/**
+ * Ops that treat every element alike.
+ *
+ * @module
+ */
+import binaryCode from "../../shaders/binary.wgsl" with { type: "text" };
+import gegluCode from "../../shaders/geglu.wgsl" with { type: "text" };
+import mapCode from "../../shaders/map.wgsl" with { type: "text" };
+import { type Activation, activationNumber } from "./activation.ts";
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  shapeError,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+const GROUP = 64;
+
+/** Attributes of {@linkcode map}. */
+export interface MapAttributes {
+  /** Applied first. */
+  activation?: Activation;
+  /** Multiplied next; 1 where not given. */
+  scale?: number;
+  /** Added last; 0 where not given. */
+  offset?: number;
+}
+
+/** `scale * activation(x) + offset`. */
+export const map: Op<{ x: TensorSpec }, MapAttributes> = {
+  name: "map",
+  output: ({ x }) => x,
+  launch({ x }, _output, { activation, scale = 1, offset = 0 }) {
+    const total = elementCount(x.shape);
+    return [{
+      shader: "map",
+      code: mapCode,
+      constants: { ACTIVATION: activationNumber(activation) },
+      bind: [...reads("x"), ...writes("output")],
+      params: [total, { f32: scale }, { f32: offset }],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** Attributes of {@linkcode binary}. */
+export interface BinaryAttributes {
+  /** What is done with the two operands. */
+  operation: "add" | "sub" | "mul" | "div";
+}
+
+const operations = ["add", "sub", "mul", "div"] as const;
+
+/** `torch.add`, `sub`, `mul`, `div` with broadcasting, up to four axes. */
+export const binary: Op<{ a: TensorSpec; b: TensorSpec }, BinaryAttributes> = {
+  name: "binary",
+
+  output(inputs) {
+    const { a, b } = inputs;
+    const rank = Math.max(a.shape.length, b.shape.length);
+    const left = padShape(a.shape, rank);
+    const right = padShape(b.shape, rank);
+    const shape = left.map((length, i) => {
+      if (length === right[i] || right[i] === 1) return length;
+      if (length === 1) return right[i];
+      throw shapeError("binary", "shapes that broadcast", inputs);
+    });
+    expectShape(rank <= 4, "binary", "at most four axes", inputs);
+    return { shape, dtype: a.dtype };
+  },
+
+  launch({ a, b }, output, { operation }) {
+    const shape = padShape(output.shape, 4);
+    const total = elementCount(shape);
+    return [{
+      shader: "binary",
+      code: binaryCode,
+      constants: { OPERATION: operations.indexOf(operation) },
+      bind: [...reads("a", "b"), ...writes("output")],
+      params: [
+        ...shape,
+        ...broadcastStrides(a.shape, shape),
+        ...broadcastStrides(b.shape, shape),
+        total,
+      ],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** diffusers' GEGLU after its projection: (…, 2N) → (…, N). */
+export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
+  name: "geglu",
+
+  output(inputs) {
+    const { x } = inputs;
+    const columns = x.shape.at(-1)! / 2;
+    expectShape(
+      Number.isInteger(columns),
+      "geglu",
+      "x (…, 2N)",
+      inputs,
+    );
+    return { shape: [...x.shape.slice(0, -1), columns], dtype: x.dtype };
+  },
+
+  launch(_inputs, output) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "geglu",
+      code: gegluCode,
+      bind: [...reads("x"), ...writes("output")],
+      params: [output.shape.at(-1)!, total],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** A shape with ones in front, up to a number of axes. */
+export function padShape(shape: readonly number[], rank: number): number[] {
+  return [...Array(rank - shape.length).fill(1), ...shape];
+}
+
+/** Strides that walk `shape` along the axes of `target`, 0 where it repeats. */
+function broadcastStrides(
+  shape: readonly number[],
+  target: readonly number[],
+): number[] {
+  const padded = padShape(shape, target.length);
+  const strides: number[] = [];
+  let stride = 1;
+  for (let axis = target.length - 1; axis >= 0; axis--) {
+    strides[axis] = padded[axis] === 1 ? 0 : stride;
+    stride *= padded[axis];
+  }
+  return strides;
+}

@@ -1,0 +1,56 @@
+import code from "../../shaders/layer_norm.wgsl" with { type: "text" };
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  sameShape,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+/** Inputs of {@linkcode layerNorm}. */
+export type LayerNormInputs = {
+  /** (…, C) */
+  x: TensorSpec;
+  /** (C) */
+  weight: TensorSpec;
+  /** (C) */
+  bias: TensorSpec;
+};
+
+/** Attributes of {@linkcode layerNorm}. */
+export interface LayerNormAttributes {
+  /** Added to the variance. */
+  eps: number;
+}
+
+/** `torch.nn.functional.layer_norm` over the last axis; C % 4 = 0. */
+export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
+  name: "layer_norm",
+
+  output(inputs) {
+    const { x, weight, bias } = inputs;
+    const channels = x.shape.at(-1)!;
+    expectShape(
+      channels % 4 === 0 && sameShape(weight.shape, [channels]) &&
+        sameShape(bias.shape, [channels]),
+      "layer_norm",
+      "x (…, C), weight and bias (C), C a multiple of 4",
+      inputs,
+    );
+    return x;
+  },
+
+  launch({ x }, _output, { eps }) {
+    const channels = x.shape.at(-1)!;
+    const rows = elementCount(x.shape) / channels;
+    return [{
+      shader: "layer_norm",
+      code,
+      bind: [...reads("x", "weight", "bias"), ...writes("output")],
+      params: [rows, channels / 4, { f32: eps }],
+      workgroups: Math.ceil(rows / 32),
+    }];
+  },
+};

@@ -1,0 +1,75 @@
+import code from "../../shaders/linear.wgsl" with { type: "text" };
+import { type Activation, activationNumber } from "./activation.ts";
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  sameShape,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+/** Inputs of {@linkcode linear}. */
+export type LinearInputs = {
+  /** (…, K); the leading axes are rows */
+  x: TensorSpec;
+  /** (N, K) */
+  weight: TensorSpec;
+  /** (N) */
+  bias?: TensorSpec;
+  /** (…, N), added before the activation */
+  residual?: TensorSpec;
+};
+
+/** Attributes of {@linkcode linear}. */
+export interface LinearAttributes {
+  /** Applied last. */
+  activation?: Activation;
+}
+
+const TILE = 4;
+const GROUP = 32;
+
+/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0. */
+export const linear: Op<LinearInputs, LinearAttributes> = {
+  name: "linear",
+
+  output(inputs) {
+    const { x, weight, bias, residual } = inputs;
+    const k = x.shape.at(-1);
+    const shape = [...x.shape.slice(0, -1), weight.shape[0]];
+    expectShape(
+      weight.shape.length === 2 && weight.shape[1] === k && k % 4 === 0 &&
+        (!bias || sameShape(bias.shape, [weight.shape[0]])) &&
+        (!residual || sameShape(residual.shape, shape)),
+      "linear",
+      "x (…, K), weight (N, K), bias (N), residual (…, N), K a multiple of 4",
+      inputs,
+    );
+    return { shape, dtype: x.dtype };
+  },
+
+  launch({ x, weight, bias, residual }, _output, { activation }) {
+    const [n, k] = weight.shape;
+    const m = elementCount(x.shape) / k;
+    const tilesM = Math.ceil(m / TILE);
+    const tiles = tilesM * Math.ceil(n / TILE);
+    return [{
+      shader: "linear",
+      code,
+      constants: {
+        HAS_BIAS: Number(bias !== undefined),
+        HAS_RESIDUAL: Number(residual !== undefined),
+        ACTIVATION: activationNumber(activation),
+      },
+      bind: [...reads("x", "weight", "bias", "residual"), ...writes("output")],
+      params: [m, n, k / 4, tilesM, tiles],
+      workgroups: Math.ceil(tiles / GROUP),
+    }];
+  },
+
+  flops({ x, weight }) {
+    return 2 * elementCount(x.shape) * weight.shape[0];
+  },
+};

@@ -1,0 +1,80 @@
+import code from "../../shaders/matmul.wgsl" with { type: "text" };
+import { expectShape, type Op, reads, type TensorSpec, writes } from "./op.ts";
+
+/** Inputs of {@linkcode matmul}. */
+export type MatmulInputs = {
+  /** (B, M, K), or (B, K, M) with `transposeA` */
+  a: TensorSpec;
+  /** (B, K, N), or (B, N, K) with `transposeB`; B = 1 serves every matrix of a */
+  b: TensorSpec;
+};
+
+/** Attributes of {@linkcode matmul}. */
+export interface MatmulAttributes {
+  /** Whether a is given as (B, K, M). */
+  transposeA?: boolean;
+  /** Whether b is given as (B, N, K). */
+  transposeB?: boolean;
+}
+
+function sizes({ a, b }: MatmulInputs, attributes: MatmulAttributes) {
+  const { transposeA = false, transposeB = false } = attributes;
+  const [batch, a1, a2] = a.shape;
+  const [, b1, b2] = b.shape;
+  const [m, k] = transposeA ? [a2, a1] : [a1, a2];
+  const [kb, n] = transposeB ? [b2, b1] : [b1, b2];
+  return { batch, m, n, k, kb, transposeA, transposeB };
+}
+
+/** `torch.matmul` of batched matrices, either of them transposed. */
+export const matmul: Op<MatmulInputs, MatmulAttributes> = {
+  name: "matmul",
+
+  output(inputs, attributes) {
+    const { batch, m, n, k, kb } = sizes(inputs, attributes);
+    const { a, b } = inputs;
+    expectShape(
+      a.shape.length === 3 && b.shape.length === 3 && k === kb &&
+        (b.shape[0] === batch || b.shape[0] === 1),
+      "matmul",
+      "a (B, M, K) and b (B or 1, K, N), transposed where so asked",
+      inputs,
+    );
+    return { shape: [batch, m, n], dtype: a.dtype };
+  },
+
+  launch(inputs, _output, attributes) {
+    const { batch, m, n, k, transposeA, transposeB } = sizes(
+      inputs,
+      attributes,
+    );
+    const tilesM = Math.ceil(m / 4);
+    const tilesN = Math.ceil(n / 4);
+    const total = batch * tilesM * tilesN;
+    return [{
+      shader: "matmul",
+      code,
+      bind: [...reads("a", "b"), ...writes("output")],
+      params: [
+        m,
+        n,
+        k,
+        m * k,
+        transposeA ? 1 : k,
+        transposeA ? m : 1,
+        inputs.b.shape[0] === 1 ? 0 : k * n,
+        transposeB ? 1 : n,
+        transposeB ? k : 1,
+        tilesM,
+        tilesN,
+        total,
+      ],
+      workgroups: Math.ceil(total / 32),
+    }];
+  },
+
+  flops(inputs, _output, attributes) {
+    const { batch, m, n, k } = sizes(inputs, attributes);
+    return 2 * batch * m * n * k;
+  },
+};

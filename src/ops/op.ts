@@ -1,0 +1,141 @@
+/**
+ * What an op is: a shape rule and a launch, nothing that knows of a graph.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import type { Access } from "../gpu/pipelines.ts";
+import type { GpuLimits, Real } from "../gpu/gpu.ts";
+
+/** Element type of a tensor on the GPU. */
+export type DType = Real | "u32";
+
+/** Shape and element type; tensors are dense and row-major. */
+export interface TensorSpec {
+  /** Lengths of the axes, outermost first. Pictures are (B, H, W, C). */
+  readonly shape: readonly number[];
+  /** Element type. */
+  readonly dtype: DType;
+}
+
+/** Specs by the name an op knows its inputs by; optional ones may be absent. */
+export type Specs = Readonly<Record<string, TensorSpec | undefined>>;
+
+/** One dispatch, in the op's own names. */
+export interface Launch {
+  /** File name of the shader, without folder and ending. */
+  readonly shader: string;
+  /** Its WGSL. */
+  readonly code: string;
+  /** Constants put in front of it. */
+  readonly defines?: Readonly<Record<string, number>>;
+  /** Type aliases put in front of it. */
+  readonly types?: Readonly<Record<string, DType>>;
+  /** Values of its `override` declarations. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Its storage buffers in binding order: input names, `output`, `scratch0`, … */
+  readonly bind: readonly BufferUse[];
+  /** Its uniform: 32-bit words, in the order of the shader's struct. */
+  readonly params: readonly Param[];
+  /** Number of workgroups. */
+  readonly workgroups: number;
+}
+
+/** One word of a uniform: a number is a `u32`, `{ f32 }` a float. */
+export type Param = number | { readonly f32: number };
+
+/** A storage buffer of a launch, and how the shader sees it. */
+export interface BufferUse {
+  /** Input name, `output` or `scratch0`, …; an absent input is bound to zeros. */
+  readonly name: string;
+  /** `write` is `var<storage, read_write>`. */
+  readonly access: Access;
+}
+
+/** An op with inputs by name `I` and attributes `A`. */
+export interface Op<I extends Specs = Specs, A = unknown> {
+  /** What messages and the bench call it. */
+  readonly name: string;
+  /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
+  output(inputs: I, attributes: A): TensorSpec;
+  /** Memory it needs only while it runs. */
+  scratch?(inputs: I, attributes: A): TensorSpec[];
+  /** The input whose memory the output takes over, where there is one. */
+  readonly inPlace?: string;
+  /** Its dispatches. */
+  launch(
+    inputs: I,
+    output: TensorSpec,
+    attributes: A,
+    target: Target,
+  ): Launch[];
+  /** Floating-point operations, for the bench. */
+  flops?(inputs: I, output: TensorSpec, attributes: A): number;
+}
+
+/** What a launch may depend on. */
+export interface Target {
+  /** What `real` means. */
+  readonly real: Real;
+  /** The device's limits. */
+  readonly limits: GpuLimits;
+}
+
+/** Bytes an element takes. */
+export function elementBytes(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}
+
+/** Number of elements of a shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** Bytes a tensor takes. */
+export function tensorBytes(spec: TensorSpec): number {
+  return elementCount(spec.shape) * elementBytes(spec.dtype);
+}
+
+/** A spec as messages show it, such as `f16 (2, 77, 768)`. */
+export function describe(spec: TensorSpec | undefined): string {
+  return spec ? `${spec.dtype} (${spec.shape.join(", ")})` : "nothing";
+}
+
+/** The error of a shape rule: op, what it expects, what it was given. */
+export function shapeError(
+  op: string,
+  expected: string,
+  inputs: Specs,
+): MasterWeaverError {
+  const given = Object.entries(inputs).filter(([, spec]) => spec)
+    .map(([name, spec]) => `${name} ${describe(spec)}`).join(", ");
+  return new MasterWeaverError(
+    "gpu",
+    `Cannot apply ${op}: expected ${expected}, got ${given}`,
+  );
+}
+
+/** Requires a condition of a shape rule. */
+export function expectShape(
+  holds: boolean,
+  op: string,
+  expected: string,
+  inputs: Specs,
+): asserts holds {
+  if (!holds) throw shapeError(op, expected, inputs);
+}
+
+/** Shorthand for buffers a shader only reads. */
+export function reads(...names: string[]): BufferUse[] {
+  return names.map((name) => ({ name, access: "read" }));
+}
+
+/** Shorthand for buffers a shader writes. */
+export function writes(...names: string[]): BufferUse[] {
+  return names.map((name) => ({ name, access: "write" }));
+}
+
+/** Whether two shapes are the same. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((length, i) => length === b[i]);
+}

@@ -1,0 +1,61 @@
+/**
+ * Ops that end in whole numbers: classes and pixels.
+ *
+ * @module
+ */
+import argmaxCode from "../../shaders/argmax.wgsl" with { type: "text" };
+import imageCode from "../../shaders/image_output.wgsl" with { type: "text" };
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+const GROUP = 64;
+
+/** `torch.argmax` over the last axis: (…, N) → u32 (…). */
+export const argmax: Op<{ x: TensorSpec }, Record<never, never>> = {
+  name: "argmax",
+
+  output(inputs) {
+    const { shape } = inputs.x;
+    expectShape(shape.length > 1, "argmax", "x (…, N)", inputs);
+    return { shape: shape.slice(0, -1), dtype: "u32" };
+  },
+
+  launch({ x }, output) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "argmax",
+      code: argmaxCode,
+      bind: [...reads("x"), ...writes("output")],
+      params: [x.shape.at(-1)!, total],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** −1..1 to 8-bit RGBA: (…, 3) → u32 (…), red in the low byte. */
+export const imageOutput: Op<{ x: TensorSpec }, Record<never, never>> = {
+  name: "image_output",
+
+  output(inputs) {
+    const { shape } = inputs.x;
+    expectShape(shape.at(-1) === 3, "image_output", "x (…, 3)", inputs);
+    return { shape: shape.slice(0, -1), dtype: "u32" };
+  },
+
+  launch(_inputs, output) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "image_output",
+      code: imageCode,
+      bind: [...reads("x"), ...writes("output")],
+      params: [total],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};

@@ -1,0 +1,121 @@
+/**
+ * Ops on pictures (B, H, W, C) that change their size.
+ *
+ * @module
+ */
+import bilinearCode from "../../shaders/resize_bilinear.wgsl" with {
+  type: "text",
+};
+import nearestCode from "../../shaders/resize_nearest.wgsl" with {
+  type: "text",
+};
+import poolCode from "../../shaders/pool2d.wgsl" with { type: "text" };
+import {
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+const GROUP = 64;
+
+/** Attributes of {@linkcode resize}. */
+export interface ResizeAttributes {
+  /** Rows of the output. */
+  height: number;
+  /** Columns of the output. */
+  width: number;
+  /** `bilinear` is PyTorch's with `align_corners`. */
+  mode: "nearest" | "bilinear";
+}
+
+/** `torch.nn.functional.interpolate`, channels last. */
+export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
+  name: "resize",
+
+  output(inputs, { height, width }) {
+    const { x } = inputs;
+    expectShape(
+      x.shape.length === 4 && height > 0 && width > 0,
+      "resize",
+      "x (B, H, W, C)",
+      inputs,
+    );
+    return { shape: [x.shape[0], height, width, x.shape[3]], dtype: x.dtype };
+  },
+
+  launch({ x }, output, { height, width, mode }) {
+    const [, inHeight, inWidth, channels] = x.shape;
+    const total = elementCount(output.shape);
+    const sizes = [inHeight, inWidth, channels, height, width, total];
+    const step = (from: number, to: number) => ({
+      f32: to > 1 ? (from - 1) / (to - 1) : 0,
+    });
+    return [{
+      shader: mode === "nearest" ? "resize_nearest" : "resize_bilinear",
+      code: mode === "nearest" ? nearestCode : bilinearCode,
+      bind: [...reads("x"), ...writes("output")],
+      params: mode === "nearest"
+        ? sizes
+        : [...sizes, step(inHeight, height), step(inWidth, width)],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** Attributes of {@linkcode pool2d}. */
+export interface Pool2dAttributes {
+  /** What of a window is kept. */
+  mode: "max" | "mean";
+  /** Window, [rows, columns]. */
+  kernel: readonly [number, number];
+  /** Step of the window; 1 where not given. */
+  stride?: number;
+  /** Rows and columns around the picture; 0 where not given. */
+  padding?: number;
+}
+
+/** `torch.nn.functional.max_pool2d` and `avg_pool2d`, channels last. */
+export const pool2d: Op<{ x: TensorSpec }, Pool2dAttributes> = {
+  name: "pool2d",
+
+  output(inputs, { kernel, stride = 1, padding = 0 }) {
+    const { x } = inputs;
+    const [batch, height, width, channels] = x.shape;
+    const shape = [
+      batch,
+      Math.floor((height + 2 * padding - kernel[0]) / stride) + 1,
+      Math.floor((width + 2 * padding - kernel[1]) / stride) + 1,
+      channels,
+    ];
+    expectShape(
+      x.shape.length === 4 && shape.every((length) => length > 0),
+      "pool2d",
+      `x (B, H, W, C) that holds a ${kernel.join(" × ")} window`,
+      inputs,
+    );
+    return { shape, dtype: x.dtype };
+  },
+
+  launch({ x }, output, { mode, kernel, stride = 1, padding = 0 }) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "pool2d",
+      code: poolCode,
+      constants: { IS_MAX: Number(mode === "max") },
+      bind: [...reads("x"), ...writes("output")],
+      params: [
+        ...x.shape.slice(1),
+        output.shape[1],
+        output.shape[2],
+        ...kernel,
+        stride,
+        padding,
+        total,
+      ],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};

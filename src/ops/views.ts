@@ -1,0 +1,111 @@
+/**
+ * Ops that move elements and compute nothing.
+ *
+ * @module
+ */
+import concatCode from "../../shaders/concat.wgsl" with { type: "text" };
+import viewCode from "../../shaders/view.wgsl" with { type: "text" };
+import { padShape } from "./elementwise.ts";
+import {
+  type DType,
+  elementCount,
+  expectShape,
+  type Op,
+  reads,
+  type TensorSpec,
+  writes,
+} from "./op.ts";
+
+const GROUP = 64;
+
+/** Attributes of {@linkcode view}. */
+export interface ViewAttributes {
+  /** Shape of the output, at most four axes. */
+  shape: readonly number[];
+  /** Elements of x from one element of the output to the next, by axis. */
+  strides: readonly number[];
+  /** Where in x the output starts, in elements; 0 where not given. */
+  offset?: number;
+  /** Element type of the output; x's own where not given. */
+  dtype?: DType;
+}
+
+/** A strided copy: slice, transpose, repeat, cast. */
+export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
+  name: "view",
+
+  output(inputs, { shape, strides, offset = 0, dtype = inputs.x.dtype }) {
+    const last = shape.reduce(
+      (sum, length, i) => sum + (length - 1) * strides[i],
+      offset,
+    );
+    expectShape(
+      shape.length <= 4 && shape.length === strides.length &&
+        last < elementCount(inputs.x.shape),
+      "view",
+      `an x that holds (${shape.join(", ")}) with strides (${
+        strides.join(", ")
+      }) from ${offset}`,
+      inputs,
+    );
+    return { shape: [...shape], dtype };
+  },
+
+  launch({ x }, output, { strides, offset = 0 }) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "view",
+      code: viewCode,
+      types: { SOURCE: x.dtype, TARGET: output.dtype },
+      bind: [...reads("x"), ...writes("output")],
+      params: [
+        ...padShape(output.shape, 4),
+        ...Array(4 - strides.length).fill(0),
+        ...strides,
+        offset,
+        total,
+      ],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
+
+/** Attributes of {@linkcode concat}. */
+export interface ConcatAttributes {
+  /** The axis that grows. */
+  axis: number;
+}
+
+/** `torch.cat` of two tensors. */
+export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
+  name: "concat",
+
+  output(inputs, { axis }) {
+    const { a, b } = inputs;
+    expectShape(
+      a.shape.length === b.shape.length && axis < a.shape.length &&
+        a.shape.every((length, i) => i === axis || length === b.shape[i]),
+      "concat",
+      `shapes that differ in axis ${axis} alone`,
+      inputs,
+    );
+    const shape = [...a.shape];
+    shape[axis] += b.shape[axis];
+    return { shape, dtype: a.dtype };
+  },
+
+  launch({ a, b }, output, { axis }) {
+    const total = elementCount(output.shape);
+    return [{
+      shader: "concat",
+      code: concatCode,
+      bind: [...reads("a", "b"), ...writes("output")],
+      params: [
+        elementCount(a.shape.slice(axis)),
+        elementCount(b.shape.slice(axis)),
+        total,
+      ],
+      workgroups: Math.ceil(total / GROUP),
+    }];
+  },
+};
