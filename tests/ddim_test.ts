@@ -1,0 +1,133 @@
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  alphasCumprod,
+  ddimSchedule,
+  ddimStepCoefficients,
+  readDdimConfig,
+} from "../src/diffusion/ddim.ts";
+import { MasterWeaverError } from "../src/errors.ts";
+
+const golden: {
+  timesteps: Record<string, number[]>;
+  alphas_cumprod: number[];
+} = JSON.parse(
+  await Deno.readTextFile(
+    new URL("goldens/schedule.json", import.meta.url),
+  ),
+);
+
+/** Stable Diffusion's own scheduler_config.json. */
+const stableDiffusion = {
+  _class_name: "DDIMScheduler",
+  num_train_timesteps: 1000,
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: "scaled_linear",
+  clip_sample: false,
+  set_alpha_to_one: false,
+  steps_offset: 1,
+  prediction_type: "epsilon",
+};
+const config = readDdimConfig(stableDiffusion, "test");
+
+Deno.test("ddim: the noise levels are PyTorch's to the last bit", () => {
+  const alphas = alphasCumprod(config);
+  assertEquals(alphas.length, 1000);
+  assertEquals(Array.from(alphas), golden.alphas_cumprod.map(Math.fround));
+});
+
+Deno.test("ddim: the timesteps are diffusers' for every step count known", () => {
+  for (const [steps, timesteps] of Object.entries(golden.timesteps)) {
+    const schedule = ddimSchedule(config, Number(steps));
+    assertEquals(Array.from(schedule.timesteps), timesteps, `${steps} steps`);
+    assertEquals(schedule.coefficients.length, timesteps.length);
+  }
+});
+
+Deno.test("ddim: every step count from 1 to 1000 stays inside the levels", () => {
+  for (let steps = 1; steps <= 1000; steps++) {
+    const { timesteps, coefficients } = ddimSchedule(config, steps);
+    assertEquals(timesteps.length, steps);
+    assertEquals(timesteps[steps - 1], 1);
+    for (let i = 0; i < steps; i++) {
+      assert(timesteps[i] >= 1 && timesteps[i] <= 999);
+      const { alpha, alphaPrev } = coefficients[i];
+      assert(alpha > 0 && alpha <= alphaPrev && alphaPrev < 1);
+    }
+  }
+  const first = ddimStepCoefficients(
+    ddimSchedule(config, 1000).coefficients[0],
+  );
+  assertEquals(first, { sample: 1, eps: 0 });
+});
+
+Deno.test("ddim: a step leads where the next one starts, the last to level 0", () => {
+  const { coefficients } = ddimSchedule(config, 30);
+  const alphas = golden.alphas_cumprod.map(Math.fround);
+  for (let i = 0; i + 1 < 30; i++) {
+    assertEquals(coefficients[i].alphaPrev, coefficients[i + 1].alpha);
+  }
+  assertEquals(coefficients[29].alphaPrev, alphas[0]);
+  const toNothing = readDdimConfig(
+    { ...stableDiffusion, set_alpha_to_one: true },
+    "test",
+  );
+  assertEquals(ddimSchedule(toNothing, 30).coefficients[29].alphaPrev, 1);
+});
+
+Deno.test("ddim: the folded step equals predicting the picture and renoising", () => {
+  for (const alphas of ddimSchedule(config, 50).coefficients) {
+    const { alpha, alphaPrev } = alphas;
+    const { sample, eps } = ddimStepCoefficients(alphas);
+    const [x, noise] = [0.7, -1.3];
+    const clean = (x - Math.sqrt(1 - alpha) * noise) / Math.sqrt(alpha);
+    const expected = Math.sqrt(alphaPrev) * clean +
+      Math.sqrt(1 - alphaPrev) * noise;
+    // Both in float64, from numbers of size 1.
+    assertAlmostEquals(sample * x + eps * noise, expected, 1e-14);
+  }
+});
+
+Deno.test("ddim: step counts outside 1..1000 are refused with the number", () => {
+  for (const steps of [0, -1, 1001, 1.5, NaN, Infinity]) {
+    const error = assertThrows(
+      () => ddimSchedule(config, steps),
+      MasterWeaverError,
+      `got ${steps}`,
+    );
+    assertEquals(error.code, "bad-option");
+  }
+});
+
+Deno.test("ddim: a config this schedule cannot follow is refused by key", () => {
+  const cases: [string, unknown][] = [
+    ["prediction_type", "v_prediction"],
+    ["clip_sample", true],
+    ["clip_sample", undefined],
+    ["thresholding", true],
+    ["timestep_spacing", "trailing"],
+    ["trained_betas", [0.1]],
+    ["beta_schedule", "squaredcos_cap_v2"],
+    ["beta_start", 0],
+    ["beta_end", "0.012"],
+    ["num_train_timesteps", 1e9],
+    ["steps_offset", -3],
+    ["set_alpha_to_one", 1],
+  ];
+  for (const [key, value] of cases) {
+    const error = assertThrows(
+      () => readDdimConfig({ ...stableDiffusion, [key]: value }, "x.weave"),
+      MasterWeaverError,
+      key,
+    );
+    assertEquals(error.code, "bad-model");
+  }
+  for (const value of [null, 3, "x", []]) {
+    assertThrows(() => readDdimConfig(value, "x"), MasterWeaverError, "object");
+  }
+});
