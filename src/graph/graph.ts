@@ -89,7 +89,8 @@ export class Graph {
   readonly #ops: Tensor[] = [];
   readonly #inputs = new Map<string, Tensor>();
   readonly #outputs = new Map<string, Tensor>();
-  readonly #weights = new Map<WeightRef, Tensor>();
+  readonly #weights = new Map<string, Tensor>();
+  readonly #named = new Map<string, Tensor>();
 
   /** An empty graph. */
   constructor(real: Real) {
@@ -113,7 +114,14 @@ export class Graph {
 
   /** The weights used so far. */
   get weights(): readonly WeightRef[] {
-    return [...this.#weights.keys()];
+    return [...this.#weights.values()].flatMap(({ source }) =>
+      source.kind === "weight" ? [source.ref] : []
+    );
+  }
+
+  /** Tensors given a name by {@linkcode name}. */
+  get named(): ReadonlyMap<string, Tensor> {
+    return this.#named;
   }
 
   /** A tensor written from outside before a run. */
@@ -128,11 +136,11 @@ export class Graph {
 
   /** A tensor of a model file, stored as `real`. */
   weight(ref: WeightRef): Tensor {
-    let tensor = this.#weights.get(ref);
+    let tensor = this.#weights.get(ref.name);
     if (!tensor) {
       const spec = { shape: ref.shape, dtype: this.real };
       tensor = new Tensor(this, spec, { kind: "weight", ref });
-      this.#weights.set(ref, tensor);
+      this.#weights.set(ref.name, tensor);
     }
     return tensor;
   }
@@ -158,6 +166,15 @@ export class Graph {
       attributes,
     });
     this.#ops.push(tensor);
+    return tensor;
+  }
+
+  /**
+   * Gives a tensor a name under which a test or a loss finds it; it costs
+   * nothing unless it is made an {@linkcode output} too.
+   */
+  name(name: string, tensor: Tensor): Tensor {
+    this.#named.set(name, tensor);
     return tensor;
   }
 

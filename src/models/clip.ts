@@ -1,0 +1,180 @@
+/**
+ * CLIP's two towers: text, up to the final norm, and vision, up to the
+ * penultimate layer.
+ *
+ * Source: transformers' `CLIPTextTransformer` and `CLIPVisionTransformer`.
+ *
+ * @module
+ */
+import type { Tensor } from "../graph/graph.ts";
+import type { Activation } from "../ops/activation.ts";
+import { embedding } from "../ops/embedding.ts";
+import type { WeightScope } from "../weights/scope.ts";
+import { ConfigReader } from "./config.ts";
+import {
+  add,
+  attention,
+  concat,
+  conv2d,
+  layerNorm,
+  linear,
+  repeat,
+} from "./layers.ts";
+
+/** What both towers have. */
+export interface ClipTowerConfig {
+  /** Channels C. */
+  readonly hiddenSize: number;
+  /** Channels inside the MLP. */
+  readonly intermediateSize: number;
+  /** Number of layers. */
+  readonly layers: number;
+  /** Heads of the attention. */
+  readonly heads: number;
+  /** Activation of the MLP. */
+  readonly activation: Activation;
+  /** Added to variances. */
+  readonly eps: number;
+}
+
+/** The text tower. */
+export interface ClipTextConfig extends ClipTowerConfig {
+  /** Number of tokens V. */
+  readonly vocabularySize: number;
+  /** Tokens of a prompt T. */
+  readonly positions: number;
+}
+
+/** The vision tower. */
+export interface ClipVisionConfig extends ClipTowerConfig {
+  /** Side of the picture in pixels. */
+  readonly imageSize: number;
+  /** Side of a patch in pixels. */
+  readonly patchSize: number;
+}
+
+function towerConfig(config: ConfigReader): ClipTowerConfig {
+  return {
+    hiddenSize: config.integer("hidden_size"),
+    intermediateSize: config.integer("intermediate_size"),
+    layers: config.integer("num_hidden_layers"),
+    heads: config.integer("num_attention_heads"),
+    activation: config.activation("hidden_act", "quick_gelu"),
+    eps: config.positive("layer_norm_eps", 1e-5),
+  };
+}
+
+/** Reads the config of `text_encoder`. */
+export function clipTextConfig(json: unknown): ClipTextConfig {
+  const config = new ConfigReader(json, "text_encoder");
+  return {
+    ...towerConfig(config),
+    vocabularySize: config.integer("vocab_size", 49408),
+    positions: config.integer("max_position_embeddings", 77),
+  };
+}
+
+/** Reads the config of `image_encoder`. */
+export function clipVisionConfig(json: unknown): ClipVisionConfig {
+  const config = new ConfigReader(json, "image_encoder");
+  return {
+    ...towerConfig(config),
+    imageSize: config.integer("image_size", 224),
+    patchSize: config.integer("patch_size", 14),
+  };
+}
+
+/**
+ * Token ids to the text embedding.
+ *
+ * @param ids u32 (B, T)
+ * @returns (B, T, C), after `final_layer_norm`
+ */
+export function clipText(
+  ids: Tensor,
+  w: WeightScope,
+  config: ClipTextConfig,
+): Tensor {
+  const { hiddenSize: channels, vocabularySize, positions } = config;
+  const g = ids.graph;
+  const embeddings = w.at("embeddings");
+  const tokens = embeddings.at("token_embedding")
+    .tensor("weight", [vocabularySize, channels]);
+  const places = embeddings.at("position_embedding")
+    .tensor("weight", [positions, channels]);
+  let x = g.apply(embedding, {
+    ids,
+    table: g.weight(tokens),
+    positions: g.weight(places),
+  }, {}); // (B, T, C)
+  for (let i = 0; i < config.layers; i++) {
+    x = clipLayer(x, w.at(`encoder.layers.${i}`), config, true);
+  }
+  return layerNorm(x, w.at("final_layer_norm"), config.eps);
+}
+
+/**
+ * A picture to the features of all its patches: `hidden_states[-2]`.
+ *
+ * @param pixels (B, S, S, 4), normalised, the fourth channel zero
+ * @returns (B, 1 + (S / patch)², C), the class token first
+ */
+export function clipVision(
+  pixels: Tensor,
+  w: WeightScope,
+  config: ClipVisionConfig,
+): Tensor {
+  const { hiddenSize: channels, patchSize, imageSize, eps } = config;
+  const g = pixels.graph;
+  const batch = pixels.shape[0];
+  const tokens = (imageSize / patchSize) ** 2 + 1;
+
+  // (B, S, S, 4) → (B, S/patch, S/patch, C) → (B, tokens − 1, C)
+  const patches = conv2d(pixels, w.at("embeddings.patch_embedding"), channels, {
+    kernel: patchSize,
+    stride: patchSize,
+    padding: 0,
+    bias: false,
+  }).reshape(batch, tokens - 1, channels);
+  const classToken = g.weight(
+    w.at("embeddings").tensor("class_embedding", [channels]),
+  ).reshape(1, channels);
+  const places = g.weight(
+    w.at("embeddings.position_embedding").tensor("weight", [tokens, channels]),
+  );
+  const first = repeat(classToken.reshape(1, 1, channels), batch);
+  let x = add(concat(first, patches, 1), places); // (B, tokens, C)
+
+  x = layerNorm(x, w.at("pre_layrnorm"), eps);
+  // The last layer and the final norm are not asked for.
+  for (let i = 0; i < config.layers - 1; i++) {
+    x = clipLayer(x, w.at(`encoder.layers.${i}`), config, false);
+  }
+  return x;
+}
+
+/** One transformer layer: (B, T, C) → (B, T, C). */
+function clipLayer(
+  x: Tensor,
+  w: WeightScope,
+  config: ClipTowerConfig,
+  causal: boolean,
+): Tensor {
+  const { hiddenSize: channels, eps } = config;
+  const self = w.at("self_attn");
+  const a = layerNorm(x, w.at("layer_norm1"), eps);
+  const q = linear(a, self.at("q_proj"), channels);
+  const k = linear(a, self.at("k_proj"), channels);
+  const v = linear(a, self.at("v_proj"), channels);
+  x = linear(
+    attention(q, k, v, config.heads, causal),
+    self.at("out_proj"),
+    channels,
+    { residual: x },
+  );
+  const m = layerNorm(x, w.at("layer_norm2"), eps);
+  const inner = linear(m, w.at("mlp.fc1"), config.intermediateSize, {
+    activation: config.activation,
+  });
+  return linear(inner, w.at("mlp.fc2"), channels, { residual: x });
+}

@@ -1,0 +1,118 @@
+/**
+ * IDResampler: the features of a face to a few identity tokens.
+ *
+ * Source: MasterWeaver's `resampler.py`; the single residual around attention
+ * and feed-forward together is its own.
+ *
+ * @module
+ */
+import type { Tensor } from "../graph/graph.ts";
+import type { WeightScope } from "../weights/scope.ts";
+import { ConfigReader } from "./config.ts";
+import {
+  add,
+  attention,
+  concat,
+  layerNorm,
+  linear,
+  repeat,
+  sliceLast,
+} from "./layers.ts";
+
+/** Sizes of the resampler, and what the adapter expects around it. */
+export interface IdentityConfig {
+  /** Tokens a reference becomes. */
+  readonly tokens: number;
+  /** Number of layers. */
+  readonly depth: number;
+  /** Heads of its attention. */
+  readonly heads: number;
+  /** Channels of a head. */
+  readonly headWidth: number;
+  /** How much wider the feed-forward is. */
+  readonly feedForward: number;
+  /** References a picture may have; missing ones are filled up with zeros. */
+  readonly maxReferences: number;
+  /** Whether references are aligned where the caller does not say. */
+  readonly alignFaces: boolean;
+}
+
+/** PyTorch's default for LayerNorm. */
+const EPS = 1e-5;
+
+/** Reads the config of `identity_adapter`. */
+export function identityConfig(json: unknown): IdentityConfig {
+  const config = new ConfigReader(json, "identity_adapter");
+  return {
+    tokens: config.integer("num_tokens", 16),
+    depth: config.integer("depth", 1),
+    heads: config.integer("heads", 12),
+    headWidth: config.integer("dim_head", 64),
+    feedForward: config.integer("ff_mult", 4),
+    maxReferences: config.integer("max_references", 3),
+    alignFaces: config.boolean("align_faces", true),
+  };
+}
+
+/**
+ * Features to identity tokens.
+ *
+ * @param features (B, T, E) of the vision tower's penultimate layer
+ * @param channels C, the UNet's cross-attention width
+ * @returns (B, tokens, C)
+ */
+export function idResampler(
+  features: Tensor,
+  w: WeightScope,
+  config: IdentityConfig,
+  channels: number,
+): Tensor {
+  const g = features.graph;
+  const inner = config.feedForward * channels;
+  const start = g.weight(w.tensor("latents", [1, config.tokens, channels]));
+  let latents = repeat(start, features.shape[0]); // (B, tokens, C)
+  const x = linear(features, w.at("proj_in"), channels); // (B, T, C)
+  for (let i = 0; i < config.depth; i++) {
+    const layer = w.at(`layers.${i}`);
+    const a = perceiverAttention(x, latents, layer.at("0"), config, true);
+    const f = layer.at("1");
+    const hidden = linear(layerNorm(a, f.at("0"), EPS), f.at("1"), inner, {
+      bias: false,
+      activation: "gelu",
+    });
+    latents = linear(hidden, f.at("3"), channels, {
+      bias: false,
+      residual: latents,
+    });
+  }
+  latents = linear(latents, w.at("proj_out"), channels);
+  latents = layerNorm(latents, w.at("norm_out"), EPS);
+  const last = perceiverAttention(
+    latents,
+    latents,
+    w.at("final_attn"),
+    config,
+    false,
+  );
+  return add(last, latents);
+}
+
+/** Latents (B, tokens, C) ask x (B, T, C) and, with `withSelf`, themselves. */
+function perceiverAttention(
+  x: Tensor,
+  latents: Tensor,
+  w: WeightScope,
+  config: IdentityConfig,
+  withSelf: boolean,
+): Tensor {
+  const inner = config.heads * config.headWidth;
+  const asked = layerNorm(x, w.at("norm1"), EPS);
+  const asking = layerNorm(latents, w.at("norm2"), EPS);
+  const q = linear(asking, w.at("to_q"), inner, { bias: false });
+  const source = withSelf ? concat(asked, asking, 1) : asked;
+  const kv = linear(source, w.at("to_kv"), 2 * inner, { bias: false });
+  const k = sliceLast(kv, 0, inner);
+  const v = sliceLast(kv, inner, inner);
+  const y = attention(q, k, v, config.heads);
+  return linear(y, w.at("to_out"), latents.shape.at(-1)!, { bias: false });
+}

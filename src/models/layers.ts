@@ -1,0 +1,183 @@
+/**
+ * PyTorch's layers over the graph: each asks its weights by the checkpoint's
+ * own names and the shapes it expects.
+ *
+ * @module
+ */
+import type { Tensor } from "../graph/graph.ts";
+import type { Activation } from "../ops/activation.ts";
+import { attention as attentionOp } from "../ops/attention.ts";
+import { conv2d as conv2dOp } from "../ops/conv2d.ts";
+import { binary } from "../ops/elementwise.ts";
+import { groupNorm as groupNormOp } from "../ops/group_norm.ts";
+import { layerNorm as layerNormOp } from "../ops/layer_norm.ts";
+import { linear as linearOp } from "../ops/linear.ts";
+import { concat as concatOp, view } from "../ops/views.ts";
+import type { WeightScope } from "../weights/scope.ts";
+
+/** Options of {@linkcode linear}. */
+export interface LinearOptions {
+  /** Whether the layer has a bias; it has where not given. */
+  bias?: boolean;
+  /** Added before the activation. */
+  residual?: Tensor;
+  /** Applied last. */
+  activation?: Activation;
+}
+
+/** `torch.nn.Linear`: (…, K) → (…, out). */
+export function linear(
+  x: Tensor,
+  w: WeightScope,
+  out: number,
+  { bias = true, residual, activation }: LinearOptions = {},
+): Tensor {
+  const g = x.graph;
+  const weight = g.weight(w.tensor("weight", [out, x.shape.at(-1)!]));
+  return g.apply(linearOp, {
+    x,
+    weight,
+    bias: bias ? g.weight(w.tensor("bias", [out])) : undefined,
+    residual,
+  }, { activation });
+}
+
+/** Options of {@linkcode conv2d}. */
+export interface Conv2dOptions extends LinearOptions {
+  /** Side of the window; 3 where not given. */
+  kernel?: number;
+  /** Step of the window; 1 where not given. */
+  stride?: number;
+  /** Zeros around: one number, or [top, right, bottom, left]; half the window where not given. */
+  padding?: number | readonly [number, number, number, number];
+  /** Added to every pixel: (B, out). */
+  shift?: Tensor;
+  /** Nearest-neighbour enlargement before the convolution. */
+  upsample?: number;
+}
+
+/** `torch.nn.Conv2d`: (B, H, W, I) → (B, OH, OW, out). */
+export function conv2d(
+  x: Tensor,
+  w: WeightScope,
+  out: number,
+  options: Conv2dOptions = {},
+): Tensor {
+  const { bias = true, residual, activation, shift } = options;
+  const { kernel = 3, stride = 1, padding = kernel >> 1, upsample = 1 } =
+    options;
+  const g = x.graph;
+  const channels = x.shape.at(-1)!;
+  const weight = g.weight(
+    w.tensor("weight", [out, kernel, kernel, channels]),
+  );
+  const biasTensor = bias ? g.weight(w.tensor("bias", [out])) : undefined;
+  if (kernel === 1 && stride === 1 && upsample === 1 && !shift) {
+    // A 1 × 1 convolution is a linear layer over the pixels.
+    return g.apply(linearOp, {
+      x,
+      weight: weight.reshape(out, channels),
+      bias: biasTensor,
+      residual,
+    }, { activation });
+  }
+  const sides = typeof padding === "number"
+    ? [padding, padding, padding, padding] as const
+    : padding;
+  return g.apply(
+    conv2dOp,
+    { x, weight, bias: biasTensor, shift, residual },
+    { stride, padding: sides, upsample, activation },
+  );
+}
+
+/** `torch.nn.GroupNorm`, then an activation: (B, …, C) → (B, …, C). */
+export function groupNorm(
+  x: Tensor,
+  w: WeightScope,
+  groups: number,
+  eps: number,
+  activation?: Activation,
+): Tensor {
+  return x.graph.apply(groupNormOp, { x, ...affine(x, w) }, {
+    groups,
+    eps,
+    activation,
+  });
+}
+
+/** `torch.nn.LayerNorm` over the last axis. */
+export function layerNorm(x: Tensor, w: WeightScope, eps: number): Tensor {
+  return x.graph.apply(layerNormOp, { x, ...affine(x, w) }, { eps });
+}
+
+function affine(x: Tensor, w: WeightScope) {
+  const channels = x.shape.at(-1)!;
+  return {
+    weight: x.graph.weight(w.tensor("weight", [channels])),
+    bias: x.graph.weight(w.tensor("bias", [channels])),
+  };
+}
+
+/** Attention of (B, T, C) over keys and values (B, S, C). */
+export function attention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  heads: number,
+  causal = false,
+): Tensor {
+  return q.graph.apply(attentionOp, {
+    q,
+    k,
+    v,
+    identityKey: undefined,
+    identityValue: undefined,
+    identityScale: undefined,
+  }, { heads, causal });
+}
+
+/** `a + b`, broadcast. */
+export function add(a: Tensor, b: Tensor): Tensor {
+  return a.graph.apply(binary, { a, b }, { operation: "add" });
+}
+
+/** `a * b`, broadcast. */
+export function multiply(a: Tensor, b: Tensor): Tensor {
+  return a.graph.apply(binary, { a, b }, { operation: "mul" });
+}
+
+/** `torch.cat([a, b], axis)`. */
+export function concat(a: Tensor, b: Tensor, axis: number): Tensor {
+  return a.graph.apply(concatOp, { a, b }, { axis });
+}
+
+/** Repeats a tensor along a new first axis, or one of length 1: → (batch, …). */
+export function repeat(x: Tensor, batch: number): Tensor {
+  const shape = x.shape[0] === 1 ? x.shape.slice(1) : x.shape;
+  const strides = rowMajor(shape);
+  return x.graph.apply(view, { x }, {
+    shape: [batch, ...shape],
+    strides: [0, ...strides],
+  });
+}
+
+/** `x[..., start : start + length]`, a copy. */
+export function sliceLast(x: Tensor, start: number, length: number): Tensor {
+  return x.graph.apply(view, { x }, {
+    shape: [...x.shape.slice(0, -1), length],
+    strides: rowMajor(x.shape),
+    offset: start,
+  });
+}
+
+/** Elements from one index to the next, by axis, of a dense tensor. */
+function rowMajor(shape: readonly number[]): number[] {
+  const strides: number[] = [];
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}

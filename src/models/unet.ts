@@ -1,0 +1,334 @@
+/**
+ * Stable Diffusion's UNet with MasterWeaver's identity attention.
+ *
+ * Source: diffusers' `UNet2DConditionModel` and MasterWeaver's
+ * `attention_processor.py`.
+ *
+ * @module
+ */
+import type { Tensor } from "../graph/graph.ts";
+import { attention as attentionOp } from "../ops/attention.ts";
+import { geglu } from "../ops/elementwise.ts";
+import { timeEmbedding } from "../ops/embedding.ts";
+import type { WeightScope } from "../weights/scope.ts";
+import { ConfigReader } from "./config.ts";
+import {
+  attention,
+  concat,
+  conv2d,
+  groupNorm,
+  layerNorm,
+  linear,
+} from "./layers.ts";
+import { resnet } from "./resnet.ts";
+
+/** Sizes of the UNet, from diffusers' config. */
+export interface UNetConfig {
+  /** Side of the latents it was trained on. */
+  readonly sampleSize: number;
+  /** Channels of the latents. */
+  readonly channels: number;
+  /** Channels of each level, finest first. */
+  readonly blockOutChannels: readonly number[];
+  /** Whether each level going down has attention. */
+  readonly downAttention: readonly boolean[];
+  /** Whether each level going up has attention. */
+  readonly upAttention: readonly boolean[];
+  /** Residual blocks of a level going down; one more going up. */
+  readonly layersPerBlock: number;
+  /** Channels of text and identity embeddings. */
+  readonly crossAttentionDim: number;
+  /** Heads of every attention (diffusers calls it `attention_head_dim`). */
+  readonly heads: number;
+  /** Groups of every group norm. */
+  readonly groups: number;
+  /** Added to variances. */
+  readonly eps: number;
+}
+
+/** Group norm before a transformer has its own. */
+const TRANSFORMER_EPS = 1e-6;
+/** PyTorch's default for LayerNorm. */
+const LAYER_NORM_EPS = 1e-5;
+
+/** Reads the config of `unet`. */
+export function unetConfig(json: unknown): UNetConfig {
+  const config = new ConfigReader(json, "unet");
+  const channels = config.integer("in_channels", 4);
+  config.only("out_channels", channels);
+  config.only("flip_sin_to_cos", true);
+  config.only("freq_shift", 0);
+  config.only("downsample_padding", 1);
+  config.only("center_input_sample", false);
+  config.only("act_fn", "silu");
+  config.only("mid_block_scale_factor", 1);
+  config.only("use_linear_projection", false);
+  config.only("class_embed_type", null);
+  const down = config.words(
+    "down_block_types",
+    ["DownBlock2D", "CrossAttnDownBlock2D"],
+  );
+  const up = config.words("up_block_types", [
+    "UpBlock2D",
+    "CrossAttnUpBlock2D",
+  ]);
+  const blockOutChannels = config.integers("block_out_channels");
+  return {
+    sampleSize: config.integer("sample_size", 64),
+    channels,
+    blockOutChannels,
+    downAttention: down.map((name) => name === "CrossAttnDownBlock2D"),
+    upAttention: up.map((name) => name === "CrossAttnUpBlock2D"),
+    layersPerBlock: config.integer("layers_per_block", 2),
+    crossAttentionDim: config.integer("cross_attention_dim", 768),
+    heads: config.integer("attention_head_dim", 8),
+    groups: config.integer("norm_num_groups", 32),
+    eps: config.positive("norm_eps", 1e-5),
+  };
+}
+
+/** Keys and values of one cross-attention, computed once a picture. */
+export interface CrossKeys {
+  /** (B, T, C) of the text */
+  readonly k: Tensor;
+  /** (B, T, C) of the text */
+  readonly v: Tensor;
+  /** (B, S, C) of the identity, absent for text alone */
+  readonly identityKey?: Tensor;
+  /** (B, S, C) of the identity */
+  readonly identityValue?: Tensor;
+}
+
+/** A cross-attention of the UNet: its path in the checkpoint, its channels. */
+export interface CrossAttention {
+  /** Such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
+  readonly path: string;
+  /** Channels of its queries, keys and values. */
+  readonly channels: number;
+}
+
+/** Every cross-attention, in the order in which the UNet runs them. */
+export function crossAttentions(config: UNetConfig): CrossAttention[] {
+  const { blockOutChannels, layersPerBlock } = config;
+  const list: CrossAttention[] = [];
+  const block = (name: string, count: number, channels: number) => {
+    for (let i = 0; i < count; i++) {
+      const path = `${name}.attentions.${i}.transformer_blocks.0.attn2`;
+      list.push({ path, channels });
+    }
+  };
+  config.downAttention.forEach((has, i) => {
+    if (has) block(`down_blocks.${i}`, layersPerBlock, blockOutChannels[i]);
+  });
+  block("mid_block", 1, blockOutChannels.at(-1)!);
+  config.upAttention.forEach((has, i) => {
+    const channels = blockOutChannels.at(-1 - i)!;
+    if (has) block(`up_blocks.${i}`, layersPerBlock + 1, channels);
+  });
+  return list;
+}
+
+/**
+ * Text and identity to the keys and values of one cross-attention.
+ *
+ * @param text (B, T, D)
+ * @param identity (B, S, D), or nothing for text alone
+ * @param w the UNet's weights
+ * @param adapter the adapter's weights, under the UNet's own paths
+ */
+export function crossKeys(
+  { path, channels }: CrossAttention,
+  text: Tensor,
+  w: WeightScope,
+  identity?: Tensor,
+  adapter?: WeightScope,
+): CrossKeys {
+  const project = (x: Tensor, scope: WeightScope, name: string) =>
+    linear(x, scope.at(path).at(name), channels, { bias: false });
+  const keys = { k: project(text, w, "to_k"), v: project(text, w, "to_v") };
+  if (!identity || !adapter) return keys;
+  return {
+    ...keys,
+    identityKey: project(identity, adapter, "to_k_img"),
+    identityValue: project(identity, adapter, "to_v_img"),
+  };
+}
+
+/** What the UNet is given. */
+export interface UNetInputs {
+  /** (B, H, W, channels) noisy latents */
+  readonly sample: Tensor;
+  /** f32 (B) training steps */
+  readonly t: Tensor;
+  /** Keys and values of each cross-attention, by path. */
+  readonly cross: (attention: CrossAttention) => CrossKeys;
+  /** f32 (1), where there is an identity */
+  readonly identityScale?: Tensor;
+}
+
+/**
+ * Predicts the noise in latents.
+ *
+ * Names the result of every block by its path; the text part of each
+ * cross-attention, before identity is added, as `….attn2.text`.
+ *
+ * @returns (B, H, W, channels)
+ */
+export function unet(
+  inputs: UNetInputs,
+  w: WeightScope,
+  config: UNetConfig,
+): Tensor {
+  const { blockOutChannels, layersPerBlock, groups, eps } = config;
+  const g = inputs.sample.graph;
+  const last = blockOutChannels.length - 1;
+
+  // Time: (B) → (B, 4 · C0), kept as silu of it, the only form that is used.
+  const time = embedTime(inputs.t, w.at("time_embedding"), blockOutChannels[0]);
+  const block = (x: Tensor, path: string, out: number) =>
+    resnet(x, w.at(path), { out, groups, eps, time });
+  const attend = (x: Tensor, path: string) =>
+    transformer(x, path, w.at(path), inputs, config);
+
+  // In: (B, H, W, channels) → (B, H, W, C0)
+  let x = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
+  g.name("conv_in", x);
+  const skips = [x];
+
+  // Down: each level halves height and width, but for the last.
+  blockOutChannels.forEach((out, i) => {
+    const path = `down_blocks.${i}`;
+    for (let j = 0; j < layersPerBlock; j++) {
+      x = g.name(
+        `${path}.resnets.${j}`,
+        block(x, `${path}.resnets.${j}`, out),
+      );
+      if (config.downAttention[i]) x = attend(x, `${path}.attentions.${j}`);
+      skips.push(x);
+    }
+    if (i < last) {
+      x = conv2d(x, w.at(`${path}.downsamplers.0.conv`), out, { stride: 2 });
+      skips.push(x);
+    }
+    g.name(path, x);
+  });
+
+  // Middle: (B, H / 2^last, W / 2^last, C_last)
+  x = block(x, "mid_block.resnets.0", blockOutChannels[last]);
+  x = attend(x, "mid_block.attentions.0");
+  x = block(x, "mid_block.resnets.1", blockOutChannels[last]);
+  g.name("mid_block", x);
+
+  // Up: each level takes back what the way down left, then doubles.
+  for (let i = 0; i <= last; i++) {
+    const path = `up_blocks.${i}`;
+    const out = blockOutChannels[last - i];
+    for (let j = 0; j <= layersPerBlock; j++) {
+      x = block(concat(x, skips.pop()!, 3), `${path}.resnets.${j}`, out);
+      if (config.upAttention[i]) x = attend(x, `${path}.attentions.${j}`);
+    }
+    if (i < last) {
+      x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, { upsample: 2 });
+    }
+    g.name(path, x);
+  }
+
+  // Out: (B, H, W, C0) → (B, H, W, channels)
+  x = groupNorm(x, w.at("conv_norm_out"), groups, eps, "silu");
+  g.name("conv_norm_out.silu", x);
+  return conv2d(x, w.at("conv_out"), config.channels);
+}
+
+/** Training steps (B) to silu of the time embedding (B, 4 · channels). */
+function embedTime(t: Tensor, w: WeightScope, channels: number): Tensor {
+  const g = t.graph;
+  const half = channels / 2;
+  // As PyTorch computes them: exp in f32 of an f32 argument.
+  const frequencies = Float32Array.from(
+    { length: half },
+    (_, i) =>
+      Math.exp(Math.fround(Math.fround(-Math.log(10000) * i) / half)),
+  );
+  const waves = g.apply(timeEmbedding, {
+    t,
+    frequencies: g.constant(frequencies, [half]),
+  }, { dtype: g.real }); // (B, channels)
+  const width = 4 * channels;
+  const hidden = linear(waves, w.at("linear_1"), width, { activation: "silu" });
+  return linear(hidden, w.at("linear_2"), width, { activation: "silu" });
+}
+
+/** A spatial transformer of one block: (B, H, W, C) → (B, H, W, C). */
+function transformer(
+  x: Tensor,
+  path: string,
+  w: WeightScope,
+  inputs: UNetInputs,
+  config: UNetConfig,
+): Tensor {
+  const [batch, height, width, channels] = x.shape;
+  const { groups, heads } = config;
+  const tokens = groupNorm(x, w.at("norm"), groups, TRANSFORMER_EPS);
+  let h = conv2d(tokens, w.at("proj_in"), channels, { kernel: 1 })
+    .reshape(batch, height * width, channels);
+
+  const b = w.at("transformer_blocks.0");
+  h = selfAttention(h, b, heads);
+  h = crossAttention(h, `${path}.transformer_blocks.0.attn2`, b, inputs, heads);
+  const f = layerNorm(h, b.at("norm3"), LAYER_NORM_EPS);
+  const wide = linear(f, b.at("ff.net.0.proj"), 8 * channels);
+  h = linear(
+    x.graph.apply(geglu, { x: wide }, {}),
+    b.at("ff.net.2"),
+    channels,
+    { residual: h },
+  );
+
+  return x.graph.name(
+    path,
+    conv2d(
+      h.reshape(batch, height, width, channels),
+      w.at("proj_out"),
+      channels,
+      { kernel: 1, residual: x },
+    ),
+  );
+}
+
+/** Tokens attend to each other: (B, T, C) → (B, T, C). */
+function selfAttention(h: Tensor, w: WeightScope, heads: number): Tensor {
+  const channels = h.shape[2];
+  const n = layerNorm(h, w.at("norm1"), LAYER_NORM_EPS);
+  const project = (name: string) =>
+    linear(n, w.at("attn1").at(name), channels, { bias: false });
+  const y = attention(project("to_q"), project("to_k"), project("to_v"), heads);
+  return linear(y, w.at("attn1.to_out.0"), channels, { residual: h });
+}
+
+/** Tokens attend to text and, apart, to the identity. */
+function crossAttention(
+  h: Tensor,
+  path: string,
+  w: WeightScope,
+  { cross, identityScale }: UNetInputs,
+  heads: number,
+): Tensor {
+  const g = h.graph;
+  const channels = h.shape[2];
+  const n = layerNorm(h, w.at("norm2"), LAYER_NORM_EPS);
+  const q = linear(n, w.at("attn2.to_q"), channels, { bias: false });
+  const { k, v, identityKey, identityValue } = cross({ path, channels });
+  const text = attention(q, k, v, heads);
+  g.name(`${path}.text`, text);
+  const y = identityKey
+    ? g.apply(attentionOp, {
+      q,
+      k,
+      v,
+      identityKey,
+      identityValue,
+      identityScale,
+    }, { heads })
+    : text;
+  return linear(y, w.at("attn2.to_out.0"), channels, { residual: h });
+}

@@ -1,0 +1,163 @@
+/**
+ * The autoencoder between pictures and latents.
+ *
+ * Source: diffusers' `AutoencoderKL`.
+ *
+ * @module
+ */
+import type { Tensor } from "../graph/graph.ts";
+import type { WeightScope } from "../weights/scope.ts";
+import { ConfigReader } from "./config.ts";
+import {
+  attention,
+  conv2d,
+  groupNorm,
+  linear,
+  sliceLast,
+} from "./layers.ts";
+import { resnet } from "./resnet.ts";
+
+/** Sizes of the autoencoder, from diffusers' config. */
+export interface VaeConfig {
+  /** Channels of each level, finest first. */
+  readonly blockOutChannels: readonly number[];
+  /** Residual blocks of a level going down; one more going up. */
+  readonly layersPerBlock: number;
+  /** Channels of the latents. */
+  readonly latentChannels: number;
+  /** Groups of every group norm. */
+  readonly groups: number;
+  /** What latents are multiplied with for the UNet. */
+  readonly scalingFactor: number;
+  /** How many times smaller latents are than the picture, along each side. */
+  readonly factor: number;
+}
+
+const EPS = 1e-6;
+/** Channels of a picture on the GPU going in: red, green, blue and a zero. */
+const PIXEL = 4;
+
+/** Reads the config of `vae`. */
+export function vaeConfig(json: unknown): VaeConfig {
+  const config = new ConfigReader(json, "vae");
+  config.only("in_channels", 3);
+  config.only("out_channels", 3);
+  config.only("act_fn", "silu");
+  const blockOutChannels = config.integers("block_out_channels");
+  return {
+    blockOutChannels,
+    layersPerBlock: config.integer("layers_per_block", 2),
+    latentChannels: config.integer("latent_channels", 4),
+    groups: config.integer("norm_num_groups", 32),
+    scalingFactor: config.positive("scaling_factor", 0.18215),
+    factor: 2 ** (blockOutChannels.length - 1),
+  };
+}
+
+/**
+ * Latents to a picture.
+ *
+ * @param latents (B, h, w, latent channels), already divided by the scaling factor
+ * @returns (B, factor · h, factor · w, 3) in about −1..1
+ */
+export function vaeDecode(
+  latents: Tensor,
+  w: WeightScope,
+  config: VaeConfig,
+): Tensor {
+  const { blockOutChannels, layersPerBlock, groups } = config;
+  const last = blockOutChannels.length - 1;
+  const d = w.at("decoder");
+  let x = conv2d(latents, w.at("post_quant_conv"), config.latentChannels, {
+    kernel: 1,
+  });
+  x = conv2d(x, d.at("conv_in"), blockOutChannels[last]);
+  x = middle(x, d.at("mid_block"), groups);
+
+  // Up: each level doubles height and width, but for the last.
+  for (let i = 0; i <= last; i++) {
+    const out = blockOutChannels[last - i];
+    const level = d.at(`up_blocks.${i}`);
+    for (let j = 0; j <= layersPerBlock; j++) {
+      x = resnet(x, level.at(`resnets.${j}`), { out, groups, eps: EPS });
+    }
+    if (i < last) {
+      x = conv2d(x, level.at("upsamplers.0.conv"), out, { upsample: 2 });
+    }
+  }
+
+  x = groupNorm(x, d.at("conv_norm_out"), groups, EPS, "silu");
+  return conv2d(x, d.at("conv_out"), 3); // (B, H, W, 3)
+}
+
+/** Mean and log-variance of a picture's latents. */
+export interface LatentDistribution {
+  /** (B, h, w, latent channels) */
+  readonly mean: Tensor;
+  /** (B, h, w, latent channels), to be clamped to −30..20 where it is used */
+  readonly logvar: Tensor;
+}
+
+/**
+ * A picture to the distribution of its latents.
+ *
+ * @param picture (B, H, W, 4) in −1..1, the fourth channel zero
+ */
+export function vaeEncode(
+  picture: Tensor,
+  w: WeightScope,
+  config: VaeConfig,
+): LatentDistribution {
+  const { blockOutChannels, layersPerBlock, groups, latentChannels } = config;
+  const last = blockOutChannels.length - 1;
+  const e = w.at("encoder");
+  if (picture.shape[3] !== PIXEL) {
+    throw new RangeError(
+      `Cannot encode a picture of ${picture.shape[3]} channels: expected ${PIXEL}, the last zero`,
+    );
+  }
+  let x = conv2d(picture, e.at("conv_in"), blockOutChannels[0]);
+
+  // Down: each level halves height and width, but for the last.
+  blockOutChannels.forEach((out, i) => {
+    const level = e.at(`down_blocks.${i}`);
+    for (let j = 0; j < layersPerBlock; j++) {
+      x = resnet(x, level.at(`resnets.${j}`), { out, groups, eps: EPS });
+    }
+    if (i < last) {
+      // Zeros at the right and the bottom only.
+      x = conv2d(x, level.at("downsamplers.0.conv"), out, {
+        stride: 2,
+        padding: [0, 1, 1, 0],
+      });
+    }
+  });
+
+  x = middle(x, e.at("mid_block"), groups);
+  x = groupNorm(x, e.at("conv_norm_out"), groups, EPS, "silu");
+  x = conv2d(x, e.at("conv_out"), 2 * latentChannels);
+  x = conv2d(x, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 });
+  return {
+    mean: sliceLast(x, 0, latentChannels),
+    logvar: sliceLast(x, latentChannels, latentChannels),
+  };
+}
+
+/** Residual block, attention of one head over all pixels, residual block. */
+function middle(x: Tensor, w: WeightScope, groups: number): Tensor {
+  const [batch, height, width, channels] = x.shape;
+  const sizes = { out: channels, groups, eps: EPS };
+  x = resnet(x, w.at("resnets.0"), sizes);
+
+  const a = w.at("attentions.0");
+  const tokens = groupNorm(x, a.at("group_norm"), groups, EPS)
+    .reshape(batch, height * width, channels);
+  const q = linear(tokens, a.at("to_q"), channels);
+  const k = linear(tokens, a.at("to_k"), channels);
+  const v = linear(tokens, a.at("to_v"), channels);
+  const residual = x.reshape(batch, height * width, channels);
+  x = linear(attention(q, k, v, 1), a.at("to_out.0"), channels, { residual })
+    .reshape(batch, height, width, channels);
+
+  return resnet(x, w.at("resnets.1"), sizes);
+}
