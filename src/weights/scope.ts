@@ -1,0 +1,194 @@
+/**
+ * Weights asked for by path and shape, so that a network's code and its file
+ * cannot drift apart.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { formatShape } from "./dtype.ts";
+import type { WeaveFile, WeaveTensor } from "./weave.ts";
+
+/** How many names of one kind a message lists. */
+const LISTED = 8;
+
+/** A weight that a network asked for. */
+export interface WeightRef {
+  /** Full path in the file. */
+  readonly name: string;
+  /** The shape asked for, outermost dimension first. */
+  readonly shape: readonly number[];
+  /** The stored tensor; cannot be read where it is missing or misshapen. */
+  readonly tensor: WeaveTensor;
+}
+
+/** What all scopes of one file know together. */
+interface Ledger {
+  readonly file: WeaveFile;
+  readonly refs: Map<string, WeightRef>;
+  readonly missing: Set<string>;
+  readonly misshapen: Map<string, string>;
+  readonly ignored: string[];
+}
+
+/**
+ * A place in a component's tree of names.
+ *
+ * Wrong names and shapes are collected, not thrown, so that one error can
+ * tell them all: call {@linkcode WeightScope.finish} when the network is built.
+ *
+ * @example
+ * ```ts
+ * import type { WeaveFile } from "./weave.ts";
+ * import { WeightScope } from "./scope.ts";
+ *
+ * function project(file: WeaveFile) {
+ *   const w = new WeightScope(file);
+ *   const { shape } = w.at("attn2").tensor("to_q.weight", [320, 320]);
+ *   w.finish(); // throws where attn2.to_q.weight is missing, or more is there
+ *   return shape;
+ * }
+ * ```
+ */
+export class WeightScope {
+  readonly #ledger: Ledger;
+  readonly #prefix: string;
+
+  /** The root of a file's names. */
+  constructor(file: WeaveFile);
+  /** @ignore */
+  constructor(file: WeaveFile, ledger: Ledger, prefix: string);
+  constructor(file: WeaveFile, ledger?: Ledger, prefix = "") {
+    this.#ledger = ledger ?? {
+      file,
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+    };
+    this.#prefix = prefix;
+  }
+
+  /** The file the weights come from. */
+  get file(): WeaveFile {
+    return this.#ledger.file;
+  }
+
+  /**
+   * The scope of a path below this one.
+   *
+   * @param path one or several segments, as `down_blocks.0`
+   */
+  at(path: string): WeightScope {
+    return new WeightScope(this.file, this.#ledger, this.#full(path));
+  }
+
+  /** Whether the file has a tensor of that name below this scope. */
+  has(name: string): boolean {
+    return this.file.tensors.has(this.#full(name));
+  }
+
+  /**
+   * A weight by name and shape, recorded as used. One name gives one object.
+   *
+   * @param name path below this scope, as `to_q.weight`
+   * @param shape expected dimensions, outermost first
+   */
+  tensor(name: string, shape: readonly number[]): WeightRef {
+    const full = this.#full(name);
+    const { file, refs, missing, misshapen } = this.#ledger;
+    const known = refs.get(full);
+    if (known && sameShape(known.shape, shape)) return known;
+    const tensor = file.tensors.get(full);
+    if (!tensor) missing.add(full);
+    else if (!sameShape(tensor.shape, shape)) {
+      misshapen.set(
+        full,
+        `${full} is ${formatShape(tensor.shape)}, expected ${
+          formatShape(shape)
+        }`,
+      );
+    }
+    const ref = {
+      name: full,
+      shape: [...shape],
+      tensor: tensor ?? absent(file, full, shape),
+    };
+    refs.set(full, ref);
+    return ref;
+  }
+
+  /**
+   * Says that tensors are left unused on purpose.
+   *
+   * @param path a name or the start of names, in whole segments
+   */
+  ignore(path: string): void {
+    this.#ledger.ignored.push(this.#full(path));
+  }
+
+  /**
+   * Compares what was asked for with what the file has.
+   *
+   * @throws {MasterWeaverError} `bad-model` with all missing, misshapen and unused names
+   */
+  finish(): void {
+    const { file, refs, missing, misshapen, ignored } = this.#ledger;
+    const unused = [...file.tensors.keys()].filter((name) =>
+      !refs.has(name) &&
+      !ignored.some((path) => name === path || name.startsWith(`${path}.`))
+    );
+    const faults = [
+      listed("missing", [...missing]),
+      listed("misshapen", [...misshapen.values()]),
+      listed("unused", unused),
+    ].filter((fault) => fault !== "");
+    if (faults.length === 0) return;
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${file.name}: its tensors do not fit its config: ${
+        faults.join("; ")
+      }; convert the checkpoint again`,
+    );
+  }
+
+  #full(path: string): string {
+    return this.#prefix === "" ? path : `${this.#prefix}.${path}`;
+  }
+}
+
+/**
+ * Names for a message, cut where there are many.
+ *
+ * @param kind what they have in common, as `missing`
+ * @returns nothing where there are no names
+ */
+export function listed(kind: string, names: readonly string[]): string {
+  if (names.length === 0) return "";
+  const more = names.length > LISTED
+    ? `, … (${names.length - LISTED} more)`
+    : "";
+  return `${names.length} ${kind}: ${names.slice(0, LISTED).join(", ")}${more}`;
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+function absent(
+  file: WeaveFile,
+  name: string,
+  shape: readonly number[],
+): WeaveTensor {
+  return {
+    name,
+    dtype: "f32",
+    shape,
+    bytes: 0,
+    chunks() {
+      throw new MasterWeaverError(
+        "bad-model",
+        `Cannot read tensor ${name}: ${file.name} has none of that name`,
+      );
+    },
+  };
+}
