@@ -29,12 +29,11 @@ struct Params {
   pixels: u32, // B · OH · OW
   tiles_m: u32,
   tiles: u32,
+  has_bias: u32,
+  has_shift: u32,
+  has_residual: u32,
+  activation: u32,
 }
-
-override HAS_BIAS: bool = false;
-override HAS_SHIFT: bool = false;
-override HAS_RESIDUAL: bool = false;
-override ACTIVATION: u32 = ACT_NONE;
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
 @group(0) @binding(1) var<storage, read> w: array<real4>;
@@ -84,10 +83,10 @@ fn store(index: u32, channel: u32, values: vec4<f32>) {
     let o = channel + j;
     if o < p.out {
       var v = values[j];
-      if HAS_BIAS { v += f32(bias[o]); }
-      if HAS_SHIFT { v += f32(shift[b * p.out + o]); }
-      if HAS_RESIDUAL { v += f32(residual[index * p.out + o]); }
-      y[index * p.out + o] = real(activate(ACTIVATION, v));
+      if p.has_bias != 0u { v += f32(bias[o]); }
+      if p.has_shift != 0u { v += f32(shift[b * p.out + o]); }
+      if p.has_residual != 0u { v += f32(residual[index * p.out + o]); }
+      y[index * p.out + o] = real(activate(p.activation, v));
     }
   }
 }

@@ -11,9 +11,8 @@ struct Params {
   channels4: u32, // C / 4
   picture: u32, // N · C/4
   total: u32,
+  activation: u32,
 }
-
-override ACTIVATION: u32 = ACT_NONE;
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
 @group(0) @binding(1) var<storage, read> stats: array<vec4<f32>>;
@@ -34,9 +33,9 @@ fn main(
   let v = (vec4<f32>(x[index]) - stats[at]) * stats[at + p.channels4] +
     vec4<f32>(bias[c]);
   y[index] = real4(vec4<f32>(
-    activate(ACTIVATION, v.x),
-    activate(ACTIVATION, v.y),
-    activate(ACTIVATION, v.z),
-    activate(ACTIVATION, v.w),
+    activate(p.activation, v.x),
+    activate(p.activation, v.y),
+    activate(p.activation, v.z),
+    activate(p.activation, v.w),
   ));
 }

@@ -9,6 +9,8 @@
 // they share the same rows of w. No workgroup memory: what a software adapter
 // does best.
 // Grid: ⌈M/4⌉ · ⌈N/4⌉ invocations in groups of 32, rows fastest.
+// What is optional is told by the uniform, not by overrides: a branch on it costs
+// nothing here, a pipeline more costs up to a second of the driver's time.
 
 struct Params {
   m: u32,
@@ -16,11 +18,10 @@ struct Params {
   k4: u32, // K / 4
   tiles_m: u32,
   tiles: u32, // ⌈M/4⌉ · ⌈N/4⌉
+  has_bias: u32,
+  has_residual: u32,
+  activation: u32,
 }
-
-override HAS_BIAS: bool = false;
-override HAS_RESIDUAL: bool = false;
-override ACTIVATION: u32 = ACT_NONE;
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
 @group(0) @binding(1) var<storage, read> w: array<real4>;
@@ -35,9 +36,9 @@ fn store(row: u32, column: u32, values: vec4<f32>) {
     let n = column + j;
     if n < p.n {
       var v = values[j];
-      if HAS_BIAS { v += f32(bias[n]); }
-      if HAS_RESIDUAL { v += f32(residual[row * p.n + n]); }
-      y[row * p.n + n] = real(activate(ACTIVATION, v));
+      if p.has_bias != 0u { v += f32(bias[n]); }
+      if p.has_residual != 0u { v += f32(residual[row * p.n + n]); }
+      y[row * p.n + n] = real(activate(p.activation, v));
     }
   }
 }

@@ -8,9 +8,8 @@ struct Params {
   total: u32,
   scale: f32,
   offset: f32,
+  activation: u32,
 }
-
-override ACTIVATION: u32 = ACT_NONE;
 
 @group(0) @binding(0) var<storage, read> x: array<real>;
 @group(0) @binding(1) var<storage, read_write> y: array<real>;
@@ -24,5 +23,5 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  y[index] = real(p.scale * activate(ACTIVATION, f32(x[index])) + p.offset);
+  y[index] = real(p.scale * activate(p.activation, f32(x[index])) + p.offset);
 }

@@ -167,7 +167,7 @@ function clipLayer(
   const k = linear(a, self.at("k_proj"), channels);
   const v = linear(a, self.at("v_proj"), channels);
   x = linear(
-    attention(q, k, v, config.heads, causal),
+    attention(q, k, v, { heads: config.heads, causal }),
     self.at("out_proj"),
     channels,
     { residual: x },

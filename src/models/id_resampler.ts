@@ -113,6 +113,6 @@ function perceiverAttention(
   const kv = linear(source, w.at("to_kv"), 2 * inner, { bias: false });
   const k = sliceLast(kv, 0, inner);
   const v = sliceLast(kv, inner, inner);
-  const y = attention(q, k, v, config.heads);
+  const y = attention(q, k, v, { heads: config.heads });
   return linear(y, w.at("to_out"), latents.shape.at(-1)!, { bias: false });
 }

@@ -6,7 +6,10 @@
  */
 import type { Tensor } from "../graph/graph.ts";
 import type { Activation } from "../ops/activation.ts";
-import { attention as attentionOp } from "../ops/attention.ts";
+import {
+  attention as attentionOp,
+  type AttentionAttributes,
+} from "../ops/attention.ts";
 import { conv2d as conv2dOp } from "../ops/conv2d.ts";
 import { binary } from "../ops/elementwise.ts";
 import { groupNorm as groupNormOp } from "../ops/group_norm.ts";
@@ -124,17 +127,10 @@ export function attention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  heads: number,
-  causal = false,
+  attributes: AttentionAttributes,
+  identityScale?: Tensor,
 ): Tensor {
-  return q.graph.apply(attentionOp, {
-    q,
-    k,
-    v,
-    identityKey: undefined,
-    identityValue: undefined,
-    identityScale: undefined,
-  }, { heads, causal });
+  return q.graph.apply(attentionOp, { q, k, v, identityScale }, attributes);
 }
 
 /** `a + b`, broadcast. */

@@ -7,7 +7,6 @@
  * @module
  */
 import type { Tensor } from "../graph/graph.ts";
-import { attention as attentionOp } from "../ops/attention.ts";
 import { geglu } from "../ops/elementwise.ts";
 import { timeEmbedding } from "../ops/embedding.ts";
 import type { WeightScope } from "../weights/scope.ts";
@@ -89,14 +88,12 @@ export function unetConfig(json: unknown): UNetConfig {
 
 /** Keys and values of one cross-attention, computed once a picture. */
 export interface CrossKeys {
-  /** (B, T, C) of the text */
+  /** (B, T + S, C): of the text, then of the identity */
   readonly k: Tensor;
-  /** (B, T, C) of the text */
+  /** (B, T + S, C) */
   readonly v: Tensor;
-  /** (B, S, C) of the identity, absent for text alone */
-  readonly identityKey?: Tensor;
-  /** (B, S, C) of the identity */
-  readonly identityValue?: Tensor;
+  /** T, tokens of the text; all where there is no identity */
+  readonly textKeys: number;
 }
 
 /** A cross-attention of the UNet: its path in the checkpoint, its channels. */
@@ -145,12 +142,14 @@ export function crossKeys(
 ): CrossKeys {
   const project = (x: Tensor, scope: WeightScope, name: string) =>
     linear(x, scope.at(path).at(name), channels, { bias: false });
-  const keys = { k: project(text, w, "to_k"), v: project(text, w, "to_v") };
-  if (!identity || !adapter) return keys;
+  const k = project(text, w, "to_k");
+  const v = project(text, w, "to_v");
+  const textKeys = text.shape[1];
+  if (!identity || !adapter) return { k, v, textKeys };
   return {
-    ...keys,
-    identityKey: project(identity, adapter, "to_k_img"),
-    identityValue: project(identity, adapter, "to_v_img"),
+    k: concat(k, project(identity, adapter, "to_k_img"), 1),
+    v: concat(v, project(identity, adapter, "to_v_img"), 1),
+    textKeys,
   };
 }
 
@@ -246,8 +245,7 @@ function embedTime(t: Tensor, w: WeightScope, channels: number): Tensor {
   // As PyTorch computes them: exp in f32 of an f32 argument.
   const frequencies = Float32Array.from(
     { length: half },
-    (_, i) =>
-      Math.exp(Math.fround(Math.fround(-Math.log(10000) * i) / half)),
+    (_, i) => Math.exp(Math.fround(Math.fround(-Math.log(10000) * i) / half)),
   );
   const waves = g.apply(timeEmbedding, {
     t,
@@ -301,7 +299,9 @@ function selfAttention(h: Tensor, w: WeightScope, heads: number): Tensor {
   const n = layerNorm(h, w.at("norm1"), LAYER_NORM_EPS);
   const project = (name: string) =>
     linear(n, w.at("attn1").at(name), channels, { bias: false });
-  const y = attention(project("to_q"), project("to_k"), project("to_v"), heads);
+  const y = attention(project("to_q"), project("to_k"), project("to_v"), {
+    heads,
+  });
   return linear(y, w.at("attn1.to_out.0"), channels, { residual: h });
 }
 
@@ -313,22 +313,14 @@ function crossAttention(
   { cross, identityScale }: UNetInputs,
   heads: number,
 ): Tensor {
-  const g = h.graph;
   const channels = h.shape[2];
   const n = layerNorm(h, w.at("norm2"), LAYER_NORM_EPS);
   const q = linear(n, w.at("attn2.to_q"), channels, { bias: false });
-  const { k, v, identityKey, identityValue } = cross({ path, channels });
-  const text = attention(q, k, v, heads);
-  g.name(`${path}.text`, text);
-  const y = identityKey
-    ? g.apply(attentionOp, {
-      q,
-      k,
-      v,
-      identityKey,
-      identityValue,
-      identityScale,
-    }, { heads })
+  const { k, v, textKeys } = cross({ path, channels });
+  const text = attention(q, k, v, { heads, textKeys });
+  h.graph.name(`${path}.text`, text);
+  const y = identityScale
+    ? attention(q, k, v, { heads, textKeys }, identityScale)
     : text;
   return linear(y, w.at("attn2.to_out.0"), channels, { residual: h });
 }

@@ -8,13 +8,7 @@
 import type { Tensor } from "../graph/graph.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import { ConfigReader } from "./config.ts";
-import {
-  attention,
-  conv2d,
-  groupNorm,
-  linear,
-  sliceLast,
-} from "./layers.ts";
+import { attention, conv2d, groupNorm, linear, sliceLast } from "./layers.ts";
 import { resnet } from "./resnet.ts";
 
 /** Sizes of the autoencoder, from diffusers' config. */
@@ -113,7 +107,9 @@ export function vaeEncode(
   const e = w.at("encoder");
   if (picture.shape[3] !== PIXEL) {
     throw new RangeError(
-      `Cannot encode a picture of ${picture.shape[3]} channels: expected ${PIXEL}, the last zero`,
+      `Cannot encode a picture of ${
+        picture.shape[3]
+      } channels: expected ${PIXEL}, the last zero`,
     );
   }
   let x = conv2d(picture, e.at("conv_in"), blockOutChannels[0]);
@@ -156,7 +152,9 @@ function middle(x: Tensor, w: WeightScope, groups: number): Tensor {
   const k = linear(tokens, a.at("to_k"), channels);
   const v = linear(tokens, a.at("to_v"), channels);
   const residual = x.reshape(batch, height * width, channels);
-  x = linear(attention(q, k, v, 1), a.at("to_out.0"), channels, { residual })
+  x = linear(attention(q, k, v, { heads: 1 }), a.at("to_out.0"), channels, {
+    residual,
+  })
     .reshape(batch, height, width, channels);
 
   return resnet(x, w.at("resnets.1"), sizes);

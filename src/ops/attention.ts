@@ -13,15 +13,11 @@ import {
 export type AttentionInputs = {
   /** (B, T, H·D) */
   q: TensorSpec;
-  /** (B, S, H·D) */
+  /** (B, S, H·D): keys of the text, then those of the identity */
   k: TensorSpec;
   /** (B, S, H·D) */
   v: TensorSpec;
-  /** (B, S_id, H·D); with `identityValue` and `identityScale` */
-  identityKey?: TensorSpec;
-  /** (B, S_id, H·D) */
-  identityValue?: TensorSpec;
-  /** f32 (1): weight of the identity's part */
+  /** f32 (1): weight of the identity's part; absent: no identity is looked at */
   identityScale?: TensorSpec;
 };
 
@@ -29,6 +25,8 @@ export type AttentionInputs = {
 export interface AttentionAttributes {
   /** Number of heads H; D = channels / H is a multiple of 4. */
   heads: number;
+  /** How many keys come before the identity's; all where not given. */
+  textKeys?: number;
   /** Whether token t sees only tokens 0..t. */
   causal?: boolean;
 }
@@ -48,28 +46,26 @@ function sliceWidth(head4: number): number {
 export const attention: Op<AttentionInputs, AttentionAttributes> = {
   name: "attention",
 
-  output(inputs, { heads }) {
-    const { q, k, v, identityKey, identityValue, identityScale } = inputs;
+  output(inputs, { heads, textKeys }) {
+    const { q, k, v, identityScale } = inputs;
     const [batch, , channels] = q.shape;
-    const fits = (x: TensorSpec | undefined) =>
-      x === undefined ||
-      (x.shape.length === 3 && x.shape[0] === batch && x.shape[2] === channels);
+    const keys = k.shape[1];
+    const first = textKeys ?? keys;
     expectShape(
       q.shape.length === 3 && channels % (4 * heads) === 0 &&
-        [k, v, identityKey, identityValue].every(fits) &&
-        sameShape(k.shape, v.shape) &&
-        (identityKey === undefined) === (identityValue === undefined) &&
-        (identityKey === undefined) === (identityScale === undefined) &&
-        (!identityKey ||
-          sameShape(identityKey.shape, identityValue!.shape)),
+        sameShape(k.shape, [batch, keys, channels]) &&
+        sameShape(v.shape, k.shape) && first > 0 && first <= keys &&
+        (!identityScale || (first < keys && identityScale.dtype === "f32")),
       "attention",
-      `q (B, T, C), k and v (B, S, C), both or no identity inputs, C a multiple of 4 · ${heads} heads`,
+      `q (B, T, C), k and v (B, S, C), C a multiple of 4 · ${heads} heads, ` +
+        `${first} of the S keys text, an identityScale f32 (1) only where others follow`,
       inputs,
     );
     return { shape: q.shape, dtype: q.dtype };
   },
 
-  launch({ q, k, identityKey }, _output, { heads, causal = false }) {
+  launch({ q, k, identityScale }, _output, attributes) {
+    const { heads, causal = false, textKeys = k.shape[1] } = attributes;
     const [batch, queries, channels] = q.shape;
     const head4 = channels / heads / 4;
     const value4 = sliceWidth(head4);
@@ -79,38 +75,27 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     return [{
       shader: "attention",
       code,
-      defines: { HEAD4: head4, VALUE4: value4 },
-      constants: {
-        CAUSAL: Number(causal),
-        HAS_IDENTITY: Number(identityKey !== undefined),
-      },
-      bind: [
-        ...reads(
-          "q",
-          "k",
-          "v",
-          "identityKey",
-          "identityValue",
-          "identityScale",
-        ),
-        ...writes("output"),
-      ],
+      defines: { VALUE4: value4 },
+      bind: [...reads("q", "k", "v", "identityScale"), ...writes("output")],
       params: [
         heads,
         queries,
         k.shape[1],
-        identityKey?.shape[1] ?? 0,
+        textKeys,
+        head4,
         slices,
         pairs,
         total,
+        Number(causal),
+        identityScale ? 2 : 1,
         { f32: 1 / Math.sqrt(channels / heads) },
       ],
       workgroups: Math.ceil(total / GROUP),
     }];
   },
 
-  flops({ q, k, identityKey }) {
-    const keys = k.shape[1] + (identityKey?.shape[1] ?? 0);
+  flops({ q, k, identityScale }, _output, { textKeys }) {
+    const keys = identityScale ? k.shape[1] : textKeys ?? k.shape[1];
     return 4 * elementCount(q.shape) * keys;
   },
 };

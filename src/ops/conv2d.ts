@@ -81,12 +81,6 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return [{
       shader: "conv2d",
       code,
-      constants: {
-        HAS_BIAS: Number(bias !== undefined),
-        HAS_SHIFT: Number(shift !== undefined),
-        HAS_RESIDUAL: Number(residual !== undefined),
-        ACTIVATION: activationNumber(activation),
-      },
       bind: [
         ...reads("x", "weight", "bias", "shift", "residual"),
         ...writes("output"),
@@ -107,6 +101,10 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
         pixels,
         tilesM,
         tiles,
+        Number(bias !== undefined),
+        Number(shift !== undefined),
+        Number(residual !== undefined),
+        activationNumber(activation),
       ],
       workgroups: Math.ceil(tiles / GROUP),
     }];

@@ -38,9 +38,13 @@ export const map: Op<{ x: TensorSpec }, MapAttributes> = {
     return [{
       shader: "map",
       code: mapCode,
-      constants: { ACTIVATION: activationNumber(activation) },
       bind: [...reads("x"), ...writes("output")],
-      params: [total, { f32: scale }, { f32: offset }],
+      params: [
+        total,
+        { f32: scale },
+        { f32: offset },
+        activationNumber(activation),
+      ],
       workgroups: Math.ceil(total / GROUP),
     }];
   },

@@ -89,9 +89,13 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
     }, {
       shader: "group_norm_apply",
       code: apply,
-      constants: { ACTIVATION: activationNumber(activation) },
       bind: [...reads("x", "scratch1", "bias"), ...writes("output")],
-      params: [channels / 4, pixels * channels / 4, applyTotal],
+      params: [
+        channels / 4,
+        pixels * channels / 4,
+        applyTotal,
+        activationNumber(activation),
+      ],
       workgroups: Math.ceil(applyTotal / 64),
     }];
   },

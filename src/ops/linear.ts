@@ -58,13 +58,17 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return [{
       shader: "linear",
       code,
-      constants: {
-        HAS_BIAS: Number(bias !== undefined),
-        HAS_RESIDUAL: Number(residual !== undefined),
-        ACTIVATION: activationNumber(activation),
-      },
       bind: [...reads("x", "weight", "bias", "residual"), ...writes("output")],
-      params: [m, n, k / 4, tilesM, tiles],
+      params: [
+        m,
+        n,
+        k / 4,
+        tilesM,
+        tiles,
+        Number(bias !== undefined),
+        Number(residual !== undefined),
+        activationNumber(activation),
+      ],
       workgroups: Math.ceil(tiles / GROUP),
     }];
   },
