@@ -1,0 +1,276 @@
+/**
+ * Pictures to and from files: PNG and JPEG in, PNG out.
+ *
+ * A file's header is judged before anything is decoded, so that a file cannot
+ * ask for memory or time that its size does not warrant.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { exifOrientation, orientImage } from "./exif.ts";
+import { fileKind } from "./file_kind.ts";
+import type { Image } from "./image.ts";
+import { decodeJpeg } from "./jpeg_js.ts";
+import { summarizeJpeg } from "./jpeg_segments.ts";
+import { isIntact, PNG_SIGNATURE, pngChunks } from "./png_chunks.ts";
+import { pngTextChunk } from "./png_text.ts";
+import { checkInflatedSize, decodePng, encodeRgbPng } from "./pngjs.ts";
+
+export { readPngText } from "./png_text.ts";
+
+/** Fewer pixels on a side than this show no face. */
+const MIN_SIDE = 16;
+/** More than any photo that a face is looked for in. */
+const MAX_SIDE = 16384;
+const MAX_PIXELS = 100e6;
+/** Progressive files have about ten; each costs a pass over the picture. */
+const MAX_JPEG_SCANS = 200;
+
+/**
+ * Decodes a PNG or JPEG file.
+ *
+ * PNG of every kind (gray, palette, 1..16 bits, interlaced); transparency is put
+ * over white. JPEG baseline and progressive, gray, colour and CMYK. A picture
+ * that EXIF data says is turned is turned upright.
+ *
+ * @param bytes the whole file
+ * @param name what messages call it
+ * @returns an opaque picture of 16..16384 pixels on a side, at most 100 million
+ * @throws {MasterWeaverError} `bad-image` saying what is wrong and what to do
+ *
+ * @example
+ * ```ts
+ * import { decodeImage, encodePng } from "./codec.ts";
+ *
+ * const data = new Uint8ClampedArray(16 * 16 * 4).fill(255);
+ * const file = encodePng({ width: 16, height: 16, data }, {});
+ * console.log(decodeImage(file, "white.png").width); // 16
+ * ```
+ */
+export function decodeImage(bytes: Uint8Array, name: string): Image {
+  if (bytes.length === 0) {
+    fail(name, "is empty (0 bytes): give a PNG or JPEG file");
+  }
+  const kind = fileKind(bytes);
+  if (kind === "png") return readPng(bytes, name);
+  if (kind === "jpeg") return readJpeg(bytes, name);
+  fail(
+    name,
+    `is not a PNG or JPEG but looks like ${kind.is}: convert it to PNG or JPEG`,
+  );
+}
+
+/**
+ * Encodes a picture as a PNG file, RGB with 8 bits a channel.
+ *
+ * @param image the picture; its alpha is dropped
+ * @param text words to carry along, by keyword (1..79 Latin-1 characters)
+ * @returns the whole file
+ * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow,
+ *   or data that does not fit the size
+ */
+export function encodePng(
+  image: Image,
+  text: Record<string, string>,
+): Uint8Array<ArrayBuffer> {
+  const { width, height, data } = image;
+  if (
+    !Number.isInteger(width) || !Number.isInteger(height) || width < 1 ||
+    height < 1 || data.length !== width * height * 4
+  ) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Picture of ${width}x${height} needs ${
+        width * height * 4
+      } bytes of RGBA, got ${data.length}`,
+    );
+  }
+  const chunks = Object.entries(text).map(([keyword, value]) =>
+    pngTextChunk(keyword, value)
+  );
+  const plain = encodeRgbPng(width, height, opaqueCopy(data));
+  // Signature (8 bytes) and IHDR (25) come first by the standard.
+  return join([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
+}
+
+function readPng(bytes: Uint8Array, name: string): Image {
+  const chunks = [...pngChunks(bytes)];
+  const header = chunks[0];
+  if (header === undefined) failCut(name, bytes);
+  if (header.type !== "IHDR" || header.data.length !== 13) {
+    failDamaged(name, "its header is missing");
+  }
+  if (!isIntact(header)) failDamaged(name, "its header has a wrong checksum");
+  const view = new DataView(header.data.buffer, header.data.byteOffset, 13);
+  const width = view.getUint32(0);
+  const height = view.getUint32(4);
+  checkSize(width, height, name);
+  if (chunks.at(-1)?.type !== "IEND") failCut(name, bytes);
+  const depth = header.data[8];
+  const channels = [1, 0, 3, 1, 2, 0, 4][header.data[9]] ?? 0;
+  // A row has a byte for its filter; interlaced, there are up to twice the rows.
+  const rowBytes = Math.ceil((width * depth * channels) / 8) + 1;
+  const coded = chunks.filter((chunk) => chunk.type === "IDAT");
+  const codedBytes = coded.reduce((sum, { data }) => sum + data.length, 0);
+  // Deflate shrinks by no more than 1032 times.
+  if (codedBytes * 1032 < (rowBytes - 1) * height) {
+    failTooLittle(name, width, height, codedBytes);
+  }
+  const exif = chunks.find(({ type, data }) =>
+    type === "eXIf" && data.length > 0
+  );
+  // Only what decides the pixels is handed on: a broken comment does no harm.
+  const needed = chunks.filter(({ type }) =>
+    /^[A-Z]/.test(type) || type === "tRNS"
+  ).map((chunk) => chunk.bytes);
+  const data = decoding(name, () => {
+    if (header.data[12] === 1) {
+      const all = join(coded.map((chunk) => chunk.data));
+      checkInflatedSize(all, 2 * rowBytes * height + 4096);
+    }
+    return decodePng(join([Uint8Array.from(PNG_SIGNATURE), ...needed]));
+  });
+  if (data.length !== width * height * 4) {
+    failDamaged(name, "it does not hold the pixels its header promises");
+  }
+  putOverWhite(data);
+  const image = { width, height, data };
+  return orientImage(image, exif ? exifOrientation(exif.data) : 1);
+}
+
+function readJpeg(bytes: Uint8Array, name: string): Image {
+  const summary = summarizeJpeg(bytes);
+  const { width, height, end } = summary;
+  if (summary.unsupported !== undefined) {
+    fail(
+      name,
+      `is a JPEG with ${summary.unsupported}, which is not read: save it again as an ordinary JPEG or PNG`,
+    );
+  }
+  // Without a frame the size is 0: where the file is cut, that is the reason.
+  if (end === undefined && width === 0) failCut(name, bytes);
+  if (width === 0) failDamaged(name, "it holds no picture");
+  checkSize(width, height, name);
+  if (end === undefined) failCut(name, bytes);
+  // Each 8×8 block takes at least a bit.
+  const blocks = Math.ceil(width / 8) * Math.ceil(height / 8);
+  if (summary.codedBytes * 8 < blocks) {
+    failTooLittle(name, width, height, summary.codedBytes);
+  }
+  if (summary.scans > MAX_JPEG_SCANS) {
+    fail(
+      name,
+      `is a JPEG of ${summary.scans} scans, expected at most ${MAX_JPEG_SCANS}: save it again as an ordinary JPEG or PNG`,
+    );
+  }
+  // Coefficients and samples of four channels, twice over: 40 bytes a pixel.
+  const megabytes = 64 + (width * height * 40) / 2 ** 20;
+  const data = decoding(
+    name,
+    () => decodeJpeg(bytes.subarray(0, end), megabytes),
+  );
+  if (data.length !== width * height * 4) {
+    failDamaged(name, "it does not hold the pixels its header promises");
+  }
+  const image = { width, height, data };
+  return orientImage(image, summary.exif ? exifOrientation(summary.exif) : 1);
+}
+
+function checkSize(width: number, height: number, name: string): void {
+  const found = `is ${width}x${height} pixels`;
+  if (width < MIN_SIDE || height < MIN_SIDE) {
+    fail(
+      name,
+      `${found}, expected at least ${MIN_SIDE} on a side: give a larger picture`,
+    );
+  }
+  if (width > MAX_SIDE || height > MAX_SIDE) {
+    fail(
+      name,
+      `${found}, expected at most ${MAX_SIDE} on a side: give a smaller picture`,
+    );
+  }
+  if (width * height > MAX_PIXELS) {
+    fail(
+      name,
+      `${found} (${
+        Math.ceil(width * height / 1e6)
+      } megapixels), expected at most ${
+        MAX_PIXELS / 1e6
+      } megapixels: give a smaller picture`,
+    );
+  }
+}
+
+/** Runs a decoder; whatever it throws is the file's fault. */
+function decoding(
+  name: string,
+  decode: () => Uint8ClampedArray,
+): Uint8ClampedArray {
+  try {
+    return decode();
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    const line = words.replace(/\s+/g, " ").trim().slice(0, 120);
+    failDamaged(name, line || "its data cannot be decoded", error);
+  }
+}
+
+function fail(name: string, what: string, cause?: unknown): never {
+  throw new MasterWeaverError("bad-image", `Picture ${name} ${what}`, {
+    cause,
+  });
+}
+
+function failCut(name: string, bytes: Uint8Array): never {
+  fail(
+    name,
+    `is cut off: its end is missing after ${bytes.length} bytes; give the whole file`,
+  );
+}
+
+function failDamaged(name: string, why: string, cause?: unknown): never {
+  fail(name, `is damaged (${why}): save it again or give another`, cause);
+}
+
+function failTooLittle(
+  name: string,
+  width: number,
+  height: number,
+  codedBytes: number,
+): never {
+  failDamaged(
+    name,
+    `${codedBytes} bytes cannot hold ${width}x${height} pixels`,
+  );
+}
+
+/** Blends each pixel over white by its alpha, in place. */
+function putOverWhite(data: Uint8ClampedArray): void {
+  for (let i = 3; i < data.length; i += 4) {
+    const alpha = data[i];
+    if (alpha === 255) continue;
+    for (let c = i - 3; c < i; c++) {
+      data[c] = (data[c] * alpha + 255 * (255 - alpha)) / 255;
+    }
+    data[i] = 255;
+  }
+}
+
+/** pngjs would blend transparent pixels with white; the colours are meant. */
+function opaqueCopy(data: Uint8ClampedArray): Uint8ClampedArray {
+  const copy = data.slice();
+  for (let i = 3; i < copy.length; i += 4) copy[i] = 255;
+  return copy;
+}
+
+function join(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}

@@ -1,0 +1,78 @@
+/**
+ * A PNG file as its chunks: each four bytes of length, four letters of type,
+ * content, and a checksum over type and content.
+ *
+ * @module
+ */
+
+/** One chunk of a PNG file. */
+export interface PngChunk {
+  /** Four letters; a capital first one means that a reader must know it. */
+  readonly type: string;
+  /** The content. */
+  readonly data: Uint8Array;
+  /** The chunk as it stands in the file. */
+  readonly bytes: Uint8Array;
+}
+
+/** What every PNG file starts with. */
+export const PNG_SIGNATURE: readonly number[] = [
+  0x89,
+  0x50,
+  0x4e,
+  0x47,
+  0x0d,
+  0x0a,
+  0x1a,
+  0x0a,
+];
+
+/**
+ * Goes through the chunks of a PNG file up to its end chunk, `IEND`; stops
+ * before one that the file does not hold whole.
+ */
+export function* pngChunks(file: Uint8Array): Generator<PngChunk> {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  let at = PNG_SIGNATURE.length;
+  while (at + 12 <= file.length) {
+    const length = view.getUint32(at);
+    if (at + 12 + length > file.length) return;
+    const bytes = file.subarray(at, at + 12 + length);
+    const type = String.fromCharCode(...bytes.subarray(4, 8));
+    yield { type, data: bytes.subarray(8, 8 + length), bytes };
+    if (type === "IEND") return;
+    at += bytes.length;
+  }
+}
+
+/** Makes a chunk. */
+export function pngChunk(type: string, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(12 + data.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, data.length);
+  for (let i = 0; i < 4; i++) bytes[4 + i] = type.charCodeAt(i);
+  bytes.set(data, 8);
+  view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
+  return bytes;
+}
+
+/** Whether a chunk's checksum is that of its content. */
+export function isIntact({ bytes }: PngChunk): boolean {
+  const end = bytes.length - 4;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.getUint32(end) === crc32(bytes.subarray(4, end));
+}
+
+const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) {
+    crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+  }
+  return crc;
+});
+
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return ~crc >>> 0;
+}

@@ -1,0 +1,94 @@
+/**
+ * Makes picture files of kinds that ordinary encoders do not write.
+ *
+ * @module
+ */
+import { deflateSync } from "node:zlib";
+import { PNG_SIGNATURE, pngChunk } from "../../src/image/png_chunks.ts";
+
+/** What a PNG file is made from. */
+export interface PngParts {
+  width: number;
+  height: number;
+  /** Bits a channel. */
+  depth: number;
+  /** 0 gray, 2 colour, 3 palette, 4 gray and alpha, 6 colour and alpha. */
+  colorType: number;
+  /** A row's bytes, packed as the file holds them. */
+  row: (y: number) => number[];
+  /** Chunks between the header and the pixels. */
+  extra?: Uint8Array[];
+}
+
+/** A PNG file with unfiltered rows. */
+export function makePng(parts: PngParts): Uint8Array<ArrayBuffer> {
+  const rows: number[] = [];
+  for (let y = 0; y < parts.height; y++) rows.push(0, ...parts.row(y));
+  return concat([
+    Uint8Array.from(PNG_SIGNATURE),
+    pngHeader(parts.width, parts.height, parts.depth, parts.colorType),
+    ...parts.extra ?? [],
+    pngChunk("IDAT", new Uint8Array(deflateSync(Uint8Array.from(rows)))),
+    pngChunk("IEND", new Uint8Array()),
+  ]);
+}
+
+/** The header chunk of a PNG file. */
+export function pngHeader(
+  width: number,
+  height: number,
+  depth: number,
+  colorType: number,
+  interlace = 0,
+): Uint8Array {
+  const data = new Uint8Array(13);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  data.set([depth, colorType, 0, 0, interlace], 8);
+  return pngChunk("IHDR", data);
+}
+
+/** EXIF data that holds an orientation and nothing else. */
+export function exifData(orientation: number, little: boolean): Uint8Array {
+  const data = new Uint8Array(26);
+  const view = new DataView(data.buffer);
+  view.setUint16(0, little ? 0x4949 : 0x4d4d);
+  view.setUint16(2, 42, little);
+  view.setUint32(4, 8, little);
+  view.setUint16(8, 1, little);
+  view.setUint16(10, 0x0112, little);
+  view.setUint16(12, 3, little);
+  view.setUint32(14, 1, little);
+  view.setUint16(18, orientation, little);
+  return data;
+}
+
+/** A JPEG file with a segment put behind its first marker. */
+export function withJpegSegment(
+  file: Uint8Array,
+  marker: number,
+  content: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const length = content.length + 2;
+  return concat([
+    file.subarray(0, 2),
+    Uint8Array.of(0xff, marker, length >> 8, length & 255),
+    content,
+    file.subarray(2),
+  ]);
+}
+
+/** Puts byte arrays behind each other. */
+export function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(parts.flatMap((part) => Array.from(part)));
+}
+
+/** Small seeded random numbers in 0..limit−1, the same on every run. */
+export function randomIntegers(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
