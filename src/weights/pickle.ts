@@ -1,0 +1,421 @@
+/**
+ * A restricted unpickler. A pickle is a program for a small stack machine that
+ * may name any Python code and have it called; here the only names are those
+ * of tensors and dictionaries, which are recorded as data, and any other name
+ * or instruction is refused. Nothing is ever executed.
+ *
+ * @module
+ */
+import { badCheckpoint, brief, DTYPE_BYTES } from "./checkpoint.ts";
+import { PickleCut, PickleReader } from "./pickle_reader.ts";
+import {
+  knownGlobal,
+  PickleDict,
+  PickleGlobal,
+  PickleList,
+  PickleStorage,
+  PickleTensor,
+  type PickleValue,
+} from "./pickle_values.ts";
+
+export { PickleCut };
+
+/**
+ * Instructions a pickle may have, and items it may copy: a full-size Stable
+ * Diffusion checkpoint needs about 10⁵. A short pickle could else copy a long
+ * list again and again.
+ */
+const MAX_STEPS = 8_000_000;
+
+/** A pickle's value, and where the pickle ended. */
+export interface Unpickled {
+  /** What it describes. */
+  readonly value: PickleValue;
+  /** Bytes the pickle takes. */
+  readonly length: number;
+}
+
+/**
+ * Reads one pickle (protocols 0 to 5) at the start of some bytes.
+ *
+ * @param bytes the pickle and whatever follows it
+ * @param name what messages call the file
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ * @throws {PickleCut} where the pickle goes on after the bytes
+ * @example
+ * ```ts
+ * import { unpickle } from "./pickle.ts";
+ *
+ * // The pickle of the number 7: protocol 2, BININT1 7, STOP.
+ * console.log(unpickle(new Uint8Array([0x80, 2, 0x4b, 7, 0x2e]), "seven").value);
+ * ```
+ */
+export function unpickle(bytes: Uint8Array, name: string): Unpickled {
+  return new Machine(new PickleReader(bytes, name)).run();
+}
+
+/** Marks a place on the stack; no value of a finished pickle. */
+const MARK = Symbol("mark");
+type Slot = PickleValue | typeof MARK;
+
+class Machine {
+  readonly #in: PickleReader;
+  readonly #stack: Slot[] = [];
+  readonly #memo = new Map<number, PickleValue>();
+  #steps = 0;
+
+  constructor(reader: PickleReader) {
+    this.#in = reader;
+  }
+
+  run(): Unpickled {
+    while (true) {
+      const at = this.#in.position;
+      const opcode = this.#in.u8();
+      if (opcode === 0x2e) {
+        return { value: this.#pop(), length: this.#in.position };
+      }
+      this.#spend(1);
+      if (
+        !this.#literal(opcode) && !this.#container(opcode) &&
+        !this.#memory(opcode) && !this.#object(opcode)
+      ) {
+        throw this.#bad(
+          `its instruction 0x${
+            opcode.toString(16).padStart(2, "0")
+          } at byte ${at} is not allowed`,
+        );
+      }
+    }
+  }
+
+  /** Numbers, texts and constants. */
+  #literal(opcode: number): boolean {
+    const input = this.#in;
+    switch (opcode) {
+      case 0x4e: // NONE
+        return this.#push(null);
+      case 0x88: // NEWTRUE
+        return this.#push(true);
+      case 0x89: // NEWFALSE
+        return this.#push(false);
+      case 0x4a: // BININT
+        return this.#push(input.i32());
+      case 0x4b: // BININT1
+        return this.#push(input.u8());
+      case 0x4d: // BININT2
+        return this.#push(input.u16());
+      case 0x49: // INT; protocol 0 writes booleans as 00 and 01
+      case 0x4c: // LONG
+        return this.#push(input.decimal());
+      case 0x8a: // LONG1
+        return this.#push(input.integer(input.u8()));
+      case 0x8b: // LONG4
+        return this.#push(input.integer(input.u32()));
+      case 0x46: // FLOAT
+        return this.#push(Number(input.line()));
+      case 0x47: // BINFLOAT
+        return this.#push(input.f64());
+      case 0x58: // BINUNICODE
+        return this.#push(input.text(input.u32()));
+      case 0x8c: // SHORT_BINUNICODE
+        return this.#push(input.text(input.u8()));
+      case 0x8d: // BINUNICODE8
+        return this.#push(input.text(input.length64()));
+      case 0x56: // UNICODE
+        return this.#push(input.line());
+      case 0x54: // BINSTRING, of Python 2
+        return this.#push(input.text(input.u32()));
+      case 0x55: // SHORT_BINSTRING, of Python 2
+        return this.#push(input.text(input.u8()));
+      case 0x42: // BINBYTES
+        return this.#push(input.bytes(input.u32()));
+      case 0x43: // SHORT_BINBYTES
+        return this.#push(input.bytes(input.u8()));
+      case 0x8e: // BINBYTES8
+        return this.#push(input.bytes(input.length64()));
+    }
+    return false;
+  }
+
+  /** Lists, tuples and dictionaries. */
+  #container(opcode: number): boolean {
+    switch (opcode) {
+      case 0x5d: // EMPTY_LIST
+      case 0x29: // EMPTY_TUPLE
+        return this.#push(new PickleList());
+      case 0x7d: // EMPTY_DICT
+        return this.#push(new PickleDict());
+      case 0x6c: // LIST
+      case 0x74: // TUPLE
+        return this.#push(new PickleList(this.#popToMark()));
+      case 0x85: // TUPLE1
+      case 0x86: // TUPLE2
+      case 0x87: // TUPLE3
+        return this.#push(new PickleList(this.#popMany(opcode - 0x84)));
+      case 0x64: { // DICT
+        const dict = new PickleDict();
+        this.#setItems(dict, this.#popToMark());
+        return this.#push(dict);
+      }
+      case 0x61: // APPEND
+        return this.#append(this.#popMany(1));
+      case 0x65: // APPENDS
+        return this.#append(this.#popToMark());
+      case 0x73: { // SETITEM
+        const pair = this.#popMany(2);
+        return this.#setItems(this.#top(), pair);
+      }
+      case 0x75: { // SETITEMS
+        const pairs = this.#popToMark();
+        return this.#setItems(this.#top(), pairs);
+      }
+    }
+    return false;
+  }
+
+  /** The stack itself, the memo, and framing. */
+  #memory(opcode: number): boolean {
+    const input = this.#in;
+    switch (opcode) {
+      case 0x80: { // PROTO
+        const version = input.u8();
+        if (version > 5) throw this.#bad(`its protocol is ${version}, over 5`);
+        return true;
+      }
+      case 0x95: // FRAME: says only how much to read at once
+        input.length64();
+        return true;
+      case 0x28: // MARK
+        this.#stack.push(MARK);
+        return true;
+      case 0x30: // POP
+        if (this.#stack.pop() === undefined) throw this.#empty();
+        return true;
+      case 0x31: // POP_MARK
+        this.#popToMark();
+        return true;
+      case 0x32: // DUP
+        return this.#push(this.#top());
+      case 0x70: // PUT
+        return this.#remember(input.decimal());
+      case 0x71: // BINPUT
+        return this.#remember(input.u8());
+      case 0x72: // LONG_BINPUT
+        return this.#remember(input.u32());
+      case 0x94: // MEMOIZE
+        return this.#remember(this.#memo.size);
+      case 0x67: // GET
+        return this.#recall(input.decimal());
+      case 0x68: // BINGET
+        return this.#recall(input.u8());
+      case 0x6a: // LONG_BINGET
+        return this.#recall(input.u32());
+    }
+    return false;
+  }
+
+  /** Names of code and what is made of them. */
+  #object(opcode: number): boolean {
+    switch (opcode) {
+      case 0x63: { // GLOBAL
+        const module = this.#in.line();
+        return this.#global(module, this.#in.line());
+      }
+      case 0x93: { // STACK_GLOBAL
+        const [module, name] = this.#popMany(2);
+        if (typeof module !== "string" || typeof name !== "string") {
+          throw this.#bad("a global's name is not text");
+        }
+        return this.#global(module, name);
+      }
+      case 0x52: { // REDUCE
+        const [callee, parameters] = this.#popMany(2);
+        return this.#push(this.#reduce(callee, parameters));
+      }
+      case 0x62: { // BUILD: state_dict hangs _metadata on its OrderedDict
+        const [state] = this.#popMany(1);
+        if (
+          !(this.#top() instanceof PickleDict && state instanceof PickleDict)
+        ) throw this.#bad("it sets the state of something other than a dict");
+        return true;
+      }
+      case 0x51: { // BINPERSID
+        const [id] = this.#popMany(1);
+        return this.#push(this.#storage(id));
+      }
+    }
+    return false;
+  }
+
+  #global(module: string, name: string): boolean {
+    const known = knownGlobal(`${module}.${name}`);
+    if (!known) {
+      throw this.#bad(
+        `it asks for ${brief(`${module}.${name}`)}, and only tensors, ` +
+          "dictionaries, lists, numbers and texts are allowed; save the " +
+          "state dict alone, or as safetensors",
+      );
+    }
+    return this.#push(known);
+  }
+
+  #reduce(callee: PickleValue, parameters: PickleValue): PickleValue {
+    const items = parameters instanceof PickleList ? parameters.items : [];
+    const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
+    if (meaning === "dict") {
+      // OrderedDict() or OrderedDict([(key, value), …])
+      const dict = new PickleDict();
+      const pairs = items[0] instanceof PickleList ? items[0].items : [];
+      for (const pair of pairs) {
+        if (!(pair instanceof PickleList && pair.items.length === 2)) {
+          throw this.#bad("a dictionary is made of something else than pairs");
+        }
+        this.#setItems(dict, pair.items);
+      }
+      return dict;
+    }
+    if (meaning === "parameter" && items[0] instanceof PickleTensor) {
+      return items[0];
+    }
+    if (meaning === "tensor" && items.length >= 4) return this.#tensor(items);
+    throw this.#bad("it calls something that makes no tensor or dictionary");
+  }
+
+  /** (storage, offset, size, stride, requires_grad, hooks, …) */
+  #tensor([storage, offset, shape, stride]: PickleValue[]): PickleTensor {
+    if (!(storage instanceof PickleStorage)) {
+      throw this.#bad("a tensor has no storage");
+    }
+    const [first] = this.#sizes([offset], "a tensor's offset");
+    if (!(shape instanceof PickleList && stride instanceof PickleList)) {
+      throw this.#bad("a tensor has no shape or no strides");
+    }
+    return new PickleTensor(
+      storage,
+      first,
+      this.#sizes(shape.items, "a tensor's shape"),
+      this.#sizes(stride.items, "a tensor's strides"),
+    );
+  }
+
+  #sizes(values: readonly PickleValue[], what: string): number[] {
+    this.#spend(values.length);
+    return values.map((value) => {
+      if (typeof value === "number" && Number.isSafeInteger(value)) {
+        if (value >= 0) return value;
+      }
+      throw this.#bad(
+        `${what} has ${brief(value)}, expected a whole number from 0`,
+      );
+    });
+  }
+
+  /** ("storage", type, key, location, count) and, in old files, a view. */
+  #storage(id: PickleValue): PickleStorage {
+    const [tag, type, key, , count, view] = id instanceof PickleList
+      ? id.items
+      : [];
+    const meaning = type instanceof PickleGlobal ? type.meaning : null;
+    if (
+      tag !== "storage" || typeof meaning !== "object" || meaning === null ||
+      typeof key !== "string"
+    ) {
+      throw this.#bad("it refers to something other than a storage");
+    }
+    if (view !== undefined && view !== null) {
+      throw this.#bad(
+        `storage ${
+          brief(key)
+        } is a view of another, as PyTorch before 0.4 wrote: ` +
+          "load and save it with a newer one",
+      );
+    }
+    const dtype = meaning.storage === "untyped" ? "U8" : meaning.storage;
+    const [elements] = this.#sizes([count], `storage ${brief(key)}'s size`);
+    if (!Number.isSafeInteger(elements * DTYPE_BYTES[dtype])) {
+      throw this.#bad(`storage ${brief(key)} has ${elements} elements`);
+    }
+    return new PickleStorage(key, dtype, elements);
+  }
+
+  #spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > MAX_STEPS) {
+      throw this.#bad(`its pickle takes more than ${MAX_STEPS} steps`);
+    }
+  }
+
+  #setItems(target: PickleValue, items: readonly PickleValue[]): boolean {
+    this.#spend(items.length);
+    if (!(target instanceof PickleDict)) {
+      throw this.#bad("it sets an item of something other than a dictionary");
+    }
+    if (items.length % 2 !== 0) {
+      throw this.#bad("a dictionary key has no value");
+    }
+    for (let i = 0; i < items.length; i += 2) {
+      target.entries.set(items[i], items[i + 1]);
+    }
+    return true;
+  }
+
+  #append(items: readonly PickleValue[]): boolean {
+    const list = this.#top();
+    if (!(list instanceof PickleList)) {
+      throw this.#bad("it appends to something other than a list");
+    }
+    for (const item of items) list.items.push(item);
+    return true;
+  }
+
+  #remember(index: number | bigint): boolean {
+    this.#memo.set(Number(index), this.#top());
+    return true;
+  }
+
+  #recall(index: number | bigint): boolean {
+    const value = this.#memo.get(Number(index));
+    if (value === undefined) throw this.#bad(`it recalls ${index}, never put`);
+    return this.#push(value);
+  }
+
+  #push(value: PickleValue): boolean {
+    this.#stack.push(value);
+    return true;
+  }
+
+  #top(): PickleValue {
+    const value = this.#stack.at(-1);
+    if (value === undefined || value === MARK) throw this.#empty();
+    return value as PickleValue;
+  }
+
+  #pop(): PickleValue {
+    const value = this.#top();
+    this.#stack.pop();
+    return value;
+  }
+
+  #popMany(count: number): PickleValue[] {
+    const values: PickleValue[] = [];
+    for (let i = 0; i < count; i++) values.push(this.#pop());
+    return values.reverse();
+  }
+
+  #popToMark(): PickleValue[] {
+    const mark = this.#stack.lastIndexOf(MARK);
+    if (mark < 0) throw this.#empty();
+    const values = this.#stack.splice(mark) as PickleValue[];
+    values.shift();
+    return values;
+  }
+
+  #empty(): Error {
+    return this.#bad(`its stack is empty before byte ${this.#in.position}`);
+  }
+
+  #bad(what: string): Error {
+    return badCheckpoint(this.#in.name, what);
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * From what a pickle describes to named tensors: flattens nested dictionaries
+ * and checks every view against its storage.
+ *
+ * @module
+ */
+import type { ByteSource } from "../bytes.ts";
+import {
+  badCheckpoint,
+  brief,
+  type CheckpointTensor,
+  DTYPE_BYTES,
+} from "./checkpoint.ts";
+import { countElements, formatShape } from "./dtype.ts";
+import {
+  PickleDict,
+  PickleList,
+  type PickleStorage,
+  PickleTensor,
+  type PickleValue,
+} from "./pickle_values.ts";
+
+/** Nesting accepted below the outermost dictionary. */
+const MAX_DEPTH = 32;
+/** Values accepted in all. */
+const MAX_VALUES = 1_000_000;
+
+/** Tensors of a pickle by path, and how much else there was. */
+export interface FlatPickle {
+  /** By path: keys joined with dots. */
+  readonly tensors: Map<string, PickleTensor>;
+  /** Values that are no tensors. */
+  readonly otherValues: number;
+}
+
+/**
+ * Flattens nested dictionaries and lists.
+ *
+ * @param name what messages call the file
+ * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, or two tensors have one path
+ */
+export function flatten(value: PickleValue, name: string): FlatPickle {
+  const tensors = new Map<string, PickleTensor>();
+  let otherValues = 0;
+  let visited = 0;
+  const walk = (value: PickleValue, path: string, depth: number): void => {
+    // A value may be referred to from several places, even from inside itself.
+    if (depth > MAX_DEPTH || ++visited > MAX_VALUES) {
+      throw badCheckpoint(
+        name,
+        depth > MAX_DEPTH
+          ? `its dictionaries nest deeper than ${MAX_DEPTH} at ${brief(path)}`
+          : `it holds more than ${MAX_VALUES} values`,
+      );
+    }
+    if (value instanceof PickleTensor) {
+      if (tensors.has(path)) {
+        throw badCheckpoint(name, `two tensors are called ${brief(path)}`);
+      }
+      tensors.set(path, value);
+    } else if (value instanceof PickleDict || value instanceof PickleList) {
+      const children = value instanceof PickleDict
+        ? value.entries.entries()
+        : value.items.entries();
+      for (const [key, child] of children) {
+        const isName = typeof key === "string" || typeof key === "number";
+        if (!isName || String(key).length > 1000) {
+          otherValues++;
+        } else {walk(
+            child,
+            path === "" ? `${key}` : `${path}.${key}`,
+            depth + 1,
+          );}
+      }
+    } else otherValues++;
+  };
+  walk(value, "", 0);
+  return { tensors, otherValues };
+}
+
+/** Where a storage's bytes start in a file. */
+export type LocateStorage = (storage: PickleStorage) => number;
+
+/**
+ * Makes a tensor readable.
+ *
+ * @param source the file
+ * @param name the tensor's path
+ * @param tensor the view, not checked yet
+ * @param locate where its storage lies; all of it is in the file
+ * @throws {MasterWeaverError} `bad-checkpoint` where the view leaves its storage
+ */
+export function readableTensor(
+  source: ByteSource,
+  name: string,
+  tensor: PickleTensor,
+  locate: LocateStorage,
+): CheckpointTensor {
+  const { storage, offset, shape, stride } = tensor;
+  const wrong = (what: string) =>
+    badCheckpoint(source.name, `tensor ${brief(name)}: ${what}`);
+  const count = countElements(shape);
+  if (typeof count === "string") throw wrong(count);
+  if (stride.length !== shape.length) {
+    throw wrong(`it has ${stride.length} strides for ${shape.length} sizes`);
+  }
+  const span = count === 0
+    ? 0
+    : shape.reduce((end, size, i) => end + (size - 1) * stride[i], 1);
+  // More elements than it covers: strides that use values again, which no
+  // saved weight has, and which could ask for any amount of memory.
+  if (count > span || !(offset + span <= storage.count)) {
+    throw wrong(
+      `its shape ${formatShape(shape)} with strides ${formatShape(stride)} ` +
+        `from ${offset} does not fit its ${storage.count} stored elements`,
+    );
+  }
+  const size = DTYPE_BYTES[storage.dtype];
+  const bytes = count * size;
+  const start = locate(storage) + offset * size;
+  const inOrder = isContiguous(shape, stride);
+  return {
+    name,
+    dtype: storage.dtype,
+    shape,
+    bytes,
+    async read(from = 0, length = bytes - from) {
+      const whole = [from, length].every((value) =>
+        Number.isSafeInteger(value) && value >= 0 && value % size === 0
+      );
+      if (!whole || from + length > bytes) {
+        throw new RangeError(
+          `Cannot read ${length} bytes at ${from} of tensor ${name}: it has ${bytes}`,
+        );
+      }
+      if (inOrder) return await source.read(start + from, length);
+      const stored = await source.read(start, span * size);
+      return gather(stored, tensor, size, from / size, length / size);
+    },
+  };
+}
+
+function isContiguous(
+  shape: readonly number[],
+  stride: readonly number[],
+): boolean {
+  let expected = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    if (shape[i] !== 1 && stride[i] !== expected) return false;
+    expected *= shape[i];
+  }
+  return true;
+}
+
+/** Picks `count` elements from the `first` on, in row-major order. */
+function gather(
+  stored: Uint8Array,
+  { shape, stride }: PickleTensor,
+  size: number,
+  first: number,
+  count: number,
+): Uint8Array<ArrayBuffer> {
+  const picked = new Uint8Array(count * size);
+  const index = shape.map(() => 0);
+  let rest = first;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    index[i] = rest % shape[i];
+    rest = Math.floor(rest / shape[i]);
+  }
+  let from = index.reduce((sum, at, i) => sum + at * stride[i], 0) * size;
+  for (let to = 0; to < picked.length; to += size) {
+    for (let byte = 0; byte < size; byte++) {
+      picked[to + byte] = stored[from + byte];
+    }
+    // Counts up like an odometer, from the last dimension.
+    for (let i = shape.length - 1; i >= 0; i--) {
+      from += stride[i] * size;
+      if (++index[i] < shape[i]) break;
+      from -= shape[i] * stride[i] * size;
+      index[i] = 0;
+    }
+  }
+  return picked;
+}
