@@ -1,12 +1,13 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
 //                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
-// with iy = (oy · stride + ky − pad_top) / upsample, ix likewise; what lies
-// outside the (upsampled) picture counts as zero.
+// with iy = oy · stride + ky − pad_top, ix likewise; what lies outside the
+// picture counts as zero. With enlarge 2, x is the picture enlarged to twice its
+// size, or one row or column less, by repeating its pixels.
 //
 // x (B, H, W, I), w (O, KH, KW, I), bias (O), shift (B, O) (the time embedding),
 // residual and y (B, OH, OW, O); I a multiple of 4. Accumulates in f32.
-// = torch.nn.functional.conv2d on channels-last tensors; with upsample 2 after
-// interpolate(scale_factor=2, mode="nearest").
+// = torch.nn.functional.conv2d on channels-last tensors; when enlarged, after
+// interpolate(size=…, mode="nearest").
 //
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
 // runs over the window and the input channels. Each invocation keeps a tile of
@@ -25,7 +26,9 @@ struct Params {
   stride: u32,
   pad_top: u32,
   pad_left: u32,
-  upsample: u32,
+  enlarge: u32, // 1 or 2
+  full_height: u32, // of the enlarged picture
+  full_width: u32,
   pixels: u32, // B · OH · OW
   tiles_m: u32,
   tiles: u32,
@@ -43,7 +46,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<real>;
 @group(0) @binding(6) var<uniform> p: Params;
 
-// An output pixel: where its window starts in the upsampled picture, and the
+// An output pixel: where its window starts in the enlarged picture, and the
 // first pixel of its picture in x.
 struct Pixel {
   top: i32,
@@ -67,12 +70,11 @@ fn pixel(index: u32) -> Pixel {
 fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
   let iy = at.top + i32(ky);
   let ix = at.left + i32(kx);
-  if iy < 0 || ix < 0 || iy >= i32(p.height * p.upsample) ||
-    ix >= i32(p.width * p.upsample) {
+  if iy < 0 || ix < 0 || iy >= i32(p.full_height) || ix >= i32(p.full_width) {
     return -1;
   }
-  let row = u32(iy) / p.upsample;
-  let column = u32(ix) / p.upsample;
+  let row = u32(iy) / p.enlarge;
+  let column = u32(ix) / p.enlarge;
   return i32((at.base + row * p.width + column) * p.in4);
 }
 

@@ -89,7 +89,7 @@ export class Graph {
   readonly #ops: Tensor[] = [];
   readonly #inputs = new Map<string, Tensor>();
   readonly #outputs = new Map<string, Tensor>();
-  readonly #weights = new Map<string, Tensor>();
+  readonly #weights = new Map<WeightRef, Tensor>();
   readonly #named = new Map<string, Tensor>();
 
   /** An empty graph. */
@@ -114,9 +114,7 @@ export class Graph {
 
   /** The weights used so far. */
   get weights(): readonly WeightRef[] {
-    return [...this.#weights.values()].flatMap(({ source }) =>
-      source.kind === "weight" ? [source.ref] : []
-    );
+    return [...this.#weights.keys()];
   }
 
   /** Tensors given a name by {@linkcode name}. */
@@ -136,11 +134,11 @@ export class Graph {
 
   /** A tensor of a model file, stored as `real`. */
   weight(ref: WeightRef): Tensor {
-    let tensor = this.#weights.get(ref.name);
+    let tensor = this.#weights.get(ref);
     if (!tensor) {
       const spec = { shape: ref.shape, dtype: this.real };
       tensor = new Tensor(this, spec, { kind: "weight", ref });
-      this.#weights.set(ref.name, tensor);
+      this.#weights.set(ref, tensor);
     }
     return tensor;
   }

@@ -18,6 +18,7 @@ import {
 } from "../ops/op.ts";
 import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
 import { type MemoryItem, planMemory } from "./memory.ts";
+import type { WeightRef } from "../weights/scope.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** A tensor on the GPU. */
@@ -30,8 +31,8 @@ export interface GpuTensor {
 
 /** What a plan is made from beside its graph. */
 export interface PlanOptions {
-  /** Holds every weight of the graph. */
-  readonly weights?: WeightStore;
+  /** Together these hold every weight of the graph. */
+  readonly weights?: readonly WeightStore[];
   /** Inputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
 }
@@ -61,13 +62,13 @@ type Node = Tensor & { readonly source: { readonly kind: "op" } };
 export class Plan implements Disposable {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
-  readonly #weights: WeightStore | undefined;
+  readonly #weights: readonly WeightStore[];
   readonly #places = new Map<Tensor, BufferSlice>();
   readonly #owned: GPUBuffer[] = [];
   readonly #dispatches: Dispatch[] = [];
   #arenaBytes = 0;
 
-  private constructor(gpu: Gpu, graph: Graph, weights?: WeightStore) {
+  private constructor(gpu: Gpu, graph: Graph, weights: readonly WeightStore[]) {
     this.#gpu = gpu;
     this.#graph = graph;
     this.#weights = weights;
@@ -86,7 +87,7 @@ export class Plan implements Disposable {
     graph: Graph,
     options: PlanOptions = {},
   ): Promise<Plan> {
-    const plan = new Plan(gpu, graph, options.weights);
+    const plan = new Plan(gpu, graph, options.weights ?? []);
     try {
       const nodes = neededNodes(graph);
       await plan.#placeInputs(options.bindings ?? {});
@@ -155,6 +156,25 @@ export class Plan implements Disposable {
       slice.offset,
       bytes as GPUAllowSharedBufferSource,
     );
+  }
+
+  /**
+   * Copies another tensor's bytes to an input, on the GPU.
+   *
+   * @param name the input
+   * @param from where to copy from; as long as the input
+   */
+  copy(name: string, from: BufferSlice): void {
+    const { slice } = this.tensor(name);
+    const encoder = this.#gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(
+      from.buffer,
+      from.offset,
+      slice.buffer,
+      slice.offset,
+      slice.size,
+    );
+    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   /** Queues one run; returns before the GPU is done. */
@@ -486,11 +506,19 @@ export class Plan implements Disposable {
   #place(tensor: Tensor): BufferSlice {
     const base = baseOf(tensor);
     const { source } = base;
-    if (source.kind === "weight") return this.#weights!.slice(source.ref);
+    if (source.kind === "weight") return this.#weight(source.ref);
     if (source.kind === "constant" && !this.#places.has(base)) {
       return this.#writeConstant(base, source.data);
     }
     return this.#places.get(base)!;
+  }
+
+  #weight(ref: WeightRef): BufferSlice {
+    for (const store of this.#weights) {
+      const slice = store.slice(ref);
+      if (slice) return slice;
+    }
+    throw new MasterWeaverError("gpu", `Weight ${ref.name} was not loaded`);
   }
 
   #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {

@@ -13,11 +13,11 @@ import type { WeightRef } from "../weights/scope.ts";
 /** Weights are gathered in buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
 
-/** Weights of one component, by name. */
+/** Weights of one component. */
 export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
   readonly #real: Real;
-  readonly #slices = new Map<string, BufferSlice>();
+  readonly #slices = new Map<WeightRef, BufferSlice>();
   readonly #blocks: GPUBuffer[] = [];
 
   /** An empty store; `real` is the type weights are stored as. */
@@ -26,17 +26,9 @@ export class WeightStore implements Disposable {
     this.#real = real;
   }
 
-  /**
-   * Where a weight lies.
-   *
-   * @throws {MasterWeaverError} `gpu` where it was not loaded
-   */
-  slice(ref: WeightRef): BufferSlice {
-    const slice = this.#slices.get(ref.name);
-    if (!slice) {
-      throw new MasterWeaverError("gpu", `Weight ${ref.name} was not loaded`);
-    }
-    return slice;
+  /** Where a weight lies, if this store holds it. */
+  slice(ref: WeightRef): BufferSlice | undefined {
+    return this.#slices.get(ref);
   }
 
   /**
@@ -50,7 +42,7 @@ export class WeightStore implements Disposable {
     refs: readonly WeightRef[],
     onBytes: (bytes: number) => void = () => {},
   ): Promise<void> {
-    const missing = refs.filter((ref) => !this.#slices.has(ref.name));
+    const missing = refs.filter((ref) => !this.#slices.has(ref));
     for (const block of this.#layOut(missing)) {
       const buffer = await this.#gpu.scoped(
         `${block.refs.length} weights from ${
@@ -68,7 +60,7 @@ export class WeightStore implements Disposable {
         const offset = block.offsets[i];
         await this.#upload(ref, buffer, offset, onBytes);
         const size = this.#bytes(ref);
-        this.#slices.set(ref.name, { buffer, offset, size });
+        this.#slices.set(ref, { buffer, offset, size });
       }
     }
     this.#gpu.check();

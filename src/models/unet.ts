@@ -227,7 +227,10 @@ export function unet(
       if (config.upAttention[i]) x = attend(x, `${path}.attentions.${j}`);
     }
     if (i < last) {
-      x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, { upsample: 2 });
+      const [, height, width] = skips.at(-1)!.shape;
+      x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, {
+        enlargeTo: [height, width],
+      });
     }
     g.name(path, x);
   }

@@ -76,7 +76,9 @@ export function vaeDecode(
       x = resnet(x, level.at(`resnets.${j}`), { out, groups, eps: EPS });
     }
     if (i < last) {
-      x = conv2d(x, level.at("upsamplers.0.conv"), out, { upsample: 2 });
+      x = conv2d(x, level.at("upsamplers.0.conv"), out, {
+        enlargeTo: [2 * x.shape[1], 2 * x.shape[2]],
+      });
     }
   }
 

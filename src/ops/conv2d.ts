@@ -30,8 +30,11 @@ export interface Conv2dAttributes {
   stride?: number;
   /** Zeros around the picture: [top, right, bottom, left]; none where not given. */
   padding?: readonly [number, number, number, number];
-  /** Nearest-neighbour enlargement of x before the convolution, 1 or 2. */
-  upsample?: number;
+  /**
+   * Size [rows, columns] x is enlarged to before the convolution, by repeating
+   * its pixels: twice its own, or one less; its own where not given.
+   */
+  enlargeTo?: readonly [number, number];
   /** Applied last. */
   activation?: Activation;
 }
@@ -43,35 +46,38 @@ const GROUP = 32;
 export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   name: "conv2d",
 
-  output(inputs, { stride = 1, padding = [0, 0, 0, 0], upsample = 1 }) {
+  output(inputs, { stride = 1, padding = [0, 0, 0, 0], enlargeTo }) {
     const { x, weight, bias, shift, residual } = inputs;
-    const [batch, height, width, channels] = x.shape;
+    const [batch, , , channels] = x.shape;
+    const [height, width] = enlargeTo ?? x.shape.slice(1);
     const [out, kernelHeight, kernelWidth] = weight.shape;
     const [top, right, bottom, left] = padding;
     const shape = [
       batch,
-      Math.floor((height * upsample + top + bottom - kernelHeight) / stride) +
+      Math.floor((height + top + bottom - kernelHeight) / stride) +
       1,
-      Math.floor((width * upsample + left + right - kernelWidth) / stride) + 1,
+      Math.floor((width + left + right - kernelWidth) / stride) + 1,
       out,
     ];
     expectShape(
       x.shape.length === 4 && weight.shape.length === 4 &&
         weight.shape[3] === channels && channels % 4 === 0 &&
         shape.every((length) => length > 0) &&
+        (!enlargeTo ||
+          enlargeTo.every((n, i) => (n + 1) >> 1 === x.shape[i + 1])) &&
         (!bias || sameShape(bias.shape, [out])) &&
         (!shift || sameShape(shift.shape, [batch, out])) &&
         (!residual || sameShape(residual.shape, shape)),
       "conv2d",
       "x (B, H, W, I), weight (O, KH, KW, I), bias (O), shift (B, O), residual like the output, " +
-        "I a multiple of 4, the window inside the padded picture",
+        "I a multiple of 4, the window inside the padded picture, an enlargement by 2",
       inputs,
     );
     return { shape, dtype: x.dtype };
   },
 
   launch({ x, weight, bias, shift, residual }, output, attributes) {
-    const { stride = 1, padding = [0, 0, 0, 0], upsample = 1, activation } =
+    const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
       attributes;
     const [, height, width, channels] = x.shape;
     const [batch, outHeight, outWidth, out] = output.shape;
@@ -97,7 +103,8 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
         stride,
         padding[0],
         padding[3],
-        upsample,
+        enlargeTo ? 2 : 1,
+        ...(enlargeTo ?? [height, width]),
         pixels,
         tilesM,
         tiles,
