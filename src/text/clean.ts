@@ -32,7 +32,10 @@ export function cleanText(text: string): string {
 /**
  * The words of a cleaned text: contractions, runs of letters, single digits,
  * runs of anything else, and CLIP's two marks where they are spelt out.
+ *
+ * U+0345, a mark that counts as a variant of the letter iota where case is
+ * ignored, is in no class of CLIP's pattern and is passed over, as there.
  */
 export function clipWords(): RegExp {
-  return /<\|startoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/gu;
+  return /<\|startoftext\|>|<\|endoftext\|>|'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}\u0345]+/gu;
 }
