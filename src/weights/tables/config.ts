@@ -32,25 +32,24 @@ export class CheckpointConfig {
    * A size: a whole number from 1.
    *
    * @param key its key
-   * @param standard its value where the config has none
    * @throws {MasterWeaverError} `bad-checkpoint`
    */
-  size(key: string, standard?: number): number {
-    const value = this.json[key] ?? standard;
+  size(key: string): number {
+    const value = this.json[key];
     if (isSize(value)) return value;
     throw this.#wrong(key, `expected a whole number from 1 to ${MAX_SIZE}`);
   }
 
   /** A number of layers: {@linkcode size}, but not over 128. */
-  layers(key: string, standard?: number): number {
-    const value = this.size(key, standard);
+  layers(key: string): number {
+    const value = this.size(key);
     if (value <= MAX_LAYERS) return value;
     throw this.#wrong(key, `expected at most ${MAX_LAYERS}`);
   }
 
   /** A list of sizes, not empty. */
-  sizes(key: string, standard?: readonly number[]): readonly number[] {
-    const value = this.json[key] ?? standard;
+  sizes(key: string): readonly number[] {
+    const value = this.json[key];
     if (isList(value) && value.every(isSize)) return value as number[];
     throw this.#wrong(key, "expected a list of whole numbers from 1");
   }
@@ -60,9 +59,8 @@ export class CheckpointConfig {
     key: string,
     known: readonly string[],
     count: number,
-    standard?: readonly string[],
   ): readonly string[] {
-    const value = this.json[key] ?? standard;
+    const value = this.json[key];
     if (
       isList(value) && value.length === count &&
       value.every((name) => known.includes(name as string))

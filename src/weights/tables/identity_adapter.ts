@@ -34,7 +34,7 @@ export function identityAdapterTable(
   imageWidth: number,
 ): Table {
   const t = new TableRows();
-  const dim = unet.size("cross_attention_dim", 768);
+  const dim = unet.size("cross_attention_dim");
   const inner = config.size("heads") * config.size("dim_head");
   const path = "id_encoder";
   t.tensor(`${path}.latents`, [1, config.size("num_tokens"), dim]);

@@ -23,25 +23,15 @@ interface UNetParts {
 }
 
 function readParts(config: CheckpointConfig): UNetParts {
-  const channels = config.sizes("block_out_channels", [320, 640, 1280, 1280]);
-  const down = config.names("down_block_types", DOWN_TYPES, channels.length, [
-    "CrossAttnDownBlock2D",
-    "CrossAttnDownBlock2D",
-    "CrossAttnDownBlock2D",
-    "DownBlock2D",
-  ]);
-  const up = config.names("up_block_types", UP_TYPES, channels.length, [
-    "UpBlock2D",
-    "CrossAttnUpBlock2D",
-    "CrossAttnUpBlock2D",
-    "CrossAttnUpBlock2D",
-  ]);
+  const channels = config.sizes("block_out_channels");
+  const down = config.names("down_block_types", DOWN_TYPES, channels.length);
+  const up = config.names("up_block_types", UP_TYPES, channels.length);
   return {
     channels,
-    layers: config.layers("layers_per_block", 2),
+    layers: config.layers("layers_per_block"),
     down: down.map((type) => type === DOWN_TYPES[0]),
     up: up.map((type) => type === UP_TYPES[0]),
-    context: config.size("cross_attention_dim", 768),
+    context: config.size("cross_attention_dim"),
   };
 }
 

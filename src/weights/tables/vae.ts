@@ -23,9 +23,9 @@ const PROJECTIONS = [
 export function vaeTable(config: CheckpointConfig): Table {
   config.only("in_channels", 3, "a picture's");
   config.only("out_channels", 3, "a picture's");
-  const channels = config.sizes("block_out_channels", [128, 256, 512, 512]);
-  const layers = config.layers("layers_per_block", 2);
-  const latent = config.size("latent_channels", 4);
+  const channels = config.sizes("block_out_channels");
+  const layers = config.layers("layers_per_block");
+  const latent = config.size("latent_channels");
   const t = new TableRows();
   const deepest = channels.at(-1)!;
 

@@ -1,0 +1,220 @@
+/**
+ * Turns a checkpoint's tensors into a component's, by its table.
+ *
+ * @module
+ */
+import {
+  badCheckpoint,
+  brief,
+  type Checkpoint,
+  type CheckpointTensor,
+  readFloats,
+} from "./checkpoint.ts";
+import { formatShape } from "./dtype.ts";
+import { MAX_F16, roundToHalf } from "./half.ts";
+import { listed } from "./scope.ts";
+import type { SourceTensor, Table, TableRow } from "./tables/table.ts";
+import type { TensorToWrite } from "./weave_writer.ts";
+
+/** Bytes handed on at once. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+/** What a component's floating-point tensors are stored as. */
+export type FloatDtype = "f16" | "f32";
+
+/** A conversion, ready to be written; nothing is read before that. */
+export interface Conversion {
+  /** The tensors, in the table's order. */
+  readonly tensors: readonly TensorToWrite[];
+  /** How many tensors were left out on purpose, by reason. */
+  readonly dropped: ReadonlyMap<string, number>;
+  /** The largest |stored − original| so far; final once it is written. */
+  readonly maxRoundingError: number;
+}
+
+/**
+ * Matches a checkpoint with a table.
+ *
+ * @param table what the component needs
+ * @param checkpoint its tensors; more than one file where it is sharded
+ * @param dtype what floating-point tensors are stored as
+ * @throws {MasterWeaverError} `bad-checkpoint` with all missing, misshapen and unused tensors; while the tensors are read, where one cannot be stored
+ */
+export function planConversion(
+  table: Table,
+  checkpoint: readonly Checkpoint[],
+  dtype: FloatDtype,
+): Conversion {
+  const match = matchTensors(table, checkpoint);
+  let maxRoundingError = 0;
+  const onError = (error: number) => {
+    maxRoundingError = Math.max(maxRoundingError, error);
+  };
+  return {
+    dropped: match.dropped,
+    get maxRoundingError() {
+      return maxRoundingError;
+    },
+    tensors: table.rows.map((row, i) => {
+      const stored = row.exact ? "f32" : dtype;
+      return {
+        name: row.name,
+        dtype: stored,
+        shape: storedShape(row.shape),
+        data: () => convert(row, match.sources[i], stored, onError),
+      };
+    }),
+  };
+}
+
+interface Match {
+  /** The tensors each row is made of. */
+  readonly sources: readonly (readonly CheckpointTensor[])[];
+  readonly dropped: ReadonlyMap<string, number>;
+}
+
+function matchTensors(
+  table: Table,
+  checkpoint: readonly Checkpoint[],
+): Match {
+  const tensors = mergeShards(checkpoint);
+  const used = new Set<string>();
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const find = ({ names, shape }: SourceTensor): CheckpointTensor[] => {
+    const name = names.find((name) => tensors.has(name));
+    const tensor = name === undefined ? undefined : tensors.get(name);
+    if (!tensor) {
+      missing.push(names.join(" or "));
+      return [];
+    }
+    if (!used.has(tensor.name) && !sameValues(tensor.shape, shape)) {
+      misshapen.push(
+        `${tensor.name} is ${formatShape(tensor.shape)}, expected ${
+          formatShape(shape)
+        }`,
+      );
+    }
+    used.add(tensor.name);
+    return [tensor];
+  };
+  const sources = table.rows.map((row) => row.from.flatMap(find));
+  const dropped = new Map<string, number>();
+  const unused: string[] = [];
+  for (const name of tensors.keys()) {
+    if (used.has(name)) continue;
+    const why = table.dropped.find(({ names }) => names.test(name))?.reason;
+    if (why === undefined) unused.push(name);
+    else dropped.set(why, (dropped.get(why) ?? 0) + 1);
+  }
+  const faults = [
+    listed("missing", [...new Set(missing)].map(brief)),
+    listed("misshapen", misshapen.map(brief)),
+    listed("unused", unused.map(brief)),
+  ].filter((fault) => fault !== "");
+  if (faults.length > 0) {
+    throw badCheckpoint(
+      checkpoint[0].name,
+      `its tensors are not those of the ${table.component} its config ` +
+        `describes: ${faults.join("; ")}`,
+    );
+  }
+  return { sources, dropped };
+}
+
+function mergeShards(
+  checkpoint: readonly Checkpoint[],
+): Map<string, CheckpointTensor> {
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const shard of checkpoint) {
+    for (const [name, tensor] of shard.tensors) {
+      if (tensors.has(name)) {
+        throw badCheckpoint(
+          shard.name,
+          `tensor ${brief(name)} is also in another of its files`,
+        );
+      }
+      tensors.set(name, tensor);
+    }
+  }
+  return tensors;
+}
+
+/** Whether shapes differ at most in ones at the end, as 1×1 convolutions do. */
+function sameValues(a: readonly number[], b: readonly number[]): boolean {
+  const longer = Math.max(a.length, b.length);
+  for (let i = 0; i < longer; i++) {
+    if ((a[i] ?? 1) !== (b[i] ?? 1)) return false;
+  }
+  return true;
+}
+
+/** Convolution weights (O, I, kh, kw) become (O, kh, kw, I up to 4 n). */
+function storedShape(shape: readonly number[]): readonly number[] {
+  if (shape.length !== 4) return shape;
+  const [out, inner, height, width] = shape;
+  return [out, height, width, Math.ceil(inner / 4) * 4];
+}
+
+async function* convert(
+  row: TableRow,
+  sources: readonly CheckpointTensor[],
+  dtype: FloatDtype,
+  onError: (error: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const read: Float32Array[] = [];
+  for (const tensor of sources) read.push(await readFloats(tensor));
+  const made = row.make ? row.make(read) : read[0];
+  const values = row.shape.length === 4 ? channelsLast(made, row.shape) : made;
+  const bytes = encode(row.name, values, dtype, onError);
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+    yield bytes.subarray(at, at + PIECE_BYTES);
+  }
+}
+
+/** (O, I, kh, kw) → (O, kh, kw, I), I filled up with zeros to a multiple of 4. */
+function channelsLast(
+  values: Float32Array,
+  [out, inner, height, width]: readonly number[],
+): Float32Array {
+  const padded = Math.ceil(inner / 4) * 4;
+  const pixels = height * width;
+  if (pixels === 1 && padded === inner) return values;
+  const moved = new Float32Array(out * pixels * padded);
+  for (let o = 0, from = 0; o < out; o++) {
+    const start = o * pixels * padded;
+    for (let i = 0; i < inner; i++) {
+      for (let pixel = 0; pixel < pixels; pixel++) {
+        moved[start + pixel * padded + i] = values[from++];
+      }
+    }
+  }
+  return moved;
+}
+
+function encode(
+  name: string,
+  values: Float32Array,
+  dtype: FloatDtype,
+  onError: (error: number) => void,
+): Uint8Array {
+  if (!values.every(Number.isFinite)) {
+    throw badCheckpoint(
+      `tensor ${name}`,
+      "it holds values that are infinite or not a number; the checkpoint is damaged",
+    );
+  }
+  if (dtype === "f32") {
+    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  }
+  const { halves, overflows, maxError } = roundToHalf(values);
+  if (overflows > 0) {
+    throw badCheckpoint(
+      `tensor ${name}`,
+      `${overflows} of its values are over ${MAX_F16}, too large for f16; ` +
+        "convert with --dtype f32",
+    );
+  }
+  onError(maxError);
+  return new Uint8Array(halves.buffer);
+}

@@ -1,0 +1,51 @@
+/**
+ * One line on stderr that shows how far a long task is.
+ *
+ * @module
+ */
+
+const WIDTH = 30;
+const INTERVAL_MS = 100;
+
+/** A progress bar, drawn at most ten times a second; disposing removes it. */
+export class ProgressLine implements Disposable {
+  readonly #label: string;
+  readonly #total: number;
+  readonly #isShown: boolean;
+  readonly #encoder = new TextEncoder();
+  #done = 0;
+  #drawn = 0;
+
+  /**
+   * Starts at nothing.
+   *
+   * @param label what is done
+   * @param total what counts as all of it
+   * @param isShown false draws nothing: where stderr is no terminal
+   */
+  constructor(label: string, total: number, isShown: boolean) {
+    this.#label = label;
+    this.#total = total;
+    this.#isShown = isShown;
+  }
+
+  /** Goes on by some part of the total. */
+  advance(amount: number): void {
+    this.#done += amount;
+    const now = performance.now();
+    if (!this.#isShown || now - this.#drawn < INTERVAL_MS) return;
+    this.#drawn = now;
+    const part = Math.min(1, this.#done / Math.max(1, this.#total));
+    const bar = "█".repeat(Math.round(part * WIDTH)).padEnd(WIDTH, "░");
+    this.#write(`\r${this.#label} ${bar} ${Math.floor(part * 100)} %`);
+  }
+
+  /** Clears the line. */
+  [Symbol.dispose](): void {
+    if (this.#isShown) this.#write("\r\x1b[K");
+  }
+
+  #write(text: string): void {
+    Deno.stderr.writeSync(this.#encoder.encode(text));
+  }
+}
