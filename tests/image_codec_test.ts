@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import { deflateSync } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+// The version that the library uses.
+// deno-lint-ignore no-import-prefix
 import jpeg from "npm:jpeg-js@0.4.4";
 import { MasterWeaverError } from "../src/errors.ts";
 import { decodeImage, encodePng, readPngText } from "../src/image/codec.ts";
@@ -228,10 +230,37 @@ Deno.test("image codec: interlaced PNG is read, and bounded", () => {
   assertRefused(file(1e7), "damaged");
 });
 
-Deno.test("image codec: JPEG in colour and gray", () => {
+Deno.test("image codec: a JPEG as its encoder wrote it", () => {
   const image = gradient(40, 30);
-  // JPEG loses a little on smooth colours, and its encoder halves no chroma.
+  // At quality 95 with whole chroma, smooth colours lose no more.
   assert(largestDifference(decodeImage(makeJpeg(image), "x.jpg"), image) <= 6);
+});
+
+// The gradient of 40x24 as libjpeg writes it, through Pillow.
+Deno.test("image codec: JPEG gray, progressive, CMYK, with restarts", async () => {
+  const colour = gradient(40, 24);
+  const gray = { ...colour, data: colour.data.slice() };
+  for (let i = 0; i < gray.data.length; i += 4) {
+    const [r, g, b] = gray.data.subarray(i, i + 3);
+    gray.data.fill(0.299 * r + 0.587 * g + 0.114 * b, i, i + 3);
+  }
+  // Whole-resolution channels lose little; halved chroma is off by some steps
+  // of the gradient at the edges of its larger pixels.
+  const cases: [name: string, expected: Image, most: number][] = [
+    ["gray", gray, 3],
+    ["gray-restarts", gray, 3],
+    ["cmyk", colour, 3],
+    ["progressive", colour, 12],
+    ["restarts", colour, 12],
+  ];
+  for (const [name, expected, most] of cases) {
+    const url = new URL(`fixtures/${name}.jpg`, import.meta.url);
+    const difference = largestDifference(
+      decodeImage(await Deno.readFile(url), name),
+      expected,
+    );
+    assert(difference <= most, `${name}: off by ${difference}`);
+  }
 });
 
 Deno.test("image codec: a JPEG is turned upright by each EXIF orientation", () => {
