@@ -5,7 +5,15 @@
  * @module
  */
 import { type ByteSource, checkRange } from "./bytes.ts";
+import {
+  type ComponentName,
+  type ModelFiles,
+  optionalComponents,
+  requiredComponents,
+} from "./components.ts";
 import { MasterWeaverError } from "./errors.ts";
+import { decodeImage, encodePng, readPngText } from "./image/codec.ts";
+import type { Image } from "./image/image.ts";
 
 /** A file opened for random access; `await using` closes it. */
 export class FileSource implements ByteSource, AsyncDisposable {
@@ -141,7 +149,9 @@ function cannotRead(path: string, error: unknown): MasterWeaverError {
 function cannotWrite(path: string, error: unknown): MasterWeaverError {
   return new MasterWeaverError(
     "cannot-write",
-    `Cannot write ${path}: ${reason(error)}; give a path in an existing folder that you may write to`,
+    `Cannot write ${path}: ${
+      reason(error)
+    }; give a path in an existing folder that you may write to`,
     { cause: error },
   );
 }
@@ -150,4 +160,128 @@ function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file or folder";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Reads a PNG or JPEG file.
+ *
+ * @returns upright, alpha over white
+ * @throws {MasterWeaverError} `cannot-read`, `bad-image`
+ */
+export async function readImage(path: string): Promise<Image> {
+  return decodeImage(await readFile(path), path);
+}
+
+/**
+ * Writes a picture as a PNG file, whole or not at all.
+ *
+ * @param path where it ends up
+ * @param image the picture
+ * @param text goes into text chunks, by keyword
+ * @throws {MasterWeaverError} `cannot-write`
+ */
+export async function writePng(
+  path: string,
+  image: Image,
+  text: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const bytes = encodePng(image, text);
+  await writeFileAtomic(path, (append) => append(bytes));
+}
+
+/**
+ * Reads the text chunks of a PNG file.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readPngSettings(
+  path: string,
+): Promise<Record<string, string>> {
+  return readPngText(await readFile(path));
+}
+
+/**
+ * Checks that a file can be written, before work is spent on its content.
+ *
+ * @throws {MasterWeaverError} `cannot-write`
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const target = await Deno.stat(path).catch(() => null);
+  if (target?.isDirectory) {
+    throw cannotWrite(path, new Error("it is a folder"));
+  }
+  const probe = `${path}.partial-${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    (await Deno.open(probe, { write: true, createNew: true })).close();
+    await Deno.remove(probe);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+/** A model folder's files, opened; `await using` closes them. */
+export interface ModelFolder extends AsyncDisposable {
+  /** The files by part. */
+  readonly files: ModelFiles;
+}
+
+/**
+ * Opens the component files of a model folder.
+ *
+ * The landmarks component, which cannot be distributed with a model, may lie in
+ * the folder above.
+ *
+ * @param folder such as `weights/mini`
+ * @param adapter another file for the identity adapter
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
+ */
+export async function openModelFolder(
+  folder: string,
+  adapter?: string,
+): Promise<ModelFolder> {
+  const info = await Deno.stat(folder).catch((error) => {
+    throw cannotRead(folder, error);
+  });
+  if (!info.isDirectory) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot read ${folder}: it is not a folder; give the folder of a converted model`,
+    );
+  }
+  await using stack = new AsyncDisposableStack();
+  const files: Partial<Record<ComponentName, FileSource>> = {};
+  const use = async (name: ComponentName, path: string) => {
+    files[name] = stack.use(await FileSource.open(path));
+  };
+  const missing: string[] = [];
+  for (const name of requiredComponents) {
+    const path = name === "identity_adapter" && adapter !== undefined
+      ? adapter
+      : `${folder}/${name}.weave`;
+    if (path === adapter || await isFile(path)) await use(name, path);
+    else missing.push(`${name}.weave`);
+  }
+  if (missing.length > 0) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${folder}: ${
+        missing.join(", ")
+      } missing; convert the model with tools/convert.ts`,
+    );
+  }
+  for (const name of optionalComponents) {
+    for (const place of [folder, `${folder}/..`]) {
+      const path = `${place}/${name}.weave`;
+      if (files[name] === undefined && await isFile(path)) {
+        await use(name, path);
+      }
+    }
+  }
+  const opened = stack.move();
+  return { files, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const info = await Deno.stat(path).catch(() => null);
+  return info?.isFile ?? false;
 }

@@ -129,6 +129,18 @@ export class Gpu implements Disposable {
   }
 
   /**
+   * Waits until everything queued is done, then lets other tasks run.
+   *
+   * @throws {MasterWeaverError} `device-lost`, `gpu`
+   */
+  async idle(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    // The wait blocks the event loop: signals are heard only after a turn of it.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.check();
+  }
+
+  /**
    * Runs `make` and turns what WebGPU reports about it into an error.
    *
    * @param what the op with its shapes, or the tensor, for the message

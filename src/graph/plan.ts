@@ -154,7 +154,7 @@ export class Plan implements Disposable {
     this.#gpu.device.queue.writeBuffer(
       slice.buffer,
       slice.offset,
-      bytes as GPUAllowSharedBufferSource,
+      bytes as BufferSource,
     );
   }
 
@@ -531,7 +531,7 @@ export class Plan implements Disposable {
     this.#gpu.device.queue.writeBuffer(
       buffer,
       0,
-      data as GPUAllowSharedBufferSource,
+      data as BufferSource,
     );
     const slice = { buffer, offset: 0, size: buffer.size };
     this.#places.set(tensor, slice);

@@ -23,8 +23,8 @@ const MIN_SIDE = 16;
 /** More than any photo that a face is looked for in. */
 const MAX_SIDE = 16384;
 const MAX_PIXELS = 100e6;
-/** Progressive files have about ten; each costs a pass over the picture. */
-const MAX_JPEG_SCANS = 200;
+/** A JPEG's scans, about ten in progressive files, each pass over all pixels. */
+const MAX_JPEG_PIXEL_PASSES = 2e9;
 
 /**
  * Decodes a PNG or JPEG file.
@@ -157,10 +157,10 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   if (summary.codedBytes * 8 < blocks) {
     failTooLittle(name, width, height, summary.codedBytes);
   }
-  if (summary.scans > MAX_JPEG_SCANS) {
+  if (summary.scans * width * height > MAX_JPEG_PIXEL_PASSES) {
     fail(
       name,
-      `is a JPEG of ${summary.scans} scans, expected at most ${MAX_JPEG_SCANS}: save it again as an ordinary JPEG or PNG`,
+      `is a JPEG of ${summary.scans} scans over ${width}x${height} pixels, expected some ten scans: save it again as an ordinary JPEG or PNG`,
     );
   }
   // Coefficients and samples of four channels, twice over: 40 bytes a pixel.

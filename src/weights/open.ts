@@ -57,7 +57,7 @@ export async function openCheckpoint(source: ByteSource): Promise<Checkpoint> {
 
 /** What an unknown file seems to be. */
 async function describe(source: ByteSource): Promise<string> {
-  const expected = "expected a safetensors or PyTorch file";
+  const expected = "expected a .weave, safetensors or PyTorch file";
   if (source.size === 0) return `it is empty, ${expected}`;
   const bytes = await source.read(0, Math.min(64, source.size));
   const start = new TextDecoder().decode(bytes).trimStart().toLowerCase();

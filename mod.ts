@@ -1,0 +1,51 @@
+/**
+ * MasterWeaver on Deno's native WebGPU: one reference photo and a prompt in, a
+ * picture of that person out.
+ *
+ * Run directly, this is the command; imported, it is the library.
+ *
+ * @example
+ * ```ts no-eval
+ * import { MasterWeaver, readImage, writePng } from "./mod.ts";
+ *
+ * await using weaver = await MasterWeaver.load("weights/mini");
+ * const identity = await weaver.encodeIdentity([await readImage("a.png")]);
+ * const { images } = await weaver.generate({
+ *   identity,
+ *   prompt: "a man in the snow",
+ *   seed: 42,
+ * });
+ * await writePng("out.png", images[0]);
+ * ```
+ *
+ * @module
+ */
+export type { ByteSource } from "./src/bytes.ts";
+export { MemorySource } from "./src/bytes.ts";
+export type { ComponentName, ModelFiles } from "./src/components.ts";
+export { type ErrorCode, MasterWeaverError } from "./src/errors.ts";
+export { readImage, writePng } from "./src/files.ts";
+export type { Real } from "./src/gpu/gpu.ts";
+export type { Identity } from "./src/identity.ts";
+export type { Image } from "./src/image/image.ts";
+export type { Rng, Settings, SizeRule } from "./src/options.ts";
+export {
+  type Generated,
+  type GenerateOptions,
+  type IdentityOptions,
+  type LoadOptions,
+  MasterWeaver,
+} from "./src/pipeline.ts";
+export type {
+  CallOptions,
+  OnProgress,
+  Progress,
+  Stage,
+} from "./src/progress.ts";
+export { version } from "./src/version.ts";
+
+if (import.meta.main) {
+  const { main } = await import("./src/cli.ts");
+  const model = new URL("./weights/mini", import.meta.url);
+  Deno.exitCode = await main(Deno.args, decodeURIComponent(model.pathname));
+}

@@ -1,0 +1,107 @@
+/**
+ * The parts a model folder consists of: each a file, its config, its weights.
+ *
+ * @module
+ */
+import type { ByteSource } from "./bytes.ts";
+import { MasterWeaverError } from "./errors.ts";
+import type { Gpu, Real } from "./gpu/gpu.ts";
+import { WeightStore } from "./graph/weight_store.ts";
+import { openWeave, type WeaveFile } from "./weights/weave.ts";
+import { WeightScope } from "./weights/scope.ts";
+
+/** Parts a picture cannot be made without. */
+export const requiredComponents = [
+  "text_encoder",
+  "unet",
+  "vae",
+  "image_encoder",
+  "identity_adapter",
+  "face_parser",
+] as const;
+
+/** Parts that alignment needs. */
+export const optionalComponents = ["face_detector", "landmarks"] as const;
+
+/** Name of a part: of its file, and in its file's header. */
+export type ComponentName =
+  | typeof requiredComponents[number]
+  | typeof optionalComponents[number];
+
+/** The files of a model, by part. */
+export type ModelFiles = Readonly<Partial<Record<ComponentName, ByteSource>>>;
+
+/** A network's part: header, config as its model reads it, weights. */
+export interface Component<C> extends Disposable {
+  /** The opened file. */
+  readonly file: WeaveFile;
+  /** What the network is built from. */
+  readonly config: C;
+  /** Its weights by name. */
+  readonly weights: WeightScope;
+  /** Its weights on the GPU. */
+  readonly store: WeightStore;
+}
+
+/**
+ * Opens the file of one part and checks that it is that part.
+ *
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export async function openComponentFile(
+  files: ModelFiles,
+  name: ComponentName,
+): Promise<WeaveFile> {
+  const source = files[name];
+  if (!source) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `The model has no ${name}.weave: convert it with tools/convert.ts, or give another --model`,
+    );
+  }
+  const file = await openWeave(source);
+  if (file.component !== name) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `${file.name} holds the component ${file.component}, expected ${name}`,
+    );
+  }
+  return file;
+}
+
+/**
+ * Opens a network's part.
+ *
+ * @param gpu where its weights will go
+ * @param real the type they are stored as there
+ * @param readConfig turns the header's config into the network's own
+ */
+export async function openComponent<C>(
+  files: ModelFiles,
+  name: ComponentName,
+  gpu: Gpu,
+  real: Real,
+  readConfig: (json: unknown) => C,
+): Promise<Component<C>> {
+  const file = await openComponentFile(files, name);
+  const store = new WeightStore(gpu, real);
+  return {
+    file,
+    config: readConfig(file.config),
+    weights: new WeightScope(file),
+    store,
+    [Symbol.dispose]: () => store[Symbol.dispose](),
+  };
+}
+
+/** One hash that stands for all files of a model: hexadecimal SHA-256. */
+export async function modelHash(files: readonly WeaveFile[]): Promise<string> {
+  const text = files.map(({ component, hash }) => `${component} ${hash}`)
+    .sort().join("\n");
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(text),
+  );
+  return [...new Uint8Array(digest)]
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

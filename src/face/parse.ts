@@ -1,0 +1,40 @@
+/**
+ * Which pixels of a parsed face the identity encoder sees.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import type { Image } from "../image/image.ts";
+
+/**
+ * Classes of CelebAMask-HQ that say nothing of who it is: background, neck,
+ * necklace, cloth, hat.
+ */
+export const DROPPED_CLASSES: readonly number[] = [0, 14, 15, 16, 18];
+
+/**
+ * Blackens the pixels whose class is dropped.
+ *
+ * @param image the picture that was parsed
+ * @param classes one class a pixel, row by row
+ * @param dropped classes to blacken
+ * @throws {MasterWeaverError} `bad-image` where there is not one class a pixel
+ */
+export function applyMask(
+  image: Image,
+  classes: ArrayLike<number>,
+  dropped: readonly number[] = DROPPED_CLASSES,
+): Image {
+  const { width, height } = image;
+  if (classes.length !== width * height) {
+    throw new MasterWeaverError(
+      "bad-image",
+      `Cannot mask a ${width} × ${height} picture with ${classes.length} classes: expected one a pixel`,
+    );
+  }
+  const data = new Uint8ClampedArray(image.data);
+  for (let i = 0; i < classes.length; i++) {
+    if (dropped.includes(classes[i])) data.fill(0, 4 * i, 4 * i + 3);
+  }
+  return { width, height, data };
+}

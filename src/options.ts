@@ -1,0 +1,152 @@
+/**
+ * What a caller may ask for, with defaults and limits.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "./errors.ts";
+
+/** Whose noise a seed reproduces. */
+export type Rng = "torch-cuda" | "torch-cpu";
+
+/** Settings of a picture; the command's options of the same names. */
+export interface Settings {
+  /** What the picture shows; may be empty. */
+  prompt: string;
+  /** What it should not show. */
+  negativePrompt: string;
+  /** Denoising steps, 1..1000. */
+  steps: number;
+  /** How strongly the prompt is followed; 1 or less switches guidance off. */
+  guidanceScale: number;
+  /** How strongly the identity is followed; 0 leaves it out. */
+  idScale: number;
+  /** Of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */
+  seed: number | bigint;
+  /** Pictures made at once, 1..16. */
+  numImages: number;
+  /** Columns of the picture, a multiple of the model's factor. */
+  width: number;
+  /** Rows of the picture, a multiple of the model's factor. */
+  height: number;
+  /** Whose noise the seed reproduces. */
+  rng: Rng;
+}
+
+/** Defaults; width and height are the model's own. */
+export const defaultSettings: Readonly<
+  Omit<Settings, "prompt" | "width" | "height">
+> = {
+  negativePrompt: "",
+  steps: 30,
+  guidanceScale: 5,
+  idScale: 1,
+  seed: 42,
+  numImages: 1,
+  rng: "torch-cuda",
+};
+
+/** Most pictures at once. */
+export const MOST_IMAGES = 16;
+/** Longest side of a picture, in pixels. */
+export const LONGEST_SIDE = 2048;
+
+/** What the model says about sizes. */
+export interface SizeRule {
+  /** The side it was trained on, in pixels. */
+  readonly own: number;
+  /** Sides are multiples of this. */
+  readonly multiple: number;
+}
+
+/**
+ * Fills in defaults and checks every value.
+ *
+ * @throws {MasterWeaverError} `bad-option` that names the option, its range and what was given
+ */
+export function checkSettings(
+  given: Partial<Settings> & { prompt: string },
+  size: SizeRule,
+): Settings {
+  const settings: Settings = {
+    ...defaultSettings,
+    width: size.own,
+    height: size.own,
+    ...withoutUndefined(given),
+  };
+  requireText("prompt", settings.prompt);
+  requireText("negativePrompt", settings.negativePrompt);
+  requireInteger("steps", settings.steps, 1, 1000);
+  requireNumber("guidanceScale", settings.guidanceScale, 0, 100);
+  requireNumber("idScale", settings.idScale, 0, 10);
+  requireInteger("numImages", settings.numImages, 1, MOST_IMAGES);
+  requireSide("width", settings.width, size);
+  requireSide("height", settings.height, size);
+  requireSeed(settings.seed);
+  if (settings.rng !== "torch-cuda" && settings.rng !== "torch-cpu") {
+    throw wrong("rng", "torch-cuda or torch-cpu", settings.rng);
+  }
+  return settings;
+}
+
+function withoutUndefined<T extends object>(given: T): T {
+  return Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as T;
+}
+
+function requireText(name: string, value: unknown): void {
+  if (typeof value !== "string") throw wrong(name, "a text", value);
+}
+
+function requireInteger(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): void {
+  if (
+    !Number.isInteger(value) || Number(value) < least || Number(value) > most
+  ) {
+    throw wrong(name, `a whole number in ${least}..${most}`, value);
+  }
+}
+
+function requireNumber(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): void {
+  if (typeof value !== "number" || !(value >= least && value <= most)) {
+    throw wrong(name, `a number in ${least}..${most}`, value);
+  }
+}
+
+function requireSide(name: string, value: number, size: SizeRule): void {
+  const least = 8 * size.multiple;
+  requireInteger(name, value, least, LONGEST_SIDE);
+  if (value % size.multiple !== 0) {
+    throw wrong(name, `a multiple of ${size.multiple}`, value);
+  }
+}
+
+function requireSeed(seed: unknown): void {
+  const whole = typeof seed === "bigint" ||
+    (typeof seed === "number" && Number.isSafeInteger(seed));
+  if (
+    !whole || BigInt(seed) < -(2n ** 63n) || BigInt(seed) >= 2n ** 64n
+  ) {
+    throw wrong("seed", "a whole number from -2^63 to 2^64 - 1", seed);
+  }
+}
+
+function wrong(
+  name: string,
+  expected: string,
+  value: unknown,
+): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-option",
+    `Option ${name} must be ${expected}, got ${String(value).slice(0, 60)}`,
+  );
+}

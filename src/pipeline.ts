@@ -1,0 +1,433 @@
+/**
+ * The facade: photo and prompt to identity, to noise taken away, to a picture.
+ *
+ * @module
+ */
+import {
+  type Component,
+  type ComponentName,
+  type ModelFiles,
+  modelHash,
+  openComponent,
+} from "./components.ts";
+import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
+import { MasterWeaverError } from "./errors.ts";
+import { Gpu, type Real } from "./gpu/gpu.ts";
+import {
+  type Identity,
+  IdentityEncoder,
+  identityGraph,
+  parserGraph,
+} from "./identity.ts";
+import {
+  type ClipPreprocessConfig,
+  readClipPreprocessConfig,
+} from "./image/clip_preprocess.ts";
+import type { Image } from "./image/image.ts";
+import { faceParserConfig } from "./models/bisenet.ts";
+import { clipTextConfig, clipVisionConfig } from "./models/clip.ts";
+import { identityConfig } from "./models/id_resampler.ts";
+import { unetConfig } from "./models/unet.ts";
+import { vaeConfig } from "./models/vae.ts";
+import { checkSettings, type Settings, type SizeRule } from "./options.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  type Layout,
+  Painter,
+  type PainterParts,
+  stepGraph,
+} from "./painter.ts";
+import { type CallOptions, throwIfAborted } from "./progress.ts";
+import { ClipTokenizer } from "./text/tokenizer.ts";
+import type { Graph } from "./graph/graph.ts";
+
+/** How a model is loaded. */
+export interface LoadOptions extends CallOptions {
+  /** Storage of activations and weights; f16 where the adapter has it. */
+  readonly dtype?: Real;
+  /** Path of another identity adapter for this model, where `model` is a folder. */
+  readonly adapter?: string;
+}
+
+/** How references are looked at. */
+export interface IdentityOptions extends CallOptions {
+  /** Whether all but the face is blackened first; it is where not given. */
+  readonly parse?: boolean;
+  /** Whether faces are found and aligned first; as the model says where not given. */
+  readonly align?: boolean;
+  /** Whether it is an error that no face is found. */
+  readonly requireFace?: boolean;
+}
+
+/** What a picture is made from. */
+export interface GenerateOptions extends Partial<Settings>, CallOptions {
+  /** What the picture shows; may be empty. */
+  prompt: string;
+  /** Who it shows, from {@linkcode MasterWeaver.encodeIdentity}. */
+  readonly identity: Identity;
+}
+
+/** What {@linkcode MasterWeaver.generate} returns. */
+export interface Generated {
+  /** The pictures, in order. */
+  readonly images: readonly Image[];
+  /** Every setting, defaults filled in. */
+  readonly settings: Settings;
+  /** The part of the prompt that did not fit, empty where all did. */
+  readonly cut: string;
+}
+
+interface Parts extends PainterParts {
+  readonly vision: Component<
+    ReturnType<typeof clipVisionConfig> & {
+      readonly preprocess: ClipPreprocessConfig;
+    }
+  >;
+  readonly parser: Component<ReturnType<typeof faceParserConfig>>;
+  readonly unet: Component<
+    ReturnType<typeof unetConfig> & { readonly scheduler: DdimConfig }
+  >;
+}
+
+/**
+ * A loaded model.
+ *
+ * @example
+ * ```ts no-eval
+ * import { MasterWeaver, readImage, writePng } from "./mod.ts";
+ *
+ * await using weaver = await MasterWeaver.load("weights/mini");
+ * const identity = await weaver.encodeIdentity([await readImage("a.png")]);
+ * const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
+ * await writePng("out.png", images[0]);
+ * ```
+ */
+export class MasterWeaver implements AsyncDisposable {
+  /** The GPU it runs on. */
+  readonly gpu: Gpu;
+  /** Storage of activations and weights. */
+  readonly dtype: Real;
+  /** Hexadecimal SHA-256 that stands for all its files. */
+  readonly hash: string;
+  readonly #parts: Parts;
+  readonly #tokenizer: ClipTokenizer;
+  #encoder: IdentityEncoder | null = null;
+  #painter: Painter | null = null;
+  #busy = false;
+  #owned: AsyncDisposableStack | null = null;
+
+  private constructor(
+    gpu: Gpu,
+    dtype: Real,
+    hash: string,
+    parts: Parts,
+    tokenizer: ClipTokenizer,
+  ) {
+    this.gpu = gpu;
+    this.dtype = dtype;
+    this.hash = hash;
+    this.#parts = parts;
+    this.#tokenizer = tokenizer;
+  }
+
+  /**
+   * Loads a model: opens its files, checks every name and shape, streams the
+   * weights to the GPU.
+   *
+   * @param model a folder with a converted model, or its files
+   * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `out-of-memory`, `bad-option`
+   */
+  static async load(
+    model: string | ModelFiles,
+    options: LoadOptions = {},
+  ): Promise<MasterWeaver> {
+    await using stack = new AsyncDisposableStack();
+    let files: ModelFiles;
+    if (typeof model === "string") {
+      const { openModelFolder } = await import("./files.ts");
+      const folder = await openModelFolder(model, options.adapter);
+      stack.use(folder);
+      files = folder.files;
+    } else files = model;
+
+    const gpu = stack.use(await Gpu.open());
+    const dtype = chooseDtype(gpu, options.dtype);
+    const parts = await openParts(files, gpu, dtype);
+    for (const part of Object.values(parts)) stack.use(part);
+    const tokenizer = readTokenizer(parts);
+    await loadWeights(checkedGraphs(dtype, parts), parts, options);
+    const hash = await modelHash(
+      Object.values(parts).map(({ file }: Component<unknown>) => file),
+    );
+    const weaver = new MasterWeaver(gpu, dtype, hash, parts, tokenizer);
+    weaver.#owned = stack.move();
+    return weaver;
+  }
+
+  /** Sides a picture may have. */
+  get size(): SizeRule {
+    const { unet, vae } = this.#parts;
+    const { factor } = vae.config;
+    return { own: unet.config.sampleSize * factor, multiple: factor };
+  }
+
+  /** The most references an identity may have. */
+  get maxReferences(): number {
+    return this.#parts.adapter.config.maxReferences;
+  }
+
+  /**
+   * Photos of one person to an identity, which can be used for many pictures.
+   *
+   * @param photos one to {@linkcode maxReferences}
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `aborted`, `gpu`
+   */
+  async encodeIdentity(
+    photos: readonly Image[],
+    options: IdentityOptions = {},
+  ): Promise<Identity> {
+    const most = this.maxReferences;
+    if (photos.length < 1 || photos.length > most) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `References must be 1 to ${most}, got ${photos.length}; give the clearest photos`,
+      );
+    }
+    return await this.#alone(async () => {
+      const encoder = this.#encoder ??= await IdentityEncoder.make(
+        this.gpu,
+        this.dtype,
+        {
+          ...this.#parts,
+          channels: this.#parts.unet.config.crossAttentionDim,
+        },
+      );
+      const references: Image[] = [];
+      for (const [i, photo] of photos.entries()) {
+        throwIfAborted(options.signal);
+        references.push(
+          options.parse ?? true ? await encoder.parse(photo) : photo,
+        );
+        options.onProgress?.({
+          stage: "identity",
+          done: i + 1,
+          total: photos.length,
+        });
+      }
+      return await encoder.encode(references);
+    });
+  }
+
+  /**
+   * Makes pictures.
+   *
+   * @throws {MasterWeaverError} `bad-option`, `aborted`, `out-of-memory`, `device-lost`, `gpu`
+   */
+  async generate(options: GenerateOptions): Promise<Generated> {
+    const { identity, onProgress, onNotice, signal, ...given } = options;
+    const settings = checkSettings(given, this.size);
+    this.#checkIdentity(identity);
+    const prompt = this.#tokenizer.encode(settings.prompt);
+    const negative = this.#tokenizer.encode(settings.negativePrompt);
+    for (const { cut } of [prompt, negative]) {
+      if (cut !== "") onNotice?.(cutNotice(cut, this.#tokenizer.maxLength));
+    }
+    return await this.#alone(async () => {
+      throwIfAborted(signal);
+      const painter = await this.#painterFor(settings);
+      const images = await painter.paint(
+        { prompt: prompt.ids, negative: negative.ids },
+        identity,
+        settings,
+        { onProgress, signal },
+      );
+      return { images, settings, cut: prompt.cut };
+    });
+  }
+
+  /** The plans for a layout: those at hand, or new ones in their place. */
+  async #painterFor(settings: Settings): Promise<Painter> {
+    const { factor } = this.#parts.vae.config;
+    const layout: Layout = {
+      images: settings.numImages,
+      height: settings.height / factor,
+      width: settings.width / factor,
+      guided: settings.guidanceScale > 1,
+    };
+    const same = this.#painter &&
+      JSON.stringify(this.#painter.layout) === JSON.stringify(layout);
+    if (!same) {
+      this.#painter?.[Symbol.dispose]();
+      this.#painter = null;
+      this.#painter = await Painter.make(
+        this.gpu,
+        this.dtype,
+        this.#parts,
+        layout,
+      );
+    }
+    return this.#painter!;
+  }
+
+  #checkIdentity(identity: Identity): void {
+    const { adapter, unet } = this.#parts;
+    const length = adapter.config.maxReferences * adapter.config.tokens *
+      unet.config.crossAttentionDim;
+    if (
+      identity?.tokens?.length !== length ||
+      identity.unconditional?.length !== length
+    ) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Identity must be one of this model, with ${length} numbers, got ${
+          identity?.tokens?.length ?? "none"
+        }; make it with encodeIdentity`,
+      );
+    }
+  }
+
+  /** One call at a time: plans have one set of inputs. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy) {
+      throw new MasterWeaverError(
+        "bad-option",
+        "Cannot start while another call runs on this model; await it first, or load the model twice",
+      );
+    }
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Frees everything on the GPU and closes the files. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#painter?.[Symbol.dispose]();
+    this.#encoder?.[Symbol.dispose]();
+    this.#painter = this.#encoder = null;
+    await this.#owned?.disposeAsync();
+  }
+}
+
+function chooseDtype(gpu: Gpu, asked: Real | undefined): Real {
+  if (asked !== undefined && asked !== "f16" && asked !== "f32") {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option dtype must be f16 or f32, got ${asked}`,
+    );
+  }
+  if (asked === "f16" && !gpu.hasF16) {
+    throw new MasterWeaverError(
+      "bad-option",
+      "Option dtype must be f32 here: the adapter has no shader-f16",
+    );
+  }
+  return asked ?? gpu.defaultReal;
+}
+
+async function openParts(
+  files: ModelFiles,
+  gpu: Gpu,
+  real: Real,
+): Promise<Parts> {
+  const open = <C>(
+    name: ComponentName,
+    read: (json: unknown) => C,
+    type: Real = real,
+  ) => openComponent(files, name, gpu, type, read);
+  return {
+    text: await open("text_encoder", clipTextConfig),
+    unet: await open("unet", (json) => ({
+      ...unetConfig(json),
+      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+    })),
+    vae: await open("vae", vaeConfig),
+    vision: await open("image_encoder", (json) => ({
+      ...clipVisionConfig(json),
+      preprocess: readClipPreprocessConfig(
+        field(json, "preprocessor"),
+        "image_encoder",
+      ),
+    })),
+    adapter: await open("identity_adapter", identityConfig),
+    parser: await open("face_parser", faceParserConfig, "f32"),
+  };
+}
+
+function field(json: unknown, key: string): unknown {
+  return (json as Record<string, unknown> | null)?.[key];
+}
+
+function readTokenizer({ text }: Parts): ClipTokenizer {
+  const json = field(text.file.config, "tokenizer");
+  const tokenizer = new ClipTokenizer({
+    vocab: field(json, "vocab") as string[],
+    merges: field(json, "merges") as string[],
+    maxLength: text.config.positions,
+  });
+  const most = Math.max(...tokenizer.encode("").ids);
+  if (most >= text.config.vocabularySize) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `The tokenizer of ${text.file.name} gives token ${most}, the network has ${text.config.vocabularySize}; convert the model again`,
+    );
+  }
+  return tokenizer;
+}
+
+/**
+ * Builds every graph once, which asks for every weight by name and shape, and
+ * compares with what the files have.
+ */
+function checkedGraphs(real: Real, parts: Parts): Graph[] {
+  const { unet, vae, text, vision, adapter, parser } = parts;
+  const layout: Layout = { images: 1, height: 8, width: 8, guided: false };
+  const identityParts = { ...parts, channels: unet.config.crossAttentionDim };
+  const graphs = [
+    conditionGraph(real, parts, layout),
+    stepGraph(real, parts, layout),
+    decodeGraph(real, parts, layout),
+    identityGraph(real, identityParts),
+    parserGraph(identityParts),
+  ];
+  // Of use to training and img2img only.
+  vae.weights.ignore("encoder");
+  vae.weights.ignore("quant_conv");
+  // The penultimate layer is what is asked for.
+  const last = vision.config.layers - 1;
+  vision.weights.ignore(`vision_model.encoder.layers.${last}`);
+  vision.weights.ignore("vision_model.post_layernorm");
+  for (const { weights } of [unet, vae, text, vision, adapter, parser]) {
+    weights.finish();
+  }
+  return graphs;
+}
+
+/** Streams the weights of graphs to the stores of the parts they come from. */
+async function loadWeights(
+  graphs: readonly Graph[],
+  parts: Parts,
+  { onProgress, signal }: LoadOptions,
+): Promise<void> {
+  const refs = [...new Set(graphs.flatMap(({ weights }) => weights))];
+  const total = refs.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
+  let done = 0;
+  for (const part of Object.values(parts) as Component<unknown>[]) {
+    const own = refs.filter(({ name, tensor }) =>
+      part.file.tensors.get(name) === tensor
+    );
+    await part.store.load(own, (bytes) => {
+      throwIfAborted(signal);
+      done += bytes;
+      onProgress?.({ stage: "load", done, total });
+    });
+  }
+}
+
+function cutNotice(cut: string, length: number): string {
+  const shown = cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
+  return `The prompt is longer than ${length} tokens; what did not fit: ${shown}`;
+}

@@ -1,0 +1,2 @@
+/** The version, as in `deno.json` and the changelog. */
+export const version = "0.1.0";
