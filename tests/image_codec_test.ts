@@ -69,7 +69,7 @@ Deno.test("image codec: a picture survives PNG unchanged, with its texts", () =>
     "negative prompt": "日本語 😀 “quotes”",
     empty: "",
     lines: "one\ntwo",
-    __proto__x: "kept",
+    ["__proto__"]: "kept",
   };
   const file = encodePng(image, text);
   assertEquals(decodeImage(file, "x.png"), image);
@@ -412,6 +412,23 @@ Deno.test("image codec: JPEG codings that are not read are named", () => {
   assertRefused(file.with(at + 4, 12), "12 bits");
   assertRefused(file.with(at + 9, 2), "2 channels");
   assertRefused(file.with(at + 11, 0), "0x0");
+});
+
+Deno.test("image codec: a JPEG of endless scans is refused before decoding", () => {
+  const file = makeJpeg(gradient(1000, 1000));
+  const at = file.findIndex((x, i) => x === 0xff && file[i + 1] === 0xda);
+  const scan = file.subarray(at, file.length - 2);
+  const parts = [file.subarray(0, at), ...Array(2001).fill(scan)];
+  const bomb = new Uint8Array(
+    parts.reduce((sum, part) => sum + part.length, 0) + 2,
+  );
+  let end = 0;
+  for (const part of parts) {
+    bomb.set(part, end);
+    end += part.length;
+  }
+  bomb.set([0xff, 0xd9], end);
+  assertRefused(bomb, "2001 scans", "1000x1000");
 });
 
 Deno.test("image codec: a picture cut off anywhere is refused", () => {
