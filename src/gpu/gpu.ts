@@ -149,22 +149,25 @@ export class Gpu implements Disposable {
   async scoped<T>(what: string, make: () => T): Promise<T> {
     this.device.pushErrorScope("out-of-memory");
     this.device.pushErrorScope("validation");
-    let value: T;
+    let value: T | undefined;
+    let failure: unknown;
     try {
       value = make();
-    } finally {
-      const invalid = this.device.popErrorScope();
-      const memory = this.device.popErrorScope();
-      const [validation, outOfMemory] = await Promise.all([invalid, memory]);
-      if (outOfMemory) throw this.#outOfMemory(what);
-      if (validation) {
-        throw new MasterWeaverError(
-          "gpu",
-          `The GPU refused ${what}: ${validation.message.trim()}`,
-        );
-      }
+    } catch (error) {
+      failure = error;
     }
-    return value;
+    const invalid = this.device.popErrorScope();
+    const memory = this.device.popErrorScope();
+    const [validation, outOfMemory] = await Promise.all([invalid, memory]);
+    if (outOfMemory) throw this.#outOfMemory(what);
+    if (validation) {
+      throw new MasterWeaverError(
+        "gpu",
+        `The GPU refused ${what}: ${validation.message.trim()}`,
+      );
+    }
+    if (failure !== undefined) throw failure;
+    return value as T;
   }
 
   #outOfMemory(what: string): MasterWeaverError {

@@ -133,20 +133,3 @@ export async function readFloats(
     `it holds ${tensor.dtype}, expected floating-point values`,
   );
 }
-
-/** Something of a file as a message can show it, cut where it is long. */
-export function brief(value: unknown): string {
-  const text = typeof value === "string" ? value : toJson(value);
-  // deno-lint-ignore no-control-regex
-  const shown = text.replaceAll(/[\u0000-\u001f\u007f]/g, "?");
-  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
-}
-
-function toJson(value: unknown): string {
-  if (typeof value === "bigint") return String(value);
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return "a value that cannot be shown";
-  }
-}

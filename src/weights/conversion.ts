@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import {
   badCheckpoint,
-  brief,
   type Checkpoint,
   type CheckpointTensor,
   readFloats,

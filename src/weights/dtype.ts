@@ -4,6 +4,8 @@
  * @module
  */
 
+import { brief } from "./brief.ts";
+
 /** How a tensor's values are stored. */
 export type WeaveDtype = "f32" | "f16" | "q8" | "q4" | "i32" | "u8";
 
@@ -33,7 +35,9 @@ export function countElements(shape: unknown): number | string {
   let count = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      return `its shape has the dimension ${size}, expected a whole number from 0`;
+      return `its shape has the dimension ${
+        brief(size)
+      }, expected a whole number from 0`;
     }
     count *= size;
   }

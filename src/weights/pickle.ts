@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { badCheckpoint, brief, DTYPE_BYTES } from "./checkpoint.ts";
+import { brief } from "./brief.ts";
+import { badCheckpoint, DTYPE_BYTES } from "./checkpoint.ts";
 import { PickleCut, PickleReader } from "./pickle_reader.ts";
 import {
   knownGlobal,

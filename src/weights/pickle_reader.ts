@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { badCheckpoint, brief } from "./checkpoint.ts";
+import { brief } from "./brief.ts";
+import { badCheckpoint } from "./checkpoint.ts";
 
 /** Thrown where a pickle goes on after the bytes at hand. */
 export class PickleCut extends Error {}

@@ -4,10 +4,10 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import type { ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
-  brief,
   type Checkpoint,
   type CheckpointDtype,
   type CheckpointTensor,
@@ -15,6 +15,7 @@ import {
   pieces,
 } from "./checkpoint.ts";
 import { countElements, formatShape } from "./dtype.ts";
+import { parseJson } from "./json.ts";
 
 const MAX_HEADER_BYTES = 64 * 2 ** 20;
 
@@ -90,9 +91,7 @@ async function readHeader(source: ByteSource) {
   const bytes = await source.read(8, Number(length));
   let header: unknown;
   try {
-    header = JSON.parse(
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-    );
+    header = parseJson(bytes);
   } catch (cause) {
     throw badCheckpoint(source.name, "its header is not JSON", { cause });
   }

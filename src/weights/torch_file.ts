@@ -5,10 +5,10 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import type { ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
-  brief,
   type Checkpoint,
   DTYPE_BYTES,
   pieces,

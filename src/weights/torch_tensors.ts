@@ -4,10 +4,10 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import type { ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
-  brief,
   type CheckpointTensor,
   DTYPE_BYTES,
 } from "./checkpoint.ts";

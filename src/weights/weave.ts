@@ -7,6 +7,7 @@
  */
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
+import { brief } from "./brief.ts";
 import { Crc32, crc32 } from "./crc32.ts";
 import {
   byteLength,
@@ -15,6 +16,7 @@ import {
   isWeaveDtype,
   type WeaveDtype,
 } from "./dtype.ts";
+import { parseJson } from "./json.ts";
 
 /** The first eight bytes: a line ending and ^Z show a transfer as text. */
 export const MAGIC: Uint8Array = new TextEncoder().encode("WEAVE\r\n\x1a");
@@ -172,9 +174,7 @@ interface Header {
 function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
   let header: unknown;
   try {
-    header = JSON.parse(
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-    );
+    header = parseJson(bytes);
   } catch (cause) {
     throw new MasterWeaverError(
       "bad-model",
@@ -287,14 +287,6 @@ function isObject(value: unknown): value is JsonObject {
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** A value of a header as a message can show it, whatever it is. */
-function brief(value: unknown): string {
-  const text = typeof value === "string"
-    ? value
-    : JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import type { ByteSource } from "../bytes.ts";
-import { badCheckpoint, brief } from "./checkpoint.ts";
+import { badCheckpoint } from "./checkpoint.ts";
 
 /** An entry of a zip file. */
 export interface ZipEntry {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { badCheckpoint, brief } from "../checkpoint.ts";
+import { brief } from "../brief.ts";
+import { badCheckpoint } from "../checkpoint.ts";
 import type { JsonObject } from "../weave.ts";
 
 /** The largest size a config may state: no network here comes near. */
