@@ -1,0 +1,211 @@
+/**
+ * Shows what is in model files: `*.weave`, safetensors, and both containers of
+ * `torch.save`.
+ *
+ *     deno run -R tools/inspect.ts FILE…
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { ByteSource } from "../src/bytes.ts";
+import { FileSource } from "../src/files.ts";
+import {
+  type FileKind,
+  fileKind,
+  openCheckpoint,
+} from "../src/weights/open.ts";
+import { openWeave } from "../src/weights/weave.ts";
+
+const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
+
+Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth.
+
+  --verify  also reads every byte and checks it against its checksum
+  --json    one line a file: {"file", "kind", "tensors", …} or {"file", "error"}
+  --help    this text
+
+Exit code: 1 where a file cannot be used, else 0.`;
+
+/** A tensor as it is shown. */
+export interface ShownTensor {
+  /** Its path. */
+  readonly name: string;
+  /** Its element type, as the file names it. */
+  readonly dtype: string;
+  /** Its dimensions. */
+  readonly shape: readonly number[];
+  /** Its bytes. */
+  readonly bytes: number;
+}
+
+/** What is in a file. */
+export interface Inspection {
+  /** The file, as it was given. */
+  readonly file: string;
+  /** Its container. */
+  readonly kind: Exclude<FileKind, "unknown">;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Which network it is: only `*.weave` files say so. */
+  readonly component?: string;
+  /** SHA-256 of a `*.weave` file's header. */
+  readonly hash?: string;
+  /** Where a `*.weave` file's weights came from. */
+  readonly provenance?: unknown;
+  /** Number of all elements. */
+  readonly elements: number;
+  /** Values beside the tensors. */
+  readonly otherValues?: number;
+  /** Whether every byte was read and checked. */
+  readonly verified: boolean;
+  /** All tensors, in the file's order. */
+  readonly tensors: readonly ShownTensor[];
+}
+
+/**
+ * Finds out what is in a file.
+ *
+ * @param source its bytes
+ * @param verify whether to read and check all of them
+ * @throws {MasterWeaverError} `bad-model`, `bad-checkpoint`, `cannot-read`
+ */
+export async function inspect(
+  source: ByteSource,
+  verify: boolean,
+): Promise<Inspection> {
+  const isWeave = await fileKind(source) === "weave";
+  return isWeave
+    ? await inspectWeave(source, verify)
+    : await inspectCheckpoint(source, verify);
+}
+
+async function inspectWeave(
+  source: ByteSource,
+  verify: boolean,
+): Promise<Inspection> {
+  const file = await openWeave(source);
+  if (verify) {
+    for (const tensor of file.tensors.values()) {
+      for await (const _ of tensor.chunks());
+    }
+  }
+  const { component, hash, provenance } = file;
+  return {
+    ...summary(source, "weave", file.tensors, verify),
+    component,
+    hash,
+    provenance,
+  };
+}
+
+async function inspectCheckpoint(
+  source: ByteSource,
+  verify: boolean,
+): Promise<Inspection> {
+  const { kind, tensors, otherValues, verify: check } = await openCheckpoint(
+    source,
+  );
+  if (verify) await check();
+  return { ...summary(source, kind, tensors, verify), otherValues };
+}
+
+function summary(
+  source: ByteSource,
+  kind: Inspection["kind"],
+  tensors: ReadonlyMap<string, ShownTensor>,
+  verified: boolean,
+) {
+  const shown = [...tensors.values()].map(({ name, dtype, shape, bytes }) => ({
+    name,
+    dtype,
+    shape,
+    bytes,
+  }));
+  return {
+    file: source.name,
+    kind,
+    size: source.size,
+    elements: shown.reduce(
+      (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+      0,
+    ),
+    verified,
+    tensors: shown,
+  };
+}
+
+/** An inspection for people. */
+function toText(found: Inspection): string {
+  const facts = [
+    found.component ? `${found.kind} (${found.component})` : found.kind,
+    `${found.tensors.length} tensors`,
+    `${found.elements} values`,
+    `${found.size} bytes`,
+    ...found.otherValues ? [`${found.otherValues} other values`] : [],
+    ...found.verified ? ["verified"] : [],
+  ];
+  const lines = found.tensors.map(({ name, dtype, shape, bytes }) =>
+    `  ${printable(name)}  ${dtype} (${shape.join(", ")})  ${bytes}`
+  );
+  return [`${found.file}: ${facts.join(", ")}`, ...lines].join("\n");
+}
+
+/** A name from a file must not command the terminal. */
+function printable(name: string): string {
+  // deno-lint-ignore no-control-regex
+  return name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args what was typed after the script's name
+ * @returns the exit code: 0, 1 = a file is bad, 2 = wrong usage
+ */
+export async function main(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        verify: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    console.error(`${message(error)}\n\n${USAGE}`);
+    return 2;
+  }
+  const { values: { verify, json, help }, positionals } = parsed;
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (positionals.length === 0) {
+    console.error(`Give a file\n\n${USAGE}`);
+    return 2;
+  }
+  let failures = 0;
+  for (const file of positionals) {
+    try {
+      await using source = await FileSource.open(file);
+      const found = await inspect(source, verify);
+      console.log(json ? JSON.stringify(found) : toText(found));
+    } catch (error) {
+      failures++;
+      // One bad file, whatever is wrong with it, must not hide the others.
+      if (json) console.log(JSON.stringify({ file, error: message(error) }));
+      else console.error(`${file}: ${message(error)}`);
+    }
+  }
+  return failures > 0 ? 1 : 0;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+if (import.meta.main) process.exitCode = await main(Deno.args);
