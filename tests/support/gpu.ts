@@ -1,0 +1,36 @@
+/**
+ * One GPU for all tests of a process, and tests that need it.
+ *
+ * @module
+ */
+import { Gpu } from "../../src/gpu/gpu.ts";
+
+const available = await navigator.gpu?.requestAdapter() != null;
+const inCi = Boolean(Deno.env.get("CI"));
+let gpu: Promise<Gpu> | null = null;
+
+if (!available) {
+  console.warn(
+    "No WebGPU adapter: GPU tests are skipped. `sh tools/setup.sh` installs a software driver.",
+  );
+}
+
+/** The GPU all tests share; it is freed with the process. */
+export function sharedGpu(): Promise<Gpu> {
+  return gpu ??= Gpu.open();
+}
+
+/**
+ * Registers a test that needs a GPU. Without one it is reported as skipped, by
+ * its name; in CI it fails instead.
+ */
+export function gpuTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: !available && !inCi,
+    // The shared device outlives a test; plans are freed by the tests.
+    sanitizeResources: false,
+    sanitizeOps: false,
+    fn,
+  });
+}
