@@ -1,0 +1,34 @@
+/**
+ * The mini model, opened once for all tests of a process.
+ *
+ * @module
+ */
+import { MasterWeaver } from "../../src/pipeline.ts";
+import { openModelFolder } from "../../src/files.ts";
+import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
+import type { ComponentName } from "../../src/components.ts";
+import type { Real } from "../../src/gpu/gpu.ts";
+
+/** Path of a file of the repository. */
+export function repositoryPath(path: string): string {
+  return decodeURIComponent(new URL(`../../${path}`, import.meta.url).pathname);
+}
+
+const weavers = new Map<Real, Promise<MasterWeaver>>();
+
+/** The mini model on the GPU; stays loaded until the process ends. */
+export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
+  let weaver = weavers.get(dtype);
+  if (!weaver) {
+    weaver = MasterWeaver.load(repositoryPath("weights/mini"), { dtype });
+    weavers.set(dtype, weaver);
+  }
+  return weaver;
+}
+
+const folder = openModelFolder(repositoryPath("weights/mini"));
+
+/** The opened file of a part of the mini model. */
+export async function miniComponent(name: ComponentName): Promise<WeaveFile> {
+  return await openWeave((await folder).files[name]!);
+}

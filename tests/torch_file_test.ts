@@ -1,0 +1,169 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { type ByteSource, MemorySource } from "../src/bytes.ts";
+import { MasterWeaverError } from "../src/errors.ts";
+import {
+  type Checkpoint,
+  type CheckpointTensor,
+  readFloats,
+} from "../src/weights/checkpoint.ts";
+import { openCheckpoint } from "../src/weights/open.ts";
+import { fuzz } from "./support/weights.ts";
+
+// Written by PyTorch 2: a zip with protocol 2, one with protocol 4, and the
+// older container, all of the same values.
+const FILES = ["values.pt", "values_protocol4.pt", "values_legacy.pth"];
+
+async function fixture(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await Deno.readFile(
+    new URL(`./fixtures/torch/${name}`, import.meta.url),
+  );
+}
+
+async function open(name: string): Promise<Checkpoint> {
+  return await openCheckpoint(new MemorySource(await fixture(name), name));
+}
+
+function tensorOf(checkpoint: Checkpoint, name: string): CheckpointTensor {
+  const tensor = checkpoint.tensors.get(name);
+  if (!tensor) throw new Error(`${checkpoint.name} has no ${name}`);
+  return tensor;
+}
+
+/** 0, 1, 2, … as `torch.arange(24).reshape(2, 3, 4)` has them. */
+const at = (i: number, j: number, k: number) => 12 * i + 4 * j + k;
+
+for (const name of FILES) {
+  Deno.test(`torch: ${name}: every tensor has PyTorch's values`, async () => {
+    const checkpoint = await open(name);
+    const expected: Record<string, [number[], number[]]> = {
+      "state_dict.lin.weight": [[2, 3], [0, 1, 2, 3, 4, 5]],
+      "state_dict.lin.bias": [[2], [0.5, -0.25]],
+      parameter: [[3], [1, 2, 3]],
+      // arange(24).reshape(2, 3, 4), its axes moved, and a part of it.
+      transposed: [
+        [4, 2, 3],
+        [0, 1, 2, 3].flatMap((k) =>
+          [0, 1].flatMap((i) => [0, 1, 2].map((j) => at(i, j, k)))
+        ),
+      ],
+      slice: [[3, 2], [0, 1, 2].flatMap((j) => [at(1, j, 1), at(1, j, 2)])],
+      channels_last: [[2, 3, 2, 2], Array.from({ length: 24 }, (_, i) => i)],
+      half: [[3], [1.5, -2, 65504]],
+      bfloat: [[3], [1.5, -2, 3.00405527047391e38]],
+      double: [[2], [Math.fround(0.1), -Infinity]],
+      scalar: [[], [7]],
+      empty: [[0, 3], []],
+      "list.0": [[2], [4, 5]],
+    };
+    for (const [name, [shape, values]] of Object.entries(expected)) {
+      const tensor = tensorOf(checkpoint, name);
+      assertEquals(tensor.shape, shape, name);
+      assertEquals([...await readFloats(tensor)], values, name);
+    }
+    const long = await tensorOf(checkpoint, "long").read();
+    assertEquals([...new BigInt64Array(long.buffer)], [-1n, 2n ** 40n]);
+    assertEquals(
+      [...await tensorOf(checkpoint, "boolean").read()],
+      [1, 0],
+    );
+    assertEquals([...await tensorOf(checkpoint, "byte").read()], [0, 255]);
+    // A step, a name, and six values of the list.
+    assertEquals(checkpoint.otherValues, 8);
+    assertEquals(checkpoint.tensors.size, 15);
+    await checkpoint.verify();
+  });
+
+  Deno.test(`torch: ${name}: parts of a tensor equal the whole`, async () => {
+    const checkpoint = await open(name);
+    for (const path of ["transposed", "slice", "channels_last", "parameter"]) {
+      const tensor = tensorOf(checkpoint, path);
+      const whole = await tensor.read();
+      for (let start = 0; start < tensor.bytes; start += 4) {
+        for (let end = start; end <= tensor.bytes; end += 4) {
+          assertEquals(
+            await tensor.read(start, end - start),
+            whole.slice(start, end),
+          );
+        }
+      }
+    }
+  });
+
+  Deno.test(`torch: ${name}: 2000 damaged files open or are refused`, async () => {
+    await fuzz(await fixture(name), 2000, readEverything);
+  });
+}
+
+async function readEverything(source: ByteSource): Promise<void> {
+  const checkpoint = await openCheckpoint(source);
+  for (const tensor of checkpoint.tensors.values()) await tensor.read();
+  await checkpoint.verify();
+}
+
+for (const name of ["forbidden.pt", "forbidden_legacy.pth"]) {
+  Deno.test(`torch: ${name}: a call of os.system is refused by name`, async () => {
+    const error = await assertRejects(
+      () => open(name),
+      MasterWeaverError,
+      `Cannot use ${name}: it asks for posix.system`,
+    );
+    assertEquals(error.code, "bad-checkpoint");
+  });
+}
+
+Deno.test("torch: a flipped bit in a zip's data is found by verify", async () => {
+  const bytes = await fixture("values.pt");
+  const { tensors } = await openCheckpoint(new MemorySource(bytes));
+  // The bytes of 1, 2, 3 as f32, which only `parameter` has.
+  const text = new Uint8Array(await tensors.get("parameter")!.read());
+  const place = indexOf(bytes, text);
+  bytes[place] ^= 1;
+  const damaged = await openCheckpoint(new MemorySource(bytes, "x.pt"));
+  await assertRejects(
+    () => damaged.verify(),
+    MasterWeaverError,
+    "is damaged (its checksum differs)",
+  );
+});
+
+Deno.test("torch: a file cut short is refused", async () => {
+  for (const name of FILES) {
+    const bytes = await fixture(name);
+    for (let length = 0; length < bytes.length; length += 97) {
+      const cut = new MemorySource(bytes.subarray(0, length), name);
+      await assertRejects(() => openCheckpoint(cut), MasterWeaverError);
+    }
+  }
+});
+
+/** A legacy file's pickle with one number of `lin.weight` changed. */
+async function withTensor(change: [number[], number[]]): Promise<MemorySource> {
+  const bytes = await fixture("values_legacy.pth");
+  const [from, to] = change;
+  bytes.set(to, indexOf(bytes, Uint8Array.from(from)));
+  return new MemorySource(bytes, "x.pth");
+}
+
+Deno.test("torch: views that leave or repeat their storage are refused", async () => {
+  // BININT1 2, BININT1 3, TUPLE2: the shape (2, 3), met first.
+  const shape = [0x4b, 2, 0x4b, 3, 0x86];
+  await assertRejects(
+    async () => openCheckpoint(await withTensor([shape, [0x4b, 3]])),
+    MasterWeaverError,
+    "tensor state_dict.lin.weight: its shape (3, 3) with strides (3, 1) from 0 does not fit its 6 stored elements",
+  );
+  // BININT1 3, BININT1 1, TUPLE2: the strides (3, 1).
+  const strides = [0x4b, 3, 0x4b, 1, 0x86];
+  await assertRejects(
+    async () => openCheckpoint(await withTensor([strides, [0x4b, 0]])),
+    MasterWeaverError,
+    "its shape (2, 3) with strides (0, 1) from 0 does not fit",
+  );
+});
+
+function indexOf(bytes: Uint8Array, part: Uint8Array): number {
+  for (let at = 0; at + part.length <= bytes.length; at++) {
+    if (part.every((byte, i) => bytes[at + i] === byte)) return at;
+  }
+  throw new Error("The bytes to change are not in the file");
+}
