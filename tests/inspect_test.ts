@@ -1,0 +1,102 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  floatTensor,
+  safetensorsBytes,
+  weaveBytes,
+} from "./support/weights.ts";
+
+async function inspect(...args: string[]) {
+  const script = new URL("../tools/inspect.ts", import.meta.url).pathname;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-R", script, ...args],
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+Deno.test("inspect: many files of all kinds, one line each", async () => {
+  const folder = await Deno.makeTempDir();
+  const tensors = [floatTensor("conv.weight", [2, 3], [1, 2, 3, 4, 5, 6])];
+  const weave = await weaveBytes({ component: "vae", tensors });
+  const flipped = new Uint8Array(weave);
+  flipped[flipped.length - 1] ^= 1;
+  const files: Record<string, Uint8Array> = {
+    "good.weave": weave,
+    "flipped.weave": flipped,
+    "cut.weave": weave.subarray(0, weave.length - 1),
+    "good.safetensors": safetensorsBytes({ a: { shape: [2], data: [1, 2] } }),
+    "page.safetensors": new TextEncoder().encode("<html>not found</html>"),
+    "empty.pt": new Uint8Array(0),
+  };
+  for (const [name, bytes] of Object.entries(files)) {
+    await Deno.writeFile(`${folder}/${name}`, bytes);
+  }
+  const fixtures = new URL("./fixtures/torch/", import.meta.url).pathname;
+  const paths = [
+    ...Object.keys(files).map((name) => `${folder}/${name}`),
+    `${fixtures}values.pt`,
+    `${fixtures}values_legacy.pth`,
+    `${fixtures}forbidden.pt`,
+    `${folder}/absent.pt`,
+    folder,
+  ];
+  const { code, stdout } = await inspect("--json", "--verify", ...paths);
+  assertEquals(code, 1);
+  const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map(({ file }) => file), paths);
+  assertEquals(
+    lines.map(({ kind, tensors }) => kind && `${kind} ${tensors.length}`),
+    [
+      "weave 1",
+      undefined,
+      undefined,
+      "safetensors 1",
+      undefined,
+      undefined,
+      "torch-zip 15",
+      "torch-legacy 15",
+      undefined,
+      undefined,
+      undefined,
+    ],
+  );
+  const errors = lines.filter(({ error }) => error).map(({ error }) => error);
+  for (
+    const [i, part] of [
+      "tensor conv.weight is damaged",
+      "tensor conv.weight: it ends at byte",
+      "it is a web page",
+      "it is empty",
+      "it asks for posix.system",
+      "no such file",
+      "it is not a file",
+    ].entries()
+  ) assertStringIncludes(errors[i], part);
+  assertEquals(lines[0].component, "vae");
+  assertEquals(lines[0].verified, true);
+  assertEquals(lines[0].tensors, [
+    { name: "conv.weight", dtype: "f32", shape: [2, 3], bytes: 24 },
+  ]);
+  // Without --verify the data is not read.
+  const quick = await inspect("--json", paths[1], paths[6]);
+  assertEquals(quick.code, 0);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("inspect: text for people, exit codes", async () => {
+  const fixture =
+    new URL("./fixtures/torch/values.pt", import.meta.url).pathname;
+  const { code, stdout } = await inspect(fixture);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "torch-zip, 15 tensors");
+  assertStringIncludes(stdout, "  state_dict.lin.weight  F32 (2, 3)  24");
+  const none = await inspect();
+  assertEquals([none.code, none.stdout], [2, ""]);
+  assertStringIncludes(none.stderr, "Give a file");
+  const wrong = await inspect("--what");
+  assertEquals(wrong.code, 2);
+});
