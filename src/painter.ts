@@ -72,6 +72,7 @@ const QUEUE_MILLISECONDS = 250;
 export class Painter implements Disposable {
   readonly #gpu: Gpu;
   readonly #parts: PainterParts;
+  /** What its plans are made for. */
   readonly layout: Layout;
   /** Text and identity to keys and values. */
   readonly condition: Plan;
