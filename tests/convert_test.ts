@@ -7,147 +7,15 @@ import {
 import { MemorySource } from "../src/bytes.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { readFile } from "../src/files.ts";
-import {
-  imageEncoderTable,
-  textEncoderTable,
-} from "../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../src/weights/tables/config.ts";
-import { faceParserTable } from "../src/weights/tables/face_parser.ts";
-import { identityAdapterTable } from "../src/weights/tables/identity_adapter.ts";
-import type { Table } from "../src/weights/tables/table.ts";
-import { attentionLayers, unetTable } from "../src/weights/tables/unet.ts";
-import { vaeTable } from "../src/weights/tables/vae.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
 import { convert } from "../tools/convert.ts";
-import { join, random, safetensorsBytes } from "./support/weights.ts";
-
-const UNET = {
-  _class_name: "UNet2DConditionModel",
-  down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
-  up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
-  block_out_channels: [4, 8],
-  layers_per_block: 1,
-  cross_attention_dim: 6,
-};
-const VAE = {
-  _class_name: "AutoencoderKL",
-  block_out_channels: [4, 8],
-  layers_per_block: 1,
-  latent_channels: 4,
-};
-const TOWER = {
-  hidden_size: 6,
-  intermediate_size: 8,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-};
-const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
-const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
-const ADAPTER = {
-  num_tokens: 2,
-  depth: 1,
-  dim_head: 3,
-  heads: 2,
-  ff_mult: 2,
-  max_references: 3,
-  align_faces: false,
-};
-const PARSER = { n_classes: 3, width: 2, input_size: 32 };
-
-const config = (json: Record<string, unknown>) =>
-  new CheckpointConfig(json, "config.json");
-
-type Tensors = Record<string, { shape: number[]; data: number[] }>;
-
-/** A checkpoint that fits a table: values of k / 64, which f16 holds exactly. */
-function checkpointOf(table: Table, seed: number): Tensors {
-  const next = random(seed);
-  const tensors: Tensors = {};
-  for (const { names, shape } of table.rows.flatMap(({ from }) => from)) {
-    const name = names.at(-1)!; // the old name, where there are two
-    const count = shape.reduce((a, b) => a * b, 1);
-    // Variances must be positive.
-    const data = Array.from({ length: count }, () => (next(127) + 1) / 64);
-    tensors[name] ??= { shape: [...shape], data };
-  }
-  return tensors;
-}
-
-interface Folder {
-  readonly path: string;
-  readonly tensors: Record<string, Tensors>;
-  write(name: string, content: Tensors | object | string): Promise<void>;
-}
-
-/** A whole checkpoint in the layout of the wild, tiny. */
-async function makeFolder(): Promise<Folder> {
-  const path = await Deno.makeTempDir();
-  for (
-    const part of [
-      "unet",
-      "vae",
-      "text_encoder",
-      "tokenizer",
-      "scheduler",
-      "image_encoder",
-    ]
-  ) await Deno.mkdir(`${path}/${part}`);
-  const write = async (name: string, content: Tensors | object | string) => {
-    const bytes = typeof content === "string"
-      ? new TextEncoder().encode(content)
-      : name.endsWith(".json")
-      ? new TextEncoder().encode(JSON.stringify(content))
-      : safetensorsBytes(content as Tensors);
-    await Deno.writeFile(`${path}/${name}`, bytes);
-  };
-  const tables = {
-    unet: unetTable(config(UNET)),
-    vae: vaeTable(config(VAE)),
-    text_encoder: textEncoderTable(config(TEXT)),
-    image_encoder: imageEncoderTable(config(VISION)),
-    identity_adapter: identityAdapterTable(config(ADAPTER), config(UNET), 6),
-    face_parser: faceParserTable(config(PARSER)),
-  };
-  const tensors = Object.fromEntries(
-    Object.entries(tables).map(([name, table], i) => [
-      name,
-      checkpointOf(table, i),
-    ]),
-  );
-  await write("model_index.json", {});
-  await write("unet/config.json", UNET);
-  await write("unet/model.safetensors", tensors.unet);
-  await write("scheduler/scheduler_config.json", { beta_end: 0.012 });
-  await write("vae/config.json", VAE);
-  await write("vae/model.safetensors", tensors.vae);
-  await write("text_encoder/config.json", {
-    model_type: "clip_text_model",
-    ...TEXT,
-  });
-  await write("text_encoder/model.safetensors", tensors.text_encoder);
-  await write("tokenizer/vocab.json", { "b</w>": 2, a: 0, "#": 1 });
-  await write("tokenizer/merges.txt", "#version: 0.2\na b</w>\n# a\n");
-  await write("image_encoder/config.json", {
-    model_type: "clip",
-    vision_config: VISION,
-    text_config: {},
-  });
-  await write("image_encoder/preprocessor_config.json", { crop_size: 4 });
-  await write("image_encoder/model.safetensors", {
-    ...tensors.image_encoder,
-    "text_model.final_layer_norm.weight": { shape: [1], data: [1] },
-    "vision_model.embeddings.position_ids": { shape: [1], data: [0] },
-    logit_scale: { shape: [], data: [1] },
-  });
-  await write("adapter_config.json", ADAPTER);
-  await write("adapter_final.pt", tensors.identity_adapter);
-  await write("face_parser_config.json", PARSER);
-  await write("face_parser.pth", {
-    ...tensors.face_parser,
-    "conv_out16.conv.conv.weight": { shape: [1], data: [1] },
-  });
-  return { path, tensors, write };
-}
+import {
+  ADAPTER,
+  makeFolder,
+  PARSER,
+  UNET,
+} from "./support/checkpoint_folder.ts";
+import { join } from "./support/weights.ts";
 
 async function open(path: string): Promise<WeaveFile> {
   return await openWeave(new MemorySource(await readFile(path), path));
@@ -467,63 +335,6 @@ Deno.test("convert: what cannot be converted is refused for what it is", async (
     "its token b has the number 5, expected each of 0 to 1 once",
   );
   await Deno.remove(folder.path, { recursive: true });
-});
-
-Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () => {
-  const cross = "CrossAttnDownBlock2D";
-  const up = "CrossAttnUpBlock2D";
-  const unet = config({
-    down_block_types: [cross, cross, cross, "DownBlock2D"],
-    up_block_types: ["UpBlock2D", up, up, up],
-    block_out_channels: [320, 640, 1280, 1280],
-    layers_per_block: 2,
-    cross_attention_dim: 768,
-  });
-  const vae = config({
-    block_out_channels: [128, 256, 512, 512],
-    layers_per_block: 2,
-    latent_channels: 4,
-  });
-  const text = config({
-    vocab_size: 49408,
-    hidden_size: 768,
-    intermediate_size: 3072,
-    num_hidden_layers: 12,
-    max_position_embeddings: 77,
-  });
-  const vision = config({
-    hidden_size: 1024,
-    intermediate_size: 4096,
-    num_hidden_layers: 24,
-    image_size: 224,
-    patch_size: 14,
-  });
-  // Tensors and parameters as published for the checkpoints.
-  const cases: [Table, number, number][] = [
-    [unetTable(unet), 686, 859_520_964],
-    [vaeTable(vae), 248, 83_653_863],
-    [textEncoderTable(text), 196, 123_060_480],
-    [imageEncoderTable(vision), 391, 303_179_776],
-  ];
-  for (const [{ component, rows }, tensors, parameters] of cases) {
-    const found = rows.reduce(
-      (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-      0,
-    );
-    assertEquals([rows.length, found], [tensors, parameters], component);
-  }
-  const layers = attentionLayers(unet);
-  assertEquals(layers.length, 32);
-  assertEquals(
-    [0, 11, 12, 29, 30].map((i) => layers[i].path.split(".transformer")[0]),
-    [
-      "down_blocks.0.attentions.0",
-      "down_blocks.2.attentions.1",
-      "up_blocks.1.attentions.0",
-      "up_blocks.3.attentions.2",
-      "mid_block.attentions.0",
-    ],
-  );
 });
 
 Deno.test("convert: the command says what it did, and fails with 1 and 2", async () => {

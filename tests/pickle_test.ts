@@ -187,6 +187,19 @@ Deno.test("flatten: values inside themselves end", () => {
   );
 });
 
+Deno.test("flatten: long names in one another are refused", () => {
+  const key = `X\xf4\x01\x00\x00${"k".repeat(500)}`;
+  const nested = Uint8Array.from(
+    `}${key}}${key}}${key}K\x01sss.`,
+    (character) => character.charCodeAt(0),
+  );
+  assertThrows(
+    () => flatten(unpickle(nested, "x").value, "x"),
+    MasterWeaverError,
+    "is too long",
+  );
+});
+
 Deno.test("pickle: 20000 random programs end", () => {
   const next = random(7);
   const opcodes = "NIJKMLFGXVTUBC](){}ltdaesuh0q12pgjrRcbQ.";

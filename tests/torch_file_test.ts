@@ -136,6 +136,20 @@ Deno.test("torch: a file cut short is refused", async () => {
   }
 });
 
+Deno.test("torch: zip entries that share their bytes are refused", async () => {
+  const bytes = await fixture("values.pt");
+  const entry = indexOf(bytes, new TextEncoder().encode("PK\x01\x02"));
+  const view = new DataView(bytes.buffer);
+  // Stored and unpacked size of the first entry: nearly the whole file.
+  view.setUint32(entry + 20, bytes.length - 200, true);
+  view.setUint32(entry + 24, bytes.length - 200, true);
+  await assertRejects(
+    () => openCheckpoint(new MemorySource(bytes)),
+    MasterWeaverError,
+    "its entries take more than its 5349 bytes",
+  );
+});
+
 /** A legacy file's pickle with one number of `lin.weight` changed. */
 async function withTensor(change: [number[], number[]]): Promise<MemorySource> {
   const bytes = await fixture("values_legacy.pth");

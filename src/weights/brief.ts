@@ -4,7 +4,8 @@
  * @module
  */
 
-const LONGEST = 80;
+/** Longer than any tensor's name in the networks here. */
+const LONGEST = 120;
 const MOST_ITEMS = 10;
 
 /**

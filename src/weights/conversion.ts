@@ -90,7 +90,7 @@ function matchTensors(
     }
     if (!used.has(tensor.name) && !sameValues(tensor.shape, shape)) {
       misshapen.push(
-        `${tensor.name} is ${formatShape(tensor.shape)}, expected ${
+        `${brief(tensor.name)} is ${formatShape(tensor.shape)}, expected ${
           formatShape(shape)
         }`,
       );
@@ -109,7 +109,7 @@ function matchTensors(
   }
   const faults = [
     listed("missing", [...new Set(missing)].map(brief)),
-    listed("misshapen", misshapen.map(brief)),
+    listed("misshapen", misshapen),
     listed("unused", unused.map(brief)),
   ].filter((fault) => fault !== "");
   if (faults.length > 0) {

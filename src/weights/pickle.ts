@@ -7,15 +7,13 @@
  * @module
  */
 import { brief } from "./brief.ts";
-import { badCheckpoint, DTYPE_BYTES } from "./checkpoint.ts";
+import { badCheckpoint } from "./checkpoint.ts";
+import { PickleObjects } from "./pickle_objects.ts";
 import { PickleCut, PickleReader } from "./pickle_reader.ts";
 import {
   knownGlobal,
   PickleDict,
-  PickleGlobal,
   PickleList,
-  PickleStorage,
-  PickleTensor,
   type PickleValue,
 } from "./pickle_values.ts";
 
@@ -63,10 +61,12 @@ class Machine {
   readonly #in: PickleReader;
   readonly #stack: Slot[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  readonly #objects: PickleObjects;
   #steps = 0;
 
   constructor(reader: PickleReader) {
     this.#in = reader;
+    this.#objects = new PickleObjects(reader.name, (n) => this.#spend(n));
   }
 
   run(): Unpickled {
@@ -232,7 +232,7 @@ class Machine {
       }
       case 0x52: { // REDUCE
         const [callee, parameters] = this.#popMany(2);
-        return this.#push(this.#reduce(callee, parameters));
+        return this.#push(this.#objects.call(callee, parameters));
       }
       case 0x62: { // BUILD: state_dict hangs _metadata on its OrderedDict
         const [state] = this.#popMany(1);
@@ -243,7 +243,7 @@ class Machine {
       }
       case 0x51: { // BINPERSID
         const [id] = this.#popMany(1);
-        return this.#push(this.#storage(id));
+        return this.#push(this.#objects.storage(id));
       }
     }
     return false;
@@ -261,85 +261,6 @@ class Machine {
     return this.#push(known);
   }
 
-  #reduce(callee: PickleValue, parameters: PickleValue): PickleValue {
-    const items = parameters instanceof PickleList ? parameters.items : [];
-    const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
-    if (meaning === "dict") {
-      // OrderedDict() or OrderedDict([(key, value), …])
-      const dict = new PickleDict();
-      const pairs = items[0] instanceof PickleList ? items[0].items : [];
-      for (const pair of pairs) {
-        if (!(pair instanceof PickleList && pair.items.length === 2)) {
-          throw this.#bad("a dictionary is made of something else than pairs");
-        }
-        this.#setItems(dict, pair.items);
-      }
-      return dict;
-    }
-    if (meaning === "parameter" && items[0] instanceof PickleTensor) {
-      return items[0];
-    }
-    if (meaning === "tensor" && items.length >= 4) return this.#tensor(items);
-    throw this.#bad("it calls something that makes no tensor or dictionary");
-  }
-
-  /** (storage, offset, size, stride, requires_grad, hooks, …) */
-  #tensor([storage, offset, shape, stride]: PickleValue[]): PickleTensor {
-    if (!(storage instanceof PickleStorage)) {
-      throw this.#bad("a tensor has no storage");
-    }
-    const [first] = this.#sizes([offset], "a tensor's offset");
-    if (!(shape instanceof PickleList && stride instanceof PickleList)) {
-      throw this.#bad("a tensor has no shape or no strides");
-    }
-    return new PickleTensor(
-      storage,
-      first,
-      this.#sizes(shape.items, "a tensor's shape"),
-      this.#sizes(stride.items, "a tensor's strides"),
-    );
-  }
-
-  #sizes(values: readonly PickleValue[], what: string): number[] {
-    this.#spend(values.length);
-    return values.map((value) => {
-      if (typeof value === "number" && Number.isSafeInteger(value)) {
-        if (value >= 0) return value;
-      }
-      throw this.#bad(
-        `${what} has ${brief(value)}, expected a whole number from 0`,
-      );
-    });
-  }
-
-  /** ("storage", type, key, location, count) and, in old files, a view. */
-  #storage(id: PickleValue): PickleStorage {
-    const [tag, type, key, , count, view] = id instanceof PickleList
-      ? id.items
-      : [];
-    const meaning = type instanceof PickleGlobal ? type.meaning : null;
-    if (
-      tag !== "storage" || typeof meaning !== "object" || meaning === null ||
-      typeof key !== "string"
-    ) {
-      throw this.#bad("it refers to something other than a storage");
-    }
-    if (view !== undefined && view !== null) {
-      throw this.#bad(
-        `storage ${
-          brief(key)
-        } is a view of another, as PyTorch before 0.4 wrote: ` +
-          "load and save it with a newer one",
-      );
-    }
-    const dtype = meaning.storage === "untyped" ? "U8" : meaning.storage;
-    const [elements] = this.#sizes([count], `storage ${brief(key)}'s size`);
-    if (!Number.isSafeInteger(elements * DTYPE_BYTES[dtype])) {
-      throw this.#bad(`storage ${brief(key)} has ${elements} elements`);
-    }
-    return new PickleStorage(key, dtype, elements);
-  }
-
   #spend(steps: number): void {
     this.#steps += steps;
     if (this.#steps > MAX_STEPS) {
@@ -348,16 +269,7 @@ class Machine {
   }
 
   #setItems(target: PickleValue, items: readonly PickleValue[]): boolean {
-    this.#spend(items.length);
-    if (!(target instanceof PickleDict)) {
-      throw this.#bad("it sets an item of something other than a dictionary");
-    }
-    if (items.length % 2 !== 0) {
-      throw this.#bad("a dictionary key has no value");
-    }
-    for (let i = 0; i < items.length; i += 2) {
-      target.entries.set(items[i], items[i + 1]);
-    }
+    this.#objects.setItems(target, items);
     return true;
   }
 

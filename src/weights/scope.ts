@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { brief } from "./brief.ts";
 import { formatShape } from "./dtype.ts";
 import type { WeaveFile, WeaveTensor } from "./weave.ts";
 
@@ -140,7 +141,7 @@ export class WeightScope {
     const faults = [
       listed("missing", [...missing]),
       listed("misshapen", [...misshapen.values()]),
-      listed("unused", unused),
+      listed("unused", unused.map(brief)),
     ].filter((fault) => fault !== "");
     if (faults.length === 0) return;
     throw new MasterWeaverError(

@@ -22,6 +22,8 @@ import {
 
 /** Nesting accepted below the outermost dictionary. */
 const MAX_DEPTH = 32;
+/** The longest path accepted: paths share parts, copies of them do not. */
+const MAX_PATH = 1000;
 /** Values accepted in all. */
 const MAX_VALUES = 1_000_000;
 
@@ -53,6 +55,9 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
           : `it holds more than ${MAX_VALUES} values`,
       );
     }
+    if (path.length > MAX_PATH) {
+      throw badCheckpoint(name, `its name ${brief(path)} is too long`);
+    }
     if (value instanceof PickleTensor) {
       if (tensors.has(path)) {
         throw badCheckpoint(name, `two tensors are called ${brief(path)}`);
@@ -64,13 +69,9 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
         : value.items.entries();
       for (const [key, child] of children) {
         const isName = typeof key === "string" || typeof key === "number";
-        if (!isName || String(key).length > 1000) {
-          otherValues++;
-        } else {walk(
-            child,
-            path === "" ? `${key}` : `${path}.${key}`,
-            depth + 1,
-          );}
+        if (isName && String(key).length <= MAX_PATH) {
+          walk(child, path === "" ? `${key}` : `${path}.${key}`, depth + 1);
+        } else otherValues++;
       }
     } else otherValues++;
   };

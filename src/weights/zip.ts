@@ -46,6 +46,7 @@ export async function readZipDirectory(
   const bytes = await source.read(offset, size);
   const view = new DataView(bytes.buffer);
   const entries = new Map<string, ZipEntry>();
+  let total = 0;
   for (let at = 0, i = 0; i < count; i++) {
     if (at + ENTRY_BYTES > size || view.getUint32(at, true) !== 0x02014b50) {
       throw damaged(source, `its directory ends before entry ${i} of ${count}`);
@@ -53,6 +54,14 @@ export async function readZipDirectory(
     const { entry, next } = readEntry(source, bytes, view, at);
     if (entries.has(entry.name)) {
       throw damaged(source, `it has two entries ${brief(entry.name)}`);
+    }
+    // Entries that share bytes could make a small file endless to read.
+    total += entry.size;
+    if (total > source.size) {
+      throw damaged(
+        source,
+        `its entries take more than its ${source.size} bytes`,
+      );
     }
     entries.set(entry.name, entry);
     at = next;

@@ -1,0 +1,152 @@
+/**
+ * Makes a whole checkpoint in the layout of the wild, with tiny networks.
+ *
+ * @module
+ */
+import {
+  imageEncoderTable,
+  textEncoderTable,
+} from "../../src/weights/tables/clip.ts";
+import { CheckpointConfig } from "../../src/weights/tables/config.ts";
+import { faceParserTable } from "../../src/weights/tables/face_parser.ts";
+import { identityAdapterTable } from "../../src/weights/tables/identity_adapter.ts";
+import type { Table } from "../../src/weights/tables/table.ts";
+import { unetTable } from "../../src/weights/tables/unet.ts";
+import { vaeTable } from "../../src/weights/tables/vae.ts";
+import { random, safetensorsBytes } from "./weights.ts";
+
+/** A tiny UNet. */
+export const UNET = {
+  _class_name: "UNet2DConditionModel",
+  down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
+  up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
+  block_out_channels: [4, 8],
+  layers_per_block: 1,
+  cross_attention_dim: 6,
+};
+const VAE = {
+  _class_name: "AutoencoderKL",
+  block_out_channels: [4, 8],
+  layers_per_block: 1,
+  latent_channels: 4,
+};
+const TOWER = {
+  hidden_size: 6,
+  intermediate_size: 8,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+};
+const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
+const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
+/** A tiny adapter. */
+export const ADAPTER = {
+  num_tokens: 2,
+  depth: 1,
+  dim_head: 3,
+  heads: 2,
+  ff_mult: 2,
+  max_references: 3,
+  align_faces: false,
+};
+/** A tiny face parser. */
+export const PARSER = { n_classes: 3, width: 2, input_size: 32 };
+
+const config = (json: Record<string, unknown>) =>
+  new CheckpointConfig(json, "config.json");
+
+/** Tensors of a checkpoint, by name. */
+export type Tensors = Record<string, { shape: number[]; data: number[] }>;
+
+/** A checkpoint that fits a table: values of k / 64, which f16 holds exactly. */
+function checkpointOf(table: Table, seed: number): Tensors {
+  const next = random(seed);
+  const tensors: Tensors = {};
+  for (const { names, shape } of table.rows.flatMap(({ from }) => from)) {
+    const name = names.at(-1)!; // the old name, where there are two
+    const count = shape.reduce((a, b) => a * b, 1);
+    // Variances must be positive.
+    const data = Array.from({ length: count }, () => (next(127) + 1) / 64);
+    tensors[name] ??= { shape: [...shape], data };
+  }
+  return tensors;
+}
+
+/** A checkpoint on disk. */
+export interface Folder {
+  /** Its path. */
+  readonly path: string;
+  /** What its networks hold. */
+  readonly tensors: Record<string, Tensors>;
+  /** Replaces a file: JSON, text, or tensors as safetensors. */
+  write(name: string, content: Tensors | object | string): Promise<void>;
+}
+
+/** A whole checkpoint in the layout of the wild, tiny. */
+export async function makeFolder(): Promise<Folder> {
+  const path = await Deno.makeTempDir();
+  for (
+    const part of [
+      "unet",
+      "vae",
+      "text_encoder",
+      "tokenizer",
+      "scheduler",
+      "image_encoder",
+    ]
+  ) await Deno.mkdir(`${path}/${part}`);
+  const write = async (name: string, content: Tensors | object | string) => {
+    const bytes = typeof content === "string"
+      ? new TextEncoder().encode(content)
+      : name.endsWith(".json")
+      ? new TextEncoder().encode(JSON.stringify(content))
+      : safetensorsBytes(content as Tensors);
+    await Deno.writeFile(`${path}/${name}`, bytes);
+  };
+  const tables = {
+    unet: unetTable(config(UNET)),
+    vae: vaeTable(config(VAE)),
+    text_encoder: textEncoderTable(config(TEXT)),
+    image_encoder: imageEncoderTable(config(VISION)),
+    identity_adapter: identityAdapterTable(config(ADAPTER), config(UNET), 6),
+    face_parser: faceParserTable(config(PARSER)),
+  };
+  const tensors = Object.fromEntries(
+    Object.entries(tables).map(([name, table], i) => [
+      name,
+      checkpointOf(table, i),
+    ]),
+  );
+  await write("model_index.json", {});
+  await write("unet/config.json", UNET);
+  await write("unet/model.safetensors", tensors.unet);
+  await write("scheduler/scheduler_config.json", { beta_end: 0.012 });
+  await write("vae/config.json", VAE);
+  await write("vae/model.safetensors", tensors.vae);
+  await write("text_encoder/config.json", {
+    model_type: "clip_text_model",
+    ...TEXT,
+  });
+  await write("text_encoder/model.safetensors", tensors.text_encoder);
+  await write("tokenizer/vocab.json", { "b</w>": 2, a: 0, "#": 1 });
+  await write("tokenizer/merges.txt", "#version: 0.2\na b</w>\n# a\n");
+  await write("image_encoder/config.json", {
+    model_type: "clip",
+    vision_config: VISION,
+    text_config: {},
+  });
+  await write("image_encoder/preprocessor_config.json", { crop_size: 4 });
+  await write("image_encoder/model.safetensors", {
+    ...tensors.image_encoder,
+    "text_model.final_layer_norm.weight": { shape: [1], data: [1] },
+    "vision_model.embeddings.position_ids": { shape: [1], data: [0] },
+    logit_scale: { shape: [], data: [1] },
+  });
+  await write("adapter_config.json", ADAPTER);
+  await write("adapter_final.pt", tensors.identity_adapter);
+  await write("face_parser_config.json", PARSER);
+  await write("face_parser.pth", {
+    ...tensors.face_parser,
+    "conv_out16.conv.conv.weight": { shape: [1], data: [1] },
+  });
+  return { path, tensors, write };
+}
