@@ -8,11 +8,9 @@ import { openModelFolder } from "../../src/files.ts";
 import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
 import type { ComponentName } from "../../src/components.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
+import { repositoryPath } from "./paths.ts";
 
-/** Path of a file of the repository. */
-export function repositoryPath(path: string): string {
-  return decodeURIComponent(new URL(`../../${path}`, import.meta.url).pathname);
-}
+export { repositoryPath } from "./paths.ts";
 
 const weavers = new Map<Real, Promise<MasterWeaver>>();
 
