@@ -17,7 +17,9 @@ import {
   type TensorSpec,
 } from "../ops/op.ts";
 import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
-import { type MemoryItem, planMemory } from "./memory.ts";
+import { planMemory } from "./memory.ts";
+import { type Dispatch, timeDispatches } from "./profile.ts";
+import { memoryItems, neededNodes, type OpNode } from "./schedule.ts";
 import type { WeightRef } from "../weights/scope.ts";
 import type { WeightStore } from "./weight_store.ts";
 
@@ -37,13 +39,10 @@ export interface PlanOptions {
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
 }
 
-/** A dispatch, ready. */
-interface Dispatch {
+/** A dispatch, and what it is for. */
+interface NamedDispatch extends Dispatch {
   readonly node: Tensor;
   readonly shader: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  readonly groups: readonly [number, number];
 }
 
 /** What a plan takes, for reports. */
@@ -56,8 +55,6 @@ export interface PlanStatistics {
   readonly ownBytes: number;
 }
 
-type Node = Tensor & { readonly source: { readonly kind: "op" } };
-
 /** A graph on the GPU. */
 export class Plan implements Disposable {
   readonly #gpu: Gpu;
@@ -65,7 +62,7 @@ export class Plan implements Disposable {
   readonly #weights: readonly WeightStore[];
   readonly #places = new Map<Tensor, BufferSlice>();
   readonly #owned: GPUBuffer[] = [];
-  readonly #dispatches: Dispatch[] = [];
+  readonly #dispatches: NamedDispatch[] = [];
   #arenaBytes = 0;
 
   private constructor(gpu: Gpu, graph: Graph, weights: readonly WeightStore[]) {
@@ -197,58 +194,7 @@ export class Plan implements Disposable {
    * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
    */
   async profile(): Promise<number[]> {
-    if (!this.#gpu.hasTimestamps) {
-      throw new MasterWeaverError(
-        "gpu",
-        "Cannot time dispatches: the adapter has no timestamp-query",
-      );
-    }
-    // A query set holds at most 4096 timestamps: two a dispatch.
-    const times: number[] = [];
-    for (let start = 0; start < this.#dispatches.length; start += 2048) {
-      times.push(
-        ...await this.#profile(this.#dispatches.slice(start, start + 2048)),
-      );
-    }
-    return times;
-  }
-
-  async #profile(dispatches: readonly Dispatch[]): Promise<number[]> {
-    const { device, buffers } = this.#gpu;
-    const count = 2 * dispatches.length;
-    const querySet = device.createQuerySet({ type: "timestamp", count });
-    const buffer = buffers.make(
-      8 * count,
-      GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-      "timestamps",
-    );
-    try {
-      const encoder = device.createCommandEncoder();
-      dispatches.forEach(({ pipeline, bindGroup, groups }, i) => {
-        const pass = encoder.beginComputePass({
-          timestampWrites: {
-            querySet,
-            beginningOfPassWriteIndex: 2 * i,
-            endOfPassWriteIndex: 2 * i + 1,
-          },
-        });
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, bindGroup);
-        pass.dispatchWorkgroups(groups[0], groups[1]);
-        pass.end();
-      });
-      encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
-      device.queue.submit([encoder.finish()]);
-      const slice = { buffer, offset: 0, size: 8 * count };
-      const [bytes] = await readBuffers(this.#gpu, [slice]);
-      const stamps = new BigUint64Array(bytes);
-      return dispatches.map((_, i) =>
-        Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6
-      );
-    } finally {
-      buffers.free(buffer);
-      querySet.destroy();
-    }
+    return await timeDispatches(this.#gpu, this.#dispatches);
   }
 
   /**
@@ -331,7 +277,7 @@ export class Plan implements Disposable {
   }
 
   /** Outputs have buffers of their own; in-place results their input's. */
-  async #placeOutputs(nodes: readonly Node[]): Promise<void> {
+  async #placeOutputs(nodes: readonly OpNode[]): Promise<void> {
     nodes.forEach((node, i) => {
       const { op, inputs } = node.source;
       if (op.inPlace === undefined) return;
@@ -365,7 +311,7 @@ export class Plan implements Disposable {
 
   /** Gives every other result, and scratch memory, a place by lifetime. */
   async #placeIntermediates(
-    nodes: readonly Node[],
+    nodes: readonly OpNode[],
   ): Promise<Map<Tensor, BufferSlice[]>> {
     const { items, tensors, scratch } = memoryItems(
       nodes,
@@ -415,7 +361,7 @@ export class Plan implements Disposable {
 
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
-    nodes: readonly Node[],
+    nodes: readonly OpNode[],
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): Promise<void> {
     const nothing = await this.#own(256, GPUBufferUsage.STORAGE, "nothing");
@@ -491,7 +437,7 @@ export class Plan implements Disposable {
   }
 
   #slice(
-    node: Node,
+    node: OpNode,
     name: string,
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): BufferSlice | null {
@@ -544,65 +490,6 @@ export class Plan implements Disposable {
     const rows = Math.ceil(workgroups / limit);
     return rows <= 1 ? [workgroups, 1] : [Math.ceil(workgroups / rows), rows];
   }
-}
-
-/** The ops that outputs need, in order; in-place ops count as outputs. */
-function neededNodes(graph: Graph): Node[] {
-  const needed = new Set<Tensor>([...graph.outputs.values()].map(baseOf));
-  const nodes: Node[] = [];
-  for (const node of [...graph.ops].reverse()) {
-    const { source } = node;
-    if (source.kind !== "op") continue;
-    if (!needed.has(node) && source.op.inPlace === undefined) continue;
-    for (const input of Object.values(source.inputs)) {
-      if (input) needed.add(baseOf(input));
-    }
-    nodes.push(node as Node);
-  }
-  return nodes.reverse();
-}
-
-/** What has to be placed, with lifetimes and what must lie apart. */
-function memoryItems(
-  nodes: readonly Node[],
-  hasPlace: (tensor: Tensor) => boolean,
-) {
-  const items: (MemoryItem & { last: number; apart: Set<number> })[] = [];
-  const tensors = new Map<Tensor, number>();
-  const scratch = new Map<Tensor, { item: number; bytes: number }[]>();
-  const add = (bytes: number, time: number) =>
-    items.push({
-      bytes: alignBinding(bytes),
-      first: time,
-      last: time,
-      apart: new Set(),
-    }) - 1;
-  nodes.forEach((node, time) => {
-    const { op, inputs, attributes } = node.source;
-    const written: number[] = [];
-    if (!hasPlace(node)) {
-      const item = add(tensorBytes(node), time);
-      tensors.set(node, item);
-      written.push(item);
-    }
-    const held = (op.scratch?.(inputs, attributes) ?? []).map((
-      spec: TensorSpec,
-    ) => ({ item: add(tensorBytes(spec), time), bytes: tensorBytes(spec) }));
-    scratch.set(node, held);
-    written.push(...held.map(({ item }: { item: number }) => item));
-    for (const input of Object.values(inputs)) {
-      const read = input && tensors.get(baseOf(input));
-      if (read === undefined) continue;
-      items[read].last = time;
-      for (const item of written) items[item].apart.add(read);
-    }
-    for (const item of written) {
-      for (const other of written) {
-        if (item !== other) items[item].apart.add(other);
-      }
-    }
-  });
-  return { items, tensors, scratch };
 }
 
 function elements(
