@@ -20,6 +20,7 @@ import { bisenet, type FaceParserConfig } from "./models/bisenet.ts";
 import { clipVision, type ClipVisionConfig } from "./models/clip.ts";
 import { type IdentityConfig, idResampler } from "./models/id_resampler.ts";
 import { argmax } from "./ops/outputs.ts";
+import type { CallOptions } from "./progress.ts";
 
 /** Who the picture is of; can be kept and used again with the same model. */
 export interface Identity {
@@ -63,14 +64,20 @@ export class IdentityEncoder implements Disposable {
     gpu: Gpu,
     real: Real,
     parts: IdentityParts,
+    { onProgress }: CallOptions = {},
   ): Promise<IdentityEncoder> {
+    const report = (done: number) =>
+      onProgress?.({ stage: "compile", done, total: 2 });
+    report(0);
     const encode = await Plan.make(gpu, identityGraph(real, parts), {
       weights: [parts.vision.store, parts.adapter.store],
     });
     try {
+      report(1);
       const parse = await Plan.make(gpu, parserGraph(parts), {
         weights: [parts.parser.store],
       });
+      report(2);
       return new IdentityEncoder(parts, encode, parse);
     } catch (error) {
       encode[Symbol.dispose]();

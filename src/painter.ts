@@ -99,12 +99,17 @@ export class Painter implements Disposable {
     real: Real,
     parts: PainterParts,
     layout: Layout,
+    { onProgress }: CallOptions = {},
   ): Promise<Painter> {
     const made: Plan[] = [];
+    const report = () =>
+      onProgress?.({ stage: "compile", done: made.length, total: 3 });
     const make = async (...args: Parameters<typeof Plan.make>) => {
       made.push(await Plan.make(...args));
+      report();
       return made.at(-1)!;
     };
+    report();
     try {
       const condition = await make(gpu, conditionGraph(real, parts, layout), {
         weights: [parts.text.store, parts.unet.store, parts.adapter.store],
@@ -204,6 +209,7 @@ export class Painter implements Disposable {
     const batch = elementCount(this.step.tensor("t").spec.shape);
     const t = new Float32Array(batch);
     const factors = new Float32Array(2);
+    onProgress?.({ stage: "denoise", done: 0, total: steps });
     let queued = 0;
     let ahead = 1;
     let since = performance.now();
@@ -239,6 +245,7 @@ export class Painter implements Disposable {
     const { spec } = this.decode.tensor("pixels");
     const [, height, width] = spec.shape;
     const pictures: Image[] = [];
+    onProgress?.({ stage: "decode", done: 0, total: images });
     for (let i = 0; i < images; i++) {
       throwIfAborted(signal);
       this.decode.copy("latents", {

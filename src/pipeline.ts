@@ -202,18 +202,22 @@ export class MasterWeaver implements AsyncDisposable {
           ...this.#parts,
           channels: this.#parts.unet.config.crossAttentionDim,
         },
+        options,
       );
       const references: Image[] = [];
-      for (const [i, photo] of photos.entries()) {
+      const report = () =>
+        options.onProgress?.({
+          stage: "identity",
+          done: references.length,
+          total: photos.length,
+        });
+      report();
+      for (const photo of photos) {
         throwIfAborted(options.signal);
         references.push(
           options.parse ?? true ? await encoder.parse(photo) : photo,
         );
-        options.onProgress?.({
-          stage: "identity",
-          done: i + 1,
-          total: photos.length,
-        });
+        report();
       }
       return await encoder.encode(references);
     });
@@ -235,7 +239,7 @@ export class MasterWeaver implements AsyncDisposable {
     }
     return await this.#alone(async () => {
       throwIfAborted(signal);
-      const painter = await this.#painterFor(settings);
+      const painter = await this.#painterFor(settings, options);
       const images = await painter.paint(
         { prompt: prompt.ids, negative: negative.ids },
         identity,
@@ -247,7 +251,10 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /** The plans for a layout: those at hand, or new ones in their place. */
-  async #painterFor(settings: Settings): Promise<Painter> {
+  async #painterFor(
+    settings: Settings,
+    options: CallOptions,
+  ): Promise<Painter> {
     const { factor } = this.#parts.vae.config;
     const layout: Layout = {
       images: settings.numImages,
@@ -265,6 +272,7 @@ export class MasterWeaver implements AsyncDisposable {
         this.dtype,
         this.#parts,
         layout,
+        options,
       );
     }
     return this.#painter!;

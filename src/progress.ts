@@ -6,13 +6,13 @@
 import { MasterWeaverError } from "./errors.ts";
 
 /** What is being done. */
-export type Stage = "load" | "identity" | "prompt" | "denoise" | "decode";
+export type Stage = "load" | "compile" | "identity" | "denoise" | "decode";
 
-/** A moment of a long call. */
+/** A moment of a long call; each stage starts with none of it done. */
 export interface Progress {
   /** What is being done. */
   readonly stage: Stage;
-  /** How much of it is done, in steps, pictures or bytes. */
+  /** How much of it is done, in bytes, plans, references, steps or pictures. */
   readonly done: number;
   /** Of how much. */
   readonly total: number;

@@ -8,8 +8,8 @@ import type { OnProgress, Stage } from "./progress.ts";
 
 const titles: Readonly<Record<Stage, string>> = {
   load: "Loading the model",
+  compile: "Preparing the GPU",
   identity: "Looking at the reference",
-  prompt: "Reading the prompt",
   denoise: "Denoising",
   decode: "Decoding",
 };

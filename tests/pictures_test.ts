@@ -91,7 +91,7 @@ gpuTest(
       ...once,
       steps: 6,
       onProgress: ({ stage, done }) => {
-        if (stage !== "denoise") return;
+        if (stage !== "denoise" || done === 0) return;
         steps = done;
         during.push([buffers.count, buffers.bytes, pipelines.count]);
       },

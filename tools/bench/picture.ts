@@ -1,0 +1,129 @@
+/**
+ * Times a picture: load, compile, encode, each step, decode, and the memory.
+ *
+ * @module
+ */
+import { readImage } from "../../src/files.ts";
+import type { Real } from "../../src/gpu/gpu.ts";
+import { MasterWeaver } from "../../src/pipeline.ts";
+import type { Progress, Stage } from "../../src/progress.ts";
+
+/** What to time. */
+export interface PictureBench {
+  /** The model's folder. */
+  readonly model: string;
+  /** The reference photo. */
+  readonly ref: string;
+  /** Denoising steps. */
+  readonly steps: number;
+  /** Storage of activations; the adapter's best where not given. */
+  readonly dtype?: Real;
+}
+
+/** Seconds of each part, and bytes on the GPU. */
+export interface PictureTiming {
+  /** Name of the adapter. */
+  readonly adapter: string;
+  /** Storage of activations. */
+  readonly dtype: Real;
+  /** Columns and rows of the picture. */
+  readonly size: readonly [number, number];
+  /** Denoising steps, guidance on. */
+  readonly steps: number;
+  /** Opening the files and streaming the weights to the GPU. */
+  readonly load: number;
+  /** Memory plans and pipelines, of all networks. */
+  readonly compile: number;
+  /** Parsing the reference and encoding it. */
+  readonly encode: number;
+  /** One step, the mean of all. */
+  readonly step: number;
+  /** Latents to pixels, read back. */
+  readonly decode: number;
+  /** Everything for the first picture, from load on. */
+  readonly first: number;
+  /** A second picture from the loaded model, its identity encoded anew. */
+  readonly second: number;
+  /** Most bytes of GPU memory held at once. */
+  readonly peakGpuBytes: number;
+}
+
+/** Makes two pictures and takes the time. */
+export async function benchPicture(
+  { model, ref, steps, dtype }: PictureBench,
+): Promise<PictureTiming> {
+  const photo = await readImage(ref);
+  const started = performance.now();
+  await using weaver = await MasterWeaver.load(model, { dtype });
+  const loaded = performance.now();
+  const size = weaver.size.own;
+
+  const paint = async () => {
+    const clock = new StageClock();
+    const options = { onProgress: clock.progress };
+    const from = performance.now();
+    const identity = await weaver.encodeIdentity([photo], options);
+    const prompt = "a photo of a smiling woman with red hair";
+    await weaver.generate({ identity, prompt, steps, ...options });
+    return { clock, seconds: (performance.now() - from) / 1000 };
+  };
+  const first = await paint();
+  const whole = (performance.now() - started) / 1000;
+  const second = await paint();
+  return {
+    adapter: weaver.gpu.info.description || weaver.gpu.info.device,
+    dtype: weaver.dtype,
+    size: [size, size],
+    steps,
+    load: (loaded - started) / 1000,
+    compile: first.clock.seconds("compile"),
+    encode: second.clock.seconds("identity"),
+    step: second.clock.seconds("denoise") / steps,
+    decode: second.clock.seconds("decode"),
+    first: whole,
+    second: second.seconds,
+    peakGpuBytes: weaver.gpu.buffers.peakBytes,
+  };
+}
+
+/** Adds up the time between a stage's start and its last report. */
+class StageClock {
+  readonly #spent = new Map<Stage, number>();
+  #stage: Stage | null = null;
+  #last = 0;
+
+  /** To be given to a long call. */
+  readonly progress = ({ stage, done }: Progress): void => {
+    const now = performance.now();
+    if (done > 0 && stage === this.#stage) {
+      this.#spent.set(stage, this.seconds(stage) + (now - this.#last) / 1000);
+    }
+    this.#stage = stage;
+    this.#last = now;
+  };
+
+  /** Seconds a stage took. */
+  seconds(stage: Stage): number {
+    return this.#spent.get(stage) ?? 0;
+  }
+}
+
+/** The timing as lines for a person. */
+export function pictureLines(timing: PictureTiming): string[] {
+  const { adapter, dtype, size, steps } = timing;
+  const seconds = (value: number) => `${value.toFixed(2)} s`;
+  const rows: [string, string][] = [
+    ["load", seconds(timing.load)],
+    ["compile", seconds(timing.compile)],
+    ["encode", seconds(timing.encode)],
+    ["step", `${(timing.step * 1000).toFixed(0)} ms`],
+    ["decode", seconds(timing.decode)],
+    ["first picture", seconds(timing.first)],
+    ["second picture", seconds(timing.second)],
+    ["peak GPU memory", `${(timing.peakGpuBytes / 2 ** 20).toFixed(1)} MiB`],
+  ];
+  return [
+    `Picture ${size.join("×")}, ${steps} steps, ${dtype}, ${adapter}`,
+    ...rows.map(([name, value]) => `  ${name.padEnd(16)}${value.padStart(10)}`),
+  ];
+}
