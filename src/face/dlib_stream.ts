@@ -171,10 +171,11 @@ export class DlibStream {
    * @throws {MasterWeaverError} `bad-checkpoint` where it is not rows × columns
    */
   matrix(what: string, rows: number, columns: number): void {
-    const found = [this.integer(what), this.integer(what)];
-    if (found[0] !== -rows || found[1] !== -columns) {
+    const foundRows = -this.integer(what);
+    const foundColumns = -this.integer(what);
+    if (foundRows !== rows || foundColumns !== columns) {
       throw this.wrong(
-        `${what} is a matrix of ${-found[0]} × ${-found[1]}, expected ${rows} × ${columns}`,
+        `${what} is a matrix of ${foundRows} × ${foundColumns}, expected ${rows} × ${columns}`,
       );
     }
   }
