@@ -1,5 +1,6 @@
 /**
- * Converts PyTorch checkpoints to a model folder of `*.weave` files.
+ * Converts PyTorch checkpoints and dlib's files to a model folder of `*.weave`
+ * files.
  *
  *     deno run -A tools/convert.ts FILE|FOLDER… --output DIR
  *
@@ -9,13 +10,18 @@ import { basename, dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
+import { readDlibFile } from "../src/face/dlib_file.ts";
 import { FileSource, writeFileAtomic } from "../src/files.ts";
 import type { Checkpoint } from "../src/weights/checkpoint.ts";
 import { type FloatDtype, planConversion } from "../src/weights/conversion.ts";
 import { openCheckpoint } from "../src/weights/open.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { writeWeave } from "../src/weights/weave_writer.ts";
-import type { Component } from "./convert/component.ts";
+import { type WeaveContent, writeWeave } from "../src/weights/weave_writer.ts";
+import type {
+  Component,
+  DlibComponent,
+  NetworkComponent,
+} from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { ProgressLine } from "./convert/progress.ts";
 
@@ -23,7 +29,8 @@ const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
 
 Converts PyTorch checkpoints to a model folder: a diffusers folder (with
 image_encoder/, adapter_final.pt and face_parser.pth in it), the folder of one
-network, or an adapter's or face parser's file alone.
+network, an adapter's or face parser's file alone, or dlib's frontal face
+detector (.svm) and 68-point shape predictor (.dat).
 
   --output DIR     where the .weave files go; made where it is missing
   --dtype f16|f32  how floating-point tensors are stored (f16)
@@ -88,16 +95,15 @@ async function convertComponent(
   { output, dtype, progress }: ConvertOptions,
 ): Promise<ConvertedComponent> {
   await using files = new AsyncDisposableStack();
-  const checkpoint: Checkpoint[] = [];
+  const sources: FileSource[] = [];
   for (const file of component.files) {
-    checkpoint.push(
-      await openCheckpoint(files.use(await FileSource.open(file))),
-    );
+    sources.push(files.use(await FileSource.open(file)));
   }
-  const table = component.table(checkpoint);
-  const conversion = planConversion(table, checkpoint, dtype);
+  const { content, maxRoundingError, dropped } = component.table
+    ? await networkContent(component, sources, dtype)
+    : await dlibContent(component, sources[0], dtype);
   const file = `${output}/${component.output}.weave`;
-  const values = conversion.tensors.reduce(
+  const values = content.tensors.reduce(
     (sum, { shape, dtype }) =>
       sum + shape.reduce((a, b) => a * b, dtype === "f16" ? 2 : 4),
     0,
@@ -108,31 +114,77 @@ async function convertComponent(
     2 * values,
     progress === true,
   );
-  await writeFileAtomic(file, (append) =>
-    writeWeave(append, {
-      component: table.component,
-      config: component.config,
-      provenance: provenance(component, checkpoint),
-      tensors: conversion.tensors,
-    }, (bytes) => bar.advance(bytes)));
+  await writeFileAtomic(
+    file,
+    (append) => writeWeave(append, content, (bytes) => bar.advance(bytes)),
+  );
   await using written = await FileSource.open(file);
   const { hash } = await openWeave(written);
   return {
-    component: table.component,
+    component: content.component,
     file,
-    tensors: conversion.tensors.length,
+    tensors: content.tensors.length,
     bytes: written.size,
     hash,
-    maxRoundingError: conversion.maxRoundingError,
-    dropped: Object.fromEntries(conversion.dropped),
+    // Of a network it is known only once its tensors have been written.
+    maxRoundingError: maxRoundingError(),
+    dropped: Object.fromEntries(dropped),
+  };
+}
+
+/** What is to be written, and what it lost on the way. */
+interface PlannedContent {
+  readonly content: WeaveContent;
+  readonly maxRoundingError: () => number;
+  readonly dropped: ReadonlyMap<string, number>;
+}
+
+async function networkContent(
+  component: NetworkComponent,
+  sources: readonly FileSource[],
+  dtype: FloatDtype,
+): Promise<PlannedContent> {
+  const checkpoint: Checkpoint[] = [];
+  for (const source of sources) checkpoint.push(await openCheckpoint(source));
+  const table = component.table(checkpoint);
+  const conversion = planConversion(table, checkpoint, dtype);
+  const dtypes = checkpoint.flatMap(({ tensors }) =>
+    [...tensors.values()].map(({ dtype }) => dtype)
+  );
+  return {
+    content: {
+      component: table.component,
+      config: component.config,
+      provenance: {
+        ...provenance(component),
+        container: checkpoint[0].kind,
+        dtypes: [...new Set(dtypes)].sort(),
+      },
+      tensors: conversion.tensors,
+    },
+    maxRoundingError: () => conversion.maxRoundingError,
+    dropped: conversion.dropped,
+  };
+}
+
+async function dlibContent(
+  component: DlibComponent,
+  source: FileSource,
+  dtype: FloatDtype,
+): Promise<PlannedContent> {
+  const { content, maxRoundingError } = await readDlibFile(source, dtype, {
+    ...provenance(component),
+    container: "dlib",
+  });
+  return {
+    content,
+    maxRoundingError: () => maxRoundingError,
+    dropped: new Map(),
   };
 }
 
 /** Where the weights came from: nothing that tells of a machine or a day. */
-function provenance(component: Component, checkpoint: readonly Checkpoint[]) {
-  const dtypes = checkpoint.flatMap(({ tensors }) =>
-    [...tensors.values()].map(({ dtype }) => dtype)
-  );
+function provenance(component: Component) {
   return {
     converter: "masterweaver tools/convert.ts 1",
     sources: component.files.map((file) => {
@@ -141,8 +193,6 @@ function provenance(component: Component, checkpoint: readonly Checkpoint[]) {
       // A file that is called like all others is told by its folder.
       return /model|^pytorch/.test(name) ? `${folder}/${name}` : name;
     }),
-    container: checkpoint[0].kind,
-    dtypes: [...new Set(dtypes)].sort(),
   };
 }
 

@@ -6,10 +6,10 @@
  */
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
-import type { WeaveFile } from "../weights/weave.ts";
+import type { JsonObject, WeaveFile } from "../weights/weave.ts";
 import type { WeaveContent } from "../weights/weave_writer.ts";
 import { DlibStream, INTEGER_BYTES, REAL_BYTES } from "./dlib_stream.ts";
-import { readTensor, tensorToWrite } from "./tensors.ts";
+import { allFinite, readTensor, tensorToWrite } from "./tensors.ts";
 
 /** Pixels on a side of a cell of the features. */
 export const CELL = 8;
@@ -93,10 +93,14 @@ function part(s: DlibStream, what: string): number {
   throw s.wrong(`${what} is ${value}, expected 0 to 1`);
 }
 
-/** A detector as the component `face_detector`. */
+/**
+ * A detector as the component `face_detector`.
+ *
+ * @param provenance where it came from
+ */
 export function detectorToWeave(
   detector: FaceDetector,
-  provenance: WeaveContent["provenance"] = {},
+  provenance: JsonObject = {},
 ): WeaveContent {
   const { weights, thresholds, ...numbers } = detector;
   return {
@@ -149,10 +153,15 @@ export async function loadFaceDetector(file: WeaveFile): Promise<FaceDetector> {
     throw wrong("minLevel", "two whole numbers");
   }
   const shape = [thresholds.length, PLANES, WINDOW, WINDOW];
+  const weights = await readTensor(file, "weights", ["f32"], shape);
+  if (!allFinite(weights)) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${file.name}: it holds weights that are infinite or not a number; convert the detector again`,
+    );
+  }
   return {
-    weights: Float32Array.from(
-      await readTensor(file, "weights", ["f32"], shape),
-    ),
+    weights,
     thresholds: [...thresholds],
     maxLevels: whole("maxLevels", config.maxLevels, MAX_LEVELS),
     minLevel: [

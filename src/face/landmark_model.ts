@@ -6,10 +6,10 @@
  */
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
-import type { WeaveFile } from "../weights/weave.ts";
+import type { JsonObject, WeaveFile } from "../weights/weave.ts";
 import type { WeaveContent } from "../weights/weave_writer.ts";
 import { DlibStream, INTEGER_BYTES, REAL_BYTES } from "./dlib_stream.ts";
-import { readTensor, tensorToWrite } from "./tensors.ts";
+import { allFinite, readTensor, tensorToWrite } from "./tensors.ts";
 
 /** Points of a face: jaw 0–16, brows, nose, eyes 36–47, mouth 48–67. */
 export const LANDMARKS = 68;
@@ -62,7 +62,7 @@ export interface LandmarkPredictor extends LandmarkSizes {
  */
 export async function readDlibPredictor(
   source: ByteSource,
-): Promise<LandmarkPredictor> {
+): Promise<LandmarkPredictor & { readonly leaves: Float32Array }> {
   const s = new DlibStream(source);
   const shapeBytes = 2 * INTEGER_BYTES + SHAPE_VALUES * REAL_BYTES;
   await s.ahead(4 * INTEGER_BYTES + shapeBytes);
@@ -180,17 +180,17 @@ function checkSplits(
 }
 
 /**
- * A predictor as the component `landmarks`.
+ * A predictor as the component `landmarks`; its leaves are stored as they are.
  *
- * @param leaves f16 (33 MB for the real model) moves no landmark in the tests' pictures
+ * @param provenance where it came from
  */
 export function landmarksToWeave(
   predictor: LandmarkPredictor,
-  provenance: WeaveContent["provenance"] = {},
-  leaves: "f16" | "f32" = "f16",
+  provenance: JsonObject = {},
 ): WeaveContent {
   const { cascades, trees, splits, pixels } = predictor;
   const p = predictor;
+  const leaves = p.leaves instanceof Float16Array ? "f16" : "f32";
   const forest = [cascades, trees];
   return {
     component: "landmarks",
@@ -282,7 +282,7 @@ export async function loadLandmarkPredictor(
   }
   const { initialShape, thresholds, leaves, deltas } = predictor;
   for (const values of [initialShape, thresholds, leaves, deltas]) {
-    if (!values.every(Number.isFinite)) {
+    if (!allFinite(values)) {
       throw wrong("it holds values that are infinite or not a number");
     }
   }

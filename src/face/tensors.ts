@@ -75,27 +75,44 @@ function view(dtype: PlainDtype, bytes: ArrayBuffer): PlainArrays[PlainDtype] {
 }
 
 /**
+ * Whether no value is infinite or NaN.
+ *
+ * Looks at the exponents' bits: for millions of f16, reading each as a number
+ * takes ten times longer.
+ */
+export function allFinite(values: Float32Array | Float16Array): boolean {
+  const { buffer, byteOffset, length } = values;
+  const isHalf = values instanceof Float16Array;
+  const bits = isHalf
+    ? new Uint16Array(buffer, byteOffset, length)
+    : new Uint32Array(buffer, byteOffset, length);
+  const exponent = isHalf ? 0x7c00 : 0x7f800000;
+  for (let i = 0; i < length; i++) {
+    if ((bits[i] & exponent) === exponent) return false;
+  }
+  return true;
+}
+
+/**
  * A tensor in memory, to be written.
  *
- * @param values in row-major order; `f16` is rounded to nearest, ties to even
+ * @param values of that dtype, in row-major order
  */
 export function tensorToWrite(
   name: string,
   dtype: PlainDtype,
   shape: readonly number[],
-  values: ArrayLike<number>,
+  values: Float32Array | Float16Array | Int32Array,
 ): TensorToWrite {
+  const { buffer, byteOffset, byteLength } = values;
   return {
     name,
     dtype,
     shape,
     async *data() {
-      const { buffer } = dtype === "f32"
-        ? Float32Array.from(values)
-        : dtype === "f16"
-        ? Float16Array.from(values)
-        : Int32Array.from(values);
-      yield await Promise.resolve(new Uint8Array(buffer));
+      yield await Promise.resolve(
+        new Uint8Array(buffer, byteOffset, byteLength),
+      );
     },
   };
 }

@@ -7,6 +7,7 @@
 import { dirname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { readFile } from "../../src/files.ts";
+import type { DlibKind } from "../../src/face/dlib_file.ts";
 import {
   badCheckpoint,
   type Checkpoint,
@@ -32,7 +33,22 @@ import { vaeTable } from "../../src/weights/tables/vae.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 
 /** A component to convert. */
-export interface Component {
+export type Component = NetworkComponent | DlibComponent;
+
+/** A file of dlib, which holds its whole content in its own order. */
+export interface DlibComponent {
+  /** Name of the file to write, without `.weave`. */
+  readonly output: DlibKind;
+  /** The one file. */
+  readonly files: readonly [string];
+  /** Nothing: the content brings its own. */
+  readonly config?: undefined;
+  /** Nothing is renamed or moved. */
+  readonly table?: undefined;
+}
+
+/** A network's checkpoint. */
+export interface NetworkComponent {
   /** Name of the file to write, without `.weave`. */
   readonly output: string;
   /** Its weight files; several where it is sharded. */
@@ -67,7 +83,7 @@ export async function readJson(path: string): Promise<JsonObject> {
 export async function unetComponent(
   folder: string,
   files: readonly string[],
-): Promise<Component> {
+): Promise<NetworkComponent> {
   const path = `${folder}/config.json`;
   const json = await readJson(path);
   const scheduler = `${dirname(folder)}/scheduler/scheduler_config.json`;
@@ -83,7 +99,7 @@ export async function unetComponent(
 export async function vaeComponent(
   folder: string,
   files: readonly string[],
-): Promise<Component> {
+): Promise<NetworkComponent> {
   const path = `${folder}/config.json`;
   const json = await readJson(path);
   return {
@@ -98,7 +114,7 @@ export async function vaeComponent(
 export async function textEncoderComponent(
   folder: string,
   files: readonly string[],
-): Promise<Component> {
+): Promise<NetworkComponent> {
   const path = `${folder}/config.json`;
   const json = await readJson(path);
   const text = typeof json.text_config === "object" ? json.text_config : json;
@@ -116,7 +132,7 @@ export async function textEncoderComponent(
 export async function imageEncoderComponent(
   folder: string,
   files: readonly string[],
-): Promise<Component> {
+): Promise<NetworkComponent> {
   const path = `${folder}/config.json`;
   const json = await readJson(path);
   const vision = typeof json.vision_config === "object"
@@ -144,7 +160,7 @@ export function adapterComponent(
   file: string,
   json: JsonObject,
   unet: JsonObject,
-): Component {
+): NetworkComponent {
   const config = { ...STANDARD_ADAPTER_CONFIG, ...json };
   return {
     output,
@@ -164,7 +180,7 @@ export function adapterComponent(
 export function faceParserComponent(
   file: string,
   json: JsonObject,
-): Component {
+): NetworkComponent {
   const config = { ...STANDARD_FACE_PARSER_CONFIG, ...json };
   const name = "face_parser_config.json";
   return {

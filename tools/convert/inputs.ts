@@ -5,6 +5,7 @@
  */
 import { basename, dirname, extname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
+import { dlibKind } from "../../src/face/dlib_file.ts";
 import { FileSource } from "../../src/files.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openCheckpoint } from "../../src/weights/open.ts";
@@ -148,6 +149,8 @@ async function fromFile(
   output: string,
 ): Promise<Component> {
   await using source = await FileSource.open(file);
+  const kind = dlibKind(await source.read(0, Math.min(4, source.size)));
+  if (kind) return { output: kind, files: [file] };
   const { tensors } = await openCheckpoint(source);
   const folder = dirname(file);
   if (tensors.has("cp.resnet.conv1.weight")) {

@@ -1,0 +1,91 @@
+/**
+ * dlib's files as components: which of the two a file is, and its content.
+ *
+ * @module
+ */
+import type { ByteSource } from "../bytes.ts";
+import { badCheckpoint } from "../weights/checkpoint.ts";
+import { MAX_F16, roundToHalf } from "../weights/half.ts";
+import type { JsonObject } from "../weights/weave.ts";
+import type { WeaveContent } from "../weights/weave_writer.ts";
+import { detectorToWeave, readDlibDetector } from "./detector_model.ts";
+import { landmarksToWeave, readDlibPredictor } from "./landmark_model.ts";
+
+/** What a dlib file can hold, by the component it becomes. */
+export type DlibKind = "face_detector" | "landmarks";
+
+/** A dlib file, read whole. */
+export interface DlibContent {
+  /** The component to write. */
+  readonly content: WeaveContent;
+  /** The largest |stored − original| of any value. */
+  readonly maxRoundingError: number;
+}
+
+/**
+ * Tells dlib's files by their first bytes, as they have no signature: the
+ * detector starts with the versions 2 and 1, the landmark model with version 1
+ * and the −136 rows of a shape.
+ *
+ * @param start the file's first bytes, at least 4
+ * @returns nothing where it is neither
+ */
+export function dlibKind(start: Uint8Array): DlibKind | undefined {
+  const starts = (...bytes: number[]) => bytes.every((b, i) => start[i] === b);
+  if (starts(0x01, 0x02, 0x01, 0x01)) return "face_detector";
+  if (starts(0x01, 0x01, 0x81, 0x88)) return "landmarks";
+}
+
+/**
+ * Reads one of dlib's files.
+ *
+ * @param source the file, whole
+ * @param dtype how the landmarks' leaves are stored: f16 (33 MB for the real
+ *   model) moves no landmark in the tests' pictures; the rest is f32 always
+ * @param provenance goes into the component
+ * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+ */
+export async function readDlibFile(
+  source: ByteSource,
+  dtype: "f16" | "f32",
+  provenance: JsonObject = {},
+): Promise<DlibContent> {
+  const start = await source.read(0, Math.min(4, source.size));
+  switch (dlibKind(start)) {
+    case "face_detector": {
+      const detector = await readDlibDetector(source);
+      return {
+        content: detectorToWeave(detector, provenance),
+        maxRoundingError: 0,
+      };
+    }
+    case "landmarks": {
+      const predictor = await readDlibPredictor(source);
+      if (dtype === "f32") {
+        return {
+          content: landmarksToWeave(predictor, provenance),
+          maxRoundingError: 0,
+        };
+      }
+      const { halves, overflows, maxError } = roundToHalf(predictor.leaves);
+      if (overflows > 0) {
+        throw badCheckpoint(
+          source.name,
+          `${overflows} values of its leaves are over ${MAX_F16}, too large for f16; ` +
+            "convert with --dtype f32",
+        );
+      }
+      return {
+        content: landmarksToWeave(
+          { ...predictor, leaves: halves },
+          provenance,
+        ),
+        maxRoundingError: maxError,
+      };
+    }
+  }
+  throw badCheckpoint(
+    source.name,
+    "it is no frontal face detector (.svm) and no 68-point shape predictor (.dat) of dlib",
+  );
+}
