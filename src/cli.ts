@@ -13,7 +13,13 @@ import {
   writePng,
 } from "./files.ts";
 import type { Real } from "./gpu/gpu.ts";
-import { defaultSettings, type Rng, type Settings } from "./options.ts";
+import {
+  anySize,
+  checkSettings,
+  defaultSettings,
+  type Rng,
+  type Settings,
+} from "./options.ts";
 import { MasterWeaver } from "./pipeline.ts";
 import { ProgressLines } from "./progress_lines.ts";
 import { fromText, toText } from "./settings_text.ts";
@@ -42,7 +48,7 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --require-face           fail where no face is found
   --from-image FILE.png    repeat the settings of a picture made before
   --json                   one JSON object on stdout, all else on stderr
-  --quiet                  no progress
+  --quiet                  no progress; notes and errors only
   --help, --version
 `;
 
@@ -129,92 +135,116 @@ async function run(
 ): Promise<void> {
   const started = performance.now();
   const settings = await readSettings(values);
+  checkSettings(settings, anySize);
   const refs = values.ref ?? [];
+  checkFlags(values, refs);
+  const output = values.output ?? "output.png";
+  const paths = outputPaths(output, settings.numImages ?? 1);
+  const referencePaths = values["save-references"]
+    ? refs.map((_, i) => numbered(output, `.reference-${i}`))
+    : [];
+  await checkOutputs([...paths, ...referencePaths], refs);
+  const photos = await Promise.all(refs.map(readImage));
+  const model = values.model ?? defaultModel;
+
+  using lines = new ProgressLines(streams.err, streams.terminal);
+  using interrupt = new Interrupt();
+  const call = {
+    onProgress: values.quiet ? undefined : lines.progress,
+    onNotice: lines.notice,
+    signal: interrupt.signal,
+  };
+  await using weaver = await MasterWeaver.load(model, {
+    ...call,
+    dtype: values.dtype as Real | undefined,
+    adapter: values.adapter,
+  });
+  checkSettings(settings, weaver.size);
+  const loaded = performance.now();
+  const identity = await weaver.encodeIdentity(photos, {
+    ...call,
+    parse: !values["no-parse"],
+    align: values.align ? true : values["no-align"] ? false : undefined,
+    requireFace: values["require-face"],
+  });
+  const encoded = performance.now();
+  const made = await weaver.generate({ ...settings, identity, ...call });
+  const painted = performance.now();
+  lines.end();
+
+  const { hash: modelHash, dtype } = weaver;
+  const text = toText(made.settings, { model, modelHash, dtype });
+  for (const [i, image] of made.images.entries()) {
+    await writePng(paths[i], image, { ...text, image_index: String(i) });
+  }
+  for (const [i, path] of referencePaths.entries()) {
+    await writePng(path, identity.references[i]);
+  }
+  if (!values.json) {
+    streams.out(paths.map((path) => `${path}\n`).join(""));
+    return;
+  }
+  const seconds = (from: number, to: number) => Math.round(to - from) / 1000;
+  const report = {
+    outputs: paths,
+    references: referencePaths,
+    settings: { ...made.settings, seed: String(made.settings.seed) },
+    cut: made.cut,
+    model,
+    modelHash,
+    dtype,
+    seconds: {
+      load: seconds(started, loaded),
+      identity: seconds(loaded, encoded),
+      picture: seconds(encoded, painted),
+    },
+    peakGpuBytes: weaver.gpu.buffers.peakBytes,
+  };
+  streams.out(`${JSON.stringify(report)}\n`);
+}
+
+/** Ctrl-C asks the run to stop between two steps. */
+class Interrupt implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #stop = () => this.#controller.abort();
+
+  constructor() {
+    Deno.addSignalListener("SIGINT", this.#stop);
+  }
+
+  /** Aborted by Ctrl-C. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSignalListener("SIGINT", this.#stop);
+  }
+}
+
+function checkFlags(values: Values, refs: readonly string[]): void {
   if (refs.length === 0) throw new UsageError("Give a photo with --ref FILE");
   if (values.align && values["no-align"]) {
     throw new UsageError("Give --align or --no-align, not both");
   }
-  const output = values.output ?? "output.png";
-  const paths = outputPaths(output, settings.numImages ?? 1);
-  await Promise.all(paths.map(checkWritable));
-  const photos = await Promise.all(refs.map(readImage));
+}
 
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  Deno.addSignalListener("SIGINT", stop);
-  const lines = new ProgressLines(
-    values.quiet ? () => {} : streams.err,
-    streams.terminal && !values.quiet,
-  );
-  const call = {
-    onProgress: lines.progress,
-    onNotice: (notice: string) => lines.notice(notice),
-    signal: controller.signal,
-  };
-  try {
-    const model = values.model ?? defaultModel;
-    await using weaver = await MasterWeaver.load(model, {
-      ...call,
-      dtype: values.dtype as Real | undefined,
-      adapter: values.adapter,
-    });
-    const loaded = performance.now();
-    const identity = await weaver.encodeIdentity(photos, {
-      ...call,
-      parse: !values["no-parse"],
-      align: values.align ? true : values["no-align"] ? false : undefined,
-      requireFace: values["require-face"],
-    });
-    const encoded = performance.now();
-    const made = await weaver.generate({
-      ...settings,
-      prompt: settings.prompt ?? "",
-      identity,
-      ...call,
-    });
-    const painted = performance.now();
-    lines.end();
-
-    const text = toText(made.settings, {
-      model,
-      modelHash: weaver.hash,
-      dtype: weaver.dtype,
-    });
-    for (const [i, image] of made.images.entries()) {
-      await writePng(paths[i], image, { ...text, image_index: String(i) });
-    }
-    const references = values["save-references"]
-      ? referencePaths(output, identity.references.length)
-      : [];
-    for (const [i, path] of references.entries()) {
-      await writePng(path, identity.references[i]);
-    }
-    if (values.json) {
-      const seconds = (from: number, to: number) =>
-        Math.round(to - from) / 1000;
-      streams.out(
-        JSON.stringify({
-          outputs: paths,
-          references,
-          settings: { ...made.settings, seed: String(made.settings.seed) },
-          cut: made.cut,
-          model,
-          modelHash: weaver.hash,
-          dtype: weaver.dtype,
-          seconds: {
-            load: seconds(started, loaded),
-            identity: seconds(loaded, encoded),
-            picture: seconds(encoded, painted),
-          },
-          peakGpuBytes: weaver.gpu.buffers.peakBytes,
-        }) + "\n",
+/** Every output can be written, and none would replace a photo. */
+async function checkOutputs(
+  outputs: readonly string[],
+  refs: readonly string[],
+): Promise<void> {
+  const real = (path: string) => Deno.realPath(path).catch(() => null);
+  const photos = await Promise.all(refs.map(real));
+  for (const path of outputs) {
+    const place = await real(path);
+    if (place !== null && photos.includes(place)) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Cannot write ${path}: it is a reference photo; give another --output`,
       );
-    } else {
-      streams.out(paths.map((path) => `${path}\n`).join(""));
     }
-  } finally {
-    lines.end();
-    Deno.removeSignalListener("SIGINT", stop);
+    await checkWritable(path);
   }
 }
 
@@ -227,7 +257,9 @@ function parseFlags(args: readonly string[]) {
 }
 
 /** Settings of an earlier picture, then the flags, over them. */
-async function readSettings(values: Values): Promise<Partial<Settings>> {
+async function readSettings(
+  values: Values,
+): Promise<Partial<Settings> & { prompt: string }> {
   const from = values["from-image"];
   const earlier = from === undefined
     ? {}
@@ -247,7 +279,7 @@ async function readSettings(values: Values): Promise<Partial<Settings>> {
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) delete given[key as keyof Settings];
   }
-  return { ...earlier, ...given };
+  return { prompt: "", ...earlier, ...given };
 }
 
 type NumberFlag =
@@ -281,13 +313,6 @@ function outputPaths(output: string, count: number): string[] {
   return Array.from(
     { length: Math.min(Math.max(0, count), 1000) },
     (_, i) => numbered(output, `-${i}`),
-  );
-}
-
-function referencePaths(output: string, count: number): string[] {
-  return Array.from(
-    { length: count },
-    (_, i) => numbered(output, `.reference-${i}`),
   );
 }
 

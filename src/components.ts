@@ -63,7 +63,7 @@ export async function openComponentFile(
   if (file.component !== name) {
     throw new MasterWeaverError(
       "bad-model",
-      `${file.name} holds the component ${file.component}, expected ${name}`,
+      `Cannot use ${file.name}: it holds the component ${file.component}, expected ${name}`,
     );
   }
   return file;

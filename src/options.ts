@@ -58,6 +58,9 @@ export interface SizeRule {
   readonly multiple: number;
 }
 
+/** Any size: for settings that are checked before there is a model. */
+export const anySize: SizeRule = { own: 512, multiple: 1 };
+
 /**
  * Fills in defaults and checks every value.
  *

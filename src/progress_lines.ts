@@ -17,7 +17,7 @@ const titles: Readonly<Record<Stage, string>> = {
 const BAR = 24;
 
 /** Writes progress. */
-export class ProgressLines {
+export class ProgressLines implements Disposable {
   readonly #write: (text: string) => void;
   readonly #terminal: boolean;
   #stage: Stage | null = null;
@@ -63,14 +63,19 @@ export class ProgressLines {
     }
   };
 
-  /** A line of its own. */
-  notice(text: string): void {
+  /** A line of its own, for notices. */
+  readonly notice = (text: string): void => {
     this.#closeLine();
     this.#write(`Note: ${text}\n`);
-  }
+  };
 
   /** Ends a line that is still being rewritten. */
   end(): void {
+    this.#closeLine();
+  }
+
+  /** Ends as {@linkcode end}. */
+  [Symbol.dispose](): void {
     this.#closeLine();
   }
 

@@ -54,7 +54,7 @@ export function fromText(
   if (!text.software?.startsWith("masterweaver ")) {
     throw new MasterWeaverError(
       "bad-image",
-      `${name} carries no settings: expected a PNG that this command made`,
+      `Cannot repeat ${name}: it carries no settings; give a PNG that this command made`,
     );
   }
   const settings: Partial<Settings> = {};

@@ -1,0 +1,367 @@
+/**
+ * What bad input gets: one clear line, exit code 1 (2 for wrong usage), and
+ * nothing written.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { PNG_SIGNATURE } from "../src/image/png_chunks.ts";
+import { command } from "./support/command.ts";
+import { changedModel, withHeader } from "./support/model_folder.ts";
+import { concat, pngHeader } from "./support/odd_images.ts";
+import { repositoryPath } from "./support/paths.ts";
+
+const demo = repositoryPath("weights/mini/demo.png");
+
+/** A row of the table; `folder` is empty at first and the process' own. */
+interface Case {
+  /** What is wrong. */
+  readonly what: string;
+  /** Makes what is needed in the folder; returns the arguments. */
+  readonly args: (folder: string) => string[] | Promise<string[]>;
+  /** What the line must say. */
+  readonly says: RegExp;
+  /** 1 where not given. */
+  readonly code?: number;
+  /** Environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const withDemo = (...args: string[]) => () => ["--ref", demo, ...args];
+
+/** A photo file with these bytes. */
+const photo = (bytes: Uint8Array) => async (folder: string) => {
+  await Deno.writeFile(`${folder}/photo.png`, bytes);
+  return ["--ref", "photo.png"];
+};
+
+/** The mini model with a changed file. */
+const model = (
+  ...change: Parameters<typeof changedModel> extends [unknown, ...infer Rest]
+    ? Rest
+    : never
+) =>
+async (folder: string) => [
+  "--ref",
+  demo,
+  "--model",
+  await changedModel(folder, ...change),
+];
+
+/** The mini model with another header in the adapter's file. */
+const header = (
+  ...[change]: Parameters<typeof withHeader> extends [unknown, infer Change]
+    ? [Change]
+    : never
+) => model("identity_adapter.weave", (bytes) => withHeader(bytes, change));
+
+const PROJ = "id_encoder.proj_in.weight";
+
+const png = (width: number, height: number) =>
+  concat([Uint8Array.from(PNG_SIGNATURE), pngHeader(width, height, 8, 2)]);
+
+const demoBytes = await Deno.readFile(demo);
+
+const usage: readonly Case[] = [
+  {
+    what: "an unknown option",
+    args: withDemo("--stepz", "3"),
+    says: /--stepz.*--help/,
+  },
+  { what: "no photo", args: () => ["--prompt", "a man"], says: /--ref FILE/ },
+  {
+    what: "a word that belongs to no option",
+    args: withDemo("beach"),
+    says: /beach/,
+  },
+  { what: "an option without its value", args: () => ["--ref"], says: /--ref/ },
+  {
+    what: "steps that are no number",
+    args: withDemo("--steps", "many"),
+    says: /--steps takes a number, got many/,
+  },
+  {
+    what: "a broken seed",
+    args: withDemo("--seed", "1.5"),
+    says: /--seed takes a whole number, got 1\.5/,
+  },
+  {
+    what: "--align and --no-align",
+    args: withDemo("--align", "--no-align"),
+    says: /not both/,
+  },
+].map((row) => ({ ...row, code: 2 }));
+
+const options: readonly Case[] = [
+  {
+    what: "0 steps",
+    args: withDemo("--steps", "0"),
+    says: /steps must be a whole number in 1\.\.1000, got 0/,
+  },
+  {
+    what: "1001 steps",
+    args: withDemo("--steps", "1001"),
+    says: /steps .* got 1001/,
+  },
+  {
+    what: "a width that is no multiple",
+    args: withDemo("--width", "130"),
+    says: /width must be a multiple of 4, got 130/,
+  },
+  {
+    what: "a height below the least",
+    args: withDemo("--height", "4"),
+    says: /height must be a whole number in \d+\.\.\d+, got 4/,
+  },
+  {
+    what: "17 pictures",
+    args: withDemo("--num-images", "17"),
+    says: /numImages .* got 17/,
+  },
+  {
+    what: "an unknown generator",
+    args: withDemo("--rng", "dice"),
+    says: /rng must be torch-cuda or torch-cpu, got dice/,
+  },
+  {
+    what: "an unknown dtype",
+    args: withDemo("--dtype", "f64"),
+    says: /dtype must be f16 or f32, got f64/,
+  },
+  {
+    what: "a negative scale",
+    args: withDemo("--id-scale=-1"),
+    says: /idScale must be a number in 0\.\.10, got -1/,
+  },
+  {
+    what: "four photos",
+    args: () => [demo, demo, demo, demo].flatMap((ref) => ["--ref", ref]),
+    says: /1 to 3, got 4/,
+  },
+  {
+    what: "an output in a folder that is not there",
+    args: withDemo("--output", "nowhere/a.png"),
+    says: /Cannot write nowhere\/a\.png: no such file or folder/,
+  },
+  {
+    what: "an output that is a folder",
+    args: (folder) => ["--ref", demo, "--output", folder],
+    says: /it is a folder/,
+  },
+  {
+    what: "an output over a reference",
+    args: async (folder) => {
+      await Deno.writeFile(`${folder}/me.png`, demoBytes);
+      return ["--ref", "me.png", "--output", "./me.png"];
+    },
+    says: /Cannot write \.\/me\.png: it is a reference photo/,
+  },
+  {
+    what: "settings of a picture that has none",
+    args: withDemo("--from-image", demo),
+    says: /carries no settings/,
+  },
+  {
+    what: "no adapter",
+    args: withDemo(),
+    // A backend that this system does not have.
+    env: {
+      DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" : "dx12",
+    },
+    says: /Found no WebGPU adapter: .*tools\/setup\.sh/,
+  },
+];
+
+const photos: readonly Case[] = [
+  {
+    what: "a photo that is not there",
+    args: () => ["--ref", "nobody.png"],
+    says: /Cannot read nobody\.png: no such file/,
+  },
+  {
+    what: "a photo that is a folder",
+    args: (folder) => ["--ref", folder],
+    says: /Cannot read/,
+  },
+  {
+    what: "a photo of zero bytes",
+    args: photo(new Uint8Array()),
+    says: /photo\.png is empty/,
+  },
+  {
+    what: "a text as photo",
+    args: photo(new TextEncoder().encode("a photo, honestly")),
+    says: /photo\.png is not a PNG or JPEG/,
+  },
+  {
+    what: "a truncated photo",
+    args: photo(demoBytes.subarray(0, 1000)),
+    says: /photo\.png .*(cut|ends|truncated)/,
+  },
+  {
+    what: "a photo of one pixel",
+    args: photo(png(1, 1)),
+    says: /photo\.png .*1.?[x×].?1/,
+  },
+  {
+    what: "a photo of 20,000 pixels a side",
+    args: photo(png(20_000, 20_000)),
+    says: /photo\.png .*20000/,
+  },
+];
+
+const models: readonly Case[] = [
+  {
+    what: "a model folder that is not there",
+    args: withDemo("--model", "nowhere"),
+    says: /Cannot read nowhere: no such file or folder/,
+  },
+  {
+    what: "a model folder that is empty",
+    args: (folder) => ["--ref", demo, "--model", folder],
+    says: /unet\.weave, .* missing; convert/,
+  },
+  {
+    what: "a model without its UNet",
+    args: model("unet.weave", () => null),
+    says: /Cannot use .*: unet\.weave missing/,
+  },
+  {
+    what: "a truncated component",
+    args: model("vae.weave", (bytes) => bytes.subarray(0, bytes.length - 9999)),
+    says: /vae\.weave.* the file /,
+  },
+  {
+    what: "an empty component",
+    args: model("vae.weave", () => new Uint8Array()),
+    says: /vae\.weave/,
+  },
+  {
+    what: "another version",
+    args: model("vae.weave", (bytes) => {
+      bytes[8] = 9;
+      return bytes;
+    }),
+    says: /vae\.weave: its version is 9, expected 1/,
+  },
+  {
+    what: "a flipped bit in a tensor",
+    args: model("vae.weave", (bytes) => {
+      bytes[bytes.length - 300] ^= 4;
+      return bytes;
+    }),
+    says: /vae\.weave: tensor .* is damaged/,
+  },
+  {
+    what: "a flipped bit in the header",
+    args: model("vae.weave", (bytes) => {
+      bytes[100] ^= 4;
+      return bytes;
+    }),
+    says: /vae\.weave.*header/,
+  },
+  {
+    what: "a component in another's place",
+    args: model(
+      "vae.weave",
+      () => Deno.readFileSync(repositoryPath("weights/mini/face_parser.weave")),
+    ),
+    says: /holds the component face_parser, expected vae/,
+  },
+  {
+    what: "an adapter that is not there",
+    args: withDemo("--adapter", "mine.weave"),
+    says: /Cannot read mine\.weave/,
+  },
+  {
+    what: "an offset beyond the file",
+    args: header(({ tensors }) => {
+      tensors[PROJ].offset = 256e6;
+    }),
+    says: /tensor id_encoder\.proj_in\.weight: it ends at byte/,
+  },
+  {
+    what: "a negative size",
+    args: header(({ tensors }) => {
+      tensors[PROJ].shape = [-1];
+    }),
+    says: /id_encoder\.proj_in\.weight: its shape has the dimension -1/,
+  },
+  {
+    what: "overlapping tensors",
+    args: header(({ tensors }) => {
+      tensors[PROJ].offset = tensors["id_encoder.latents"].offset;
+    }),
+    says: /inside tensor/,
+  },
+  {
+    what: "10⁹ values in a tensor",
+    args: header(({ tensors }) => {
+      tensors[PROJ].shape = [1e9];
+    }),
+    says: /id_encoder\.proj_in\.weight: it takes .* bytes/,
+  },
+  {
+    what: "a missing tensor",
+    args: header(({ tensors }) => {
+      delete tensors[PROJ];
+    }),
+    says: /missing.*id_encoder\.proj_in\.weight/,
+  },
+  {
+    what: "a tensor too many",
+    args: header(({ tensors }) => {
+      const entry = tensors[PROJ];
+      delete tensors[PROJ];
+      tensors["id_encoder.proj_on.weight"] = entry;
+    }),
+    says: /unused.*id_encoder\.proj_on\.weight/,
+  },
+  {
+    what: "a misshapen tensor",
+    args: header(({ tensors }) => {
+      tensors[PROJ].shape = [64, 256];
+    }),
+    says: /id_encoder\.proj_in\.weight.*\(64, 256\).*\(128, 128\)/,
+  },
+];
+
+/** Every file below a folder. */
+async function filesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) names.push(...await filesIn(path));
+    else names.push(path);
+  }
+  return names.sort();
+}
+
+for (
+  const { what, args, says, code = 1, env } of [
+    ...usage,
+    ...options,
+    ...photos,
+    ...models,
+  ]
+) {
+  Deno.test(`command: ${what} gets one clear line`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const given = await args(folder);
+      const before = await filesIn(folder);
+      const run = await command(
+        [...given, "--quiet", "--steps=1"].filter(
+          (arg, i, all) => arg !== "--steps=1" || !all.includes("--steps"),
+        ),
+        { cwd: folder, env },
+      );
+      assertEquals(run.err.length, 1, run.err.join("\n"));
+      assertMatch(run.err[0], says);
+      assertEquals(run.code, code);
+      assertEquals(run.out, "");
+      assert(/^[A-Z]/.test(run.err[0]), "starts with a capital letter");
+      assertEquals(await filesIn(folder), before);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

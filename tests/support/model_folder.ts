@@ -1,0 +1,78 @@
+/**
+ * Model folders with something wrong in them.
+ *
+ * @module
+ */
+import { crc32 } from "../../src/weights/crc32.ts";
+import { repositoryPath } from "./paths.ts";
+
+/**
+ * The mini model in a folder of its own, one file of it changed.
+ *
+ * @param parent where the folder is made
+ * @param file such as `unet.weave`
+ * @param change the file's bytes to others, or to null: the file is left out
+ * @returns the folder
+ */
+export async function changedModel(
+  parent: string,
+  file: string,
+  change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array | null,
+): Promise<string> {
+  const folder = await Deno.makeTempDir({ dir: parent });
+  const mini = repositoryPath("weights/mini");
+  for await (const { name } of Deno.readDir(mini)) {
+    if (!name.endsWith(".weave")) continue;
+    if (name !== file) {
+      await Deno.symlink(`${mini}/${name}`, `${folder}/${name}`);
+      continue;
+    }
+    const bytes = change(await Deno.readFile(`${mini}/${name}`));
+    if (bytes !== null) await Deno.writeFile(`${folder}/${name}`, bytes);
+  }
+  return folder;
+}
+
+/** A header of `*.weave`, as JSON. */
+export interface WeaveHeader {
+  component: string;
+  config: Record<string, unknown>;
+  provenance: Record<string, unknown>;
+  tensors: Record<string, {
+    dtype: string;
+    shape: number[];
+    offset: number;
+    bytes: number;
+    crc32: number;
+  }>;
+}
+
+/** Bytes before the header: magic, version, checksum, length. */
+const PREAMBLE = 24;
+
+/**
+ * A `*.weave` file with another header of the same or a smaller length, its
+ * checksum right: what a hostile writer would make.
+ */
+export function withHeader(
+  bytes: Uint8Array<ArrayBuffer>,
+  change: (header: WeaveHeader) => void,
+): Uint8Array<ArrayBuffer> {
+  const view = new DataView(bytes.buffer);
+  const length = Number(view.getBigUint64(16, true));
+  const old = bytes.subarray(PREAMBLE, PREAMBLE + length);
+  const header: WeaveHeader = JSON.parse(new TextDecoder().decode(old));
+  // Makes room for longer numbers.
+  header.provenance = {};
+  change(header);
+  // The data behind must stay where it is.
+  const text = JSON.stringify(header).padEnd(length);
+  const encoded = new TextEncoder().encode(text);
+  if (encoded.length !== length) {
+    throw new Error(`Header grew from ${length} to ${encoded.length} bytes`);
+  }
+  const changed = new Uint8Array(bytes);
+  changed.set(encoded, PREAMBLE);
+  new DataView(changed.buffer).setUint32(12, crc32(encoded), true);
+  return changed;
+}
