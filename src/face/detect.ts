@@ -1,0 +1,165 @@
+/**
+ * dlib's frontal face detector: windows of weights over the features of every
+ * level of an image pyramid, and of overlapping finds the best.
+ *
+ * @module
+ */
+import type { Image } from "../image/image.ts";
+import { CELL, type FaceDetector, WINDOW } from "./detector_model.ts";
+import { computeFeatures, MARGIN } from "./fhog.ts";
+import { type GrayImage, toGray } from "./gray.ts";
+import {
+  columnToPhoto,
+  countLevels,
+  enlarge,
+  levelToFirst,
+  reduceLevel,
+  rowToPhoto,
+} from "./pyramid.ts";
+import { type Scores, scoreWindows } from "./windows.ts";
+
+/** A rectangle of pixels; all four sides belong to it. */
+export interface Rect {
+  /** First column. */
+  readonly left: number;
+  /** First row. */
+  readonly top: number;
+  /** Last column. */
+  readonly right: number;
+  /** Last row. */
+  readonly bottom: number;
+}
+
+/** A point of a picture: column and row. */
+export type Point = readonly [x: number, y: number];
+
+/** A face in a photo. */
+export interface DetectedFace {
+  /** Where, in the photo's pixels; may reach over its edges. */
+  readonly rect: Rect;
+  /** How far over the detector's threshold; higher is surer. */
+  readonly score: number;
+  /**
+   * Which of the detectors found it: 0 front, 1 left, 2 right, 3 front turned
+   * left, 4 front turned right.
+   */
+  readonly detector: number;
+  /** The 68 landmarks, where the landmark model is there. */
+  readonly landmarks?: readonly Point[];
+}
+
+/** A find on the first level. */
+type Find = Pick<DetectedFace, "rect" | "score" | "detector">;
+
+/**
+ * Finds the faces in a photo, of 40 pixels and more; nothing is found in one
+ * that is too small for that.
+ *
+ * Takes about 0.5 s for 512 × 512 pixels, and grows with their number.
+ *
+ * @param model the detector
+ * @param image a photo
+ * @returns best first
+ */
+export function detectFaces(model: FaceDetector, image: Image): DetectedFace[] {
+  const finds = findAll(model, toGray(image));
+  return suppress(finds, model).map(({ rect, ...find }) => ({
+    rect: {
+      left: columnToPhoto(rect.left),
+      top: rowToPhoto(rect.top),
+      right: columnToPhoto(rect.right),
+      bottom: rowToPhoto(rect.bottom),
+    },
+    ...find,
+  }));
+}
+
+/** Every place of every level where a detector reaches its threshold. */
+function findAll(model: FaceDetector, photo: GrayImage): Find[] {
+  const { weights, thresholds, minLevel, maxLevels } = model;
+  const finds: Find[][] = thresholds.map(() => []);
+  let image = enlarge(photo);
+  const levels = countLevels(image.width, image.height, minLevel, maxLevels);
+  let values: Float64Array | undefined;
+  for (let level = 0; level < levels; level++) {
+    if (level > 0) image = reduceLevel(image);
+    const features = computeFeatures(image);
+    if (!features) break;
+    for (let detector = 0; detector < thresholds.length; detector++) {
+      const scores = scoreWindows(features, weights, detector, values);
+      values = scores.values;
+      collect(scores, thresholds[detector], level, detector, finds[detector]);
+    }
+  }
+  return finds.flatMap((some) => some.sort(byScore));
+}
+
+function byScore(a: Find, b: Find): number {
+  return b.score - a.score;
+}
+
+function collect(
+  { width, height, values }: Scores,
+  threshold: number,
+  level: number,
+  detector: number,
+  finds: Find[],
+): void {
+  for (let at = 0; at < width * height; at++) {
+    if (values[at] < threshold) continue;
+    const column = at % width;
+    const row = Math.floor(at / width);
+    const rect = {
+      left: cellToFirst(column, level),
+      top: cellToFirst(row, level),
+      right: cellToFirst(column + WINDOW - 1, level),
+      bottom: cellToFirst(row + WINDOW - 1, level),
+    };
+    finds.push({ rect, score: values[at] - threshold, detector });
+  }
+}
+
+/** A cell's middle in pixels of the first level. */
+function cellToFirst(cell: number, level: number): number {
+  const pixel = (cell + 1 - MARGIN) * CELL + 1;
+  const half = CELL / 2;
+  return levelToFirst(pixel >= 0 ? pixel + half : pixel - half, level);
+}
+
+/** Of finds that overlap, keeps the best. */
+function suppress(finds: Find[], model: FaceDetector): Find[] {
+  const kept: Find[] = [];
+  for (const find of finds.sort(byScore)) {
+    if (!kept.some(({ rect }) => overlaps(rect, find.rect, model))) {
+      kept.push(find);
+    }
+  }
+  return kept;
+}
+
+/** Whether two rectangles are one face; "outer" is the box around both. */
+function overlaps(
+  a: Rect,
+  b: Rect,
+  { maxOverlap, maxCovered }: FaceDetector,
+): boolean {
+  const inner = area({
+    left: Math.max(a.left, b.left),
+    top: Math.max(a.top, b.top),
+    right: Math.min(a.right, b.right),
+    bottom: Math.min(a.bottom, b.bottom),
+  });
+  if (inner === 0) return false;
+  const outer = area({
+    left: Math.min(a.left, b.left),
+    top: Math.min(a.top, b.top),
+    right: Math.max(a.right, b.right),
+    bottom: Math.max(a.bottom, b.bottom),
+  });
+  return inner / outer > maxOverlap || inner / area(a) > maxCovered ||
+    inner / area(b) > maxCovered;
+}
+
+function area({ left, top, right, bottom }: Rect): number {
+  return Math.max(right - left + 1, 0) * Math.max(bottom - top + 1, 0);
+}
