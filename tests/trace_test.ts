@@ -1,0 +1,138 @@
+/**
+ * One picture followed through: identity, text, noise, latents after the
+ * first, a middle and the last step, the decoded picture, each against
+ * PyTorch's within a network's NMSE.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { openComponent } from "../src/components.ts";
+import {
+  ddimSchedule,
+  ddimStepCoefficients,
+  readDdimConfig,
+} from "../src/diffusion/ddim.ts";
+import { torchCpuNormal } from "../src/diffusion/noise.ts";
+import { openModelFolder, readImage } from "../src/files.ts";
+import type { Graph } from "../src/graph/graph.ts";
+import { Plan } from "../src/graph/plan.ts";
+import { WeightStore } from "../src/graph/weight_store.ts";
+import { clipTextConfig } from "../src/models/clip.ts";
+import { identityConfig } from "../src/models/id_resampler.ts";
+import { crossAttentions, unetConfig } from "../src/models/unet.ts";
+import { vaeConfig } from "../src/models/vae.ts";
+import { conditionGraph, decodeGraph, stepGraph } from "../src/painter.ts";
+import { ClipTokenizer } from "../src/text/tokenizer.ts";
+import { nmse } from "./support/compare.ts";
+import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { miniWeaver, repositoryPath } from "./support/model.ts";
+import { readSafetensors } from "./support/safetensors.ts";
+
+const pictures = repositoryPath("tests/goldens/pictures");
+const NAME = "smiling-red-hair";
+const PROMPT = "a photo of a smiling woman with red hair";
+
+/** (1, C, H, W) as (1, H, W, C). */
+function channelsLast(
+  { shape: [, channels, height, width], data }: {
+    shape: readonly number[];
+    data: ArrayLike<number>;
+  },
+): Float32Array {
+  const pixels = height * width;
+  return Float32Array.from(
+    { length: data.length },
+    (_, i) => data[(i % channels) * pixels + Math.floor(i / channels)],
+  );
+}
+
+gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
+  const goldens = await readSafetensors(
+    `${pictures}/${NAME}.trace.safetensors`,
+  );
+  const close = (found: ArrayLike<number>, name: string) => {
+    const want = goldens.get(name)!;
+    const expected = want.shape.length === 4
+      ? channelsLast(want)
+      : Float32Array.from(want.data);
+    assertEquals(found.length, expected.length, name);
+    const error = nmse(Float32Array.from(found), expected);
+    assert(error <= 1e-8, `${name}: NMSE ${error}`);
+  };
+
+  const weaver = await miniWeaver("f32");
+  const reference = await readImage(`${pictures}/${NAME}.reference-0.png`);
+  const identity = await weaver.encodeIdentity([reference], {
+    align: false,
+    parse: false,
+  });
+  close(identity.tokens, "id_cond");
+  close(identity.unconditional, "id_uncond");
+
+  const gpu = await sharedGpu();
+  await using folder = await openModelFolder(repositoryPath("weights/mini"));
+  const open = <C>(
+    name: Parameters<typeof openComponent>[1],
+    read: (json: unknown) => C,
+  ) => openComponent(folder.files, name, gpu, "f32", read);
+  using text = await open("text_encoder", clipTextConfig);
+  using unet = await open("unet", (json) => ({
+    ...unetConfig(json),
+    scheduler: readDdimConfig(
+      (json as Record<string, unknown>).scheduler,
+      "unet",
+    ),
+  }));
+  using adapter = await open("identity_adapter", identityConfig);
+  using vae = await open("vae", vaeConfig);
+  const layout = { images: 1, height: 32, width: 32, guided: true };
+  const parts = { text, unet, adapter, vae };
+  using store = new WeightStore(gpu, "f32");
+  const plan = async (graph: Graph, named: string[], bindings = {}) => {
+    for (const name of named) graph.output(name, graph.named.get(name)!);
+    await store.load(graph.weights);
+    return await Plan.make(gpu, graph, { weights: [store], bindings });
+  };
+  const conditions = conditionGraph("f32", parts, layout);
+  using condition = await plan(conditions, ["text"]);
+  const keys = crossAttentions(unet.config)
+    .flatMap(({ path }) => [`${path}.k`, `${path}.v`])
+    .map((name) => [name, condition.tensor(name)]);
+  using step = await plan(
+    stepGraph("f32", parts, layout),
+    [],
+    Object.fromEntries(keys),
+  );
+  using decode = await plan(decodeGraph("f32", parts, layout), ["decoded"]);
+
+  const { tokenizer: words } = text.file.config as {
+    tokenizer: { vocab: string[]; merges: string[] };
+  };
+  const tokenizer = new ClipTokenizer({ ...words, maxLength: 77 });
+  const ids = ["", PROMPT].map((line) => [...tokenizer.encode(line).ids]);
+  condition.write("ids", Uint32Array.from(ids.flat()));
+  const both = [...identity.unconditional, ...identity.tokens];
+  condition.write("identity", Float32Array.from(both));
+  condition.run();
+  close((await condition.read("text")).text, "text");
+
+  const noise = torchCpuNormal(42, 4 * 32 * 32);
+  const latents = channelsLast({ shape: [1, 4, 32, 32], data: noise });
+  close(latents, "noise");
+  step.write("latents", latents);
+  step.write("identity_scale", Float32Array.of(1));
+  step.write("guidance_scale", Float32Array.of(5));
+  const { timesteps, coefficients } = ddimSchedule(unet.config.scheduler, 30);
+  for (let i = 0; i < 30; i++) {
+    step.write("t", new Float32Array(2).fill(timesteps[i]));
+    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
+    step.write("coefficients", Float32Array.of(sample, eps));
+    step.run();
+    const name = `latents_after_step_${i}`;
+    if (goldens.has(name)) {
+      close((await step.read("latents")).latents, name);
+    }
+  }
+
+  decode.copy("latents", step.tensor("latents").slice);
+  decode.run();
+  close((await decode.read("decoded")).decoded, "decoded");
+});
