@@ -153,7 +153,7 @@ export async function loadFaceDetector(file: WeaveFile): Promise<FaceDetector> {
     throw wrong("minLevel", "two whole numbers");
   }
   const shape = [thresholds.length, PLANES, WINDOW, WINDOW];
-  const weights = await readTensor(file, "weights", ["f32"], shape);
+  const weights = await readTensor(file, "weights", "f32", shape);
   if (!allFinite(weights)) {
     throw new MasterWeaverError(
       "bad-model",

@@ -7,8 +7,14 @@
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { JsonObject, WeaveFile } from "../weights/weave.ts";
-import type { WeaveContent } from "../weights/weave_writer.ts";
+import type { TensorToWrite, WeaveContent } from "../weights/weave_writer.ts";
 import { DlibStream, INTEGER_BYTES, REAL_BYTES } from "./dlib_stream.ts";
+import {
+  LEAF_BLOCK,
+  type Leaves,
+  PackedLeaves,
+  PlainLeaves,
+} from "./leaves.ts";
 import { allFinite, readTensor, tensorToWrite } from "./tensors.ts";
 
 /** Points of a face: jaw 0–16, brows, nose, eyes 36–47, mouth 48–67. */
@@ -16,6 +22,8 @@ export const LANDMARKS = 68;
 /** Coordinates of a shape: x and y of each point in turn. */
 export const SHAPE_VALUES = 2 * LANDMARKS;
 
+/** Blocks of packed values a leaf. */
+const BLOCKS = SHAPE_VALUES / LEAF_BLOCK;
 const MAX_CASCADES = 100;
 const MAX_TREES = 10000;
 const MAX_SPLITS = 1023;
@@ -46,8 +54,8 @@ export interface LandmarkPredictor extends LandmarkSizes {
   readonly splitPixels: Int32Array;
   /** (cascades, trees, splits): first − second over this goes left. */
   readonly thresholds: Float32Array;
-  /** (cascades, trees, splits + 1, 136): what is added to the shape. */
-  readonly leaves: Float32Array | Float16Array;
+  /** (cascades, trees, splits + 1) of 136 values: what is added to the shape. */
+  readonly leaves: Leaves;
   /** (cascades, pixels): the point of the shape that a pixel moves with. */
   readonly anchors: Int32Array;
   /** (cascades, pixels, 2): from that point to the pixel, x and y. */
@@ -62,7 +70,7 @@ export interface LandmarkPredictor extends LandmarkSizes {
  */
 export async function readDlibPredictor(
   source: ByteSource,
-): Promise<LandmarkPredictor & { readonly leaves: Float32Array }> {
+): Promise<LandmarkPredictor & { readonly leaves: PlainLeaves }> {
   const s = new DlibStream(source);
   const shapeBytes = 2 * INTEGER_BYTES + SHAPE_VALUES * REAL_BYTES;
   await s.ahead(4 * INTEGER_BYTES + shapeBytes);
@@ -74,7 +82,8 @@ export async function readDlibPredictor(
   const pixels = await readPixels(s, cascades);
   s.end();
   checkSplits(forest.splitPixels, pixels.pixels, (what) => s.wrong(what));
-  return { initialShape, ...forest, ...pixels };
+  const leaves = new PlainLeaves(forest.leaves, SHAPE_VALUES);
+  return { initialShape, ...forest, leaves, ...pixels };
 }
 
 function shape(
@@ -180,17 +189,18 @@ function checkSplits(
 }
 
 /**
- * A predictor as the component `landmarks`; its leaves are stored as they are.
+ * A predictor as the component `landmarks`.
  *
+ * @param leaves its leaves, plain or packed
  * @param provenance where it came from
  */
 export function landmarksToWeave(
-  predictor: LandmarkPredictor,
+  predictor: Omit<LandmarkPredictor, "leaves">,
+  leaves: PlainLeaves | PackedLeaves,
   provenance: JsonObject = {},
 ): WeaveContent {
   const { cascades, trees, splits, pixels } = predictor;
   const p = predictor;
-  const leaves = p.leaves instanceof Float16Array ? "f16" : "f32";
   const forest = [cascades, trees];
   return {
     component: "landmarks",
@@ -207,15 +217,50 @@ export function landmarksToWeave(
         ...forest,
         splits,
       ], p.thresholds),
-      tensorToWrite("leaves", leaves, [
-        ...forest,
-        splits + 1,
-        SHAPE_VALUES,
-      ], p.leaves),
+      ...leafTensors(leaves, [...forest, splits + 1]),
       tensorToWrite("anchors", "i32", [cascades, pixels], p.anchors),
       tensorToWrite("deltas", "f32", [cascades, pixels, 2], p.deltas),
     ],
   };
+}
+
+/** The tensors of plain or packed leaves. */
+function leafTensors(
+  leaves: PlainLeaves | PackedLeaves,
+  shape: readonly number[],
+): TensorToWrite[] {
+  if (leaves instanceof PlainLeaves) {
+    return [
+      tensorToWrite("leaves", "f32", [...shape, SHAPE_VALUES], leaves.values),
+    ];
+  }
+  const { exponents, widths, bits } = leaves.parts;
+  return [
+    tensorToWrite("leaves.exponents", "i32", [SHAPE_VALUES], exponents),
+    tensorToWrite("leaves.widths", "u8", [...shape, BLOCKS], widths),
+    tensorToWrite("leaves.bits", "u8", [bits.length], bits),
+  ];
+}
+
+async function readLeaves(
+  file: WeaveFile,
+  shape: readonly number[],
+): Promise<Leaves> {
+  if (file.tensors.has("leaves")) {
+    const values = await readTensor(file, "leaves", "f32", [
+      ...shape,
+      SHAPE_VALUES,
+    ]);
+    return new PlainLeaves(values, SHAPE_VALUES);
+  }
+  const bytes = file.tensors.get("leaves.bits")?.bytes ?? 0;
+  return new PackedLeaves({
+    exponents: await readTensor(file, "leaves.exponents", "i32", [
+      SHAPE_VALUES,
+    ]),
+    widths: await readTensor(file, "leaves.widths", "u8", [...shape, BLOCKS]),
+    bits: await readTensor(file, "leaves.bits", "u8", [bytes]),
+  });
 }
 
 /**
@@ -254,25 +299,21 @@ export async function loadLandmarkPredictor(
     trees,
     splits,
     pixels,
-    initialShape: await readTensor(file, "initial_shape", ["f32"], [
+    initialShape: await readTensor(file, "initial_shape", "f32", [
       SHAPE_VALUES,
     ]),
-    splitPixels: await readTensor(file, "splits.pixels", ["i32"], [
+    splitPixels: await readTensor(file, "splits.pixels", "i32", [
       ...forest,
       splits,
       2,
     ]),
-    thresholds: await readTensor(file, "splits.thresholds", ["f32"], [
+    thresholds: await readTensor(file, "splits.thresholds", "f32", [
       ...forest,
       splits,
     ]),
-    leaves: await readTensor(file, "leaves", ["f16", "f32"], [
-      ...forest,
-      splits + 1,
-      SHAPE_VALUES,
-    ]),
-    anchors: await readTensor(file, "anchors", ["i32"], [cascades, pixels]),
-    deltas: await readTensor(file, "deltas", ["f32"], [cascades, pixels, 2]),
+    leaves: await readLeaves(file, [...forest, splits + 1]),
+    anchors: await readTensor(file, "anchors", "i32", [cascades, pixels]),
+    deltas: await readTensor(file, "deltas", "f32", [cascades, pixels, 2]),
   };
   checkSplits(predictor.splitPixels, pixels, wrong);
   for (const anchor of predictor.anchors) {
@@ -281,7 +322,8 @@ export async function loadLandmarkPredictor(
     }
   }
   const { initialShape, thresholds, leaves, deltas } = predictor;
-  for (const values of [initialShape, thresholds, leaves, deltas]) {
+  const plain = leaves instanceof PlainLeaves ? [leaves.values] : [];
+  for (const values of [initialShape, thresholds, deltas, ...plain]) {
     if (!allFinite(values)) {
       throw wrong("it holds values that are infinite or not a number");
     }
