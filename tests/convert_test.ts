@@ -311,7 +311,7 @@ Deno.test("convert: what cannot be converted is refused for what it is", async (
   await assertRejects(
     attempt("lora.safetensors"),
     MasterWeaverError,
-    "it is no identity adapter and no face parser (its first tensor is lora_unet_down.weight)",
+    "it is a LoRA: changes to a model, not a model",
   );
   await assertRejects(attempt("absent"), MasterWeaverError, "no such file");
   await assertRejects(attempt("tokenizer"), MasterWeaverError, "config.json");
@@ -358,6 +358,9 @@ Deno.test("convert: the command says what it did, and fails with 1 and 2", async
   assertEquals(bad.stderr.trim().split("\n").length, 1);
   const wrong = await run(folder.path, "--dtype", "f8", "--output", output);
   assertEquals(wrong.code, 2);
-  assertStringIncludes(wrong.stderr, "--dtype is f8, expected f16 or f32");
+  assertStringIncludes(
+    wrong.stderr,
+    "--dtype is f8, expected f32, f16, q8, q4",
+  );
   await Deno.remove(folder.path, { recursive: true });
 });

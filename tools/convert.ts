@@ -6,37 +6,40 @@
  *
  * @module
  */
-import { basename, dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
-import { readDlibFile } from "../src/face/dlib_file.ts";
 import { FileSource, writeFileAtomic } from "../src/files.ts";
-import type { Checkpoint } from "../src/weights/checkpoint.ts";
-import { type FloatDtype, planConversion } from "../src/weights/conversion.ts";
-import { openCheckpoint } from "../src/weights/open.ts";
+import {
+  MODEL_DTYPES,
+  type ModelDtype,
+} from "../src/weights/quantisation_policy.ts";
+import type { LdmWeights } from "../src/weights/tables/ldm.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { type WeaveContent, writeWeave } from "../src/weights/weave_writer.ts";
-import type {
-  Component,
-  DlibComponent,
-  NetworkComponent,
-} from "./convert/component.ts";
+import { byteLength } from "../src/weights/dtype.ts";
+import { writeWeave } from "../src/weights/weave_writer.ts";
+import type { Component } from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { ProgressLine } from "./convert/progress.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
 
-Converts PyTorch checkpoints to a model folder: a diffusers folder (with
-image_encoder/, adapter_final.pt and face_parser.pth in it), the folder of one
-network, an adapter's or face parser's file alone, or dlib's frontal face
-detector (.svm) and 68-point shape predictor (.dat).
+Converts checkpoints to a model folder. Each input is one of:
+  a diffusers folder (with image_encoder/, adapter_final.pt and
+    face_parser.pth in it), or the folder of one network
+  a single file of Stable Diffusion 1.5 (.safetensors, .ckpt), or of one network
+  an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
+  dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
+  a .weave file, or a folder of them, to be stored as another --dtype
 
-  --output DIR     where the .weave files go; made where it is missing
-  --dtype f16|f32  how floating-point tensors are stored (f16)
-  --json           one JSON object on stdout
-  --quiet          no report, no progress
-  --help           this text`;
+  --output DIR           where the .weave files go; made where it is missing
+  --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
+                         half and a quarter of f16 and lose a little
+  --no-ema               of a single file with two sets of UNet weights, take
+                         those of the last training step, not their running mean
+  --json                 one JSON object on stdout
+  --quiet                no report, no progress
+  --help                 this text`;
 
 /** What was written for one component. */
 export interface ConvertedComponent {
@@ -50,8 +53,12 @@ export interface ConvertedComponent {
   readonly bytes: number;
   /** SHA-256 of the file's header. */
   readonly hash: string;
-  /** The largest |stored − original| of any value. */
+  /** How many of them are quantised. */
+  readonly quantised: number;
+  /** The largest |stored − original| of any value that was rounded to f16. */
   readonly maxRoundingError: number;
+  /** Σ (stored − original)² / Σ original² over all quantised values. */
+  readonly quantisedNmse: number;
   /** How many tensors were left out on purpose, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
 }
@@ -62,8 +69,10 @@ export interface ConvertOptions {
   readonly inputs: readonly string[];
   /** The folder to write to. */
   readonly output: string;
-  /** How floating-point tensors are stored. */
-  readonly dtype: FloatDtype;
+  /** How floating-point tensors are stored; single ones may be stored finer. */
+  readonly dtype: ModelDtype;
+  /** Which of a single file's two sets of UNet weights, where it has both. */
+  readonly ldmWeights?: LdmWeights;
   /** Told of what happens, line by line. */
   readonly report?: (line: string) => void;
   /** Whether to draw a progress bar on a terminal. */
@@ -78,8 +87,13 @@ export interface ConvertOptions {
 export async function convert(
   options: ConvertOptions,
 ): Promise<ConvertedComponent[]> {
-  const { inputs, output, report = () => {} } = options;
-  const components = await findComponents(inputs, output, report);
+  const { inputs, output, ldmWeights = "ema", report = () => {} } = options;
+  const components = await findComponents({
+    inputs,
+    output,
+    ldmWeights,
+    notice: report,
+  });
   await makeFolder(output);
   const converted: ConvertedComponent[] = [];
   for (const component of components) {
@@ -99,19 +113,17 @@ async function convertComponent(
   for (const file of component.files) {
     sources.push(files.use(await FileSource.open(file)));
   }
-  const { content, maxRoundingError, dropped } = component.table
-    ? await networkContent(component, sources, dtype)
-    : await dlibContent(component, sources[0], dtype);
+  const { content, loss, dropped } = await component.plan(sources, dtype);
+  const { tensors } = content;
   const file = `${output}/${component.output}.weave`;
-  const values = content.tensors.reduce(
-    (sum, { shape, dtype }) =>
-      sum + shape.reduce((a, b) => a * b, dtype === "f16" ? 2 : 4),
+  const bytes = tensors.reduce(
+    (sum, { dtype, shape }) => sum + Number(byteLength(dtype, shape)),
     0,
   );
   using bar = new ProgressLine(
     component.output,
     // Every tensor passes twice: for its checksum, and to be written.
-    2 * values,
+    2 * bytes,
     progress === true,
   );
   await writeFileAtomic(
@@ -123,87 +135,30 @@ async function convertComponent(
   return {
     component: content.component,
     file,
-    tensors: content.tensors.length,
+    tensors: tensors.length,
     bytes: written.size,
     hash,
-    // Of a network it is known only once its tensors have been written.
-    maxRoundingError: maxRoundingError(),
+    quantised: tensors.filter(({ dtype }) => /^q/.test(dtype)).length,
+    // Known only once the tensors have been written.
+    maxRoundingError: loss.maxRoundingError,
+    quantisedNmse: loss.quantisedNmse,
     dropped: Object.fromEntries(dropped),
   };
 }
 
-/** What is to be written, and what it lost on the way. */
-interface PlannedContent {
-  readonly content: WeaveContent;
-  readonly maxRoundingError: () => number;
-  readonly dropped: ReadonlyMap<string, number>;
-}
-
-async function networkContent(
-  component: NetworkComponent,
-  sources: readonly FileSource[],
-  dtype: FloatDtype,
-): Promise<PlannedContent> {
-  const checkpoint: Checkpoint[] = [];
-  for (const source of sources) checkpoint.push(await openCheckpoint(source));
-  const table = component.table(checkpoint);
-  const conversion = planConversion(table, checkpoint, dtype);
-  const dtypes = checkpoint.flatMap(({ tensors }) =>
-    [...tensors.values()].map(({ dtype }) => dtype)
-  );
-  return {
-    content: {
-      component: table.component,
-      config: component.config,
-      provenance: {
-        ...provenance(component),
-        container: checkpoint[0].kind,
-        dtypes: [...new Set(dtypes)].sort(),
-      },
-      tensors: conversion.tensors,
-    },
-    maxRoundingError: () => conversion.maxRoundingError,
-    dropped: conversion.dropped,
-  };
-}
-
-async function dlibContent(
-  component: DlibComponent,
-  source: FileSource,
-  dtype: FloatDtype,
-): Promise<PlannedContent> {
-  const { content, maxRoundingError } = await readDlibFile(source, dtype, {
-    ...provenance(component),
-    container: "dlib",
-  });
-  return {
-    content,
-    maxRoundingError: () => maxRoundingError,
-    dropped: new Map(),
-  };
-}
-
-/** Where the weights came from: nothing that tells of a machine or a day. */
-function provenance(component: Component) {
-  return {
-    converter: "masterweaver tools/convert.ts 1",
-    sources: component.files.map((file) => {
-      const folder = basename(dirname(file));
-      const name = basename(file);
-      // A file that is called like all others is told by its folder.
-      return /model|^pytorch/.test(name) ? `${folder}/${name}` : name;
-    }),
-  };
-}
-
 function describe(result: ConvertedComponent): string {
+  const { quantised } = result;
+  const facts = [
+    `${result.tensors} tensors`,
+    `${(result.bytes / 1e6).toFixed(1)} MB`,
+    `largest rounding error ${result.maxRoundingError.toPrecision(2)}`,
+    ...quantised > 0
+      ? [`${quantised} quantised, NMSE ${result.quantisedNmse.toPrecision(2)}`]
+      : [],
+  ];
   const dropped = Object.entries(result.dropped)
     .map(([reason, count]) => `; left out ${count}: ${reason}`).join("");
-  return `${result.component}: ${result.tensors} tensors, ${
-    (result.bytes / 1e6).toFixed(1)
-  } MB, largest rounding error ${
-    result.maxRoundingError.toPrecision(2)
-  } → ${result.file}${dropped}`;
+  return `${result.component}: ${facts.join(", ")} → ${result.file}${dropped}`;
 }
 
 async function makeFolder(path: string): Promise<void> {
@@ -238,6 +193,7 @@ export async function main(args: string[]): Promise<number> {
       options: {
         output: { type: "string" },
         dtype: { type: "string", default: "f16" },
+        "no-ema": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         quiet: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -246,21 +202,26 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     return usageError(error instanceof Error ? error.message : String(error));
   }
-  const { values: { output, dtype, json, quiet, help }, positionals } = parsed;
+  const { values, positionals } = parsed;
+  const { output, json, quiet, help } = values;
   if (help) {
     console.log(USAGE);
     return 0;
   }
   if (positionals.length === 0) return usageError("Give a file or a folder");
   if (output === undefined) return usageError("Give --output DIR");
-  if (dtype !== "f16" && dtype !== "f32") {
-    return usageError(`--dtype is ${dtype}, expected f16 or f32`);
+  const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
+  if (dtype === undefined) {
+    return usageError(
+      `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
+    );
   }
   try {
     const components = await convert({
       inputs: positionals,
       output,
       dtype,
+      ldmWeights: values["no-ema"] ? "last" : "ema",
       report: quiet ? undefined : (line) => console.error(line),
       progress: !quiet && process.stderr.isTTY === true,
     });

@@ -110,14 +110,20 @@ export async function* pieces(
 }
 
 /**
- * Reads a whole tensor as f32.
+ * Reads a tensor's values as f32.
  *
+ * @param first where to start, in values in row-major order
+ * @param count how many (all that follow)
  * @throws {MasterWeaverError} `bad-checkpoint` where it does not hold floating-point values
  */
 export async function readFloats(
   tensor: CheckpointTensor,
+  first = 0,
+  count?: number,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const { buffer } = await tensor.read();
+  const size = DTYPE_BYTES[tensor.dtype];
+  const length = count === undefined ? undefined : count * size;
+  const { buffer } = await tensor.read(first * size, length);
   switch (tensor.dtype) {
     case "F32":
       return new Float32Array(buffer);

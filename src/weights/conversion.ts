@@ -11,16 +11,14 @@ import {
   readFloats,
 } from "./checkpoint.ts";
 import { formatShape } from "./dtype.ts";
-import { MAX_F16, roundToHalf } from "./half.ts";
+import { encodeFloats, type FloatPieces, StorageLoss } from "./encode.ts";
+import { type ModelDtype, storedDtype } from "./quantisation_policy.ts";
 import { listed } from "./scope.ts";
 import type { SourceTensor, Table, TableRow } from "./tables/table.ts";
 import type { TensorToWrite } from "./weave_writer.ts";
 
-/** Bytes handed on at once. */
-const PIECE_BYTES = 4 * 2 ** 20;
-
-/** What a component's floating-point tensors are stored as. */
-export type FloatDtype = "f16" | "f32";
+/** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
+const PIECE_VALUES = 2 ** 20;
 
 /** A conversion, ready to be written; nothing is read before that. */
 export interface Conversion {
@@ -28,8 +26,8 @@ export interface Conversion {
   readonly tensors: readonly TensorToWrite[];
   /** How many tensors were left out on purpose, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
-  /** The largest |stored − original| so far; final once it is written. */
-  readonly maxRoundingError: number;
+  /** What storing lost so far; final once it is written. */
+  readonly loss: StorageLoss;
 }
 
 /**
@@ -43,25 +41,27 @@ export interface Conversion {
 export function planConversion(
   table: Table,
   checkpoint: readonly Checkpoint[],
-  dtype: FloatDtype,
+  dtype: ModelDtype,
 ): Conversion {
   const match = matchTensors(table, checkpoint);
-  let maxRoundingError = 0;
-  const onError = (error: number) => {
-    maxRoundingError = Math.max(maxRoundingError, error);
-  };
+  const loss = new StorageLoss();
   return {
     dropped: match.dropped,
-    get maxRoundingError() {
-      return maxRoundingError;
-    },
+    loss,
     tensors: table.rows.map((row, i) => {
-      const stored = row.exact ? "f32" : dtype;
+      const { name, exact } = row;
+      const shape = storedShape(row.shape);
+      const stored = storedDtype(
+        table.component,
+        { name, shape, exact },
+        dtype,
+      );
       return {
-        name: row.name,
+        name,
         dtype: stored,
-        shape: storedShape(row.shape),
-        data: () => convert(row, match.sources[i], stored, onError),
+        shape,
+        data: () =>
+          encodeFloats(name, stored, values(row, match.sources[i]), loss),
       };
     }),
   };
@@ -156,27 +156,36 @@ function storedShape(shape: readonly number[]): readonly number[] {
   return [out, height, width, Math.ceil(inner / 4) * 4];
 }
 
-async function* convert(
-  row: TableRow,
+/** A row's values as they are stored, in pieces of whole outermost rows. */
+async function* values(
+  { shape, make }: TableRow,
   sources: readonly CheckpointTensor[],
-  dtype: FloatDtype,
-  onError: (error: number) => void,
-): AsyncGenerator<Uint8Array> {
-  const read: Float32Array[] = [];
-  for (const tensor of sources) read.push(await readFloats(tensor));
-  const made = row.make ? row.make(read) : read[0];
-  const values = row.shape.length === 4 ? channelsLast(made, row.shape) : made;
-  const bytes = encode(row.name, values, dtype, onError);
-  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
-    yield bytes.subarray(at, at + PIECE_BYTES);
+): FloatPieces {
+  const arranged = (values: Float32Array<ArrayBuffer>, count: number) =>
+    shape.length === 4
+      ? channelsLast(values, [count, ...shape.slice(1)])
+      : values;
+  const outer = shape[0] ?? 1;
+  if (make) {
+    const read: Float32Array<ArrayBuffer>[] = [];
+    for (const tensor of sources) read.push(await readFloats(tensor));
+    yield arranged(make(read), outer);
+    return;
+  }
+  const size = shape.slice(1).reduce((a, b) => a * b, 1);
+  const step = Math.max(1, Math.floor(PIECE_VALUES / size));
+  for (let row = 0; row < outer; row += step) {
+    const count = Math.min(step, outer - row);
+    const read = await readFloats(sources[0], row * size, count * size);
+    yield arranged(read, count);
   }
 }
 
 /** (O, I, kh, kw) → (O, kh, kw, I), I filled up with zeros to a multiple of 4. */
 function channelsLast(
-  values: Float32Array,
+  values: Float32Array<ArrayBuffer>,
   [out, inner, height, width]: readonly number[],
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   const padded = Math.ceil(inner / 4) * 4;
   const pixels = height * width;
   if (pixels === 1 && padded === inner) return values;
@@ -190,31 +199,4 @@ function channelsLast(
     }
   }
   return moved;
-}
-
-function encode(
-  name: string,
-  values: Float32Array,
-  dtype: FloatDtype,
-  onError: (error: number) => void,
-): Uint8Array {
-  if (!values.every(Number.isFinite)) {
-    throw badCheckpoint(
-      `tensor ${name}`,
-      "it holds values that are infinite or not a number; the checkpoint is damaged",
-    );
-  }
-  if (dtype === "f32") {
-    return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  }
-  const { halves, overflows, maxError } = roundToHalf(values);
-  if (overflows > 0) {
-    throw badCheckpoint(
-      `tensor ${name}`,
-      `${overflows} of its values are over ${MAX_F16}, too large for f16; ` +
-        "convert with --dtype f32",
-    );
-  }
-  onError(maxError);
-  return new Uint8Array(halves.buffer);
 }

@@ -25,7 +25,9 @@ export interface TableRow {
    * Makes the values from those of {@linkcode from}; where it is missing they
    * are taken as they are.
    */
-  readonly make?: (values: readonly Float32Array[]) => Float32Array;
+  readonly make?: (
+    values: readonly Float32Array<ArrayBuffer>[],
+  ) => Float32Array<ArrayBuffer>;
   /**
    * Stored as f32 whatever was asked for: values that were computed, and so do
    * not lie on the grid of the type the checkpoint was stored in.

@@ -10,9 +10,11 @@ import { type Table, TableRows } from "./table.ts";
 const DOWN_TYPES = ["CrossAttnDownBlock2D", "DownBlock2D"];
 const UP_TYPES = ["CrossAttnUpBlock2D", "UpBlock2D"];
 
-/** What the UNet's config says of its parts. */
-interface UNetParts {
+/** What a UNet's config says of its parts. */
+export interface UNetParts {
+  /** Channels by level, from the highest resolution. */
   readonly channels: readonly number[];
+  /** Residual blocks of a down block; up blocks have one more. */
   readonly layers: number;
   /** Whether a down block has attention, from the first. */
   readonly down: readonly boolean[];
@@ -22,7 +24,13 @@ interface UNetParts {
   readonly context: number;
 }
 
-function readParts(config: CheckpointConfig): UNetParts {
+/**
+ * Reads what a UNet's config says of its parts.
+ *
+ * @param config diffusers' `unet/config.json`
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function unetParts(config: CheckpointConfig): UNetParts {
   const channels = config.sizes("block_out_channels");
   const down = config.names("down_block_types", DOWN_TYPES, channels.length);
   const up = config.names("up_block_types", UP_TYPES, channels.length);
@@ -46,7 +54,7 @@ export function unetTable(config: CheckpointConfig): Table {
   config.only("out_channels", 4, "a UNet of Stable Diffusion 1");
   config.only("use_linear_projection", false, "Stable Diffusion 2 has true");
   config.only("addition_embed_type", null, "Stable Diffusion XL has one");
-  const { channels, layers, down, up, context } = readParts(config);
+  const { channels, layers, down, up, context } = unetParts(config);
   const t = new TableRows();
   const time = 4 * channels[0];
   t.conv("conv_in", channels[0], 4, 3);
@@ -153,7 +161,7 @@ export interface AttentionLayer {
 export function attentionLayers(
   config: CheckpointConfig,
 ): readonly AttentionLayer[] {
-  const { channels, layers, down, up } = readParts(config);
+  const { channels, layers, down, up } = unetParts(config);
   const found: AttentionLayer[] = [];
   const block = (path: string, count: number, channels: number) => {
     for (let j = 0; j < count; j++) {

@@ -1,0 +1,129 @@
+/**
+ * Encodes a stream of f32 values as a `*.weave` tensor's bytes, and measures
+ * what that loses.
+ *
+ * @module
+ */
+import { badCheckpoint } from "./checkpoint.ts";
+import type { WeaveDtype } from "./dtype.ts";
+import { MAX_F16, roundToHalf } from "./half.ts";
+import { quantise, type QuantisedDtype } from "./quantise.ts";
+
+/** What storing values lost; grows while tensors are encoded. */
+export class StorageLoss {
+  /** The largest |stored − original| of values that were rounded to f16. */
+  maxRoundingError = 0;
+  #squaredError = 0;
+  #squares = 0;
+
+  /** Takes in a quantised piece. */
+  addQuantised(squaredError: number, values: Float32Array): void {
+    this.#squaredError += squaredError;
+    for (const value of values) this.#squares += value * value;
+  }
+
+  /** Σ (stored − original)² / Σ original² over all quantised tensors. */
+  get quantisedNmse(): number {
+    return this.#squares === 0 ? 0 : this.#squaredError / this.#squares;
+  }
+}
+
+/** A stream of values; for quantised types pieces of whole blocks of 32. */
+export type FloatPieces = AsyncIterable<Float32Array<ArrayBuffer>>;
+
+/**
+ * Encodes a tensor's values.
+ *
+ * @param name what messages call the tensor
+ * @param dtype a floating-point or quantised type
+ * @param pieces its values in the order they are stored
+ * @param loss takes what was lost
+ * @throws {MasterWeaverError} `bad-checkpoint` where a value is not finite, or too large for the type
+ */
+export function encodeFloats(
+  name: string,
+  dtype: WeaveDtype,
+  pieces: FloatPieces,
+  loss: StorageLoss,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const finite = onlyFinite(name, pieces);
+  switch (dtype) {
+    case "f32":
+      return encodeSingles(finite);
+    case "f16":
+      return encodeHalves(name, finite, loss);
+    case "q8":
+    case "q4":
+      return encodeBlocks(name, dtype, finite, loss);
+  }
+  throw new RangeError(`Cannot encode floating-point values as ${dtype}`);
+}
+
+async function* onlyFinite(name: string, pieces: FloatPieces): FloatPieces {
+  for await (const values of pieces) {
+    if (!values.every(Number.isFinite)) {
+      throw badCheckpoint(
+        `tensor ${name}`,
+        "it holds values that are infinite or not a number; the checkpoint is damaged",
+      );
+    }
+    yield values;
+  }
+}
+
+async function* encodeSingles(pieces: FloatPieces) {
+  for await (const { buffer, byteOffset, byteLength } of pieces) {
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
+}
+
+async function* encodeHalves(
+  name: string,
+  pieces: FloatPieces,
+  loss: StorageLoss,
+) {
+  let tooLarge = 0;
+  for await (const values of pieces) {
+    const { halves, overflows, maxError } = roundToHalf(values);
+    tooLarge += overflows;
+    loss.maxRoundingError = Math.max(loss.maxRoundingError, maxError);
+    yield new Uint8Array(halves.buffer);
+  }
+  if (tooLarge > 0) {
+    throw badCheckpoint(
+      `tensor ${name}`,
+      `${tooLarge} of its values are over ${MAX_F16}, too large for f16; ` +
+        "convert with --dtype f32",
+    );
+  }
+}
+
+/** All quants, then all scales, then zeros up to a multiple of four bytes. */
+async function* encodeBlocks(
+  name: string,
+  dtype: QuantisedDtype,
+  pieces: FloatPieces,
+  loss: StorageLoss,
+) {
+  const scales: Float16Array[] = [];
+  for await (const values of pieces) {
+    const block = quantise(values, dtype);
+    if (!block.scales.every(Number.isFinite)) {
+      throw badCheckpoint(
+        `tensor ${name}`,
+        `some of its values are too large for ${dtype}; convert with --dtype f32`,
+      );
+    }
+    loss.addQuantised(block.squaredError, values);
+    scales.push(block.scales);
+    yield block.quants;
+  }
+  const blocks = scales.reduce((sum, { length }) => sum + length, 0);
+  const all = new Float16Array(Math.ceil(blocks / 2) * 2);
+  let at = 0;
+  for (const part of scales) {
+    all.set(part, at);
+    at += part.length;
+  }
+  yield new Uint8Array(all.buffer);
+}

@@ -1,0 +1,115 @@
+/**
+ * The tables of a single-file checkpoint in the layout of the original latent
+ * diffusion code (`v1-5-pruned-emaonly.safetensors`, `.ckpt`): the networks'
+ * own tables under that layout's names.
+ *
+ * @module
+ */
+import { textEncoderTable } from "./clip.ts";
+import type { CheckpointConfig } from "./config.ts";
+import { ldmUnetNames } from "./ldm_unet.ts";
+import { ldmVaeNames } from "./ldm_vae.ts";
+import type { Dropped, Table } from "./table.ts";
+import { unetTable } from "./unet.ts";
+import { vaeTable } from "./vae.ts";
+
+/** Where the networks of a single file lie. */
+export const LDM_UNET = "model.diffusion_model.";
+/** The autoencoder. */
+export const LDM_VAE = "first_stage_model.";
+/** The text encoder, in transformers' names. */
+export const LDM_TEXT = "cond_stage_model.transformer.";
+/**
+ * The UNet's running mean over training (EMA): its names have lost their dots,
+ * as PyTorch allows none in a buffer's name.
+ */
+export const LDM_EMA = "model_ema.diffusion_model";
+
+/** Which of a checkpoint's two sets of UNet weights. */
+export type LdmWeights = "ema" | "last";
+
+/**
+ * The UNet of a single file.
+ *
+ * @param config diffusers' `unet/config.json`
+ * @param weights the running mean, or those of the last training step, which a file without a mean has under the same names
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function ldmUnetTable(
+  config: CheckpointConfig,
+  weights: LdmWeights,
+): Table {
+  const names = ldmUnetNames(config);
+  const table = renamed(unetTable(config), (name) => [
+    weights === "ema"
+      ? LDM_EMA + names.of(name).replaceAll(".", "")
+      : LDM_UNET + names.of(name),
+  ]);
+  const other: Dropped = weights === "ema"
+    ? {
+      names: /^model\.diffusion_model\./,
+      reason: "weights of the last training step; their running mean is taken",
+    }
+    : {
+      names: /^model_ema\.diffusion_model/,
+      reason: "running mean of the weights; those of the last step are taken",
+    };
+  return { ...table, dropped: [other, ...REST] };
+}
+
+/**
+ * The autoencoder of a single file.
+ *
+ * @param config diffusers' `vae/config.json`
+ * @param prefix what its names start with: nothing where the file is it alone
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function ldmVaeTable(
+  config: CheckpointConfig,
+  prefix: "" | typeof LDM_VAE,
+): Table {
+  const names = ldmVaeNames(config);
+  const table = renamed(vaeTable(config), (name) => [prefix + names.of(name)]);
+  return { ...table, dropped: REST };
+}
+
+/**
+ * The text encoder of a single file; some leave `text_model.` out of the names.
+ *
+ * @param config the text model's config, complete
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function ldmTextTable(config: CheckpointConfig): Table {
+  const table = renamed(textEncoderTable(config), (name) => [
+    LDM_TEXT + name,
+    LDM_TEXT + name.slice("text_model.".length),
+  ]);
+  const positions: Dropped = {
+    names: /^cond_stage_model\..*\.position_ids$/,
+    reason: "the numbers 0, 1, 2, … in order",
+  };
+  return { ...table, dropped: [positions, ...REST] };
+}
+
+/** What lies in a file beside the network that is taken from it. */
+const REST: readonly Dropped[] = [
+  {
+    names: /^(model\.diffusion_model|first_stage_model|cond_stage_model)\./,
+    reason: "another network of the file",
+  },
+  { names: /^model_ema\./, reason: "what belongs to the running mean" },
+  {
+    names:
+      /^(betas|alphas_cumprod|alphas_cumprod_prev|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|lvlb_weights|logvar|scale_factor)$/,
+    reason: "the noise schedule, which the config states",
+  },
+  { names: /^loss\./, reason: "networks that only training uses" },
+];
+
+function renamed(table: Table, names: (name: string) => string[]): Table {
+  const rows = table.rows.map((row) => ({
+    ...row,
+    from: row.from.map(({ shape }) => ({ names: names(row.name), shape })),
+  }));
+  return { ...table, rows };
+}

@@ -1,0 +1,191 @@
+/**
+ * The components of one file that comes without a folder around it: told by
+ * its first bytes and its tensors' names.
+ *
+ * @module
+ */
+import { basename, dirname, extname } from "node:path";
+import { dlibKind } from "../../src/face/dlib_file.ts";
+import { FileSource } from "../../src/files.ts";
+import {
+  badCheckpoint,
+  type Checkpoint,
+} from "../../src/weights/checkpoint.ts";
+import { openCheckpoint } from "../../src/weights/open.ts";
+import { recognise, unwrapped } from "../../src/weights/recognise.ts";
+import {
+  LDM_EMA,
+  LDM_TEXT,
+  LDM_UNET,
+  LDM_VAE,
+  ldmTextTable,
+  ldmUnetTable,
+  ldmVaeTable,
+  type LdmWeights,
+} from "../../src/weights/tables/ldm.ts";
+import {
+  SD15_TEXT_CONFIG,
+  SD15_UNET_CONFIG,
+  SD15_VAE_CONFIG,
+  VIT_L14_CONFIG,
+} from "../../src/weights/tables/stable_diffusion.ts";
+import {
+  isWeave,
+  type JsonObject,
+  openWeave,
+} from "../../src/weights/weave.ts";
+import { type Component, dlibComponent, weaveComponent } from "./component.ts";
+import { exists, optionalJson } from "./folder.ts";
+import {
+  adapterComponent,
+  faceParserComponent,
+  imageEncoderComponent,
+  textEncoderComponent,
+  unetComponent,
+  vaeComponent,
+} from "./networks.ts";
+
+/** What a file's components depend on beside the file. */
+export interface Surroundings {
+  /** The folder written to, for the UNet an adapter alone is for. */
+  readonly output: string;
+  /** Config of the UNet among all inputs; known once all have been looked at. */
+  readonly unet: () => JsonObject | undefined;
+  /** Where a tokenizer may be. */
+  readonly folders: readonly string[];
+  /** Which of a single file's two sets of UNet weights, where it has both. */
+  readonly ldmWeights: LdmWeights;
+  /** Tells the user something that is no error. */
+  readonly notice: (line: string) => void;
+}
+
+/**
+ * The components of a file.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` that says what it is instead; `cannot-read`
+ */
+export async function fromFile(
+  file: string,
+  around: Surroundings,
+): Promise<Component[]> {
+  await using source = await FileSource.open(file);
+  const start = await source.read(0, Math.min(8, source.size));
+  const dlib = dlibKind(start.subarray(0, 4));
+  if (dlib) return [dlibComponent(dlib, file)];
+  if (isWeave(start)) {
+    const { component, config } = await openWeave(source);
+    const name = basename(file, extname(file));
+    // Another adapter keeps its own name.
+    const output = component === "identity_adapter" ? name : component;
+    return [weaveComponent(output, file, config)];
+  }
+  const checkpoint = unwrapped(await openCheckpoint(source));
+  const folder = dirname(file);
+  switch (recognise(checkpoint)) {
+    case "single_file":
+      return await fromSingleFile(file, checkpoint, around);
+    case "single_file_vae":
+      return [vaeComponent({
+        ...standard(file, SD15_VAE_CONFIG),
+        table: (config) => ldmVaeTable(config, ""),
+      })];
+    case "unet":
+      return [await unetComponent(await beside(file, SD15_UNET_CONFIG))];
+    case "vae":
+      return [vaeComponent(await beside(file, SD15_VAE_CONFIG))];
+    case "text_encoder":
+      return [
+        await textEncoderComponent(
+          await beside(file, SD15_TEXT_CONFIG),
+          around.folders,
+        ),
+      ];
+    case "image_encoder":
+      return [await imageEncoderComponent(await beside(file, VIT_L14_CONFIG))];
+    case "face_parser": {
+      const config = await optionalJson(`${folder}/face_parser_config.json`);
+      return [faceParserComponent(file, config ?? {})];
+    }
+    case "identity_adapter": {
+      const name = basename(file, extname(file));
+      const fallback = await unetConfig(file, around.output);
+      return [adapterComponent(
+        name === "adapter_final" ? "identity_adapter" : name,
+        file,
+        await optionalJson(`${folder}/adapter_config.json`) ?? {},
+        () => around.unet() ?? fallback ?? noUnet(file),
+      )];
+    }
+  }
+}
+
+/** The up to three networks of a file in the single-file layout. */
+async function fromSingleFile(
+  file: string,
+  { tensors }: Checkpoint,
+  { ldmWeights, folders, notice }: Surroundings,
+): Promise<Component[]> {
+  const names = [...tensors.keys()];
+  const has = (prefix: string) => names.some((name) => name.startsWith(prefix));
+  const found: Component[] = [];
+  const mean = has(LDM_EMA);
+  const last = has(LDM_UNET);
+  if (mean || last) {
+    const weights = mean && (ldmWeights === "ema" || !last) ? "ema" : "last";
+    found.push(
+      await unetComponent({
+        ...standard(file, SD15_UNET_CONFIG),
+        table: (config) => ldmUnetTable(config, weights),
+      }),
+    );
+  } else notice(`unet: not in ${file}`);
+  if (has(LDM_VAE)) {
+    found.push(vaeComponent({
+      ...standard(file, SD15_VAE_CONFIG),
+      table: (config) => ldmVaeTable(config, LDM_VAE),
+    }));
+  } else notice(`vae: not in ${file}`);
+  if (has(LDM_TEXT)) {
+    found.push(
+      await textEncoderComponent({
+        ...standard(file, SD15_TEXT_CONFIG),
+        table: ldmTextTable,
+      }, folders),
+    );
+  } else notice(`text_encoder: not in ${file}`);
+  return found;
+}
+
+function standard(file: string, json: JsonObject) {
+  return { files: [file], json, configName: "Stable Diffusion 1.5's config" };
+}
+
+/** A file with the config beside it, or the standard one. */
+async function beside(file: string, json: JsonObject) {
+  const path = `${dirname(file)}/config.json`;
+  const found = await optionalJson(path);
+  return found
+    ? { files: [file], json: found, configName: path }
+    : standard(file, json);
+}
+
+/** The config of the UNet that an adapter alone belongs to. */
+async function unetConfig(
+  file: string,
+  output: string,
+): Promise<JsonObject | undefined> {
+  const beside = await optionalJson(`${dirname(file)}/unet/config.json`);
+  if (beside) return beside;
+  const path = `${output}/unet.weave`;
+  if (!await exists(path)) return;
+  await using source = await FileSource.open(path);
+  return (await openWeave(source)).config;
+}
+
+function noUnet(file: string): never {
+  throw badCheckpoint(
+    file,
+    "its layers are numbered by the UNet it is for, and none was given; " +
+      "convert it together with the model's folder, or into its output",
+  );
+}
