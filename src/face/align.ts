@@ -1,0 +1,218 @@
+/**
+ * FFHQ's alignment: turns, scales and cuts a face out of a photo so that eyes
+ * and mouth lie where they lie in every aligned face.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import type { Image } from "../image/image.ts";
+import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
+import type { Point } from "./detect.ts";
+import { LANDMARKS } from "./landmark_model.ts";
+import { padEdges } from "./pad_edges.ts";
+import { type Quad, warpQuad } from "./warp_quad.ts";
+
+/** Pixels on a side of an aligned face. */
+export const ALIGNED_SIZE = 512;
+
+/** Faces are shrunk first to no less than this, twice over. */
+const OUTPUT_SIZE = 1024;
+/** Smaller ones hold nothing to align. */
+const LEAST_SIZE = 8;
+/** Wider landmarks come from nowhere in a photo. */
+const MOST_SIZE = 65536;
+
+/** What to cut out: a square, turned. */
+export interface FaceSquare {
+  /** Its corners in the photo. */
+  readonly quad: Quad;
+  /** Its side in pixels. */
+  readonly size: number;
+}
+
+/**
+ * Aligns a face.
+ *
+ * @param image the photo
+ * @param landmarks 68 points of it
+ * @returns 512 × 512, opaque
+ * @throws {MasterWeaverError} `bad-option` where the landmarks are no face in this photo
+ */
+export function alignFace(image: Image, landmarks: readonly Point[]): Image {
+  let { quad, size } = faceSquare(landmarks);
+  const shrink = Math.floor(size / OUTPUT_SIZE * 0.5);
+  if (shrink > 1) {
+    image = resizeImage(
+      image,
+      Math.max(roundHalfEven(image.width / shrink), 1),
+      Math.max(roundHalfEven(image.height / shrink), 1),
+      "lanczos",
+    );
+    quad = mapCorners(quad, ([x, y]) => [x / shrink, y / shrink]);
+    size /= shrink;
+  }
+  const border = Math.max(roundHalfEven(size * 0.1), 3);
+  const region = regionAround(quad, border, image);
+  if (region.width < image.width || region.height < image.height) {
+    // At its own size: the part as it is.
+    image = resizeRegion(image, image.width, image.height, "nearest", region);
+    quad = mapCorners(quad, ([x, y]) => [x - region.left, y - region.top]);
+  }
+  const missing = missingAround(quad, border, image);
+  if (Math.max(...missing) > border - 4) {
+    const least = roundHalfEven(size * 0.3);
+    const [left, top, right, bottom] = missing.map((m) => Math.max(m, least));
+    image = padEdges(image, { left, top, right, bottom }, size * 0.02);
+    quad = mapCorners(quad, ([x, y]) => [x + left, y + top]);
+  }
+  // Corners were counted from the middle of the first pixel.
+  quad = mapCorners(quad, ([x, y]) => [x + 0.5, y + 0.5]);
+  return warpQuad(image, quad, ALIGNED_SIZE);
+}
+
+/**
+ * The square around a face that is cut out.
+ *
+ * @param landmarks 68 points
+ * @throws {MasterWeaverError} `bad-option` where they are no face
+ */
+export function faceSquare(landmarks: readonly Point[]): FaceSquare {
+  if (landmarks.length !== LANDMARKS) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Cannot align a face with ${landmarks.length} landmarks: expected ${LANDMARKS}`,
+    );
+  }
+  const leftEye = mean(landmarks.slice(36, 42));
+  const rightEye = mean(landmarks.slice(42, 48));
+  const mouth = halfway(landmarks[48], landmarks[54]);
+  const eyes = halfway(leftEye, rightEye);
+  const eyeToEye = minus(rightEye, leftEye);
+  const eyeToMouth = minus(mouth, eyes);
+  const direction: Point = [
+    eyeToEye[0] + eyeToMouth[1],
+    eyeToEye[1] - eyeToMouth[0],
+  ];
+  const length = hypotenuse(direction);
+  const half = Math.max(
+    hypotenuse(eyeToEye) * 2,
+    hypotenuse(eyeToMouth) * 1.8,
+  );
+  const x: Point = [direction[0] / length * half, direction[1] / length * half];
+  const y: Point = [-x[1], x[0]];
+  const size = hypotenuse(x) * 2;
+  // Also false for NaN.
+  if (!(size >= LEAST_SIZE && size <= MOST_SIZE)) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Cannot align a face of ${size} pixels: expected ${LEAST_SIZE} to ${MOST_SIZE}; give the landmarks of a face`,
+    );
+  }
+  const c: Point = [
+    eyes[0] + eyeToMouth[0] * 0.1,
+    eyes[1] + eyeToMouth[1] * 0.1,
+  ];
+  return {
+    quad: [
+      [c[0] - x[0] - y[0], c[1] - x[1] - y[1]],
+      [c[0] - x[0] + y[0], c[1] - x[1] + y[1]],
+      [c[0] + x[0] + y[0], c[1] + x[1] + y[1]],
+      [c[0] + x[0] - y[0], c[1] + x[1] - y[1]],
+    ],
+    size,
+  };
+}
+
+function mean(points: readonly Point[]): Point {
+  let x = 0, y = 0;
+  for (const point of points) {
+    x += point[0];
+    y += point[1];
+  }
+  return [x / points.length, y / points.length];
+}
+
+function halfway(a: Point, b: Point): Point {
+  return [(a[0] + b[0]) * 0.5, (a[1] + b[1]) * 0.5];
+}
+
+function minus(a: Point, b: Point): Point {
+  return [a[0] - b[0], a[1] - b[1]];
+}
+
+/**
+ * √(x² + y²) to the last bit, as C's `hypot`; `Math.hypot` is less exact, and in
+ * a flat area of the photo the last bit decides which way a pixel is cut.
+ */
+function hypotenuse([x, y]: Point): number {
+  const h = Math.sqrt(x * x + y * y);
+  if (h === 0 || !Number.isFinite(h)) return h;
+  // One step of Newton's, with the squares' own rounding errors.
+  const [xx, xRest] = square(x);
+  const [yy, yRest] = square(y);
+  const [hh, hRest] = square(h);
+  const larger = Math.max(xx, yy);
+  const smaller = Math.min(xx, yy);
+  const rest = hh - larger - smaller + (hRest - xRest - yRest);
+  return h - rest / (2 * h);
+}
+
+/** A square and what rounding took from it (Dekker, 1971). */
+function square(x: number): [number, number] {
+  const split = x * (2 ** 27 + 1);
+  const high = split - (split - x);
+  const low = x - high;
+  const product = x * x;
+  return [product, high * high - product + 2 * high * low + low * low];
+}
+
+function mapCorners(quad: Quad, map: (corner: Point) => Point): Quad {
+  return [map(quad[0]), map(quad[1]), map(quad[2]), map(quad[3])];
+}
+
+/** The box around a square: left, top, right, bottom in whole pixels. */
+function boxAround(quad: Quad): [number, number, number, number] {
+  const xs = quad.map(([x]) => x);
+  const ys = quad.map(([, y]) => y);
+  return [
+    Math.floor(Math.min(...xs)),
+    Math.floor(Math.min(...ys)),
+    Math.ceil(Math.max(...xs)),
+    Math.ceil(Math.max(...ys)),
+  ];
+}
+
+/** The part of a photo that is needed. */
+function regionAround(quad: Quad, border: number, image: Image): Region {
+  const [x0, y0, x1, y1] = boxAround(quad);
+  const left = Math.max(x0 - border, 0);
+  const top = Math.max(y0 - border, 0);
+  const width = Math.min(x1 + border, image.width) - left;
+  const height = Math.min(y1 + border, image.height) - top;
+  if (width < 1 || height < 1) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Cannot align a face at ${x0}, ${y0}: it lies outside of the photo of ${image.width} × ${image.height}`,
+    );
+  }
+  return { left, top, width, height };
+}
+
+/** How much the photo lacks on each side: left, top, right, bottom. */
+function missingAround(quad: Quad, border: number, image: Image): number[] {
+  const [x0, y0, x1, y1] = boxAround(quad);
+  return [
+    Math.max(border - x0, 0),
+    Math.max(border - y0, 0),
+    Math.max(x1 - image.width + border, 0),
+    Math.max(y1 - image.height + border, 0),
+  ];
+}
+
+/** Rounds to the nearest whole number, halves to the even one. */
+function roundHalfEven(x: number): number {
+  const whole = Math.floor(x);
+  const part = x - whole;
+  if (part === 0.5) return whole + (whole % 2 === 0 ? 0 : 1);
+  return part < 0.5 ? whole : whole + 1;
+}

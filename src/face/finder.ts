@@ -1,0 +1,218 @@
+/**
+ * Faces of a photo, from detection to the aligned picture.
+ *
+ * @module
+ */
+import type { ByteSource } from "../bytes.ts";
+import { MasterWeaverError } from "../errors.ts";
+import type { Image } from "../image/image.ts";
+import { resizeImage } from "../image/resize.ts";
+import { openWeave, type WeaveFile } from "../weights/weave.ts";
+import { ALIGNED_SIZE, alignFace, faceSquare } from "./align.ts";
+import { type DetectedFace, detectFaces, type Rect } from "./detect.ts";
+import { type FaceDetector, loadFaceDetector } from "./detector_model.ts";
+import {
+  type LandmarkPredictor,
+  loadLandmarkPredictor,
+} from "./landmark_model.ts";
+import { findLandmarks } from "./landmarks.ts";
+
+/** Photos of more pixels are reduced before faces are looked for … */
+export const MOST_PIXELS: number = 2048 * 2048;
+/** … to this many on their longer side. */
+export const REDUCED_SIDE = 2048;
+
+/** Which of a photo's faces: the best, the largest, or by number from 0. */
+export type FaceChoice = "best" | "largest" | number;
+
+/**
+ * Finds and aligns faces.
+ *
+ * Without the landmark model, faces are found but cannot be aligned.
+ */
+export class FaceFinder {
+  readonly #detector: FaceDetector;
+  readonly #predictor: LandmarkPredictor | undefined;
+
+  /**
+   * Takes models as they are.
+   *
+   * @param detector finds faces
+   * @param predictor places their landmarks
+   */
+  constructor(detector: FaceDetector, predictor?: LandmarkPredictor) {
+    this.#detector = detector;
+    this.#predictor = predictor;
+  }
+
+  /**
+   * Loads the models; the sources are not needed any more afterwards.
+   *
+   * @param detector the file of the component `face_detector`
+   * @param landmarks the file of the component `landmarks`
+   * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+   */
+  static async load(
+    detector: ByteSource,
+    landmarks?: ByteSource,
+  ): Promise<FaceFinder> {
+    return new FaceFinder(
+      await loadFaceDetector(await open(detector, "face_detector")),
+      landmarks &&
+        await loadLandmarkPredictor(await open(landmarks, "landmarks")),
+    );
+  }
+
+  /** Whether the landmark model is there, so that faces can be aligned. */
+  get canAlign(): boolean {
+    return this.#predictor !== undefined;
+  }
+
+  /**
+   * Finds the faces of a photo.
+   *
+   * Exactly what dlib finds with one upsampling, unless the photo is so large
+   * that it is reduced first: {@linkcode reducedSize} tells. Rectangles and
+   * landmarks are in the photo's own pixels in any case.
+   *
+   * @param image the photo
+   * @returns best first, with landmarks where the model for them is there
+   */
+  detect(image: Image): DetectedFace[] {
+    const reduced = reducePhoto(image);
+    const faces = detectFaces(this.#detector, reduced).map((face) => ({
+      ...face,
+      rect: scaleRect(face.rect, reduced, image),
+    }));
+    if (!this.#predictor) return faces;
+    const landmarks = findLandmarks(
+      this.#predictor,
+      image,
+      faces.map(({ rect }) => rect),
+    );
+    return faces.map((face, i) => ({ ...face, landmarks: landmarks[i] }));
+  }
+
+  /**
+   * Aligns a face as FFHQ's faces are.
+   *
+   * @param image the photo
+   * @param face one of {@linkcode detect}; of another origin, it needs landmarks, or a rectangle as dlib's detector gives them
+   * @returns 512 × 512
+   * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are no face
+   */
+  align(image: Image, face: Pick<DetectedFace, "rect" | "landmarks">): Image {
+    let { landmarks } = face;
+    if (!landmarks) {
+      if (!this.#predictor) {
+        throw new MasterWeaverError(
+          "bad-model",
+          "Cannot align a face without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
+        );
+      }
+      [landmarks] = findLandmarks(this.#predictor, image, [face.rect]);
+    }
+    // The fade at a photo's edge takes minutes for faces of thousands of
+    // pixels; in huge photos, whose faces need not equal the reference's, twice
+    // the aligned size is enough.
+    const { size } = faceSquare(landmarks);
+    const scale = 2 * ALIGNED_SIZE / size;
+    if (scale >= 1 || !reducedSize(image)) return alignFace(image, landmarks);
+    const width = Math.ceil(image.width * scale);
+    const height = Math.ceil(image.height * scale);
+    return alignFace(
+      resizeImage(image, width, height, "lanczos"),
+      landmarks.map(([x, y]) =>
+        [x * width / image.width, y * height / image.height] as const
+      ),
+    );
+  }
+}
+
+async function open(source: ByteSource, component: string): Promise<WeaveFile> {
+  const file = await openWeave(source);
+  if (file.component === component) return file;
+  throw new MasterWeaverError(
+    "bad-model",
+    `${file.name} holds the component ${file.component}, expected ${component}`,
+  );
+}
+
+/**
+ * The size to which a photo is reduced before faces are looked for.
+ *
+ * @returns nothing for photos of up to 2048 × 2048 pixels, which stay as they are
+ */
+export function reducedSize(
+  { width, height }: Pick<Image, "width" | "height">,
+): { width: number; height: number } | undefined {
+  if (width * height <= MOST_PIXELS) return undefined;
+  const scale = REDUCED_SIDE / Math.max(width, height);
+  return {
+    width: Math.max(Math.round(width * scale), 1),
+    height: Math.max(Math.round(height * scale), 1),
+  };
+}
+
+function reducePhoto(image: Image): Image {
+  const size = reducedSize(image);
+  if (!size) return image;
+  return resizeImage(image, size.width, size.height, "lanczos");
+}
+
+/** A rectangle in the pixels of the same picture at another size. */
+function scaleRect(rect: Rect, from: Image, to: Image): Rect {
+  if (from === to) return rect;
+  const x = to.width / from.width;
+  const y = to.height / from.height;
+  return {
+    left: Math.round(rect.left * x),
+    top: Math.round(rect.top * y),
+    right: Math.round((rect.right + 1) * x) - 1,
+    bottom: Math.round((rect.bottom + 1) * y) - 1,
+  };
+}
+
+/**
+ * Chooses one of a photo's faces.
+ *
+ * @param faces best first
+ * @param choice the best is what the reference takes
+ * @throws {MasterWeaverError} `no-face` where there is none, `bad-option` for a number that no face has
+ * @example
+ * ```ts
+ * import { chooseFace } from "./finder.ts";
+ *
+ * const rect = { left: 0, top: 0, right: 79, bottom: 79 };
+ * console.log(chooseFace([{ rect, score: 1, detector: 0 }], "largest").score); // 1
+ * ```
+ */
+export function chooseFace(
+  faces: readonly DetectedFace[],
+  choice: FaceChoice = "best",
+): DetectedFace {
+  if (faces.length === 0) {
+    throw new MasterWeaverError(
+      "no-face",
+      "No face found: give a photo of one that looks at the camera and is at least 40 pixels wide",
+    );
+  }
+  if (choice === "best") return faces[0];
+  if (choice === "largest") {
+    return faces.reduce((best, face) =>
+      pixels(face.rect) > pixels(best.rect) ? face : best
+    );
+  }
+  const face = faces[choice];
+  if (face) return face;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot take face ${choice}: the photo has ${faces.length}, expected ${
+      faces.length === 1 ? "0" : `0 to ${faces.length - 1}`
+    }, best or largest`,
+  );
+}
+
+function pixels({ left, top, right, bottom }: Rect): number {
+  return (right - left + 1) * (bottom - top + 1);
+}
