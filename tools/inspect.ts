@@ -1,6 +1,6 @@
 /**
- * Shows what is in model files: `*.weave`, safetensors, and both containers of
- * `torch.save`.
+ * Shows what is in model files: `*.weave`, safetensors, both containers of
+ * `torch.save`, and dlib's two.
  *
  *     deno run -R tools/inspect.ts FILE…
  *
@@ -9,7 +9,9 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { ByteSource } from "../src/bytes.ts";
+import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
 import { FileSource } from "../src/files.ts";
+import { byteLength } from "../src/weights/dtype.ts";
 import {
   type FileKind,
   fileKind,
@@ -19,7 +21,8 @@ import { openWeave } from "../src/weights/weave.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
-Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth.
+Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth,
+dlib's frontal face detector (.svm) and 68-point shape predictor (.dat).
 
   --verify  also reads every byte and checks it against its checksum
   --json    one line a file: {"file", "kind", "tensors", …} or {"file", "error"}
@@ -44,10 +47,10 @@ export interface Inspection {
   /** The file, as it was given. */
   readonly file: string;
   /** Its container. */
-  readonly kind: Exclude<FileKind, "unknown">;
+  readonly kind: Exclude<FileKind, "unknown"> | "dlib";
   /** Bytes of the file. */
   readonly size: number;
-  /** Which network it is: only `*.weave` files say so. */
+  /** Which network it is, where the file says so: `*.weave` and dlib's do. */
   readonly component?: string;
   /** SHA-256 of a `*.weave` file's header. */
   readonly hash?: string;
@@ -75,9 +78,24 @@ export async function inspect(
   verify: boolean,
 ): Promise<Inspection> {
   const isWeave = await fileKind(source) === "weave";
-  return isWeave
-    ? await inspectWeave(source, verify)
+  if (isWeave) return await inspectWeave(source, verify);
+  const start = await source.read(0, Math.min(4, source.size));
+  return dlibKind(start)
+    ? await inspectDlib(source)
     : await inspectCheckpoint(source, verify);
+}
+
+/** Numbers of dlib's files vary in length, so that all must be read. */
+async function inspectDlib(source: ByteSource): Promise<Inspection> {
+  const { content: { component, tensors } } = await readDlibFile(source, "f32");
+  const shown = tensors.map(({ name, dtype, shape }) => ({
+    name,
+    dtype,
+    shape,
+    bytes: Number(byteLength(dtype, shape)),
+  }));
+  const byName = new Map(shown.map((tensor) => [tensor.name, tensor]));
+  return { ...summary(source, "dlib", byName, true), component };
 }
 
 async function inspectWeave(
