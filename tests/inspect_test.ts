@@ -27,6 +27,9 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
   const files: Record<string, Uint8Array> = {
     "good.weave": weave,
     "flipped.weave": flipped,
+    "infinite.weave": await weaveBytes({
+      tensors: [floatTensor("a", [2], [1, Infinity])],
+    }),
     "cut.weave": weave.subarray(0, weave.length - 1),
     "good.safetensors": safetensorsBytes({ a: { shape: [2], data: [1, 2] } }),
     "page.safetensors": new TextEncoder().encode("<html>not found</html>"),
@@ -54,6 +57,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
       "weave 1",
       undefined,
       undefined,
+      undefined,
       "safetensors 1",
       undefined,
       undefined,
@@ -68,6 +72,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
   for (
     const [i, part] of [
       "tensor conv.weight is damaged",
+      "Tensor a holds values that are infinite",
       "tensor conv.weight: it ends at byte",
       "it is a web page",
       "it is empty",
@@ -82,7 +87,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
     { name: "conv.weight", dtype: "f32", shape: [2, 3], bytes: 24 },
   ]);
   // Without --verify the data is not read.
-  const quick = await inspect("--json", paths[1], paths[6]);
+  const quick = await inspect("--json", paths[1], paths[7]);
   assertEquals(quick.code, 0);
   await Deno.remove(folder, { recursive: true });
 });

@@ -222,3 +222,22 @@ Deno.test("pickle: 20000 random programs end", () => {
   }
   assert(ended > 10000, `Only ${ended} were refused`);
 });
+
+Deno.test("pickle: what training programs save beside the weights is dropped", () => {
+  // numpy.dtype("f8") with its state set, a number made with it, a class.
+  const value = run(
+    "}(Va\n(cnumpy\ndtype\nVf8\n",
+    0x85,
+    "R(I3\nV<\ntbcnumpy.core.multiarray\nscalar\n",
+    0x29,
+    "Rt",
+    "Vb\ncpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\nu.",
+  );
+  const { tensors, otherValues } = flatten(value, "test.pt");
+  assertEquals([tensors.size, otherValues], [0, 3]);
+  assertThrows(
+    () => run("cnumpy\nload\n."),
+    MasterWeaverError,
+    "it asks for numpy.load",
+  );
+});

@@ -21,8 +21,10 @@ import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { ProgressLine } from "./convert/progress.ts";
+import { toPyTorch } from "./convert/to_pytorch.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
+       deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
 
 Converts checkpoints to a model folder. Each input is one of:
   a diffusers folder (with image_encoder/, adapter_final.pt and
@@ -37,6 +39,7 @@ Converts checkpoints to a model folder. Each input is one of:
                          half and a quarter of f16 and lose a little
   --no-ema               of a single file with two sets of UNet weights, take
                          those of the last training step, not their running mean
+  --to-pytorch FILE      writes an identity adapter as the reference's .pt
   --json                 one JSON object on stdout
   --quiet                no report, no progress
   --help                 this text`;
@@ -193,6 +196,7 @@ export async function main(args: string[]): Promise<number> {
       options: {
         output: { type: "string" },
         dtype: { type: "string", default: "f16" },
+        "to-pytorch": { type: "string" },
         "no-ema": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         quiet: { type: "boolean", default: false },
@@ -208,22 +212,33 @@ export async function main(args: string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  if (positionals.length === 0) return usageError("Give a file or a folder");
-  if (output === undefined) return usageError("Give --output DIR");
+  const adapter = values["to-pytorch"];
+  if ((positionals.length === 0) !== (adapter !== undefined)) {
+    return usageError("Give a file or a folder, or --to-pytorch FILE");
+  }
+  if (output === undefined) return usageError("Give --output");
   const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
   if (dtype === undefined) {
     return usageError(
       `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
     );
   }
+  const report = quiet ? undefined : (line: string) => console.error(line);
+  const progress = !quiet && process.stderr.isTTY === true;
   try {
+    if (adapter !== undefined) {
+      const written = await toPyTorch(adapter, output, progress);
+      report?.(`${written.tensors} tensors → ${output}`);
+      if (json) console.log(JSON.stringify(written));
+      return 0;
+    }
     const components = await convert({
       inputs: positionals,
       output,
       dtype,
       ldmWeights: values["no-ema"] ? "last" : "ema",
-      report: quiet ? undefined : (line) => console.error(line),
-      progress: !quiet && process.stderr.isTTY === true,
+      report,
+      progress,
     });
     if (json) console.log(JSON.stringify({ output, components }));
     return 0;

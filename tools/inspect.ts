@@ -10,6 +10,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { ByteSource } from "../src/bytes.ts";
 import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
+import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
@@ -17,7 +18,8 @@ import {
   fileKind,
   openCheckpoint,
 } from "../src/weights/open.ts";
-import { openWeave } from "../src/weights/weave.ts";
+import { openWeave, type WeaveTensor } from "../src/weights/weave.ts";
+import { weaveFloats } from "../src/weights/weave_floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
@@ -104,9 +106,7 @@ async function inspectWeave(
 ): Promise<Inspection> {
   const file = await openWeave(source);
   if (verify) {
-    for (const tensor of file.tensors.values()) {
-      for await (const _ of tensor.chunks());
-    }
+    for (const tensor of file.tensors.values()) await checkValues(tensor);
   }
   const { component, hash, provenance } = file;
   return {
@@ -115,6 +115,24 @@ async function inspectWeave(
     hash,
     provenance,
   };
+}
+
+/** Reads a tensor against its checksum; its numbers must be finite. */
+async function checkValues(tensor: WeaveTensor): Promise<void> {
+  const { name, dtype } = tensor;
+  if (dtype === "i32" || dtype === "u8") {
+    for await (const _ of tensor.chunks());
+    return;
+  }
+  let isFinite = true;
+  for await (const values of weaveFloats(tensor)) {
+    isFinite &&= values.every(Number.isFinite);
+  }
+  if (isFinite) return;
+  throw new MasterWeaverError(
+    "bad-model",
+    `Tensor ${name} holds values that are infinite or not a number; convert the checkpoint again`,
+  );
 }
 
 async function inspectCheckpoint(

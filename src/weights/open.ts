@@ -67,5 +67,8 @@ async function describe(source: ByteSource): Promise<string> {
   if (start.startsWith("version https://git-lfs")) {
     return `it is a Git LFS pointer, ${expected}: fetch the file itself`;
   }
+  if (start.startsWith("{") || start.startsWith("[")) {
+    return `it is JSON text (an error message, or an index?), ${expected}`;
+  }
   return `its first bytes are ${bytes.subarray(0, 8).toHex()}, ${expected}`;
 }

@@ -13,6 +13,7 @@ import { PickleCut, PickleReader } from "./pickle_reader.ts";
 import {
   knownGlobal,
   PickleDict,
+  PickleGlobal,
   PickleList,
   type PickleValue,
 } from "./pickle_values.ts";
@@ -236,9 +237,13 @@ class Machine {
       }
       case 0x62: { // BUILD: state_dict hangs _metadata on its OrderedDict
         const [state] = this.#popMany(1);
-        if (
-          !(this.#top() instanceof PickleDict && state instanceof PickleDict)
-        ) throw this.#bad("it sets the state of something other than a dict");
+        const target = this.#top();
+        if (target instanceof PickleGlobal && target.meaning === "nothing") {
+          return true;
+        }
+        if (!(target instanceof PickleDict && state instanceof PickleDict)) {
+          throw this.#bad("it sets the state of something other than a dict");
+        }
         return true;
       }
       case 0x51: { // BINPERSID

@@ -33,13 +33,14 @@ export class PickleObjects {
   }
 
   /**
-   * The result of a call: a dictionary, a tensor or a parameter.
+   * The result of a call: a dictionary, a tensor, a parameter, or nothing.
    *
    * @throws {MasterWeaverError} `bad-checkpoint` where it would be anything else
    */
   call(callee: PickleValue, parameters: PickleValue): PickleValue {
     const items = parameters instanceof PickleList ? parameters.items : [];
     const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
+    if (meaning === "nothing") return callee;
     if (meaning === "dict") return this.#dict(items);
     if (meaning === "parameter" && items[0] instanceof PickleTensor) {
       return items[0];

@@ -52,6 +52,8 @@ export type GlobalMeaning =
   | "dict"
   | "tensor"
   | "parameter"
+  /** A thing of no interest; whatever it is called with or set to is dropped. */
+  | "nothing"
   | { readonly storage: CheckpointDtype | "untyped" };
 
 /** A run of elements in the file that tensors are views of. */
@@ -110,6 +112,19 @@ const STORAGES: Readonly<Record<string, CheckpointDtype>> = {
 };
 
 /**
+ * What training programs save beside the weights: numbers of NumPy, and the
+ * name of the class that wrote the file. Early `.ckpt` files of Stable
+ * Diffusion have them.
+ */
+const NOTHING = [
+  "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+  "numpy.core.multiarray.scalar",
+  "numpy._core.multiarray.scalar",
+  "numpy.dtype",
+  "_codecs.encode",
+];
+
+/**
  * What a global of a pickle stands for.
  *
  * @param name module and name, as `collections.OrderedDict`
@@ -126,6 +141,7 @@ export function knownGlobal(name: string): PickleGlobal | undefined {
     case "torch.storage.UntypedStorage":
       return new PickleGlobal({ storage: "untyped" });
   }
+  if (NOTHING.includes(name)) return new PickleGlobal("nothing");
   const match = /^torch\.(?:cuda\.)?([A-Za-z0-9]+)$/.exec(name);
   const dtype = match && Object.hasOwn(STORAGES, match[1])
     ? STORAGES[match[1]]

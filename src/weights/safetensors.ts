@@ -146,7 +146,14 @@ function checkEntry(
     ? offsets as unknown[]
     : [];
   const end = source.size - dataStart;
-  if (!isWhole(from) || !isWhole(to) || from > to || to > end) {
+  if (isWhole(from) && isWhole(to) && from <= to && to > end) {
+    throw badCheckpoint(
+      source.name,
+      `tensor ${brief(name)} ends at byte ${dataStart + to}, the file at ` +
+        `${source.size}: it is cut short, download it again`,
+    );
+  }
+  if (!isWhole(from) || !isWhole(to) || from > to) {
     throw wrong(
       `its data offsets are ${brief(offsets)}, expected two numbers in order ` +
         `from 0 to ${end}`,

@@ -24,7 +24,8 @@ export const UNET = {
   layers_per_block: 1,
   cross_attention_dim: 6,
 };
-const VAE = {
+/** A tiny autoencoder. */
+export const VAE = {
   _class_name: "AutoencoderKL",
   block_out_channels: [4, 8],
   layers_per_block: 1,
@@ -36,7 +37,8 @@ const TOWER = {
   num_hidden_layers: 2,
   num_attention_heads: 2,
 };
-const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
+/** A tiny text encoder. */
+export const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
 const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
 /** A tiny adapter. */
 export const ADAPTER = {
@@ -51,14 +53,15 @@ export const ADAPTER = {
 /** A tiny face parser. */
 export const PARSER = { n_classes: 3, width: 2, input_size: 32 };
 
-const config = (json: Record<string, unknown>) =>
+/** A config that a table reads. */
+export const config = (json: Record<string, unknown>): CheckpointConfig =>
   new CheckpointConfig(json, "config.json");
 
 /** Tensors of a checkpoint, by name. */
 export type Tensors = Record<string, { shape: number[]; data: number[] }>;
 
 /** A checkpoint that fits a table: values of k / 64, which f16 holds exactly. */
-function checkpointOf(table: Table, seed: number): Tensors {
+export function checkpointOf(table: Table, seed: number): Tensors {
   const next = random(seed);
   const tensors: Tensors = {};
   for (const { names, shape } of table.rows.flatMap(({ from }) => from)) {

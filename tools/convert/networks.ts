@@ -43,14 +43,17 @@ export interface NetworkFiles {
   readonly table?: (config: CheckpointConfig) => Table;
 }
 
-/** A UNet, with the scheduler's config of its model, or version 1's. */
+/**
+ * A UNet, with the scheduler's config that lies in its model's folder, or the
+ * one that all of Stable Diffusion 1 share.
+ */
 export async function unetComponent(
   { files, json, configName, table = unetTable }: NetworkFiles,
 ): Promise<Component> {
-  const model = dirname(dirname(files[0]));
-  const scheduler = await optionalJson(
-    `${model}/scheduler/scheduler_config.json`,
-  );
+  const folder = dirname(files[0]);
+  const name = "scheduler/scheduler_config.json";
+  const scheduler = await optionalJson(`${dirname(folder)}/${name}`) ??
+    await optionalJson(`${folder}/${name}`);
   return networkComponent({
     output: "unet",
     files,

@@ -86,22 +86,24 @@ export async function fromFile(
       return await fromSingleFile(file, checkpoint, around);
     case "single_file_vae":
       return [vaeComponent({
-        ...standard(file, SD15_VAE_CONFIG),
+        ...await partConfig(file, "vae", SD15_VAE_CONFIG),
         table: (config) => ldmVaeTable(config, ""),
       })];
     case "unet":
-      return [await unetComponent(await beside(file, SD15_UNET_CONFIG))];
+      return [await unetComponent(await ownConfig(file, SD15_UNET_CONFIG))];
     case "vae":
-      return [vaeComponent(await beside(file, SD15_VAE_CONFIG))];
+      return [vaeComponent(await ownConfig(file, SD15_VAE_CONFIG))];
     case "text_encoder":
       return [
         await textEncoderComponent(
-          await beside(file, SD15_TEXT_CONFIG),
+          await ownConfig(file, SD15_TEXT_CONFIG),
           around.folders,
         ),
       ];
     case "image_encoder":
-      return [await imageEncoderComponent(await beside(file, VIT_L14_CONFIG))];
+      return [
+        await imageEncoderComponent(await ownConfig(file, VIT_L14_CONFIG)),
+      ];
     case "face_parser": {
       const config = await optionalJson(`${folder}/face_parser_config.json`);
       return [faceParserComponent(file, config ?? {})];
@@ -112,7 +114,9 @@ export async function fromFile(
       return [adapterComponent(
         name === "adapter_final" ? "identity_adapter" : name,
         file,
-        await optionalJson(`${folder}/adapter_config.json`) ?? {},
+        await optionalJson(`${folder}/adapter_config.json`) ??
+          await convertedConfig(`${around.output}/identity_adapter.weave`) ??
+          {},
         () => around.unet() ?? fallback ?? noUnet(file),
       )];
     }
@@ -134,21 +138,21 @@ async function fromSingleFile(
     const weights = mean && (ldmWeights === "ema" || !last) ? "ema" : "last";
     found.push(
       await unetComponent({
-        ...standard(file, SD15_UNET_CONFIG),
+        ...await partConfig(file, "unet", SD15_UNET_CONFIG),
         table: (config) => ldmUnetTable(config, weights),
       }),
     );
   } else notice(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
     found.push(vaeComponent({
-      ...standard(file, SD15_VAE_CONFIG),
+      ...await partConfig(file, "vae", SD15_VAE_CONFIG),
       table: (config) => ldmVaeTable(config, LDM_VAE),
     }));
   } else notice(`vae: not in ${file}`);
   if (has(LDM_TEXT)) {
     found.push(
       await textEncoderComponent({
-        ...standard(file, SD15_TEXT_CONFIG),
+        ...await partConfig(file, "text_encoder", SD15_TEXT_CONFIG),
         table: ldmTextTable,
       }, folders),
     );
@@ -156,17 +160,23 @@ async function fromSingleFile(
   return found;
 }
 
-function standard(file: string, json: JsonObject) {
-  return { files: [file], json, configName: "Stable Diffusion 1.5's config" };
+/** A network's file with the config beside it, or the standard one. */
+function ownConfig(file: string, standard: JsonObject) {
+  return configured(file, `${dirname(file)}/config.json`, standard);
 }
 
-/** A file with the config beside it, or the standard one. */
-async function beside(file: string, json: JsonObject) {
-  const path = `${dirname(file)}/config.json`;
+/** A whole model's file, with the configs of a diffusers folder around it. */
+function partConfig(file: string, part: string, standard: JsonObject) {
+  return configured(file, `${dirname(file)}/${part}/config.json`, standard);
+}
+
+async function configured(file: string, path: string, standard: JsonObject) {
   const found = await optionalJson(path);
-  return found
-    ? { files: [file], json: found, configName: path }
-    : standard(file, json);
+  return {
+    files: [file],
+    json: found ?? standard,
+    configName: found ? path : "the config of Stable Diffusion 1.5",
+  };
 }
 
 /** The config of the UNet that an adapter alone belongs to. */
@@ -174,9 +184,12 @@ async function unetConfig(
   file: string,
   output: string,
 ): Promise<JsonObject | undefined> {
-  const beside = await optionalJson(`${dirname(file)}/unet/config.json`);
-  if (beside) return beside;
-  const path = `${output}/unet.weave`;
+  return await optionalJson(`${dirname(file)}/unet/config.json`) ??
+    await convertedConfig(`${output}/unet.weave`);
+}
+
+/** The config of a component that was converted before, or nothing. */
+async function convertedConfig(path: string): Promise<JsonObject | undefined> {
   if (!await exists(path)) return;
   await using source = await FileSource.open(path);
   return (await openWeave(source)).config;

@@ -72,3 +72,53 @@ function attention(
   t.linear(`${path}.to_kv`, 2 * inner, dim, false);
   t.linear(`${path}.to_out`, dim, inner, false);
 }
+
+/** Where the reference keeps a tensor. */
+export interface CheckpointKey {
+  /** `id_encoder` or `adapter_modules`. */
+  readonly dict: string;
+  /** Its name there. */
+  readonly name: string;
+}
+
+const IDENTITY_LAYER =
+  /^((down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.attentions\.(\d+))\.transformer_blocks\.0\.attn2\.(to_[kv]_img\.weight)$/;
+/** In the order in which a UNet registers its modules. */
+const STAGES = ["down_blocks", "up_blocks", "mid_block"];
+
+/**
+ * The way back: what the reference calls an adapter's tensors. Every attention
+ * layer has an `attn1` before its `attn2`, so the k-th of a UNet, counted from
+ * 0, has the position 2 k + 1.
+ *
+ * @param names all tensors of the adapter
+ * @returns gives the key of a name, or nothing where it is none of an adapter
+ */
+export function checkpointKey(
+  names: readonly string[],
+): (name: string) => CheckpointKey | undefined {
+  const layers = new Map<string, number[]>();
+  for (const name of names) {
+    const match = IDENTITY_LAYER.exec(name);
+    if (!match) continue;
+    const [, path, stage, block = "0", attention] = match;
+    layers.set(path, [
+      STAGES.indexOf(stage),
+      Number(block),
+      Number(attention),
+    ]);
+  }
+  const order = [...layers].sort(([, a], [, b]) =>
+    a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
+  ).map(([path]) => path);
+  return (name) => {
+    const encoder = "id_encoder";
+    if (name.startsWith(`${encoder}.`)) {
+      return { dict: encoder, name: name.slice(encoder.length + 1) };
+    }
+    const match = IDENTITY_LAYER.exec(name);
+    if (!match) return;
+    const position = 2 * order.indexOf(match[1]) + 1;
+    return { dict: "adapter_modules", name: `${position}.${match[5]}` };
+  };
+}

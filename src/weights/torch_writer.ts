@@ -1,0 +1,69 @@
+/**
+ * Writes tensors as `torch.save` does, in its zip container: what
+ * `torch.load(…, weights_only=True)` opens.
+ *
+ * @module
+ */
+import { pickleTensors } from "./pickle_writer.ts";
+import { writeZip, type ZipContent } from "./zip_writer.ts";
+
+/** A tensor to write, as f32. */
+export interface TorchTensor {
+  /** Its name in its dictionary. */
+  readonly name: string;
+  /** Dimensions, outermost first. */
+  readonly shape: readonly number[];
+  /** Its values in row-major order; asked for twice. */
+  readonly floats: () => AsyncIterable<Float32Array<ArrayBuffer>>;
+}
+
+/** A state dict, and its name in the outermost dictionary. */
+export interface TorchDict {
+  /** Its name. */
+  readonly name: string;
+  /** Its tensors, in order. */
+  readonly tensors: readonly TorchTensor[];
+}
+
+/** The folder that `torch.save` puts everything in, whatever the file's name. */
+const FOLDER = "archive";
+
+/**
+ * Writes a dictionary of state dicts.
+ *
+ * @param append takes the file's bytes in order
+ * @param dicts the state dicts, in order
+ * @param onBytes told of the bytes of every piece; the data passes twice
+ * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB
+ */
+export async function writeTorchZip(
+  append: (bytes: Uint8Array) => Promise<void>,
+  dicts: readonly TorchDict[],
+  onBytes: (bytes: number) => void = () => {},
+): Promise<void> {
+  const tensors = dicts.flatMap(({ tensors }) => tensors);
+  await writeZip(append, [
+    entry("data.pkl", pickleTensors(dicts)),
+    entry("byteorder", new TextEncoder().encode("little")),
+    ...tensors.map(({ shape, floats }, i): ZipContent => ({
+      name: `${FOLDER}/data/${i}`,
+      size: 4 * shape.reduce((a, b) => a * b, 1),
+      data: () => asBytes(floats()),
+    })),
+    entry("version", new TextEncoder().encode("3\n")),
+  ], onBytes);
+}
+
+function entry(name: string, bytes: Uint8Array): ZipContent {
+  return {
+    name: `${FOLDER}/${name}`,
+    size: bytes.length,
+    data: () => [bytes],
+  };
+}
+
+async function* asBytes(pieces: AsyncIterable<Float32Array<ArrayBuffer>>) {
+  for await (const { buffer, byteOffset, byteLength } of pieces) {
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
+}

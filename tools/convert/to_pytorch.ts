@@ -1,0 +1,89 @@
+/**
+ * Writes a converted identity adapter back as the reference's checkpoint, so
+ * that what was trained here runs there.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../src/errors.ts";
+import { FileSource, writeFileAtomic } from "../../src/files.ts";
+import { checkpointKey } from "../../src/weights/tables/identity_adapter.ts";
+import {
+  type TorchTensor,
+  writeTorchZip,
+} from "../../src/weights/torch_writer.ts";
+import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
+import { weaveFloats } from "../../src/weights/weave_floats.ts";
+import { ProgressLine } from "./progress.ts";
+
+/** What was written. */
+export interface WrittenCheckpoint {
+  /** The file. */
+  readonly file: string;
+  /** Number of tensors. */
+  readonly tensors: number;
+  /** Bytes of the file. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes an identity adapter as a `.pt` file of `torch.save`, f32, with the
+ * reference's keys: `id_encoder` and `adapter_modules`.
+ *
+ * @param input the `.weave` file
+ * @param output the `.pt` file, written whole or not at all
+ * @param progress whether to draw a progress bar
+ * @throws {MasterWeaverError} `bad-model` where it is no identity adapter; `cannot-read`, `cannot-write`
+ */
+export async function toPyTorch(
+  input: string,
+  output: string,
+  progress: boolean,
+): Promise<WrittenCheckpoint> {
+  await using source = await FileSource.open(input);
+  const file = await openWeave(source);
+  if (file.component !== "identity_adapter") {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot write ${input} for PyTorch: it holds the component ` +
+        `${file.component}, expected identity_adapter`,
+    );
+  }
+  const dicts = checkpointDicts(file);
+  const values = [...file.tensors.values()].reduce(
+    (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+    0,
+  );
+  using bar = new ProgressLine(output, 2 * 4 * values, progress);
+  await writeFileAtomic(
+    output,
+    (append) => writeTorchZip(append, dicts, (bytes) => bar.advance(bytes)),
+  );
+  await using written = await FileSource.open(output);
+  return { file: output, tensors: file.tensors.size, bytes: written.size };
+}
+
+/** The reference's two state dicts. */
+function checkpointDicts(file: WeaveFile) {
+  const key = checkpointKey([...file.tensors.keys()]);
+  const dicts = new Map<string, TorchTensor[]>([
+    ["id_encoder", []],
+    ["adapter_modules", []],
+  ]);
+  for (const [name, tensor] of file.tensors) {
+    const path = key(name);
+    const tensors = path && dicts.get(path.dict);
+    if (!tensors) {
+      throw new MasterWeaverError(
+        "bad-model",
+        `Cannot write ${file.name} for PyTorch: the reference has no name for its tensor ${name}`,
+      );
+    }
+    const { shape } = tensor;
+    tensors.push({
+      name: path.name,
+      shape,
+      floats: () => weaveFloats(tensor),
+    });
+  }
+  return [...dicts].map(([name, tensors]) => ({ name, tensors }));
+}
