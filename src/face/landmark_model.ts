@@ -104,12 +104,12 @@ async function readForest(s: DlibStream) {
   const splits = s.count("the number of splits", 1, MAX_SPLITS);
   const leaves = splits + 1;
   const values = cascades * trees * leaves * SHAPE_VALUES;
-  // A real number takes at least four bytes, so no count allocates more than
-  // twice the file.
-  if ((leaves & splits) !== 0 || values > MAX_LEAF_VALUES) {
+  if ((leaves & splits) !== 0) {
     throw s.wrong(`${splits} splits a tree are not those of a full tree`);
   }
-  if (values * 4 > s.remaining) {
+  // A real number takes at least four bytes, so no count allocates more than
+  // the file is long.
+  if (values > MAX_LEAF_VALUES || values * 4 > s.remaining) {
     throw s.wrong(
       `${cascades} cascades of ${trees} trees of ${splits} splits need more than its ${s.remaining} bytes`,
     );
