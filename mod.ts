@@ -24,6 +24,8 @@ export type { ByteSource } from "./src/bytes.ts";
 export { MemorySource } from "./src/bytes.ts";
 export type { ComponentName, ModelFiles } from "./src/components.ts";
 export { type ErrorCode, MasterWeaverError } from "./src/errors.ts";
+export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
+export type { FaceChoice } from "./src/face/finder.ts";
 export { readImage, writePng } from "./src/files.ts";
 export type { Real } from "./src/gpu/gpu.ts";
 export type { Identity } from "./src/identity.ts";
@@ -45,7 +47,8 @@ export type {
 export { version } from "./src/version.ts";
 
 if (import.meta.main) {
+  const { fileURLToPath } = await import("node:url");
   const { main } = await import("./src/cli.ts");
-  const model = new URL("./weights/mini", import.meta.url);
-  Deno.exitCode = await main(Deno.args, decodeURIComponent(model.pathname));
+  const model = fileURLToPath(new URL("./weights/mini", import.meta.url));
+  Deno.exitCode = await main(Deno.args, model);
 }

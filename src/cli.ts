@@ -12,6 +12,7 @@ import {
   readPngSettings,
   writePng,
 } from "./files.ts";
+import type { FaceChoice } from "./face/finder.ts";
 import type { Real } from "./gpu/gpu.ts";
 import {
   anySize,
@@ -45,6 +46,8 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --save-references        also write what the encoder saw, beside the output
   --align, --no-align      align faces first, or not (as the model says)
   --no-parse               do not blacken what is not face
+  --face N|largest         of several faces, the Nth (from 0, best first) or the
+                           largest (the best-scoring one)
   --require-face           fail where no face is found
   --from-image FILE.png    repeat the settings of a picture made before
   --json                   one JSON object on stdout, all else on stderr
@@ -79,6 +82,7 @@ const flags = {
   align: { type: "boolean" },
   "no-align": { type: "boolean" },
   "no-parse": { type: "boolean" },
+  face: { type: "string" },
   "require-face": { type: "boolean" },
   "from-image": { type: "string" },
   json: { type: "boolean" },
@@ -165,6 +169,7 @@ async function run(
     ...call,
     parse: !values["no-parse"],
     align: values.align ? true : values["no-align"] ? false : undefined,
+    face: faceChoice(values.face),
     requireFace: values["require-face"],
   });
   const encoded = performance.now();
@@ -227,6 +232,10 @@ function checkFlags(values: Values, refs: readonly string[]): void {
   if (values.align && values["no-align"]) {
     throw new UsageError("Give --align or --no-align, not both");
   }
+  if (values.face !== undefined && values["no-align"]) {
+    throw new UsageError("Give --face or --no-align, not both");
+  }
+  faceChoice(values.face);
 }
 
 /** Every output can be written, and none would replace a photo. */
@@ -306,6 +315,16 @@ function seed(text: string | undefined): bigint | undefined {
     throw new UsageError(`Option --seed takes a whole number, got ${text}`);
   }
   return BigInt(text);
+}
+
+function faceChoice(text: string | undefined): FaceChoice | undefined {
+  if (text === undefined || text === "best" || text === "largest") return text;
+  if (!/^\d{1,3}$/.test(text)) {
+    throw new UsageError(
+      `Option --face takes a number from 0, best or largest, got ${text}`,
+    );
+  }
+  return Number(text);
 }
 
 function outputPaths(output: string, count: number): string[] {

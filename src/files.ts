@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { type ByteSource, checkRange } from "./bytes.ts";
 import {
   type ComponentName,
@@ -225,11 +226,22 @@ export interface ModelFolder extends AsyncDisposable {
   readonly files: ModelFiles;
 }
 
+/** This project's own `weights/`, where it runs from files. */
+const ownWeights = import.meta.url.startsWith("file:")
+  ? fileURLToPath(new URL("../weights", import.meta.url))
+  : null;
+
+/** Where optional components of a model may lie, the first place first. */
+function placesOf(folder: string): string[] {
+  const own = ownWeights === null ? [] : [ownWeights, `${ownWeights}/mini`];
+  return [folder, `${folder}/..`, ...own];
+}
+
 /**
  * Opens the component files of a model folder.
  *
- * The landmarks component, which cannot be distributed with a model, may lie in
- * the folder above.
+ * Face detector and landmarks belong to no model: they may also lie in the
+ * folder above, in this project's `weights/` or in `weights/mini`.
  *
  * @param folder such as `weights/mini`
  * @param adapter another file for the identity adapter
@@ -270,7 +282,7 @@ export async function openModelFolder(
     );
   }
   for (const name of optionalComponents) {
-    for (const place of [folder, `${folder}/..`]) {
+    for (const place of placesOf(folder)) {
       const path = `${place}/${name}.weave`;
       if (files[name] === undefined && await isFile(path)) {
         await use(name, path);

@@ -24,6 +24,8 @@ import {
   readClipPreprocessConfig,
 } from "./image/clip_preprocess.ts";
 import type { Image } from "./image/image.ts";
+import type { DetectedFace } from "./face/detect.ts";
+import { type FaceChoice, FaceFinder } from "./face/finder.ts";
 import { faceParserConfig } from "./models/bisenet.ts";
 import { clipTextConfig, clipVisionConfig } from "./models/clip.ts";
 import { identityConfig } from "./models/id_resampler.ts";
@@ -39,6 +41,7 @@ import {
   stepGraph,
 } from "./painter.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
+import { cannotAlign, prepareReference } from "./references.ts";
 import { ClipTokenizer } from "./text/tokenizer.ts";
 import type { Graph } from "./graph/graph.ts";
 
@@ -56,6 +59,8 @@ export interface IdentityOptions extends CallOptions {
   readonly parse?: boolean;
   /** Whether faces are found and aligned first; as the model says where not given. */
   readonly align?: boolean;
+  /** Which face of a photo with several; the best-scoring where not given. */
+  readonly face?: FaceChoice;
   /** Whether it is an error that no face is found. */
   readonly requireFace?: boolean;
 }
@@ -112,6 +117,8 @@ export class MasterWeaver implements AsyncDisposable {
   readonly hash: string;
   readonly #parts: Parts;
   readonly #tokenizer: ClipTokenizer;
+  readonly #files: ModelFiles;
+  #faceFinder: Promise<FaceFinder | null> | null = null;
   #encoder: IdentityEncoder | null = null;
   #painter: Painter | null = null;
   #busy = false;
@@ -123,12 +130,14 @@ export class MasterWeaver implements AsyncDisposable {
     hash: string,
     parts: Parts,
     tokenizer: ClipTokenizer,
+    files: ModelFiles,
   ) {
     this.gpu = gpu;
     this.dtype = dtype;
     this.hash = hash;
     this.#parts = parts;
     this.#tokenizer = tokenizer;
+    this.#files = files;
   }
 
   /**
@@ -160,7 +169,14 @@ export class MasterWeaver implements AsyncDisposable {
     const hash = await modelHash(
       Object.values(parts).map(({ file }: Component<unknown>) => file),
     );
-    const weaver = new MasterWeaver(gpu, dtype, hash, parts, tokenizer);
+    const weaver = new MasterWeaver(
+      gpu,
+      dtype,
+      hash,
+      parts,
+      tokenizer,
+      files,
+    );
     weaver.#owned = stack.move();
     return weaver;
   }
@@ -177,11 +193,61 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#parts.adapter.config.maxReferences;
   }
 
+  /** Finds and aligns faces; nothing where the model has no face detector. */
+  #finder(): Promise<FaceFinder | null> {
+    const { face_detector: detector, landmarks } = this.#files;
+    return this.#faceFinder ??= detector
+      ? FaceFinder.load(detector, landmarks)
+      : Promise.resolve(null);
+  }
+
+  /**
+   * Finds the faces of a photo, as dlib does.
+   *
+   * @returns best first; with landmarks where the model has that component
+   * @throws {MasterWeaverError} `bad-model` where there is no face detector
+   *
+   * @example
+   * ```ts no-eval
+   * import { MasterWeaver, readImage } from "./mod.ts";
+   *
+   * await using weaver = await MasterWeaver.load("weights/mini");
+   * const photo = await readImage("group.jpg");
+   * for (const { rect, score } of await weaver.detectFaces(photo)) {
+   *   console.log(rect.left, rect.top, rect.right, rect.bottom, score);
+   * }
+   * ```
+   */
+  async detectFaces(photo: Image): Promise<DetectedFace[]> {
+    const finder = await this.#finder();
+    if (!finder) throw cannotAlign(finder);
+    return finder.detect(photo);
+  }
+
+  /**
+   * Aligns a face as FFHQ's are, which is what the encoder was trained on.
+   *
+   * @param photo the photo it was found in
+   * @param face one of {@linkcode detectFaces}
+   * @returns 512 × 512
+   * @throws {MasterWeaverError} `bad-model` without the landmark model
+   */
+  async alignFace(
+    photo: Image,
+    face: Pick<DetectedFace, "rect" | "landmarks">,
+  ): Promise<Image> {
+    const finder = await this.#finder();
+    if (!finder || (!finder.canAlign && !face.landmarks)) {
+      throw cannotAlign(finder);
+    }
+    return finder.align(photo, face);
+  }
+
   /**
    * Photos of one person to an identity, which can be used for many pictures.
    *
    * @param photos one to {@linkcode maxReferences}
-   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `aborted`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `no-face`, `aborted`, `gpu`
    */
   async encodeIdentity(
     photos: readonly Image[],
@@ -195,6 +261,7 @@ export class MasterWeaver implements AsyncDisposable {
       );
     }
     return await this.#alone(async () => {
+      const faces = await this.#prepare(photos, options);
       const encoder = this.#encoder ??= await IdentityEncoder.make(
         this.gpu,
         this.dtype,
@@ -212,14 +279,36 @@ export class MasterWeaver implements AsyncDisposable {
           total: photos.length,
         });
       report();
-      for (const photo of photos) {
+      for (const face of faces) {
         throwIfAborted(options.signal);
         references.push(
-          options.parse ?? true ? await encoder.parse(photo) : photo,
+          options.parse ?? true ? await encoder.parse(face) : face,
         );
         report();
       }
       return await encoder.encode(references);
+    });
+  }
+
+  /** Found, chosen and aligned faces, or the photos as they are. */
+  async #prepare(
+    photos: readonly Image[],
+    options: IdentityOptions,
+  ): Promise<Image[]> {
+    const { alignFaces } = this.#parts.adapter.config;
+    const chosen = {
+      // Who chooses a face wants it taken out of the photo.
+      align: options.align ?? (alignFaces || options.face !== undefined),
+      face: options.face ?? "best",
+      requireFace: options.requireFace ?? false,
+      onNotice: options.onNotice,
+    };
+    const finder = chosen.align || chosen.requireFace
+      ? await this.#finder()
+      : null;
+    return photos.map((photo, i) => {
+      throwIfAborted(options.signal);
+      return prepareReference(photo, finder, `Reference ${i + 1}`, chosen);
     });
   }
 

@@ -84,6 +84,11 @@ const usage: readonly Case[] = [
     says: /--seed takes a whole number, got 1\.5/,
   },
   {
+    what: "a face that is no number",
+    args: withDemo("--face", "left"),
+    says: /--face takes a number from 0, best or largest, got left/,
+  },
+  {
     what: "--align and --no-align",
     args: withDemo("--align", "--no-align"),
     says: /not both/,
@@ -205,6 +210,18 @@ const photos: readonly Case[] = [
     what: "a photo of 20,000 pixels a side",
     args: photo(png(20_000, 20_000)),
     says: /photo\.png .*20000/,
+  },
+];
+
+const faces: readonly Case[] = [
+  {
+    what: "a photo without a face, where one is required",
+    args: () => [
+      "--ref",
+      repositoryPath("tests/goldens/face/coffee_no_face.png"),
+      "--require-face",
+    ],
+    says: /Reference 1: No face found: give a photo/,
   },
 ];
 
@@ -340,6 +357,7 @@ for (
     ...usage,
     ...options,
     ...photos,
+    ...faces,
     ...models,
   ]
 ) {

@@ -23,11 +23,17 @@ export function sharedGpu(): Promise<Gpu> {
 /**
  * Registers a test that needs a GPU. Without one it is reported as skipped, by
  * its name; in CI it fails instead.
+ *
+ * @param lacking whether something else it needs is missing
  */
-export function gpuTest(name: string, fn: () => Promise<void>): void {
+export function gpuTest(
+  name: string,
+  fn: () => Promise<void>,
+  lacking = false,
+): void {
   Deno.test({
     name,
-    ignore: !available && !inCi,
+    ignore: (!available || lacking) && !inCi,
     // The shared device outlives a test; plans are freed by the tests.
     sanitizeResources: false,
     sanitizeOps: false,

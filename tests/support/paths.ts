@@ -1,4 +1,6 @@
+import { fileURLToPath } from "node:url";
+
 /** Absolute path of a file of the repository. */
 export function repositoryPath(path: string): string {
-  return decodeURIComponent(new URL(`../../${path}`, import.meta.url).pathname);
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }

@@ -1,0 +1,103 @@
+/**
+ * From a photo to the face that the identity encoder looks at: found, chosen,
+ * aligned.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "./errors.ts";
+import type { DetectedFace } from "./face/detect.ts";
+import {
+  chooseFace,
+  type FaceChoice,
+  type FaceFinder,
+  reducedSize,
+} from "./face/finder.ts";
+import type { Image } from "./image/image.ts";
+
+/** How faces are looked for. */
+export interface ReferenceOptions {
+  /** Whether the chosen face is aligned; else the photo stays as it is. */
+  readonly align: boolean;
+  /** Which face of several. */
+  readonly face: FaceChoice;
+  /** Whether it is an error that there is none, or that it cannot be told. */
+  readonly requireFace: boolean;
+  /** Told of what was done otherwise than asked, in one line. */
+  readonly onNotice?: (notice: string) => void;
+}
+
+/**
+ * Finds, chooses and aligns a photo's face.
+ *
+ * @param photo upright
+ * @param finder nothing where the model has no face detector
+ * @param name what messages call the photo
+ * @returns 512 × 512 where a face was aligned, else the photo itself
+ * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required and the model cannot look for it
+ */
+export function prepareReference(
+  photo: Image,
+  finder: FaceFinder | null,
+  name: string,
+  { align, face, requireFace, onNotice }: ReferenceOptions,
+): Image {
+  if (!align && !requireFace) return photo;
+  if (!finder || (align && !finder.canAlign)) {
+    const why = cannotAlign(finder);
+    if (requireFace) throw why;
+    onNotice?.(`${name}: not aligned. ${why.message}`);
+    return photo;
+  }
+  noticeReduction(photo, name, onNotice);
+  const faces = finder.detect(photo);
+  if (faces.length === 0 && !requireFace) {
+    onNotice?.(
+      `${name}: found no face, the photo is used as it is, not aligned`,
+    );
+    return photo;
+  }
+  const chosen = chosenFrom(faces, face, name);
+  if (!align) return photo;
+  if (faces.length > 1 && face === "best") {
+    onNotice?.(
+      `${name}: found ${faces.length} faces and took the best-scoring one; --face N or --face largest takes another`,
+    );
+  }
+  return finder.align(photo, chosen);
+}
+
+/** The chosen face; errors say of which photo. */
+function chosenFrom(
+  faces: readonly DetectedFace[],
+  choice: FaceChoice,
+  name: string,
+): DetectedFace {
+  try {
+    return chooseFace(faces, choice);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    throw new MasterWeaverError(error.code, `${name}: ${error.message}`);
+  }
+}
+
+/** What is missing, and what to do. */
+export function cannotAlign(finder: FaceFinder | null): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-model",
+    finder
+      ? "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder"
+      : "Cannot look for faces: the model has no face_detector.weave; copy it from weights/mini into the model's folder",
+  );
+}
+
+function noticeReduction(
+  photo: Image,
+  name: string,
+  onNotice?: (notice: string) => void,
+): void {
+  const size = reducedSize(photo);
+  if (!size) return;
+  onNotice?.(
+    `${name}: its ${photo.width}×${photo.height} pixels are reduced to ${size.width}×${size.height} to look for faces`,
+  );
+}

@@ -1,0 +1,181 @@
+/**
+ * From a photo to what the encoder sees: whose face is taken, when it is
+ * aligned, and what is said where it is not.
+ */
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import { FaceFinder } from "../src/face/finder.ts";
+import { readImage } from "../src/files.ts";
+import type { Image } from "../src/image/image.ts";
+import { prepareReference, type ReferenceOptions } from "../src/references.ts";
+import { command } from "./support/command.ts";
+import {
+  facePath,
+  flat,
+  knownAligned,
+  landmarkTest,
+  miniDetector,
+  realPredictor,
+} from "./support/faces.ts";
+import { miniWeaver } from "./support/model.ts";
+
+const defaults: ReferenceOptions = {
+  align: true,
+  face: "best",
+  requireFace: false,
+};
+
+/** Prepares and gathers notices. */
+function prepare(
+  photo: Image,
+  finder: FaceFinder | null,
+  options: Partial<ReferenceOptions>,
+): { image: Image; notices: string[] } {
+  const notices: string[] = [];
+  const onNotice = (notice: string) => notices.push(notice);
+  const all = { ...defaults, ...options, onNotice };
+  const image = prepareReference(photo, finder, "Reference 1", all);
+  return { image, notices };
+}
+
+const wholeFinder = async () =>
+  new FaceFinder(await miniDetector(), await realPredictor());
+
+Deno.test("reference: not looked at where neither face nor alignment is asked for", () => {
+  const photo = flat(40, 40);
+  const { image, notices } = prepare(photo, null, { align: false });
+  assertEquals([image === photo, notices], [true, []]);
+});
+
+Deno.test("reference: without a detector it stays as it is, and that is said", () => {
+  const photo = flat(40, 40);
+  const { image, notices } = prepare(photo, null, {});
+  assertEquals(image === photo, true);
+  assertEquals(notices.length, 1);
+  assertEquals(notices[0].includes("face_detector.weave"), true);
+  assertThrows(
+    () => prepare(photo, null, { requireFace: true }),
+    MasterWeaverError,
+    "no face_detector.weave",
+  );
+});
+
+Deno.test("reference: without the landmark model it stays as it is, and how to get it is said", async () => {
+  const finder = new FaceFinder(await miniDetector());
+  const photo = await readImage(facePath("astronaut_small.png"));
+  const { image, notices } = prepare(photo, finder, {});
+  assertEquals(image === photo, true);
+  assertEquals(notices.length, 1);
+  assertEquals(notices[0].includes("--with-landmarks"), true);
+  assertThrows(
+    () => prepare(photo, finder, { requireFace: true }),
+    MasterWeaverError,
+    "--with-landmarks",
+  );
+  // Faces can be required without being aligned.
+  const unaligned = { align: false, requireFace: true };
+  assertEquals(prepare(photo, finder, unaligned).image === photo, true);
+});
+
+landmarkTest(
+  "reference: the best face is aligned, others by number or size",
+  async () => {
+    const finder = await wholeFinder();
+    const photo = await readImage(facePath("two_faces.png"));
+    const best = prepare(photo, finder, {});
+    assertEquals(best.image, await knownAligned("two_faces", 0));
+    assertEquals(best.notices.length, 1);
+    assertEquals(best.notices[0].includes("found 2 faces"), true);
+
+    const second = prepare(photo, finder, { face: 1 });
+    assertEquals(second.image, await knownAligned("two_faces", 1));
+    assertEquals(second.notices, []);
+
+    const sizes = finder.detect(photo).map(({ rect }) =>
+      rect.right - rect.left
+    );
+    const largest = sizes.indexOf(Math.max(...sizes));
+    assertEquals(
+      prepare(photo, finder, { face: "largest" }).image,
+      await knownAligned("two_faces", largest),
+    );
+    assertThrows(
+      () => prepare(photo, finder, { face: 2 }),
+      MasterWeaverError,
+      "Reference 1: Cannot take face 2: the photo has 2",
+    );
+  },
+);
+
+landmarkTest(
+  "reference: without a face it stays as it is, or is refused",
+  async () => {
+    const finder = await wholeFinder();
+    for (
+      const photo of [
+        await readImage(facePath("coffee_no_face.png")),
+        flat(16, 16),
+      ]
+    ) {
+      const { image, notices } = prepare(photo, finder, {});
+      assertEquals(image === photo, true);
+      assertEquals(notices.length, 1);
+      assertEquals(notices[0].includes("found no face"), true);
+      const error = assertThrows(
+        () => prepare(photo, finder, { requireFace: true }),
+        MasterWeaverError,
+      );
+      assertEquals(error.code, "no-face");
+    }
+  },
+);
+
+landmarkTest(
+  "library: detectFaces and alignFace are dlib's and the reference's",
+  async () => {
+    const weaver = await miniWeaver("f32");
+    const photo = await readImage(facePath("astronaut_face.png"));
+    const [face] = await weaver.detectFaces(photo);
+    assertEquals(face.landmarks?.length, 68);
+    const aligned = await knownAligned("astronaut_face", 0);
+    assertEquals(await weaver.alignFace(photo, face), aligned);
+
+    const identity = await weaver.encodeIdentity([photo], {
+      align: true,
+      parse: false,
+    });
+    assertEquals(identity.references, [aligned]);
+    // The mini model's portraits are framed: it does not align by itself.
+    const plain = await weaver.encodeIdentity([photo], { parse: false });
+    assertEquals(plain.references, [photo]);
+    await assertRejects(
+      () => weaver.encodeIdentity([photo], { face: 3 }),
+      MasterWeaverError,
+      "Cannot take face 3",
+    );
+  },
+);
+
+landmarkTest("command: --face takes the face it is told to", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, err } = await command([
+      "--ref",
+      facePath("two_faces.png"),
+      "--face=1",
+      "--no-parse",
+      "--save-references",
+      "--steps=1",
+      "--width=64",
+      "--height=64",
+      "--quiet",
+    ], { cwd: folder });
+    assertEquals([code, err], [0, []]);
+    assertEquals(
+      await readImage(`${folder}/output.reference-0.png`),
+      await knownAligned("two_faces", 1),
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
