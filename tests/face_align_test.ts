@@ -58,20 +58,31 @@ Deno.test("face alignment: landmarks that are no face are refused", () => {
 });
 
 Deno.test("face alignment: a face of more than 4096 pixels is shrunk first", () => {
-  // The square is 26 times as large; the photo is its own corner.
-  const scale = 26;
-  const { size } = faceSquare(moved(face.landmarks, scale, 0, 0));
-  assert(size > 4096 && size < 8192, `${size}`);
-  const [[x, y]] = faceSquare(moved(face.landmarks, scale, 0, 0)).quad;
-  const landmarks = moved(face.landmarks, scale, -x - 200, -y - 200);
-  const photo = flat(900, 700, 77);
+  // Upright, with eyes 1025 pixels apart: its square has 4 · 1025.
+  const middle = 2470;
+  const landmarks = Array.from({ length: 68 }, (_, i): Point => [
+    i >= 36 && i < 42
+      ? middle - 512.5
+      : i >= 42 && i < 48
+      ? middle + 512.5
+      : middle,
+    i < 48 ? middle : middle + 1000,
+  ]);
+  const { quad: [[left, top]], size } = faceSquare(landmarks);
+  assertEquals(size, 4100);
+  assertAlmostEquals(left, middle - 2050, 1e-9);
+  assertAlmostEquals(top, middle + 100 - 2050, 1e-9);
+  // A ramp to the right, which stays one.
+  const width = 5120;
+  const photo = flat(width, width);
+  for (let i = 0; i < width * width; i++) {
+    photo.data.fill(i % width / 20, 4 * i, 4 * i + 3);
+  }
   const aligned = alignFace(photo, landmarks);
-  // One colour stays one colour, whatever is shrunk, mirrored and blurred.
-  assert(
-    aligned.data.every((value, i) =>
-      i % 4 === 3 ? value === 255 : value >= 76 && value <= 77
-    ),
-  );
+  for (let x = 0; x < 512; x++) {
+    const from = left + (x + 0.5) * size / 512;
+    assertAlmostEquals(aligned.data[4 * (300 * 512 + x)], from / 20, 1.5);
+  }
 });
 
 Deno.test("face alignment: in huge photos large faces are aligned from a smaller one", async () => {

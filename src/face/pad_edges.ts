@@ -116,7 +116,10 @@ function gaussianKernel(sigma: number): Float64Array {
   return kernel.map((weight) => weight / sum);
 }
 
-/** Down, then across; each pass sums in f64 and stores f32. */
+/**
+ * Down, then across; each pass sums in f64, the middle first, then from the
+ * outermost inwards, and stores f32.
+ */
 function blur(
   plane: Float32Array,
   width: number,
@@ -125,35 +128,53 @@ function blur(
 ): Float32Array {
   const radius = kernel.length - 1;
   const down = new Float32Array(plane.length);
-  // A row of sums at a time, so that memory is read in order.
+  // A row of sums at a time, so that no addition waits for the one before.
   const sums = new Float64Array(width);
   for (let y = 0; y < height; y++) {
-    sums.fill(0);
-    for (let i = radius; i >= 0; i--) {
+    scaleRow(plane, y * width, kernel[0], sums);
+    for (let i = radius; i > 0; i--) {
       const upper = mirroredTwice(y - i, height) * width;
       const lower = mirroredTwice(y + i, height) * width;
-      const weight = i > 0 ? kernel[i] : kernel[0] / 2;
-      for (let x = 0; x < width; x++) {
-        sums[x] += (plane[upper + x] + plane[lower + x]) * weight;
-      }
+      addPair(plane, upper, lower, kernel[i], sums);
     }
     down.set(sums, y * width);
   }
   const across = new Float32Array(plane.length);
-  const line = new Float64Array(width + 2 * radius);
+  const line = new Float32Array(width + 2 * radius);
+  const places = Int32Array.from(
+    line,
+    (_, x) => mirroredTwice(x - radius, width),
+  );
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < line.length; x++) {
-      line[x] = down[y * width + mirroredTwice(x - radius, width)];
+    for (let x = 0; x < line.length; x++) line[x] = down[y * width + places[x]];
+    scaleRow(line, radius, kernel[0], sums);
+    for (let i = radius; i > 0; i--) {
+      addPair(line, radius - i, radius + i, kernel[i], sums);
     }
-    for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let i = radius; i > 0; i--) {
-        sum += (line[x + radius - i] + line[x + radius + i]) * kernel[i];
-      }
-      across[y * width + x] = sum + line[x + radius] * kernel[0];
-    }
+    across.set(sums, y * width);
   }
   return across;
+}
+
+function scaleRow(
+  values: Float32Array,
+  start: number,
+  weight: number,
+  sums: Float64Array,
+): void {
+  for (let x = 0; x < sums.length; x++) sums[x] = values[start + x] * weight;
+}
+
+function addPair(
+  values: Float32Array,
+  a: number,
+  b: number,
+  weight: number,
+  sums: Float64Array,
+): void {
+  for (let x = 0; x < sums.length; x++) {
+    sums[x] += (values[a + x] + values[b + x]) * weight;
+  }
 }
 
 /** The middle value; the mean of both where their number is even. */
