@@ -12,11 +12,13 @@ import { command } from "./support/command.ts";
 import {
   facePath,
   flat,
+  hasLandmarks,
   knownAligned,
   landmarkTest,
   miniDetector,
   realPredictor,
 } from "./support/faces.ts";
+import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver } from "./support/model.ts";
 
 const defaults: ReferenceOptions = {
@@ -130,7 +132,7 @@ landmarkTest(
   },
 );
 
-landmarkTest(
+gpuTest(
   "library: detectFaces and alignFace are dlib's and the reference's",
   async () => {
     const weaver = await miniWeaver("f32");
@@ -154,9 +156,10 @@ landmarkTest(
       "Cannot take face 3",
     );
   },
+  !hasLandmarks,
 );
 
-landmarkTest("command: --face takes the face it is told to", async () => {
+gpuTest("command: --face takes the face it is told to", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { code, err } = await command([
@@ -178,4 +181,4 @@ landmarkTest("command: --face takes the face it is told to", async () => {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-});
+}, !hasLandmarks);
