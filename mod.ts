@@ -27,7 +27,13 @@ export { type ErrorCode, MasterWeaverError } from "./src/errors.ts";
 export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
 export type { FaceChoice } from "./src/face/finder.ts";
 export { readImage, writePng } from "./src/files.ts";
-export type { Real } from "./src/gpu/gpu.ts";
+export type { BufferPool } from "./src/gpu/buffers.ts";
+export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
+export type {
+  Access,
+  PipelineCache,
+  PipelineKey,
+} from "./src/gpu/pipelines.ts";
 export type { Identity } from "./src/identity.ts";
 export type { Image } from "./src/image/image.ts";
 export type { Rng, Settings, SizeRule } from "./src/options.ts";

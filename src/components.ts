@@ -10,23 +10,32 @@ import { WeightStore } from "./graph/weight_store.ts";
 import { openWeave, type WeaveFile } from "./weights/weave.ts";
 import { WeightScope } from "./weights/scope.ts";
 
+/** Name of a part: of its file, and in its file's header. */
+export type ComponentName =
+  | "text_encoder"
+  | "unet"
+  | "vae"
+  | "image_encoder"
+  | "identity_adapter"
+  | "face_parser"
+  | "face_detector"
+  | "landmarks";
+
 /** Parts a picture cannot be made without. */
-export const requiredComponents = [
+export const requiredComponents: readonly ComponentName[] = [
   "text_encoder",
   "unet",
   "vae",
   "image_encoder",
   "identity_adapter",
   "face_parser",
-] as const;
+];
 
 /** Parts that alignment needs. */
-export const optionalComponents = ["face_detector", "landmarks"] as const;
-
-/** Name of a part: of its file, and in its file's header. */
-export type ComponentName =
-  | typeof requiredComponents[number]
-  | typeof optionalComponents[number];
+export const optionalComponents: readonly ComponentName[] = [
+  "face_detector",
+  "landmarks",
+];
 
 /** The files of a model, by part. */
 export type ModelFiles = Readonly<Partial<Record<ComponentName, ByteSource>>>;

@@ -12,7 +12,7 @@ import {
 } from "./components.ts";
 import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
 import { MasterWeaverError } from "./errors.ts";
-import { Gpu, type Real } from "./gpu/gpu.ts";
+import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import {
   type Identity,
   IdentityEncoder,
@@ -407,22 +407,6 @@ export class MasterWeaver implements AsyncDisposable {
     this.#painter = this.#encoder = null;
     await this.#owned?.disposeAsync();
   }
-}
-
-function chooseDtype(gpu: Gpu, asked: Real | undefined): Real {
-  if (asked !== undefined && asked !== "f16" && asked !== "f32") {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Option dtype must be f16 or f32, got ${asked}`,
-    );
-  }
-  if (asked === "f16" && !gpu.hasF16) {
-    throw new MasterWeaverError(
-      "bad-option",
-      "Option dtype must be f32 here: the adapter has no shader-f16",
-    );
-  }
-  return asked ?? gpu.defaultReal;
 }
 
 async function openParts(

@@ -187,6 +187,27 @@ export class Gpu implements Disposable {
   }
 }
 
+/**
+ * The storage type asked for, or the adapter's best.
+ *
+ * @throws {MasterWeaverError} `bad-option` where it is none, or the adapter cannot store it
+ */
+export function chooseDtype(gpu: Gpu, asked: Real | undefined): Real {
+  if (asked !== undefined && asked !== "f16" && asked !== "f32") {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option dtype must be f16 or f32, got ${asked}`,
+    );
+  }
+  if (asked === "f16" && !gpu.hasF16) {
+    throw new MasterWeaverError(
+      "bad-option",
+      "Option dtype must be f32 here: the adapter has no shader-f16",
+    );
+  }
+  return asked ?? gpu.defaultReal;
+}
+
 function firstLine(text: string): string {
   return text.trim().split("\n").slice(0, 4).map((line) => line.trim()).join(
     " ",
