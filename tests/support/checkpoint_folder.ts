@@ -39,7 +39,8 @@ const TOWER = {
 };
 /** A tiny text encoder. */
 export const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
-const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
+/** A tiny vision tower. */
+export const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
 /** A tiny adapter. */
 export const ADAPTER = {
   num_tokens: 2,
