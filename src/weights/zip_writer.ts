@@ -131,7 +131,7 @@ function directoryEntry(facts: EntryFacts, position: number): Uint8Array {
   return bytes;
 }
 
-/** What local header and directory share, from "version needed" on. */
+/** What local header and directory share: from the version a reader needs. */
 function commonFields(
   view: DataView,
   at: number,
