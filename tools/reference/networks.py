@@ -1,0 +1,183 @@
+"""PyTorch's numbers for a checkpoint: every network once, at its true size.
+
+    python tools/reference/networks.py FOLDER OUTPUT.safetensors
+
+FOLDER is what tools/random_checkpoint.ts writes, or a real model in the same
+layout. OUTPUT gets the inputs and the outputs of every network, f32, in
+PyTorch's layouts, under the names listed in README.md. Never needed to run or
+to test the project.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+)
+
+from identity import IDResampler, attach_identity
+from parser import BiSeNet
+
+# Tokens every prompt is padded to.
+PROMPT_TOKENS = 77
+REFERENCES = 3
+
+
+def read_json(path):
+    """A config without the keys that only say who wrote it."""
+    content = json.loads(Path(path).read_text())
+    return {k: v for k, v in content.items() if not k.startswith("_")}
+
+
+def load(module, tensors):
+    """Fills a module; buffers that a checkpoint need not have are left alone."""
+    missing, unused = module.load_state_dict(tensors, strict=False)
+    missing = [n for n in missing if not n.endswith(("position_ids", "num_batches_tracked"))]
+    if missing or unused:
+        raise SystemExit(f"Missing: {missing[:5]}, unused: {unused[:5]}")
+    return module.eval()
+
+
+def clip_tensors(path, module):
+    """Some versions of transformers name CLIP's tensors without the tower's prefix."""
+    tensors = load_file(path)
+    wanted = module.state_dict().keys()
+    prefix = next(iter(tensors)).split(".")[0] + "."
+    return {
+        name: tensors.get(name, tensors.get(prefix + name))
+        for name in wanted
+        if name in tensors or prefix + name in tensors
+    }
+
+
+def text_encoder(folder, random, found):
+    config = read_json(folder / "text_encoder/config.json")
+    module = CLIPTextModel(CLIPTextConfig(**config))
+    load(module, clip_tensors(folder / "text_encoder/model.safetensors", module))
+    ids = torch.randint(
+        0, config["vocab_size"], (2, PROMPT_TOKENS), generator=random
+    )
+    # The last token marks the end, as a tokenizer pads.
+    ids[0, 8:] = config["vocab_size"] - 1
+    found["text.input_ids"] = ids.int()
+    found["text.last_hidden_state"] = module(input_ids=ids).last_hidden_state
+
+
+def image_encoder(folder, random, found):
+    config = read_json(folder / "image_encoder/config.json")
+    config = config.get("vision_config", config)
+    module = CLIPVisionModel(CLIPVisionConfig(**config))
+    load(module, clip_tensors(folder / "image_encoder/model.safetensors", module))
+    size = config["image_size"]
+    pixels = torch.randn(1, 3, size, size, generator=random)
+    states = module(pixels, output_hidden_states=True).hidden_states
+    found["vision.pixel_values"] = pixels
+    found["vision.penultimate"] = states[-2]
+
+
+def identity_encoder(folder, random, found):
+    config = read_json(folder / "adapter_config.json")
+    tensors = torch.load(folder / "adapter_final.pt", weights_only=True)["id_encoder"]
+    width, inputs = tensors["proj_in.weight"].shape
+    module = IDResampler(config, width, inputs)
+    load(module, tensors)
+    features = found.get("vision.penultimate")
+    if features is None:
+        features = torch.randn(1, 257, inputs, generator=random)
+    found["id_encoder.input"] = features
+    found["id_encoder.output"] = module(features)
+
+
+def unet(folder, random, found, latent):
+    config = read_json(folder / "unet/config.json")
+    module = UNet2DConditionModel(**config)
+    load(module, load_file(folder / "unet/diffusion_pytorch_model.safetensors"))
+    width = config["cross_attention_dim"]
+    tokens = REFERENCES * read_json(folder / "adapter_config.json")["num_tokens"]
+    sample = torch.randn(1, 4, latent, latent, generator=random)
+    text = torch.randn(1, PROMPT_TOKENS, width, generator=random)
+    identity = torch.randn(1, tokens, width, generator=random)
+    timesteps = torch.tensor([501])
+    found["unet.sample"] = sample
+    found["unet.timesteps"] = timesteps.float()
+    found["unet.text"] = text
+    found["unet.id"] = identity
+    found["unet.eps_text_only"] = module(sample, timesteps, text).sample
+    adapter = torch.load(folder / "adapter_final.pt", weights_only=True)
+    attach_identity(module, adapter["adapter_modules"], identity)
+    found["unet.eps"] = module(sample, timesteps, text).sample
+
+
+def vae(folder, random, found, latent):
+    config = read_json(folder / "vae/config.json")
+    module = AutoencoderKL(**config)
+    load(module, load_file(folder / "vae/diffusion_pytorch_model.safetensors"))
+    latents = torch.randn(1, 4, latent, latent, generator=random)
+    found["vae.latents"] = latents
+    found["vae.decoded"] = module.decode(latents).sample
+    side = latent * 2 ** (len(config["block_out_channels"]) - 1)
+    image = torch.rand(1, 3, side, side, generator=random) * 2 - 1
+    moments = module.encode(image).latent_dist
+    found["vae.image"] = image
+    found["vae.mean"] = moments.mean
+    found["vae.logvar"] = moments.logvar
+
+
+def face_parser(folder, random, found):
+    config = read_json(folder / "face_parser_config.json")
+    tensors = torch.load(folder / "face_parser.pth", weights_only=True)
+    tensors = tensors.get("state_dict", tensors)
+    module = BiSeNet(config["n_classes"], config["width"])
+    # Two heads are for training alone; a checkpoint may have them.
+    heads = ("conv_out16.", "conv_out32.")
+    load(module, {k: v for k, v in tensors.items() if not k.startswith(heads)})
+    size = config["input_size"]
+    pixels = torch.randn(1, 3, size, size, generator=random)
+    found["face_parser.input"] = pixels
+    found["face_parser.logits"] = module(pixels)
+
+
+NETWORKS = {
+    "text_encoder": text_encoder,
+    "image_encoder": image_encoder,
+    "identity_encoder": identity_encoder,
+    "unet": unet,
+    "vae": vae,
+    "face_parser": face_parser,
+}
+
+
+@torch.no_grad()
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument(
+        "--network", action="append", choices=NETWORKS, help="only this one; repeatable"
+    )
+    parser.add_argument(
+        "--latent", type=int, default=64, help="side of the latents (64: 512 pixels)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all inputs")
+    options = parser.parse_args()
+    found = {}
+    for name, run in NETWORKS.items():
+        if options.network and name not in options.network:
+            continue
+        random = torch.Generator().manual_seed(options.seed)
+        sizes = [options.latent] if name in ("unet", "vae") else []
+        run(options.folder, random, found, *sizes)
+        print(f"{name}: done", flush=True)
+    versions = {"torch": torch.__version__}
+    save_file({k: v.contiguous().clone() for k, v in found.items()}, options.output, versions)
+
+
+if __name__ == "__main__":
+    main()
