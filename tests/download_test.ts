@@ -265,6 +265,8 @@ Deno.test("download: a model is downloaded, converted, and what is missing asked
     });
   hub.faults.set("model.safetensors", [{ breakAfter: 500 }]);
   const first = await run();
+  // Said before the long part, too.
+  assertStringIncludes(lines[0], "adapter_final.pt is on no hub; save it in");
   assertEquals(first.components, [
     "text_encoder",
     "unet",

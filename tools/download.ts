@@ -86,6 +86,11 @@ export async function downloadModel(
 ): Promise<DownloadedModel> {
   const { output, hubParts = HUB_PARTS, report = () => {} } = options;
   await makeFolder(`${output}/download`);
+  for (const { component, file, link } of LINKED_PARTS) {
+    const isThere = await exists(`${output}/${file}`) ||
+      await isConverted(output, component);
+    if (!isThere) report(`${file} is on no hub; save it in ${output}: ${link}`);
+  }
   const components: string[] = [];
   for (const part of hubParts) {
     if (await isConverted(output, part.component)) {
