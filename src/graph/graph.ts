@@ -9,6 +9,7 @@
 import { MasterWeaverError } from "../errors.ts";
 import type { Real } from "../gpu/gpu.ts";
 import {
+  checkDtypes,
   describe,
   type DType,
   elementCount,
@@ -155,7 +156,8 @@ export class Graph {
     inputs: Inputs<I>,
     attributes: A,
   ): Tensor {
-    const spec = op.output(inputs as unknown as I, attributes);
+    checkDtypes(op, inputs as unknown as I, this.real);
+    const spec = op.output(inputs as unknown as I, attributes, this.real);
     const given: Record<string, Tensor | undefined> = inputs;
     const tensor = new Tensor(this, { shape: spec.shape, dtype: spec.dtype }, {
       kind: "op",

@@ -87,6 +87,7 @@ export class Plan implements Disposable {
     const plan = new Plan(gpu, graph, options.weights ?? []);
     try {
       const nodes = neededNodes(graph);
+      plan.#checkSizes(nodes);
       await plan.#placeInputs(options.bindings ?? {});
       await plan.#placeOutputs(nodes);
       const scratch = await plan.#placeIntermediates(nodes);
@@ -244,6 +245,33 @@ export class Plan implements Disposable {
     return buffer;
   }
 
+  /** Every tensor must fit one binding, before anything is allocated. */
+  #checkSizes(nodes: readonly OpNode[]): void {
+    const limit = this.#gpu.limits.maxStorageBufferBindingSize;
+    const check = (what: () => string, spec: TensorSpec) => {
+      const bytes = tensorBytes(spec);
+      if (bytes <= limit) return;
+      throw new MasterWeaverError(
+        "out-of-memory",
+        `Cannot place ${what()}: ${bytes} bytes, the adapter binds at most ${limit}; ` +
+          "use --dtype f16, a smaller picture or fewer images at once",
+      );
+    };
+    for (const [name, tensor] of this.#graph.inputs) {
+      check(() => `input ${name}, ${describe(tensor)}`, tensor);
+    }
+    for (const node of nodes) {
+      const { op, inputs, attributes } = node.source;
+      check(
+        () => `${describe(node)}, the result of ${describeNode(node)}`,
+        node,
+      );
+      for (const spec of op.scratch?.(inputs, attributes) ?? []) {
+        check(() => `the scratch memory of ${describeNode(node)}`, spec);
+      }
+    }
+  }
+
   async #placeInputs(
     bindings: Readonly<Record<string, GpuTensor>>,
   ): Promise<void> {
@@ -317,18 +345,6 @@ export class Plan implements Disposable {
       nodes,
       (tensor) => this.#places.has(tensor),
     );
-    const limit = this.#gpu.limits.maxStorageBufferBindingSize;
-    for (const node of nodes) {
-      if (tensorBytes(node) > limit) {
-        throw new MasterWeaverError(
-          "out-of-memory",
-          `Cannot place the result of ${describeNode(node)}: ${
-            tensorBytes(node)
-          } bytes, the adapter binds at most ${limit}; ` +
-            "use --dtype f16, a smaller picture or fewer images at once",
-        );
-      }
-    }
     const { placements, arenas } = planMemory(
       items,
       this.#gpu.limits.maxBufferSize,
@@ -410,6 +426,8 @@ export class Plan implements Disposable {
 
   /** The uniforms of all launches, in one buffer. */
   async #writeUniforms(launches: readonly Launch[]): Promise<BufferSlice[]> {
+    // Deno's writeBuffer panics on no bytes at all.
+    if (launches.length === 0) return [];
     const sizes = launches.map(({ params }) =>
       Math.ceil(params.length / 4) * 16
     );

@@ -253,7 +253,7 @@ function embedTime(t: Tensor, w: WeightScope, channels: number): Tensor {
   const waves = g.apply(timeEmbedding, {
     t,
     frequencies: g.constant(frequencies, [half]),
-  }, { dtype: g.real }); // (B, channels)
+  }, {}); // (B, channels)
   const width = 4 * channels;
   const hidden = linear(waves, w.at("linear_1"), width, { activation: "silu" });
   return linear(hidden, w.at("linear_2"), width, { activation: "silu" });

@@ -45,6 +45,7 @@ function sliceWidth(head4: number): number {
 /** Scaled dot-product attention over text (or itself) and, apart, an identity. */
 export const attention: Op<AttentionInputs, AttentionAttributes> = {
   name: "attention",
+  dtypes: { identityScale: "f32" },
 
   output(inputs, { heads, textKeys }) {
     const { q, k, v, identityScale } = inputs;
@@ -55,10 +56,11 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
       q.shape.length === 3 && channels % (4 * heads) === 0 &&
         sameShape(k.shape, [batch, keys, channels]) &&
         sameShape(v.shape, k.shape) && first > 0 && first <= keys &&
-        (!identityScale || (first < keys && identityScale.dtype === "f32")),
+        (!identityScale ||
+          (first < keys && sameShape(identityScale.shape, [1]))),
       "attention",
       `q (B, T, C), k and v (B, S, C), C a multiple of 4 · ${heads} heads, ` +
-        `${first} of the S keys text, an identityScale f32 (1) only where others follow`,
+        `${first} of the S keys text, an identityScale (1) only where others follow`,
       inputs,
     );
     return { shape: q.shape, dtype: q.dtype };

@@ -28,11 +28,12 @@ export type GuidanceInputs = {
 /** Classifier-free guidance: (2B, …) → f32 (B, …). */
 export const guidance: Op<GuidanceInputs, Record<never, never>> = {
   name: "guidance",
+  dtypes: { scale: "f32" },
 
   output(inputs) {
     const { x, scale } = inputs;
     expectShape(
-      x.shape[0] % 2 === 0 && scale.dtype === "f32",
+      x.shape[0] % 2 === 0 && sameShape(scale.shape, [1]),
       "guidance",
       "x (2B, …), scale f32 (1)",
       inputs,
@@ -65,15 +66,16 @@ export type DdimStepInputs = {
 /** One DDIM step without noise (eta 0), in place. */
 export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
   name: "ddim_step",
+  dtypes: { latents: "f32", eps: "f32", coefficients: "f32" },
   inPlace: "latents",
 
   output(inputs) {
     const { latents, eps, coefficients } = inputs;
     expectShape(
       sameShape(latents.shape, eps.shape) &&
-        [latents, eps, coefficients].every(({ dtype }) => dtype === "f32"),
+        sameShape(coefficients.shape, [2]),
       "ddim_step",
-      "latents and eps of one shape and coefficients (2), all f32",
+      "latents and eps of one shape and coefficients (2)",
       inputs,
     );
     return latents;

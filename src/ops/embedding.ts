@@ -24,17 +24,18 @@ export type EmbeddingInputs = {
 /** `torch.nn.functional.embedding`, with positions added. */
 export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
   name: "embedding",
+  dtypes: { ids: "u32" },
 
   output(inputs) {
     const { ids, table, positions } = inputs;
     expectShape(
-      ids.dtype === "u32" && ids.shape.length === 2 &&
+      ids.shape.length === 2 &&
         table.shape.length === 2 &&
         (!positions ||
           positions.shape.length === 2 && positions.shape[0] >= ids.shape[1] &&
             positions.shape[1] === table.shape[1]),
       "embedding",
-      "ids u32 (B, T), table (V, C), positions (T or more, C)",
+      "ids (B, T), table (V, C), positions (T or more, C)",
       inputs,
     );
     return { shape: [...ids.shape, table.shape[1]], dtype: table.dtype };
@@ -61,26 +62,20 @@ export type TimeEmbeddingInputs = {
   frequencies: TensorSpec;
 };
 
-/** Attributes of {@linkcode timeEmbedding}. */
-export interface TimeEmbeddingAttributes {
-  /** Element type of the output. */
-  dtype: "f16" | "f32";
-}
-
 /** diffusers' sinusoidal time embedding, cosines first: (B) → (B, 2N). */
-export const timeEmbedding: Op<TimeEmbeddingInputs, TimeEmbeddingAttributes> = {
+export const timeEmbedding: Op<TimeEmbeddingInputs, Record<never, never>> = {
   name: "time_embedding",
+  dtypes: { t: "f32", frequencies: "f32" },
 
-  output(inputs, { dtype }) {
+  output(inputs, _attributes, real) {
     const { t, frequencies } = inputs;
     expectShape(
-      t.dtype === "f32" && t.shape.length === 1 &&
-        frequencies.dtype === "f32" && frequencies.shape.length === 1,
+      t.shape.length === 1 && frequencies.shape.length === 1,
       "time_embedding",
-      "t f32 (B), frequencies f32 (N)",
+      "t (B), frequencies (N)",
       inputs,
     );
-    return { shape: [t.shape[0], 2 * frequencies.shape[0]], dtype };
+    return { shape: [t.shape[0], 2 * frequencies.shape[0]], dtype: real };
   },
 
   launch({ t, frequencies }) {

@@ -56,8 +56,13 @@ export interface BufferUse {
 export interface Op<I extends Specs = Specs, A = unknown> {
   /** What messages and the bench call it. */
   readonly name: string;
+  /**
+   * Element types of inputs that are not stored as the graph's own `real`;
+   * `any` suits any.
+   */
+  readonly dtypes?: Readonly<Record<string, DType | "any">>;
   /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
-  output(inputs: I, attributes: A): TensorSpec;
+  output(inputs: I, attributes: A, real: Real): TensorSpec;
   /** Memory it needs only while it runs. */
   scratch?(inputs: I, attributes: A): TensorSpec[];
   /** The input whose memory the output takes over, where there is one. */
@@ -113,6 +118,23 @@ export function shapeError(
     "gpu",
     `Cannot apply ${op}: expected ${expected}, got ${given}`,
   );
+}
+
+/**
+ * Requires every input's element type to be what the shader reads.
+ *
+ * @throws {MasterWeaverError} `gpu` naming op and input
+ */
+export function checkDtypes(
+  { name, dtypes }: Pick<Op, "name" | "dtypes">,
+  inputs: Specs,
+  real: Real,
+): void {
+  for (const [key, spec] of Object.entries(inputs)) {
+    const expected = dtypes?.[key] ?? real;
+    if (!spec || expected === "any" || spec.dtype === expected) continue;
+    throw shapeError(name, `${key} of element type ${expected}`, inputs);
+  }
 }
 
 /** Requires a condition of a shape rule. */

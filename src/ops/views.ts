@@ -33,6 +33,7 @@ export interface ViewAttributes {
 /** A strided copy: slice, transpose, repeat, cast. */
 export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
   name: "view",
+  dtypes: { x: "any" },
 
   output(inputs, { shape, strides, offset = 0, dtype = inputs.x.dtype }) {
     const last = shape.reduce(

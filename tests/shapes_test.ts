@@ -1,0 +1,176 @@
+/**
+ * Shape rules: inputs that do not fit are refused when the graph is made, with
+ * the op's name, what it expects and what it was given.
+ */
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
+import { attention } from "../src/ops/attention.ts";
+import { conv2d } from "../src/ops/conv2d.ts";
+import { ddimStep, guidance } from "../src/ops/diffusion.ts";
+import { binary, geglu, map } from "../src/ops/elementwise.ts";
+import { embedding, timeEmbedding } from "../src/ops/embedding.ts";
+import { groupNorm } from "../src/ops/group_norm.ts";
+import { layerNorm } from "../src/ops/layer_norm.ts";
+import { linear } from "../src/ops/linear.ts";
+import { matmul } from "../src/ops/matmul.ts";
+import type { DType } from "../src/ops/op.ts";
+import { argmax, imageOutput } from "../src/ops/outputs.ts";
+import { softmax } from "../src/ops/softmax.ts";
+import { pool2d, resize } from "../src/ops/spatial.ts";
+import { concat, view } from "../src/ops/views.ts";
+
+type Shapes = Record<string, readonly number[] | [DType, ...number[]]>;
+
+/** Inputs of a graph; a shape may begin with an element type. */
+function makeInputs(g: Graph, shapes: Shapes): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, [first, ...rest]]) => [
+      name,
+      typeof first === "string"
+        ? g.input(name, rest as number[], first)
+        : g.input(name, [first, ...rest as number[]], g.real),
+    ]),
+  );
+}
+
+/** An op, inputs that do not fit it, its attributes. */
+const wrong: [string, AnyOp, Shapes, unknown?][] = [
+  ["another K", linear, { x: [2, 8], weight: [3, 12] }],
+  ["K off the vec4", linear, { x: [2, 6], weight: [3, 6] }],
+  ["a long bias", linear, { x: [2, 8], weight: [3, 8], bias: [4] }],
+  ["another residual", linear, {
+    x: [2, 8],
+    weight: [3, 8],
+    residual: [2, 4],
+  }],
+  ["another K", matmul, { a: [1, 2, 3], b: [1, 4, 5] }],
+  ["other batches", matmul, { a: [4, 2, 3], b: [2, 3, 5] }],
+  ["two axes", matmul, { a: [2, 3], b: [3, 5] }],
+  ["other channels", conv2d, { x: [1, 4, 4, 8], weight: [2, 3, 3, 4] }],
+  ["channels off the vec4", conv2d, { x: [1, 4, 4, 3], weight: [2, 3, 3, 3] }],
+  ["a window beyond the picture", conv2d, {
+    x: [1, 2, 2, 4],
+    weight: [2, 3, 3, 4],
+  }],
+  ["a shift for another batch", conv2d, {
+    x: [2, 4, 4, 4],
+    weight: [2, 3, 3, 4],
+    shift: [1, 2],
+  }],
+  ["an enlargement by three", conv2d, {
+    x: [1, 4, 4, 4],
+    weight: [2, 3, 3, 4],
+  }, { enlargeTo: [12, 12] }],
+  ["channels that heads do not divide", attention, {
+    q: [1, 2, 12],
+    k: [1, 3, 12],
+    v: [1, 3, 12],
+  }, { heads: 2 }],
+  ["values unlike keys", attention, {
+    q: [1, 2, 8],
+    k: [1, 3, 8],
+    v: [1, 4, 8],
+  }, { heads: 2 }],
+  ["more text keys than keys", attention, {
+    q: [1, 2, 8],
+    k: [1, 3, 8],
+    v: [1, 3, 8],
+  }, { heads: 2, textKeys: 4 }],
+  ["an identity without keys", attention, {
+    q: [1, 2, 8],
+    k: [1, 3, 8],
+    v: [1, 3, 8],
+    identityScale: ["f32", 1],
+  }, { heads: 2 }],
+  [
+    "groups that do not divide the channels",
+    groupNorm,
+    { x: [1, 2, 2, 8], weight: [8], bias: [8] },
+    { groups: 3 },
+  ],
+  ["a short weight", layerNorm, { x: [2, 8], weight: [4], bias: [8] }],
+  ["shapes that do not broadcast", binary, { a: [2, 3], b: [2, 4] }],
+  ["five axes", binary, { a: [1, 1, 1, 1, 2], b: [2] }],
+  ["an odd last axis", geglu, { x: [2, 7] }],
+  ["float ids", embedding, { ids: [1, 3], table: [9, 8] }],
+  ["too few positions", embedding, {
+    ids: ["u32", 1, 3],
+    table: [9, 8],
+    positions: [2, 8],
+  }],
+  ["two axes of time", timeEmbedding, {
+    t: ["f32", 1, 1],
+    frequencies: ["f32", 8],
+  }],
+  ["an odd batch", guidance, { x: [3, 4], scale: ["f32", 1] }],
+  ["another eps", ddimStep, {
+    latents: ["f32", 4],
+    eps: ["f32", 5],
+    coefficients: ["f32", 2],
+  }],
+  ["one axis", argmax, { x: [5] }],
+  ["four channels", imageOutput, { x: [2, 2, 4] }],
+  ["no size", resize, { x: [1, 2, 2, 4] }, {
+    height: 0,
+    width: 2,
+    mode: "nearest",
+  }],
+  ["a window beyond the picture", pool2d, { x: [1, 2, 2, 4] }, {
+    mode: "max",
+    kernel: [3, 3],
+  }],
+  ["a slice beyond the end", view, { x: [4, 4] }, {
+    shape: [4, 4],
+    strides: [4, 1],
+    offset: 1,
+  }],
+  ["five axes", view, { x: [32] }, {
+    shape: [2, 2, 2, 2, 2],
+    strides: [16, 8, 4, 2, 1],
+  }],
+  ["lengths that differ elsewhere", concat, { a: [2, 3], b: [3, 3] }, {
+    axis: 1,
+  }],
+  ["nothing", softmax, { x: [3, 0] }],
+  // What the shader reads as f16 must not be f32, nor the other way round.
+  ["f32 among f16", linear, { x: ["f32", 2, 8], weight: [3, 8] }],
+  ["f32 among f16", map, { x: ["f32", 4] }],
+  ["an f16 scale", guidance, { x: [2, 4], scale: [1] }],
+  ["f16 latents", ddimStep, {
+    latents: [4],
+    eps: ["f32", 4],
+    coefficients: ["f32", 2],
+  }],
+];
+
+for (const [what, op, shapes, attributes = {}] of wrong) {
+  Deno.test(`shape rule of ${op.name}: ${what} is refused`, () => {
+    const g = new Graph("f16");
+    const inputs = makeInputs(g, shapes);
+    const error = assertThrows(
+      () => g.apply(op, inputs, attributes),
+      MasterWeaverError,
+    );
+    assertMatch(
+      error.message,
+      new RegExp(`^Cannot apply ${op.name}: expected .*, got .*\\(\\d`),
+    );
+    assertEquals(error.code, "gpu");
+    assertEquals(g.ops.length, 0);
+  });
+}
+
+Deno.test("reshape: the number of elements must stay, −1 is worked out", () => {
+  const g = new Graph("f32");
+  const x = g.input("x", [2, 3, 4], "f32");
+  assertEquals(x.reshape(6, -1).shape, [6, 4]);
+  assertEquals(x.reshape(-1).shape, [24]);
+  for (const shape of [[5, 5], [7, -1], [2, 3]]) {
+    assertThrows(
+      () => x.reshape(...shape),
+      MasterWeaverError,
+      "Cannot reshape f32 (2, 3, 4)",
+    );
+  }
+});
