@@ -1,0 +1,256 @@
+/**
+ * Cases of element-wise ops, norms of tokens, views, lookups and the
+ * diffusion's own.
+ *
+ * @module
+ */
+import type { Activation } from "../../src/ops/activation.ts";
+import { ddimStep, guidance } from "../../src/ops/diffusion.ts";
+import { binary, geglu, map } from "../../src/ops/elementwise.ts";
+import { embedding, timeEmbedding } from "../../src/ops/embedding.ts";
+import { layerNorm } from "../../src/ops/layer_norm.ts";
+import { softmax } from "../../src/ops/softmax.ts";
+import { concat, view } from "../../src/ops/views.ts";
+import { type InputSpec, normal, type OpCase } from "./op_case.ts";
+import * as reference from "./reference.ts";
+
+const activations: readonly Activation[] = [
+  "none",
+  "silu",
+  "gelu",
+  "quick_gelu",
+  "relu",
+  "sigmoid",
+];
+
+function mapCase(
+  name: string,
+  x: InputSpec,
+  attributes: { activation?: Activation; scale?: number; offset?: number },
+): OpCase {
+  const { activation, scale = 1, offset = 0 } = attributes;
+  return {
+    name,
+    op: map,
+    attributes,
+    inputs: { x },
+    reference: ({ x }) =>
+      reference.dense(
+        x.shape,
+        (i) =>
+          Math.fround(scale) * reference.activate(activation, x.data[i]) +
+          Math.fround(offset),
+      ),
+  };
+}
+
+const operations = {
+  add: (a: number, b: number) => a + b,
+  sub: (a: number, b: number) => a - b,
+  mul: (a: number, b: number) => a * b,
+  div: (a: number, b: number) => a / b,
+};
+
+function binaryCase(
+  operation: keyof typeof operations,
+  a: readonly number[],
+  b: readonly number[],
+): OpCase {
+  return {
+    name: `${operation} of (${a.join(", ")}) and (${b.join(", ")})`,
+    op: binary,
+    attributes: { operation },
+    inputs: {
+      a: normal(a),
+      // Away from zero, which nothing is divided by.
+      b: { shape: b, value: (i) => (i % 2 ? -1 : 1) * (0.5 + i % 9 / 4) },
+    },
+    reference: (inputs) =>
+      reference.binary(inputs as never, operations[operation]),
+  };
+}
+
+function softmaxCase(name: string, x: InputSpec): OpCase {
+  return {
+    name,
+    op: softmax,
+    attributes: {},
+    inputs: { x },
+    reference: ({ x }) => reference.softmax(x),
+  };
+}
+
+function layerNormCase(name: string, x: InputSpec, eps = 1e-5): OpCase {
+  const channels = x.shape.at(-1)!;
+  return {
+    name,
+    op: layerNorm,
+    attributes: { eps },
+    inputs: { x, weight: normal([channels]), bias: normal([channels]) },
+    reference: (inputs) => reference.layerNorm(inputs as never, eps),
+  };
+}
+
+function viewCase(
+  name: string,
+  x: readonly number[],
+  shape: readonly number[],
+  strides: readonly number[],
+  offset = 0,
+): OpCase {
+  return {
+    name,
+    op: view,
+    attributes: { shape, strides, offset },
+    inputs: { x: normal(x) },
+    reference: ({ x }) => reference.view(x, shape, strides, offset),
+    exact: true,
+  };
+}
+
+function concatCase(
+  a: readonly number[],
+  b: readonly number[],
+  axis: number,
+): OpCase {
+  return {
+    name: `(${a.join(", ")}) and (${b.join(", ")}) along axis ${axis}`,
+    op: concat,
+    attributes: { axis },
+    inputs: { a: normal(a), b: normal(b) },
+    reference: (inputs) => reference.concat(inputs as never, axis),
+    exact: true,
+  };
+}
+
+function timeCase(name: string, t: readonly number[], n: number): OpCase {
+  return {
+    name,
+    op: timeEmbedding,
+    attributes: {},
+    inputs: {
+      t: { shape: [t.length], dtype: "f32", value: (i) => t[i] },
+      frequencies: {
+        shape: [n],
+        dtype: "f32",
+        value: (i) => Math.fround(Math.exp(-Math.log(10000) * i / n)),
+      },
+    },
+    reference: (inputs) => reference.timeEmbedding(inputs as never),
+  };
+}
+
+/** Workgroups of 64 elements that no single axis of a dispatch can hold. */
+const BEYOND_ONE_AXIS = 65_535 * 64 + 100;
+
+/** map, binary, geglu, softmax, layer norm, views, lookups, diffusion. */
+export const otherCases: readonly OpCase[] = [
+  ...activations.map((activation) =>
+    mapCase(activation, normal([3, 5, 7], 3), { activation })
+  ),
+  mapCase("scale and offset after the activation", normal([11]), {
+    activation: "silu",
+    scale: -1.75,
+    offset: 0.3,
+  }),
+  mapCase("more workgroups than one axis holds", {
+    shape: [BEYOND_ONE_AXIS],
+    value: (i) => i % 1013 / 64 - 7,
+  }, { scale: 0.5, offset: 1 }),
+
+  binaryCase("add", [2, 3, 5], [2, 3, 5]),
+  binaryCase("sub", [4, 7], [7]),
+  binaryCase("mul", [2, 3, 1, 5], [3, 4, 1]),
+  binaryCase("div", [1, 1, 6], [2, 5, 1]),
+  binaryCase("add", [1], [2, 2, 2, 2]),
+
+  {
+    name: "odd",
+    op: geglu,
+    attributes: {},
+    inputs: { x: normal([2, 5, 14], 2) },
+    reference: ({ x }) => reference.geglu(x),
+  },
+
+  softmaxCase("odd", normal([3, 5, 7])),
+  softmaxCase("one column", normal([9, 1])),
+  softmaxCase("beyond exp's range", normal([4, 33], 60)),
+  softmaxCase("a long row", normal([2, 4096])),
+
+  layerNormCase("odd, batch 2", normal([2, 7, 12])),
+  layerNormCase("CLIP ViT-L's width", normal([5, 1024])),
+  layerNormCase("a mean far from zero", {
+    shape: [3, 64],
+    value: (i) => 500 + i * 7 % 16 / 4,
+  }),
+  layerNormCase("a constant row", { shape: [2, 8], value: () => 3 }),
+
+  viewCase("a slice", [5, 6], [3, 4], [6, 1], 7),
+  viewCase("transposed", [4, 7], [7, 4], [1, 7]),
+  viewCase("repeated", [3, 4], [2, 3, 4], [0, 4, 1]),
+  viewCase("four axes in another order", [2, 3, 4, 5], [5, 3, 2, 4], [
+    1,
+    20,
+    60,
+    5,
+  ]),
+
+  concatCase([2, 3, 5, 4], [2, 3, 5, 8], 3),
+  concatCase([2, 3, 4], [2, 5, 4], 1),
+  concatCase([1, 3], [4, 3], 0),
+
+  {
+    name: "with positions",
+    op: embedding,
+    attributes: {},
+    inputs: {
+      ids: { shape: [2, 5], dtype: "u32", value: (i) => i * 7 % 9 },
+      table: normal([9, 8]),
+      positions: normal([6, 8]),
+    },
+    reference: (inputs) => reference.embedding(inputs as never),
+  },
+  {
+    name: "without positions, first and last row",
+    op: embedding,
+    attributes: {},
+    inputs: {
+      ids: { shape: [1, 2], dtype: "u32", value: (i) => i * 739 },
+      table: normal([740, 4]),
+    },
+    reference: (inputs) => reference.embedding(inputs as never),
+  },
+
+  timeCase("first and last timestep, 24 frequencies", [1, 999, 967], 24),
+  timeCase("SD1.5's 160 frequencies", [999, 501, 0], 160),
+
+  {
+    name: "batch 2",
+    op: guidance,
+    attributes: {},
+    inputs: {
+      x: normal([4, 3, 5, 4]),
+      scale: { shape: [1], dtype: "f32", value: () => 7.5 },
+    },
+    reference: (inputs) => reference.guidance(inputs as never),
+  },
+  {
+    name: "in place",
+    op: ddimStep,
+    attributes: {},
+    inputs: {
+      latents: { shape: [2, 3, 5, 4], dtype: "f32" },
+      eps: { shape: [2, 3, 5, 4], dtype: "f32" },
+      coefficients: {
+        shape: [2],
+        dtype: "f32",
+        value: (i) => [1.03125, -0.21875][i],
+      },
+    },
+    reference: ({ latents, eps, coefficients: { data: [a, b] } }) =>
+      reference.dense(
+        latents.shape,
+        (i) => a * latents.data[i] + b * eps.data[i],
+      ),
+  },
+];

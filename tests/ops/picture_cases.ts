@@ -1,0 +1,239 @@
+/**
+ * Cases of the ops on pictures: convolution, resizing, pooling, group norm,
+ * image output.
+ *
+ * @module
+ */
+import type { Activation } from "../../src/ops/activation.ts";
+import { conv2d } from "../../src/ops/conv2d.ts";
+import { groupNorm } from "../../src/ops/group_norm.ts";
+import { argmax, imageOutput } from "../../src/ops/outputs.ts";
+import { pool2d, resize } from "../../src/ops/spatial.ts";
+import { normal, type OpCase, weight } from "./op_case.ts";
+import * as reference from "./reference.ts";
+
+interface ConvOptions {
+  readonly stride?: number;
+  readonly padding?: readonly [number, number, number, number];
+  readonly enlargeTo?: readonly [number, number];
+  readonly activation?: Activation;
+  readonly bias?: boolean;
+  readonly shift?: boolean;
+  readonly residual?: boolean;
+}
+
+/** A convolution from (B, H, W, I) to O channels with a KH × KW window. */
+function convCase(
+  name: string,
+  x: readonly number[],
+  [out, kernelHeight, kernelWidth]: readonly number[],
+  options: ConvOptions = {},
+): OpCase {
+  const { bias = true, shift, residual, enlargeTo, ...window } = options;
+  const [batch, , , channels] = x;
+  const [height, width] = enlargeTo ?? x.slice(1);
+  const { stride = 1, padding = [0, 0, 0, 0] } = window;
+  const rows = (height + padding[0] + padding[2] - kernelHeight) / stride;
+  const columns = (width + padding[1] + padding[3] - kernelWidth) / stride;
+  const y = [batch, Math.floor(rows) + 1, Math.floor(columns) + 1, out];
+  const terms = kernelHeight * kernelWidth * channels;
+  return {
+    name,
+    op: conv2d,
+    attributes: { ...window, enlargeTo },
+    inputs: {
+      x: normal(x),
+      weight: weight([out, kernelHeight, kernelWidth, channels], terms),
+      ...(bias && { bias: normal([out]) }),
+      ...(shift && { shift: normal([batch, out]) }),
+      ...(residual && { residual: normal(y) }),
+    },
+    reference: (inputs) => {
+      const x = enlargeTo
+        ? reference.nearest(inputs.x, ...enlargeTo)
+        : inputs.x;
+      return reference.conv2d({ ...inputs, x } as never, window);
+    },
+  };
+}
+
+const SAME = [1, 1, 1, 1] as const;
+
+function groupNormCase(
+  name: string,
+  shape: readonly number[],
+  groups: number,
+  { activation, mean = 0, eps = 1e-5 }: {
+    activation?: Activation;
+    mean?: number;
+    eps?: number;
+  } = {},
+): OpCase {
+  const attributes = { groups, eps, activation };
+  const channels = shape.at(-1)!;
+  const terms = shape.slice(1).reduce((product, n) => product * n, 1) / groups;
+  return {
+    name,
+    op: groupNorm,
+    attributes,
+    inputs: {
+      // Not random where the mean is far off: f16 keeps these exactly.
+      x: mean === 0
+        ? normal(shape)
+        : { shape, value: (i) => mean + (i * 7 % 16) / 4 },
+      weight: normal([channels]),
+      bias: normal([channels]),
+    },
+    reference: (inputs) => reference.groupNorm(inputs as never, attributes),
+    terms,
+  };
+}
+
+function resizeCase(
+  mode: "nearest" | "bilinear",
+  shape: readonly number[],
+  height: number,
+  width: number,
+): OpCase {
+  const resized = mode === "nearest" ? reference.nearest : reference.bilinear;
+  return {
+    name: `${mode} to ${height} × ${width}`,
+    op: resize,
+    attributes: { height, width, mode },
+    inputs: { x: normal(shape) },
+    reference: ({ x }) => resized(x, height, width),
+  };
+}
+
+function poolCase(
+  name: string,
+  shape: readonly number[],
+  attributes: Parameters<typeof reference.pool2d>[1],
+): OpCase {
+  return {
+    name,
+    op: pool2d,
+    attributes,
+    inputs: { x: normal(shape) },
+    reference: ({ x }) => reference.pool2d(x, attributes),
+  };
+}
+
+/** conv2d, group norm, resize, pool2d, argmax, image output. */
+export const pictureCases: readonly OpCase[] = [
+  convCase("3×3, odd, batch 2", [2, 5, 7, 8], [6, 3, 3], { padding: SAME }),
+  convCase("one pixel, one channel out", [1, 1, 1, 4], [1, 1, 1]),
+  convCase("1×1 without bias", [2, 6, 5, 12], [10, 1, 1], { bias: false }),
+  convCase("7×7, stride 2", [1, 15, 18, 4], [5, 7, 7], {
+    stride: 2,
+    padding: [3, 3, 3, 3],
+  }),
+  convCase("window over the whole picture", [1, 14, 14, 4], [9, 14, 14]),
+  convCase("14×14 patches", [1, 42, 28, 4], [6, 14, 14], {
+    stride: 14,
+    bias: false,
+  }),
+  convCase("stride 2, the VAE's one-sided padding", [1, 8, 9, 8], [7, 3, 3], {
+    stride: 2,
+    padding: [0, 1, 1, 0],
+  }),
+  convCase("a different padding on each side", [1, 6, 5, 4], [3, 3, 3], {
+    padding: [2, 0, 1, 3],
+  }),
+  convCase("enlarged twice", [2, 4, 5, 8], [6, 3, 3], {
+    padding: SAME,
+    enlargeTo: [8, 10],
+  }),
+  convCase("enlarged to odd sizes", [1, 4, 5, 4], [5, 3, 3], {
+    padding: SAME,
+    enlargeTo: [7, 9],
+  }),
+  ...([
+    "none",
+    "silu",
+    "gelu",
+    "quick_gelu",
+    "relu",
+    "sigmoid",
+  ] as const).map((activation) =>
+    convCase(`shift and residual, then ${activation}`, [2, 4, 3, 4], [
+      5,
+      3,
+      3,
+    ], { padding: SAME, shift: true, residual: true, activation })
+  ),
+  convCase("the mini UNet's largest", [2, 32, 32, 144], [48, 3, 3], {
+    padding: SAME,
+  }),
+  convCase("the mini VAE's largest", [1, 128, 128, 24], [24, 3, 3], {
+    padding: SAME,
+  }),
+  convCase("SD1.5's longest sum", [1, 2, 2, 2560], [8, 3, 3], {
+    padding: SAME,
+  }),
+
+  groupNormCase("odd, batch 2", [2, 5, 7, 8], 2),
+  groupNormCase("three channels a group, SiLU", [2, 9, 5, 48], 16, {
+    activation: "silu",
+  }),
+  groupNormCase("one pixel", [1, 1, 1, 8], 2),
+  groupNormCase("one channel a group", [1, 6, 5, 4], 4),
+  groupNormCase("a mean far from zero", [1, 16, 16, 8], 2, { mean: 500 }),
+  groupNormCase("tokens", [2, 19, 12], 3, { eps: 1e-6 }),
+  groupNormCase("sums over 10⁵ terms", [1, 160, 160, 8], 2, {
+    activation: "silu",
+  }),
+
+  resizeCase("nearest", [2, 4, 5, 8], 8, 10),
+  resizeCase("nearest", [1, 9, 7, 3], 4, 5),
+  resizeCase("nearest", [1, 5, 5, 2], 7, 13),
+  resizeCase("bilinear", [2, 4, 5, 8], 9, 14),
+  resizeCase("bilinear", [1, 32, 32, 19], 128, 128),
+  resizeCase("bilinear", [1, 9, 7, 3], 1, 1),
+  resizeCase("bilinear", [1, 1, 1, 4], 6, 5),
+  resizeCase("bilinear", [1, 8, 8, 4], 3, 5),
+
+  poolCase("max 3×3, stride 2, padded", [2, 7, 9, 8], {
+    mode: "max",
+    kernel: [3, 3],
+    stride: 2,
+    padding: 1,
+  }),
+  poolCase("mean of everything", [2, 7, 5, 12], {
+    mode: "mean",
+    kernel: [7, 5],
+  }),
+  poolCase("mean 2×2, stride 2", [1, 6, 8, 3], {
+    mode: "mean",
+    kernel: [2, 2],
+    stride: 2,
+  }),
+
+  {
+    name: "of 19 classes",
+    op: argmax,
+    attributes: {},
+    inputs: { x: normal([1, 9, 7, 19]) },
+    reference: ({ x }) => reference.argmax(x),
+    exact: true,
+  },
+  {
+    name: "the first of equals",
+    op: argmax,
+    attributes: {},
+    inputs: { x: { shape: [12, 6], value: (i) => i * 5 % 7 % 3 - 9 } },
+    reference: ({ x }) => reference.argmax(x),
+    exact: true,
+  },
+  {
+    name: "rounds halves to even and clamps",
+    op: imageOutput,
+    attributes: {},
+    inputs: {
+      // −1.2 to 1.2 in steps of which many end on a half of a level.
+      x: { shape: [1, 17, 31, 3], value: (i) => (i % 613 - 306) / 255 },
+    },
+    reference: ({ x }) => reference.imageOutput(x),
+    exact: true,
+  },
+];

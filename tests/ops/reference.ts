@@ -1,0 +1,495 @@
+/**
+ * Every op as plain loops in f64, from PyTorch's definitions: what the shaders
+ * are compared with. Written to be read, not to be fast.
+ *
+ * @module
+ */
+import type { Activation } from "../../src/ops/activation.ts";
+
+/** A dense row-major tensor. */
+export interface Dense {
+  /** Lengths of the axes, outermost first. */
+  readonly shape: readonly number[];
+  /** Its elements. */
+  readonly data: Float64Array;
+}
+
+/** A tensor of a shape, each element from its index. */
+export function dense(
+  shape: readonly number[],
+  value: (index: number) => number = () => 0,
+): Dense {
+  const length = shape.reduce((product, n) => product * n, 1);
+  return { shape, data: Float64Array.from({ length }, (_, i) => value(i)) };
+}
+
+/** erf by its series and its continued fraction; error < 1e-14. */
+export function erf(x: number): number {
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  if (a < 2.5) {
+    let term = x;
+    let sum = x;
+    for (let n = 1; n < 100; n++) {
+      term *= -x * x / n;
+      sum += term / (2 * n + 1);
+    }
+    return 2 / Math.sqrt(Math.PI) * sum;
+  }
+  let fraction = 0;
+  for (let n = 200; n >= 1; n--) fraction = n / 2 / (a + fraction);
+  const tail = Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction);
+  return Math.sign(x) * (1 - tail);
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const gelu = (x: number) => x / 2 * (1 + erf(x / Math.SQRT2));
+
+/** An activation of one value. */
+export function activate(kind: Activation | undefined, x: number): number {
+  switch (kind) {
+    case "silu":
+      return x * sigmoid(x);
+    case "gelu":
+      return gelu(x);
+    case "quick_gelu":
+      return x * sigmoid(1.702 * x);
+    case "relu":
+      return Math.max(x, 0);
+    case "sigmoid":
+      return sigmoid(x);
+    default:
+      return x;
+  }
+}
+
+/** x (…, K), weight (N, K), bias (N), residual (…, N). */
+export function linear(
+  { x, weight, bias, residual }: {
+    x: Dense;
+    weight: Dense;
+    bias?: Dense;
+    residual?: Dense;
+  },
+  activation?: Activation,
+): Dense {
+  const [n, k] = weight.shape;
+  return dense([...x.shape.slice(0, -1), n], (i) => {
+    const row = Math.floor(i / n);
+    const column = i % n;
+    let sum = (bias?.data[column] ?? 0) + (residual?.data[i] ?? 0);
+    for (let j = 0; j < k; j++) {
+      sum += x.data[row * k + j] * weight.data[column * k + j];
+    }
+    return activate(activation, sum);
+  });
+}
+
+/** a (B, M, K) and b (B or 1, K, N), transposed where so asked. */
+export function matmul(
+  { a, b }: { a: Dense; b: Dense },
+  transposeA = false,
+  transposeB = false,
+): Dense {
+  const [batch, rows, columns] = a.shape;
+  const [m, k] = transposeA ? [columns, rows] : [rows, columns];
+  const n = transposeB ? b.shape[1] : b.shape[2];
+  return dense([batch, m, n], (i) => {
+    const at = Math.floor(i / (m * n));
+    const row = Math.floor(i / n) % m;
+    const column = i % n;
+    const baseA = at * m * k;
+    const baseB = b.shape[0] === 1 ? 0 : at * k * n;
+    let sum = 0;
+    for (let j = 0; j < k; j++) {
+      const left = a.data[baseA + (transposeA ? j * m + row : row * k + j)];
+      const right =
+        b.data[baseB + (transposeB ? column * k + j : j * n + column)];
+      sum += left * right;
+    }
+    return sum;
+  });
+}
+
+/** A (B, H, W, C) tensor enlarged to a size by repeating pixels. */
+export function nearest(x: Dense, height: number, width: number): Dense {
+  const [batch, h, w, channels] = x.shape;
+  return dense([batch, height, width, channels], (i) => {
+    const c = i % channels;
+    const ox = Math.floor(i / channels) % width;
+    const oy = Math.floor(i / channels / width) % height;
+    const b = Math.floor(i / channels / width / height);
+    const y = Math.floor(oy * h / height);
+    const at = Math.floor(ox * w / width);
+    return x.data[((b * h + y) * w + at) * channels + c];
+  });
+}
+
+/** What {@linkcode conv2d} takes beside its tensors. */
+export interface Window {
+  readonly stride?: number;
+  /** [top, right, bottom, left] */
+  readonly padding?: readonly [number, number, number, number];
+  readonly activation?: Activation;
+}
+
+/** x (B, H, W, I), weight (O, KH, KW, I), shift (B, O). */
+export function conv2d(
+  { x, weight, bias, shift, residual }: {
+    x: Dense;
+    weight: Dense;
+    bias?: Dense;
+    shift?: Dense;
+    residual?: Dense;
+  },
+  { stride = 1, padding = [0, 0, 0, 0], activation }: Window,
+): Dense {
+  const [batch, height, width, channels] = x.shape;
+  const [out, kernelHeight, kernelWidth] = weight.shape;
+  const [top, right, bottom, left] = padding;
+  const rows = Math.floor((height + top + bottom - kernelHeight) / stride) + 1;
+  const columns = Math.floor((width + left + right - kernelWidth) / stride) + 1;
+  return dense([batch, rows, columns, out], (i) => {
+    const o = i % out;
+    const ox = Math.floor(i / out) % columns;
+    const oy = Math.floor(i / out / columns) % rows;
+    const b = Math.floor(i / out / columns / rows);
+    let sum = (bias?.data[o] ?? 0) + (shift?.data[b * out + o] ?? 0) +
+      (residual?.data[i] ?? 0);
+    for (let ky = 0; ky < kernelHeight; ky++) {
+      const iy = oy * stride + ky - top;
+      if (iy < 0 || iy >= height) continue;
+      for (let kx = 0; kx < kernelWidth; kx++) {
+        const ix = ox * stride + kx - left;
+        if (ix < 0 || ix >= width) continue;
+        const from = ((b * height + iy) * width + ix) * channels;
+        const tap = ((o * kernelHeight + ky) * kernelWidth + kx) * channels;
+        for (let c = 0; c < channels; c++) {
+          sum += x.data[from + c] * weight.data[tap + c];
+        }
+      }
+    }
+    return activate(activation, sum);
+  });
+}
+
+/** What {@linkcode attention} takes beside its tensors. */
+export interface Attend {
+  readonly heads: number;
+  /** Keys before the identity's. */
+  readonly textKeys?: number;
+  readonly causal?: boolean;
+}
+
+/** q (B, T, H·D), k and v (B, S, H·D): text and identity apart, then added. */
+export function attention(
+  { q, k, v, identityScale }: {
+    q: Dense;
+    k: Dense;
+    v: Dense;
+    identityScale?: Dense;
+  },
+  { heads, textKeys = k.shape[1], causal = false }: Attend,
+): Dense {
+  const [batch, queries, channels] = q.shape;
+  const keys = k.shape[1];
+  const width = channels / heads;
+  const parts: [number, number, number][] = [[0, textKeys, 1]];
+  if (identityScale) parts.push([textKeys, keys, identityScale.data[0]]);
+  const y = dense(q.shape);
+  for (let b = 0; b < batch; b++) {
+    for (let head = 0; head < heads; head++) {
+      for (let t = 0; t < queries; t++) {
+        const at = (b * queries + t) * channels + head * width;
+        for (const [start, end, weight] of parts) {
+          const last = causal ? Math.min(end, t + 1) : end;
+          const scores: number[] = [];
+          for (let s = start; s < last; s++) {
+            const from = (b * keys + s) * channels + head * width;
+            let sum = 0;
+            for (let d = 0; d < width; d++) {
+              sum += q.data[at + d] * k.data[from + d];
+            }
+            scores.push(sum / Math.sqrt(width));
+          }
+          const shares = softmaxRow(scores);
+          shares.forEach((share, s) => {
+            const from = (b * keys + start + s) * channels + head * width;
+            for (let d = 0; d < width; d++) {
+              y.data[at + d] += weight * share * v.data[from + d];
+            }
+          });
+        }
+      }
+    }
+  }
+  return y;
+}
+
+function softmaxRow(row: ArrayLike<number>): number[] {
+  const values = Array.from(row);
+  const top = Math.max(...values);
+  const powers = values.map((value) => Math.exp(value - top));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** Over the last axis. */
+export function softmax(x: Dense): Dense {
+  const columns = x.shape.at(-1)!;
+  const y = dense(x.shape);
+  for (let i = 0; i < x.data.length; i += columns) {
+    y.data.set(softmaxRow(x.data.subarray(i, i + columns)), i);
+  }
+  return y;
+}
+
+/** Mean and 1 / √(variance + eps) of the elements at some places. */
+function moments(data: Float64Array, places: readonly number[], eps: number) {
+  const mean = places.reduce((sum, i) => sum + data[i], 0) / places.length;
+  const variance = places.reduce((sum, i) => sum + (data[i] - mean) ** 2, 0) /
+    places.length;
+  return { mean, scale: 1 / Math.sqrt(variance + eps) };
+}
+
+/** Over the last axis. */
+export function layerNorm(
+  { x, weight, bias }: { x: Dense; weight: Dense; bias: Dense },
+  eps: number,
+): Dense {
+  const channels = x.shape.at(-1)!;
+  const y = dense(x.shape);
+  for (let row = 0; row < x.data.length; row += channels) {
+    const places = Array.from({ length: channels }, (_, c) => row + c);
+    const { mean, scale } = moments(x.data, places, eps);
+    for (let c = 0; c < channels; c++) {
+      y.data[row + c] = (x.data[row + c] - mean) * scale * weight.data[c] +
+        bias.data[c];
+    }
+  }
+  return y;
+}
+
+/** x (B, …, C): statistics over all pixels of a group's channels. */
+export function groupNorm(
+  { x, weight, bias }: { x: Dense; weight: Dense; bias: Dense },
+  { groups, eps, activation }: {
+    groups: number;
+    eps: number;
+    activation?: Activation;
+  },
+): Dense {
+  const batch = x.shape[0];
+  const channels = x.shape.at(-1)!;
+  const size = x.data.length / batch;
+  const wide = channels / groups;
+  const y = dense(x.shape);
+  for (let b = 0; b < batch; b++) {
+    for (let group = 0; group < groups; group++) {
+      const places: number[] = [];
+      for (let pixel = 0; pixel < size; pixel += channels) {
+        for (let c = 0; c < wide; c++) {
+          places.push(b * size + pixel + group * wide + c);
+        }
+      }
+      const { mean, scale } = moments(x.data, places, eps);
+      for (const i of places) {
+        const c = i % channels;
+        const value = (x.data[i] - mean) * scale * weight.data[c] +
+          bias.data[c];
+        y.data[i] = activate(activation, value);
+      }
+    }
+  }
+  return y;
+}
+
+/** a ∘ b with PyTorch's broadcasting. */
+export function binary(
+  { a, b }: { a: Dense; b: Dense },
+  operation: (a: number, b: number) => number,
+): Dense {
+  const rank = Math.max(a.shape.length, b.shape.length);
+  const padded = ({ shape }: Dense) => [
+    ...Array(rank - shape.length).fill(1),
+    ...shape,
+  ];
+  const [left, right] = [padded(a), padded(b)];
+  const shape = left.map((n, i) => Math.max(n, right[i]));
+  const pick = (from: number[], index: number[]) =>
+    index.reduce(
+      (at, i, axis) => at * from[axis] + (from[axis] > 1 ? i : 0),
+      0,
+    );
+  return dense(shape, (i) => {
+    const index: number[] = [];
+    for (let axis = rank - 1, rest = i; axis >= 0; axis--) {
+      index[axis] = rest % shape[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    return operation(a.data[pick(left, index)], b.data[pick(right, index)]);
+  });
+}
+
+/** x (…, 2N): the first half times the GELU of the second. */
+export function geglu(x: Dense): Dense {
+  const n = x.shape.at(-1)! / 2;
+  return dense([...x.shape.slice(0, -1), n], (i) => {
+    const row = Math.floor(i / n) * 2 * n;
+    return x.data[row + i % n] * gelu(x.data[row + n + i % n]);
+  });
+}
+
+/** Elements picked by strides. */
+export function view(
+  x: Dense,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset = 0,
+): Dense {
+  return dense(shape, (i) => {
+    let at = offset;
+    for (let axis = shape.length - 1, rest = i; axis >= 0; axis--) {
+      at += (rest % shape[axis]) * strides[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    return x.data[at];
+  });
+}
+
+/** Joins along an axis. */
+export function concat({ a, b }: { a: Dense; b: Dense }, axis: number): Dense {
+  const inner = (x: Dense) =>
+    x.shape.slice(axis).reduce((product, n) => product * n, 1);
+  const [n, m] = [inner(a), inner(b)];
+  const shape = a.shape.map((length, i) =>
+    i === axis ? length + b.shape[i] : length
+  );
+  return dense(shape, (i) => {
+    const row = Math.floor(i / (n + m));
+    const at = i % (n + m);
+    return at < n ? a.data[row * n + at] : b.data[row * m + at - n];
+  });
+}
+
+/** Bilinear with aligned corners. */
+export function bilinear(x: Dense, height: number, width: number): Dense {
+  const [batch, h, w, channels] = x.shape;
+  const place = (i: number, from: number, to: number) =>
+    to > 1 ? i * (from - 1) / (to - 1) : 0;
+  return dense([batch, height, width, channels], (i) => {
+    const c = i % channels;
+    const px = place(Math.floor(i / channels) % width, w, width);
+    const py = place(Math.floor(i / channels / width) % height, h, height);
+    const b = Math.floor(i / channels / width / height);
+    const x0 = Math.min(Math.floor(px), w - 1);
+    const y0 = Math.min(Math.floor(py), h - 1);
+    const x1 = Math.min(x0 + 1, w - 1);
+    const y1 = Math.min(y0 + 1, h - 1);
+    const at = (row: number, column: number) =>
+      x.data[((b * h + row) * w + column) * channels + c];
+    const [fx, fy] = [px - x0, py - y0];
+    return (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) +
+      fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1));
+  });
+}
+
+/** Maximum or mean of windows; padding counts as −∞ or as zero. */
+export function pool2d(
+  x: Dense,
+  { mode, kernel, stride = 1, padding = 0 }: {
+    mode: "max" | "mean";
+    kernel: readonly [number, number];
+    stride?: number;
+    padding?: number;
+  },
+): Dense {
+  const [batch, h, w, channels] = x.shape;
+  const rows = Math.floor((h + 2 * padding - kernel[0]) / stride) + 1;
+  const columns = Math.floor((w + 2 * padding - kernel[1]) / stride) + 1;
+  return dense([batch, rows, columns, channels], (i) => {
+    const c = i % channels;
+    const ox = Math.floor(i / channels) % columns;
+    const oy = Math.floor(i / channels / columns) % rows;
+    const b = Math.floor(i / channels / columns / rows);
+    let most = -Infinity;
+    let sum = 0;
+    for (let ky = 0; ky < kernel[0]; ky++) {
+      for (let kx = 0; kx < kernel[1]; kx++) {
+        const iy = oy * stride + ky - padding;
+        const ix = ox * stride + kx - padding;
+        if (iy < 0 || ix < 0 || iy >= h || ix >= w) continue;
+        const value = x.data[((b * h + iy) * w + ix) * channels + c];
+        most = Math.max(most, value);
+        sum += value;
+      }
+    }
+    return mode === "max" ? most : sum / (kernel[0] * kernel[1]);
+  });
+}
+
+/** Rows of a table by id, and of positions by place. */
+export function embedding(
+  { ids, table, positions }: { ids: Dense; table: Dense; positions?: Dense },
+): Dense {
+  const channels = table.shape[1];
+  const tokens = ids.shape[1];
+  return dense([...ids.shape, channels], (i) => {
+    const c = i % channels;
+    const token = Math.floor(i / channels);
+    return table.data[ids.data[token] * channels + c] +
+      (positions?.data[(token % tokens) * channels + c] ?? 0);
+  });
+}
+
+/** (B) and (N) to (B, 2N): cosines, then sines. */
+export function timeEmbedding(
+  { t, frequencies }: { t: Dense; frequencies: Dense },
+): Dense {
+  const n = frequencies.shape[0];
+  return dense([t.shape[0], 2 * n], (i) => {
+    const column = i % (2 * n);
+    // The shader's product is one of f32 numbers.
+    const angle = Math.fround(
+      t.data[Math.floor(i / (2 * n))] * frequencies.data[column % n],
+    );
+    return column < n ? Math.cos(angle) : Math.sin(angle);
+  });
+}
+
+/** (2B, …) to (B, …): unconditional + scale · (conditional − unconditional). */
+export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
+  const half = x.data.length / 2;
+  return dense([x.shape[0] / 2, ...x.shape.slice(1)], (i) => {
+    return x.data[i] + scale.data[0] * (x.data[half + i] - x.data[i]);
+  });
+}
+
+/** The index of the largest of the last axis, the first of equals. */
+export function argmax(x: Dense): Dense {
+  const n = x.shape.at(-1)!;
+  return dense(x.shape.slice(0, -1), (i) => {
+    const row = [...x.data.subarray(i * n, i * n + n)];
+    return row.indexOf(Math.max(...row));
+  });
+}
+
+/** −1..1 to opaque RGBA bytes in one u32 a pixel, rounded half to even. */
+export function imageOutput(x: Dense): Dense {
+  const byte = (value: number) => {
+    const scaled = Math.fround(
+      Math.fround(
+        Math.min(Math.max(Math.fround(Math.fround(value / 2) + 0.5), 0), 1),
+      ) * 255,
+    );
+    const floor = Math.floor(scaled);
+    const rest = scaled - floor;
+    const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1);
+    return floor + Number(up);
+  };
+  return dense(x.shape.slice(0, -1), (i) => {
+    const [r, g, b] = x.data.subarray(3 * i, 3 * i + 3);
+    return (255 * 2 ** 24) + (byte(b) * 2 ** 16) + (byte(g) * 2 ** 8) +
+      byte(r);
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * Every op against plain loops in f64: f32 within NMSE 1e-10 (1e-9 where sums
+ * have 10⁵ terms and more, whose rounding adds up), f16 within 1e-6, the
+ * rounding of storage; its inputs are rounded to f16 for the reference too.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Real } from "../src/gpu/gpu.ts";
+import { Graph, type Tensor } from "../src/graph/graph.ts";
+import { Plan } from "../src/graph/plan.ts";
+import { matrixCases } from "./ops/matrix_cases.ts";
+import { makeInput, type OpCase } from "./ops/op_case.ts";
+import { otherCases } from "./ops/other_cases.ts";
+import { pictureCases } from "./ops/picture_cases.ts";
+import { type Dense, dense } from "./ops/reference.ts";
+import { nmse } from "./support/compare.ts";
+import { gpuTest, sharedGpu } from "./support/gpu.ts";
+
+/** Runs a case; returns what came out and what must. */
+async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
+  const g = new Graph(real);
+  const tensors: Record<string, Tensor> = {};
+  const values: Record<string, Dense> = {};
+  Object.entries(inputs).forEach(([name, spec], seed) => {
+    const dtype = spec.dtype ?? real;
+    tensors[name] = g.input(name, spec.shape, dtype);
+    const { shape, data } = makeInput(spec, seed);
+    const stored = dtype === "f16"
+      ? new Float16Array(data)
+      : new Float32Array(data);
+    values[name] = dense(shape, (i) => stored[i]);
+  });
+  g.output("y", g.apply(op, tensors, attributes));
+  using plan = await Plan.make(await sharedGpu(), g);
+  for (const [name, { data }] of Object.entries(values)) {
+    const isId = inputs[name].dtype === "u32";
+    plan.write(name, isId ? new Uint32Array(data) : new Float32Array(data));
+  }
+  plan.run();
+  const { y } = await plan.read("y");
+  return {
+    found: y,
+    shape: g.outputs.get("y")!.shape,
+    want: reference(values),
+  };
+}
+
+for (const real of ["f32", "f16"] as const) {
+  for (const opCase of [...matrixCases, ...pictureCases, ...otherCases]) {
+    const { name, op, exact, terms = 0 } = opCase;
+    gpuTest(`op ${op.name}, ${real}: ${name}`, async () => {
+      const { found, shape, want } = await run(real, opCase);
+      assertEquals(shape, want.shape);
+      if (exact) {
+        assertEquals(Float64Array.from(found), want.data);
+        return;
+      }
+      const tolerance = real === "f16" ? 1e-6 : terms >= 1e5 ? 1e-9 : 1e-10;
+      const error = nmse(found, want.data);
+      assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
+    });
+  }
+}
+
+gpuTest("op cases: every op of src/ops has some", async () => {
+  const tested = new Set(
+    [...matrixCases, ...pictureCases, ...otherCases].map(({ op }) => op),
+  );
+  const folder = new URL("../src/ops/", import.meta.url);
+  for await (const { name } of Deno.readDir(folder)) {
+    const module = await import(new URL(name, folder).href);
+    for (const [symbol, value] of Object.entries(module)) {
+      const isOp = typeof value === "object" && value !== null &&
+        "launch" in value;
+      if (isOp) assert(tested.has(value as never), `${symbol} has no case`);
+    }
+  }
+});
