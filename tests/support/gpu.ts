@@ -15,10 +15,14 @@ if (!available) {
   );
 }
 
-/** The GPU all tests share; it is freed with the process. */
+/** The GPU all tests of a file share; it is freed after the last of them. */
 export function sharedGpu(): Promise<Gpu> {
   return gpu ??= Gpu.open();
 }
+
+Deno.test.afterAll(async () => {
+  (await gpu)?.[Symbol.dispose]();
+});
 
 /**
  * Registers a test that needs a GPU. Without one it is reported as skipped, by
