@@ -1,7 +1,7 @@
 /**
- * Times ops and a picture.
+ * Times ops, a picture and the face pipeline.
  *
- *     deno task bench                # both
+ *     deno task bench                # all of them
  *     deno task bench --picture --model weights/mini --steps 30
  *     deno task bench --ops --json
  *
@@ -11,18 +11,21 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
 import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
+import { benchFaces, faceLines } from "./bench/faces.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
 import { benchPicture, pictureLines } from "./bench/picture.ts";
 
-const usage = `Times ops and a picture on this machine's GPU.
+const usage = `Times ops, a picture and the face pipeline on this machine.
 
-  deno task bench [--ops] [--picture] [options]
+  deno task bench [--ops] [--picture] [--faces] [options]
 
   --ops            each op: shape, ms, GFLOP/s or GB/s
   --picture        load, compile, encode, per step, decode, peak GPU memory
-                   (both where neither is given)
+  --faces          find faces, place landmarks, align: on the CPU
+                   (all three where none is given)
   --model DIR      a converted model (weights/mini)
   --ref FILE       reference photo (weights/mini/demo.png)
+  --photo FILE     photo to find faces in (one of the tests')
   --steps N        denoising steps (30)
   --dtype f16|f32  storage of activations (f16 where the adapter has it)
   --json           one JSON object on stdout
@@ -43,10 +46,15 @@ function parseFlags(args: readonly string[]) {
       options: {
         ops: { type: "boolean", default: false },
         picture: { type: "boolean", default: false },
+        faces: { type: "boolean", default: false },
         model: { type: "string", default: repositoryFile("weights/mini") },
         ref: {
           type: "string",
           default: repositoryFile("weights/mini/demo.png"),
+        },
+        photo: {
+          type: "string",
+          default: repositoryFile("tests/goldens/face/astronaut.png"),
         },
         steps: { type: "string", default: "30" },
         dtype: { type: "string" },
@@ -71,8 +79,8 @@ async function main(args: readonly string[]): Promise<number> {
       console.log(usage.trimEnd());
       return 0;
     }
-    const both = !values.ops && !values.picture;
-    const picture = both || values.picture
+    const all = !values.ops && !values.picture && !values.faces;
+    const picture = all || values.picture
       ? await benchPicture({
         model: values.model,
         ref: values.ref,
@@ -83,11 +91,13 @@ async function main(args: readonly string[]): Promise<number> {
     if (picture && !values.json) {
       console.log(pictureLines(picture).join("\n"));
     }
-    const ops = both || values.ops ? await timeOps(values.dtype) : null;
+    const faces = all || values.faces ? await benchFaces(values.photo) : null;
+    if (faces && !values.json) console.log(faceLines(faces).join("\n"));
+    const ops = all || values.ops ? await timeOps(values.dtype) : null;
     if (ops && !values.json) {
       console.log(opLines(ops.timings, ops.dtype).join("\n"));
     }
-    if (values.json) console.log(JSON.stringify({ picture, ops }));
+    if (values.json) console.log(JSON.stringify({ picture, faces, ops }));
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
