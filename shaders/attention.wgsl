@@ -29,6 +29,8 @@ struct Params {
   causal: u32,
   parts: u32, // 1, or 2 with an identity
   scale: f32,
+  skip_queries: u32, // vec4 of q and y before the first picture
+  skip_keys: u32, // vec4 of k and v before the first picture
 }
 
 @group(0) @binding(0) var<storage, read> q: array<real4>;
@@ -55,9 +57,9 @@ fn main(
   let b = index / (p.pairs * p.slices * p.heads);
 
   let row = p.heads * p.head4; // vec4 from one token to the next
-  let q0 = (b * p.queries + t0) * row + head * p.head4;
-  let q1 = (b * p.queries + t1) * row + head * p.head4;
-  let base = b * p.keys * row + head * p.head4;
+  let q0 = p.skip_queries + (b * p.queries + t0) * row + head * p.head4;
+  let q1 = p.skip_queries + (b * p.queries + t1) * row + head * p.head4;
+  let base = p.skip_keys + b * p.keys * row + head * p.head4;
 
   var out0 = array<vec4<f32>, VALUE4>();
   var out1 = array<vec4<f32>, VALUE4>();

@@ -9,6 +9,8 @@
 // = torch.nn.functional.conv2d on channels-last tensors; when enlarged, after
 // interpolate(size=…, mode="nearest").
 //
+// In front of it stands one of weights_*.wgsl, which binds and reads w.
+//
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
 // runs over the window and the input channels. Each invocation keeps a tile of
 // 4 pixels × 4 channels in registers; neighbours take neighbouring pixels.
@@ -29,7 +31,10 @@ struct Params {
   enlarge: u32, // 1 or 2
   full_height: u32, // of the enlarged picture
   full_width: u32,
-  pixels: u32, // B · OH · OW
+  weight4: u32, // O · KH · KW · I / 4
+  pixels: u32, // of the output in this launch
+  first_pixel: u32, // of these, in the whole batch
+  first_source: u32, // pixel of the batch that x, as bound here, begins with
   tiles_m: u32,
   tiles: u32,
   has_bias: u32,
@@ -39,7 +44,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
-@group(0) @binding(1) var<storage, read> w: array<real4>;
 @group(0) @binding(2) var<storage, read> bias: array<real>;
 @group(0) @binding(3) var<storage, read> shift: array<real>;
 @group(0) @binding(4) var<storage, read> residual: array<real>;
@@ -55,14 +59,14 @@ struct Pixel {
 }
 
 fn pixel(index: u32) -> Pixel {
-  let i = min(index, p.pixels - 1u);
+  let i = p.first_pixel + min(index, p.pixels - 1u);
   let ox = i % p.out_width;
   let oy = (i / p.out_width) % p.out_height;
   let b = i / (p.out_width * p.out_height);
   return Pixel(
     i32(oy * p.stride) - i32(p.pad_top),
     i32(ox * p.stride) - i32(p.pad_left),
-    b * p.height * p.width,
+    b * p.height * p.width - p.first_source,
   );
 }
 
@@ -80,7 +84,7 @@ fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
 
 fn store(index: u32, channel: u32, values: vec4<f32>) {
   if index >= p.pixels { return; }
-  let b = index / (p.out_width * p.out_height);
+  let b = (p.first_pixel + index) / (p.out_width * p.out_height);
   for (var j = 0u; j < 4u; j++) {
     let o = channel + j;
     if o < p.out {
@@ -134,28 +138,38 @@ fn main(
       let in1 = f32(s1 >= 0);
       let in2 = f32(s2 >= 0);
       let in3 = f32(s3 >= 0);
-      var sum0 = vec4<f32>();
-      var sum1 = vec4<f32>();
-      var sum2 = vec4<f32>();
-      var sum3 = vec4<f32>();
-      for (var i = 0u; i < p.in4; i++) {
-        let a0 = vec4<f32>(x[x0 + i]);
-        let a1 = vec4<f32>(x[x1 + i]);
-        let a2 = vec4<f32>(x[x2 + i]);
-        let a3 = vec4<f32>(x[x3 + i]);
-        let b0 = vec4<f32>(w[w0 + tap + i]);
-        let b1 = vec4<f32>(w[w1 + tap + i]);
-        let b2 = vec4<f32>(w[w2 + tap + i]);
-        let b3 = vec4<f32>(w[w3 + tap + i]);
-        sum0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
-        sum1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
-        sum2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
-        sum3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+      for (var start = 0u; start < p.in4;) {
+        let end = start + min(SCALED4, p.in4 - start);
+        var sum0 = vec4<f32>();
+        var sum1 = vec4<f32>();
+        var sum2 = vec4<f32>();
+        var sum3 = vec4<f32>();
+        for (var i = start; i < end; i++) {
+          let a0 = vec4<f32>(x[x0 + i]);
+          let a1 = vec4<f32>(x[x1 + i]);
+          let a2 = vec4<f32>(x[x2 + i]);
+          let a3 = vec4<f32>(x[x3 + i]);
+          let b0 = weight4(w0 + tap + i);
+          let b1 = weight4(w1 + tap + i);
+          let b2 = weight4(w2 + tap + i);
+          let b3 = weight4(w3 + tap + i);
+          sum0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+          sum1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+          sum2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+          sum3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+        }
+        let scale = vec4<f32>(
+          weight_scale(w0 + tap + start),
+          weight_scale(w1 + tap + start),
+          weight_scale(w2 + tap + start),
+          weight_scale(w3 + tap + start),
+        );
+        acc0 += in0 * scale * sum0;
+        acc1 += in1 * scale * sum1;
+        acc2 += in2 * scale * sum2;
+        acc3 += in3 * scale * sum3;
+        start = end;
       }
-      acc0 += in0 * sum0;
-      acc1 += in1 * sum1;
-      acc2 += in2 * sum2;
-      acc3 += in3 * sum3;
       tap += p.in4;
     }
   }

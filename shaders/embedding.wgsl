@@ -2,6 +2,8 @@
 //
 // ids (B, T), table (V, C), positions (T or more, C), y (B, T, C). An id past
 // the table takes its last row; the host checks ids before they come here.
+// Only the table's rows first..end are bound here; tokens of other rows are left
+// to other launches.
 // = torch.nn.functional.embedding, and CLIP's position embedding added.
 // Grid: one invocation an element of y, in groups of 64.
 
@@ -9,6 +11,8 @@ struct Params {
   channels: u32,
   tokens: u32, // T
   vocabulary: u32, // V
+  first: u32,
+  end: u32,
   total: u32,
 }
 
@@ -31,7 +35,8 @@ fn main(
   let c = index % p.channels;
   let m = index / p.channels;
   let id = min(ids[m], p.vocabulary - 1u);
-  var v = f32(table[id * p.channels + c]);
+  if id < p.first || id >= p.end { return; }
+  var v = f32(table[(id - p.first) * p.channels + c]);
   if HAS_POSITIONS { v += f32(positions[(m % p.tokens) * p.channels + c]); }
   y[index] = real(v);
 }

@@ -2,14 +2,15 @@
 //
 // y[b, n, c] = act((x[b, n, c] − stats[b, 0, c]) · stats[b, 1, c] + bias[c])
 //
-// x and y (B, N, C), stats (B, 2, C) in f32, bias (C); C a multiple of 4.
+// x and y (B, N, C), or pixels of it, stats (B, 2, C) in f32, bias (C); C a multiple of 4.
 // All three = torch.nn.functional.group_norm on channels-last tensors, then the
 // activation.
-// Grid: B · N · C/4 invocations in groups of 64, channels fastest.
+// Grid: an invocation for each C/4 of the pixels, in groups of 64, channels fastest.
 
 struct Params {
   channels4: u32, // C / 4
-  picture: u32, // N · C/4
+  pixels: u32, // N
+  first_pixel: u32, // of this launch, in the whole batch
   total: u32,
   activation: u32,
 }
@@ -29,7 +30,8 @@ fn main(
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
   let c = index % p.channels4;
-  let at = (index / p.picture) * 2u * p.channels4 + c;
+  let b = (p.first_pixel + index / p.channels4) / p.pixels;
+  let at = b * 2u * p.channels4 + c;
   let v = (vec4<f32>(x[index]) - stats[at]) * stats[at + p.channels4] +
     vec4<f32>(bias[c]);
   y[index] = real4(vec4<f32>(

@@ -1,23 +1,27 @@
-// Group normalisation, first of three: sums over pieces of a picture.
+// Group normalisation, first of three: moments of pieces of a picture.
 //
-// sums[b, piece, 0, c] = Σ (x − x₀)     over the piece's pixels
-// sums[b, piece, 1, c] = Σ (x − x₀)²
-// with x₀ = x[b, 0, c], the picture's first pixel: sums of differences to a
-// value near the mean lose far fewer digits than sums of x and x².
+// moments[b, piece, 0, c] = x₀, the piece's first pixel
+// moments[b, piece, 1, c] = mean of x − x₀ over the piece's pixels
+// moments[b, piece, 2, c] = Σ (x − mean)² over them
+// Sums of differences to a value near the mean lose far fewer digits than sums
+// of x and x².
 //
-// x (B, N, C), sums (B, P, 2, C) in f32; C a multiple of 4.
-// Grid: B · P · C/4 invocations in groups of 32, channels fastest.
+// x (B, N, C), from any pixel on; moments (B, P, 3, C) in f32; C a multiple of 4.
+// Grid: an invocation for each C/4 of some pieces, in groups of 32, channels
+// fastest.
 
 struct Params {
   pixels: u32, // N
   channels4: u32, // C / 4
   pieces: u32, // P
   piece: u32, // pixels a piece
+  first_piece: u32, // of this launch, in the whole batch
+  first_source: u32, // pixel of the batch that x, as bound here, begins with
   total: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
-@group(0) @binding(1) var<storage, read_write> sums: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> moments: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> p: Params;
 
 @compute @workgroup_size(32)
@@ -29,19 +33,22 @@ fn main(
   let index = group_index(group, groups) * 32u + lane;
   if index >= p.total { return; }
   let c = index % p.channels4;
-  let piece = (index / p.channels4) % p.pieces;
-  let b = index / (p.channels4 * p.pieces);
-  let base = b * p.pixels * p.channels4 + c;
+  let unit = p.first_piece + index / p.channels4;
+  let start = (unit % p.pieces) * p.piece;
+  let count = min(p.piece, p.pixels - start);
+  let first = (unit / p.pieces) * p.pixels + start - p.first_source;
+  let base = first * p.channels4 + c;
   let origin = vec4<f32>(x[base]);
-  let end = min((piece + 1u) * p.piece, p.pixels);
-  var first = vec4<f32>();
-  var second = vec4<f32>();
-  for (var i = piece * p.piece; i < end; i++) {
+  var sum = vec4<f32>();
+  var squares = vec4<f32>();
+  for (var i = 1u; i < count; i++) {
     let d = vec4<f32>(x[base + i * p.channels4]) - origin;
-    first += d;
-    second += d * d;
+    sum += d;
+    squares += d * d;
   }
-  let at = (b * p.pieces + piece) * 2u * p.channels4 + c;
-  sums[at] = first;
-  sums[at + p.channels4] = second;
+  let shifted = sum / f32(count);
+  let at = unit * 3u * p.channels4 + c;
+  moments[at] = origin;
+  moments[at + p.channels4] = shifted;
+  moments[at + 2u * p.channels4] = max(squares - sum * shifted, vec4<f32>());
 }

@@ -3,6 +3,7 @@
 // x (M, K), w (N, K) as torch.nn.Linear stores it, bias (N), residual and y
 // (M, N); K a multiple of 4. Accumulates in f32.
 // = torch.nn.functional.linear, then activation and residual.
+// In front of it stands one of weights_*.wgsl, which binds and reads w.
 //
 // Each invocation keeps a 4 × 4 tile of y in registers and reads both operands
 // along K as vec4; neighbouring invocations take neighbouring rows, so that
@@ -16,6 +17,7 @@ struct Params {
   m: u32,
   n: u32,
   k4: u32, // K / 4
+  weight4: u32, // N · K / 4
   tiles_m: u32,
   tiles: u32, // ⌈M/4⌉ · ⌈N/4⌉
   has_bias: u32,
@@ -24,7 +26,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
-@group(0) @binding(1) var<storage, read> w: array<real4>;
 @group(0) @binding(2) var<storage, read> bias: array<real>;
 @group(0) @binding(3) var<storage, read> residual: array<real>;
 @group(0) @binding(4) var<storage, read_write> y: array<real>;
@@ -68,19 +69,37 @@ fn main(
   var acc1 = vec4<f32>();
   var acc2 = vec4<f32>();
   var acc3 = vec4<f32>();
-  for (var k = 0u; k < p.k4; k++) {
-    let a0 = vec4<f32>(x[x0 + k]);
-    let a1 = vec4<f32>(x[x1 + k]);
-    let a2 = vec4<f32>(x[x2 + k]);
-    let a3 = vec4<f32>(x[x3 + k]);
-    let b0 = vec4<f32>(w[w0 + k]);
-    let b1 = vec4<f32>(w[w1 + k]);
-    let b2 = vec4<f32>(w[w2 + k]);
-    let b3 = vec4<f32>(w[w3 + k]);
-    acc0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
-    acc1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
-    acc2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
-    acc3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+  for (var start = 0u; start < p.k4;) {
+    let end = start + min(SCALED4, p.k4 - start);
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
+    for (var k = start; k < end; k++) {
+      let a0 = vec4<f32>(x[x0 + k]);
+      let a1 = vec4<f32>(x[x1 + k]);
+      let a2 = vec4<f32>(x[x2 + k]);
+      let a3 = vec4<f32>(x[x3 + k]);
+      let b0 = weight4(w0 + k);
+      let b1 = weight4(w1 + k);
+      let b2 = weight4(w2 + k);
+      let b3 = weight4(w3 + k);
+      sum0 += vec4<f32>(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+      sum1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+      sum2 += vec4<f32>(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+      sum3 += vec4<f32>(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+    }
+    let scale = vec4<f32>(
+      weight_scale(w0 + start),
+      weight_scale(w1 + start),
+      weight_scale(w2 + start),
+      weight_scale(w3 + start),
+    );
+    acc0 += scale * sum0;
+    acc1 += scale * sum1;
+    acc2 += scale * sum2;
+    acc3 += scale * sum3;
+    start = end;
   }
   store(row, column, acc0);
   store(row + 1u, column, acc1);

@@ -246,7 +246,7 @@ gpuTest(
     const input = await assertRejects(
       () => Plan.make(gpu, large),
       MasterWeaverError,
-      `input x, f32 (${rows + 1}, ${channels})`,
+      `Cannot place x f32 (${rows + 1}, ${channels}) of map`,
     );
     assertEquals(input.code, "out-of-memory");
 
@@ -263,7 +263,9 @@ gpuTest(
     await assertRejects(
       () => Plan.make(gpu, wide),
       MasterWeaverError,
-      `the result of binary of a f32 (1, ${rows / 2 + 1}, ${channels})`,
+      `Cannot place output f32 (2, ${
+        rows / 2 + 1
+      }, ${channels}) of binary of a f32 (1, ${rows / 2 + 1}, ${channels})`,
     );
     assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
   },

@@ -7,6 +7,13 @@ import { assert, assertEquals } from "@std/assert";
 import type { Real } from "../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
+import { WeightStore } from "../src/graph/weight_store.ts";
+import {
+  dequantise,
+  quantise,
+  type QuantisedDtype,
+} from "../src/weights/quantise.ts";
+import type { WeightRef } from "../src/weights/scope.ts";
 import { matrixCases } from "./ops/matrix_cases.ts";
 import { makeInput, type OpCase } from "./ops/op_case.ts";
 import { otherCases } from "./ops/other_cases.ts";
@@ -14,24 +21,35 @@ import { pictureCases } from "./ops/picture_cases.ts";
 import { type Dense, dense } from "./ops/reference.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { join } from "./support/weights.ts";
 
 /** Runs a case; returns what came out and what must. */
 async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
+  const gpu = await sharedGpu();
   const g = new Graph(real);
   const tensors: Record<string, Tensor> = {};
   const values: Record<string, Dense> = {};
   Object.entries(inputs).forEach(([name, spec], seed) => {
-    const dtype = spec.dtype ?? real;
-    tensors[name] = g.input(name, spec.shape, dtype);
     const { shape, data } = makeInput(spec, seed);
+    const dtype = spec.dtype ?? real;
+    if (dtype === "q8" || dtype === "q4") {
+      const weight = quantisedWeight(name, shape, data, dtype);
+      tensors[name] = g.weight(weight.ref);
+      values[name] = dense(shape, (i) => weight.values[i]);
+      return;
+    }
+    tensors[name] = g.input(name, shape, dtype);
     const stored = dtype === "f16"
       ? new Float16Array(data)
       : new Float32Array(data);
     values[name] = dense(shape, (i) => stored[i]);
   });
   g.output("y", g.apply(op, tensors, attributes));
-  using plan = await Plan.make(await sharedGpu(), g);
-  for (const [name, { data }] of Object.entries(values)) {
+  using store = new WeightStore(gpu, real);
+  await store.load(g.weights);
+  using plan = await Plan.make(gpu, g, { weights: [store] });
+  for (const name of g.inputs.keys()) {
+    const { data } = values[name];
     const isId = inputs[name].dtype === "u32";
     plan.write(name, isId ? new Uint32Array(data) : new Float32Array(data));
   }
@@ -42,6 +60,32 @@ async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
     shape: g.outputs.get("y")!.shape,
     want: reference(values),
   };
+}
+
+/** A weight as a file has it, and the values it stands for. */
+function quantisedWeight(
+  name: string,
+  shape: readonly number[],
+  data: Float64Array,
+  dtype: QuantisedDtype,
+) {
+  const { quants, scales } = quantise(new Float32Array(data), dtype);
+  const bytes = join([quants, new Uint8Array(scales.buffer)]);
+  const stored = join([bytes, new Uint8Array(-bytes.length & 3)]);
+  const ref: WeightRef = {
+    name,
+    shape,
+    tensor: {
+      name,
+      dtype,
+      shape,
+      bytes: stored.length,
+      chunks: async function* () {
+        yield await Promise.resolve(stored);
+      },
+    },
+  };
+  return { ref, values: dequantise(quants, scales, dtype) };
 }
 
 for (const real of ["f32", "f16"] as const) {

@@ -13,6 +13,7 @@ import {
   describe,
   type DType,
   elementCount,
+  isQuantised,
   type Op,
   type Specs,
   type TensorSpec,
@@ -133,11 +134,13 @@ export class Graph {
     return tensor;
   }
 
-  /** A tensor of a model file, stored as `real`. */
+  /** A tensor of a model file, stored as `real`, or quantised where it is. */
   weight(ref: WeightRef): Tensor {
     let tensor = this.#weights.get(ref);
     if (!tensor) {
-      const spec = { shape: ref.shape, dtype: this.real };
+      const stored = ref.tensor.dtype;
+      const dtype = isQuantised(stored) ? stored : this.real;
+      const spec = { shape: ref.shape, dtype };
       tensor = new Tensor(this, spec, { kind: "weight", ref });
       this.#weights.set(ref, tensor);
     }

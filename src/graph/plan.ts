@@ -6,9 +6,10 @@
  */
 import { MasterWeaverError } from "../errors.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import {
+  type BufferUse,
   describe,
   elementCount,
   type Launch,
@@ -35,14 +36,22 @@ export interface GpuTensor {
 export interface PlanOptions {
   /** Together these hold every weight of the graph. */
   readonly weights?: readonly WeightStore[];
-  /** Inputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
+  /** Tighter limits than the device's own; for tests. */
+  readonly limits?: GpuLimits;
 }
 
 /** A dispatch, and what it is for. */
 interface NamedDispatch extends Dispatch {
   readonly node: Tensor;
   readonly shader: string;
+}
+
+/** A launch, and the op it belongs to. */
+interface NodeLaunch {
+  readonly node: OpNode;
+  readonly launch: Launch;
 }
 
 /** What a plan takes, for reports. */
@@ -60,15 +69,21 @@ export class Plan implements Disposable {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
   readonly #weights: readonly WeightStore[];
+  readonly #limits: GpuLimits;
   readonly #places = new Map<Tensor, BufferSlice>();
   readonly #owned: GPUBuffer[] = [];
   readonly #dispatches: NamedDispatch[] = [];
   #arenaBytes = 0;
 
-  private constructor(gpu: Gpu, graph: Graph, weights: readonly WeightStore[]) {
+  private constructor(
+    gpu: Gpu,
+    graph: Graph,
+    { weights = [], limits = gpu.limits }: PlanOptions,
+  ) {
     this.#gpu = gpu;
     this.#graph = graph;
     this.#weights = weights;
+    this.#limits = limits;
   }
 
   /**
@@ -84,14 +99,15 @@ export class Plan implements Disposable {
     graph: Graph,
     options: PlanOptions = {},
   ): Promise<Plan> {
-    const plan = new Plan(gpu, graph, options.weights ?? []);
+    const plan = new Plan(gpu, graph, options);
     try {
       const nodes = neededNodes(graph);
-      plan.#checkSizes(nodes);
+      const launches = plan.#launches(nodes);
+      for (const each of launches) plan.#checkSizes(each);
       await plan.#placeInputs(options.bindings ?? {});
-      await plan.#placeOutputs(nodes);
+      await plan.#placeOutputs(nodes, options.bindings ?? {});
       const scratch = await plan.#placeIntermediates(nodes);
-      await plan.#prepare(nodes, scratch);
+      await plan.#prepare(launches, scratch);
       return plan;
     } catch (error) {
       plan[Symbol.dispose]();
@@ -245,30 +261,35 @@ export class Plan implements Disposable {
     return buffer;
   }
 
-  /** Every tensor must fit one binding, before anything is allocated. */
-  #checkSizes(nodes: readonly OpNode[]): void {
-    const limit = this.#gpu.limits.maxStorageBufferBindingSize;
-    const check = (what: () => string, spec: TensorSpec) => {
-      const bytes = tensorBytes(spec);
-      if (bytes <= limit) return;
+  /** Every dispatch of a run, in order. */
+  #launches(nodes: readonly OpNode[]): NodeLaunch[] {
+    const target = { real: this.#graph.real, limits: this.#limits };
+    return nodes.flatMap((node) => {
+      const { op, inputs, attributes } = node.source;
+      return op.launch(inputs, node, attributes, target)
+        .map((launch: Launch) => ({ node, launch }));
+    });
+  }
+
+  /** What is bound must fit a binding, before anything is allocated. */
+  #checkSizes({ node, launch }: NodeLaunch): void {
+    const { maxStorageBufferBindingSize: limit } = this.#limits;
+    const { op, inputs, attributes } = node.source;
+    const scratch: TensorSpec[] = op.scratch?.(inputs, attributes) ?? [];
+    for (const { name, part } of launch.bind) {
+      const spec: TensorSpec | undefined = name === "output"
+        ? node
+        : name.startsWith("scratch")
+        ? scratch[Number(name.slice("scratch".length))]
+        : inputs[name];
+      if (!spec || (part?.size ?? tensorBytes(spec)) <= limit) continue;
       throw new MasterWeaverError(
         "out-of-memory",
-        `Cannot place ${what()}: ${bytes} bytes, the adapter binds at most ${limit}; ` +
+        `Cannot place ${name} ${describe(spec)} of ${describeNode(node)}: ${
+          part?.size ?? tensorBytes(spec)
+        } bytes, the adapter binds at most ${limit}; ` +
           "use --dtype f16, a smaller picture or fewer images at once",
       );
-    };
-    for (const [name, tensor] of this.#graph.inputs) {
-      check(() => `input ${name}, ${describe(tensor)}`, tensor);
-    }
-    for (const node of nodes) {
-      const { op, inputs, attributes } = node.source;
-      check(
-        () => `${describe(node)}, the result of ${describeNode(node)}`,
-        node,
-      );
-      for (const spec of op.scratch?.(inputs, attributes) ?? []) {
-        check(() => `the scratch memory of ${describeNode(node)}`, spec);
-      }
     }
   }
 
@@ -277,20 +298,21 @@ export class Plan implements Disposable {
   ): Promise<void> {
     for (const [name, tensor] of this.#graph.inputs) {
       const bound = bindings[name];
-      if (bound) {
-        if (describe(bound.spec) !== describe(tensor)) {
-          throw new MasterWeaverError(
-            "gpu",
-            `Cannot bind ${describe(bound.spec)} to input ${name}, which is ${
-              describe(tensor)
-            }`,
-          );
-        }
-        this.#places.set(tensor, bound.slice);
-      } else {
-        await this.#placeAlone(tensor, `input ${name}`);
-      }
+      if (bound) this.#bind(bound, tensor, `input ${name}`);
+      else await this.#placeAlone(tensor, `input ${name}`);
     }
+  }
+
+  #bind(bound: GpuTensor, tensor: Tensor, what: string): void {
+    if (describe(bound.spec) !== describe(tensor)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot bind ${describe(bound.spec)} to ${what}, which is ${
+          describe(tensor)
+        }`,
+      );
+    }
+    this.#places.set(baseOf(tensor), bound.slice);
   }
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
@@ -305,7 +327,10 @@ export class Plan implements Disposable {
   }
 
   /** Outputs have buffers of their own; in-place results their input's. */
-  async #placeOutputs(nodes: readonly OpNode[]): Promise<void> {
+  async #placeOutputs(
+    nodes: readonly OpNode[],
+    bindings: Readonly<Record<string, GpuTensor>>,
+  ): Promise<void> {
     nodes.forEach((node, i) => {
       const { op, inputs } = node.source;
       if (op.inPlace === undefined) return;
@@ -331,9 +356,10 @@ export class Plan implements Disposable {
     });
     for (const [name, tensor] of this.#graph.outputs) {
       const base = baseOf(tensor);
-      if (base.source.kind === "op" && !this.#places.has(base)) {
-        await this.#placeAlone(base, `output ${name}`);
-      }
+      if (base.source.kind !== "op" || this.#places.has(base)) continue;
+      const bound = bindings[name];
+      if (bound) this.#bind(bound, tensor, `output ${name}`);
+      else await this.#placeAlone(base, `output ${name}`);
     }
   }
 
@@ -377,24 +403,18 @@ export class Plan implements Disposable {
 
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
-    nodes: readonly OpNode[],
+    launches: readonly NodeLaunch[],
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): Promise<void> {
     const nothing = await this.#own(256, GPUBufferUsage.STORAGE, "nothing");
-    const target = { real: this.#graph.real, limits: this.#gpu.limits };
-    const launches = nodes.flatMap((node) => {
-      const { op, inputs, attributes } = node.source;
-      return op.launch(inputs, node, attributes, target)
-        .map((launch: Launch) => ({ node, launch }));
-    });
     const uniforms = await this.#writeUniforms(
       launches.map(({ launch }) => launch),
     );
     for (const [i, { node, launch }] of launches.entries()) {
       const access = launch.bind.map((use) => use.access);
       const key = { ...launch, real: this.#graph.real, access };
-      const slices = launch.bind.map(({ name }) =>
-        this.#slice(node, name, scratch) ??
+      const slices = launch.bind.map((use) =>
+        this.#slice(node, use, scratch) ??
           { buffer: nothing, offset: 0, size: 256 }
       );
       const { pipeline, bindGroup } = await this.#gpu.scoped(
@@ -454,17 +474,21 @@ export class Plan implements Disposable {
     return sizes.map((size, i) => ({ buffer, offset: offsets[i], size }));
   }
 
+  /** What a launch binds under a name; null where that input is absent. */
   #slice(
     node: OpNode,
-    name: string,
+    { name, part }: BufferUse,
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): BufferSlice | null {
-    if (name === "output") return this.#place(node);
     if (name.startsWith("scratch")) {
       return scratch.get(node)![Number(name.slice("scratch".length))];
     }
-    const input = node.source.inputs[name];
-    return input ? this.#place(input) : null;
+    const tensor = name === "output" ? node : node.source.inputs[name];
+    if (!tensor) return null;
+    const whole = this.#place(tensor);
+    if (!part) return whole;
+    const { buffer, offset } = whole;
+    return { buffer, offset: offset + part.offset, size: part.size };
   }
 
   #place(tensor: Tensor): BufferSlice {

@@ -6,21 +6,21 @@
  */
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
-import { elementCount } from "../ops/op.ts";
+import { isQuantised, tensorBytes } from "../ops/op.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
 
-/** Weights of one component. */
+/** Weights of one network. */
 export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
   readonly #real: Real;
   readonly #slices = new Map<WeightRef, BufferSlice>();
   readonly #blocks: GPUBuffer[] = [];
 
-  /** An empty store; `real` is the type weights are stored as. */
+  /** An empty store; `real` is the type weights that are not quantised are stored as. */
   constructor(gpu: Gpu, real: Real) {
     this.#gpu = gpu;
     this.#real = real;
@@ -67,22 +67,26 @@ export class WeightStore implements Disposable {
   }
 
   #bytes(ref: WeightRef): number {
-    const bytes = elementCount(ref.shape) * (this.#real === "f16" ? 2 : 4);
+    const { dtype } = ref.tensor;
+    const bytes = tensorBytes({
+      shape: ref.shape,
+      dtype: isQuantised(dtype) ? dtype : this.#real,
+    });
     return Math.ceil(bytes / 4) * 4;
   }
 
   /** Packs weights into blocks, each starting where a binding may start. */
   #layOut(refs: readonly WeightRef[]) {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#gpu.limits;
+    const { maxBufferSize } = this.#gpu.limits;
     const blocks: { refs: WeightRef[]; offsets: number[]; bytes: number }[] =
       [];
     for (const ref of refs) {
       const size = this.#bytes(ref);
-      if (size > maxStorageBufferBindingSize) {
+      if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",
-          `Weight ${ref.name} takes ${size} bytes as ${this.#real}, the adapter binds at most ` +
-            `${maxStorageBufferBindingSize}; use --dtype f16 or a quantised model`,
+          `Weight ${ref.name} takes ${size} bytes as ${this.#real}, a buffer of this adapter holds ` +
+            `${maxBufferSize}; use --dtype f16 or a quantised model`,
         );
       }
       let block = blocks.at(-1);
@@ -127,7 +131,7 @@ function convert(
   to: Real,
   name: string,
 ): Uint8Array<ArrayBuffer> {
-  if (from === to) return chunk;
+  if (from === to || isQuantised(from)) return chunk;
   const { buffer, byteOffset, byteLength } = chunk;
   if (from === "f16") {
     const half = new Float16Array(buffer, byteOffset, byteLength / 2);
@@ -139,7 +143,7 @@ function convert(
   }
   throw new MasterWeaverError(
     "bad-model",
-    `Weight ${name} is stored as ${from}, expected f16 or f32`,
+    `Weight ${name} is stored as ${from}, expected f32, f16, q8 or q4`,
   );
 }
 

@@ -1,13 +1,15 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
+import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import {
+  type BufferUse,
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
-  reads,
   sameShape,
   type TensorSpec,
-  writes,
 } from "./op.ts";
+import { shiftedPart } from "./pieces.ts";
 
 /** Inputs of {@linkcode attention}. */
 export type AttentionInputs = {
@@ -66,34 +68,61 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     return { shape: q.shape, dtype: q.dtype };
   },
 
-  launch({ q, k, identityScale }, _output, attributes) {
+  launch({ q, k, identityScale }, _output, attributes, { limits }) {
     const { heads, causal = false, textKeys = k.shape[1] } = attributes;
     const [batch, queries, channels] = q.shape;
+    const keys = k.shape[1];
     const head4 = channels / heads / 4;
     const value4 = sliceWidth(head4);
     const slices = head4 / value4;
     const pairs = Math.ceil(queries / 2);
-    const total = batch * heads * slices * pairs;
-    return [{
-      shader: "attention",
-      code,
-      defines: { VALUE4: value4 },
-      bind: [...reads("q", "k", "v", "identityScale"), ...writes("output")],
-      params: [
-        heads,
-        queries,
-        k.shape[1],
-        textKeys,
-        head4,
-        slices,
-        pairs,
-        total,
-        Number(causal),
-        identityScale ? 2 : 1,
-        { f32: 1 / Math.sqrt(channels / heads) },
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
+    const size = elementBytes(q.dtype);
+    // As many of a batch at once as one binding holds.
+    const one = Math.max(queries, keys) * channels * size;
+    const room = limits.maxStorageBufferBindingSize - BINDING_ALIGNMENT;
+    const step = Math.min(batch, Math.max(1, Math.floor(room / one)));
+    return Array.from({ length: Math.ceil(batch / step) }, (_, i) => {
+      const first = i * step;
+      const count = Math.min(step, batch - first);
+      const part = (tokens: number) =>
+        shiftedPart(
+          first * tokens * channels,
+          count * tokens * channels,
+          size,
+        );
+      const forQueries = part(queries);
+      const forKeys = part(keys);
+      const total = count * heads * slices * pairs;
+      const bind: BufferUse[] = [
+        { name: "q", access: "read", part: forQueries },
+        { name: "k", access: "read", part: forKeys },
+        { name: "v", access: "read", part: forKeys },
+        { name: "identityScale", access: "read" },
+        { name: "output", access: "write", part: forQueries },
+      ];
+      return {
+        shader: "attention",
+        code,
+        defines: { VALUE4: value4 },
+        bind,
+        params: [
+          heads,
+          queries,
+          keys,
+          textKeys,
+          head4,
+          slices,
+          pairs,
+          total,
+          Number(causal),
+          identityScale ? 2 : 1,
+          { f32: 1 / Math.sqrt(channels / heads) },
+          forQueries.skip / 4,
+          forKeys.skip / 4,
+        ],
+        workgroups: Math.ceil(total / GROUP),
+      };
+    });
   },
 
   flops({ q, k, identityScale }, _output, { textKeys }) {

@@ -1,14 +1,17 @@
 import code from "../../shaders/conv2d.wgsl" with { type: "text" };
+import type { GpuLimits } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
   reads,
   sameShape,
   type TensorSpec,
-  writes,
 } from "./op.ts";
+import { cutRows, type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
+import { weightCode } from "./weight_code.ts";
 
 /** Inputs of {@linkcode conv2d}. */
 export type Conv2dInputs = {
@@ -45,6 +48,7 @@ const GROUP = 32;
 /** `torch.nn.functional.conv2d`, channels last; I % 4 = 0. */
 export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   name: "conv2d",
+  dtypes: { weight: "weight" },
 
   output(inputs, { stride = 1, padding = [0, 0, 0, 0], enlargeTo }) {
     const { x, weight, bias, shift, residual } = inputs;
@@ -76,45 +80,58 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return { shape, dtype: x.dtype };
   },
 
-  launch({ x, weight, bias, shift, residual }, output, attributes) {
+  launch({ x, weight, bias, shift, residual }, output, attributes, target) {
     const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
       attributes;
     const [, height, width, channels] = x.shape;
-    const [batch, outHeight, outWidth, out] = output.shape;
-    const pixels = batch * outHeight * outWidth;
-    const tilesM = Math.ceil(pixels / TILE);
-    const tiles = tilesM * Math.ceil(out / TILE);
-    return [{
-      shader: "conv2d",
-      code,
-      bind: [
-        ...reads("x", "weight", "bias", "shift", "residual"),
-        ...writes("output"),
-      ],
-      params: [
-        height,
-        width,
-        channels / 4,
-        outHeight,
-        outWidth,
-        out,
-        weight.shape[1],
-        weight.shape[2],
-        stride,
-        padding[0],
-        padding[3],
-        enlargeTo ? 2 : 1,
-        ...(enlargeTo ?? [height, width]),
-        pixels,
-        tilesM,
-        tiles,
-        Number(bias !== undefined),
-        Number(shift !== undefined),
-        Number(residual !== undefined),
-        activationNumber(activation),
-      ],
-      workgroups: Math.ceil(tiles / GROUP),
-    }];
+    const [, outHeight, outWidth, out] = output.shape;
+    const size = elementBytes(x.dtype);
+    const launches = cutPixels(x, weight, output, attributes, target.limits);
+    return launches.map(({ from, to }) => {
+      const tilesM = Math.ceil(to.rows / TILE);
+      const tiles = tilesM * Math.ceil(out / TILE);
+      const outPart = rowsPart(to, out * size);
+      return {
+        shader: `conv2d ${weight.dtype}`,
+        code: weightCode(weight.dtype) + code,
+        bind: [
+          {
+            name: "x",
+            access: "read",
+            part: rowsPart(from, channels * size),
+          },
+          ...reads("weight", "bias", "shift"),
+          { name: "residual", access: "read", part: outPart },
+          { name: "output", access: "write", part: outPart },
+        ],
+        params: [
+          height,
+          width,
+          channels / 4,
+          outHeight,
+          outWidth,
+          out,
+          weight.shape[1],
+          weight.shape[2],
+          stride,
+          padding[0],
+          padding[3],
+          enlargeTo ? 2 : 1,
+          ...(enlargeTo ?? [height, width]),
+          elementCount(weight.shape) / 4,
+          to.rows,
+          to.start,
+          from.start,
+          tilesM,
+          tiles,
+          Number(bias !== undefined),
+          Number(shift !== undefined),
+          Number(residual !== undefined),
+          activationNumber(activation),
+        ],
+        workgroups: Math.ceil(tiles / GROUP),
+      };
+    });
   },
 
   flops({ weight }, output) {
@@ -123,3 +140,66 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       channels;
   },
 };
+
+/** Pixels a launch writes, and those of x it reads, of the whole batch. */
+interface PixelPiece {
+  readonly to: Piece;
+  readonly from: Piece;
+}
+
+/** Cuts the output's pixels so that they, and the pixels they need, fit. */
+function cutPixels(
+  x: TensorSpec,
+  weight: TensorSpec,
+  output: TensorSpec,
+  attributes: Conv2dAttributes,
+  limits: GpuLimits,
+): PixelPiece[] {
+  const limit = limits.maxStorageBufferBindingSize;
+  const pixels = elementCount(output.shape.slice(0, 3));
+  const inBytes = x.shape[3] * elementBytes(x.dtype);
+  const outBytes = output.shape[3] * elementBytes(x.dtype);
+  const cut = (most: number) =>
+    cutRows(pixels, outBytes, {
+      ...limits,
+      maxStorageBufferBindingSize: most * outBytes,
+    }).map((to) => ({
+      to,
+      from: pixelsNeeded(to, x, weight, output, attributes),
+    }));
+  let most = Math.floor(limit / outBytes);
+  let pieces = cut(most);
+  while (
+    most > ROW_STEP && pieces.some(({ from }) => from.rows * inBytes > limit)
+  ) {
+    most = Math.max(ROW_STEP, Math.floor(most / 2));
+    pieces = cut(most);
+  }
+  return pieces;
+}
+
+/** The pixels of x, in whole rows, that some output pixels are made of. */
+function pixelsNeeded(
+  { start, rows }: Piece,
+  x: TensorSpec,
+  weight: TensorSpec,
+  output: TensorSpec,
+  { stride = 1, padding = [0, 0, 0, 0], enlargeTo }: Conv2dAttributes,
+): Piece {
+  const [, height, width] = x.shape;
+  const [, outHeight, outWidth] = output.shape;
+  const enlarge = enlargeTo ? 2 : 1;
+  const fullHeight = enlargeTo?.[0] ?? height;
+  /** Row of the whole batch that holds a row of a window. */
+  const row = (pixel: number, ofWindow: number) => {
+    const picture = Math.floor(pixel / (outWidth * outHeight));
+    const y = Math.floor(pixel / outWidth) % outHeight;
+    const full = y * stride - padding[0] + ofWindow;
+    const inside = Math.min(Math.max(full, 0), fullHeight - 1);
+    return picture * height + Math.floor(inside / enlarge);
+  };
+  const first = row(start, 0) * width;
+  const end = (row(start + rows - 1, weight.shape[1] - 1) + 1) * width;
+  const aligned = first - first % ROW_STEP;
+  return { start: aligned, rows: end - aligned };
+}

@@ -8,6 +8,7 @@ import gegluCode from "../../shaders/geglu.wgsl" with { type: "text" };
 import mapCode from "../../shaders/map.wgsl" with { type: "text" };
 import { type Activation, activationNumber } from "./activation.ts";
 import {
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
@@ -16,6 +17,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
 
@@ -111,15 +113,20 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
     return { shape: [...x.shape.slice(0, -1), columns], dtype: x.dtype };
   },
 
-  launch(_inputs, output) {
-    const total = elementCount(output.shape);
-    return [{
+  launch(_inputs, output, _attributes, { limits }) {
+    const columns = output.shape.at(-1)!;
+    const rowBytes = columns * elementBytes(output.dtype);
+    const all = elementCount(output.shape) / columns;
+    return cutRows(all, 2 * rowBytes, limits).map((piece) => ({
       shader: "geglu",
       code: gegluCode,
-      bind: [...reads("x"), ...writes("output")],
-      params: [output.shape.at(-1)!, total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
+      bind: bindRows([...reads("x"), ...writes("output")], piece, {
+        x: 2 * rowBytes,
+        output: rowBytes,
+      }),
+      params: [columns, piece.rows * columns],
+      workgroups: Math.ceil(piece.rows * columns / GROUP),
+    }));
   },
 };
 

@@ -1,6 +1,7 @@
 import embeddingCode from "../../shaders/embedding.wgsl" with { type: "text" };
 import timeCode from "../../shaders/time_embedding.wgsl" with { type: "text" };
 import {
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
@@ -8,6 +9,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
 
@@ -41,16 +43,30 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
     return { shape: [...ids.shape, table.shape[1]], dtype: table.dtype };
   },
 
-  launch({ ids, table, positions }, output) {
+  launch({ ids, table, positions }, output, _attributes, { limits }) {
     const total = elementCount(output.shape);
-    return [{
+    const [vocabulary, channels] = table.shape;
+    const rowBytes = channels * elementBytes(table.dtype);
+    // A long table is looked at in pieces; each writes the tokens it has.
+    return cutRows(vocabulary, rowBytes, limits).map((piece) => ({
       shader: "embedding",
       code: embeddingCode,
       constants: { HAS_POSITIONS: Number(positions !== undefined) },
-      bind: [...reads("ids", "table", "positions"), ...writes("output")],
-      params: [table.shape[1], ids.shape[1], table.shape[0], total],
+      bind: bindRows(
+        [...reads("ids", "table", "positions"), ...writes("output")],
+        piece,
+        { table: rowBytes },
+      ),
+      params: [
+        channels,
+        ids.shape[1],
+        vocabulary,
+        piece.start,
+        piece.start + piece.rows,
+        total,
+      ],
       workgroups: Math.ceil(total / GROUP),
-    }];
+    }));
   },
 };
 

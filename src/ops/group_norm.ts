@@ -1,16 +1,20 @@
 import sums from "../../shaders/group_norm_sums.wgsl" with { type: "text" };
 import merge from "../../shaders/group_norm_merge.wgsl" with { type: "text" };
 import apply from "../../shaders/group_norm_apply.wgsl" with { type: "text" };
+import type { GpuLimits } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
+  elementBytes,
   elementCount,
   expectShape,
+  type Launch,
   type Op,
   reads,
   sameShape,
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows, ROW_STEP } from "./pieces.ts";
 
 /** Inputs of {@linkcode groupNorm}. */
 export type GroupNormInputs = {
@@ -65,38 +69,81 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
   scratch({ x }) {
     const { batch, channels, pieces } = layout(x);
     return [
-      { shape: [batch, pieces, 2, channels], dtype: "f32" },
+      { shape: [batch, pieces, 3, channels], dtype: "f32" },
       { shape: [batch, 2, channels], dtype: "f32" },
     ];
   },
 
-  launch({ x }, _output, { groups, eps, activation }) {
+  launch({ x }, _output, { groups, eps, activation }, { limits }) {
     const { batch, channels, pixels, piece, pieces } = layout(x);
-    const sumsTotal = batch * pieces * channels / 4;
-    const applyTotal = batch * pixels * channels / 4;
-    return [{
-      shader: "group_norm_sums",
-      code: sums,
-      bind: [...reads("x"), ...writes("scratch0")],
-      params: [pixels, channels / 4, pieces, piece, sumsTotal],
-      workgroups: Math.ceil(sumsTotal / 32),
-    }, {
+    const rowBytes = channels * elementBytes(x.dtype);
+    const merging: Launch = {
       shader: "group_norm_merge",
       code: merge,
-      bind: [...reads("x", "scratch0", "weight"), ...writes("scratch1")],
-      params: [pixels, channels, pieces, groups, batch * groups, { f32: eps }],
-      workgroups: Math.ceil(batch * groups / 32),
-    }, {
-      shader: "group_norm_apply",
-      code: apply,
-      bind: [...reads("x", "scratch1", "bias"), ...writes("output")],
+      bind: [...reads("scratch0", "weight"), ...writes("scratch1")],
       params: [
-        channels / 4,
-        pixels * channels / 4,
-        applyTotal,
-        activationNumber(activation),
+        pixels,
+        channels,
+        pieces,
+        piece,
+        groups,
+        batch * groups,
+        { f32: eps },
       ],
-      workgroups: Math.ceil(applyTotal / 64),
-    }];
+      workgroups: Math.ceil(batch * groups / 32),
+    };
+    const applying = cutRows(batch * pixels, rowBytes, limits).map((rows) => {
+      const total = rows.rows * channels / 4;
+      return {
+        shader: "group_norm_apply",
+        code: apply,
+        bind: bindRows(
+          [...reads("x", "scratch1", "bias"), ...writes("output")],
+          rows,
+          { x: rowBytes, output: rowBytes },
+        ),
+        params: [
+          channels / 4,
+          pixels,
+          rows.start,
+          total,
+          activationNumber(activation),
+        ],
+        workgroups: Math.ceil(total / 64),
+      };
+    });
+    return [...summing(x, limits), merging, ...applying];
   },
 };
+
+/** The launches that read x for its moments. */
+function summing(x: TensorSpec, limits: GpuLimits): Launch[] {
+  const { batch, channels, pixels, piece, pieces } = layout(x);
+  const rowBytes = channels * elementBytes(x.dtype);
+  const all = batch * pieces;
+  const pixelOf = (unit: number) =>
+    Math.floor(unit / pieces) * pixels + (unit % pieces) * piece;
+  // Whole pieces, as many as one binding holds of x.
+  const room = limits.maxStorageBufferBindingSize / rowBytes - ROW_STEP;
+  const step = batch * pixels * rowBytes <= limits.maxStorageBufferBindingSize
+    ? all
+    : Math.max(1, Math.floor(room / piece));
+  return Array.from({ length: Math.ceil(all / step) }, (_, i) => {
+    const first = i * step;
+    const end = Math.min(first + step, all);
+    const firstPixel = pixelOf(first);
+    const start = firstPixel - firstPixel % ROW_STEP;
+    const total = (end - first) * channels / 4;
+    return {
+      shader: "group_norm_sums",
+      code: sums,
+      bind: bindRows(
+        [...reads("x"), ...writes("scratch0")],
+        { start, rows: pixelOf(end) - start },
+        { x: rowBytes },
+      ),
+      params: [pixels, channels / 4, pieces, piece, first, start, total],
+      workgroups: Math.ceil(total / 32),
+    };
+  });
+}

@@ -1,5 +1,6 @@
 import code from "../../shaders/layer_norm.wgsl" with { type: "text" };
 import {
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
@@ -8,6 +9,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows } from "./pieces.ts";
 
 /** Inputs of {@linkcode layerNorm}. */
 export type LayerNormInputs = {
@@ -42,15 +44,20 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
     return x;
   },
 
-  launch({ x }, _output, { eps }) {
+  launch({ x }, _output, { eps }, { limits }) {
     const channels = x.shape.at(-1)!;
-    const rows = elementCount(x.shape) / channels;
-    return [{
+    const rowBytes = channels * elementBytes(x.dtype);
+    const all = elementCount(x.shape) / channels;
+    return cutRows(all, rowBytes, limits).map((piece) => ({
       shader: "layer_norm",
       code,
-      bind: [...reads("x", "weight", "bias"), ...writes("output")],
-      params: [rows, channels / 4, { f32: eps }],
-      workgroups: Math.ceil(rows / 32),
-    }];
+      bind: bindRows(
+        [...reads("x", "weight", "bias"), ...writes("output")],
+        piece,
+        { x: rowBytes, output: rowBytes },
+      ),
+      params: [piece.rows, channels / 4, { f32: eps }],
+      workgroups: Math.ceil(piece.rows / 32),
+    }));
   },
 };

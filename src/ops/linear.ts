@@ -1,6 +1,7 @@
 import code from "../../shaders/linear.wgsl" with { type: "text" };
 import { type Activation, activationNumber } from "./activation.ts";
 import {
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
@@ -9,6 +10,8 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows } from "./pieces.ts";
+import { weightCode } from "./weight_code.ts";
 
 /** Inputs of {@linkcode linear}. */
 export type LinearInputs = {
@@ -31,9 +34,10 @@ export interface LinearAttributes {
 const TILE = 4;
 const GROUP = 32;
 
-/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0. */
+/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0, of quantised weights K % 32 = 0. */
 export const linear: Op<LinearInputs, LinearAttributes> = {
   name: "linear",
+  dtypes: { weight: "weight" },
 
   output(inputs) {
     const { x, weight, bias, residual } = inputs;
@@ -50,27 +54,36 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return { shape, dtype: x.dtype };
   },
 
-  launch({ x, weight, bias, residual }, _output, { activation }) {
+  launch({ x, weight, bias, residual }, _output, { activation }, { limits }) {
     const [n, k] = weight.shape;
-    const m = elementCount(x.shape) / k;
-    const tilesM = Math.ceil(m / TILE);
-    const tiles = tilesM * Math.ceil(n / TILE);
-    return [{
-      shader: "linear",
-      code,
-      bind: [...reads("x", "weight", "bias", "residual"), ...writes("output")],
-      params: [
-        m,
-        n,
-        k / 4,
-        tilesM,
-        tiles,
-        Number(bias !== undefined),
-        Number(residual !== undefined),
-        activationNumber(activation),
-      ],
-      workgroups: Math.ceil(tiles / GROUP),
-    }];
+    const size = elementBytes(x.dtype);
+    const rowBytes = { x: k * size, residual: n * size, output: n * size };
+    const all = elementCount(x.shape) / k;
+    return cutRows(all, Math.max(n, k) * size, limits).map((piece) => {
+      const tilesM = Math.ceil(piece.rows / TILE);
+      const tiles = tilesM * Math.ceil(n / TILE);
+      const uses = [
+        ...reads("x", "weight", "bias", "residual"),
+        ...writes("output"),
+      ];
+      return {
+        shader: `linear ${weight.dtype}`,
+        code: weightCode(weight.dtype) + code,
+        bind: bindRows(uses, piece, rowBytes),
+        params: [
+          piece.rows,
+          n,
+          k / 4,
+          n * k / 4,
+          tilesM,
+          tiles,
+          Number(bias !== undefined),
+          Number(residual !== undefined),
+          activationNumber(activation),
+        ],
+        workgroups: Math.ceil(tiles / GROUP),
+      };
+    });
   },
 
   flops({ x, weight }) {

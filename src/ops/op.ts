@@ -7,8 +7,11 @@ import { MasterWeaverError } from "../errors.ts";
 import type { Access } from "../gpu/pipelines.ts";
 import type { GpuLimits, Real } from "../gpu/gpu.ts";
 
+/** Element type of a quantised weight: blocks of 32 values with an f16 scale. */
+export type Quantised = "q8" | "q4";
+
 /** Element type of a tensor on the GPU. */
-export type DType = Real | "u32";
+export type DType = Real | "u32" | Quantised;
 
 /** Shape and element type; tensors are dense and row-major. */
 export interface TensorSpec {
@@ -23,7 +26,7 @@ export type Specs = Readonly<Record<string, TensorSpec | undefined>>;
 
 /** One dispatch, in the op's own names. */
 export interface Launch {
-  /** File name of the shader, without folder and ending. */
+  /** File name of the shader, without folder and ending, and what else tells its code from others. */
   readonly shader: string;
   /** Its WGSL. */
   readonly code: string;
@@ -50,6 +53,16 @@ export interface BufferUse {
   readonly name: string;
   /** `write` is `var<storage, read_write>`. */
   readonly access: Access;
+  /** The part of the tensor that is bound; all of it where not given. */
+  readonly part?: BindingPart;
+}
+
+/** A part of a tensor, in bytes from its start. */
+export interface BindingPart {
+  /** Where it starts: a multiple of 256. */
+  readonly offset: number;
+  /** Its length. */
+  readonly size: number;
 }
 
 /** An op with inputs by name `I` and attributes `A`. */
@@ -58,9 +71,9 @@ export interface Op<I extends Specs = Specs, A = unknown> {
   readonly name: string;
   /**
    * Element types of inputs that are not stored as the graph's own `real`;
-   * `any` suits any.
+   * `any` suits any but quantised ones, `weight` is `real` or quantised.
    */
-  readonly dtypes?: Readonly<Record<string, DType | "any">>;
+  readonly dtypes?: Readonly<Record<string, DType | "any" | "weight">>;
   /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
   output(inputs: I, attributes: A, real: Real): TensorSpec;
   /** Memory it needs only while it runs. */
@@ -86,8 +99,16 @@ export interface Target {
   readonly limits: GpuLimits;
 }
 
-/** Bytes an element takes. */
+/** Whether a tensor is a quantised weight. */
+export function isQuantised(dtype: string): dtype is Quantised {
+  return dtype === "q8" || dtype === "q4";
+}
+
+/** Bytes an element takes; a quantised one has no such number. */
 export function elementBytes(dtype: DType): number {
+  if (isQuantised(dtype)) {
+    throw new RangeError(`Cannot count bytes of one element of ${dtype}`);
+  }
   return dtype === "f16" ? 2 : 4;
 }
 
@@ -96,9 +117,12 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Bytes a tensor takes. */
-export function tensorBytes(spec: TensorSpec): number {
-  return elementCount(spec.shape) * elementBytes(spec.dtype);
+/** Bytes a tensor takes; of a quantised one with its scales. */
+export function tensorBytes({ shape, dtype }: TensorSpec): number {
+  const count = elementCount(shape);
+  if (!isQuantised(dtype)) return count * elementBytes(dtype);
+  const quants = dtype === "q8" ? count : count / 2;
+  return quants + Math.ceil(count / 32 * 2 / 4) * 4;
 }
 
 /** A spec as messages show it, such as `f16 (2, 77, 768)`. */
@@ -132,9 +156,25 @@ export function checkDtypes(
 ): void {
   for (const [key, spec] of Object.entries(inputs)) {
     const expected = dtypes?.[key] ?? real;
-    if (!spec || expected === "any" || spec.dtype === expected) continue;
-    throw shapeError(name, `${key} of element type ${expected}`, inputs);
+    if (!spec || suits(spec.dtype, expected, real)) continue;
+    throw shapeError(
+      name,
+      `${key} of element type ${
+        expected === "weight" ? `${real}, q8 or q4` : expected
+      }`,
+      inputs,
+    );
   }
+}
+
+function suits(
+  dtype: DType,
+  expected: DType | "any" | "weight",
+  real: Real,
+): boolean {
+  if (expected === "any") return !isQuantised(dtype);
+  if (expected === "weight") return dtype === real || isQuantised(dtype);
+  return dtype === expected;
 }
 
 /** Requires a condition of a shape rule. */

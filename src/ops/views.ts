@@ -8,6 +8,7 @@ import viewCode from "../../shaders/view.wgsl" with { type: "text" };
 import { padShape } from "./elementwise.ts";
 import {
   type DType,
+  elementBytes,
   elementCount,
   expectShape,
   type Op,
@@ -15,6 +16,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
 
@@ -95,18 +97,22 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
     return { shape, dtype: a.dtype };
   },
 
-  launch({ a, b }, output, { axis }) {
-    const total = elementCount(output.shape);
-    return [{
+  launch({ a, b }, output, { axis }, { limits }) {
+    const size = elementBytes(output.dtype);
+    const fromA = elementCount(a.shape.slice(axis));
+    const fromB = elementCount(b.shape.slice(axis));
+    const columns = fromA + fromB;
+    const all = elementCount(output.shape) / columns;
+    return cutRows(all, columns * size, limits).map((piece) => ({
       shader: "concat",
       code: concatCode,
-      bind: [...reads("a", "b"), ...writes("output")],
-      params: [
-        elementCount(a.shape.slice(axis)),
-        elementCount(b.shape.slice(axis)),
-        total,
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
+      bind: bindRows([...reads("a", "b"), ...writes("output")], piece, {
+        a: fromA * size,
+        b: fromB * size,
+        output: columns * size,
+      }),
+      params: [fromA, fromB, piece.rows * columns],
+      workgroups: Math.ceil(piece.rows * columns / GROUP),
+    }));
   },
 };

@@ -7,7 +7,7 @@ import type { Activation } from "../../src/ops/activation.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { linear } from "../../src/ops/linear.ts";
 import { matmul } from "../../src/ops/matmul.ts";
-import { normal, type OpCase, weight } from "./op_case.ts";
+import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";
 
 function linearCase(
@@ -107,6 +107,16 @@ export const matrixCases: readonly OpCase[] = [
       activation,
     })
   ),
+
+  ...quantised([
+    linearCase("one block", [1], 32, 1),
+    linearCase("odd rows and columns", [2, 13], 96, 7),
+    linearCase("an odd number of blocks, residual, then gelu", [3, 5], 96, 9, {
+      residual: true,
+      activation: "gelu",
+    }),
+    linearCase("SD1.5's widest input", [2], 5120, 6, { bias: false }),
+  ]),
 
   matmulCase("plain, odd", [3, 5, 7], [3, 7, 9]),
   matmulCase("one by one", [1, 1, 1], [1, 1, 1]),

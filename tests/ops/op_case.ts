@@ -13,7 +13,7 @@ export interface InputSpec {
   /** Lengths of the axes. */
   readonly shape: readonly number[];
   /** Element type; the graph's own where not given. */
-  readonly dtype?: "f32" | "u32";
+  readonly dtype?: "f32" | "u32" | "q8" | "q4";
   /** Standard deviation of its elements, 1 where not given. */
   readonly scale?: number;
   /** Its elements instead of random ones. */
@@ -49,6 +49,20 @@ export function normal(shape: readonly number[], scale = 1): InputSpec {
 /** A weight of so many terms a sum: outputs are about as large as inputs. */
 export function weight(shape: readonly number[], terms: number): InputSpec {
   return { shape, scale: 1 / Math.sqrt(terms) };
+}
+
+/** Cases again with their weight stored as q8, and as q4. */
+export function quantised(cases: readonly OpCase[]): OpCase[] {
+  return (["q8", "q4"] as const).flatMap((dtype) =>
+    cases.map((opCase) => ({
+      ...opCase,
+      name: `${dtype}, ${opCase.name}`,
+      inputs: {
+        ...opCase.inputs,
+        weight: { ...opCase.inputs.weight, dtype },
+      },
+    }))
+  );
 }
 
 /** Makes an input's elements, the same on every run. */

@@ -9,7 +9,7 @@ import { conv2d } from "../../src/ops/conv2d.ts";
 import { groupNorm } from "../../src/ops/group_norm.ts";
 import { argmax, imageOutput } from "../../src/ops/outputs.ts";
 import { pool2d, resize } from "../../src/ops/spatial.ts";
-import { normal, type OpCase, weight } from "./op_case.ts";
+import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";
 
 interface ConvOptions {
@@ -171,6 +171,27 @@ export const pictureCases: readonly OpCase[] = [
   convCase("SD1.5's longest sum", [1, 2, 2, 2560], [8, 3, 3], {
     padding: SAME,
   }),
+
+  ...quantised([
+    convCase("odd picture, batch 2, with all that is added", [2, 7, 5, 32], [
+      9,
+      3,
+      3,
+    ], {
+      padding: SAME,
+      shift: true,
+      residual: true,
+      activation: "silu",
+    }),
+    convCase("three blocks, stride 2", [1, 9, 8, 96], [5, 3, 3], {
+      stride: 2,
+      padding: [0, 1, 1, 0],
+    }),
+    convCase("enlarged", [1, 4, 3, 64], [6, 3, 3], {
+      padding: SAME,
+      enlargeTo: [8, 5],
+    }),
+  ]),
 
   groupNormCase("odd, batch 2", [2, 5, 7, 8], 2),
   groupNormCase("three channels a group, SiLU", [2, 9, 5, 48], 16, {
