@@ -46,6 +46,7 @@ export {
 } from "./src/pipeline.ts";
 export type {
   CallOptions,
+  NetworkName,
   OnProgress,
   Progress,
   Stage,

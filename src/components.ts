@@ -5,8 +5,6 @@
  */
 import type { ByteSource } from "./bytes.ts";
 import { MasterWeaverError } from "./errors.ts";
-import type { Gpu, Real } from "./gpu/gpu.ts";
-import { WeightStore } from "./graph/weight_store.ts";
 import { openWeave, type WeaveFile } from "./weights/weave.ts";
 import { WeightScope } from "./weights/scope.ts";
 
@@ -41,15 +39,13 @@ export const optionalComponents: readonly ComponentName[] = [
 export type ModelFiles = Readonly<Partial<Record<ComponentName, ByteSource>>>;
 
 /** A network's part: header, config as its model reads it, weights. */
-export interface Component<C> extends Disposable {
+export interface Component<C> {
   /** The opened file. */
   readonly file: WeaveFile;
   /** What the network is built from. */
   readonly config: C;
   /** Its weights by name. */
   readonly weights: WeightScope;
-  /** Its weights on the GPU. */
-  readonly store: WeightStore;
 }
 
 /**
@@ -81,25 +77,18 @@ export async function openComponentFile(
 /**
  * Opens a network's part.
  *
- * @param gpu where its weights will go
- * @param real the type they are stored as there
  * @param readConfig turns the header's config into the network's own
  */
 export async function openComponent<C>(
   files: ModelFiles,
   name: ComponentName,
-  gpu: Gpu,
-  real: Real,
   readConfig: (json: unknown) => C,
 ): Promise<Component<C>> {
   const file = await openComponentFile(files, name);
-  const store = new WeightStore(gpu, real);
   return {
     file,
     config: readConfig(file.config),
     weights: new WeightScope(file),
-    store,
-    [Symbol.dispose]: () => store[Symbol.dispose](),
   };
 }
 

@@ -6,9 +6,9 @@
  */
 import type { Component } from "./components.ts";
 import { applyMask } from "./face/parse.ts";
-import type { Gpu, Real } from "./gpu/gpu.ts";
+import type { Real } from "./gpu/gpu.ts";
 import { Graph } from "./graph/graph.ts";
-import { Plan } from "./graph/plan.ts";
+import type { Network } from "./graph/network.ts";
 import {
   clipPreprocess,
   type ClipPreprocessConfig,
@@ -20,7 +20,11 @@ import { bisenet, type FaceParserConfig } from "./models/bisenet.ts";
 import { clipVision, type ClipVisionConfig } from "./models/clip.ts";
 import { type IdentityConfig, idResampler } from "./models/id_resampler.ts";
 import { argmax } from "./ops/outputs.ts";
-import type { CallOptions } from "./progress.ts";
+import {
+  type CallOptions,
+  networkProgress,
+  throwIfAborted,
+} from "./progress.ts";
 
 /** Who the picture is of; can be kept and used again with the same model. */
 export interface Identity {
@@ -46,71 +50,64 @@ export interface IdentityParts {
   readonly channels: number;
 }
 
-/** Networks that make identities, ready to run. */
-export class IdentityEncoder implements Disposable {
+/** The networks that make identities. */
+export interface IdentityNetworks {
+  /** BiSeNet. */
+  readonly parser: Network;
+  /** CLIP's vision tower and the resampler. */
+  readonly encoder: Network;
+}
+
+/** How references are looked at. */
+export interface LookOptions extends CallOptions {
+  /** Whether all but the face is blackened first. */
+  readonly parse: boolean;
+}
+
+/** Makes identities. */
+export class IdentityEncoder {
+  readonly #real: Real;
   readonly #parts: IdentityParts;
-  readonly #encode: Plan;
-  readonly #parse: Plan;
+  readonly #networks: IdentityNetworks;
   #zeros: Float32Array | null = null;
 
-  private constructor(parts: IdentityParts, encode: Plan, parse: Plan) {
-    this.#parts = parts;
-    this.#encode = encode;
-    this.#parse = parse;
-  }
-
-  /** Makes the plans; the parts' weights must be loaded. */
-  static async make(
-    gpu: Gpu,
+  /**
+   * Nothing is loaded yet.
+   *
+   * @param real storage of activations and weights
+   */
+  constructor(
     real: Real,
     parts: IdentityParts,
-    { onProgress }: CallOptions = {},
-  ): Promise<IdentityEncoder> {
-    const report = (done: number) =>
-      onProgress?.({ stage: "compile", done, total: 2 });
-    report(0);
-    const encode = await Plan.make(gpu, identityGraph(real, parts), {
-      weights: [parts.vision.store, parts.adapter.store],
-    });
-    try {
-      report(1);
-      const parse = await Plan.make(gpu, parserGraph(parts), {
-        weights: [parts.parser.store],
-      });
-      report(2);
-      return new IdentityEncoder(parts, encode, parse);
-    } catch (error) {
-      encode[Symbol.dispose]();
-      throw error;
-    }
+    networks: IdentityNetworks,
+  ) {
+    this.#real = real;
+    this.#parts = parts;
+    this.#networks = networks;
   }
 
   /**
-   * What the encoder looks at: the face alone, on black.
+   * Faces to an identity, filled up to the adapter's number of references.
    *
-   * @param image a face, aligned or as it came
-   * @returns as large as the face parser reads
+   * @param faces aligned, or as they came
    */
-  async parse(image: Image): Promise<Image> {
-    const { inputSize } = this.#parts.parser.config;
-    const face = resizeImage(image, inputSize, inputSize, "bilinear");
-    this.#parse.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
-    this.#parse.run();
-    const { classes } = await this.#parse.read("classes");
-    return applyMask(face, Uint32Array.from(classes));
-  }
-
-  /** The tokens of references, filled up to the adapter's number of them. */
-  async encode(references: readonly Image[]): Promise<Identity> {
-    const { adapter, vision } = this.#parts;
-    const { maxReferences } = adapter.config;
-    const zeros = this.#zeros ??= await this.#tokens(null);
-    const parts: Float32Array[] = [];
-    for (const reference of references) {
-      parts.push(
-        await this.#tokens(clipPreprocess(reference, vision.config.preprocess)),
-      );
-    }
+  async encode(
+    faces: readonly Image[],
+    options: LookOptions,
+  ): Promise<Identity> {
+    const total = (options.parse ? 2 : 1) * faces.length;
+    let done = 0;
+    const look = () => {
+      throwIfAborted(options.signal);
+      options.onProgress?.({ stage: "identity", done: done++, total });
+    };
+    const references = options.parse
+      ? await this.#parse(faces, look, options)
+      : faces;
+    const parts = await this.#tokens(references, look, options);
+    look();
+    const { maxReferences } = this.#parts.adapter.config;
+    const zeros = this.#zeros!;
     while (parts.length < maxReferences) parts.push(zeros);
     return {
       tokens: joined(parts),
@@ -119,22 +116,57 @@ export class IdentityEncoder implements Disposable {
     };
   }
 
-  /** Tokens of one normalised picture (S, S, 4), or of zeros. */
-  async #tokens(pixels: Float32Array | null): Promise<Float32Array> {
-    const { imageSize } = this.#parts.vision.config;
-    this.#encode.write(
-      "pixels",
-      pixels ?? new Float32Array(imageSize * imageSize * 4),
-    );
-    this.#encode.run();
-    const { tokens } = await this.#encode.read("tokens");
-    return Float32Array.from(tokens);
+  /** What the encoder looks at: the face alone, on black, as large as the face parser reads. */
+  #parse(
+    faces: readonly Image[],
+    look: () => void,
+    options: LookOptions,
+  ): Promise<Image[]> {
+    const { inputSize } = this.#parts.parser.config;
+    return this.#networks.parser.use({
+      owner: this,
+      graph: () => parserGraph(this.#parts),
+      ...networkProgress("face parser", options),
+    }, async (plan) => {
+      const parsed: Image[] = [];
+      for (const image of faces) {
+        look();
+        const face = resizeImage(image, inputSize, inputSize, "bilinear");
+        plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
+        plan.run();
+        const { classes } = await plan.read("classes");
+        parsed.push(applyMask(face, Uint32Array.from(classes)));
+      }
+      return parsed;
+    });
   }
 
-  /** Frees the plans. */
-  [Symbol.dispose](): void {
-    this.#encode[Symbol.dispose]();
-    this.#parse[Symbol.dispose]();
+  /** The tokens of each reference; those of zeros as well, once. */
+  #tokens(
+    references: readonly Image[],
+    look: () => void,
+    options: LookOptions,
+  ): Promise<Float32Array[]> {
+    const { imageSize, preprocess } = this.#parts.vision.config;
+    return this.#networks.encoder.use({
+      owner: this,
+      graph: () => identityGraph(this.#real, this.#parts),
+      ...networkProgress("image encoder", options),
+    }, async (plan) => {
+      const see = async (pixels: Float32Array) => {
+        plan.write("pixels", pixels);
+        plan.run();
+        const { tokens } = await plan.read("tokens");
+        return Float32Array.from(tokens);
+      };
+      const parts: Float32Array[] = [];
+      for (const reference of references) {
+        look();
+        parts.push(await see(clipPreprocess(reference, preprocess)));
+      }
+      this.#zeros ??= await see(new Float32Array(imageSize * imageSize * 4));
+      return parts;
+    });
   }
 }
 

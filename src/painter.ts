@@ -12,7 +12,9 @@ import {
 import { torchCpuNormal, torchCudaNormal } from "./diffusion/noise.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Graph, type Tensor } from "./graph/graph.ts";
-import { type GpuTensor, Plan } from "./graph/plan.ts";
+import type { Network } from "./graph/network.ts";
+import type { Plan } from "./graph/plan.ts";
+import { GpuTensors } from "./graph/tensors.ts";
 import type { Identity } from "./identity.ts";
 import type { Image } from "./image/image.ts";
 import { clipText, type ClipTextConfig } from "./models/clip.ts";
@@ -31,7 +33,12 @@ import { imageOutput } from "./ops/outputs.ts";
 import { elementCount } from "./ops/op.ts";
 import { view } from "./ops/views.ts";
 import type { Settings } from "./options.ts";
-import { type CallOptions, throwIfAborted } from "./progress.ts";
+import {
+  type CallOptions,
+  type NetworkName,
+  networkProgress,
+  throwIfAborted,
+} from "./progress.ts";
 
 /** The parts of a model that paint. */
 export interface PainterParts {
@@ -68,77 +75,64 @@ export interface PromptIds {
 /** Steps are queued for about this long before the GPU is waited for. */
 const QUEUE_MILLISECONDS = 250;
 
-/** Plans for pictures of one layout, ready to run. */
+/** The networks that paint. */
+export interface PainterNetworks {
+  /** Text and identity to keys and values. */
+  readonly condition: Network;
+  /** One denoising step. */
+  readonly step: Network;
+  /** Latents of one picture to its pixels. */
+  readonly decode: Network;
+}
+
+/** Paints pictures of one layout. */
 export class Painter implements Disposable {
   readonly #gpu: Gpu;
+  readonly #real: Real;
   readonly #parts: PainterParts;
-  /** What its plans are made for. */
+  readonly #networks: PainterNetworks;
+  /** What it paints. */
   readonly layout: Layout;
-  /** Text and identity to keys and values. */
-  readonly condition: Plan;
-  /** One denoising step. */
-  readonly step: Plan;
-  /** Latents of one picture to its pixels. */
-  readonly decode: Plan;
+  /** Keys and values of the cross-attentions, and the latents. */
+  readonly #tensors: GpuTensors;
 
   private constructor(
     gpu: Gpu,
+    real: Real,
     parts: PainterParts,
+    networks: PainterNetworks,
     layout: Layout,
-    plans: readonly [Plan, Plan, Plan],
+    tensors: GpuTensors,
   ) {
     this.#gpu = gpu;
+    this.#real = real;
     this.#parts = parts;
+    this.#networks = networks;
     this.layout = layout;
-    [this.condition, this.step, this.decode] = plans;
+    this.#tensors = tensors;
   }
 
-  /** Makes the plans; the parts' weights must be loaded. */
+  /** Makes what one network hands to the next; loads none. */
   static async make(
     gpu: Gpu,
     real: Real,
     parts: PainterParts,
+    networks: PainterNetworks,
     layout: Layout,
-    { onProgress }: CallOptions = {},
   ): Promise<Painter> {
-    const made: Plan[] = [];
-    const report = () =>
-      onProgress?.({ stage: "compile", done: made.length, total: 3 });
-    const make = async (...args: Parameters<typeof Plan.make>) => {
-      made.push(await Plan.make(...args));
-      report();
-      return made.at(-1)!;
-    };
-    report();
-    try {
-      const condition = await make(gpu, conditionGraph(real, parts, layout), {
-        weights: [parts.text.store, parts.unet.store, parts.adapter.store],
-      });
-      const keys: Record<string, GpuTensor> = {};
-      for (const { path } of crossAttentions(parts.unet.config)) {
-        for (const name of [`${path}.k`, `${path}.v`]) {
-          keys[name] = condition.tensor(name);
-        }
-      }
-      const step = await make(gpu, stepGraph(real, parts, layout), {
-        weights: [parts.unet.store],
-        bindings: keys,
-      });
-      const decode = await make(gpu, decodeGraph(real, parts, layout), {
-        weights: [parts.vae.store],
-      });
-      return new Painter(gpu, parts, layout, [condition, step, decode]);
-    } catch (error) {
-      for (const plan of made) plan[Symbol.dispose]();
-      throw error;
-    }
+    const { inputs } = stepGraph(real, parts, layout);
+    const handed = [...inputs].filter(([name]) =>
+      name === "latents" || /\.[kv]$/.test(name)
+    );
+    const tensors = await GpuTensors.make(gpu, Object.fromEntries(handed));
+    return new Painter(gpu, real, parts, networks, layout, tensors);
   }
 
   /**
    * Paints.
    *
    * @returns one picture for each of the layout's images
-   * @throws {MasterWeaverError} `aborted`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
   async paint(
     ids: PromptIds,
@@ -146,37 +140,67 @@ export class Painter implements Disposable {
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {
-    this.#condition(ids, identity, settings);
-    this.#start(settings);
-    await this.#denoise(settings.steps, options);
-    return await this.#decode(options);
+    await this.#use(
+      "condition",
+      options,
+      (plan) => this.#condition(plan, ids, identity),
+    );
+    await this.#use("step", options, async (plan) => {
+      this.#start(plan, settings);
+      await this.#denoise(plan, settings.steps, options);
+    });
+    return await this.#use(
+      "decode",
+      options,
+      (plan) => this.#decode(plan, options),
+    );
+  }
+
+  /** Lets a network be used with this painter's layout and tensors. */
+  #use<T>(
+    name: keyof PainterNetworks,
+    options: CallOptions,
+    work: (plan: Plan) => Promise<T>,
+  ): Promise<T> {
+    const [build, title] = graphs[name];
+    return this.#networks[name].use({
+      owner: this,
+      graph: () => build(this.#real, this.#parts, this.layout),
+      // The decoder has latents of its own, of one picture.
+      bindings: name === "decode" ? {} : this.#tensors.bindings,
+      ...networkProgress(title, options),
+    }, work);
   }
 
   /** Text and identity, unconditional half first. */
-  #condition(ids: PromptIds, identity: Identity, settings: Settings): void {
+  #condition(
+    plan: Plan,
+    ids: PromptIds,
+    identity: Identity,
+  ): Promise<void> {
     const { guided } = this.layout;
     const halves = guided
       ? [ids.negative, ids.prompt].map((half) => [...half]).flat()
       : [...ids.prompt];
-    this.condition.write("ids", Uint32Array.from(halves));
+    plan.write("ids", Uint32Array.from(halves));
     const tokens = new Float32Array(
       (guided ? 2 : 1) * identity.tokens.length,
     );
     if (guided) tokens.set(identity.unconditional);
     tokens.set(identity.tokens, tokens.length - identity.tokens.length);
-    this.condition.write("identity", tokens);
-    this.condition.run();
-    this.step.write("identity_scale", Float32Array.of(settings.idScale));
-    if (guided) {
-      this.step.write(
-        "guidance_scale",
-        Float32Array.of(settings.guidanceScale),
-      );
-    }
+    plan.write("identity", tokens);
+    plan.run();
+    return Promise.resolve();
   }
 
   /** Noise as PyTorch draws it, (B, C, H, W), to (B, H, W, C). */
-  #start({ seed, rng }: Settings): void {
+  #start(
+    plan: Plan,
+    { seed, rng, idScale, guidanceScale }: Settings,
+  ): void {
+    const { guided } = this.layout;
+    plan.write("identity_scale", Float32Array.of(idScale));
+    if (guided) plan.write("guidance_scale", Float32Array.of(guidanceScale));
     const { images, height, width } = this.layout;
     const { channels } = this.#parts.unet.config;
     const pixels = height * width;
@@ -191,7 +215,7 @@ export class Painter implements Disposable {
         }
       }
     }
-    this.step.write("latents", latents);
+    plan.write("latents", latents);
   }
 
   /**
@@ -201,12 +225,13 @@ export class Painter implements Disposable {
    * waiting costs little and a stop is heard soon.
    */
   async #denoise(
+    plan: Plan,
     steps: number,
     { onProgress, signal }: CallOptions,
   ): Promise<void> {
     const { scheduler } = this.#parts.unet.config;
     const { timesteps, coefficients } = ddimSchedule(scheduler, steps);
-    const batch = elementCount(this.step.tensor("t").spec.shape);
+    const batch = elementCount(plan.tensor("t").spec.shape);
     const t = new Float32Array(batch);
     const factors = new Float32Array(2);
     onProgress?.({ stage: "denoise", done: 0, total: steps });
@@ -219,9 +244,9 @@ export class Painter implements Disposable {
       const { sample, eps } = ddimStepCoefficients(coefficients[i]);
       factors[0] = sample;
       factors[1] = eps;
-      this.step.write("t", t);
-      this.step.write("coefficients", factors);
-      this.step.run();
+      plan.write("t", t);
+      plan.write("coefficients", factors);
+      plan.run();
       queued++;
       if (queued >= ahead || i === steps - 1) {
         await this.#gpu.idle();
@@ -238,23 +263,26 @@ export class Painter implements Disposable {
   }
 
   /** One picture after the other, each read back when it is done. */
-  async #decode({ onProgress, signal }: CallOptions): Promise<Image[]> {
+  async #decode(
+    plan: Plan,
+    { onProgress, signal }: CallOptions,
+  ): Promise<Image[]> {
     const { images } = this.layout;
-    const { slice } = this.step.tensor("latents");
+    const { slice } = this.#tensors.bindings.latents;
     const bytes = slice.size / images;
-    const { spec } = this.decode.tensor("pixels");
+    const { spec } = plan.tensor("pixels");
     const [, height, width] = spec.shape;
     const pictures: Image[] = [];
     onProgress?.({ stage: "decode", done: 0, total: images });
     for (let i = 0; i < images; i++) {
       throwIfAborted(signal);
-      this.decode.copy("latents", {
+      plan.copy("latents", {
         buffer: slice.buffer,
         offset: slice.offset + i * bytes,
         size: bytes,
       });
-      this.decode.run();
-      const { pixels } = await this.decode.read("pixels");
+      plan.run();
+      const { pixels } = await plan.read("pixels");
       const data = new Uint8ClampedArray(pixels.buffer);
       pictures.push({ width, height, data });
       onProgress?.({ stage: "decode", done: i + 1, total: images });
@@ -262,13 +290,26 @@ export class Painter implements Disposable {
     return pictures;
   }
 
-  /** Frees the plans. */
+  /** Frees what one network hands to the next. */
   [Symbol.dispose](): void {
-    for (const plan of [this.condition, this.step, this.decode]) {
-      plan[Symbol.dispose]();
-    }
+    this.#tensors[Symbol.dispose]();
   }
 }
+
+/** What each network computes, and what progress calls it. */
+const graphs: Readonly<
+  Record<
+    keyof PainterNetworks,
+    readonly [
+      (real: Real, parts: PainterParts, layout: Layout) => Graph,
+      NetworkName,
+    ]
+  >
+> = {
+  condition: [conditionGraph, "text encoder"],
+  step: [stepGraph, "UNet"],
+  decode: [decodeGraph, "VAE"],
+};
 
 /**
  * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, to

@@ -13,10 +13,12 @@ import {
 import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
+import { Network } from "./graph/network.ts";
 import {
   type Identity,
   IdentityEncoder,
   identityGraph,
+  type IdentityNetworks,
   parserGraph,
 } from "./identity.ts";
 import {
@@ -37,13 +39,13 @@ import {
   decodeGraph,
   type Layout,
   Painter,
+  type PainterNetworks,
   type PainterParts,
   stepGraph,
 } from "./painter.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
 import { cannotAlign, prepareReference } from "./references.ts";
 import { ClipTokenizer } from "./text/tokenizer.ts";
-import type { Graph } from "./graph/graph.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions extends CallOptions {
@@ -51,6 +53,12 @@ export interface LoadOptions extends CallOptions {
   readonly dtype?: Real;
   /** Path of another identity adapter for this model, where `model` is a folder. */
   readonly adapter?: string;
+  /**
+   * Whether every network stays on the GPU once it is loaded: pictures after
+   * the first start sooner, and all networks take memory at once. Otherwise a
+   * network is freed before the next one is loaded.
+   */
+  readonly keepLoaded?: boolean;
 }
 
 /** How references are looked at. */
@@ -118,8 +126,9 @@ export class MasterWeaver implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
+  readonly #networks: IdentityNetworks & PainterNetworks;
+  readonly #encoder: IdentityEncoder;
   #faceFinder: Promise<FaceFinder | null> | null = null;
-  #encoder: IdentityEncoder | null = null;
   #painter: Painter | null = null;
   #busy = false;
   #owned: AsyncDisposableStack | null = null;
@@ -131,6 +140,7 @@ export class MasterWeaver implements AsyncDisposable {
     parts: Parts,
     tokenizer: ClipTokenizer,
     files: ModelFiles,
+    keepLoaded: boolean,
   ) {
     this.gpu = gpu;
     this.dtype = dtype;
@@ -138,14 +148,28 @@ export class MasterWeaver implements AsyncDisposable {
     this.#parts = parts;
     this.#tokenizer = tokenizer;
     this.#files = files;
+    const network = () => new Network(gpu, keepLoaded);
+    this.#networks = {
+      parser: network(),
+      encoder: network(),
+      condition: network(),
+      step: network(),
+      decode: network(),
+    };
+    this.#encoder = new IdentityEncoder(
+      dtype,
+      { ...parts, channels: parts.unet.config.crossAttentionDim },
+      this.#networks,
+    );
   }
 
   /**
-   * Loads a model: opens its files, checks every name and shape, streams the
-   * weights to the GPU.
+   * Loads a model: opens its files and checks every name and shape. Weights
+   * are streamed to the GPU when a network is first needed; a damaged one is
+   * found then.
    *
    * @param model a folder with a converted model, or its files
-   * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `out-of-memory`, `bad-option`
+   * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`
    */
   static async load(
     model: string | ModelFiles,
@@ -162,10 +186,10 @@ export class MasterWeaver implements AsyncDisposable {
 
     const gpu = stack.use(await Gpu.open());
     const dtype = chooseDtype(gpu, options.dtype);
-    const parts = await openParts(files, gpu, dtype);
-    for (const part of Object.values(parts)) stack.use(part);
+    throwIfAborted(options.signal);
+    const parts = await openParts(files);
     const tokenizer = readTokenizer(parts);
-    await loadWeights(checkedGraphs(dtype, parts), parts, options);
+    checkWeights(dtype, parts);
     const hash = await modelHash(
       Object.values(parts).map(({ file }: Component<unknown>) => file),
     );
@@ -176,6 +200,7 @@ export class MasterWeaver implements AsyncDisposable {
       parts,
       tokenizer,
       files,
+      options.keepLoaded ?? false,
     );
     weaver.#owned = stack.move();
     return weaver;
@@ -262,31 +287,10 @@ export class MasterWeaver implements AsyncDisposable {
     }
     return await this.#alone(async () => {
       const faces = await this.#prepare(photos, options);
-      const encoder = this.#encoder ??= await IdentityEncoder.make(
-        this.gpu,
-        this.dtype,
-        {
-          ...this.#parts,
-          channels: this.#parts.unet.config.crossAttentionDim,
-        },
-        options,
-      );
-      const references: Image[] = [];
-      const report = () =>
-        options.onProgress?.({
-          stage: "identity",
-          done: references.length,
-          total: photos.length,
-        });
-      report();
-      for (const face of faces) {
-        throwIfAborted(options.signal);
-        references.push(
-          options.parse ?? true ? await encoder.parse(face) : face,
-        );
-        report();
-      }
-      return await encoder.encode(references);
+      return await this.#encoder.encode(faces, {
+        ...options,
+        parse: options.parse ?? true,
+      });
     });
   }
 
@@ -328,7 +332,7 @@ export class MasterWeaver implements AsyncDisposable {
     }
     return await this.#alone(async () => {
       throwIfAborted(signal);
-      const painter = await this.#painterFor(settings, options);
+      const painter = await this.#painterFor(settings);
       const images = await painter.paint(
         { prompt: prompt.ids, negative: negative.ids },
         identity,
@@ -339,11 +343,8 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** The plans for a layout: those at hand, or new ones in their place. */
-  async #painterFor(
-    settings: Settings,
-    options: CallOptions,
-  ): Promise<Painter> {
+  /** The painter of a layout: the one at hand, or a new one in its place. */
+  async #painterFor(settings: Settings): Promise<Painter> {
     const { factor } = this.#parts.vae.config;
     const layout: Layout = {
       images: settings.numImages,
@@ -360,8 +361,8 @@ export class MasterWeaver implements AsyncDisposable {
         this.gpu,
         this.dtype,
         this.#parts,
+        this.#networks,
         layout,
-        options,
       );
     }
     return this.#painter!;
@@ -403,22 +404,17 @@ export class MasterWeaver implements AsyncDisposable {
   /** Frees everything on the GPU and closes the files. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#painter?.[Symbol.dispose]();
-    this.#encoder?.[Symbol.dispose]();
-    this.#painter = this.#encoder = null;
+    this.#painter = null;
+    for (const network of Object.values(this.#networks)) {
+      network[Symbol.dispose]();
+    }
     await this.#owned?.disposeAsync();
   }
 }
 
-async function openParts(
-  files: ModelFiles,
-  gpu: Gpu,
-  real: Real,
-): Promise<Parts> {
-  const open = <C>(
-    name: ComponentName,
-    read: (json: unknown) => C,
-    type: Real = real,
-  ) => openComponent(files, name, gpu, type, read);
+async function openParts(files: ModelFiles): Promise<Parts> {
+  const open = <C>(name: ComponentName, read: (json: unknown) => C) =>
+    openComponent(files, name, read);
   return {
     text: await open("text_encoder", clipTextConfig),
     unet: await open("unet", (json) => ({
@@ -434,7 +430,7 @@ async function openParts(
       ),
     })),
     adapter: await open("identity_adapter", identityConfig),
-    parser: await open("face_parser", faceParserConfig, "f32"),
+    parser: await open("face_parser", faceParserConfig),
   };
 }
 
@@ -463,17 +459,15 @@ function readTokenizer({ text }: Parts): ClipTokenizer {
  * Builds every graph once, which asks for every weight by name and shape, and
  * compares with what the files have.
  */
-function checkedGraphs(real: Real, parts: Parts): Graph[] {
+function checkWeights(real: Real, parts: Parts): void {
   const { unet, vae, text, vision, adapter, parser } = parts;
   const layout: Layout = { images: 1, height: 8, width: 8, guided: false };
   const identityParts = { ...parts, channels: unet.config.crossAttentionDim };
-  const graphs = [
-    conditionGraph(real, parts, layout),
-    stepGraph(real, parts, layout),
-    decodeGraph(real, parts, layout),
-    identityGraph(real, identityParts),
-    parserGraph(identityParts),
-  ];
+  conditionGraph(real, parts, layout);
+  stepGraph(real, parts, layout);
+  decodeGraph(real, parts, layout);
+  identityGraph(real, identityParts);
+  parserGraph(identityParts);
   // Of use to training and img2img only.
   vae.weights.ignore("encoder");
   vae.weights.ignore("quant_conv");
@@ -483,28 +477,6 @@ function checkedGraphs(real: Real, parts: Parts): Graph[] {
   vision.weights.ignore("vision_model.post_layernorm");
   for (const { weights } of [unet, vae, text, vision, adapter, parser]) {
     weights.finish();
-  }
-  return graphs;
-}
-
-/** Streams the weights of graphs to the stores of the parts they come from. */
-async function loadWeights(
-  graphs: readonly Graph[],
-  parts: Parts,
-  { onProgress, signal }: LoadOptions,
-): Promise<void> {
-  const refs = [...new Set(graphs.flatMap(({ weights }) => weights))];
-  const total = refs.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
-  let done = 0;
-  for (const part of Object.values(parts) as Component<unknown>[]) {
-    const own = refs.filter(({ name, tensor }) =>
-      part.file.tensors.get(name) === tensor
-    );
-    await part.store.load(own, (bytes) => {
-      throwIfAborted(signal);
-      done += bytes;
-      onProgress?.({ stage: "load", done, total });
-    });
   }
 }
 

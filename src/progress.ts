@@ -8,11 +8,21 @@ import { MasterWeaverError } from "./errors.ts";
 /** What is being done. */
 export type Stage = "load" | "compile" | "identity" | "denoise" | "decode";
 
+/** A network, as progress names it. */
+export type NetworkName =
+  | "face parser"
+  | "image encoder"
+  | "text encoder"
+  | "UNet"
+  | "VAE";
+
 /** A moment of a long call; each stage starts with none of it done. */
 export interface Progress {
   /** What is being done. */
   readonly stage: Stage;
-  /** How much of it is done, in bytes, plans, references, steps or pictures. */
+  /** Which network is loaded or made ready: `load` and `compile` come once a network. */
+  readonly network?: NetworkName;
+  /** How much of it is done, in bytes, plans, looks at a reference, steps or pictures. */
   readonly done: number;
   /** Of how much. */
   readonly total: number;
@@ -42,4 +52,22 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
       cause: signal.reason,
     });
   }
+}
+
+/** What a network tells of itself while it is loaded, as progress of a call. */
+export function networkProgress(
+  network: NetworkName,
+  { onProgress, signal }: CallOptions,
+): {
+  onLoad: (done: number, total: number) => void;
+  onCompile: (done: number, total: number) => void;
+} {
+  return {
+    onLoad: (done, total) => {
+      throwIfAborted(signal);
+      onProgress?.({ stage: "load", network, done, total });
+    },
+    onCompile: (done, total) =>
+      onProgress?.({ stage: "compile", network, done, total }),
+  };
 }

@@ -4,26 +4,33 @@
  *
  * @module
  */
-import type { OnProgress, Stage } from "./progress.ts";
+import type { OnProgress, Progress, Stage } from "./progress.ts";
 
 const titles: Readonly<Record<Stage, string>> = {
-  load: "Loading the model",
-  compile: "Preparing the GPU",
+  load: "Loading",
+  compile: "Preparing",
   identity: "Looking at the reference",
   denoise: "Denoising",
   decode: "Decoding",
 };
 
+/** What a line begins with. */
+function title({ stage, network }: Progress): string {
+  return network ? `${titles[stage]} the ${network}` : titles[stage];
+}
+
 const BAR = 24;
+/** Where lines cannot be rewritten, this many milliseconds lie between two. */
+const QUIET = 1000;
 
 /** Writes progress. */
 export class ProgressLines implements Disposable {
   readonly #write: (text: string) => void;
   readonly #terminal: boolean;
-  #stage: Stage | null = null;
+  #title = "";
   #started = 0;
+  #written = 0;
   #open = false;
-  #tenth = 0;
 
   /**
    * Writes through a function.
@@ -37,13 +44,14 @@ export class ProgressLines implements Disposable {
   }
 
   /** To be given to a long call. */
-  readonly progress: OnProgress = ({ stage, done, total }) => {
+  readonly progress: OnProgress = (progress) => {
+    const { stage, done, total } = progress;
     const now = performance.now();
-    if (stage !== this.#stage) {
+    const name = title(progress);
+    if (name !== this.#title) {
       this.#closeLine();
-      this.#stage = stage;
+      this.#title = name;
       this.#started = now;
-      this.#tenth = -1;
     }
     const share = total > 0 ? done / total : 1;
     const left = done > 0 && done < total
@@ -55,11 +63,11 @@ export class ProgressLines implements Disposable {
     if (this.#terminal) {
       const filled = Math.round(BAR * share);
       const bar = "█".repeat(filled) + "░".repeat(BAR - filled);
-      this.#write(`\r\x1b[K${titles[stage]} ${bar} ${count}${left}`);
+      this.#write(`\r\x1b[K${name} ${bar} ${count}${left}`);
       this.#open = true;
-    } else if (Math.floor(10 * share) > this.#tenth) {
-      this.#tenth = Math.floor(10 * share);
-      this.#write(`${titles[stage]}: ${count}${left}\n`);
+    } else if (done >= total || now - this.#written >= QUIET) {
+      this.#written = now;
+      this.#write(`${name}: ${count}${left}\n`);
     }
   };
 

@@ -72,17 +72,17 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const open = <C>(
     name: Parameters<typeof openComponent>[1],
     read: (json: unknown) => C,
-  ) => openComponent(folder.files, name, gpu, "f32", read);
-  using text = await open("text_encoder", clipTextConfig);
-  using unet = await open("unet", (json) => ({
+  ) => openComponent(folder.files, name, read);
+  const text = await open("text_encoder", clipTextConfig);
+  const unet = await open("unet", (json) => ({
     ...unetConfig(json),
     scheduler: readDdimConfig(
       (json as Record<string, unknown>).scheduler,
       "unet",
     ),
   }));
-  using adapter = await open("identity_adapter", identityConfig);
-  using vae = await open("vae", vaeConfig);
+  const adapter = await open("identity_adapter", identityConfig);
+  const vae = await open("vae", vaeConfig);
   const layout = { images: 1, height: 32, width: 32, guided: true };
   const parts = { text, unet, adapter, vae };
   using store = new WeightStore(gpu, "f32");

@@ -27,6 +27,9 @@ const usage = `Times ops, a picture and the face pipeline on this machine.
   --ref FILE       reference photo (weights/mini/demo.png)
   --photo FILE     photo to find faces in (one of the tests')
   --steps N        denoising steps (30)
+  --width N, --height N
+                   in pixels (the model's own size)
+  --keep-loaded    networks stay on the GPU when they are done
   --dtype f16|f32  storage of activations (f16 where the adapter has it)
   --json           one JSON object on stdout
   --help
@@ -57,6 +60,9 @@ function parseFlags(args: readonly string[]) {
           default: repositoryFile("tests/goldens/face/astronaut.png"),
         },
         steps: { type: "string", default: "30" },
+        width: { type: "string" },
+        height: { type: "string" },
+        "keep-loaded": { type: "boolean", default: false },
         dtype: { type: "string" },
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -86,6 +92,13 @@ async function main(args: readonly string[]): Promise<number> {
         ref: values.ref,
         steps: Number(values.steps),
         dtype: values.dtype as Real | undefined,
+        size: values.width || values.height
+          ? [
+            Number(values.width ?? values.height),
+            Number(values.height ?? values.width),
+          ]
+          : undefined,
+        keepLoaded: values["keep-loaded"],
       })
       : null;
     if (picture && !values.json) {

@@ -140,6 +140,12 @@ export class Gpu implements Disposable {
     this.check();
   }
 
+  /** Hands everything written so far to the GPU and waits until it has it. */
+  async flush(): Promise<void> {
+    this.device.queue.submit([]);
+    await this.device.queue.onSubmittedWorkDone();
+  }
+
   /**
    * Runs `make` and turns what WebGPU reports about it into an error.
    *

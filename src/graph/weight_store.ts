@@ -12,6 +12,15 @@ import type { WeightRef } from "../weights/scope.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
+/** What is written stays in host memory until it is flushed: after so many bytes. */
+const QUEUED_BYTES = 32 * 2 ** 20;
+
+/** Weights that share a buffer. */
+interface Block {
+  readonly refs: WeightRef[];
+  readonly offsets: number[];
+  bytes: number;
+}
 
 /** Weights of one network. */
 export class WeightStore implements Disposable {
@@ -35,35 +44,65 @@ export class WeightStore implements Disposable {
    * Streams weights to the GPU that are not there yet.
    *
    * @param refs the weights, in any order
-   * @param onBytes told of every piece read from the file, in bytes
-   * @throws {MasterWeaverError} `bad-model`, `out-of-memory`, `cannot-read`
+   * @param onLoad told of bytes read from the file so far, and of how many
+   * @throws {MasterWeaverError} `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
     refs: readonly WeightRef[],
-    onBytes: (bytes: number) => void = () => {},
+    onLoad: (done: number, total: number) => void = () => {},
   ): Promise<void> {
     const missing = refs.filter((ref) => !this.#slices.has(ref));
+    const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
+    let done = 0;
+    let queued = 0;
+    if (total > 0) onLoad(done, total);
     for (const block of this.#layOut(missing)) {
-      const buffer = await this.#gpu.scoped(
-        `${block.refs.length} weights from ${
-          block.refs[0].name
-        } on (${block.bytes} bytes)`,
-        () =>
-          this.#gpu.buffers.make(
-            block.bytes,
-            GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-            `weights from ${block.refs[0].name}`,
-          ),
-      );
-      this.#blocks.push(buffer);
+      const buffer = await this.#makeBlock(block);
       for (const [i, ref] of block.refs.entries()) {
         const offset = block.offsets[i];
-        await this.#upload(ref, buffer, offset, onBytes);
-        const size = this.#bytes(ref);
-        this.#slices.set(ref, { buffer, offset, size });
+        let at = offset;
+        for await (const chunk of ref.tensor.chunks()) {
+          at += this.#write(buffer, at, chunk, ref);
+          done += chunk.byteLength;
+          queued += chunk.byteLength;
+          onLoad(done, total);
+          if (queued >= QUEUED_BYTES) {
+            await this.#gpu.flush();
+            queued = 0;
+          }
+        }
+        this.#slices.set(ref, { buffer, offset, size: this.#bytes(ref) });
       }
     }
+    await this.#gpu.flush();
     this.#gpu.check();
+  }
+
+  async #makeBlock({ refs, bytes }: Block): Promise<GPUBuffer> {
+    const { name } = refs[0];
+    const buffer = await this.#gpu.scoped(
+      `${refs.length} weights from ${name} on (${bytes} bytes)`,
+      () =>
+        this.#gpu.buffers.make(
+          bytes,
+          GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+          `weights from ${name}`,
+        ),
+    );
+    this.#blocks.push(buffer);
+    return buffer;
+  }
+
+  /** Writes a piece of a weight; returns its bytes on the GPU. */
+  #write(
+    buffer: GPUBuffer,
+    offset: number,
+    chunk: Uint8Array<ArrayBuffer>,
+    { name, tensor }: WeightRef,
+  ): number {
+    const bytes = convert(chunk, tensor.dtype, this.#real, name);
+    this.#gpu.device.queue.writeBuffer(buffer, offset, padded(bytes));
+    return bytes.byteLength;
   }
 
   #bytes(ref: WeightRef): number {
@@ -76,10 +115,9 @@ export class WeightStore implements Disposable {
   }
 
   /** Packs weights into blocks, each starting where a binding may start. */
-  #layOut(refs: readonly WeightRef[]) {
+  #layOut(refs: readonly WeightRef[]): Block[] {
     const { maxBufferSize } = this.#gpu.limits;
-    const blocks: { refs: WeightRef[]; offsets: number[]; bytes: number }[] =
-      [];
+    const blocks: Block[] = [];
     for (const ref of refs) {
       const size = this.#bytes(ref);
       if (size > maxBufferSize) {
@@ -100,21 +138,6 @@ export class WeightStore implements Disposable {
       block.bytes = alignBinding(block.bytes + size);
     }
     return blocks;
-  }
-
-  async #upload(
-    ref: WeightRef,
-    buffer: GPUBuffer,
-    start: number,
-    onBytes: (bytes: number) => void,
-  ): Promise<void> {
-    let offset = start;
-    for await (const chunk of ref.tensor.chunks()) {
-      const bytes = convert(chunk, ref.tensor.dtype, this.#real, ref.name);
-      this.#gpu.device.queue.writeBuffer(buffer, offset, padded(bytes));
-      offset += bytes.byteLength;
-      onBytes(chunk.byteLength);
-    }
   }
 
   /** Frees the weights. */

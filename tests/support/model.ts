@@ -18,7 +18,10 @@ const weavers = new Map<Real, Promise<MasterWeaver>>();
 export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
   let weaver = weavers.get(dtype);
   if (!weaver) {
-    weaver = MasterWeaver.load(repositoryPath("weights/mini"), { dtype });
+    weaver = MasterWeaver.load(repositoryPath("weights/mini"), {
+      dtype,
+      keepLoaded: true,
+    });
     weavers.set(dtype, weaver);
   }
   return weaver;
