@@ -1,0 +1,119 @@
+/**
+ * Networks come to the GPU when they are needed and leave when they are done,
+ * and host memory holds no second copy of them.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import { readImage } from "../src/files.ts";
+import { WeightStore } from "../src/graph/weight_store.ts";
+import { MasterWeaver } from "../src/pipeline.ts";
+import type { Progress } from "../src/progress.ts";
+import type { WeightRef } from "../src/weights/scope.ts";
+import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { repositoryPath } from "./support/model.ts";
+
+const mini = repositoryPath("weights/mini");
+const portrait = await readImage(
+  repositoryPath("tests/goldens/portraits/portrait-1.png"),
+);
+const small = { prompt: "a woman", steps: 2, width: 64, height: 64 };
+
+/** A picture, and the bytes on the GPU before, between and after. */
+async function paint(keepLoaded: boolean) {
+  await using weaver = await MasterWeaver.load(mini, { keepLoaded });
+  const { buffers } = weaver.gpu;
+  const bytes = [buffers.bytes];
+  const loads: string[] = [];
+  const onProgress = ({ stage, network, done }: Progress) => {
+    if (stage === "load" && done === 0) loads.push(network!);
+  };
+  const identity = await weaver.encodeIdentity([portrait], {
+    align: false,
+    onProgress,
+  });
+  bytes.push(buffers.bytes);
+  const { images } = await weaver.generate({ ...small, identity, onProgress });
+  bytes.push(buffers.bytes);
+  // Once more, at another size.
+  await weaver.generate({ ...small, identity, height: 72, onProgress });
+  return { picture: images[0].data, bytes, loads, peak: buffers.peakBytes };
+}
+
+const each = ["face parser", "image encoder", "text encoder", "UNet", "VAE"];
+
+gpuTest(
+  "networks: each is loaded when it is needed, freed when it is done",
+  async () => {
+    const freed = await paint(false);
+    assertEquals(freed.loads, [...each, ...each.slice(2)]);
+    const [before, between, after] = freed.bytes;
+    assertEquals([before, between], [0, 0]);
+    // Latents, keys and values stay for the next picture of that size.
+    assert(after < 2 ** 20, `${after} bytes after a picture`);
+
+    const kept = await paint(true);
+    assertEquals(kept.loads, each);
+    assert(kept.bytes[2] > kept.bytes[1] && kept.bytes[1] > 2 ** 20);
+    assert(
+      freed.peak < 0.8 * kept.peak,
+      `peak ${freed.peak} bytes, ${kept.peak} where all are kept`,
+    );
+    assertEquals(freed.picture, kept.picture);
+  },
+);
+
+gpuTest("networks: what stops a call frees them", async () => {
+  await using weaver = await MasterWeaver.load(mini);
+  const identity = await weaver.encodeIdentity([portrait], { align: false });
+  const stop = new AbortController();
+  await assertRejects(
+    () =>
+      weaver.generate({
+        ...small,
+        identity,
+        signal: stop.signal,
+        onProgress: ({ stage }) => stage === "denoise" && stop.abort(),
+      }),
+    MasterWeaverError,
+    "Stopped",
+  );
+  assert(weaver.gpu.buffers.bytes < 2 ** 20);
+  const { images } = await weaver.generate({ ...small, identity });
+  assertEquals(images.length, 1);
+});
+
+/** A line of this process's memory, in bytes; Linux tells it. */
+async function residentBytes(name: string): Promise<number> {
+  const status = await Deno.readTextFile("/proc/self/status");
+  return 1024 * Number(new RegExp(`${name}:\\s*(\\d+) kB`).exec(status)![1]);
+}
+
+/** A weight of 16 MiB that is read in pieces of 4. */
+function largeWeight(i: number): WeightRef {
+  const name = `weight ${i}`;
+  const shape = [8 * 2 ** 20];
+  const bytes = 16 * 2 ** 20;
+  const piece = 4 * 2 ** 20;
+  async function* chunks() {
+    for (let at = 0; at < bytes; at += piece) {
+      yield await Promise.resolve(new Uint8Array(piece).fill(i + 1));
+    }
+  }
+  return { name, shape, tensor: { name, dtype: "f16", shape, bytes, chunks } };
+}
+
+gpuTest(
+  "weights: 384 MB are streamed within 150 MB of host memory",
+  async () => {
+    using store = new WeightStore(await sharedGpu(), "f16");
+    // From here on the highest resident size is counted anew.
+    await Deno.writeTextFile("/proc/self/clear_refs", "5");
+    const before = await residentBytes("VmRSS");
+    await store.load(Array.from({ length: 24 }, (_, i) => largeWeight(i)));
+    const peak = await residentBytes("VmHWM");
+    // What the GPU holds counts as the process's own in a software driver.
+    const host = (peak - before) / 2 ** 20 - 384;
+    assert(host < 150, `${host.toFixed()} MiB of host memory`);
+  },
+  Deno.build.os !== "linux",
+);
