@@ -34,6 +34,23 @@ fn activate(kind: u32, x: f32) -> f32 {
   }
 }
 
+fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
+  switch kind {
+    case ACT_SILU: { return x / (1.0 + exp(-x)); }
+    case ACT_GELU: {
+      let z = abs(x) * 0.7071067811865476;
+      let t = 1.0 / (1.0 + 0.3275911 * z);
+      let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 +
+        t * (-1.453152027 + t * 1.061405429))));
+      return 0.5 * x * (1.0 + sign(x) * (1.0 - p * exp(-z * z)));
+    }
+    case ACT_QUICK_GELU: { return x / (1.0 + exp(-1.702 * x)); }
+    case ACT_RELU: { return max(x, vec4<f32>()); }
+    case ACT_SIGMOID: { return 1.0 / (1.0 + exp(-x)); }
+    default: { return x; }
+  }
+}
+
 // Work is numbered in one dimension; a dispatch too wide for the x axis goes on
 // along y, so the number of a workgroup is x + y · (groups along x).
 fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {

@@ -14,6 +14,7 @@ import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
+import { lastVariant } from "./graph/variants.ts";
 import {
   type Identity,
   IdentityEncoder,
@@ -148,7 +149,7 @@ export class MasterWeaver implements AsyncDisposable {
     this.#parts = parts;
     this.#tokenizer = tokenizer;
     this.#files = files;
-    const network = () => new Network(gpu, keepLoaded);
+    const network = () => new Network(gpu, keepLoaded, lastVariant);
     this.#networks = {
       parser: network(),
       encoder: network(),

@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Real } from "../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
+import { Variants } from "../src/graph/variants.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import {
   dequantise,
@@ -24,7 +25,11 @@ import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { join } from "./support/weights.ts";
 
 /** Runs a case; returns what came out and what must. */
-async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
+async function run(
+  real: Real,
+  { op, attributes, inputs, reference }: OpCase,
+  variant?: string,
+) {
   const gpu = await sharedGpu();
   const g = new Graph(real);
   const tensors: Record<string, Tensor> = {};
@@ -46,8 +51,9 @@ async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
   });
   g.output("y", g.apply(op, tensors, attributes));
   using store = new WeightStore(gpu, real);
-  await store.load(g.weights);
-  using plan = await Plan.make(gpu, g, { weights: [store] });
+  const variants = new Variants(g, (_node, [first]) => variant ?? first);
+  await store.load(g.weights, undefined, (ref) => variants.layout(ref));
+  using plan = await Plan.make(gpu, g, { weights: [store], variants });
   for (const name of g.inputs.keys()) {
     const { data } = values[name];
     const isId = inputs[name].dtype === "u32";
@@ -60,6 +66,18 @@ async function run(real: Real, { op, attributes, inputs, reference }: OpCase) {
     shape: g.outputs.get("y")!.shape,
     want: reference(values),
   };
+}
+
+/** The variants of a case's op that can compute it. */
+function variantsOf(real: Real, { op, attributes, inputs }: OpCase) {
+  const specs = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, dtype = real }]) => [
+      name,
+      { shape, dtype },
+    ]),
+  );
+  const output = op.output(specs, attributes, real);
+  return op.variants?.(specs, output, attributes) ?? [undefined];
 }
 
 /** A weight as a file has it, and the values it stands for. */
@@ -91,17 +109,20 @@ function quantisedWeight(
 for (const real of ["f32", "f16"] as const) {
   for (const opCase of [...matrixCases, ...pictureCases, ...otherCases]) {
     const { name, op, exact, terms = 0 } = opCase;
-    gpuTest(`op ${op.name}, ${real}: ${name}`, async () => {
-      const { found, shape, want } = await run(real, opCase);
-      assertEquals(shape, want.shape);
-      if (exact) {
-        assertEquals(Float64Array.from(found), want.data);
-        return;
-      }
-      const tolerance = real === "f16" ? 1e-6 : terms >= 1e5 ? 1e-9 : 1e-10;
-      const error = nmse(found, want.data);
-      assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
-    });
+    for (const variant of variantsOf(real, opCase)) {
+      const how = variant ? `${real}, ${variant}` : real;
+      gpuTest(`op ${op.name}, ${how}: ${name}`, async () => {
+        const { found, shape, want } = await run(real, opCase, variant);
+        assertEquals(shape, want.shape);
+        if (exact) {
+          assertEquals(Float64Array.from(found), want.data);
+          return;
+        }
+        const tolerance = real === "f16" ? 1e-6 : terms >= 1e5 ? 1e-9 : 1e-10;
+        const error = nmse(found, want.data);
+        assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
+      });
+    }
   }
 }
 

@@ -7,8 +7,14 @@
 import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
 import type { Real } from "./gpu.ts";
 
-/** How a shader sees one of its storage buffers. */
-export type Access = "read" | "write";
+/**
+ * How a shader sees one of its buffers: as storage it reads, as storage it reads
+ * and writes, or as a uniform of {@linkcode UNIFORM_WINDOW} bytes.
+ */
+export type Access = "read" | "write" | "window";
+
+/** Bytes of a uniform binding: what WebGPU grants every device. */
+export const UNIFORM_WINDOW = 65536;
 
 /** Everything that tells one pipeline from another. */
 export interface PipelineKey {
@@ -24,9 +30,15 @@ export interface PipelineKey {
   readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Its storage buffers, `@binding(0)` onwards; one uniform buffer follows. */
+  /** Its buffers, `@binding(0)` onwards; a uniform with its parameters follows. */
   readonly access: readonly Access[];
 }
+
+const bufferTypes: Readonly<Record<Access, GPUBufferBindingType>> = {
+  read: "read-only-storage",
+  write: "storage",
+  window: "uniform",
+};
 
 /** Makes pipelines once and remembers them. */
 export class PipelineCache {
@@ -68,7 +80,7 @@ export class PipelineCache {
     return pipeline;
   }
 
-  /** The layout of a bind group: storage buffers, then one uniform buffer. */
+  /** The layout of a bind group: buffers, then the uniform with parameters. */
   layout(access: readonly Access[]): GPUBindGroupLayout {
     const name = access.join(" ");
     let layout = this.#layouts.get(name);
@@ -79,9 +91,7 @@ export class PipelineCache {
           ...access.map((kind, binding): GPUBindGroupLayoutEntry => ({
             binding,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: {
-              type: kind === "read" ? "read-only-storage" : "storage",
-            },
+            buffer: { type: bufferTypes[kind] },
           })),
           {
             binding: access.length,

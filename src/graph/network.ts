@@ -6,6 +6,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "./graph.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
+import { type VariantChooser, Variants } from "./variants.ts";
 import { WeightStore } from "./weight_store.ts";
 
 /** What a network is used for, and by whom. */
@@ -26,6 +27,7 @@ export interface NetworkUse {
 export class Network implements Disposable {
   readonly #gpu: Gpu;
   readonly #keepLoaded: boolean;
+  readonly #choose: VariantChooser;
   #store: WeightStore | null = null;
   #plan: Plan | null = null;
   #owner: object | null = null;
@@ -35,10 +37,12 @@ export class Network implements Disposable {
    *
    * @param gpu where it will run
    * @param keepLoaded whether it stays on the GPU when a use is over
+   * @param choose which way its ops are computed
    */
-  constructor(gpu: Gpu, keepLoaded: boolean) {
+  constructor(gpu: Gpu, keepLoaded: boolean, choose: VariantChooser) {
     this.#gpu = gpu;
     this.#keepLoaded = keepLoaded;
+    this.#choose = choose;
   }
 
   /**
@@ -67,11 +71,17 @@ export class Network implements Disposable {
     this.#plan = null;
     const built = graph();
     this.#store ??= new WeightStore(this.#gpu, built.real);
-    await this.#store.load(built.weights, onLoad);
+    const variants = new Variants(built, this.#choose);
+    await this.#store.load(
+      built.weights,
+      onLoad,
+      (ref) => variants.layout(ref),
+    );
     onCompile?.(0, 1);
     this.#plan = await Plan.make(this.#gpu, built, {
       weights: [this.#store],
       bindings,
+      variants,
     });
     this.#owner = owner;
     onCompile?.(1, 1);

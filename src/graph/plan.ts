@@ -8,6 +8,7 @@ import { MasterWeaverError } from "../errors.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
 import { readBuffers } from "../gpu/readback.ts";
+import { BlockPacker, blockSizes } from "../ops/blocks.ts";
 import {
   type BufferUse,
   describe,
@@ -22,6 +23,7 @@ import { planMemory } from "./memory.ts";
 import { type Dispatch, timeDispatches } from "./profile.ts";
 import { memoryItems, neededNodes, type OpNode } from "./schedule.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import { Variants } from "./variants.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** A tensor on the GPU. */
@@ -38,6 +40,8 @@ export interface PlanOptions {
   readonly weights?: readonly WeightStore[];
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
+  /** Which way ops are computed; the one that runs everywhere where not given. */
+  readonly variants?: Variants;
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
 }
@@ -70,6 +74,7 @@ export class Plan implements Disposable {
   readonly #graph: Graph;
   readonly #weights: readonly WeightStore[];
   readonly #limits: GpuLimits;
+  readonly #variants: Variants;
   readonly #places = new Map<Tensor, BufferSlice>();
   readonly #owned: GPUBuffer[] = [];
   readonly #dispatches: NamedDispatch[] = [];
@@ -78,12 +83,13 @@ export class Plan implements Disposable {
   private constructor(
     gpu: Gpu,
     graph: Graph,
-    { weights = [], limits = gpu.limits }: PlanOptions,
+    { weights = [], limits = gpu.limits, variants }: PlanOptions,
   ) {
     this.#gpu = gpu;
     this.#graph = graph;
     this.#weights = weights;
     this.#limits = limits;
+    this.#variants = variants ?? new Variants(graph);
   }
 
   /**
@@ -165,11 +171,21 @@ export class Plan implements Disposable {
       bytes = new Float16Array(data.length + data.length % 2);
       bytes.set(data);
     }
-    this.#gpu.device.queue.writeBuffer(
-      slice.buffer,
-      slice.offset,
-      bytes as BufferSource,
+    const write = (offset: number, part: ArrayBufferView) =>
+      this.#gpu.device.queue.writeBuffer(
+        slice.buffer,
+        slice.offset + offset,
+        part as BufferSource,
+      );
+    if (this.#variants.layout(this.#graph.inputs.get(name)!) === "rows") {
+      write(0, bytes);
+      return;
+    }
+    const packer = new BlockPacker(spec, write);
+    packer.push(
+      new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     );
+    packer.finish();
   }
 
   /**
@@ -263,9 +279,13 @@ export class Plan implements Disposable {
 
   /** Every dispatch of a run, in order. */
   #launches(nodes: readonly OpNode[]): NodeLaunch[] {
-    const target = { real: this.#graph.real, limits: this.#limits };
     return nodes.flatMap((node) => {
       const { op, inputs, attributes } = node.source;
+      const target = {
+        real: this.#graph.real,
+        limits: this.#limits,
+        variant: this.#variants.of(node),
+      };
       return op.launch(inputs, node, attributes, target)
         .map((launch: Launch) => ({ node, launch }));
     });
@@ -275,7 +295,9 @@ export class Plan implements Disposable {
   #checkSizes({ node, launch }: NodeLaunch): void {
     const { maxStorageBufferBindingSize: limit } = this.#limits;
     const { op, inputs, attributes } = node.source;
-    const scratch: TensorSpec[] = op.scratch?.(inputs, attributes) ?? [];
+    const variant = this.#variants.of(node);
+    const scratch: TensorSpec[] =
+      op.scratch?.(inputs, node, attributes, variant) ?? [];
     for (const { name, part } of launch.bind) {
       const spec: TensorSpec | undefined = name === "output"
         ? node
@@ -316,11 +338,13 @@ export class Plan implements Disposable {
   }
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
-    const size = tensorBytes(tensor);
+    const size = this.#variants.layout(tensor) === "blocks"
+      ? blockSizes(tensor).total
+      : tensorBytes(tensor);
     const buffer = await this.#own(
       alignBinding(size),
-      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
-        GPUBufferUsage.COPY_SRC,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
+        GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
       `${what} ${describe(tensor)}`,
     );
     this.#places.set(tensor, { buffer, offset: 0, size });
@@ -370,6 +394,7 @@ export class Plan implements Disposable {
     const { items, tensors, scratch } = memoryItems(
       nodes,
       (tensor) => this.#places.has(tensor),
+      (node) => this.#variants.of(node),
     );
     const { placements, arenas } = planMemory(
       items,
@@ -410,37 +435,45 @@ export class Plan implements Disposable {
     const uniforms = await this.#writeUniforms(
       launches.map(({ launch }) => launch),
     );
-    for (const [i, { node, launch }] of launches.entries()) {
+    const prepare = ({ node, launch }: NodeLaunch, i: number) => {
       const access = launch.bind.map((use) => use.access);
       const key = { ...launch, real: this.#graph.real, access };
       const slices = launch.bind.map((use) =>
         this.#slice(node, use, scratch) ??
           { buffer: nothing, offset: 0, size: 256 }
       );
-      const { pipeline, bindGroup } = await this.#gpu.scoped(
-        describeNode(node),
-        () => ({
-          pipeline: this.#gpu.pipelines.get(key),
-          bindGroup: this.#gpu.device.createBindGroup({
-            label: describeNode(node),
-            layout: this.#gpu.pipelines.layout(access),
-            entries: [...slices, uniforms[i]].map((resource, binding) => ({
-              binding,
-              resource: {
-                ...resource,
-                size: Math.ceil(resource.size / 4) * 4,
-              },
-            })),
-          }),
-        }),
-      );
       this.#dispatches.push({
         node,
         shader: launch.shader,
-        pipeline,
-        bindGroup,
+        pipeline: this.#gpu.pipelines.get(key),
+        bindGroup: this.#gpu.device.createBindGroup({
+          label: launch.shader,
+          layout: this.#gpu.pipelines.layout(access),
+          entries: [...slices, uniforms[i]].map((resource, binding) => ({
+            binding,
+            resource: {
+              ...resource,
+              size: Math.ceil(resource.size / 4) * 4,
+            },
+          })),
+        }),
         groups: this.#fold(launch.workgroups),
       });
+    };
+    // One op may be hundreds of launches: errors are asked for once an op.
+    for (let i = 0; i < launches.length;) {
+      const { node } = launches[i];
+      let end = i;
+      while (end < launches.length && launches[end].node === node) end++;
+      const from = i;
+      await this.#gpu.scoped(
+        describeNode(node),
+        () =>
+          launches.slice(from, end).forEach((launch, j) =>
+            prepare(launch, from + j)
+          ),
+      );
+      i = end;
     }
   }
 

@@ -44,6 +44,7 @@ export interface MemoryNeeds {
 export function memoryItems(
   nodes: readonly OpNode[],
   hasPlace: (tensor: Tensor) => boolean,
+  variantOf: (node: OpNode) => string | undefined,
 ): MemoryNeeds {
   const items: (MemoryItem & { last: number; apart: Set<number> })[] = [];
   const tensors = new Map<Tensor, number>();
@@ -63,11 +64,14 @@ export function memoryItems(
       tensors.set(node, item);
       written.push(item);
     }
-    const held = (op.scratch?.(inputs, attributes) ?? []).map((
-      spec: TensorSpec,
-    ) => ({ item: add(tensorBytes(spec), time), bytes: tensorBytes(spec) }));
+    const needed: TensorSpec[] =
+      op.scratch?.(inputs, node, attributes, variantOf(node)) ?? [];
+    const held = needed.map((spec) => ({
+      item: add(tensorBytes(spec), time),
+      bytes: tensorBytes(spec),
+    }));
     scratch.set(node, held);
-    written.push(...held.map(({ item }: { item: number }) => item));
+    written.push(...held.map(({ item }) => item));
     for (const input of Object.values(inputs)) {
       const read = input && tensors.get(baseOf(input));
       if (read === undefined) continue;

@@ -6,7 +6,13 @@
  */
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
-import { isQuantised, tensorBytes } from "../ops/op.ts";
+import { BlockPacker, blockSizes } from "../ops/blocks.ts";
+import {
+  isQuantised,
+  tensorBytes,
+  type TensorSpec,
+  type WeightLayout,
+} from "../ops/op.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
@@ -20,6 +26,12 @@ interface Block {
   readonly refs: WeightRef[];
   readonly offsets: number[];
   bytes: number;
+}
+
+/** Takes bytes in order. */
+interface ByteWriter {
+  push(bytes: Uint8Array<ArrayBuffer>): void;
+  finish(): void;
 }
 
 /** Weights of one network. */
@@ -45,24 +57,29 @@ export class WeightStore implements Disposable {
    *
    * @param refs the weights, in any order
    * @param onLoad told of bytes read from the file so far, and of how many
+   * @param layoutOf how each weight must lie; row-major where not given
    * @throws {MasterWeaverError} `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
     refs: readonly WeightRef[],
     onLoad: (done: number, total: number) => void = () => {},
+    layoutOf: (ref: WeightRef) => WeightLayout = () => "rows",
   ): Promise<void> {
     const missing = refs.filter((ref) => !this.#slices.has(ref));
     const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     let done = 0;
     let queued = 0;
     if (total > 0) onLoad(done, total);
-    for (const block of this.#layOut(missing)) {
+    for (const block of this.#layOut(missing, layoutOf)) {
       const buffer = await this.#makeBlock(block);
       for (const [i, ref] of block.refs.entries()) {
         const offset = block.offsets[i];
-        let at = offset;
+        const layout = layoutOf(ref);
+        const writer = this.#writer(buffer, offset, ref, layout);
         for await (const chunk of ref.tensor.chunks()) {
-          at += this.#write(buffer, at, chunk, ref);
+          writer.push(
+            convert(chunk, ref.tensor.dtype, this.#real, ref.name),
+          );
           done += chunk.byteLength;
           queued += chunk.byteLength;
           onLoad(done, total);
@@ -71,7 +88,9 @@ export class WeightStore implements Disposable {
             queued = 0;
           }
         }
-        this.#slices.set(ref, { buffer, offset, size: this.#bytes(ref) });
+        writer.finish();
+        const size = this.#bytes(ref, layout);
+        this.#slices.set(ref, { buffer, offset, size });
       }
     }
     await this.#gpu.flush();
@@ -85,7 +104,8 @@ export class WeightStore implements Disposable {
       () =>
         this.#gpu.buffers.make(
           bytes,
-          GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+          GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
+            GPUBufferUsage.COPY_DST,
           `weights from ${name}`,
         ),
     );
@@ -93,33 +113,50 @@ export class WeightStore implements Disposable {
     return buffer;
   }
 
-  /** Writes a piece of a weight; returns its bytes on the GPU. */
-  #write(
+  /** Takes a weight's bytes in the order of the file. */
+  #writer(
     buffer: GPUBuffer,
-    offset: number,
-    chunk: Uint8Array<ArrayBuffer>,
-    { name, tensor }: WeightRef,
-  ): number {
-    const bytes = convert(chunk, tensor.dtype, this.#real, name);
-    this.#gpu.device.queue.writeBuffer(buffer, offset, padded(bytes));
-    return bytes.byteLength;
+    start: number,
+    ref: WeightRef,
+    layout: WeightLayout,
+  ): ByteWriter {
+    const { queue } = this.#gpu.device;
+    if (layout === "blocks") {
+      return new BlockPacker(
+        this.#spec(ref),
+        (offset, bytes) =>
+          queue.writeBuffer(buffer, start + offset, padded(bytes)),
+      );
+    }
+    let at = start;
+    return {
+      push(bytes) {
+        queue.writeBuffer(buffer, at, padded(bytes));
+        at += bytes.byteLength;
+      },
+      finish() {},
+    };
   }
 
-  #bytes(ref: WeightRef): number {
-    const { dtype } = ref.tensor;
-    const bytes = tensorBytes({
-      shape: ref.shape,
-      dtype: isQuantised(dtype) ? dtype : this.#real,
-    });
-    return Math.ceil(bytes / 4) * 4;
+  #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
+    return { shape, dtype: isQuantised(dtype) ? dtype : this.#real };
+  }
+
+  #bytes(ref: WeightRef, layout: WeightLayout): number {
+    const spec = this.#spec(ref);
+    if (layout === "blocks") return blockSizes(spec).total;
+    return Math.ceil(tensorBytes(spec) / 4) * 4;
   }
 
   /** Packs weights into blocks, each starting where a binding may start. */
-  #layOut(refs: readonly WeightRef[]): Block[] {
+  #layOut(
+    refs: readonly WeightRef[],
+    layoutOf: (ref: WeightRef) => WeightLayout,
+  ): Block[] {
     const { maxBufferSize } = this.#gpu.limits;
     const blocks: Block[] = [];
     for (const ref of refs) {
-      const size = this.#bytes(ref);
+      const size = this.#bytes(ref, layoutOf(ref));
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",

@@ -10,6 +10,8 @@ import {
   sameShape,
   type TensorSpec,
 } from "./op.ts";
+import { fitsBlocks, OCTET } from "./blocks.ts";
+import { launchWindows, partialSums } from "./conv2d_windows.ts";
 import { cutRows, type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
 
@@ -80,6 +82,21 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return { shape, dtype: x.dtype };
   },
 
+  variants({ weight }) {
+    return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
+      ? ["registers", "windows"]
+      : ["registers"];
+  },
+
+  weightLayout(variant) {
+    return variant === "windows" ? "blocks" : "rows";
+  },
+
+  scratch({ weight }, output, _attributes, variant) {
+    if (variant !== "windows") return [];
+    return [partialSums(weight, elementCount(output.shape.slice(0, 3)))];
+  },
+
   launch({ x, weight, bias, shift, residual }, output, attributes, target) {
     const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
       attributes;
@@ -87,6 +104,29 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     const [, outHeight, outWidth, out] = output.shape;
     const size = elementBytes(x.dtype);
     const launches = cutPixels(x, weight, output, attributes, target.limits);
+    const has = {
+      bias: bias !== undefined,
+      shift: shift !== undefined,
+      residual: residual !== undefined,
+    };
+    if (target.variant === "windows") {
+      const windowed = {
+        weight,
+        dtype: x.dtype,
+        size: [height, width],
+        outSize: [outHeight, outWidth],
+        channels: [channels, out],
+        kernelWidth: weight.shape[2],
+        stride,
+        padding: [padding[0], padding[3]],
+        enlargeTo,
+        has,
+        activation: activationNumber(activation),
+      } as const;
+      return launches.flatMap(({ from, to }) =>
+        launchWindows(windowed, to, from, target)
+      );
+    }
     return launches.map(({ from, to }) => {
       const tilesM = Math.ceil(to.rows / TILE);
       const tiles = tilesM * Math.ceil(out / TILE);
@@ -124,9 +164,9 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
           from.start,
           tilesM,
           tiles,
-          Number(bias !== undefined),
-          Number(shift !== undefined),
-          Number(residual !== undefined),
+          Number(has.bias),
+          Number(has.shift),
+          Number(has.residual),
           activationNumber(activation),
         ],
         workgroups: Math.ceil(tiles / GROUP),

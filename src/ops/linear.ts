@@ -10,6 +10,8 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { fitsBlocks, OCTET } from "./blocks.ts";
+import { launchWindows, partialSums } from "./conv2d_windows.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
 
@@ -54,12 +56,50 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return { shape, dtype: x.dtype };
   },
 
-  launch({ x, weight, bias, residual }, _output, { activation }, { limits }) {
+  variants({ weight }) {
+    return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
+      ? ["registers", "windows"]
+      : ["registers"];
+  },
+
+  weightLayout(variant) {
+    return variant === "windows" ? "blocks" : "rows";
+  },
+
+  scratch({ x, weight }, _output, _attributes, variant) {
+    if (variant !== "windows") return [];
+    return [partialSums(weight, elementCount(x.shape) / weight.shape[1])];
+  },
+
+  launch({ x, weight, bias, residual }, _output, { activation }, target) {
     const [n, k] = weight.shape;
     const size = elementBytes(x.dtype);
     const rowBytes = { x: k * size, residual: n * size, output: n * size };
     const all = elementCount(x.shape) / k;
-    return cutRows(all, Math.max(n, k) * size, limits).map((piece) => {
+    const pieces = cutRows(all, Math.max(n, k) * size, target.limits);
+    if (target.variant === "windows") {
+      // Rows are the pixels of one picture, one pixel high.
+      const windowed = {
+        weight,
+        dtype: x.dtype,
+        size: [1, all],
+        outSize: [1, all],
+        channels: [k, n],
+        kernelWidth: 1,
+        stride: 1,
+        padding: [0, 0],
+        has: {
+          bias: bias !== undefined,
+          shift: false,
+          residual: residual !== undefined,
+        },
+        activation: activationNumber(activation),
+      } as const;
+      return pieces.flatMap((piece) =>
+        launchWindows(windowed, piece, piece, target)
+      );
+    }
+    return pieces.map((piece) => {
       const tilesM = Math.ceil(piece.rows / TILE);
       const tiles = tilesM * Math.ceil(n / TILE);
       const uses = [

@@ -47,11 +47,11 @@ export interface Launch {
 /** One word of a uniform: a number is a `u32`, `{ f32 }` a float. */
 export type Param = number | { readonly f32: number };
 
-/** A storage buffer of a launch, and how the shader sees it. */
+/** A buffer of a launch, and how the shader sees it. */
 export interface BufferUse {
   /** Input name, `output` or `scratch0`, …; an absent input is bound to zeros. */
   readonly name: string;
-  /** `write` is `var<storage, read_write>`. */
+  /** `write` is `var<storage, read_write>`, `window` a `var<uniform>`. */
   readonly access: Access;
   /** The part of the tensor that is bound; all of it where not given. */
   readonly part?: BindingPart;
@@ -76,8 +76,20 @@ export interface Op<I extends Specs = Specs, A = unknown> {
   readonly dtypes?: Readonly<Record<string, DType | "any" | "weight">>;
   /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
   output(inputs: I, attributes: A, real: Real): TensorSpec;
+  /**
+   * Ways to compute these inputs, by name, the one that runs everywhere first;
+   * where not given there is one way.
+   */
+  variants?(inputs: I, output: TensorSpec, attributes: A): readonly string[];
+  /** How a variant wants its `weight` to lie; row-major where not given. */
+  weightLayout?(variant: string): WeightLayout;
   /** Memory it needs only while it runs. */
-  scratch?(inputs: I, attributes: A): TensorSpec[];
+  scratch?(
+    inputs: I,
+    output: TensorSpec,
+    attributes: A,
+    variant: string | undefined,
+  ): TensorSpec[];
   /** The input whose memory the output takes over, where there is one. */
   readonly inPlace?: string;
   /** Its dispatches. */
@@ -97,7 +109,12 @@ export interface Target {
   readonly real: Real;
   /** The device's limits. */
   readonly limits: GpuLimits;
+  /** Which of the op's variants it is; the first where not given. */
+  readonly variant?: string;
 }
+
+/** How the elements of a weight lie: row-major, or as `blocks.ts` says. */
+export type WeightLayout = "rows" | "blocks";
 
 /** Whether a tensor is a quantised weight. */
 export function isQuantised(dtype: string): dtype is Quantised {

@@ -108,7 +108,20 @@ export const matrixCases: readonly OpCase[] = [
     })
   ),
 
+  // In blocks of 16 columns, the last one half empty.
+  linearCase("two blocks and a half", [3, 11], 40, 40, { residual: true }),
+  linearCase("a sum longer than a window", [7], 4096, 24, {
+    residual: true,
+    activation: "silu",
+  }),
+
   ...quantised([
+    linearCase("a block and a half, gelu", [2, 13], 96, 24, {
+      residual: true,
+      activation: "gelu",
+    }),
+    linearCase("windows that begin between alignments", [5], 1056, 128),
+    linearCase("a sum longer than a window", [5], 20480, 8, { bias: false }),
     linearCase("one block", [1], 32, 1),
     linearCase("odd rows and columns", [2, 13], 96, 7),
     linearCase("an odd number of blocks, residual, then gelu", [3, 5], 96, 9, {

@@ -122,6 +122,25 @@ function poolCase(
 /** conv2d, group norm, resize, pool2d, argmax, image output. */
 export const pictureCases: readonly OpCase[] = [
   convCase("3×3, odd, batch 2", [2, 5, 7, 8], [6, 3, 3], { padding: SAME }),
+  convCase("whole octets, all that is added", [2, 5, 7, 16], [24, 3, 3], {
+    padding: SAME,
+    shift: true,
+    residual: true,
+    activation: "silu",
+  }),
+  convCase("whole octets, stride 2, uneven padding", [2, 9, 8, 8], [8, 3, 3], {
+    stride: 2,
+    padding: [0, 1, 1, 0],
+  }),
+  convCase("whole octets, enlarged to an odd size", [2, 4, 5, 8], [16, 3, 3], {
+    enlargeTo: [7, 10],
+    padding: SAME,
+  }),
+  convCase("a place of the window longer than a binding", [1, 3, 3, 2080], [
+    8,
+    2,
+    2,
+  ]),
   convCase("one pixel, one channel out", [1, 1, 1, 4], [1, 1, 1]),
   convCase("1×1 without bias", [2, 6, 5, 12], [10, 1, 1], { bias: false }),
   convCase("7×7, stride 2", [1, 15, 18, 4], [5, 7, 7], {
@@ -173,6 +192,12 @@ export const pictureCases: readonly OpCase[] = [
   }),
 
   ...quantised([
+    convCase("whole octets, all that is added", [2, 7, 5, 32], [24, 3, 3], {
+      padding: SAME,
+      shift: true,
+      residual: true,
+      activation: "gelu",
+    }),
     convCase("odd picture, batch 2, with all that is added", [2, 7, 5, 32], [
       9,
       3,

@@ -1,0 +1,26 @@
+// Eight values in a row as one load: f16, packed in four words.
+//
+// A software adapter pays for every component of a load, whatever its width, so
+// words of two halves cost half of what halves cost.
+
+alias octet = vec4<u32>;
+alias values = mat2x4<f32>;
+
+fn unpack(o: octet) -> values {
+  return values(
+    vec4<f32>(unpack2x16float(o.x), unpack2x16float(o.y)),
+    vec4<f32>(unpack2x16float(o.z), unpack2x16float(o.w)),
+  );
+}
+
+// pack2x16float need not round to the nearest: what it gets is rounded already.
+fn pack(v: values) -> octet {
+  let a = vec4<f32>(vec4<f16>(v[0]));
+  let b = vec4<f32>(vec4<f16>(v[1]));
+  return octet(
+    pack2x16float(a.xy),
+    pack2x16float(a.zw),
+    pack2x16float(b.xy),
+    pack2x16float(b.zw),
+  );
+}
