@@ -404,7 +404,7 @@ export class Plan implements Disposable {
     for (const bytes of arenas) {
       const buffer = await this.#own(
         bytes,
-        GPUBufferUsage.STORAGE,
+        GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM,
         "intermediates",
       );
       buffers.push(buffer);
@@ -513,12 +513,11 @@ export class Plan implements Disposable {
     { name, part }: BufferUse,
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): BufferSlice | null {
-    if (name.startsWith("scratch")) {
-      return scratch.get(node)![Number(name.slice("scratch".length))];
-    }
     const tensor = name === "output" ? node : node.source.inputs[name];
-    if (!tensor) return null;
-    const whole = this.#place(tensor);
+    const whole = name.startsWith("scratch")
+      ? scratch.get(node)![Number(name.slice("scratch".length))]
+      : tensor && this.#place(tensor);
+    if (!whole) return null;
     if (!part) return whole;
     const { buffer, offset } = whole;
     return { buffer, offset: offset + part.offset, size: part.size };

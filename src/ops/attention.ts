@@ -9,6 +9,12 @@ import {
   sameShape,
   type TensorSpec,
 } from "./op.ts";
+import {
+  attentionScratch,
+  type AttentionSizes,
+  launchAttentionWindows,
+} from "./attention_windows.ts";
+import { OCTET } from "./blocks.ts";
 import { shiftedPart } from "./pieces.ts";
 
 /** Inputs of {@linkcode attention}. */
@@ -44,6 +50,26 @@ function sliceWidth(head4: number): number {
   return width;
 }
 
+/** Widest head of the variant with uniform windows: its code is written out over the head. */
+const WIDEST_WINDOWED = 80;
+
+function sizesOf(
+  { q, k, identityScale }: AttentionInputs,
+  { heads, textKeys = k.shape[1], causal = false }: AttentionAttributes,
+): AttentionSizes {
+  const [batch, queries, channels] = q.shape;
+  return {
+    batch,
+    queries,
+    keys: k.shape[1],
+    textKeys,
+    heads,
+    width: channels / heads,
+    identity: identityScale !== undefined,
+    causal,
+  };
+}
+
 /** Scaled dot-product attention over text (or itself) and, apart, an identity. */
 export const attention: Op<AttentionInputs, AttentionAttributes> = {
   name: "attention",
@@ -68,7 +94,25 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     return { shape: q.shape, dtype: q.dtype };
   },
 
-  launch({ q, k, identityScale }, _output, attributes, { limits }) {
+  variants({ q }, _output, { heads }) {
+    const width = q.shape[2] / heads;
+    return width % OCTET === 0 && width <= WIDEST_WINDOWED
+      ? ["registers", "windows"]
+      : ["registers"];
+  },
+
+  scratch(inputs, _output, attributes, variant) {
+    if (variant !== "windows") return [];
+    return attentionScratch(inputs.q, sizesOf(inputs, attributes));
+  },
+
+  launch(inputs, _output, attributes, target) {
+    if (target.variant === "windows") {
+      const sizes = sizesOf(inputs, attributes);
+      return launchAttentionWindows(inputs.q, sizes, target);
+    }
+    const { q, k, identityScale } = inputs;
+    const { limits } = target;
     const { heads, causal = false, textKeys = k.shape[1] } = attributes;
     const [batch, queries, channels] = q.shape;
     const keys = k.shape[1];
