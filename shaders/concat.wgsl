@@ -2,6 +2,8 @@
 //
 // Joins two tensors along an axis; what lies before the axis is M, the axis and
 // what follows are A and B elements. a (M, A), b (M, B), y (M, A + B).
+// ELEMENT, put in front, is the widest type that divides A and B: a wide copy
+// costs no more than a narrow one.
 // = torch.cat.
 // Grid: one invocation an element of y, in groups of 64.
 
@@ -11,9 +13,9 @@ struct Params {
   total: u32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<real>;
-@group(0) @binding(1) var<storage, read> b: array<real>;
-@group(0) @binding(2) var<storage, read_write> y: array<real>;
+@group(0) @binding(0) var<storage, read> a: array<ELEMENT>;
+@group(0) @binding(1) var<storage, read> b: array<ELEMENT>;
+@group(0) @binding(2) var<storage, read_write> y: array<ELEMENT>;
 @group(0) @binding(3) var<uniform> p: Params;
 
 @compute @workgroup_size(64)

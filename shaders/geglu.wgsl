@@ -2,15 +2,16 @@
 //
 // x (M, 2N), y (M, N); exact GELU, computed in f32.
 // = diffusers' GEGLU after its projection: hidden, gate = x.chunk(2).
-// Grid: one invocation an element of y, in groups of 64.
+// N is a multiple of 4.
+// Grid: one invocation four elements of y, in groups of 64.
 
 struct Params {
-  columns: u32, // N
+  columns4: u32, // N / 4
   total: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<real>;
-@group(0) @binding(1) var<storage, read_write> y: array<real>;
+@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(1) var<storage, read_write> y: array<quad>;
 @group(0) @binding(2) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
@@ -21,7 +22,7 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  let at = (index / p.columns) * 2u * p.columns + index % p.columns;
-  let gate = f32(x[at + p.columns]);
-  y[index] = real(f32(x[at]) * activate(ACT_GELU, gate));
+  let at = (index / p.columns4) * 2u * p.columns4 + index % p.columns4;
+  let gate = unpack4(x[at + p.columns4]);
+  y[index] = pack4(unpack4(x[at]) * activate4(ACT_GELU, gate));
 }

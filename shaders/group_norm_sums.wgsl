@@ -20,7 +20,7 @@ struct Params {
   total: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<real4>;
+@group(0) @binding(0) var<storage, read> x: array<quad>;
 @group(0) @binding(1) var<storage, read_write> moments: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> p: Params;
 
@@ -38,11 +38,11 @@ fn main(
   let count = min(p.piece, p.pixels - start);
   let first = (unit / p.pieces) * p.pixels + start - p.first_source;
   let base = first * p.channels4 + c;
-  let origin = vec4<f32>(x[base]);
+  let origin = unpack4(x[base]);
   var sum = vec4<f32>();
   var squares = vec4<f32>();
   for (var i = 1u; i < count; i++) {
-    let d = vec4<f32>(x[base + i * p.channels4]) - origin;
+    let d = unpack4(x[base + i * p.channels4]) - origin;
     sum += d;
     squares += d * d;
   }

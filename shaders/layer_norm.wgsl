@@ -11,10 +11,10 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<real4>;
-@group(0) @binding(1) var<storage, read> weight: array<real4>;
-@group(0) @binding(2) var<storage, read> bias: array<real4>;
-@group(0) @binding(3) var<storage, read_write> y: array<real4>;
+@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(1) var<storage, read> weight: array<quad>;
+@group(0) @binding(2) var<storage, read> bias: array<quad>;
+@group(0) @binding(3) var<storage, read_write> y: array<quad>;
 @group(0) @binding(4) var<uniform> p: Params;
 
 @compute @workgroup_size(32)
@@ -30,20 +30,20 @@ fn main(
 
   var sum = vec4<f32>();
   for (var c = 0u; c < p.channels4; c++) {
-    sum += vec4<f32>(x[base + c]);
+    sum += unpack4(x[base + c]);
   }
   let mean = (sum.x + sum.y + sum.z + sum.w) / count;
 
   var squares = vec4<f32>();
   for (var c = 0u; c < p.channels4; c++) {
-    let d = vec4<f32>(x[base + c]) - mean;
+    let d = unpack4(x[base + c]) - mean;
     squares += d * d;
   }
   let variance = (squares.x + squares.y + squares.z + squares.w) / count;
   let inverse = inverseSqrt(variance + p.eps);
 
   for (var c = 0u; c < p.channels4; c++) {
-    y[base + c] = real4((vec4<f32>(x[base + c]) - mean) * inverse *
-      vec4<f32>(weight[c]) + vec4<f32>(bias[c]));
+    y[base + c] = pack4((unpack4(x[base + c]) - mean) * inverse *
+      unpack4(weight[c]) + unpack4(bias[c]));
   }
 }

@@ -17,6 +17,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { quadCode } from "./octets.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
@@ -97,7 +98,7 @@ export const binary: Op<{ a: TensorSpec; b: TensorSpec }, BinaryAttributes> = {
   },
 };
 
-/** diffusers' GEGLU after its projection: (…, 2N) → (…, N). */
+/** diffusers' GEGLU after its projection: (…, 2N) → (…, N), N % 4 = 0. */
 export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "geglu",
 
@@ -105,27 +106,27 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
     const { x } = inputs;
     const columns = x.shape.at(-1)! / 2;
     expectShape(
-      Number.isInteger(columns),
+      columns % 4 === 0,
       "geglu",
-      "x (…, 2N)",
+      "x (…, 2N), N a multiple of 4",
       inputs,
     );
     return { shape: [...x.shape.slice(0, -1), columns], dtype: x.dtype };
   },
 
-  launch(_inputs, output, _attributes, { limits }) {
+  launch(_inputs, output, _attributes, { limits, real }) {
     const columns = output.shape.at(-1)!;
     const rowBytes = columns * elementBytes(output.dtype);
     const all = elementCount(output.shape) / columns;
     return cutRows(all, 2 * rowBytes, limits).map((piece) => ({
       shader: "geglu",
-      code: gegluCode,
+      code: quadCode(real) + gegluCode,
       bind: bindRows([...reads("x"), ...writes("output")], piece, {
         x: 2 * rowBytes,
         output: rowBytes,
       }),
-      params: [columns, piece.rows * columns],
-      workgroups: Math.ceil(piece.rows * columns / GROUP),
+      params: [columns / 4, piece.rows * columns / 4],
+      workgroups: Math.ceil(piece.rows * columns / 4 / GROUP),
     }));
   },
 };

@@ -1,7 +1,7 @@
 import sums from "../../shaders/group_norm_sums.wgsl" with { type: "text" };
 import merge from "../../shaders/group_norm_merge.wgsl" with { type: "text" };
 import apply from "../../shaders/group_norm_apply.wgsl" with { type: "text" };
-import type { GpuLimits } from "../gpu/gpu.ts";
+import type { GpuLimits, Real } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
   elementBytes,
@@ -14,6 +14,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { quadCode } from "./octets.ts";
 import { bindRows, cutRows, ROW_STEP } from "./pieces.ts";
 
 /** Inputs of {@linkcode groupNorm}. */
@@ -39,6 +40,8 @@ export interface GroupNormAttributes {
 /** Most pieces a picture's sums are cut into, and the fewest pixels in one. */
 const PIECES = 64;
 const PIECE = 32;
+/** Pixels an invocation normalises. */
+const APPLIED = 8;
 
 function layout(x: TensorSpec) {
   const batch = x.shape[0];
@@ -74,7 +77,7 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
     ];
   },
 
-  launch({ x }, _output, { groups, eps, activation }, { limits }) {
+  launch({ x }, _output, { groups, eps, activation }, { limits, real }) {
     const { batch, channels, pixels, piece, pieces } = layout(x);
     const rowBytes = channels * elementBytes(x.dtype);
     const merging: Launch = {
@@ -93,10 +96,10 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
       workgroups: Math.ceil(batch * groups / 32),
     };
     const applying = cutRows(batch * pixels, rowBytes, limits).map((rows) => {
-      const total = rows.rows * channels / 4;
+      const total = Math.ceil(rows.rows / APPLIED) * channels / 4;
       return {
         shader: "group_norm_apply",
-        code: apply,
+        code: quadCode(real) + apply,
         bind: bindRows(
           [...reads("x", "scratch1", "bias"), ...writes("output")],
           rows,
@@ -106,18 +109,18 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
           channels / 4,
           pixels,
           rows.start,
-          total,
+          rows.rows,
           activationNumber(activation),
         ],
         workgroups: Math.ceil(total / 64),
       };
     });
-    return [...summing(x, limits), merging, ...applying];
+    return [...summing(x, limits, real), merging, ...applying];
   },
 };
 
 /** The launches that read x for its moments. */
-function summing(x: TensorSpec, limits: GpuLimits): Launch[] {
+function summing(x: TensorSpec, limits: GpuLimits, real: Real): Launch[] {
   const { batch, channels, pixels, piece, pieces } = layout(x);
   const rowBytes = channels * elementBytes(x.dtype);
   const all = batch * pieces;
@@ -136,7 +139,7 @@ function summing(x: TensorSpec, limits: GpuLimits): Launch[] {
     const total = (end - first) * channels / 4;
     return {
       shader: "group_norm_sums",
-      code: sums,
+      code: quadCode(real) + sums,
       bind: bindRows(
         [...reads("x"), ...writes("scratch0")],
         { start, rows: pixelOf(end) - start },

@@ -9,6 +9,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
+import { quadCode } from "./octets.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 
 /** Inputs of {@linkcode layerNorm}. */
@@ -44,13 +45,13 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
     return x;
   },
 
-  launch({ x }, _output, { eps }, { limits }) {
+  launch({ x }, _output, { eps }, { limits, real }) {
     const channels = x.shape.at(-1)!;
     const rowBytes = channels * elementBytes(x.dtype);
     const all = elementCount(x.shape) / channels;
     return cutRows(all, rowBytes, limits).map((piece) => ({
       shader: "layer_norm",
-      code,
+      code: quadCode(real) + code,
       bind: bindRows(
         [...reads("x", "weight", "bias"), ...writes("output")],
         piece,

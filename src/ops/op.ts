@@ -33,7 +33,7 @@ export interface Launch {
   /** Constants put in front of it. */
   readonly defines?: Readonly<Record<string, number>>;
   /** Type aliases put in front of it. */
-  readonly types?: Readonly<Record<string, DType>>;
+  readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
   /** Its storage buffers in binding order: input names, `output`, `scratch0`, … */

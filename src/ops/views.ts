@@ -19,6 +19,8 @@ import {
 import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
+/** Types a copy may be made of, widest first, and their bytes. */
+const copyUnits = [["vec4<u32>", 16], ["u32", 4]] as const;
 
 /** Attributes of {@linkcode view}. */
 export interface ViewAttributes {
@@ -99,20 +101,28 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
 
   launch({ a, b }, output, { axis }, { limits }) {
     const size = elementBytes(output.dtype);
-    const fromA = elementCount(a.shape.slice(axis));
-    const fromB = elementCount(b.shape.slice(axis));
-    const columns = fromA + fromB;
-    const all = elementCount(output.shape) / columns;
-    return cutRows(all, columns * size, limits).map((piece) => ({
-      shader: "concat",
-      code: concatCode,
-      bind: bindRows([...reads("a", "b"), ...writes("output")], piece, {
-        a: fromA * size,
-        b: fromB * size,
-        output: columns * size,
-      }),
-      params: [fromA, fromB, piece.rows * columns],
-      workgroups: Math.ceil(piece.rows * columns / GROUP),
-    }));
+    const bytesA = elementCount(a.shape.slice(axis)) * size;
+    const bytesB = elementCount(b.shape.slice(axis)) * size;
+    const rowBytes = bytesA + bytesB;
+    const all = elementCount(output.shape) * size / rowBytes;
+    const [wide, unit] =
+      copyUnits.find(([, bytes]) =>
+        bytesA % bytes === 0 && bytesB % bytes === 0
+      ) ?? [output.dtype, size];
+    return cutRows(all, rowBytes, limits).map((piece) => {
+      const total = piece.rows * rowBytes / unit;
+      return {
+        shader: "concat",
+        code: concatCode,
+        types: { ELEMENT: wide },
+        bind: bindRows([...reads("a", "b"), ...writes("output")], piece, {
+          a: bytesA,
+          b: bytesB,
+          output: rowBytes,
+        }),
+        params: [bytesA / unit, bytesB / unit, total],
+        workgroups: Math.ceil(total / GROUP),
+      };
+    });
   },
 };

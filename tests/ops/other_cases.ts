@@ -168,7 +168,7 @@ export const otherCases: readonly OpCase[] = [
     name: "odd",
     op: geglu,
     attributes: {},
-    inputs: { x: normal([2, 5, 14], 2) },
+    inputs: { x: normal([2, 5, 24], 2) },
     reference: ({ x }) => reference.geglu(x),
   },
 
@@ -198,6 +198,8 @@ export const otherCases: readonly OpCase[] = [
   concatCase([2, 3, 5, 4], [2, 3, 5, 8], 3),
   concatCase([2, 3, 4], [2, 5, 4], 1),
   concatCase([1, 3], [4, 3], 0),
+  concatCase([2, 6], [2, 10], 1),
+  concatCase([3, 5, 16], [3, 5, 8], 2),
 
   {
     name: "with positions",
