@@ -2,11 +2,23 @@
  * Every network against PyTorch, on the mini model: f32 within NMSE 1e-8, f16
  * within 1e-4 (DESIGN: rounding of storage, not of arithmetic).
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { FileSource } from "../src/files.ts";
 import type { Real } from "../src/gpu/gpu.ts";
 import { argmax } from "../src/ops/outputs.ts";
+import { openSafetensors } from "../src/weights/safetensors.ts";
 import { nmse } from "../tools/compare/measures.ts";
-import { type Pass, passOf, unetPass } from "../tools/compare/passes.ts";
+import {
+  NETWORKS,
+  type Pass,
+  passOf,
+  unetPass,
+} from "../tools/compare/passes.ts";
+import {
+  compareWithReference,
+  LIMITS,
+  passesIn,
+} from "../tools/compare/reference.ts";
 import { runPass } from "../tools/compare/run.ts";
 import { channelsLast, type Values, zeros } from "../tools/compare/values.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
@@ -38,8 +50,6 @@ function input(name: string): Values {
   return channelsLast(plain(name), 4);
 }
 
-const tolerance: Readonly<Record<Real, number>> = { f32: 1e-8, f16: 1e-4 };
-
 /** Runs a pass on inputs and compares every expected output. */
 async function check(
   real: Real,
@@ -56,8 +66,8 @@ async function check(
   for (const [name, want] of Object.entries(expected)) {
     const error = nmse(outputs.get(name)!.data, want.data);
     assert(
-      error <= tolerance[real],
-      `${name}: NMSE ${error}, at most ${tolerance[real]}`,
+      error <= LIMITS[real],
+      `${name}: NMSE ${error}, at most ${LIMITS[real]}`,
     );
   }
 }
@@ -141,6 +151,32 @@ for (const real of ["f32", "f16"] as const) {
         "face_parser.logits": output("face_parser.logits"),
       }),
   );
+}
+
+for (const real of ["f32", "f16"] as const) {
+  // From tools/reference/networks.py --latent 9x14: no level is even.
+  gpuTest(`odd sizes, ${real}: UNet and VAE of a 56×36 picture`, async () => {
+    const path = repositoryPath("tests/goldens/odd_sizes.safetensors");
+    await using file = await FileSource.open(path);
+    const reference = await openSafetensors(file);
+    const errors = await compareWithReference(
+      { gpu: await sharedGpu(), real },
+      await miniParts,
+      reference,
+      passesIn(reference, NETWORKS),
+      () => {},
+    );
+    assertEquals(errors.map(({ output }) => output), [
+      "unet.eps_text_only",
+      "unet.eps",
+      "vae.decoded",
+      "vae.mean",
+      "vae.logvar",
+    ]);
+    for (const { output, nmse } of errors) {
+      assert(nmse <= LIMITS[real], `${output}: NMSE ${nmse}`);
+    }
+  });
 }
 
 gpuTest("BiSeNet: every pixel's class is PyTorch's", async () => {
