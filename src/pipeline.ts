@@ -3,50 +3,25 @@
  *
  * @module
  */
-import {
-  type Component,
-  type ComponentName,
-  type ModelFiles,
-  modelHash,
-  openComponent,
-} from "./components.ts";
-import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
+import { type Component, type ModelFiles, modelHash } from "./components.ts";
 import { MasterWeaverError } from "./errors.ts";
+import type { DetectedFace } from "./face/detect.ts";
+import { type FaceChoice, FaceFinder } from "./face/finder.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
 import { lastVariant } from "./graph/variants.ts";
 import {
   type Identity,
   IdentityEncoder,
-  identityGraph,
   type IdentityNetworks,
-  parserGraph,
 } from "./identity.ts";
-import {
-  type ClipPreprocessConfig,
-  readClipPreprocessConfig,
-} from "./image/clip_preprocess.ts";
 import type { Image } from "./image/image.ts";
-import type { DetectedFace } from "./face/detect.ts";
-import { type FaceChoice, FaceFinder } from "./face/finder.ts";
-import { faceParserConfig } from "./models/bisenet.ts";
-import { clipTextConfig, clipVisionConfig } from "./models/clip.ts";
-import { identityConfig } from "./models/id_resampler.ts";
-import { unetConfig } from "./models/unet.ts";
-import { vaeConfig } from "./models/vae.ts";
 import { checkSettings, type Settings, type SizeRule } from "./options.ts";
-import {
-  conditionGraph,
-  decodeGraph,
-  type Layout,
-  Painter,
-  type PainterNetworks,
-  type PainterParts,
-  stepGraph,
-} from "./painter.ts";
+import { type Layout, Painter, type PainterNetworks } from "./painter.ts";
+import { checkWeights, openParts, type Parts, readTokenizer } from "./parts.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
 import { cannotAlign, prepareReference } from "./references.ts";
-import { ClipTokenizer } from "./text/tokenizer.ts";
+import type { ClipTokenizer } from "./text/tokenizer.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions extends CallOptions {
@@ -90,18 +65,6 @@ export interface Generated {
   readonly settings: Settings;
   /** The part of the prompt that did not fit, empty where all did. */
   readonly cut: string;
-}
-
-interface Parts extends PainterParts {
-  readonly vision: Component<
-    ReturnType<typeof clipVisionConfig> & {
-      readonly preprocess: ClipPreprocessConfig;
-    }
-  >;
-  readonly parser: Component<ReturnType<typeof faceParserConfig>>;
-  readonly unet: Component<
-    ReturnType<typeof unetConfig> & { readonly scheduler: DdimConfig }
-  >;
 }
 
 /**
@@ -410,74 +373,6 @@ export class MasterWeaver implements AsyncDisposable {
       network[Symbol.dispose]();
     }
     await this.#owned?.disposeAsync();
-  }
-}
-
-async function openParts(files: ModelFiles): Promise<Parts> {
-  const open = <C>(name: ComponentName, read: (json: unknown) => C) =>
-    openComponent(files, name, read);
-  return {
-    text: await open("text_encoder", clipTextConfig),
-    unet: await open("unet", (json) => ({
-      ...unetConfig(json),
-      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
-    })),
-    vae: await open("vae", vaeConfig),
-    vision: await open("image_encoder", (json) => ({
-      ...clipVisionConfig(json),
-      preprocess: readClipPreprocessConfig(
-        field(json, "preprocessor"),
-        "image_encoder",
-      ),
-    })),
-    adapter: await open("identity_adapter", identityConfig),
-    parser: await open("face_parser", faceParserConfig),
-  };
-}
-
-function field(json: unknown, key: string): unknown {
-  return (json as Record<string, unknown> | null)?.[key];
-}
-
-function readTokenizer({ text }: Parts): ClipTokenizer {
-  const json = field(text.file.config, "tokenizer");
-  const tokenizer = new ClipTokenizer({
-    vocab: field(json, "vocab") as string[],
-    merges: field(json, "merges") as string[],
-    maxLength: text.config.positions,
-  });
-  const most = Math.max(...tokenizer.encode("").ids);
-  if (most >= text.config.vocabularySize) {
-    throw new MasterWeaverError(
-      "bad-model",
-      `The tokenizer of ${text.file.name} gives token ${most}, the network has ${text.config.vocabularySize}; convert the model again`,
-    );
-  }
-  return tokenizer;
-}
-
-/**
- * Builds every graph once, which asks for every weight by name and shape, and
- * compares with what the files have.
- */
-function checkWeights(real: Real, parts: Parts): void {
-  const { unet, vae, text, vision, adapter, parser } = parts;
-  const layout: Layout = { images: 1, height: 8, width: 8, guided: false };
-  const identityParts = { ...parts, channels: unet.config.crossAttentionDim };
-  conditionGraph(real, parts, layout);
-  stepGraph(real, parts, layout);
-  decodeGraph(real, parts, layout);
-  identityGraph(real, identityParts);
-  parserGraph(identityParts);
-  // Of use to training and img2img only.
-  vae.weights.ignore("encoder");
-  vae.weights.ignore("quant_conv");
-  // The penultimate layer is what is asked for.
-  const last = vision.config.layers - 1;
-  vision.weights.ignore(`vision_model.encoder.layers.${last}`);
-  vision.weights.ignore("vision_model.post_layernorm");
-  for (const { weights } of [unet, vae, text, vision, adapter, parser]) {
-    weights.finish();
   }
 }
 

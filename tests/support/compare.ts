@@ -1,35 +1,6 @@
 /**
- * How far numbers are from what they should be.
+ * How far numbers are from what they should be: as `tools/compare.ts` measures.
  *
  * @module
  */
-
-/** Normalised mean squared error, Σ(a − b)² / Σb²; NaN and lengths count as ∞. */
-export function nmse(
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-): number {
-  if (actual.length !== expected.length) return Infinity;
-  let error = 0;
-  let power = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error += (actual[i] - expected[i]) ** 2;
-    power += expected[i] ** 2;
-  }
-  const result = power === 0 ? (error === 0 ? 0 : Infinity) : error / power;
-  return Number.isNaN(result) ? Infinity : result;
-}
-
-/** Peak signal-to-noise ratio of 8-bit RGBA in dB, over red, green and blue. */
-export function psnr(
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-): number {
-  if (actual.length !== expected.length) return -Infinity;
-  let error = 0;
-  for (let i = 0; i < expected.length; i++) {
-    if (i % 4 !== 3) error += (actual[i] - expected[i]) ** 2;
-  }
-  const mean = error / (expected.length * 0.75);
-  return 10 * Math.log10(255 ** 2 / mean);
-}
+export { largestDifference, nmse, psnr } from "../../tools/compare/measures.ts";

@@ -3,10 +3,9 @@
  *
  * @module
  */
+import { openParts } from "../../src/parts.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import { openModelFolder } from "../../src/files.ts";
-import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
-import type { ComponentName } from "../../src/components.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
 import { repositoryPath } from "./paths.ts";
 
@@ -29,7 +28,5 @@ export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
 
 const folder = openModelFolder(repositoryPath("weights/mini"));
 
-/** The opened file of a part of the mini model. */
-export async function miniComponent(name: ComponentName): Promise<WeaveFile> {
-  return await openWeave((await folder).files[name]!);
-}
+/** Every network of the mini model. */
+export const miniParts = folder.then(({ files }) => openParts(files));

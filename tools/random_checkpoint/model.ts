@@ -87,7 +87,8 @@ export function singleFileTensors(configs: Configs): CheckpointShape[][] {
   });
 }
 
-function tableOf(part: Part, configs: Configs): Table {
+/** How a part becomes a component. */
+export function tableOf(part: Part, configs: Configs): Table {
   const config = (part: Part) => new CheckpointConfig(configs[part], part);
   switch (part) {
     case "unet":

@@ -30,6 +30,12 @@ PROMPT_TOKENS = 77
 REFERENCES = 3
 
 
+def sides(text):
+    """`64` or `64x48`: rows and columns."""
+    rows, _, columns = text.partition("x")
+    return int(rows), int(columns or rows)
+
+
 def read_json(path):
     """A config without the keys that only say who wrote it."""
     content = json.loads(Path(path).read_text())
@@ -55,6 +61,17 @@ def clip_tensors(path, module):
         for name in wanted
         if name in tensors or prefix + name in tensors
     }
+
+
+def vae_tensors(path):
+    """Published autoencoders call the attention's projections by their old names."""
+    old = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+    renamed = {}
+    for name, tensor in load_file(path).items():
+        for before, after in old.items():
+            name = name.replace(f".attentions.0.{before}.", f".attentions.0.{after}.")
+        renamed[name] = tensor
+    return renamed
 
 
 def text_encoder(folder, random, found):
@@ -101,7 +118,7 @@ def unet(folder, random, found, latent):
     load(module, load_file(folder / "unet/diffusion_pytorch_model.safetensors"))
     width = config["cross_attention_dim"]
     tokens = REFERENCES * read_json(folder / "adapter_config.json")["num_tokens"]
-    sample = torch.randn(1, 4, latent, latent, generator=random)
+    sample = torch.randn(1, 4, *latent, generator=random)
     text = torch.randn(1, PROMPT_TOKENS, width, generator=random)
     identity = torch.randn(1, tokens, width, generator=random)
     timesteps = torch.tensor([501])
@@ -118,12 +135,12 @@ def unet(folder, random, found, latent):
 def vae(folder, random, found, latent):
     config = read_json(folder / "vae/config.json")
     module = AutoencoderKL(**config)
-    load(module, load_file(folder / "vae/diffusion_pytorch_model.safetensors"))
-    latents = torch.randn(1, 4, latent, latent, generator=random)
+    load(module, vae_tensors(folder / "vae/diffusion_pytorch_model.safetensors"))
+    latents = torch.randn(1, 4, *latent, generator=random)
     found["vae.latents"] = latents
     found["vae.decoded"] = module.decode(latents).sample
-    side = latent * 2 ** (len(config["block_out_channels"]) - 1)
-    image = torch.rand(1, 3, side, side, generator=random) * 2 - 1
+    factor = 2 ** (len(config["block_out_channels"]) - 1)
+    image = torch.rand(1, 3, *(factor * n for n in latent), generator=random) * 2 - 1
     moments = module.encode(image).latent_dist
     found["vae.image"] = image
     found["vae.mean"] = moments.mean
@@ -163,7 +180,7 @@ def main():
         "--network", action="append", choices=NETWORKS, help="only this one; repeatable"
     )
     parser.add_argument(
-        "--latent", type=int, default=64, help="side of the latents (64: 512 pixels)"
+        "--latent", type=sides, default=(64, 64), help="rows and columns of the latents, as 64 (512 pixels) or 64x48"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all inputs")
     options = parser.parse_args()
@@ -172,8 +189,8 @@ def main():
         if options.network and name not in options.network:
             continue
         random = torch.Generator().manual_seed(options.seed)
-        sizes = [options.latent] if name in ("unet", "vae") else []
-        run(options.folder, random, found, *sizes)
+        latent = [options.latent] if name in ("unet", "vae") else []
+        run(options.folder, random, found, *latent)
         print(f"{name}: done", flush=True)
     versions = {"torch": torch.__version__}
     save_file({k: v.contiguous().clone() for k, v in found.items()}, options.output, versions)

@@ -1,0 +1,158 @@
+/**
+ * Stable Diffusion 1.5 at full size, planned and not run: what it takes of the
+ * GPU's memory, and that every size of picture fits an adapter's limits.
+ */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import type { Gpu, Real } from "../src/gpu/gpu.ts";
+import type { Graph } from "../src/graph/graph.ts";
+import { Plan } from "../src/graph/plan.ts";
+import { GpuTensors } from "../src/graph/tensors.ts";
+import type { WeightStore } from "../src/graph/weight_store.ts";
+import { identityGraph, parserGraph } from "../src/identity.ts";
+import { isQuantised, tensorBytes } from "../src/ops/op.ts";
+import { checkSettings } from "../src/options.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  type Layout,
+  stepGraph,
+} from "../src/painter.ts";
+import type { WeightRef } from "../src/weights/scope.ts";
+import { fullSizeParts } from "./support/full_size.ts";
+import { gpuTest, sharedGpu } from "./support/gpu.ts";
+
+/** WebGPU's default, and all that lavapipe has. */
+const BINDING_LIMIT = 128 * 2 ** 20;
+
+/** Bytes of a weight on the GPU. */
+function weightBytes({ shape, tensor: { dtype } }: WeightRef, real: Real) {
+  return tensorBytes({ shape, dtype: isQuantised(dtype) ? dtype : real });
+}
+
+/** Stands for the weights of a network: one buffer as long as the longest. */
+function anyWeights(gpu: Gpu, { weights, real }: Graph): Disposable & {
+  readonly store: WeightStore;
+} {
+  const sizes = weights.map((ref) => weightBytes(ref, real));
+  const usage = GPUBufferUsage.STORAGE;
+  const buffer = gpu.buffers.make(Math.max(...sizes), usage, "weights");
+  const slice = (ref: WeightRef) => {
+    const size = Math.ceil(weightBytes(ref, real) / 4) * 4;
+    return { buffer, offset: 0, size };
+  };
+  return {
+    store: { slice } as unknown as WeightStore,
+    [Symbol.dispose]: () => gpu.buffers.free(buffer),
+  };
+}
+
+/** Plans a graph as the pipeline does. Returns the bytes it would take. */
+async function plannedBytes(
+  gpu: Gpu,
+  g: Graph,
+  handed: GpuTensors,
+): Promise<number> {
+  const limits = { ...gpu.limits, maxStorageBufferBindingSize: BINDING_LIMIT };
+  using weights = anyWeights(gpu, g);
+  const before = gpu.buffers.bytes;
+  using _plan = await Plan.make(gpu, g, {
+    weights: [weights.store],
+    bindings: g.outputs.has("pixels") ? {} : handed.bindings,
+    limits,
+  });
+  const own = gpu.buffers.bytes - before;
+  return g.weights.reduce((sum, ref) => sum + weightBytes(ref, g.real), own);
+}
+
+/** Every network of a picture, by name. */
+function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
+  const { crossAttentionDim: channels } = parts.unet.config;
+  return {
+    parser: parserGraph({ ...parts, channels }),
+    encoder: identityGraph("f16", { ...parts, channels }),
+    condition: conditionGraph("f16", parts, layout),
+    step: stepGraph("f16", parts, layout),
+    decode: decodeGraph("f16", parts, layout),
+  };
+}
+
+/** What the networks of a picture hand to each other. */
+async function handedTensors(gpu: Gpu, step: Graph): Promise<GpuTensors> {
+  const handed = [...step.inputs].filter(([name]) =>
+    name === "latents" || /\.[kv]$/.test(name)
+  );
+  return await GpuTensors.make(gpu, Object.fromEntries(handed));
+}
+
+/** Limits of issue 5, of 512×512, one picture, guidance on; in bytes. */
+const budgets = [["f16", 2.3e9], ["q8", 1.5e9], ["q4", 1.1e9]] as const;
+
+for (const [dtype, most] of budgets) {
+  gpuTest(
+    `full size, ${dtype}: 512×512 takes at most ${most / 1e9} GB of the GPU`,
+    async () => {
+      const gpu = await sharedGpu();
+      const parts = fullSizeParts(dtype);
+      const layout = { images: 1, height: 64, width: 64, guided: true };
+      const all = graphs(parts, layout);
+      const before = gpu.buffers.bytes;
+      using handed = await handedTensors(gpu, all.step);
+      const kept = gpu.buffers.bytes - before;
+      for (const [name, g] of Object.entries(all)) {
+        const bytes = kept + await plannedBytes(gpu, g, handed);
+        assert(bytes <= most, `${name} takes ${bytes} bytes`);
+        // Its 860 million weights are among them.
+        const perWeight = { f16: 2, q8: 1, q4: 0.5 }[dtype];
+        if (name === "step") assert(bytes > 8.2e8 * perWeight, `${bytes}`);
+      }
+      assertEquals(gpu.buffers.bytes - before, kept);
+    },
+  );
+}
+
+/** Columns and rows: the corners of what is allowed, and odd levels in the UNet. */
+const sizes = [
+  [256, 256],
+  [264, 1016],
+  [1024, 256],
+  [776, 520],
+  [1024, 1024],
+] as const;
+
+for (const [width, height] of sizes) {
+  gpuTest(
+    `full size: ${width}×${height} fits bindings of 128 MiB`,
+    async () => {
+      const gpu = await sharedGpu();
+      const parts = fullSizeParts("q4");
+      const layout = {
+        images: 1,
+        height: height / 8,
+        width: width / 8,
+        guided: true,
+      };
+      const { step, decode } = graphs(parts, layout);
+      using handed = await handedTensors(gpu, step);
+      for (const g of [step, decode]) {
+        const bytes = await plannedBytes(gpu, g, handed);
+        assert(bytes < 2e9, `${bytes} bytes`);
+      }
+      const { shape } = decode.outputs.get("pixels")!;
+      assertEquals(shape, [1, height, width]);
+    },
+  );
+}
+
+Deno.test("full size: sides are the multiples of 8 from 64 to 2048", () => {
+  const rule = { own: 512, multiple: 8 };
+  const check = (side: number) =>
+    checkSettings({ prompt: "", width: side, height: side }, rule);
+  for (let side = 64; side <= 2048; side += 8) {
+    assertEquals(check(side).width, side);
+  }
+  assertEquals(checkSettings({ prompt: "" }, rule).height, 512);
+  for (const side of [56, 260, 1023, 2056, 512.5]) {
+    assertThrows(() => check(side), MasterWeaverError, `got ${side}`);
+  }
+});

@@ -1,0 +1,226 @@
+/**
+ * Compares a model's networks with PyTorch's outputs, or other conversions of a
+ * model with it.
+ *
+ *     deno run -A tools/compare.ts weights/mini --with reference.safetensors
+ *     deno run -A tools/compare.ts weights/q8 weights/q4 --with weights/f16
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../src/errors.ts";
+import { FileSource, openModelFolder, readImage } from "../src/files.ts";
+import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
+import { checkSettings } from "../src/options.ts";
+import { openParts, type Parts } from "../src/parts.ts";
+import { openCheckpoint } from "../src/weights/open.ts";
+import {
+  compareNetworks,
+  comparePictures,
+  paint,
+} from "./compare/conversions.ts";
+import { Recorder, type Scene } from "./compare/recorded.ts";
+import {
+  compareWithReference,
+  LIMITS,
+  type OutputError,
+  passesIn,
+} from "./compare/reference.ts";
+import {
+  checkForReference,
+  readRequest,
+  type Request,
+  USAGE,
+  UsageError,
+} from "./compare/request.ts";
+import {
+  conversionTable,
+  type ModelErrors,
+  referenceTable,
+  type Table,
+  toMarkdown,
+  toText,
+} from "./compare/report.ts";
+
+/** What was found, for people and for programs. */
+interface Result {
+  readonly table: Table;
+  readonly json: Readonly<Record<string, unknown>>;
+  /** Whether every limit is kept. */
+  readonly isOk: boolean;
+}
+
+/** Models' networks, open until the stack is disposed of. */
+async function openAll(
+  folders: readonly string[],
+  stack: AsyncDisposableStack,
+): Promise<Parts[]> {
+  const opened: Parts[] = [];
+  for (const folder of folders) {
+    const { files } = stack.use(await openModelFolder(folder));
+    opened.push(await openParts(files));
+  }
+  return opened;
+}
+
+/** A model against PyTorch. */
+async function withReference(gpu: Gpu, request: Request): Promise<Result> {
+  const { dtype: real, report } = request;
+  await using stack = new AsyncDisposableStack();
+  const file = stack.use(await FileSource.open(request.with));
+  const reference = await openCheckpoint(file);
+  const passes = passesIn(reference, request.networks);
+  const found = new Set(passes.map(({ network }) => network));
+  for (const network of request.networks) {
+    if (!found.has(network)) report(`${network}: not in ${file.name}`);
+  }
+  const [folder] = request.models;
+  const [parts] = await openAll([folder], stack);
+  const errors = await compareWithReference(
+    { gpu, real },
+    parts,
+    reference,
+    passes,
+    (error) => report(line(folder, error)),
+  );
+  const limit = LIMITS[real];
+  return {
+    table: referenceTable(errors, real),
+    json: { model: folder, with: file.name, dtype: real, limit, errors },
+    isOk: errors.every(({ nmse }) => nmse <= limit),
+  };
+}
+
+/** Conversions of a model against it. */
+async function withModel(gpu: Gpu, request: Request): Promise<Result> {
+  const { models, dtype } = request;
+  await using stack = new AsyncDisposableStack();
+  // All at once, so that a wrong folder is found before work is spent.
+  const [base, ...others] = await openAll([request.with, ...models], stack);
+  const scene = await makeScene(request, base);
+  const networks = await networksOfAll(gpu, request, base, others, scene);
+  const pictures = await picturesOfAll(request, scene);
+  const compared: ModelErrors[] = models.map((model, i) => ({
+    model,
+    networks: networks[i],
+    pictures: pictures[i],
+  }));
+  const { prompt, seed, size } = scene;
+  const { ref, steps } = request;
+  return {
+    table: conversionTable(compared),
+    json: {
+      with: request.with,
+      dtype,
+      ref,
+      prompt,
+      seed,
+      size,
+      steps,
+      models: compared,
+    },
+    isOk: true,
+  };
+}
+
+/** What passes and pictures are made from; checked before work is spent. */
+async function makeScene(
+  { ref, prompt, seed, steps, size }: Request,
+  { unet, vae }: Parts,
+): Promise<Scene> {
+  const { factor } = vae.config;
+  const rule = { own: unet.config.sampleSize * factor, multiple: factor };
+  const sides = { width: size, height: size };
+  const settings = checkSettings({ prompt, steps, ...sides }, rule);
+  const photo = await readImage(ref);
+  return { photo, prompt, seed, size: settings.width };
+}
+
+/** Errors of every model's networks, of one model after the other. */
+async function networksOfAll(
+  gpu: Gpu,
+  { models, networks, dtype: real, report, ...request }: Request,
+  base: Parts,
+  others: readonly Parts[],
+  scene: Scene,
+): Promise<OutputError[][]> {
+  if (networks.length === 0) return models.map(() => []);
+  const where = { gpu, real };
+  report(`${request.with}: ${networks.join(", ")}`);
+  const recorded = await new Recorder(where, base, scene).record(networks);
+  const errors: OutputError[][] = [];
+  for (const [i, folder] of models.entries()) {
+    const tell = (error: OutputError) => report(line(folder, error));
+    errors.push(
+      await compareNetworks(where, folder, others[i], recorded, tell),
+    );
+  }
+  return errors;
+}
+
+/** Errors of every model's pictures; none where none were asked for. */
+async function picturesOfAll(
+  { models, pictures: count, steps, dtype, report, ...request }: Request,
+  scene: Scene,
+) {
+  if (count === 0) return models.map(() => []);
+  const make = (folder: string) =>
+    paint(
+      folder,
+      { ...scene, count, steps, dtype },
+      (done) => report(`${folder}: picture ${done} of ${count}`),
+    );
+  const expected = await make(request.with);
+  const errors = [];
+  for (const folder of models) {
+    errors.push(comparePictures(await make(folder), expected, scene.seed));
+  }
+  return errors;
+}
+
+function line(model: string, { output, nmse, seconds }: OutputError): string {
+  return `${model}: ${output} ${nmse.toExponential(1)} (${
+    seconds.toFixed(1)
+  } s)`;
+}
+
+async function compare(request: Request): Promise<Result> {
+  const info = await Deno.stat(request.with).catch(() => null);
+  if (info?.isFile) checkForReference(request);
+  using gpu = await Gpu.open();
+  chooseDtype(gpu, request.dtype);
+  return await (info?.isDirectory ? withModel : withReference)(gpu, request);
+}
+
+function print(how: Request["print"], { table, json }: Result): void {
+  if (how === "json") console.log(JSON.stringify(json));
+  else console.log((how === "markdown" ? toMarkdown : toText)(table));
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args what was typed after the script's name
+ * @returns the exit code: 0, 1 = it failed or a limit is missed, 2 = wrong usage
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    const request = readRequest(args);
+    if (request === null) {
+      console.log(USAGE);
+      return 0;
+    }
+    const result = await compare(request);
+    print(request.print, result);
+    return result.isOk ? 0 : 1;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`${error.message}\n\n${USAGE}`);
+      return 2;
+    }
+    if (!(error instanceof MasterWeaverError)) throw error;
+    console.error(error.message);
+    return error.code === "bad-option" ? 2 : 1;
+  }
+}
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -1,0 +1,119 @@
+/**
+ * Other conversions of a model against it: its networks one by one, each on
+ * the same inputs, and finished pictures.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../src/errors.ts";
+import type { Real } from "../../src/gpu/gpu.ts";
+import type { Image } from "../../src/image/image.ts";
+import type { Parts } from "../../src/parts.ts";
+import { MasterWeaver } from "../../src/pipeline.ts";
+import { formatShape } from "../../src/weights/dtype.ts";
+import { largestDifference, nmse, psnr } from "./measures.ts";
+import type { RecordedPass, Scene } from "./recorded.ts";
+import type { OutputError } from "./reference.ts";
+import { runPass, type Where } from "./run.ts";
+
+/**
+ * Runs recorded passes with another model's weights.
+ *
+ * @param name what messages call the other model
+ * @param onError told of each output
+ * @throws {MasterWeaverError} `bad-model` where it is no conversion of the recorded one
+ */
+export async function compareNetworks(
+  where: Where,
+  name: string,
+  parts: Parts,
+  recorded: readonly RecordedPass[],
+  onError: (error: OutputError) => void,
+): Promise<OutputError[]> {
+  const errors: OutputError[] = [];
+  for (const { pass, inputs, outputs } of recorded) {
+    const ran = await runPass(where, pass, parts, inputs);
+    for (const [output, found] of ran.outputs) {
+      const expected = outputs.get(output)!;
+      if (String(expected.shape) !== String(found.shape)) {
+        throw new MasterWeaverError(
+          "bad-model",
+          `Cannot compare ${name}: its ${output} is ${
+            formatShape(found.shape)
+          }, expected ${
+            formatShape(expected.shape)
+          }; give conversions of one model`,
+        );
+      }
+      const { network } = pass;
+      const { seconds, peakGpuBytes } = ran;
+      const error = nmse(found.data, expected.data);
+      errors.push({ network, output, nmse: error, seconds, peakGpuBytes });
+      onError(errors.at(-1)!);
+    }
+  }
+  return errors;
+}
+
+/** How pictures are made. */
+export interface Painting extends Scene {
+  /** How many, of seeds one after the other. */
+  readonly count: number;
+  /** Denoising steps. */
+  readonly steps: number;
+  /** Storage of activations. */
+  readonly dtype: Real;
+}
+
+/**
+ * Makes pictures; the photo is used as it is, so that no landmark model is
+ * needed.
+ *
+ * @param folder of the model
+ * @param onPicture told of each, from 1 on
+ * @throws {MasterWeaverError} `bad-option`, `bad-model`, `out-of-memory`, `gpu`
+ */
+export async function paint(
+  folder: string,
+  { photo, prompt, seed, size, count, steps, dtype }: Painting,
+  onPicture: (done: number) => void,
+): Promise<Image[]> {
+  await using weaver = await MasterWeaver.load(folder, { dtype });
+  const identity = await weaver.encodeIdentity([photo], { align: false });
+  const pictures: Image[] = [];
+  for (let i = 0; i < count; i++) {
+    const { images } = await weaver.generate({
+      identity,
+      prompt,
+      steps,
+      seed: seed + i,
+      width: size,
+      height: size,
+    });
+    pictures.push(images[0]);
+    onPicture(i + 1);
+  }
+  return pictures;
+}
+
+/** How far a finished picture is from the other model's. */
+export interface PictureError {
+  /** Its seed. */
+  readonly seed: number;
+  /** In dB, over red, green and blue; infinite where both are equal. */
+  readonly psnr: number;
+  /** Most any channel of any pixel differs by, of 255. */
+  readonly largestDifference: number;
+}
+
+/** Compares pictures in pairs. */
+export function comparePictures(
+  pictures: readonly Image[],
+  expected: readonly Image[],
+  seed: number,
+): PictureError[] {
+  return pictures.map(({ data }, i) => ({
+    seed: seed + i,
+    psnr: psnr(data, expected[i].data),
+    largestDifference: largestDifference(data, expected[i].data),
+  }));
+}

@@ -1,0 +1,108 @@
+/**
+ * Errors as tables, for people and for pages.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import type { Real } from "../../src/gpu/gpu.ts";
+import type { PictureError } from "./conversions.ts";
+import { LIMITS, type OutputError } from "./reference.ts";
+
+/** A table: its first row is the head. */
+export type Table = readonly (readonly string[])[];
+
+/** A model's errors against another. */
+export interface ModelErrors {
+  /** Its folder, as it was given. */
+  readonly model: string;
+  /** Of its networks. */
+  readonly networks: readonly OutputError[];
+  /** Of its pictures. */
+  readonly pictures: readonly PictureError[];
+}
+
+/** Errors against PyTorch beside the limit. */
+export function referenceTable(
+  errors: readonly OutputError[],
+  real: Real,
+): Table {
+  return [
+    ["network", "output", "NMSE", "at most", "", "seconds", "GPU MiB"],
+    ...errors.map(({ network, output, nmse, seconds, peakGpuBytes }) => [
+      network,
+      output,
+      small(nmse),
+      small(LIMITS[real]),
+      nmse <= LIMITS[real] ? "ok" : "missed",
+      seconds.toFixed(1),
+      (peakGpuBytes / 2 ** 20).toFixed(0),
+    ]),
+  ];
+}
+
+/** Errors of conversions, one a column. */
+export function conversionTable(models: readonly ModelErrors[]): Table {
+  const names = models.map(({ model }) => basename(model));
+  const isClear = new Set(names).size === names.length;
+  const titles = isClear ? names : models.map(({ model }) => model);
+  const [{ networks, pictures }] = models;
+  const row = (title: string, cell: (errors: ModelErrors) => string) => [
+    title,
+    ...models.map(cell),
+  ];
+  const table = [
+    ["", ...titles],
+    ...networks.map(({ output }, i) =>
+      row(`${output}, NMSE`, (model) => small(model.networks[i].nmse))
+    ),
+  ];
+  if (pictures.length === 0) return table;
+  return [
+    ...table,
+    row("pictures, PSNR of all", (model) => decibels(pooled(model.pictures))),
+    row(
+      "pictures, PSNR of the worst",
+      (model) => decibels(Math.min(...model.pictures.map(({ psnr }) => psnr))),
+    ),
+    row(
+      "pictures, largest difference",
+      (model) =>
+        `${
+          Math.max(
+            ...model.pictures.map((picture) => picture.largestDifference),
+          )
+        }/255`,
+    ),
+  ];
+}
+
+/** PSNR of all pictures as if they were one: by the mean of squared errors. */
+function pooled(pictures: readonly PictureError[]): number {
+  const errors = pictures.map(({ psnr }) => 10 ** (-psnr / 10));
+  return -10 * Math.log10(errors.reduce((a, b) => a + b) / errors.length);
+}
+
+function small(value: number): string {
+  return value === 0 ? "0" : value.toExponential(1);
+}
+
+function decibels(value: number): string {
+  return Number.isFinite(value) ? `${value.toFixed(1)} dB` : "equal";
+}
+
+/** A table in columns. */
+export function toText(table: Table): string {
+  const widths = table[0].map((_, column) =>
+    Math.max(...table.map((row) => row[column].length))
+  );
+  return table.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()
+  ).join("\n");
+}
+
+/** A table in Markdown. */
+export function toMarkdown([head, ...body]: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...body.map(line)]
+    .join("\n");
+}

@@ -1,0 +1,106 @@
+/**
+ * Runs a pass on the GPU: loads the network, computes, frees it.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../src/errors.ts";
+import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import { Graph } from "../../src/graph/graph.ts";
+import { Plan } from "../../src/graph/plan.ts";
+import { WeightStore } from "../../src/graph/weight_store.ts";
+import type { Parts } from "../../src/parts.ts";
+import { formatShape } from "../../src/weights/dtype.ts";
+import type { Pass } from "./passes.ts";
+import type { Values } from "./values.ts";
+
+/** Where and as what a pass is computed. */
+export interface Where {
+  /** The GPU. */
+  readonly gpu: Gpu;
+  /** Storage of activations, and of weights that are not quantised. */
+  readonly real: Real;
+}
+
+/** What a pass gave. */
+export interface Ran {
+  /** Its outputs by name. */
+  readonly outputs: ReadonlyMap<string, Values>;
+  /** Wall time with loading and compiling. */
+  readonly seconds: number;
+  /** Most bytes of GPU memory held at once. */
+  readonly peakGpuBytes: number;
+}
+
+/**
+ * Runs a pass once.
+ *
+ * @param inputs the pass's inputs by name; others are left alone
+ * @throws {MasterWeaverError} `bad-model` where inputs do not fit the model; `gpu`, `out-of-memory`, `cannot-read`
+ */
+export async function runPass(
+  { gpu, real }: Where,
+  pass: Pass,
+  parts: Parts,
+  inputs: ReadonlyMap<string, Values>,
+): Promise<Ran> {
+  const started = performance.now();
+  gpu.buffers.resetPeak();
+  const g = buildPass(real, pass, parts, inputs);
+  using store = new WeightStore(gpu, real);
+  await store.load(g.weights);
+  using plan = await Plan.make(gpu, g, { weights: [store] });
+  for (const name of g.inputs.keys()) {
+    plan.write(name, inputs.get(name)!.data);
+  }
+  plan.run();
+  const read = await plan.read(...g.outputs.keys());
+  const outputs = new Map(
+    [...g.outputs].map(([name, { shape }]) => [
+      name,
+      { shape, data: read[name] },
+    ]),
+  );
+  return {
+    outputs,
+    seconds: (performance.now() - started) / 1000,
+    peakGpuBytes: gpu.buffers.peakBytes,
+  };
+}
+
+/** The graph of a pass; inputs and weights must be of the shapes it takes. */
+function buildPass(
+  real: Real,
+  pass: Pass,
+  parts: Parts,
+  inputs: ReadonlyMap<string, Values>,
+): Graph {
+  const given = (name: string) => inputs.get(name)?.shape ?? [];
+  const wrong = (name: string, expected: string) =>
+    new MasterWeaverError(
+      "bad-model",
+      `Cannot run the ${pass.network}: ${name} is ${
+        formatShape(given(name))
+      }, the model takes ${expected}; compare files of one model`,
+    );
+  const g = new Graph(real);
+  pass.build(g, parts, (name, dimensions) => {
+    const shape = given(name);
+    if (shape.length === dimensions) return shape;
+    throw wrong(name, `${dimensions} dimensions`);
+  });
+  for (const [name, { shape }] of g.inputs) {
+    if (String(shape) !== String(given(name))) {
+      throw wrong(name, formatShape(shape));
+    }
+  }
+  for (const { name, shape, tensor } of g.weights) {
+    if (String(shape) === String(tensor.shape)) continue;
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot run the ${pass.network}: its ${name} is ${
+        formatShape(tensor.shape)
+      }, expected ${formatShape(shape)}; convert the model again`,
+    );
+  }
+  return g;
+}
