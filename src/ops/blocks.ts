@@ -111,6 +111,8 @@ export class BlockPacker {
   #quants: number;
 
   /**
+   * Nothing is packed yet.
+   *
    * @param spec shape and element type
    * @param write called for every block, in order, then for the scales of every block
    */
