@@ -1,116 +1,58 @@
 /**
- * Times ops, a picture and the face pipeline.
+ * Times ops, pictures and the face pipeline.
  *
  *     deno task bench                # all of them
  *     deno task bench --picture --model weights/mini --steps 30
- *     deno task bench --ops --json
+ *     deno task bench --ops --only conv --json > old.json
+ *     deno task bench --ops --only conv --compare old.json
+ *     deno task bench --roofline
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
-import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
+import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
+import { USUAL } from "./bench/clock.ts";
+import { compareLines, compareReports } from "./bench/compare.ts";
 import { benchFaces, faceLines } from "./bench/faces.ts";
+import {
+  type BenchFlags,
+  parseFlags,
+  USAGE,
+  UsageError,
+} from "./bench/flags.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
 import { benchPicture, pictureLines } from "./bench/picture.ts";
+import { measureRoofline, rooflineLines } from "./bench/roofline.ts";
+import { batched, describeWork, type Row, ROWS } from "./bench/rows.ts";
 
-const usage = `Times ops, a picture and the face pipeline on this machine.
-
-  deno task bench [--ops] [--picture] [--faces] [options]
-
-  --ops            each op: shape, ms, GFLOP/s or GB/s
-  --picture        load, compile, encode, per step, decode, peak GPU memory
-  --faces          find faces, place landmarks, align: on the CPU
-                   (all three where none is given)
-  --model DIR      a converted model (weights/mini)
-  --ref FILE       reference photo (weights/mini/demo.png)
-  --photo FILE     photo to find faces in (one of the tests')
-  --steps N        denoising steps (30)
-  --width N, --height N
-                   in pixels (the model's own size)
-  --keep-loaded    networks stay on the GPU when they are done
-  --dtype f16|f32  storage of activations (f16 where the adapter has it)
-  --json           one JSON object on stdout
-  --help
-`;
-
-/** A file of this repository. */
-function repositoryFile(path: string): string {
-  return fileURLToPath(new URL(`../${path}`, import.meta.url));
-}
-
-class UsageError extends Error {}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ops: { type: "boolean", default: false },
-        picture: { type: "boolean", default: false },
-        faces: { type: "boolean", default: false },
-        model: { type: "string", default: repositoryFile("weights/mini") },
-        ref: {
-          type: "string",
-          default: repositoryFile("weights/mini/demo.png"),
-        },
-        photo: {
-          type: "string",
-          default: repositoryFile("tests/goldens/face/astronaut.png"),
-        },
-        steps: { type: "string", default: "30" },
-        width: { type: "string" },
-        height: { type: "string" },
-        "keep-loaded": { type: "boolean", default: false },
-        dtype: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
-}
+/** What `--json` prints: a key for each part that was asked for. */
+type Report = Record<string, unknown>;
 
 /**
  * Runs the bench.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
-async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   try {
-    const values = parseFlags(args);
-    if (values.help) {
-      console.log(usage.trimEnd());
+    const flags = parseFlags(args);
+    if (flags.help) {
+      console.log(USAGE.trimEnd());
       return 0;
     }
-    const all = !values.ops && !values.picture && !values.faces;
-    const picture = all || values.picture
-      ? await benchPicture({
-        model: values.model,
-        ref: values.ref,
-        steps: Number(values.steps),
-        dtype: values.dtype as Real | undefined,
-        size: values.width || values.height
-          ? [
-            Number(values.width ?? values.height),
-            Number(values.height ?? values.width),
-          ]
-          : undefined,
-        keepLoaded: values["keep-loaded"],
-      })
-      : null;
-    if (picture && !values.json) {
-      console.log(pictureLines(picture).join("\n"));
+    // Before anything is timed: a wrong name must not cost the run.
+    const old = flags.compare && await readReport(flags.compare);
+    const print = (lines: readonly string[]) => {
+      if (!flags.json) console.log(lines.join("\n"));
+    };
+    const report: Report = { deno: Deno.version.deno };
+    await timeParts(flags, report, print);
+    if (old && flags.compare) {
+      const compared = compareReports(old, report);
+      print(compareLines(compared, flags.compare));
+      report.compared = compared;
     }
-    const faces = all || values.faces ? await benchFaces(values.photo) : null;
-    if (faces && !values.json) console.log(faceLines(faces).join("\n"));
-    const ops = all || values.ops ? await timeOps(values.dtype) : null;
-    if (ops && !values.json) {
-      console.log(opLines(ops.timings, ops.dtype).join("\n"));
-    }
-    if (values.json) console.log(JSON.stringify({ picture, faces, ops }));
+    if (flags.json) console.log(JSON.stringify(report));
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
@@ -125,10 +67,82 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function timeOps(asked: string | undefined) {
-  using gpu = await Gpu.open();
-  const dtype = chooseDtype(gpu, asked as Real | undefined);
-  return { dtype, timings: await benchOps(gpu, dtype) };
+/** Times what was asked for, one part after the other. */
+async function timeParts(
+  flags: BenchFlags,
+  report: Report,
+  print: (lines: readonly string[]) => void,
+): Promise<void> {
+  const { sections } = flags;
+  const { dtype, rounds } = flags;
+  const rows = chosenRows(flags);
+  if (sections.has("picture")) {
+    const picture = await benchPicture(flags);
+    print(pictureLines(picture));
+    report.picture = picture;
+  }
+  if (sections.has("faces")) {
+    const faces = await benchFaces(flags.photo);
+    print(faceLines(faces));
+    report.faces = faces;
+  }
+  if (sections.has("ops") || sections.has("roofline")) {
+    using gpu = await Gpu.open();
+    report.adapter = gpu.info.description || gpu.info.device;
+    const real = chooseDtype(gpu, dtype);
+    const roofline = sections.has("roofline")
+      ? await measureRoofline(gpu)
+      : undefined;
+    if (roofline) {
+      print(rooflineLines(roofline));
+      report.roofline = roofline;
+    }
+    const effort = { ...USUAL, rounds };
+    const timings = await benchOps(gpu, real, rows, effort, roofline);
+    print(opLines(timings, real));
+    report.ops = { dtype: real, timings };
+    requireRight(timings.filter(({ right }) => !right));
+  }
+}
+
+/** The rows of `--only`, at the size of `--batch`. */
+function chosenRows({ only, batch }: BenchFlags): Row[] {
+  const rows = ROWS.map((row) => batched(row, batch)).filter(({ name, work }) =>
+    `${name} ${describeWork(work)}`.includes(only)
+  );
+  if (rows.length > 0) return rows;
+  const names = [...new Set(ROWS.map(({ name }) => name))];
+  throw new UsageError(
+    `--only ${only} is in no row's name or sizes, expected a part of: ${
+      names.join(", ")
+    }`,
+  );
+}
+
+/** A time of a wrong result counts for nothing. */
+function requireRight(wrong: readonly { name: string; shapes: string }[]) {
+  if (wrong.length === 0) return;
+  throw new MasterWeaverError(
+    "gpu",
+    `Wrong results, compared with f64: ${
+      wrong.map(({ name, shapes }) => `${name} ${shapes}`).join("; ")
+    }; run the tests of the ops, deno task test tests/ops_test.ts`,
+  );
+}
+
+/** A report of an earlier run. */
+async function readReport(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot compare with ${path}, expected what --json prints: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);
