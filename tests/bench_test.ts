@@ -8,6 +8,15 @@ import { compareReports, timesOf } from "../tools/bench/compare.ts";
 import { parseFlags, UsageError } from "../tools/bench/flags.ts";
 import { benchOps } from "../tools/bench/ops.ts";
 import { makeOwn } from "../tools/bench/ours.ts";
+import { peerLines } from "../tools/bench/peers.ts";
+import type { PeerRow } from "../tools/bench/peers/measure.ts";
+import {
+  headOf,
+  headsAtOnce,
+  joinHeads,
+  PACKAGES,
+  transposed,
+} from "../tools/bench/peers/peer.ts";
 import { shareOfRoofline } from "../tools/bench/roofline.ts";
 import {
   batched,
@@ -28,6 +37,7 @@ import {
 } from "../tools/bench/values.ts";
 import { main } from "../tools/bench.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { repositoryPath } from "./support/paths.ts";
 
 Deno.test("bench: without a part named, ops, picture and faces are timed", () => {
   assertEquals([...parseFlags([]).sections], ["ops", "picture", "faces"]);
@@ -193,4 +203,59 @@ Deno.test("bench: values have variance 1, and f16's rounding is applied", () => 
   const variance = x.reduce((sum, v) => sum + v * v, 0) / x.length;
   assert(Math.abs(variance - 1) < 0.02);
   assertEquals(halved(Float32Array.of(0.1))[0], Math.f16round(0.1));
+});
+
+Deno.test("bench: other engines' versions are locked, apart from everyone's lock", async () => {
+  const read = async (path: string) =>
+    JSON.parse(await Deno.readTextFile(repositoryPath(path)));
+  const { specifiers } = await read("tools/bench/peers/deno.lock");
+  const packages = Object.values(PACKAGES).flat().toSorted();
+  assertEquals(Object.keys(specifiers).toSorted(), packages);
+  const own = await read("deno.lock");
+  assertEquals(packages.filter((name) => name in own.specifiers), []);
+});
+
+Deno.test("bench: layouts for other engines go there and back", () => {
+  const x = Float32Array.from({ length: 24 }, (_, i) => i);
+  assertEquals([...transposed(x.subarray(0, 6), 1, 2, 3)], [0, 3, 1, 4, 2, 5]);
+  assertEquals(transposed(transposed(x, 2, 3, 4), 2, 4, 3), x);
+  const parts = [0, 1, 2].map((head) =>
+    headOf(x, head, { heads: 3, width: 2 })
+  );
+  assertEquals([...parts[1]], [2, 3, 8, 9, 14, 15, 20, 21]);
+  assertEquals(joinHeads(parts, 2), x);
+  const device = { limits: { maxStorageBufferBindingSize: 4 * 2 * 35 } };
+  const attention = (heads: number) =>
+    ({ ...small[2], batch: 1, heads }) as Work & { kind: "attention" };
+  assertEquals(headsAtOnce(attention(2), device as GPUDevice), 2);
+  assertEquals(headsAtOnce(attention(3), device as GPUDevice), 1);
+});
+
+Deno.test("bench: an engine that is wrong or missing gets no time, and a reason", () => {
+  const row: PeerRow = {
+    name: "SD1.5 conv",
+    shapes: "64×64 320→320, 3×3",
+    dtype: "f32",
+    shaders: ["conv2d f32"],
+    milliseconds: 100,
+    speed: 20,
+    unit: "GFLOP/s",
+    error: 1e-14,
+    right: true,
+    peers: [
+      { engine: "a 1", milliseconds: 400, speed: 5, ratio: 4, error: 1e-13 },
+      { engine: "b 2", error: 1, fault: "wrong: NMSE 1.0e+0" },
+    ],
+    least: 4,
+  };
+  const text = peerLines([row]).join("\n");
+  assert(
+    /conv +64×64 320→320, 3×3 +GFLOP\/s +20.0 +5.00 +4.00× +– +– +4.00×/.test(
+      text,
+    ),
+    text,
+  );
+  assert(
+    text.includes("b 2, SD1.5 conv 64×64 320→320, 3×3: wrong: NMSE 1.0e+0"),
+  );
 });

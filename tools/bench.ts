@@ -5,7 +5,7 @@
  *     deno task bench --picture --model weights/mini --steps 30
  *     deno task bench --ops --only conv --json > old.json
  *     deno task bench --ops --only conv --compare old.json
- *     deno task bench --roofline
+ *     deno task bench --roofline --peers
  *
  * @module
  */
@@ -21,6 +21,7 @@ import {
   UsageError,
 } from "./bench/flags.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
+import { peerLines, runPeers } from "./bench/peers.ts";
 import { benchPicture, pictureLines } from "./bench/picture.ts";
 import { measureRoofline, rooflineLines } from "./bench/roofline.ts";
 import { batched, describeWork, type Row, ROWS } from "./bench/rows.ts";
@@ -101,6 +102,17 @@ async function timeParts(
     const timings = await benchOps(gpu, real, rows, effort, roofline);
     print(opLines(timings, real));
     report.ops = { dtype: real, timings };
+    requireRight(timings.filter(({ right }) => !right));
+  }
+  if (sections.has("peers")) {
+    const timings = await runPeers({
+      // What others store; their f32 against our f16 would be no comparison.
+      dtype: dtype ?? "f32",
+      rows,
+      effort: { ...USUAL, rounds },
+    });
+    print(peerLines(timings));
+    report.peers = { timings };
     requireRight(timings.filter(({ right }) => !right));
   }
 }

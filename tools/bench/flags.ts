@@ -15,6 +15,8 @@ export const USAGE = `Times ops, pictures and the face pipeline on this machine.
 what (--ops, --picture and --faces where nothing is given):
   --ops            each op: shaders, ms, GFLOP/s or GB/s, checked against f64
   --roofline       the adapter's own ceiling, and each op's share of it
+  --peers          jax-js and tfjs-webgpu on the same ops, by turns, in f32;
+                   downloads them from npm
   --picture        load, compile, encode, per step, decode, peak GPU memory
   --faces          find faces, place landmarks, align: on the CPU
 
@@ -39,7 +41,13 @@ options:
 export class UsageError extends Error {}
 
 /** What is timed. */
-export const SECTIONS = ["ops", "roofline", "picture", "faces"] as const;
+export const SECTIONS = [
+  "ops",
+  "roofline",
+  "peers",
+  "picture",
+  "faces",
+] as const;
 
 /** A part of the bench. */
 export type Section = typeof SECTIONS[number];
@@ -130,6 +138,7 @@ function readValues(args: readonly string[]) {
       options: {
         ops: flag,
         roofline: flag,
+        peers: flag,
         picture: flag,
         faces: flag,
         model: text(repositoryFile("weights/mini")),

@@ -7,7 +7,7 @@ import type { Gpu, Real } from "../../src/gpu/gpu.ts";
 import { type Effort, medianTimes } from "./clock.ts";
 import { makeOwn } from "./ours.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
-import { bytesOf, describeWork, flopsOf, type Row } from "./rows.ts";
+import { bytesOf, describeWork, flopsOf, type Row, speedOf } from "./rows.ts";
 import { figure, tableLines } from "./table.ts";
 import { expected, halved, makeValues, sampleError } from "./values.ts";
 
@@ -71,6 +71,8 @@ async function timeRow(
   own.queue();
   const error = sampleError(expected(work, stored), await own.read());
   const [milliseconds] = await medianTimes([own], effort);
+  const flops = flopsOf(work);
+  const size = real === "f16" ? 2 : 4;
   return {
     name,
     shapes: describeWork(work),
@@ -79,28 +81,16 @@ async function timeRow(
     error,
     right: error <= TOLERANCE[real],
     milliseconds,
-    ...speedOf(work, real, milliseconds),
+    [flops > 0 ? "gflops" : "gigabytes"]: speedOf(work, size, milliseconds),
     ...(roofline && {
       ofRoofline: shareOfRoofline(roofline, {
-        flops: flopsOf(work),
-        bytes: bytesOf(work, real === "f16" ? 2 : 4),
+        flops,
+        bytes: bytesOf(work, size),
         milliseconds,
       }),
     }),
     ...(oneDnn !== undefined && { oneDnn }),
   };
-}
-
-/** GFLOP/s of an op bound by arithmetic, GB/s of another. */
-export function speedOf(
-  work: Row["work"],
-  real: Real,
-  milliseconds: number,
-): { gflops: number } | { gigabytes: number } {
-  const flops = flopsOf(work);
-  return flops > 0
-    ? { gflops: flops / milliseconds / 1e6 }
-    : { gigabytes: bytesOf(work, real === "f16" ? 2 : 4) / milliseconds / 1e6 };
 }
 
 /** The timings as lines for a person. */

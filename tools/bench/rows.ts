@@ -238,6 +238,19 @@ export function bytesOf(work: Work, elementBytes: number): number {
   return elementBytes * shapes.reduce((sum, shape) => sum + count(shape), 0);
 }
 
+/**
+ * GFLOP/s of an op, or GB/s of one that has no flops.
+ *
+ * @param elementBytes how long a stored element is
+ */
+export function speedOf(
+  work: Work,
+  elementBytes: number,
+  milliseconds: number,
+): number {
+  return (flopsOf(work) || bytesOf(work, elementBytes)) / milliseconds / 1e6;
+}
+
 /** Number of elements of a shape. */
 export function count(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
