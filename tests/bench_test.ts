@@ -40,11 +40,17 @@ import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 Deno.test("bench: without a part named, ops, picture and faces are timed", () => {
-  assertEquals([...parseFlags([]).sections], ["ops", "picture", "faces"]);
-  assertEquals([...parseFlags(["--roofline"]).sections], ["roofline"]);
+  const sections = (...args: string[]) => [...parseFlags(args).sections];
+  assertEquals(sections(), ["picture", "faces", "ops"]);
+  assertEquals(sections("--roofline"), ["roofline", "ops"]);
+  assertEquals(sections("--roofline", "--step"), ["roofline", "step"]);
+  assertEquals(sections("--paper"), ["paper"]);
   const flags = parseFlags(["--ops", "--width", "96", "--batch", "2"]);
   assertEquals(flags.size, [96, 96]);
   assertEquals(flags.batch, 2);
+  assertEquals(parseFlags(["--weights", "f32"]).dtype, "f32");
+  assertEquals(parseFlags(["--weights", "q4"]).dtype, undefined);
+  assertEquals(parseFlags(["--sizes", "64,96"]).sides, [64, 96]);
 });
 
 Deno.test("bench: wrong usage is refused, and ends with 2", async () => {
@@ -56,6 +62,11 @@ Deno.test("bench: wrong usage is refused, and ends with 2", async () => {
     [["--batch", "many"], "--batch must be a whole number from 1 to 16"],
     [["--rounds", "2.5"], "--rounds must be a whole number"],
     [["--width", "-8"], "--width"],
+    [["--weights", "q2"], "--weights must be f32, f16, q8, q4, got q2"],
+    [["--weights", "f16", "--dtype", "f32"], "--weights f16 goes with"],
+    [["--sizes", "64,x"], "--sizes must be a whole number"],
+    [["--batches", ""], "--batches must be a whole number"],
+    [["--gpu", "12,360"], "--gpu must be TFLOP/s, GB/s and microseconds"],
   ];
   for (const [args, message] of wrong) {
     assertThrows(() => parseFlags(args), UsageError, message);

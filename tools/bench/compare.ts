@@ -49,7 +49,17 @@ const TIMES = new Set([
 ]);
 
 /** Properties that tell one entry of a list from another, in this order. */
-const NAMES = ["name", "shapes", "engine", "model", "size", "batch", "dtype"];
+const NAMES = [
+  "name",
+  "shapes",
+  "engine",
+  "model",
+  "series",
+  "size",
+  "batch",
+  "dtype",
+  "weights",
+];
 
 /**
  * Every time in a report, under a name that is the same in other reports.
@@ -67,7 +77,9 @@ export function timesOf(report: unknown): Map<string, number> {
     for (const [key, inner] of Object.entries(value)) {
       if (typeof inner === "number" && TIMES.has(key)) {
         const own = key === "milliseconds" ? path : [...path, key];
-        times.set(own.join(" "), inner);
+        const name = own.join(" ");
+        // A kind of op by several shaders is one row: variants may change.
+        times.set(name, (times.get(name) ?? 0) + inner);
       } else {
         visit(inner, listed(inner) ? path : [...path, key, ...titles(inner)]);
       }

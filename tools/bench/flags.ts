@@ -6,6 +6,11 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Real } from "../../src/gpu/gpu.ts";
+import {
+  MODEL_DTYPES,
+  type ModelDtype,
+} from "../../src/weights/quantisation_policy.ts";
+import type { GpuClass } from "./paper.ts";
 
 /** What `--help` prints. */
 export const USAGE = `Times ops, pictures and the face pipeline on this machine.
@@ -14,14 +19,23 @@ export const USAGE = `Times ops, pictures and the face pipeline on this machine.
 
 what (--ops, --picture and --faces where nothing is given):
   --ops            each op: shaders, ms, GFLOP/s or GB/s, checked against f64
-  --roofline       the adapter's own ceiling, and each op's share of it
+  --roofline       the adapter's own ceiling, and what share of it --ops (or
+                   --step) reach; --paper predicts this adapter, too
   --peers          jax-js and tfjs-webgpu on the same ops, by turns, in f32;
                    downloads them from npm
+  --step           one denoising step by kind of op and shader, on the GPU's
+                   own clock; what it asks of WebGPU
+  --scaling        a step's time and memory over sizes, pictures at once and
+                   storage of weights
+  --paper          operations, bytes and dispatches of a step of SD1.5, and its
+                   time at least on three classes of GPU
   --picture        load, compile, encode, per step, decode, peak GPU memory
   --faces          find faces, place landmarks, align: on the CPU
 
 options:
-  --model DIR      a converted model (weights/mini)
+  --model DIR      a converted model (weights/mini; of --paper SD1.5); of
+                   --step, --scaling and --paper its sizes alone count
+  --full-size      --step and --scaling of SD1.5, with weights made up
   --ref FILE       reference photo (weights/mini/demo.png)
   --photo FILE     photo to find faces in (one of the tests')
   --steps N        denoising steps (30)
@@ -29,8 +43,16 @@ options:
                    in pixels (the model's own size)
   --keep-loaded    networks stay on the GPU when they are done
   --dtype f16|f32  storage of activations (f16 where the adapter has it)
+  --weights f32|f16|q8|q4
+                   storage of weights, of --step, --scaling and --paper
+  --sizes N,N,…    sides of square pictures, of --scaling
+  --batches N,N,…  pictures at once, of --scaling (1,2,4)
+  --plan-only      --scaling without running: memory as planned
+  --gpu TFLOPS,GB/S,MICROSECONDS
+                   another GPU for --paper: its ceilings, and a dispatch's own
+                   time; with --roofline this adapter's are used too
   --only TEXT      rows of ops whose name or sizes have this in them
-  --batch N        so many pictures in every op (1)
+  --batch N        so many pictures in every op and step (1)
   --rounds N       samples, of which the median is taken (3)
   --json           one JSON object on stdout
   --compare FILE   a report of --json: each row's time, new over old
@@ -42,11 +64,14 @@ export class UsageError extends Error {}
 
 /** What is timed. */
 export const SECTIONS = [
-  "ops",
-  "roofline",
-  "peers",
   "picture",
   "faces",
+  "roofline",
+  "ops",
+  "peers",
+  "step",
+  "scaling",
+  "paper",
 ] as const;
 
 /** A part of the bench. */
@@ -58,8 +83,10 @@ export interface BenchFlags {
   readonly sections: ReadonlySet<Section>;
   /** Only `--help` is printed. */
   readonly help: boolean;
-  /** Folder of the model. */
-  readonly model: string;
+  /** Folder of the model, where one was given. */
+  readonly model?: string;
+  /** Whether steps are those of SD1.5, with weights made up. */
+  readonly fullSize: boolean;
   /** Reference photo. */
   readonly ref: string;
   /** Photo to find faces in. */
@@ -72,6 +99,16 @@ export interface BenchFlags {
   readonly keepLoaded: boolean;
   /** Storage of activations; the adapter's best where not given. */
   readonly dtype?: Real;
+  /** Storage of weights, where it was given. */
+  readonly weights?: ModelDtype;
+  /** Sides of square pictures, where they were given. */
+  readonly sides?: readonly number[];
+  /** Pictures at once. */
+  readonly batches: readonly number[];
+  /** Whether nothing is run. */
+  readonly planOnly: boolean;
+  /** A GPU that was described. */
+  readonly gpu?: GpuClass;
   /** Rows of ops that have this in their name or sizes. */
   readonly only: string;
   /** Pictures in every op. */
@@ -85,7 +122,7 @@ export interface BenchFlags {
 }
 
 /** A file of this repository. */
-function repositoryFile(path: string): string {
+export function repositoryFile(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
 
@@ -100,18 +137,19 @@ const flag = { type: "boolean", default: false } as const;
  */
 export function parseFlags(args: readonly string[]): BenchFlags {
   const values = readValues(args);
-  const given = SECTIONS.filter((name) => values[name]);
-  const { width, height, dtype } = values;
+  const { width, height, weights } = values;
   const size = width ?? height;
-  if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
-    throw new UsageError(`--dtype must be f16 or f32, got ${dtype}`);
+  const dtype = chosenDtype(values.dtype, weights);
+  if (weights !== undefined && !MODEL_DTYPES.some((name) => name === weights)) {
+    throw new UsageError(
+      `--weights must be ${MODEL_DTYPES.join(", ")}, got ${weights}`,
+    );
   }
   return {
-    sections: new Set(
-      given.length > 0 ? given : ["ops", "picture", "faces"] as const,
-    ),
+    sections: chosenSections(SECTIONS.filter((name) => values[name])),
     help: values.help,
-    model: values.model,
+    ...(values.model !== undefined && { model: values.model }),
+    fullSize: values["full-size"],
     ref: values.ref,
     photo: values.photo,
     steps: whole("steps", values.steps, 1000),
@@ -123,6 +161,13 @@ export function parseFlags(args: readonly string[]): BenchFlags {
     }),
     keepLoaded: values["keep-loaded"],
     ...(dtype !== undefined && { dtype }),
+    ...(weights !== undefined && { weights: weights as ModelDtype }),
+    ...(values.sizes !== undefined && {
+      sides: wholes("sizes", values.sizes, 16384),
+    }),
+    batches: wholes("batches", values.batches, 16),
+    planOnly: values["plan-only"],
+    ...(values.gpu !== undefined && { gpu: describedGpu(values.gpu) }),
     only: values.only,
     batch: whole("batch", values.batch, 16),
     rounds: whole("rounds", values.rounds, 1000),
@@ -141,7 +186,16 @@ function readValues(args: readonly string[]) {
         peers: flag,
         picture: flag,
         faces: flag,
-        model: text(repositoryFile("weights/mini")),
+        step: flag,
+        scaling: flag,
+        paper: flag,
+        model: maybe,
+        "full-size": flag,
+        weights: maybe,
+        sizes: maybe,
+        batches: text("1,2,4"),
+        "plan-only": flag,
+        gpu: maybe,
         ref: text(repositoryFile("weights/mini/demo.png")),
         photo: text(repositoryFile("tests/goldens/face/astronaut.png")),
         steps: text("30"),
@@ -168,5 +222,59 @@ function whole(name: string, value: string, most: number): number {
   if (/^\d+$/.test(value) && number >= 1 && number <= most) return number;
   throw new UsageError(
     `--${name} must be a whole number from 1 to ${most}, got ${value || "''"}`,
+  );
+}
+
+function wholes(name: string, value: string, most: number): number[] {
+  return value.split(",").map((part) => whole(name, part, most));
+}
+
+/** `TFLOPS,GB/S,MICROSECONDS`. */
+function describedGpu(value: string): GpuClass {
+  const numbers = value.split(",").map(Number);
+  if (
+    numbers.length !== 3 || !numbers.every((n) => Number.isFinite(n)) ||
+    numbers[0] <= 0 || numbers[1] <= 0 || numbers[2] < 0
+  ) {
+    throw new UsageError(
+      `--gpu must be TFLOP/s, GB/s and microseconds a dispatch, such as 12,360,5, got ${value}`,
+    );
+  }
+  const [tera, gigabytes, launch] = numbers;
+  return {
+    name: "as described",
+    source: "--gpu",
+    gflops: 1000 * tera,
+    gigabytes,
+    launch,
+  };
+}
+
+/** What is timed where these are asked for. */
+function chosenSections(given: readonly Section[]): ReadonlySet<Section> {
+  const sections = new Set(given);
+  if (given.length === 0) return new Set(["picture", "faces", "ops"]);
+  // A ceiling is there to be compared with.
+  const compared = ["ops", "step", "paper"] as const;
+  if (
+    given.includes("roofline") && !compared.some((each) => sections.has(each))
+  ) {
+    sections.add("ops");
+  }
+  return sections;
+}
+
+/** Storage of activations: weights that are not quantised are stored alike. */
+function chosenDtype(
+  dtype: string | undefined,
+  weights: string | undefined,
+): Real | undefined {
+  if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
+    throw new UsageError(`--dtype must be f16 or f32, got ${dtype}`);
+  }
+  if (weights !== "f16" && weights !== "f32") return dtype;
+  if (dtype === undefined || dtype === weights) return weights;
+  throw new UsageError(
+    `--weights ${weights} goes with --dtype ${weights}, got --dtype ${dtype}`,
   );
 }
