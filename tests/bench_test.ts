@@ -5,7 +5,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Real } from "../src/gpu/gpu.ts";
 import { medianTimes } from "../tools/bench/clock.ts";
 import { compareReports, timesOf } from "../tools/bench/compare.ts";
-import { parseFlags, UsageError } from "../tools/bench/flags.ts";
+import { parseFlags, USAGE, UsageError } from "../tools/bench/flags.ts";
 import { benchOps } from "../tools/bench/ops.ts";
 import { makeOwn } from "../tools/bench/ours.ts";
 import { peerLines } from "../tools/bench/peers.ts";
@@ -269,4 +269,14 @@ Deno.test("bench: an engine that is wrong or missing gets no time, and a reason"
   assert(
     text.includes("b 2, SD1.5 conv 64×64 320→320, 3×3: wrong: NMSE 1.0e+0"),
   );
+});
+
+Deno.test("bench: --help lists every option of the README", async () => {
+  const readme = await Deno.readTextFile(repositoryPath("README.md"));
+  const section = readme.split("## How fast")[1].split("\n## ")[0];
+  const options = section.match(/--[a-z][a-z-]*/g) ?? [];
+  assert(options.length > 8);
+  for (const option of options) {
+    assert(USAGE.includes(`${option} `), `${option} is not there`);
+  }
 });

@@ -283,6 +283,9 @@ export function profileLines(profile: StepProfile): string[] {
           : []),
       ]),
     ], [0, 1]),
+    `  all dispatches, each by itself ${
+      figure(kinds.reduce((sum, each) => sum + each.milliseconds, 0))
+    } ms`,
     `  as a whole ${figure(profile.milliseconds)} ms, ${
       figure(profile.gflops)
     } GFLOP/s; ${callsLine(profile.calls)}; ${
