@@ -6,6 +6,7 @@
  */
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
+import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { BlockPacker, blockSizes } from "../ops/blocks.ts";
 import {
   isQuantised,
@@ -107,7 +108,8 @@ export class WeightStore implements Disposable {
       `${refs.length} weights from ${name} on (${bytes} bytes)`,
       () =>
         this.#gpu.buffers.make(
-          bytes,
+          // A window that begins with the last weight must fit.
+          bytes + UNIFORM_WINDOW,
           GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
             GPUBufferUsage.COPY_DST,
           `weights from ${name}`,
@@ -157,7 +159,7 @@ export class WeightStore implements Disposable {
     refs: readonly WeightRef[],
     layoutOf: (ref: WeightRef) => WeightLayout,
   ): Block[] {
-    const { maxBufferSize } = this.#gpu.limits;
+    const maxBufferSize = this.#gpu.limits.maxBufferSize - UNIFORM_WINDOW;
     const blocks: Block[] = [];
     for (const ref of refs) {
       const size = this.#bytes(ref, layoutOf(ref));
