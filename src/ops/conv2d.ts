@@ -11,6 +11,8 @@ import {
   type TensorSpec,
 } from "./op.ts";
 import { fitsBlocks, OCTET } from "./blocks.ts";
+import type { Convolution } from "./convolution.ts";
+import { launchTiles } from "./conv2d_tiles.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
 import { cutRows, type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
@@ -86,7 +88,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
 
   variants({ weight }) {
     return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
-      ? ["registers", "windows"]
+      ? ["registers", "tiles", "windows"]
       : ["registers"];
   },
 
@@ -124,8 +126,8 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       shift: shift !== undefined,
       residual: residual !== undefined,
     };
-    if (target.variant === "windows") {
-      const windowed = {
+    if (target.variant === "tiles" || target.variant === "windows") {
+      const convolution: Convolution = {
         weight,
         dtype: x.dtype,
         size: [height, width],
@@ -137,9 +139,11 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
         enlargeTo,
         has,
         activation: activationNumber(activation),
-      } as const;
+      };
       return launches.flatMap(({ from, to }) =>
-        launchWindows(windowed, to, from, target)
+        target.variant === "tiles"
+          ? launchTiles(convolution, to, from, target)
+          : launchWindows(convolution, to, from, target)
       );
     }
     return launches.map(({ from, to }) => {

@@ -11,6 +11,7 @@ import real from "../../shaders/windows_real.wgsl" with { type: "text" };
 import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { blockSizes, type BlockWindow, blockWindows, OCTET } from "./blocks.ts";
+import type { Convolution } from "./convolution.ts";
 import { octetCode } from "./octets.ts";
 import {
   type BindingPart,
@@ -38,36 +39,6 @@ export function partialSums(weight: TensorSpec, pixels: number): TensorSpec {
   return { shape: cut ? [tiles, 16, TILE] : [4], dtype: "f32" };
 }
 
-/** A convolution as the shader sees it. */
-export interface Windowed {
-  /** (O, …, I) */
-  readonly weight: TensorSpec;
-  /** Element type of x and y. */
-  readonly dtype: DType;
-  /** Rows and columns of x. */
-  readonly size: readonly [number, number];
-  /** Rows and columns of the output. */
-  readonly outSize: readonly [number, number];
-  /** Channels of x and of the output. */
-  readonly channels: readonly [number, number];
-  /** Columns of the kernel. */
-  readonly kernelWidth: number;
-  /** Step of the window. */
-  readonly stride: number;
-  /** Zeros above, and at the left. */
-  readonly padding: readonly [number, number];
-  /** Size x is enlarged to, where it is. */
-  readonly enlargeTo?: readonly [number, number];
-  /** Which optional inputs there are. */
-  readonly has: {
-    readonly bias: boolean;
-    readonly shift: boolean;
-    readonly residual: boolean;
-  };
-  /** Number of the activation. */
-  readonly activation: number;
-}
-
 /**
  * One launch a window of the weight.
  *
@@ -75,7 +46,7 @@ export interface Windowed {
  * @param from pixels of x that are bound for them
  */
 export function launchWindows(
-  conv: Windowed,
+  conv: Convolution,
   to: Piece,
   from: Piece,
   target: Target,
@@ -86,7 +57,7 @@ export function launchWindows(
 }
 
 function launchWindow(
-  conv: Windowed,
+  conv: Convolution,
   to: Piece,
   from: Piece,
   window: BlockWindow,

@@ -11,6 +11,8 @@ import {
   writes,
 } from "./op.ts";
 import { fitsBlocks, OCTET } from "./blocks.ts";
+import type { Convolution } from "./convolution.ts";
+import { launchTiles } from "./conv2d_tiles.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
@@ -60,7 +62,7 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
 
   variants({ weight }) {
     return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
-      ? ["registers", "windows"]
+      ? ["registers", "tiles", "windows"]
       : ["registers"];
   },
 
@@ -90,9 +92,9 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     const rowBytes = { x: k * size, residual: n * size, output: n * size };
     const all = elementCount(x.shape) / k;
     const pieces = cutRows(all, Math.max(n, k) * size, target.limits);
-    if (target.variant === "windows") {
+    if (target.variant === "tiles" || target.variant === "windows") {
       // Rows are the pixels of one picture, one pixel high.
-      const windowed = {
+      const convolution: Convolution = {
         weight,
         dtype: x.dtype,
         size: [1, all],
@@ -107,9 +109,11 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
           residual: residual !== undefined,
         },
         activation: activationNumber(activation),
-      } as const;
+      };
       return pieces.flatMap((piece) =>
-        launchWindows(windowed, piece, piece, target)
+        target.variant === "tiles"
+          ? launchTiles(convolution, piece, piece, target)
+          : launchWindows(convolution, piece, piece, target)
       );
     }
     return pieces.map((piece) => {

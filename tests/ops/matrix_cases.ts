@@ -115,7 +115,16 @@ export const matrixCases: readonly OpCase[] = [
     activation: "silu",
   }),
 
+  // Around tiles of 64 or 128 rows × 64 columns, slices of 16 terms.
+  linearCase("a row short of a tile, one octet", [63], 8, 8),
+  linearCase("a row more than a tile", [65], 24, 72, { residual: true }),
+  linearCase("two tiles and a row", [129], 320, 72, { activation: "silu" }),
+  linearCase("tall tiles, the last half empty", [16321], 24, 72, {
+    residual: true,
+  }),
+
   ...quantised([
+    linearCase("a row more than a tile", [65], 320, 72, { residual: true }),
     linearCase("a block and a half, gelu", [2, 13], 96, 24, {
       residual: true,
       activation: "gelu",

@@ -136,6 +136,15 @@ export const pictureCases: readonly OpCase[] = [
     enlargeTo: [7, 10],
     padding: SAME,
   }),
+  convCase("slices across places of the window", [1, 9, 7, 24], [72, 3, 3], {
+    padding: SAME,
+    shift: true,
+  }),
+  convCase("tiles across pictures, 2×2, stride 2", [3, 10, 13, 8], [8, 2, 2], {
+    stride: 2,
+    shift: true,
+    residual: true,
+  }),
   convCase("a place of the window longer than a binding", [1, 3, 3, 2080], [
     8,
     2,

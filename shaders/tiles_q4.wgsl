@@ -1,0 +1,24 @@
+// How conv2d_tiles reads its weight, stored as q4: a word holds an octet, the
+// first four values in the lower halves of its bytes, the others in the upper, 8
+// standing for zero. After all words come the scales, an f16 for every four
+// octets. p.weight8 is the number of octets in the weight. See weights/FORMAT.md.
+
+@group(0) @binding(1) var<storage, read> w: array<u32>;
+
+struct fetched {
+  word: u32,
+  scale: f32,
+}
+
+// Octet `at` of the weight, row-major, with its scale.
+fn fetch(at: u32) -> fetched {
+  let block = at / 4u;
+  let pair = unpack2x16float(w[p.weight8 + block / 2u]);
+  return fetched(w[at], select(pair.x, pair.y, block % 2u == 1u));
+}
+
+fn expand(o: fetched) -> values {
+  let low = vec4<f32>(unpack4xU8(o.word & 0x0f0f0f0fu)) - 8.0;
+  let high = vec4<f32>(unpack4xU8((o.word >> 4u) & 0x0f0f0f0fu)) - 8.0;
+  return o.scale * values(low, high);
+}

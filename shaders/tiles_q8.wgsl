@@ -1,0 +1,27 @@
+// How conv2d_tiles reads its weight, stored as q8: two words of four signed bytes
+// are an octet, and after all words come the scales, an f16 for every four octets.
+// p.weight8 is the number of octets in the weight. See weights/FORMAT.md.
+
+@group(0) @binding(1) var<storage, read> w: array<u32>;
+
+struct fetched {
+  first: u32,
+  second: u32,
+  scale: f32,
+}
+
+// Octet `at` of the weight, row-major, with its scale.
+fn fetch(at: u32) -> fetched {
+  let block = at / 4u;
+  let pair = unpack2x16float(w[p.weight8 * 2u + block / 2u]);
+  return fetched(
+    w[at * 2u],
+    w[at * 2u + 1u],
+    select(pair.x, pair.y, block % 2u == 1u),
+  );
+}
+
+fn expand(o: fetched) -> values {
+  return o.scale *
+    values(vec4<f32>(unpack4xI8(o.first)), vec4<f32>(unpack4xI8(o.second)));
+}

@@ -1,0 +1,96 @@
+/**
+ * Launches of `shaders/conv2d_tiles.wgsl`, for convolutions and, as windows of
+ * 1 × 1, linear layers.
+ *
+ * @module
+ */
+import code from "../../shaders/conv2d_tiles.wgsl" with { type: "text" };
+import gather from "../../shaders/gather.wgsl" with { type: "text" };
+import q4 from "../../shaders/tiles_q4.wgsl" with { type: "text" };
+import q8 from "../../shaders/tiles_q8.wgsl" with { type: "text" };
+import real from "../../shaders/tiles_real.wgsl" with { type: "text" };
+import { OCTET } from "./blocks.ts";
+import type { Convolution } from "./convolution.ts";
+import { octetCode } from "./octets.ts";
+import {
+  type BufferUse,
+  type DType,
+  elementBytes,
+  elementCount,
+  type Launch,
+  reads,
+  type Target,
+} from "./op.ts";
+import { type Piece, rowsPart } from "./pieces.ts";
+
+/** Columns of a workgroup. */
+const COLUMNS = 64;
+/** Pixels of a workgroup where there are enough of them, and else. */
+const TALL = 128;
+const SHORT = 64;
+/** Fewer tall workgroups than this leave a large GPU idle. */
+const ENOUGH = 256;
+
+/**
+ * The one launch of a piece.
+ *
+ * @param to pixels of the output
+ * @param from pixels of x that are bound for them
+ */
+export function launchTiles(
+  conv: Convolution,
+  to: Piece,
+  from: Piece,
+  target: Target,
+): Launch {
+  const { weight, dtype, channels: [inside, out], enlargeTo, has } = conv;
+  const bytes = elementBytes(dtype);
+  const outPart = rowsPart(to, out * bytes);
+  const row = elementCount(weight.shape) / out / OCTET;
+  const taps = row / (inside / OCTET);
+  const groupsN = Math.ceil(out / COLUMNS);
+  const tall = Math.ceil(to.rows / TALL) * groupsN >= ENOUGH;
+  const height = tall ? TALL : SHORT;
+  const groupsM = Math.ceil(to.rows / height);
+  const bind: BufferUse[] = [
+    { name: "x", access: "read", part: rowsPart(from, inside * bytes) },
+    ...reads("weight", "bias", "shift"),
+    { name: "residual", access: "read", part: outPart },
+    { name: "output", access: "write", part: outPart },
+  ];
+  return {
+    shader: `conv2d_tiles ${weight.dtype}`,
+    code: octetCode(target.real) + weightCode(weight.dtype) + gather + code,
+    defines: { TILE_M: height },
+    bind,
+    params: [
+      ...conv.size,
+      inside / OCTET,
+      ...conv.outSize,
+      out / OCTET,
+      taps / conv.kernelWidth,
+      conv.kernelWidth,
+      conv.stride,
+      ...conv.padding,
+      enlargeTo ? 2 : 1,
+      ...(enlargeTo ?? conv.size),
+      row,
+      out * row,
+      Math.ceil(row / 2),
+      to.rows,
+      to.start,
+      from.start,
+      groupsM,
+      Number(has.bias),
+      Number(has.shift),
+      Number(has.residual),
+      conv.activation,
+    ],
+    workgroups: groupsM * groupsN,
+  };
+}
+
+function weightCode(dtype: DType): string {
+  if (dtype === "q8") return q8;
+  return dtype === "q4" ? q4 : real;
+}
