@@ -9,7 +9,7 @@ import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
 import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import { BlockPacker, blockSizes } from "../ops/blocks.ts";
+import { layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
 import {
   type BufferUse,
   describe,
@@ -178,15 +178,20 @@ export class Plan implements Disposable {
         slice.offset + offset,
         part as BufferSource,
       );
-    if (this.#variants.layout(this.#graph.inputs.get(name)!) === "rows") {
+    const layout = this.#variants.layout(this.#graph.inputs.get(name)!);
+    if (layout === "rows") {
       write(0, bytes);
       return;
     }
-    const packer = new BlockPacker(spec, write);
-    packer.push(
-      new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    const writer = layoutWriter(spec, layout, write);
+    writer.push(
+      new Uint8Array(
+        bytes.buffer as ArrayBuffer,
+        bytes.byteOffset,
+        bytes.byteLength,
+      ),
     );
-    packer.finish();
+    writer.finish();
   }
 
   /**
@@ -339,9 +344,10 @@ export class Plan implements Disposable {
   }
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
-    const size = this.#variants.layout(tensor) === "blocks"
-      ? blockSizes(tensor).total + UNIFORM_WINDOW
-      : tensorBytes(tensor);
+    const layout = this.#variants.layout(tensor);
+    const size = layout === "rows"
+      ? tensorBytes(tensor)
+      : layoutBytes(tensor, layout) + UNIFORM_WINDOW;
     const buffer = await this.#own(
       alignBinding(size),
       GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |

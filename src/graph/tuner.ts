@@ -126,10 +126,12 @@ export class Tuner {
       : this.#likely(variants)[0];
   };
 
-  /** Variants worth measuring on this adapter, the likely best first. */
+  /** The two variants worth measuring on this adapter, the likely best first. */
   #likely(variants: readonly string[]): string[] {
-    const best = this.#gpu.isProcessor ? "windows" : "tiles";
-    return [best, "registers"].filter((name) => variants.includes(name));
+    const order = this.#gpu.isProcessor
+      ? ["winograd", "windows", "registers"]
+      : ["tiles", "registers"];
+    return order.filter((name) => variants.includes(name)).slice(0, 2);
   }
 
   async #decide(

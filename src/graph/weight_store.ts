@@ -7,13 +7,8 @@
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
 import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
-import { BlockPacker, blockSizes } from "../ops/blocks.ts";
-import {
-  isQuantised,
-  tensorBytes,
-  type TensorSpec,
-  type WeightLayout,
-} from "../ops/op.ts";
+import { isQuantised, type TensorSpec, type WeightLayout } from "../ops/op.ts";
+import { layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
@@ -27,12 +22,6 @@ interface Block {
   readonly refs: WeightRef[];
   readonly offsets: number[];
   bytes: number;
-}
-
-/** Takes bytes in order. */
-interface ByteWriter {
-  push(bytes: Uint8Array<ArrayBuffer>): void;
-  finish(): void;
 }
 
 /** Weights of one network. */
@@ -79,7 +68,17 @@ export class WeightStore implements Disposable {
       for (const [i, ref] of block.refs.entries()) {
         const offset = block.offsets[i];
         const layout = layoutOf(ref);
-        const writer = this.#writer(buffer, offset, ref, layout);
+        const spec = this.#spec(ref);
+        const writer = layoutWriter(
+          spec,
+          layout,
+          (at, bytes) =>
+            this.#gpu.device.queue.writeBuffer(
+              buffer,
+              offset + at,
+              padded(bytes),
+            ),
+        );
         for await (const chunk of ref.tensor.chunks()) {
           writer.push(
             convert(chunk, ref.tensor.dtype, this.#real, ref.name),
@@ -93,7 +92,7 @@ export class WeightStore implements Disposable {
           }
         }
         writer.finish();
-        const size = this.#bytes(ref, layout);
+        const size = layoutBytes(spec, layout);
         this.#slices.set(ref, { buffer, offset, size });
         this.#layouts.set(ref, layout);
       }
@@ -119,39 +118,8 @@ export class WeightStore implements Disposable {
     return buffer;
   }
 
-  /** Takes a weight's bytes in the order of the file. */
-  #writer(
-    buffer: GPUBuffer,
-    start: number,
-    ref: WeightRef,
-    layout: WeightLayout,
-  ): ByteWriter {
-    const { queue } = this.#gpu.device;
-    if (layout === "blocks") {
-      return new BlockPacker(
-        this.#spec(ref),
-        (offset, bytes) =>
-          queue.writeBuffer(buffer, start + offset, padded(bytes)),
-      );
-    }
-    let at = start;
-    return {
-      push(bytes) {
-        queue.writeBuffer(buffer, at, padded(bytes));
-        at += bytes.byteLength;
-      },
-      finish() {},
-    };
-  }
-
   #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
     return { shape, dtype: isQuantised(dtype) ? dtype : this.#real };
-  }
-
-  #bytes(ref: WeightRef, layout: WeightLayout): number {
-    const spec = this.#spec(ref);
-    if (layout === "blocks") return blockSizes(spec).total;
-    return Math.ceil(tensorBytes(spec) / 4) * 4;
   }
 
   /** Packs weights into blocks, each starting where a binding may start. */
@@ -162,7 +130,7 @@ export class WeightStore implements Disposable {
     const maxBufferSize = this.#gpu.limits.maxBufferSize - UNIFORM_WINDOW;
     const blocks: Block[] = [];
     for (const ref of refs) {
-      const size = this.#bytes(ref, layoutOf(ref));
+      const size = layoutBytes(this.#spec(ref), layoutOf(ref));
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",

@@ -14,6 +14,11 @@ import { fitsBlocks, OCTET } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
+import {
+  fitsWinograd,
+  launchWinograd,
+  winogradScratch,
+} from "./conv2d_winograd.ts";
 import { cutRows, type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
 
@@ -86,10 +91,17 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return { shape, dtype: x.dtype };
   },
 
-  variants({ weight }) {
-    return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
-      ? ["registers", "tiles", "windows"]
-      : ["registers"];
+  variants({ weight }, _output, { stride = 1, padding = [0, 0, 0, 0] }) {
+    if (!fitsBlocks(weight) || weight.shape[0] % OCTET !== 0) {
+      return ["registers"];
+    }
+    return fitsWinograd(weight, stride, padding)
+      ? ["registers", "tiles", "windows", "winograd"]
+      : ["registers", "tiles", "windows"];
+  },
+
+  kind({ weight }, { stride = 1, padding = [0, 0, 0, 0] }) {
+    return fitsWinograd(weight, stride, padding) ? "3×3, narrow" : "";
   },
 
   excerpt({ x, weight, bias }, { enlargeTo }, share) {
@@ -106,40 +118,34 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   },
 
   weightLayout(variant) {
+    if (variant === "winograd") return "winograd";
     return variant === "windows" ? "blocks" : "rows";
   },
 
-  scratch({ weight }, output, _attributes, variant) {
+  scratch(inputs, output, attributes, variant) {
+    if (variant === "winograd") {
+      const convolution = convolutionOf(inputs, output, attributes);
+      return winogradScratch(output.shape[0], convolution);
+    }
     if (variant !== "windows") return [];
-    return [partialSums(weight, elementCount(output.shape.slice(0, 3)))];
+    const pixels = elementCount(output.shape.slice(0, 3));
+    return [partialSums(inputs.weight, pixels)];
   },
 
-  launch({ x, weight, bias, shift, residual }, output, attributes, target) {
+  launch(inputs, output, attributes, target) {
+    const convolution = convolutionOf(inputs, output, attributes);
+    if (target.variant === "winograd") {
+      return launchWinograd(output.shape[0], convolution, target);
+    }
+    const { x, weight } = inputs;
     const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
       attributes;
     const [, height, width, channels] = x.shape;
     const [, outHeight, outWidth, out] = output.shape;
     const size = elementBytes(x.dtype);
     const launches = cutPixels(x, weight, output, attributes, target.limits);
-    const has = {
-      bias: bias !== undefined,
-      shift: shift !== undefined,
-      residual: residual !== undefined,
-    };
+    const { has } = convolution;
     if (target.variant === "tiles" || target.variant === "windows") {
-      const convolution: Convolution = {
-        weight,
-        dtype: x.dtype,
-        size: [height, width],
-        outSize: [outHeight, outWidth],
-        channels: [channels, out],
-        kernelWidth: weight.shape[2],
-        stride,
-        padding: [padding[0], padding[3]],
-        enlargeTo,
-        has,
-        activation: activationNumber(activation),
-      };
       return launches.flatMap(({ from, to }) =>
         target.variant === "tiles"
           ? launchTiles(convolution, to, from, target)
@@ -199,6 +205,34 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       channels;
   },
 };
+
+function convolutionOf(
+  { x, weight, bias, shift, residual }: Conv2dInputs,
+  output: TensorSpec,
+  attributes: Conv2dAttributes,
+): Convolution {
+  const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
+    attributes;
+  const [, height, width, channels] = x.shape;
+  const [, outHeight, outWidth, out] = output.shape;
+  return {
+    weight,
+    dtype: x.dtype,
+    size: [height, width],
+    outSize: [outHeight, outWidth],
+    channels: [channels, out],
+    kernelWidth: weight.shape[2],
+    stride,
+    padding: [padding[0], padding[3]],
+    enlargeTo,
+    has: {
+      bias: bias !== undefined,
+      shift: shift !== undefined,
+      residual: residual !== undefined,
+    },
+    activation: activationNumber(activation),
+  };
+}
 
 /** Pixels a launch writes, and those of x it reads, of the whole batch. */
 interface PixelPiece {

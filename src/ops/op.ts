@@ -120,8 +120,8 @@ export interface Target {
   readonly variant?: string;
 }
 
-/** How the elements of a weight lie: row-major, or as `blocks.ts` says. */
-export type WeightLayout = "rows" | "blocks";
+/** How a weight lies: row-major, or as `blocks.ts` or `winograd_weights.ts` say. */
+export type WeightLayout = "rows" | "blocks" | "winograd";
 
 /** Whether a tensor is a quantised weight. */
 export function isQuantised(dtype: string): dtype is Quantised {

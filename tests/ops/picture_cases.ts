@@ -150,6 +150,21 @@ export const pictureCases: readonly OpCase[] = [
     2,
     2,
   ]),
+  convCase("tiles that the picture does not fill", [2, 5, 7, 72], [64, 3, 3], {
+    padding: SAME,
+    shift: true,
+    residual: true,
+    activation: "silu",
+  }),
+  convCase("tiles of an enlarged picture", [2, 4, 5, 64], [72, 3, 3], {
+    enlargeTo: [7, 10],
+    padding: SAME,
+  }),
+  convCase("more tiles than are in work at once", [1, 99, 1000, 64], [
+    64,
+    3,
+    3,
+  ], { padding: SAME, residual: true }),
   convCase("one pixel, one channel out", [1, 1, 1, 4], [1, 1, 1]),
   convCase("1×1 without bias", [2, 6, 5, 12], [10, 1, 1], { bias: false }),
   convCase("7×7, stride 2", [1, 15, 18, 4], [5, 7, 7], {

@@ -14,6 +14,7 @@ import {
   neededNodes,
   type OpNode,
 } from "../../src/graph/schedule.ts";
+import { layoutBytes } from "../../src/ops/weight_layouts.ts";
 import { type Launch, tensorBytes, type TensorSpec } from "../../src/ops/op.ts";
 
 /** What a dispatch costs. */
@@ -154,7 +155,10 @@ export function countMemory(
   const weights = new Map(
     nodes.flatMap(({ source }) => Object.values(source.inputs) as Tensor[])
       .filter((input) => input && baseOf(input).source.kind === "weight")
-      .map((input) => [baseOf(input), alignBinding(tensorBytes(input))]),
+      .map((input) => [
+        baseOf(input),
+        alignBinding(layoutBytes(input, variants.layout(input))),
+      ]),
   );
   const outputs = [...graph.outputs.values()].filter((tensor) =>
     baseOf(tensor).source.kind === "op"

@@ -1,0 +1,96 @@
+// v[ξ, t, i] = (Bᵀ d B)[ξ],  d the 4 × 4 pixels of tile t, channel i
+//
+// First of three of Winograd's F(2 × 2, 3 × 3): a convolution of 3 × 3 with
+// padding 1 and step 1 as 16 products of matrices, one for every ξ = 4 row +
+// column, with 16 multiplications where there were 36. A tile is 2 × 2 pixels of
+// the output and the 4 × 4 of x around them; outside the picture is zero. With
+// enlarge 2, x is the picture enlarged to twice its size, or one row or column
+// less, by repeating its pixels.
+//
+//        1  0 −1  0
+// Bᵀ  =  0  1  1  0     (Lavin and Gray, 2016)
+//        0 −1  1  0
+//        0  1  0 −1
+//
+// x (B, H, W, I), v (16, room, I), both in quads, v of some of the tiles.
+// Grid: an invocation a tile and quad, in groups of 64, channels fastest.
+
+struct Params {
+  height: u32,
+  width: u32,
+  in4: u32, // I / 4
+  enlarge: u32, // 1 or 2
+  full_height: u32, // of the enlarged picture, as the output's
+  full_width: u32,
+  tiles_y: u32, // of a picture
+  tiles_x: u32,
+  first_tile: u32, // of this launch, in the whole batch
+  room: u32, // tiles from one ξ to the next
+  first_source: u32, // pixel of the batch that x, as bound here, begins with
+  total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(1) var<storage, read_write> v: array<quad>;
+@group(0) @binding(2) var<uniform> p: Params;
+
+// Where a pixel of picture b lies, or nothing outside of it.
+fn pixel(b: u32, y: i32, x_: i32, c: u32) -> vec4<f32> {
+  if y < 0 || x_ < 0 || y >= i32(p.full_height) || x_ >= i32(p.full_width) {
+    return vec4<f32>();
+  }
+  let row = b * p.height + u32(y) / p.enlarge;
+  let at = row * p.width + u32(x_) / p.enlarge - p.first_source;
+  return unpack4(x[at * p.in4 + c]);
+}
+
+// Bᵀ times one column of d.
+fn column(b: u32, top: i32, left: i32, c: u32) -> array<vec4<f32>, 4> {
+  let d0 = pixel(b, top, left, c);
+  let d1 = pixel(b, top + 1, left, c);
+  let d2 = pixel(b, top + 2, left, c);
+  let d3 = pixel(b, top + 3, left, c);
+  return array<vec4<f32>, 4>(d0 - d2, d1 + d2, d2 - d1, d1 - d3);
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = group_index(group, groups) * 64u + lane;
+  if index >= p.total { return; }
+  let c = index % p.in4;
+  let t = index / p.in4;
+  let tile = p.first_tile + t;
+  let b = tile / (p.tiles_x * p.tiles_y);
+  let top = i32(tile / p.tiles_x % p.tiles_y * 2u) - 1;
+  let left = i32(tile % p.tiles_x * 2u) - 1;
+  let a0 = column(b, top, left, c);
+  let a1 = column(b, top, left + 1, c);
+  let a2 = column(b, top, left + 2, c);
+  let a3 = column(b, top, left + 3, c);
+  store(0u, t, c, a0[0], a1[0], a2[0], a3[0]);
+  store(1u, t, c, a0[1], a1[1], a2[1], a3[1]);
+  store(2u, t, c, a0[2], a1[2], a2[2], a3[2]);
+  store(3u, t, c, a0[3], a1[3], a2[3], a3[3]);
+}
+
+// A row of Bᵀ d, times B.
+fn store(
+  row: u32,
+  t: u32,
+  c: u32,
+  a0: vec4<f32>,
+  a1: vec4<f32>,
+  a2: vec4<f32>,
+  a3: vec4<f32>,
+) {
+  let step = p.room * p.in4;
+  let at = 4u * row * step + t * p.in4 + c;
+  v[at] = pack4(a0 - a2);
+  v[at + step] = pack4(a1 + a2);
+  v[at + 2u * step] = pack4(a2 - a1);
+  v[at + 3u * step] = pack4(a1 - a3);
+}

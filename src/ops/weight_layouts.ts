@@ -1,0 +1,45 @@
+/**
+ * How a weight lies on the GPU: its bytes there, and who brings them in order.
+ *
+ * @module
+ */
+import { BlockPacker, blockSizes } from "./blocks.ts";
+import { tensorBytes, type TensorSpec, type WeightLayout } from "./op.ts";
+import { pointBytes, POINTS, WinogradPacker } from "./winograd_weights.ts";
+
+/** Takes a weight's bytes in row-major order, in pieces of any length. */
+export interface ByteWriter {
+  /** Takes the next bytes. */
+  push(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Writes what is left. */
+  finish(): void;
+}
+
+/** Bytes of a weight on the GPU. */
+export function layoutBytes(spec: TensorSpec, layout: WeightLayout): number {
+  if (layout === "blocks") return blockSizes(spec).total;
+  if (layout === "winograd") return POINTS * pointBytes(spec);
+  return Math.ceil(tensorBytes(spec) / 4) * 4;
+}
+
+/**
+ * Brings a weight's bytes into their order on the GPU.
+ *
+ * @param write called with what is ready, and where it goes
+ */
+export function layoutWriter(
+  spec: TensorSpec,
+  layout: WeightLayout,
+  write: (offset: number, bytes: Uint8Array<ArrayBuffer>) => void,
+): ByteWriter {
+  if (layout === "blocks") return new BlockPacker(spec, write);
+  if (layout === "winograd") return new WinogradPacker(spec, write);
+  let at = 0;
+  return {
+    push(bytes) {
+      write(at, bytes);
+      at += bytes.byteLength;
+    },
+    finish() {},
+  };
+}
