@@ -28,6 +28,7 @@ export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
 export type { FaceChoice } from "./src/face/finder.ts";
 export { readImage, writePng } from "./src/files.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
+export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
 export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
 export type {
   Access,

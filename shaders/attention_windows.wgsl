@@ -7,15 +7,20 @@
 // launch of their own, which adds to y.
 //
 // q and y (B, T, H·D), k and v (B · H, P, D) from attention_pack.wgsl, all in
-// octets; D is 8 · D8. state (tiles, 8 · D8 + 2) keeps what the next range of
+// octets; D is 8 · D8. state (slices, tiles,
+// 8 · SLICE8 + 2) keeps what the next range of
 // the same keys goes on with. With causal, token t sees tokens 0..t.
 //
 // Each invocation keeps 4 queries of a head: a running maximum, the sum of
-// exponentials and the output so far; keys are walked four at a time, so that
-// the output is scaled anew but once for them. Accumulates in f32.
-// Grid: ⌈T / 32⌉ · heads, workgroups of 8, queries fastest.
+// exponentials and a slice of the output so far; keys are walked four at a time,
+// so that the output is scaled anew but once for them. Heads wider than a slice
+// are done by several invocations, each computing the scores anew. What is not
+// hot loops over lengths the compiler does not know: written out, it would be
+// most of the code. Accumulates in f32.
+// Grid: ⌈T / 32⌉ · slices · heads, workgroups of 8, queries fastest.
 //
-// Constants put in front: D8, octets of a head; WINDOW, octets of a binding.
+// Constants put in front: D8, octets of a head; SLICE8, octets of a slice;
+// WINDOW, octets of a binding.
 
 struct Params {
   heads: u32,
@@ -32,6 +37,8 @@ struct Params {
   resume: u32,
   finish: u32,
   head8: u32, // D / 8 = D8, but not known to the compiler
+  slice8: u32, // SLICE8, likewise
+  slices: u32, // of a head
 }
 
 @group(0) @binding(0) var<storage, read> q: array<octet>;
@@ -43,7 +50,7 @@ struct Params {
 @group(0) @binding(6) var<uniform> p: Params;
 
 const FAR = -3.0e38; // the score of a key that is not seen
-const KEPT = 8u * D8 + 2u; // vec4 of an invocation's state
+const KEPT = 8u * SLICE8 + 2u; // vec4 of an invocation's state
 
 fn dot8(a: values, b: values) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]);
@@ -57,7 +64,9 @@ fn main(
 ) {
   let number = group_index(group, groups);
   let tile = number % p.groups_t * 8u + lane;
-  let place = number / p.groups_t; // of the heads bound
+  let slice = number / p.groups_t % p.slices;
+  let start = slice * SLICE8; // of the slice, in a head
+  let place = number / (p.groups_t * p.slices); // of the heads bound
   let head = p.first_head + place;
   let last = p.queries - 1u;
   let t = tile * 4u + vec4<u32>(0u, 1u, 2u, 3u);
@@ -75,17 +84,17 @@ fn main(
     q3[c] = p.scale * unpack(q[row.w + c]);
   }
 
-  var out0 = array<values, D8>();
-  var out1 = array<values, D8>();
-  var out2 = array<values, D8>();
-  var out3 = array<values, D8>();
+  var out0 = array<values, SLICE8>();
+  var out1 = array<values, SLICE8>();
+  var out2 = array<values, SLICE8>();
+  var out3 = array<values, SLICE8>();
   var maximum = vec4<f32>(FAR);
   var sum = vec4<f32>();
-  let kept = tile * KEPT;
+  let kept = (slice * p.groups_t * 8u + tile) * KEPT;
   if p.resume != 0u {
     maximum = state[kept];
     sum = state[kept + 1u];
-    for (var c = 0u; c < p.head8; c++) {
+    for (var c = 0u; c < p.slice8; c++) {
       let at = kept + 2u + 8u * c;
       out0[c] = values(state[at], state[at + 1u]);
       out1[c] = values(state[at + 2u], state[at + 3u]);
@@ -139,7 +148,7 @@ fn main(
       dot(s2, vec4<f32>(1.0)),
       dot(s3, vec4<f32>(1.0)),
     );
-    for (var c = 0u; c < D8; c++) {
+    for (var c = 0u; c < SLICE8; c++) {
       out0[c] *= keep.x;
       out1[c] *= keep.y;
       out2[c] *= keep.z;
@@ -151,8 +160,8 @@ fn main(
       let w1 = s1[j];
       let w2 = s2[j];
       let w3 = s3[j];
-      for (var c = 0u; c < D8; c++) {
-        let value = unpack(v[at + c]);
+      for (var c = 0u; c < SLICE8; c++) {
+        let value = unpack(v[at + start + c]);
         out0[c] += w0 * value;
         out1[c] += w1 * value;
         out2[c] += w2 * value;
@@ -164,7 +173,7 @@ fn main(
   if p.finish == 0u {
     state[kept] = maximum;
     state[kept + 1u] = sum;
-    for (var c = 0u; c < p.head8; c++) {
+    for (var c = 0u; c < p.slice8; c++) {
       let at = kept + 2u + 8u * c;
       state[at] = out0[c][0];
       state[at + 1u] = out0[c][1];
@@ -178,11 +187,11 @@ fn main(
     return;
   }
   let weight = select(1.0, id_scale[0], p.identity != 0u) / sum;
-  for (var c = 0u; c < p.head8; c++) {
-    write(t.x, row.x + c, weight.x * out0[c]);
-    write(t.y, row.y + c, weight.y * out1[c]);
-    write(t.z, row.z + c, weight.z * out2[c]);
-    write(t.w, row.w + c, weight.w * out3[c]);
+  for (var c = 0u; c < p.slice8; c++) {
+    write(t.x, row.x + start + c, weight.x * out0[c]);
+    write(t.y, row.y + start + c, weight.y * out1[c]);
+    write(t.z, row.z + start + c, weight.z * out2[c]);
+    write(t.w, row.w + start + c, weight.w * out3[c]);
   }
 }
 

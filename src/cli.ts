@@ -14,6 +14,7 @@ import {
 } from "./files.ts";
 import type { FaceChoice } from "./face/finder.ts";
 import type { Real } from "./gpu/gpu.ts";
+import type { TuneMode } from "./graph/tuner.ts";
 import {
   anySize,
   checkSettings,
@@ -42,6 +43,8 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --width N, --height N    in pixels (the model's own)
   --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
   --dtype f16|f32          storage of activations (f16 where the adapter has it)
+  --tune auto|off|force    time ops to choose the fastest shaders: once on an
+                           adapter, never, or now (auto)
   --output FILE            (output.png; several: output-0.png, ...)
   --save-references        also write what the encoder saw, beside the output
   --align, --no-align      align faces first, or not (as the model says)
@@ -77,6 +80,7 @@ const flags = {
   height: { type: "string" },
   rng: { type: "string" },
   dtype: { type: "string" },
+  tune: { type: "string" },
   output: { type: "string" },
   "save-references": { type: "boolean" },
   align: { type: "boolean" },
@@ -161,6 +165,7 @@ async function run(
   await using weaver = await MasterWeaver.load(model, {
     ...call,
     dtype: values.dtype as Real | undefined,
+    tune: values.tune as TuneMode | undefined,
     adapter: values.adapter,
   });
   checkSettings(settings, weaver.size);
@@ -204,6 +209,12 @@ async function run(
       picture: seconds(encoded, painted),
     },
     peakGpuBytes: weaver.gpu.buffers.peakBytes,
+    tuneSeconds: seconds(0, weaver.tuneMilliseconds),
+    variants: weaver.variants.map(({ kind, variant, milliseconds }) => ({
+      kind,
+      variant,
+      milliseconds,
+    })),
   };
   streams.out(`${JSON.stringify(report)}\n`);
 }

@@ -9,7 +9,13 @@ import type { DetectedFace } from "./face/detect.ts";
 import { type FaceChoice, FaceFinder } from "./face/finder.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
-import { lastVariant } from "./graph/variants.ts";
+import {
+  checkTuneMode,
+  type Choice,
+  type TuneMode,
+  Tuner,
+  type TuneStore,
+} from "./graph/tuner.ts";
 import {
   type Identity,
   IdentityEncoder,
@@ -35,6 +41,13 @@ export interface LoadOptions extends CallOptions {
    * network is freed before the next one is loaded.
    */
   readonly keepLoaded?: boolean;
+  /**
+   * Whether ops are timed to choose how they are computed here: where nothing
+   * is known of the adapter (`auto`), never, or always anew.
+   */
+  readonly tune?: TuneMode;
+  /** Where what was measured is kept; the user's cache folder where `model` is a folder. */
+  readonly tuneStore?: TuneStore;
 }
 
 /** How references are looked at. */
@@ -87,6 +100,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly dtype: Real;
   /** Hexadecimal SHA-256 that stands for all its files. */
   readonly hash: string;
+  readonly #tuner: Tuner;
   readonly #parts: Parts;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
@@ -105,14 +119,16 @@ export class MasterWeaver implements AsyncDisposable {
     tokenizer: ClipTokenizer,
     files: ModelFiles,
     keepLoaded: boolean,
+    tuner: Tuner,
   ) {
     this.gpu = gpu;
+    this.#tuner = tuner;
     this.dtype = dtype;
     this.hash = hash;
     this.#parts = parts;
     this.#tokenizer = tokenizer;
     this.#files = files;
-    const network = () => new Network(gpu, keepLoaded, lastVariant);
+    const network = () => new Network(gpu, keepLoaded, this.#tuner);
     this.#networks = {
       parser: network(),
       encoder: network(),
@@ -141,13 +157,16 @@ export class MasterWeaver implements AsyncDisposable {
   ): Promise<MasterWeaver> {
     await using stack = new AsyncDisposableStack();
     let files: ModelFiles;
+    let store = options.tuneStore;
     if (typeof model === "string") {
-      const { openModelFolder } = await import("./files.ts");
+      const { openModelFolder, userTuneStore } = await import("./files.ts");
+      store ??= userTuneStore();
       const folder = await openModelFolder(model, options.adapter);
       stack.use(folder);
       files = folder.files;
     } else files = model;
 
+    checkTuneMode(options.tune);
     const gpu = stack.use(await Gpu.open());
     const dtype = chooseDtype(gpu, options.dtype);
     throwIfAborted(options.signal);
@@ -165,6 +184,7 @@ export class MasterWeaver implements AsyncDisposable {
       tokenizer,
       files,
       options.keepLoaded ?? false,
+      new Tuner(gpu, options.tune ?? "auto", store),
     );
     weaver.#owned = stack.move();
     return weaver;
@@ -175,6 +195,16 @@ export class MasterWeaver implements AsyncDisposable {
     const { unet, vae } = this.#parts;
     const { factor } = vae.config;
     return { own: unet.config.sampleSize * factor, multiple: factor };
+  }
+
+  /** Which way each kind of op is computed, of those needed so far. */
+  get variants(): readonly Choice[] {
+    return this.#tuner.choices;
+  }
+
+  /** Milliseconds spent on choosing them. */
+  get tuneMilliseconds(): number {
+    return this.#tuner.milliseconds;
   }
 
   /** The most references an identity may have. */

@@ -1,116 +1,69 @@
 /**
- * Times ops, a picture and the face pipeline.
+ * Times ops, steps, pictures and the face pipeline, and predicts them.
  *
- *     deno task bench                # all of them
+ *     deno task bench                # ops, a picture, faces
  *     deno task bench --picture --model weights/mini --steps 30
- *     deno task bench --ops --json
+ *     deno task bench --ops --only conv --json > old.json
+ *     deno task bench --ops --only conv --compare old.json
+ *     deno task bench --roofline --peers
+ *     deno task bench --step --scaling
+ *     deno task bench --paper
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
 import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
+import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
+import { USUAL } from "./bench/clock.ts";
+import { compareLines, compareReports } from "./bench/compare.ts";
 import { benchFaces, faceLines } from "./bench/faces.ts";
+import {
+  type BenchFlags,
+  parseFlags,
+  repositoryFile,
+  type Section,
+  SECTIONS,
+  USAGE,
+  UsageError,
+} from "./bench/flags.ts";
+import { type ModelSizes, SD15, sizesOf } from "./bench/invented.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
+import { GPU_CLASSES, paperLines, predict } from "./bench/paper.ts";
+import { peerLines, runPeers } from "./bench/peers.ts";
 import { benchPicture, pictureLines } from "./bench/picture.ts";
-
-const usage = `Times ops, a picture and the face pipeline on this machine.
-
-  deno task bench [--ops] [--picture] [--faces] [options]
-
-  --ops            each op: shape, ms, GFLOP/s or GB/s
-  --picture        load, compile, encode, per step, decode, peak GPU memory
-  --faces          find faces, place landmarks, align: on the CPU
-                   (all three where none is given)
-  --model DIR      a converted model (weights/mini)
-  --ref FILE       reference photo (weights/mini/demo.png)
-  --photo FILE     photo to find faces in (one of the tests')
-  --steps N        denoising steps (30)
-  --width N, --height N
-                   in pixels (the model's own size)
-  --keep-loaded    networks stay on the GPU when they are done
-  --dtype f16|f32  storage of activations (f16 where the adapter has it)
-  --json           one JSON object on stdout
-  --help
-`;
-
-/** A file of this repository. */
-function repositoryFile(path: string): string {
-  return fileURLToPath(new URL(`../${path}`, import.meta.url));
-}
-
-class UsageError extends Error {}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ops: { type: "boolean", default: false },
-        picture: { type: "boolean", default: false },
-        faces: { type: "boolean", default: false },
-        model: { type: "string", default: repositoryFile("weights/mini") },
-        ref: {
-          type: "string",
-          default: repositoryFile("weights/mini/demo.png"),
-        },
-        photo: {
-          type: "string",
-          default: repositoryFile("tests/goldens/face/astronaut.png"),
-        },
-        steps: { type: "string", default: "30" },
-        width: { type: "string" },
-        height: { type: "string" },
-        "keep-loaded": { type: "boolean", default: false },
-        dtype: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
-}
+import {
+  type MeasuredRoofline,
+  measureRoofline,
+  rooflineLines,
+} from "./bench/roofline.ts";
+import { batched, describeWork, type Row, ROWS } from "./bench/rows.ts";
+import { benchScaling, scalingLines } from "./bench/scaling.ts";
+import { profileLines, profileStep } from "./bench/step.ts";
 
 /**
  * Runs the bench.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
-async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   try {
-    const values = parseFlags(args);
-    if (values.help) {
-      console.log(usage.trimEnd());
+    const flags = parseFlags(args);
+    if (flags.help) {
+      console.log(USAGE.trimEnd());
       return 0;
     }
-    const all = !values.ops && !values.picture && !values.faces;
-    const picture = all || values.picture
-      ? await benchPicture({
-        model: values.model,
-        ref: values.ref,
-        steps: Number(values.steps),
-        dtype: values.dtype as Real | undefined,
-        size: values.width || values.height
-          ? [
-            Number(values.width ?? values.height),
-            Number(values.height ?? values.width),
-          ]
-          : undefined,
-        keepLoaded: values["keep-loaded"],
-      })
-      : null;
-    if (picture && !values.json) {
-      console.log(pictureLines(picture).join("\n"));
+    // Before anything is timed: a wrong name must not cost the run.
+    const old = flags.compare && await readReport(flags.compare);
+    const bench = new Bench(flags);
+    await bench.run();
+    const { report } = bench;
+    if (old && flags.compare) {
+      report.compared = bench.show(
+        compareReports(old, report),
+        (compared) => compareLines(compared, flags.compare!),
+      );
     }
-    const faces = all || values.faces ? await benchFaces(values.photo) : null;
-    if (faces && !values.json) console.log(faceLines(faces).join("\n"));
-    const ops = all || values.ops ? await timeOps(values.dtype) : null;
-    if (ops && !values.json) {
-      console.log(opLines(ops.timings, ops.dtype).join("\n"));
-    }
-    if (values.json) console.log(JSON.stringify({ picture, faces, ops }));
+    if (flags.json) console.log(JSON.stringify(report));
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
@@ -125,10 +78,190 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function timeOps(asked: string | undefined) {
-  using gpu = await Gpu.open();
-  const dtype = chooseDtype(gpu, asked as Real | undefined);
-  return { dtype, timings: await benchOps(gpu, dtype) };
+/** One run of the bench. */
+class Bench {
+  /** What `--json` prints: a key for each part that was asked for. */
+  readonly report: Record<string, unknown> = { deno: Deno.version.deno };
+  readonly #flags: BenchFlags;
+  readonly #rows: readonly Row[];
+  #roofline: MeasuredRoofline | undefined;
+
+  constructor(flags: BenchFlags) {
+    this.#flags = flags;
+    this.#rows = chosenRows(flags);
+  }
+
+  /** Prints a result for a person, unless JSON was asked for. */
+  show<T>(result: T, lines: (result: T) => readonly string[]): T {
+    if (!this.#flags.json) console.log(lines(result).join("\n"));
+    return result;
+  }
+
+  /** Times what was asked for, one part after the other. */
+  async run(): Promise<void> {
+    for (const section of SECTIONS) {
+      if (!this.#flags.sections.has(section)) continue;
+      this.report[section] = await this.#parts[section]();
+    }
+  }
+
+  readonly #parts: Readonly<Record<Section, () => Promise<unknown>>> = {
+    picture: async () =>
+      this.show(
+        await benchPicture({ ...this.#flags, model: this.#folder }),
+        pictureLines,
+      ),
+    faces: async () =>
+      this.show(await benchFaces(this.#flags.photo), faceLines),
+    roofline: () => this.#measure(),
+    ops: () => this.#ops(),
+    peers: () => this.#peers(),
+    step: () => this.#step(),
+    scaling: () => this.#scaling(),
+    paper: () => this.#paper(),
+  };
+
+  /** Folder of the model that is run. */
+  get #folder(): string {
+    return this.#flags.model ?? repositoryFile("weights/mini");
+  }
+
+  async #measure(): Promise<MeasuredRoofline> {
+    using gpu = await this.#open();
+    this.#roofline = await measureRoofline(gpu);
+    return this.show(this.#roofline, rooflineLines);
+  }
+
+  async #ops() {
+    using gpu = await this.#open();
+    const dtype = chooseDtype(gpu, this.#flags.dtype);
+    const timings = await benchOps(
+      gpu,
+      dtype,
+      this.#rows,
+      { ...USUAL, rounds: this.#flags.rounds },
+      this.#roofline,
+    );
+    this.show(timings, () => opLines(timings, dtype));
+    requireRight(timings.filter(({ right }) => !right));
+    return { dtype, timings };
+  }
+
+  async #peers() {
+    const timings = await runPeers({
+      // What others store; their f32 against our f16 would be no comparison.
+      dtype: this.#flags.dtype ?? "f32",
+      rows: this.#rows,
+      effort: { ...USUAL, rounds: this.#flags.rounds },
+    });
+    this.show(timings, peerLines);
+    requireRight(timings.filter(({ right }) => !right));
+    return { timings };
+  }
+
+  async #step() {
+    using gpu = await this.#open();
+    const { size, batch } = this.#flags;
+    const sizes = await this.#sizes();
+    const stored = this.#stored(gpu);
+    const task = { sizes, ...stored, batch, ...(size && { size }) };
+    const profile = await profileStep(gpu, task, this.#roofline);
+    return this.show(profile, profileLines);
+  }
+
+  async #scaling() {
+    const { sides, batches, weights, planOnly } = this.#flags;
+    using gpu = planOnly ? undefined : await this.#open();
+    const sizes = await this.#sizes();
+    const rows = await benchScaling(
+      {
+        sizes,
+        sides: sides ?? (sizes === SD15 ? FULL_SIDES : MINI_SIDES),
+        batches,
+        weights: weights ? [weights] : ["f32", "f16", "q8", "q4"],
+      },
+      gpu ? chooseDtype(gpu, this.#flags.dtype) : this.#flags.dtype ?? "f16",
+      gpu,
+    );
+    return this.show(rows, scalingLines);
+  }
+
+  async #paper() {
+    const { dtype = "f16", weights = dtype, model } = this.#flags;
+    const { size, batch, gpu } = this.#flags;
+    const gpus = [...GPU_CLASSES, ...(gpu ? [gpu] : [])];
+    if (this.#roofline) {
+      gpus.push({
+        name: "this adapter",
+        source: "as measured",
+        ...this.#roofline,
+        launch: 0,
+      });
+    }
+    const sizes = model === undefined ? SD15 : await sizesOf(model);
+    const task = { sizes, dtype, weights, batch, gpus };
+    return this.show(predict({ ...task, ...(size && { size }) }), paperLines);
+  }
+
+  /** Sizes of the model that steps are of. */
+  async #sizes(): Promise<ModelSizes> {
+    return this.#flags.fullSize ? SD15 : await sizesOf(this.#folder);
+  }
+
+  #stored(gpu: Gpu): { dtype: Real; weights: ModelDtype } {
+    const dtype = chooseDtype(gpu, this.#flags.dtype);
+    return { dtype, weights: this.#flags.weights ?? dtype };
+  }
+
+  async #open(): Promise<Gpu> {
+    const gpu = await Gpu.open();
+    this.report.adapter = gpu.info.description || gpu.info.device;
+    return gpu;
+  }
+}
+
+/** Sides of pictures for `--scaling`. */
+const FULL_SIDES = [256, 384, 512, 640, 768];
+const MINI_SIDES = [64, 96, 128, 192, 256];
+
+/** The rows of `--only`, at the size of `--batch`. */
+function chosenRows({ only, batch }: BenchFlags): Row[] {
+  const rows = ROWS.map((row) => batched(row, batch)).filter(({ name, work }) =>
+    `${name} ${describeWork(work)}`.includes(only)
+  );
+  if (rows.length > 0) return rows;
+  const names = [...new Set(ROWS.map(({ name }) => name))];
+  throw new UsageError(
+    `--only ${only} is in no row's name or sizes, expected a part of: ${
+      names.join(", ")
+    }`,
+  );
+}
+
+/** A time of a wrong result counts for nothing. */
+function requireRight(wrong: readonly { name: string; shapes: string }[]) {
+  if (wrong.length === 0) return;
+  throw new MasterWeaverError(
+    "gpu",
+    `Wrong results, compared with f64: ${
+      wrong.map(({ name, shapes }) => `${name} ${shapes}`).join("; ")
+    }; run the tests of the ops, deno test -A tests/ops_test.ts`,
+  );
+}
+
+/** A report of an earlier run. */
+async function readReport(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot compare with ${path}, expected what --json prints: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

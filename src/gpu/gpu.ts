@@ -40,6 +40,8 @@ export class Gpu implements Disposable {
   readonly limits: GpuLimits;
   /** Whether shaders may store f16. */
   readonly hasF16: boolean;
+  /** Whether the adapter is a processor that stands in for a GPU. */
+  readonly isProcessor: boolean;
   /** Whether passes can be timed on the GPU's own clock. */
   readonly hasTimestamps: boolean;
   /** Every buffer made here, counted. */
@@ -54,6 +56,7 @@ export class Gpu implements Disposable {
     this.info = info;
     this.limits = device.limits;
     this.hasF16 = device.features.has("shader-f16");
+    this.isProcessor = info.isFallbackAdapter;
     this.hasTimestamps = device.features.has("timestamp-query");
     this.buffers = new BufferPool(device);
     this.pipelines = new PipelineCache(device);

@@ -6,7 +6,8 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Graph } from "./graph.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
-import { type VariantChooser, Variants } from "./variants.ts";
+import type { Tuner } from "./tuner.ts";
+import { Variants } from "./variants.ts";
 import { WeightStore } from "./weight_store.ts";
 
 /** What a network is used for, and by whom. */
@@ -27,7 +28,7 @@ export interface NetworkUse {
 export class Network implements Disposable {
   readonly #gpu: Gpu;
   readonly #keepLoaded: boolean;
-  readonly #choose: VariantChooser;
+  readonly #tuner: Tuner;
   #store: WeightStore | null = null;
   #plan: Plan | null = null;
   #owner: object | null = null;
@@ -37,12 +38,12 @@ export class Network implements Disposable {
    *
    * @param gpu where it will run
    * @param keepLoaded whether it stays on the GPU when a use is over
-   * @param choose which way its ops are computed
+   * @param tuner decides which way its ops are computed
    */
-  constructor(gpu: Gpu, keepLoaded: boolean, choose: VariantChooser) {
+  constructor(gpu: Gpu, keepLoaded: boolean, tuner: Tuner) {
     this.#gpu = gpu;
     this.#keepLoaded = keepLoaded;
-    this.#choose = choose;
+    this.#tuner = tuner;
   }
 
   /**
@@ -71,7 +72,8 @@ export class Network implements Disposable {
     this.#plan = null;
     const built = graph();
     this.#store ??= new WeightStore(this.#gpu, built.real);
-    const variants = new Variants(built, this.#choose);
+    await this.#tuner.prepare(built);
+    const variants = new Variants(built, this.#tuner.choose);
     await this.#store.load(
       built.weights,
       onLoad,

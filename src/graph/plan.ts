@@ -7,6 +7,7 @@
 import { MasterWeaverError } from "../errors.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
+import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { BlockPacker, blockSizes } from "../ops/blocks.ts";
 import {
@@ -339,7 +340,7 @@ export class Plan implements Disposable {
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
     const size = this.#variants.layout(tensor) === "blocks"
-      ? blockSizes(tensor).total
+      ? blockSizes(tensor).total + UNIFORM_WINDOW
       : tensorBytes(tensor);
     const buffer = await this.#own(
       alignBinding(size),

@@ -20,7 +20,7 @@ export type VariantChooser = (
 ) => string;
 
 /** Always what runs everywhere. */
-export const firstVariant: VariantChooser = (_node, variants) => variants[0];
+const firstVariant: VariantChooser = (_node, variants) => variants[0];
 
 /** The variants of a graph, decided. */
 export class Variants {
@@ -70,7 +70,3 @@ function keyOf(weight: Tensor): Tensor | WeightRef {
   const base = baseOf(weight);
   return base.source.kind === "weight" ? base.source.ref : base;
 }
-
-/** Always the last. */
-export const lastVariant: VariantChooser = (_node, variants) =>
-  variants.at(-1)!;

@@ -6,6 +6,7 @@
  */
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
+import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { BlockPacker, blockSizes } from "../ops/blocks.ts";
 import {
   isQuantised,
@@ -39,6 +40,7 @@ export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
   readonly #real: Real;
   readonly #slices = new Map<WeightRef, BufferSlice>();
+  readonly #layouts = new Map<WeightRef, WeightLayout>();
   readonly #blocks: GPUBuffer[] = [];
 
   /** An empty store; `real` is the type weights that are not quantised are stored as. */
@@ -53,7 +55,7 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Streams weights to the GPU that are not there yet.
+   * Streams weights to the GPU that are not there yet, or lie otherwise.
    *
    * @param refs the weights, in any order
    * @param onLoad told of bytes read from the file so far, and of how many
@@ -65,7 +67,9 @@ export class WeightStore implements Disposable {
     onLoad: (done: number, total: number) => void = () => {},
     layoutOf: (ref: WeightRef) => WeightLayout = () => "rows",
   ): Promise<void> {
-    const missing = refs.filter((ref) => !this.#slices.has(ref));
+    const missing = refs.filter((ref) =>
+      this.#layouts.get(ref) !== layoutOf(ref)
+    );
     const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     let done = 0;
     let queued = 0;
@@ -91,6 +95,7 @@ export class WeightStore implements Disposable {
         writer.finish();
         const size = this.#bytes(ref, layout);
         this.#slices.set(ref, { buffer, offset, size });
+        this.#layouts.set(ref, layout);
       }
     }
     await this.#gpu.flush();
@@ -103,7 +108,8 @@ export class WeightStore implements Disposable {
       `${refs.length} weights from ${name} on (${bytes} bytes)`,
       () =>
         this.#gpu.buffers.make(
-          bytes,
+          // A window that begins with the last weight must fit.
+          bytes + UNIFORM_WINDOW,
           GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
             GPUBufferUsage.COPY_DST,
           `weights from ${name}`,
@@ -153,7 +159,7 @@ export class WeightStore implements Disposable {
     refs: readonly WeightRef[],
     layoutOf: (ref: WeightRef) => WeightLayout,
   ): Block[] {
-    const { maxBufferSize } = this.#gpu.limits;
+    const maxBufferSize = this.#gpu.limits.maxBufferSize - UNIFORM_WINDOW;
     const blocks: Block[] = [];
     for (const ref of refs) {
       const size = this.#bytes(ref, layoutOf(ref));
@@ -180,6 +186,7 @@ export class WeightStore implements Disposable {
   /** Frees the weights. */
   [Symbol.dispose](): void {
     this.#slices.clear();
+    this.#layouts.clear();
     for (const block of this.#blocks.splice(0)) this.#gpu.buffers.free(block);
   }
 }

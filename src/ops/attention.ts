@@ -40,6 +40,8 @@ export interface AttentionAttributes {
 }
 
 const GROUP = 32;
+/** Fewest queries that a variant is timed with. */
+const LEAST_QUERIES = 256;
 /** Widest slice of a head one invocation keeps in registers, in vec4. */
 const WIDEST = 10;
 
@@ -102,6 +104,22 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
       variants.push("windows");
     }
     return variants;
+  },
+
+  kind({ q }, { heads }) {
+    return `heads of ${q.shape[2] / heads}`;
+  },
+
+  excerpt({ q, k }, { textKeys = k.shape[1] }, share) {
+    const [batch, queries, channels] = q.shape;
+    const tokens = Math.ceil(batch * queries * share);
+    const kept = Math.min(queries, Math.max(LEAST_QUERIES, tokens));
+    const keys = { shape: [1, textKeys, channels], dtype: k.dtype };
+    return {
+      q: { shape: [1, kept, channels], dtype: q.dtype },
+      k: keys,
+      v: keys,
+    };
   },
 
   scratch(inputs, _output, attributes, variant) {

@@ -21,6 +21,8 @@ import {
 /** Queries of an invocation, and of a workgroup. */
 const TILE = 4;
 const GROUP = 32;
+/** Most octets of a slice: 40 channels of four queries. */
+const WIDEST_SLICE = 5;
 /** Tokens of a head are filled up to a multiple: 16 octets are 256 bytes. */
 const TOKEN_STEP = 16;
 
@@ -61,6 +63,14 @@ interface KeyRange {
   readonly last: boolean;
 }
 
+/** Octets of the slice of a head that one invocation keeps. */
+function sliceOf(width: number): number {
+  const octets = width / OCTET;
+  let slice = Math.min(WIDEST_SLICE, octets);
+  while (octets % slice !== 0) slice--;
+  return slice;
+}
+
 /** Tokens a head has room for. */
 function room(keys: number): number {
   return Math.ceil(keys / TOKEN_STEP) * TOKEN_STEP;
@@ -80,8 +90,11 @@ export function attentionScratch(
   };
   const cut = keyRanges(sizes, bytes).some(({ last }) => !last);
   const tiles = Math.ceil(queries / GROUP) * GROUP / TILE;
+  const slice = sliceOf(width);
   const state: TensorSpec = {
-    shape: cut ? [tiles, width + 2, TILE] : [TILE],
+    shape: cut
+      ? [width / OCTET / slice, tiles, OCTET * slice + 2, TILE]
+      : [TILE],
     dtype: "f32",
   };
   return [packed, packed, state];
@@ -177,11 +190,14 @@ function launchRange(
   const start = (range.head * perHead + range.bound) * width * bytes;
   const part = { offset: start, size: UNIFORM_WINDOW };
   const groups = Math.ceil(queries / GROUP);
+  const slice = sliceOf(width);
+  const slices = width / OCTET / slice;
   return {
     shader: "attention_windows",
     code: octetCode(real) + code,
     defines: {
       D8: width / OCTET,
+      SLICE8: slice,
       WINDOW: UNIFORM_WINDOW / (OCTET * bytes),
     },
     bind: [
@@ -206,7 +222,9 @@ function launchRange(
       Number(!range.first),
       Number(range.last),
       width / OCTET,
+      slice,
+      slices,
     ],
-    workgroups: groups * range.heads,
+    workgroups: groups * slices * range.heads,
   };
 }

@@ -43,7 +43,7 @@ export interface BlockSizes {
   readonly rowScales: number;
   /** From where on scales lie. */
   readonly scalesStart: number;
-  /** The whole. */
+  /** The whole; its buffer needs room for a window that begins with its last bytes. */
   readonly total: number;
 }
 
@@ -67,8 +67,7 @@ export function blockSizes({ shape, dtype }: TensorSpec): BlockSizes {
     blocks,
     rowScales,
     scalesStart,
-    // A window that begins at the last byte must still fit the buffer.
-    total: total + UNIFORM_WINDOW,
+    total,
   };
 }
 
@@ -111,6 +110,8 @@ export class BlockPacker {
   #quants: number;
 
   /**
+   * Nothing is packed yet.
+   *
    * @param spec shape and element type
    * @param write called for every block, in order, then for the scales of every block
    */

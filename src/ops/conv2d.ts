@@ -48,6 +48,8 @@ export interface Conv2dAttributes {
 
 const TILE = 4;
 const GROUP = 32;
+/** Fewest pixels that a variant is timed with. */
+const LEAST_PIXELS = 256;
 
 /** `torch.nn.functional.conv2d`, channels last; I % 4 = 0. */
 export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
@@ -88,6 +90,19 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
       ? ["registers", "tiles", "windows"]
       : ["registers"];
+  },
+
+  excerpt({ x, weight, bias }, { enlargeTo }, share) {
+    if (enlargeTo) return undefined;
+    const [batch, height, width, channels] = x.shape;
+    const rows = Math.ceil(batch * height * share);
+    const least = Math.max(weight.shape[1], Math.ceil(LEAST_PIXELS / width));
+    const kept = Math.min(height, Math.max(least, rows));
+    return {
+      x: { shape: [1, kept, width, channels], dtype: x.dtype },
+      weight: { shape: weight.shape, dtype: weight.dtype },
+      bias,
+    };
   },
 
   weightLayout(variant) {

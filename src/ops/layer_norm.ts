@@ -1,4 +1,5 @@
 import code from "../../shaders/layer_norm.wgsl" with { type: "text" };
+import tiles from "../../shaders/layer_norm_tiles.wgsl" with { type: "text" };
 import {
   elementBytes,
   elementCount,
@@ -45,20 +46,25 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
     return x;
   },
 
-  launch({ x }, _output, { eps }, { limits, real }) {
+  variants() {
+    return ["registers", "tiles"];
+  },
+
+  launch({ x }, _output, { eps }, { limits, real, variant }) {
+    const byGroups = variant === "tiles";
     const channels = x.shape.at(-1)!;
     const rowBytes = channels * elementBytes(x.dtype);
     const all = elementCount(x.shape) / channels;
     return cutRows(all, rowBytes, limits).map((piece) => ({
-      shader: "layer_norm",
-      code: quadCode(real) + code,
+      shader: byGroups ? "layer_norm_tiles" : "layer_norm",
+      code: quadCode(real) + (byGroups ? tiles : code),
       bind: bindRows(
         [...reads("x", "weight", "bias"), ...writes("output")],
         piece,
         { x: rowBytes, output: rowBytes },
       ),
       params: [piece.rows, channels / 4, { f32: eps }],
-      workgroups: Math.ceil(piece.rows / 32),
+      workgroups: byGroups ? piece.rows : Math.ceil(piece.rows / 32),
     }));
   },
 };

@@ -37,6 +37,8 @@ export interface LinearAttributes {
 
 const TILE = 4;
 const GROUP = 32;
+/** Fewest rows that a variant is timed with. */
+const LEAST_ROWS = 256;
 
 /** `torch.nn.functional.linear` with residual and activation; K % 4 = 0, of quantised weights K % 32 = 0. */
 export const linear: Op<LinearInputs, LinearAttributes> = {
@@ -62,6 +64,17 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
       ? ["registers", "tiles", "windows"]
       : ["registers"];
+  },
+
+  excerpt({ x, weight, bias }, _attributes, share) {
+    const [n, k] = weight.shape;
+    const all = elementCount(x.shape) / k;
+    const rows = Math.min(all, Math.max(LEAST_ROWS, Math.ceil(all * share)));
+    return {
+      x: { shape: [rows, k], dtype: x.dtype },
+      weight: { shape: [n, k], dtype: weight.dtype },
+      bias,
+    };
   },
 
   weightLayout(variant) {

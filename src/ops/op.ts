@@ -81,6 +81,13 @@ export interface Op<I extends Specs = Specs, A = unknown> {
    * where not given there is one way.
    */
   variants?(inputs: I, output: TensorSpec, attributes: A): readonly string[];
+  /** What else than element types decides which variant is best. */
+  kind?(inputs: I, attributes: A): string;
+  /**
+   * Inputs for about so large a share of the work, to time a variant with;
+   * nothing where these inputs cannot be cut.
+   */
+  excerpt?(inputs: I, attributes: A, share: number): I | undefined;
   /** How a variant wants its `weight` to lie; row-major where not given. */
   weightLayout?(variant: string): WeightLayout;
   /** Memory it needs only while it runs. */

@@ -179,6 +179,20 @@ export const matrixCases: readonly OpCase[] = [
   attentionCase("scores beyond exp's range, many blocks", [1, 70, 200, 2, 40], {
     spread: 12,
   }),
+  attentionCase("heads of 80, keys longer than a binding", [
+    1,
+    5,
+    420,
+    1,
+    80,
+  ], { identityKeys: 20 }),
+  attentionCase("heads of 40, causal, keys longer than a binding", [
+    1,
+    830,
+    830,
+    1,
+    40,
+  ], { causal: true }),
   attentionCase("heads of 96", [1, 6, 10, 2, 96]),
   attentionCase("heads of 160", [1, 6, 10, 1, 160]),
   attentionCase("the VAE's single head of 512", [1, 9, 9, 1, 512]),

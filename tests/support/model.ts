@@ -19,6 +19,7 @@ export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
   if (!weaver) {
     weaver = MasterWeaver.load(repositoryPath("weights/mini"), {
       dtype,
+      tune: "off",
       keepLoaded: true,
     });
     weavers.set(dtype, weaver);

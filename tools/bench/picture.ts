@@ -7,6 +7,7 @@ import { readImage } from "../../src/files.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import type { Progress, Stage } from "../../src/progress.ts";
+import { type Calls, callsLine, Census } from "./census.ts";
 
 /** What to time. */
 export interface PictureBench {
@@ -48,6 +49,8 @@ export interface PictureTiming {
   readonly first: number;
   /** A second picture, its identity encoded anew; networks that are not kept are loaded again. */
   readonly second: number;
+  /** What a step asks of WebGPU, the mean of all. */
+  readonly calls: Calls;
   /** Most bytes of GPU memory held at once. */
   readonly peakGpuBytes: number;
 }
@@ -63,7 +66,7 @@ export async function benchPicture(
   const [width, height] = size ?? [weaver.size.own, weaver.size.own];
 
   const paint = async () => {
-    const clock = new StageClock();
+    using clock = new StageClock();
     const options = { onProgress: clock.progress };
     const from = performance.now();
     const identity = await weaver.encodeIdentity([photo], options);
@@ -87,12 +90,18 @@ export async function benchPicture(
     decode: second.clock.seconds("decode"),
     first: whole,
     second: second.seconds,
+    calls: second.clock.stepCalls(steps),
     peakGpuBytes: weaver.gpu.buffers.peakBytes,
   };
 }
 
-/** Adds up the time between a stage's start and its last report. */
-class StageClock {
+/**
+ * Adds up the time between a stage's start and its last report, and counts
+ * what the denoising asks of WebGPU.
+ */
+class StageClock implements Disposable {
+  readonly #census = new Census();
+  #calls: readonly [Calls, Calls] | null = null;
   readonly #spent = new Map<Stage, number>();
   #stage: Stage | null = null;
   #last = 0;
@@ -100,12 +109,32 @@ class StageClock {
   /** To be given to a long call. */
   readonly progress = ({ stage, done }: Progress): void => {
     const now = performance.now();
+    if (stage === "denoise") {
+      const { calls } = this.#census;
+      this.#calls = [done === 0 ? calls : this.#calls![0], calls];
+    }
     if (done > 0 && stage === this.#stage) {
       this.#spent.set(stage, this.seconds(stage) + (now - this.#last) / 1000);
     }
     this.#stage = stage;
     this.#last = now;
   };
+
+  /** What one of so many steps asked of WebGPU. */
+  stepCalls(steps: number): Calls {
+    const [first, last] = this.#calls!;
+    const each = (key: keyof Calls) => (last[key] - first[key]) / steps;
+    return {
+      dispatches: each("dispatches"),
+      allocations: each("allocations"),
+      readbacks: each("readbacks"),
+    };
+  }
+
+  /** Stops to count. */
+  [Symbol.dispose](): void {
+    this.#census[Symbol.dispose]();
+  }
 
   /** Seconds a stage took. */
   seconds(stage: Stage): number {
@@ -130,5 +159,6 @@ export function pictureLines(timing: PictureTiming): string[] {
   return [
     `Picture ${size.join("×")}, ${steps} steps, ${dtype}, ${adapter}`,
     ...rows.map(([name, value]) => `  ${name.padEnd(16)}${value.padStart(10)}`),
+    `  a step: ${callsLine(timing.calls)}`,
   ];
 }

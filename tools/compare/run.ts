@@ -6,8 +6,8 @@
 import { MasterWeaverError } from "../../src/errors.ts";
 import type { Gpu, Real } from "../../src/gpu/gpu.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
-import { WeightStore } from "../../src/graph/weight_store.ts";
+import { Network } from "../../src/graph/network.ts";
+import { Tuner } from "../../src/graph/tuner.ts";
 import type { Parts } from "../../src/parts.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import type { Pass } from "./passes.ts";
@@ -46,14 +46,14 @@ export async function runPass(
   const started = performance.now();
   gpu.buffers.resetPeak();
   const g = buildPass(real, pass, parts, inputs);
-  using store = new WeightStore(gpu, real);
-  await store.load(g.weights);
-  using plan = await Plan.make(gpu, g, { weights: [store] });
-  for (const name of g.inputs.keys()) {
-    plan.write(name, inputs.get(name)!.data);
-  }
-  plan.run();
-  const read = await plan.read(...g.outputs.keys());
+  using network = new Network(gpu, false, new Tuner(gpu));
+  const read = await network.use({ owner: g, graph: () => g }, (plan) => {
+    for (const name of g.inputs.keys()) {
+      plan.write(name, inputs.get(name)!.data);
+    }
+    plan.run();
+    return plan.read(...g.outputs.keys());
+  });
   const outputs = new Map(
     [...g.outputs].map(([name, { shape }]) => [
       name,

@@ -1,0 +1,316 @@
+/**
+ * Chooses variants by measurement: each kind of op is timed once on an adapter,
+ * on a piece of its heaviest work, and the choice is kept for the next process.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { isQuantised, type Launch, type Specs } from "../ops/op.ts";
+import { Graph, type Tensor } from "./graph.ts";
+import { Plan } from "./plan.ts";
+import { neededNodes, type OpNode } from "./schedule.ts";
+import { type VariantChooser, Variants } from "./variants.ts";
+
+/** Whether variants are measured: where nothing is known, never, always anew. */
+export type TuneMode = "auto" | "off" | "force";
+
+/** Keeps what was measured from one process to the next. */
+export interface TuneStore {
+  /**
+   * What was written under a key; null where nothing was, or it cannot be read.
+   *
+   * @param key stands for adapter, driver and runtime
+   */
+  read(key: string): Promise<string | null>;
+  /** Keeps a text under a key; what cannot be kept is measured again. */
+  write(key: string, text: string): Promise<void>;
+}
+
+/** What was found for a kind of op. */
+export interface Choice {
+  /** Op, element types, and what else decides, such as `linear f16 q8`. */
+  readonly kind: string;
+  /** The variant that runs. */
+  readonly variant: string;
+  /** Milliseconds of each that was measured; none where none was. */
+  readonly milliseconds: Readonly<Record<string, number>>;
+  /** SHA-256 of the shaders that were compared. */
+  readonly code: string;
+}
+
+/**
+ * Checks what a caller gave.
+ *
+ * @throws {MasterWeaverError} `bad-option`
+ */
+export function checkTuneMode(mode: string | undefined): void {
+  if (mode === undefined || ["auto", "off", "force"].includes(mode)) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Option tune must be auto, off or force, got ${mode}`,
+  );
+}
+
+/** Floating-point operations of what is timed: some milliseconds on a processor. */
+const EXCERPT_FLOPS = 1e8;
+/** Kinds with less work a run are not worth a pipeline that is then thrown away. */
+const WORTH_FLOPS = 1e9;
+/** Milliseconds all measuring may take. */
+const BUDGET = 10_000;
+/** Timed runs of a variant, after one that compiles it. */
+const RUNS = 3;
+
+/** Decides which variant of each kind of op runs on one GPU. */
+export class Tuner {
+  readonly #gpu: Gpu;
+  readonly #mode: TuneMode;
+  readonly #store: TuneStore | undefined;
+  readonly #choices = new Map<string, Choice>();
+  /** What earlier processes found, by kind; read once. */
+  #kept: Promise<Map<string, Choice>> | null = null;
+  #spent = 0;
+
+  /**
+   * Nothing is decided yet.
+   *
+   * @param gpu whose variants
+   * @param mode whether to measure
+   * @param store where choices are kept; only in this object where not given
+   */
+  constructor(gpu: Gpu, mode: TuneMode = "off", store?: TuneStore) {
+    this.#gpu = gpu;
+    this.#mode = mode;
+    this.#store = store;
+  }
+
+  /** What was chosen so far. */
+  get choices(): readonly Choice[] {
+    return [...this.#choices.values()];
+  }
+
+  /** Milliseconds spent on measuring. */
+  get milliseconds(): number {
+    return this.#spent;
+  }
+
+  /**
+   * Makes sure that every kind of op of a graph is decided.
+   *
+   * @throws {MasterWeaverError} `gpu`, `out-of-memory`, `device-lost`
+   */
+  async prepare(graph: Graph): Promise<void> {
+    let measured = false;
+    for (const [kind, nodes] of kindsOf(graph)) {
+      const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
+      const before = this.#choices.get(kind);
+      if (before && (isMeasured(before) || work < WORTH_FLOPS)) continue;
+      const code = await codeHash(this.#gpu, graph, nodes[0]);
+      const known = (await this.#known()).get(kind);
+      if (this.#mode === "auto" && known?.code === code) {
+        this.#choices.set(kind, known);
+        continue;
+      }
+      const choice = await this.#decide(kind, graph, nodes, code);
+      measured ||= isMeasured(choice);
+      this.#choices.set(kind, choice);
+    }
+    if (measured) await this.#keep();
+  }
+
+  /** Chooses what {@linkcode prepare} decided, or what is likely best. */
+  readonly choose: VariantChooser = (node, variants) => {
+    const choice = this.#choices.get(kindOf(node, node.graph.real));
+    return choice && variants.includes(choice.variant)
+      ? choice.variant
+      : this.#likely(variants)[0];
+  };
+
+  /** Variants worth measuring on this adapter, the likely best first. */
+  #likely(variants: readonly string[]): string[] {
+    const best = this.#gpu.isProcessor ? "windows" : "tiles";
+    return [best, "registers"].filter((name) => variants.includes(name));
+  }
+
+  async #decide(
+    kind: string,
+    graph: Graph,
+    nodes: readonly OpNode[],
+    code: string,
+  ): Promise<Choice> {
+    const likely = this.#likely(variantsOf(nodes[0]));
+    const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
+    const milliseconds: Record<string, number> = {};
+    if (
+      this.#mode !== "off" && likely.length > 1 && work >= WORTH_FLOPS &&
+      this.#spent < BUDGET
+    ) {
+      const started = performance.now();
+      const heaviest = nodes.toSorted((a, b) => flopsOf(b) - flopsOf(a));
+      const piece = heaviest.map(excerptOf).find((found) => found);
+      for (const variant of piece ? likely : []) {
+        milliseconds[variant] = await this.#time(graph, piece!, variant);
+      }
+      this.#spent += performance.now() - started;
+    }
+    const variant =
+      likely.toSorted((a, b) =>
+        (milliseconds[a] ?? 0) - (milliseconds[b] ?? 0)
+      )[0];
+    return { kind, variant, milliseconds, code };
+  }
+
+  /** Milliseconds of one run, the median. */
+  async #time(
+    { real }: Graph,
+    { node, inputs }: Excerpt,
+    variant: string,
+  ): Promise<number> {
+    const g = new Graph(real);
+    const given: Record<string, Tensor | undefined> = {};
+    for (const [name, spec] of Object.entries(inputs)) {
+      given[name] = spec && g.input(name, spec.shape, spec.dtype);
+    }
+    const { op, attributes } = node.source;
+    g.output("y", g.apply(op, given, attributes));
+    const variants = new Variants(g, () => variant);
+    using plan = await Plan.make(this.#gpu, g, { variants });
+    const times: number[] = [];
+    for (let run = 0; run <= RUNS; run++) {
+      const time = this.#gpu.hasTimestamps
+        ? (await plan.profile()).reduce((sum, each) => sum + each, 0)
+        : await this.#wallTime(plan);
+      // The driver compiles at the first run.
+      if (run > 0) times.push(time);
+    }
+    return times.toSorted((a, b) => a - b)[times.length >> 1];
+  }
+
+  async #wallTime(plan: Plan): Promise<number> {
+    const started = performance.now();
+    plan.run();
+    await this.#gpu.idle();
+    return performance.now() - started;
+  }
+
+  #known(): Promise<Map<string, Choice>> {
+    return this.#kept ??= this.#readKept();
+  }
+
+  async #readKept(): Promise<Map<string, Choice>> {
+    const text = this.#mode === "off"
+      ? null
+      : await this.#store?.read(await deviceKey(this.#gpu));
+    return new Map(parseChoices(text ?? "").map((each) => [each.kind, each]));
+  }
+
+  async #keep(): Promise<void> {
+    if (!this.#store) return;
+    const all = new Map([...await this.#known(), ...this.#choices]);
+    const measured = [...all.values()].filter(isMeasured);
+    await this.#store.write(
+      await deviceKey(this.#gpu),
+      JSON.stringify(measured, null, 1),
+    );
+  }
+}
+
+function variantsOf(node: OpNode): readonly string[] {
+  const { op, inputs, attributes } = node.source;
+  return op.variants?.(inputs, node, attributes) ?? [];
+}
+
+function isMeasured({ milliseconds }: Choice): boolean {
+  return Object.keys(milliseconds).length > 0;
+}
+
+/** The ops of a graph that have variants, by kind. */
+function kindsOf(graph: Graph): Map<string, OpNode[]> {
+  const kinds = new Map<string, OpNode[]>();
+  for (const node of neededNodes(graph)) {
+    if (variantsOf(node).length < 2) continue;
+    const kind = kindOf(node, graph.real);
+    const nodes = kinds.get(kind);
+    if (nodes) nodes.push(node);
+    else kinds.set(kind, [node]);
+  }
+  return kinds;
+}
+
+/** What decides which variant is best, but for the size of the picture. */
+function kindOf(node: OpNode, real: string): string {
+  const { op, inputs, attributes } = node.source;
+  const weight = inputs.weight?.dtype;
+  const detail = op.kind?.(inputs, attributes);
+  return [op.name, real, weight && isQuantised(weight) ? weight : "", detail]
+    .filter((word) => word).join(" ");
+}
+
+function flopsOf(node: OpNode): number {
+  const { op, inputs, attributes } = node.source;
+  return op.flops?.(inputs, node, attributes) ?? 0;
+}
+
+/** An op, and smaller inputs for it. */
+interface Excerpt {
+  readonly node: OpNode;
+  readonly inputs: Specs;
+}
+
+function excerptOf(node: OpNode): Excerpt | undefined {
+  const { op, inputs, attributes } = node.source;
+  const share = Math.min(1, EXCERPT_FLOPS / flopsOf(node));
+  const smaller: Specs | undefined = op.excerpt?.(inputs, attributes, share);
+  return smaller && { node, inputs: smaller };
+}
+
+/** SHA-256 of the shaders of all an op's variants. */
+async function codeHash(
+  gpu: Gpu,
+  { real }: Graph,
+  node: OpNode,
+): Promise<string> {
+  const { op, inputs, attributes } = node.source;
+  const codes = variantsOf(node).flatMap((variant) => {
+    const target = { real, limits: gpu.limits, variant };
+    const launches: Launch[] = op.launch(inputs, node, attributes, target);
+    return [...new Set(launches.map(({ code }) => code))];
+  });
+  return await sha256(codes.join("\n"));
+}
+
+/** Stands for adapter, driver and runtime. */
+async function deviceKey({ info, device }: Gpu): Promise<string> {
+  const { vendor, architecture, device: name, description } = info;
+  const features = [...device.features].sort();
+  return await sha256(JSON.stringify([
+    vendor,
+    architecture,
+    name,
+    description,
+    features,
+    navigator.userAgent,
+  ]));
+}
+
+async function sha256(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(hash).toHex();
+}
+
+/** Choices of a text; what does not look like one is left out. */
+function parseChoices(text: string): Choice[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(parsed)) return [];
+  return parsed.filter((each): each is Choice =>
+    typeof each?.kind === "string" && typeof each.variant === "string" &&
+    typeof each.code === "string" && typeof each.milliseconds === "object" &&
+    each.milliseconds !== null
+  );
+}

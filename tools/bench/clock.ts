@@ -1,0 +1,79 @@
+/**
+ * Takes the time of what runs on a GPU: warmed up, several contenders by
+ * turns, the median of several samples.
+ *
+ * @module
+ */
+
+/** Something to time. */
+export interface Contender {
+  /** Queues one run; what it returns is awaited before the next. */
+  queue(): void | Promise<void>;
+  /** Waits until everything queued is done. */
+  wait(): Promise<void>;
+}
+
+/** How long is measured. */
+export interface Effort {
+  /** Samples of which the median is taken. */
+  readonly rounds: number;
+  /** Short runs are queued together until a sample takes so many milliseconds. */
+  readonly sample: number;
+}
+
+/** Enough for a figure that stays within a few per cent on a quiet machine. */
+export const USUAL: Effort = { rounds: 3, sample: 200 };
+
+/** Most runs that are queued together. */
+const MOST = 2000;
+
+/**
+ * Milliseconds of one run of each contender.
+ *
+ * All of them run once to warm up and once to see how long they take. Then
+ * they take turns, each the same number of runs at a time, as many as make the
+ * fastest busy for a sample, with one wait after them. What a wait costs by
+ * itself (10 ms in Deno) is measured before and taken off.
+ */
+export async function medianTimes(
+  contenders: readonly Contender[],
+  { rounds, sample }: Effort = USUAL,
+): Promise<number[]> {
+  const idle: number[] = [];
+  const first: number[] = [];
+  for (const contender of contenders) {
+    await spent(contender, 1);
+    idle.push(median([
+      await spent(contender, 0),
+      await spent(contender, 0),
+      await spent(contender, 0),
+    ]));
+    first.push(await spent(contender, 1) - idle.at(-1)!);
+  }
+  const fastest = Math.max(Math.min(...first), sample / MOST);
+  const runs = Math.max(1, Math.ceil(sample / fastest));
+  // A run long enough to be a sample has been one already.
+  const samples = first.map((time) => runs === 1 ? [time] : []);
+  while (samples[0].length < rounds) {
+    for (const [i, contender] of contenders.entries()) {
+      samples[i].push((await spent(contender, runs) - idle[i]) / runs);
+    }
+  }
+  return samples.map(median);
+}
+
+async function spent(contender: Contender, runs: number): Promise<number> {
+  const start = performance.now();
+  for (let i = 0; i < runs; i++) await contender.queue();
+  await contender.wait();
+  return performance.now() - start;
+}
+
+/** The middle one; of an even number, the mean of the two. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? sorted[half]
+    : (sorted[half - 1] + sorted[half]) / 2;
+}

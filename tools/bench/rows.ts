@@ -1,0 +1,275 @@
+/**
+ * The ops that are timed: what each is applied to, told apart from how any
+ * engine computes it, so that others can be timed on the same.
+ *
+ * @module
+ */
+
+/** An op and its sizes; pictures are channels last. */
+export type Work =
+  | {
+    /** y (rows, n) = x (rows, k) · weight (n, k)ᵀ */
+    readonly kind: "linear";
+    readonly rows: number;
+    readonly k: number;
+    readonly n: number;
+  }
+  | {
+    /** y (batch, side, side, out), a window of kernel × kernel, zeros around */
+    readonly kind: "conv";
+    readonly batch: number;
+    readonly side: number;
+    readonly channels: number;
+    readonly out: number;
+    readonly kernel: number;
+  }
+  | {
+    /** softmax(q · kᵀ / √width) · v of each head, apart */
+    readonly kind: "attention";
+    readonly batch: number;
+    readonly queries: number;
+    readonly keys: number;
+    readonly heads: number;
+    readonly width: number;
+  }
+  | {
+    /** SiLU of a group norm of (batch, side, side, channels) */
+    readonly kind: "group norm + SiLU";
+    readonly batch: number;
+    readonly side: number;
+    readonly channels: number;
+    readonly groups: number;
+  }
+  | {
+    /** layer norm of (rows, channels) */
+    readonly kind: "layer norm";
+    readonly rows: number;
+    readonly channels: number;
+  };
+
+/** A row of the table. */
+export interface Row {
+  /** Which network has it, and what it is. */
+  readonly name: string;
+  /** What is computed. */
+  readonly work: Work;
+  /**
+   * What oneDNN reaches on two quiet cores, as published in the project's plan
+   * for speed: GFLOP/s in f32, or GB/s of a norm.
+   */
+  readonly oneDnn?: number;
+}
+
+/** An input of an op. */
+export interface RowInput {
+  /** What it is called. */
+  readonly name: string;
+  /** Its shape, channels last. */
+  readonly shape: readonly number[];
+  /** Standard deviation of its values. */
+  readonly scale: number;
+  /** Whether a model file holds it. */
+  readonly weight: boolean;
+}
+
+/** Added to variances by every norm that is timed. */
+export const EPS = 1e-5;
+
+const dense = (rows: number, k: number, n: number): Work => ({
+  kind: "linear",
+  rows,
+  k,
+  n,
+});
+
+const conv = (
+  side: number,
+  channels: number,
+  out: number,
+  kernel = 3,
+): Work => ({ kind: "conv", batch: 1, side, channels, out, kernel });
+
+const attend = (
+  queries: number,
+  keys: number,
+  heads: number,
+  width: number,
+): Work => ({ kind: "attention", batch: 1, queries, keys, heads, width });
+
+const norm = (side: number, channels: number, groups: number): Work => ({
+  kind: "group norm + SiLU",
+  batch: 1,
+  side,
+  channels,
+  groups,
+});
+
+/** The shapes that take most of SD1.5's time at 512×512, and the mini model's. */
+export const ROWS: readonly Row[] = [
+  { name: "linear 1024³", work: dense(1024, 1024, 1024), oneDnn: 184 },
+  { name: "SD1.5 conv", work: conv(64, 320, 320), oneDnn: 189 },
+  { name: "SD1.5 conv", work: conv(16, 1280, 1280), oneDnn: 193 },
+  { name: "SD1.5 VAE conv", work: conv(256, 128, 128), oneDnn: 182 },
+  {
+    name: "SD1.5 self-attention",
+    work: attend(4096, 4096, 8, 40),
+    oneDnn: 131,
+  },
+  { name: "SD1.5 text attention", work: attend(4096, 77, 8, 40), oneDnn: 97 },
+  { name: "SD1.5 group norm + SiLU", work: norm(64, 320, 32), oneDnn: 12 },
+  {
+    name: "SD1.5 layer norm",
+    work: { kind: "layer norm", rows: 4096, channels: 320 },
+  },
+  { name: "SD1.5 linear", work: dense(4096, 320, 1280) },
+  { name: "SD1.5 linear", work: dense(256, 1280, 1280) },
+  { name: "mini UNet conv", work: conv(32, 48, 48) },
+  { name: "mini UNet conv", work: conv(32, 96, 48) },
+  { name: "mini UNet conv", work: conv(16, 96, 96) },
+  { name: "mini UNet conv", work: conv(8, 256, 128) },
+  { name: "mini VAE conv", work: conv(128, 24, 24) },
+  { name: "mini VAE conv", work: conv(64, 48, 48) },
+  { name: "mini UNet linear", work: dense(512, 96, 768) },
+  { name: "mini UNet self-attention", work: attend(256, 256, 4, 24) },
+  { name: "mini UNet text attention", work: attend(256, 125, 4, 24) },
+  { name: "mini UNet group norm + SiLU", work: norm(32, 48, 16) },
+];
+
+/** A row for so many pictures at once. */
+export function batched(row: Row, batch: number): Row {
+  const { work } = row;
+  switch (work.kind) {
+    case "linear":
+    case "layer norm":
+      return { ...row, work: { ...work, rows: work.rows * batch } };
+    default:
+      return { ...row, work: { ...work, batch: work.batch * batch } };
+  }
+}
+
+/** What an op is given, in order. */
+export function inputsOf(work: Work): RowInput[] {
+  const input = (name: string, ...shape: number[]): RowInput => ({
+    name,
+    shape,
+    scale: 1,
+    weight: false,
+  });
+  const weight = (name: string, terms: number, ...shape: number[]) => ({
+    name,
+    shape,
+    scale: 1 / Math.sqrt(terms),
+    weight: true,
+  });
+  switch (work.kind) {
+    case "linear":
+      return [
+        input("x", work.rows, work.k),
+        weight("weight", work.k, work.n, work.k),
+      ];
+    case "conv": {
+      const { batch, side, channels, out, kernel } = work;
+      const terms = kernel * kernel * channels;
+      return [
+        input("x", batch, side, side, channels),
+        weight("weight", terms, out, kernel, kernel, channels),
+      ];
+    }
+    case "attention": {
+      const { batch, queries, keys, heads, width } = work;
+      return [
+        input("q", batch, queries, heads * width),
+        input("k", batch, keys, heads * width),
+        input("v", batch, keys, heads * width),
+      ];
+    }
+    case "group norm + SiLU": {
+      const { batch, side, channels } = work;
+      return [
+        input("x", batch, side, side, channels),
+        weight("weight", 1, channels),
+        weight("bias", 1, channels),
+      ];
+    }
+    case "layer norm":
+      return [
+        input("x", work.rows, work.channels),
+        weight("weight", 1, work.channels),
+        weight("bias", 1, work.channels),
+      ];
+  }
+}
+
+/** Shape of an op's result, channels last. */
+export function outputOf(work: Work): number[] {
+  switch (work.kind) {
+    case "linear":
+      return [work.rows, work.n];
+    case "conv":
+      return [work.batch, work.side, work.side, work.out];
+    case "attention":
+      return [work.batch, work.queries, work.heads * work.width];
+    case "group norm + SiLU":
+      return [work.batch, work.side, work.side, work.channels];
+    case "layer norm":
+      return [work.rows, work.channels];
+  }
+}
+
+/** Floating-point operations of an op; none are counted of a norm. */
+export function flopsOf(work: Work): number {
+  switch (work.kind) {
+    case "linear":
+      return 2 * work.rows * work.k * work.n;
+    case "conv":
+      return 2 * work.batch * work.side ** 2 * work.out * work.kernel ** 2 *
+        work.channels;
+    case "attention":
+      return 4 * work.batch * work.queries * work.keys * work.heads *
+        work.width;
+    default:
+      return 0;
+  }
+}
+
+/** Bytes an op must move at least: every input read once, the result written. */
+export function bytesOf(work: Work, elementBytes: number): number {
+  const shapes = [...inputsOf(work).map(({ shape }) => shape), outputOf(work)];
+  return elementBytes * shapes.reduce((sum, shape) => sum + count(shape), 0);
+}
+
+/**
+ * GFLOP/s of an op, or GB/s of one that has no flops.
+ *
+ * @param elementBytes how long a stored element is
+ */
+export function speedOf(
+  work: Work,
+  elementBytes: number,
+  milliseconds: number,
+): number {
+  return (flopsOf(work) || bytesOf(work, elementBytes)) / milliseconds / 1e6;
+}
+
+/** Number of elements of a shape. */
+export function count(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+/** An op's sizes for a person, such as `64×64 320→320, 3×3`. */
+export function describeWork(work: Work): string {
+  const times = "batch" in work && work.batch > 1 ? `${work.batch} × ` : "";
+  switch (work.kind) {
+    case "linear":
+      return `${work.rows}×${work.k}→${work.n}`;
+    case "conv":
+      return `${times}${work.side}×${work.side} ${work.channels}→${work.out}, ` +
+        `${work.kernel}×${work.kernel}`;
+    case "attention":
+      return `${times}${work.queries}×${work.keys}, ${work.heads} heads of ${work.width}`;
+    case "group norm + SiLU":
+      return `${times}${work.side}×${work.side} ${work.channels}, ${work.groups} groups`;
+    case "layer norm":
+      return `${work.rows}×${work.channels}`;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What ops are timed on, and what must come out of them: values in f64, one
+ * element at a time, of a sample.
+ *
+ * @module
+ */
+import { count, EPS, inputsOf, outputOf, type Work } from "./rows.ts";
+
+/** Elements that are compared. */
+const SAMPLE = 256;
+
+/** Values of each input, in order; the same on every run. */
+export function makeValues(work: Work): Float32Array<ArrayBuffer>[] {
+  return inputsOf(work).map(({ shape, scale }, i) => {
+    const next = uniform(i + 1);
+    // Uniform, of variance 1.
+    const width = 2 * Math.sqrt(3) * scale;
+    return Float32Array.from(
+      { length: count(shape) },
+      () => (next() - 0.5) * width,
+    );
+  });
+}
+
+/** As f16 stores them. */
+export function halved(values: Float32Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(new Float16Array(values));
+}
+
+/** Numbers in [0, 1): mulberry32. */
+function uniform(seed: number): () => number {
+  let state = Math.imul(seed, 0x9e3779b1);
+  return () => {
+    state = state + 0x6d2b79f5 | 0;
+    let t = Math.imul(state ^ state >>> 15, 1 | state);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Elements of the result that are compared: spread over all of it. */
+function sampleOf(work: Work): number[] {
+  const total = count(outputOf(work));
+  if (total <= SAMPLE) return Array.from({ length: total }, (_, i) => i);
+  const next = uniform(99);
+  const drawn = Array.from(
+    { length: SAMPLE - 2 },
+    () => Math.floor(next() * total),
+  );
+  return [0, ...drawn, total - 1];
+}
+
+/** What some elements of a result must be. */
+export interface Expected {
+  /** Their indices. */
+  readonly indices: readonly number[];
+  /** Their values, in f64. */
+  readonly values: readonly number[];
+}
+
+/**
+ * Computes a sample of an op's result in f64.
+ *
+ * @param inputs values as they are stored, in the order of {@linkcode inputsOf}
+ */
+export function expected(
+  work: Work,
+  inputs: readonly Float32Array[],
+): Expected {
+  const indices = sampleOf(work);
+  const at = evaluator(work, inputs);
+  return { indices, values: indices.map(at) };
+}
+
+/**
+ * NMSE of a result's sample: Σ(a−b)² / Σb².
+ *
+ * @param result all of it, channels last
+ */
+export function sampleError(
+  { indices, values }: Expected,
+  result: ArrayLike<number>,
+): number {
+  let error = 0;
+  let square = 0;
+  indices.forEach((index, i) => {
+    error += (result[index] - values[i]) ** 2;
+    square += values[i] ** 2;
+  });
+  return error / square;
+}
+
+/** A function from an element's index to its value. */
+function evaluator(
+  work: Work,
+  inputs: readonly Float32Array[],
+): (index: number) => number {
+  switch (work.kind) {
+    case "linear": {
+      const [x, weight] = inputs;
+      const { k, n } = work;
+      return (index) => {
+        const row = Math.floor(index / n) * k;
+        const column = index % n * k;
+        let sum = 0;
+        for (let i = 0; i < k; i++) sum += x[row + i] * weight[column + i];
+        return sum;
+      };
+    }
+    case "conv":
+      return (index) => convolved(work, inputs, index);
+    case "attention":
+      return (index) => attended(work, inputs, index);
+    case "group norm + SiLU": {
+      const [x, weight, bias] = inputs;
+      const { side, channels, groups } = work;
+      const picture = side * side * channels;
+      const width = channels / groups;
+      return (index) => {
+        const c = index % channels;
+        const first = Math.floor(index / picture) * picture + c - c % width;
+        const members = Array.from(
+          { length: side * side * width },
+          (_, i) => x[first + Math.floor(i / width) * channels + i % width],
+        );
+        const y = standard(members, x[index]) * weight[c] + bias[c];
+        return y / (1 + Math.exp(-y));
+      };
+    }
+    case "layer norm": {
+      const [x, weight, bias] = inputs;
+      const { channels } = work;
+      return (index) => {
+        const c = index % channels;
+        const members = [...x.subarray(index - c, index - c + channels)];
+        return standard(members, x[index]) * weight[c] + bias[c];
+      };
+    }
+  }
+}
+
+/** A value less the mean of its group, over the deviation. */
+function standard(members: readonly number[], value: number): number {
+  const mean = members.reduce((sum, v) => sum + v, 0) / members.length;
+  const variance = members.reduce((sum, v) => sum + (v - mean) ** 2, 0) /
+    members.length;
+  return (value - mean) / Math.sqrt(variance + EPS);
+}
+
+function convolved(
+  { side, channels, out, kernel }: Work & { kind: "conv" },
+  [x, weight]: readonly Float32Array[],
+  index: number,
+): number {
+  const o = index % out;
+  const pixel = Math.floor(index / out);
+  const [column, row, picture] = [
+    pixel % side,
+    Math.floor(pixel / side) % side,
+    Math.floor(pixel / side / side),
+  ];
+  let sum = 0;
+  for (let i = 0; i < kernel; i++) {
+    for (let j = 0; j < kernel; j++) {
+      const y = row + i - (kernel >> 1);
+      const z = column + j - (kernel >> 1);
+      if (y < 0 || z < 0 || y >= side || z >= side) continue;
+      const from = ((picture * side + y) * side + z) * channels;
+      const w = ((o * kernel + i) * kernel + j) * channels;
+      for (let c = 0; c < channels; c++) sum += x[from + c] * weight[w + c];
+    }
+  }
+  return sum;
+}
+
+function attended(
+  { queries, keys, heads, width }: Work & { kind: "attention" },
+  [q, k, v]: readonly Float32Array[],
+  index: number,
+): number {
+  const channels = heads * width;
+  const channel = index % channels;
+  const query = index - channel;
+  const picture = Math.floor(index / channels / queries) * keys * channels;
+  const head = channel - channel % width;
+  const scores = Array.from({ length: keys }, (_, s) => {
+    const key = picture + s * channels + head;
+    let sum = 0;
+    for (let i = 0; i < width; i++) sum += q[query + head + i] * k[key + i];
+    return sum / Math.sqrt(width);
+  });
+  const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  let total = 0;
+  let sum = 0;
+  scores.forEach((score, s) => {
+    const weight = Math.exp(score - most);
+    total += weight;
+    sum += weight * v[picture + s * channels + channel];
+  });
+  return sum / total;
+}
