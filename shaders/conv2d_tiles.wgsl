@@ -16,15 +16,15 @@
 // takes two, from whatever places of the window they come.
 // A workgroup computes TILE_M pixels × 64 columns, an invocation 4 pixels × 8
 // columns of them: 32 sums, and 128 multiply-adds for 12 vec4 out of workgroup
-// memory, about what a GPU needs not to wait for that memory; 8 × 8 would halve
-// the loads and take registers that not every GPU has. The eight columns are an
-// octet of y, which is one store.
+// memory, about what a GPU needs not to wait for that memory; 8 × 8 would save a
+// third of the loads and take registers that not every GPU has. The eight columns
+// are an octet of y, which is one store.
 // Grid: ⌈pixels / TILE_M⌉ · ⌈O / 64⌉ workgroups of 2 · TILE_M, pixels fastest, so
 // that neighbours read the same columns of w.
 //
 // Workgroup memory holds f32: a value is unpacked, or dequantised, once and used
-// 64 or TILE_M times; kept as f16 it would be unpacked at every use, four or
-// eight times an invocation. So a slice takes 12.6 KiB at TILE_M 128 and a second
+// 64 or TILE_M times; kept as f16 it would be unpacked by every invocation that
+// reads it, 12 values for 32 multiply-adds. So a slice takes 12.6 KiB at TILE_M 128 and a second
 // one has no room in 16; the next slice waits in registers instead, 16 bytes of
 // each operand per invocation, fetched before the sums of the current one begin,
 // so that they hide its way. 16 channels of f16 are the 32 bytes that a GPU's

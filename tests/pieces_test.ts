@@ -7,6 +7,7 @@ import { MasterWeaverError } from "../src/errors.ts";
 import type { GpuLimits, Real } from "../src/gpu/gpu.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
+import { Variants } from "../src/graph/variants.ts";
 import { attention } from "../src/ops/attention.ts";
 import { conv2d } from "../src/ops/conv2d.ts";
 import { geglu } from "../src/ops/elementwise.ts";
@@ -29,6 +30,8 @@ interface Cut {
   readonly kilobytes: number;
   /** Fewest launches that must come of it. */
   readonly launches: number;
+  /** Whether tiles in workgroup memory compute it, and not what runs everywhere. */
+  readonly tiles?: boolean;
 }
 
 const cuts: readonly Cut[] = [
@@ -121,6 +124,38 @@ const cuts: readonly Cut[] = [
     launches: 2,
   },
   {
+    name: "whole octets of odd pictures, shift and residual",
+    op: conv2d,
+    inputs: {
+      x: [3, 31, 23, 24],
+      weight: [16, 3, 3, 24],
+      bias: [16],
+      shift: [3, 16],
+      residual: [3, 31, 23, 16],
+    },
+    attributes: { padding: [1, 1, 1, 1], activation: "silu" },
+    kilobytes: 66,
+    launches: 4,
+    tiles: true,
+  },
+  {
+    name: "rows of whole octets",
+    op: linear,
+    inputs: { x: [3, 333, 40], weight: [24, 40], residual: [3, 333, 24] },
+    kilobytes: 40,
+    launches: 4,
+    tiles: true,
+  },
+  {
+    name: "heads of 24, a batch that starts where no binding may",
+    op: attention,
+    inputs: { q: [5, 21, 24], k: [5, 13, 24], v: [5, 13, 24] },
+    attributes: { heads: 1 },
+    kilobytes: 5,
+    launches: 3,
+    tiles: true,
+  },
+  {
     name: "a batch that starts where no binding may",
     op: attention,
     inputs: { q: [5, 21, 24], k: [5, 13, 24], v: [5, 13, 24] },
@@ -138,7 +173,12 @@ async function run(real: Real, cut: Cut, limits?: GpuLimits) {
     tensors[name] = g.input(name, shape, name === "ids" ? "u32" : real);
   }
   g.output("y", g.apply(cut.op, tensors, cut.attributes ?? {}));
-  using plan = await Plan.make(await sharedGpu(), g, { limits });
+  const variants = new Variants(g, (_node, [first, ...others]) => {
+    if (!cut.tiles) return first;
+    assert(others.includes("tiles"));
+    return "tiles";
+  });
+  using plan = await Plan.make(await sharedGpu(), g, { limits, variants });
   Object.entries(cut.inputs).forEach(([name, shape], seed) => {
     plan.write(
       name,

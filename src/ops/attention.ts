@@ -1,5 +1,4 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
-import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import {
   type BufferUse,
   elementBytes,
@@ -9,13 +8,14 @@ import {
   sameShape,
   type TensorSpec,
 } from "./op.ts";
+import { fitsTiles, launchAttentionTiles } from "./attention_tiles.ts";
 import {
   attentionScratch,
   type AttentionSizes,
   launchAttentionWindows,
 } from "./attention_windows.ts";
 import { OCTET } from "./blocks.ts";
-import { shiftedPart } from "./pieces.ts";
+import { cutBatch, shiftedPart } from "./pieces.ts";
 
 /** Inputs of {@linkcode attention}. */
 export type AttentionInputs = {
@@ -98,9 +98,12 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
 
   variants({ q }, _output, { heads }) {
     const width = q.shape[2] / heads;
-    return width % OCTET === 0 && width <= WIDEST_WINDOWED
-      ? ["registers", "windows"]
-      : ["registers"];
+    const variants = ["registers"];
+    if (fitsTiles(width)) variants.push("tiles");
+    if (width % OCTET === 0 && width <= WIDEST_WINDOWED) {
+      variants.push("windows");
+    }
+    return variants;
   },
 
   kind({ q }, { heads }) {
@@ -125,6 +128,10 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
   },
 
   launch(inputs, _output, attributes, target) {
+    if (target.variant === "tiles") {
+      const sizes = sizesOf(inputs, attributes);
+      return launchAttentionTiles(inputs.q, sizes, target);
+    }
     if (target.variant === "windows") {
       const sizes = sizesOf(inputs, attributes);
       return launchAttentionWindows(inputs.q, sizes, target);
@@ -141,11 +148,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     const size = elementBytes(q.dtype);
     // As many of a batch at once as one binding holds.
     const one = Math.max(queries, keys) * channels * size;
-    const room = limits.maxStorageBufferBindingSize - BINDING_ALIGNMENT;
-    const step = Math.min(batch, Math.max(1, Math.floor(room / one)));
-    return Array.from({ length: Math.ceil(batch / step) }, (_, i) => {
-      const first = i * step;
-      const count = Math.min(step, batch - first);
+    return cutBatch(batch, one, limits).map(({ start: first, rows: count }) => {
       const part = (tokens: number) =>
         shiftedPart(
           first * tokens * channels,

@@ -91,3 +91,23 @@ export function shiftedPart(
   const skip = (first - offset) / elementBytes;
   return { offset, size: (skip + count) * elementBytes, skip };
 }
+
+/**
+ * Cuts a batch so that what a piece binds fits, wherever it starts.
+ *
+ * @param batch how many pictures there are
+ * @param bytes bytes of one, of the operand with the longest
+ * @returns pieces of at least one picture
+ */
+export function cutBatch(
+  batch: number,
+  bytes: number,
+  { maxStorageBufferBindingSize: limit }: GpuLimits,
+): Piece[] {
+  const room = Math.floor((limit - BINDING_ALIGNMENT) / bytes);
+  const step = Math.min(batch, Math.max(1, room));
+  return Array.from({ length: Math.ceil(batch / step) }, (_, i) => {
+    const start = i * step;
+    return { start, rows: Math.min(step, batch - start) };
+  });
+}

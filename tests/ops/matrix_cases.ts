@@ -165,6 +165,20 @@ export const matrixCases: readonly OpCase[] = [
     spread: 12,
   }),
   attentionCase("SD1.5's heads of 40", [1, 33, 29, 2, 40]),
+  attentionCase("a query and a key more than blocks", [2, 65, 33, 2, 40]),
+  attentionCase("blocks less one, heads of 64", [1, 63, 31, 2, 64]),
+  attentionCase("heads of 80, text and identity", [2, 70, 77, 2, 80], {
+    identityKeys: 48,
+    scale: 0.7,
+  }),
+  attentionCase("heads of 160, text and identity", [1, 33, 77, 2, 160], {
+    identityKeys: 65,
+  }),
+  attentionCase("heads of 40, causal", [1, 129, 129, 2, 40], { causal: true }),
+  attentionCase("heads of 160, causal", [1, 70, 70, 1, 160], { causal: true }),
+  attentionCase("scores beyond exp's range, many blocks", [1, 70, 200, 2, 40], {
+    spread: 12,
+  }),
   attentionCase("heads of 80, keys longer than a binding", [
     1,
     5,

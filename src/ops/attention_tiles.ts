@@ -1,0 +1,95 @@
+/**
+ * Launches of `shaders/attention_tiles.wgsl`: blocks of queries and keys in
+ * workgroup memory.
+ *
+ * @module
+ */
+import code from "../../shaders/attention_tiles.wgsl" with { type: "text" };
+import gather from "../../shaders/gather.wgsl" with { type: "text" };
+import type { AttentionSizes } from "./attention_windows.ts";
+import { OCTET } from "./blocks.ts";
+import { octetCode } from "./octets.ts";
+import {
+  elementBytes,
+  type Launch,
+  type Target,
+  type TensorSpec,
+} from "./op.ts";
+import { cutBatch, shiftedPart } from "./pieces.ts";
+
+/** Widest head of a workgroup with 64 queries; wider ones have 32. */
+const WIDE = 80;
+/** Narrower heads are mostly exponentials; wider ones need too many registers. */
+const NARROWEST = 24;
+const WIDEST = 160;
+/** Rows of eight vec4 that values find in workgroup memory. */
+const TILE_ROWS = 48;
+const LANES = 64;
+
+/** Whether tiles suit a head of this width. */
+export function fitsTiles(width: number): boolean {
+  return width % OCTET === 0 && width >= NARROWEST && width <= WIDEST;
+}
+
+/** One launch for as many pictures of a batch as a binding holds. */
+export function launchAttentionTiles(
+  q: TensorSpec,
+  sizes: AttentionSizes,
+  { real, limits }: Target,
+): Launch[] {
+  const { batch, queries, keys, textKeys, heads, width } = sizes;
+  const channels = heads * width;
+  const bytes = elementBytes(q.dtype);
+  const rows = width > WIDE ? 32 : 64;
+  const blocks = Math.ceil(queries / rows);
+  const longest = Math.max(queries, keys) * channels * bytes;
+  return cutBatch(batch, longest, limits).map((piece): Launch => {
+    const part = (tokens: number) =>
+      shiftedPart(
+        piece.start * tokens * channels,
+        piece.rows * tokens * channels,
+        bytes,
+      );
+    const forQueries = part(queries);
+    const forKeys = part(keys);
+    const groups = piece.rows * heads * blocks;
+    return {
+      shader: "attention_tiles",
+      code: octetCode(real) + gather + code,
+      defines: {
+        HEAD8: width / OCTET,
+        QUERIES: rows,
+        VALUE_GROUPS: valueGroups(width, rows),
+      },
+      bind: [
+        { name: "q", access: "read", part: forQueries },
+        { name: "k", access: "read", part: forKeys },
+        { name: "v", access: "read", part: forKeys },
+        { name: "identityScale", access: "read" },
+        { name: "output", access: "write", part: forQueries },
+      ],
+      params: [
+        heads,
+        queries,
+        keys,
+        textKeys,
+        blocks,
+        groups,
+        Number(sizes.causal),
+        sizes.identity ? 3 : 1,
+        { f32: Math.LOG2E / Math.sqrt(width) },
+        forQueries.skip / OCTET,
+        forKeys.skip / OCTET,
+      ],
+      workgroups: groups,
+    };
+  });
+}
+
+/** How many four keys' values workgroup memory holds: a power of two. */
+function valueGroups(width: number, rows: number): number {
+  const split = LANES / (rows / 4);
+  const places = Math.ceil(width / 4 / split);
+  const most = TILE_ROWS / (split * Math.ceil(places / 2));
+  return 2 ** Math.floor(Math.log2(most));
+}
