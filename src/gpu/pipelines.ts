@@ -80,7 +80,12 @@ export class PipelineCache {
     return pipeline;
   }
 
-  /** The layout of a bind group: buffers, then the uniform with parameters. */
+  /**
+   * The layout of a bind group: buffers, then the uniform with parameters.
+   *
+   * Where a uniform begins is told at the dispatch, so that hundreds of
+   * dispatches share a bind group: a driver may hold but some ten thousand.
+   */
   layout(access: readonly Access[]): GPUBindGroupLayout {
     const name = access.join(" ");
     let layout = this.#layouts.get(name);
@@ -91,12 +96,15 @@ export class PipelineCache {
           ...access.map((kind, binding): GPUBindGroupLayoutEntry => ({
             binding,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: bufferTypes[kind] },
+            buffer: {
+              type: bufferTypes[kind],
+              hasDynamicOffset: kind === "window",
+            },
           })),
           {
             binding: access.length,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: { type: "uniform" },
+            buffer: { type: "uniform", hasDynamicOffset: true },
           },
         ],
       });

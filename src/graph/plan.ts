@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { BindGroups } from "../gpu/bind_groups.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
 import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
@@ -21,7 +22,7 @@ import {
 } from "../ops/op.ts";
 import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
 import { planMemory } from "./memory.ts";
-import { type Dispatch, timeDispatches } from "./profile.ts";
+import { type Dispatch, encodeDispatch, timeDispatches } from "./profile.ts";
 import { memoryItems, neededNodes, type OpNode } from "./schedule.ts";
 import type { WeightRef } from "../weights/scope.ts";
 import { Variants } from "./variants.ts";
@@ -46,6 +47,13 @@ export interface PlanOptions {
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
 }
+
+/**
+ * Dispatches of one command buffer. lavapipe maps memory for each that tells
+ * where its uniforms begin, and frees it when the command buffer is done; a
+ * process may have 65530 maps.
+ */
+const MOST_A_SUBMIT = 2048;
 
 /** A dispatch, and what it is for. */
 interface NamedDispatch extends Dispatch {
@@ -215,15 +223,16 @@ export class Plan implements Disposable {
 
   /** Queues one run; returns before the GPU is done. */
   run(): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const { pipeline, bindGroup, groups } of this.#dispatches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(groups[0], groups[1]);
+    const { device } = this.#gpu;
+    for (let at = 0; at < this.#dispatches.length; at += MOST_A_SUBMIT) {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      for (const dispatch of this.#dispatches.slice(at, at + MOST_A_SUBMIT)) {
+        encodeDispatch(pass, dispatch);
+      }
+      pass.end();
+      device.queue.submit([encoder.finish()]);
     }
-    pass.end();
-    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   /**
@@ -442,6 +451,7 @@ export class Plan implements Disposable {
     const uniforms = await this.#writeUniforms(
       launches.map(({ launch }) => launch),
     );
+    const groups = new BindGroups(this.#gpu);
     const prepare = ({ node, launch }: NodeLaunch, i: number) => {
       const access = launch.bind.map((use) => use.access);
       const key = { ...launch, real: this.#graph.real, access };
@@ -453,17 +463,7 @@ export class Plan implements Disposable {
         node,
         shader: launch.shader,
         pipeline: this.#gpu.pipelines.get(key),
-        bindGroup: this.#gpu.device.createBindGroup({
-          label: launch.shader,
-          layout: this.#gpu.pipelines.layout(access),
-          entries: [...slices, uniforms[i]].map((resource, binding) => ({
-            binding,
-            resource: {
-              ...resource,
-              size: Math.ceil(resource.size / 4) * 4,
-            },
-          })),
-        }),
+        ...groups.bind(access, slices, uniforms[i]),
         groups: this.#fold(launch.workgroups),
       });
     };

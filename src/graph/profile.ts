@@ -13,8 +13,20 @@ export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   /** On what. */
   readonly bindGroup: GPUBindGroup;
+  /** Where its uniforms begin, in bytes, in the order of their bindings. */
+  readonly offsets: number[];
   /** Workgroups along x and y. */
   readonly groups: readonly [number, number];
+}
+
+/** Adds a dispatch to a pass. */
+export function encodeDispatch(
+  pass: GPUComputePassEncoder,
+  { pipeline, bindGroup, offsets, groups }: Dispatch,
+): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup, offsets);
+  pass.dispatchWorkgroups(groups[0], groups[1]);
 }
 
 /** A query set holds at most 4096 timestamps: two a dispatch. */
@@ -59,7 +71,7 @@ async function timeSet(
   );
   try {
     const encoder = device.createCommandEncoder();
-    dispatches.forEach(({ pipeline, bindGroup, groups }, i) => {
+    dispatches.forEach((dispatch, i) => {
       const pass = encoder.beginComputePass({
         timestampWrites: {
           querySet,
@@ -67,9 +79,7 @@ async function timeSet(
           endOfPassWriteIndex: 2 * i + 1,
         },
       });
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(groups[0], groups[1]);
+      encodeDispatch(pass, dispatch);
       pass.end();
     });
     encoder.resolveQuerySet(querySet, 0, count, buffer, 0);

@@ -17,6 +17,9 @@ const BLOCK_BYTES = 256 * 2 ** 20;
 /** What is written stays in host memory until it is flushed: after so many bytes. */
 const QUEUED_BYTES = 32 * 2 ** 20;
 
+/** Bytes handed to the GPU at once. */
+const GATHERED_BYTES = 4 * 2 ** 20;
+
 /** Weights that share a buffer. */
 interface Block {
   readonly refs: WeightRef[];
@@ -62,6 +65,7 @@ export class WeightStore implements Disposable {
     const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     let done = 0;
     let queued = 0;
+    const gathered = new GatheredWrites(this.#gpu.device.queue);
     if (total > 0) onLoad(done, total);
     for (const block of this.#layOut(missing, layoutOf)) {
       const buffer = await this.#makeBlock(block);
@@ -72,12 +76,7 @@ export class WeightStore implements Disposable {
         const writer = layoutWriter(
           spec,
           layout,
-          (at, bytes) =>
-            this.#gpu.device.queue.writeBuffer(
-              buffer,
-              offset + at,
-              padded(bytes),
-            ),
+          (at, bytes) => gathered.write(buffer, offset + at, bytes),
         );
         for await (const chunk of ref.tensor.chunks()) {
           writer.push(
@@ -87,6 +86,7 @@ export class WeightStore implements Disposable {
           queued += chunk.byteLength;
           onLoad(done, total);
           if (queued >= QUEUED_BYTES) {
+            gathered.flush();
             await this.#gpu.flush();
             queued = 0;
           }
@@ -97,6 +97,7 @@ export class WeightStore implements Disposable {
         this.#layouts.set(ref, layout);
       }
     }
+    gathered.flush();
     await this.#gpu.flush();
     this.#gpu.check();
   }
@@ -182,10 +183,45 @@ function convert(
   );
 }
 
-/** Writes must be a multiple of 4 bytes long. */
-function padded(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (bytes.byteLength % 4 === 0) return bytes;
-  const whole = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
-  whole.set(bytes);
-  return whole;
+/** Writes that follow each other, handed to the GPU as one: each costs a mapping. */
+class GatheredWrites {
+  readonly #queue: GPUQueue;
+  readonly #bytes = new Uint8Array(GATHERED_BYTES);
+  #buffer: GPUBuffer | null = null;
+  #start = 0;
+  #length = 0;
+
+  constructor(queue: GPUQueue) {
+    this.#queue = queue;
+  }
+
+  /** Takes bytes for a place of a buffer; they may be used again at once. */
+  write(buffer: GPUBuffer, offset: number, bytes: Uint8Array): void {
+    const follows = buffer === this.#buffer &&
+      offset === this.#start + this.#length;
+    if (!follows) this.flush();
+    while (bytes.length > 0) {
+      if (this.#length === 0) {
+        this.#buffer = buffer;
+        this.#start = offset;
+      }
+      const part = bytes.subarray(0, this.#bytes.length - this.#length);
+      this.#bytes.set(part, this.#length);
+      this.#length += part.length;
+      offset += part.length;
+      bytes = bytes.subarray(part.length);
+      if (this.#length === this.#bytes.length) this.flush();
+    }
+  }
+
+  /** Hands over what is held; a last word that is not full is filled with zeros. */
+  flush(): void {
+    if (!this.#buffer || this.#length === 0) return;
+    const length = Math.ceil(this.#length / 4) * 4;
+    this.#bytes.fill(0, this.#length, length);
+    const bytes = this.#bytes.subarray(0, length);
+    this.#queue.writeBuffer(this.#buffer, this.#start, bytes);
+    this.#buffer = null;
+    this.#length = 0;
+  }
 }

@@ -102,8 +102,9 @@ export function fitsBlocks({ shape, dtype }: TensorSpec): boolean {
 export class BlockPacker {
   readonly #sizes: BlockSizes;
   readonly #write: (offset: number, bytes: Uint8Array<ArrayBuffer>) => void;
-  /** Rows of one block, quants or scales, as they came. */
+  /** Rows of one block, quants or scales, as they came, and as they go. */
   readonly #rows: Uint8Array<ArrayBuffer>;
+  readonly #packed: Uint8Array<ArrayBuffer>;
   #held = 0;
   #block = 0;
   /** Bytes of the weight's own, without scales, that are still to come. */
@@ -113,7 +114,7 @@ export class BlockPacker {
    * Nothing is packed yet.
    *
    * @param spec shape and element type
-   * @param write called for every block, in order, then for the scales of every block
+   * @param write called for every block, in order, then for the scales of every block; the bytes are used again
    */
   constructor(
     spec: TensorSpec,
@@ -123,6 +124,7 @@ export class BlockPacker {
     this.#write = write;
     this.#quants = this.#sizes.rows * this.#sizes.row;
     this.#rows = new Uint8Array(this.#sizes.block);
+    this.#packed = new Uint8Array(this.#sizes.block);
   }
 
   /** Takes the next bytes. */
@@ -155,13 +157,12 @@ export class BlockPacker {
     const scales = this.#block >= blocks;
     const length = scales ? BLOCK_ROWS * rowScales : block;
     this.#rows.fill(0, this.#held, length);
-    const rows = this.#rows.subarray(0, length);
-    if (scales) {
-      const packed = interleave(rows, SCALE_BYTES);
-      this.#write(scalesStart + (this.#block - blocks) * length, packed);
-    } else {
-      this.#write(this.#block * length, interleave(rows, octet));
-    }
+    const packed = this.#packed.subarray(0, length);
+    interleave(this.#rows, packed, scales ? SCALE_BYTES : octet);
+    const start = scales
+      ? scalesStart + (this.#block - blocks) * length
+      : this.#block * length;
+    this.#write(start, packed);
     this.#held = 0;
     this.#block++;
   }
@@ -170,15 +171,15 @@ export class BlockPacker {
 /** 16 rows of units to units of 16 rows. */
 function interleave(
   rows: Uint8Array<ArrayBuffer>,
+  packed: Uint8Array<ArrayBuffer>,
   unit: number,
-): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(rows.length);
+): void {
   const Words = unit % 4 === 0 ? Uint32Array : Uint16Array;
   const size = Words.BYTES_PER_ELEMENT;
-  const from = new Words(rows.buffer, rows.byteOffset, rows.length / size);
-  const to = new Words(out.buffer);
+  const from = new Words(rows.buffer);
+  const to = new Words(packed.buffer);
   const words = unit / size;
-  const columns = from.length / BLOCK_ROWS / words;
+  const columns = packed.length / unit / BLOCK_ROWS;
   for (let row = 0; row < BLOCK_ROWS; row++) {
     let source = row * columns * words;
     for (let column = 0; column < columns; column++) {
@@ -186,7 +187,6 @@ function interleave(
       for (let i = 0; i < words; i++) to[target + i] = from[source++];
     }
   }
-  return out;
 }
 
 /** A part of a weight in blocks that one uniform binding holds. */

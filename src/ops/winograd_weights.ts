@@ -11,6 +11,8 @@ import type { TensorSpec } from "./op.ts";
 
 /** Places of the kernel, and matrices that come of them. */
 const TAPS = 9;
+/** Blocks that are transformed at once, for fewer and longer writes. */
+const BLOCKS = 8;
 /** How many matrices. */
 export const POINTS = 16;
 
@@ -34,8 +36,10 @@ export class WinogradPacker {
   readonly #channels: number;
   readonly #half: boolean;
   readonly #pointBytes: number;
-  /** Kernels of a block, as they came. */
+  /** Kernels of some blocks, as they came. */
   readonly #rows: Uint8Array<ArrayBuffer>;
+  /** These blocks of each matrix. */
+  readonly #points: Float32Array<ArrayBuffer>;
   #held = 0;
   #block = 0;
 
@@ -43,7 +47,7 @@ export class WinogradPacker {
    * Nothing is packed yet.
    *
    * @param spec shape (O, 3, 3, I) and element type, f16 or f32
-   * @param write called for every block of every matrix
+   * @param write called for some blocks of every matrix at a time; the bytes are used again
    */
   constructor(
     spec: TensorSpec,
@@ -54,7 +58,9 @@ export class WinogradPacker {
     this.#half = spec.dtype === "f16";
     this.#pointBytes = pointBytes(spec);
     const bytes = this.#half ? 2 : 4;
-    this.#rows = new Uint8Array(BLOCK_ROWS * TAPS * this.#channels * bytes);
+    const block = BLOCK_ROWS * this.#channels;
+    this.#rows = new Uint8Array(BLOCKS * TAPS * block * bytes);
+    this.#points = new Float32Array(POINTS * BLOCKS * block);
   }
 
   /** Takes the next bytes. */
@@ -74,59 +80,65 @@ export class WinogradPacker {
   }
 
   #flush(): void {
-    this.#rows.fill(0, this.#held);
     const { buffer } = this.#rows;
     const kernels = this.#half
       ? new Float32Array(new Float16Array(buffer))
       : new Float32Array(buffer);
-    const points = transformBlock(kernels, this.#channels);
     const block = BLOCK_ROWS * this.#channels;
+    const size = this.#half ? 2 : 4;
+    const blocks = Math.ceil(this.#held / (TAPS * block * size));
+    // What the last block lacks is zero.
+    kernels.fill(0, this.#held / size);
+    transformBlocks(kernels, blocks, this.#channels, this.#points);
+    const points = this.#points.subarray(0, POINTS * blocks * block);
     const typed = this.#half ? new Float16Array(points) : points;
-    const bytes = new Uint8Array(typed.buffer);
-    const length = block * typed.BYTES_PER_ELEMENT;
+    const length = blocks * block * size;
     for (let point = 0; point < POINTS; point++) {
       this.#write(
-        point * this.#pointBytes + this.#block * length,
-        bytes.subarray(point * length, (point + 1) * length),
+        point * this.#pointBytes + this.#block * block * size,
+        new Uint8Array(typed.buffer, point * length, length),
       );
     }
     this.#held = 0;
-    this.#block++;
+    this.#block += blocks;
   }
 }
 
-/** 16 kernels (16, 9, I) to a block of each matrix: (16, I/8, 16, 8). */
-function transformBlock(
+/** Blocks of 16 kernels (16, 9, I) to those of each matrix: (16, I/8, 16, 8). */
+function transformBlocks(
   kernels: Float32Array,
+  blocks: number,
   channels: number,
-): Float32Array<ArrayBuffer> {
+  out: Float32Array,
+): void {
   const block = BLOCK_ROWS * channels;
-  const out = new Float32Array(POINTS * block);
+  const step = blocks * block;
   const g = new Float64Array(TAPS);
   // G g: 4 × 3.
   const h = new Float64Array(12);
-  for (let row = 0; row < BLOCK_ROWS; row++) {
+  for (let row = 0; row < blocks * BLOCK_ROWS; row++) {
+    const first = Math.floor(row / BLOCK_ROWS) * block;
     for (let i = 0; i < channels; i++) {
       for (let tap = 0; tap < TAPS; tap++) {
         g[tap] = kernels[(row * TAPS + tap) * channels + i];
       }
       for (let column = 0; column < 3; column++) {
-        const [a, b, c] = [g[column], g[3 + column], g[6 + column]];
+        const a = g[column], b = g[3 + column], c = g[6 + column];
         h[column] = a;
         h[3 + column] = (a + b + c) / 2;
         h[6 + column] = (a - b + c) / 2;
         h[9 + column] = c;
       }
-      const at = ((i >> 3) * BLOCK_ROWS + row) * OCTET + i % OCTET;
+      const at = first +
+        ((i >> 3) * BLOCK_ROWS + row % BLOCK_ROWS) * OCTET + i % OCTET;
       for (let line = 0; line < 4; line++) {
         const a = h[3 * line], b = h[3 * line + 1], c = h[3 * line + 2];
-        const to = 4 * line * block + at;
+        const to = 4 * line * step + at;
         out[to] = a;
-        out[to + block] = (a + b + c) / 2;
-        out[to + 2 * block] = (a - b + c) / 2;
-        out[to + 3 * block] = c;
+        out[to + step] = (a + b + c) / 2;
+        out[to + 2 * step] = (a - b + c) / 2;
+        out[to + 3 * step] = c;
       }
     }
   }
-  return out;
 }
