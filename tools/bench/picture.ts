@@ -39,6 +39,12 @@ export interface PictureTiming {
   readonly load: number;
   /** Memory plans and pipelines, of all networks. */
   readonly compile: number;
+  /** Choosing variants: none where the adapter is known. */
+  readonly tune: number;
+  /** Opening the model to the end of the first step. */
+  readonly firstStep: number;
+  /** Which way each kind of op is computed. */
+  readonly variants: readonly string[];
   /** Parsing the reference and encoding it. */
   readonly encode: number;
   /** One step, the mean of all. */
@@ -85,6 +91,9 @@ export async function benchPicture(
     steps,
     load: (opened - started) / 1000 + first.clock.seconds("load"),
     compile: first.clock.seconds("compile"),
+    tune: weaver.tuneMilliseconds / 1000,
+    firstStep: (first.clock.firstStep - started) / 1000,
+    variants: weaver.variants.map(({ kind, variant }) => `${kind}: ${variant}`),
     encode: second.clock.seconds("identity"),
     step: second.clock.seconds("denoise") / steps,
     decode: second.clock.seconds("decode"),
@@ -105,11 +114,14 @@ class StageClock implements Disposable {
   readonly #spent = new Map<Stage, number>();
   #stage: Stage | null = null;
   #last = 0;
+  /** When the first step was done, as `performance.now` tells it. */
+  firstStep = 0;
 
   /** To be given to a long call. */
   readonly progress = ({ stage, done }: Progress): void => {
     const now = performance.now();
     if (stage === "denoise") {
+      if (done > 0) this.firstStep ||= now;
       const { calls } = this.#census;
       this.#calls = [done === 0 ? calls : this.#calls![0], calls];
     }
@@ -149,6 +161,8 @@ export function pictureLines(timing: PictureTiming): string[] {
   const rows: [string, string][] = [
     ["load", seconds(timing.load)],
     ["compile", seconds(timing.compile)],
+    ["choosing variants", seconds(timing.tune)],
+    ["to the first step", seconds(timing.firstStep)],
     ["encode", seconds(timing.encode)],
     ["step", `${(timing.step * 1000).toFixed(0)} ms`],
     ["decode", seconds(timing.decode)],
@@ -158,7 +172,8 @@ export function pictureLines(timing: PictureTiming): string[] {
   ];
   return [
     `Picture ${size.join("×")}, ${steps} steps, ${dtype}, ${adapter}`,
-    ...rows.map(([name, value]) => `  ${name.padEnd(16)}${value.padStart(10)}`),
+    ...rows.map(([name, value]) => `  ${name.padEnd(18)}${value.padStart(10)}`),
     `  a step: ${callsLine(timing.calls)}`,
+    ...timing.variants.map((line) => `  ${line}`),
   ];
 }
