@@ -330,6 +330,7 @@ Deno.test("step: dispatches are added up by kind and shader", () => {
   ) => ({
     kind,
     shader,
+    op: 0,
     shape: "",
     flops,
     bytes,

@@ -23,6 +23,8 @@ export interface DispatchCost {
   readonly kind: string;
   /** Shader it runs: which variant of the op. */
   readonly shader: string;
+  /** Number of the op in the graph's order. */
+  readonly op: number;
   /** The op's sizes. */
   readonly shape: string;
   /**
@@ -62,23 +64,28 @@ export function countDispatches(
   limits: GpuLimits = ROOMY,
   variants: Variants = new Variants(graph),
 ): DispatchCost[] {
-  return neededNodes(graph).flatMap((node) => {
+  return neededNodes(graph).flatMap((node, number) => {
     const { op, inputs, attributes } = node.source;
     const variant = variants.of(node);
     const target = { real: graph.real, limits, variant };
     const launches: Launch[] = op.launch(inputs, node, attributes, target);
     const flops = op.flops?.(inputs, node, attributes) ?? 0;
-    // An op cut into pieces is cut evenly, or nearly so.
-    const working = launches.filter(({ bind }) =>
-      bind.some(({ name }) => name === "output")
-    ).length;
+    // What multiplies reads the weight, or has none and writes the output; an
+    // op cut into pieces is cut evenly, or nearly so.
+    const names = ({ bind }: Launch) => bind.map(({ name }) => name);
+    const weighing = launches.filter((each) => names(each).includes("weight"));
+    const working = new Set(
+      weighing.length > 0
+        ? weighing
+        : launches.filter((each) => names(each).includes("output")),
+    );
     return launches.map((launch): DispatchCost => {
-      const writes = launch.bind.some(({ name }) => name === "output");
       return {
         kind: kindOf(node),
         shader: launch.shader,
+        op: number,
         shape: shapeOf(node),
-        flops: writes ? flops / working : 0,
+        flops: working.has(launch) ? flops / working.size : 0,
         ...boundBytes(node, launch, variant),
         groups: launch.workgroups,
       };

@@ -246,11 +246,20 @@ function slowest(
   costs: readonly DispatchCost[],
   times: readonly number[],
 ): StepProfile["slowestConv"] {
-  const convs = costs.flatMap(({ kind, shape, flops }, i) =>
-    kind.startsWith("conv2d")
-      ? { shape: `${kind} ${shape}`, flops, gflops: flops / times[i] / 1e6 }
-      : []
-  );
+  const timed = costs.map((cost, i) => ({ ...cost, time: times[i] }));
+  const convs = [...Map.groupBy(timed, ({ op }) => op).values()]
+    .filter(([{ kind }]) => kind.startsWith("conv2d"))
+    .map((launches) => {
+      const sum = (key: "flops" | "time") =>
+        launches.reduce((total, each) => total + each[key], 0);
+      const [{ kind, shape }] = launches;
+      const flops = sum("flops");
+      return {
+        shape: `${kind} ${shape}`,
+        flops,
+        gflops: flops / sum("time") / 1e6,
+      };
+    });
   const largest = Math.max(0, ...convs.map(({ flops }) => flops));
   const [first] = convs.filter(({ flops }) => flops >= largest / 2)
     .sort((a, b) => a.gflops - b.gflops);
