@@ -59,27 +59,24 @@ export function conversionTable(models: readonly ModelErrors[]): Table {
   if (pictures.length === 0) return table;
   return [
     ...table,
-    row("pictures, PSNR of all", (model) => decibels(pooled(model.pictures))),
-    row(
-      "pictures, PSNR of the worst",
-      (model) => decibels(Math.min(...model.pictures.map(({ psnr }) => psnr))),
-    ),
+    row("pictures, median PSNR", (model) => decibels(median(psnrs(model)))),
+    row("pictures, worst PSNR", (model) => decibels(psnrs(model)[0])),
     row(
       "pictures, largest difference",
-      (model) =>
-        `${
-          Math.max(
-            ...model.pictures.map((picture) => picture.largestDifference),
-          )
-        }/255`,
+      ({ pictures }) =>
+        `${Math.max(...pictures.map((one) => one.largestDifference))}/255`,
     ),
   ];
 }
 
-/** PSNR of all pictures as if they were one: by the mean of squared errors. */
-function pooled(pictures: readonly PictureError[]): number {
-  const errors = pictures.map(({ psnr }) => 10 ** (-psnr / 10));
-  return -10 * Math.log10(errors.reduce((a, b) => a + b) / errors.length);
+/** From the worst on. */
+function psnrs({ pictures }: ModelErrors): number[] {
+  return pictures.map(({ psnr }) => psnr).sort((a, b) => a - b);
+}
+
+/** Of sorted numbers; of an even count the lower of the two in the middle. */
+function median(sorted: readonly number[]): number {
+  return sorted[Math.floor((sorted.length - 1) / 2)];
 }
 
 function small(value: number): string {
