@@ -11,6 +11,7 @@ import {
   openComponent,
 } from "./components.ts";
 import { type DdimConfig, readDdimConfig } from "./diffusion/ddim.ts";
+import { stepKinds } from "./diffusion/step_kinds.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
@@ -351,7 +352,7 @@ export class MasterWeaver implements AsyncDisposable {
       images: settings.numImages,
       height: settings.height / factor,
       width: settings.width / factor,
-      guided: settings.guidanceScale > 1,
+      guided: stepKinds(settings).some(({ guided }) => guided),
     };
     const same = this.#painter &&
       JSON.stringify(this.#painter.layout) === JSON.stringify(layout);

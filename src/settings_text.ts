@@ -34,6 +34,7 @@ export function toText(
     width: String(settings.width),
     height: String(settings.height),
     rng: settings.rng,
+    guidance_range: settings.guidanceRange.join(","),
     dtype,
     model,
     model_hash: modelHash,
@@ -79,6 +80,14 @@ export function fromText(
     settings.seed = BigInt(text.seed);
   }
   if (text.rng !== undefined) settings.rng = text.rng as Rng;
+  if (text.guidance_range !== undefined) {
+    const ends = text.guidance_range.split(",")
+      .map((end) => finite(end, "guidance_range", name));
+    if (ends.length !== 2) {
+      throw broken("guidance_range", text.guidance_range, name);
+    }
+    settings.guidanceRange = [ends[0], ends[1]];
+  }
   return settings;
 }
 
