@@ -51,6 +51,8 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --face N|largest         of several faces, the Nth (from 0, best first) or the
                            largest (the best-scoring one)
   --require-face           fail where no face is found
+  --reuse-features N       the whole UNet only every N steps, in between its outer
+                           layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
   --guidance-range FROM,TO from which fraction of the steps to which the prompt
                            is followed so strongly; the others take half the
                            time and change the picture (${defaultSettings.guidanceRange})
@@ -89,6 +91,7 @@ const flags = {
   "no-parse": { type: "boolean" },
   face: { type: "string" },
   "require-face": { type: "boolean" },
+  "reuse-features": { type: "string" },
   "guidance-range": { type: "string" },
   "from-image": { type: "string" },
   json: { type: "boolean" },
@@ -304,7 +307,8 @@ type NumberFlag =
   | "id-scale"
   | "num-images"
   | "width"
-  | "height";
+  | "height"
+  | "reuse-features";
 
 function number(values: Values, name: NumberFlag): number | undefined {
   const text = values[name];
@@ -319,6 +323,8 @@ function number(values: Values, name: NumberFlag): number | undefined {
 /** The options that leave work out; a wrong value is wrong usage. */
 function lessWork(values: Values): Partial<LessWork> {
   const given: Partial<LessWork> = {};
+  const every = number(values, "reuse-features");
+  if (every !== undefined) given.reuseFeatures = every;
   const range = fractions(values["guidance-range"]);
   if (range) given.guidanceRange = range;
   try {

@@ -35,10 +35,15 @@ export interface Settings {
    * only the conditional half is computed, which is half the work.
    */
   guidanceRange: readonly [from: number, to: number];
+  /**
+   * Every so many steps the whole UNet runs, 1..1000; in between only its
+   * outermost layers do, on the deep features of the last whole step.
+   */
+  reuseFeatures: number;
 }
 
 /** The settings that leave work out and change the picture; none does by default. */
-export type LessWork = Pick<Settings, "guidanceRange">;
+export type LessWork = Pick<Settings, "guidanceRange" | "reuseFeatures">;
 
 /** Defaults; width and height are the model's own. */
 export const defaultSettings: Readonly<
@@ -52,6 +57,7 @@ export const defaultSettings: Readonly<
   numImages: 1,
   rng: "torch-cuda",
   guidanceRange: [0, 1],
+  reuseFeatures: 1,
 };
 
 /** Most pictures at once. */
@@ -107,8 +113,9 @@ export function checkSettings(
  * @throws {MasterWeaverError} `bad-option` that names the option, its range and what was given
  */
 export function checkLessWork(
-  { guidanceRange }: LessWork,
+  { guidanceRange, reuseFeatures }: LessWork,
 ): void {
+  requireInteger("reuseFeatures", reuseFeatures, 1, 1000);
   const ends: unknown[] = Array.isArray(guidanceRange) ? guidanceRange : [];
   const [from, to] = ends;
   if (

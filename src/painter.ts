@@ -62,6 +62,8 @@ export interface Layout {
   readonly width: number;
   /** Whether both halves of guidance are computed, in some step at least. */
   readonly guided: boolean;
+  /** Whether some steps use deep features of others. */
+  readonly reuse?: boolean;
 }
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
@@ -99,7 +101,7 @@ export class Painter implements Disposable {
   readonly #networks: PainterNetworks;
   /** What it paints. */
   readonly layout: Layout;
-  /** Keys and values of the cross-attentions, and the latents. */
+  /** Keys and values of the cross-attentions, latents, deep features. */
   readonly #tensors: GpuTensors;
 
   private constructor(
@@ -126,9 +128,9 @@ export class Painter implements Disposable {
     networks: PainterNetworks,
     layout: Layout,
   ): Promise<Painter> {
-    const { inputs } = stepGraph(real, parts, layout);
-    const handed = [...inputs].filter(([name]) =>
-      name === "latents" || /\.[kv]$/.test(name)
+    const { inputs, outputs } = stepGraph(real, parts, layout);
+    const handed = [...inputs, ...outputs].filter(([name]) =>
+      name === "latents" || name === "deep" || /\.[kv]$/.test(name)
     );
     const tensors = await GpuTensors.make(gpu, Object.fromEntries(handed));
     return new Painter(gpu, real, parts, networks, layout, tensors);
@@ -408,11 +410,11 @@ function repeatEach(x: Tensor, times: number): Tensor {
 export function stepGraph(
   real: Real,
   { text, unet: component, adapter }: PainterParts,
-  { images, height, width, ...layout }: Layout,
-  { guided }: StepKind = layout,
+  { images, height, width, reuse, ...layout }: Layout,
+  { guided, reused }: StepKind = { ...layout, reused: false },
 ): Graph {
   const g = new Graph(real);
-  const { channels } = component.config;
+  const { channels, blockOutChannels } = component.config;
   const halves = guided ? 2 : 1;
   const batch = halves * images;
   const shape = [images, height, width, channels];
@@ -438,10 +440,14 @@ export function stepGraph(
       t: g.input("t", [batch], "f32"),
       cross: ({ path, channels }) => cross(path, channels),
       identityScale: g.input("identity_scale", [1], "f32"),
+      deep: reused
+        ? g.input("deep", [batch, height, width, blockOutChannels[0]], real)
+        : undefined,
     },
     component.weights,
     component.config,
   );
+  if (reuse && !reused) g.output("deep", g.named.get("deep")!);
   const eps = guided
     ? g.apply(guidance, {
       x: predicted,

@@ -348,11 +348,13 @@ export class MasterWeaver implements AsyncDisposable {
   /** The painter of a layout: the one at hand, or a new one in its place. */
   async #painterFor(settings: Settings): Promise<Painter> {
     const { factor } = this.#parts.vae.config;
+    const kinds = stepKinds(settings);
     const layout: Layout = {
       images: settings.numImages,
       height: settings.height / factor,
       width: settings.width / factor,
-      guided: stepKinds(settings).some(({ guided }) => guided),
+      guided: kinds.some(({ guided }) => guided),
+      reuse: kinds.some(({ reused }) => reused),
     };
     const same = this.#painter &&
       JSON.stringify(this.#painter.layout) === JSON.stringify(layout);

@@ -35,6 +35,7 @@ export function toText(
     height: String(settings.height),
     rng: settings.rng,
     guidance_range: settings.guidanceRange.join(","),
+    reuse_features: String(settings.reuseFeatures),
     dtype,
     model,
     model_hash: modelHash,
@@ -70,6 +71,7 @@ export function fromText(
     ["numImages", "num_images"],
     ["width", "width"],
     ["height", "height"],
+    ["reuseFeatures", "reuse_features"],
   ] as const;
   for (const [setting, key] of numbers) {
     if (text[key] === undefined) continue;

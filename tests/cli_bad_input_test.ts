@@ -89,6 +89,11 @@ const usage: readonly Case[] = [
     says: /--face takes a number from 0, best or largest, got left/,
   },
   {
+    what: "features reused for no step",
+    args: withDemo("--reuse-features", "0"),
+    says: /reuseFeatures must be a whole number in 1\.\.1000, got 0/,
+  },
+  {
     what: "a range of guidance that is no range",
     args: withDemo("--guidance-range", "half"),
     says: /--guidance-range takes two numbers, such as 0,0\.5, got half/,

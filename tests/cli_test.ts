@@ -146,14 +146,16 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const first = await command(
-        [...quick, "--guidance-range=0,0.5", "--json"],
+        [...quick, "--guidance-range=0,0.5", "--reuse-features=2", "--json"],
         { cwd: folder },
       );
       assertEquals([first.code, first.err], [0, []]);
       const { settings } = JSON.parse(first.out);
       assertEquals(settings.guidanceRange, [0, 0.5]);
+      assertEquals(settings.reuseFeatures, 2);
       const text = await readPngSettings(`${folder}/output.png`);
       assertEquals(text.guidance_range, "0,0.5");
+      assertEquals(text.reuse_features, "2");
 
       const repeat = ["--ref", demo, "--from-image=output.png", "--quiet"];
       const again = await command(

@@ -97,7 +97,7 @@ export class Network implements Disposable {
     ) as Record<Name, Plan>;
   }
 
-  /** Loads the weights of a graph, then makes its plan. */
+  /** Loads the weights of a graph, then makes its plan; the plans never run at once. */
   async #make(
     { graph, bindings }: PlanRecipe,
     onLoad: NetworkUse<string>["onLoad"],
@@ -116,6 +116,7 @@ export class Network implements Disposable {
       weights: [this.#store],
       bindings,
       variants,
+      shares: this.#plans.values().next().value,
     });
   }
 
