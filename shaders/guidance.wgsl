@@ -1,6 +1,6 @@
 // y[i] = uncond[i] + scale · (cond[i] − uncond[i])
 //
-// x (2B, …): the unconditional half, then the conditional one; scale (1) in f32;
+// x (2B, …): the conditional half, then the unconditional one; scale (1) in f32;
 // y (B, …) in f32, where the scheduler goes on.
 // = classifier-free guidance.
 // Grid: one invocation an element of y, in groups of 64.
@@ -22,7 +22,7 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  let uncond = f32(x[index]);
-  let cond = f32(x[index + p.total]);
+  let cond = f32(x[index]);
+  let uncond = f32(x[index + p.total]);
   y[index] = uncond + scale[0] * (cond - uncond);
 }

@@ -17,8 +17,10 @@ import type { Real } from "./gpu/gpu.ts";
 import type { TuneMode } from "./graph/tuner.ts";
 import {
   anySize,
+  checkLessWork,
   checkSettings,
   defaultSettings,
+  type LessWork,
   type Rng,
   type Settings,
 } from "./options.ts";
@@ -52,6 +54,11 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --face N|largest         of several faces, the Nth (from 0, best first) or the
                            largest (the best-scoring one)
   --require-face           fail where no face is found
+  --reuse-features N       the whole UNet only every N steps, in between its outer
+                           layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
+  --guidance-range FROM,TO from which fraction of the steps to which the prompt
+                           is followed so strongly; the others take half the
+                           time and change the picture (${defaultSettings.guidanceRange})
   --from-image FILE.png    repeat the settings of a picture made before
   --json                   one JSON object on stdout, all else on stderr
   --quiet                  no progress; notes and errors only
@@ -88,6 +95,8 @@ const flags = {
   "no-parse": { type: "boolean" },
   face: { type: "string" },
   "require-face": { type: "boolean" },
+  "reuse-features": { type: "string" },
+  "guidance-range": { type: "string" },
   "from-image": { type: "string" },
   json: { type: "boolean" },
   quiet: { type: "boolean" },
@@ -295,6 +304,7 @@ async function readSettings(
     width: number(values, "width"),
     height: number(values, "height"),
     rng: values.rng as Rng | undefined,
+    ...lessWork(values),
   };
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) delete given[key as keyof Settings];
@@ -308,7 +318,8 @@ type NumberFlag =
   | "id-scale"
   | "num-images"
   | "width"
-  | "height";
+  | "height"
+  | "reuse-features";
 
 function number(values: Values, name: NumberFlag): number | undefined {
   const text = values[name];
@@ -318,6 +329,36 @@ function number(values: Values, name: NumberFlag): number | undefined {
     throw new UsageError(`Option --${name} takes a number, got ${text}`);
   }
   return value;
+}
+
+/** The options that leave work out; a wrong value is wrong usage. */
+function lessWork(values: Values): Partial<LessWork> {
+  const given: Partial<LessWork> = {};
+  const every = number(values, "reuse-features");
+  if (every !== undefined) given.reuseFeatures = every;
+  const range = fractions(values["guidance-range"]);
+  if (range) given.guidanceRange = range;
+  try {
+    checkLessWork({ ...defaultSettings, ...given });
+  } catch (error) {
+    if (error instanceof MasterWeaverError) throw new UsageError(error.message);
+    throw error;
+  }
+  return given;
+}
+
+function fractions(
+  text: string | undefined,
+): LessWork["guidanceRange"] | undefined {
+  if (text === undefined) return undefined;
+  const [from, to, ...more] = text.split(",")
+    .map((part) => part.trim() === "" ? NaN : Number(part));
+  if (Number.isNaN(from + (to ?? NaN)) || more.length > 0) {
+    throw new UsageError(
+      `Option --guidance-range takes two numbers, such as 0,0.5, got ${text}`,
+    );
+  }
+  return [from, to];
 }
 
 function seed(text: string | undefined): bigint | undefined {

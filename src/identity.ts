@@ -125,9 +125,9 @@ export class IdentityEncoder {
     const { inputSize } = this.#parts.parser.config;
     return this.#networks.parser.use({
       owner: this,
-      graph: () => parserGraph(this.#parts),
+      plans: { parse: { graph: () => parserGraph(this.#parts) } },
       ...networkProgress("face parser", options),
-    }, async (plan) => {
+    }, async ({ parse: plan }) => {
       const parsed: Image[] = [];
       for (const image of faces) {
         look();
@@ -150,9 +150,9 @@ export class IdentityEncoder {
     const { imageSize, preprocess } = this.#parts.vision.config;
     return this.#networks.encoder.use({
       owner: this,
-      graph: () => identityGraph(this.#real, this.#parts),
+      plans: { see: { graph: () => identityGraph(this.#real, this.#parts) } },
       ...networkProgress("image encoder", options),
-    }, async (plan) => {
+    }, async ({ see: plan }) => {
       const see = async (pixels: Float32Array) => {
         plan.write("pixels", pixels);
         plan.run();

@@ -30,7 +30,20 @@ export interface Settings {
   height: number;
   /** Whose noise the seed reproduces. */
   rng: Rng;
+  /**
+   * From which fraction of the steps to which they are guided; in the others
+   * only the conditional half is computed, which is half the work.
+   */
+  guidanceRange: readonly [from: number, to: number];
+  /**
+   * Every so many steps the whole UNet runs, 1..1000; in between only its
+   * outermost layers do, on the deep features of the last whole step.
+   */
+  reuseFeatures: number;
 }
+
+/** The settings that leave work out and change the picture; none does by default. */
+export type LessWork = Pick<Settings, "guidanceRange" | "reuseFeatures">;
 
 /** Defaults; width and height are the model's own. */
 export const defaultSettings: Readonly<
@@ -43,6 +56,8 @@ export const defaultSettings: Readonly<
   seed: 42,
   numImages: 1,
   rng: "torch-cuda",
+  guidanceRange: [0, 1],
+  reuseFeatures: 1,
 };
 
 /** Most pictures at once. */
@@ -88,7 +103,31 @@ export function checkSettings(
   if (settings.rng !== "torch-cuda" && settings.rng !== "torch-cpu") {
     throw wrong("rng", "torch-cuda or torch-cpu", settings.rng);
   }
+  checkLessWork(settings);
   return settings;
+}
+
+/**
+ * Checks the options that leave work out.
+ *
+ * @throws {MasterWeaverError} `bad-option` that names the option, its range and what was given
+ */
+export function checkLessWork(
+  { guidanceRange, reuseFeatures }: LessWork,
+): void {
+  requireInteger("reuseFeatures", reuseFeatures, 1, 1000);
+  const ends: unknown[] = Array.isArray(guidanceRange) ? guidanceRange : [];
+  const [from, to] = ends;
+  if (
+    ends.length !== 2 || typeof from !== "number" || typeof to !== "number" ||
+    !(0 <= from && from < to && to <= 1)
+  ) {
+    throw wrong(
+      "guidanceRange",
+      "two rising fractions of the steps in 0..1, such as 0,0.5",
+      guidanceRange,
+    );
+  }
 }
 
 function withoutUndefined<T extends object>(given: T): T {

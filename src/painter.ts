@@ -9,11 +9,12 @@ import {
   ddimSchedule,
   ddimStepCoefficients,
 } from "./diffusion/ddim.ts";
+import { type StepKind, stepKinds, stepName } from "./diffusion/step_kinds.ts";
 import { torchCpuNormal, torchCudaNormal } from "./diffusion/noise.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
-import type { Plan } from "./graph/plan.ts";
+import type { GpuTensor, Plan } from "./graph/plan.ts";
 import { GpuTensors } from "./graph/tensors.ts";
 import type { Identity } from "./identity.ts";
 import type { Image } from "./image/image.ts";
@@ -35,7 +36,6 @@ import { view } from "./ops/views.ts";
 import type { Settings } from "./options.ts";
 import {
   type CallOptions,
-  type NetworkName,
   networkProgress,
   throwIfAborted,
 } from "./progress.ts";
@@ -60,8 +60,10 @@ export interface Layout {
   readonly height: number;
   /** Columns of the latents. */
   readonly width: number;
-  /** Whether both halves of guidance are computed. */
+  /** Whether both halves of guidance are computed, in some step at least. */
   readonly guided: boolean;
+  /** Whether some steps use deep features of others. */
+  readonly reuse?: boolean;
 }
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
@@ -74,6 +76,12 @@ export interface PromptIds {
 
 /** Steps are queued for about this long before the GPU is waited for. */
 const QUEUE_MILLISECONDS = 250;
+
+/** A step's plan, and what it computes. */
+interface Step {
+  readonly kind: StepKind;
+  readonly plan: Plan;
+}
 
 /** The networks that paint. */
 export interface PainterNetworks {
@@ -93,7 +101,7 @@ export class Painter implements Disposable {
   readonly #networks: PainterNetworks;
   /** What it paints. */
   readonly layout: Layout;
-  /** Keys and values of the cross-attentions, and the latents. */
+  /** Keys and values of the cross-attentions, latents, deep features. */
   readonly #tensors: GpuTensors;
 
   private constructor(
@@ -120,9 +128,9 @@ export class Painter implements Disposable {
     networks: PainterNetworks,
     layout: Layout,
   ): Promise<Painter> {
-    const { inputs } = stepGraph(real, parts, layout);
-    const handed = [...inputs].filter(([name]) =>
-      name === "latents" || /\.[kv]$/.test(name)
+    const { inputs, outputs } = stepGraph(real, parts, layout);
+    const handed = [...inputs, ...outputs].filter(([name]) =>
+      name === "latents" || name === "deep" || /\.[kv]$/.test(name)
     );
     const tensors = await GpuTensors.make(gpu, Object.fromEntries(handed));
     return new Painter(gpu, real, parts, networks, layout, tensors);
@@ -140,67 +148,92 @@ export class Painter implements Disposable {
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {
-    await this.#use(
-      "condition",
-      options,
-      (plan) => this.#condition(plan, ids, identity),
-    );
-    await this.#use("step", options, async (plan) => {
-      this.#start(plan, settings);
-      await this.#denoise(plan, settings.steps, options);
-    });
-    return await this.#use(
-      "decode",
-      options,
-      (plan) => this.#decode(plan, options),
-    );
+    await this.#condition(ids, identity, options);
+    await this.#denoise(settings, options);
+    return await this.#decode(options);
   }
 
-  /** Lets a network be used with this painter's layout and tensors. */
-  #use<T>(
-    name: keyof PainterNetworks,
-    options: CallOptions,
-    work: (plan: Plan) => Promise<T>,
-  ): Promise<T> {
-    const [build, title] = graphs[name];
-    return this.#networks[name].use({
-      owner: this,
-      graph: () => build(this.#real, this.#parts, this.layout),
-      // The decoder has latents of its own, of one picture.
-      bindings: name === "decode" ? {} : this.#tensors.bindings,
-      ...networkProgress(title, options),
-    }, work);
-  }
-
-  /** Text and identity, unconditional half first. */
+  /** Text and identity to keys and values. */
   #condition(
-    plan: Plan,
     ids: PromptIds,
     identity: Identity,
+    options: CallOptions,
   ): Promise<void> {
-    const { guided } = this.layout;
-    const halves = guided
-      ? [ids.negative, ids.prompt].map((half) => [...half]).flat()
-      : [...ids.prompt];
-    plan.write("ids", Uint32Array.from(halves));
-    const tokens = new Float32Array(
-      (guided ? 2 : 1) * identity.tokens.length,
-    );
-    if (guided) tokens.set(identity.unconditional);
-    tokens.set(identity.tokens, tokens.length - identity.tokens.length);
-    plan.write("identity", tokens);
-    plan.run();
-    return Promise.resolve();
+    return this.#networks.condition.use({
+      owner: this,
+      plans: {
+        condition: {
+          graph: () => conditionGraph(this.#real, this.#parts, this.layout),
+          bindings: this.#tensors.bindings,
+        },
+      },
+      ...networkProgress("text encoder", options),
+    }, ({ condition }) => {
+      this.#writeConditions(condition, ids, identity);
+      condition.run();
+      return Promise.resolve();
+    });
   }
 
-  /** Noise as PyTorch draws it, (B, C, H, W), to (B, H, W, C). */
-  #start(
-    plan: Plan,
-    { seed, rng, idScale, guidanceScale }: Settings,
-  ): void {
+  /** The conditional half first, so that it can be used without the other. */
+  #writeConditions(plan: Plan, ids: PromptIds, identity: Identity): void {
     const { guided } = this.layout;
-    plan.write("identity_scale", Float32Array.of(idScale));
-    if (guided) plan.write("guidance_scale", Float32Array.of(guidanceScale));
+    const halves = guided ? [...ids.prompt, ...ids.negative] : [...ids.prompt];
+    plan.write("ids", Uint32Array.from(halves));
+    const { length } = identity.tokens;
+    const tokens = new Float32Array((guided ? 2 : 1) * length);
+    tokens.set(identity.tokens);
+    if (guided) tokens.set(identity.unconditional, length);
+    plan.write("identity", tokens);
+  }
+
+  /** Noise to latents of pictures: one plan a kind of step, none made on the way. */
+  #denoise(settings: Settings, options: CallOptions): Promise<void> {
+    const kinds = stepKinds(settings);
+    const recipes = kinds.map((kind) => [stepName(kind), {
+      graph: () => stepGraph(this.#real, this.#parts, this.layout, kind),
+      bindings: this.#bindings(kind),
+    }]);
+    return this.#networks.step.use({
+      owner: this,
+      plans: Object.fromEntries(recipes),
+      ...networkProgress("UNet", options),
+    }, async (plans) => {
+      const steps = kinds.map((kind) => ({
+        kind,
+        plan: plans[stepName(kind)],
+      }));
+      this.#start(steps, settings);
+      await this.#loop(steps, options);
+    });
+  }
+
+  /** What a kind of step binds: without guidance, the conditional half alone. */
+  #bindings({ guided }: StepKind): Readonly<Record<string, GpuTensor>> {
+    const { bindings } = this.#tensors;
+    if (guided === this.layout.guided) return bindings;
+    return Object.fromEntries(
+      Object.entries(bindings).map(([name, tensor]) => [
+        name,
+        name === "latents" ? tensor : firstHalf(tensor),
+      ]),
+    );
+  }
+
+  /** Writes what stays over all steps, and the noise. */
+  #start(steps: readonly Step[], settings: Settings): void {
+    const { idScale, guidanceScale } = settings;
+    for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
+      plan.write("identity_scale", Float32Array.of(idScale));
+      if (kind.guided) {
+        plan.write("guidance_scale", Float32Array.of(guidanceScale));
+      }
+    }
+    steps[0].plan.write("latents", this.#noise(settings));
+  }
+
+  /** Noise as PyTorch draws it, (B, C, H, W), as (B, H, W, C). */
+  #noise({ seed, rng }: Settings): Float32Array {
     const { images, height, width } = this.layout;
     const { channels } = this.#parts.unet.config;
     const pixels = height * width;
@@ -215,7 +248,7 @@ export class Painter implements Disposable {
         }
       }
     }
-    plan.write("latents", latents);
+    return latents;
   }
 
   /**
@@ -224,22 +257,25 @@ export class Painter implements Disposable {
    * Steps are queued ahead as long as the queue stays short in time, so that
    * waiting costs little and a stop is heard soon.
    */
-  async #denoise(
-    plan: Plan,
-    steps: number,
+  async #loop(
+    steps: readonly Step[],
     { onProgress, signal }: CallOptions,
   ): Promise<void> {
     const { scheduler } = this.#parts.unet.config;
-    const { timesteps, coefficients } = ddimSchedule(scheduler, steps);
-    const batch = elementCount(plan.tensor("t").spec.shape);
-    const t = new Float32Array(batch);
+    const { timesteps, coefficients } = ddimSchedule(
+      scheduler,
+      steps.length,
+    );
+    const times = new Float32Array(2 * this.layout.images);
     const factors = new Float32Array(2);
-    onProgress?.({ stage: "denoise", done: 0, total: steps });
+    const total = steps.length;
+    onProgress?.({ stage: "denoise", done: 0, total });
     let queued = 0;
     let ahead = 1;
     let since = performance.now();
-    for (let i = 0; i < steps; i++) {
+    for (const [i, { kind, plan }] of steps.entries()) {
       throwIfAborted(signal);
+      const t = times.subarray(0, (kind.guided ? 2 : 1) * this.layout.images);
       t.fill(timesteps[i]);
       const { sample, eps } = ddimStepCoefficients(coefficients[i]);
       factors[0] = sample;
@@ -248,7 +284,7 @@ export class Painter implements Disposable {
       plan.write("coefficients", factors);
       plan.run();
       queued++;
-      if (queued >= ahead || i === steps - 1) {
+      if (queued >= ahead || i === total - 1) {
         await this.#gpu.idle();
         const now = performance.now();
         ahead = Math.max(
@@ -257,13 +293,27 @@ export class Painter implements Disposable {
         );
         since = now;
         queued = 0;
-        onProgress?.({ stage: "denoise", done: i + 1, total: steps });
+        onProgress?.({ stage: "denoise", done: i + 1, total });
       }
     }
   }
 
+  /** Latents to pictures. */
+  #decode(options: CallOptions): Promise<Image[]> {
+    return this.#networks.decode.use({
+      owner: this,
+      // Its latents are its own, of one picture.
+      plans: {
+        decode: {
+          graph: () => decodeGraph(this.#real, this.#parts, this.layout),
+        },
+      },
+      ...networkProgress("VAE", options),
+    }, ({ decode }) => this.#decodeEach(decode, options));
+  }
+
   /** One picture after the other, each read back when it is done. */
-  async #decode(
+  async #decodeEach(
     plan: Plan,
     { onProgress, signal }: CallOptions,
   ): Promise<Image[]> {
@@ -296,24 +346,19 @@ export class Painter implements Disposable {
   }
 }
 
-/** What each network computes, and what progress calls it. */
-const graphs: Readonly<
-  Record<
-    keyof PainterNetworks,
-    readonly [
-      (real: Real, parts: PainterParts, layout: Layout) => Graph,
-      NetworkName,
-    ]
-  >
-> = {
-  condition: [conditionGraph, "text encoder"],
-  step: [stepGraph, "UNet"],
-  decode: [decodeGraph, "VAE"],
-};
+/** The first of two halves along the first axis. */
+function firstHalf({ spec, slice }: GpuTensor): GpuTensor {
+  const [batch, ...rest] = spec.shape;
+  return {
+    spec: { ...spec, shape: [batch / 2, ...rest] },
+    slice: { ...slice, size: slice.size / 2 },
+  };
+}
 
 /**
- * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, to
- * `….attn2.k` and `….attn2.v` of every cross-attention, one for every picture.
+ * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
+ * conditional one first, to `….attn2.k` and `….attn2.v` of every
+ * cross-attention, one for every picture.
  */
 export function conditionGraph(
   real: Real,
@@ -357,14 +402,19 @@ function repeatEach(x: Tensor, times: number): Tensor {
   }).reshape(batch * times, tokens, channels);
 }
 
-/** One step: `latents` f32 (B, h, w, C) becomes less noisy, in place. */
+/**
+ * One step: `latents` f32 (B, h, w, C) becomes less noisy, in place.
+ *
+ * @param kind its work; as the layout says where not given
+ */
 export function stepGraph(
   real: Real,
   { text, unet: component, adapter }: PainterParts,
-  { images, height, width, guided }: Layout,
+  { images, height, width, reuse, ...layout }: Layout,
+  { guided, reused }: StepKind = { ...layout, reused: false },
 ): Graph {
   const g = new Graph(real);
-  const { channels } = component.config;
+  const { channels, blockOutChannels } = component.config;
   const halves = guided ? 2 : 1;
   const batch = halves * images;
   const shape = [images, height, width, channels];
@@ -390,10 +440,14 @@ export function stepGraph(
       t: g.input("t", [batch], "f32"),
       cross: ({ path, channels }) => cross(path, channels),
       identityScale: g.input("identity_scale", [1], "f32"),
+      deep: reused
+        ? g.input("deep", [batch, height, width, blockOutChannels[0]], real)
+        : undefined,
     },
     component.weights,
     component.config,
   );
+  if (reuse && !reused) g.output("deep", g.named.get("deep")!);
   const eps = guided
     ? g.apply(guidance, {
       x: predicted,

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Component, type ModelFiles, modelHash } from "./components.ts";
+import { stepKinds } from "./diffusion/step_kinds.ts";
 import { MasterWeaverError } from "./errors.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { type FaceChoice, FaceFinder } from "./face/finder.ts";
@@ -340,11 +341,13 @@ export class MasterWeaver implements AsyncDisposable {
   /** The painter of a layout: the one at hand, or a new one in its place. */
   async #painterFor(settings: Settings): Promise<Painter> {
     const { factor } = this.#parts.vae.config;
+    const kinds = stepKinds(settings);
     const layout: Layout = {
       images: settings.numImages,
       height: settings.height / factor,
       width: settings.width / factor,
-      guided: settings.guidanceScale > 1,
+      guided: kinds.some(({ guided }) => guided),
+      reuse: kinds.some(({ reused }) => reused),
     };
     const same = this.#painter &&
       JSON.stringify(this.#painter.layout) === JSON.stringify(layout);

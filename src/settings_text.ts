@@ -34,6 +34,8 @@ export function toText(
     width: String(settings.width),
     height: String(settings.height),
     rng: settings.rng,
+    guidance_range: settings.guidanceRange.join(","),
+    reuse_features: String(settings.reuseFeatures),
     dtype,
     model,
     model_hash: modelHash,
@@ -69,6 +71,7 @@ export function fromText(
     ["numImages", "num_images"],
     ["width", "width"],
     ["height", "height"],
+    ["reuseFeatures", "reuse_features"],
   ] as const;
   for (const [setting, key] of numbers) {
     if (text[key] === undefined) continue;
@@ -79,6 +82,14 @@ export function fromText(
     settings.seed = BigInt(text.seed);
   }
   if (text.rng !== undefined) settings.rng = text.rng as Rng;
+  if (text.guidance_range !== undefined) {
+    const ends = text.guidance_range.split(",")
+      .map((end) => finite(end, "guidance_range", name));
+    if (ends.length !== 2) {
+      throw broken("guidance_range", text.guidance_range, name);
+    }
+    settings.guidanceRange = [ends[0], ends[1]];
+  }
   return settings;
 }
 

@@ -89,6 +89,21 @@ const usage: readonly Case[] = [
     says: /--face takes a number from 0, best or largest, got left/,
   },
   {
+    what: "features reused for no step",
+    args: withDemo("--reuse-features", "0"),
+    says: /reuseFeatures must be a whole number in 1\.\.1000, got 0/,
+  },
+  {
+    what: "a range of guidance that is no range",
+    args: withDemo("--guidance-range", "half"),
+    says: /--guidance-range takes two numbers, such as 0,0\.5, got half/,
+  },
+  {
+    what: "a range of guidance beyond the last step",
+    args: withDemo("--guidance-range", "0.5,2"),
+    says: /guidanceRange must be two rising fractions .* 0\.\.1.* got 0\.5,2/,
+  },
+  {
     what: "--align and --no-align",
     args: withDemo("--align", "--no-align"),
     says: /not both/,

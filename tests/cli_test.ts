@@ -142,6 +142,43 @@ gpuTest(
 );
 
 gpuTest(
+  "command: what may be left out is written down and repeated",
+  () =>
+    inFolder(async (folder) => {
+      const first = await command(
+        [...quick, "--guidance-range=0,0.5", "--reuse-features=2", "--json"],
+        { cwd: folder },
+      );
+      assertEquals([first.code, first.err], [0, []]);
+      const { settings } = JSON.parse(first.out);
+      assertEquals(settings.guidanceRange, [0, 0.5]);
+      assertEquals(settings.reuseFeatures, 2);
+      const text = await readPngSettings(`${folder}/output.png`);
+      assertEquals(text.guidance_range, "0,0.5");
+      assertEquals(text.reuse_features, "2");
+
+      const repeat = ["--ref", demo, "--from-image=output.png", "--quiet"];
+      const again = await command(
+        [...repeat, "--output=again.png"],
+        { cwd: folder },
+      );
+      assertEquals([again.code, again.err], [0, []]);
+      const other = await command(
+        [...repeat, "--guidance-range=0,1", "--output=other.png"],
+        { cwd: folder },
+      );
+      assertEquals([other.code, other.err], [0, []]);
+      const [picture, repeated, exact] = await Promise.all(
+        ["output", "again", "other"].map((name) =>
+          readImage(`${folder}/${name}.png`)
+        ),
+      );
+      assertEquals(repeated, picture);
+      assert(psnr(exact.data, picture.data) < 60, "options go over the file's");
+    }),
+);
+
+gpuTest(
   "command: several pictures from several photos, numbered",
   () =>
     inFolder(async (folder) => {

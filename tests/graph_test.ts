@@ -192,6 +192,26 @@ gpuTest("plan: two plans share a tensor", async () => {
   );
 });
 
+gpuTest("plan: one that never runs with another uses its memory", async () => {
+  const gpu = await sharedGpu();
+  using long = await Plan.make(gpu, chain(20));
+  using short = await Plan.make(gpu, chain(5), { shares: long });
+  assertEquals(short.statistics.arenaBytes, 0);
+  const results: number[] = [];
+  for (const [i, plan] of [short, long, short].entries()) {
+    plan.write("x", new Float32Array(1000).fill(i));
+    plan.run();
+    results.push((await plan.read("y")).y[999]);
+  }
+  assertEquals(results, [15, 1 + 210, 2 + 15]);
+
+  const g = new Graph("f32");
+  const wide = add(g, add(g, g.input("x", [5000], "f32"), 1), 1);
+  g.output("y", add(g, wide, 1));
+  using larger = await Plan.make(gpu, g, { shares: long });
+  assert(larger.statistics.arenaBytes >= 4 * 5000, "it would not fit");
+});
+
 gpuTest("plan: a change in place is seen by the next run", async () => {
   const g = new Graph("f32");
   const latents = g.input("latents", [64], "f32");

@@ -74,6 +74,17 @@ export function planMemory(
   return { placements, arenas: arenas.map(({ size }) => size) };
 }
 
+/** Takes the smallest that is long enough out of some buffers, if there is one. */
+export function takeFitting<T extends { readonly size: number }>(
+  buffers: T[],
+  bytes: number,
+): T | undefined {
+  const fitting = buffers.filter(({ size }) => size >= bytes);
+  if (fitting.length === 0) return undefined;
+  const best = fitting.reduce((a, b) => b.size < a.size ? b : a);
+  return buffers.splice(buffers.indexOf(best), 1)[0];
+}
+
 function areApart(
   items: readonly MemoryItem[],
   a: number,

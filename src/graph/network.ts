@@ -1,5 +1,5 @@
 /**
- * A network on the GPU for as long as it is needed: its weights and its plan.
+ * A network on the GPU for as long as it is needed: its weights and its plans.
  *
  * @module
  */
@@ -10,27 +10,36 @@ import type { Tuner } from "./tuner.ts";
 import { Variants } from "./variants.ts";
 import { WeightStore } from "./weight_store.ts";
 
-/** What a network is used for, and by whom. */
-export interface NetworkUse {
-  /** What the plan belongs to; another owner's plan is not used again. */
-  readonly owner: object;
+/** What one plan of a network is made from. */
+export interface PlanRecipe {
   /** Builds what is computed. */
   readonly graph: () => Graph;
   /** Inputs and outputs that lie in the owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
+}
+
+/** What a network is used for, and by whom. */
+export interface NetworkUse<Name extends string> {
+  /** What the plans belong to; another owner's plans are not used again. */
+  readonly owner: object;
+  /**
+   * The plans by name, all over the same weights; the one that needs most of
+   * them first. A name stands for one recipe as long as the owner is the same.
+   */
+  readonly plans: Readonly<Record<Name, PlanRecipe>>;
   /** Told of bytes of weights streamed to the GPU, of how many in all. */
   readonly onLoad?: (done: number, total: number) => void;
-  /** Told of plans made: 0, then 1, of 1. */
+  /** Told of plans made, of how many that were not there. */
   readonly onCompile?: (done: number, total: number) => void;
 }
 
-/** The weights and the plan of a network, loaded on first use. */
+/** The weights and the plans of a network, loaded on first use. */
 export class Network implements Disposable {
   readonly #gpu: Gpu;
   readonly #keepLoaded: boolean;
   readonly #tuner: Tuner;
+  readonly #plans = new Map<string, Plan>();
   #store: WeightStore | null = null;
-  #plan: Plan | null = null;
   #owner: object | null = null;
 
   /**
@@ -47,13 +56,16 @@ export class Network implements Disposable {
   }
 
   /**
-   * Loads what is not there yet, lets the plan be used, and frees it all
+   * Loads what is not there yet, lets the plans be used, and frees it all
    * unless it is kept.
    *
-   * @param work runs the plan; may return before the GPU is done
+   * @param work runs the plans; may return before the GPU is done
    * @throws {MasterWeaverError} `bad-model`, `cannot-read`, `out-of-memory`, `gpu`, and what `work` throws
    */
-  async use<T>(use: NetworkUse, work: (plan: Plan) => Promise<T>): Promise<T> {
+  async use<Name extends string, T>(
+    use: NetworkUse<Name>,
+    work: (plans: Readonly<Record<Name, Plan>>) => Promise<T>,
+  ): Promise<T> {
     try {
       const result = await work(await this.#ready(use));
       // Memory is free for what comes next only when the GPU has done this.
@@ -64,12 +76,34 @@ export class Network implements Disposable {
     }
   }
 
-  async #ready(
-    { owner, graph, bindings, onLoad, onCompile }: NetworkUse,
+  /** The plans asked for; those that are not there yet are made. */
+  async #ready<Name extends string>(
+    { owner, plans, onLoad, onCompile }: NetworkUse<Name>,
+  ): Promise<Readonly<Record<Name, Plan>>> {
+    if (this.#owner !== owner) this.#freePlans();
+    this.#owner = owner;
+    const names = Object.keys(plans) as Name[];
+    const missing = names.filter((name) => !this.#plans.has(name));
+    for (const [i, name] of missing.entries()) {
+      const plan = await this.#make(
+        plans[name],
+        onLoad,
+        () => onCompile?.(i, missing.length),
+      );
+      this.#plans.set(name, plan);
+      onCompile?.(i + 1, missing.length);
+    }
+    return Object.fromEntries(
+      names.map((name) => [name, this.#plans.get(name)!]),
+    ) as Record<Name, Plan>;
+  }
+
+  /** Loads the weights of a graph, then makes its plan; the plans never run at once. */
+  async #make(
+    { graph, bindings }: PlanRecipe,
+    onLoad: NetworkUse<string>["onLoad"],
+    onLoaded: () => void,
   ): Promise<Plan> {
-    if (this.#plan && this.#owner === owner) return this.#plan;
-    this.#plan?.[Symbol.dispose]();
-    this.#plan = null;
     const built = graph();
     this.#store ??= new WeightStore(this.#gpu, built.real);
     await this.#tuner.prepare(built);
@@ -79,21 +113,24 @@ export class Network implements Disposable {
       onLoad,
       (ref) => variants.layout(ref),
     );
-    onCompile?.(0, 1);
-    this.#plan = await Plan.make(this.#gpu, built, {
+    onLoaded();
+    return await Plan.make(this.#gpu, built, {
       weights: [this.#store],
       bindings,
       variants,
+      shares: this.#plans.values().next().value,
     });
-    this.#owner = owner;
-    onCompile?.(1, 1);
-    return this.#plan;
   }
 
-  /** Frees weights and plan. */
+  #freePlans(): void {
+    for (const plan of this.#plans.values()) plan[Symbol.dispose]();
+    this.#plans.clear();
+  }
+
+  /** Frees weights and plans. */
   [Symbol.dispose](): void {
-    this.#plan?.[Symbol.dispose]();
+    this.#freePlans();
     this.#store?.[Symbol.dispose]();
-    this.#plan = this.#store = this.#owner = null;
+    this.#store = this.#owner = null;
   }
 }

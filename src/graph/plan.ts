@@ -21,7 +21,7 @@ import {
   type TensorSpec,
 } from "../ops/op.ts";
 import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
-import { planMemory } from "./memory.ts";
+import { planMemory, takeFitting } from "./memory.ts";
 import { type Dispatch, encodeDispatch, timeDispatches } from "./profile.ts";
 import { memoryItems, neededNodes, type OpNode } from "./schedule.ts";
 import type { WeightRef } from "../weights/scope.ts";
@@ -44,6 +44,8 @@ export interface PlanOptions {
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
   /** Which way ops are computed; the one that runs everywhere where not given. */
   readonly variants?: Variants;
+  /** A plan that lives as long and never runs at the same time: its intermediates' memory serves both. */
+  readonly shares?: Plan;
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
 }
@@ -71,7 +73,7 @@ interface NodeLaunch {
 export interface PlanStatistics {
   /** Dispatches a run. */
   readonly dispatches: number;
-  /** Bytes of the buffers that intermediates share. */
+  /** Bytes of the buffers that intermediates share; without those of another plan. */
   readonly arenaBytes: number;
   /** Bytes of inputs, outputs, constants and uniforms the plan owns. */
   readonly ownBytes: number;
@@ -87,7 +89,7 @@ export class Plan implements Disposable {
   readonly #places = new Map<Tensor, BufferSlice>();
   readonly #owned: GPUBuffer[] = [];
   readonly #dispatches: NamedDispatch[] = [];
-  #arenaBytes = 0;
+  readonly #arenas: GPUBuffer[] = [];
 
   private constructor(
     gpu: Gpu,
@@ -121,7 +123,7 @@ export class Plan implements Disposable {
       for (const each of launches) plan.#checkSizes(each);
       await plan.#placeInputs(options.bindings ?? {});
       await plan.#placeOutputs(nodes, options.bindings ?? {});
-      const scratch = await plan.#placeIntermediates(nodes);
+      const scratch = await plan.#placeIntermediates(nodes, options.shares);
       await plan.#prepare(launches, scratch);
       return plan;
     } catch (error) {
@@ -132,11 +134,14 @@ export class Plan implements Disposable {
 
   /** What the plan takes. */
   get statistics(): PlanStatistics {
-    const total = this.#owned.reduce((sum, { size }) => sum + size, 0);
+    const bytes = (buffers: readonly GPUBuffer[]) =>
+      buffers.reduce((sum, { size }) => sum + size, 0);
+    const total = bytes(this.#owned);
+    const arenaBytes = bytes(this.#arenas);
     return {
       dispatches: this.#dispatches.length,
-      arenaBytes: this.#arenaBytes,
-      ownBytes: total - this.#arenaBytes,
+      arenaBytes,
+      ownBytes: total - arenaBytes,
     };
   }
 
@@ -406,6 +411,7 @@ export class Plan implements Disposable {
   /** Gives every other result, and scratch memory, a place by lifetime. */
   async #placeIntermediates(
     nodes: readonly OpNode[],
+    shares?: Plan,
   ): Promise<Map<Tensor, BufferSlice[]>> {
     const { items, tensors, scratch } = memoryItems(
       nodes,
@@ -416,15 +422,16 @@ export class Plan implements Disposable {
       items,
       this.#gpu.limits.maxBufferSize,
     );
+    const lent = shares ? [...shares.#arenas] : [];
     const buffers: GPUBuffer[] = [];
     for (const bytes of arenas) {
-      const buffer = await this.#own(
-        bytes,
-        GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM,
-        "intermediates",
-      );
+      let buffer = takeFitting(lent, bytes);
+      if (!buffer) {
+        const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM;
+        buffer = await this.#own(bytes, usage, "intermediates");
+        this.#arenas.push(buffer);
+      }
       buffers.push(buffer);
-      this.#arenaBytes += buffer.size;
     }
     const slice = (item: number, size: number): BufferSlice => ({
       buffer: buffers[placements[item].arena],

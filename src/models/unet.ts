@@ -163,13 +163,18 @@ export interface UNetInputs {
   readonly cross: (attention: CrossAttention) => CrossKeys;
   /** f32 (1), where there is an identity */
   readonly identityScale?: Tensor;
+  /** (B, H, W, C0), what an earlier step named `deep`: it is not computed anew. */
+  readonly deep?: Tensor;
 }
 
 /**
  * Predicts the noise in latents.
  *
  * Names the result of every block by its path; the text part of each
- * cross-attention, before identity is added, as `….attn2.text`.
+ * cross-attention, before identity is added, as `….attn2.text`; and as `deep`
+ * what all layers but the outermost make, which changes slowly from step to
+ * step: given back as {@linkcode UNetInputs.deep}, it spares them (DeepCache,
+ * Ma et al. 2024).
  *
  * @returns (B, H, W, channels)
  */
@@ -184,15 +189,37 @@ export function unet(
 
   // Time: (B) → (B, 4 · C0), kept as silu of it, the only form that is used.
   const time = embedTime(inputs.t, w.at("time_embedding"), blockOutChannels[0]);
-  const block = (x: Tensor, path: string, out: number) =>
-    resnet(x, w.at(path), { out, groups, eps, time });
-  const attend = (x: Tensor, path: string) =>
-    transformer(x, path, w.at(path), inputs, config);
+  const blocks = new Blocks(inputs, time, w, config);
 
   // In: (B, H, W, channels) → (B, H, W, C0)
-  let x = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
-  g.name("conv_in", x);
-  const skips = [x];
+  const first = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
+  g.name("conv_in", first);
+
+  // All but the outermost layer: (B, H, W, C0) → (B, H, W, C0)
+  const deep = inputs.deep ?? deepLayers(first, blocks, w, config);
+  g.name("deep", deep);
+
+  // The last layer going up, where the first skip comes back.
+  let x = blocks.up(deep, first, last, layersPerBlock);
+  g.name(`up_blocks.${last}`, x);
+
+  // Out: (B, H, W, C0) → (B, H, W, channels)
+  x = groupNorm(x, w.at("conv_norm_out"), groups, eps, "silu");
+  g.name("conv_norm_out.silu", x);
+  return conv2d(x, w.at("conv_out"), config.channels);
+}
+
+/** Down, through the middle, and up to the layer before the last. */
+function deepLayers(
+  first: Tensor,
+  blocks: Blocks,
+  w: WeightScope,
+  { blockOutChannels, layersPerBlock, downAttention }: UNetConfig,
+): Tensor {
+  const g = first.graph;
+  const last = blockOutChannels.length - 1;
+  const skips = [first];
+  let x = first;
 
   // Down: each level halves height and width, but for the last.
   blockOutChannels.forEach((out, i) => {
@@ -200,9 +227,9 @@ export function unet(
     for (let j = 0; j < layersPerBlock; j++) {
       x = g.name(
         `${path}.resnets.${j}`,
-        block(x, `${path}.resnets.${j}`, out),
+        blocks.resnet(x, `${path}.resnets.${j}`, out),
       );
-      if (config.downAttention[i]) x = attend(x, `${path}.attentions.${j}`);
+      if (downAttention[i]) x = blocks.attend(x, `${path}.attentions.${j}`);
       skips.push(x);
     }
     if (i < last) {
@@ -213,32 +240,70 @@ export function unet(
   });
 
   // Middle: (B, H / 2^last, W / 2^last, C_last)
-  x = block(x, "mid_block.resnets.0", blockOutChannels[last]);
-  x = attend(x, "mid_block.attentions.0");
-  x = block(x, "mid_block.resnets.1", blockOutChannels[last]);
+  x = blocks.resnet(x, "mid_block.resnets.0", blockOutChannels[last]);
+  x = blocks.attend(x, "mid_block.attentions.0");
+  x = blocks.resnet(x, "mid_block.resnets.1", blockOutChannels[last]);
   g.name("mid_block", x);
 
   // Up: each level takes back what the way down left, then doubles.
-  for (let i = 0; i <= last; i++) {
+  for (let i = 0; i < last; i++) {
     const path = `up_blocks.${i}`;
-    const out = blockOutChannels[last - i];
     for (let j = 0; j <= layersPerBlock; j++) {
-      x = block(concat(x, skips.pop()!, 3), `${path}.resnets.${j}`, out);
-      if (config.upAttention[i]) x = attend(x, `${path}.attentions.${j}`);
+      x = blocks.up(x, skips.pop()!, i, j);
     }
-    if (i < last) {
-      const [, height, width] = skips.at(-1)!.shape;
-      x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, {
-        enlargeTo: [height, width],
-      });
-    }
+    const [, height, width] = skips.at(-1)!.shape;
+    const out = blockOutChannels[last - i];
+    x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, {
+      enlargeTo: [height, width],
+    });
     g.name(path, x);
   }
+  for (let j = 0; j < layersPerBlock; j++) {
+    x = blocks.up(x, skips.pop()!, last, j);
+  }
+  return x;
+}
 
-  // Out: (B, H, W, C0) → (B, H, W, channels)
-  x = groupNorm(x, w.at("conv_norm_out"), groups, eps, "silu");
-  g.name("conv_norm_out.silu", x);
-  return conv2d(x, w.at("conv_out"), config.channels);
+/** The layers a level consists of, by their paths. */
+class Blocks {
+  readonly #inputs: UNetInputs;
+  readonly #time: Tensor;
+  readonly #w: WeightScope;
+  readonly #config: UNetConfig;
+
+  constructor(
+    inputs: UNetInputs,
+    time: Tensor,
+    w: WeightScope,
+    config: UNetConfig,
+  ) {
+    this.#inputs = inputs;
+    this.#time = time;
+    this.#w = w;
+    this.#config = config;
+  }
+
+  /** (B, H, W, C) → (B, H, W, out) */
+  resnet(x: Tensor, path: string, out: number): Tensor {
+    const { groups, eps } = this.#config;
+    return resnet(x, this.#w.at(path), { out, groups, eps, time: this.#time });
+  }
+
+  /** (B, H, W, C) → (B, H, W, C) */
+  attend(x: Tensor, path: string): Tensor {
+    return transformer(x, path, this.#w.at(path), this.#inputs, this.#config);
+  }
+
+  /** A layer going up: takes back a skip, (B, H, W, …) → (B, H, W, C). */
+  up(x: Tensor, skip: Tensor, level: number, layer: number): Tensor {
+    const { blockOutChannels, upAttention } = this.#config;
+    const path = `up_blocks.${level}`;
+    const out = blockOutChannels.at(-1 - level)!;
+    const y = this.resnet(concat(x, skip, 3), `${path}.resnets.${layer}`, out);
+    return upAttention[level]
+      ? this.attend(y, `${path}.attentions.${layer}`)
+      : y;
+  }
 }
 
 /** Training steps (B) to silu of the time embedding (B, 4 · channels). */

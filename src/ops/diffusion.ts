@@ -19,7 +19,7 @@ const GROUP = 64;
 
 /** Inputs of {@linkcode guidance}. */
 export type GuidanceInputs = {
-  /** (2B, …): unconditional half, conditional half */
+  /** (2B, …): conditional half, unconditional half */
   x: TensorSpec;
   /** f32 (1) */
   scale: TensorSpec;

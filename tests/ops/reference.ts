@@ -461,7 +461,8 @@ export function timeEmbedding(
 export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
   const half = x.data.length / 2;
   return dense([x.shape[0] / 2, ...x.shape.slice(1)], (i) => {
-    return x.data[i] + scale.data[0] * (x.data[half + i] - x.data[i]);
+    const uncond = x.data[half + i];
+    return uncond + scale.data[0] * (x.data[i] - uncond);
   });
 }
 
