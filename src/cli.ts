@@ -14,7 +14,7 @@ import {
 } from "./files.ts";
 import type { FaceChoice } from "./face/finder.ts";
 import type { Real } from "./gpu/gpu.ts";
-import type { TuneMode } from "./graph/tuner.ts";
+import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
 import {
   anySize,
   checkLessWork,
@@ -256,6 +256,17 @@ function checkFlags(values: Values, refs: readonly string[]): void {
     throw new UsageError("Give --face or --no-align, not both");
   }
   faceChoice(values.face);
+  asUsage(() => checkTuneMode(values.tune));
+}
+
+/** A wrong option is wrong usage where the command itself is asked. */
+function asUsage(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof MasterWeaverError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 /** Every output can be written, and none would replace a photo. */
@@ -338,12 +349,7 @@ function lessWork(values: Values): Partial<LessWork> {
   if (every !== undefined) given.reuseFeatures = every;
   const range = fractions(values["guidance-range"]);
   if (range) given.guidanceRange = range;
-  try {
-    checkLessWork({ ...defaultSettings, ...given });
-  } catch (error) {
-    if (error instanceof MasterWeaverError) throw new UsageError(error.message);
-    throw error;
-  }
+  asUsage(() => checkLessWork({ ...defaultSettings, ...given }));
   return given;
 }
 

@@ -89,6 +89,11 @@ const usage: readonly Case[] = [
     says: /--face takes a number from 0, best or largest, got left/,
   },
   {
+    what: "an unknown way to tune",
+    args: withDemo("--tune", "maybe"),
+    says: /tune must be auto, off or force, got maybe/,
+  },
+  {
     what: "features reused for no step",
     args: withDemo("--reuse-features", "0"),
     says: /reuseFeatures must be a whole number in 1\.\.1000, got 0/,
