@@ -9,7 +9,8 @@
 // = torch.nn.functional.conv2d on channels-last tensors; when enlarged, after
 // interpolate(size=…, mode="nearest").
 //
-// In front of it stands one of weights_*.wgsl, which binds and reads w.
+// In front of it stand convolution.wgsl and one of weights_*.wgsl, which binds
+// and reads w.
 //
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
 // runs over the window and the input channels. Each invocation keeps a tile of
@@ -49,38 +50,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<real>;
 @group(0) @binding(5) var<storage, read_write> y: array<real>;
 @group(0) @binding(6) var<uniform> p: Params;
-
-// An output pixel: where its window starts in the enlarged picture, and the
-// first pixel of its picture in x.
-struct Pixel {
-  top: i32,
-  left: i32,
-  base: u32,
-}
-
-fn pixel(index: u32) -> Pixel {
-  let i = p.first_pixel + min(index, p.pixels - 1u);
-  let ox = i % p.out_width;
-  let oy = (i / p.out_width) % p.out_height;
-  let b = i / (p.out_width * p.out_height);
-  return Pixel(
-    i32(oy * p.stride) - i32(p.pad_top),
-    i32(ox * p.stride) - i32(p.pad_left),
-    b * p.height * p.width - p.first_source,
-  );
-}
-
-// Where a window's element starts in x (in vec4), or −1 outside the picture.
-fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
-  let iy = at.top + i32(ky);
-  let ix = at.left + i32(kx);
-  if iy < 0 || ix < 0 || iy >= i32(p.full_height) || ix >= i32(p.full_width) {
-    return -1;
-  }
-  let row = u32(iy) / p.enlarge;
-  let column = u32(ix) / p.enlarge;
-  return i32((at.base + row * p.width + column) * p.in4);
-}
 
 fn store(index: u32, channel: u32, values: vec4<f32>) {
   if index >= p.pixels { return; }
@@ -129,10 +98,10 @@ fn main(
       let s1 = source(p1, ky, kx);
       let s2 = source(p2, ky, kx);
       let s3 = source(p3, ky, kx);
-      let x0 = u32(max(s0, 0));
-      let x1 = u32(max(s1, 0));
-      let x2 = u32(max(s2, 0));
-      let x3 = u32(max(s3, 0));
+      let x0 = u32(max(s0, 0)) * p.in4;
+      let x1 = u32(max(s1, 0)) * p.in4;
+      let x2 = u32(max(s2, 0)) * p.in4;
+      let x3 = u32(max(s3, 0)) * p.in4;
       // 1 inside the picture, 0 outside.
       let in0 = f32(s0 >= 0);
       let in1 = f32(s1 >= 0);

@@ -8,8 +8,8 @@
 //
 // x (B, H, W, I), w (O, KH, KW, I) row-major, bias (O), shift (B, O), residual
 // and y (B, OH, OW, O) in octets: I and O are multiples of 8. Accumulates in f32.
-// In front of it stand gather.wgsl, one of octets_*.wgsl and one of
-// tiles_*.wgsl, which binds and reads w.
+// In front of it stand gather.wgsl, convolution.wgsl, one of octets_*.wgsl and
+// one of tiles_*.wgsl, which binds and reads w.
 //
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
 // runs over the window and the channels as one axis of octets, of which a slice
@@ -76,40 +76,6 @@ const LANES_M = TILE_M / 4u; // invocations along the pixels
 // w: row n holds columns 8 · n … 8 · n + 7 at 8 · k + j. k counts vec4, 0 … 3.
 var<workgroup> tile_x: array<array<vec4<f32>, 17>, LANES_M>;
 var<workgroup> tile_w: array<array<vec4<f32>, 33>, 8>;
-
-// An output pixel: where its window starts in the enlarged picture, and the
-// first pixel of its picture in x.
-struct Pixel {
-  top: i32,
-  left: i32,
-  base: u32,
-}
-
-fn pixel(index: u32) -> Pixel {
-  let i = p.first_pixel + min(index, p.pixels - 1u);
-  let ox = i % p.out_width;
-  let oy = (i / p.out_width) % p.out_height;
-  let b = i / (p.out_width * p.out_height);
-  return Pixel(
-    i32(oy * p.stride) - i32(p.pad_top),
-    i32(ox * p.stride) - i32(p.pad_left),
-    b * p.height * p.width - p.first_source,
-  );
-}
-
-// Where a window's element starts in x, in octets, or −1 outside the picture or
-// below the window.
-fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
-  let iy = at.top + i32(ky);
-  let ix = at.left + i32(kx);
-  if ky >= p.kernel_height || iy < 0 || ix < 0 ||
-    iy >= i32(p.full_height) || ix >= i32(p.full_width) {
-    return -1;
-  }
-  let row = u32(iy) / p.enlarge;
-  let column = u32(ix) / p.enlarge;
-  return i32((at.base + row * p.width + column) * p.in8);
-}
 
 // Sums of an invocation: of four pixels, columns 0 … 3 and 4 … 7.
 struct Sums {
@@ -193,10 +159,11 @@ fn main(
           kx = 0u;
           ky += 1u;
         }
-        at = source(mine, ky, kx);
+        // Below the window there is nothing: half a slice may be left over.
+        at = select(source(mine, ky, kx), -1, ky >= p.kernel_height);
       }
       // What is not there is zero in both, for garbage could be no number.
-      if at >= 0 { next_x = x[u32(at) + i8]; }
+      if at >= 0 { next_x = x[u32(at) * p.in8 + i8]; }
       if lane < 128u && k8 < p.row8 { next_w = fetch(column + k8); }
       i8 += 2u;
       k8 += 2u;

@@ -1,4 +1,5 @@
 import code from "../../shaders/conv2d.wgsl" with { type: "text" };
+import place from "../../shaders/convolution.wgsl" with { type: "text" };
 import type { GpuLimits } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
@@ -158,7 +159,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       const outPart = rowsPart(to, out * size);
       return {
         shader: `conv2d ${weight.dtype}`,
-        code: weightCode(weight.dtype) + code,
+        code: weightCode(weight.dtype) + place + code,
         bind: [
           {
             name: "x",

@@ -5,6 +5,7 @@
  * @module
  */
 import code from "../../shaders/conv2d_tiles.wgsl" with { type: "text" };
+import place from "../../shaders/convolution.wgsl" with { type: "text" };
 import gather from "../../shaders/gather.wgsl" with { type: "text" };
 import q4 from "../../shaders/tiles_q4.wgsl" with { type: "text" };
 import q8 from "../../shaders/tiles_q8.wgsl" with { type: "text" };
@@ -60,7 +61,8 @@ export function launchTiles(
   ];
   return {
     shader: `conv2d_tiles ${weight.dtype}`,
-    code: octetCode(target.real) + weightCode(weight.dtype) + gather + code,
+    code: octetCode(target.real) + weightCode(weight.dtype) + gather + place +
+      code,
     defines: { TILE_M: height },
     bind,
     params: [

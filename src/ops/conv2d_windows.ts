@@ -5,6 +5,7 @@
  * @module
  */
 import code from "../../shaders/conv2d_windows.wgsl" with { type: "text" };
+import place from "../../shaders/convolution.wgsl" with { type: "text" };
 import q4 from "../../shaders/windows_q4.wgsl" with { type: "text" };
 import q8 from "../../shaders/windows_q8.wgsl" with { type: "text" };
 import real from "../../shaders/windows_real.wgsl" with { type: "text" };
@@ -86,7 +87,7 @@ function launchWindow(
   ];
   return {
     shader: `conv2d_windows ${weight.dtype}`,
-    code: octetCode(target.real) + windowCode(weight.dtype) + code,
+    code: octetCode(target.real) + windowCode(weight.dtype) + place + code,
     defines: {
       WINDOW: UNIFORM_WINDOW / (weight.dtype === "f32" ? 32 : ELEMENT),
     },

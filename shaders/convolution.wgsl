@@ -1,0 +1,37 @@
+// Where a convolution's window lies in the picture it is taken from.
+//
+// Stands in front of the conv2d shaders, whose uniform `p` has height, width,
+// out_height, out_width, stride, pad_top, pad_left, enlarge, full_height,
+// full_width, pixels, first_pixel and first_source.
+
+// An output pixel: where its window starts in the enlarged picture, and the
+// first pixel of its picture in x.
+struct Pixel {
+  top: i32,
+  left: i32,
+  base: u32,
+}
+
+fn pixel(index: u32) -> Pixel {
+  let i = p.first_pixel + min(index, p.pixels - 1u);
+  let ox = i % p.out_width;
+  let oy = (i / p.out_width) % p.out_height;
+  let b = i / (p.out_width * p.out_height);
+  return Pixel(
+    i32(oy * p.stride) - i32(p.pad_top),
+    i32(ox * p.stride) - i32(p.pad_left),
+    b * p.height * p.width - p.first_source,
+  );
+}
+
+// The pixel of x at a place of the window, or −1 outside the picture.
+fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
+  let iy = at.top + i32(ky);
+  let ix = at.left + i32(kx);
+  if iy < 0 || ix < 0 || iy >= i32(p.full_height) || ix >= i32(p.full_width) {
+    return -1;
+  }
+  let row = u32(iy) / p.enlarge;
+  let column = u32(ix) / p.enlarge;
+  return i32(at.base + row * p.width + column);
+}
