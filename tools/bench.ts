@@ -170,13 +170,14 @@ class Bench {
   }
 
   async #scaling() {
-    const { sides, batches, weights, planOnly } = this.#flags;
+    const { sides, size, batches, weights, planOnly } = this.#flags;
     using gpu = planOnly ? undefined : await this.#open();
     const sizes = await this.#sizes();
     const rows = await benchScaling(
       {
         sizes,
         sides: sides ?? (sizes === SD15 ? FULL_SIDES : MINI_SIDES),
+        ...(size && { size }),
         batches,
         weights: weights ? [weights] : ["f32", "f16", "q8", "q4"],
       },

@@ -20,6 +20,8 @@ export interface ScalingTask {
   readonly sizes: ModelSizes;
   /** Sides of square pictures. */
   readonly sides: readonly number[];
+  /** Columns and rows of the other series' pictures; the model's own where not given. */
+  readonly size?: readonly [number, number];
   /** Pictures at once. */
   readonly batches: readonly number[];
   /** Storage of weights; activations are f32 with f32, else f16. */
@@ -43,7 +45,7 @@ export interface ScalingRow extends
 
 /** Every step to be timed, a series after the other. */
 export function scalingTasks(
-  { sizes, sides, batches, weights }: ScalingTask,
+  { sizes, sides, size, batches, weights }: ScalingTask,
   best: Real,
 ): (StepTask & { readonly series: ScalingRow["series"] })[] {
   const usual = { sizes, dtype: best, weights: best, batch: 1 } as const;
@@ -55,11 +57,13 @@ export function scalingTasks(
     })),
     ...batches.map((batch) => ({
       ...usual,
+      ...(size && { size }),
       series: "batch" as const,
       batch,
     })),
     ...weights.map((stored) => ({
       ...usual,
+      ...(size && { size }),
       series: "weights" as const,
       weights: stored,
       dtype: stored === "f32" ? "f32" as const : best,
