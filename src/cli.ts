@@ -59,6 +59,8 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --guidance-range FROM,TO from which fraction of the steps to which the prompt
                            is followed so strongly; the others take half the
                            time and change the picture (${defaultSettings.guidanceRange})
+  --merge-tokens R         share of similar tokens merged in self-attention,
+                           0..0.75: faster, changes the picture (${defaultSettings.mergeTokens})
   --from-image FILE.png    repeat the settings of a picture made before
   --json                   one JSON object on stdout, all else on stderr
   --quiet                  no progress; notes and errors only
@@ -97,6 +99,7 @@ const flags = {
   "require-face": { type: "boolean" },
   "reuse-features": { type: "string" },
   "guidance-range": { type: "string" },
+  "merge-tokens": { type: "string" },
   "from-image": { type: "string" },
   json: { type: "boolean" },
   quiet: { type: "boolean" },
@@ -330,7 +333,8 @@ type NumberFlag =
   | "num-images"
   | "width"
   | "height"
-  | "reuse-features";
+  | "reuse-features"
+  | "merge-tokens";
 
 function number(values: Values, name: NumberFlag): number | undefined {
   const text = values[name];
@@ -347,6 +351,8 @@ function lessWork(values: Values): Partial<LessWork> {
   const given: Partial<LessWork> = {};
   const every = number(values, "reuse-features");
   if (every !== undefined) given.reuseFeatures = every;
+  const share = number(values, "merge-tokens");
+  if (share !== undefined) given.mergeTokens = share;
   const range = fractions(values["guidance-range"]);
   if (range) given.guidanceRange = range;
   asUsage(() => checkLessWork({ ...defaultSettings, ...given }));

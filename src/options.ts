@@ -40,10 +40,18 @@ export interface Settings {
    * outermost layers do, on the deep features of the last whole step.
    */
   reuseFeatures: number;
+  /**
+   * Share of the tokens at the UNet's finest level with attention that are
+   * merged into similar ones before self-attention, 0..0.75.
+   */
+  mergeTokens: number;
 }
 
 /** The settings that leave work out and change the picture; none does by default. */
-export type LessWork = Pick<Settings, "guidanceRange" | "reuseFeatures">;
+export type LessWork = Pick<
+  Settings,
+  "guidanceRange" | "reuseFeatures" | "mergeTokens"
+>;
 
 /** Defaults; width and height are the model's own. */
 export const defaultSettings: Readonly<
@@ -58,6 +66,7 @@ export const defaultSettings: Readonly<
   rng: "torch-cuda",
   guidanceRange: [0, 1],
   reuseFeatures: 1,
+  mergeTokens: 0,
 };
 
 /** Most pictures at once. */
@@ -113,8 +122,9 @@ export function checkSettings(
  * @throws {MasterWeaverError} `bad-option` that names the option, its range and what was given
  */
 export function checkLessWork(
-  { guidanceRange, reuseFeatures }: LessWork,
+  { guidanceRange, reuseFeatures, mergeTokens }: LessWork,
 ): void {
+  requireNumber("mergeTokens", mergeTokens, 0, 0.75);
   requireInteger("reuseFeatures", reuseFeatures, 1, 1000);
   const ends: unknown[] = Array.isArray(guidanceRange) ? guidanceRange : [];
   const [from, to] = ends;

@@ -15,7 +15,7 @@ import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
 import type { GpuTensor, Plan } from "./graph/plan.ts";
-import { GpuTensors } from "./graph/tensors.ts";
+import { firstHalf, GpuTensors } from "./graph/tensors.ts";
 import type { Identity } from "./identity.ts";
 import type { Image } from "./image/image.ts";
 import { clipText, type ClipTextConfig } from "./models/clip.ts";
@@ -64,6 +64,8 @@ export interface Layout {
   readonly guided: boolean;
   /** Whether some steps use deep features of others. */
   readonly reuse?: boolean;
+  /** Share of the tokens that self-attention merges; none where not given. */
+  readonly mergeTokens?: number;
 }
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
@@ -346,15 +348,6 @@ export class Painter implements Disposable {
   }
 }
 
-/** The first of two halves along the first axis. */
-function firstHalf({ spec, slice }: GpuTensor): GpuTensor {
-  const [batch, ...rest] = spec.shape;
-  return {
-    spec: { ...spec, shape: [batch / 2, ...rest] },
-    slice: { ...slice, size: slice.size / 2 },
-  };
-}
-
 /**
  * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
  * conditional one first, to `….attn2.k` and `….attn2.v` of every
@@ -410,9 +403,10 @@ function repeatEach(x: Tensor, times: number): Tensor {
 export function stepGraph(
   real: Real,
   { text, unet: component, adapter }: PainterParts,
-  { images, height, width, reuse, ...layout }: Layout,
-  { guided, reused }: StepKind = { ...layout, reused: false },
+  layout: Layout,
+  { guided, reused }: StepKind = { guided: layout.guided, reused: false },
 ): Graph {
+  const { images, height, width, reuse, mergeTokens } = layout;
   const g = new Graph(real);
   const { channels, blockOutChannels } = component.config;
   const halves = guided ? 2 : 1;
@@ -443,6 +437,7 @@ export function stepGraph(
       deep: reused
         ? g.input("deep", [batch, height, width, blockOutChannels[0]], real)
         : undefined,
+      mergeTokens,
     },
     component.weights,
     component.config,

@@ -348,6 +348,7 @@ export class MasterWeaver implements AsyncDisposable {
       width: settings.width / factor,
       guided: kinds.some(({ guided }) => guided),
       reuse: kinds.some(({ reused }) => reused),
+      mergeTokens: settings.mergeTokens,
     };
     const same = this.#painter &&
       JSON.stringify(this.#painter.layout) === JSON.stringify(layout);

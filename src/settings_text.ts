@@ -36,6 +36,7 @@ export function toText(
     rng: settings.rng,
     guidance_range: settings.guidanceRange.join(","),
     reuse_features: String(settings.reuseFeatures),
+    merge_tokens: String(settings.mergeTokens),
     dtype,
     model,
     model_hash: modelHash,
@@ -72,6 +73,7 @@ export function fromText(
     ["width", "width"],
     ["height", "height"],
     ["reuseFeatures", "reuse_features"],
+    ["mergeTokens", "merge_tokens"],
   ] as const;
   for (const [setting, key] of numbers) {
     if (text[key] === undefined) continue;

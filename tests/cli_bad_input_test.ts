@@ -99,6 +99,11 @@ const usage: readonly Case[] = [
     says: /reuseFeatures must be a whole number in 1\.\.1000, got 0/,
   },
   {
+    what: "more merged tokens than can be",
+    args: withDemo("--merge-tokens", "0.9"),
+    says: /mergeTokens must be a number in 0\.\.0\.75, got 0\.9/,
+  },
+  {
     what: "a range of guidance that is no range",
     args: withDemo("--guidance-range", "half"),
     says: /--guidance-range takes two numbers, such as 0,0\.5, got half/,

@@ -146,16 +146,22 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const first = await command(
-        [...quick, "--guidance-range=0,0.5", "--reuse-features=2", "--json"],
+        [
+          ...quick,
+          "--guidance-range=0,0.5",
+          "--reuse-features=2",
+          "--merge-tokens=0.25",
+          "--json",
+        ],
         { cwd: folder },
       );
       assertEquals([first.code, first.err], [0, []]);
       const { settings } = JSON.parse(first.out);
       assertEquals(settings.guidanceRange, [0, 0.5]);
-      assertEquals(settings.reuseFeatures, 2);
+      assertEquals([settings.reuseFeatures, settings.mergeTokens], [2, 0.25]);
       const text = await readPngSettings(`${folder}/output.png`);
       assertEquals(text.guidance_range, "0,0.5");
-      assertEquals(text.reuse_features, "2");
+      assertEquals([text.reuse_features, text.merge_tokens], ["2", "0.25"]);
 
       const repeat = ["--ref", demo, "--from-image=output.png", "--quiet"];
       const again = await command(

@@ -20,6 +20,7 @@ import { makeInput, type OpCase } from "./ops/op_case.ts";
 import { otherCases } from "./ops/other_cases.ts";
 import { pictureCases } from "./ops/picture_cases.ts";
 import { type Dense, dense } from "./ops/reference.ts";
+import { tokenCases } from "./ops/token_cases.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { join } from "./support/weights.ts";
@@ -46,6 +47,8 @@ async function run(
     tensors[name] = g.input(name, shape, dtype);
     const stored = dtype === "f16"
       ? new Float16Array(data)
+      : dtype === "u32"
+      ? new Uint32Array(data)
       : new Float32Array(data);
     values[name] = dense(shape, (i) => stored[i]);
   });
@@ -106,8 +109,10 @@ function quantisedWeight(
   return { ref, values: dequantise(quants, scales, dtype) };
 }
 
+const cases = [...matrixCases, ...pictureCases, ...otherCases, ...tokenCases];
+
 for (const real of ["f32", "f16"] as const) {
-  for (const opCase of [...matrixCases, ...pictureCases, ...otherCases]) {
+  for (const opCase of cases) {
     const { name, op, exact, terms = 0 } = opCase;
     for (const variant of variantsOf(real, opCase)) {
       const how = variant ? `${real}, ${variant}` : real;
@@ -127,9 +132,7 @@ for (const real of ["f32", "f16"] as const) {
 }
 
 gpuTest("op cases: every op of src/ops has some", async () => {
-  const tested = new Set(
-    [...matrixCases, ...pictureCases, ...otherCases].map(({ op }) => op),
-  );
+  const tested = new Set(cases.map(({ op }) => op));
   const folder = new URL("../src/ops/", import.meta.url);
   for await (const { name } of Deno.readDir(folder)) {
     const module = await import(new URL(name, folder).href);

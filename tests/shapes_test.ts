@@ -18,6 +18,7 @@ import type { DType } from "../src/ops/op.ts";
 import { argmax, imageOutput } from "../src/ops/outputs.ts";
 import { softmax } from "../src/ops/softmax.ts";
 import { pool2d, resize } from "../src/ops/spatial.ts";
+import { matchTokens, mergeTokens, unmergeTokens } from "../src/ops/tokens.ts";
 import { concat, view } from "../src/ops/views.ts";
 
 type Shapes = Record<string, readonly number[] | [DType, ...number[]]>;
@@ -133,6 +134,28 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     axis: 1,
   }],
   ["nothing", softmax, { x: [3, 0] }],
+  ["a picture of other sides", matchTokens, { x: [1, 12, 4] }, {
+    height: 3,
+    width: 5,
+    merged: 1,
+  }],
+  ["more merged than can be", matchTokens, { x: [1, 12, 4] }, {
+    height: 3,
+    width: 4,
+    merged: 9,
+  }],
+  ["places of another batch", mergeTokens, {
+    x: [2, 12, 4],
+    place: ["u32", 1, 3, 12],
+  }, { merged: 4 }],
+  ["as many rows as tokens", unmergeTokens, {
+    x: [1, 12, 4],
+    place: ["u32", 1, 3, 12],
+    residual: [1, 12, 4],
+  }],
+  ["float places", mergeTokens, { x: [1, 12, 4], place: [1, 3, 12] }, {
+    merged: 4,
+  }],
   // What the shader reads as f16 must not be f32, nor the other way round.
   ["f32 among f16", linear, { x: ["f32", 2, 8], weight: [3, 8] }],
   ["f32 among f16", map, { x: ["f32", 4] }],

@@ -62,3 +62,12 @@ export class GpuTensors implements Disposable {
     }
   }
 }
+
+/** The first of two halves along the first axis. */
+export function firstHalf({ spec, slice }: GpuTensor): GpuTensor {
+  const [batch, ...rest] = spec.shape;
+  return {
+    spec: { ...spec, shape: [batch / 2, ...rest] },
+    slice: { ...slice, size: slice.size / 2 },
+  };
+}

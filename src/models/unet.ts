@@ -9,6 +9,13 @@
 import type { Tensor } from "../graph/graph.ts";
 import { geglu } from "../ops/elementwise.ts";
 import { timeEmbedding } from "../ops/embedding.ts";
+import {
+  type MatchAttributes,
+  matchTokens,
+  mergeTokens,
+  mostMerged,
+  unmergeTokens,
+} from "../ops/tokens.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import { ConfigReader } from "./config.ts";
 import {
@@ -165,6 +172,11 @@ export interface UNetInputs {
   readonly identityScale?: Tensor;
   /** (B, H, W, C0), what an earlier step named `deep`: it is not computed anew. */
   readonly deep?: Tensor;
+  /**
+   * Share of the tokens of the finest level with attention that are merged into
+   * others before they attend to each other, 0..0.75; none where not given.
+   */
+  readonly mergeTokens?: number;
 }
 
 /**
@@ -229,7 +241,7 @@ function deepLayers(
         `${path}.resnets.${j}`,
         blocks.resnet(x, `${path}.resnets.${j}`, out),
       );
-      if (downAttention[i]) x = blocks.attend(x, `${path}.attentions.${j}`);
+      if (downAttention[i]) x = blocks.attend(x, i, `${path}.attentions.${j}`);
       skips.push(x);
     }
     if (i < last) {
@@ -241,7 +253,7 @@ function deepLayers(
 
   // Middle: (B, H / 2^last, W / 2^last, C_last)
   x = blocks.resnet(x, "mid_block.resnets.0", blockOutChannels[last]);
-  x = blocks.attend(x, "mid_block.attentions.0");
+  x = blocks.attend(x, last, "mid_block.attentions.0");
   x = blocks.resnet(x, "mid_block.resnets.1", blockOutChannels[last]);
   g.name("mid_block", x);
 
@@ -289,19 +301,28 @@ class Blocks {
     return resnet(x, this.#w.at(path), { out, groups, eps, time: this.#time });
   }
 
-  /** (B, H, W, C) → (B, H, W, C) */
-  attend(x: Tensor, path: string): Tensor {
-    return transformer(x, path, this.#w.at(path), this.#inputs, this.#config);
+  /** At a level, the finest being 0: (B, H, W, C) → (B, H, W, C) */
+  attend(x: Tensor, level: number, path: string): Tensor {
+    const finest = this.#config.downAttention.indexOf(true);
+    const { mergeTokens = 0, ...inputs } = this.#inputs;
+    return transformer(x, path, this.#w.at(path), {
+      ...inputs,
+      mergeTokens: level === finest ? mergeTokens : 0,
+    }, this.#config);
   }
 
   /** A layer going up: takes back a skip, (B, H, W, …) → (B, H, W, C). */
-  up(x: Tensor, skip: Tensor, level: number, layer: number): Tensor {
+  up(x: Tensor, skip: Tensor, block: number, layer: number): Tensor {
     const { blockOutChannels, upAttention } = this.#config;
-    const path = `up_blocks.${level}`;
-    const out = blockOutChannels.at(-1 - level)!;
-    const y = this.resnet(concat(x, skip, 3), `${path}.resnets.${layer}`, out);
-    return upAttention[level]
-      ? this.attend(y, `${path}.attentions.${layer}`)
+    const path = `up_blocks.${block}`;
+    const level = blockOutChannels.length - 1 - block;
+    const y = this.resnet(
+      concat(x, skip, 3),
+      `${path}.resnets.${layer}`,
+      blockOutChannels[level],
+    );
+    return upAttention[block]
+      ? this.attend(y, level, `${path}.attentions.${layer}`)
       : y;
   }
 }
@@ -339,7 +360,11 @@ function transformer(
     .reshape(batch, height * width, channels);
 
   const b = w.at("transformer_blocks.0");
-  h = selfAttention(h, b, heads);
+  const merged = Math.min(
+    Math.floor((inputs.mergeTokens ?? 0) * height * width),
+    mostMerged(height, width),
+  );
+  h = selfAttention(h, b, heads, { height, width, merged });
   h = crossAttention(h, `${path}.transformer_blocks.0.attn2`, b, inputs, heads);
   const f = layerNorm(h, b.at("norm3"), LAYER_NORM_EPS);
   const wide = linear(f, b.at("ff.net.0.proj"), 8 * channels);
@@ -361,16 +386,32 @@ function transformer(
   );
 }
 
-/** Tokens attend to each other: (B, T, C) → (B, T, C). */
-function selfAttention(h: Tensor, w: WeightScope, heads: number): Tensor {
+/**
+ * Tokens attend to each other: (B, T, C) → (B, T, C); where some are merged,
+ * as fewer tokens.
+ */
+function selfAttention(
+  h: Tensor,
+  w: WeightScope,
+  heads: number,
+  match: MatchAttributes,
+): Tensor {
   const channels = h.shape[2];
   const n = layerNorm(h, w.at("norm1"), LAYER_NORM_EPS);
-  const project = (name: string) =>
-    linear(n, w.at("attn1").at(name), channels, { bias: false });
-  const y = attention(project("to_q"), project("to_k"), project("to_v"), {
-    heads,
-  });
-  return linear(y, w.at("attn1.to_out.0"), channels, { residual: h });
+  const attend = (n: Tensor, residual?: Tensor) => {
+    const project = (name: string) =>
+      linear(n, w.at("attn1").at(name), channels, { bias: false });
+    const y = attention(project("to_q"), project("to_k"), project("to_v"), {
+      heads,
+    });
+    return linear(y, w.at("attn1.to_out.0"), channels, { residual });
+  };
+  if (match.merged === 0) return attend(n, h);
+  const g = h.graph;
+  const place = g.apply(matchTokens, { x: n }, match);
+  const fewer = g.apply(mergeTokens, { x: n, place }, match);
+  const y = attend(fewer);
+  return g.apply(unmergeTokens, { x: y, place, residual: h }, {});
 }
 
 /** Tokens attend to text and, apart, to the identity. */

@@ -1,0 +1,76 @@
+/**
+ * A picture as the sum of its steps: how often each kind comes, and how many
+ * floating-point operations it is.
+ *
+ * @module
+ */
+import {
+  type StepKind,
+  stepKinds,
+  stepName,
+} from "../../../src/diffusion/step_kinds.ts";
+import type { Graph } from "../../../src/graph/graph.ts";
+import { neededNodes } from "../../../src/graph/schedule.ts";
+import { defaultSettings, type Settings } from "../../../src/options.ts";
+import {
+  type Layout,
+  type PainterParts,
+  stepGraph,
+} from "../../../src/painter.ts";
+
+/** A step as a plan does it. */
+export interface StepWork {
+  /** What tells it from others. */
+  readonly name: string;
+  /** Its kind. */
+  readonly kind: StepKind;
+  /** Share of the tokens that self-attention merges. */
+  readonly mergeTokens: number;
+}
+
+/** Every step of a picture, in order. */
+export function stepsOf(settings: Partial<Settings>): StepWork[] {
+  const { mergeTokens, ...rules } = { ...defaultSettings, ...settings };
+  return stepKinds(rules).map((kind) => ({
+    name: `${stepName(kind)}, ${mergeTokens}`,
+    kind,
+    mergeTokens,
+  }));
+}
+
+/** The sum over a picture's steps of what each costs. */
+export function pictureCost(
+  settings: Partial<Settings>,
+  cost: (step: StepWork) => number,
+): number {
+  return stepsOf(settings).reduce((sum, step) => sum + cost(step), 0);
+}
+
+/** Counts the operations of a model's steps, each kind once. */
+export function countWork(
+  parts: PainterParts,
+  size: number,
+): (step: StepWork) => number {
+  const counted = new Map<string, number>();
+  return ({ name, kind, mergeTokens }) => {
+    const layout = { ...square(parts, size), mergeTokens };
+    const flops = counted.get(name) ??
+      flopsOf(stepGraph("f16", parts, layout, kind));
+    counted.set(name, flops);
+    return flops;
+  };
+}
+
+/** One square picture, guided. */
+export function square({ vae }: PainterParts, size: number): Layout {
+  const side = size / vae.config.factor;
+  return { images: 1, height: side, width: side, guided: true };
+}
+
+/** Floating-point operations of a graph's ops, as they count them themselves. */
+export function flopsOf(graph: Graph): number {
+  return neededNodes(graph).reduce((sum, node) => {
+    const { op, inputs, attributes } = node.source;
+    return sum + (op.flops?.(inputs, node, attributes) ?? 0);
+  }, 0);
+}
