@@ -145,8 +145,16 @@ async function networksOfAll(
 ): Promise<OutputError[][]> {
   if (networks.length === 0) return models.map(() => []);
   const where = { gpu, real };
-  report(`${request.with}: ${networks.join(", ")}`);
-  const recorded = await new Recorder(where, base, scene).record(networks);
+  const recorder = new Recorder(
+    where,
+    base,
+    scene,
+    ({ outputs }, seconds) =>
+      report(
+        `${request.with}: ${outputs.join(", ")} (${seconds.toFixed(1)} s)`,
+      ),
+  );
+  const recorded = await recorder.record(networks);
   const errors: OutputError[][] = [];
   for (const [i, folder] of models.entries()) {
     const tell = (error: OutputError) => report(line(folder, error));

@@ -52,13 +52,24 @@ export class Recorder {
   readonly #where: Where;
   readonly #parts: Parts;
   readonly #scene: Scene;
+  readonly #onRun: (pass: Pass, seconds: number) => void;
   readonly #values = new Map<string, Values>();
 
-  /** Nothing is run yet. */
-  constructor(where: Where, parts: Parts, scene: Scene) {
+  /**
+   * Nothing is run yet.
+   *
+   * @param onRun told of each pass and the seconds it took
+   */
+  constructor(
+    where: Where,
+    parts: Parts,
+    scene: Scene,
+    onRun: (pass: Pass, seconds: number) => void = () => {},
+  ) {
     this.#where = where;
     this.#parts = parts;
     this.#scene = scene;
+    this.#onRun = onRun;
   }
 
   /**
@@ -96,8 +107,9 @@ export class Recorder {
 
   async #run(pass: Pass): Promise<void> {
     const inputs = await this.#all(pass.inputs);
-    const { outputs } = await runPass(this.#where, pass, this.#parts, inputs);
-    for (const [name, values] of outputs) this.#values.set(name, values);
+    const ran = await runPass(this.#where, pass, this.#parts, inputs);
+    this.#onRun(pass, ran.seconds);
+    for (const [name, values] of ran.outputs) this.#values.set(name, values);
   }
 
   /** What a network is given. */
