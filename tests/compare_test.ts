@@ -226,6 +226,36 @@ gpuTest("compare: q8 is nearer than q4", async () => {
   });
 });
 
+gpuTest(
+  "compare: what q4 loses is in its weights, not in its kernels",
+  async () => {
+    await inFolder(async (folder) => {
+      const quantised = `${folder}/q4`;
+      const output = `${folder}/dequantised`;
+      await convert({ inputs: [mini], output: quantised, dtype: "q4" });
+      await convert({ inputs: [quantised], output, dtype: "f32" });
+      const { code, out, err } = await compare(
+        ...[output, "--with", quantised, "--json"],
+        ...[
+          "--network",
+          "unet",
+          "--network",
+          "vae",
+          "--network",
+          "text_encoder",
+        ],
+      );
+      assertEquals(code, 0, err);
+      const { networks } = JSON.parse(out).models[0];
+      assertEquals(networks.length, 6);
+      for (const { output, nmse } of networks as Compared[]) {
+        // Sums of the same values, at most in another order.
+        assert(nmse! <= 1e-11, `${output}: NMSE ${nmse}`);
+      }
+    });
+  },
+);
+
 gpuTest("compare: only conversions of one model, as Markdown", async () => {
   await inFolder(async (folder) => {
     const network = ["--network", "image_encoder"];
