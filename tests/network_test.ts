@@ -5,7 +5,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
 import { readImage } from "../src/files.ts";
+import { Graph } from "../src/graph/graph.ts";
+import { Network } from "../src/graph/network.ts";
+import { Tuner } from "../src/graph/tuner.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
+import { map } from "../src/ops/elementwise.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
 import type { Progress } from "../src/progress.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
@@ -81,6 +85,49 @@ gpuTest("networks: what stops a call frees them", async () => {
   const { images } = await weaver.generate({ ...small, identity });
   assertEquals(images.length, 1);
 });
+
+gpuTest(
+  "networks: variants of all plans are chosen before any is made",
+  async () => {
+    const events: string[] = [];
+    // One that tells when it is asked.
+    const tuner = Object.assign(new Tuner(await sharedGpu()), {
+      prepare: (graph: Graph) => {
+        events.push(`choose for ${[...graph.outputs.keys()]}`);
+        return Promise.resolve();
+      },
+    });
+    using network = new Network(await sharedGpu(), true, tuner);
+    const recipe = (name: string) => ({
+      graph: () => {
+        const g = new Graph("f32");
+        const x = g.input("x", [4], "f32");
+        g.output(name, g.apply(map, { x }, { offset: 1 }));
+        return g;
+      },
+    });
+    const owner = {};
+    const use = async (...names: string[]) => {
+      const plans = Object.fromEntries(names.map((n) => [n, recipe(n)]));
+      const onCompile = (done: number, total: number) =>
+        events.push(`${done} of ${total}`);
+      await network.use({ owner, plans, onCompile }, async (plans) => {
+        for (const name of names) {
+          plans[name].write("x", Float32Array.of(1, 2, 3, 4));
+          plans[name].run();
+          assertEquals((await plans[name].read(name))[name][3], 5);
+        }
+      });
+      return events.splice(0);
+    };
+    const first = await use("a", "b");
+    assertEquals(first.slice(0, 2), ["choose for a", "choose for b"]);
+    assertEquals([first[2], first.at(-1)], ["0 of 2", "2 of 2"]);
+    // What is there stays; what is not is added.
+    assertEquals(await use("b", "a"), []);
+    assertEquals(await use("b", "c"), ["choose for c", "0 of 1", "1 of 1"]);
+  },
+);
 
 /** A line of this process's memory, in bytes; Linux tells it. */
 async function residentBytes(name: string): Promise<number> {

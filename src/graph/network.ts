@@ -83,14 +83,18 @@ export class Network implements Disposable {
     if (this.#owner !== owner) this.#freePlans();
     this.#owner = owner;
     const names = Object.keys(plans) as Name[];
-    const missing = names.filter((name) => !this.#plans.has(name));
-    for (const [i, name] of missing.entries()) {
+    const missing = names.filter((name) => !this.#plans.has(name))
+      .map((name) => ({ name, ...plans[name], graph: plans[name].graph() }));
+    // All before any weight is laid out: a later choice would lay it otherwise.
+    for (const { graph } of missing) await this.#tuner.prepare(graph);
+    for (const [i, recipe] of missing.entries()) {
       const plan = await this.#make(
-        plans[name],
+        recipe.graph,
+        recipe.bindings,
         onLoad,
         () => onCompile?.(i, missing.length),
       );
-      this.#plans.set(name, plan);
+      this.#plans.set(recipe.name, plan);
       onCompile?.(i + 1, missing.length);
     }
     return Object.fromEntries(
@@ -100,21 +104,20 @@ export class Network implements Disposable {
 
   /** Loads the weights of a graph, then makes its plan; the plans never run at once. */
   async #make(
-    { graph, bindings }: PlanRecipe,
+    graph: Graph,
+    bindings: PlanRecipe["bindings"],
     onLoad: NetworkUse<string>["onLoad"],
     onLoaded: () => void,
   ): Promise<Plan> {
-    const built = graph();
-    this.#store ??= new WeightStore(this.#gpu, built.real);
-    await this.#tuner.prepare(built);
-    const variants = new Variants(built, this.#tuner.choose);
+    this.#store ??= new WeightStore(this.#gpu, graph.real);
+    const variants = new Variants(graph, this.#tuner.choose);
     await this.#store.load(
-      built.weights,
+      graph.weights,
       onLoad,
       (ref) => variants.layout(ref),
     );
     onLoaded();
-    return await Plan.make(this.#gpu, built, {
+    return await Plan.make(this.#gpu, graph, {
       weights: [this.#store],
       bindings,
       variants,
