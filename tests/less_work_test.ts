@@ -18,7 +18,7 @@ import { elementCount } from "../src/ops/op.ts";
 import { anySize, checkSettings, defaultSettings } from "../src/options.ts";
 import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
 import { fromText, toText } from "../src/settings_text.ts";
-import { sd15Parts } from "../tools/bench/less_work/parts.ts";
+import { inventParts, SD15 } from "../tools/bench/invented.ts";
 import {
   countWork,
   flopsOf,
@@ -459,11 +459,11 @@ Deno.test("bench of less work: a picture is the sum of its steps", () => {
 });
 
 Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", () => {
-  const count = countWork(sd15Parts(), 512);
+  const count = countWork(inventParts(SD15, "f16"), 512);
   const work = (settings: object) =>
     pictureCost({ steps: 1, ...settings }, count);
   const whole = work({});
-  // Two halves of 803 billion.
+  // Two halves of what tests/bench_cost_test.ts sums up from the sizes.
   assert(Math.abs(whole / 1605e9 - 1) < 0.01, `${whole / 1e9} GFLOP`);
   assertEquals(work({ guidanceScale: 1 }), whole / 2);
   const reused = work({ steps: 2, reuseFeatures: 2 }) - whole;

@@ -13,7 +13,7 @@ import {
   type PainterParts,
   stepGraph,
 } from "../../src/painter.ts";
-import { openPainterParts } from "../../tools/bench/less_work/parts.ts";
+import { openParts } from "../../src/parts.ts";
 import { sharedGpu } from "./gpu.ts";
 import { repositoryPath } from "./paths.ts";
 
@@ -34,7 +34,7 @@ export class StepPlans implements Disposable {
   static async open(layout: Layout): Promise<StepPlans> {
     const store = new WeightStore(await sharedGpu(), "f32");
     const { files } = await openModelFolder(repositoryPath("weights/mini"));
-    return new StepPlans(await openPainterParts(files), layout, store);
+    return new StepPlans(await openParts(files), layout, store);
   }
 
   /** The graph of a kind of step. */

@@ -11,14 +11,15 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../../src/errors.ts";
-import { openModelFolder, readImage } from "../../src/files.ts";
+import { readImage } from "../../src/files.ts";
 import { chooseDtype, Gpu, type Real } from "../../src/gpu/gpu.ts";
 import type { Image } from "../../src/image/image.ts";
 import { defaultSettings, type Settings } from "../../src/options.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
+import { median } from "./clock.ts";
+import { inventParts, SD15, sizesOf } from "./invented.ts";
 import { attentionLines, benchMerging } from "./less_work/merging.ts";
-import { openPainterParts, sd15Parts } from "./less_work/parts.ts";
-import { median, timeSteps } from "./less_work/times.ts";
+import { timeSteps } from "./less_work/times.ts";
 import { countWork, pictureCost, stepsOf } from "./less_work/work.ts";
 
 const usage = `What leaving work out gains and what it changes.
@@ -81,7 +82,7 @@ function rowsOf(steps: number): Row[] {
 interface Measured {
   /** The options. */
   readonly name: string;
-  /** Milliseconds of a picture's steps, from the medians of each kind. */
+  /** Milliseconds of a picture's steps, each kind the fastest of its samples. */
   readonly milliseconds: number;
   /** How many times faster than exact. */
   readonly speedUp: number;
@@ -116,9 +117,8 @@ async function measure(task: Task): Promise<Measured[]> {
   const exact: Row = { name: "exact", settings: { steps } };
   const { pictures, size, dtype } = await paintRows(task, [exact, ...rows]);
 
-  await using folder = await openModelFolder(model);
-  const own = countWork(await openPainterParts(folder.files), size);
-  const sd15 = countWork(sd15Parts(), 512);
+  const own = countWork(inventParts(await sizesOf(model), "f16"), size);
+  const sd15 = countWork(inventParts(SD15, "f16"), 512);
   const all = [exact, ...rows].flatMap(({ settings }) => stepsOf(settings));
   const times = await timeSteps(model, dtype, size, all, samples);
   const cost = {

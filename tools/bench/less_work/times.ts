@@ -1,6 +1,6 @@
 /**
- * Times steps by turns: on a machine that others use too, each gets its share
- * of the quiet moments, and medians can be compared.
+ * Times steps by turns, the fastest of several samples: what others do on the
+ * machine only ever adds, and each step gets its share of the quiet moments.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { Variants } from "../../../src/graph/variants.ts";
 import { WeightStore } from "../../../src/graph/weight_store.ts";
 import { elementCount } from "../../../src/ops/op.ts";
 import { stepGraph } from "../../../src/painter.ts";
-import { openPainterParts } from "./parts.ts";
+import { openParts } from "../../../src/parts.ts";
 import { square, type StepWork } from "./work.ts";
 
 /** A sample is so many runs that it takes about this long. */
@@ -28,7 +28,7 @@ interface Timed {
 }
 
 /**
- * Milliseconds of each step by its name, the median.
+ * Milliseconds of each step by its name, the fastest sample.
  *
  * @param size side of the picture, in pixels
  * @param samples how many times each is timed
@@ -41,7 +41,7 @@ export async function timeSteps(
   samples: number,
 ): Promise<ReadonlyMap<string, number>> {
   await using folder = await openModelFolder(model);
-  const parts = await openPainterParts(folder.files);
+  const parts = await openParts(folder.files);
   using gpu = await Gpu.open();
   using store = new WeightStore(gpu, real);
   using stack = new DisposableStack();
@@ -60,7 +60,7 @@ export async function timeSteps(
     }
   }
   return new Map(
-    timed.map(({ name, milliseconds }) => [name, median(milliseconds)]),
+    timed.map(({ name, milliseconds }) => [name, Math.min(...milliseconds)]),
   );
 }
 
@@ -85,10 +85,4 @@ async function timeRuns(gpu: Gpu, plan: Plan, runs: number): Promise<number> {
   for (let i = 0; i < runs; i++) plan.run();
   await gpu.idle();
   return (performance.now() - start) / runs;
-}
-
-/** The middle of some numbers. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[sorted.length - 1 >> 1] + sorted[sorted.length >> 1]) / 2;
 }
