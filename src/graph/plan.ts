@@ -229,12 +229,11 @@ export class Plan implements Disposable {
   /** Queues one run; returns before the GPU is done. */
   run(): void {
     const { device } = this.#gpu;
-    for (let at = 0; at < this.#dispatches.length; at += MOST_A_SUBMIT) {
+    for (let at = 0; at < this.#dispatches.length;) {
+      const end = Math.min(at + MOST_A_SUBMIT, this.#dispatches.length);
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      for (const dispatch of this.#dispatches.slice(at, at + MOST_A_SUBMIT)) {
-        encodeDispatch(pass, dispatch);
-      }
+      while (at < end) encodeDispatch(pass, this.#dispatches[at++]);
       pass.end();
       device.queue.submit([encoder.finish()]);
     }
