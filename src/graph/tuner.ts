@@ -111,7 +111,7 @@ export class Tuner {
         this.#choices.set(kind, known);
         continue;
       }
-      const choice = await this.#decide(kind, graph, nodes, code);
+      const choice = await this.#decide(kind, graph, nodes, work, code);
       measured ||= isMeasured(choice);
       this.#choices.set(kind, choice);
     }
@@ -138,10 +138,10 @@ export class Tuner {
     kind: string,
     graph: Graph,
     nodes: readonly OpNode[],
+    work: number,
     code: string,
   ): Promise<Choice> {
     const likely = this.#likely(variantsOf(nodes[0]));
-    const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
     const milliseconds: Record<string, number> = {};
     if (
       this.#mode !== "off" && likely.length > 1 && work >= WORTH_FLOPS &&
