@@ -16,6 +16,7 @@ import unmergeCode from "../../shaders/unmerge_tokens.wgsl" with {
 import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
 import {
+  type BufferUse,
   elementBytes,
   expectShape,
   type Launch,
@@ -200,35 +201,7 @@ export const mergeTokens: Op<MergeInputs, MergeAttributes> = {
   },
 
   launch({ x }, output, _attributes, { limits }) {
-    const [batch, tokens, channels] = x.shape;
-    const rows = output.shape[1];
-    const size = elementBytes(x.dtype);
-    return picturePieces(batch, tokens * channels * size, limits).map(
-      ({ first, count }) => {
-        const from = picturesPart(first, count, tokens * channels, size);
-        const to = picturesPart(first, count, rows * channels, size);
-        const total = count * rows * channels / 4;
-        return {
-          shader: "merge_tokens",
-          code: mergeCode,
-          bind: [
-            { name: "x", access: "read", part: from },
-            { name: "place", access: "read" },
-            { name: "output", access: "write", part: to },
-          ],
-          params: [
-            tokens,
-            rows,
-            channels / 4,
-            first,
-            from.skip / 4,
-            to.skip / 4,
-            total,
-          ],
-          workgroups: Math.ceil(total / 64),
-        };
-      },
-    );
+    return launchRows("merge_tokens", mergeCode, x, output, limits);
   },
 };
 
@@ -263,38 +236,55 @@ export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
   },
 
   launch({ x }, output, _attributes, { limits }) {
-    const [batch, rows, channels] = x.shape;
-    const tokens = output.shape[1];
-    const size = elementBytes(x.dtype);
-    return picturePieces(batch, tokens * channels * size, limits).map(
-      ({ first, count }) => {
-        const from = picturesPart(first, count, rows * channels, size);
-        const to = picturesPart(first, count, tokens * channels, size);
-        const total = count * tokens * channels / 4;
-        return {
-          shader: "unmerge_tokens",
-          code: unmergeCode,
-          bind: [
-            { name: "x", access: "read", part: from },
-            { name: "place", access: "read" },
-            { name: "residual", access: "read", part: to },
-            { name: "output", access: "write", part: to },
-          ],
-          params: [
-            tokens,
-            rows,
-            channels / 4,
-            first,
-            from.skip / 4,
-            to.skip / 4,
-            total,
-          ],
-          workgroups: Math.ceil(total / 64),
-        };
-      },
-    );
+    return launchRows("unmerge_tokens", unmergeCode, x, output, limits, true);
   },
 };
+
+/** Launches from (B, M, C) to (B, N, C), one of them tokens, the other rows. */
+function launchRows(
+  shader: string,
+  code: string,
+  x: TensorSpec,
+  output: TensorSpec,
+  limits: GpuLimits,
+  residual = false,
+): Launch[] {
+  const [batch, fromRows, channels] = x.shape;
+  const toRows = output.shape[1];
+  const [tokens, rows] = [
+    Math.max(fromRows, toRows),
+    Math.min(fromRows, toRows),
+  ];
+  const size = elementBytes(x.dtype);
+  return picturePieces(batch, tokens * channels * size, limits).map(
+    ({ first, count }): Launch => {
+      const from = picturesPart(first, count, fromRows * channels, size);
+      const to = picturesPart(first, count, toRows * channels, size);
+      const total = count * toRows * channels / 4;
+      const added: BufferUse = { name: "residual", access: "read", part: to };
+      return {
+        shader,
+        code,
+        bind: [
+          { name: "x", access: "read", part: from },
+          { name: "place", access: "read" },
+          ...(residual ? [added] : []),
+          { name: "output", access: "write", part: to },
+        ],
+        params: [
+          tokens,
+          rows,
+          channels / 4,
+          first,
+          from.skip / 4,
+          to.skip / 4,
+          total,
+        ],
+        workgroups: Math.ceil(total / 64),
+      };
+    },
+  );
+}
 
 /** Consecutive pictures. */
 interface Pictures {
