@@ -77,10 +77,14 @@ function octetBytes(dtype: DType): number {
   return OCTET * (dtype === "f16" ? 2 : 4);
 }
 
-/** Whether a weight's row is whole octets, of a quantised one whole scales. */
-export function fitsBlocks({ shape, dtype }: TensorSpec): boolean {
-  const last = shape.at(-1)!;
-  return last % (isQuantised(dtype) ? SCALED : OCTET) === 0;
+/**
+ * Whether inputs and outputs of a weight are whole octets, inputs of a quantised
+ * one whole scales: what every variant but `registers` needs.
+ */
+export function fitsOctets({ shape, dtype }: TensorSpec): boolean {
+  const [out, last] = [shape[0], shape.at(-1)!];
+  return out % OCTET === 0 &&
+    last % (isQuantised(dtype) ? SCALED : OCTET) === 0;
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   sameShape,
   type TensorSpec,
 } from "./op.ts";
-import { fitsBlocks, OCTET } from "./blocks.ts";
+import { fitsOctets } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
@@ -93,9 +93,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   },
 
   variants({ weight }, _output, { stride = 1, padding = [0, 0, 0, 0] }) {
-    if (!fitsBlocks(weight) || weight.shape[0] % OCTET !== 0) {
-      return ["registers"];
-    }
+    if (!fitsOctets(weight)) return ["registers"];
     return fitsWinograd(weight, stride, padding)
       ? ["registers", "tiles", "windows", "winograd"]
       : ["registers", "tiles", "windows"];

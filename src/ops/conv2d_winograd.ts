@@ -13,7 +13,7 @@ import inputCode from "../../shaders/winograd_input.wgsl" with { type: "text" };
 import outputCode from "../../shaders/winograd_output.wgsl" with {
   type: "text",
 };
-import { fitsBlocks, OCTET } from "./blocks.ts";
+import { fitsOctets } from "./blocks.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
 import type { Convolution } from "./convolution.ts";
 import { quadCode } from "./octets.ts";
@@ -48,7 +48,7 @@ export function fitsWinograd(
   const [least, most] = NARROW;
   return kernelHeight === 3 && kernelWidth === 3 && stride === 1 &&
     padding.every((side) => side === 1) && !isQuantised(weight.dtype) &&
-    fitsBlocks(weight) && out % OCTET === 0 &&
+    fitsOctets(weight) &&
     out * channels >= least && out * channels <= most;
 }
 

@@ -10,7 +10,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { fitsBlocks, OCTET } from "./blocks.ts";
+import { fitsOctets } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
 import { launchWindows, partialSums } from "./conv2d_windows.ts";
@@ -61,7 +61,7 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
   },
 
   variants({ weight }) {
-    return fitsBlocks(weight) && weight.shape[0] % OCTET === 0
+    return fitsOctets(weight)
       ? ["registers", "tiles", "windows"]
       : ["registers"];
   },
