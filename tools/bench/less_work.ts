@@ -82,7 +82,7 @@ function rowsOf(steps: number): Row[] {
 interface Measured {
   /** The options. */
   readonly name: string;
-  /** Milliseconds of a picture's steps, each kind the fastest of its samples. */
+  /** Milliseconds of a picture's steps, each dispatch the fastest of its samples. */
   readonly milliseconds: number;
   /** How many times faster than exact. */
   readonly speedUp: number;

@@ -1,6 +1,7 @@
 /**
- * Times steps by turns, the fastest of several samples: what others do on the
- * machine only ever adds, and each step gets its share of the quiet moments.
+ * Times steps by turns. On the GPU's own clock each dispatch counts with the
+ * fastest of its samples: what others do on the machine only ever adds, and hits
+ * now this dispatch, now that. Without such a clock, the fastest whole step.
  *
  * @module
  */
@@ -16,19 +17,15 @@ import { stepGraph } from "../../../src/painter.ts";
 import { openParts } from "../../../src/parts.ts";
 import { square, type StepWork } from "./work.ts";
 
-/** A sample is so many runs that it takes about this long. */
-const SAMPLE = 300;
-
-/** A plan, and how long its runs took. */
+/** A plan, and the fastest samples of its dispatches, or of a whole run. */
 interface Timed {
   readonly name: string;
   readonly plan: Plan;
-  readonly runs: number;
-  readonly milliseconds: number[];
+  best: readonly number[];
 }
 
 /**
- * Milliseconds of each step by its name, the fastest sample.
+ * Milliseconds of each step by its name.
  *
  * @param size side of the picture, in pixels
  * @param samples how many times each is timed
@@ -50,18 +47,29 @@ export async function timeSteps(
     const layout = { ...square(parts, size), mergeTokens: step.mergeTokens };
     const graph = stepGraph(real, parts, layout, step.kind);
     const plan = stack.use(await makePlan(gpu, graph, store));
-    await timeRuns(gpu, plan, 1);
-    const runs = Math.ceil(SAMPLE / await timeRuns(gpu, plan, 1));
-    timed.push({ name, plan, runs, milliseconds: [] });
+    // The driver compiles at the first run.
+    timed.push({ name, plan, best: await sample(gpu, plan) });
   }
   for (let i = 0; i < samples; i++) {
-    for (const { plan, runs, milliseconds } of timed) {
-      milliseconds.push(await timeRuns(gpu, plan, runs));
+    for (const each of timed) {
+      const times = await sample(gpu, each.plan);
+      each.best = times.map((time, j) => Math.min(time, each.best[j]));
     }
   }
-  return new Map(
-    timed.map(({ name, milliseconds }) => [name, Math.min(...milliseconds)]),
-  );
+  return new Map(timed.map(({ name, best }) => [name, sum(best)]));
+}
+
+/** Milliseconds of each dispatch of a run, or of the run where the GPU has no clock. */
+async function sample(gpu: Gpu, plan: Plan): Promise<number[]> {
+  if (gpu.hasTimestamps) return await plan.profile();
+  const start = performance.now();
+  plan.run();
+  await gpu.idle();
+  return [performance.now() - start];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 async function makePlan(
@@ -77,12 +85,4 @@ async function makePlan(
     plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));
   }
   return plan;
-}
-
-/** Milliseconds of one of several runs. */
-async function timeRuns(gpu: Gpu, plan: Plan, runs: number): Promise<number> {
-  const start = performance.now();
-  for (let i = 0; i < runs; i++) plan.run();
-  await gpu.idle();
-  return (performance.now() - start) / runs;
 }
