@@ -35,6 +35,7 @@ export type {
   PipelineCache,
   PipelineKey,
 } from "./src/gpu/pipelines.ts";
+export type { TexelShape } from "./src/gpu/texels.ts";
 export type { Identity } from "./src/identity.ts";
 export type { Image } from "./src/image/image.ts";
 export type { Rng, Settings, SizeRule } from "./src/options.ts";

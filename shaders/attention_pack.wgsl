@@ -1,20 +1,29 @@
-// y[b, h, s, d] = x[b, s, h · D + d]
+// t[b, h, block, quad, s] = scale · x[b, token, h · D + 4 quad … + 3]
 //
-// Keys or values by head, as attention_windows.wgsl binds them: x (B, S, H·D),
-// y (B · H, P, D) with P ≥ S tokens a head, both in octets; what is beyond S is
-// left as it is.
-// Grid: an invocation an octet of x, in groups of 64.
+// Queries or keys by head, as conv2d_texels.wgsl reads pixels and weights:
+// x (B, S, H·D) in octets, t (B·H, blocks, D/4, width) in texels of f32 from texel
+// `start` on, a block being `width` tokens. Tokens from `second` on begin with a
+// block of their own; what a block lacks is left as it is.
+// In front of it stand texels.wgsl and one of octets_*.wgsl.
+// Grid: ⌈B · S / 8⌉ · ⌈H·D/8 / 8⌉, workgroups of 8 tokens × 8 octets, tokens fastest.
 
 struct Params {
-  tokens: u32, // S
+  tokens: u32, // S, of which
+  seen: u32, // are packed
+  batch: u32, // B
   heads: u32,
   head8: u32, // D / 8
-  room: u32, // P
-  total: u32,
+  blocks: u32, // of a head
+  width: u32, // tokens of a block
+  second: u32, // first token of the second part
+  second_block: u32, // the block it begins with
+  start: u32,
+  groups_t: u32, // ⌈B · S / 8⌉
+  scale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<octet>;
-@group(0) @binding(1) var<storage, read_write> y: array<octet>;
+@group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
@@ -23,12 +32,23 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = group_index(group, groups) * 64u + lane;
-  if index >= p.total { return; }
-  let d = index % p.head8;
-  let head = (index / p.head8) % p.heads;
-  let token = index / (p.head8 * p.heads);
-  let b = token / p.tokens;
-  let at = (b * p.heads + head) * p.room + token % p.tokens;
-  y[at * p.head8 + d] = x[index];
+  let number = group_index(group, groups);
+  let line = divide(number, p.groups_t);
+  let row = (number - line * p.groups_t) * 8u + lane % 8u;
+  let channel8 = line * 8u + lane / 8u;
+  let row8 = p.heads * p.head8;
+  let b = divide(row, p.tokens);
+  let token = row - b * p.tokens;
+  if row >= p.batch * p.tokens || token >= p.seen || channel8 >= row8 { return; }
+  let is_second = token >= p.second;
+  let slot = select(token, token - p.second, is_second);
+  let place = divide(slot, p.width);
+  let block = place + select(0u, p.second_block, is_second);
+  let h = divide(channel8, p.head8);
+  let head = b * p.heads + h;
+  let quad = (channel8 - h * p.head8) * 2u;
+  let v = p.scale * unpack(x[row * row8 + channel8]);
+  let at = p.start + ((head * p.blocks + block) * p.head8 * 2u + quad) * p.width + slot - place * p.width;
+  textureStore(t, texel_place(at), bitcast<vec4<u32>>(v[0]));
+  textureStore(t, texel_place(at + p.width), bitcast<vec4<u32>>(v[1]));
 }

@@ -26,8 +26,8 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  let row = index / (p.a + p.b);
-  let n = index % (p.a + p.b);
+  let row = divide(index, p.a + p.b);
+  let n = index - row * (p.a + p.b);
   if n < p.a {
     y[index] = a[row * p.a + n];
   } else {

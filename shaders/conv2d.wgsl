@@ -51,19 +51,15 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<real>;
 @group(0) @binding(6) var<uniform> p: Params;
 
-fn store(index: u32, channel: u32, values: vec4<f32>) {
-  if index >= p.pixels { return; }
-  let b = (p.first_pixel + index) / (p.out_width * p.out_height);
-  for (var j = 0u; j < 4u; j++) {
-    let o = channel + j;
-    if o < p.out {
-      var v = values[j];
-      if p.has_bias != 0u { v += f32(bias[o]); }
-      if p.has_shift != 0u { v += f32(shift[b * p.out + o]); }
-      if p.has_residual != 0u { v += f32(residual[index * p.out + o]); }
-      y[index * p.out + o] = real(activate(p.activation, v));
-    }
+fn store(index: u32, o: u32, sum: f32) {
+  var v = sum;
+  if p.has_bias != 0u { v += f32(bias[o]); }
+  if p.has_shift != 0u {
+    let b = divide(p.first_pixel + index, p.out_width * p.out_height);
+    v += f32(shift[b * p.out + o]);
   }
+  if p.has_residual != 0u { v += f32(residual[index * p.out + o]); }
+  y[index * p.out + o] = real(activate(p.activation, v));
 }
 
 @compute @workgroup_size(32)
@@ -142,8 +138,11 @@ fn main(
       tap += p.in4;
     }
   }
-  store(first, channel, acc0);
-  store(first + 1u, channel, acc1);
-  store(first + 2u, channel, acc2);
-  store(first + 3u, channel, acc3);
+  // Loops, for a driver takes long to compile this body sixteen times.
+  let acc = mat4x4<f32>(acc0, acc1, acc2, acc3);
+  let pixels = min(first + 4u, p.pixels) - first;
+  let channels = min(channel + 4u, p.out) - channel;
+  for (var i = 0u; i < pixels; i++) {
+    for (var j = 0u; j < channels; j++) { store(first + i, channel + j, acc[i][j]); }
+  }
 }

@@ -14,9 +14,10 @@ struct Pixel {
 
 fn pixel(index: u32) -> Pixel {
   let i = p.first_pixel + min(index, p.pixels - 1u);
-  let ox = i % p.out_width;
-  let oy = (i / p.out_width) % p.out_height;
-  let b = i / (p.out_width * p.out_height);
+  let line = divide(i, p.out_width);
+  let ox = i - line * p.out_width;
+  let b = divide(line, p.out_height);
+  let oy = line - b * p.out_height;
   return Pixel(
     i32(oy * p.stride) - i32(p.pad_top),
     i32(ox * p.stride) - i32(p.pad_left),
@@ -31,7 +32,8 @@ fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
   if iy < 0 || ix < 0 || iy >= i32(p.full_height) || ix >= i32(p.full_width) {
     return -1;
   }
-  let row = u32(iy) / p.enlarge;
-  let column = u32(ix) / p.enlarge;
+  // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
+  let row = u32(iy) >> (p.enlarge - 1u);
+  let column = u32(ix) >> (p.enlarge - 1u);
   return i32(at.base + row * p.width + column);
 }

@@ -22,7 +22,7 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  let at = (index / p.columns4) * 2u * p.columns4 + index % p.columns4;
+  let at = index + divide(index, p.columns4) * p.columns4;
   let gate = unpack4(x[at + p.columns4]);
   y[index] = pack4(unpack4(x[at]) * activate4(ACT_GELU, gate));
 }

@@ -30,23 +30,20 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = group_index(group, groups) * 64u + lane;
-  let c = index % p.channels4;
-  let first = index / p.channels4 * 8u;
-  let end = min(first + 8u, p.rows);
+  let eight = divide(index, p.channels4);
+  let c = index - eight * p.channels4;
+  let end = min(eight * 8u + 8u, p.rows);
   let shift = unpack4(bias[c]);
-  var picture = 0xffffffffu; // whose mean and scale these are
-  var mean = vec4<f32>();
-  var scale = vec4<f32>();
-  for (var pixel = first; pixel < end; pixel++) {
-    let b = (p.first_pixel + pixel) / p.pixels;
-    if b != picture {
-      let at = b * 2u * p.channels4 + c;
-      mean = stats[at];
-      scale = stats[at + p.channels4];
-      picture = b;
+  // Pixels of one picture, then, where another begins, of that.
+  for (var pixel = eight * 8u; pixel < end;) {
+    let b = divide(p.first_pixel + pixel, p.pixels);
+    let stop = min(end, (b + 1u) * p.pixels - p.first_pixel);
+    let mean = stats[b * 2u * p.channels4 + c];
+    let scale = stats[(b * 2u + 1u) * p.channels4 + c];
+    for (; pixel < stop; pixel++) {
+      let at = pixel * p.channels4 + c;
+      let v = (unpack4(x[at]) - mean) * scale + shift;
+      y[at] = pack4(activate4(p.activation, v));
     }
-    let at = pixel * p.channels4 + c;
-    let v = (unpack4(x[at]) - mean) * scale + shift;
-    y[at] = pack4(activate4(p.activation, v));
   }
 }

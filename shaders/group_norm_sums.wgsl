@@ -32,11 +32,13 @@ fn main(
 ) {
   let index = group_index(group, groups) * 32u + lane;
   if index >= p.total { return; }
-  let c = index % p.channels4;
-  let unit = p.first_piece + index / p.channels4;
-  let start = (unit % p.pieces) * p.piece;
+  let row = divide(index, p.channels4);
+  let c = index - row * p.channels4;
+  let unit = p.first_piece + row;
+  let picture = divide(unit, p.pieces);
+  let start = (unit - picture * p.pieces) * p.piece;
   let count = min(p.piece, p.pixels - start);
-  let first = (unit / p.pieces) * p.pixels + start - p.first_source;
+  let first = picture * p.pixels + start - p.first_source;
   let base = first * p.channels4 + c;
   let origin = unpack4(x[base]);
   var sum = vec4<f32>();

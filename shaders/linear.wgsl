@@ -31,17 +31,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<real>;
 @group(0) @binding(5) var<uniform> p: Params;
 
-fn store(row: u32, column: u32, values: vec4<f32>) {
-  if row >= p.m { return; }
-  for (var j = 0u; j < 4u; j++) {
-    let n = column + j;
-    if n < p.n {
-      var v = values[j];
-      if p.has_bias != 0u { v += f32(bias[n]); }
-      if p.has_residual != 0u { v += f32(residual[row * p.n + n]); }
-      y[row * p.n + n] = real(activate(p.activation, v));
-    }
-  }
+fn store(row: u32, n: u32, sum: f32) {
+  var v = sum;
+  if p.has_bias != 0u { v += f32(bias[n]); }
+  if p.has_residual != 0u { v += f32(residual[row * p.n + n]); }
+  y[row * p.n + n] = real(activate(p.activation, v));
 }
 
 @compute @workgroup_size(32)
@@ -101,8 +95,11 @@ fn main(
     acc3 += scale * sum3;
     start = end;
   }
-  store(row, column, acc0);
-  store(row + 1u, column, acc1);
-  store(row + 2u, column, acc2);
-  store(row + 3u, column, acc3);
+  // Loops, for a driver takes long to compile this body sixteen times.
+  let acc = mat4x4<f32>(acc0, acc1, acc2, acc3);
+  let rows = min(row + 4u, p.m) - row;
+  let columns = min(column + 4u, p.n) - column;
+  for (var i = 0u; i < rows; i++) {
+    for (var j = 0u; j < columns; j++) { store(row + i, column + j, acc[i][j]); }
+  }
 }

@@ -24,3 +24,10 @@ fn pack(v: values) -> octet {
     pack2x16float(b.zw),
   );
 }
+
+// As texels of 16 bytes.
+const OCTET_TEXELS = 1u;
+
+fn octet_texel(o: octet, i: u32) -> vec4<u32> {
+  return o;
+}

@@ -10,3 +10,10 @@ fn unpack(o: octet) -> values {
 fn pack(v: values) -> octet {
   return v;
 }
+
+// As texels of 16 bytes.
+const OCTET_TEXELS = 2u;
+
+fn octet_texel(o: octet, i: u32) -> vec4<u32> {
+  return bitcast<vec4<u32>>(select(o[0], o[1], i == 1u));
+}

@@ -56,3 +56,14 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
 fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
   return id.x + id.y * groups.x;
 }
+
+// a / b by floats, for what runs once an element: a processor divides integers one
+// lane after the other, each in the time of a dozen multiplications.
+fn divide(a: u32, b: u32) -> u32 {
+  let near = u32(f32(a) / f32(b));
+  // Off by what an f32 cannot hold of a; then by one at most.
+  let off = i32(a - near * b);
+  let q = i32(near) + i32(floor(f32(off) / f32(b)));
+  let rest = i32(a) - q * i32(b);
+  return u32(q + select(0, 1, rest >= i32(b)) - select(0, 1, rest < 0));
+}

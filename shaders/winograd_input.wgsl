@@ -12,8 +12,9 @@
 //        0 −1  1  0
 //        0  1  0 −1
 //
-// x (B, H, W, I), v (16, room, I), both in quads, v of some of the tiles.
-// Grid: an invocation a tile and quad, in groups of 64, channels fastest.
+// x (B, H, W, I) in quads, v (16, room/32, I/4, 32) in texels of f32, as
+// conv2d_texels.wgsl reads them, of some of the tiles. In front of it stands texels.wgsl.
+// Grid: ⌈tiles / 8⌉ · ⌈I/4 / 8⌉, workgroups of 8 tiles × 8 quads, tiles fastest.
 
 struct Params {
   height: u32,
@@ -25,13 +26,14 @@ struct Params {
   tiles_y: u32, // of a picture
   tiles_x: u32,
   first_tile: u32, // of this launch, in the whole batch
+  tiles: u32, // of this launch
   room: u32, // tiles from one ξ to the next
+  groups_t: u32, // ⌈tiles / 8⌉
   first_source: u32, // pixel of the batch that x, as bound here, begins with
-  total: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<quad>;
-@group(0) @binding(1) var<storage, read_write> v: array<quad>;
+@group(0) @binding(1) var v: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
 // Where a pixel of picture b lies, or nothing outside of it.
@@ -39,8 +41,9 @@ fn pixel(b: u32, y: i32, x_: i32, c: u32) -> vec4<f32> {
   if y < 0 || x_ < 0 || y >= i32(p.full_height) || x_ >= i32(p.full_width) {
     return vec4<f32>();
   }
-  let row = b * p.height + u32(y) / p.enlarge;
-  let at = row * p.width + u32(x_) / p.enlarge - p.first_source;
+  // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
+  let row = b * p.height + (u32(y) >> (p.enlarge - 1u));
+  let at = row * p.width + (u32(x_) >> (p.enlarge - 1u)) - p.first_source;
   return unpack4(x[at * p.in4 + c]);
 }
 
@@ -59,14 +62,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = group_index(group, groups) * 64u + lane;
-  if index >= p.total { return; }
-  let c = index % p.in4;
-  let t = index / p.in4;
+  let number = group_index(group, groups);
+  let line = divide(number, p.groups_t);
+  let t = (number - line * p.groups_t) * 8u + lane % 8u;
+  let c = line * 8u + lane / 8u;
+  if t >= p.tiles || c >= p.in4 { return; }
   let tile = p.first_tile + t;
-  let b = tile / (p.tiles_x * p.tiles_y);
-  let top = i32(tile / p.tiles_x % p.tiles_y * 2u) - 1;
-  let left = i32(tile % p.tiles_x * 2u) - 1;
+  let row = divide(tile, p.tiles_x);
+  let b = divide(row, p.tiles_y);
+  let top = i32((row - b * p.tiles_y) * 2u) - 1;
+  let left = i32((tile - row * p.tiles_x) * 2u) - 1;
   let a0 = column(b, top, left, c);
   let a1 = column(b, top, left + 1, c);
   let a2 = column(b, top, left + 2, c);
@@ -87,10 +92,14 @@ fn store(
   a2: vec4<f32>,
   a3: vec4<f32>,
 ) {
-  let step = p.room * p.in4;
-  let at = 4u * row * step + t * p.in4 + c;
-  v[at] = pack4(a0 - a2);
-  v[at + step] = pack4(a1 + a2);
-  v[at + 2u * step] = pack4(a2 - a1);
-  v[at + 3u * step] = pack4(a1 - a3);
+  let step = p.in4 * p.room;
+  let at = 4u * row * step + pixel_texel(t, p.in4) + 32u * c;
+  store_texel(at, a0 - a2);
+  store_texel(at + step, a1 + a2);
+  store_texel(at + 2u * step, a2 - a1);
+  store_texel(at + 3u * step, a1 - a3);
+}
+
+fn store_texel(at: u32, value: vec4<f32>) {
+  textureStore(v, texel_place(at), bitcast<vec4<u32>>(value));
 }

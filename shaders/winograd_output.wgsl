@@ -51,12 +51,13 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  let c = index % p.out4;
-  let t = index / p.out4;
+  let t = divide(index, p.out4);
+  let c = index - t * p.out4;
   let tile = p.first_tile + t;
-  let b = tile / (p.tiles_x * p.tiles_y);
-  let oy = tile / p.tiles_x % p.tiles_y * 2u;
-  let ox = tile % p.tiles_x * 2u;
+  let row = divide(tile, p.tiles_x);
+  let b = divide(row, p.tiles_y);
+  let oy = (row - b * p.tiles_y) * 2u;
+  let ox = (tile - row * p.tiles_x) * 2u;
 
   let step = p.room * p.out4;
   let at = t * p.out4 + c;
@@ -69,13 +70,13 @@ fn main(
   if p.has_shift != 0u { added += unpack4(shift[b * p.out4 + c]); }
   // A loop, for a driver takes long to compile this body four times.
   for (var i = 0u; i < 4u; i++) {
-    let row = i / 2u;
-    let s0 = select(a0[0], a0[1], row == 1u);
-    let s1 = select(a1[0], a1[1], row == 1u);
-    let s2 = select(a2[0], a2[1], row == 1u);
-    let s3 = select(a3[0], a3[1], row == 1u);
+    let lower = i / 2u;
+    let s0 = select(a0[0], a0[1], lower == 1u);
+    let s1 = select(a1[0], a1[1], lower == 1u);
+    let s2 = select(a2[0], a2[1], lower == 1u);
+    let s3 = select(a3[0], a3[1], lower == 1u);
     let sum = select(s0 + s1 + s2, s1 - s2 - s3, i % 2u == 1u);
-    store(b, oy + row, ox + i % 2u, c, sum + added);
+    store(b, oy + lower, ox + i % 2u, c, sum + added);
   }
 }
 

@@ -1,9 +1,8 @@
 /**
  * Weights in blocks: what lies where, whatever the pieces it comes in.
  */
-import { assert, assertEquals } from "@std/assert";
-import { UNIFORM_WINDOW } from "../src/gpu/pipelines.ts";
-import { BlockPacker, blockSizes, blockWindows } from "../src/ops/blocks.ts";
+import { assertEquals } from "@std/assert";
+import { BlockPacker, blockSizes, blockTexels } from "../src/ops/blocks.ts";
 import type { TensorSpec } from "../src/ops/op.ts";
 
 /** Packs bytes that come in pieces of a length. */
@@ -17,7 +16,7 @@ function pack(spec: TensorSpec, bytes: Uint8Array, piece: number): Uint8Array {
   return out;
 }
 
-Deno.test("blocks: octets of 16 rows side by side, missing rows zero", () => {
+Deno.test("blocks: quads of 16 rows side by side, missing rows zero", () => {
   const spec = { shape: [19, 24], dtype: "f32" } as const;
   const values = Float32Array.from({ length: 19 * 24 }, (_, i) => i + 1);
   const bytes = new Uint8Array(values.buffer);
@@ -25,8 +24,8 @@ Deno.test("blocks: octets of 16 rows side by side, missing rows zero", () => {
   const packed = new Float32Array(whole.buffer);
   for (let row = 0; row < 32; row++) {
     for (let k = 0; k < 24; k++) {
-      const at = (row >> 4) * 16 * 24 + (k >> 3) * 128 + (row & 15) * 8 +
-        (k & 7);
+      const at = (row >> 4) * 16 * 24 + (k >> 2) * 64 + (row & 15) * 4 +
+        (k & 3);
       assertEquals(packed[at], row < 19 ? row * 24 + k + 1 : 0);
     }
   }
@@ -44,15 +43,12 @@ Deno.test("blocks: scales of quantised weights follow, 16 rows side by side", ()
       (_, i) => i * 31,
     );
     const packed = pack(spec, bytes, 50);
-    const { scalesStart } = blockSizes(spec);
-    const octet = dtype === "q8" ? 8 : 4;
+    const { scalesStart, row: rowBytes } = blockSizes(spec);
     for (let row = 0; row < 18; row++) {
+      // Four bytes of a row stand together: a quad in q8, two in q4.
       const block = row >> 4;
-      const base = block * 16 * 12 * octet + (row & 15) * octet;
-      assertEquals(
-        packed[base + 16 * octet * 5 + 1],
-        bytes[row * 12 * octet + 5 * octet + 1],
-      );
+      const base = block * 16 * rowBytes + (row & 15) * 4;
+      assertEquals(packed[base + 16 * 4 * 5 + 1], bytes[row * rowBytes + 21]);
       const scale = scalesStart + block * 96 + 2 * 32 + (row & 15) * 2;
       assertEquals(packed[scale], bytes[quants + (row * 3 + 2) * 2]);
     }
@@ -60,37 +56,14 @@ Deno.test("blocks: scales of quantised weights follow, 16 rows side by side", ()
   }
 });
 
-Deno.test("blocks: windows cover every sum once and fit a binding", () => {
-  const shapes = [
-    [8, 8],
-    [40, 96],
-    [128, 1056],
-    [24, 20480],
-    [
-      320,
-      3,
-      3,
-      320,
-    ],
-    [16, 3, 3, 2560],
-    [8, 2, 2, 2080],
-  ];
-  for (const shape of shapes) {
-    for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
-      const sizes = blockSizes({ shape, dtype });
-      const octets = shape.at(-1)! / 8;
-      const windows = blockWindows({ shape, dtype });
-      let covered = 0;
-      for (const { blocks, taps, octets: [from, to], start } of windows) {
-        const rows = (taps[1] - taps[0]) * (to - from);
-        const bytes = blocks * rows * 16 * sizes.octet;
-        assert(start % 256 + bytes <= UNIFORM_WINDOW, `${shape} ${dtype}`);
-        covered += blocks * rows;
-      }
-      const taps = sizes.row / sizes.octet / octets;
-      assertEquals(covered, sizes.blocks * taps * octets);
-      assertEquals(windows[0].first, true);
-      assertEquals(windows.at(-1)!.last, true);
-    }
-  }
+Deno.test("blocks: in texels, a block, its scales, and where they begin", () => {
+  const count = (dtype: TensorSpec["dtype"]) =>
+    blockTexels({ shape: [40, 3, 3, 64], dtype });
+  // 16 rows of 576 values, 16 bytes a texel; three blocks.
+  const none = { blockScales: 0 };
+  assertEquals(count("f32"), { block: 2304, scalesStart: 6912, ...none });
+  assertEquals(count("f16"), { block: 1152, scalesStart: 3456, ...none });
+  const scales = { blockScales: 36 };
+  assertEquals(count("q8"), { block: 576, scalesStart: 1728, ...scales });
+  assertEquals(count("q4"), { block: 288, scalesStart: 864, ...scales });
 });

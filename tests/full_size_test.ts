@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { UNIFORM_WINDOW } from "../src/gpu/pipelines.ts";
+import { shapeBytes, TEXEL_BYTES, texelShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { GpuTensors } from "../src/graph/tensors.ts";
@@ -13,7 +13,7 @@ import { Variants } from "../src/graph/variants.ts";
 import type { WeightStore } from "../src/graph/weight_store.ts";
 import { identityGraph, parserGraph } from "../src/identity.ts";
 import { isQuantised } from "../src/ops/op.ts";
-import { layoutBytes } from "../src/ops/weight_layouts.ts";
+import { isTexels, layoutBytes } from "../src/ops/weight_layouts.ts";
 import { checkSettings } from "../src/options.ts";
 import {
   conditionGraph,
@@ -30,7 +30,7 @@ const BINDING_LIMIT = 128 * 2 ** 20;
 
 /** What an adapter may choose of the variants an op has, the best first. */
 const ways: Readonly<Record<string, readonly string[]>> = {
-  "on a processor": ["winograd", "windows", "registers"],
+  "on a processor": ["winograd", "texels", "registers"],
   "on a GPU": ["tiles", "registers"],
 };
 
@@ -42,27 +42,34 @@ function variantsOf(g: Graph, way: readonly string[]): Variants {
 function weightBytes(g: Graph, ref: WeightRef, variants: Variants): number {
   const { shape, tensor: { dtype } } = ref;
   const spec = { shape, dtype: isQuantised(dtype) ? dtype : g.real };
-  return layoutBytes(spec, variants.layout(ref));
+  const layout = variants.layout(ref);
+  const bytes = layoutBytes(spec, layout);
+  return isTexels(layout) ? shapeBytes(texelShape(bytes / TEXEL_BYTES)) : bytes;
 }
 
-/** Stands for the weights of a network: one buffer as long as the longest. */
+/** Stands for the weights of a network: one buffer as long as the longest, one small texture. */
 function anyWeights(
   gpu: Gpu,
   sizes: ReadonlyMap<WeightRef, number>,
 ): Disposable & { readonly store: WeightStore } {
   const buffer = gpu.buffers.make(
-    Math.max(...sizes.values()) + UNIFORM_WINDOW,
-    GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM,
+    Math.max(...sizes.values()),
+    GPUBufferUsage.STORAGE,
     "weights",
   );
+  const texture = gpu.buffers.makeTexture(texelShape(1), "weights");
+  const texels = { texture, view: texture.createView() };
   const slice = (ref: WeightRef) => ({
     buffer,
     offset: 0,
     size: Math.ceil(sizes.get(ref)! / 4) * 4,
   });
   return {
-    store: { slice } as unknown as WeightStore,
-    [Symbol.dispose]: () => gpu.buffers.free(buffer),
+    store: { slice, texels: () => texels } as unknown as WeightStore,
+    [Symbol.dispose]() {
+      gpu.buffers.free(buffer);
+      gpu.buffers.free(texture);
+    },
   };
 }
 

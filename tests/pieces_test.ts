@@ -30,8 +30,8 @@ interface Cut {
   readonly kilobytes: number;
   /** Fewest launches that must come of it. */
   readonly launches: number;
-  /** Whether tiles in workgroup memory compute it, and not what runs everywhere. */
-  readonly tiles?: boolean;
+  /** Which variant computes it; what runs everywhere where not given. */
+  readonly variant?: string;
 }
 
 const cuts: readonly Cut[] = [
@@ -46,6 +46,28 @@ const cuts: readonly Cut[] = [
     },
     kilobytes: 40,
     launches: 4,
+  },
+  {
+    name: "rows, as texels",
+    op: linear,
+    inputs: {
+      x: [3, 333, 40],
+      weight: [24, 40],
+      bias: [24],
+      residual: [3, 333, 24],
+    },
+    kilobytes: 40,
+    launches: 8,
+    variant: "texels",
+  },
+  {
+    name: "rows of a picture and their neighbours, as texels",
+    op: conv2d,
+    inputs: { x: [2, 21, 30, 16], weight: [24, 3, 3, 16], bias: [24] },
+    attributes: { padding: [1, 1, 1, 1] },
+    kilobytes: 40,
+    launches: 6,
+    variant: "texels",
   },
   {
     name: "rows",
@@ -83,7 +105,7 @@ const cuts: readonly Cut[] = [
     inputs: { x: [3, 37, 29, 16], weight: [16], bias: [16] },
     attributes: { groups: 4, eps: 1e-5, activation: "silu" },
     kilobytes: 40,
-    launches: 10,
+    launches: 8,
   },
   {
     name: "a batch of odd pictures, shift and residual",
@@ -136,7 +158,7 @@ const cuts: readonly Cut[] = [
     attributes: { padding: [1, 1, 1, 1], activation: "silu" },
     kilobytes: 66,
     launches: 4,
-    tiles: true,
+    variant: "tiles",
   },
   {
     name: "rows of whole octets",
@@ -144,7 +166,7 @@ const cuts: readonly Cut[] = [
     inputs: { x: [3, 333, 40], weight: [24, 40], residual: [3, 333, 24] },
     kilobytes: 40,
     launches: 4,
-    tiles: true,
+    variant: "tiles",
   },
   {
     name: "heads of 24, a batch that starts where no binding may",
@@ -153,7 +175,7 @@ const cuts: readonly Cut[] = [
     attributes: { heads: 1 },
     kilobytes: 5,
     launches: 3,
-    tiles: true,
+    variant: "tiles",
   },
   {
     name: "a batch that starts where no binding may",
@@ -174,9 +196,9 @@ async function run(real: Real, cut: Cut, limits?: GpuLimits) {
   }
   g.output("y", g.apply(cut.op, tensors, cut.attributes ?? {}));
   const variants = new Variants(g, (_node, [first, ...others]) => {
-    if (!cut.tiles) return first;
-    assert(others.includes("tiles"));
-    return "tiles";
+    if (!cut.variant) return first;
+    assert(others.includes(cut.variant));
+    return cut.variant;
   });
   using plan = await Plan.make(await sharedGpu(), g, { limits, variants });
   Object.entries(cut.inputs).forEach(([name, shape], seed) => {

@@ -43,7 +43,7 @@ Deno.test("winograd: each point's matrix lies in blocks, in any pieces", () => {
             kernels[(o * 9 + tap) * channels + i];
         }
         const at = point * pointBytes(spec) / 4 + (o >> 4) * block +
-          (i >> 3) * 128 + (o & 15) * 8 + (i & 7);
+          (i >> 2) * 64 + (o & 15) * 4 + (i & 3);
         assertAlmostEquals(found[at], want, 1e-6);
       }
     }

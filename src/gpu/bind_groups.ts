@@ -1,26 +1,22 @@
 /**
  * Bind groups, each made once: dispatches that differ only in where their
- * uniforms begin share one.
+ * parameters begin share one.
  *
  * @module
  */
 import type { BufferSlice } from "./buffers.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Access } from "./pipelines.ts";
+import type { TexelSlice } from "./texels.ts";
 
-/** A bind group, and where the uniforms of a dispatch begin in it. */
-export interface Bound {
-  /** The bind group. */
-  readonly bindGroup: GPUBindGroup;
-  /** Bytes, one a uniform, in the order of their bindings. */
-  readonly offsets: number[];
-}
+/** What a binding shows: a part of a buffer, or a texture. */
+export type Bindable = BufferSlice | TexelSlice;
 
 /** Makes bind groups and remembers them. */
 export class BindGroups {
   readonly #gpu: Gpu;
   readonly #groups = new Map<string, GPUBindGroup>();
-  readonly #numbers = new Map<GPUBuffer, number>();
+  readonly #numbers = new Map<GPUBuffer | GPUTexture, number>();
 
   /** None yet. */
   constructor(gpu: Gpu) {
@@ -28,51 +24,52 @@ export class BindGroups {
   }
 
   /**
-   * Binds what a dispatch needs.
+   * Binds what a dispatch needs; where its parameters begin is told when it runs.
    *
-   * @param access how its shader sees each buffer
-   * @param slices the buffers
-   * @param params the uniform with its parameters
+   * @param access how its shader sees each of the things bound
+   * @param bound buffers and textures
+   * @param params the buffer with its parameters, and how many bytes they are
    */
   bind(
     access: readonly Access[],
-    slices: readonly BufferSlice[],
-    params: BufferSlice,
-  ): Bound {
-    const offsets: number[] = [];
-    const entries = [...slices, params].map(({ buffer, offset, size }, i) => {
-      const uniform = i === slices.length || access[i] === "window";
-      if (uniform) offsets.push(offset);
-      return {
-        buffer,
-        offset: uniform ? 0 : offset,
-        // Bindings are a multiple of 4 bytes long.
-        size: Math.ceil(size / 4) * 4,
-      };
-    });
-    const name = [
-      ...access,
-      ...entries.map(({ buffer, offset, size }) =>
-        `${this.#number(buffer)}:${offset}+${size}`
-      ),
-    ].join(" ");
+    bound: readonly Bindable[],
+    { buffer, size }: BufferSlice,
+  ): GPUBindGroup {
+    const all = [...bound, { buffer, offset: 0, size }];
+    const name = [...access, ...all.map((each) => this.#name(each))].join(" ");
     let bindGroup = this.#groups.get(name);
     if (!bindGroup) {
       bindGroup = this.#gpu.device.createBindGroup({
         layout: this.#gpu.pipelines.layout(access),
-        entries: entries.map((resource, binding) => ({ binding, resource })),
+        entries: all.map((each, binding) => ({
+          binding,
+          resource: "view" in each ? each.view : bufferBinding(each),
+        })),
       });
       this.#groups.set(name, bindGroup);
     }
-    return { bindGroup, offsets };
+    return bindGroup;
   }
 
-  #number(buffer: GPUBuffer): number {
-    let number = this.#numbers.get(buffer);
+  #name(bound: Bindable): string {
+    if ("view" in bound) return String(this.#number(bound.texture));
+    const { buffer, offset, size } = bound;
+    return `${this.#number(buffer)}:${offset}+${size}`;
+  }
+
+  #number(memory: GPUBuffer | GPUTexture): number {
+    let number = this.#numbers.get(memory);
     if (number === undefined) {
       number = this.#numbers.size;
-      this.#numbers.set(buffer, number);
+      this.#numbers.set(memory, number);
     }
     return number;
   }
+}
+
+function bufferBinding(
+  { buffer, offset, size }: BufferSlice,
+): GPUBufferBinding {
+  // Bindings are a multiple of 4 bytes long.
+  return { buffer, offset, size: Math.ceil(size / 4) * 4 };
 }

@@ -1,10 +1,13 @@
 /**
- * GPU memory: every buffer is made here, counted, and destroyed by its owner.
+ * GPU memory: every buffer and texture is made here, counted, and destroyed by
+ * its owner.
  *
  * V8's collector does not see GPU memory, so nothing is left to it.
  *
  * @module
  */
+
+import { shapeBytes, TEXEL_FORMAT, type TexelShape } from "./texels.ts";
 
 /** Bindings must start at a multiple of this (WebGPU's default limit). */
 export const BINDING_ALIGNMENT = 256;
@@ -24,10 +27,11 @@ export interface BufferSlice {
   readonly size: number;
 }
 
-/** Makes and counts buffers. */
+/** Makes and counts buffers and textures. */
 export class BufferPool {
   readonly #device: GPUDevice;
-  readonly #live = new Set<GPUBuffer>();
+  /** What is alive, and its bytes. */
+  readonly #live = new Map<GPUBuffer | GPUTexture, number>();
   #bytes = 0;
   #peak = 0;
 
@@ -46,7 +50,7 @@ export class BufferPool {
     return this.#peak;
   }
 
-  /** Number of buffers alive now. */
+  /** Number of buffers and textures alive now. */
   get count(): number {
     return this.#live.size;
   }
@@ -60,22 +64,45 @@ export class BufferPool {
   make(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
     const buffer = this.#device.createBuffer({ size, usage, label });
-    this.#live.add(buffer);
-    this.#bytes += size;
-    this.#peak = Math.max(this.#peak, this.#bytes);
+    this.#count(buffer, size);
     return buffer;
   }
 
-  /** Destroys a buffer; a second call does nothing. */
-  free(buffer: GPUBuffer): void {
-    if (!this.#live.delete(buffer)) return;
-    this.#bytes -= buffer.size;
-    buffer.destroy();
+  /** Makes a texture to be used as memory; its caller owns it and gives it to {@linkcode free}. */
+  makeTexture(shape: TexelShape, label: string): GPUTexture {
+    const texture = this.#device.createTexture({
+      size: [shape.width, shape.height],
+      format: TEXEL_FORMAT,
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+      label,
+    });
+    this.#count(texture, shapeBytes(shape));
+    return texture;
   }
 
-  /** Destroys every buffer. */
+  #count(made: GPUBuffer | GPUTexture, bytes: number): void {
+    this.#live.set(made, bytes);
+    this.#bytes += bytes;
+    this.#peak = Math.max(this.#peak, this.#bytes);
+  }
+
+  /** Bytes of a buffer or texture made here; 0 once it is destroyed. */
+  bytesOf(made: GPUBuffer | GPUTexture): number {
+    return this.#live.get(made) ?? 0;
+  }
+
+  /** Destroys a buffer or texture; a second call does nothing. */
+  free(made: GPUBuffer | GPUTexture): void {
+    const bytes = this.#live.get(made);
+    if (bytes === undefined) return;
+    this.#live.delete(made);
+    this.#bytes -= bytes;
+    made.destroy();
+  }
+
+  /** Destroys everything. */
   destroy(): void {
-    for (const buffer of this.#live) buffer.destroy();
+    for (const made of this.#live.keys()) made.destroy();
     this.#live.clear();
     this.#bytes = 0;
   }

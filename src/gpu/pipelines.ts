@@ -6,15 +6,13 @@
  */
 import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
 import type { Real } from "./gpu.ts";
+import { TEXEL_FORMAT } from "./texels.ts";
 
 /**
- * How a shader sees one of its buffers: as storage it reads, as storage it reads
- * and writes, or as a uniform of {@linkcode UNIFORM_WINDOW} bytes.
+ * How a shader sees what it binds: a buffer it reads, a buffer it reads and
+ * writes, a texture whose texels it reads, or a texture whose texels it writes.
  */
-export type Access = "read" | "write" | "window";
-
-/** Bytes of a uniform binding: what WebGPU grants every device. */
-export const UNIFORM_WINDOW = 65536;
+export type Access = "read" | "write" | "texels" | "new texels";
 
 /** Everything that tells one pipeline from another. */
 export interface PipelineKey {
@@ -30,14 +28,20 @@ export interface PipelineKey {
   readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Its buffers, `@binding(0)` onwards; a uniform with its parameters follows. */
+  /** Its buffers and textures, `@binding(0)` onwards; a uniform with its parameters follows. */
   readonly access: readonly Access[];
 }
 
-const bufferTypes: Readonly<Record<Access, GPUBufferBindingType>> = {
-  read: "read-only-storage",
-  write: "storage",
-  window: "uniform",
+/** What a binding of each kind is declared as. */
+const bindingTypes: Readonly<
+  Record<Access, Pick<GPUBindGroupLayoutEntry, "buffer" | "storageTexture">>
+> = {
+  "read": { buffer: { type: "read-only-storage" } },
+  "write": { buffer: { type: "storage" } },
+  "texels": { storageTexture: { format: TEXEL_FORMAT, access: "read-only" } },
+  "new texels": {
+    storageTexture: { format: TEXEL_FORMAT, access: "write-only" },
+  },
 };
 
 /** Makes pipelines once and remembers them. */
@@ -81,13 +85,12 @@ export class PipelineCache {
   }
 
   /**
-   * The layout of a bind group: buffers, then the uniform with parameters.
-   *
-   * Where a uniform begins is told at the dispatch, so that hundreds of
+   * The layout of a bind group: buffers and textures, then the uniform with
+   * parameters. Where the uniform begins is told at the dispatch, so that
    * dispatches share a bind group: a driver may hold but some ten thousand.
    */
   layout(access: readonly Access[]): GPUBindGroupLayout {
-    const name = access.join(" ");
+    const name = access.join(", ");
     let layout = this.#layouts.get(name);
     if (!layout) {
       layout = this.#device.createBindGroupLayout({
@@ -96,10 +99,7 @@ export class PipelineCache {
           ...access.map((kind, binding): GPUBindGroupLayoutEntry => ({
             binding,
             visibility: GPUShaderStage.COMPUTE,
-            buffer: {
-              type: bufferTypes[kind],
-              hasDynamicOffset: kind === "window",
-            },
+            ...bindingTypes[kind],
           })),
           {
             binding: access.length,

@@ -5,25 +5,46 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
-import { BindGroups } from "../gpu/bind_groups.ts";
+import { type Bindable, BindGroups } from "../gpu/bind_groups.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
-import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import { layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
 import {
-  type BufferUse,
+  scratchShape,
+  shapeBytes,
+  TEXEL_BYTES,
+  type TexelShape,
+  texelShape,
+  type TexelSlice,
+  writeTexels,
+} from "../gpu/texels.ts";
+import { isTexels, layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
+import {
+  type BindingUse,
   describe,
   elementCount,
   type Launch,
-  type Param,
+  type Target,
   tensorBytes,
   type TensorSpec,
 } from "../ops/op.ts";
 import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
+import { fromBytes, toBytes } from "./elements.ts";
+import {
+  checkBindings,
+  checkShape,
+  foldGroups,
+  packParams,
+} from "./launches.ts";
 import { planMemory, takeFitting } from "./memory.ts";
 import { type Dispatch, encodeDispatch, timeDispatches } from "./profile.ts";
-import { memoryItems, neededNodes, type OpNode } from "./schedule.ts";
+import {
+  inPlaceTargets,
+  memoryItems,
+  neededNodes,
+  type OpNode,
+  texelsNeeded,
+} from "./schedule.ts";
 import type { WeightRef } from "../weights/scope.ts";
 import { Variants } from "./variants.ts";
 import type { WeightStore } from "./weight_store.ts";
@@ -52,7 +73,7 @@ export interface PlanOptions {
 
 /**
  * Dispatches of one command buffer. lavapipe maps memory for each that tells
- * where its uniforms begin, and frees it when the command buffer is done; a
+ * where its parameters begin, and frees it when the command buffer is done; a
  * process may have 65530 maps.
  */
 const MOST_A_SUBMIT = 2048;
@@ -73,7 +94,7 @@ interface NodeLaunch {
 export interface PlanStatistics {
   /** Dispatches a run. */
   readonly dispatches: number;
-  /** Bytes of the buffers that intermediates share; without those of another plan. */
+  /** Bytes of the buffers and textures that intermediates share; without those of another plan. */
   readonly arenaBytes: number;
   /** Bytes of inputs, outputs, constants and uniforms the plan owns. */
   readonly ownBytes: number;
@@ -87,9 +108,13 @@ export class Plan implements Disposable {
   readonly #limits: GpuLimits;
   readonly #variants: Variants;
   readonly #places = new Map<Tensor, BufferSlice>();
-  readonly #owned: GPUBuffer[] = [];
+  /** Inputs that stand for weights in a texture. */
+  readonly #textures = new Map<Tensor, TexelSlice>();
+  readonly #owned: (GPUBuffer | GPUTexture)[] = [];
   readonly #dispatches: NamedDispatch[] = [];
   readonly #arenas: GPUBuffer[] = [];
+  /** Texels of whichever op runs: `texels0`, … */
+  #texels: TexelSlice[] = [];
 
   private constructor(
     gpu: Gpu,
@@ -120,10 +145,13 @@ export class Plan implements Disposable {
     try {
       const nodes = neededNodes(graph);
       const launches = plan.#launches(nodes);
-      for (const each of launches) plan.#checkSizes(each);
+      for (const { node, launch } of launches) {
+        checkBindings(node, launch, plan.#target(node));
+      }
       await plan.#placeInputs(options.bindings ?? {});
       await plan.#placeOutputs(nodes, options.bindings ?? {});
       const scratch = await plan.#placeIntermediates(nodes, options.shares);
+      await plan.#placeTexels(nodes, options.shares);
       await plan.#prepare(launches, scratch);
       return plan;
     } catch (error) {
@@ -134,10 +162,12 @@ export class Plan implements Disposable {
 
   /** What the plan takes. */
   get statistics(): PlanStatistics {
-    const bytes = (buffers: readonly GPUBuffer[]) =>
-      buffers.reduce((sum, { size }) => sum + size, 0);
+    const bytes = (memory: readonly (GPUBuffer | GPUTexture)[]) =>
+      memory.reduce((sum, each) => sum + this.#gpu.buffers.bytesOf(each), 0);
     const total = bytes(this.#owned);
-    const arenaBytes = bytes(this.#arenas);
+    const texels = this.#texels.map(({ texture }) => texture)
+      .filter((texture) => this.#owned.includes(texture));
+    const arenaBytes = bytes([...this.#arenas, ...texels]);
     return {
       dispatches: this.#dispatches.length,
       arenaBytes,
@@ -156,12 +186,15 @@ export class Plan implements Disposable {
 
   /** An input or output on the GPU, to be bound to another plan. */
   tensor(name: string): GpuTensor {
+    const tensor = this.#named(name);
+    return { spec: tensor, slice: this.#place(tensor) };
+  }
+
+  #named(name: string): Tensor {
     const tensor = this.#graph.outputs.get(name) ??
       this.#graph.inputs.get(name);
-    if (!tensor) {
-      throw new MasterWeaverError("gpu", `Plan has no tensor named ${name}`);
-    }
-    return { spec: tensor, slice: this.#place(tensor) };
+    if (tensor) return tensor;
+    throw new MasterWeaverError("gpu", `Plan has no tensor named ${name}`);
   }
 
   /**
@@ -171,39 +204,29 @@ export class Plan implements Disposable {
    * @param data its elements; floats are converted to the input's type
    */
   write(name: string, data: Float32Array | Uint32Array): void {
-    const { spec, slice } = this.tensor(name);
-    if (data.length !== elementCount(spec.shape)) {
+    const tensor = this.#named(name);
+    if (data.length !== elementCount(tensor.shape)) {
       throw new MasterWeaverError(
         "gpu",
         `Cannot write ${data.length} elements to ${name}, which is ${
-          describe(spec)
+          describe(tensor)
         }`,
       );
     }
-    let bytes: Float16Array | Float32Array | Uint32Array = data;
-    if (spec.dtype === "f16") {
-      bytes = new Float16Array(data.length + data.length % 2);
-      bytes.set(data);
-    }
-    const write = (offset: number, part: ArrayBufferView) =>
-      this.#gpu.device.queue.writeBuffer(
-        slice.buffer,
-        slice.offset + offset,
-        part as BufferSource,
-      );
-    const layout = this.#variants.layout(this.#graph.inputs.get(name)!);
-    if (layout === "rows") {
-      write(0, bytes);
+    const bytes = toBytes(data, tensor.dtype);
+    const { queue } = this.#gpu.device;
+    const texels = this.#textures.get(baseOf(tensor));
+    if (!texels) {
+      const { buffer, offset } = this.#place(tensor);
+      queue.writeBuffer(buffer, offset, bytes);
       return;
     }
-    const writer = layoutWriter(spec, layout, write);
-    writer.push(
-      new Uint8Array(
-        bytes.buffer as ArrayBuffer,
-        bytes.byteOffset,
-        bytes.byteLength,
-      ),
+    const writer = layoutWriter(
+      tensor,
+      this.#variants.layout(tensor),
+      (start, part) => writeTexels(queue, texels.texture, start, part),
     );
+    writer.push(bytes);
     writer.finish();
   }
 
@@ -265,13 +288,16 @@ export class Plan implements Disposable {
       tensors.map(({ slice }) => slice),
     );
     return Object.fromEntries(
-      names.map((name, i) => [name, elements(copies[i], tensors[i].spec)]),
+      names.map((name, i) => [
+        name,
+        fromBytes(copies[i], tensors[i].spec.dtype),
+      ]),
     ) as Record<N, Float32Array | Uint32Array>;
   }
 
-  /** Frees every buffer the plan made. */
+  /** Frees every buffer and texture the plan made. */
   [Symbol.dispose](): void {
-    for (const buffer of this.#owned.splice(0)) this.#gpu.buffers.free(buffer);
+    for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
     this.#dispatches.length = 0;
   }
 
@@ -296,42 +322,32 @@ export class Plan implements Disposable {
     return buffer;
   }
 
+  async #ownTexels(shape: TexelShape, what: string): Promise<TexelSlice> {
+    checkShape(shape, what, this.#gpu.device.limits.maxTextureDimension2D);
+    const texture = await this.#gpu.scoped(
+      `${what} (${shapeBytes(shape)} bytes)`,
+      () => this.#gpu.buffers.makeTexture(shape, what),
+    );
+    this.#owned.push(texture);
+    return { texture, view: texture.createView() };
+  }
+
+  /** What the launches of an op depend on. */
+  #target(node: OpNode): Target {
+    return {
+      real: this.#graph.real,
+      limits: this.#limits,
+      variant: this.#variants.of(node),
+    };
+  }
+
   /** Every dispatch of a run, in order. */
   #launches(nodes: readonly OpNode[]): NodeLaunch[] {
     return nodes.flatMap((node) => {
       const { op, inputs, attributes } = node.source;
-      const target = {
-        real: this.#graph.real,
-        limits: this.#limits,
-        variant: this.#variants.of(node),
-      };
-      return op.launch(inputs, node, attributes, target)
+      return op.launch(inputs, node, attributes, this.#target(node))
         .map((launch: Launch) => ({ node, launch }));
     });
-  }
-
-  /** What is bound must fit a binding, before anything is allocated. */
-  #checkSizes({ node, launch }: NodeLaunch): void {
-    const { maxStorageBufferBindingSize: limit } = this.#limits;
-    const { op, inputs, attributes } = node.source;
-    const variant = this.#variants.of(node);
-    const scratch: TensorSpec[] =
-      op.scratch?.(inputs, node, attributes, variant) ?? [];
-    for (const { name, part } of launch.bind) {
-      const spec: TensorSpec | undefined = name === "output"
-        ? node
-        : name.startsWith("scratch")
-        ? scratch[Number(name.slice("scratch".length))]
-        : inputs[name];
-      if (!spec || (part?.size ?? tensorBytes(spec)) <= limit) continue;
-      throw new MasterWeaverError(
-        "out-of-memory",
-        `Cannot place ${name} ${describe(spec)} of ${describeNode(node)}: ${
-          part?.size ?? tensorBytes(spec)
-        } bytes, the adapter binds at most ${limit}; ` +
-          "use --dtype f16, a smaller picture or fewer images at once",
-      );
-    }
   }
 
   async #placeInputs(
@@ -358,13 +374,16 @@ export class Plan implements Disposable {
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
     const layout = this.#variants.layout(tensor);
-    const size = layout === "rows"
-      ? tensorBytes(tensor)
-      : layoutBytes(tensor, layout) + UNIFORM_WINDOW;
+    if (isTexels(layout)) {
+      const shape = texelShape(layoutBytes(tensor, layout) / TEXEL_BYTES);
+      this.#textures.set(tensor, await this.#ownTexels(shape, what));
+      return;
+    }
+    const size = tensorBytes(tensor);
     const buffer = await this.#own(
       alignBinding(size),
-      GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
-        GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
+        GPUBufferUsage.COPY_SRC,
       `${what} ${describe(tensor)}`,
     );
     this.#places.set(tensor, { buffer, offset: 0, size });
@@ -375,29 +394,9 @@ export class Plan implements Disposable {
     nodes: readonly OpNode[],
     bindings: Readonly<Record<string, GpuTensor>>,
   ): Promise<void> {
-    nodes.forEach((node, i) => {
-      const { op, inputs } = node.source;
-      if (op.inPlace === undefined) return;
-      const target = baseOf(inputs[op.inPlace]!);
-      const later = nodes.slice(i + 1).find((other) =>
-        Object.values(other.source.inputs).some((input) =>
-          input && baseOf(input) === target
-        )
-      );
-      if (target.source.kind !== "input" || later) {
-        throw new MasterWeaverError(
-          "gpu",
-          `Cannot change ${describe(target)} in place by ${
-            describeNode(node)
-          }: ${
-            later
-              ? `${describeNode(later)} still reads it`
-              : "it is not an input"
-          }`,
-        );
-      }
+    for (const [node, target] of inPlaceTargets(nodes)) {
       this.#places.set(node, this.#places.get(target)!);
-    });
+    }
     for (const [name, tensor] of this.#graph.outputs) {
       const base = baseOf(tensor);
       if (base.source.kind !== "op" || this.#places.has(base)) continue;
@@ -426,8 +425,11 @@ export class Plan implements Disposable {
     for (const bytes of arenas) {
       let buffer = takeFitting(lent, bytes);
       if (!buffer) {
-        const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM;
-        buffer = await this.#own(bytes, usage, "intermediates");
+        buffer = await this.#own(
+          bytes,
+          GPUBufferUsage.STORAGE,
+          "intermediates",
+        );
         this.#arenas.push(buffer);
       }
       buffers.push(buffer);
@@ -448,29 +450,46 @@ export class Plan implements Disposable {
     );
   }
 
+  /** The textures that ops use one after the other, as large as any needs. */
+  async #placeTexels(
+    nodes: readonly OpNode[],
+    shares?: Plan,
+  ): Promise<void> {
+    const needed = texelsNeeded(nodes, (node) => this.#target(node));
+    const lent = shares ? shares.#texels : [];
+    for (const [i, count] of needed.entries()) {
+      const shape = scratchShape(count);
+      const fits = lent[i]?.texture.height >= shape.height;
+      this.#texels.push(
+        fits ? lent[i] : await this.#ownTexels(shape, `texels${i}`),
+      );
+    }
+  }
+
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
     launches: readonly NodeLaunch[],
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
   ): Promise<void> {
     const nothing = await this.#own(256, GPUBufferUsage.STORAGE, "nothing");
-    const uniforms = await this.#writeUniforms(
+    const params = await this.#writeParams(
       launches.map(({ launch }) => launch),
     );
     const groups = new BindGroups(this.#gpu);
     const prepare = ({ node, launch }: NodeLaunch, i: number) => {
       const access = launch.bind.map((use) => use.access);
       const key = { ...launch, real: this.#graph.real, access };
-      const slices = launch.bind.map((use) =>
-        this.#slice(node, use, scratch) ??
+      const bound = launch.bind.map((use) =>
+        this.#bindable(node, use, scratch) ??
           { buffer: nothing, offset: 0, size: 256 }
       );
       this.#dispatches.push({
         node,
         shader: launch.shader,
         pipeline: this.#gpu.pipelines.get(key),
-        ...groups.bind(access, slices, uniforms[i]),
-        groups: this.#fold(launch.workgroups),
+        bindGroup: groups.bind(access, bound, params[i]),
+        offsets: [params[i].offset],
+        groups: foldGroups(launch.workgroups, this.#gpu.limits),
       });
     };
     // One op may be hundreds of launches: errors are asked for once an op.
@@ -490,43 +509,31 @@ export class Plan implements Disposable {
     }
   }
 
-  /** The uniforms of all launches, in one buffer. */
-  async #writeUniforms(launches: readonly Launch[]): Promise<BufferSlice[]> {
+  /** The parameters of all launches, in one buffer. */
+  async #writeParams(launches: readonly Launch[]): Promise<BufferSlice[]> {
     // Deno's writeBuffer panics on no bytes at all.
     if (launches.length === 0) return [];
-    const sizes = launches.map(({ params }) =>
-      Math.ceil(params.length / 4) * 16
-    );
-    const offsets: number[] = [];
-    let total = 0;
-    for (const size of sizes) {
-      offsets.push(total);
-      total += alignBinding(size);
-    }
+    const { bytes, places } = packParams(launches);
     const buffer = await this.#own(
-      total,
+      bytes.byteLength,
       GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-      "uniforms",
+      "parameters",
     );
-    const words = new DataView(new ArrayBuffer(total));
-    launches.forEach(({ params }, i) =>
-      params.forEach((param: Param, word) => {
-        const at = offsets[i] + 4 * word;
-        if (typeof param === "number") words.setUint32(at, param, true);
-        else words.setFloat32(at, param.f32, true);
-      })
-    );
-    this.#gpu.device.queue.writeBuffer(buffer, 0, words.buffer);
-    return sizes.map((size, i) => ({ buffer, offset: offsets[i], size }));
+    this.#gpu.device.queue.writeBuffer(buffer, 0, bytes);
+    return places.map((place) => ({ buffer, ...place }));
   }
 
   /** What a launch binds under a name; null where that input is absent. */
-  #slice(
+  #bindable(
     node: OpNode,
-    { name, part }: BufferUse,
+    { name, access, part }: BindingUse,
     scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
-  ): BufferSlice | null {
+  ): Bindable | null {
+    if (name.startsWith("texels")) {
+      return this.#texels[Number(name.slice("texels".length))];
+    }
     const tensor = name === "output" ? node : node.source.inputs[name];
+    if (access === "texels") return this.#texture(tensor!);
     const whole = name.startsWith("scratch")
       ? scratch.get(node)![Number(name.slice("scratch".length))]
       : tensor && this.#place(tensor);
@@ -536,22 +543,36 @@ export class Plan implements Disposable {
     return { buffer, offset: offset + part.offset, size: part.size };
   }
 
+  /** A weight in a texture. */
+  #texture(tensor: Tensor): TexelSlice {
+    const base = baseOf(tensor);
+    const { source } = base;
+    return source.kind === "weight"
+      ? this.#weight(source.ref, (store) => store.texels(source.ref))
+      : this.#textures.get(base)!;
+  }
+
   #place(tensor: Tensor): BufferSlice {
     const base = baseOf(tensor);
     const { source } = base;
-    if (source.kind === "weight") return this.#weight(source.ref);
+    if (source.kind === "weight") {
+      return this.#weight(source.ref, (store) => store.slice(source.ref));
+    }
     if (source.kind === "constant" && !this.#places.has(base)) {
       return this.#writeConstant(base, source.data);
     }
     return this.#places.get(base)!;
   }
 
-  #weight(ref: WeightRef): BufferSlice {
+  #weight<T>(
+    { name }: WeightRef,
+    find: (store: WeightStore) => T | undefined,
+  ): T {
     for (const store of this.#weights) {
-      const slice = store.slice(ref);
-      if (slice) return slice;
+      const found = find(store);
+      if (found) return found;
     }
-    throw new MasterWeaverError("gpu", `Weight ${ref.name} was not loaded`);
+    throw new MasterWeaverError("gpu", `Weight ${name} was not loaded`);
   }
 
   #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {
@@ -570,20 +591,4 @@ export class Plan implements Disposable {
     this.#places.set(tensor, slice);
     return slice;
   }
-
-  /** Workgroups over two axes, as `group_index` of the prelude reads them. */
-  #fold(workgroups: number): readonly [number, number] {
-    const limit = this.#gpu.limits.maxComputeWorkgroupsPerDimension;
-    const rows = Math.ceil(workgroups / limit);
-    return rows <= 1 ? [workgroups, 1] : [Math.ceil(workgroups / rows), rows];
-  }
-}
-
-function elements(
-  bytes: ArrayBuffer,
-  spec: TensorSpec,
-): Float32Array | Uint32Array {
-  if (spec.dtype === "u32") return new Uint32Array(bytes);
-  if (spec.dtype === "f32") return new Float32Array(bytes);
-  return new Float32Array(new Float16Array(bytes));
 }

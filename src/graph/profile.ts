@@ -13,7 +13,7 @@ export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   /** On what. */
   readonly bindGroup: GPUBindGroup;
-  /** Where its uniforms begin, in bytes, in the order of their bindings. */
+  /** Where its parameters begin, in bytes, alone in an array as WebGPU wants it. */
   readonly offsets: number[];
   /** Workgroups along x and y. */
   readonly groups: readonly [number, number];

@@ -3,9 +3,15 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../errors.ts";
 import { alignBinding } from "../gpu/buffers.ts";
-import { tensorBytes, type TensorSpec } from "../ops/op.ts";
-import { baseOf, type Graph, type Tensor } from "./graph.ts";
+import {
+  describe,
+  type Target,
+  tensorBytes,
+  type TensorSpec,
+} from "../ops/op.ts";
+import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
 import type { MemoryItem } from "./memory.ts";
 
 /** The result of an op. */
@@ -27,6 +33,37 @@ export function neededNodes(graph: Graph): OpNode[] {
   return nodes.reverse();
 }
 
+/**
+ * The ops whose result takes over the memory of an input, and that input.
+ *
+ * @throws {MasterWeaverError} `gpu` where the input's old value is still wanted
+ */
+export function inPlaceTargets(
+  nodes: readonly OpNode[],
+): Map<OpNode, Tensor> {
+  const targets = new Map<OpNode, Tensor>();
+  nodes.forEach((node, i) => {
+    const { op, inputs } = node.source;
+    if (op.inPlace === undefined) return;
+    const target = baseOf(inputs[op.inPlace]!);
+    const later = nodes.slice(i + 1).find((other) =>
+      Object.values(other.source.inputs).some((input) =>
+        input && baseOf(input) === target
+      )
+    );
+    if (target.source.kind !== "input" || later) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot change ${describe(target)} in place by ${describeNode(node)}: ${
+          later ? `${describeNode(later)} still reads it` : "it is not an input"
+        }`,
+      );
+    }
+    targets.set(node, target);
+  });
+  return targets;
+}
+
 /** What a schedule has to place. */
 export interface MemoryNeeds {
   /** Each thing to place. */
@@ -38,6 +75,26 @@ export interface MemoryNeeds {
     Tensor,
     readonly { readonly item: number; readonly bytes: number }[]
   >;
+}
+
+/**
+ * Texels of each of the scratch textures that ops use one after the other: as
+ * many as any needs.
+ *
+ * @param targetOf what an op's launches depend on
+ */
+export function texelsNeeded(
+  nodes: readonly OpNode[],
+  targetOf: (node: OpNode) => Target,
+): number[] {
+  const most: number[] = [];
+  for (const node of nodes) {
+    const { op, inputs, attributes } = node.source;
+    const needed: number[] =
+      op.texels?.(inputs, node, attributes, targetOf(node)) ?? [];
+    needed.forEach((count, i) => most[i] = Math.max(most[i] ?? 0, count));
+  }
+  return most;
 }
 
 /** What has to be placed, with lifetimes and what must lie apart. */

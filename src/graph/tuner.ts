@@ -129,7 +129,7 @@ export class Tuner {
   /** The two variants worth measuring on this adapter, the likely best first. */
   #likely(variants: readonly string[]): string[] {
     const order = this.#gpu.isProcessor
-      ? ["winograd", "windows", "registers"]
+      ? ["winograd", "texels", "registers"]
       : ["tiles", "registers"];
     return order.filter((name) => variants.includes(name)).slice(0, 2);
   }

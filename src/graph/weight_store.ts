@@ -6,9 +6,14 @@
  */
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
-import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
+import {
+  TEXEL_BYTES,
+  texelShape,
+  type TexelSlice,
+  writeTexels,
+} from "../gpu/texels.ts";
 import { isQuantised, type TensorSpec, type WeightLayout } from "../ops/op.ts";
-import { layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
+import { isTexels, layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
@@ -20,10 +25,11 @@ const QUEUED_BYTES = 32 * 2 ** 20;
 /** Bytes handed to the GPU at once. */
 const GATHERED_BYTES = 4 * 2 ** 20;
 
-/** Weights that share a buffer. */
+/** Weights that share a buffer, or one in a texture. */
 interface Block {
   readonly refs: WeightRef[];
   readonly offsets: number[];
+  readonly texels: boolean;
   bytes: number;
 }
 
@@ -32,8 +38,9 @@ export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
   readonly #real: Real;
   readonly #slices = new Map<WeightRef, BufferSlice>();
+  readonly #textures = new Map<WeightRef, TexelSlice>();
   readonly #layouts = new Map<WeightRef, WeightLayout>();
-  readonly #blocks: GPUBuffer[] = [];
+  readonly #owned: (GPUBuffer | GPUTexture)[] = [];
 
   /** An empty store; `real` is the type weights that are not quantised are stored as. */
   constructor(gpu: Gpu, real: Real) {
@@ -41,9 +48,14 @@ export class WeightStore implements Disposable {
     this.#real = real;
   }
 
-  /** Where a weight lies, if this store holds it. */
+  /** Where a weight lies, if this store holds it in a buffer. */
   slice(ref: WeightRef): BufferSlice | undefined {
     return this.#slices.get(ref);
+  }
+
+  /** Where a weight lies, if this store holds it in a texture. */
+  texels(ref: WeightRef): TexelSlice | undefined {
+    return this.#textures.get(ref);
   }
 
   /**
@@ -68,7 +80,7 @@ export class WeightStore implements Disposable {
     const gathered = new GatheredWrites(this.#gpu.device.queue);
     if (total > 0) onLoad(done, total);
     for (const block of this.#layOut(missing, layoutOf)) {
-      const buffer = await this.#makeBlock(block);
+      const memory = await this.#makeBlock(block);
       for (const [i, ref] of block.refs.entries()) {
         const offset = block.offsets[i];
         const layout = layoutOf(ref);
@@ -76,7 +88,7 @@ export class WeightStore implements Disposable {
         const writer = layoutWriter(
           spec,
           layout,
-          (at, bytes) => gathered.write(buffer, offset + at, bytes),
+          (at, bytes) => gathered.write(memory, offset + at, bytes),
         );
         for await (const chunk of ref.tensor.chunks()) {
           writer.push(
@@ -92,8 +104,13 @@ export class WeightStore implements Disposable {
           }
         }
         writer.finish();
-        const size = layoutBytes(spec, layout);
-        this.#slices.set(ref, { buffer, offset, size });
+        if (memory instanceof GPUTexture) {
+          const view = memory.createView();
+          this.#textures.set(ref, { texture: memory, view });
+        } else {
+          const size = layoutBytes(spec, layout);
+          this.#slices.set(ref, { buffer: memory, offset, size });
+        }
         this.#layouts.set(ref, layout);
       }
     }
@@ -102,34 +119,39 @@ export class WeightStore implements Disposable {
     this.#gpu.check();
   }
 
-  async #makeBlock({ refs, bytes }: Block): Promise<GPUBuffer> {
+  async #makeBlock(
+    { refs, bytes, texels }: Block,
+  ): Promise<GPUBuffer | GPUTexture> {
     const { name } = refs[0];
-    const buffer = await this.#gpu.scoped(
+    const { buffers } = this.#gpu;
+    const label = `weights from ${name}`;
+    const memory = await this.#gpu.scoped(
       `${refs.length} weights from ${name} on (${bytes} bytes)`,
       () =>
-        this.#gpu.buffers.make(
-          // A window that begins with the last weight must fit.
-          bytes + UNIFORM_WINDOW,
-          GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM |
-            GPUBufferUsage.COPY_DST,
-          `weights from ${name}`,
-        ),
+        texels
+          ? buffers.makeTexture(texelShape(bytes / TEXEL_BYTES), label)
+          : buffers.make(
+            bytes,
+            GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+            label,
+          ),
     );
-    this.#blocks.push(buffer);
-    return buffer;
+    this.#owned.push(memory);
+    return memory;
   }
 
   #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
     return { shape, dtype: isQuantised(dtype) ? dtype : this.#real };
   }
 
-  /** Packs weights into blocks, each starting where a binding may start. */
+  /** Packs weights into buffers, each starting where a binding may start; one in a texture has its own. */
   #layOut(
     refs: readonly WeightRef[],
     layoutOf: (ref: WeightRef) => WeightLayout,
   ): Block[] {
-    const maxBufferSize = this.#gpu.limits.maxBufferSize - UNIFORM_WINDOW;
+    const { maxBufferSize } = this.#gpu.limits;
     const blocks: Block[] = [];
+    let shared: Block | null = null;
     for (const ref of refs) {
       const size = layoutBytes(this.#spec(ref), layoutOf(ref));
       if (size > maxBufferSize) {
@@ -139,15 +161,18 @@ export class WeightStore implements Disposable {
             `${maxBufferSize}; use --dtype f16 or a quantised model`,
         );
       }
-      let block = blocks.at(-1);
-      const room = Math.min(BLOCK_BYTES, maxBufferSize);
-      if (!block || block.bytes + size > room) {
-        block = { refs: [], offsets: [], bytes: 0 };
-        blocks.push(block);
+      if (isTexels(layoutOf(ref))) {
+        blocks.push({ refs: [ref], offsets: [0], texels: true, bytes: size });
+        continue;
       }
-      block.refs.push(ref);
-      block.offsets.push(block.bytes);
-      block.bytes = alignBinding(block.bytes + size);
+      const room = Math.min(BLOCK_BYTES, maxBufferSize);
+      if (!shared || shared.bytes + size > room) {
+        shared = { refs: [], offsets: [], texels: false, bytes: 0 };
+        blocks.push(shared);
+      }
+      shared.refs.push(ref);
+      shared.offsets.push(shared.bytes);
+      shared.bytes = alignBinding(shared.bytes + size);
     }
     return blocks;
   }
@@ -155,8 +180,9 @@ export class WeightStore implements Disposable {
   /** Frees the weights. */
   [Symbol.dispose](): void {
     this.#slices.clear();
+    this.#textures.clear();
     this.#layouts.clear();
-    for (const block of this.#blocks.splice(0)) this.#gpu.buffers.free(block);
+    for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
   }
 }
 
@@ -187,7 +213,7 @@ function convert(
 class GatheredWrites {
   readonly #queue: GPUQueue;
   readonly #bytes = new Uint8Array(GATHERED_BYTES);
-  #buffer: GPUBuffer | null = null;
+  #memory: GPUBuffer | GPUTexture | null = null;
   #start = 0;
   #length = 0;
 
@@ -195,14 +221,18 @@ class GatheredWrites {
     this.#queue = queue;
   }
 
-  /** Takes bytes for a place of a buffer; they may be used again at once. */
-  write(buffer: GPUBuffer, offset: number, bytes: Uint8Array): void {
-    const follows = buffer === this.#buffer &&
+  /** Takes bytes for a place of a buffer or texture; they may be used again at once. */
+  write(
+    memory: GPUBuffer | GPUTexture,
+    offset: number,
+    bytes: Uint8Array,
+  ): void {
+    const follows = memory === this.#memory &&
       offset === this.#start + this.#length;
     if (!follows) this.flush();
     while (bytes.length > 0) {
       if (this.#length === 0) {
-        this.#buffer = buffer;
+        this.#memory = memory;
         this.#start = offset;
       }
       const part = bytes.subarray(0, this.#bytes.length - this.#length);
@@ -216,12 +246,16 @@ class GatheredWrites {
 
   /** Hands over what is held; a last word that is not full is filled with zeros. */
   flush(): void {
-    if (!this.#buffer || this.#length === 0) return;
+    if (!this.#memory || this.#length === 0) return;
     const length = Math.ceil(this.#length / 4) * 4;
     this.#bytes.fill(0, this.#length, length);
     const bytes = this.#bytes.subarray(0, length);
-    this.#queue.writeBuffer(this.#buffer, this.#start, bytes);
-    this.#buffer = null;
+    if (this.#memory instanceof GPUTexture) {
+      writeTexels(this.#queue, this.#memory, this.#start, bytes);
+    } else {
+      this.#queue.writeBuffer(this.#memory, this.#start, bytes);
+    }
+    this.#memory = null;
     this.#length = 0;
   }
 }

@@ -1,6 +1,6 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
 import {
-  type BufferUse,
+  type BindingUse,
   elementBytes,
   elementCount,
   expectShape,
@@ -9,12 +9,10 @@ import {
   type TensorSpec,
 } from "./op.ts";
 import { fitsTiles, launchAttentionTiles } from "./attention_tiles.ts";
-import {
-  attentionScratch,
-  type AttentionSizes,
-  launchAttentionWindows,
-} from "./attention_windows.ts";
-import { OCTET } from "./blocks.ts";
+import type { AttentionSizes } from "./attention_sizes.ts";
+import { launchWide, wideTexels } from "./attention_products.ts";
+import { isNarrow, launchNarrow, narrowTexels } from "./attention_texels.ts";
+import { OCTET } from "./octets.ts";
 import { cutBatch, shiftedPart } from "./pieces.ts";
 
 /** Inputs of {@linkcode attention}. */
@@ -51,9 +49,6 @@ function sliceWidth(head4: number): number {
   while (head4 % width !== 0) width--;
   return width;
 }
-
-/** Widest head of the variant with uniform windows: its code is written out over the head. */
-const WIDEST_WINDOWED = 80;
 
 function sizesOf(
   { q, k, identityScale }: AttentionInputs,
@@ -100,9 +95,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     const width = q.shape[2] / heads;
     const variants = ["registers"];
     if (fitsTiles(width)) variants.push("tiles");
-    if (width % OCTET === 0 && width <= WIDEST_WINDOWED) {
-      variants.push("windows");
-    }
+    if (width % OCTET === 0) variants.push("texels");
     return variants;
   },
 
@@ -122,19 +115,21 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     };
   },
 
-  scratch(inputs, _output, attributes, variant) {
-    if (variant !== "windows") return [];
-    return attentionScratch(inputs.q, sizesOf(inputs, attributes));
+  texels(inputs, _output, attributes, target) {
+    if (target.variant !== "texels") return [];
+    const sizes = sizesOf(inputs, attributes);
+    return isNarrow(sizes) ? narrowTexels(sizes, target) : wideTexels(sizes);
   },
 
   launch(inputs, _output, attributes, target) {
+    const sizes = sizesOf(inputs, attributes);
     if (target.variant === "tiles") {
-      const sizes = sizesOf(inputs, attributes);
       return launchAttentionTiles(inputs.q, sizes, target);
     }
-    if (target.variant === "windows") {
-      const sizes = sizesOf(inputs, attributes);
-      return launchAttentionWindows(inputs.q, sizes, target);
+    if (target.variant === "texels") {
+      return isNarrow(sizes)
+        ? launchNarrow(sizes, target)
+        : launchWide(sizes, target);
     }
     const { q, k, identityScale } = inputs;
     const { limits } = target;
@@ -158,7 +153,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
       const forQueries = part(queries);
       const forKeys = part(keys);
       const total = count * heads * slices * pairs;
-      const bind: BufferUse[] = [
+      const bind: BindingUse[] = [
         { name: "q", access: "read", part: forQueries },
         { name: "k", access: "read", part: forKeys },
         { name: "v", access: "read", part: forKeys },

@@ -6,9 +6,8 @@
  */
 import code from "../../shaders/attention_tiles.wgsl" with { type: "text" };
 import gather from "../../shaders/gather.wgsl" with { type: "text" };
-import type { AttentionSizes } from "./attention_windows.ts";
-import { OCTET } from "./blocks.ts";
-import { octetCode } from "./octets.ts";
+import type { AttentionSizes } from "./attention_sizes.ts";
+import { OCTET, octetCode } from "./octets.ts";
 import {
   elementBytes,
   type Launch,

@@ -1,17 +1,18 @@
 /**
- * Weights in blocks of 16 rows, as `shaders/conv2d_windows.wgsl` reads them.
+ * Weights in blocks of 16 rows, as `shaders/conv2d_texels.wgsl` reads them from a
+ * texture.
  *
  * A weight (N, K) of a linear layer or a convolution is stored block by block;
- * in a block, eight values (an octet) of each of the 16 rows stand side by side,
- * then the next eight: (⌈N/16⌉, K/8, 16, 8). So any part of the sum over K of 16
- * outputs is one range of memory, as a uniform binding needs it. Rows that N
- * lacks are zero. Scales of a quantised weight follow all quants, from a multiple
- * of 256 bytes on, as (⌈N/16⌉, K/32, 16) in f16.
+ * in a block, four values (a quad) of each of the 16 rows stand side by side,
+ * then the next four: (⌈N/16⌉, K/4, 16, 4). A texel of 16 bytes thus holds a quad
+ * of one row in f32, of two in f16, of four in q8. In q4, whose words hold eight
+ * values, it holds eight of each of four rows: (⌈N/16⌉, K/8, 16, 8). Rows that N
+ * lacks are zero. Scales of a quantised weight follow all quants as
+ * (⌈N/16⌉, K/32, 16) in f16.
  *
  * @module
  */
-import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
-import { UNIFORM_WINDOW } from "../gpu/pipelines.ts";
+import { TEXEL_BYTES } from "../gpu/texels.ts";
 import {
   type DType,
   elementCount,
@@ -22,17 +23,17 @@ import {
 /** Rows of a block. */
 export const BLOCK_ROWS = 16;
 /** Values that stand side by side. */
-export const OCTET = 8;
+export const QUAD = 4;
 /** Values that share a scale. */
-const SCALED = 32;
+export const SCALED = 32;
 const SCALE_BYTES = 2;
 
 /** Where things lie in a weight in blocks, in bytes. */
 export interface BlockSizes {
   /** Rows of the weight. */
   readonly rows: number;
-  /** An octet of a row. */
-  readonly octet: number;
+  /** What of a row stands side by side: a quad, in q4 two. */
+  readonly unit: number;
   /** A row, without its scales. */
   readonly row: number;
   /** A block, without its scales. */
@@ -43,7 +44,7 @@ export interface BlockSizes {
   readonly rowScales: number;
   /** From where on scales lie. */
   readonly scalesStart: number;
-  /** The whole; its buffer needs room for a window that begins with its last bytes. */
+  /** The whole: so many texels. */
   readonly total: number;
 }
 
@@ -51,40 +52,39 @@ export interface BlockSizes {
 export function blockSizes({ shape, dtype }: TensorSpec): BlockSizes {
   const rows = shape[0];
   const columns = elementCount(shape) / rows;
-  const octet = octetBytes(dtype);
-  const row = columns / OCTET * octet;
+  const unit = unitBytes(dtype);
+  const row = columns / (dtype === "q4" ? 2 * QUAD : QUAD) * unit;
   const block = BLOCK_ROWS * row;
   const blocks = Math.ceil(rows / BLOCK_ROWS);
   const rowScales = isQuantised(dtype) ? columns / SCALED * SCALE_BYTES : 0;
-  const scalesStart = Math.ceil(blocks * block / BINDING_ALIGNMENT) *
-    BINDING_ALIGNMENT;
+  const scalesStart = blocks * block;
   const total = scalesStart + blocks * BLOCK_ROWS * rowScales;
+  return { rows, unit, row, block, blocks, rowScales, scalesStart, total };
+}
+
+/** How a weight in blocks is counted in texels. */
+export interface BlockTexels {
+  /** A block, without its scales. */
+  readonly block: number;
+  /** From where on scales lie. */
+  readonly scalesStart: number;
+  /** The scales of a block. */
+  readonly blockScales: number;
+}
+
+/** Sizes of a weight in blocks, in texels. */
+export function blockTexels(weight: TensorSpec): BlockTexels {
+  const { block, scalesStart, rowScales } = blockSizes(weight);
   return {
-    rows,
-    octet,
-    row,
-    block,
-    blocks,
-    rowScales,
-    scalesStart,
-    total,
+    block: block / TEXEL_BYTES,
+    scalesStart: scalesStart / TEXEL_BYTES,
+    blockScales: BLOCK_ROWS * rowScales / TEXEL_BYTES,
   };
 }
 
-function octetBytes(dtype: DType): number {
-  if (dtype === "q8") return OCTET;
-  if (dtype === "q4") return OCTET / 2;
-  return OCTET * (dtype === "f16" ? 2 : 4);
-}
-
-/**
- * Whether inputs and outputs of a weight are whole octets, inputs of a quantised
- * one whole scales: what every variant but `registers` needs.
- */
-export function fitsOctets({ shape, dtype }: TensorSpec): boolean {
-  const [out, last] = [shape[0], shape.at(-1)!];
-  return out % OCTET === 0 &&
-    last % (isQuantised(dtype) ? SCALED : OCTET) === 0;
+function unitBytes(dtype: DType): number {
+  if (dtype === "q8" || dtype === "q4") return 4;
+  return QUAD * (dtype === "f16" ? 2 : 4);
 }
 
 /**
@@ -157,12 +157,12 @@ export class BlockPacker {
   }
 
   #flush(): void {
-    const { blocks, block, scalesStart, rowScales, octet } = this.#sizes;
+    const { blocks, block, scalesStart, rowScales, unit } = this.#sizes;
     const scales = this.#block >= blocks;
     const length = scales ? BLOCK_ROWS * rowScales : block;
     this.#rows.fill(0, this.#held, length);
     const packed = this.#packed.subarray(0, length);
-    interleave(this.#rows, packed, scales ? SCALE_BYTES : octet);
+    interleave(this.#rows, packed, scales ? SCALE_BYTES : unit);
     const start = scales
       ? scalesStart + (this.#block - blocks) * length
       : this.#block * length;
@@ -191,87 +191,4 @@ function interleave(
       for (let i = 0; i < words; i++) to[target + i] = from[source++];
     }
   }
-}
-
-/** A part of a weight in blocks that one uniform binding holds. */
-export interface BlockWindow {
-  /** Number of the first block. */
-  readonly block: number;
-  /** How many blocks. */
-  readonly blocks: number;
-  /** First place of the kernel's window, and the one after the last. */
-  readonly taps: readonly [number, number];
-  /** First octet of the channels, and the one after the last. */
-  readonly octets: readonly [number, number];
-  /** Whether the sums of its rows begin in it. */
-  readonly first: boolean;
-  /** Whether they end in it. */
-  readonly last: boolean;
-  /** Bytes from the start of the weight to what the window begins with. */
-  readonly start: number;
-  /** Bytes from the start of the weight to the window's scales. */
-  readonly scales: number;
-}
-
-/**
- * Cuts a weight into windows: some whole blocks each, or, of a block that is
- * too long, some places of the kernel, or some channels of one place.
- *
- * @param weight shape (N, …, I) and element type
- */
-export function blockWindows(weight: TensorSpec): BlockWindow[] {
-  const sizes = blockSizes(weight);
-  const { blocks, block } = sizes;
-  const octets = weight.shape.at(-1)! / OCTET;
-  const taps = sizes.row / sizes.octet / octets;
-  // What is bound may begin before what is wanted, where octets of quantised
-  // weights are shorter than a binding's alignment.
-  const slack = BLOCK_ROWS * sizes.octet % BINDING_ALIGNMENT;
-  const room = UNIFORM_WINDOW - (slack === 0 ? 0 : BINDING_ALIGNMENT);
-  const place = octets * BLOCK_ROWS * sizes.octet;
-  const windows: BlockWindow[] = [];
-  const add = (
-    first: number,
-    count: number,
-    tapRange: readonly [number, number],
-    octetRange: readonly [number, number],
-  ) => {
-    const at = tapRange[0] * octets + octetRange[0];
-    windows.push({
-      block: first,
-      blocks: count,
-      taps: tapRange,
-      octets: octetRange,
-      first: at === 0,
-      last: tapRange[1] === taps && octetRange[1] === octets,
-      start: first * block + at * BLOCK_ROWS * sizes.octet,
-      scales: sizes.scalesStart + first * BLOCK_ROWS * sizes.rowScales +
-        at * OCTET / SCALED * BLOCK_ROWS * SCALE_BYTES,
-    });
-  };
-  if (block <= room) {
-    const step = Math.floor(room / block);
-    for (let first = 0; first < blocks; first += step) {
-      add(first, Math.min(step, blocks - first), [0, taps], [0, octets]);
-    }
-    return windows;
-  }
-  for (let first = 0; first < blocks; first++) {
-    if (place <= room) {
-      const step = Math.ceil(taps / Math.ceil(taps / Math.floor(room / place)));
-      for (let tap = 0; tap < taps; tap += step) {
-        add(first, 1, [tap, Math.min(tap + step, taps)], [0, octets]);
-      }
-      continue;
-    }
-    // Whole scales: four octets.
-    const step = Math.floor(room / (BLOCK_ROWS * sizes.octet) / 4) * 4;
-    for (let tap = 0; tap < taps; tap++) {
-      for (let from = 0; from < octets; from += step) {
-        const to = Math.min(from + step, octets);
-        add(first, 1, [tap, tap + 1], [from, to]);
-      }
-    }
-  }
-  return windows;
 }

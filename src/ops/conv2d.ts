@@ -1,6 +1,5 @@
 import code from "../../shaders/conv2d.wgsl" with { type: "text" };
 import place from "../../shaders/convolution.wgsl" with { type: "text" };
-import type { GpuLimits } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
   elementBytes,
@@ -9,16 +8,23 @@ import {
   type Op,
   reads,
   sameShape,
+  type Target,
   type TensorSpec,
 } from "./op.ts";
-import { fitsOctets } from "./blocks.ts";
+import { fitsOctets } from "./octets.ts";
 import type { Convolution } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
-import { launchWindows, partialSums } from "./conv2d_windows.ts";
+import {
+  launchTexels,
+  texelLimits,
+  texelPixelBytes,
+  texelsOf,
+} from "./conv2d_texels.ts";
 import {
   fitsWinograd,
   launchWinograd,
   winogradScratch,
+  winogradTexels,
 } from "./conv2d_winograd.ts";
 import { cutRows, type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
@@ -95,8 +101,8 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   variants({ weight }, _output, { stride = 1, padding = [0, 0, 0, 0] }) {
     if (!fitsOctets(weight)) return ["registers"];
     return fitsWinograd(weight, stride, padding)
-      ? ["registers", "tiles", "windows", "winograd"]
-      : ["registers", "tiles", "windows"];
+      ? ["registers", "tiles", "texels", "winograd"]
+      : ["registers", "tiles", "texels"];
   },
 
   kind({ weight }, { stride = 1, padding = [0, 0, 0, 0] }) {
@@ -118,17 +124,24 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
 
   weightLayout(variant) {
     if (variant === "winograd") return "winograd";
-    return variant === "windows" ? "blocks" : "rows";
+    return variant === "texels" ? "blocks" : "rows";
   },
 
   scratch(inputs, output, attributes, variant) {
-    if (variant === "winograd") {
+    if (variant !== "winograd") return [];
+    const convolution = convolutionOf(inputs, output, attributes);
+    return winogradScratch(output.shape[0], convolution);
+  },
+
+  texels(inputs, output, attributes, target) {
+    if (target.variant === "winograd") {
       const convolution = convolutionOf(inputs, output, attributes);
-      return winogradScratch(output.shape[0], convolution);
+      return [winogradTexels(output.shape[0], convolution)];
     }
-    if (variant !== "windows") return [];
-    const pixels = elementCount(output.shape.slice(0, 3));
-    return [partialSums(inputs.weight, pixels)];
+    if (target.variant !== "texels") return [];
+    const pieces = cutPixels(inputs, output, attributes, target);
+    const longest = Math.max(...pieces.map(({ from }) => from.rows));
+    return [texelsOf(inputs.x.shape[3], longest)];
   },
 
   launch(inputs, output, attributes, target) {
@@ -142,16 +155,16 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     const [, height, width, channels] = x.shape;
     const [, outHeight, outWidth, out] = output.shape;
     const size = elementBytes(x.dtype);
-    const launches = cutPixels(x, weight, output, attributes, target.limits);
+    const pieces = cutPixels(inputs, output, attributes, target);
     const { has } = convolution;
-    if (target.variant === "tiles" || target.variant === "windows") {
-      return launches.flatMap(({ from, to }) =>
+    if (target.variant === "tiles" || target.variant === "texels") {
+      return pieces.flatMap(({ from, to }) =>
         target.variant === "tiles"
           ? launchTiles(convolution, to, from, target)
-          : launchWindows(convolution, to, from, target)
+          : launchTexels(convolution, to, from, target)
       );
     }
-    return launches.map(({ from, to }) => {
+    return pieces.map(({ from, to }) => {
       const tilesM = Math.ceil(to.rows / TILE);
       const tiles = tilesM * Math.ceil(out / TILE);
       const outPart = rowsPart(to, out * size);
@@ -241,15 +254,18 @@ interface PixelPiece {
 
 /** Cuts the output's pixels so that they, and the pixels they need, fit. */
 function cutPixels(
-  x: TensorSpec,
-  weight: TensorSpec,
+  { x, weight }: Conv2dInputs,
   output: TensorSpec,
   attributes: Conv2dAttributes,
-  limits: GpuLimits,
+  target: Target,
 ): PixelPiece[] {
+  const asTexels = target.variant === "texels";
+  const limits = asTexels ? texelLimits(target.limits) : target.limits;
   const limit = limits.maxStorageBufferBindingSize;
   const pixels = elementCount(output.shape.slice(0, 3));
-  const inBytes = x.shape[3] * elementBytes(x.dtype);
+  const inBytes = asTexels
+    ? texelPixelBytes(x.shape[3])
+    : x.shape[3] * elementBytes(x.dtype);
   const outBytes = output.shape[3] * elementBytes(x.dtype);
   const cut = (most: number) =>
     cutRows(pixels, outBytes, {

@@ -10,11 +10,10 @@ import gather from "../../shaders/gather.wgsl" with { type: "text" };
 import q4 from "../../shaders/tiles_q4.wgsl" with { type: "text" };
 import q8 from "../../shaders/tiles_q8.wgsl" with { type: "text" };
 import real from "../../shaders/tiles_real.wgsl" with { type: "text" };
-import { OCTET } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
-import { octetCode } from "./octets.ts";
+import { OCTET, octetCode } from "./octets.ts";
 import {
-  type BufferUse,
+  type BindingUse,
   type DType,
   elementBytes,
   elementCount,
@@ -53,7 +52,7 @@ export function launchTiles(
   const tall = Math.ceil(to.rows / TALL) * groupsN >= ENOUGH;
   const height = tall ? TALL : SHORT;
   const groupsM = Math.ceil(to.rows / height);
-  const bind: BufferUse[] = [
+  const bind: BindingUse[] = [
     { name: "x", access: "read", part: rowsPart(from, inside * bytes) },
     ...reads("weight", "bias", "shift"),
     { name: "residual", access: "read", part: outPart },

@@ -1,6 +1,6 @@
 /**
  * Convolutions of 3 × 3 by Winograd's F(2 × 2, 3 × 3): x to tiles, 16 products
- * of matrices by `conv2d_windows`, and back.
+ * of matrices by `conv2d_texels`, and back.
  *
  * It wins where multiplying is what takes the time, which is so on a processor.
  * Its weights take 16/9 of the room, so that only narrow layers use it: of Stable
@@ -9,24 +9,24 @@
  *
  * @module
  */
+import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import inputCode from "../../shaders/winograd_input.wgsl" with { type: "text" };
 import outputCode from "../../shaders/winograd_output.wgsl" with {
   type: "text",
 };
-import { fitsOctets } from "./blocks.ts";
-import { launchWindows, partialSums } from "./conv2d_windows.ts";
-import type { Convolution } from "./convolution.ts";
-import { quadCode } from "./octets.ts";
+import { groupRoom, launchProducts, type Products } from "./conv2d_texels.ts";
+import { type Convolution, matrixProduct } from "./convolution.ts";
+import { QUAD } from "./blocks.ts";
+import { fitsOctets, OCTET, quadCode } from "./octets.ts";
 import {
-  type BufferUse,
   elementBytes,
   isQuantised,
   type Launch,
   reads,
   type Target,
   type TensorSpec,
-  writes,
 } from "./op.ts";
+import { TEXEL_BYTES, texelShape } from "../gpu/texels.ts";
 import { type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
 import { pointBytes, POINTS, pointWeight } from "./winograd_weights.ts";
 
@@ -34,8 +34,9 @@ import { pointBytes, POINTS, pointWeight } from "./winograd_weights.ts";
 const NARROW = [4096, 819_200] as const;
 /** Most bytes of the tiles that are in work at once. */
 const CHUNK_BYTES = 32 * 2 ** 20;
-/** Tiles from one point to the next are a multiple: bindings must start there. */
-const TILE_STEP = 32;
+/** Tiles, and quads of channels, of a workgroup. */
+const TILES = 8;
+const QUADS = 8;
 const GROUP = 64;
 
 /** Whether a convolution can be computed so, and is worth it. */
@@ -66,30 +67,33 @@ interface Tiling {
 
 function tilingOf(
   batch: number,
-  { outSize, channels, dtype }: Convolution,
+  { outSize, channels: [inside, out], dtype }: Convolution,
 ): Tiling {
   const [height, width] = outSize;
   const tiles = [Math.ceil(height / 2), Math.ceil(width / 2)] as const;
   const rows = batch * tiles[0];
-  const rowBytes = POINTS * tiles[1] * Math.max(...channels) *
-    elementBytes(dtype);
+  const tileBytes = Math.max(
+    inside * elementBytes("f32"),
+    out * elementBytes(dtype),
+  );
+  const rowBytes = POINTS * tiles[1] * tileBytes;
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
-  const room = Math.ceil(step * tiles[1] / TILE_STEP) * TILE_STEP;
+  const room = groupRoom(step * tiles[1]);
   return { tiles, rows, step, room };
 }
 
-/** x by tiles, products by tiles, and sums that products hand on. */
+/** Texels of x by tiles. */
+export function winogradTexels(batch: number, conv: Convolution): number {
+  return POINTS * conv.channels[0] / QUAD * tilingOf(batch, conv).room;
+}
+
+/** Products by tiles. */
 export function winogradScratch(
   batch: number,
   conv: Convolution,
 ): TensorSpec[] {
   const { room } = tilingOf(batch, conv);
-  const { channels: [inside, out], dtype, weight } = conv;
-  return [
-    { shape: [POINTS, room, inside], dtype },
-    { shape: [POINTS, room, out], dtype },
-    partialSums(pointWeight(weight), room),
-  ];
+  return [{ shape: [POINTS, room, conv.channels[1]], dtype: conv.dtype }];
 }
 
 /** The launches of all tiles. */
@@ -104,7 +108,7 @@ export function launchWinograd(
     const rows = Math.min(tiling.step, tiling.rows - first);
     launches.push(
       launchInput(conv, tiling, first, rows, target),
-      ...launchProducts(conv, tiling, rows, target),
+      launchTileProducts(conv, tiling, rows, target),
       launchOutput(conv, tiling, first, rows, target),
     );
   }
@@ -131,77 +135,64 @@ function launchInput(
     row(first, -1) * width,
     (row(first + rows - 1, 2) + 1) * width,
   );
-  const total = rows * tiles[1] * inside / 4;
+  const count = rows * tiles[1];
+  const groups = Math.ceil(count / TILES);
+  const quads = inside / QUAD;
   return {
     shader: "winograd_input",
-    code: quadCode(real) + inputCode,
+    code: quadCode(real) + texels + inputCode,
     bind: [
       {
         name: "x",
         access: "read",
         part: rowsPart(from, inside * elementBytes(dtype)),
       },
-      ...writes("scratch0"),
+      { name: "texels0", access: "new texels" },
     ],
     params: [
       ...size,
-      inside / 4,
+      quads,
       enlarge,
       ...outSize,
       ...tiles,
       first * tiles[1],
+      count,
       room,
+      groups,
       from.start,
-      total,
     ],
-    workgroups: Math.ceil(total / GROUP),
+    workgroups: groups * Math.ceil(quads / QUADS),
   };
 }
 
-/** 16 products (tiles, I) · (I, O), each of the launches its weight needs. */
-function launchProducts(
+/** 16 products (tiles, I) · (I, O). */
+function launchTileProducts(
   { weight, dtype, channels }: Convolution,
   { tiles, room }: Tiling,
   rows: number,
   target: Target,
-): Launch[] {
+): Launch {
   const count = rows * tiles[1];
-  const product: Convolution = {
-    weight: pointWeight(weight),
-    dtype,
-    size: [1, count],
-    outSize: [1, count],
-    channels,
-    kernelWidth: 1,
-    stride: 1,
-    padding: [0, 0],
-    has: { bias: false, shift: false, residual: false },
-    activation: 0,
+  const product = matrixProduct(count, pointWeight(weight), dtype);
+  const bytes = POINTS * pointBytes(weight);
+  const products: Products = {
+    count: POINTS,
+    x: { start: 0, product: channels[0] / QUAD * room },
+    weight: {
+      name: "weight",
+      start: 0,
+      product: pointBytes(weight) / TEXEL_BYTES,
+      shift: texelShape(bytes / TEXEL_BYTES).shift,
+    },
+    y: {
+      name: "scratch0",
+      start: 0,
+      product: room * channels[1] / OCTET,
+      step: channels[1] / OCTET,
+    },
   };
   const all = { start: 0, rows: count };
-  const launches = launchWindows(product, all, all, target);
-  const bytes = elementBytes(dtype);
-  return Array.from({ length: POINTS }, (_, point) => {
-    /** What each buffer of a product is here, and where in it this point begins. */
-    const here: Readonly<Record<string, readonly [string, number]>> = {
-      x: ["scratch0", point * room * channels[0] * bytes],
-      weight: ["weight", point * pointBytes(weight)],
-      output: ["scratch1", point * room * channels[1] * bytes],
-      scratch0: ["scratch2", 0],
-    };
-    const renamed = (use: BufferUse): BufferUse => {
-      const [name, start] = here[use.name] ?? ["", 0];
-      const part = use.part && {
-        offset: use.part.offset + start,
-        size: use.part.size,
-      };
-      return { ...use, name, part };
-    };
-    return launches.map((launch) => ({
-      ...launch,
-      bind: launch.bind.map(renamed),
-    }));
-  }).flat();
+  return launchProducts(product, products, all, all, target);
 }
 
 function launchOutput(
@@ -227,7 +218,7 @@ function launchOutput(
     shader: "winograd_output",
     code: quadCode(real) + outputCode,
     bind: [
-      ...reads("scratch1", "bias", "shift"),
+      ...reads("scratch0", "bias", "shift"),
       { name: "residual", access: "read", part },
       { name: "output", access: "write", part },
     ],

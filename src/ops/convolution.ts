@@ -34,3 +34,30 @@ export interface Convolution {
   /** Number of the activation. */
   readonly activation: number;
 }
+
+/**
+ * A product of matrices (rows, K) · (N, K)ᵀ as a convolution: rows are the pixels
+ * of one picture, one pixel high.
+ *
+ * @param weight (N, K)
+ * @param dtype element type of x and y
+ */
+export function matrixProduct(
+  rows: number,
+  weight: TensorSpec,
+  dtype: DType,
+): Convolution {
+  const [out, inside] = weight.shape;
+  return {
+    weight,
+    dtype,
+    size: [1, rows],
+    outSize: [1, rows],
+    channels: [inside, out],
+    kernelWidth: 1,
+    stride: 1,
+    padding: [0, 0],
+    has: { bias: false, shift: false, residual: false },
+    activation: 0,
+  };
+}

@@ -7,14 +7,20 @@ import {
   type Op,
   reads,
   sameShape,
+  type Target,
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { fitsOctets } from "./blocks.ts";
-import type { Convolution } from "./convolution.ts";
+import { fitsOctets } from "./octets.ts";
+import { type Convolution, matrixProduct } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
-import { launchWindows, partialSums } from "./conv2d_windows.ts";
-import { bindRows, cutRows } from "./pieces.ts";
+import {
+  launchTexels,
+  texelLimits,
+  texelPixelBytes,
+  texelsOf,
+} from "./conv2d_texels.ts";
+import { bindRows, cutRows, type Piece } from "./pieces.ts";
 import { weightCode } from "./weight_code.ts";
 
 /** Inputs of {@linkcode linear}. */
@@ -62,7 +68,7 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
 
   variants({ weight }) {
     return fitsOctets(weight)
-      ? ["registers", "tiles", "windows"]
+      ? ["registers", "tiles", "texels"]
       : ["registers"];
   },
 
@@ -78,12 +84,14 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
   },
 
   weightLayout(variant) {
-    return variant === "windows" ? "blocks" : "rows";
+    return variant === "texels" ? "blocks" : "rows";
   },
 
-  scratch({ x, weight }, _output, _attributes, variant) {
-    if (variant !== "windows") return [];
-    return [partialSums(weight, elementCount(x.shape) / weight.shape[1])];
+  texels({ x, weight }, _output, _attributes, target) {
+    if (target.variant !== "texels") return [];
+    const pieces = cutLinear(x, weight, target);
+    const longest = Math.max(...pieces.map((piece) => piece.rows));
+    return [texelsOf(weight.shape[1], longest)];
   },
 
   launch({ x, weight, bias, residual }, _output, { activation }, target) {
@@ -91,18 +99,10 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     const size = elementBytes(x.dtype);
     const rowBytes = { x: k * size, residual: n * size, output: n * size };
     const all = elementCount(x.shape) / k;
-    const pieces = cutRows(all, Math.max(n, k) * size, target.limits);
-    if (target.variant === "tiles" || target.variant === "windows") {
-      // Rows are the pixels of one picture, one pixel high.
+    const pieces = cutLinear(x, weight, target);
+    if (target.variant === "tiles" || target.variant === "texels") {
       const convolution: Convolution = {
-        weight,
-        dtype: x.dtype,
-        size: [1, all],
-        outSize: [1, all],
-        channels: [k, n],
-        kernelWidth: 1,
-        stride: 1,
-        padding: [0, 0],
+        ...matrixProduct(all, weight, x.dtype),
         has: {
           bias: bias !== undefined,
           shift: false,
@@ -110,10 +110,13 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
         },
         activation: activationNumber(activation),
       };
+      if (target.variant === "tiles") {
+        return pieces.map((piece) =>
+          launchTiles(convolution, piece, piece, target)
+        );
+      }
       return pieces.flatMap((piece) =>
-        target.variant === "tiles"
-          ? launchTiles(convolution, piece, piece, target)
-          : launchWindows(convolution, piece, piece, target)
+        launchTexels(convolution, piece, piece, target)
       );
     }
     return pieces.map((piece) => {
@@ -147,3 +150,17 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return 2 * elementCount(x.shape) * weight.shape[0];
   },
 };
+
+/** Cuts the rows of x so that what a launch binds of them fits. */
+function cutLinear(
+  x: TensorSpec,
+  weight: TensorSpec,
+  { variant, limits }: Target,
+): Piece[] {
+  const [n, k] = weight.shape;
+  const size = elementBytes(x.dtype);
+  const rows = elementCount(x.shape) / k;
+  if (variant !== "texels") return cutRows(rows, Math.max(n, k) * size, limits);
+  const bytes = Math.max(n * size, texelPixelBytes(k));
+  return cutRows(rows, bytes, texelLimits(limits));
+}

@@ -36,8 +36,8 @@ export interface Launch {
   readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Its storage buffers in binding order: input names, `output`, `scratch0`, … */
-  readonly bind: readonly BufferUse[];
+  /** Its buffers and textures in binding order: input names, `output`, `scratch0`, …, `texels0`, … */
+  readonly bind: readonly BindingUse[];
   /** Its uniform: 32-bit words, in the order of the shader's struct. */
   readonly params: readonly Param[];
   /** Number of workgroups. */
@@ -47,13 +47,13 @@ export interface Launch {
 /** One word of a uniform: a number is a `u32`, `{ f32 }` a float. */
 export type Param = number | { readonly f32: number };
 
-/** A buffer of a launch, and how the shader sees it. */
-export interface BufferUse {
-  /** Input name, `output` or `scratch0`, …; an absent input is bound to zeros. */
+/** What a launch binds, and how the shader sees it. */
+export interface BindingUse {
+  /** Input name, `output`, `scratch0`, …, `texels0`, …; an absent input is bound to zeros. */
   readonly name: string;
-  /** `write` is `var<storage, read_write>`, `window` a `var<uniform>`. */
+  /** `write` is `var<storage, read_write>`, `texels` a texture that is read, `new texels` one that is written. */
   readonly access: Access;
-  /** The part of the tensor that is bound; all of it where not given. */
+  /** The part of a buffer's tensor that is bound; all of it where not given. */
   readonly part?: BindingPart;
 }
 
@@ -97,6 +97,17 @@ export interface Op<I extends Specs = Specs, A = unknown> {
     attributes: A,
     variant: string | undefined,
   ): TensorSpec[];
+  /**
+   * Texels, of 16 bytes each, that it needs only while it runs: its launches
+   * bind them as `texels0`, `texels1`, textures as `scratchShape` gives them,
+   * which all ops of a plan share.
+   */
+  texels?(
+    inputs: I,
+    output: TensorSpec,
+    attributes: A,
+    target: Target,
+  ): number[];
   /** The input whose memory the output takes over, where there is one. */
   readonly inPlace?: string;
   /** Its dispatches. */
@@ -120,7 +131,10 @@ export interface Target {
   readonly variant?: string;
 }
 
-/** How a weight lies: row-major, or as `blocks.ts` or `winograd_weights.ts` say. */
+/**
+ * How a weight lies: row-major in a buffer, or in a texture as `blocks.ts` or
+ * `winograd_weights.ts` say.
+ */
 export type WeightLayout = "rows" | "blocks" | "winograd";
 
 /** Whether a tensor is a quantised weight. */
@@ -212,12 +226,12 @@ export function expectShape(
 }
 
 /** Shorthand for buffers a shader only reads. */
-export function reads(...names: string[]): BufferUse[] {
+export function reads(...names: string[]): BindingUse[] {
   return names.map((name) => ({ name, access: "read" }));
 }
 
 /** Shorthand for buffers a shader writes. */
-export function writes(...names: string[]): BufferUse[] {
+export function writes(...names: string[]): BindingUse[] {
   return names.map((name) => ({ name, access: "write" }));
 }
 

@@ -6,7 +6,7 @@
  */
 import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
-import type { BindingPart, BufferUse } from "./op.ts";
+import type { BindingPart, BindingUse } from "./op.ts";
 
 /** Consecutive rows of an op's operands. */
 export interface Piece {
@@ -58,10 +58,10 @@ export function rowsPart(
  * @param rowBytes bytes of a row, of those that are cut
  */
 export function bindRows(
-  uses: readonly BufferUse[],
+  uses: readonly BindingUse[],
   piece: Piece,
   rowBytes: Readonly<Record<string, number>>,
-): BufferUse[] {
+): BindingUse[] {
   return uses.map((use) => {
     const bytes = rowBytes[use.name];
     return bytes === undefined ? use : { ...use, part: rowsPart(piece, bytes) };

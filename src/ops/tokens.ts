@@ -16,7 +16,7 @@ import unmergeCode from "../../shaders/unmerge_tokens.wgsl" with {
 import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
 import {
-  type BufferUse,
+  type BindingUse,
   elementBytes,
   expectShape,
   type Launch,
@@ -261,7 +261,7 @@ function launchRows(
       const from = picturesPart(first, count, fromRows * channels, size);
       const to = picturesPart(first, count, toRows * channels, size);
       const total = count * toRows * channels / 4;
-      const added: BufferUse = { name: "residual", access: "read", part: to };
+      const added: BindingUse = { name: "residual", access: "read", part: to };
       return {
         shader,
         code,

@@ -7,6 +7,11 @@ import { BlockPacker, blockSizes } from "./blocks.ts";
 import { tensorBytes, type TensorSpec, type WeightLayout } from "./op.ts";
 import { pointBytes, POINTS, WinogradPacker } from "./winograd_weights.ts";
 
+/** Whether a weight that lies so lies in a texture. */
+export function isTexels(layout: WeightLayout): boolean {
+  return layout !== "rows";
+}
+
 /** Takes a weight's bytes in row-major order, in pieces of any length. */
 export interface ByteWriter {
   /** Takes the next bytes. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { BLOCK_ROWS, blockSizes, OCTET } from "./blocks.ts";
+import { BLOCK_ROWS, blockSizes, QUAD } from "./blocks.ts";
 import type { TensorSpec } from "./op.ts";
 
 /** Places of the kernel, and matrices that come of them. */
@@ -104,7 +104,7 @@ export class WinogradPacker {
   }
 }
 
-/** Blocks of 16 kernels (16, 9, I) to those of each matrix: (16, I/8, 16, 8). */
+/** Blocks of 16 kernels (16, 9, I) to those of each matrix: (16, I/4, 16, 4). */
 function transformBlocks(
   kernels: Float32Array,
   blocks: number,
@@ -130,7 +130,7 @@ function transformBlocks(
         h[9 + column] = c;
       }
       const at = first +
-        ((i >> 3) * BLOCK_ROWS + row % BLOCK_ROWS) * OCTET + i % OCTET;
+        ((i >> 2) * BLOCK_ROWS + row % BLOCK_ROWS) * QUAD + i % QUAD;
       for (let line = 0; line < 4; line++) {
         const a = h[3 * line], b = h[3 * line + 1], c = h[3 * line + 2];
         const to = 4 * line * step + at;

@@ -110,7 +110,7 @@ export const matrixCases: readonly OpCase[] = [
 
   // In blocks of 16 columns, the last one half empty.
   linearCase("two blocks and a half", [3, 11], 40, 40, { residual: true }),
-  linearCase("a sum longer than a window", [7], 4096, 24, {
+  linearCase("a long sum", [7], 4096, 24, {
     residual: true,
     activation: "silu",
   }),
@@ -129,8 +129,8 @@ export const matrixCases: readonly OpCase[] = [
       residual: true,
       activation: "gelu",
     }),
-    linearCase("windows that begin between alignments", [5], 1056, 128),
-    linearCase("a sum longer than a window", [5], 20480, 8, { bias: false }),
+    linearCase("an odd number of scales a row", [5], 1056, 128),
+    linearCase("a long sum", [5], 20480, 8, { bias: false }),
     linearCase("one block", [1], 32, 1),
     linearCase("odd rows and columns", [2, 13], 96, 7),
     linearCase("an odd number of blocks, residual, then gelu", [3, 5], 96, 9, {
@@ -195,5 +195,15 @@ export const matrixCases: readonly OpCase[] = [
   ], { causal: true }),
   attentionCase("heads of 96", [1, 6, 10, 2, 96]),
   attentionCase("heads of 160", [1, 6, 10, 1, 160]),
+  attentionCase("heads of 64, scores beyond exp's range", [1, 70, 200, 2, 64], {
+    spread: 12,
+  }),
+  attentionCase("heads of 48, more scores than are in work at once", [
+    1,
+    1100,
+    2048,
+    1,
+    48,
+  ]),
   attentionCase("the VAE's single head of 512", [1, 9, 9, 1, 512]),
 ];

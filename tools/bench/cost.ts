@@ -5,6 +5,12 @@
  * @module
  */
 import { alignBinding } from "../../src/gpu/buffers.ts";
+import {
+  scratchShape,
+  shapeBytes,
+  TEXEL_BYTES,
+  texelShape,
+} from "../../src/gpu/texels.ts";
 import { Variants } from "../../src/graph/variants.ts";
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
 import { baseOf, type Graph, type Tensor } from "../../src/graph/graph.ts";
@@ -13,9 +19,16 @@ import {
   memoryItems,
   neededNodes,
   type OpNode,
+  texelsNeeded,
 } from "../../src/graph/schedule.ts";
-import { layoutBytes } from "../../src/ops/weight_layouts.ts";
-import { type Launch, tensorBytes, type TensorSpec } from "../../src/ops/op.ts";
+import { isTexels, layoutBytes } from "../../src/ops/weight_layouts.ts";
+import {
+  type Launch,
+  type Target,
+  tensorBytes,
+  type TensorSpec,
+  type WeightLayout,
+} from "../../src/ops/op.ts";
 
 /** What a dispatch costs. */
 export interface DispatchCost {
@@ -45,7 +58,7 @@ export interface DispatchCost {
 export interface MemoryCost {
   /** Weights, each starting where a binding may. */
   readonly weights: number;
-  /** Buffers that intermediates share. */
+  /** Buffers and textures that intermediates share. */
   readonly arenas: number;
   /** Inputs and outputs. */
   readonly inputs: number;
@@ -70,15 +83,8 @@ export function countDispatches(
     const target = { real: graph.real, limits, variant };
     const launches: Launch[] = op.launch(inputs, node, attributes, target);
     const flops = op.flops?.(inputs, node, attributes) ?? 0;
-    // What multiplies reads the weight, or has none and writes the output; an
-    // op cut into pieces is cut evenly, or nearly so.
-    const names = ({ bind }: Launch) => bind.map(({ name }) => name);
-    const weighing = launches.filter((each) => names(each).includes("weight"));
-    const working = new Set(
-      weighing.length > 0
-        ? weighing
-        : launches.filter((each) => names(each).includes("output")),
-    );
+    // An op cut into pieces is cut evenly, or nearly so.
+    const working = new Set(multiplying(launches));
     return launches.map((launch): DispatchCost => {
       return {
         kind: kindOf(node),
@@ -86,23 +92,39 @@ export function countDispatches(
         op: number,
         shape: shapeOf(node),
         flops: working.has(launch) ? flops / working.size : 0,
-        ...boundBytes(node, launch, variant),
+        ...boundBytes(node, launch, target),
         groups: launch.workgroups,
       };
     });
   });
 }
 
-function boundBytes(
-  node: OpNode,
-  { bind }: Launch,
-  variant: string | undefined,
-) {
+/**
+ * What multiplies of an op's launches: those that read the weight, or two
+ * operands as texels, or else those that write the output.
+ */
+function multiplying(launches: readonly Launch[]): readonly Launch[] {
+  const rules: ((launch: Launch) => boolean)[] = [
+    ({ bind }) => bind.some(({ name }) => name === "weight"),
+    ({ bind }) => bind.filter(({ access }) => access === "texels").length > 1,
+    ({ bind }) => bind.some(({ name }) => name === "output"),
+  ];
+  const rule = rules.find((each) => launches.some(each));
+  return rule ? launches.filter(rule) : [];
+}
+
+function boundBytes(node: OpNode, { bind }: Launch, target: Target) {
   const { op, inputs, attributes } = node.source;
   const scratch: TensorSpec[] =
-    op.scratch?.(inputs, node, attributes, variant) ?? [];
+    op.scratch?.(inputs, node, attributes, target.variant) ?? [];
+  const texels: number[] = op.texels?.(inputs, node, attributes, target) ?? [];
   let bytes = 0;
   let weightBytes = 0;
+  // A texture may be bound twice, as both operands of a product.
+  const textures = new Set(bind.map(({ name }) => name));
+  for (const [i, count] of texels.entries()) {
+    if (textures.has(`texels${i}`)) bytes += count * TEXEL_BYTES;
+  }
   for (const { name, part } of bind) {
     const input: Tensor | undefined = inputs[name];
     const spec: TensorSpec | undefined = name === "output"
@@ -157,6 +179,10 @@ export function countMemory(
     (node) => variants.of(node),
   );
   const { arenas } = planMemory(items, limits.maxBufferSize);
+  const texels = texelsNeeded(
+    nodes,
+    (node) => ({ real: graph.real, limits, variant: variants.of(node) }),
+  ).map((count) => shapeBytes(scratchShape(count)));
   const sum = (values: Iterable<number>) =>
     [...values].reduce((total, value) => total + value, 0);
   const weights = new Map(
@@ -164,7 +190,7 @@ export function countMemory(
       .filter((input) => input && baseOf(input).source.kind === "weight")
       .map((input) => [
         baseOf(input),
-        alignBinding(layoutBytes(input, variants.layout(input))),
+        weightBytes(input, variants.layout(input)),
       ]),
   );
   const outputs = [...graph.outputs.values()].filter((tensor) =>
@@ -172,13 +198,21 @@ export function countMemory(
   );
   return {
     weights: sum(weights.values()),
-    arenas: sum(arenas),
+    arenas: sum(arenas) + sum(texels),
     inputs: sum(
       [...graph.inputs.values(), ...outputs].map((tensor) =>
         alignBinding(tensorBytes(tensor))
       ),
     ),
   };
+}
+
+/** Bytes of a weight, as it lies on the GPU. */
+function weightBytes(weight: Tensor, layout: WeightLayout): number {
+  const bytes = layoutBytes(weight, layout);
+  return isTexels(layout)
+    ? shapeBytes(texelShape(bytes / TEXEL_BYTES))
+    : alignBinding(bytes);
 }
 
 /** Costs added up. */

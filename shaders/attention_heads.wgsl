@@ -1,0 +1,39 @@
+// t[b, h, s, d] = x[b, s, h · D + d]
+//
+// Keys or values by head, as attention_texels.wgsl reads them: x (B, S, H·D) in
+// octets, t (B, H, S, D) in texels, an octet being one in f16 and two in f32, from
+// octet `start` on. In front of it stand texels.wgsl and one of octets_*.wgsl.
+// Grid: an invocation an octet of x, in groups of 64.
+
+struct Params {
+  tokens: u32, // S
+  heads: u32,
+  head8: u32, // D / 8
+  start: u32,
+  total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<octet>;
+@group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
+@group(0) @binding(2) var<uniform> p: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = group_index(group, groups) * 64u + lane;
+  if index >= p.total { return; }
+  let line = divide(index, p.head8);
+  let d = index - line * p.head8;
+  let token = divide(line, p.heads);
+  let head = line - token * p.heads;
+  let b = divide(token, p.tokens);
+  let row = (b * p.heads + head) * p.tokens + token - b * p.tokens;
+  let at = (p.start + row * p.head8 + d) * OCTET_TEXELS;
+  let o = x[index];
+  for (var i = 0u; i < OCTET_TEXELS; i++) {
+    textureStore(t, texel_place(at + i), octet_texel(o, i));
+  }
+}

@@ -1,0 +1,33 @@
+// How conv2d_texels reads its weight, stored as f16: a texel is four values of
+// each of two columns.
+
+alias scales = u32; // none
+
+const QUAD_TEXELS = 8u; // of a quad of 16 columns
+
+fn load_scales(at: u32) -> scales {
+  return 0u;
+}
+
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
+}
+
+// Quad `quad` of columns 8j … 8j + 7 of the block that starts at texel `block`.
+fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
+  let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(4u * j, 0u);
+  let t0 = textureLoad(w, place + vec2<u32>(0u, 0u));
+  let t1 = textureLoad(w, place + vec2<u32>(1u, 0u));
+  let t2 = textureLoad(w, place + vec2<u32>(2u, 0u));
+  let t3 = textureLoad(w, place + vec2<u32>(3u, 0u));
+  return eight(
+    halves(t0.x, t0.y),
+    halves(t0.z, t0.w),
+    halves(t1.x, t1.y),
+    halves(t1.z, t1.w),
+    halves(t2.x, t2.y),
+    halves(t2.z, t2.w),
+    halves(t3.x, t3.y),
+    halves(t3.z, t3.w),
+  );
+}

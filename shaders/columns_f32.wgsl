@@ -1,0 +1,25 @@
+// How conv2d_texels reads its weight, stored as f32: a texel is four values of
+// one column.
+
+alias scales = u32; // none
+
+const QUAD_TEXELS = 16u; // of a quad of 16 columns
+
+fn load_scales(at: u32) -> scales {
+  return 0u;
+}
+
+// Quad `quad` of columns 8j … 8j + 7 of the block that starts at texel `block`.
+fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
+  let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(8u * j, 0u);
+  return eight(
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(0u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(1u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(2u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(3u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(4u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(5u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(6u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(7u, 0u))),
+  );
+}

@@ -1,0 +1,27 @@
+// How conv2d_texels reads its weight, stored as q8: a texel is four signed bytes
+// of each of four columns. In front of it stands columns_scales.wgsl.
+
+const QUAD_TEXELS = 4u; // of a quad of 16 columns
+
+fn bytes(word: u32, scale: f32) -> vec4<f32> {
+  return scale * vec4<f32>(unpack4xI8(word));
+}
+
+// Quad `quad` of columns 8j … 8j + 7 of the block that starts at texel `block`.
+fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
+  let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(2u * j, 0u);
+  let a = textureLoad(w, place);
+  let b = textureLoad(w, place + vec2<u32>(1u, 0u));
+  let first = s[2u * j];
+  let second = s[2u * j + 1u];
+  return eight(
+    bytes(a.x, first.x),
+    bytes(a.y, first.y),
+    bytes(a.z, first.z),
+    bytes(a.w, first.w),
+    bytes(b.x, second.x),
+    bytes(b.y, second.y),
+    bytes(b.z, second.z),
+    bytes(b.w, second.w),
+  );
+}

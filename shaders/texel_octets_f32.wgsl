@@ -1,0 +1,8 @@
+// An octet of the texture `t`, stored as f32, two texels each.
+
+fn load_octet(at: u32) -> values {
+  return values(
+    bitcast<vec4<f32>>(textureLoad(t, texel_place(2u * at))),
+    bitcast<vec4<f32>>(textureLoad(t, texel_place(2u * at + 1u))),
+  );
+}

@@ -1,0 +1,355 @@
+/**
+ * Attention of wide heads as two products of matrices by
+ * `shaders/conv2d_texels.wgsl`, and a softmax between them: scores q kᵀ and their
+ * weights lie in scratch textures, of as many queries at a time as a processor's
+ * caches hold.
+ *
+ * @module
+ */
+import packCode from "../../shaders/attention_pack.wgsl" with { type: "text" };
+import softmaxCode from "../../shaders/attention_softmax.wgsl" with {
+  type: "text",
+};
+import valuesCode from "../../shaders/attention_values.wgsl" with {
+  type: "text",
+};
+import texels from "../../shaders/texels.wgsl" with { type: "text" };
+import { SCRATCH_SHIFT, TEXEL_BYTES } from "../gpu/texels.ts";
+import type { AttentionSizes } from "./attention_sizes.ts";
+import { BLOCK_ROWS, QUAD } from "./blocks.ts";
+import { groupRoom, launchProducts } from "./conv2d_texels.ts";
+import { type Convolution, matrixProduct } from "./convolution.ts";
+import { OCTET, octetCode } from "./octets.ts";
+import { type Launch, reads, type Target } from "./op.ts";
+
+/** Most bytes of the scores that are in work at once. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+/** Queries of a workgroup of a product: chunks are a multiple. */
+const GROUP = 32;
+/** Tokens, and octets of channels, that a workgroup packs. */
+const PACKED = 8;
+
+/** Heads of one picture, and queries of each, whose scores are in work at once. */
+interface Chunk {
+  /** How many. */
+  readonly heads: number;
+  /** How many. */
+  readonly queries: number;
+}
+
+/** How an attention lies in texels. */
+interface Layout {
+  /** Keys that are looked at: those of the text, then those of the identity. */
+  readonly seen: number;
+  /** Blocks of 16 keys; the identity's begin with one of their own. */
+  readonly keyBlocks: number;
+  /** The block the identity's keys begin with. */
+  readonly secondBlock: number;
+  /** Groups of 32 queries. */
+  readonly queryGroups: number;
+  /** Texels of a head's queries, keys and values. */
+  readonly headTexels: readonly [number, number, number];
+  /** Where queries, keys, values and weights begin in `texels0`. */
+  readonly starts: readonly [number, number, number, number];
+  /** What is in work at once. */
+  readonly chunk: Chunk;
+  /** Texels of a head's scores. */
+  readonly scoreTexels: number;
+}
+
+function layoutOf(
+  { batch, queries, keys, textKeys, heads, width, identity }: AttentionSizes,
+): Layout {
+  const seen = identity ? keys : textKeys;
+  const secondBlock = Math.ceil(textKeys / BLOCK_ROWS);
+  const keyBlocks = secondBlock + Math.ceil((seen - textKeys) / BLOCK_ROWS);
+  const fours = keyBlocks * BLOCK_ROWS / QUAD;
+  const queryRoom = groupRoom(queries);
+  const valueBlocks = Math.ceil(width / BLOCK_ROWS);
+  const headTexels = [
+    width / QUAD * queryRoom,
+    width / QUAD * keyBlocks * BLOCK_ROWS,
+    valueBlocks * fours * BLOCK_ROWS,
+  ] as const;
+  const all = batch * heads;
+  const keysStart = all * headTexels[0];
+  const valuesStart = keysStart + all * headTexels[1];
+  const room = Math.floor(CHUNK_BYTES / (fours * TEXEL_BYTES));
+  const chunk = room >= queryRoom
+    ? { heads: Math.min(heads, Math.floor(room / queryRoom)), queries }
+    : { heads: 1, queries: Math.max(GROUP, groupRoom(room - GROUP + 1)) };
+  return {
+    seen,
+    keyBlocks,
+    secondBlock,
+    queryGroups: queryRoom / GROUP,
+    headTexels,
+    starts: [0, keysStart, valuesStart, valuesStart + all * headTexels[2]],
+    chunk,
+    scoreTexels: fours * groupRoom(chunk.queries),
+  };
+}
+
+/** Texels of queries, keys, values and weights; and of scores. */
+export function wideTexels(sizes: AttentionSizes): number[] {
+  const { starts, chunk, scoreTexels } = layoutOf(sizes);
+  const scores = chunk.heads * scoreTexels;
+  return [starts[3] + scores, scores];
+}
+
+/** Packing of queries, keys and values, then three launches a chunk. */
+export function launchWide(
+  sizes: AttentionSizes,
+  target: Target,
+): Launch[] {
+  const layout = layoutOf(sizes);
+  const launches = [
+    launchPacking(packQueries(layout, sizes), sizes, target),
+    launchPacking(packKeys(layout, sizes), sizes, target),
+    launchPackingValues(layout, sizes, target),
+  ];
+  const { batch, heads, queries } = sizes;
+  const { chunk } = layout;
+  for (let b = 0; b < batch; b++) {
+    for (let head = 0; head < heads; head += chunk.heads) {
+      for (let query = 0; query < queries; query += chunk.queries) {
+        const work: Work = {
+          picture: b,
+          head,
+          heads: Math.min(chunk.heads, heads - head),
+          query,
+          queries: Math.min(chunk.queries, queries - query),
+        };
+        launches.push(
+          launchScores(work, layout, sizes, target),
+          launchSoftmax(work, layout, sizes),
+          launchMixing(work, layout, sizes, target),
+        );
+      }
+    }
+  }
+  return launches;
+}
+
+/** What one chunk computes. */
+interface Work {
+  readonly picture: number;
+  /** First head of the picture, and how many. */
+  readonly head: number;
+  readonly heads: number;
+  /** First query, and how many. */
+  readonly query: number;
+  readonly queries: number;
+}
+
+/** How queries or keys are packed. */
+interface Packing {
+  readonly name: "q" | "k";
+  /** Tokens of a picture, and those of them that are packed. */
+  readonly tokens: number;
+  readonly seen: number;
+  /** Blocks of a head, and tokens of each. */
+  readonly blocks: number;
+  readonly width: number;
+  /** The token that begins the second part, and its block. */
+  readonly second: number;
+  readonly secondBlock: number;
+  /** Texel it begins with. */
+  readonly start: number;
+  /** What values are multiplied with. */
+  readonly scale: number;
+}
+
+function packQueries(
+  { queryGroups, starts }: Layout,
+  { queries, width }: AttentionSizes,
+): Packing {
+  return {
+    name: "q",
+    tokens: queries,
+    seen: queries,
+    blocks: queryGroups,
+    width: GROUP,
+    second: queries,
+    secondBlock: queryGroups,
+    start: starts[0],
+    scale: Math.LOG2E / Math.sqrt(width),
+  };
+}
+
+function packKeys(
+  { keyBlocks, secondBlock, seen, starts }: Layout,
+  { keys, textKeys }: AttentionSizes,
+): Packing {
+  return {
+    name: "k",
+    tokens: keys,
+    seen,
+    blocks: keyBlocks,
+    width: BLOCK_ROWS,
+    second: textKeys,
+    secondBlock,
+    start: starts[1],
+    scale: 1,
+  };
+}
+
+function launchPacking(
+  packing: Packing,
+  { batch, heads, width }: AttentionSizes,
+  { real }: Target,
+): Launch {
+  const { name, tokens } = packing;
+  const groups = Math.ceil(batch * tokens / PACKED);
+  return {
+    shader: "attention_pack",
+    code: octetCode(real) + texels + packCode,
+    bind: [...reads(name), { name: "texels0", access: "new texels" }],
+    params: [
+      tokens,
+      packing.seen,
+      batch,
+      heads,
+      width / OCTET,
+      packing.blocks,
+      packing.width,
+      packing.second,
+      packing.secondBlock,
+      packing.start,
+      groups,
+      { f32: packing.scale },
+    ],
+    workgroups: groups * Math.ceil(heads * width / OCTET / PACKED),
+  };
+}
+
+function launchPackingValues(
+  { keyBlocks, secondBlock, seen, starts }: Layout,
+  { batch, keys, textKeys, heads, width }: AttentionSizes,
+  { real }: Target,
+): Launch {
+  const fours = keyBlocks * BLOCK_ROWS / QUAD;
+  const total = batch * heads * fours * width / OCTET;
+  return {
+    shader: "attention_values",
+    code: octetCode(real) + texels + valuesCode,
+    bind: [...reads("v"), { name: "texels0", access: "new texels" }],
+    params: [
+      keys,
+      seen,
+      heads,
+      width / OCTET,
+      fours,
+      textKeys,
+      secondBlock * BLOCK_ROWS / QUAD,
+      starts[2],
+      total,
+    ],
+    workgroups: Math.ceil(total / PACKED ** 2),
+  };
+}
+
+function product(queries: number, out: number, inside: number): Convolution {
+  const weight = { shape: [out, inside], dtype: "f32" } as const;
+  return matrixProduct(queries, weight, "f32");
+}
+
+/** s[h, four, t] = q kᵀ. */
+function launchScores(
+  { picture, head, heads, query, queries }: Work,
+  layout: Layout,
+  sizes: AttentionSizes,
+  target: Target,
+): Launch {
+  const { starts, headTexels: [q, k] } = layout;
+  const first = picture * sizes.heads + head;
+  const rows = { start: 0, rows: queries };
+  return launchProducts(
+    product(queries, layout.keyBlocks * BLOCK_ROWS, sizes.width),
+    {
+      count: heads,
+      x: { start: first * q + query * sizes.width / QUAD, product: q },
+      weight: {
+        name: "texels0",
+        start: starts[1] + first * k,
+        product: k,
+        shift: SCRATCH_SHIFT,
+      },
+      y: {
+        name: "texels1",
+        start: 0,
+        product: layout.scoreTexels,
+      },
+    },
+    rows,
+    rows,
+    target,
+  );
+}
+
+function launchSoftmax(
+  { heads, query, queries }: Work,
+  { seen, keyBlocks, secondBlock, scoreTexels, starts }: Layout,
+  { textKeys, identity, causal }: AttentionSizes,
+): Launch {
+  const groups = Math.ceil(queries / 8);
+  return {
+    shader: "attention_softmax",
+    code: texels + softmaxCode,
+    bind: [
+      { name: "texels1", access: "texels" },
+      { name: "texels0", access: "new texels" },
+      ...reads("identityScale"),
+    ],
+    params: [
+      queries,
+      query,
+      groups,
+      scoreTexels,
+      keyBlocks * BLOCK_ROWS / QUAD,
+      secondBlock * BLOCK_ROWS / QUAD,
+      textKeys,
+      seen - textKeys,
+      identity ? 2 : 1,
+      Number(causal),
+      starts[3],
+    ],
+    workgroups: groups * heads,
+  };
+}
+
+/** y[t, h] = weights · v. */
+function launchMixing(
+  { picture, head, heads, query, queries }: Work,
+  layout: Layout,
+  sizes: AttentionSizes,
+  target: Target,
+): Launch {
+  const { starts, headTexels: [, , v] } = layout;
+  const octets = sizes.width / OCTET;
+  const row = sizes.heads * octets;
+  const first = picture * sizes.heads + head;
+  const rows = { start: 0, rows: queries };
+  return launchProducts(
+    product(queries, sizes.width, layout.keyBlocks * BLOCK_ROWS),
+    {
+      count: heads,
+      x: { start: starts[3], product: layout.scoreTexels },
+      weight: {
+        name: "texels0",
+        start: starts[2] + first * v,
+        product: v,
+        shift: SCRATCH_SHIFT,
+      },
+      y: {
+        name: "output",
+        start: (picture * sizes.queries + query) * row + head * octets,
+        product: octets,
+        step: row,
+      },
+    },
+    rows,
+    rows,
+    target,
+  );
+}
