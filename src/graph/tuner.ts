@@ -60,6 +60,8 @@ const WORTH_FLOPS = 1e9;
 const BUDGET = 10_000;
 /** Timed runs of a variant, after one that compiles it. */
 const RUNS = 3;
+/** What takes so many times as long as another in one run is not run again. */
+const HOPELESS = 4;
 
 /** Decides which variant of each kind of op runs on one GPU. */
 export class Tuner {
@@ -150,8 +152,11 @@ export class Tuner {
       const started = performance.now();
       const heaviest = nodes.toSorted((a, b) => flopsOf(b) - flopsOf(a));
       const piece = heaviest.map(excerptOf).find((found) => found);
+      let best = Infinity;
       for (const variant of piece ? likely : []) {
-        milliseconds[variant] = await this.#time(graph, piece!, variant);
+        const time = await this.#time(graph, piece!, variant, HOPELESS * best);
+        milliseconds[variant] = time;
+        best = Math.min(best, time);
       }
       this.#spent += performance.now() - started;
     }
@@ -162,11 +167,12 @@ export class Tuner {
     return { kind, variant, milliseconds, code };
   }
 
-  /** Milliseconds of one run, the median. */
+  /** Milliseconds of one run, the median; of fewer runs where one is over a limit. */
   async #time(
     { real }: Graph,
     { node, inputs }: Excerpt,
     variant: string,
+    limit: number,
   ): Promise<number> {
     const g = new Graph(real);
     const given: Record<string, Tensor | undefined> = {};
@@ -183,7 +189,9 @@ export class Tuner {
         ? (await plan.profile()).reduce((sum, each) => sum + each, 0)
         : await this.#wallTime(plan);
       // The driver compiles at the first run.
-      if (run > 0) times.push(time);
+      if (run === 0) continue;
+      times.push(time);
+      if (time > limit) break;
     }
     return times.toSorted((a, b) => a - b)[times.length >> 1];
   }
