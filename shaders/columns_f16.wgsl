@@ -16,7 +16,7 @@ fn halves(a: u32, b: u32) -> vec4<f32> {
 // Quad `quad` of columns 8j … 8j + 7 of the block that starts at texel `block`.
 fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
   let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(4u * j, 0u);
-  let t0 = textureLoad(w, place + vec2<u32>(0u, 0u));
+  let t0 = textureLoad(w, place);
   let t1 = textureLoad(w, place + vec2<u32>(1u, 0u));
   let t2 = textureLoad(w, place + vec2<u32>(2u, 0u));
   let t3 = textureLoad(w, place + vec2<u32>(3u, 0u));

@@ -13,7 +13,7 @@ fn load_scales(at: u32) -> scales {
 fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
   let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(8u * j, 0u);
   return eight(
-    bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(0u, 0u))),
+    bitcast<vec4<f32>>(textureLoad(w, place)),
     bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(1u, 0u))),
     bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(2u, 0u))),
     bitcast<vec4<f32>>(textureLoad(w, place + vec2<u32>(3u, 0u))),

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { shapeBytes, TEXEL_BYTES, texelShape } from "../src/gpu/texels.ts";
+import { texelShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { GpuTensors } from "../src/graph/tensors.ts";
@@ -13,7 +13,7 @@ import { Variants } from "../src/graph/variants.ts";
 import type { WeightStore } from "../src/graph/weight_store.ts";
 import { identityGraph, parserGraph } from "../src/identity.ts";
 import { isQuantised } from "../src/ops/op.ts";
-import { isTexels, layoutBytes } from "../src/ops/weight_layouts.ts";
+import { heldBytes } from "../src/ops/weight_layouts.ts";
 import { checkSettings } from "../src/options.ts";
 import {
   conditionGraph,
@@ -42,9 +42,7 @@ function variantsOf(g: Graph, way: readonly string[]): Variants {
 function weightBytes(g: Graph, ref: WeightRef, variants: Variants): number {
   const { shape, tensor: { dtype } } = ref;
   const spec = { shape, dtype: isQuantised(dtype) ? dtype : g.real };
-  const layout = variants.layout(ref);
-  const bytes = layoutBytes(spec, layout);
-  return isTexels(layout) ? shapeBytes(texelShape(bytes / TEXEL_BYTES)) : bytes;
+  return heldBytes(spec, variants.layout(ref));
 }
 
 /** Stands for the weights of a network: one buffer as long as the longest, one small texture. */

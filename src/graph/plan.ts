@@ -12,13 +12,11 @@ import { readBuffers } from "../gpu/readback.ts";
 import {
   scratchShape,
   shapeBytes,
-  TEXEL_BYTES,
   type TexelShape,
-  texelShape,
   type TexelSlice,
   writeTexels,
 } from "../gpu/texels.ts";
-import { isTexels, layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
+import { isTexels, layoutShape, layoutWriter } from "../ops/weight_layouts.ts";
 import {
   type BindingUse,
   describe,
@@ -114,7 +112,7 @@ export class Plan implements Disposable {
   readonly #dispatches: NamedDispatch[] = [];
   readonly #arenas: GPUBuffer[] = [];
   /** Texels of whichever op runs: `texels0`, … */
-  #texels: TexelSlice[] = [];
+  readonly #texels: TexelSlice[] = [];
 
   private constructor(
     gpu: Gpu,
@@ -375,7 +373,7 @@ export class Plan implements Disposable {
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
     const layout = this.#variants.layout(tensor);
     if (isTexels(layout)) {
-      const shape = texelShape(layoutBytes(tensor, layout) / TEXEL_BYTES);
+      const shape = layoutShape(tensor, layout);
       this.#textures.set(tensor, await this.#ownTexels(shape, what));
       return;
     }

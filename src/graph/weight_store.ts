@@ -7,13 +7,17 @@
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
 import {
-  TEXEL_BYTES,
-  texelShape,
+  type TexelShape,
   type TexelSlice,
   writeTexels,
 } from "../gpu/texels.ts";
 import { isQuantised, type TensorSpec, type WeightLayout } from "../ops/op.ts";
-import { isTexels, layoutBytes, layoutWriter } from "../ops/weight_layouts.ts";
+import {
+  isTexels,
+  layoutBytes,
+  layoutShape,
+  layoutWriter,
+} from "../ops/weight_layouts.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
@@ -29,7 +33,7 @@ const GATHERED_BYTES = 4 * 2 ** 20;
 interface Block {
   readonly refs: WeightRef[];
   readonly offsets: number[];
-  readonly texels: boolean;
+  readonly shape?: TexelShape;
   bytes: number;
 }
 
@@ -120,7 +124,7 @@ export class WeightStore implements Disposable {
   }
 
   async #makeBlock(
-    { refs, bytes, texels }: Block,
+    { refs, bytes, shape }: Block,
   ): Promise<GPUBuffer | GPUTexture> {
     const { name } = refs[0];
     const { buffers } = this.#gpu;
@@ -128,13 +132,11 @@ export class WeightStore implements Disposable {
     const memory = await this.#gpu.scoped(
       `${refs.length} weights from ${name} on (${bytes} bytes)`,
       () =>
-        texels
-          ? buffers.makeTexture(texelShape(bytes / TEXEL_BYTES), label)
-          : buffers.make(
-            bytes,
-            GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-            label,
-          ),
+        shape ? buffers.makeTexture(shape, label) : buffers.make(
+          bytes,
+          GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+          label,
+        ),
     );
     this.#owned.push(memory);
     return memory;
@@ -153,7 +155,9 @@ export class WeightStore implements Disposable {
     const blocks: Block[] = [];
     let shared: Block | null = null;
     for (const ref of refs) {
-      const size = layoutBytes(this.#spec(ref), layoutOf(ref));
+      const spec = this.#spec(ref);
+      const layout = layoutOf(ref);
+      const size = layoutBytes(spec, layout);
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",
@@ -161,13 +165,14 @@ export class WeightStore implements Disposable {
             `${maxBufferSize}; use --dtype f16 or a quantised model`,
         );
       }
-      if (isTexels(layoutOf(ref))) {
-        blocks.push({ refs: [ref], offsets: [0], texels: true, bytes: size });
+      if (isTexels(layout)) {
+        const shape = layoutShape(spec, layout);
+        blocks.push({ refs: [ref], offsets: [0], shape, bytes: size });
         continue;
       }
       const room = Math.min(BLOCK_BYTES, maxBufferSize);
       if (!shared || shared.bytes + size > room) {
-        shared = { refs: [], offsets: [], texels: false, bytes: 0 };
+        shared = { refs: [], offsets: [], bytes: 0 };
         blocks.push(shared);
       }
       shared.refs.push(ref);

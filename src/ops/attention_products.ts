@@ -17,15 +17,13 @@ import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import { SCRATCH_SHIFT, TEXEL_BYTES } from "../gpu/texels.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
 import { BLOCK_ROWS, QUAD } from "./blocks.ts";
-import { groupRoom, launchProducts } from "./conv2d_texels.ts";
+import { GROUP, groupRoom, launchProducts } from "./conv2d_texels.ts";
 import { type Convolution, matrixProduct } from "./convolution.ts";
 import { OCTET, octetCode } from "./octets.ts";
 import { type Launch, reads, type Target } from "./op.ts";
 
 /** Most bytes of the scores that are in work at once. */
 const CHUNK_BYTES = 8 * 2 ** 20;
-/** Queries of a workgroup of a product: chunks are a multiple. */
-const GROUP = 32;
 /** Tokens, and octets of channels, that a workgroup packs. */
 const PACKED = 8;
 
@@ -77,7 +75,7 @@ function layoutOf(
   const room = Math.floor(CHUNK_BYTES / (fours * TEXEL_BYTES));
   const chunk = room >= queryRoom
     ? { heads: Math.min(heads, Math.floor(room / queryRoom)), queries }
-    : { heads: 1, queries: Math.max(GROUP, groupRoom(room - GROUP + 1)) };
+    : { heads: 1, queries: Math.max(1, Math.floor(room / GROUP)) * GROUP };
   return {
     seen,
     keyBlocks,

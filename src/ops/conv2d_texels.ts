@@ -16,8 +16,8 @@ import toTexels from "../../shaders/sums_texels.wgsl" with { type: "text" };
 import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import packCode from "../../shaders/texels_pack.wgsl" with { type: "text" };
 import type { GpuLimits } from "../gpu/gpu.ts";
-import { TEXEL_BYTES, texelShape } from "../gpu/texels.ts";
-import { BLOCK_ROWS, blockSizes, blockTexels, QUAD, SCALED } from "./blocks.ts";
+import { TEXEL_BYTES } from "../gpu/texels.ts";
+import { BLOCK_ROWS, blockTexels, QUAD, SCALED } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
 import { OCTET, octetCode } from "./octets.ts";
 import {
@@ -31,11 +31,12 @@ import {
   type Target,
 } from "./op.ts";
 import { type Piece, rowsPart } from "./pieces.ts";
+import { layoutShape } from "./weight_layouts.ts";
 
 /** Most bytes of x as texels: a longer one is done a piece at a time. */
 const MOST_TEXEL_BYTES = 64 * 2 ** 20;
-/** Pixels of a workgroup. */
-const GROUP = 32;
+/** Pixels of a workgroup, which lie together. */
+export const GROUP = 32;
 /** Pixels, and octets of channels, that a workgroup packs. */
 const PACKED = 8;
 
@@ -80,7 +81,7 @@ export function launchTexels(
       name: "weight",
       start: 0,
       product: 0,
-      shift: texelShape(blockSizes(conv.weight).total / TEXEL_BYTES).shift,
+      shift: layoutShape(conv.weight, "blocks").shift,
     },
     y: {
       name: "output",

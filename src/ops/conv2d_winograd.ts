@@ -26,8 +26,9 @@ import {
   type Target,
   type TensorSpec,
 } from "./op.ts";
-import { TEXEL_BYTES, texelShape } from "../gpu/texels.ts";
+import { TEXEL_BYTES } from "../gpu/texels.ts";
 import { type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
+import { layoutShape } from "./weight_layouts.ts";
 import { pointBytes, POINTS, pointWeight } from "./winograd_weights.ts";
 
 /** Fewest and most inputs · outputs of a layer: 64 · 64 and 640 · 1280. */
@@ -174,7 +175,6 @@ function launchTileProducts(
 ): Launch {
   const count = rows * tiles[1];
   const product = matrixProduct(count, pointWeight(weight), dtype);
-  const bytes = POINTS * pointBytes(weight);
   const products: Products = {
     count: POINTS,
     x: { start: 0, product: channels[0] / QUAD * room },
@@ -182,7 +182,7 @@ function launchTileProducts(
       name: "weight",
       start: 0,
       product: pointBytes(weight) / TEXEL_BYTES,
-      shift: texelShape(bytes / TEXEL_BYTES).shift,
+      shift: layoutShape(weight, "winograd").shift,
     },
     y: {
       name: "scratch0",

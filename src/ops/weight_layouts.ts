@@ -3,6 +3,12 @@
  *
  * @module
  */
+import {
+  shapeBytes,
+  TEXEL_BYTES,
+  type TexelShape,
+  texelShape,
+} from "../gpu/texels.ts";
 import { BlockPacker, blockSizes } from "./blocks.ts";
 import { tensorBytes, type TensorSpec, type WeightLayout } from "./op.ts";
 import { pointBytes, POINTS, WinogradPacker } from "./winograd_weights.ts";
@@ -25,6 +31,21 @@ export function layoutBytes(spec: TensorSpec, layout: WeightLayout): number {
   if (layout === "blocks") return blockSizes(spec).total;
   if (layout === "winograd") return POINTS * pointBytes(spec);
   return Math.ceil(tensorBytes(spec) / 4) * 4;
+}
+
+/** The texture of a weight that lies in one. */
+export function layoutShape(
+  spec: TensorSpec,
+  layout: WeightLayout,
+): TexelShape {
+  return texelShape(layoutBytes(spec, layout) / TEXEL_BYTES);
+}
+
+/** Bytes of what holds a weight on the GPU: of its texture, where it lies in one. */
+export function heldBytes(spec: TensorSpec, layout: WeightLayout): number {
+  return isTexels(layout)
+    ? shapeBytes(layoutShape(spec, layout))
+    : layoutBytes(spec, layout);
 }
 
 /**

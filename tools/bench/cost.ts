@@ -5,12 +5,7 @@
  * @module
  */
 import { alignBinding } from "../../src/gpu/buffers.ts";
-import {
-  scratchShape,
-  shapeBytes,
-  TEXEL_BYTES,
-  texelShape,
-} from "../../src/gpu/texels.ts";
+import { scratchShape, shapeBytes, TEXEL_BYTES } from "../../src/gpu/texels.ts";
 import { Variants } from "../../src/graph/variants.ts";
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
 import { baseOf, type Graph, type Tensor } from "../../src/graph/graph.ts";
@@ -21,13 +16,12 @@ import {
   type OpNode,
   texelsNeeded,
 } from "../../src/graph/schedule.ts";
-import { isTexels, layoutBytes } from "../../src/ops/weight_layouts.ts";
+import { heldBytes } from "../../src/ops/weight_layouts.ts";
 import {
   type Launch,
   type Target,
   tensorBytes,
   type TensorSpec,
-  type WeightLayout,
 } from "../../src/ops/op.ts";
 
 /** What a dispatch costs. */
@@ -190,7 +184,7 @@ export function countMemory(
       .filter((input) => input && baseOf(input).source.kind === "weight")
       .map((input) => [
         baseOf(input),
-        weightBytes(input, variants.layout(input)),
+        alignBinding(heldBytes(input, variants.layout(input))),
       ]),
   );
   const outputs = [...graph.outputs.values()].filter((tensor) =>
@@ -205,14 +199,6 @@ export function countMemory(
       ),
     ),
   };
-}
-
-/** Bytes of a weight, as it lies on the GPU. */
-function weightBytes(weight: Tensor, layout: WeightLayout): number {
-  const bytes = layoutBytes(weight, layout);
-  return isTexels(layout)
-    ? shapeBytes(texelShape(bytes / TEXEL_BYTES))
-    : alignBinding(bytes);
 }
 
 /** Costs added up. */
