@@ -53,6 +53,7 @@ export type {
   Progress,
   Stage,
 } from "./src/progress.ts";
+export type { TurnOptions, WhenBusy } from "./src/turns.ts";
 export { version } from "./src/version.ts";
 
 if (import.meta.main) {

@@ -51,10 +51,15 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
   }
 }
 
+// Number of a dispatch's first workgroup: 0, but for a part of a launch that was
+// cut because it takes too long for one submission; see src/gpu/pace.ts.
+@group(1) @binding(0) var<uniform> first_group: u32;
+
 // Work is numbered in one dimension; a dispatch too wide for the x axis goes on
-// along y, so the number of a workgroup is x + y · (groups along x).
+// along y, so the number of a workgroup is x + y · (groups along x), from the
+// first of its part on.
 fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
-  return id.x + id.y * groups.x;
+  return first_group + id.x + id.y * groups.x;
 }
 
 // a / b by floats, for what runs once an element: a processor divides integers one

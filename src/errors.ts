@@ -19,12 +19,16 @@ export type ErrorCode =
   | "bad-model"
   /** An option or argument is outside what is allowed. */
   | "bad-option"
+  /** Another call runs on this model, and this one was not to wait for it. */
+  | "busy"
   /** A file or address cannot be read. */
   | "cannot-read"
   /** A file cannot be written. */
   | "cannot-write"
   /** The GPU went away while in use. */
   | "device-lost"
+  /** The model was disposed before or while it was used. */
+  | "disposed"
   /** The GPU refused a command: a fault of this library or of the driver. */
   | "gpu"
   /** There is no WebGPU adapter. */

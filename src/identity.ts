@@ -6,7 +6,8 @@
  */
 import type { Component } from "./components.ts";
 import { applyMask } from "./face/parse.ts";
-import type { Real } from "./gpu/gpu.ts";
+import type { Gpu, Real } from "./gpu/gpu.ts";
+import { Pace } from "./gpu/pace.ts";
 import { Graph } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
 import {
@@ -66,6 +67,7 @@ export interface LookOptions extends CallOptions {
 
 /** Makes identities. */
 export class IdentityEncoder {
+  readonly #gpu: Gpu;
   readonly #real: Real;
   readonly #parts: IdentityParts;
   readonly #networks: IdentityNetworks;
@@ -74,13 +76,16 @@ export class IdentityEncoder {
   /**
    * Nothing is loaded yet.
    *
+   * @param gpu where
    * @param real storage of activations and weights
    */
   constructor(
+    gpu: Gpu,
     real: Real,
     parts: IdentityParts,
     networks: IdentityNetworks,
   ) {
+    this.#gpu = gpu;
     this.#real = real;
     this.#parts = parts;
     this.#networks = networks;
@@ -116,6 +121,11 @@ export class IdentityEncoder {
     };
   }
 
+  /** Feeds the GPU until the call is stopped. */
+  #pace({ signal }: LookOptions): Pace {
+    return new Pace(this.#gpu, () => throwIfAborted(signal));
+  }
+
   /** What the encoder looks at: the face alone, on black, as large as the face parser reads. */
   #parse(
     faces: readonly Image[],
@@ -133,7 +143,7 @@ export class IdentityEncoder {
         look();
         const face = resizeImage(image, inputSize, inputSize, "bilinear");
         plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
-        plan.run();
+        await plan.runPaced(this.#pace(options));
         const { classes } = await plan.read("classes");
         parsed.push(applyMask(face, Uint32Array.from(classes)));
       }
@@ -155,7 +165,7 @@ export class IdentityEncoder {
     }, async ({ see: plan }) => {
       const see = async (pixels: Float32Array) => {
         plan.write("pixels", pixels);
-        plan.run();
+        await plan.runPaced(this.#pace(options));
         const { tokens } = await plan.read("tokens");
         return Float32Array.from(tokens);
       };

@@ -12,6 +12,7 @@ import {
 import { type StepKind, stepKinds, stepName } from "./diffusion/step_kinds.ts";
 import { torchCpuNormal, torchCudaNormal } from "./diffusion/noise.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
+import { Pace } from "./gpu/pace.ts";
 import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
 import type { GpuTensor, Plan } from "./graph/plan.ts";
@@ -75,9 +76,6 @@ export interface PromptIds {
   /** What it should not show. */
   readonly negative: Int32Array;
 }
-
-/** Steps are queued for about this long before the GPU is waited for. */
-const QUEUE_MILLISECONDS = 250;
 
 /** A step's plan, and what it computes. */
 interface Step {
@@ -170,11 +168,17 @@ export class Painter implements Disposable {
         },
       },
       ...networkProgress("text encoder", options),
-    }, ({ condition }) => {
+    }, async ({ condition }) => {
       this.#writeConditions(condition, ids, identity);
-      condition.run();
-      return Promise.resolve();
+      const pace = this.#pace(options);
+      await condition.runPaced(pace);
+      await pace.finish();
     });
+  }
+
+  /** Feeds the GPU until the call is stopped. */
+  #pace({ signal }: CallOptions): Pace {
+    return new Pace(this.#gpu, () => throwIfAborted(signal));
   }
 
   /** The conditional half first, so that it can be used without the other. */
@@ -253,16 +257,12 @@ export class Painter implements Disposable {
     return latents;
   }
 
-  /**
-   * The loop: writes two small inputs and replays the step's dispatches.
-   *
-   * Steps are queued ahead as long as the queue stays short in time, so that
-   * waiting costs little and a stop is heard soon.
-   */
+  /** The loop: writes two small inputs and replays the step's dispatches. */
   async #loop(
     steps: readonly Step[],
-    { onProgress, signal }: CallOptions,
+    options: CallOptions,
   ): Promise<void> {
+    const { onProgress, signal } = options;
     const { scheduler } = this.#parts.unet.config;
     const { timesteps, coefficients } = ddimSchedule(
       scheduler,
@@ -271,10 +271,8 @@ export class Painter implements Disposable {
     const times = new Float32Array(2 * this.layout.images);
     const factors = new Float32Array(2);
     const total = steps.length;
+    const pace = this.#pace(options);
     onProgress?.({ stage: "denoise", done: 0, total });
-    let queued = 0;
-    let ahead = 1;
-    let since = performance.now();
     for (const [i, { kind, plan }] of steps.entries()) {
       throwIfAborted(signal);
       const t = times.subarray(0, (kind.guided ? 2 : 1) * this.layout.images);
@@ -284,20 +282,12 @@ export class Painter implements Disposable {
       factors[1] = eps;
       plan.write("t", t);
       plan.write("coefficients", factors);
-      plan.run();
-      queued++;
-      if (queued >= ahead || i === total - 1) {
-        await this.#gpu.idle();
-        const now = performance.now();
-        ahead = Math.max(
-          1,
-          Math.floor(QUEUE_MILLISECONDS * queued / (now - since)),
-        );
-        since = now;
-        queued = 0;
-        onProgress?.({ stage: "denoise", done: i + 1, total });
-      }
+      await plan.runPaced(
+        pace,
+        () => onProgress?.({ stage: "denoise", done: i + 1, total }),
+      );
     }
+    await pace.finish();
   }
 
   /** Latents to pictures. */
@@ -315,10 +305,8 @@ export class Painter implements Disposable {
   }
 
   /** One picture after the other, each read back when it is done. */
-  async #decodeEach(
-    plan: Plan,
-    { onProgress, signal }: CallOptions,
-  ): Promise<Image[]> {
+  async #decodeEach(plan: Plan, options: CallOptions): Promise<Image[]> {
+    const { onProgress, signal } = options;
     const { images } = this.layout;
     const { slice } = this.#tensors.bindings.latents;
     const bytes = slice.size / images;
@@ -333,7 +321,7 @@ export class Painter implements Disposable {
         offset: slice.offset + i * bytes,
         size: bytes,
       });
-      plan.run();
+      await plan.runPaced(this.#pace(options));
       const { pixels } = await plan.read("pixels");
       const data = new Uint8ClampedArray(pixels.buffer);
       pictures.push({ width, height, data });

@@ -4,12 +4,11 @@
  * @module
  */
 import { type Component, type ModelFiles, modelHash } from "./components.ts";
-import { stepKinds } from "./diffusion/step_kinds.ts";
+import { Engine } from "./engine.ts";
 import { MasterWeaverError } from "./errors.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { type FaceChoice, FaceFinder } from "./face/finder.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
-import { Network } from "./graph/network.ts";
 import {
   checkTuneMode,
   type Choice,
@@ -17,18 +16,14 @@ import {
   Tuner,
   type TuneStore,
 } from "./graph/tuner.ts";
-import {
-  type Identity,
-  IdentityEncoder,
-  type IdentityNetworks,
-} from "./identity.ts";
+import type { Identity } from "./identity.ts";
 import type { Image } from "./image/image.ts";
 import { checkSettings, type Settings, type SizeRule } from "./options.ts";
-import { type Layout, Painter, type PainterNetworks } from "./painter.ts";
 import { checkWeights, openParts, type Parts, readTokenizer } from "./parts.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
 import { cannotAlign, prepareReference } from "./references.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
+import { type TurnOptions, Turns } from "./turns.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions extends CallOptions {
@@ -52,7 +47,7 @@ export interface LoadOptions extends CallOptions {
 }
 
 /** How references are looked at. */
-export interface IdentityOptions extends CallOptions {
+export interface IdentityOptions extends CallOptions, TurnOptions {
   /** Whether all but the face is blackened first; it is where not given. */
   readonly parse?: boolean;
   /** Whether faces are found and aligned first; as the model says where not given. */
@@ -64,7 +59,8 @@ export interface IdentityOptions extends CallOptions {
 }
 
 /** What a picture is made from. */
-export interface GenerateOptions extends Partial<Settings>, CallOptions {
+export interface GenerateOptions
+  extends Partial<Settings>, CallOptions, TurnOptions {
   /** What the picture shows; may be empty. */
   prompt: string;
   /** Who it shows, from {@linkcode MasterWeaver.encodeIdentity}. */
@@ -95,53 +91,35 @@ export interface Generated {
  * ```
  */
 export class MasterWeaver implements AsyncDisposable {
-  /** The GPU it runs on. */
-  readonly gpu: Gpu;
   /** Storage of activations and weights. */
   readonly dtype: Real;
   /** Hexadecimal SHA-256 that stands for all its files. */
   readonly hash: string;
-  readonly #tuner: Tuner;
   readonly #parts: Parts;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
-  readonly #networks: IdentityNetworks & PainterNetworks;
-  readonly #encoder: IdentityEncoder;
+  readonly #openEngine: (gpu: Gpu) => Engine;
+  readonly #turns = new Turns();
+  #engine: Engine;
   #faceFinder: Promise<FaceFinder | null> | null = null;
-  #painter: Painter | null = null;
-  #busy = false;
   #owned: AsyncDisposableStack | null = null;
 
   private constructor(
-    gpu: Gpu,
     dtype: Real,
     hash: string,
     parts: Parts,
     tokenizer: ClipTokenizer,
     files: ModelFiles,
-    keepLoaded: boolean,
-    tuner: Tuner,
+    gpu: Gpu,
+    openEngine: (gpu: Gpu) => Engine,
   ) {
-    this.gpu = gpu;
-    this.#tuner = tuner;
     this.dtype = dtype;
     this.hash = hash;
     this.#parts = parts;
     this.#tokenizer = tokenizer;
     this.#files = files;
-    const network = () => new Network(gpu, keepLoaded, this.#tuner);
-    this.#networks = {
-      parser: network(),
-      encoder: network(),
-      condition: network(),
-      step: network(),
-      decode: network(),
-    };
-    this.#encoder = new IdentityEncoder(
-      dtype,
-      { ...parts, channels: parts.unet.config.crossAttentionDim },
-      this.#networks,
-    );
+    this.#openEngine = openEngine;
+    this.#engine = openEngine(gpu);
   }
 
   /**
@@ -150,12 +128,14 @@ export class MasterWeaver implements AsyncDisposable {
    * found then.
    *
    * @param model a folder with a converted model, or its files
-   * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`
+   * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`, `aborted`
    */
   static async load(
     model: string | ModelFiles,
     options: LoadOptions = {},
   ): Promise<MasterWeaver> {
+    const { signal } = options;
+    throwIfAborted(signal);
     await using stack = new AsyncDisposableStack();
     let files: ModelFiles;
     let store = options.tuneStore;
@@ -168,27 +148,39 @@ export class MasterWeaver implements AsyncDisposable {
     } else files = model;
 
     checkTuneMode(options.tune);
-    const gpu = stack.use(await Gpu.open());
+    const gpu = await Gpu.open();
+    // Until an engine owns it.
+    using opened = new DisposableStack();
+    opened.use(gpu);
     const dtype = chooseDtype(gpu, options.dtype);
-    throwIfAborted(options.signal);
+    throwIfAborted(signal);
     const parts = await openParts(files);
+    throwIfAborted(signal);
     const tokenizer = readTokenizer(parts);
     checkWeights(dtype, parts);
     const hash = await modelHash(
       Object.values(parts).map(({ file }: Component<unknown>) => file),
     );
+    throwIfAborted(signal);
+    const { keepLoaded = false, tune = "auto" } = options;
     const weaver = new MasterWeaver(
-      gpu,
       dtype,
       hash,
       parts,
       tokenizer,
       files,
-      options.keepLoaded ?? false,
-      new Tuner(gpu, options.tune ?? "auto", store),
+      gpu,
+      (gpu) =>
+        new Engine(gpu, dtype, parts, keepLoaded, new Tuner(gpu, tune, store)),
     );
+    opened.move();
     weaver.#owned = stack.move();
     return weaver;
+  }
+
+  /** The GPU it runs on; another one after a device that was lost. */
+  get gpu(): Gpu {
+    return this.#engine.gpu;
   }
 
   /** Sides a picture may have. */
@@ -200,12 +192,12 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** Which way each kind of op is computed, of those needed so far. */
   get variants(): readonly Choice[] {
-    return this.#tuner.choices;
+    return this.#engine.tuner.choices;
   }
 
   /** Milliseconds spent on choosing them. */
   get tuneMilliseconds(): number {
-    return this.#tuner.milliseconds;
+    return this.#engine.tuner.milliseconds;
   }
 
   /** The most references an identity may have. */
@@ -239,9 +231,11 @@ export class MasterWeaver implements AsyncDisposable {
    * ```
    */
   async detectFaces(photo: Image): Promise<DetectedFace[]> {
-    const finder = await this.#finder();
-    if (!finder) throw cannotAlign(finder);
-    return finder.detect(photo);
+    return await this.#turns.beside(undefined, async () => {
+      const finder = await this.#finder();
+      if (!finder) throw cannotAlign(finder);
+      return finder.detect(photo);
+    });
   }
 
   /**
@@ -256,18 +250,20 @@ export class MasterWeaver implements AsyncDisposable {
     photo: Image,
     face: Pick<DetectedFace, "rect" | "landmarks">,
   ): Promise<Image> {
-    const finder = await this.#finder();
-    if (!finder || (!finder.canAlign && !face.landmarks)) {
-      throw cannotAlign(finder);
-    }
-    return finder.align(photo, face);
+    return await this.#turns.beside(undefined, async () => {
+      const finder = await this.#finder();
+      if (!finder || (!finder.canAlign && !face.landmarks)) {
+        throw cannotAlign(finder);
+      }
+      return finder.align(photo, face);
+    });
   }
 
   /**
    * Photos of one person to an identity, which can be used for many pictures.
    *
    * @param photos one to {@linkcode maxReferences}
-   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `no-face`, `aborted`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `no-face`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async encodeIdentity(
     photos: readonly Image[],
@@ -280,12 +276,11 @@ export class MasterWeaver implements AsyncDisposable {
         `References must be 1 to ${most}, got ${photos.length}; give the clearest photos`,
       );
     }
-    return await this.#alone(async () => {
-      const faces = await this.#prepare(photos, options);
-      return await this.#encoder.encode(faces, {
-        ...options,
-        parse: options.parse ?? true,
-      });
+    return await this.#turns.take(options, async (signal) => {
+      const call = { ...options, signal };
+      const faces = await this.#prepare(photos, call);
+      const engine = await this.#ready();
+      return await engine.encode(faces, { ...call, parse: call.parse ?? true });
     });
   }
 
@@ -314,10 +309,11 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes pictures.
    *
-   * @throws {MasterWeaverError} `bad-option`, `aborted`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
-    const { identity, onProgress, onNotice, signal, ...given } = options;
+    const { identity, onProgress, onNotice, signal, whenBusy, ...given } =
+      options;
     const settings = checkSettings(given, this.size);
     this.#checkIdentity(identity);
     const prompt = this.#tokenizer.encode(settings.prompt);
@@ -325,45 +321,28 @@ export class MasterWeaver implements AsyncDisposable {
     for (const { cut } of [prompt, negative]) {
       if (cut !== "") onNotice?.(cutNotice(cut, this.#tokenizer.maxLength));
     }
-    return await this.#alone(async () => {
-      throwIfAborted(signal);
-      const painter = await this.#painterFor(settings);
-      const images = await painter.paint(
+    return await this.#turns.take({ whenBusy, signal }, async (signal) => {
+      const engine = await this.#ready();
+      const images = await engine.paint(
         { prompt: prompt.ids, negative: negative.ids },
         identity,
         settings,
-        { onProgress, signal },
+        { onProgress, onNotice, signal },
       );
       return { images, settings, cut: prompt.cut };
     });
   }
 
-  /** The painter of a layout: the one at hand, or a new one in its place. */
-  async #painterFor(settings: Settings): Promise<Painter> {
-    const { factor } = this.#parts.vae.config;
-    const kinds = stepKinds(settings);
-    const layout: Layout = {
-      images: settings.numImages,
-      height: settings.height / factor,
-      width: settings.width / factor,
-      guided: kinds.some(({ guided }) => guided),
-      reuse: kinds.some(({ reused }) => reused),
-      mergeTokens: settings.mergeTokens,
-    };
-    const same = this.#painter &&
-      JSON.stringify(this.#painter.layout) === JSON.stringify(layout);
-    if (!same) {
-      this.#painter?.[Symbol.dispose]();
-      this.#painter = null;
-      this.#painter = await Painter.make(
-        this.gpu,
-        this.dtype,
-        this.#parts,
-        this.#networks,
-        layout,
-      );
+  /** The engine; a new one, on a new device, where the old one was lost. */
+  async #ready(): Promise<Engine> {
+    const { gpu } = this.#engine;
+    // What an earlier call left behind was that call's.
+    await gpu.settle();
+    if (gpu.isLost) {
+      this.#engine[Symbol.dispose]();
+      this.#engine = this.#openEngine(await Gpu.open());
     }
-    return this.#painter!;
+    return this.#engine;
   }
 
   #checkIdentity(identity: Identity): void {
@@ -383,29 +362,10 @@ export class MasterWeaver implements AsyncDisposable {
     }
   }
 
-  /** One call at a time: plans have one set of inputs. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#busy) {
-      throw new MasterWeaverError(
-        "bad-option",
-        "Cannot start while another call runs on this model; await it first, or load the model twice",
-      );
-    }
-    this.#busy = true;
-    try {
-      return await work();
-    } finally {
-      this.#busy = false;
-    }
-  }
-
-  /** Frees everything on the GPU and closes the files. */
+  /** Stops what runs, frees everything on the GPU and closes the files; later calls are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#painter?.[Symbol.dispose]();
-    this.#painter = null;
-    for (const network of Object.values(this.#networks)) {
-      network[Symbol.dispose]();
-    }
+    await this.#turns.close();
+    this.#engine[Symbol.dispose]();
     await this.#owned?.disposeAsync();
   }
 }

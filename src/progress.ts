@@ -61,8 +61,10 @@ export function networkProgress(
 ): {
   onLoad: (done: number, total: number) => void;
   onCompile: (done: number, total: number) => void;
+  signal: AbortSignal | undefined;
 } {
   return {
+    signal,
     onLoad: (done, total) => {
       throwIfAborted(signal);
       onProgress?.({ stage: "load", network, done, total });

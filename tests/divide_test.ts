@@ -71,6 +71,7 @@ gpuTest("divide: whole quotients of numbers up to 2³¹ − 1", async () => {
       new BindGroups(gpu).bind(access, bound, slice(count)),
       [0],
     );
+    pass.setBindGroup(1, gpu.partStarts.whole);
     pass.dispatchWorkgroups(Math.ceil(pairs.length / 64));
     pass.end();
     queue.submit([encoder.finish()]);

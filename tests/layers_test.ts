@@ -17,7 +17,9 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "image": ["errors.ts", "bytes.ts"],
   "text": ["errors.ts"],
   "diffusion": ["errors.ts"],
-  "graph": ["ops", "gpu", "weights", "errors.ts"],
+  "progress.ts": ["errors.ts"],
+  "breathe.ts": ["progress.ts", "errors.ts"],
+  "graph": ["ops", "gpu", "weights", "breathe.ts", "errors.ts"],
   "face": ["image", "weights", "bytes.ts", "errors.ts"],
   "models": ["graph", "ops", "weights", "errors.ts"],
 };

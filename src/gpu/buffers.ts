@@ -34,6 +34,7 @@ export class BufferPool {
   readonly #live = new Map<GPUBuffer | GPUTexture, number>();
   #bytes = 0;
   #peak = 0;
+  readonly #made: (GPUBuffer | GPUTexture)[] = [];
 
   /** A pool on one device. */
   constructor(device: GPUDevice) {
@@ -80,7 +81,13 @@ export class BufferPool {
     return texture;
   }
 
+  /** What was made since the last call of this. */
+  takeMade(): readonly (GPUBuffer | GPUTexture)[] {
+    return this.#made.splice(0);
+  }
+
   #count(made: GPUBuffer | GPUTexture, bytes: number): void {
+    this.#made.push(made);
     this.#live.set(made, bytes);
     this.#bytes += bytes;
     this.#peak = Math.max(this.#peak, this.#bytes);

@@ -5,6 +5,7 @@
  */
 import { MasterWeaverError } from "../errors.ts";
 import { BufferPool } from "./buffers.ts";
+import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";
 
 /** Storage type of activations and weights on the GPU; accumulation is f32. */
@@ -30,6 +31,12 @@ const requestedLimits = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
+/**
+ * Operations a millisecond that are expected of an adapter of which nothing is
+ * known: a slow processor's, so that the first slice of work is not too long.
+ */
+const SLOW_ADAPTER = 1e7;
+
 /** A device with what is made once on it: buffers and pipelines. */
 export class Gpu implements Disposable {
   /** The WebGPU device. */
@@ -48,7 +55,12 @@ export class Gpu implements Disposable {
   readonly buffers: BufferPool;
   /** Every pipeline made here, once. */
   readonly pipelines: PipelineCache;
+  /** Tells dispatches where they begin. */
+  readonly partStarts: PartStarts;
+  /** Operations a millisecond, as last measured by what ran. */
+  workPerMillisecond: number = SLOW_ADAPTER;
   #fault: MasterWeaverError | null = null;
+  #lost: MasterWeaverError | null = null;
   #closed = false;
 
   private constructor(device: GPUDevice, info: GPUAdapterInfo) {
@@ -59,15 +71,16 @@ export class Gpu implements Disposable {
     this.isProcessor = info.isFallbackAdapter;
     this.hasTimestamps = device.features.has("timestamp-query");
     this.buffers = new BufferPool(device);
-    this.pipelines = new PipelineCache(device);
+    this.partStarts = new PartStarts(device);
+    this.pipelines = new PipelineCache(device, this.partStarts.layout);
     device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
-      this.#fault ??= new MasterWeaverError(
+      this.#lost ??= new MasterWeaverError(
         "device-lost",
         `The GPU was lost (${reason}): ${
           message || "the driver gives no reason"
         }; ` +
-          "start again, with a smaller picture or --dtype f16 if it recurs",
+          "start again, with a smaller image or --dtype f16 if it recurs",
       );
     });
     device.addEventListener("uncapturederror", (event) => {
@@ -122,13 +135,30 @@ export class Gpu implements Disposable {
     return this.hasF16 ? "f16" : "f32";
   }
 
+  /** Whether the device is gone: nothing on it works any more. */
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
   /**
-   * Throws what went wrong on the device since the last call.
+   * Throws what went wrong on the device since the last call of this; a lost
+   * device is told every time.
    *
    * @throws {MasterWeaverError} `device-lost`, `gpu`
    */
   check(): void {
-    if (this.#fault) throw this.#fault;
+    const fault = this.#lost ?? this.#fault;
+    this.#fault = null;
+    if (fault) throw fault;
+  }
+
+  /**
+   * Lets what happened on the device be heard, and forgets what went wrong but
+   * for a lost device: whoever it concerned has been told.
+   */
+  async settle(): Promise<void> {
+    await nextTask();
+    this.#fault = null;
   }
 
   /**
@@ -138,8 +168,17 @@ export class Gpu implements Disposable {
    */
   async idle(): Promise<void> {
     await this.device.queue.onSubmittedWorkDone();
-    // The wait blocks the event loop: signals are heard only after a turn of it.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.turn();
+  }
+
+  /**
+   * Lets other tasks run: a wait for the GPU blocks the event loop, so signals
+   * are heard only after a turn of it.
+   *
+   * @throws {MasterWeaverError} `device-lost`, `gpu`
+   */
+  async turn(): Promise<void> {
+    await nextTask();
     this.check();
   }
 
@@ -158,6 +197,8 @@ export class Gpu implements Disposable {
   async scoped<T>(what: string, make: () => T): Promise<T> {
     this.device.pushErrorScope("out-of-memory");
     this.device.pushErrorScope("validation");
+    this.buffers.takeMade();
+    this.pipelines.takeMade();
     let value: T | undefined;
     let failure: unknown;
     try {
@@ -165,9 +206,24 @@ export class Gpu implements Disposable {
     } catch (error) {
       failure = error;
     }
+    const made = this.buffers.takeMade();
+    const pipelines = this.pipelines.takeMade();
     const invalid = this.device.popErrorScope();
     const memory = this.device.popErrorScope();
-    const [validation, outOfMemory] = await Promise.all([invalid, memory]);
+    const [validation, outOfMemory] = await Promise.all([invalid, memory])
+      .catch((error): [GPUError | null, GPUError | null] => {
+        // The scopes of a lost device cannot be asked.
+        failure ??= error;
+        return [null, null];
+      });
+    if (validation || outOfMemory || failure !== undefined) {
+      // Whether the device was lost is told by a task of its own.
+      await nextTask();
+      // What is not valid is counted like the rest, and must not be used again.
+      for (const each of made) this.buffers.free(each);
+      this.pipelines.forget(pipelines);
+      if (this.#lost) throw this.#lost;
+    }
     if (outOfMemory) throw this.#outOfMemory(what);
     if (validation) {
       throw new MasterWeaverError(
@@ -192,6 +248,7 @@ export class Gpu implements Disposable {
   [Symbol.dispose](): void {
     this.#closed = true;
     this.buffers.destroy();
+    this.partStarts.destroy();
     this.device.destroy();
   }
 }
@@ -215,6 +272,11 @@ export function chooseDtype(gpu: Gpu, asked: Real | undefined): Real {
     );
   }
   return asked ?? gpu.defaultReal;
+}
+
+/** After the tasks that wait to run. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function firstLine(text: string): string {

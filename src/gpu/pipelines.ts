@@ -50,9 +50,27 @@ export class PipelineCache {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  /** A cache on one device. */
-  constructor(device: GPUDevice) {
+  readonly #parts: GPUBindGroupLayout;
+  readonly #made: string[] = [];
+
+  /**
+   * A cache on one device.
+   *
+   * @param parts layout of bind group 1, where a dispatch begins
+   */
+  constructor(device: GPUDevice, parts: GPUBindGroupLayout) {
     this.#device = device;
+    this.#parts = parts;
+  }
+
+  /** Names of the pipelines made since the last call of this. */
+  takeMade(): readonly string[] {
+    return this.#made.splice(0);
+  }
+
+  /** Forgets pipelines that turned out not to be valid. */
+  forget(names: readonly string[]): void {
+    for (const name of names) this.#pipelines.delete(name);
   }
 
   /** How many pipelines have been made. */
@@ -68,7 +86,7 @@ export class PipelineCache {
       pipeline = this.#device.createComputePipeline({
         label: name,
         layout: this.#device.createPipelineLayout({
-          bindGroupLayouts: [this.layout(key.access)],
+          bindGroupLayouts: [this.layout(key.access), this.#parts],
         }),
         compute: {
           module: this.#device.createShaderModule({
@@ -80,6 +98,7 @@ export class PipelineCache {
         },
       });
       this.#pipelines.set(name, pipeline);
+      this.#made.push(name);
     }
     return pipeline;
   }

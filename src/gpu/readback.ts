@@ -49,7 +49,7 @@ export async function readBuffers(
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (error) {
-      gpu.check();
+      await gpu.turn();
       throw new MasterWeaverError(
         "gpu",
         `Cannot read ${total} bytes back from the GPU: ${

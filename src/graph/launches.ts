@@ -6,7 +6,6 @@
  */
 import { MasterWeaverError } from "../errors.ts";
 import { alignBinding } from "../gpu/buffers.ts";
-import type { GpuLimits } from "../gpu/gpu.ts";
 import type { TexelShape } from "../gpu/texels.ts";
 import {
   describe,
@@ -99,11 +98,32 @@ export function packParams(launches: readonly Launch[]): PackedParams {
   return { bytes: words.buffer, places };
 }
 
-/** Workgroups over two axes, as `group_index` of the prelude reads them. */
-export function foldGroups(
-  workgroups: number,
-  { maxComputeWorkgroupsPerDimension: most }: GpuLimits,
-): readonly [number, number] {
-  const rows = Math.ceil(workgroups / most);
-  return rows <= 1 ? [workgroups, 1] : [Math.ceil(workgroups / rows), rows];
+/** Floating-point operations that a processor does in the time it moves a byte. */
+const OPERATIONS_A_BYTE = 8;
+
+/**
+ * The work of an op's launches, in floating-point operations or what moving its
+ * tensors stands for: to estimate how long they take.
+ *
+ * Which of an op's shaders does the work is not known here, so each is taken to
+ * do an equal share, and its launches by their workgroups.
+ */
+export function launchWork(
+  node: OpNode,
+  launches: readonly Launch[],
+): number[] {
+  const { op, inputs, attributes } = node.source;
+  const bytes = [node, ...Object.values(inputs)].reduce(
+    (sum, spec) => sum + (spec ? tensorBytes(spec) : 0),
+    0,
+  );
+  const flops: number = op.flops?.(inputs, node, attributes) ?? 0;
+  const total = flops + OPERATIONS_A_BYTE * bytes;
+  const groups = new Map<string, number>();
+  for (const { shader, workgroups } of launches) {
+    groups.set(shader, (groups.get(shader) ?? 0) + workgroups);
+  }
+  return launches.map(({ shader, workgroups }) =>
+    total / groups.size * workgroups / Math.max(1, groups.get(shader)!)
+  );
 }

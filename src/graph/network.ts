@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { MasterWeaverError } from "../errors.ts";
 import type { Graph } from "./graph.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";
@@ -31,6 +33,8 @@ export interface NetworkUse<Name extends string> {
   readonly onLoad?: (done: number, total: number) => void;
   /** Told of plans made, of how many that were not there. */
   readonly onCompile?: (done: number, total: number) => void;
+  /** Stops loading and making of plans. */
+  readonly signal?: AbortSignal;
 }
 
 /** The weights and the plans of a network, loaded on first use. */
@@ -57,42 +61,49 @@ export class Network implements Disposable {
 
   /**
    * Loads what is not there yet, lets the plans be used, and frees it all
-   * unless it is kept.
+   * unless it is kept. Where something fails, nothing is kept: what a fault of
+   * the GPU left behind is not known.
    *
    * @param work runs the plans; may return before the GPU is done
-   * @throws {MasterWeaverError} `bad-model`, `cannot-read`, `out-of-memory`, `gpu`, and what `work` throws
+   * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `gpu`, and what `work` throws
    */
   async use<Name extends string, T>(
     use: NetworkUse<Name>,
     work: (plans: Readonly<Record<Name, Plan>>) => Promise<T>,
   ): Promise<T> {
+    let isKept = this.#keepLoaded;
     try {
       const result = await work(await this.#ready(use));
       // Memory is free for what comes next only when the GPU has done this.
       if (!this.#keepLoaded) await this.#gpu.idle();
       return result;
+    } catch (error) {
+      isKept &&= error instanceof MasterWeaverError && error.code === "aborted";
+      throw error;
     } finally {
-      if (!this.#keepLoaded) this[Symbol.dispose]();
+      if (!isKept) this[Symbol.dispose]();
     }
   }
 
   /** The plans asked for; those that are not there yet are made. */
   async #ready<Name extends string>(
-    { owner, plans, onLoad, onCompile }: NetworkUse<Name>,
+    { owner, plans, onLoad, onCompile, signal }: NetworkUse<Name>,
   ): Promise<Readonly<Record<Name, Plan>>> {
     if (this.#owner !== owner) this.#freePlans();
     this.#owner = owner;
     const names = Object.keys(plans) as Name[];
     const missing = names.filter((name) => !this.#plans.has(name))
       .map((name) => ({ name, ...plans[name], graph: plans[name].graph() }));
+    const breath = new Breath(signal);
     // All before any weight is laid out: a later choice would lay it otherwise.
-    for (const { graph } of missing) await this.#tuner.prepare(graph);
+    for (const { graph } of missing) await this.#tuner.prepare(graph, breath);
     for (const [i, recipe] of missing.entries()) {
       const plan = await this.#make(
         recipe.graph,
         recipe.bindings,
         onLoad,
         () => onCompile?.(i, missing.length),
+        breath,
       );
       this.#plans.set(recipe.name, plan);
       onCompile?.(i + 1, missing.length);
@@ -108,6 +119,7 @@ export class Network implements Disposable {
     bindings: PlanRecipe["bindings"],
     onLoad: NetworkUse<string>["onLoad"],
     onLoaded: () => void,
+    breath: Breath,
   ): Promise<Plan> {
     this.#store ??= new WeightStore(this.#gpu, graph.real);
     const variants = new Variants(graph, this.#tuner.choose);
@@ -115,6 +127,7 @@ export class Network implements Disposable {
       graph.weights,
       onLoad,
       (ref) => variants.layout(ref),
+      breath,
     );
     onLoaded();
     return await Plan.make(this.#gpu, graph, {
@@ -122,6 +135,7 @@ export class Network implements Disposable {
       bindings,
       variants,
       shares: this.#plans.values().next().value,
+      breath,
     });
   }
 

@@ -4,56 +4,27 @@
  *
  * @module
  */
+import type { Breath } from "../breathe.ts";
 import { MasterWeaverError } from "../errors.ts";
-import { type Bindable, BindGroups } from "../gpu/bind_groups.ts";
-import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
+import { BindGroups } from "../gpu/bind_groups.ts";
+import type { BufferSlice } from "../gpu/buffers.ts";
+import { encodeDispatch, foldGroups } from "../gpu/dispatches.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
+import { MOST_A_SUBMIT, type Pace, type PacedDispatch } from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import {
-  scratchShape,
-  shapeBytes,
-  type TexelShape,
-  type TexelSlice,
-  writeTexels,
-} from "../gpu/texels.ts";
-import { isTexels, layoutShape, layoutWriter } from "../ops/weight_layouts.ts";
-import {
-  type BindingUse,
-  describe,
-  elementCount,
-  type Launch,
-  type Target,
-  tensorBytes,
-  type TensorSpec,
-} from "../ops/op.ts";
-import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
+import { writeTexels } from "../gpu/texels.ts";
+import { isTexels, layoutWriter } from "../ops/weight_layouts.ts";
+import { describe, elementCount, type Launch, type Target } from "../ops/op.ts";
+import { describeNode, type Graph, type Tensor } from "./graph.ts";
 import { fromBytes, toBytes } from "./elements.ts";
-import {
-  checkBindings,
-  checkShape,
-  foldGroups,
-  packParams,
-} from "./launches.ts";
-import { planMemory, takeFitting } from "./memory.ts";
-import { type Dispatch, encodeDispatch, timeDispatches } from "./profile.ts";
-import {
-  inPlaceTargets,
-  memoryItems,
-  neededNodes,
-  type OpNode,
-  texelsNeeded,
-} from "./schedule.ts";
-import type { WeightRef } from "../weights/scope.ts";
+import { checkBindings, launchWork, packParams } from "./launches.ts";
+import { type GpuTensor, Places } from "./places.ts";
+import { timeDispatches } from "./profile.ts";
+import { neededNodes, type OpNode } from "./schedule.ts";
 import { Variants } from "./variants.ts";
 import type { WeightStore } from "./weight_store.ts";
 
-/** A tensor on the GPU. */
-export interface GpuTensor {
-  /** Shape and element type. */
-  readonly spec: TensorSpec;
-  /** Where it lies. */
-  readonly slice: BufferSlice;
-}
+export type { GpuTensor } from "./places.ts";
 
 /** What a plan is made from beside its graph. */
 export interface PlanOptions {
@@ -67,17 +38,12 @@ export interface PlanOptions {
   readonly shares?: Plan;
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
+  /** Pauses while it is made; stops where its signal says so. */
+  readonly breath?: Breath;
 }
 
-/**
- * Dispatches of one command buffer. lavapipe maps memory for each that tells
- * where its parameters begin, and frees it when the command buffer is done; a
- * process may have 65530 maps.
- */
-const MOST_A_SUBMIT = 2048;
-
 /** A dispatch, and what it is for. */
-interface NamedDispatch extends Dispatch {
+interface NamedDispatch extends PacedDispatch {
   readonly node: Tensor;
   readonly shader: string;
 }
@@ -102,28 +68,20 @@ export interface PlanStatistics {
 export class Plan implements Disposable {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
-  readonly #weights: readonly WeightStore[];
-  readonly #limits: GpuLimits;
   readonly #variants: Variants;
-  readonly #places = new Map<Tensor, BufferSlice>();
-  /** Inputs that stand for weights in a texture. */
-  readonly #textures = new Map<Tensor, TexelSlice>();
-  readonly #owned: (GPUBuffer | GPUTexture)[] = [];
+  readonly #places: Places;
   readonly #dispatches: NamedDispatch[] = [];
-  readonly #arenas: GPUBuffer[] = [];
-  /** Texels of whichever op runs: `texels0`, … */
-  readonly #texels: TexelSlice[] = [];
 
   private constructor(
     gpu: Gpu,
     graph: Graph,
-    { weights = [], limits = gpu.limits, variants }: PlanOptions,
+    places: Places,
+    variants: Variants,
   ) {
     this.#gpu = gpu;
     this.#graph = graph;
-    this.#weights = weights;
-    this.#limits = limits;
-    this.#variants = variants ?? new Variants(graph);
+    this.#places = places;
+    this.#variants = variants;
   }
 
   /**
@@ -132,25 +90,43 @@ export class Plan implements Disposable {
    * @param gpu the device
    * @param graph what to compute; ops that no output needs are left out
    * @param options weights, and inputs that live elsewhere
-   * @throws {MasterWeaverError} `gpu`, `out-of-memory`
+   * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`
    */
   static async make(
     gpu: Gpu,
     graph: Graph,
     options: PlanOptions = {},
   ): Promise<Plan> {
-    const plan = new Plan(gpu, graph, options);
+    const {
+      weights = [],
+      bindings = {},
+      variants = new Variants(graph),
+      shares,
+      limits = gpu.limits,
+      breath,
+    } = options;
+    const targetOf = (node: OpNode): Target => ({
+      real: graph.real,
+      limits,
+      variant: variants.of(node),
+    });
+    const nodes = neededNodes(graph);
+    const launches = nodes.flatMap((node) => launchesOf(node, targetOf(node)));
+    for (const { node, launch } of launches) {
+      checkBindings(node, launch, targetOf(node));
+    }
+    const places = await Places.make(gpu, {
+      graph,
+      nodes,
+      variants,
+      targetOf,
+      weights,
+      bindings,
+      shares: shares && shares.#places,
+    });
+    const plan = new Plan(gpu, graph, places, variants);
     try {
-      const nodes = neededNodes(graph);
-      const launches = plan.#launches(nodes);
-      for (const { node, launch } of launches) {
-        checkBindings(node, launch, plan.#target(node));
-      }
-      await plan.#placeInputs(options.bindings ?? {});
-      await plan.#placeOutputs(nodes, options.bindings ?? {});
-      const scratch = await plan.#placeIntermediates(nodes, options.shares);
-      await plan.#placeTexels(nodes, options.shares);
-      await plan.#prepare(launches, scratch);
+      await plan.#prepare(launches, breath);
       return plan;
     } catch (error) {
       plan[Symbol.dispose]();
@@ -160,16 +136,11 @@ export class Plan implements Disposable {
 
   /** What the plan takes. */
   get statistics(): PlanStatistics {
-    const bytes = (memory: readonly (GPUBuffer | GPUTexture)[]) =>
-      memory.reduce((sum, each) => sum + this.#gpu.buffers.bytesOf(each), 0);
-    const total = bytes(this.#owned);
-    const texels = this.#texels.map(({ texture }) => texture)
-      .filter((texture) => this.#owned.includes(texture));
-    const arenaBytes = bytes([...this.#arenas, ...texels]);
+    const { owned, arena } = this.#places.bytes;
     return {
       dispatches: this.#dispatches.length,
-      arenaBytes,
-      ownBytes: total - arenaBytes,
+      arenaBytes: arena,
+      ownBytes: owned - arena,
     };
   }
 
@@ -185,7 +156,7 @@ export class Plan implements Disposable {
   /** An input or output on the GPU, to be bound to another plan. */
   tensor(name: string): GpuTensor {
     const tensor = this.#named(name);
-    return { spec: tensor, slice: this.#place(tensor) };
+    return { spec: tensor, slice: this.#places.slice(tensor) };
   }
 
   #named(name: string): Tensor {
@@ -213,16 +184,17 @@ export class Plan implements Disposable {
     }
     const bytes = toBytes(data, tensor.dtype);
     const { queue } = this.#gpu.device;
-    const texels = this.#textures.get(baseOf(tensor));
-    if (!texels) {
-      const { buffer, offset } = this.#place(tensor);
+    const layout = this.#variants.layout(tensor);
+    if (!isTexels(layout)) {
+      const { buffer, offset } = this.#places.slice(tensor);
       queue.writeBuffer(buffer, offset, bytes);
       return;
     }
+    const { texture } = this.#places.texture(tensor);
     const writer = layoutWriter(
       tensor,
-      this.#variants.layout(tensor),
-      (start, part) => writeTexels(queue, texels.texture, start, part),
+      layout,
+      (start, part) => writeTexels(queue, texture, start, part),
     );
     writer.push(bytes);
     writer.finish();
@@ -247,14 +219,32 @@ export class Plan implements Disposable {
     this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
-  /** Queues one run; returns before the GPU is done. */
+  /**
+   * Queues one run in slices of bounded time.
+   *
+   * @param pace of the call that this is a part of
+   * @param after called when the GPU is known to be done with it
+   * @throws {MasterWeaverError} `aborted` where the call is stopped, `device-lost`, `gpu`
+   */
+  async runPaced(pace: Pace, after?: () => void): Promise<void> {
+    await pace.run(this.#dispatches, after);
+  }
+
+  /** Forgets how long its launches take, for another speed of the adapter. */
+  forgetTimes(): void {
+    for (const dispatch of this.#dispatches) dispatch.milliseconds = 0;
+  }
+
+  /** Queues one run, all of it at once; returns before the GPU is done. */
   run(): void {
-    const { device } = this.#gpu;
+    const { device, partStarts } = this.#gpu;
     for (let at = 0; at < this.#dispatches.length;) {
       const end = Math.min(at + MOST_A_SUBMIT, this.#dispatches.length);
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      while (at < end) encodeDispatch(pass, this.#dispatches[at++]);
+      while (at < end) {
+        encodeDispatch(pass, this.#dispatches[at++], partStarts.whole);
+      }
       pass.end();
       device.queue.submit([encoder.finish()]);
     }
@@ -295,190 +285,29 @@ export class Plan implements Disposable {
 
   /** Frees every buffer and texture the plan made. */
   [Symbol.dispose](): void {
-    for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
+    this.#places[Symbol.dispose]();
     this.#dispatches.length = 0;
-  }
-
-  async #own(
-    bytes: number,
-    usage: GPUBufferUsageFlags,
-    what: string,
-  ): Promise<GPUBuffer> {
-    const { maxBufferSize } = this.#gpu.limits;
-    if (bytes > maxBufferSize) {
-      throw new MasterWeaverError(
-        "out-of-memory",
-        `Cannot make ${what}: ${bytes} bytes, a buffer of this adapter holds ${maxBufferSize}; ` +
-          "use a smaller picture or fewer images at once",
-      );
-    }
-    const buffer = await this.#gpu.scoped(
-      `${what} (${bytes} bytes)`,
-      () => this.#gpu.buffers.make(bytes, usage, what),
-    );
-    this.#owned.push(buffer);
-    return buffer;
-  }
-
-  async #ownTexels(shape: TexelShape, what: string): Promise<TexelSlice> {
-    checkShape(shape, what, this.#gpu.device.limits.maxTextureDimension2D);
-    const texture = await this.#gpu.scoped(
-      `${what} (${shapeBytes(shape)} bytes)`,
-      () => this.#gpu.buffers.makeTexture(shape, what),
-    );
-    this.#owned.push(texture);
-    return { texture, view: texture.createView() };
-  }
-
-  /** What the launches of an op depend on. */
-  #target(node: OpNode): Target {
-    return {
-      real: this.#graph.real,
-      limits: this.#limits,
-      variant: this.#variants.of(node),
-    };
-  }
-
-  /** Every dispatch of a run, in order. */
-  #launches(nodes: readonly OpNode[]): NodeLaunch[] {
-    return nodes.flatMap((node) => {
-      const { op, inputs, attributes } = node.source;
-      return op.launch(inputs, node, attributes, this.#target(node))
-        .map((launch: Launch) => ({ node, launch }));
-    });
-  }
-
-  async #placeInputs(
-    bindings: Readonly<Record<string, GpuTensor>>,
-  ): Promise<void> {
-    for (const [name, tensor] of this.#graph.inputs) {
-      const bound = bindings[name];
-      if (bound) this.#bind(bound, tensor, `input ${name}`);
-      else await this.#placeAlone(tensor, `input ${name}`);
-    }
-  }
-
-  #bind(bound: GpuTensor, tensor: Tensor, what: string): void {
-    if (describe(bound.spec) !== describe(tensor)) {
-      throw new MasterWeaverError(
-        "gpu",
-        `Cannot bind ${describe(bound.spec)} to ${what}, which is ${
-          describe(tensor)
-        }`,
-      );
-    }
-    this.#places.set(baseOf(tensor), bound.slice);
-  }
-
-  async #placeAlone(tensor: Tensor, what: string): Promise<void> {
-    const layout = this.#variants.layout(tensor);
-    if (isTexels(layout)) {
-      const shape = layoutShape(tensor, layout);
-      this.#textures.set(tensor, await this.#ownTexels(shape, what));
-      return;
-    }
-    const size = tensorBytes(tensor);
-    const buffer = await this.#own(
-      alignBinding(size),
-      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
-        GPUBufferUsage.COPY_SRC,
-      `${what} ${describe(tensor)}`,
-    );
-    this.#places.set(tensor, { buffer, offset: 0, size });
-  }
-
-  /** Outputs have buffers of their own; in-place results their input's. */
-  async #placeOutputs(
-    nodes: readonly OpNode[],
-    bindings: Readonly<Record<string, GpuTensor>>,
-  ): Promise<void> {
-    for (const [node, target] of inPlaceTargets(nodes)) {
-      this.#places.set(node, this.#places.get(target)!);
-    }
-    for (const [name, tensor] of this.#graph.outputs) {
-      const base = baseOf(tensor);
-      if (base.source.kind !== "op" || this.#places.has(base)) continue;
-      const bound = bindings[name];
-      if (bound) this.#bind(bound, tensor, `output ${name}`);
-      else await this.#placeAlone(base, `output ${name}`);
-    }
-  }
-
-  /** Gives every other result, and scratch memory, a place by lifetime. */
-  async #placeIntermediates(
-    nodes: readonly OpNode[],
-    shares?: Plan,
-  ): Promise<Map<Tensor, BufferSlice[]>> {
-    const { items, tensors, scratch } = memoryItems(
-      nodes,
-      (tensor) => this.#places.has(tensor),
-      (node) => this.#variants.of(node),
-    );
-    const { placements, arenas } = planMemory(
-      items,
-      this.#gpu.limits.maxBufferSize,
-    );
-    const lent = shares ? [...shares.#arenas] : [];
-    const buffers: GPUBuffer[] = [];
-    for (const bytes of arenas) {
-      let buffer = takeFitting(lent, bytes);
-      if (!buffer) {
-        buffer = await this.#own(
-          bytes,
-          GPUBufferUsage.STORAGE,
-          "intermediates",
-        );
-        this.#arenas.push(buffer);
-      }
-      buffers.push(buffer);
-    }
-    const slice = (item: number, size: number): BufferSlice => ({
-      buffer: buffers[placements[item].arena],
-      offset: placements[item].offset,
-      size,
-    });
-    for (const [tensor, item] of tensors) {
-      this.#places.set(tensor, slice(item, tensorBytes(tensor)));
-    }
-    return new Map(
-      [...scratch].map(([node, held]) => [
-        node,
-        held.map(({ item, bytes }) => slice(item, bytes)),
-      ]),
-    );
-  }
-
-  /** The textures that ops use one after the other, as large as any needs. */
-  async #placeTexels(
-    nodes: readonly OpNode[],
-    shares?: Plan,
-  ): Promise<void> {
-    const needed = texelsNeeded(nodes, (node) => this.#target(node));
-    const lent = shares ? shares.#texels : [];
-    for (const [i, count] of needed.entries()) {
-      const shape = scratchShape(count);
-      const fits = lent[i]?.texture.height >= shape.height;
-      this.#texels.push(
-        fits ? lent[i] : await this.#ownTexels(shape, `texels${i}`),
-      );
-    }
   }
 
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
     launches: readonly NodeLaunch[],
-    scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
+    breath?: Breath,
   ): Promise<void> {
-    const nothing = await this.#own(256, GPUBufferUsage.STORAGE, "nothing");
+    const nothing = await this.#places.own(
+      256,
+      GPUBufferUsage.STORAGE,
+      "nothing",
+    );
     const params = await this.#writeParams(
       launches.map(({ launch }) => launch),
     );
     const groups = new BindGroups(this.#gpu);
-    const prepare = ({ node, launch }: NodeLaunch, i: number) => {
+    const prepare = ({ node, launch }: NodeLaunch, i: number, work: number) => {
       const access = launch.bind.map((use) => use.access);
       const key = { ...launch, real: this.#graph.real, access };
       const bound = launch.bind.map((use) =>
-        this.#bindable(node, use, scratch) ??
+        this.#places.bindable(node, use) ??
           { buffer: nothing, offset: 0, size: 256 }
       );
       this.#dispatches.push({
@@ -487,7 +316,10 @@ export class Plan implements Disposable {
         pipeline: this.#gpu.pipelines.get(key),
         bindGroup: groups.bind(access, bound, params[i]),
         offsets: [params[i].offset],
+        workgroups: launch.workgroups,
         groups: foldGroups(launch.workgroups, this.#gpu.limits),
+        work,
+        milliseconds: 0,
       });
     };
     // One op may be hundreds of launches: errors are asked for once an op.
@@ -496,13 +328,13 @@ export class Plan implements Disposable {
       let end = i;
       while (end < launches.length && launches[end].node === node) end++;
       const from = i;
+      const own = launches.slice(from, end);
+      const work = launchWork(node, own.map(({ launch }) => launch));
       await this.#gpu.scoped(
         describeNode(node),
-        () =>
-          launches.slice(from, end).forEach((launch, j) =>
-            prepare(launch, from + j)
-          ),
+        () => own.forEach((each, j) => prepare(each, from + j, work[j])),
       );
+      if (breath?.due) await breath.take();
       i = end;
     }
   }
@@ -512,7 +344,7 @@ export class Plan implements Disposable {
     // Deno's writeBuffer panics on no bytes at all.
     if (launches.length === 0) return [];
     const { bytes, places } = packParams(launches);
-    const buffer = await this.#own(
+    const buffer = await this.#places.own(
       bytes.byteLength,
       GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
       "parameters",
@@ -520,73 +352,11 @@ export class Plan implements Disposable {
     this.#gpu.device.queue.writeBuffer(buffer, 0, bytes);
     return places.map((place) => ({ buffer, ...place }));
   }
+}
 
-  /** What a launch binds under a name; null where that input is absent. */
-  #bindable(
-    node: OpNode,
-    { name, access, part }: BindingUse,
-    scratch: ReadonlyMap<Tensor, readonly BufferSlice[]>,
-  ): Bindable | null {
-    if (name.startsWith("texels")) {
-      return this.#texels[Number(name.slice("texels".length))];
-    }
-    const tensor = name === "output" ? node : node.source.inputs[name];
-    if (access === "texels") return this.#texture(tensor!);
-    const whole = name.startsWith("scratch")
-      ? scratch.get(node)![Number(name.slice("scratch".length))]
-      : tensor && this.#place(tensor);
-    if (!whole) return null;
-    if (!part) return whole;
-    const { buffer, offset } = whole;
-    return { buffer, offset: offset + part.offset, size: part.size };
-  }
-
-  /** A weight in a texture. */
-  #texture(tensor: Tensor): TexelSlice {
-    const base = baseOf(tensor);
-    const { source } = base;
-    return source.kind === "weight"
-      ? this.#weight(source.ref, (store) => store.texels(source.ref))
-      : this.#textures.get(base)!;
-  }
-
-  #place(tensor: Tensor): BufferSlice {
-    const base = baseOf(tensor);
-    const { source } = base;
-    if (source.kind === "weight") {
-      return this.#weight(source.ref, (store) => store.slice(source.ref));
-    }
-    if (source.kind === "constant" && !this.#places.has(base)) {
-      return this.#writeConstant(base, source.data);
-    }
-    return this.#places.get(base)!;
-  }
-
-  #weight<T>(
-    { name }: WeightRef,
-    find: (store: WeightStore) => T | undefined,
-  ): T {
-    for (const store of this.#weights) {
-      const found = find(store);
-      if (found) return found;
-    }
-    throw new MasterWeaverError("gpu", `Weight ${name} was not loaded`);
-  }
-
-  #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {
-    const buffer = this.#gpu.buffers.make(
-      data.byteLength,
-      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-      "constant",
-    );
-    this.#owned.push(buffer);
-    this.#gpu.device.queue.writeBuffer(
-      buffer,
-      0,
-      data as BufferSource,
-    );
-    const slice = { buffer, offset: 0, size: buffer.size };
-    this.#places.set(tensor, slice);
-    return slice;
-  }
+/** The dispatches of an op, in order. */
+function launchesOf(node: OpNode, target: Target): NodeLaunch[] {
+  const { op, inputs, attributes } = node.source;
+  return op.launch(inputs, node, attributes, target)
+    .map((launch: Launch) => ({ node, launch }));
 }

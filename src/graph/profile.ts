@@ -4,30 +4,9 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { type Dispatch, encodeDispatch } from "../gpu/dispatches.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { readBuffers } from "../gpu/readback.ts";
-
-/** A dispatch, ready. */
-export interface Dispatch {
-  /** What runs. */
-  readonly pipeline: GPUComputePipeline;
-  /** On what. */
-  readonly bindGroup: GPUBindGroup;
-  /** Where its parameters begin, in bytes, alone in an array as WebGPU wants it. */
-  readonly offsets: number[];
-  /** Workgroups along x and y. */
-  readonly groups: readonly [number, number];
-}
-
-/** Adds a dispatch to a pass. */
-export function encodeDispatch(
-  pass: GPUComputePassEncoder,
-  { pipeline, bindGroup, offsets, groups }: Dispatch,
-): void {
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, bindGroup, offsets);
-  pass.dispatchWorkgroups(groups[0], groups[1]);
-}
 
 /** A query set holds at most 4096 timestamps: two a dispatch. */
 const MOST_A_SET = 2048;
@@ -79,7 +58,7 @@ async function timeSet(
           endOfPassWriteIndex: 2 * i + 1,
         },
       });
-      encodeDispatch(pass, dispatch);
+      encodeDispatch(pass, dispatch, gpu.partStarts.whole);
       pass.end();
     });
     encoder.resolveQuerySet(querySet, 0, count, buffer, 0);

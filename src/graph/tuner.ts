@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Breath } from "../breathe.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, type Launch, type Specs } from "../ops/op.ts";
@@ -99,11 +100,13 @@ export class Tuner {
   /**
    * Makes sure that every kind of op of a graph is decided.
    *
-   * @throws {MasterWeaverError} `gpu`, `out-of-memory`, `device-lost`
+   * @param breath pauses on the way; stops where its signal says so
+   * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`, `device-lost`
    */
-  async prepare(graph: Graph): Promise<void> {
+  async prepare(graph: Graph, breath?: Breath): Promise<void> {
     let measured = false;
     for (const [kind, nodes] of kindsOf(graph)) {
+      if (breath?.due) await breath.take();
       const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
       const before = this.#choices.get(kind);
       if (before && (isMeasured(before) || work < WORTH_FLOPS)) continue;

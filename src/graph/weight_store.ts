@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Breath } from "../breathe.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
 import {
@@ -63,64 +64,75 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Streams weights to the GPU that are not there yet, or lie otherwise.
+   * Streams weights to the GPU that are not there yet, or lie otherwise. Where
+   * it fails or is stopped, what was not complete is freed.
    *
    * @param refs the weights, in any order
    * @param onLoad told of bytes read from the file so far, and of how many
    * @param layoutOf how each weight must lie; row-major where not given
-   * @throws {MasterWeaverError} `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
+   * @param breath pauses on the way; stops where its signal says so
+   * @throws {MasterWeaverError} `aborted`, `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
     refs: readonly WeightRef[],
     onLoad: (done: number, total: number) => void = () => {},
     layoutOf: (ref: WeightRef) => WeightLayout = () => "rows",
+    breath?: Breath,
   ): Promise<void> {
     const missing = refs.filter((ref) =>
       this.#layouts.get(ref) !== layoutOf(ref)
     );
     const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
     let done = 0;
-    let queued = 0;
-    const gathered = new GatheredWrites(this.#gpu.device.queue);
+    const stream = new WeightStream(this.#gpu, (bytes) => {
+      done += bytes;
+      onLoad(done, total);
+    }, breath);
     if (total > 0) onLoad(done, total);
     for (const block of this.#layOut(missing, layoutOf)) {
-      const memory = await this.#makeBlock(block);
+      await this.#loadBlock(block, layoutOf, stream);
+    }
+    await stream.finish();
+    this.#gpu.check();
+  }
+
+  /** Makes a block and streams its weights, which are there when all of it is. */
+  async #loadBlock(
+    block: Block,
+    layoutOf: (ref: WeightRef) => WeightLayout,
+    stream: WeightStream,
+  ): Promise<void> {
+    const memory = await this.#makeBlock(block);
+    try {
       for (const [i, ref] of block.refs.entries()) {
-        const offset = block.offsets[i];
-        const layout = layoutOf(ref);
-        const spec = this.#spec(ref);
         const writer = layoutWriter(
-          spec,
-          layout,
-          (at, bytes) => gathered.write(memory, offset + at, bytes),
+          this.#spec(ref),
+          layoutOf(ref),
+          (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
         for await (const chunk of ref.tensor.chunks()) {
-          writer.push(
-            convert(chunk, ref.tensor.dtype, this.#real, ref.name),
-          );
-          done += chunk.byteLength;
-          queued += chunk.byteLength;
-          onLoad(done, total);
-          if (queued >= QUEUED_BYTES) {
-            gathered.flush();
-            await this.#gpu.flush();
-            queued = 0;
-          }
+          writer.push(convert(chunk, ref.tensor.dtype, this.#real, ref.name));
+          await stream.pass(chunk.byteLength);
         }
         writer.finish();
-        if (memory instanceof GPUTexture) {
-          const view = memory.createView();
-          this.#textures.set(ref, { texture: memory, view });
-        } else {
-          const size = layoutBytes(spec, layout);
-          this.#slices.set(ref, { buffer: memory, offset, size });
-        }
-        this.#layouts.set(ref, layout);
       }
+    } catch (error) {
+      this.#gpu.buffers.free(memory);
+      throw error;
     }
-    gathered.flush();
-    await this.#gpu.flush();
-    this.#gpu.check();
+    this.#owned.push(memory);
+    for (const [i, ref] of block.refs.entries()) {
+      const layout = layoutOf(ref);
+      if (memory instanceof GPUTexture) {
+        const view = memory.createView();
+        this.#textures.set(ref, { texture: memory, view });
+      } else {
+        const size = layoutBytes(this.#spec(ref), layout);
+        const offset = block.offsets[i];
+        this.#slices.set(ref, { buffer: memory, offset, size });
+      }
+      this.#layouts.set(ref, layout);
+    }
   }
 
   async #makeBlock(
@@ -129,7 +141,7 @@ export class WeightStore implements Disposable {
     const { name } = refs[0];
     const { buffers } = this.#gpu;
     const label = `weights from ${name}`;
-    const memory = await this.#gpu.scoped(
+    return await this.#gpu.scoped(
       `${refs.length} weights from ${name} on (${bytes} bytes)`,
       () =>
         shape ? buffers.makeTexture(shape, label) : buffers.make(
@@ -138,8 +150,6 @@ export class WeightStore implements Disposable {
           label,
         ),
     );
-    this.#owned.push(memory);
-    return memory;
   }
 
   #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
@@ -212,6 +222,46 @@ function convert(
     "bad-model",
     `Weight ${name} is stored as ${from}, expected f32, f16, q8 or q4`,
   );
+}
+
+/** Weights on their way to the GPU: written together, with a wait where much is queued. */
+class WeightStream {
+  readonly #gpu: Gpu;
+  readonly #onPass: (bytes: number) => void;
+  readonly #breath: Breath | undefined;
+  readonly #gathered: GatheredWrites;
+  #queued = 0;
+
+  constructor(gpu: Gpu, onPass: (bytes: number) => void, breath?: Breath) {
+    this.#gpu = gpu;
+    this.#onPass = onPass;
+    this.#breath = breath;
+    this.#gathered = new GatheredWrites(gpu.device.queue);
+  }
+
+  /** Takes bytes for a place of a buffer or texture. */
+  write(
+    memory: GPUBuffer | GPUTexture,
+    offset: number,
+    bytes: Uint8Array,
+  ): void {
+    this.#gathered.write(memory, offset, bytes);
+  }
+
+  /** So many bytes of the file were taken; waits where the GPU has not kept up. */
+  async pass(bytes: number): Promise<void> {
+    this.#onPass(bytes);
+    this.#queued += bytes;
+    if (this.#queued >= QUEUED_BYTES) await this.finish();
+    if (this.#breath?.due) await this.#breath.take();
+  }
+
+  /** Hands over what is held and waits until the GPU has it. */
+  async finish(): Promise<void> {
+    this.#gathered.flush();
+    await this.#gpu.flush();
+    this.#queued = 0;
+  }
 }
 
 /** Writes that follow each other, handed to the GPU as one: each costs a mapping. */

@@ -1,0 +1,130 @@
+/**
+ * What a model has on one device: its networks, and what they hand to each
+ * other. When the device is lost, all of it is made anew.
+ *
+ * @module
+ */
+import { stepKinds } from "./diffusion/step_kinds.ts";
+import { chooseDtype, type Gpu, type Real } from "./gpu/gpu.ts";
+import { Network } from "./graph/network.ts";
+import type { Tuner } from "./graph/tuner.ts";
+import {
+  type Identity,
+  IdentityEncoder,
+  type IdentityNetworks,
+  type LookOptions,
+} from "./identity.ts";
+import type { Image } from "./image/image.ts";
+import type { Settings } from "./options.ts";
+import {
+  type Layout,
+  Painter,
+  type PainterNetworks,
+  type PromptIds,
+} from "./painter.ts";
+import type { Parts } from "./parts.ts";
+import type { CallOptions } from "./progress.ts";
+
+/** A model on a device. */
+export class Engine implements Disposable {
+  /** The device. */
+  readonly gpu: Gpu;
+  /** Decides which way ops are computed there. */
+  readonly tuner: Tuner;
+  readonly #dtype: Real;
+  readonly #parts: Parts;
+  readonly #networks: IdentityNetworks & PainterNetworks;
+  readonly #encoder: IdentityEncoder;
+  #painter: Painter | null = null;
+
+  /**
+   * Nothing is loaded yet.
+   *
+   * @param gpu the device; freed with the engine
+   * @param dtype storage of activations and weights
+   * @param parts the model
+   * @param keepLoaded whether a network stays on the GPU when it is done
+   * @param tuner of the same device
+   * @throws {MasterWeaverError} `bad-option` where the device cannot store the type
+   */
+  constructor(
+    gpu: Gpu,
+    dtype: Real,
+    parts: Parts,
+    keepLoaded: boolean,
+    tuner: Tuner,
+  ) {
+    this.gpu = gpu;
+    this.tuner = tuner;
+    this.#dtype = chooseDtype(gpu, dtype);
+    this.#parts = parts;
+    const network = () => new Network(gpu, keepLoaded, tuner);
+    this.#networks = {
+      parser: network(),
+      encoder: network(),
+      condition: network(),
+      step: network(),
+      decode: network(),
+    };
+    this.#encoder = new IdentityEncoder(
+      gpu,
+      dtype,
+      { ...parts, channels: parts.unet.config.crossAttentionDim },
+      this.#networks,
+    );
+  }
+
+  /** Faces to an identity. */
+  encode(faces: readonly Image[], options: LookOptions): Promise<Identity> {
+    return this.#encoder.encode(faces, options);
+  }
+
+  /** Text and identity to images. */
+  async paint(
+    ids: PromptIds,
+    identity: Identity,
+    settings: Settings,
+    options: CallOptions,
+  ): Promise<Image[]> {
+    const painter = await this.#painterFor(settings);
+    return await painter.paint(ids, identity, settings, options);
+  }
+
+  /** The painter of a layout: the one at hand, or a new one in its place. */
+  async #painterFor(settings: Settings): Promise<Painter> {
+    const { factor } = this.#parts.vae.config;
+    const kinds = stepKinds(settings);
+    const layout: Layout = {
+      images: settings.numImages,
+      height: settings.height / factor,
+      width: settings.width / factor,
+      guided: kinds.some(({ guided }) => guided),
+      reuse: kinds.some(({ reused }) => reused),
+      mergeTokens: settings.mergeTokens,
+    };
+    const same = this.#painter &&
+      JSON.stringify(this.#painter.layout) === JSON.stringify(layout);
+    if (!same) {
+      this.#painter?.[Symbol.dispose]();
+      this.#painter = null;
+      this.#painter = await Painter.make(
+        this.gpu,
+        this.#dtype,
+        this.#parts,
+        this.#networks,
+        layout,
+      );
+    }
+    return this.#painter!;
+  }
+
+  /** Frees everything on the device, and the device. */
+  [Symbol.dispose](): void {
+    this.#painter?.[Symbol.dispose]();
+    this.#painter = null;
+    for (const network of Object.values(this.#networks)) {
+      network[Symbol.dispose]();
+    }
+    this.gpu[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Calls on one model take turns: its plans have one set of inputs.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "./errors.ts";
+import { throwIfAborted } from "./progress.ts";
+
+/** What a call does while another runs on the same model: waits for its turn, or is refused. */
+export type WhenBusy = "wait" | "refuse";
+
+/** What decides a call's turn. */
+export interface TurnOptions {
+  /** Waits for its turn where not given; `refuse`: an error with the code `busy`. */
+  readonly whenBusy?: WhenBusy;
+  /** Stops waiting. */
+  readonly signal?: AbortSignal;
+}
+
+/** Lets one call work at a time, in the order they came. */
+export class Turns {
+  readonly #closing = new AbortController();
+  /** Calls that work or wait. */
+  #calls = 0;
+  /** Settles when the last call that came is done. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Calls that need no turn, but hold what is freed at the end. */
+  readonly #beside = new Set<Promise<unknown>>();
+
+  /**
+   * Waits for its turn, then works.
+   *
+   * @param work stops where its signal says so
+   * @throws {MasterWeaverError} `busy`, `disposed`, `aborted`, `bad-option`, and what `work` throws
+   */
+  async take<T>(
+    { whenBusy = "wait", signal }: TurnOptions,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    if (whenBusy !== "wait" && whenBusy !== "refuse") {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Option whenBusy must be wait or refuse, got ${whenBusy}`,
+      );
+    }
+    this.#checkOpen();
+    if (whenBusy === "refuse" && this.#calls > 0) {
+      throw new MasterWeaverError(
+        "busy",
+        "Cannot start while another call runs on this model; await it first, or leave whenBusy out to wait for it",
+      );
+    }
+    const before = this.#last;
+    const mine = Promise.withResolvers<void>();
+    this.#last = before.then(() => mine.promise);
+    this.#calls++;
+    try {
+      await untilAborted(before, signal);
+      return await work(this.#signal(signal));
+    } finally {
+      this.#calls--;
+      mine.resolve();
+    }
+  }
+
+  /**
+   * Works at once, beside others.
+   *
+   * @param work stops where its signal says so
+   * @throws {MasterWeaverError} `disposed`, and what `work` throws
+   */
+  async beside<T>(
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const done = work(this.#signal(signal));
+    const settled = done.catch(() => {});
+    this.#beside.add(settled);
+    try {
+      return await done;
+    } finally {
+      this.#beside.delete(settled);
+    }
+  }
+
+  /** Stops every call, and waits until they have stopped; later ones are refused. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#last;
+    await Promise.all(this.#beside);
+  }
+
+  /** Aborted by the caller, or because the model is disposed. */
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    this.#checkOpen();
+    const closing = this.#closing.signal;
+    return signal ? AbortSignal.any([signal, closing]) : closing;
+  }
+
+  #checkOpen(): void {
+    if (!this.#closing.signal.aborted) return;
+    throw new MasterWeaverError(
+      "disposed",
+      "Cannot use a model that was disposed; load it again",
+    );
+  }
+}
+
+/** Waits, but no longer than the caller wants to. */
+async function untilAborted(
+  promise: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  throwIfAborted(signal);
+  if (!signal) {
+    await promise;
+    return;
+  }
+  const aborted = Promise.withResolvers<void>();
+  const stop = () => aborted.resolve();
+  signal.addEventListener("abort", stop);
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+  throwIfAborted(signal);
+}

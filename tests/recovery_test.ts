@@ -1,0 +1,216 @@
+/**
+ * After an abort, memory that runs out, a refused command or a lost device, the
+ * same model works again, and holds what it held before.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type ErrorCode, MasterWeaverError } from "../src/errors.ts";
+import { readImage } from "../src/files.ts";
+import type { Identity } from "../src/identity.ts";
+import { MasterWeaver } from "../src/pipeline.ts";
+import type { CallOptions, Progress } from "../src/progress.ts";
+import { gpuTest } from "./support/gpu.ts";
+import { repositoryPath } from "./support/paths.ts";
+
+const TIMES = 100;
+const mini = repositoryPath("weights/mini");
+const portrait = await readImage(
+  repositoryPath("tests/goldens/portraits/portrait-1.png"),
+);
+const small = { prompt: "a woman", steps: 2, width: 64, height: 64 };
+
+/** A model with what it makes and holds when all is well. */
+class Subject implements AsyncDisposable {
+  readonly weaver: MasterWeaver;
+  readonly identity: Identity;
+  readonly #pixels: Uint8ClampedArray;
+  readonly #bytes: number;
+  readonly #count: number;
+
+  private constructor(
+    weaver: MasterWeaver,
+    identity: Identity,
+    pixels: Uint8ClampedArray,
+  ) {
+    this.weaver = weaver;
+    this.identity = identity;
+    this.#pixels = pixels;
+    this.#bytes = weaver.gpu.buffers.bytes;
+    this.#count = weaver.gpu.buffers.count;
+  }
+
+  static async make(keepLoaded = false): Promise<Subject> {
+    const weaver = await MasterWeaver.load(mini, { tune: "off", keepLoaded });
+    const identity = await weaver.encodeIdentity([portrait], { align: false });
+    const { images } = await weaver.generate({ ...small, identity });
+    return new Subject(weaver, identity, images[0].data);
+  }
+
+  /** One of the two kinds of calls, by turns. */
+  async call(turn: number, options: CallOptions = {}): Promise<void> {
+    const { weaver, identity } = this;
+    if (turn % 2 === 0) {
+      await weaver.encodeIdentity([portrait], { align: false, ...options });
+    } else await weaver.generate({ ...small, identity, ...options });
+  }
+
+  /** A call fails in one way, no other. */
+  async fails(turn: number, code: ErrorCode, options: CallOptions) {
+    const error = await assertRejects(
+      () => this.call(turn, options),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, code, error.message);
+  }
+
+  /** What it holds is what it held before. */
+  holdsTheSame(what: string): void {
+    const { bytes, count } = this.weaver.gpu.buffers;
+    assert(
+      bytes <= this.#bytes && count <= this.#count,
+      `${what}: ${count} buffers of ${bytes} bytes, ${this.#count} of ${this.#bytes} before`,
+    );
+  }
+
+  /** It makes the same image, and then holds what it held before. */
+  async works(what: string): Promise<void> {
+    const { weaver, identity } = this;
+    await weaver.encodeIdentity([portrait], { align: false });
+    const { images } = await weaver.generate({ ...small, identity });
+    assertEquals(images[0].data, this.#pixels, what);
+    const { bytes, count } = this.weaver.gpu.buffers;
+    assertEquals([bytes, count], [this.#bytes, this.#count], what);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.weaver[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * For each kind of call, moments before its last event: after that one nothing
+ * can fail any more.
+ */
+async function momentsOf(
+  subject: Subject,
+): Promise<Generator<number, never>[]> {
+  const moments: Generator<number, never>[] = [];
+  for (const turn of [0, 1]) {
+    let count = 0;
+    await subject.call(turn, { onProgress: () => count++ });
+    moments.push(drawn(count - 1));
+  }
+  return moments;
+}
+
+/** Does something at the event of a number. */
+function atEvent(number: number, act: () => void) {
+  let count = 0;
+  return (_: Progress) => {
+    if (count++ === number) act();
+  };
+}
+
+/** Numbers from 0 to below a limit that look drawn, each time the same. */
+function* drawn(limit: number): Generator<number, never> {
+  let state = 12345;
+  while (true) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    yield (state >>> 8) % limit;
+  }
+}
+
+/** Makes the error scope of a number report an error; the scopes of that kind are counted. */
+function failScope(
+  device: GPUDevice,
+  kind: GPUErrorFilter,
+  number: number,
+): { count: number } & Disposable {
+  const push = device.pushErrorScope.bind(device);
+  const pop = device.popErrorScope.bind(device);
+  const open: GPUErrorFilter[] = [];
+  const injected = {
+    count: 0,
+    [Symbol.dispose]: () => {
+      device.pushErrorScope = push;
+      device.popErrorScope = pop;
+    },
+  };
+  device.pushErrorScope = (filter) => {
+    open.push(filter);
+    push(filter);
+  };
+  device.popErrorScope = async () => {
+    const isIt = open.pop() === kind && injected.count++ === number;
+    const found = await pop();
+    return isIt ? { message: `${kind} by test` } as GPUError : found;
+  };
+  return injected;
+}
+
+gpuTest("recovery: after a hundred aborts, at any moment", async () => {
+  await using subject = await Subject.make(true);
+  const moments = await momentsOf(subject);
+  for (let i = 0; i < TIMES; i++) {
+    const stop = new AbortController();
+    await subject.fails(i, "aborted", {
+      signal: stop.signal,
+      onProgress: atEvent(moments[i % 2].next().value, () => stop.abort()),
+    });
+    subject.holdsTheSame(`abort ${i}`);
+    if (i % 20 === 19) await subject.works(`after abort ${i}`);
+  }
+});
+
+for (const kind of ["out-of-memory", "validation"] as const) {
+  gpuTest(`recovery: after a hundred errors of ${kind}`, async () => {
+    await using subject = await Subject.make();
+    const { device } = subject.weaver.gpu;
+    const numbers: Generator<number, never>[] = [];
+    for (const turn of [0, 1]) {
+      using scopes = failScope(device, kind, -1);
+      await subject.call(turn);
+      numbers.push(drawn(scopes.count));
+    }
+    for (let i = 0; i < TIMES; i++) {
+      {
+        using _ = failScope(device, kind, numbers[i % 2].next().value);
+        await subject.fails(i, kind === "validation" ? "gpu" : kind, {});
+      }
+      subject.holdsTheSame(`${kind} ${i}`);
+      if (i % 20 === 19) await subject.works(`after ${kind} ${i}`);
+    }
+  });
+}
+
+gpuTest("recovery: after a hundred commands that were refused", async () => {
+  await using subject = await Subject.make(true);
+  const moments = await momentsOf(subject);
+  for (let i = 0; i < TIMES; i++) {
+    const { device } = subject.weaver.gpu;
+    // What no scope asks for is told by an event of the device.
+    const refuse = () => device.createBuffer({ size: 16, usage: 0x8000 });
+    await subject.fails(i, "gpu", {
+      onProgress: atEvent(moments[i % 2].next().value, refuse),
+    });
+    subject.holdsTheSame(`refused command ${i}`);
+    if (i % 20 === 19) await subject.works(`after refused command ${i}`);
+  }
+});
+
+gpuTest("recovery: after a hundred lost devices", async () => {
+  await using subject = await Subject.make();
+  const moments = await momentsOf(subject);
+  for (let i = 0; i < TIMES; i++) {
+    // The device of the moment: a call after a loss opens another.
+    const lose = () => subject.weaver.gpu.device.destroy();
+    if (i % 10 === 9) {
+      // Between two calls: nobody is told, the next call opens another.
+      lose();
+      await subject.works(`after a device lost between two calls, ${i}`);
+      continue;
+    }
+    await subject.fails(i, "device-lost", {
+      onProgress: atEvent(moments[i % 2].next().value, lose),
+    });
+  }
+});
