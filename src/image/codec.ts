@@ -7,6 +7,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { checkRgba, putOverWhite, sizeFault } from "./check.ts";
 import { exifOrientation, orientImage } from "./exif.ts";
 import { fileKind } from "./file_kind.ts";
 import type { Image } from "./image.ts";
@@ -16,13 +17,10 @@ import { isIntact, PNG_SIGNATURE, pngChunks } from "./png_chunks.ts";
 import { pngTextChunk } from "./png_text.ts";
 import { checkInflatedSize, decodePng, encodeRgbPng } from "./pngjs.ts";
 
+export { readJpegComment } from "./jpeg_comment.ts";
+export { encodeJpeg } from "./jpeg_write.ts";
 export { readPngText } from "./png_text.ts";
 
-/** Fewer pixels on a side than this show no face. */
-const MIN_SIDE = 16;
-/** More than any photo that a face is looked for in. */
-const MAX_SIDE = 16384;
-const MAX_PIXELS = 100e6;
 /** A JPEG's scans, about ten in progressive files, each pass over all pixels. */
 const MAX_JPEG_PIXEL_PASSES = 2e9;
 
@@ -74,17 +72,7 @@ export function encodePng(
   text: Record<string, string>,
 ): Uint8Array<ArrayBuffer> {
   const { width, height, data } = image;
-  if (
-    !Number.isInteger(width) || !Number.isInteger(height) || width < 1 ||
-    height < 1 || data.length !== width * height * 4
-  ) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Picture of ${width}x${height} needs ${
-        width * height * 4
-      } bytes of RGBA, got ${data.length}`,
-    );
-  }
+  checkRgba(image);
   const chunks = Object.entries(text).map(([keyword, value]) =>
     pngTextChunk(keyword, value)
   );
@@ -135,7 +123,7 @@ function readPng(bytes: Uint8Array, name: string): Image {
   }
   putOverWhite(data);
   const image = { width, height, data };
-  return orientImage(image, exif ? exifOrientation(exif.data) : 1);
+  return orientImage(image, exif && exifOrientation(exif.data));
 }
 
 function readJpeg(bytes: Uint8Array, name: string): Image {
@@ -173,33 +161,12 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
     failDamaged(name, "it does not hold the pixels its header promises");
   }
   const image = { width, height, data };
-  return orientImage(image, summary.exif ? exifOrientation(summary.exif) : 1);
+  return orientImage(image, summary.exif && exifOrientation(summary.exif));
 }
 
 function checkSize(width: number, height: number, name: string): void {
-  const found = `is ${width}x${height} pixels`;
-  if (width < MIN_SIDE || height < MIN_SIDE) {
-    fail(
-      name,
-      `${found}, expected at least ${MIN_SIDE} on a side: give a larger picture`,
-    );
-  }
-  if (width > MAX_SIDE || height > MAX_SIDE) {
-    fail(
-      name,
-      `${found}, expected at most ${MAX_SIDE} on a side: give a smaller picture`,
-    );
-  }
-  if (width * height > MAX_PIXELS) {
-    fail(
-      name,
-      `${found} (${
-        Math.ceil(width * height / 1e6)
-      } megapixels), expected at most ${
-        MAX_PIXELS / 1e6
-      } megapixels: give a smaller picture`,
-    );
-  }
+  const fault = sizeFault(width, height);
+  if (fault !== undefined) fail(name, fault);
 }
 
 /** Runs a decoder; whatever it throws is the file's fault. */
@@ -243,18 +210,6 @@ function failTooLittle(
     name,
     `${codedBytes} bytes cannot hold ${width}x${height} pixels`,
   );
-}
-
-/** Blends each pixel over white by its alpha, in place. */
-function putOverWhite(data: Uint8ClampedArray): void {
-  for (let i = 3; i < data.length; i += 4) {
-    const alpha = data[i];
-    if (alpha === 255) continue;
-    for (let c = i - 3; c < i; c++) {
-      data[c] = (data[c] * alpha + 255 * (255 - alpha)) / 255;
-    }
-    data[i] = 255;
-  }
 }
 
 /** pngjs would blend transparent pixels with white; the colours are meant. */
