@@ -8,10 +8,11 @@
  */
 import { MasterWeaverError } from "../errors.ts";
 import { checkRgba, putOverWhite, sizeFault } from "./check.ts";
-import { exifOrientation, orientImage } from "./exif.ts";
+import { exifOrientation, orientImage, xmpOrientation } from "./exif.ts";
+import { ImageFault } from "./fault.ts";
 import { fileKind } from "./file_kind.ts";
 import type { Image } from "./image.ts";
-import { decodeJpeg } from "./jpeg_js.ts";
+import { decodeJpeg } from "./jpeg/decode.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
 import { isIntact, PNG_SIGNATURE, pngChunks } from "./png_chunks.ts";
 import { pngTextChunk } from "./png_text.ts";
@@ -151,17 +152,13 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
       `is a JPEG of ${summary.scans} scans over ${width}x${height} pixels, expected some ten scans: save it again as an ordinary JPEG or PNG`,
     );
   }
-  // Coefficients and samples of four channels, twice over: 40 bytes a pixel.
-  const megabytes = 64 + (width * height * 40) / 2 ** 20;
-  const data = decoding(
-    name,
-    () => decodeJpeg(bytes.subarray(0, end), megabytes),
-  );
-  if (data.length !== width * height * 4) {
-    failDamaged(name, "it does not hold the pixels its header promises");
-  }
+  const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
   const image = { width, height, data };
-  return orientImage(image, summary.exif && exifOrientation(summary.exif));
+  const { exif, xmp } = summary;
+  // As Pillow: EXIF first, whatever it says.
+  const orientation = (exif && exifOrientation(exif)) ??
+    (xmp && xmpOrientation(xmp));
+  return orientImage(image, orientation);
 }
 
 function checkSize(width: number, height: number, name: string): void {
@@ -177,6 +174,7 @@ function decoding(
   try {
     return decode();
   } catch (error) {
+    if (error instanceof ImageFault) failOf(name, error);
     const words = error instanceof Error ? error.message : String(error);
     const line = words.replace(/\s+/g, " ").trim().slice(0, 120);
     failDamaged(name, line || "its data cannot be decoded", error);
@@ -187,6 +185,20 @@ function fail(name: string, what: string, cause?: unknown): never {
   throw new MasterWeaverError("bad-image", `Picture ${name} ${what}`, {
     cause,
   });
+}
+
+/** Says what a decoder found, in a sentence of its kind. */
+function failOf(name: string, fault: ImageFault): never {
+  const { kind, message } = fault;
+  if (kind === "damaged") failDamaged(name, message, fault);
+  if (kind === "cut") {
+    fail(name, `is cut off: ${message}; give the whole file`, fault);
+  }
+  fail(
+    name,
+    `is a JPEG with ${message}, which is not read: save it again as an ordinary JPEG or PNG`,
+    fault,
+  );
 }
 
 function failCut(name: string, bytes: Uint8Array): never {
