@@ -7,6 +7,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { fromLatin1, joinBytes } from "./bytes.ts";
 import { checkRgba, putOverWhite, sizeFault } from "./check.ts";
 import { exifOrientation, orientImage, xmpOrientation } from "./exif.ts";
 import { ImageFault } from "./fault.ts";
@@ -14,14 +15,17 @@ import { fileKind } from "./file_kind.ts";
 import type { Image } from "./image.ts";
 import { decodeJpeg } from "./jpeg/decode.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
-import { isIntact, PNG_SIGNATURE, pngChunks } from "./png_chunks.ts";
-import { pngTextChunk } from "./png_text.ts";
-import { checkInflatedSize, decodePng, encodeRgbPng } from "./pngjs.ts";
+import { type PngChunk, pngChunks } from "./png_chunks.ts";
+import { decodePng, readPngHeader, rowBytes } from "./png_decode.ts";
+import { pngTextChunk, pngTexts } from "./png_text.ts";
+import { encodeRgbPng } from "./pngjs.ts";
 
 export { readJpegComment } from "./jpeg_comment.ts";
 export { encodeJpeg } from "./jpeg_write.ts";
 export { readPngText } from "./png_text.ts";
 
+/** Keywords of texts that say how a PNG is to be turned. */
+const RAW_EXIF = "Raw profile type exif", XMP = "XML:com.adobe.xmp";
 /** A JPEG's scans, about ten in progressive files, each pass over all pixels. */
 const MAX_JPEG_PIXEL_PASSES = 2e9;
 
@@ -79,61 +83,36 @@ export function encodePng(
   );
   const plain = encodeRgbPng(width, height, opaqueCopy(data));
   // Signature (8 bytes) and IHDR (25) come first by the standard.
-  return join([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
+  return joinBytes([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
 }
 
 function readPng(bytes: Uint8Array, name: string): Image {
   const chunks = [...pngChunks(bytes)];
-  const header = chunks[0];
-  if (header === undefined) failCut(name, bytes);
-  if (header.type !== "IHDR" || header.data.length !== 13) {
-    failDamaged(name, "its header is missing");
-  }
-  if (!isIntact(header)) failDamaged(name, "its header has a wrong checksum");
-  const view = new DataView(header.data.buffer, header.data.byteOffset, 13);
-  const width = view.getUint32(0);
-  const height = view.getUint32(4);
+  if (chunks.length === 0) failCut(name, bytes);
+  const header = decoding(name, () => readPngHeader(chunks[0]));
+  const { width, height } = header;
   checkSize(width, height, name);
   if (chunks.at(-1)?.type !== "IEND") failCut(name, bytes);
-  const depth = header.data[8];
-  const channels = [1, 0, 3, 1, 2, 0, 4][header.data[9]] ?? 0;
-  // A row has a byte for its filter; interlaced, there are up to twice the rows.
-  const rowBytes = Math.ceil((width * depth * channels) / 8) + 1;
-  const coded = chunks.filter((chunk) => chunk.type === "IDAT");
-  const codedBytes = coded.reduce((sum, { data }) => sum + data.length, 0);
+  const codedBytes = chunks.reduce(
+    (sum, { type, data }) => sum + (type === "IDAT" ? data.length : 0),
+    0,
+  );
   // Deflate shrinks by no more than 1032 times.
-  if (codedBytes * 1032 < (rowBytes - 1) * height) {
+  if (codedBytes * 1032 < rowBytes(header, width) * height) {
     failTooLittle(name, width, height, codedBytes);
   }
-  const exif = chunks.find(({ type, data }) =>
-    type === "eXIf" && data.length > 0
-  );
-  // Only what decides the pixels is handed on: a broken comment does no harm.
-  const needed = chunks.filter(({ type }) =>
-    /^[A-Z]/.test(type) || type === "tRNS"
-  ).map((chunk) => chunk.bytes);
-  const data = decoding(name, () => {
-    if (header.data[12] === 1) {
-      const all = join(coded.map((chunk) => chunk.data));
-      checkInflatedSize(all, 2 * rowBytes * height + 4096);
-    }
-    return decodePng(join([Uint8Array.from(PNG_SIGNATURE), ...needed]));
-  });
-  if (data.length !== width * height * 4) {
-    failDamaged(name, "it does not hold the pixels its header promises");
-  }
+  const data = decoding(name, () => decodePng(header, chunks));
   putOverWhite(data);
-  const image = { width, height, data };
-  return orientImage(image, exif && exifOrientation(exif.data));
+  return orientImage({ width, height, data }, pngOrientation(chunks));
 }
 
 function readJpeg(bytes: Uint8Array, name: string): Image {
   const summary = summarizeJpeg(bytes);
-  const { width, height, end } = summary;
-  if (summary.unsupported !== undefined) {
-    fail(
+  const { width, height, end, unsupported } = summary;
+  if (unsupported !== undefined) {
+    failOf(
       name,
-      `is a JPEG with ${summary.unsupported}, which is not read: save it again as an ordinary JPEG or PNG`,
+      new ImageFault("unsupported", `is a JPEG with ${unsupported}`),
     );
   }
   // Without a frame the size is 0: where the file is cut, that is the reason.
@@ -155,10 +134,33 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
   const image = { width, height, data };
   const { exif, xmp } = summary;
-  // As Pillow: EXIF first, whatever it says.
-  const orientation = (exif && exifOrientation(exif)) ??
-    (xmp && xmpOrientation(xmp));
-  return orientImage(image, orientation);
+  return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
+}
+
+/** How a picture is to be turned; EXIF counts first, whatever it says. */
+function orientation(exif?: Uint8Array, xmp?: string): number | undefined {
+  return (exif && exifOrientation(exif)) ??
+    (xmp === undefined ? undefined : xmpOrientation(xmp));
+}
+
+/** The same for a PNG, where EXIF data may also stand as a text. */
+function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
+  const texts = pngTexts(chunks, [RAW_EXIF, XMP]);
+  const exif = chunks.find(({ type, data }) =>
+    type === "eXIf" && data.length > 0
+  )?.data;
+  const raw = texts.get(RAW_EXIF);
+  return orientation(
+    exif ?? (raw === undefined ? undefined : rawProfile(raw)),
+    texts.get(XMP),
+  );
+}
+
+/** A profile's name and length on lines of their own, then it in hexadecimal. */
+function rawProfile(text: string): Uint8Array {
+  const digits = text.split("\n").slice(3).join("");
+  const pairs = digits.match(/[0-9a-f]{2}/gi) ?? [];
+  return Uint8Array.from(pairs, (pair) => parseInt(pair, 16));
 }
 
 function checkSize(width: number, height: number, name: string): void {
@@ -166,18 +168,13 @@ function checkSize(width: number, height: number, name: string): void {
   if (fault !== undefined) fail(name, fault);
 }
 
-/** Runs a decoder; whatever it throws is the file's fault. */
-function decoding(
-  name: string,
-  decode: () => Uint8ClampedArray,
-): Uint8ClampedArray {
+/** Runs a decoder; the faults that it finds become errors that name the file. */
+function decoding<T>(name: string, decode: () => T): T {
   try {
     return decode();
   } catch (error) {
     if (error instanceof ImageFault) failOf(name, error);
-    const words = error instanceof Error ? error.message : String(error);
-    const line = words.replace(/\s+/g, " ").trim().slice(0, 120);
-    failDamaged(name, line || "its data cannot be decoded", error);
+    throw error;
   }
 }
 
@@ -196,7 +193,7 @@ function failOf(name: string, fault: ImageFault): never {
   }
   fail(
     name,
-    `is a JPEG with ${message}, which is not read: save it again as an ordinary JPEG or PNG`,
+    `${message}, which is not read: save it again as an ordinary JPEG or PNG`,
     fault,
   );
 }
@@ -229,15 +226,4 @@ function opaqueCopy(data: Uint8ClampedArray): Uint8ClampedArray {
   const copy = data.slice();
   for (let i = 3; i < copy.length; i += 4) copy[i] = 255;
   return copy;
-}
-
-function join(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { startsWith } from "./bytes.ts";
 import type { Image } from "./image.ts";
 import { fieldNumber, findField, openTiff } from "./tiff.ts";
 
@@ -19,6 +20,8 @@ const ORIENTATION = 0x0112;
  *   the data does not speak of it
  */
 export function exifOrientation(exif: Uint8Array): number | undefined {
+  // Some programs write the segment's name once more.
+  while (startsWith(exif, "Exif\0\0")) exif = exif.subarray(6);
   const tiff = openTiff(exif);
   const field = tiff && findField(tiff, tiff.directory, ORIENTATION);
   if (!field) return undefined;
@@ -30,9 +33,8 @@ export function exifOrientation(exif: Uint8Array): number | undefined {
  *
  * @returns as {@linkcode exifOrientation}
  */
-export function xmpOrientation(xmp: Uint8Array): number | undefined {
-  const text = new TextDecoder().decode(xmp);
-  const match = /tiff:Orientation(?:="|>)([0-9])/.exec(text);
+export function xmpOrientation(xmp: string): number | undefined {
+  const match = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
   return match ? knownOrientation(Number(match[1])) : undefined;
 }
 

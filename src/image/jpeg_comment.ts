@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { fromLatin1, toLatin1 } from "./bytes.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
 import { fieldNumber, findField, openTiff } from "./tiff.ts";
 
@@ -36,13 +37,13 @@ export function exifWithComment(comment: string): Uint8Array {
     );
   }
   const segment = new Uint8Array(6 + commentAt + size);
-  segment.set(ascii("Exif\0\0"));
+  segment.set(toLatin1("Exif\0\0"));
   const view = new DataView(segment.buffer, 6);
   view.setUint32(0, 0x4d4d002a);
   view.setUint32(4, 8);
   writeDirectory(view, 8, EXIF_DIRECTORY, LONG, 1, exifAt);
   writeDirectory(view, exifAt, USER_COMMENT, UNDEFINED, size, commentAt);
-  segment.set(ascii("UNICODE\0"), 6 + commentAt);
+  segment.set(toLatin1("UNICODE\0"), 6 + commentAt);
   for (let i = 0; i < text.length; i++) {
     view.setUint16(commentAt + 8 + 2 * i, text.charCodeAt(i));
   }
@@ -98,7 +99,7 @@ export function readJpegComment(bytes: Uint8Array): string | undefined {
 /** The comment after the eight bytes that name its coding. */
 function commentText(bytes: Uint8Array): string | undefined {
   const body = bytes.subarray(8);
-  const coding = String.fromCharCode(...bytes.subarray(0, 8));
+  const coding = fromLatin1(bytes.subarray(0, 8));
   if (coding === "UNICODE\0") {
     const order = highByteFirst(body) ? "utf-16be" : "utf-16le";
     return new TextDecoder(order).decode(body);
@@ -121,8 +122,4 @@ function highByteFirst(text: Uint8Array): boolean {
     balance += Number(text[i] === 0) - Number(text[i + 1] === 0);
   }
   return balance >= 0;
-}
-
-function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }

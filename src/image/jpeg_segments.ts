@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { joinBytes, startsWith } from "./bytes.ts";
 
 /** What the segments of a JPEG file say. */
 export interface JpegSummary {
@@ -42,6 +43,7 @@ export const Marker = {
   APP14: 0xee,
 } as const;
 
+const EXIF = "Exif\0\0";
 const XMP = "http://ns.adobe.com/xap/1.0/\0";
 
 /** One segment of a JPEG file. */
@@ -105,17 +107,19 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
     codedBytes: 0,
     scans: 0,
   };
+  const exif: Uint8Array[] = [];
   const segments = new JpegSegments(file);
   for (let next = segments.next(); next; next = segments.next()) {
     const { marker, content } = next;
     if (marker === Marker.EOI) {
       summary.end = segments.position;
-      return summary;
+      break;
     }
     if (isFrame(marker)) readFrame(summary, marker, content);
     // What stands behind the first scan is a preview's or nobody's.
     if (marker === Marker.APP1 && summary.scans === 0) {
-      readMetadata(summary, content);
+      if (startsWith(content, EXIF)) exif.push(content.subarray(EXIF.length));
+      if (startsWith(content, XMP)) summary.xmp = content.subarray(XMP.length);
     }
     if (marker === Marker.SOS) {
       const start = segments.position;
@@ -124,20 +128,9 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
       summary.scans++;
     }
   }
+  // Longer than a segment, it goes on in the next.
+  if (exif.length > 0) summary.exif = joinBytes(exif);
   return summary;
-}
-
-function readMetadata(summary: JpegSummary, content: Uint8Array): void {
-  if (startsWith(content, "Exif\0\0")) {
-    // Longer than a segment, it goes on in the next.
-    const [before, more] = [summary.exif ?? [], content.subarray(6)];
-    const joined = new Uint8Array(before.length + more.length);
-    joined.set(before);
-    joined.set(more, before.length);
-    summary.exif = joined;
-  } else if (startsWith(content, XMP)) {
-    summary.xmp = content.subarray(XMP.length);
-  }
 }
 
 /** Where coded pixels end: at a marker other than a restart. */
@@ -173,6 +166,10 @@ function readFrame(
   const [precision, , , , , components] = content;
   summary.height = (content[1] << 8) | content[2];
   summary.width = (content[3] << 8) | content[4];
+  if (summary.height === 0) {
+    summary.unsupported ??=
+      "a height of 0 in its header, to be told by a DNL marker later";
+  }
   if (marker > 0xc2) {
     summary.unsupported ??= marker >= 0xc9
       ? "arithmetic coding"
@@ -191,12 +188,4 @@ function readFrame(
       summary.unsupported ??= `channels sampled ${across}x${down}`;
     }
   }
-}
-
-/** Whether bytes start with these letters. */
-export function startsWith(bytes: Uint8Array, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (bytes[i] !== text.charCodeAt(i)) return false;
-  }
-  return true;
 }

@@ -7,8 +7,9 @@
  *
  * @module
  */
+import { startsWith } from "../bytes.ts";
 import { ImageFault } from "../fault.ts";
-import { JpegSegments, Marker, startsWith } from "../jpeg_segments.ts";
+import { JpegSegments, Marker } from "../jpeg_segments.ts";
 import { type ColourMarkers, colourSpace, toRgba } from "./colour.ts";
 import { type Component, type Frame, readFrame } from "./frame.ts";
 import {

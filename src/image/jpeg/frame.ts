@@ -59,7 +59,7 @@ export function readFrame(marker: number, content: Uint8Array): Frame {
     if (mostAcross % across !== 0 || mostDown % down !== 0) {
       throw new ImageFault(
         "unsupported",
-        `channels sampled ${across}x${down} beside ${mostAcross}x${mostDown}`,
+        `is a JPEG with channels sampled ${across}x${down} beside ${mostAcross}x${mostDown}`,
       );
     }
     return {
