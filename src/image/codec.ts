@@ -59,7 +59,7 @@ export function decodeImage(bytes: Uint8Array, name: string): Image {
   if (kind === "jpeg") return readJpeg(bytes, name);
   fail(
     name,
-    `is not a PNG or JPEG but looks like ${kind.is}: convert it to PNG or JPEG`,
+    `is not a PNG or JPEG but looks like ${kind.is}: ${kind.todo}`,
   );
 }
 
