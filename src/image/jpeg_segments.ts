@@ -143,7 +143,8 @@ function scanEnd(file: Uint8Array, at: number): number {
   }
 }
 
-function isRestart(marker: number): boolean {
+/** Whether a marker is one of the eight that divide a scan. */
+export function isRestart(marker: number): boolean {
   return marker >= Marker.RST0 && marker <= Marker.RST0 + 7;
 }
 

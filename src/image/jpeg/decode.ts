@@ -25,6 +25,7 @@ import {
   type ScanHeader,
   ZIGZAG,
 } from "./scan.ts";
+import { type BlockDecoder, eachBlock, unitLayout } from "./units.ts";
 import { type Plane, rowReader } from "./upsample.ts";
 
 /** Without these, libjpeg would invent detail: the level and nine more. */
@@ -162,40 +163,19 @@ class JpegDecoder {
 
   #decodeBlocks(frame: Frame, scan: ScanHeader, reader: BitReader): void {
     const decoder = new ScanDecoder(reader, scan);
-    const parts = scan.channels.map(({ index }, slot) => ({
-      channel: this.#channels[index],
-      decodeBlock: this.#blockDecoder(decoder, scan, slot),
-    }));
-    const { component } = parts[0].channel;
-    // Alone, a channel has no blocks that fill up; together, as many as all need.
-    const alone = parts.length === 1;
-    const across = alone
-      ? Math.ceil(component.width / 8)
-      : component.blocksAcross / component.across;
-    const down = alone
-      ? Math.ceil(component.height / 8)
-      : component.blocksDown / component.down;
-    for (let unit = 0; unit < across * down; unit++) {
-      if (unit > 0 && this.#restartInterval > 0) {
-        if (unit % this.#restartInterval === 0) {
-          const count = unit / this.#restartInterval - 1;
-          passRestart(this.#file, reader, count % 8);
-          decoder.restart();
-        }
-      }
-      if (reader.overrun) failCut(frame, unit, across, down);
-      const [column, row] = [unit % across, Math.floor(unit / across)];
-      for (const { channel, decodeBlock } of parts) {
-        const [wide, high] = alone
-          ? [1, 1]
-          : [channel.component.across, channel.component.down];
-        for (let y = row * high; y < (row + 1) * high; y++) {
-          for (let x = column * wide; x < (column + 1) * wide; x++) {
-            decodeBlock(x, y);
-          }
-        }
-      }
-    }
+    const components = scan.channels.map(({ index }) =>
+      frame.components[index]
+    );
+    eachBlock(unitLayout(frame, components), {
+      file: this.#file,
+      reader,
+      height: frame.height,
+      restartInterval: this.#restartInterval,
+      restart: () => decoder.restart(),
+      decoders: components.map((_, slot) =>
+        this.#blockDecoder(decoder, scan, slot)
+      ),
+    });
   }
 
   /** How a block of a scan's channel is decoded, by its column and row. */
@@ -203,7 +183,7 @@ class JpegDecoder {
     decoder: ScanDecoder,
     scan: ScanHeader,
     slot: number,
-  ): (x: number, y: number) => void {
+  ): BlockDecoder {
     const { index, dc, ac } = scan.channels[slot];
     const channel = this.#channels[index];
     const { coefficients, component } = channel;
@@ -288,25 +268,6 @@ function transformInto(
   const stride = component.blocksAcross * 8;
   const to = y * 8 * stride + x * 8;
   inverseTransform(block, at, quantization!, samples, to, stride);
-}
-
-/** Goes to behind the next marker, which must be the restart marker due. */
-function passRestart(file: Uint8Array, reader: BitReader, due: number): void {
-  const at = JpegSegments.nextMarker(file, reader.position);
-  if (at < 0 || file[at + 1] !== Marker.RST0 + due) {
-    throw new ImageFault("damaged", "its restart markers are out of order");
-  }
-  reader.jump(at + 2);
-}
-
-function failCut(
-  { height }: Frame,
-  unit: number,
-  across: number,
-  down: number,
-): never {
-  const row = Math.floor(Math.floor(unit / across) * height / down);
-  throw new ImageFault("cut", `its pixels end in row ${row} of ${height}`);
 }
 
 function failLength(what: string): never {
