@@ -128,6 +128,8 @@ class Inflater {
   flush(): boolean {
     const out = this.#out;
     const fresh = out.subarray(this.#kept, this.#filled);
+    // Given once, even where the taker throws.
+    this.#kept = this.#filled;
     this.#addToSum(fresh);
     const wanted = this.#take(fresh);
     if (this.#filled > WINDOW) {

@@ -47,6 +47,8 @@ const ADAM7 = [
   [0, 1, 1, 2],
 ];
 const WHOLE = [[0, 0, 1, 1]];
+/** Behind the pixels: so far the stream's end, and its checksum, is looked for. */
+const MAX_SURPLUS = 65536;
 /** Critical chunks that are known. */
 const KNOWN = ["IHDR", "PLTE", "IDAT", "IEND"];
 
@@ -148,6 +150,7 @@ class PngPixels {
   readonly #passes: readonly (readonly number[])[];
   #pass = -1;
   #y = 0;
+  #surplus = 0;
 
   constructor(header: PngHeader, format: PixelFormat) {
     const { width, height } = header;
@@ -164,8 +167,8 @@ class PngPixels {
     try {
       inflate(data, (bytes) => this.#take(bytes));
     } catch (error) {
-      // All that is needed may have come before the fault.
-      if (!this.#isComplete) throw this.#told(error);
+      // Where only the stream's end is missing, all rows are there.
+      if (!(error instanceof ImageFault) || error.kind !== "cut") throw error;
     }
     if (!this.#isComplete) throw this.#cut();
     return this.#out;
@@ -175,29 +178,26 @@ class PngPixels {
     return this.#pass >= this.#passes.length;
   }
 
-  /** Says how far it came where data is missing. */
-  #told(error: unknown): unknown {
-    if (!(error instanceof ImageFault)) return error;
-    return error.kind === "cut" ? this.#cut(error) : error;
-  }
-
-  #cut(cause?: unknown): ImageFault {
+  /** Says how far it came. */
+  #cut(): ImageFault {
     const { interlaced, height } = this.#header;
     const where = interlaced
       ? `pass ${this.#pass + 1} of 7`
       : `row ${this.#y} of ${height}`;
-    return new ImageFault("cut", `its pixels end in ${where}`, { cause });
+    return new ImageFault("cut", `its pixels end in ${where}`);
   }
 
   #take(bytes: Uint8Array): boolean {
-    for (let at = 0; at < bytes.length && !this.#isComplete;) {
+    let at = 0;
+    while (at < bytes.length && !this.#isComplete) {
       const part = bytes.subarray(at, at + this.#length - this.#filled);
       this.#row.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
       if (this.#filled === this.#length) this.#finishRow();
     }
-    return !this.#isComplete;
+    this.#surplus += bytes.length - at;
+    return this.#surplus < MAX_SURPLUS;
   }
 
   #finishRow(): void {

@@ -68,12 +68,8 @@ export function pngTexts(
   wanted?: readonly string[],
 ): Map<string, string> {
   const texts = new Map<string, string>();
-  let left = MAX_INFLATED;
-  const unpack = (data: Uint8Array): Uint8Array | undefined => {
-    const unpacked = inflated(data, left);
-    left -= unpacked?.length ?? left;
-    return unpacked;
-  };
+  const budget = { left: MAX_INFLATED };
+  const unpack = (data: Uint8Array) => inflated(data, budget);
   for (const chunk of chunks) {
     const { type, data } = chunk;
     const read = readers[type];
@@ -116,18 +112,20 @@ const readers: Readonly<Record<string, TextReader | undefined>> = {
   },
 };
 
-/** Inflates to at most so many bytes; nothing where it is more or damaged. */
-function inflated(data: Uint8Array, most: number): Uint8Array | undefined {
+/** Inflates within what is left; nothing where it is more or damaged. */
+function inflated(
+  data: Uint8Array,
+  budget: { left: number },
+): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
-  let length = 0;
   try {
     inflate(data, (part) => {
-      length += part.length;
+      budget.left -= part.length;
       parts.push(part.slice());
-      return length <= most;
+      return budget.left >= 0;
     });
   } catch {
     return undefined;
   }
-  return length <= most ? joinBytes(parts) : undefined;
+  return budget.left >= 0 ? joinBytes(parts) : undefined;
 }
