@@ -5,6 +5,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import jpeg from "npm:jpeg-js@0.4.4";
 import { MasterWeaverError } from "../src/errors.ts";
 import { decodeImage, encodePng, readPngText } from "../src/image/codec.ts";
+import { ImageFault } from "../src/image/fault.ts";
 import type { Image } from "../src/image/image.ts";
 import { PNG_SIGNATURE, pngChunk } from "../src/image/png_chunks.ts";
 import {
@@ -372,6 +373,9 @@ Deno.test("image codec: damage anywhere ends in a picture or one clear line", as
     } catch (error) {
       if (!(error instanceof MasterWeaverError)) throw error;
       assertEquals(error.code, "bad-image");
+      // Whatever a decoder throws by itself would be a fault of ours.
+      const { cause } = error;
+      assert(cause === undefined || cause instanceof ImageFault, `${cause}`);
       errors++;
     }
   }

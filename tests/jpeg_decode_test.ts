@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
 import { decodeImage, encodeJpeg } from "../src/image/codec.ts";
+import { ImageFault } from "../src/image/fault.ts";
 import type { Image } from "../src/image/image.ts";
 import fixtures from "./fixtures/jpeg.json" with { type: "json" };
 import {
@@ -256,6 +257,9 @@ Deno.test("jpeg decoding: damage in any kind of file ends in an image or one lin
     } catch (error) {
       if (!(error instanceof MasterWeaverError)) throw error;
       assertEquals(error.code, "bad-image");
+      // Whatever a decoder throws by itself would be a fault of ours.
+      const { cause } = error;
+      assert(cause === undefined || cause instanceof ImageFault, `${cause}`);
       errors++;
     }
   }

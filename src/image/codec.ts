@@ -174,7 +174,14 @@ function decoding<T>(name: string, decode: () => T): T {
     return decode();
   } catch (error) {
     if (error instanceof ImageFault) failOf(name, error);
-    throw error;
+    if (error instanceof RangeError) {
+      fail(
+        name,
+        "needs more memory to decode than there is: give a smaller picture",
+        error,
+      );
+    }
+    failDamaged(name, "its data cannot be decoded", error);
   }
 }
 
