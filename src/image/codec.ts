@@ -7,22 +7,25 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
-import { exifOrientation, orientImage } from "./exif.ts";
+import { fromLatin1, joinBytes } from "./bytes.ts";
+import { checkRgba, putOverWhite, sizeFault } from "./check.ts";
+import { exifOrientation, orientImage, xmpOrientation } from "./exif.ts";
+import { ImageFault } from "./fault.ts";
 import { fileKind } from "./file_kind.ts";
 import type { Image } from "./image.ts";
-import { decodeJpeg } from "./jpeg_js.ts";
+import { decodeJpeg } from "./jpeg/decode.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
-import { isIntact, PNG_SIGNATURE, pngChunks } from "./png_chunks.ts";
-import { pngTextChunk } from "./png_text.ts";
-import { checkInflatedSize, decodePng, encodeRgbPng } from "./pngjs.ts";
+import { type PngChunk, pngChunks } from "./png_chunks.ts";
+import { decodePng, readPngHeader, rowBytes } from "./png_decode.ts";
+import { pngTextChunk, pngTexts } from "./png_text.ts";
+import { encodeRgbPng } from "./pngjs.ts";
 
+export { readJpegComment } from "./jpeg_comment.ts";
+export { encodeJpeg } from "./jpeg_write.ts";
 export { readPngText } from "./png_text.ts";
 
-/** Fewer pixels on a side than this show no face. */
-const MIN_SIDE = 16;
-/** More than any photo that a face is looked for in. */
-const MAX_SIDE = 16384;
-const MAX_PIXELS = 100e6;
+/** Keywords of texts that say how a PNG is to be turned. */
+const RAW_EXIF = "Raw profile type exif", XMP = "XML:com.adobe.xmp";
 /** A JPEG's scans, about ten in progressive files, each pass over all pixels. */
 const MAX_JPEG_PIXEL_PASSES = 2e9;
 
@@ -56,7 +59,7 @@ export function decodeImage(bytes: Uint8Array, name: string): Image {
   if (kind === "jpeg") return readJpeg(bytes, name);
   fail(
     name,
-    `is not a PNG or JPEG but looks like ${kind.is}: convert it to PNG or JPEG`,
+    `is not a PNG or JPEG but looks like ${kind.is}: ${kind.todo}`,
   );
 }
 
@@ -74,77 +77,42 @@ export function encodePng(
   text: Record<string, string>,
 ): Uint8Array<ArrayBuffer> {
   const { width, height, data } = image;
-  if (
-    !Number.isInteger(width) || !Number.isInteger(height) || width < 1 ||
-    height < 1 || data.length !== width * height * 4
-  ) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Picture of ${width}x${height} needs ${
-        width * height * 4
-      } bytes of RGBA, got ${data.length}`,
-    );
-  }
+  checkRgba(image);
   const chunks = Object.entries(text).map(([keyword, value]) =>
     pngTextChunk(keyword, value)
   );
   const plain = encodeRgbPng(width, height, opaqueCopy(data));
   // Signature (8 bytes) and IHDR (25) come first by the standard.
-  return join([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
+  return joinBytes([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
 }
 
 function readPng(bytes: Uint8Array, name: string): Image {
   const chunks = [...pngChunks(bytes)];
-  const header = chunks[0];
-  if (header === undefined) failCut(name, bytes);
-  if (header.type !== "IHDR" || header.data.length !== 13) {
-    failDamaged(name, "its header is missing");
-  }
-  if (!isIntact(header)) failDamaged(name, "its header has a wrong checksum");
-  const view = new DataView(header.data.buffer, header.data.byteOffset, 13);
-  const width = view.getUint32(0);
-  const height = view.getUint32(4);
+  if (chunks.length === 0) failCut(name, bytes);
+  const header = decoding(name, () => readPngHeader(chunks[0]));
+  const { width, height } = header;
   checkSize(width, height, name);
   if (chunks.at(-1)?.type !== "IEND") failCut(name, bytes);
-  const depth = header.data[8];
-  const channels = [1, 0, 3, 1, 2, 0, 4][header.data[9]] ?? 0;
-  // A row has a byte for its filter; interlaced, there are up to twice the rows.
-  const rowBytes = Math.ceil((width * depth * channels) / 8) + 1;
-  const coded = chunks.filter((chunk) => chunk.type === "IDAT");
-  const codedBytes = coded.reduce((sum, { data }) => sum + data.length, 0);
+  const codedBytes = chunks.reduce(
+    (sum, { type, data }) => sum + (type === "IDAT" ? data.length : 0),
+    0,
+  );
   // Deflate shrinks by no more than 1032 times.
-  if (codedBytes * 1032 < (rowBytes - 1) * height) {
+  if (codedBytes * 1032 < rowBytes(header, width) * height) {
     failTooLittle(name, width, height, codedBytes);
   }
-  const exif = chunks.find(({ type, data }) =>
-    type === "eXIf" && data.length > 0
-  );
-  // Only what decides the pixels is handed on: a broken comment does no harm.
-  const needed = chunks.filter(({ type }) =>
-    /^[A-Z]/.test(type) || type === "tRNS"
-  ).map((chunk) => chunk.bytes);
-  const data = decoding(name, () => {
-    if (header.data[12] === 1) {
-      const all = join(coded.map((chunk) => chunk.data));
-      checkInflatedSize(all, 2 * rowBytes * height + 4096);
-    }
-    return decodePng(join([Uint8Array.from(PNG_SIGNATURE), ...needed]));
-  });
-  if (data.length !== width * height * 4) {
-    failDamaged(name, "it does not hold the pixels its header promises");
-  }
+  const data = decoding(name, () => decodePng(header, chunks));
   putOverWhite(data);
-  const image = { width, height, data };
-  return orientImage(image, exif ? exifOrientation(exif.data) : 1);
+  return orientImage({ width, height, data }, pngOrientation(chunks));
 }
 
 function readJpeg(bytes: Uint8Array, name: string): Image {
   const summary = summarizeJpeg(bytes);
-  const { width, height, end } = summary;
-  if (summary.unsupported !== undefined) {
-    fail(
+  const { width, height, end, unsupported } = summary;
+  if (unsupported !== undefined) {
+    failOf(
       name,
-      `is a JPEG with ${summary.unsupported}, which is not read: save it again as an ordinary JPEG or PNG`,
+      new ImageFault("unsupported", `is a JPEG with ${unsupported}`),
     );
   }
   // Without a frame the size is 0: where the file is cut, that is the reason.
@@ -163,56 +131,57 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
       `is a JPEG of ${summary.scans} scans over ${width}x${height} pixels, expected some ten scans: save it again as an ordinary JPEG or PNG`,
     );
   }
-  // Coefficients and samples of four channels, twice over: 40 bytes a pixel.
-  const megabytes = 64 + (width * height * 40) / 2 ** 20;
-  const data = decoding(
-    name,
-    () => decodeJpeg(bytes.subarray(0, end), megabytes),
-  );
-  if (data.length !== width * height * 4) {
-    failDamaged(name, "it does not hold the pixels its header promises");
-  }
+  const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
   const image = { width, height, data };
-  return orientImage(image, summary.exif ? exifOrientation(summary.exif) : 1);
+  const { exif, xmp } = summary;
+  return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
+}
+
+/** How a picture is to be turned; EXIF counts first, whatever it says. */
+function orientation(exif?: Uint8Array, xmp?: string): number | undefined {
+  return (exif && exifOrientation(exif)) ??
+    (xmp === undefined ? undefined : xmpOrientation(xmp));
+}
+
+/** The same for a PNG, where EXIF data may also stand as a text. */
+function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
+  const texts = pngTexts(chunks, [RAW_EXIF, XMP]);
+  const exif = chunks.find(({ type, data }) =>
+    type === "eXIf" && data.length > 0
+  )?.data;
+  const raw = texts.get(RAW_EXIF);
+  return orientation(
+    exif ?? (raw === undefined ? undefined : rawProfile(raw)),
+    texts.get(XMP),
+  );
+}
+
+/** A profile's name and length on lines of their own, then it in hexadecimal. */
+function rawProfile(text: string): Uint8Array {
+  const digits = text.split("\n").slice(3).join("");
+  const pairs = digits.match(/[0-9a-f]{2}/gi) ?? [];
+  return Uint8Array.from(pairs, (pair) => parseInt(pair, 16));
 }
 
 function checkSize(width: number, height: number, name: string): void {
-  const found = `is ${width}x${height} pixels`;
-  if (width < MIN_SIDE || height < MIN_SIDE) {
-    fail(
-      name,
-      `${found}, expected at least ${MIN_SIDE} on a side: give a larger picture`,
-    );
-  }
-  if (width > MAX_SIDE || height > MAX_SIDE) {
-    fail(
-      name,
-      `${found}, expected at most ${MAX_SIDE} on a side: give a smaller picture`,
-    );
-  }
-  if (width * height > MAX_PIXELS) {
-    fail(
-      name,
-      `${found} (${
-        Math.ceil(width * height / 1e6)
-      } megapixels), expected at most ${
-        MAX_PIXELS / 1e6
-      } megapixels: give a smaller picture`,
-    );
-  }
+  const fault = sizeFault(width, height);
+  if (fault !== undefined) fail(name, fault);
 }
 
-/** Runs a decoder; whatever it throws is the file's fault. */
-function decoding(
-  name: string,
-  decode: () => Uint8ClampedArray,
-): Uint8ClampedArray {
+/** Runs a decoder; the faults that it finds become errors that name the file. */
+function decoding<T>(name: string, decode: () => T): T {
   try {
     return decode();
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    const line = words.replace(/\s+/g, " ").trim().slice(0, 120);
-    failDamaged(name, line || "its data cannot be decoded", error);
+    if (error instanceof ImageFault) failOf(name, error);
+    if (error instanceof RangeError) {
+      fail(
+        name,
+        "needs more memory to decode than there is: give a smaller picture",
+        error,
+      );
+    }
+    failDamaged(name, "its data cannot be decoded", error);
   }
 }
 
@@ -220,6 +189,20 @@ function fail(name: string, what: string, cause?: unknown): never {
   throw new MasterWeaverError("bad-image", `Picture ${name} ${what}`, {
     cause,
   });
+}
+
+/** Says what a decoder found, in a sentence of its kind. */
+function failOf(name: string, fault: ImageFault): never {
+  const { kind, message } = fault;
+  if (kind === "damaged") failDamaged(name, message, fault);
+  if (kind === "cut") {
+    fail(name, `is cut off: ${message}; give the whole file`, fault);
+  }
+  fail(
+    name,
+    `${message}, which is not read: save it again as an ordinary JPEG or PNG`,
+    fault,
+  );
 }
 
 function failCut(name: string, bytes: Uint8Array): never {
@@ -245,32 +228,9 @@ function failTooLittle(
   );
 }
 
-/** Blends each pixel over white by its alpha, in place. */
-function putOverWhite(data: Uint8ClampedArray): void {
-  for (let i = 3; i < data.length; i += 4) {
-    const alpha = data[i];
-    if (alpha === 255) continue;
-    for (let c = i - 3; c < i; c++) {
-      data[c] = (data[c] * alpha + 255 * (255 - alpha)) / 255;
-    }
-    data[i] = 255;
-  }
-}
-
 /** pngjs would blend transparent pixels with white; the colours are meant. */
 function opaqueCopy(data: Uint8ClampedArray): Uint8ClampedArray {
   const copy = data.slice();
   for (let i = 3; i < copy.length; i += 4) copy[i] = 255;
   return copy;
-}
-
-function join(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

@@ -1,38 +1,47 @@
 /**
- * How a camera was held: the orientation in a picture's EXIF data, and turning
- * the picture upright.
+ * How a camera was held: the orientation in a picture's EXIF or XMP data, and
+ * turning the picture upright.
  *
  * @module
  */
+import { startsWith } from "./bytes.ts";
 import type { Image } from "./image.ts";
+import { fieldNumber, findField, openTiff } from "./tiff.ts";
 
 const ORIENTATION = 0x0112;
-const SHORT = 3;
 
 /**
  * Reads the orientation from EXIF data (a TIFF header and its first directory).
  *
- * @returns 1..8; 1, upright, where there is none or it makes no sense
+ * As Pillow reads it: any numeric type will do, and of several values the first
+ * counts.
+ *
+ * @returns 1..8, or 1, upright, for a value that makes no sense; nothing where
+ *   the data does not speak of it
  */
-export function exifOrientation(tiff: Uint8Array): number {
-  if (tiff.length < 8) return 1;
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
-  const order = view.getUint16(0);
-  if (order !== 0x4949 && order !== 0x4d4d) return 1;
-  const little = order === 0x4949;
-  if (view.getUint16(2, little) !== 42) return 1;
-  const directory = view.getUint32(4, little);
-  if (directory + 2 > tiff.length) return 1;
-  const count = view.getUint16(directory, little);
-  for (let i = 0; i < count; i++) {
-    const entry = directory + 2 + 12 * i;
-    if (entry + 12 > tiff.length) return 1;
-    if (view.getUint16(entry, little) !== ORIENTATION) continue;
-    const type = view.getUint16(entry + 2, little);
-    const value = view.getUint16(entry + 8, little);
-    return type === SHORT && value >= 1 && value <= 8 ? value : 1;
-  }
-  return 1;
+export function exifOrientation(exif: Uint8Array): number | undefined {
+  // Some programs write the segment's name once more.
+  while (startsWith(exif, "Exif\0\0")) exif = exif.subarray(6);
+  const tiff = openTiff(exif);
+  const field = tiff && findField(tiff, tiff.directory, ORIENTATION);
+  if (!field) return undefined;
+  return knownOrientation(fieldNumber(tiff, field));
+}
+
+/**
+ * Reads the orientation from XMP data, where some programs write it instead.
+ *
+ * @returns as {@linkcode exifOrientation}
+ */
+export function xmpOrientation(xmp: string): number | undefined {
+  const match = /tiff:Orientation(?:="|>)([0-9])/.exec(xmp);
+  return match ? knownOrientation(Number(match[1])) : undefined;
+}
+
+function knownOrientation(value: number | undefined): number {
+  return value !== undefined && [1, 2, 3, 4, 5, 6, 7, 8].includes(value)
+    ? value
+    : 1;
 }
 
 /**
@@ -41,7 +50,7 @@ export function exifOrientation(tiff: Uint8Array): number {
  * @param image as stored
  * @param orientation 1..8 of EXIF; 5..8 swap width and height
  */
-export function orientImage(image: Image, orientation: number): Image {
+export function orientImage(image: Image, orientation = 1): Image {
   if (orientation === 1) return image;
   const { width: w, height: h } = image;
   const swap = orientation >= 5;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { joinBytes, startsWith } from "./bytes.ts";
 
 /** What the segments of a JPEG file say. */
 export interface JpegSummary {
@@ -17,15 +18,88 @@ export interface JpegSummary {
   codedBytes: number;
   /** How many scans there are: over ten only in unusual files. */
   scans: number;
-  /** The content of the EXIF segment, after its name. */
+  /** EXIF data, all segments together, without their name. */
   exif?: Uint8Array;
+  /** XMP data, without its name. */
+  xmp?: Uint8Array;
   /** Where the end marker ends; undefined where the file is cut off. */
   end?: number;
 }
 
-const SOI = 0xd8, EOI = 0xd9, SOS = 0xda, APP1 = 0xe1, TEM = 0x01;
+/** The second bytes of markers; the first is FF. */
+export const Marker = {
+  TEM: 0x01,
+  SOF0: 0xc0,
+  SOF2: 0xc2,
+  DHT: 0xc4,
+  RST0: 0xd0,
+  SOI: 0xd8,
+  EOI: 0xd9,
+  SOS: 0xda,
+  DQT: 0xdb,
+  DRI: 0xdd,
+  APP0: 0xe0,
+  APP1: 0xe1,
+  APP14: 0xee,
+} as const;
+
+const EXIF = "Exif\0\0";
+const XMP = "http://ns.adobe.com/xap/1.0/\0";
+
+/** One segment of a JPEG file. */
+export interface JpegSegment {
+  /** The second byte of its marker. */
+  readonly marker: number;
+  /** What follows its length; empty for the end marker. */
+  readonly content: Uint8Array;
+}
 
 /** Goes through the segments of a file that starts with a JPEG's first marker. */
+export class JpegSegments {
+  readonly #file: Uint8Array;
+  /** Where the next marker is looked for; behind a scan, move it there. */
+  position = 2;
+
+  /** Starts at the beginning. */
+  constructor(file: Uint8Array) {
+    this.#file = file;
+  }
+
+  /** The next segment; nothing where the file does not hold it whole. */
+  next(): JpegSegment | undefined {
+    const file = this.#file;
+    while (true) {
+      const at = JpegSegments.nextMarker(file, this.position);
+      if (at < 0) return undefined;
+      const marker = file[at + 1];
+      this.position = at + 2;
+      if (marker === Marker.EOI) {
+        return { marker, content: file.subarray(at + 2, at + 2) };
+      }
+      if (
+        marker === Marker.SOI || marker === Marker.TEM || isRestart(marker)
+      ) continue;
+      if (at + 4 > file.length) return undefined;
+      const length = (file[at + 2] << 8) | file[at + 3];
+      const end = at + 2 + length;
+      if (length < 2 || end > file.length) return undefined;
+      this.position = end;
+      return { marker, content: file.subarray(at + 4, end) };
+    }
+  }
+
+  /** Where the next marker begins, past fill bytes and strays; −1 for none. */
+  static nextMarker(file: Uint8Array, at: number): number {
+    while (true) {
+      at = file.indexOf(0xff, at);
+      if (at < 0 || at + 1 >= file.length) return -1;
+      if (file[at + 1] !== 0x00 && file[at + 1] !== 0xff) return at;
+      at++;
+    }
+  }
+}
+
+/** Goes through a whole file that starts with a JPEG's first marker. */
 export function summarizeJpeg(file: Uint8Array): JpegSummary {
   const summary: JpegSummary = {
     width: 0,
@@ -33,57 +107,45 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
     codedBytes: 0,
     scans: 0,
   };
-  let at = 2;
-  while (true) {
-    at = nextMarker(file, at);
-    if (at < 0) return summary;
-    const marker = file[at + 1];
-    at += 2;
-    if (marker === EOI) {
-      summary.end = at;
-      return summary;
+  const exif: Uint8Array[] = [];
+  const segments = new JpegSegments(file);
+  for (let next = segments.next(); next; next = segments.next()) {
+    const { marker, content } = next;
+    if (marker === Marker.EOI) {
+      summary.end = segments.position;
+      break;
     }
-    if (marker === SOI || marker === TEM || isRestart(marker)) continue;
-    if (at + 2 > file.length) return summary;
-    const length = (file[at] << 8) | file[at + 1];
-    if (length < 2 || at + length > file.length) return summary;
-    const content = file.subarray(at + 2, at + length);
-    at += length;
     if (isFrame(marker)) readFrame(summary, marker, content);
-    if (marker === APP1 && startsWith(content, "Exif\0\0")) {
-      summary.exif ??= content.subarray(6);
+    // What stands behind the first scan is a preview's or nobody's.
+    if (marker === Marker.APP1 && summary.scans === 0) {
+      if (startsWith(content, EXIF)) exif.push(content.subarray(EXIF.length));
+      if (startsWith(content, XMP)) summary.xmp = content.subarray(XMP.length);
     }
-    if (marker === SOS) {
-      const start = at;
-      at = scanEnd(file, at);
-      summary.codedBytes += at - start;
+    if (marker === Marker.SOS) {
+      const start = segments.position;
+      segments.position = scanEnd(file, start);
+      summary.codedBytes += segments.position - start;
       summary.scans++;
     }
   }
-}
-
-/** Where the next marker begins, past fill bytes and strays; -1 for none. */
-function nextMarker(file: Uint8Array, at: number): number {
-  while (true) {
-    at = file.indexOf(0xff, at);
-    if (at < 0 || at + 1 >= file.length) return -1;
-    if (file[at + 1] !== 0x00 && file[at + 1] !== 0xff) return at;
-    at++;
-  }
+  // Longer than a segment, it goes on in the next.
+  if (exif.length > 0) summary.exif = joinBytes(exif);
+  return summary;
 }
 
 /** Where coded pixels end: at a marker other than a restart. */
 function scanEnd(file: Uint8Array, at: number): number {
   while (true) {
-    at = nextMarker(file, at);
+    at = JpegSegments.nextMarker(file, at);
     if (at < 0) return file.length;
     if (!isRestart(file[at + 1])) return at;
     at += 2;
   }
 }
 
-function isRestart(marker: number): boolean {
-  return marker >= 0xd0 && marker <= 0xd7;
+/** Whether a marker is one of the eight that divide a scan. */
+export function isRestart(marker: number): boolean {
+  return marker >= Marker.RST0 && marker <= Marker.RST0 + 7;
 }
 
 /** SOF0..SOF15, without the three that are something else. */
@@ -105,6 +167,10 @@ function readFrame(
   const [precision, , , , , components] = content;
   summary.height = (content[1] << 8) | content[2];
   summary.width = (content[3] << 8) | content[4];
+  if (summary.height === 0) {
+    summary.unsupported ??=
+      "a height of 0 in its header, to be told by a DNL marker later";
+  }
   if (marker > 0xc2) {
     summary.unsupported ??= marker >= 0xc9
       ? "arithmetic coding"
@@ -123,11 +189,4 @@ function readFrame(
       summary.unsupported ??= `channels sampled ${across}x${down}`;
     }
   }
-}
-
-function startsWith(bytes: Uint8Array, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (bytes[i] !== text.charCodeAt(i)) return false;
-  }
-  return true;
 }

@@ -1,11 +1,22 @@
 /**
- * Words in PNG files: `tEXt` chunks where Latin-1 is enough, else `iTXt` in
- * UTF-8, both uncompressed.
+ * Words in PNG files: written as `tEXt` chunks where Latin-1 is enough, else as
+ * `iTXt` in UTF-8, both uncompressed; read compressed, too, and as `zTXt`.
  *
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
-import { isIntact, PNG_SIGNATURE, pngChunk, pngChunks } from "./png_chunks.ts";
+import { fromLatin1, joinBytes, toLatin1 } from "./bytes.ts";
+import { inflate } from "./inflate.ts";
+import {
+  isIntact,
+  PNG_SIGNATURE,
+  type PngChunk,
+  pngChunk,
+  pngChunks,
+} from "./png_chunks.ts";
+
+/** All compressed texts of a file; the longest known are a few megabytes. */
+const MAX_INFLATED = 16 * 2 ** 20;
 
 /**
  * Makes the chunk that holds one keyword and its text.
@@ -27,60 +38,94 @@ export function pngTextChunk(keyword: string, text: string): Uint8Array {
   }
   const value = text.replaceAll("\0", "");
   if (/^[\n\x20-\x7e\xa0-\xff]*$/.test(value)) {
-    return pngChunk("tEXt", latin1(`${keyword}\0${value}`));
+    return pngChunk("tEXt", toLatin1(`${keyword}\0${value}`));
   }
   // Uncompressed, no language, no translated keyword.
-  const head = latin1(`${keyword}\0\0\0\0\0`);
+  const head = toLatin1(`${keyword}\0\0\0\0\0`);
   const body = new TextEncoder().encode(value);
-  const data = new Uint8Array(head.length + body.length);
-  data.set(head);
-  data.set(body, head.length);
-  return pngChunk("iTXt", data);
+  return pngChunk("iTXt", joinBytes([head, body]));
 }
 
 /**
  * Reads the texts of a PNG file by keyword; of a repeated one the last.
  *
- * Never fails: what is no PNG has no text, and a damaged or compressed text is
- * passed over.
+ * Never fails: what is no PNG has no text, and a text that is damaged, or that
+ * inflates to more than any settings, is passed over.
  */
 export function readPngText(file: Uint8Array): Record<string, string> {
-  const texts = new Map<string, string>();
   if (PNG_SIGNATURE.some((byte, i) => file[i] !== byte)) return {};
-  for (const chunk of pngChunks(file)) {
+  return Object.fromEntries(pngTexts(pngChunks(file)));
+}
+
+/**
+ * Reads texts from chunks.
+ *
+ * @param chunks all chunks of a file
+ * @param wanted of which keywords; all where it is not given
+ */
+export function pngTexts(
+  chunks: Iterable<PngChunk>,
+  wanted?: readonly string[],
+): Map<string, string> {
+  const texts = new Map<string, string>();
+  const budget = { left: MAX_INFLATED };
+  const unpack = (data: Uint8Array) => inflated(data, budget);
+  for (const chunk of chunks) {
     const { type, data } = chunk;
-    if (type !== "tEXt" && type !== "iTXt") continue;
+    const read = readers[type];
+    if (!read) continue;
     const keyEnd = data.indexOf(0);
     if (keyEnd < 1 || keyEnd > 79 || !isIntact(chunk)) continue;
-    const text = type === "tEXt"
-      ? fromLatin1(data.subarray(keyEnd + 1))
-      : international(data.subarray(keyEnd + 1));
-    if (text === undefined) continue;
-    texts.set(fromLatin1(data.subarray(0, keyEnd)), text);
+    const keyword = fromLatin1(data.subarray(0, keyEnd));
+    if (wanted && !wanted.includes(keyword)) continue;
+    const text = read(data.subarray(keyEnd + 1), unpack);
+    if (text !== undefined) texts.set(keyword, text);
   }
-  return Object.fromEntries(texts);
+  return texts;
 }
 
-/** The text of an `iTXt` after its keyword: flag, method, two more strings. */
-function international(data: Uint8Array): string | undefined {
-  if (data.length < 4 || data[0] !== 0) return undefined;
-  const languageEnd = data.indexOf(0, 2);
-  const translatedEnd = data.indexOf(0, languageEnd + 1);
-  if (languageEnd < 0 || translatedEnd < 0) return undefined;
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(
-    data.subarray(translatedEnd + 1),
-  );
-}
+/** Reads what follows a keyword; nothing where it makes no sense. */
+type TextReader = (
+  data: Uint8Array,
+  unpack: (data: Uint8Array) => Uint8Array | undefined,
+) => string | undefined;
 
-function latin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
-}
+const readers: Readonly<Record<string, TextReader | undefined>> = {
+  tEXt: fromLatin1,
+  zTXt: (data, unpack) => {
+    if (data[0] !== 0) return undefined;
+    const text = unpack(data.subarray(1));
+    return text && fromLatin1(text);
+  },
+  // Whether it is compressed and how, language, translated keyword, text.
+  iTXt: (data, unpack) => {
+    const [compressed, method] = data;
+    const languageEnd = data.indexOf(0, 2);
+    const translatedEnd = data.indexOf(0, languageEnd + 1);
+    if (data.length < 4 || languageEnd < 0 || translatedEnd < 0) {
+      return undefined;
+    }
+    if (compressed > 1 || (compressed === 1 && method !== 0)) return undefined;
+    const rest = data.subarray(translatedEnd + 1);
+    const text = compressed === 1 ? unpack(rest) : rest;
+    return text && new TextDecoder("utf-8", { ignoreBOM: true }).decode(text);
+  },
+};
 
-/** Not `TextDecoder("latin1")`, which the web defines as Windows-1252. */
-function fromLatin1(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+/** Inflates within what is left; nothing where it is more or damaged. */
+function inflated(
+  data: Uint8Array,
+  budget: { left: number },
+): Uint8Array | undefined {
+  const parts: Uint8Array[] = [];
+  try {
+    inflate(data, (part) => {
+      budget.left -= part.length;
+      parts.push(part.slice());
+      return budget.left >= 0;
+    });
+  } catch {
+    return undefined;
   }
-  return text;
+  return budget.left >= 0 ? joinBytes(parts) : undefined;
 }

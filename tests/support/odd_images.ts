@@ -49,9 +49,16 @@ export function pngHeader(
   return pngChunk("IHDR", data);
 }
 
-/** EXIF data that holds an orientation and nothing else. */
-export function exifData(orientation: number, little: boolean): Uint8Array {
-  const data = new Uint8Array(26);
+/**
+ * EXIF data that holds an orientation and nothing else, and so many bytes for a
+ * value that does not fit into its field.
+ */
+export function exifData(
+  orientation: number,
+  little: boolean,
+  behind = 0,
+): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array(26 + behind);
   const view = new DataView(data.buffer);
   view.setUint16(0, little ? 0x4949 : 0x4d4d);
   view.setUint16(2, 42, little);

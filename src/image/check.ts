@@ -1,0 +1,218 @@
+/**
+ * What a script gives as an image: checked, and made opaque.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { fileKind } from "./file_kind.ts";
+import type { Image } from "./image.ts";
+
+/** Fewer pixels on a side than this show no face. */
+const MIN_SIDE = 16;
+/** More than any photo that a face is looked for in. */
+const MAX_SIDE = 16384;
+const MAX_PIXELS = 100e6;
+
+const EXPECTED =
+  "expected { width, height, data } with RGBA bytes, as readImage returns";
+
+/**
+ * Checks that a value is an image that can be worked with.
+ *
+ * A plain `Uint8Array` of the right length passes, too: what reads bytes reads
+ * both, and {@linkcode overWhite} gives the clamped one.
+ *
+ * @param value what a script gave
+ * @param name what messages call it, such as `1` or `photos[0]`
+ * @throws {MasterWeaverError} `bad-image` saying what was given, what was
+ *   expected and what to do
+ *
+ * @example
+ * ```ts
+ * import { checkImage } from "./check.ts";
+ *
+ * const value: unknown = {
+ *   width: 16,
+ *   height: 16,
+ *   data: new Uint8ClampedArray(16 * 16 * 4),
+ * };
+ * checkImage(value, "1");
+ * console.log(value.width); // 16
+ * ```
+ */
+export function checkImage(
+  value: unknown,
+  name: string,
+): asserts value is Image {
+  const fault = notAnObject(value) ??
+    imageFault(value as Partial<Record<keyof Image, unknown>>);
+  if (fault !== undefined) {
+    throw new MasterWeaverError("bad-image", `Image ${name} ${fault}`);
+  }
+}
+
+/** Why a value cannot even have a width; nothing for other objects. */
+function notAnObject(value: unknown): string | undefined {
+  if (typeof value === "string") {
+    return `is the text ${
+      quoted(value)
+    }, ${EXPECTED}: read a file with await readImage(path)`;
+  }
+  if (value instanceof URL) {
+    return `is a URL, ${EXPECTED}: read a file with await readImage(path)`;
+  }
+  if (value === null || typeof value !== "object") {
+    const what = typeof value === "function" ? "a function" : String(value);
+    return `is ${what}, ${EXPECTED}: read a file with await readImage(path)`;
+  }
+  if (value instanceof Promise) {
+    return `is a promise, ${EXPECTED}: write await before readImage(path)`;
+  }
+  if (Array.isArray(value)) {
+    return `is an array of ${value.length}, ${EXPECTED}: give its images one by one`;
+  }
+  const type = typeName(value);
+  if (type === "Uint8Array" && !("width" in value)) {
+    const kind = fileKind(value as Uint8Array);
+    const what = typeof kind === "string"
+      ? `the bytes of a ${kind.toUpperCase()} file`
+      : "a Uint8Array without a size";
+    return `is ${what}, ${EXPECTED}: read the file with await readImage(path), or say its width and height`;
+  }
+  if (ArrayBuffer.isView(value) || /Buffer$|^Blob$|^File$/.test(type)) {
+    return `is a ${type}, ${EXPECTED}: read a file with await readImage(path), or say its width and height`;
+  }
+  return undefined;
+}
+
+function imageFault(
+  { width, height, data }: Partial<Record<keyof Image, unknown>>,
+): string | undefined {
+  if (width === undefined || height === undefined || data === undefined) {
+    const lacks = Object.entries({ width, height, data })
+      .filter(([, part]) => part === undefined).map(([key]) => key);
+    return `has no ${
+      lacks.join(" and no ")
+    }, ${EXPECTED}: read a file with await readImage(path), or make such an object`;
+  }
+  if (!isWhole(width) || !isWhole(height)) {
+    return `is ${shown(width)}x${
+      shown(height)
+    } pixels, expected whole numbers of pixels: give the size that its data has`;
+  }
+  return sizeFault(width, height) ?? dataFault(width, height, data);
+}
+
+function dataFault(
+  width: number,
+  height: number,
+  data: unknown,
+): string | undefined {
+  const type = Array.isArray(data) ? "array of numbers" : typeName(data);
+  if (type !== "Uint8ClampedArray" && type !== "Uint8Array") {
+    return `has data of type ${type}, expected a Uint8ClampedArray of RGBA bytes 0..255: convert it (0..1 times 255), as in new Uint8ClampedArray(values)`;
+  }
+  const { length } = data as Uint8Array;
+  const pixels = width * height;
+  if (length === pixels * 4) return undefined;
+  const channels = [1, 2, 3].find((count) => length === pixels * count);
+  const found = channels === undefined
+    ? `has ${length} bytes of data for ${width}x${height} pixels`
+    : `has ${channels} ${
+      channels === 1 ? "channel" : "channels"
+    } (${length} bytes for ${width}x${height} pixels)`;
+  return `${found}, expected ${
+    pixels * 4
+  } (RGBA, four bytes a pixel): give red, green, blue and alpha for each pixel`;
+}
+
+/**
+ * Why an image of a size is not worked with, after "Image … "; nothing where
+ * it is.
+ */
+export function sizeFault(width: number, height: number): string | undefined {
+  const found = `is ${width}x${height} pixels`;
+  if (width < MIN_SIDE || height < MIN_SIDE) {
+    return `${found}, expected at least ${MIN_SIDE} on a side: give a larger picture`;
+  }
+  if (width > MAX_SIDE || height > MAX_SIDE) {
+    return `${found}, expected at most ${MAX_SIDE} on a side: give a smaller picture`;
+  }
+  if (width * height > MAX_PIXELS) {
+    const megapixels = Math.ceil(width * height / 1e6);
+    return `${found} (${megapixels} megapixels), expected at most ${
+      MAX_PIXELS / 1e6
+    } megapixels: give a smaller picture`;
+  }
+  return undefined;
+}
+
+/**
+ * Checks an image that is to be written: that its data fits its size.
+ *
+ * @throws {MasterWeaverError} `bad-option` where it does not
+ */
+export function checkRgba({ width, height, data }: Image): void {
+  if (
+    !isWhole(width) || !isWhole(height) || width < 1 || height < 1 ||
+    data.length !== width * height * 4
+  ) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Picture of ${width}x${height} needs ${
+        width * height * 4
+      } bytes of RGBA, got ${data.length}`,
+    );
+  }
+}
+
+/**
+ * Puts an image over white by its alpha, as reading a file does.
+ *
+ * @param image as {@linkcode checkImage} lets it pass
+ * @returns an opaque copy
+ *
+ * @example
+ * ```ts
+ * import { overWhite } from "./check.ts";
+ *
+ * const clear = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
+ * console.log(overWhite(clear).data); // 255, 255, 255, 255
+ * ```
+ */
+export function overWhite({ width, height, data }: Image): Image {
+  const copy = new Uint8ClampedArray(data);
+  putOverWhite(copy);
+  return { width, height, data: copy };
+}
+
+/** Blends each pixel over white by its alpha, in place. */
+export function putOverWhite(data: Uint8ClampedArray): void {
+  for (let i = 3; i < data.length; i += 4) {
+    const alpha = data[i];
+    if (alpha === 255) continue;
+    for (let c = i - 3; c < i; c++) {
+      data[c] = (data[c] * alpha + 255 * (255 - alpha)) / 255;
+    }
+    data[i] = 255;
+  }
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isInteger(value);
+}
+
+/** A number or what else was given for one, on one short line. */
+function shown(value: unknown): string {
+  return typeof value === "number" ? String(value) : quoted(String(value));
+}
+
+function quoted(text: string): string {
+  const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return JSON.stringify(short);
+}
+
+/** The type's own name, whichever window or worker the value comes from. */
+function typeName(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
