@@ -4,7 +4,7 @@
  * @module
  */
 import { version } from "./version.ts";
-import { type Flags, readFlags, usageOf } from "./cli/flags.ts";
+import { type Flags, readFlags } from "./cli/flags.ts";
 import { Interrupt } from "./cli/interrupt.ts";
 import { chooseModel } from "./cli/model_choice.ts";
 import {
@@ -43,14 +43,10 @@ export async function main(
   defaultModel: string,
 ): Promise<number> {
   return await exitCode(async () => {
-    try {
-      const flags = readFlags(args);
-      if (flags.only === "help") print(usage);
-      else if (flags.only === "version") print(`masterweaver ${version}\n`);
-      else await run(flags, defaultModel);
-    } catch (error) {
-      throw usageOf(error);
-    }
+    const flags = readFlags(args);
+    if (flags.only === "help") print(usage);
+    else if (flags.only === "version") print(`masterweaver ${version}\n`);
+    else await run(flags, defaultModel);
   });
 }
 

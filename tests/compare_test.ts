@@ -337,7 +337,7 @@ Deno.test("compare: wrong usage", async (t) => {
       const { code, out, err } = await compare(...args);
       assertEquals([code, out], [2, ""]);
       assertStringIncludes(err, message);
-      assertStringIncludes(err, "Usage: ");
+      assertStringIncludes(err, "; see --help");
     });
   }
   const help = await compare("--help");

@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
 import type { FaceChoice } from "../face/finder.ts";
 import type { Real } from "../gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "../graph/tuner.ts";
 import { type OptionValues, parseArguments } from "../host/arguments.ts";
-import { UsageError } from "../host/exit.ts";
+import { asUsage, UsageError } from "../host/exit.ts";
 import {
   anySize,
   checkSettings,
@@ -156,33 +155,6 @@ function checkTogether({ refs, face, align }: Flags): void {
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
-}
-
-/**
- * A wrong option is wrong usage where the command itself is asked; its name is
- * the one that is typed.
- *
- * @throws {UsageError} for what `check` refuses as `bad-option`
- */
-export function asUsage(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    throw usageOf(error);
-  }
-}
-
-/** The error itself, or wrong usage where it is about an option. */
-export function usageOf(error: unknown): unknown {
-  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
-    return error;
-  }
-  const message = error.message.replace(
-    /^Option ([a-z]\w*)/,
-    (_, name: string) =>
-      `Option --${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`,
-  );
-  return new UsageError(message);
 }
 
 type TwoSided = "align" | "parse" | "require-face";

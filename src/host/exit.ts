@@ -26,14 +26,15 @@ export async function exitCode(
 ): Promise<number> {
   try {
     return await work() ?? 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = usageOf(thrown);
     if (error instanceof UsageError) {
       tell(`${oneLine(error.message)}; see --help\n`);
       return 2;
     }
     if (error instanceof MasterWeaverError) {
       tell(`${oneLine(error.message)}\n`);
-      return error.code === "bad-option" ? 2 : 1;
+      return 1;
     }
     if (isHostError(error)) {
       // The system's own message names the path.
@@ -44,6 +45,42 @@ export async function exitCode(
     }
     throw error;
   }
+}
+
+/**
+ * A wrong option is wrong usage where the command itself is asked; its name is
+ * the one that is typed.
+ *
+ * @param check refuses a wrong option as `bad-option`
+ * @param flags names of flags, where they are not the options' own
+ * @throws {UsageError} that names the flag
+ */
+export function asUsage(
+  check: () => void,
+  flags: Readonly<Record<string, string>> = {},
+): void {
+  try {
+    check();
+  } catch (error) {
+    throw usageOf(error, flags);
+  }
+}
+
+/** The error itself, or wrong usage where it is about an option. */
+function usageOf(
+  error: unknown,
+  flags: Readonly<Record<string, string>> = {},
+): unknown {
+  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
+    return error;
+  }
+  const typed = (name: string) =>
+    flags[name] ?? name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  const message = error.message.replace(
+    /^Option ([a-z]\w*)/,
+    (_, name: string) => `Option --${typed(name)}`,
+  );
+  return new UsageError(message);
 }
 
 /**
