@@ -131,7 +131,7 @@ function nearest(typed: string, names: readonly string[]): string | undefined {
       far: plain.length > 2 && name.startsWith(plain) ? 0 : edits(plain, name),
     }))
     .sort((a, b) => a.far - b.far);
-  return best && best.far <= Math.max(1, Math.floor(plain.length / 3))
+  return best && best.far <= Math.max(1, Math.floor(plain.length / 2))
     ? best.name
     : undefined;
 }
