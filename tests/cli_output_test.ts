@@ -252,6 +252,7 @@ gpuTest(
       assert(path !== undefined, err);
       assert(path.startsWith(`${folder}/tmp/masterweaver-`), err);
       assertEquals((await readImage(path)).width, 128);
+      if (isUnix) assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
       const text = await readImageText(path);
       assertEquals(text.steps, "12");
     }),

@@ -20,7 +20,7 @@ export interface OptionSpec {
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 /** The value of one option. */
-type ValueOf<S extends OptionSpec> = S["multiple"] extends true
+export type ValueOf<S extends OptionSpec> = S["multiple"] extends true
   ? string[] | undefined
   :
     | (S["type"] extends "string" ? string : boolean)

@@ -4,7 +4,6 @@
  * @module
  */
 import { userCacheFolder } from "../files.ts";
-import { writeFileAtomic } from "./write.ts";
 
 /**
  * Keeps a file in the temporary folder, else in the user's cache folder, else
@@ -24,10 +23,12 @@ export async function keepElsewhere(
     const path = `${folder}/masterweaver-${id}-${end}`;
     try {
       await Deno.mkdir(folder, { recursive: true });
-      await writeFileAtomic(path, (append) => append(bytes));
+      // Others use the temporary folder, too: a portrait is nobody else's.
+      await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
       return path;
     } catch {
       // The next place may take it.
+      await Deno.remove(path).catch(() => {});
     }
   }
   return null;
