@@ -40,7 +40,7 @@ async function shell(
       mod,
       ...args,
     ],
-    env: { DENO: Deno.execPath(), NO_COLOR: "1", TMPDIR: `${cwd}/tmp` },
+    env: { DENO: Deno.execPath(), NO_COLOR: "1", TMPDIR: `${cwd}/spare` },
     cwd,
   });
   const { code, stdout, stderr } = await command.output();
@@ -200,7 +200,7 @@ gpuTest(
       );
       assertEquals(run.code, 1);
       const path = /the image is kept in (\S+\.png)\n$/.exec(run.err)?.[1];
-      assert(path?.startsWith(`${folder}/tmp/`), run.err);
+      assert(path?.startsWith(`${folder}/spare/`), run.err);
       assertEquals((await readImage(path!)).width, 64);
     }),
   Deno.build.os !== "linux",
@@ -214,7 +214,7 @@ async function meanwhile(
 ) {
   const child = deno(["run", "-A", mod, ...args], {
     cwd: folder,
-    env: { TMPDIR: `${folder}/tmp` },
+    env: { TMPDIR: `${folder}/spare` },
   });
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let err = "";
@@ -240,7 +240,7 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/out`);
-      await Deno.mkdir(`${folder}/tmp`);
+      await Deno.mkdir(`${folder}/spare`);
       const { code, err } = await meanwhile(
         [...slow, "--output=out/a.png"],
         folder,
@@ -250,7 +250,7 @@ gpuTest(
       assertMatch(err, /\nCannot write out\/a\.png: no such file or folder/);
       const path = /; the image is kept in (\S+a\.png)\n$/.exec(err)?.[1];
       assert(path !== undefined, err);
-      assert(path.startsWith(`${folder}/tmp/masterweaver-`), err);
+      assert(path.startsWith(`${folder}/spare/masterweaver-`), err);
       assertEquals((await readImage(path)).width, 128);
       if (isUnix) assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
       const text = await readImageText(path);
@@ -262,7 +262,7 @@ gpuTest(
   "output: a disk that is full, before and after the work",
   () =>
     inFolder(async (folder) => {
-      await Deno.mkdir(`${folder}/tmp`);
+      await Deno.mkdir(`${folder}/spare`);
       await onSmallDisk(folder, 256, async (disk) => {
         const path = `${disk}/a.png`;
         const args = [...slow, "--output", path];
@@ -281,7 +281,7 @@ gpuTest(
         );
         assertEquals(code, 1, err);
         assertMatch(err, /the disk is full.*; the image is kept in \S+\n$/);
-        assertEquals((await namesIn(`${folder}/tmp`)).length, 1);
+        assertEquals((await namesIn(`${folder}/spare`)).length, 1);
         assertEquals(await namesIn(disk), ["filler"]);
       });
     }),
