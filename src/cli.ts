@@ -1,116 +1,35 @@
 /**
- * The command: flags in, pictures out.
+ * The command: flags in, images out.
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { version } from "./version.ts";
+import { type Flags, readFlags } from "./cli/flags.ts";
+import { Interrupt } from "./cli/interrupt.ts";
+import { chooseModel } from "./cli/model_choice.ts";
+import {
+  checkOutputs,
+  checkRoom,
+  Delivery,
+  encodeImage,
+  type Outputs,
+  planOutputs,
+} from "./cli/outputs.ts";
+import { readPhotos, referenceWarnings } from "./cli/photos.ts";
+import { usage } from "./cli/usage.ts";
 import { MasterWeaverError } from "./errors.ts";
-import {
-  checkWritable,
-  readImage,
-  readPngSettings,
-  writePng,
-} from "./files.ts";
-import type { FaceChoice } from "./face/finder.ts";
-import type { Real } from "./gpu/gpu.ts";
-import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
-import {
-  anySize,
-  checkLessWork,
-  checkSettings,
-  defaultSettings,
-  type LessWork,
-  type Rng,
-  type Settings,
-} from "./options.ts";
-import { MasterWeaver } from "./pipeline.ts";
+import { readImageText } from "./files.ts";
+import { exitCode, UsageError } from "./host/exit.ts";
+import { print, tell } from "./host/streams.ts";
+import { checkSettings, type Settings } from "./options.ts";
+import { type LoadOptions, MasterWeaver } from "./pipeline.ts";
 import { ProgressLines } from "./progress_lines.ts";
-import { fromText, toText } from "./settings_text.ts";
-
-const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
-
-  deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
-
-  --ref FILE               reference photo, PNG or JPEG; up to three times
-  --prompt TEXT            what the picture shows ("")
-  --negative-prompt TEXT   what it should not show ("")
-  --model DIR              a converted model (weights/mini beside mod.ts)
-  --adapter FILE           another identity adapter for that model
-  --steps N                denoising steps, 1..1000 (${defaultSettings.steps})
-  --guidance-scale X       how strongly the prompt is followed (${defaultSettings.guidanceScale})
-  --id-scale X             how strongly the identity is followed (${defaultSettings.idScale})
-  --seed N                 (${defaultSettings.seed})
-  --num-images N           pictures at once (${defaultSettings.numImages})
-  --width N, --height N    in pixels (the model's own)
-  --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
-  --dtype f16|f32          storage of activations (f16 where the adapter has it)
-  --tune auto|off|force    time ops to choose the fastest shaders: once on an
-                           adapter, never, or now (auto)
-  --output FILE            (output.png; several: output-0.png, ...)
-  --save-references        also write what the encoder saw, beside the output
-  --align, --no-align      align faces first, or not (as the model says)
-  --no-parse               do not blacken what is not face
-  --face N|largest         of several faces, the Nth (from 0, best first) or the
-                           largest (the best-scoring one)
-  --require-face           fail where no face is found
-  --reuse-features N       the whole UNet only every N steps, in between its outer
-                           layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
-  --guidance-range FROM,TO from which fraction of the steps to which the prompt
-                           is followed so strongly; the others take half the
-                           time and change the picture (${defaultSettings.guidanceRange})
-  --merge-tokens R         share of similar tokens merged in self-attention,
-                           0..0.75: faster, changes the picture (${defaultSettings.mergeTokens})
-  --from-image FILE.png    repeat the settings of a picture made before
-  --json                   one JSON object on stdout, all else on stderr
-  --quiet                  no progress; notes and errors only
-  --help, --version
-`;
-
-/** Where the command writes; a terminal or not. */
-interface Streams {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-  readonly terminal: boolean;
-}
-
-const flags = {
-  ref: { type: "string", multiple: true },
-  prompt: { type: "string" },
-  "negative-prompt": { type: "string" },
-  model: { type: "string" },
-  adapter: { type: "string" },
-  steps: { type: "string" },
-  "guidance-scale": { type: "string" },
-  "id-scale": { type: "string" },
-  seed: { type: "string" },
-  "num-images": { type: "string" },
-  width: { type: "string" },
-  height: { type: "string" },
-  rng: { type: "string" },
-  dtype: { type: "string" },
-  tune: { type: "string" },
-  output: { type: "string" },
-  "save-references": { type: "boolean" },
-  align: { type: "boolean" },
-  "no-align": { type: "boolean" },
-  "no-parse": { type: "boolean" },
-  face: { type: "string" },
-  "require-face": { type: "boolean" },
-  "reuse-features": { type: "string" },
-  "guidance-range": { type: "string" },
-  "merge-tokens": { type: "string" },
-  "from-image": { type: "string" },
-  json: { type: "boolean" },
-  quiet: { type: "boolean" },
-  help: { type: "boolean" },
-  version: { type: "boolean" },
-} as const;
-
-type Values = ReturnType<typeof parseFlags>;
-
-/** Wrong usage: told with a hint, exit code 2. */
-class UsageError extends Error {}
+import {
+  fromText,
+  type Maker,
+  type Recorded,
+  toText,
+} from "./settings_text.ts";
 
 /**
  * Runs the command.
@@ -123,98 +42,116 @@ export async function main(
   args: readonly string[],
   defaultModel: string,
 ): Promise<number> {
-  const encoder = new TextEncoder();
-  const streams: Streams = {
-    out: (text) => Deno.stdout.writeSync(encoder.encode(text)),
-    err: (text) => Deno.stderr.writeSync(encoder.encode(text)),
-    terminal: Deno.stderr.isTerminal(),
-  };
-  try {
-    const values = parseFlags(args);
-    if (values.help) streams.out(usage);
-    else if (values.version) streams.out(`masterweaver ${version}\n`);
-    else await run(values, defaultModel, streams);
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      streams.err(`${oneLine(error.message)}; see --help\n`);
-      return 2;
-    }
-    if (error instanceof MasterWeaverError) {
-      streams.err(`${oneLine(error.message)}\n`);
-      return 1;
-    }
-    throw error;
-  }
+  return await exitCode(async () => {
+    const flags = readFlags(args);
+    if (flags.only === "help") print(usage);
+    else if (flags.only === "version") print(`masterweaver ${version}\n`);
+    else await run(flags, defaultModel);
+  });
 }
 
-async function run(
-  values: Values,
-  defaultModel: string,
-  streams: Streams,
-): Promise<void> {
-  const started = performance.now();
-  const settings = await readSettings(values);
-  checkSettings(settings, anySize);
-  const refs = values.ref ?? [];
-  checkFlags(values, refs);
-  const output = values.output ?? "output.png";
-  const paths = outputPaths(output, settings.numImages ?? 1);
-  const referencePaths = values["save-references"]
-    ? refs.map((_, i) => numbered(output, `.reference-${i}`))
-    : [];
-  await checkOutputs([...paths, ...referencePaths], refs);
-  const photos = await Promise.all(refs.map(readImage));
-  const model = values.model ?? defaultModel;
+/** What the images are made from, before a model is loaded. */
+interface Task {
+  readonly flags: Flags;
+  /** What is repeated; empty where nothing is. */
+  readonly recorded: Recorded;
+  /** The flags over what is repeated. */
+  readonly settings: Partial<Settings> & { prompt: string };
+  readonly outputs: Outputs;
+}
 
-  using lines = new ProgressLines(streams.err, streams.terminal);
-  using interrupt = new Interrupt();
+async function readTask(flags: Flags): Promise<Task> {
+  const from = flags.fromImage;
+  const recorded = from === undefined
+    ? { settings: {}, maker: {} }
+    : fromText(await readImageText(from), from);
+  const settings = { prompt: "", ...recorded.settings, ...flags.settings };
+  const outputs = await planOutputs(flags, settings.numImages ?? 1);
+  await checkOutputs(outputs, flags.refs);
+  return { flags, recorded, settings, outputs };
+}
+
+async function run(flags: Flags, defaultModel: string): Promise<void> {
+  const started = performance.now();
+  const task = await readTask(flags);
+  const { recorded, outputs } = task;
+  // Until here nothing is begun: Ctrl-C ends the process by itself.
+  const photos = await readPhotos(flags.refs);
+  const chosen = await chooseModel({
+    ...flags,
+    defaultModel,
+    recorded: recorded.maker,
+  });
+
+  using lines = new ProgressLines(tell, Deno.stderr.isTerminal());
+  using interrupt = new Interrupt(lines.notice);
   const call = {
-    onProgress: values.quiet ? undefined : lines.progress,
+    onProgress: flags.quiet ? undefined : lines.progress,
     onNotice: lines.notice,
     signal: interrupt.signal,
   };
-  await using weaver = await MasterWeaver.load(model, {
-    ...call,
-    dtype: values.dtype as Real | undefined,
-    tune: values.tune as TuneMode | undefined,
-    adapter: values.adapter,
-  });
-  checkSettings(settings, weaver.size);
+  const looks = chosenLooks(task);
+  const tune = flags.tune ?? recorded.maker.tune ?? "auto";
+  await using weaver = await load(
+    task,
+    chosen.model,
+    { ...call, tune, adapter: chosen.adapter },
+  );
+  const settings = checkSettings(task.settings, weaver.size);
+  if (flags.refs.length > weaver.maxReferences) {
+    throw new UsageError(
+      `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.refs.length}; give the clearest`,
+    );
+  }
+  const referenceHashes = photos.map(({ hash }) => hash);
+  const maker: Maker = {
+    ...chosen,
+    ...looks,
+    tune,
+    dtype: weaver.dtype,
+    referenceHashes,
+  };
+  // Not where this project lies on the user's disk: images are passed on.
+  const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
+  const text = toText(settings, { ...maker, model });
+  await checkRoom(outputs, settings, text);
+  const warnings = [
+    ...chosen.warnings,
+    ...referenceWarnings(recorded.maker.referenceHashes, referenceHashes),
+  ];
+  for (const warning of warnings) lines.notice(warning);
+
   const loaded = performance.now();
-  const identity = await weaver.encodeIdentity(photos, {
-    ...call,
-    parse: !values["no-parse"],
-    align: values.align ? true : values["no-align"] ? false : undefined,
-    face: faceChoice(values.face),
-    requireFace: values["require-face"],
-  });
+  const identity = await weaver.encodeIdentity(
+    photos.map(({ image }) => image),
+    { ...call, ...looks },
+  );
   const encoded = performance.now();
   const made = await weaver.generate({ ...settings, identity, ...call });
   const painted = performance.now();
   lines.end();
 
-  const { hash: modelHash, dtype } = weaver;
-  const text = toText(made.settings, { model, modelHash, dtype });
+  const delivery = new Delivery(outputs);
   for (const [i, image] of made.images.entries()) {
-    await writePng(paths[i], image, { ...text, image_index: String(i) });
+    const words = { ...text, image_index: String(i) };
+    const bytes = encodeImage(outputs.format, image, words);
+    await delivery.write(outputs.images[i], bytes, "image");
   }
-  for (const [i, path] of referencePaths.entries()) {
-    await writePng(path, identity.references[i]);
+  for (const [i, path] of outputs.references.entries()) {
+    const bytes = encodeImage(outputs.format, identity.references[i], null);
+    await delivery.write(path, bytes, "reference");
   }
-  if (!values.json) {
-    streams.out(paths.map((path) => `${path}\n`).join(""));
-    return;
-  }
+  delivery.finish();
+  if (outputs.toStdout) return;
+  if (!flags.json) return printPaths(outputs.images);
   const seconds = (from: number, to: number) => Math.round(to - from) / 1000;
   const report = {
-    outputs: paths,
-    references: referencePaths,
+    outputs: outputs.images,
+    references: outputs.references,
     settings: { ...made.settings, seed: String(made.settings.seed) },
     cut: made.cut,
-    model,
-    modelHash,
-    dtype,
+    ...reported(maker),
+    warnings,
     seconds: {
       load: seconds(started, loaded),
       identity: seconds(loaded, encoded),
@@ -228,183 +165,67 @@ async function run(
       milliseconds,
     })),
   };
-  streams.out(`${JSON.stringify(report)}\n`);
+  print(`${JSON.stringify(report)}\n`);
 }
 
-/** Ctrl-C asks the run to stop between two steps. */
-class Interrupt implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #stop = () => this.#controller.abort();
-
-  constructor() {
-    Deno.addSignalListener("SIGINT", this.#stop);
-  }
-
-  /** Aborted by Ctrl-C. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  [Symbol.dispose](): void {
-    Deno.removeSignalListener("SIGINT", this.#stop);
-  }
-}
-
-function checkFlags(values: Values, refs: readonly string[]): void {
-  if (refs.length === 0) throw new UsageError("Give a photo with --ref FILE");
-  if (values.align && values["no-align"]) {
-    throw new UsageError("Give --align or --no-align, not both");
-  }
-  if (values.face !== undefined && values["no-align"]) {
-    throw new UsageError("Give --face or --no-align, not both");
-  }
-  faceChoice(values.face);
-  asUsage(() => checkTuneMode(values.tune));
-}
-
-/** A wrong option is wrong usage where the command itself is asked. */
-function asUsage(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (error instanceof MasterWeaverError) throw new UsageError(error.message);
-    throw error;
-  }
-}
-
-/** Every output can be written, and none would replace a photo. */
-async function checkOutputs(
-  outputs: readonly string[],
-  refs: readonly string[],
-): Promise<void> {
-  const real = (path: string) => Deno.realPath(path).catch(() => null);
-  const photos = await Promise.all(refs.map(real));
-  for (const path of outputs) {
-    const place = await real(path);
-    if (place !== null && photos.includes(place)) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Cannot write ${path}: it is a reference photo; give another --output`,
-      );
-    }
-    await checkWritable(path);
-  }
-}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: flags }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
-}
-
-/** Settings of an earlier picture, then the flags, over them. */
-async function readSettings(
-  values: Values,
-): Promise<Partial<Settings> & { prompt: string }> {
-  const from = values["from-image"];
-  const earlier = from === undefined
-    ? {}
-    : fromText(await readPngSettings(from), from);
-  const given: Partial<Settings> = {
-    prompt: values.prompt,
-    negativePrompt: values["negative-prompt"],
-    steps: number(values, "steps"),
-    guidanceScale: number(values, "guidance-scale"),
-    idScale: number(values, "id-scale"),
-    seed: seed(values.seed),
-    numImages: number(values, "num-images"),
-    width: number(values, "width"),
-    height: number(values, "height"),
-    rng: values.rng as Rng | undefined,
-    ...lessWork(values),
+/** How faces are looked at: what is typed goes over what is repeated. */
+function chosenLooks({ flags, recorded: { maker } }: Task) {
+  // A face that is chosen is cut out, and none is where nothing is aligned.
+  const isChosen = flags.face !== undefined;
+  const isLeft = flags.align === false;
+  return {
+    parse: flags.parse ?? maker.parse ?? true,
+    requireFace: flags.requireFace ?? maker.requireFace ?? false,
+    align: flags.align ?? (isChosen ? undefined : maker.align),
+    face: flags.face ?? (isLeft ? undefined : maker.face),
   };
-  for (const [key, value] of Object.entries(given)) {
-    if (value === undefined) delete given[key as keyof Settings];
-  }
-  return { prompt: "", ...earlier, ...given };
 }
 
-type NumberFlag =
-  | "steps"
-  | "guidance-scale"
-  | "id-scale"
-  | "num-images"
-  | "width"
-  | "height"
-  | "reuse-features"
-  | "merge-tokens";
-
-function number(values: Values, name: NumberFlag): number | undefined {
-  const text = values[name];
-  if (text === undefined) return undefined;
-  const value = text.trim() === "" ? NaN : Number(text);
-  if (Number.isNaN(value)) {
-    throw new UsageError(`Option --${name} takes a number, got ${text}`);
-  }
-  return value;
-}
-
-/** The options that leave work out; a wrong value is wrong usage. */
-function lessWork(values: Values): Partial<LessWork> {
-  const given: Partial<LessWork> = {};
-  const every = number(values, "reuse-features");
-  if (every !== undefined) given.reuseFeatures = every;
-  const share = number(values, "merge-tokens");
-  if (share !== undefined) given.mergeTokens = share;
-  const range = fractions(values["guidance-range"]);
-  if (range) given.guidanceRange = range;
-  asUsage(() => checkLessWork({ ...defaultSettings, ...given }));
-  return given;
-}
-
-function fractions(
-  text: string | undefined,
-): LessWork["guidanceRange"] | undefined {
-  if (text === undefined) return undefined;
-  const [from, to, ...more] = text.split(",")
-    .map((part) => part.trim() === "" ? NaN : Number(part));
-  if (Number.isNaN(from + (to ?? NaN)) || more.length > 0) {
-    throw new UsageError(
-      `Option --guidance-range takes two numbers, such as 0,0.5, got ${text}`,
+/** Loads the model; storage that is only repeated need not be possible here. */
+async function load(
+  { flags, recorded }: Task,
+  model: string,
+  options: LoadOptions,
+): Promise<MasterWeaver> {
+  const dtype = flags.dtype ?? recorded.maker.dtype;
+  try {
+    return await MasterWeaver.load(model, { ...options, dtype });
+  } catch (error) {
+    const isRepeated = flags.dtype === undefined && dtype !== undefined;
+    if (
+      !isRepeated || !(error instanceof MasterWeaverError) ||
+      error.code !== "bad-option"
+    ) throw error;
+    const weaver = await MasterWeaver.load(model, options);
+    options.onNotice?.(
+      `The image will differ: it was made with --dtype ${dtype}, this adapter has ${weaver.dtype}`,
     );
+    return weaver;
   }
-  return [from, to];
 }
 
-function seed(text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined;
-  if (!/^-?\d{1,20}$/.test(text)) {
-    throw new UsageError(`Option --seed takes a whole number, got ${text}`);
+/** What made the images, as `--json` reports it. */
+function reported({ model, modelHash, dtype, ...maker }: Maker) {
+  const { adapter, adapterHash, tune, referenceHashes } = maker;
+  const { align, parse, face, requireFace } = maker;
+  return {
+    model,
+    modelHash,
+    adapter,
+    adapterHash,
+    dtype,
+    tune,
+    looks: { align, parse, face, requireFace },
+    referenceHashes,
+  };
+}
+
+/** The images are there: that their names cannot be told fails nothing. */
+function printPaths(paths: readonly string[]): void {
+  try {
+    print(paths.map((path) => `${path}\n`).join(""));
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    tell(`${error.message}\n`);
   }
-  return BigInt(text);
-}
-
-function faceChoice(text: string | undefined): FaceChoice | undefined {
-  if (text === undefined || text === "best" || text === "largest") return text;
-  if (!/^\d{1,3}$/.test(text)) {
-    throw new UsageError(
-      `Option --face takes a number from 0, best or largest, got ${text}`,
-    );
-  }
-  return Number(text);
-}
-
-function outputPaths(output: string, count: number): string[] {
-  if (count === 1) return [output];
-  return Array.from(
-    { length: Math.min(Math.max(0, count), 1000) },
-    (_, i) => numbered(output, `-${i}`),
-  );
-}
-
-/** `a/b.png` and `-0` → `a/b-0.png`. */
-function numbered(path: string, suffix: string): string {
-  const match = /^(.*?)(\.[^./\\]+)?$/s.exec(path)!;
-  return `${match[1]}${suffix}${match[2] ?? ".png"}`;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ");
 }

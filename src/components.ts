@@ -93,7 +93,9 @@ export async function openComponent<C>(
 }
 
 /** One hash that stands for all files of a model: hexadecimal SHA-256. */
-export async function modelHash(files: readonly WeaveFile[]): Promise<string> {
+export async function modelHash(
+  files: readonly Pick<WeaveFile, "component" | "hash">[],
+): Promise<string> {
   const text = files.map(({ component, hash }) => `${component} ${hash}`)
     .sort().join("\n");
   const digest = await crypto.subtle.digest(

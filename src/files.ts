@@ -1,6 +1,6 @@
 /**
- * The file system's edge: the only module of `src/`, with the command, that
- * touches files.
+ * The file system's edge: with `host/` and the command the only modules of
+ * `src/` that touch files.
  *
  * @module
  */
@@ -13,9 +13,19 @@ import {
   requiredComponents,
 } from "./components.ts";
 import { MasterWeaverError } from "./errors.ts";
-import { decodeImage, encodePng, readPngText } from "./image/codec.ts";
+import {
+  decodeImage,
+  encodePng,
+  readJpegComment,
+  readPngText,
+} from "./image/codec.ts";
 import type { TuneStore } from "./graph/tuner.ts";
+import { cannotRead } from "./host/reasons.ts";
+import { writeFileAtomic } from "./host/write.ts";
 import type { Image } from "./image/image.ts";
+import { fromParameters } from "./parameters_text.ts";
+
+export { checkWritable, writeFileAtomic } from "./host/write.ts";
 
 /** A file opened for random access; `await using` closes it. */
 export class FileSource implements ByteSource, AsyncDisposable {
@@ -97,81 +107,13 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Writes a file whole or not at all: into a neighbour first, then renamed.
- *
- * @param path where it ends up; an older file there is replaced
- * @param write writes the content, in order, through the function it is given
- * @throws {MasterWeaverError} `cannot-write`; what `write` throws passes through
- */
-export async function writeFileAtomic(
-  path: string,
-  write: (append: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const partial = `${path}.partial-${crypto.randomUUID().slice(0, 8)}`;
-  let file: Deno.FsFile;
-  try {
-    const target = await Deno.stat(path).catch(() => null);
-    if (target?.isDirectory) throw new Error("it is a folder");
-    file = await Deno.open(partial, { write: true, createNew: true });
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
-  try {
-    try {
-      await write(async (bytes) => {
-        try {
-          for (let done = 0; done < bytes.length;) {
-            done += await file.write(bytes.subarray(done));
-          }
-        } catch (error) {
-          throw cannotWrite(path, error);
-        }
-      });
-      await file.sync();
-    } finally {
-      file.close();
-    }
-    await Deno.rename(partial, path).catch((error) => {
-      throw cannotWrite(path, error);
-    });
-  } catch (error) {
-    await Deno.remove(partial).catch(() => {});
-    throw error;
-  }
-}
-
-function cannotRead(path: string, error: unknown): MasterWeaverError {
-  return new MasterWeaverError(
-    "cannot-read",
-    `Cannot read ${path}: ${reason(error)}`,
-    { cause: error },
-  );
-}
-
-function cannotWrite(path: string, error: unknown): MasterWeaverError {
-  return new MasterWeaverError(
-    "cannot-write",
-    `Cannot write ${path}: ${
-      reason(error)
-    }; give a path in an existing folder that you may write to`,
-    { cause: error },
-  );
-}
-
-function reason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "no such file or folder";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error instanceof Error ? error.message : String(error);
-}
-
-/**
  * Reads a PNG or JPEG file.
  *
  * @returns upright, alpha over white
  * @throws {MasterWeaverError} `cannot-read`, `bad-image`
  */
 export async function readImage(path: string): Promise<Image> {
-  return decodeImage(await readFile(path), path);
+  return await decodeImage(await readFile(path), path);
 }
 
 /**
@@ -199,26 +141,23 @@ export async function writePng(
 export async function readPngSettings(
   path: string,
 ): Promise<Record<string, string>> {
-  return readPngText(await readFile(path));
+  return await readPngText(await readFile(path));
 }
 
 /**
- * Checks that a file can be written, before work is spent on its content.
+ * Reads what an image file says of its making: a PNG's text chunks, or a JPEG's
+ * comment as if it were them.
  *
- * @throws {MasterWeaverError} `cannot-write`
+ * @throws {MasterWeaverError} `cannot-read`
  */
-export async function checkWritable(path: string): Promise<void> {
-  const target = await Deno.stat(path).catch(() => null);
-  if (target?.isDirectory) {
-    throw cannotWrite(path, new Error("it is a folder"));
-  }
-  const probe = `${path}.partial-${crypto.randomUUID().slice(0, 8)}`;
-  try {
-    (await Deno.open(probe, { write: true, createNew: true })).close();
-    await Deno.remove(probe);
-  } catch (error) {
-    throw cannotWrite(path, error);
-  }
+export async function readImageText(
+  path: string,
+): Promise<Record<string, string>> {
+  const bytes = await readFile(path);
+  const comment = readJpegComment(bytes);
+  return comment === undefined || comment === ""
+    ? await readPngText(bytes)
+    : fromParameters(comment);
 }
 
 /** A model folder's files, opened; `await using` closes them. */
@@ -326,7 +265,12 @@ export function userTuneStore(): TuneStore {
   };
 }
 
-function userCacheFolder(): string {
+/**
+ * This project's place in the user's cache folder.
+ *
+ * @throws where there is none, or we may not ask
+ */
+export function userCacheFolder(): string {
   const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
   const own = Deno.build.os === "windows"
     ? Deno.env.get("LOCALAPPDATA")

@@ -318,8 +318,14 @@ export class MasterWeaver implements AsyncDisposable {
     this.#checkIdentity(identity);
     const prompt = this.#tokenizer.encode(settings.prompt);
     const negative = this.#tokenizer.encode(settings.negativePrompt);
-    for (const { cut } of [prompt, negative]) {
-      if (cut !== "") onNotice?.(cutNotice(cut, this.#tokenizer.maxLength));
+    for (
+      const [name, { cut }] of [
+        ["prompt", prompt],
+        ["negative prompt", negative],
+      ] as const
+    ) {
+      if (cut === "") continue;
+      onNotice?.(cutNotice(name, cut, this.#tokenizer.maxLength));
     }
     return await this.#turns.take({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
@@ -370,7 +376,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 }
 
-function cutNotice(cut: string, length: number): string {
+function cutNotice(name: string, cut: string, length: number): string {
   const shown = cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
-  return `The prompt is longer than ${length} tokens; what did not fit: ${shown}`;
+  return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

@@ -1,27 +1,55 @@
 /**
- * A picture's settings as the text chunks of its PNG, and back.
+ * Everything that made an image as the text chunks of its PNG, and back.
  *
  * @module
  */
 import { MasterWeaverError } from "./errors.ts";
-import type { Rng, Settings } from "./options.ts";
+import type { FaceChoice } from "./face/finder.ts";
+import type { Real } from "./gpu/gpu.ts";
+import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
+import { anySize, checkSettings, type Rng, type Settings } from "./options.ts";
 import { version } from "./version.ts";
 
-/** What is written beside the settings. */
+/** What made an image, beside its settings. */
 export interface Maker {
   /** The model's folder, as it was given. */
   readonly model: string;
-  /** The model's hash. */
+  /** The model's hash, identity adapter included. */
   readonly modelHash: string;
+  /** The identity adapter's file, where another than the model's was given. */
+  readonly adapter?: string;
+  /** Its header's hash. */
+  readonly adapterHash: string;
   /** Storage of activations. */
-  readonly dtype: string;
+  readonly dtype: Real;
+  /** How shaders were chosen. */
+  readonly tune: TuneMode;
+  /** Whether faces were aligned; as the model says where not given. */
+  readonly align?: boolean;
+  /** Whether all but the face was blackened. */
+  readonly parse: boolean;
+  /** Which face was asked for, where one was. */
+  readonly face?: FaceChoice;
+  /** Whether a face was required. */
+  readonly requireFace: boolean;
+  /** SHA-256 of the reference photos' files, in order. */
+  readonly referenceHashes: readonly string[];
 }
 
-/** Settings by the keys their chunks have. */
+/** What an image says of how it was made; what it does not say is absent. */
+export interface Recorded {
+  /** Settings of the image. */
+  readonly settings: Partial<Settings>;
+  /** What else made it. */
+  readonly maker: Partial<Maker>;
+}
+
+/** Settings and maker by the keys their chunks have. */
 export function toText(
   settings: Settings,
-  { model, modelHash, dtype }: Maker,
+  maker: Maker,
 ): Record<string, string> {
+  const { adapter, align, face } = maker;
   return {
     software: `masterweaver ${version}`,
     prompt: settings.prompt,
@@ -37,75 +65,158 @@ export function toText(
     guidance_range: settings.guidanceRange.join(","),
     reuse_features: String(settings.reuseFeatures),
     merge_tokens: String(settings.mergeTokens),
-    dtype,
-    model,
-    model_hash: modelHash,
+    dtype: maker.dtype,
+    tune: maker.tune,
+    ...align !== undefined && { align: String(align) },
+    parse: String(maker.parse),
+    ...face !== undefined && { face: String(face) },
+    require_face: String(maker.requireFace),
+    model: maker.model,
+    model_hash: maker.modelHash,
+    ...adapter !== undefined && { adapter },
+    adapter_hash: maker.adapterHash,
+    reference_hashes: maker.referenceHashes.join(","),
   };
 }
 
 /**
- * The settings that text chunks hold; what is absent stays absent.
+ * What text chunks hold; what is absent stays absent.
  *
  * @param text chunks by key
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-image` where it was not made here, or a value is no number
+ * @throws {MasterWeaverError} `bad-image` where it was not made here, or a value cannot be
  */
 export function fromText(
   text: Readonly<Record<string, string>>,
   name: string,
-): Partial<Settings> {
+): Recorded {
   if (!text.software?.startsWith("masterweaver ")) {
     throw new MasterWeaverError(
       "bad-image",
-      `Cannot repeat ${name}: it carries no settings; give a PNG that this command made`,
+      `Cannot repeat ${name}: it carries no settings; give a PNG or JPEG that this command made`,
     );
   }
-  const settings: Partial<Settings> = {};
-  if (text.prompt !== undefined) settings.prompt = text.prompt;
-  if (text.negative_prompt !== undefined) {
-    settings.negativePrompt = text.negative_prompt;
+  const read = new Reader(text, name);
+  const range = read.value("guidance_range", "two fractions", fractions);
+  const given: Partial<Settings> = {
+    prompt: text.prompt,
+    negativePrompt: text.negative_prompt,
+    steps: read.number("steps"),
+    guidanceScale: read.number("guidance_scale"),
+    idScale: read.number("id_scale"),
+    numImages: read.number("num_images"),
+    width: read.number("width"),
+    height: read.number("height"),
+    reuseFeatures: read.number("reuse_features"),
+    mergeTokens: read.number("merge_tokens"),
+    seed: read.value("seed", "a whole number", wholeNumber),
+    rng: text.rng as Rng | undefined,
+    guidanceRange: range,
+  };
+  const settings = withoutUndefined(given);
+  read.checked(() => checkSettings({ prompt: "", ...settings }, anySize));
+  read.checked(() => checkTuneMode(text.tune));
+  const maker: Partial<Maker> = {
+    model: text.model,
+    modelHash: text.model_hash,
+    adapter: text.adapter,
+    adapterHash: text.adapter_hash,
+    dtype: read.value("dtype", "f16 or f32", real),
+    tune: text.tune as TuneMode | undefined,
+    align: read.boolean("align"),
+    parse: read.boolean("parse"),
+    face: read.value("face", "a number from 0, best or largest", faceChoice),
+    requireFace: read.boolean("require_face"),
+    referenceHashes: text.reference_hashes?.split(","),
+  };
+  return { settings, maker: withoutUndefined(maker) };
+}
+
+/**
+ * A face by its name or number.
+ *
+ * @returns nothing where it is neither
+ */
+export function faceChoice(text: string): FaceChoice | undefined {
+  if (text === "best" || text === "largest") return text;
+  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Reads values; a wrong one is told with its key and its file. */
+class Reader {
+  readonly #text: Readonly<Record<string, string>>;
+  readonly #name: string;
+
+  constructor(text: Readonly<Record<string, string>>, name: string) {
+    this.#text = text;
+    this.#name = name;
   }
-  const numbers = [
-    ["steps", "steps"],
-    ["guidanceScale", "guidance_scale"],
-    ["idScale", "id_scale"],
-    ["numImages", "num_images"],
-    ["width", "width"],
-    ["height", "height"],
-    ["reuseFeatures", "reuse_features"],
-    ["mergeTokens", "merge_tokens"],
-  ] as const;
-  for (const [setting, key] of numbers) {
-    if (text[key] === undefined) continue;
-    settings[setting] = finite(text[key], key, name);
+
+  value<T>(
+    key: string,
+    expected: string,
+    read: (text: string) => T | undefined,
+  ): T | undefined {
+    const text = this.#text[key];
+    if (text === undefined) return undefined;
+    const value = read(text);
+    if (value !== undefined) return value;
+    throw this.#broken(
+      `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
+    );
   }
-  if (text.seed !== undefined) {
-    if (!/^-?\d{1,20}$/.test(text.seed)) throw broken("seed", text.seed, name);
-    settings.seed = BigInt(text.seed);
+
+  number(key: string): number | undefined {
+    return this.value(key, "a number", finite);
   }
-  if (text.rng !== undefined) settings.rng = text.rng as Rng;
-  if (text.guidance_range !== undefined) {
-    const ends = text.guidance_range.split(",")
-      .map((end) => finite(end, "guidance_range", name));
-    if (ends.length !== 2) {
-      throw broken("guidance_range", text.guidance_range, name);
+
+  boolean(key: string): boolean | undefined {
+    const read = (text: string) =>
+      text === "true" ? true : text === "false" ? false : undefined;
+    return this.value(key, "true or false", read);
+  }
+
+  /** What is no option for the caller either. */
+  checked(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof MasterWeaverError)) throw error;
+      throw this.#broken(error.message);
     }
-    settings.guidanceRange = [ends[0], ends[1]];
   }
-  return settings;
+
+  #broken(why: string): MasterWeaverError {
+    return new MasterWeaverError(
+      "bad-image",
+      `The settings in ${this.#name} are broken: ${why}`,
+    );
+  }
 }
 
-function finite(text: string, key: string, name: string): number {
+function finite(text: string): number | undefined {
   const value = text.trim() === "" ? NaN : Number(text);
-  if (!Number.isFinite(value)) throw broken(key, text, name);
-  return value;
+  return Number.isFinite(value) ? value : undefined;
 }
 
-function broken(key: string, text: string, name: string): MasterWeaverError {
-  return new MasterWeaverError(
-    "bad-image",
-    `The settings in ${name} are broken: ${key} is ${
-      JSON.stringify(text.slice(0, 40))
-    }, expected a number`,
+function wholeNumber(text: string): bigint | undefined {
+  return /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+}
+
+function fractions(text: string): readonly [number, number] | undefined {
+  const [from, to, ...more] = text.split(",").map(finite);
+  return from === undefined || to === undefined || more.length > 0
+    ? undefined
+    : [from, to];
+}
+
+function real(text: string): Real | undefined {
+  return text === "f16" || text === "f32" ? text : undefined;
+}
+
+function withoutUndefined<T extends object>(given: T): T {
+  const entries = Object.entries(given).filter(([, value]) =>
+    value !== undefined
   );
+  return Object.fromEntries(entries) as T;
 }

@@ -91,17 +91,17 @@ const usage: readonly Case[] = [
   {
     what: "an unknown way to tune",
     args: withDemo("--tune", "maybe"),
-    says: /tune must be auto, off or force, got maybe/,
+    says: /--tune must be auto, off or force, got maybe/,
   },
   {
     what: "features reused for no step",
     args: withDemo("--reuse-features", "0"),
-    says: /reuseFeatures must be a whole number in 1\.\.1000, got 0/,
+    says: /--reuse-features must be a whole number in 1\.\.1000, got 0/,
   },
   {
     what: "more merged tokens than can be",
     args: withDemo("--merge-tokens", "0.9"),
-    says: /mergeTokens must be a number in 0\.\.0\.75, got 0\.9/,
+    says: /--merge-tokens must be a number in 0\.\.0\.75, got 0\.9/,
   },
   {
     what: "a range of guidance that is no range",
@@ -111,61 +111,100 @@ const usage: readonly Case[] = [
   {
     what: "a range of guidance beyond the last step",
     args: withDemo("--guidance-range", "0.5,2"),
-    says: /guidanceRange must be two rising fractions .* 0\.\.1.* got 0\.5,2/,
+    says:
+      /--guidance-range must be two rising fractions .* 0\.\.1.* got 0\.5,2/,
+  },
+  ...[
+    ["--output", "a.webp", /--output takes a \.png or \.jpg .* got a\.webp/],
+    ["--output", "b/c.TIFF", /--output takes .* got b\/c\.TIFF: \.tiff is not/],
+    ["--output", "", /--output needs a path, got ""/],
+    ["--model", "", /--model needs a path, got ""/],
+    ["--seed", "18446744073709551616", /--seed must be .* got 18446744073709/],
+    ["--seed", "-9223372036854775809", /--seed must be .* got -92233720368547/],
+    ["--width", "127", /--width must be a multiple of 4, got 127/],
+    ["--steps", "", /--steps takes a number, got ""/],
+    ["--steps", "--quiet", /--steps needs a value, got the option --quiet/],
+    ["--face", "7", /Cannot take face 7: the photo has 1/],
+    ["--guidance_scale", "3", /--guidance_scale .* mean --guidance-scale\?/],
+    ["-x", "3", /Option -x is unknown/],
+  ].map(([flag, value, says]) => ({
+    what: `${flag} ${value || '""'}`,
+    args: withDemo(flag as string, value as string),
+    says: says as RegExp,
+  })),
+  {
+    what: "a value where none belongs",
+    args: withDemo("--json=yes"),
+    says: /--json takes no value, got yes/,
+  },
+  {
+    what: "an image and JSON on one stream",
+    args: withDemo("--output", "-", "--json"),
+    says: /--output - or --json, not both/,
+  },
+  {
+    what: "several images on one stream",
+    args: withDemo("--output=-", "--num-images=2"),
+    says: /--output - takes one image, got --num-images 2/,
+  },
+  {
+    what: "references beside a stream",
+    args: withDemo("--output=-", "--save-references"),
+    says: /--save-references writes files beside the output, got --output -/,
   },
   {
     what: "--align and --no-align",
     args: withDemo("--align", "--no-align"),
     says: /not both/,
   },
-].map((row) => ({ ...row, code: 2 }));
-
-const options: readonly Case[] = [
   {
     what: "0 steps",
     args: withDemo("--steps", "0"),
-    says: /steps must be a whole number in 1\.\.1000, got 0/,
+    says: /--steps must be a whole number in 1\.\.1000, got 0/,
   },
   {
     what: "1001 steps",
     args: withDemo("--steps", "1001"),
-    says: /steps .* got 1001/,
+    says: /--steps .* got 1001/,
   },
   {
     what: "a width that is no multiple",
     args: withDemo("--width", "130"),
-    says: /width must be a multiple of 4, got 130/,
+    says: /--width must be a multiple of 4, got 130/,
   },
   {
     what: "a height below the least",
     args: withDemo("--height", "4"),
-    says: /height must be a whole number in \d+\.\.\d+, got 4/,
+    says: /--height must be a whole number in \d+\.\.\d+, got 4/,
   },
   {
     what: "17 pictures",
     args: withDemo("--num-images", "17"),
-    says: /numImages .* got 17/,
+    says: /--num-images .* got 17/,
   },
   {
     what: "an unknown generator",
     args: withDemo("--rng", "dice"),
-    says: /rng must be torch-cuda or torch-cpu, got dice/,
+    says: /--rng must be torch-cuda or torch-cpu, got dice/,
   },
   {
     what: "an unknown dtype",
     args: withDemo("--dtype", "f64"),
-    says: /dtype must be f16 or f32, got f64/,
+    says: /--dtype must be f16 or f32, got f64/,
   },
   {
     what: "a negative scale",
     args: withDemo("--id-scale=-1"),
-    says: /idScale must be a number in 0\.\.10, got -1/,
+    says: /--id-scale must be a number in 0\.\.10, got -1/,
   },
   {
     what: "four photos",
     args: () => [demo, demo, demo, demo].flatMap((ref) => ["--ref", ref]),
-    says: /1 to 3, got 4/,
+    says: /--ref takes 1 to 3 photos, got 4/,
   },
+].map((row) => ({ ...row, code: 2 }));
+
+const options: readonly Case[] = [
   {
     what: "an output in a folder that is not there",
     args: withDemo("--output", "nowhere/a.png"),
@@ -182,7 +221,18 @@ const options: readonly Case[] = [
       await Deno.writeFile(`${folder}/me.png`, demoBytes);
       return ["--ref", "me.png", "--output", "./me.png"];
     },
+    code: 2,
     says: /Cannot write \.\/me\.png: it is a reference photo/,
+  },
+  {
+    what: "an output over a reference's other name",
+    args: async (folder) => {
+      await Deno.writeFile(`${folder}/me.png`, demoBytes);
+      await Deno.link(`${folder}/me.png`, `${folder}/you.png`);
+      return ["--ref", "me.png", "--output", "you.png"];
+    },
+    code: 2,
+    says: /Cannot write you\.png: it is a reference photo/,
   },
   {
     what: "settings of a picture that has none",

@@ -339,7 +339,7 @@ Deno.test("download: the command, with the hub of the environment", async () => 
   const kept = `${output}/download/vae/diffusion_pytorch_model.safetensors`;
   assert((await Deno.stat(kept)).isFile);
   const bad = await run({ HF_ENDPOINT: "huggingface" }, output);
-  assertEquals([bad.code, bad.stdout], [1, ""]);
+  assertEquals([bad.code, bad.stdout], [2, ""]);
   assertStringIncludes(bad.stderr, "HF_ENDPOINT is huggingface");
   const token = await run({ ...env, HF_TOKEN: "secret" }, output);
   assertStringIncludes(token.stderr, "HF_TOKEN is no access token");

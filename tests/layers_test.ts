@@ -25,7 +25,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders and files that only web APIs may be used in. */
-const atTheEdge = new Set(["files.ts", "cli.ts"]);
+const atTheEdge = new Set(["files.ts", "cli.ts", "cli", "host"]);
 
 async function* sources(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(`${root}${folder}`)) {

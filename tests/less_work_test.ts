@@ -17,7 +17,7 @@ import { firstHalf } from "../src/graph/tensors.ts";
 import { elementCount } from "../src/ops/op.ts";
 import { anySize, checkSettings, defaultSettings } from "../src/options.ts";
 import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
-import { fromText, toText } from "../src/settings_text.ts";
+import { fromText, type Maker, toText } from "../src/settings_text.ts";
 import { inventParts, SD15 } from "../tools/bench/invented.ts";
 import {
   countWork,
@@ -137,7 +137,16 @@ Deno.test("options: what leaves work out is checked", () => {
 });
 
 Deno.test("settings: a PNG's text holds what leaves work out", () => {
-  const maker = { model: "m", modelHash: "h", dtype: "f16" };
+  const maker: Maker = {
+    model: "m",
+    modelHash: "h",
+    adapterHash: "a",
+    dtype: "f16",
+    tune: "auto",
+    parse: true,
+    requireFace: false,
+    referenceHashes: [],
+  };
   const settings = checkSettings(
     {
       prompt: "a man",
@@ -151,13 +160,13 @@ Deno.test("settings: a PNG's text holds what leaves work out", () => {
   assertEquals(text.guidance_range, "0.1,0.75");
   assertEquals([text.reuse_features, text.merge_tokens], ["3", "0.5"]);
   const again = checkSettings(
-    { prompt: "", ...fromText(text, "a.png") },
+    { prompt: "", ...fromText(text, "a.png").settings },
     anySize,
   );
   assertEquals(again, { ...settings, seed: 42n });
   // A picture made before there was such an option.
   const { guidance_range: _, ...older } = text;
-  assertEquals(fromText(older, "a.png").guidanceRange, undefined);
+  assertEquals(fromText(older, "a.png").settings.guidanceRange, undefined);
   for (const broken of ["", "0", "0,x", "0,0.5,1"]) {
     assertThrows(
       () => fromText({ ...text, guidance_range: broken }, "a.png"),

@@ -13,6 +13,8 @@
  */
 import { MasterWeaverError } from "../src/errors.ts";
 import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print } from "../src/host/streams.ts";
 import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
 import { USUAL } from "./bench/clock.ts";
 import { compareLines, compareReports } from "./bench/compare.ts";
@@ -24,7 +26,6 @@ import {
   type Section,
   SECTIONS,
   USAGE,
-  UsageError,
 } from "./bench/flags.ts";
 import { type ModelSizes, SD15, sizesOf } from "./bench/invented.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
@@ -46,12 +47,9 @@ import { profileLines, profileStep } from "./bench/step.ts";
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
+  return await toolExitCode(async () => {
     const flags = parseFlags(args);
-    if (flags.help) {
-      console.log(USAGE.trimEnd());
-      return 0;
-    }
+    if (flags.help) return print(USAGE);
     // Before anything is timed: a wrong name must not cost the run.
     const old = flags.compare && await readReport(flags.compare);
     const bench = new Bench(flags);
@@ -63,19 +61,8 @@ export async function main(args: readonly string[]): Promise<number> {
         (compared) => compareLines(compared, flags.compare!),
       );
     }
-    if (flags.json) console.log(JSON.stringify(report));
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`${error.message}; see --help`);
-      return 2;
-    }
-    if (error instanceof MasterWeaverError) {
-      console.error(error.message);
-      return 1;
-    }
-    throw error;
-  }
+    if (flags.json) print(`${JSON.stringify(report)}\n`);
+  });
 }
 
 /** One run of the bench. */
@@ -93,7 +80,7 @@ class Bench {
 
   /** Prints a result for a person, unless JSON was asked for. */
   show<T>(result: T, lines: (result: T) => readonly string[]): T {
-    if (!this.#flags.json) console.log(lines(result).join("\n"));
+    if (!this.#flags.json) print(`${lines(result).join("\n")}\n`);
     return result;
   }
 

@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource, openModelFolder, readImage } from "../src/files.ts";
 import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
+import { asUsage, toolExitCode } from "../src/host/exit.ts";
+import { print } from "../src/host/streams.ts";
 import { checkSettings } from "../src/options.ts";
 import { openParts, type Parts } from "../src/parts.ts";
 import { openCheckpoint } from "../src/weights/open.ts";
@@ -30,7 +31,6 @@ import {
   readRequest,
   type Request,
   USAGE,
-  UsageError,
 } from "./compare/request.ts";
 import {
   conversionTable,
@@ -130,9 +130,10 @@ async function makeScene(
   const { factor } = vae.config;
   const rule = { own: unet.config.sampleSize * factor, multiple: factor };
   const sides = { width: size, height: size };
-  const settings = checkSettings({ prompt, steps, ...sides }, rule);
+  const given = { prompt, steps, ...sides };
+  asUsage(() => checkSettings(given, rule), { width: "size", height: "size" });
   const photo = await readImage(ref);
-  return { photo, prompt, seed, size: settings.width };
+  return { photo, prompt, seed, size: size ?? rule.own };
 }
 
 /** Errors of every model's networks, of one model after the other. */
@@ -199,9 +200,9 @@ async function compare(request: Request): Promise<Result> {
   return await (info?.isDirectory ? withModel : withReference)(gpu, request);
 }
 
-function print(how: Request["print"], { table, json }: Result): void {
-  if (how === "json") console.log(JSON.stringify(json));
-  else console.log((how === "markdown" ? toMarkdown : toText)(table));
+function show(how: Request["print"], { table, json }: Result): void {
+  if (how === "json") print(`${JSON.stringify(json)}\n`);
+  else print(`${(how === "markdown" ? toMarkdown : toText)(table)}\n`);
 }
 
 /**
@@ -211,24 +212,16 @@ function print(how: Request["print"], { table, json }: Result): void {
  * @returns the exit code: 0, 1 = it failed or a limit is missed, 2 = wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
-  try {
+  return await toolExitCode(async () => {
     const request = readRequest(args);
     if (request === null) {
-      console.log(USAGE);
+      print(`${USAGE}\n`);
       return 0;
     }
     const result = await compare(request);
-    print(request.print, result);
+    show(request.print, result);
     return result.isOk ? 0 : 1;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`${error.message}\n\n${USAGE}`);
-      return 2;
-    }
-    if (!(error instanceof MasterWeaverError)) throw error;
-    console.error(error.message);
-    return error.code === "bad-option" ? 2 : 1;
-  }
+  });
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

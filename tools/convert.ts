@@ -7,9 +7,11 @@
  * @module
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource, writeFileAtomic } from "../src/files.ts";
+import { checkWritable, FileSource, writeFileAtomic } from "../src/files.ts";
+import { parseArguments } from "../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print, tell } from "../src/host/streams.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -42,7 +44,7 @@ Converts checkpoints to a model folder. Each input is one of:
   --to-pytorch FILE      writes an identity adapter as the reference's .pt
   --json                 one JSON object on stdout
   --quiet                no report, no progress
-  --help                 this text`;
+  -h, --help             this text`;
 
 /** What was written for one component. */
 export interface ConvertedComponent {
@@ -176,11 +178,6 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-function usageError(message: string): number {
-  console.error(`${message}\n\n${USAGE}`);
-  return 2;
-}
-
 /**
  * Runs the command.
  *
@@ -188,65 +185,50 @@ function usageError(message: string): number {
  * @returns the exit code: 0, 1 = it failed, 2 = wrong usage
  */
 export async function main(args: string[]): Promise<number> {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        output: { type: "string" },
-        dtype: { type: "string", default: "f16" },
-        "to-pytorch": { type: "string" },
-        "no-ema": { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    return usageError(error instanceof Error ? error.message : String(error));
-  }
-  const { values, positionals } = parsed;
+  return await toolExitCode(() => run(args));
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArguments(args, {
+    output: { type: "string" },
+    dtype: { type: "string", default: "f16" },
+    "to-pytorch": { type: "string" },
+    "no-ema": { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  }, "positionals");
   const { output, json, quiet, help } = values;
-  if (help) {
-    console.log(USAGE);
-    return 0;
-  }
+  if (help) return print(`${USAGE}\n`);
   const adapter = values["to-pytorch"];
   if ((positionals.length === 0) !== (adapter !== undefined)) {
-    return usageError("Give a file or a folder, or --to-pytorch FILE");
+    throw new UsageError("Give a file or a folder, or --to-pytorch FILE");
   }
-  if (output === undefined) return usageError("Give --output");
+  if (!output) throw new UsageError("Give --output");
   const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
   if (dtype === undefined) {
-    return usageError(
+    throw new UsageError(
       `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
     );
   }
-  const report = quiet ? undefined : (line: string) => console.error(line);
+  const report = quiet ? undefined : (line: string) => tell(`${line}\n`);
   const progress = !quiet && process.stderr.isTTY === true;
-  try {
-    if (adapter !== undefined) {
-      const written = await toPyTorch(adapter, output, progress);
-      report?.(`${written.tensors} tensors → ${output}`);
-      if (json) console.log(JSON.stringify(written));
-      return 0;
-    }
-    const components = await convert({
-      inputs: positionals,
-      output,
-      dtype,
-      ldmWeights: values["no-ema"] ? "last" : "ema",
-      report,
-      progress,
-    });
-    if (json) console.log(JSON.stringify({ output, components }));
-    return 0;
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    console.error(error.message);
-    return 1;
+  if (adapter !== undefined) {
+    await checkWritable(output);
+    const written = await toPyTorch(adapter, output, progress);
+    report?.(`${written.tensors} tensors → ${output}`);
+    if (json) print(`${JSON.stringify(written)}\n`);
+    return;
   }
+  const components = await convert({
+    inputs: positionals,
+    output,
+    dtype,
+    ldmWeights: values["no-ema"] ? "last" : "ema",
+    report,
+    progress,
+  });
+  if (json) print(`${JSON.stringify({ output, components })}\n`);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

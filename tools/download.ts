@@ -6,9 +6,11 @@
  * @module
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
+import { parseArguments } from "../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print, tell } from "../src/host/streams.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -43,7 +45,7 @@ where they are, and takes them from DIR once they lie there.
   --keep                 keep the downloaded files, in DIR/download
   --json                 one JSON object on stdout
   --quiet                no report, no progress
-  --help                 this text
+  -h, --help             this text
 
 HF_ENDPOINT names another hub, HF_TOKEN is sent to it.
 Exit code: 0, 1 = it failed or a file is missing, 2 = wrong usage.`;
@@ -236,11 +238,6 @@ function instructions(
   ].join("\n");
 }
 
-function usageError(message: string): number {
-  console.error(`${message}\n\n${USAGE}`);
-  return 2;
-}
-
 /**
  * Runs the command.
  *
@@ -248,54 +245,44 @@ function usageError(message: string): number {
  * @returns the exit code: 0, 1 = it failed or a file is missing, 2 = wrong usage
  */
 export async function main(args: string[]): Promise<number> {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        dtype: { type: "string", default: "f16" },
-        keep: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    return usageError(error instanceof Error ? error.message : String(error));
-  }
-  const { values: { keep, json, quiet, help, ...values }, positionals } =
-    parsed;
+  return await toolExitCode(() => run(args));
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArguments(args, {
+    dtype: { type: "string", default: "f16" },
+    keep: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  }, "positionals");
+  const { keep, json, quiet, help } = values;
   if (help) {
-    console.log(USAGE);
+    print(`${USAGE}\n`);
     return 0;
   }
-  if (positionals.length !== 1) return usageError("Give one folder");
+  if (positionals.length !== 1 || positionals[0] === "") {
+    throw new UsageError("Give one folder");
+  }
   const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
   if (dtype === undefined) {
-    return usageError(
+    throw new UsageError(
       `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
     );
   }
   const [output] = positionals;
-  try {
-    const done = await downloadModel({
-      output,
-      hub: hubFromEnvironment(),
-      dtype,
-      keep,
-      report: quiet ? undefined : (line) => console.error(line),
-      progress: !quiet && process.stderr.isTTY === true,
-    });
-    const { missing } = done;
-    if (missing.length > 0) console.error(instructions(missing, output));
-    if (json) console.log(JSON.stringify({ output, ...done }));
-    return missing.length > 0 ? 1 : 0;
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    console.error(error.message);
-    return 1;
-  }
+  const done = await downloadModel({
+    output,
+    hub: hubFromEnvironment(),
+    dtype,
+    keep,
+    report: quiet ? undefined : (line) => tell(`${line}\n`),
+    progress: !quiet && process.stderr.isTTY === true,
+  });
+  const { missing } = done;
+  if (missing.length > 0) tell(`${instructions(missing, output)}\n`);
+  if (json) print(`${JSON.stringify({ output, ...done })}\n`);
+  return missing.length > 0 ? 1 : 0;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

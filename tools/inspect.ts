@@ -7,11 +7,13 @@
  * @module
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import type { ByteSource } from "../src/bytes.ts";
 import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
+import { parseArguments } from "../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print, tell } from "../src/host/streams.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
   type FileKind,
@@ -26,11 +28,11 @@ const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth,
 dlib's frontal face detector (.svm) and 68-point shape predictor (.dat).
 
-  --verify  also reads every byte and checks it against its checksum
-  --json    one line a file: {"file", "kind", "tensors", …} or {"file", "error"}
-  --help    this text
+  --verify    also reads every byte and checks it against its checksum
+  --json      one line a file: {"file", "kind", "tensors", …} or {"file", "error"}
+  -h, --help  this text
 
-Exit code: 1 where a file cannot be used, else 0.`;
+Exit code: 1 where a file cannot be used, 2 for wrong usage, else 0.`;
 
 /** A tensor as it is shown. */
 export interface ShownTensor {
@@ -200,42 +202,35 @@ function printable(name: string): string {
  * @returns the exit code: 0, 1 = a file is bad, 2 = wrong usage
  */
 export async function main(args: string[]): Promise<number> {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        verify: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    console.error(`${message(error)}\n\n${USAGE}`);
-    return 2;
-  }
-  const { values: { verify, json, help }, positionals } = parsed;
+  return await toolExitCode(() => run(args));
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArguments(args, {
+    verify: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  }, "positionals");
+  const { verify, json, help } = values;
   if (help) {
-    console.log(USAGE);
+    print(`${USAGE}\n`);
     return 0;
   }
-  if (positionals.length === 0) {
-    console.error(`Give a file\n\n${USAGE}`);
-    return 2;
-  }
+  if (positionals.length === 0) throw new UsageError("Give a file");
   let failures = 0;
   for (const file of positionals) {
+    let found: Inspection;
     try {
       await using source = await FileSource.open(file);
-      const found = await inspect(source, verify);
-      console.log(json ? JSON.stringify(found) : toText(found));
+      found = await inspect(source, verify);
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
-      if (json) console.log(JSON.stringify({ file, error: message(error) }));
-      else console.error(`${file}: ${message(error)}`);
+      if (json) print(`${JSON.stringify({ file, error: message(error) })}\n`);
+      else tell(`${file}: ${message(error)}\n`);
+      continue;
     }
+    print(`${json ? JSON.stringify(found) : toText(found)}\n`);
   }
   return failures > 0 ? 1 : 0;
 }

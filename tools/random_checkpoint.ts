@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
-import { MasterWeaverError } from "../src/errors.ts";
 import { writeFileAtomic } from "../src/files.ts";
+import { parseArguments } from "../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print, tell } from "../src/host/streams.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
@@ -43,7 +44,7 @@ tools/convert.ts and PyTorch read. Its pictures show nothing.
                    v1-5-pruned.safetensors, instead of their folders
   --dtype f32|f16  how safetensors files store values (f32)
   --seed N         another seed gives other values (0)
-  --help           this text
+  -h, --help       this text
 
 Values lie on the grid of f16, so that converting to f16 loses nothing.`;
 
@@ -200,11 +201,6 @@ async function writeJson(path: string, json: unknown): Promise<void> {
   await writeFileAtomic(path, (append) => append(bytes));
 }
 
-function usageError(message: string): number {
-  console.error(`${message}\n\n${USAGE}`);
-  return 2;
-}
-
 /**
  * Runs the command.
  *
@@ -212,54 +208,42 @@ function usageError(message: string): number {
  * @returns the exit code: 0, 1 = it failed, 2 = wrong usage
  */
 export async function main(args: string[]): Promise<number> {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        output: { type: "string" },
-        part: { type: "string", multiple: true },
-        "single-file": { type: "boolean", default: false },
-        dtype: { type: "string", default: "f32" },
-        seed: { type: "string", default: "0" },
-        help: { type: "boolean", default: false },
-      },
-    }));
-  } catch (error) {
-    return usageError(error instanceof Error ? error.message : String(error));
-  }
+  return await toolExitCode(() => run(args));
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values } = parseArguments(args, {
+    output: { type: "string" },
+    part: { type: "string", multiple: true },
+    "single-file": { type: "boolean", default: false },
+    dtype: { type: "string", default: "f32" },
+    seed: { type: "string", default: "0" },
+    help: { type: "boolean", default: false },
+  }, "no-positionals");
   const { output, part = PARTS, dtype, seed, help } = values;
-  if (help) {
-    console.log(USAGE);
-    return 0;
-  }
-  if (output === undefined) return usageError("Give --output DIR");
+  if (help) return print(`${USAGE}\n`);
+  if (!output) throw new UsageError("Give --output DIR");
   if (dtype !== "f32" && dtype !== "f16") {
-    return usageError(`--dtype is ${dtype}, expected f32 or f16`);
+    throw new UsageError(`--dtype is ${dtype}, expected f32 or f16`);
   }
   if (!/^\d{1,9}$/.test(seed)) {
-    return usageError(`--seed is ${seed}, expected a whole number`);
+    throw new UsageError(`--seed is ${seed}, expected a whole number`);
   }
   const parts = PARTS.filter((name) => part.includes(name));
   const unknown = part.find((name) => !PARTS.some((known) => known === name));
   if (unknown !== undefined) {
-    return usageError(`--part is ${unknown}, expected ${PARTS.join(", ")}`);
+    throw new UsageError(
+      `--part is ${unknown}, expected ${PARTS.join(", ")}`,
+    );
   }
-  try {
-    await writeRandomCheckpoint({
-      output,
-      parts,
-      singleFile: values["single-file"],
-      dtype,
-      seed: Number(seed),
-      report: (line) => console.error(line),
-    });
-    return 0;
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    console.error(error.message);
-    return 1;
-  }
+  await writeRandomCheckpoint({
+    output,
+    parts,
+    singleFile: values["single-file"],
+    dtype,
+    seed: Number(seed),
+    report: (line) => tell(`${line}\n`),
+  });
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

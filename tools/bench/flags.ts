@@ -4,8 +4,9 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import type { Real } from "../../src/gpu/gpu.ts";
+import { parseArguments } from "../../src/host/arguments.ts";
+import { UsageError } from "../../src/host/exit.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -56,11 +57,8 @@ options:
   --rounds N       samples, of which the median is taken (3)
   --json           one JSON object on stdout
   --compare FILE   a report of --json: each row's time, new over old
-  --help
+  -h, --help
 `;
-
-/** Wrong usage: exit code 2. */
-export class UsageError extends Error {}
 
 /** What is timed. */
 export const SECTIONS = [
@@ -177,43 +175,36 @@ export function parseFlags(args: readonly string[]): BenchFlags {
 }
 
 function readValues(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        ops: flag,
-        roofline: flag,
-        peers: flag,
-        picture: flag,
-        faces: flag,
-        step: flag,
-        scaling: flag,
-        paper: flag,
-        model: maybe,
-        "full-size": flag,
-        weights: maybe,
-        sizes: maybe,
-        batches: text("1,2,4"),
-        "plan-only": flag,
-        gpu: maybe,
-        ref: text(repositoryFile("weights/mini/demo.png")),
-        photo: text(repositoryFile("tests/goldens/face/astronaut.png")),
-        steps: text("30"),
-        width: maybe,
-        height: maybe,
-        "keep-loaded": flag,
-        dtype: maybe,
-        only: text(""),
-        batch: text("1"),
-        rounds: text("3"),
-        json: flag,
-        compare: maybe,
-        help: flag,
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
+  return parseArguments(args, {
+    ops: flag,
+    roofline: flag,
+    peers: flag,
+    picture: flag,
+    faces: flag,
+    step: flag,
+    scaling: flag,
+    paper: flag,
+    model: maybe,
+    "full-size": flag,
+    weights: maybe,
+    sizes: maybe,
+    batches: text("1,2,4"),
+    "plan-only": flag,
+    gpu: maybe,
+    ref: text(repositoryFile("weights/mini/demo.png")),
+    photo: text(repositoryFile("tests/goldens/face/astronaut.png")),
+    steps: text("30"),
+    width: maybe,
+    height: maybe,
+    "keep-loaded": flag,
+    dtype: maybe,
+    only: text(""),
+    batch: text("1"),
+    rounds: text("3"),
+    json: flag,
+    compare: maybe,
+    help: flag,
+  }, "no-positionals").values;
 }
 
 /** A whole number from 1 on. */

@@ -9,10 +9,11 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { MasterWeaverError } from "../../src/errors.ts";
 import { readImage } from "../../src/files.ts";
 import { chooseDtype, Gpu, type Real } from "../../src/gpu/gpu.ts";
+import { parseArguments } from "../../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../../src/host/exit.ts";
+import { print } from "../../src/host/streams.ts";
 import type { Image } from "../../src/image/image.ts";
 import { defaultSettings, type Settings } from "../../src/options.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
@@ -36,7 +37,7 @@ const usage = `What leaving work out gains and what it changes.
   --attention      only: a self-attention of Stable Diffusion 1.5 with merged
                    tokens, 4096 of 320 channels
   --json           one JSON object on stdout
-  --help
+  -h, --help
 `;
 
 /** What is left out, as the command's options say it. */
@@ -195,46 +196,37 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
 }
 
-class UsageError extends Error {}
-
 function parseFlags(args: readonly string[]) {
   const file = (path: string) =>
     fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        model: { type: "string", default: file("weights/mini") },
-        ref: { type: "string", default: file("weights/mini/demo.png") },
-        prompt: {
-          type: "string",
-          default: "a photo of a smiling woman with red hair",
-        },
-        steps: { type: "string", default: "30" },
-        seeds: { type: "string", default: "4" },
-        samples: { type: "string", default: "9" },
-        dtype: { type: "string" },
-        attention: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    const count = (name: "steps" | "seeds" | "samples") => {
-      const value = Number(values[name]);
-      if (Number.isInteger(value) && value > 0) return value;
-      throw new UsageError(
-        `Option --${name} takes a whole number from 1, got ${values[name]}`,
-      );
-    };
-    return {
-      ...values,
-      steps: count("steps"),
-      seeds: count("seeds"),
-      samples: count("samples"),
-    };
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
+  const { values } = parseArguments(args, {
+    model: { type: "string", default: file("weights/mini") },
+    ref: { type: "string", default: file("weights/mini/demo.png") },
+    prompt: {
+      type: "string",
+      default: "a photo of a smiling woman with red hair",
+    },
+    steps: { type: "string", default: "30" },
+    seeds: { type: "string", default: "4" },
+    samples: { type: "string", default: "9" },
+    dtype: { type: "string" },
+    attention: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  }, "no-positionals");
+  const count = (name: "steps" | "seeds" | "samples") => {
+    const value = Number(values[name]);
+    if (Number.isInteger(value) && value > 0) return value;
+    throw new UsageError(
+      `Option --${name} takes a whole number from 1, got ${values[name]}`,
+    );
+  };
+  return {
+    ...values,
+    steps: count("steps"),
+    seeds: count("seeds"),
+    samples: count("samples"),
+  };
 }
 
 /**
@@ -243,12 +235,9 @@ function parseFlags(args: readonly string[]) {
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
 async function main(args: readonly string[]): Promise<number> {
-  try {
+  return await toolExitCode(async () => {
     const flags = parseFlags(args);
-    if (flags.help) {
-      console.log(usage.trimEnd());
-      return 0;
-    }
+    if (flags.help) return print(usage);
     const dtype = flags.dtype as Real | undefined;
     if (flags.attention) {
       using gpu = await Gpu.open();
@@ -260,25 +249,12 @@ async function main(args: readonly string[]): Promise<number> {
       const text = flags.json
         ? JSON.stringify({ attention: rows })
         : attentionLines(rows).join("\n");
-      console.log(text);
-      return 0;
+      return print(`${text}\n`);
     }
     const rows = await measure({ ...flags, dtype });
-    console.log(
-      flags.json ? JSON.stringify({ rows }) : tableLines(rows).join("\n"),
-    );
-    return 0;
-  } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`${error.message}; see --help`);
-      return 2;
-    }
-    if (error instanceof MasterWeaverError) {
-      console.error(error.message);
-      return 1;
-    }
-    throw error;
-  }
+    const lines = flags.json ? [JSON.stringify({ rows })] : tableLines(rows);
+    print(`${lines.join("\n")}\n`);
+  });
 }
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

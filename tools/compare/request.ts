@@ -4,8 +4,10 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import type { Real } from "../../src/gpu/gpu.ts";
+import { parseArguments } from "../../src/host/arguments.ts";
+import { UsageError } from "../../src/host/exit.ts";
+import { tell } from "../../src/host/streams.ts";
 import { type NetworkName, NETWORKS } from "./passes.ts";
 
 /** What `--help` prints. */
@@ -25,7 +27,7 @@ folder's own outputs.
   --markdown       the table as Markdown
   --json           one JSON object on stdout; null where two pictures are equal
   --quiet          no line for each output on stderr
-  --help           this text
+  -h, --help       this text
 
 With a folder only:
   --pictures N     also compare N finished pictures (0)
@@ -49,9 +51,6 @@ const CONVERSION_OPTIONS = [
   "prompt",
   "seed",
 ] as const;
-
-/** Arguments that cannot be meant. */
-export class UsageError extends Error {}
 
 /** What was asked for. */
 export interface Request {
@@ -84,30 +83,22 @@ export interface Request {
 }
 
 function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        with: { type: "string" },
-        network: { type: "string", multiple: true },
-        dtype: { type: "string", default: "f32" },
-        pictures: { type: "string" },
-        "no-networks": { type: "boolean" },
-        steps: { type: "string" },
-        size: { type: "string" },
-        ref: { type: "string" },
-        prompt: { type: "string" },
-        seed: { type: "string" },
-        markdown: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : `${error}`);
-  }
+  return parseArguments(args, {
+    with: { type: "string" },
+    network: { type: "string", multiple: true },
+    dtype: { type: "string", default: "f32" },
+    pictures: { type: "string" },
+    "no-networks": { type: "boolean" },
+    steps: { type: "string" },
+    size: { type: "string" },
+    ref: { type: "string" },
+    prompt: { type: "string" },
+    seed: { type: "string" },
+    markdown: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  }, "positionals");
 }
 
 type Flags = ReturnType<typeof parseFlags>;
@@ -172,7 +163,7 @@ export function readRequest(args: readonly string[]): Request | null {
     conversionOptions: CONVERSION_OPTIONS.filter((name) =>
       values[name] !== undefined
     ),
-    report: values.quiet ? () => {} : (line) => console.error(line),
+    report: values.quiet ? () => {} : (line) => tell(`${line}\n`),
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { tell } from "../../src/host/streams.ts";
 
 const WIDTH = 30;
 const INTERVAL_MS = 100;
@@ -12,7 +13,6 @@ export class ProgressLine implements Disposable {
   readonly #label: string;
   readonly #total: number;
   readonly #isShown: boolean;
-  readonly #encoder = new TextEncoder();
   #done = 0;
   #drawn = 0;
 
@@ -37,15 +37,11 @@ export class ProgressLine implements Disposable {
     this.#drawn = now;
     const part = Math.min(1, this.#done / Math.max(1, this.#total));
     const bar = "█".repeat(Math.round(part * WIDTH)).padEnd(WIDTH, "░");
-    this.#write(`\r${this.#label} ${bar} ${Math.floor(part * 100)} %`);
+    tell(`\r${this.#label} ${bar} ${Math.floor(part * 100)} %`);
   }
 
   /** Clears the line. */
   [Symbol.dispose](): void {
-    if (this.#isShown) this.#write("\r\x1b[K");
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(this.#encoder.encode(text));
+    if (this.#isShown) tell("\r\x1b[K");
   }
 }

@@ -1,0 +1,126 @@
+/**
+ * How a command ends: an exit code and one line on stderr, whatever it throws.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { isHostError, reason } from "./reasons.ts";
+import { tell } from "./streams.ts";
+import { removePartials } from "./write.ts";
+
+/** Wrong usage: told with a hint, exit code 2. */
+export class UsageError extends Error {
+  /** Its name. */
+  override readonly name = "UsageError";
+}
+
+/**
+ * Runs a command's work and turns what it throws into one line.
+ *
+ * @param work may return an exit code of its own
+ * @returns 0 done, 1 failed, 2 wrong usage
+ * @throws what is no error of a user's, as it came: a fault of this project
+ */
+export async function exitCode(
+  work: () => Promise<number | void>,
+): Promise<number> {
+  try {
+    return await work() ?? 0;
+  } catch (thrown) {
+    const error = usageOf(thrown);
+    if (error instanceof UsageError) {
+      tell(`${oneLine(error.message)}; see --help\n`);
+      return 2;
+    }
+    if (error instanceof MasterWeaverError) {
+      tell(`${oneLine(error.message)}\n`);
+      return 1;
+    }
+    if (isHostError(error)) {
+      // The system's own message names the path.
+      const isPermission = error instanceof Deno.errors.NotCapable;
+      const why = isPermission ? reason(error) : error.message;
+      tell(`Failed: ${oneLine(why)}\n`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+/**
+ * A wrong option is wrong usage where the command itself is asked; its name is
+ * the one that is typed.
+ *
+ * @param check refuses a wrong option as `bad-option`
+ * @param flags names of flags, where they are not the options' own
+ * @throws {UsageError} that names the flag
+ */
+export function asUsage(
+  check: () => void,
+  flags: Readonly<Record<string, string>> = {},
+): void {
+  try {
+    check();
+  } catch (error) {
+    throw usageOf(error, flags);
+  }
+}
+
+/** The error itself, or wrong usage where it is about an option. */
+function usageOf(
+  error: unknown,
+  flags: Readonly<Record<string, string>> = {},
+): unknown {
+  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
+    return error;
+  }
+  const typed = (name: string) =>
+    flags[name] ?? name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  const message = error.message.replace(
+    /^Option ([a-z]\w*)/,
+    (_, name: string) => `Option --${typed(name)}`,
+  );
+  return new UsageError(message);
+}
+
+/**
+ * Runs a tool as {@linkcode exitCode} does; Ctrl-C and SIGTERM end it at once
+ * and leave no half file.
+ */
+export async function toolExitCode(
+  work: () => Promise<number | void>,
+): Promise<number> {
+  using _ = onSignals((signal) => {
+    removePartials();
+    Deno.exit(signal === "SIGINT" ? 130 : 143);
+  });
+  return await exitCode(work);
+}
+
+/**
+ * Calls a function at Ctrl-C, and at SIGTERM where the system has it, until it
+ * is disposed of.
+ */
+export function onSignals(
+  heard: (signal: "SIGINT" | "SIGTERM") => void,
+): Disposable {
+  const signals = Deno.build.os === "windows"
+    ? ["SIGINT"] as const
+    : ["SIGINT", "SIGTERM"] as const;
+  const listeners = signals.map((signal) => {
+    const listener = () => heard(signal);
+    Deno.addSignalListener(signal, listener);
+    return { signal, listener };
+  });
+  return {
+    [Symbol.dispose]: () => {
+      for (const { signal, listener } of listeners) {
+        Deno.removeSignalListener(signal, listener);
+      }
+    },
+  };
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ");
+}

@@ -1,0 +1,54 @@
+/**
+ * A place for what could not be written where it should go.
+ *
+ * @module
+ */
+import { userCacheFolder } from "../files.ts";
+
+/**
+ * Keeps a file in the temporary folder, else in the user's cache folder, else
+ * in the current one.
+ *
+ * @param name what the file's name ends with, such as `output.png`
+ * @param bytes its content
+ * @returns where it is now; null where no place takes it
+ */
+export async function keepElsewhere(
+  name: string,
+  bytes: Uint8Array,
+): Promise<string | null> {
+  const end = name.replaceAll(/[^\w.-]/g, "_").slice(-60);
+  const id = crypto.randomUUID().slice(0, 8);
+  for (const folder of places()) {
+    const path = `${folder}/masterweaver-${id}-${end}`;
+    try {
+      await Deno.mkdir(folder, { recursive: true });
+      // Others use the temporary folder, too: a portrait is nobody else's.
+      await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
+      return path;
+    } catch {
+      // The next place may take it.
+      await Deno.remove(path).catch(() => {});
+    }
+  }
+  return null;
+}
+
+function* places(): Generator<string> {
+  for (const name of ["TMPDIR", "TMP", "TEMP"]) {
+    const folder = orNull(() => Deno.env.get(name) ?? null);
+    if (folder) yield folder.replace(/[/\\]+$/, "");
+  }
+  if (Deno.build.os !== "windows") yield "/tmp";
+  const cache = orNull(userCacheFolder);
+  if (cache !== null) yield cache;
+  yield ".";
+}
+
+function orNull(find: () => string | null): string | null {
+  try {
+    return find();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Why the system refused something, in words.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+
+/** Errors by the system's own names, where its sentence does not help. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  EACCES: "permission denied",
+  EPERM: "the system does not permit it (a protected file or folder)",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EROFS: "the file system is read-only",
+  EBUSY: "it is in use (a mount point)",
+  ENAMETOOLONG: "its name is too long",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  ELOOP: "its symbolic links lead nowhere",
+  EPIPE: "nobody reads it",
+};
+
+/**
+ * Says why the system, or Deno's permissions, refused something.
+ *
+ * @returns no capital, no full stop
+ */
+export function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof Deno.errors.NotCapable) return missingPermission(error);
+  const known = REASONS[systemName(error) ?? ""];
+  if (known) return known;
+  if (error instanceof Deno.errors.NotFound) return REASONS.ENOENT;
+  if (error instanceof Deno.errors.PermissionDenied) return REASONS.EACCES;
+  // What follows names the call and the path, which the message has already.
+  const text = error.message.replace(/ \(os error \d+\)[\s\S]*$/, "");
+  return /^[A-Z][a-z]/.test(text)
+    ? text[0].toLowerCase() + text.slice(1)
+    : text;
+}
+
+/** Whether an error is the system's or a missing permission, not a fault here. */
+export function isHostError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return systemName(error) !== undefined ||
+    Object.values(Deno.errors).some((kind) => error instanceof kind);
+}
+
+/** The system's name of an error, such as `ENOSPC`. */
+export function systemName(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code)
+    ? code
+    : undefined;
+}
+
+/** Short forms of Deno's flags. */
+const SHORT: Readonly<Record<string, string>> = {
+  read: "-R",
+  write: "-W",
+  env: "-E",
+  net: "-N",
+  all: "-A",
+};
+
+/** `Requires read access to "a.png", run again with the --allow-read flag`. */
+function missingPermission(error: Error): string {
+  const [, kind, what] =
+    /^Requires (\w+) access(?: to "?(.*?)"?)?, /s.exec(error.message) ?? [];
+  if (kind === undefined) return error.message;
+  const flag = SHORT[kind] ?? `--allow-${kind}`;
+  const long = kind === "all" ? "" : ` or --allow-${kind}=${what ?? ""}`;
+  return `Deno was started without the permission "${kind}"${
+    what ? ` for ${what}` : ""
+  }; add ${flag}${long.replace(/=$/, "")} after "deno run"`;
+}
+
+/** An error of reading a file. */
+export function cannotRead(path: string, error: unknown): MasterWeaverError {
+  return new MasterWeaverError(
+    "cannot-read",
+    `Cannot read ${path}: ${reason(error)}`,
+    { cause: error },
+  );
+}
+
+/** An error of writing a file. */
+export function cannotWrite(path: string, error: unknown): MasterWeaverError {
+  const advice = error instanceof Deno.errors.NotCapable
+    ? ""
+    : "; give a path in an existing folder that you may write to";
+  return new MasterWeaverError(
+    "cannot-write",
+    `Cannot write ${path === "" ? '""' : path}: ${reason(error)}${advice}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,86 @@
+/**
+ * Standard output and error, whatever they are connected to: a reader may go
+ * away, a disk may be full.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../errors.ts";
+import { reason } from "./reasons.ts";
+
+/** Standard output has nobody who reads it any more. */
+let outIsClosed = false;
+/** A line could not be written; those after it are not tried. */
+let errIsBroken = false;
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes a text to standard output; a reader that went away ends it quietly.
+ *
+ * @throws {MasterWeaverError} `cannot-write` where it fails otherwise
+ */
+export function print(text: string): void {
+  if (outIsClosed) return;
+  try {
+    writeAll(Deno.stdout, encoder.encode(text));
+  } catch (error) {
+    failOut(error);
+  }
+}
+
+/**
+ * Writes bytes to standard output as {@linkcode print} does.
+ *
+ * @throws {MasterWeaverError} `cannot-write`
+ */
+export async function printBytes(bytes: Uint8Array): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length && !outIsClosed;) {
+      try {
+        done += await Deno.stdout.write(bytes.subarray(done));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        await new Promise((resume) => setTimeout(resume, 5));
+      }
+    }
+  } catch (error) {
+    failOut(error);
+  }
+}
+
+/** Writes a text to standard error; never fails: nothing depends on it. */
+export function tell(text: string): void {
+  if (errIsBroken) return;
+  try {
+    writeAll(Deno.stderr, encoder.encode(text));
+  } catch {
+    errIsBroken = true;
+  }
+}
+
+function failOut(error: unknown): void {
+  if (error instanceof Deno.errors.BrokenPipe) {
+    outIsClosed = true;
+    return;
+  }
+  throw new MasterWeaverError(
+    "cannot-write",
+    `Cannot write to standard output: ${reason(error)}`,
+    { cause: error },
+  );
+}
+
+/** A pipe takes a part, or, where its other end made it so, nothing yet. */
+function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  bytes: Uint8Array,
+): void {
+  for (let done = 0; done < bytes.length;) {
+    try {
+      done += stream.writeSync(bytes.subarray(done));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}

@@ -1,0 +1,326 @@
+/**
+ * Writing files so that nothing is lost: what is there stays until what
+ * replaces it is complete, and keeps its links, its mode and its owner.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import { MasterWeaverError } from "../errors.ts";
+import { type Destination, findDestination } from "./destination.ts";
+import { cannotWrite, systemName } from "./reasons.ts";
+import { denoFileSystem, type FileSystem, type OpenFile } from "./system.ts";
+
+/** Writes content, in order, through the function it is given. */
+export type WriteContent = (
+  append: (bytes: Uint8Array) => Promise<void>,
+) => Promise<void>;
+
+/** Unfinished files of this process. */
+const partials = new Set<string>();
+
+/** Removes all unfinished files: for a process that ends at once. */
+export function removePartials(): void {
+  for (const partial of partials) {
+    try {
+      Deno.removeSync(partial);
+    } catch {
+      // It is gone, or it must stay.
+    }
+  }
+  partials.clear();
+}
+
+/**
+ * Writes a file whole or not at all: into a neighbour first, which then takes
+ * its place, mode and owner kept. Of a symbolic link the file it leads to is
+ * replaced. A device or a pipe is written to as it is; a file that cannot be
+ * replaced but written to (one with several names, a mount point) gets the
+ * content once it is complete.
+ *
+ * @param path where it ends up
+ * @param write writes the content, in order, through the function it is given
+ * @param system the file system
+ * @throws {MasterWeaverError} `cannot-write`; what `write` throws passes through
+ */
+export async function writeFileAtomic(
+  path: string,
+  write: WriteContent,
+  system: FileSystem = denoFileSystem,
+): Promise<void> {
+  const destination = await asCannotWrite(
+    path,
+    () => findDestination(path, system),
+  );
+  const { kind, target, before } = destination;
+  if (kind === "through") {
+    return await writeThrough(path, destination, write, system);
+  }
+  const partial = neighbourOf(target);
+  let file: OpenFile;
+  try {
+    // Nobody may read it who may not read what it replaces.
+    const mode = before?.mode == null ? {} : { mode: before.mode & 0o777 };
+    file = await system.open(partial, {
+      write: true,
+      createNew: true,
+      ...mode,
+    });
+  } catch (error) {
+    if (isFull(error)) throw cannotWrite(path, error);
+    return await writeInPlace(path, destination, write, system, error);
+  }
+  partials.add(partial);
+  try {
+    await fill(path, file, write);
+    await takePlace(path, partial, destination, system);
+  } catch (error) {
+    // Where old content is half replaced, the new one is all there is.
+    if (partials.has(partial)) await system.remove(partial).catch(() => {});
+    throw error;
+  } finally {
+    partials.delete(partial);
+  }
+}
+
+/**
+ * Checks that a file can be written, by doing what writing does, before work
+ * is spent on its content.
+ *
+ * @param path where it will be written
+ * @param bytes how large it may become: there must be room for that much
+ * @throws {MasterWeaverError} `cannot-write`
+ */
+export async function checkWritable(
+  path: string,
+  bytes = 4096,
+  system: FileSystem = denoFileSystem,
+): Promise<void> {
+  await asCannotWrite(path, async () => {
+    const destination = await findDestination(path, system);
+    const { kind, target, before } = destination;
+    // Opening a pipe waits for its reader, and closing ends what it reads.
+    if (before?.isFifo) return;
+    if (before) (await system.open(target, { write: true })).close();
+    if (kind === "through") return;
+    try {
+      await tryNeighbour(target, bytes, system);
+    } catch (error) {
+      if (isFull(error) || !await canWriteInPlace(destination, system, error)) {
+        throw error;
+      }
+    }
+  });
+}
+
+/** Makes, fills, renames and removes a file beside the target. */
+async function tryNeighbour(
+  target: string,
+  bytes: number,
+  system: FileSystem,
+): Promise<void> {
+  const made = neighbourOf(target);
+  const renamed = neighbourOf(target);
+  const file = await system.open(made, { write: true, createNew: true });
+  partials.add(made).add(renamed);
+  try {
+    try {
+      // Not zeros, which some file systems store without taking room.
+      const block = crypto.getRandomValues(new Uint8Array(65536));
+      for (let left = bytes; left > 0; left -= block.length) {
+        await writeAll(file, block.subarray(0, Math.min(left, block.length)));
+      }
+    } finally {
+      file.close();
+    }
+    await system.rename(made, renamed);
+    await system.remove(renamed);
+  } catch (error) {
+    await system.remove(made).catch(() => {});
+    await system.remove(renamed).catch(() => {});
+    throw error;
+  } finally {
+    partials.delete(made);
+    partials.delete(renamed);
+  }
+}
+
+/** Whether a file can be written where its folder takes no other. */
+async function canWriteInPlace(
+  { target, before }: Destination,
+  system: FileSystem,
+  error: unknown,
+): Promise<boolean> {
+  if (before) return true;
+  // Deno may have been given this one path.
+  if (!(error instanceof Deno.errors.NotCapable)) return false;
+  (await system.open(target, { write: true, createNew: true })).close();
+  await system.remove(target);
+  return true;
+}
+
+/** A device, a pipe or a descriptor takes bytes as they come. */
+async function writeThrough(
+  path: string,
+  { target, before }: Destination,
+  write: WriteContent,
+  system: FileSystem,
+): Promise<void> {
+  const file = await asCannotWrite(
+    path,
+    () => system.open(target, { write: true, truncate: before?.isFile }),
+  );
+  try {
+    await write(appendTo(path, file));
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Writes a file whose folder takes no other.
+ *
+ * @param refusal why it does not
+ */
+async function writeInPlace(
+  path: string,
+  destination: Destination,
+  write: WriteContent,
+  system: FileSystem,
+  refusal: unknown,
+): Promise<void> {
+  const { target, before } = destination;
+  const isAllowed = await asCannotWrite(
+    path,
+    () => canWriteInPlace(destination, system, refusal),
+  );
+  if (!isAllowed) throw cannotWrite(path, refusal);
+  const file = await asCannotWrite(
+    path,
+    () => system.open(target, { write: true, truncate: true, create: !before }),
+  );
+  if (!before) partials.add(target);
+  try {
+    await fill(path, file, write);
+  } catch (error) {
+    if (!before) await system.remove(target).catch(() => {});
+    throw error;
+  } finally {
+    partials.delete(target);
+  }
+}
+
+/** A finished neighbour becomes the target. */
+async function takePlace(
+  path: string,
+  partial: string,
+  destination: Destination,
+  system: FileSystem,
+): Promise<void> {
+  const { target, before } = destination;
+  if (before) await keepOwner(partial, before, system);
+  // Under its other names a file would keep its old content.
+  const hasOtherNames = (before?.nlink ?? 1) > 1;
+  if (!hasOtherNames) {
+    try {
+      return await system.rename(partial, target);
+    } catch (error) {
+      if (!before) throw cannotWrite(path, error);
+    }
+  }
+  let isHalf = false;
+  try {
+    await using stack = new AsyncDisposableStack();
+    const from = await system.openToRead(partial);
+    stack.defer(() => from.close());
+    const to = await system.open(target, { write: true, truncate: true });
+    isHalf = true;
+    stack.defer(() => to.close());
+    const block = new Uint8Array(2 ** 20);
+    for (let count; (count = await from.read(block)) !== null;) {
+      await writeAll(to, block.subarray(0, count));
+    }
+    await synced(to);
+  } catch (error) {
+    if (!isHalf) throw cannotWrite(path, error);
+    partials.delete(partial);
+    const { message } = cannotWrite(path, error);
+    throw new MasterWeaverError(
+      "cannot-write",
+      `${message}; the whole file is kept in ${partial}`,
+      { cause: error },
+    );
+  }
+  await system.remove(partial);
+}
+
+/** Mode and owner of what is replaced, as far as the system lets us. */
+async function keepOwner(
+  partial: string,
+  { uid, gid, mode }: Deno.FileInfo,
+  system: FileSystem,
+): Promise<void> {
+  if (mode === null || Deno.build.os === "windows") return;
+  const own = await system.stat(partial);
+  if (own.uid !== uid || own.gid !== gid) {
+    await system.chown(partial, uid, gid)
+      .catch(() => system.chown(partial, null, gid)).catch(() => {});
+  }
+  await system.chmod(partial, mode & 0o7777).catch(() => {});
+}
+
+/** Writes the content, waits until it is on the disk, and closes the file. */
+async function fill(
+  path: string,
+  file: OpenFile,
+  write: WriteContent,
+): Promise<void> {
+  try {
+    await write(appendTo(path, file));
+    await asCannotWrite(path, () => synced(file));
+  } finally {
+    file.close();
+  }
+}
+
+function appendTo(path: string, file: OpenFile) {
+  return (bytes: Uint8Array) =>
+    asCannotWrite(path, () => writeAll(file, bytes));
+}
+
+async function writeAll(file: OpenFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done));
+  }
+}
+
+/** Some file systems cannot be waited for. */
+async function synced(file: OpenFile): Promise<void> {
+  try {
+    await file.sync();
+  } catch (error) {
+    const name = systemName(error) ?? "";
+    if (!["EINVAL", "ENOSYS", "ENOTSUP", "EROFS"].includes(name)) throw error;
+  }
+}
+
+/** A short name in the same folder, whatever the target's. */
+function neighbourOf(target: string): string {
+  const id = crypto.randomUUID().slice(0, 8);
+  return `${dirname(target)}/.masterweaver-${id}.partial`;
+}
+
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemName(error) ?? "");
+}
+
+async function asCannotWrite<T>(
+  path: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MasterWeaverError) throw error;
+    throw cannotWrite(path, error);
+  }
+}

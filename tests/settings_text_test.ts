@@ -1,0 +1,127 @@
+/**
+ * What an image says of its making: text chunks, the one text of a JPEG's
+ * comment, and back.
+ */
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import { anySize, checkSettings } from "../src/options.ts";
+import { fromParameters, toParameters } from "../src/parameters_text.ts";
+import { fromText, type Maker, toText } from "../src/settings_text.ts";
+
+const maker: Maker = {
+  model: "models/mine, the second",
+  modelHash: "0123456789abcdef".repeat(4),
+  adapter: 'ada"pter.weave',
+  adapterHash: "fedcba9876543210".repeat(4),
+  dtype: "f32",
+  tune: "off",
+  align: false,
+  parse: false,
+  face: 2,
+  requireFace: true,
+  referenceHashes: ["aa", "bb"],
+};
+
+const settings = checkSettings({
+  prompt: "a man",
+  negativePrompt: "a hat",
+  seed: -1n,
+  steps: 7,
+  numImages: 3,
+  width: 64,
+  height: 96,
+  rng: "torch-cpu",
+  guidanceRange: [0.1, 0.75],
+  mergeTokens: 0.25,
+}, anySize);
+
+Deno.test("settings: all that made an image comes back", () => {
+  const text = toText(settings, maker);
+  assertEquals(fromText(text, "a.png"), { settings, maker });
+  // What was not asked for is not made up.
+  const { align: _, face: _f, adapter: _a, ...plain } = maker;
+  const back = fromText(toText(settings, plain), "a.png");
+  assertEquals(back.maker, plain);
+  for (const choice of ["largest", "best"] as const) {
+    const again = fromText(toText(settings, { ...maker, face: choice }), "a");
+    assertEquals(again.maker.face, choice);
+  }
+  // Images of version 0.1.0 say less.
+  const { settings: older, maker: nothing } = fromText(
+    { software: "masterweaver 0.1.0", prompt: "x", steps: "3" },
+    "a.png",
+  );
+  assertEquals([older, nothing], [{ prompt: "x", steps: 3 }, {}]);
+});
+
+Deno.test("settings: broken ones are told with their file", () => {
+  const text = toText(settings, maker);
+  const broken: [string, string][] = [
+    ["steps", "many"],
+    ["steps", "5000"],
+    ["rng", "dice"],
+    ["dtype", "f64"],
+    ["tune", "maybe"],
+    ["align", "perhaps"],
+    ["face", "left"],
+    ["seed", "1.5"],
+  ];
+  for (const [key, value] of broken) {
+    const error = assertThrows(
+      () => fromText({ ...text, [key]: value }, "a.png"),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "bad-image");
+    assertMatch(error.message, /^The settings in a\.png are broken: /);
+    assert(error.message.includes(value), error.message);
+  }
+});
+
+Deno.test("parameters: written as others write them", () => {
+  const text = toText(settings, maker);
+  const lines = toParameters(text).split("\n");
+  assertEquals(lines.slice(0, 2), ["a man", "Negative prompt: a hat"]);
+  assertMatch(
+    lines[2],
+    /^Steps: 7, Sampler: DDIM, CFG scale: 5, Seed: -1, Model hash: 0123/,
+  );
+  assertMatch(
+    lines[2],
+    /, Model: "models\/mine, the second", RNG: torch-cpu, /,
+  );
+  assertMatch(lines[2], /, Size: 64x96$/);
+  assertEquals(lines.length, 3);
+});
+
+Deno.test("parameters: any prompt comes back", () => {
+  const prompts = [
+    "",
+    "a man",
+    "two\nlines",
+    "Negative prompt: inside",
+    "x\nNegative prompt: inside\nSteps: 3, Seed: 5",
+    '"quoted", and: so on',
+    "ends with\n",
+    "\n\n",
+    " spaces ",
+    "☃ snow\ttab\r\nwindows",
+    "Steps: 9, Exact prompts: 3",
+  ];
+  for (const prompt of prompts) {
+    for (const negative of prompts) {
+      const words = { ...settings, prompt, negativePrompt: negative };
+      const text = toText(words, maker);
+      assertEquals(fromParameters(toParameters(text)), text);
+    }
+  }
+});
+
+Deno.test("parameters: other texts are no settings, and break nothing", () => {
+  for (const text of ["", "hello", "\n\n\n", "Steps: , Size: x", '"": "\\']) {
+    assertThrows(
+      () => fromText(fromParameters(text), "a.jpg"),
+      MasterWeaverError,
+      "carries no settings",
+    );
+  }
+});
