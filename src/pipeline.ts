@@ -371,6 +371,8 @@ export class MasterWeaver implements AsyncDisposable {
   /** Stops what runs, frees everything on the GPU and closes the files; later calls are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turns.close();
+    // A driver may not take it well that a device goes while it works.
+    await this.gpu.drain();
     this.#engine[Symbol.dispose]();
     await this.#owned?.disposeAsync();
   }

@@ -28,11 +28,10 @@ function fill(plan: Plan, graph: Graph): void {
   }
 }
 
-/** As if the adapter were so slow that every launch is longer than a slice. */
-function slowDown(gpu: Gpu, operations: number): Disposable {
-  const before = gpu.workPerMillisecond;
-  gpu.workPerMillisecond = operations;
-  return { [Symbol.dispose]: () => gpu.workPerMillisecond = before };
+/** As if every shader were so slow, which is all that is known of a plan that has not run. */
+function expectSpeed(gpu: Gpu, plan: Plan, operations: number): void {
+  for (const { shader } of plan.listing) gpu.speeds.set(shader, operations);
+  plan.forgetTimes();
 }
 
 /** Counts what a pace submits. */
@@ -60,7 +59,7 @@ gpuTest("pace: launches cut into parts give the same bits", async () => {
   const graph = plans.graph(kind);
   const results: Float32Array[] = [];
   for (const operations of [1e12, 1e4, 10]) {
-    using _slow = slowDown(gpu, operations);
+    expectSpeed(gpu, plan, operations);
     using submits = countSubmits(gpu);
     fill(plan, graph);
     const pace = new Pace(gpu);
@@ -69,8 +68,6 @@ gpuTest("pace: launches cut into parts give the same bits", async () => {
     if (operations === 1e12) assert(submits.count <= 2, `${submits.count}`);
     else assert(submits.count > 5, `${submits.count} submissions`);
     results.push((await plan.read("latents")).latents as Float32Array);
-    // What was learnt of the launches belongs to one speed.
-    plan.forgetTimes();
   }
   assert(results[0].every(Number.isFinite));
   assertEquals(results[1], results[0]);
@@ -94,7 +91,7 @@ gpuTest("pace: one launch is cut, in every variant of attention", async () => {
     plan.run();
     const { y: whole } = await plan.read("y");
     fill(plan, g);
-    using _slow = slowDown(gpu, 10);
+    expectSpeed(gpu, plan, 10);
     using submits = countSubmits(gpu);
     const pace = new Pace(gpu);
     await plan.runPaced(pace);
@@ -120,7 +117,7 @@ gpuTest(
     await pace.finish();
     assertEquals(done, [0, 1, 2, 3, 4]);
 
-    using _slow = slowDown(gpu, 10);
+    expectSpeed(gpu, plan, 10);
     plan.forgetTimes();
     let asked = 0;
     const stopped = new Pace(gpu, () => {
@@ -134,11 +131,11 @@ gpuTest(
 
 gpuTest("pace: learns how long launches take", async () => {
   const gpu = await sharedGpu();
-  using _slow = slowDown(gpu, 1e3);
   using plans = await StepPlans.open(layout);
   const kind = { guided: true, reused: false };
   const plan = await plans.plan(kind);
   fill(plan, plans.graph(kind));
+  expectSpeed(gpu, plan, 1e3);
   const submitted: number[] = [];
   for (let run = 0; run < 3; run++) {
     using submits = countSubmits(gpu);
@@ -148,7 +145,7 @@ gpuTest("pace: learns how long launches take", async () => {
     submitted.push(submits.count);
   }
   assert(submitted[2] < submitted[0] / 2, `submissions of runs: ${submitted}`);
-  assert(gpu.workPerMillisecond > 1e3);
+  for (const { shader } of plan.listing) assert(gpu.speeds.get(shader)! > 1e3);
 });
 
 gpuTest("pace: the tuner is stopped, too", async () => {

@@ -31,12 +31,6 @@ const requestedLimits = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
-/**
- * Operations a millisecond that are expected of an adapter of which nothing is
- * known: a slow processor's, so that the first slice of work is not too long.
- */
-const SLOW_ADAPTER = 1e7;
-
 /** A device with what is made once on it: buffers and pipelines. */
 export class Gpu implements Disposable {
   /** The WebGPU device. */
@@ -57,8 +51,8 @@ export class Gpu implements Disposable {
   readonly pipelines: PipelineCache;
   /** Tells dispatches where they begin. */
   readonly partStarts: PartStarts;
-  /** Operations a millisecond, as last measured by what ran. */
-  workPerMillisecond: number = SLOW_ADAPTER;
+  /** Operations a millisecond of each shader, as last measured where it ran. */
+  readonly speeds: Map<string, number> = new Map();
   #fault: MasterWeaverError | null = null;
   #lost: MasterWeaverError | null = null;
   #closed = false;
@@ -180,6 +174,11 @@ export class Gpu implements Disposable {
   async turn(): Promise<void> {
     await nextTask();
     this.check();
+  }
+
+  /** Waits until everything queued is done, whatever became of it. */
+  async drain(): Promise<void> {
+    if (!this.#lost) await this.flush().catch(() => {});
   }
 
   /** Hands everything written so far to the GPU and waits until it has it. */

@@ -20,11 +20,18 @@ const SLICE = 250;
  * process may have 65530 maps.
  */
 export const MOST_A_SUBMIT = 2048;
-/** No slice's measurement changes the estimated speed by more than so many times. */
+/** No slice's measurement changes an estimate by more than so many times. */
 const MOST_CHANGE = 16;
+/**
+ * Operations a millisecond that are expected of a shader that has not run yet:
+ * few, so that its first slice is not too long.
+ */
+const FIRST_SPEED = { processor: 5e6, gpu: 1e8 };
 
 /** A launch with what is known of its time. */
 export interface PacedDispatch extends Dispatch {
+  /** File name of its shader, and what else tells its code from others. */
+  readonly shader: string;
   /** Floating-point operations, or as many as its memory traffic stands for. */
   readonly work: number;
   /** Milliseconds that it takes, from the slices it ran in; 0 before. */
@@ -48,6 +55,12 @@ class Slice {
   expected = 0;
   /** When the first of it was submitted. */
   submitted = 0;
+
+  /** Takes a share of a launch that is expected to take so many milliseconds. */
+  add(dispatch: PacedDispatch, share: number, whole: number): void {
+    this.parts.push({ dispatch, share, expected: whole * share });
+    this.expected += whole * share;
+  }
 }
 
 /** A slice that runs. */
@@ -90,21 +103,24 @@ export class Pace {
   ): Promise<void> {
     let encoder: PassEncoder | null = null;
     for (const dispatch of dispatches) {
-      const whole = this.#estimate(dispatch);
       for (let first = 0; first < dispatch.workgroups;) {
         const rest = dispatch.workgroups - first;
-        const left = whole * rest / dispatch.workgroups;
-        if (this.#open.expected > 0 && this.#open.expected + left > SLICE) {
+        const share = rest / dispatch.workgroups;
+        const { expected } = this.#open;
+        if (
+          expected > 0 && expected + share * this.#estimate(dispatch) > SLICE
+        ) {
           encoder?.submit();
           encoder = null;
           await this.#turn();
         }
+        // After a turn it may be known better.
+        const whole = this.#estimate(dispatch);
+        const left = whole * share;
         const count = this.#count(rest, left);
-        const share = count / dispatch.workgroups;
         encoder ??= this.#encoder();
         encoder.add(dispatch, first, count);
-        this.#open.parts.push({ dispatch, share, expected: whole * share });
-        this.#open.expected += whole * share;
+        this.#open.add(dispatch, count / dispatch.workgroups, whole);
         first += count;
         if (encoder.isFull) {
           encoder.submit();
@@ -127,8 +143,10 @@ export class Pace {
   }
 
   /** Milliseconds that a launch is expected to take. */
-  #estimate({ milliseconds, work }: PacedDispatch): number {
-    return milliseconds || work / this.#gpu.workPerMillisecond;
+  #estimate({ milliseconds, work, shader }: PacedDispatch): number {
+    const { speeds, isProcessor } = this.#gpu;
+    const first = isProcessor ? FIRST_SPEED.processor : FIRST_SPEED.gpu;
+    return milliseconds || work / (speeds.get(shader) ?? first);
   }
 
   /** How many of the rest of a launch's workgroups go into the open slice. */
@@ -179,12 +197,12 @@ export class Pace {
     this.#check();
   }
 
+  /** All parts of a slice took longer, or shorter, by the same factor. */
   #learn({ parts, expected }: Slice, took: number): void {
     if (expected === 0) return;
-    const scale = took / expected;
-    const work = parts.reduce(
-      (sum, { dispatch, share }) => sum + dispatch.work * share,
-      0,
+    const scale = Math.min(
+      MOST_CHANGE,
+      Math.max(1 / MOST_CHANGE, took / expected),
     );
     for (const { dispatch, share, expected } of parts) {
       const found = expected / share * scale;
@@ -192,13 +210,11 @@ export class Pace {
       dispatch.milliseconds = dispatch.milliseconds
         ? (dispatch.milliseconds + found) / 2
         : found;
+      this.#gpu.speeds.set(
+        dispatch.shader,
+        dispatch.work / Math.max(dispatch.milliseconds, 1e-6),
+      );
     }
-    const before = this.#gpu.workPerMillisecond;
-    const speed = work / Math.max(took, 0.1);
-    this.#gpu.workPerMillisecond = Math.min(
-      before * MOST_CHANGE,
-      Math.max(before / MOST_CHANGE, speed),
-    );
   }
 }
 

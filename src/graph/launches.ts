@@ -105,8 +105,8 @@ const OPERATIONS_A_BYTE = 8;
  * The work of an op's launches, in floating-point operations or what moving its
  * tensors stands for: to estimate how long they take.
  *
- * Which of an op's shaders does the work is not known here, so each is taken to
- * do an equal share, and its launches by their workgroups.
+ * Shaders that only move data do so once; the others do an equal share of the
+ * op's operations, and the launches of each by their workgroups.
  */
 export function launchWork(
   node: OpNode,
@@ -118,12 +118,14 @@ export function launchWork(
     0,
   );
   const flops: number = op.flops?.(inputs, node, attributes) ?? 0;
-  const total = flops + OPERATIONS_A_BYTE * bytes;
   const groups = new Map<string, number>();
-  for (const { shader, workgroups } of launches) {
+  const busy = new Set<string>();
+  for (const { shader, workgroups, moves } of launches) {
     groups.set(shader, (groups.get(shader) ?? 0) + workgroups);
+    if (!moves) busy.add(shader);
   }
-  return launches.map(({ shader, workgroups }) =>
-    total / groups.size * workgroups / Math.max(1, groups.get(shader)!)
-  );
+  return launches.map(({ shader, workgroups, moves }) => {
+    const work = OPERATIONS_A_BYTE * bytes + (moves ? 0 : flops / busy.size);
+    return work * workgroups / Math.max(1, groups.get(shader)!);
+  });
 }

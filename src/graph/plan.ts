@@ -45,7 +45,6 @@ export interface PlanOptions {
 /** A dispatch, and what it is for. */
 interface NamedDispatch extends PacedDispatch {
   readonly node: Tensor;
-  readonly shader: string;
 }
 
 /** A launch, and the op it belongs to. */

@@ -201,6 +201,7 @@ function launchPacking(
   const groups = Math.ceil(batch * tokens / PACKED);
   return {
     shader: "attention_pack",
+    moves: true,
     code: octetCode(real) + texels + packCode,
     bind: [...reads(name), { name: "texels0", access: "new texels" }],
     params: [
@@ -230,6 +231,7 @@ function launchPackingValues(
   const total = batch * heads * fours * width / OCTET;
   return {
     shader: "attention_values",
+    moves: true,
     code: octetCode(real) + texels + valuesCode,
     bind: [...reads("v"), { name: "texels0", access: "new texels" }],
     params: [

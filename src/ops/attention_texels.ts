@@ -59,6 +59,7 @@ function launchHeads(
   const total = keyOctets(sizes);
   return {
     shader: "attention_heads",
+    moves: true,
     code: octetCode(real) + texels + byHead,
     bind: [...reads(name), { name: "texels0", access: "new texels" }],
     params: [keys, heads, width / OCTET, start, total],

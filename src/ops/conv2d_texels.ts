@@ -106,6 +106,7 @@ function launchPacking(
   const octets = inside / OCTET;
   return {
     shader: "texels_pack",
+    moves: true,
     code: octetCode(real) + texels + packCode,
     bind: [
       {

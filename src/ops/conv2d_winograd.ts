@@ -141,6 +141,7 @@ function launchInput(
   const quads = inside / QUAD;
   return {
     shader: "winograd_input",
+    moves: true,
     code: quadCode(real) + texels + inputCode,
     bind: [
       {
@@ -216,6 +217,7 @@ function launchOutput(
   const total = rows * tiles[1] * out / 4;
   return {
     shader: "winograd_output",
+    moves: true,
     code: quadCode(real) + outputCode,
     bind: [
       ...reads("scratch0", "bias", "shift"),

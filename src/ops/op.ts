@@ -30,6 +30,8 @@ export interface Launch {
   readonly shader: string;
   /** Its WGSL. */
   readonly code: string;
+  /** Whether it only lays data otherwise: the op's operations are done by its other launches. */
+  readonly moves?: boolean;
   /** Constants put in front of it. */
   readonly defines?: Readonly<Record<string, number>>;
   /** Type aliases put in front of it. */
