@@ -18,7 +18,11 @@ import {
   fileKind,
   openCheckpoint,
 } from "../src/weights/open.ts";
-import { openWeave, type WeaveTensor } from "../src/weights/weave.ts";
+import {
+  checkWeavePadding,
+  openWeave,
+  type WeaveTensor,
+} from "../src/weights/weave.ts";
 import { weaveFloats } from "../src/weights/weave_floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
@@ -106,6 +110,7 @@ async function inspectWeave(
 ): Promise<Inspection> {
   const file = await openWeave(source);
   if (verify) {
+    await checkWeavePadding(source);
     for (const tensor of file.tensors.values()) await checkValues(tensor);
   }
   const { component, hash, provenance } = file;
