@@ -16,6 +16,7 @@ import { MasterWeaverError } from "./errors.ts";
 import { decodeImage, encodePng, readPngText } from "./image/codec.ts";
 import type { TuneStore } from "./graph/tuner.ts";
 import type { Image } from "./image/image.ts";
+import { MANIFEST_NAME } from "./weights/manifest.ts";
 
 /** A file opened for random access; `await using` closes it. */
 export class FileSource implements ByteSource, AsyncDisposable {
@@ -290,8 +291,16 @@ export async function openModelFolder(
       }
     }
   }
+  const manifest = `${folder}/${MANIFEST_NAME}`;
+  const elsewhere = adapter === undefined ? [] : ["identity_adapter" as const];
+  const listed = await isFile(manifest)
+    ? { manifest: stack.use(await FileSource.open(manifest)), elsewhere }
+    : {};
   const opened = stack.move();
-  return { files, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    files: { ...files, ...listed },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
 async function isFile(path: string): Promise<boolean> {
