@@ -154,7 +154,7 @@ Deno.test("single file: an autoencoder alone, and networks without a folder", as
   await folder.write("loose/config.json", {
     model_type: "clip",
     vision_config: {
-      hidden_size: 6,
+      hidden_size: 8,
       intermediate_size: 8,
       num_hidden_layers: 2,
       image_size: 4,

@@ -6,10 +6,13 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource, writeFileAtomic } from "../src/files.ts";
+import { FileSource } from "../src/files.ts";
+import { throwIfAborted } from "../src/progress.ts";
+import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -20,7 +23,10 @@ import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
+import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
+import { entriesBefore, manifestAfter } from "./convert/model_manifest.ts";
 import { ProgressLine } from "./convert/progress.ts";
+import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
@@ -37,6 +43,8 @@ Converts checkpoints to a model folder. Each input is one of:
   --output DIR           where the .weave files go; made where it is missing
   --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
                          half and a quarter of f16 and lose a little
+  --allow-unused         leave out tensors that nobody knows, and say which,
+                         instead of refusing the file
   --no-ema               of a single file with two sets of UNet weights, take
                          those of the last training step, not their running mean
   --to-pytorch FILE      writes an identity adapter as the reference's .pt
@@ -76,6 +84,13 @@ export interface ConvertOptions {
   readonly dtype: ModelDtype;
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights?: LdmWeights;
+  /**
+   * Whether tensors that nobody knows, and tokens that the tokenizer lacks, are
+   * left out instead of refused (false).
+   */
+  readonly allowUnused?: boolean;
+  /** Stops it between two pieces; what was written is removed. */
+  readonly signal?: AbortSignal;
   /** Told of what happens, line by line. */
   readonly report?: (line: string) => void;
   /** Whether to draw a progress bar on a terminal. */
@@ -83,9 +98,11 @@ export interface ConvertOptions {
 }
 
 /**
- * Converts checkpoints; each file is written whole or not at all.
+ * Converts checkpoints. Everything is judged before the first byte is written,
+ * and all files take their places together: a conversion that fails changes
+ * nothing.
  *
- * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `aborted`
  */
 export async function convert(
   options: ConvertOptions,
@@ -95,30 +112,57 @@ export async function convert(
     inputs,
     output,
     ldmWeights,
+    allowUnused: options.allowUnused ?? false,
     notice: report,
   });
   await makeFolder(output);
+  await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
-  for (const component of components) {
-    const result = await convertComponent(component, options);
-    converted.push(result);
-    report(describe(result));
+  const manifest = `${output}/${MANIFEST_NAME}`;
+  const before = await entriesBefore(output, names(components));
+  {
+    // Sources are closed before files are replaced: they may be the same.
+    await using judged = await judge(components, output, options);
+    for (const line of judged.warnings) report(line);
+    await checkTarget(manifest);
+    for (const part of judged.parts) {
+      converted.push(await writePart(part, staging, options));
+    }
+    const written = new Map(converted.flatMap(entry));
+    const text = manifestAfter(before, written);
+    if (text) await staging.write(manifest, (append) => append(text));
   }
+  throwIfAborted(options.signal);
+  // The manifest goes first: a folder whose replacement is cut off is one that
+  // is not as its manifest says, never one that looks right.
+  await staging.commit(manifest);
+  for (const result of converted) report(describe(result));
   return converted;
 }
 
-async function convertComponent(
-  component: Component,
-  { output, dtype, progress }: ConvertOptions,
+/** The parts of a model that will be written under their own names. */
+function names(components: readonly Component[]): string[] {
+  return components.map(({ output }) => output);
+}
+
+/** What the manifest says of a file; another adapter is not the model's. */
+function entry(
+  { component, file, hash, bytes }: ConvertedComponent,
+): [string, ManifestEntry][] {
+  const own = `${component}.weave`;
+  return basename(file) === own
+    ? [[component, { file: own, hash, bytes }]]
+    : [];
+}
+
+async function writePart(
+  { component, planned }: JudgedPart,
+  staging: Staging,
+  { output, progress, signal }: ConvertOptions,
 ): Promise<ConvertedComponent> {
-  await using files = new AsyncDisposableStack();
-  const sources: FileSource[] = [];
-  for (const file of component.files) {
-    sources.push(files.use(await FileSource.open(file)));
-  }
-  const { content, loss, dropped } = await component.plan(sources, dtype);
+  const { content, loss, dropped } = planned;
   const { tensors } = content;
-  const file = `${output}/${component.output}.weave`;
+  const file = partPath(output, component);
   const bytes = tensors.reduce(
     (sum, { dtype, shape }) => sum + Number(byteLength(dtype, shape)),
     0,
@@ -129,11 +173,15 @@ async function convertComponent(
     2 * bytes,
     progress === true,
   );
-  await writeFileAtomic(
+  const onBytes = (bytes: number) => {
+    throwIfAborted(signal);
+    bar.advance(bytes);
+  };
+  const partial = await staging.write(
     file,
-    (append) => writeWeave(append, content, (bytes) => bar.advance(bytes)),
+    (append) => writeWeave(append, content, onBytes),
   );
-  await using written = await FileSource.open(file);
+  await using written = await FileSource.open(partial);
   const { hash } = await openWeave(written);
   return {
     component: content.component,
@@ -197,6 +245,7 @@ export async function main(args: string[]): Promise<number> {
         output: { type: "string" },
         dtype: { type: "string", default: "f16" },
         "to-pytorch": { type: "string" },
+        "allow-unused": { type: "boolean", default: false },
         "no-ema": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         quiet: { type: "boolean", default: false },
@@ -232,11 +281,14 @@ export async function main(args: string[]): Promise<number> {
       if (json) console.log(JSON.stringify(written));
       return 0;
     }
+    using stop = new StopKey();
     const components = await convert({
       inputs: positionals,
       output,
       dtype,
       ldmWeights: values["no-ema"] ? "last" : "ema",
+      allowUnused: values["allow-unused"],
+      signal: stop.signal,
       report,
       progress,
     });
@@ -246,6 +298,27 @@ export async function main(args: string[]): Promise<number> {
     if (!(error instanceof MasterWeaverError)) throw error;
     console.error(error.message);
     return 1;
+  }
+}
+
+/** Ctrl-C: the first ends the conversion in order, the second at once. */
+class StopKey implements Disposable {
+  readonly #stop = new AbortController();
+  readonly #pressed = () => {
+    if (this.#stop.signal.aborted) Deno.exit(130);
+    this.#stop.abort();
+  };
+
+  constructor() {
+    Deno.addSignalListener("SIGINT", this.#pressed);
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSignalListener("SIGINT", this.#pressed);
   }
 }
 
