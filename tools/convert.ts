@@ -24,13 +24,18 @@ import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
-import { entriesBefore, manifestAfter } from "./convert/model_manifest.ts";
+import {
+  entriesBefore,
+  manifestAfter,
+  writeManifest,
+} from "./convert/model_manifest.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
        deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
+       deno run -A tools/convert.ts --manifest DIR
 
 Converts checkpoints to a model folder. Each input is one of:
   a diffusers folder (with image_encoder/, adapter_final.pt and
@@ -47,6 +52,8 @@ Converts checkpoints to a model folder. Each input is one of:
                          instead of refusing the file
   --no-ema               of a single file with two sets of UNet weights, take
                          those of the last training step, not their running mean
+  --manifest DIR         writes the model.json of a folder as it is: one that has
+                         none, or was put together from others on purpose
   --to-pytorch FILE      writes an identity adapter as the reference's .pt
   --json                 one JSON object on stdout
   --quiet                no report, no progress
@@ -245,6 +252,7 @@ export async function main(args: string[]): Promise<number> {
         output: { type: "string" },
         dtype: { type: "string", default: "f16" },
         "to-pytorch": { type: "string" },
+        manifest: { type: "string" },
         "allow-unused": { type: "boolean", default: false },
         "no-ema": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
@@ -261,11 +269,13 @@ export async function main(args: string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const adapter = values["to-pytorch"];
-  if ((positionals.length === 0) !== (adapter !== undefined)) {
-    return usageError("Give a file or a folder, or --to-pytorch FILE");
+  const { manifest, "to-pytorch": adapter } = values;
+  const jobs = [adapter, manifest, positionals[0]];
+  if (jobs.filter((job) => job !== undefined).length !== 1) {
+    return usageError(
+      "Give a file or a folder, or --to-pytorch FILE, or --manifest DIR",
+    );
   }
-  if (output === undefined) return usageError("Give --output");
   const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
   if (dtype === undefined) {
     return usageError(
@@ -275,6 +285,13 @@ export async function main(args: string[]): Promise<number> {
   const report = quiet ? undefined : (line: string) => console.error(line);
   const progress = !quiet && process.stderr.isTTY === true;
   try {
+    if (manifest !== undefined) {
+      const written = await writeManifest(manifest);
+      report?.(`${written.files} files → ${written.manifest}`);
+      if (json) console.log(JSON.stringify(written));
+      return 0;
+    }
+    if (output === undefined) return usageError("Give --output");
     if (adapter !== undefined) {
       const written = await toPyTorch(adapter, output, progress);
       report?.(`${written.tensors} tensors → ${output}`);

@@ -12,6 +12,7 @@ import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {
   imageEncoderComponent,
   textEncoderComponent,
+  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
@@ -31,14 +32,6 @@ export interface Search {
   /** Whether what nobody knows, or needs, is left out instead of refused. */
   readonly allowUnused: boolean;
   /** Told what is left out or replaced. */
-  readonly notice: Notice;
-}
-
-/** What the search of one folder depends on beside the folder. */
-interface Around {
-  /** All folders given, where a tokenizer may be. */
-  readonly folders: readonly string[];
-  readonly allowUnused: boolean;
   readonly notice: Notice;
 }
 
@@ -110,7 +103,7 @@ interface FolderContent {
 
 async function fromFolder(
   folder: string,
-  around: Around,
+  around: TextSurroundings,
 ): Promise<FolderContent> {
   const names = await list(folder);
   const parts = await partsIn(folder, names);
@@ -172,7 +165,7 @@ async function fromModel(
   folder: string,
   names: readonly string[],
   parts: readonly Part[],
-  around: Around,
+  around: TextSurroundings,
 ): Promise<FolderContent> {
   const { notice } = around;
   const components: Component[] = [];
@@ -251,7 +244,7 @@ function chosen(
 /** A folder that holds one network. */
 async function fromNetwork(
   folder: string,
-  { folders, allowUnused, notice }: Around,
+  around: TextSurroundings,
   part?: Part,
 ): Promise<Component> {
   const configName = `${folder}/config.json`;
@@ -260,13 +253,13 @@ async function fromNetwork(
   switch (part ?? json._class_name ?? json.model_type) {
     case "unet":
     case "UNet2DConditionModel":
-      return await unetComponent(network, notice);
+      return await unetComponent(network, around.notice);
     case "vae":
     case "AutoencoderKL":
       return vaeComponent(network);
     case "text_encoder":
     case "clip_text_model":
-      return await textEncoderComponent(network, folders, allowUnused);
+      return await textEncoderComponent(network, around);
     case "image_encoder":
     case "clip":
     case "clip_vision_model":

@@ -19,6 +19,7 @@ import {
 } from "../../src/weights/manifest.ts";
 import { openWeave } from "../../src/weights/weave.ts";
 import { exists } from "./folder.ts";
+import { Staging } from "./staging.ts";
 
 /** Entries by component. */
 export type Entries = ReadonlyMap<string, ManifestEntry>;
@@ -95,4 +96,33 @@ export function manifestAfter(
   return new TextEncoder().encode(
     manifestText(new Map([...before, ...written])),
   );
+}
+
+/**
+ * Writes the manifest of a folder as it is: of one that an older version
+ * wrote, or that was put together on purpose.
+ *
+ * @param folder the model folder
+ * @returns the manifest's path and how many files it lists
+ * @throws {MasterWeaverError} `bad-model` where the folder holds no part of a model; `cannot-write`
+ */
+export async function writeManifest(
+  folder: string,
+): Promise<{ manifest: string; files: number }> {
+  const manifest = `${folder}/${MANIFEST_NAME}`;
+  const entries = await entriesIn(folder);
+  const isModel = requiredComponents.some((name) => entries.has(name));
+  if (!isModel) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot write ${manifest}: ${folder} holds no ${
+        requiredComponents.join(", ")
+      }.weave that can be opened; give the folder of a converted model`,
+    );
+  }
+  await using staging = new Staging();
+  const text = new TextEncoder().encode(manifestText(entries));
+  await staging.write(manifest, (append) => append(text));
+  await staging.commit();
+  return { manifest, files: entries.size };
 }

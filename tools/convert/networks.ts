@@ -123,17 +123,25 @@ export function vaeComponent(
   });
 }
 
+/** What a text encoder depends on beside its files. */
+export interface TextSurroundings {
+  /** Where the tokenizer may be, beside the model's own folder. */
+  readonly folders: readonly string[];
+  /** Whether the network may have more tokens than the tokenizer. */
+  readonly allowUnused: boolean;
+  /** Tells the user something that is no error. */
+  readonly notice: (line: string) => void;
+}
+
 /**
  * A text encoder, with its tokenizer.
  *
- * @param folders where the tokenizer may be, beside the model's own folder
- * @param allowUnused whether the network may have more tokens than the tokenizer
+ * @param around where its tokenizer may be, and how it must fit
  * @throws {MasterWeaverError} `bad-checkpoint` where tokenizer and network have different sizes
  */
 export async function textEncoderComponent(
   { files, json, configName, table = textEncoderTable }: NetworkFiles,
-  folders: readonly string[],
-  allowUnused: boolean,
+  around: TextSurroundings,
 ): Promise<Component> {
   const text = typeof json.text_config === "object" ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
@@ -141,11 +149,11 @@ export async function textEncoderComponent(
   const above = dirname(folder);
   // A whole model's file has its tokenizer beside it, a network's folder above.
   const places = table === textEncoderTable
-    ? [folder, above, ...folders]
-    : [folder, ...folders, above];
+    ? [folder, above, ...around.folders]
+    : [folder, ...around.folders, above];
   const place = await findTokenizer(places, files[0]);
   const tokenizer = await readTokenizer(place);
-  checkSize(place, tokenCount(tokenizer), config.vocab_size, allowUnused);
+  checkSize(place, tokenCount(tokenizer), config.vocab_size, around);
   return networkComponent({
     output: "text_encoder",
     files,
@@ -158,10 +166,17 @@ function checkSize(
   tokenizer: string,
   tokens: number,
   rows: unknown,
-  allowUnused: boolean,
+  { allowUnused, notice }: TextSurroundings,
 ): void {
   if (typeof rows !== "number" || tokens === rows) return;
-  if (tokens < rows && allowUnused) return;
+  if (tokens < rows && allowUnused) {
+    notice(
+      `Warning: text_encoder: ${
+        rows - tokens
+      } of its ${rows} tokens are not in ${tokenizer} and are left unused`,
+    );
+    return;
+  }
   throw badCheckpoint(
     tokenizer,
     `its tokens are ${tokens}, the text encoder's ${rows}; give the tokenizer ` +

@@ -43,24 +43,19 @@ import {
   faceParserComponent,
   imageEncoderComponent,
   textEncoderComponent,
+  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
 
 /** What a file's components depend on beside the file. */
-export interface Surroundings {
+export interface Surroundings extends TextSurroundings {
   /** The folder written to, for the UNet an adapter alone is for. */
   readonly output: string;
   /** Config of the UNet among all inputs; known once all have been looked at. */
   readonly unet: () => JsonObject | undefined;
-  /** Where a tokenizer may be. */
-  readonly folders: readonly string[];
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights: LdmWeights;
-  /** Whether what nobody knows, or needs, is left out instead of refused. */
-  readonly allowUnused: boolean;
-  /** Tells the user something that is no error. */
-  readonly notice: (line: string) => void;
 }
 
 /**
@@ -106,8 +101,7 @@ export async function fromFile(
       return [
         await textEncoderComponent(
           await ownConfig(file, textConfig(checkpoint, "")),
-          around.folders,
-          around.allowUnused,
+          around,
         ),
       ];
     case "image_encoder":
@@ -153,8 +147,9 @@ export async function isWholeModel(file: string): Promise<boolean> {
 async function fromSingleFile(
   file: string,
   checkpoint: Checkpoint,
-  { ldmWeights, folders, allowUnused, notice }: Surroundings,
+  around: Surroundings,
 ): Promise<Component[]> {
+  const { ldmWeights, notice } = around;
   const { tensors } = checkpoint;
   const names = [...tensors.keys()];
   const has = (prefix: string) => names.some((name) => name.startsWith(prefix));
@@ -194,8 +189,7 @@ async function fromSingleFile(
           ),
           table: ldmTextTable,
         },
-        folders,
-        allowUnused,
+        around,
       ),
     );
   } else notice(`text_encoder: not in ${file}`);

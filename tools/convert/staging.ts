@@ -77,7 +77,7 @@ export class Staging implements AsyncDisposable {
     const replaced: string[] = [];
     for (const { path, target, partial } of inOrder) {
       try {
-        if (await isThere(target)) {
+        if (await isFileThere(target)) {
           const old = neighbour(target, "old");
           await Deno.rename(target, old);
           undo.push(() => Deno.rename(old, target));
@@ -132,8 +132,11 @@ async function linkedTo(path: string): Promise<string> {
   return target;
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
+/** Whether there is a file; something else that came meanwhile is kept. */
+async function isFileThere(path: string): Promise<boolean> {
+  const info = await Deno.lstat(path).catch(() => null);
+  if (info !== null && !info.isFile) throw new Error("it is not a file");
+  return info !== null;
 }
 
 /** A name of its own in the same folder, short whatever the file is called. */
