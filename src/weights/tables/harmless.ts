@@ -19,6 +19,7 @@ export const LORA = /(^|[._])(lora|locon|hada|lokr)([._]|$)/;
 /** What may be left out of every network's checkpoint. */
 export const HARMLESS: readonly Dropped[] = [
   SCHEDULE,
+  { names: /^model_ema\./, reason: "what belongs to the running mean" },
   {
     names: /(^|\.)position_ids$/,
     reason: "the numbers 0, 1, 2, … in order",
@@ -33,7 +34,6 @@ export const HARMLESS: readonly Dropped[] = [
       /^(optimizer|optimizer_states?|lr_schedulers?|callbacks|loops|loss)\./,
     reason: "what only training uses",
   },
-  { names: /^model_ema\./, reason: "what belongs to the running mean" },
   {
     names: /^embedding_manager\./,
     reason: "what training on a new word leaves",
