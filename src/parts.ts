@@ -28,6 +28,15 @@ import type { WeaveFile } from "./weights/weave.ts";
 export interface Parts
   extends PainterParts, Pick<IdentityParts, "vision" | "parser"> {}
 
+/** Parts that are networks. */
+export type NetworkName =
+  | "text_encoder"
+  | "unet"
+  | "vae"
+  | "image_encoder"
+  | "identity_adapter"
+  | "face_parser";
+
 /** How the config in a part's header is read, by part. */
 const readers = {
   text_encoder: clipTextConfig,
@@ -63,7 +72,7 @@ export function openParts(files: ModelFiles): Promise<Parts> {
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
 export async function partsFrom(
-  open: (name: keyof typeof readers) => Promise<WeaveFile>,
+  open: (name: NetworkName) => Promise<WeaveFile>,
 ): Promise<Parts> {
   return {
     text: component(await open("text_encoder"), readers.text_encoder),
@@ -92,7 +101,7 @@ export function checkPart(file: WeaveFile): void {
   }
 }
 
-function isNetwork(name: string): name is keyof typeof readers {
+function isNetwork(name: string): name is NetworkName {
   return Object.hasOwn(readers, name);
 }
 

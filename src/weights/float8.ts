@@ -14,13 +14,13 @@ interface Format {
 const E4M3: Format = { exponentBits: 4, bias: 7, hasInfinity: false };
 const E5M2: Format = { exponentBits: 5, bias: 15, hasInfinity: true };
 
-const tables = {
+/** Names of the two types, as safetensors has them. */
+export type Float8Dtype = "F8_E4M3" | "F8_E5M2";
+
+const tables: Readonly<Record<Float8Dtype, Float32Array>> = {
   F8_E4M3: tableOf(E4M3),
   F8_E5M2: tableOf(E5M2),
 };
-
-/** Names of the two types, as safetensors has them. */
-export type Float8Dtype = keyof typeof tables;
 
 /**
  * Widens 8-bit floats; every one of them is an f32.

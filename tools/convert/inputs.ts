@@ -143,8 +143,9 @@ async function partsIn(
 function nothingIn(inputs: string): Error {
   return badCheckpoint(
     inputs,
-    "it has no model_index.json or config.json, and no weight files; give " +
-      "the folder of a diffusers or CLIP model whole",
+    "nothing in it can be converted: no folder of a network with a " +
+      "config.json, and no weight files; give the folder of a diffusers or " +
+      "CLIP model whole",
   );
 }
 

@@ -165,10 +165,12 @@ export async function textEncoderComponent(
 function checkSize(
   tokenizer: string,
   tokens: number,
-  rows: unknown,
+  vocabulary: unknown,
   { allowUnused, notice }: TextSurroundings,
 ): void {
-  if (typeof rows !== "number" || tokens === rows) return;
+  const rows = Number(vocabulary);
+  // What is no size at all is the table's to refuse.
+  if (!Number.isSafeInteger(vocabulary) || tokens === rows) return;
   if (tokens < rows && allowUnused) {
     notice(
       `Warning: text_encoder: ${
