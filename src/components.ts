@@ -5,6 +5,7 @@
  */
 import type { ByteSource } from "./bytes.ts";
 import { MasterWeaverError } from "./errors.ts";
+import { checkListed, readManifest } from "./weights/manifest.ts";
 import { openWeave, type WeaveFile } from "./weights/weave.ts";
 import { WeightScope } from "./weights/scope.ts";
 
@@ -36,7 +37,14 @@ export const optionalComponents: readonly ComponentName[] = [
 ];
 
 /** The files of a model, by part. */
-export type ModelFiles = Readonly<Partial<Record<ComponentName, ByteSource>>>;
+export type ModelFiles =
+  & Readonly<Partial<Record<ComponentName, ByteSource>>>
+  & {
+    /** Its `model.json`: the files that are required must be those it lists. */
+    readonly manifest?: ByteSource;
+    /** Parts from another place than the model's folder, which it does not list. */
+    readonly elsewhere?: readonly ComponentName[];
+  };
 
 /** A network's part: header, config as its model reads it, weights. */
 export interface Component<C> {
@@ -49,7 +57,8 @@ export interface Component<C> {
 }
 
 /**
- * Opens the file of one part and checks that it is that part.
+ * Opens the file of one part and checks that it is that part, and the one that
+ * the model's manifest lists, where there is one.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
@@ -71,25 +80,40 @@ export async function openComponentFile(
       `Cannot use ${file.name}: it holds the component ${file.component}, expected ${name}`,
     );
   }
+  if (files.manifest && !files.elsewhere?.includes(name)) {
+    checkListed(await readManifest(files.manifest), name, {
+      name: file.name,
+      hash: file.hash,
+      bytes: source.size,
+    });
+  }
   return file;
+}
+
+/** A network's part: its file, read with the network's own reader. */
+export function component<C>(
+  file: WeaveFile,
+  readConfig: (json: unknown) => C,
+): Component<C> {
+  return {
+    file,
+    config: readConfig(file.config),
+    weights: new WeightScope(file),
+  };
 }
 
 /**
  * Opens a network's part.
  *
  * @param readConfig turns the header's config into the network's own
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
 export async function openComponent<C>(
   files: ModelFiles,
   name: ComponentName,
   readConfig: (json: unknown) => C,
 ): Promise<Component<C>> {
-  const file = await openComponentFile(files, name);
-  return {
-    file,
-    config: readConfig(file.config),
-    weights: new WeightScope(file),
-  };
+  return component(await openComponentFile(files, name), readConfig);
 }
 
 /** One hash that stands for all files of a model: hexadecimal SHA-256. */

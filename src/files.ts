@@ -24,6 +24,7 @@ import { cannotRead } from "./host/reasons.ts";
 import { writeFileAtomic } from "./host/write.ts";
 import type { Image } from "./image/image.ts";
 import { fromParameters } from "./parameters_text.ts";
+import { MANIFEST_NAME } from "./weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./host/write.ts";
 
@@ -229,8 +230,16 @@ export async function openModelFolder(
       }
     }
   }
+  const manifest = `${folder}/${MANIFEST_NAME}`;
+  const elsewhere = adapter === undefined ? [] : ["identity_adapter" as const];
+  const listed = await isFile(manifest)
+    ? { manifest: stack.use(await FileSource.open(manifest)), elsewhere }
+    : {};
   const opened = stack.move();
-  return { files, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    files: { ...files, ...listed },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -3,11 +3,7 @@
  *
  * @module
  */
-import {
-  type ComponentName,
-  type ModelFiles,
-  openComponent,
-} from "./components.ts";
+import { component, type ModelFiles, openComponentFile } from "./components.ts";
 import { readDdimConfig } from "./diffusion/ddim.ts";
 import { MasterWeaverError } from "./errors.ts";
 import type { Real } from "./gpu/gpu.ts";
@@ -26,36 +22,87 @@ import {
   stepGraph,
 } from "./painter.ts";
 import { ClipTokenizer } from "./text/tokenizer.ts";
+import type { WeaveFile } from "./weights/weave.ts";
 
 /** The parts of a model. */
 export interface Parts
   extends PainterParts, Pick<IdentityParts, "vision" | "parser"> {}
+
+/** Parts that are networks. */
+export type NetworkName =
+  | "text_encoder"
+  | "unet"
+  | "vae"
+  | "image_encoder"
+  | "identity_adapter"
+  | "face_parser";
+
+/** How the config in a part's header is read, by part. */
+const readers = {
+  text_encoder: clipTextConfig,
+  unet: (json: unknown) => ({
+    ...unetConfig(json),
+    scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+  }),
+  vae: vaeConfig,
+  image_encoder: (json: unknown) => ({
+    ...clipVisionConfig(json),
+    preprocess: readClipPreprocessConfig(
+      field(json, "preprocessor"),
+      "image_encoder",
+    ),
+  }),
+  identity_adapter: identityConfig,
+  face_parser: faceParserConfig,
+};
 
 /**
  * Opens every part; reads headers and configs, no weights.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
-export async function openParts(files: ModelFiles): Promise<Parts> {
-  const open = <C>(name: ComponentName, read: (json: unknown) => C) =>
-    openComponent(files, name, read);
+export function openParts(files: ModelFiles): Promise<Parts> {
+  return partsFrom((name) => openComponentFile(files, name));
+}
+
+/**
+ * The parts of a model whose files are had one by one.
+ *
+ * @param open gives the file of a part
+ * @throws {MasterWeaverError} `bad-model`, and what `open` throws
+ */
+export async function partsFrom(
+  open: (name: NetworkName) => Promise<WeaveFile>,
+): Promise<Parts> {
   return {
-    text: await open("text_encoder", clipTextConfig),
-    unet: await open("unet", (json) => ({
-      ...unetConfig(json),
-      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
-    })),
-    vae: await open("vae", vaeConfig),
-    vision: await open("image_encoder", (json) => ({
-      ...clipVisionConfig(json),
-      preprocess: readClipPreprocessConfig(
-        field(json, "preprocessor"),
-        "image_encoder",
-      ),
-    })),
-    adapter: await open("identity_adapter", identityConfig),
-    parser: await open("face_parser", faceParserConfig),
+    text: component(await open("text_encoder"), readers.text_encoder),
+    unet: component(await open("unet"), readers.unet),
+    vae: component(await open("vae"), readers.vae),
+    vision: component(await open("image_encoder"), readers.image_encoder),
+    adapter: component(
+      await open("identity_adapter"),
+      readers.identity_adapter,
+    ),
+    parser: component(await open("face_parser"), readers.face_parser),
   };
+}
+
+/**
+ * Checks what the header of one part says, as loading does.
+ *
+ * @throws {MasterWeaverError} `bad-model`
+ */
+export function checkPart(file: WeaveFile): void {
+  const { component: name } = file;
+  if (!isNetwork(name)) return;
+  const part = component<unknown>(file, readers[name]);
+  if (name === "text_encoder") {
+    readTokenizer({ text: part as Parts["text"] });
+  }
+}
+
+function isNetwork(name: string): name is NetworkName {
+  return Object.hasOwn(readers, name);
 }
 
 function field(json: unknown, key: string): unknown {
@@ -67,18 +114,19 @@ function field(json: unknown, key: string): unknown {
  *
  * @throws {MasterWeaverError} `bad-model` where its tokens are not the network's
  */
-export function readTokenizer({ text }: Parts): ClipTokenizer {
+export function readTokenizer({ text }: Pick<Parts, "text">): ClipTokenizer {
   const json = field(text.file.config, "tokenizer");
   const tokenizer = new ClipTokenizer({
     vocab: field(json, "vocab") as string[],
     merges: field(json, "merges") as string[],
+    added: field(json, "added") as Record<string, number> | undefined,
     maxLength: text.config.positions,
   });
-  const most = Math.max(...tokenizer.encode("").ids);
-  if (most >= text.config.vocabularySize) {
+  const { vocabularySize } = text.config;
+  if (tokenizer.highest >= vocabularySize) {
     throw new MasterWeaverError(
       "bad-model",
-      `The tokenizer of ${text.file.name} gives token ${most}, the network has ${text.config.vocabularySize}; convert the model again`,
+      `The tokenizer of ${text.file.name} has tokens up to number ${tokenizer.highest}, its network has ${vocabularySize} of them, numbered from 0; convert the model with the tokenizer it was trained with`,
     );
   }
   return tokenizer;

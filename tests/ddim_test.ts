@@ -10,6 +10,7 @@ import {
   ddimStepCoefficients,
   readDdimConfig,
 } from "../src/diffusion/ddim.ts";
+import { otherSampler } from "../src/diffusion/ddim_config.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 
 const golden: {
@@ -108,7 +109,6 @@ Deno.test("ddim: a config this schedule cannot follow is refused by key", () => 
   const cases: [string, unknown][] = [
     ["prediction_type", "v_prediction"],
     ["clip_sample", true],
-    ["clip_sample", undefined],
     ["thresholding", true],
     ["timestep_spacing", "trailing"],
     ["trained_betas", [0.1]],
@@ -118,6 +118,12 @@ Deno.test("ddim: a config this schedule cannot follow is refused by key", () => 
     ["num_train_timesteps", 1e9],
     ["steps_offset", -3],
     ["set_alpha_to_one", 1],
+    ["rescale_betas_zero_snr", true],
+    ["use_karras_sigmas", true],
+    ["variance_type", "learned_range"],
+    ["_class_name", "FlowMatchEulerDiscreteScheduler"],
+    ["_class_name", "LCMScheduler"],
+    ["_class_name", 7],
   ];
   for (const [key, value] of cases) {
     const error = assertThrows(
@@ -129,5 +135,67 @@ Deno.test("ddim: a config this schedule cannot follow is refused by key", () => 
   }
   for (const value of [null, 3, "x", []]) {
     assertThrows(() => readDdimConfig(value, "x"), MasterWeaverError, "object");
+  }
+});
+
+/** What diffusers writes for Stable Diffusion 1.5 with other samplers. */
+const training = {
+  num_train_timesteps: 1000,
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: "scaled_linear",
+  trained_betas: null,
+};
+const samplers: Record<string, object> = {
+  PNDMScheduler: { skip_prk_steps: true, steps_offset: 1, clip_sample: false },
+  EulerDiscreteScheduler: { prediction_type: "epsilon" },
+  EulerAncestralDiscreteScheduler: {},
+  LMSDiscreteScheduler: {},
+  DPMSolverMultistepScheduler: {
+    algorithm_type: "dpmsolver++",
+    solver_order: 2,
+    solver_type: "midpoint",
+    thresholding: false,
+    lower_order_final: true,
+    use_karras_sigmas: false,
+    variance_type: null,
+    final_sigmas_type: "zero",
+  },
+  DEISMultistepScheduler: { algorithm_type: "deis", solver_type: "logrho" },
+  UniPCMultistepScheduler: { solver_p: null, predict_x0: true },
+  HeunDiscreteScheduler: {},
+  DDPMScheduler: { variance_type: "fixed_small", clip_sample: false },
+};
+
+for (const [name, more] of Object.entries(samplers)) {
+  Deno.test(`ddim: a config of ${name} means the noise it was trained on`, () => {
+    const json = { _class_name: name, ...training, ...more };
+    const read = readDdimConfig(json, "x");
+    assertEquals(read, config);
+    assertEquals(otherSampler(json), name);
+  });
+}
+
+Deno.test("ddim: DDIM's own config is DDIM's, with diffusers' defaults", () => {
+  const read = readDdimConfig({ _class_name: "DDIMScheduler" }, "x");
+  assertEquals(read, {
+    trainSteps: 1000,
+    betaStart: 0.0001,
+    betaEnd: 0.02,
+    betaSchedule: "linear",
+    setAlphaToOne: true,
+    stepsOffset: 0,
+  });
+  assertEquals(otherSampler({ _class_name: "DDIMScheduler" }), undefined);
+  assertEquals(otherSampler({}), undefined);
+});
+
+Deno.test("ddim: no message is about a key that is not in the file", () => {
+  for (const key of Object.keys(stableDiffusion)) {
+    const { [key]: _, ...rest } = stableDiffusion as Record<string, unknown>;
+    readDdimConfig(rest, "x");
+  }
+  for (const name of Object.keys(samplers)) {
+    readDdimConfig({ _class_name: name }, "x");
   }
 });

@@ -283,6 +283,7 @@ Deno.test("download: a model is downloaded, converted, and what is missing asked
   assertEquals((await names(output)).sort(), [
     "face_detector.weave",
     "image_encoder.weave",
+    "model.json",
     "text_encoder.weave",
     "unet.weave",
     "vae.weave",

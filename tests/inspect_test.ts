@@ -24,6 +24,10 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
   const weave = await weaveBytes({ component: "vae", tensors });
   const flipped = new Uint8Array(weave);
   flipped[flipped.length - 1] ^= 1;
+  const padded = await weaveBytes({
+    tensors: [floatTensor("a", [1], [1]), floatTensor("b", [1], [2])],
+  });
+  padded[padded.length - 200] = 1;
   const files: Record<string, Uint8Array> = {
     "good.weave": weave,
     "flipped.weave": flipped,
@@ -34,6 +38,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
     "good.safetensors": safetensorsBytes({ a: { shape: [2], data: [1, 2] } }),
     "page.safetensors": new TextEncoder().encode("<html>not found</html>"),
     "empty.pt": new Uint8Array(0),
+    "padding.weave": padded,
   };
   for (const [name, bytes] of Object.entries(files)) {
     await Deno.writeFile(`${folder}/${name}`, bytes);
@@ -61,6 +66,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
       "safetensors 1",
       undefined,
       undefined,
+      undefined,
       "torch-zip 15",
       "torch-legacy 15",
       undefined,
@@ -76,6 +82,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
       "tensor conv.weight: it ends at byte",
       "it is a web page",
       "it is empty",
+      "expected the zeros between header and tensors",
       "it asks for posix.system",
       "no such file",
       "it is not a file",
@@ -87,7 +94,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
     { name: "conv.weight", dtype: "f32", shape: [2, 3], bytes: 24 },
   ]);
   // Without --verify the data is not read.
-  const quick = await inspect("--json", paths[1], paths[7]);
+  const quick = await inspect("--json", paths[1], paths[8]);
   assertEquals(quick.code, 0);
   await Deno.remove(folder, { recursive: true });
 });

@@ -4,6 +4,7 @@ import { PickleCut, unpickle } from "../src/weights/pickle.ts";
 import {
   PickleDict,
   PickleList,
+  PickleObject,
   type PickleValue,
 } from "../src/weights/pickle_values.ts";
 import { flatten } from "../src/weights/torch_tensors.ts";
@@ -94,9 +95,43 @@ const forbidden: [string, (string | number)[], string][] = [
   [
     "an instance",
     ["(ios\nsystem\n."],
-    "its instruction 0x69 at byte 1 is not allowed",
+    "it asks for os.system, and only tensors",
   ],
-  ["a new object", [")", 0x81, "."], "its instruction 0x81 at byte 1"],
+  [
+    "a global of NumPy",
+    ["cnumpy\nload\n."],
+    "it asks for numpy.load, and only tensors",
+  ],
+  [
+    "a tensor that is made otherwise",
+    ["ctorch._utils\n_rebuild_qtensor\n."],
+    "it asks for torch._utils._rebuild_qtensor",
+  ],
+  [
+    "a new object of a text",
+    ["Vab\n)", 0x81, "."],
+    "it calls something that makes no tensor",
+  ],
+  [
+    "a call that calls itself",
+    ["ctorch._tensor\n_rebuild_from_type_v2\n](h", 0, "h", 0, "h", 0, "eR."],
+    "it recalls 0, never put",
+  ],
+  [
+    "a subclass of itself",
+    [
+      "ctorch._tensor\n_rebuild_from_type_v2\nq",
+      0,
+      "]q",
+      1,
+      "(h",
+      0,
+      "Nh",
+      1,
+      "eR.",
+    ],
+    "it calls something that makes no tensor",
+  ],
   ["an extension", [0x82, 1, "."], "its instruction 0x82 at byte 0"],
   ["a call of a text", ["Vab\n)R."], "it calls something that makes no tensor"],
   ["a state of a list", ["]}b."], "it sets the state of something other"],
@@ -202,7 +237,8 @@ Deno.test("flatten: long names in one another are refused", () => {
 
 Deno.test("pickle: 20000 random programs end", () => {
   const next = random(7);
-  const opcodes = "NIJKMLFGXVTUBC](){}ltdaesuh0q12pgjrRcbQ.";
+  const opcodes =
+    "NIJKMLFGXVTUBC](){}ltdaesuh0q12pgjrRcbQioS\x81\x8f\x90\x91\x92\x93\x96.";
   let ended = 0;
   for (let round = 0; round < 20000; round++) {
     const bytes = Uint8Array.from(
@@ -235,9 +271,50 @@ Deno.test("pickle: what training programs save beside the weights is dropped", (
   );
   const { tensors, otherValues } = flatten(value, "test.pt");
   assertEquals([tensors.size, otherValues], [0, 3]);
-  assertThrows(
-    () => run("cnumpy\nload\n."),
-    MasterWeaverError,
-    "it asks for numpy.load",
+});
+
+Deno.test("pickle: sets, sizes and namespaces are plain data", () => {
+  assertEquals(items(run(0x8f, "(K", 1, "K", 2, 0x90, ".")), [1, 2]);
+  assertEquals(items(run("(K", 1, "K", 2, 0x91, ".")), [1, 2]);
+  for (const name of ["c__builtin__\nset\n", "ctorch\nSize\n"]) {
+    assertEquals(items(run(`${name}](K`, 3, "K", 4, "e", 0x85, "R.")), [3, 4]);
+  }
+  for (
+    const made of [
+      ["cargparse\nNamespace\n)", 0x81],
+      ["ccopy_reg\n_reconstructor\n(cargparse\nNamespace\nNNtR"],
+      ["(iargparse\nNamespace\n"],
+      ["(cargparse\nNamespace\no"],
+    ]
+  ) {
+    const space = run(...made, "}Vlr\nK", 5, "sb.");
+    assert(space instanceof PickleDict);
+    assertEquals([...space.entries], [["lr", 5]]);
+  }
+  const counted = run("ccollections\nCounter\n}Va\nK", 2, "s", 0x85, "R.");
+  assert(counted instanceof PickleDict);
+  assertEquals([...counted.entries], [["a", 2]]);
+});
+
+Deno.test("pickle: unknown objects are described, never made", () => {
+  const value = run(
+    "cmy.code\nThing\n(K",
+    1,
+    "t",
+    0x81,
+    "}Va\nK",
+    2,
+    "sb]a(K",
+    3,
+    "K",
+    4,
+    "u(K",
+    5,
+    "e.",
   );
+  assert(value instanceof PickleObject);
+  assertEquals(value.name, "my.code.Thing");
+  assertEquals(value.parts.length, 6); // parameters, state, list, 3: 4, 5
+  const { otherValues, objects } = flatten(value, "test.pt");
+  assertEquals([otherValues, objects], [1, ["my.code.Thing"]]);
 });

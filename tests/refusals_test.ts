@@ -173,6 +173,22 @@ Deno.test("refusals: a torch zip that was not downloaded to its end", async () =
   await Deno.remove(folder, { recursive: true });
 });
 
+Deno.test("refusals: folders with nothing in them", async () => {
+  const folder = await Deno.makeTempDir();
+  const attempt = () =>
+    convert({ inputs: [folder], output: `${folder}-out`, dtype: "f16" });
+  for (const file of [null, "notes.txt", "model_index.json"]) {
+    if (file !== null) await Deno.writeTextFile(`${folder}/${file}`, "{}");
+    const error = await assertRejects(
+      attempt,
+      MasterWeaverError,
+      `Cannot use ${folder}: nothing in it can be converted`,
+    );
+    assertEquals(error.code, "bad-checkpoint");
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
 Deno.test("refusals: folders of other models", async (t) => {
   const folder = await makeFolder();
   const attempt = () =>

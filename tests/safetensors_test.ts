@@ -61,6 +61,12 @@ Deno.test("safetensors: every floating-point type becomes f32", async () => {
 const entry = { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] };
 const hostile: [string, unknown, string][] = [
   [
+    "a tensor named twice",
+    '{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},' +
+    '"\\u0061":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}',
+    "its header is not sound JSON: it has a twice",
+  ],
+  [
     "offsets beyond the file",
     { a: { ...entry, data_offsets: [2 ** 40, 2 ** 40 + 16] } },
     "it is cut short, download it again",
@@ -102,8 +108,8 @@ const hostile: [string, unknown, string][] = [
   ],
   [
     "an unknown dtype",
-    { a: { ...entry, dtype: "F8_E4M3" } },
-    "its dtype is F8_E4M3, expected one of BOOL",
+    { a: { ...entry, dtype: "F8_E8M0" } },
+    "its dtype is F8_E8M0, expected one of BOOL",
   ],
   ["overlapping tensors", { a: entry, b: entry }, "tensor b starts at byte"],
   ["bytes of no tensor", {}, "its tensors end at byte 10, the file at 26"],

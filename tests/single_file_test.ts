@@ -154,7 +154,7 @@ Deno.test("single file: an autoencoder alone, and networks without a folder", as
   await folder.write("loose/config.json", {
     model_type: "clip",
     vision_config: {
-      hidden_size: 6,
+      hidden_size: 8,
       intermediate_size: 8,
       num_hidden_layers: 2,
       image_size: 4,
@@ -207,6 +207,140 @@ Deno.test("single file: the tokenizer is looked for in every folder given", asyn
   assertEquals(error.code, "bad-checkpoint");
   const done = await attempt("model.safetensors", "clip");
   assertEquals(done.length, 3);
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+/** A model folder whose UNet, VAE and text encoder are in one file. */
+async function folderWithFile(name: string): Promise<Folder> {
+  const folder = await makeFolder();
+  await folder.write(name, singleFile(folder));
+  for (const part of ["unet", "vae", "text_encoder"]) {
+    // Its config stays: the standard one is of full size.
+    await Deno.remove(`${folder.path}/${part}/model.safetensors`);
+  }
+  return folder;
+}
+
+const ALL = [
+  "face_parser",
+  "identity_adapter",
+  "image_encoder",
+  "text_encoder",
+  "unet",
+  "vae",
+];
+
+Deno.test("single file: a folder may hold it beside the other parts", async () => {
+  for (const hasIndex of [true, false]) {
+    for (const name of ["model.safetensors", "model.ckpt"]) {
+      const folder = await folderWithFile(name);
+      await folder.write("scheduler/scheduler_config.json", {
+        _class_name: "PNDMScheduler",
+        beta_end: 0.011,
+      });
+      // Not a model: it is passed over.
+      await folder.write("id_head.safetensors", {
+        "head.weight": { shape: [1], data: [1] },
+      });
+      if (!hasIndex) {
+        await Deno.remove(`${folder.path}/model_index.json`);
+        await Deno.remove(`${folder.path}/id_head.safetensors`);
+      }
+      const output = `${folder.path}/out`;
+      const done = await convert({
+        inputs: [folder.path],
+        output,
+        dtype: "f32",
+      });
+      assertEquals(done.map(({ component }) => component).sort(), ALL);
+      assertEquals(
+        (await valuesIn(output, "unet"))["conv_out.bias"],
+        folder.tensors.unet["conv_out.bias"].data,
+      );
+      const unet = await openWeave(
+        new MemorySource(await readFile(`${output}/unet.weave`)),
+      );
+      assertEquals(Object(unet.config.scheduler).beta_end, 0.011);
+      await Deno.remove(folder.path, { recursive: true });
+    }
+  }
+});
+
+Deno.test("single file: networks in folders of their own go before it", async () => {
+  const folder = await folderWithFile("model.safetensors");
+  const other = { shape: [3], data: [5, 6, 7] };
+  await folder.write("vae/model.safetensors", {
+    ...folder.tensors.vae,
+    "decoder.conv_out.bias": other,
+  });
+  const output = `${folder.path}/out`;
+  await convert({ inputs: [folder.path], output, dtype: "f32" });
+  assertEquals(
+    (await valuesIn(output, "vae"))["decoder.conv_out.bias"],
+    other.data,
+  );
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("single file: several in a folder, or a damaged one, are refused by name", async () => {
+  const folder = await folderWithFile("a.safetensors");
+  const attempt = () =>
+    convert({
+      inputs: [folder.path],
+      output: `${folder.path}/out`,
+      dtype: "f16",
+    });
+  const bytes = await readFile(`${folder.path}/a.safetensors`);
+  // The same model in another format is no other.
+  await Deno.writeFile(`${folder.path}/a.ckpt`, bytes);
+  assertEquals((await attempt()).length, 6);
+  await Deno.writeFile(`${folder.path}/b.safetensors`, bytes);
+  await assertRejects(
+    attempt,
+    MasterWeaverError,
+    "it has several models, a.safetensors and b.safetensors; give one",
+  );
+  await Deno.remove(`${folder.path}/b.safetensors`);
+  await Deno.remove(`${folder.path}/a.ckpt`);
+  await Deno.writeFile(
+    `${folder.path}/a.safetensors`,
+    bytes.subarray(0, bytes.length - 9),
+  );
+  await assertRejects(attempt, MasterWeaverError, "a.safetensors: tensor");
+  await Deno.remove(`${folder.path}/a.safetensors`);
+  await assertRejects(attempt, MasterWeaverError, "unet: it has no weights");
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("single file: a part of the running mean is passed over, and said", async () => {
+  const folder = await makeFolder();
+  const mean = Object.entries(
+    checkpointOf(ldmUnetTable(config(UNET), "ema"), 99),
+  );
+  for (const count of [1, mean.length - 1]) {
+    await folder.write("model.safetensors", {
+      ...singleFile(folder),
+      ...Object.fromEntries(mean.slice(0, count)),
+    });
+    const lines: string[] = [];
+    const [{ dropped }] = await convert({
+      inputs: [`${folder.path}/model.safetensors`],
+      output: `${folder.path}/out`,
+      dtype: "f32",
+      report: (line) => lines.push(line),
+    });
+    assertStringIncludes(lines[0], "a part of the running mean only");
+    assertEquals(
+      (await valuesIn(`${folder.path}/out`, "unet"))["conv_out.bias"],
+      folder.tensors.unet["conv_out.bias"].data,
+    );
+    assertEquals(
+      dropped[
+        "running mean of the weights; those of the last step are taken"
+      ],
+      count,
+    );
+  }
   await Deno.remove(folder.path, { recursive: true });
 });
 

@@ -51,6 +51,47 @@ Deno.test("tokenizer: odd prompts have the tokens of transformers", async () => 
   }
 });
 
+// Made with CLIPTokenizer of transformers 4.48 and an added_tokens.json.
+Deno.test("tokenizer: added tokens are found as transformers finds them", async () => {
+  const { added, cases }: {
+    added: Record<string, number>;
+    cases: { prompt: string; ids: number[] }[];
+  } = JSON.parse(await readText("tokens_added.json"));
+  const tokenizer = new ClipTokenizer({ vocab, merges, added });
+  assertEquals(tokenizer.highest, Math.max(...Object.values(added)));
+  assert(cases.length >= 100);
+  for (const { prompt, ids } of cases) {
+    assertEquals(
+      unpadded(tokenizer.encode(prompt).ids),
+      ids,
+      JSON.stringify(prompt),
+    );
+  }
+});
+
+Deno.test("tokenizer: added tokens that make no sense are refused by name", () => {
+  const bad: [unknown, string][] = [
+    [{ "<sks>": 5 }, '"<sks>" with the number 5'],
+    [{ "<sks>": -1 }, '"<sks>" with the number -1'],
+    [{ "<sks>": "739" }, '"<sks>" with the number "739"'],
+    [{ a: 800, b: 800 }, '"b" with the number 800'],
+    [{ "": 800 }, 'added token ""'],
+    [["<sks>"], "added tokens that are no object"],
+  ];
+  for (const [added, words] of bad) {
+    assertThrows(
+      () =>
+        new ClipTokenizer({
+          vocab,
+          merges,
+          added: added as Record<string, number>,
+        }),
+      MasterWeaverError,
+      words,
+    );
+  }
+});
+
 Deno.test("tokenizer: what is cut is told, from the first lost character", () => {
   const woman = "woman ".repeat(74);
   const cut = (prompt: string) => tokenizer.encode(prompt).cut;

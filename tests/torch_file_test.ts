@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ByteSource, MemorySource } from "../src/bytes.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import {
@@ -180,4 +180,88 @@ function indexOf(bytes: Uint8Array, part: Uint8Array): number {
     if (part.every((byte, i) => bytes[at + i] === byte)) return at;
   }
   throw new Error("The bytes to change are not in the file");
+}
+
+// Saved with torch 2.15: a state dict in the middle of what training programs
+// keep, from numpy scalars to omegaconf's configurations and callbacks that
+// refer to themselves.
+for (
+  const name of [
+    "objects.ckpt",
+    "objects_protocol4.ckpt",
+    "objects_legacy.ckpt",
+  ]
+) {
+  Deno.test(`torch: ${name}: objects beside the weights are passed over`, async () => {
+    const checkpoint = await open(name);
+    const values: Record<string, number[]> = {
+      "state_dict.w": [0, 1, 2, 3, 4, 5],
+      "state_dict.t": [0, 1, 2],
+      "state_dict.p": [1, 1],
+      "opt.state.0.step": [1],
+      "opt.state.0.exp_avg": [1, 1],
+    };
+    assertEquals(
+      [...checkpoint.tensors.keys()].sort(),
+      [...Object.keys(values), "gen"].sort(),
+    );
+    for (const [name, expected] of Object.entries(values)) {
+      assertEquals(
+        [...await readFloats(tensorOf(checkpoint, name))],
+        expected,
+      );
+    }
+    for (
+      const name of [
+        "omegaconf.dictconfig.DictConfig",
+        "pytorch_lightning.callbacks.fake.Callback",
+        "datetime.datetime",
+        "pathlib.PosixPath",
+      ]
+    ) assert(checkpoint.objects?.includes(name), name);
+    await fuzz(await fixture(name), 500, readEverything);
+  });
+}
+
+Deno.test("torch: a tensor inside an object that is passed over is refused by name", async () => {
+  await assertRejects(
+    () => open("hidden.ckpt"),
+    MasterWeaverError,
+    "a tensor lies inside an object of pytorch_lightning.callbacks.fake.Callback",
+  );
+});
+
+for (const name of ["float8.pt", "float8_legacy.pth"]) {
+  Deno.test(`torch: ${name}: 8-bit floats have PyTorch's values`, async () => {
+    const checkpoint = await open(name);
+    // All codes in order; those of b are the second axis first.
+    const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+    assertEquals(await tensorOf(checkpoint, "a").read(), codes);
+    const a = await readFloats(tensorOf(checkpoint, "a"));
+    assertEquals([a[0], a[1], a[8], a[0x7e], a[0xfe]], [
+      0,
+      2 ** -9,
+      2 ** -6,
+      448,
+      -448,
+    ]);
+    const b = tensorOf(checkpoint, "b");
+    assertEquals([b.dtype, b.shape], ["F8_E5M2", [16, 16]]);
+    const read = await readFloats(b);
+    for (let code = 0; code < 256; code++) {
+      const at = (code & 15) * 16 + (code >> 4);
+      // The upper byte of an f16, by PyTorch's definition.
+      const half = new Float16Array(Uint16Array.of(code << 8).buffer)[0];
+      assertEquals(read[at], half, `code ${code}`);
+    }
+    assertEquals([...await readFloats(tensorOf(checkpoint, "bf"))], [
+      0,
+      1,
+      2,
+      3,
+      4,
+      5,
+      6,
+    ]);
+  });
 }

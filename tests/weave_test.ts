@@ -4,7 +4,11 @@ import { MasterWeaverError } from "../src/errors.ts";
 import { Crc32, crc32 } from "../src/weights/crc32.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import { roundToHalf } from "../src/weights/half.ts";
-import { openWeave, type WeaveTensor } from "../src/weights/weave.ts";
+import {
+  checkWeavePadding,
+  openWeave,
+  type WeaveTensor,
+} from "../src/weights/weave.ts";
 import {
   floatBytes,
   floatTensor,
@@ -92,6 +96,48 @@ Deno.test("weave: a flipped bit in the data is found when it is read", async () 
     "unet.weave: tensor conv.weight is damaged",
   );
   assertEquals(error.code, "bad-model");
+});
+
+Deno.test("weave: bytes that belong to no tensor are zeros", async () => {
+  const tensors = [
+    floatTensor("a", [3], [1, 2, 3]),
+    floatTensor("b", [300], values),
+  ];
+  const bytes = await weaveBytes({ tensors });
+  await checkWeavePadding(new MemorySource(bytes));
+  const dataStart = 24 +
+    Number(new DataView(bytes.buffer).getBigUint64(16, true));
+  const a = Math.ceil(dataStart / 256) * 256;
+  const changed = (at: number) => {
+    const other = new Uint8Array(bytes);
+    other[at] = 7;
+    return new MemorySource(other, "x.weave");
+  };
+  // Behind the header: seen when the file is opened.
+  for (const at of [dataStart, a - 1]) {
+    await assertRejects(
+      () => openWeave(changed(at)),
+      MasterWeaverError,
+      `x.weave: byte ${at} is 7, expected the zeros between header and tensors`,
+    );
+  }
+  // Between two tensors: a whole look at the file finds it.
+  for (const at of [a + 12, a + 255]) {
+    await openWeave(changed(at));
+    await assertRejects(
+      () => checkWeavePadding(changed(at)),
+      MasterWeaverError,
+      `byte ${at} is 7`,
+    );
+  }
+  const longer = new MemorySource(join([bytes, new Uint8Array(5)]), "x.weave");
+  await openWeave(longer);
+  await assertRejects(
+    () => checkWeavePadding(longer),
+    MasterWeaverError,
+    `its tensors end at byte ${bytes.length}, the file at ${bytes.length + 5}`,
+  );
+  await checkWeavePadding(new MemorySource(await weaveBytes({})));
 });
 
 const entry = {

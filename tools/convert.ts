@@ -6,12 +6,16 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import process from "node:process";
 import { MasterWeaverError } from "../src/errors.ts";
-import { checkWritable, FileSource, writeFileAtomic } from "../src/files.ts";
+import { Interrupt } from "../src/cli/interrupt.ts";
+import { checkWritable, FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
+import { throwIfAborted } from "../src/progress.ts";
+import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -22,11 +26,19 @@ import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { findComponents } from "./convert/inputs.ts";
+import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
+import {
+  entriesBefore,
+  manifestAfter,
+  writeManifest,
+} from "./convert/model_manifest.ts";
 import { ProgressLine } from "./convert/progress.ts";
+import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
        deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
+       deno run -A tools/convert.ts --manifest DIR
 
 Converts checkpoints to a model folder. Each input is one of:
   a diffusers folder (with image_encoder/, adapter_final.pt and
@@ -39,8 +51,12 @@ Converts checkpoints to a model folder. Each input is one of:
   --output DIR           where the .weave files go; made where it is missing
   --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
                          half and a quarter of f16 and lose a little
+  --allow-unused         leave out tensors that nobody knows, and say which,
+                         instead of refusing the file
   --no-ema               of a single file with two sets of UNet weights, take
                          those of the last training step, not their running mean
+  --manifest DIR         writes the model.json of a folder as it is: one that has
+                         none, or was put together from others on purpose
   --to-pytorch FILE      writes an identity adapter as the reference's .pt
   --json                 one JSON object on stdout
   --quiet                no report, no progress
@@ -78,6 +94,13 @@ export interface ConvertOptions {
   readonly dtype: ModelDtype;
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights?: LdmWeights;
+  /**
+   * Whether tensors that nobody knows, and tokens that the tokenizer lacks, are
+   * left out instead of refused (false).
+   */
+  readonly allowUnused?: boolean;
+  /** Stops it between two pieces; what was written is removed. */
+  readonly signal?: AbortSignal;
   /** Told of what happens, line by line. */
   readonly report?: (line: string) => void;
   /** Whether to draw a progress bar on a terminal. */
@@ -85,9 +108,11 @@ export interface ConvertOptions {
 }
 
 /**
- * Converts checkpoints; each file is written whole or not at all.
+ * Converts checkpoints. Everything is judged before the first byte is written,
+ * and all files take their places together: a conversion that fails changes
+ * nothing.
  *
- * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `aborted`
  */
 export async function convert(
   options: ConvertOptions,
@@ -97,30 +122,57 @@ export async function convert(
     inputs,
     output,
     ldmWeights,
+    allowUnused: options.allowUnused ?? false,
     notice: report,
   });
   await makeFolder(output);
+  await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
-  for (const component of components) {
-    const result = await convertComponent(component, options);
-    converted.push(result);
-    report(describe(result));
+  const manifest = `${output}/${MANIFEST_NAME}`;
+  const before = await entriesBefore(output, names(components));
+  {
+    // Sources are closed before files are replaced: they may be the same.
+    await using judged = await judge(components, output, options);
+    for (const line of judged.warnings) report(line);
+    await checkTarget(manifest);
+    for (const part of judged.parts) {
+      converted.push(await writePart(part, staging, options));
+    }
+    const written = new Map(converted.flatMap(entry));
+    const text = manifestAfter(before, written);
+    if (text) await staging.write(manifest, (append) => append(text));
   }
+  throwIfAborted(options.signal);
+  // The manifest goes first: a folder whose replacement is cut off is one that
+  // is not as its manifest says, never one that looks right.
+  await staging.commit(manifest);
+  for (const result of converted) report(describe(result));
   return converted;
 }
 
-async function convertComponent(
-  component: Component,
-  { output, dtype, progress }: ConvertOptions,
+/** The parts of a model that will be written under their own names. */
+function names(components: readonly Component[]): string[] {
+  return components.map(({ output }) => output);
+}
+
+/** What the manifest says of a file; another adapter is not the model's. */
+function entry(
+  { component, file, hash, bytes }: ConvertedComponent,
+): [string, ManifestEntry][] {
+  const own = `${component}.weave`;
+  return basename(file) === own
+    ? [[component, { file: own, hash, bytes }]]
+    : [];
+}
+
+async function writePart(
+  { component, planned }: JudgedPart,
+  staging: Staging,
+  { output, progress, signal }: ConvertOptions,
 ): Promise<ConvertedComponent> {
-  await using files = new AsyncDisposableStack();
-  const sources: FileSource[] = [];
-  for (const file of component.files) {
-    sources.push(files.use(await FileSource.open(file)));
-  }
-  const { content, loss, dropped } = await component.plan(sources, dtype);
+  const { content, loss, dropped } = planned;
   const { tensors } = content;
-  const file = `${output}/${component.output}.weave`;
+  const file = partPath(output, component);
   const bytes = tensors.reduce(
     (sum, { dtype, shape }) => sum + Number(byteLength(dtype, shape)),
     0,
@@ -131,11 +183,15 @@ async function convertComponent(
     2 * bytes,
     progress === true,
   );
-  await writeFileAtomic(
+  const onBytes = (bytes: number) => {
+    throwIfAborted(signal);
+    bar.advance(bytes);
+  };
+  const partial = await staging.write(
     file,
-    (append) => writeWeave(append, content, (bytes) => bar.advance(bytes)),
+    (append) => writeWeave(append, content, onBytes),
   );
-  await using written = await FileSource.open(file);
+  await using written = await FileSource.open(partial);
   const { hash } = await openWeave(written);
   return {
     component: content.component,
@@ -185,7 +241,7 @@ async function makeFolder(path: string): Promise<void> {
  * @returns the exit code: 0, 1 = it failed, 2 = wrong usage
  */
 export async function main(args: string[]): Promise<number> {
-  return await toolExitCode(() => run(args));
+  return await exitCode(() => run(args));
 }
 
 async function run(args: readonly string[]): Promise<void> {
@@ -193,6 +249,8 @@ async function run(args: readonly string[]): Promise<void> {
     output: { type: "string" },
     dtype: { type: "string", default: "f16" },
     "to-pytorch": { type: "string" },
+    manifest: { type: "string" },
+    "allow-unused": { type: "boolean", default: false },
     "no-ema": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -200,11 +258,13 @@ async function run(args: readonly string[]): Promise<void> {
   }, "positionals");
   const { output, json, quiet, help } = values;
   if (help) return print(`${USAGE}\n`);
-  const adapter = values["to-pytorch"];
-  if ((positionals.length === 0) !== (adapter !== undefined)) {
-    throw new UsageError("Give a file or a folder, or --to-pytorch FILE");
+  const { manifest, "to-pytorch": adapter } = values;
+  const jobs = [adapter, manifest, positionals[0]];
+  if (jobs.filter((job) => job !== undefined).length !== 1) {
+    throw new UsageError(
+      "Give a file or a folder, or --to-pytorch FILE, or --manifest DIR",
+    );
   }
-  if (!output) throw new UsageError("Give --output");
   const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
   if (dtype === undefined) {
     throw new UsageError(
@@ -213,18 +273,29 @@ async function run(args: readonly string[]): Promise<void> {
   }
   const report = quiet ? undefined : (line: string) => tell(`${line}\n`);
   const progress = !quiet && process.stderr.isTTY === true;
+  if (manifest !== undefined) {
+    const written = await writeManifest(manifest);
+    report?.(`${written.files} files → ${written.manifest}`);
+    if (json) print(`${JSON.stringify(written)}\n`);
+    return;
+  }
+  if (!output) throw new UsageError("Give --output");
   if (adapter !== undefined) {
     await checkWritable(output);
+    using _ = endOnSignals();
     const written = await toPyTorch(adapter, output, progress);
     report?.(`${written.tensors} tensors → ${output}`);
     if (json) print(`${JSON.stringify(written)}\n`);
     return;
   }
+  using interrupt = new Interrupt((text) => tell(`${text}\n`));
   const components = await convert({
     inputs: positionals,
     output,
     dtype,
     ldmWeights: values["no-ema"] ? "last" : "ema",
+    allowUnused: values["allow-unused"],
+    signal: interrupt.signal,
     report,
     progress,
   });

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { dirname, join } from "node:path";
 import process from "node:process";
 import type { ByteSource } from "../src/bytes.ts";
 import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
@@ -16,19 +17,31 @@ import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
+  checkListed,
+  isManifest,
+  type ManifestEntry,
+  readManifest,
+} from "../src/weights/manifest.ts";
+import {
   type FileKind,
   fileKind,
   openCheckpoint,
 } from "../src/weights/open.ts";
-import { openWeave, type WeaveTensor } from "../src/weights/weave.ts";
+import {
+  checkWeavePadding,
+  openWeave,
+  type WeaveTensor,
+} from "../src/weights/weave.ts";
 import { weaveFloats } from "../src/weights/weave_floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
 Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth,
-dlib's frontal face detector (.svm) and 68-point shape predictor (.dat).
+dlib's frontal face detector (.svm) and 68-point shape predictor (.dat), and what
+a model folder's model.json lists.
 
-  --verify    also reads every byte and checks it against its checksum
+  --verify    also reads every byte and checks it against its checksum; of a
+              model.json, compares the files beside it with what it lists
   --json      one line a file: {"file", "kind", "tensors", …} or {"file", "error"}
   -h, --help  this text
 
@@ -46,12 +59,18 @@ export interface ShownTensor {
   readonly bytes: number;
 }
 
+/** A file that a manifest lists. */
+export interface ListedComponent extends ManifestEntry {
+  /** Which network it is. */
+  readonly component: string;
+}
+
 /** What is in a file. */
 export interface Inspection {
   /** The file, as it was given. */
   readonly file: string;
   /** Its container. */
-  readonly kind: Exclude<FileKind, "unknown"> | "dlib";
+  readonly kind: Exclude<FileKind, "unknown"> | "dlib" | "manifest";
   /** Bytes of the file. */
   readonly size: number;
   /** Which network it is, where the file says so: `*.weave` and dlib's do. */
@@ -60,6 +79,8 @@ export interface Inspection {
   readonly hash?: string;
   /** Where a `*.weave` file's weights came from. */
   readonly provenance?: unknown;
+  /** The files that a manifest lists. */
+  readonly components?: readonly ListedComponent[];
   /** Number of all elements. */
   readonly elements: number;
   /** Values beside the tensors. */
@@ -83,10 +104,35 @@ export async function inspect(
 ): Promise<Inspection> {
   const isWeave = await fileKind(source) === "weave";
   if (isWeave) return await inspectWeave(source, verify);
-  const start = await source.read(0, Math.min(4, source.size));
-  return dlibKind(start)
+  const start = await source.read(0, Math.min(256, source.size));
+  if (isManifest(start)) return await inspectManifest(source, verify);
+  return dlibKind(start.subarray(0, 4))
     ? await inspectDlib(source)
     : await inspectCheckpoint(source, verify);
+}
+
+/** A model folder's manifest; its files are those beside it. */
+async function inspectManifest(
+  source: ByteSource,
+  verify: boolean,
+): Promise<Inspection> {
+  const manifest = await readManifest(source);
+  if (verify) {
+    for (const [component, { file }] of manifest.components) {
+      await using found = await FileSource.open(
+        join(dirname(source.name), file),
+      );
+      const { name, hash } = await openWeave(found);
+      checkListed(manifest, component, { name, hash, bytes: found.size });
+    }
+  }
+  return {
+    ...summary(source, "manifest", new Map(), verify),
+    components: [...manifest.components].map(([component, entry]) => ({
+      component,
+      ...entry,
+    })),
+  };
 }
 
 /** Numbers of dlib's files vary in length, so that all must be read. */
@@ -108,6 +154,7 @@ async function inspectWeave(
 ): Promise<Inspection> {
   const file = await openWeave(source);
   if (verify) {
+    await checkWeavePadding(source);
     for (const tensor of file.tensors.values()) await checkValues(tensor);
   }
   const { component, hash, provenance } = file;
@@ -186,7 +233,12 @@ function toText(found: Inspection): string {
   const lines = found.tensors.map(({ name, dtype, shape, bytes }) =>
     `  ${printable(name)}  ${dtype} (${shape.join(", ")})  ${bytes}`
   );
-  return [`${found.file}: ${facts.join(", ")}`, ...lines].join("\n");
+  const components = found.components ?? [];
+  if (found.components) facts.splice(1, 2, `${components.length} files`);
+  const listed = components.map(({ component, file, hash, bytes }) =>
+    `  ${printable(component)}  ${printable(file)}  ${bytes}  ${hash}`
+  );
+  return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines].join("\n");
 }
 
 /** A name from a file must not command the terminal. */

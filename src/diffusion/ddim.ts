@@ -8,22 +8,9 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import type { DdimConfig } from "./ddim_config.ts";
 
-/** What the schedule needs of a checkpoint's `scheduler_config.json`. */
-export interface DdimConfig {
-  /** Noise levels the model was trained on; usually 1000. */
-  trainSteps: number;
-  /** Variance added at the first noise level. */
-  betaStart: number;
-  /** Variance added at the last noise level. */
-  betaEnd: number;
-  /** Whether beta (`linear`) or its square root (`scaled_linear`) is linear. */
-  betaSchedule: "linear" | "scaled_linear";
-  /** Whether the last step goes to no noise at all, not to the first level. */
-  setAlphaToOne: boolean;
-  /** Added to every timestep; 1 for Stable Diffusion. */
-  stepsOffset: number;
-}
+export { type DdimConfig, readDdimConfig } from "./ddim_config.ts";
 
 /** How much of the picture is left before and after one step. */
 export interface StepAlphas {
@@ -39,88 +26,6 @@ export interface DdimSchedule {
   timesteps: Int32Array;
   /** One pair a step. */
   coefficients: StepAlphas[];
-}
-
-/**
- * Reads and checks a `scheduler_config.json`.
- *
- * Keys that may be absent take diffusers' defaults; a setting that would change
- * the arithmetic into something not implemented is an error, not ignored.
- *
- * @param config the parsed JSON
- * @param name what messages call its file
- * @throws {MasterWeaverError} `bad-model` naming the key, what it is and what it may be
- */
-export function readDdimConfig(config: unknown, name: string): DdimConfig {
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new MasterWeaverError(
-      "bad-model",
-      `Scheduler config of ${name} must be an object, got ${show(config)}`,
-    );
-  }
-  const entries = config as Record<string, unknown>;
-  const fixed: [key: string, wanted: unknown, whenAbsent: unknown][] = [
-    ["prediction_type", "epsilon", "epsilon"],
-    // Absent means true in diffusers: then a checkpoint must say false.
-    ["clip_sample", false, true],
-    ["thresholding", false, false],
-    ["rescale_betas_zero_snr", false, false],
-    ["timestep_spacing", "leading", "leading"],
-    ["trained_betas", null, null],
-  ];
-  for (const [key, wanted, whenAbsent] of fixed) {
-    const found = entries[key] ?? whenAbsent;
-    if (found !== wanted) fail(name, key, found, show(wanted));
-  }
-  const betaSchedule = entries.beta_schedule ?? "linear";
-  if (betaSchedule !== "linear" && betaSchedule !== "scaled_linear") {
-    fail(name, "beta_schedule", betaSchedule, '"linear" or "scaled_linear"');
-  }
-  const setAlphaToOne = entries.set_alpha_to_one ?? true;
-  if (typeof setAlphaToOne !== "boolean") {
-    fail(name, "set_alpha_to_one", setAlphaToOne, "true or false");
-  }
-  const trainSteps = integer(entries, "num_train_timesteps", 1000, 1, 1e5);
-  const stepsOffset = integer(entries, "steps_offset", 0, 0, 1);
-  const betaStart = beta(entries, "beta_start", 0.0001);
-  const betaEnd = beta(entries, "beta_end", 0.02);
-  return {
-    trainSteps,
-    betaStart,
-    betaEnd,
-    betaSchedule,
-    setAlphaToOne,
-    stepsOffset,
-  };
-
-  function integer(
-    from: Record<string, unknown>,
-    key: string,
-    whenAbsent: number,
-    low: number,
-    high: number,
-  ): number {
-    const value = from[key] ?? whenAbsent;
-    if (
-      typeof value !== "number" || !Number.isInteger(value) || value < low ||
-      value > high
-    ) {
-      fail(name, key, value, `a whole number in ${low}..${high}`);
-    }
-    return value;
-  }
-
-  function beta(
-    from: Record<string, unknown>,
-    key: string,
-    whenAbsent: number,
-  ): number {
-    const value = from[key] ?? whenAbsent;
-    if (typeof value !== "number" || !(value > 0 && value < 1)) {
-      fail(name, key, value, "a number between 0 and 1");
-    }
-    return value;
-  }
 }
 
 /**
@@ -217,21 +122,5 @@ function linspace(start: number, end: number, count: number): Float32Array {
   return Float32Array.from(
     { length: count },
     (_, i) => i < count / 2 ? first + step * i : last - step * (count - 1 - i),
-  );
-}
-
-function show(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
-}
-
-function fail(
-  name: string,
-  key: string,
-  found: unknown,
-  wanted: string,
-): never {
-  throw new MasterWeaverError(
-    "bad-model",
-    `Scheduler config of ${name} has ${key} ${show(found)}, expected ${wanted}`,
   );
 }

@@ -90,11 +90,16 @@ function usageOf(
 export async function toolExitCode(
   work: () => Promise<number | void>,
 ): Promise<number> {
-  using _ = onSignals((signal) => {
+  using _ = endOnSignals();
+  return await exitCode(work);
+}
+
+/** Until it is disposed of, Ctrl-C and SIGTERM end the process and leave no half file. */
+export function endOnSignals(): Disposable {
+  return onSignals((signal) => {
     removePartials();
     Deno.exit(signal === "SIGINT" ? 130 : 143);
   });
-  return await exitCode(work);
 }
 
 /**

@@ -16,6 +16,12 @@ export interface ClipTokenizerOptions {
   vocab: readonly string[];
   /** Pairs of symbols joined by a space, first merged first. */
   merges: readonly string[];
+  /**
+   * Numbers of tokens that were added to the vocabulary, as by training on a
+   * name like `<sks>`: they are found before a prompt is cut into words, upper
+   * and lower case apart.
+   */
+  added?: Readonly<Record<string, number>>;
   /** Tokens of a prompt with its marks and padding (77). */
   maxLength?: number;
   /** The mark before a prompt (`<|startoftext|>`). */
@@ -56,6 +62,8 @@ export class ClipTokenizer {
   readonly #bos: number;
   readonly #eos: number;
   readonly #marks: readonly string[];
+  /** Tokens that are never cut, longest first: both marks and what was added. */
+  readonly #whole: readonly string[];
 
   /**
    * Makes a tokenizer.
@@ -64,7 +72,7 @@ export class ClipTokenizer {
    *   no sense, naming the entry
    */
   constructor(options: ClipTokenizerOptions) {
-    const { vocab, merges, maxLength = 77 } = options;
+    const { vocab, merges, added = {}, maxLength = 77 } = options;
     const { bos = "<|startoftext|>", eos = "<|endoftext|>" } = options;
     if (!Number.isInteger(maxLength) || maxLength < 2 || maxLength > 65536) {
       fail(`a length of ${maxLength}, expected a whole number in 2..65536`);
@@ -90,15 +98,48 @@ export class ClipTokenizer {
       }
       this.#ranks.set(pairKey(pair[0], pair[1]), rank);
     });
+    this.#add(added, vocab);
     this.#bos = this.#mark(bos);
     this.#eos = this.#mark(eos);
     this.#marks = [bos, eos];
+    this.#whole = [...new Set([bos, eos, ...Object.keys(added)])]
+      .sort((a, b) => b.length - a.length);
+  }
+
+  /** The highest number of a token. */
+  get highest(): number {
+    let highest = 0;
+    for (const id of this.#ids.values()) highest = Math.max(highest, id);
+    return highest;
+  }
+
+  /**
+   * Takes in tokens beside the vocabulary; of one that it has, the added number
+   * counts, as in transformers.
+   */
+  #add(added: Readonly<Record<string, number>>, vocab: readonly string[]) {
+    if (typeof added !== "object" || added === null || Array.isArray(added)) {
+      fail("added tokens that are no object, expected numbers by token");
+    }
+    const owners = new Map(vocab.map((token, id) => [id, token]));
+    for (const [token, id] of Object.entries(added)) {
+      const isNumber = Number.isSafeInteger(id) && id >= 0;
+      if (token === "" || !isNumber || (owners.get(id) ?? token) !== token) {
+        fail(
+          `the added token ${JSON.stringify(token)} with the number ${
+            JSON.stringify(id)
+          }, expected one that no other token has`,
+        );
+      }
+      owners.set(id, token);
+      this.#ids.set(token, id);
+    }
   }
 
   /**
    * Encodes a prompt.
    *
-   * @param prompt any text at all; a mark spelt out in it becomes that mark
+   * @param prompt any text at all; a mark or an added token spelt out in it becomes that token
    */
   encode(prompt: string): EncodedPrompt {
     const room = this.maxLength - 2;
@@ -106,11 +147,15 @@ export class ClipTokenizer {
     ids[0] = this.#bos;
     let used = 0;
     const cut: string[] = [];
-    for (const part of this.#splitAtMarks(prompt)) {
-      const text = this.#marks.includes(part) ? part : cleanText(part);
+    for (const { text: part, isWhole } of this.#splitAtWhole(prompt)) {
+      const text = isWhole ? part : cleanText(part);
       if (used === room) {
         // Nothing else is looked at: a long prompt costs no more than a short.
         cut.push(text);
+        continue;
+      }
+      if (isWhole) {
+        ids[++used] = this.#ids.get(text)!;
         continue;
       }
       for (const match of text.matchAll(clipWords())) {
@@ -141,16 +186,18 @@ export class ClipTokenizer {
     return id;
   }
 
-  /** The prompt in parts that are either a mark or free of marks. */
-  #splitAtMarks(prompt: string): string[] {
-    let parts = [prompt];
-    for (const mark of this.#marks) {
-      parts = parts.flatMap((part) =>
-        this.#marks.includes(part) ? [part] : part.split(mark)
-          .flatMap((text, i) => i === 0 ? [text] : [mark, text])
-      );
+  /** The prompt in parts that are either a token as a whole or free of them. */
+  #splitAtWhole(prompt: string): { text: string; isWhole: boolean }[] {
+    const pattern = new RegExp(this.#whole.map(RegExp.escape).join("|"), "g");
+    const parts: { text: string; isWhole: boolean }[] = [];
+    let start = 0;
+    for (const { index, 0: token } of prompt.matchAll(pattern)) {
+      parts.push({ text: prompt.slice(start, index), isWhole: false });
+      parts.push({ text: token, isWhole: true });
+      start = index + token.length;
     }
-    return parts.filter((part) => part !== "");
+    parts.push({ text: prompt.slice(start), isWhole: false });
+    return parts.filter(({ text }) => text !== "");
   }
 
   /** The tokens of a word. */

@@ -5,6 +5,7 @@
  */
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
+import { float8ToFloat32 } from "./float8.ts";
 import { bfloat16ToFloat32 } from "./half.ts";
 
 /** Element types of checkpoints, by safetensors' names. */
@@ -20,6 +21,8 @@ export type CheckpointDtype =
   | "I64"
   | "F16"
   | "BF16"
+  | "F8_E4M3"
+  | "F8_E5M2"
   | "F32"
   | "F64";
 
@@ -36,6 +39,8 @@ export const DTYPE_BYTES: Readonly<Record<CheckpointDtype, number>> = {
   I64: 8,
   F16: 2,
   BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
   F32: 4,
   F64: 8,
 };
@@ -70,6 +75,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** Numbers, strings and the like that lie beside the tensors. */
   readonly otherValues: number;
+  /** Classes of objects that were passed over, as PyTorch files may have them. */
+  readonly objects?: readonly string[];
   /** Text the file carries about itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /**
@@ -131,6 +138,9 @@ export async function readFloats(
       return new Float32Array(new Float16Array(buffer));
     case "BF16":
       return bfloat16ToFloat32(new Uint16Array(buffer));
+    case "F8_E4M3":
+    case "F8_E5M2":
+      return float8ToFloat32(new Uint8Array(buffer), tensor.dtype);
     case "F64":
       return new Float32Array(new Float64Array(buffer));
   }

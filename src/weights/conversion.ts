@@ -14,7 +14,8 @@ import { formatShape } from "./dtype.ts";
 import { encodeFloats, type FloatPieces, StorageLoss } from "./encode.ts";
 import { type ModelDtype, storedDtype } from "./quantisation_policy.ts";
 import { listed } from "./scope.ts";
-import type { SourceTensor, Table, TableRow } from "./tables/table.ts";
+import { HARMLESS } from "./tables/harmless.ts";
+import type { Dropped, SourceTensor, Table, TableRow } from "./tables/table.ts";
 import type { TensorToWrite } from "./weave_writer.ts";
 
 /** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
@@ -26,6 +27,8 @@ export interface Conversion {
   readonly tensors: readonly TensorToWrite[];
   /** How many tensors were left out on purpose, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
+  /** What the user is to know of what was left out. */
+  readonly warnings: readonly string[];
   /** What storing lost so far; final once it is written. */
   readonly loss: StorageLoss;
 }
@@ -36,17 +39,20 @@ export interface Conversion {
  * @param table what the component needs
  * @param checkpoint its tensors; more than one file where it is sharded
  * @param dtype what floating-point tensors are stored as
+ * @param allowUnused whether tensors that nobody knows are left out instead of refused
  * @throws {MasterWeaverError} `bad-checkpoint` with all missing, misshapen and unused tensors; while the tensors are read, where one cannot be stored
  */
 export function planConversion(
   table: Table,
   checkpoint: readonly Checkpoint[],
   dtype: ModelDtype,
+  allowUnused = false,
 ): Conversion {
-  const match = matchTensors(table, checkpoint);
+  const match = matchTensors(table, checkpoint, allowUnused);
   const loss = new StorageLoss();
   return {
     dropped: match.dropped,
+    warnings: match.warnings,
     loss,
     tensors: table.rows.map((row, i) => {
       const { name, exact } = row;
@@ -71,13 +77,16 @@ interface Match {
   /** The tensors each row is made of. */
   readonly sources: readonly (readonly CheckpointTensor[])[];
   readonly dropped: ReadonlyMap<string, number>;
+  readonly warnings: readonly string[];
 }
 
 function matchTensors(
   table: Table,
   checkpoint: readonly Checkpoint[],
+  allowUnused: boolean,
 ): Match {
   const tensors = mergeShards(checkpoint);
+  refuseScaled(checkpoint[0].name, tensors);
   const used = new Set<string>();
   const missing: string[] = [];
   const misshapen: string[] = [];
@@ -99,13 +108,12 @@ function matchTensors(
     return [tensor];
   };
   const sources = table.rows.map((row) => row.from.flatMap(find));
-  const dropped = new Map<string, number>();
-  const unused: string[] = [];
-  for (const name of tensors.keys()) {
-    if (used.has(name)) continue;
-    const why = table.dropped.find(({ names }) => names.test(name))?.reason;
-    if (why === undefined) unused.push(name);
-    else dropped.set(why, (dropped.get(why) ?? 0) + 1);
+  const left = [...tensors.keys()].filter((name) => !used.has(name));
+  const { dropped, warnings, unused } = leaveOut(left, table.dropped);
+  if (allowUnused && unused.length > 0) {
+    const names = listed("not known here", unused.map(brief));
+    dropped.set(`as asked for, ${names}`, unused.length);
+    unused.length = 0;
   }
   const faults = [
     listed("missing", [...new Set(missing)].map(brief)),
@@ -116,10 +124,47 @@ function matchTensors(
     throw badCheckpoint(
       checkpoint[0].name,
       `its tensors are not those of the ${table.component} its config ` +
-        `describes: ${faults.join("; ")}`,
+        `describes: ${faults.join("; ")}${
+          missing.length + misshapen.length === 0
+            ? "; --allow-unused leaves them out"
+            : ""
+        }`,
     );
   }
-  return { sources, dropped };
+  return { sources, dropped, warnings };
+}
+
+/** Counts tensors by why they are left out; the rest nobody knows. */
+function leaveOut(names: readonly string[], own: readonly Dropped[]) {
+  const dropped = new Map<string, number>();
+  const warnings = new Set<string>();
+  const unused: string[] = [];
+  for (const name of names) {
+    const why = [...own, ...HARMLESS].find(({ names }) => names.test(name));
+    if (why === undefined) unused.push(name);
+    else {
+      dropped.set(why.reason, (dropped.get(why.reason) ?? 0) + 1);
+      if (why.warning !== undefined) warnings.add(why.warning);
+    }
+  }
+  return { dropped, warnings: [...warnings], unused };
+}
+
+/** Values that another tensor scales would be taken for the weights themselves. */
+function refuseScaled(
+  file: string,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+): void {
+  const scaled = [...tensors.keys()].find((name) =>
+    /(^|\.)(scaled_fp8|scale_weight|weight_scale|weight_scale_inv)$/.test(name)
+  );
+  if (scaled === undefined) return;
+  throw badCheckpoint(
+    file,
+    `its weights are scaled (it has ${
+      brief(scaled)
+    }), which is not read; give a file in f32, f16 or bf16`,
+  );
 }
 
 function mergeShards(

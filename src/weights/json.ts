@@ -1,34 +1,82 @@
 /**
- * Parses the JSON header of a file that nobody has checked yet.
+ * Parses the JSON of a file that nobody has checked yet.
  *
  * @module
  */
 
+import { brief } from "./brief.ts";
+
 /** Deeper than any header here; parsing deep nesting takes long. */
 const MAX_DEPTH = 64;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Says that an object has one key twice. */
+export class RepeatedKey extends Error {}
+
+/** What messages say of a text that {@linkcode parseJson} refused. */
+export function jsonFault(error: unknown): string {
+  return error instanceof RepeatedKey
+    ? `not sound JSON: ${error.message}`
+    : "not JSON";
+}
 
 /**
  * Parses UTF-8 JSON.
  *
- * @throws {Error} where it is not UTF-8, not JSON, or nested deeper than 64
+ * @throws {Error} where it is not UTF-8, not JSON, nested deeper than 64, or says one key twice
  */
 export function parseJson(bytes: Uint8Array): unknown {
-  checkDepth(bytes);
+  checkStructure(bytes);
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }
 
-/** Counts brackets outside of strings. */
-function checkDepth(bytes: Uint8Array): void {
-  let depth = 0;
-  let isText = false;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i];
-    if (isText) {
-      if (byte === 0x5c) i++; // \ and what it escapes
-      else if (byte === 0x22) isText = false;
-    } else if (byte === 0x22) isText = true;
-    else if (byte === 0x5b || byte === 0x7b) {
-      if (++depth > MAX_DEPTH) throw new Error(`Nested over ${MAX_DEPTH} deep`);
-    } else if (byte === 0x5d || byte === 0x7d) depth--;
+/**
+ * Counts brackets and looks for keys that repeat: of two tensors with one name
+ * `JSON.parse` would take the last, another reader the first.
+ */
+function checkStructure(bytes: Uint8Array): void {
+  // The keys of each object around the current byte; null for a list.
+  const open: (Set<string> | null)[] = [];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) {
+      const end = textEnd(bytes, at);
+      const keys = open.at(-1);
+      if (keys && isKey(bytes, end)) addKey(keys, bytes.subarray(at, end));
+      at = end - 1;
+    } else if (byte === 0x5b || byte === 0x7b) {
+      if (open.length === MAX_DEPTH) {
+        throw new Error(`Nested over ${MAX_DEPTH} deep`);
+      }
+      open.push(byte === 0x7b ? new Set() : null);
+    } else if (byte === 0x5d || byte === 0x7d) open.pop();
   }
+}
+
+/** Behind the closing quote of the text that starts at a quote. */
+function textEnd(bytes: Uint8Array, start: number): number {
+  for (let at = start + 1; at < bytes.length; at++) {
+    if (bytes[at] === BACKSLASH) at++;
+    else if (bytes[at] === QUOTE) return at + 1;
+  }
+  return bytes.length;
+}
+
+/** Whether a colon follows, behind white space. */
+function isKey(bytes: Uint8Array, end: number): boolean {
+  let at = end;
+  while (
+    bytes[at] === 0x20 || bytes[at] === 0x0a || bytes[at] === 0x0d ||
+    bytes[at] === 0x09
+  ) at++;
+  return bytes[at] === 0x3a;
+}
+
+function addKey(keys: Set<string>, quoted: Uint8Array): void {
+  // Escapes are resolved: "\u0061" is the key "a".
+  const key = JSON.parse(new TextDecoder().decode(quoted)) as string;
+  if (keys.has(key)) throw new RepeatedKey(`it has ${brief(key)} twice`);
+  keys.add(key);
 }

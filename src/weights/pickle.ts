@@ -1,8 +1,9 @@
 /**
  * A restricted unpickler. A pickle is a program for a small stack machine that
- * may name any Python code and have it called; here the only names are those
- * of tensors and dictionaries, which are recorded as data, and any other name
- * or instruction is refused. Nothing is ever executed.
+ * may name any Python code and have it called; here the names of tensors and
+ * containers are recorded as data, objects of training programs as inert
+ * descriptions, and names of code that acts are refused. Nothing is ever
+ * executed.
  *
  * @module
  */
@@ -10,11 +11,11 @@ import { brief } from "./brief.ts";
 import { badCheckpoint } from "./checkpoint.ts";
 import { PickleObjects } from "./pickle_objects.ts";
 import { PickleCut, PickleReader } from "./pickle_reader.ts";
+import { knownGlobal } from "./pickle_names.ts";
 import {
-  knownGlobal,
   PickleDict,
-  PickleGlobal,
   PickleList,
+  PickleObject,
   type PickleValue,
 } from "./pickle_values.ts";
 
@@ -135,21 +136,26 @@ class Machine {
       case 0x43: // SHORT_BINBYTES
         return this.#push(input.bytes(input.u8()));
       case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
         return this.#push(input.bytes(input.length64()));
+      case 0x53: // STRING, of Python 2: quoted, and of no interest
+        return this.#push(input.line());
     }
     return false;
   }
 
-  /** Lists, tuples and dictionaries. */
+  /** Lists, tuples, sets and dictionaries. */
   #container(opcode: number): boolean {
     switch (opcode) {
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
+      case 0x8f: // EMPTY_SET
         return this.#push(new PickleList());
       case 0x7d: // EMPTY_DICT
         return this.#push(new PickleDict());
       case 0x6c: // LIST
       case 0x74: // TUPLE
+      case 0x91: // FROZENSET
         return this.#push(new PickleList(this.#popToMark()));
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
@@ -163,6 +169,7 @@ class Machine {
       case 0x61: // APPEND
         return this.#append(this.#popMany(1));
       case 0x65: // APPENDS
+      case 0x90: // ADDITEMS, to a set
         return this.#append(this.#popToMark());
       case 0x73: { // SETITEM
         const pair = this.#popMany(2);
@@ -222,28 +229,41 @@ class Machine {
     switch (opcode) {
       case 0x63: { // GLOBAL
         const module = this.#in.line();
-        return this.#global(module, this.#in.line());
+        return this.#push(this.#named(module, this.#in.line()));
       }
       case 0x93: { // STACK_GLOBAL
         const [module, name] = this.#popMany(2);
         if (typeof module !== "string" || typeof name !== "string") {
           throw this.#bad("a global's name is not text");
         }
-        return this.#global(module, name);
+        return this.#push(this.#named(module, name));
       }
-      case 0x52: { // REDUCE
+      case 0x52: // REDUCE
+      case 0x81: { // NEWOBJ
         const [callee, parameters] = this.#popMany(2);
         return this.#push(this.#objects.call(callee, parameters));
       }
-      case 0x62: { // BUILD: state_dict hangs _metadata on its OrderedDict
+      case 0x92: { // NEWOBJ_EX: with parameters by name
+        const [callee, parameters, named] = this.#popMany(3);
+        const made = this.#objects.call(callee, parameters);
+        if (made instanceof PickleObject) made.parts.push(named);
+        return this.#push(made);
+      }
+      case 0x69: { // INST
+        const module = this.#in.line();
+        const callee = this.#named(module, this.#in.line());
+        const parameters = new PickleList(this.#popToMark());
+        return this.#push(this.#objects.call(callee, parameters));
+      }
+      case 0x6f: { // OBJ
+        const [callee, ...parameters] = this.#popToMark();
+        return this.#push(
+          this.#objects.call(callee ?? null, new PickleList(parameters)),
+        );
+      }
+      case 0x62: { // BUILD
         const [state] = this.#popMany(1);
-        const target = this.#top();
-        if (target instanceof PickleGlobal && target.meaning === "nothing") {
-          return true;
-        }
-        if (!(target instanceof PickleDict && state instanceof PickleDict)) {
-          throw this.#bad("it sets the state of something other than a dict");
-        }
+        this.#objects.setState(this.#top(), state);
         return true;
       }
       case 0x51: { // BINPERSID
@@ -254,8 +274,8 @@ class Machine {
     return false;
   }
 
-  #global(module: string, name: string): boolean {
-    const known = knownGlobal(`${module}.${name}`);
+  #named(module: string, name: string): PickleValue {
+    const known = knownGlobal(module, name);
     if (!known) {
       throw this.#bad(
         `it asks for ${brief(`${module}.${name}`)}, and only tensors, ` +
@@ -263,7 +283,7 @@ class Machine {
           "state dict alone, or as safetensors",
       );
     }
-    return this.#push(known);
+    return known;
   }
 
   #spend(steps: number): void {
@@ -279,11 +299,7 @@ class Machine {
   }
 
   #append(items: readonly PickleValue[]): boolean {
-    const list = this.#top();
-    if (!(list instanceof PickleList)) {
-      throw this.#bad("it appends to something other than a list");
-    }
-    for (const item of items) list.items.push(item);
+    this.#objects.append(this.#top(), items);
     return true;
   }
 

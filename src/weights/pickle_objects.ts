@@ -1,6 +1,6 @@
 /**
  * What a pickle may make besides plain values: dictionaries, storages and
- * tensors, described as data.
+ * tensors, described as data, and objects that are passed over.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import {
   PickleDict,
   PickleGlobal,
   PickleList,
+  PickleNamespace,
+  PickleObject,
   PickleStorage,
   PickleTensor,
   type PickleValue,
@@ -33,20 +35,90 @@ export class PickleObjects {
   }
 
   /**
-   * The result of a call: a dictionary, a tensor, a parameter, or nothing.
+   * The result of a call: a dictionary, a list, a tensor, or an object that is
+   * only described.
    *
-   * @throws {MasterWeaverError} `bad-checkpoint` where it would be anything else
+   * @throws {MasterWeaverError} `bad-checkpoint` where it could be none of them
    */
   call(callee: PickleValue, parameters: PickleValue): PickleValue {
     const items = parameters instanceof PickleList ? parameters.items : [];
-    const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
-    if (meaning === "nothing") return callee;
-    if (meaning === "dict") return this.#dict(items);
-    if (meaning === "parameter" && items[0] instanceof PickleTensor) {
-      return items[0];
+    if (callee instanceof PickleObject) {
+      return new PickleObject(callee.name, [callee, parameters]);
     }
-    if (meaning === "tensor" && items.length >= 4) return this.#tensor(items);
+    const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
+    switch (meaning) {
+      case "nothing":
+        return callee;
+      case "dict":
+        return this.#dict(items);
+      case "factory-dict":
+        return new PickleDict();
+      case "list":
+        return this.#list(items);
+      case "namespace":
+        return new PickleNamespace();
+      case "reconstruct":
+        if (isDirect(items[0])) {
+          return this.call(items[0], new PickleList(items.slice(1)));
+        }
+        break;
+      case "parameter":
+        if (items[0] instanceof PickleTensor) return items[0];
+        break;
+      case "tensor":
+        if (items.length >= 4) return this.#tensor(items);
+        break;
+      case "typed-tensor":
+        if (items.length >= 7) return this.#typedTensor(items);
+        break;
+      case "subclass":
+        if (items.length >= 3 && isDirect(items[0])) {
+          return this.call(items[0], items[2]);
+        }
+        break;
+    }
+    if (typeof meaning === "object" && meaning && "inert" in meaning) {
+      return new PickleObject(meaning.inert, [parameters]);
+    }
     throw this.#bad("it calls something that makes no tensor or dictionary");
+  }
+
+  /**
+   * Sets the state of an object.
+   *
+   * @throws {MasterWeaverError} `bad-checkpoint` where a value has none
+   */
+  setState(target: PickleValue, state: PickleValue): void {
+    if (target instanceof PickleObject) {
+      this.#spend(1);
+      target.parts.push(state);
+      return;
+    }
+    if (target instanceof PickleNamespace && state instanceof PickleDict) {
+      this.#spend(state.entries.size);
+      for (const [key, value] of state.entries) target.entries.set(key, value);
+      return;
+    }
+    // state_dict hangs _metadata on its OrderedDict.
+    if (target instanceof PickleDict && state instanceof PickleDict) return;
+    if (target instanceof PickleGlobal && target.meaning === "nothing") return;
+    throw this.#bad("it sets the state of something other than a dict");
+  }
+
+  /**
+   * Appends to a list, or adds to a set.
+   *
+   * @throws {MasterWeaverError} `bad-checkpoint`
+   */
+  append(target: PickleValue, items: readonly PickleValue[]): void {
+    this.#spend(items.length);
+    const list = target instanceof PickleList
+      ? target.items
+      : target instanceof PickleObject
+      ? target.parts
+      : undefined;
+    if (!list) throw this.#bad("it appends to something other than a list");
+    for (const item of items) list.push(item);
   }
 
   /**
@@ -56,11 +128,15 @@ export class PickleObjects {
    */
   setItems(target: PickleValue, items: readonly PickleValue[]): void {
     this.#spend(items.length);
-    if (!(target instanceof PickleDict)) {
-      throw this.#bad("it sets an item of something other than a dictionary");
-    }
     if (items.length % 2 !== 0) {
       throw this.#bad("a dictionary key has no value");
+    }
+    if (target instanceof PickleObject) {
+      for (const item of items) target.parts.push(item);
+      return;
+    }
+    if (!(target instanceof PickleDict)) {
+      throw this.#bad("it sets an item of something other than a dictionary");
     }
     for (let i = 0; i < items.length; i += 2) {
       target.entries.set(items[i], items[i + 1]);
@@ -79,8 +155,18 @@ export class PickleObjects {
       : [];
     const meaning = type instanceof PickleGlobal ? type.meaning : null;
     if (
+      typeof meaning === "object" && meaning && "inert" in meaning &&
+      tag === "storage"
+    ) {
+      throw this.#bad(
+        `storage ${brief(key)} is a ${
+          brief(meaning.inert)
+        }, whose values are not read`,
+      );
+    }
+    if (
       tag !== "storage" || typeof meaning !== "object" || meaning === null ||
-      typeof key !== "string"
+      !("storage" in meaning) || typeof key !== "string"
     ) {
       throw this.#bad("it refers to something other than a storage");
     }
@@ -98,16 +184,54 @@ export class PickleObjects {
     return new PickleStorage(key, dtype, elements);
   }
 
-  /** OrderedDict() or OrderedDict([(key, value), …]) */
-  #dict([pairs]: readonly PickleValue[]): PickleDict {
+  /** dict(), or one of another or of [(key, value), …] */
+  #dict([content]: readonly PickleValue[]): PickleDict {
     const dict = new PickleDict();
-    for (const pair of pairs instanceof PickleList ? pairs.items : []) {
+    if (content instanceof PickleDict) {
+      this.#spend(content.entries.size);
+      for (const [key, value] of content.entries) dict.entries.set(key, value);
+    }
+    for (const pair of content instanceof PickleList ? content.items : []) {
       if (!(pair instanceof PickleList && pair.items.length === 2)) {
         throw this.#bad("a dictionary is made of something else than pairs");
       }
       this.setItems(dict, pair.items);
     }
     return dict;
+  }
+
+  /** set([…]), torch.Size((…)), deque(): of what they are given. */
+  #list([content]: readonly PickleValue[]): PickleList {
+    if (!(content instanceof PickleList)) return new PickleList();
+    this.#spend(content.items.length);
+    return new PickleList([...content.items]);
+  }
+
+  /** As {@linkcode PickleObjects.#tensor}, with hooks, dtype and metadata. */
+  #typedTensor(items: readonly PickleValue[]): PickleTensor {
+    const [storage, , , , , , type] = items;
+    const meaning = type instanceof PickleGlobal ? type.meaning : null;
+    if (
+      typeof meaning !== "object" || meaning === null || !("dtype" in meaning)
+    ) throw this.#bad("a tensor has no dtype");
+    if (meaning.dtype === null) {
+      throw this.#bad(
+        `a tensor holds ${meaning.name}, expected one of ${
+          Object.keys(DTYPE_BYTES).join(", ")
+        }`,
+      );
+    }
+    if (!(storage instanceof PickleStorage)) {
+      throw this.#bad("a tensor has no storage");
+    }
+    const { key, count, stated } = storage;
+    const elements = count * DTYPE_BYTES[storage.dtype] /
+      DTYPE_BYTES[meaning.dtype];
+    if (!Number.isInteger(elements)) {
+      throw this.#bad(`storage ${brief(key)} ends inside an element`);
+    }
+    const typed = new PickleStorage(key, meaning.dtype, elements, stated);
+    return this.#tensor([typed, ...items.slice(1)]);
   }
 
   /** (storage, offset, shape, stride, requires_grad, hooks, …) */
@@ -146,4 +270,10 @@ export class PickleObjects {
   #bad(what: string): Error {
     return badCheckpoint(this.#name, what);
   }
+}
+
+/** Whether a call of it calls nothing else: a list may hold itself. */
+function isDirect(callee: PickleValue): boolean {
+  return callee instanceof PickleGlobal && callee.meaning !== "reconstruct" &&
+    callee.meaning !== "subclass";
 }

@@ -16,6 +16,7 @@ export type PickleValue =
   | PickleList
   | PickleDict
   | PickleGlobal
+  | PickleObject
   | PickleStorage
   | PickleTensor;
 
@@ -36,25 +37,60 @@ export class PickleDict {
   readonly entries: Map<PickleValue, PickleValue> = new Map();
 }
 
-/** One of the few names of Python code that are known; never run. */
+/** An object whose attributes are plain data, as `argparse.Namespace`. */
+export class PickleNamespace extends PickleDict {}
+
+/**
+ * An object of code that is not known here: its class or function, and what it
+ * was made of, so that it can be told whether a tensor hides in it.
+ */
+export class PickleObject {
+  /** Such as `omegaconf.dictconfig.DictConfig`. */
+  readonly name: string;
+  /** All it was given: parameters, state, items. */
+  readonly parts: PickleValue[];
+
+  /** Describes an object. */
+  constructor(name: string, parts: PickleValue[]) {
+    this.name = name;
+    this.parts = parts;
+  }
+}
+
+/** A name of Python code, which is never run. */
 export class PickleGlobal {
   /** What it stands for. */
   readonly meaning: GlobalMeaning;
 
-  /** Stands for a known name. */
+  /** Stands for a name. */
   constructor(meaning: GlobalMeaning) {
     this.meaning = meaning;
   }
 }
 
-/** What a known global stands for: a constructor, or a storage's type. */
+/** What a global stands for: a constructor, a type, or an inert object's class. */
 export type GlobalMeaning =
   | "dict"
+  /** A dict whose parameters are no items. */
+  | "factory-dict"
+  /** A list, tuple or set. */
+  | "list"
+  | "namespace"
   | "tensor"
+  /** A tensor whose storage has no type. */
+  | "typed-tensor"
   | "parameter"
+  /** A tensor with attributes of its own, which are dropped. */
+  | "subclass"
+  /** Makes an object of the class it is given. */
+  | "reconstruct"
   /** A thing of no interest; whatever it is called with or set to is dropped. */
   | "nothing"
-  | { readonly storage: CheckpointDtype | "untyped" };
+  | { readonly storage: CheckpointDtype | "untyped" }
+  /** A `torch.dtype`; null where such tensors are not read. */
+  | { readonly dtype: CheckpointDtype | null; readonly name: string }
+  /** A class or function of code that is not known here. */
+  | { readonly inert: string };
 
 /** A run of elements in the file that tensors are views of. */
 export class PickleStorage {
@@ -64,12 +100,20 @@ export class PickleStorage {
   readonly dtype: CheckpointDtype;
   /** Number of elements. */
   readonly count: number;
+  /** The number that the file states: of bytes, where it knows no type. */
+  readonly stated: number;
 
   /** Describes a storage. */
-  constructor(key: string, dtype: CheckpointDtype, count: number) {
+  constructor(
+    key: string,
+    dtype: CheckpointDtype,
+    count: number,
+    stated = count,
+  ) {
     this.key = key;
     this.dtype = dtype;
     this.count = count;
+    this.stated = stated;
   }
 }
 
@@ -96,55 +140,4 @@ export class PickleTensor {
     this.shape = shape;
     this.stride = stride;
   }
-}
-
-const STORAGES: Readonly<Record<string, CheckpointDtype>> = {
-  FloatStorage: "F32",
-  DoubleStorage: "F64",
-  HalfStorage: "F16",
-  BFloat16Storage: "BF16",
-  LongStorage: "I64",
-  IntStorage: "I32",
-  ShortStorage: "I16",
-  CharStorage: "I8",
-  ByteStorage: "U8",
-  BoolStorage: "BOOL",
-};
-
-/**
- * What training programs save beside the weights: numbers of NumPy, and the
- * name of the class that wrote the file. Early `.ckpt` files of Stable
- * Diffusion have them.
- */
-const NOTHING = [
-  "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-  "numpy.core.multiarray.scalar",
-  "numpy._core.multiarray.scalar",
-  "numpy.dtype",
-  "_codecs.encode",
-];
-
-/**
- * What a global of a pickle stands for.
- *
- * @param name module and name, as `collections.OrderedDict`
- * @returns nothing where it is not one of those allowed
- */
-export function knownGlobal(name: string): PickleGlobal | undefined {
-  switch (name) {
-    case "collections.OrderedDict":
-      return new PickleGlobal("dict");
-    case "torch._utils._rebuild_tensor_v2":
-      return new PickleGlobal("tensor");
-    case "torch._utils._rebuild_parameter":
-      return new PickleGlobal("parameter");
-    case "torch.storage.UntypedStorage":
-      return new PickleGlobal({ storage: "untyped" });
-  }
-  if (NOTHING.includes(name)) return new PickleGlobal("nothing");
-  const match = /^torch\.(?:cuda\.)?([A-Za-z0-9]+)$/.exec(name);
-  const dtype = match && Object.hasOwn(STORAGES, match[1])
-    ? STORAGES[match[1]]
-    : undefined;
-  return dtype && new PickleGlobal({ storage: dtype });
 }

@@ -6,6 +6,7 @@
  */
 import { brief } from "./brief.ts";
 import { badCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { LORA } from "./tables/harmless.ts";
 
 /** What a single file can hold. */
 export type CheckpointContent =
@@ -28,16 +29,17 @@ export type CheckpointContent =
 
 /** Signs of what is no network of ours, the most telling first. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
-  [
-    /(^|[._])(lora|locon|hada|lokr)([._]|$)/,
-    "a LoRA: changes to a model, not a model; merge it into one first",
-  ],
   [/^(conditioner\.|add_embedding\.)/, "Stable Diffusion XL"],
   [/^model\.diffusion_model\.label_emb\./, "Stable Diffusion XL"],
   [/^(cond_stage_model\.model\.|depth_model\.)/, "Stable Diffusion 2"],
   [/^(model\.diffusion_model\.)?joint_blocks\./, "Stable Diffusion 3"],
   [/^(model\.diffusion_model\.)?double_blocks\./, "FLUX"],
   [/^(control_model\.|controlnet_)/, "a ControlNet"],
+];
+
+/** Signs of what may also lie beside a network of ours. */
+const BESIDE: readonly (readonly [RegExp, string])[] = [
+  [LORA, "a LoRA: changes to a model, not a model; merge it into one first"],
   [/^(image_proj|ip_adapter)\./, "an IP-Adapter"],
   [/^(emb_params$|string_to_param\.|clip_[lg]$)/, "a textual inversion"],
   [/^(optimizer_state|exp_avg|state\.\d+\.)/, "an optimizer's state"],
@@ -91,9 +93,10 @@ const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
  */
 export function recognise(checkpoint: Checkpoint): CheckpointContent {
   const { name, tensors } = checkpoint;
-  const other = whatElse(checkpoint);
-  if (other) throw badCheckpoint(name, `it is ${other}; ${EXPECTED}`);
   const found = OURS.find(([tensor]) => tensors.has(tensor))?.[1];
+  const other = whatElse(checkpoint) ??
+    (found ? undefined : sign(BESIDE, checkpoint));
+  if (other) throw badCheckpoint(name, `it is ${other}; ${EXPECTED}`);
   if (found) return found;
   const first = tensors.keys().next().value;
   throw badCheckpoint(
@@ -106,12 +109,19 @@ export function recognise(checkpoint: Checkpoint): CheckpointContent {
   );
 }
 
-/** What a checkpoint is that cannot be used, or nothing. */
-function whatElse({ tensors }: Checkpoint): string | undefined {
+/** What the first sign that a tensor's name shows stands for. */
+function sign(signs: typeof OTHERS, { tensors }: Checkpoint) {
   const names = [...tensors.keys()];
-  for (const [pattern, what] of OTHERS) {
-    if (names.some((name) => pattern.test(name))) return what;
-  }
+  return signs.find(([pattern]) => names.some((name) => pattern.test(name)))
+    ?.[1];
+}
+
+/** What a checkpoint is that cannot be used, or nothing. */
+function whatElse(checkpoint: Checkpoint): string | undefined {
+  const other = sign(OTHERS, checkpoint);
+  if (other) return other;
+  const { tensors } = checkpoint;
+  const names = [...tensors.keys()];
   for (const name of FIRST_CONVOLUTIONS) {
     const inputs = tensors.get(name)?.shape[1];
     if (inputs !== undefined && Object.hasOwn(INPUTS, inputs)) {

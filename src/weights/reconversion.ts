@@ -44,7 +44,7 @@ export function planReconversion(
     stored === tensor.dtype
       ? tensor.chunks()
       : encodeFloats(tensor.name, stored, weaveFloats(tensor), loss);
-  return { tensors, dropped: new Map(), loss };
+  return { tensors, dropped: new Map(), warnings: [], loss };
 }
 
 function isFloat({ dtype }: WeaveTensor): boolean {

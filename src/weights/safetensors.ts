@@ -15,7 +15,7 @@ import {
   pieces,
 } from "./checkpoint.ts";
 import { countElements, formatShape } from "./dtype.ts";
-import { parseJson } from "./json.ts";
+import { jsonFault, parseJson } from "./json.ts";
 
 const MAX_HEADER_BYTES = 64 * 2 ** 20;
 
@@ -93,7 +93,9 @@ async function readHeader(source: ByteSource) {
   try {
     header = parseJson(bytes);
   } catch (cause) {
-    throw badCheckpoint(source.name, "its header is not JSON", { cause });
+    throw badCheckpoint(source.name, `its header is ${jsonFault(cause)}`, {
+      cause,
+    });
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw badCheckpoint(source.name, "its header is not a JSON object");

@@ -122,12 +122,13 @@ export async function openTorchLegacy(
 
 function readable(
   source: ByteSource,
-  { tensors, otherValues }: FlatPickle,
+  { tensors, otherValues, objects }: FlatPickle,
   locate: (storage: PickleStorage) => number,
 ): Omit<Checkpoint, "kind" | "verify"> {
   return {
     name: source.name,
     otherValues,
+    objects,
     metadata: {},
     tensors: new Map(
       [...tensors].map(([name, tensor]) => [
@@ -243,12 +244,12 @@ async function locateLegacy(
     if (position + 8 + bytes > source.size) throw endsAt(source, position);
     const count = new DataView((await source.read(position, 8)).buffer)
       .getBigUint64(0, true);
-    if (count !== BigInt(storage.count)) {
+    if (count !== BigInt(storage.stated)) {
       throw badCheckpoint(
         source.name,
         `storage ${
           brief(storage.key)
-        } has ${count} elements, expected ${storage.count}`,
+        } has ${count} elements, expected ${storage.stated}`,
       );
     }
     places.set(storage.key, position + 8);

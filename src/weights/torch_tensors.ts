@@ -15,6 +15,7 @@ import { countElements, formatShape } from "./dtype.ts";
 import {
   PickleDict,
   PickleList,
+  PickleObject,
   type PickleStorage,
   PickleTensor,
   type PickleValue,
@@ -33,16 +34,19 @@ export interface FlatPickle {
   readonly tensors: Map<string, PickleTensor>;
   /** Values that are no tensors. */
   readonly otherValues: number;
+  /** Classes of objects that were passed over, each once. */
+  readonly objects: readonly string[];
 }
 
 /**
  * Flattens nested dictionaries and lists.
  *
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, or two tensors have one path
+ * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, two tensors have one path, or one hides in an object that is passed over
  */
 export function flatten(value: PickleValue, name: string): FlatPickle {
   const tensors = new Map<string, PickleTensor>();
+  const objects = new Set<PickleObject>();
   let otherValues = 0;
   let visited = 0;
   const walk = (value: PickleValue, path: string, depth: number): void => {
@@ -73,10 +77,54 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
           walk(child, path === "" ? `${key}` : `${path}.${key}`, depth + 1);
         } else otherValues++;
       }
-    } else otherValues++;
+    } else {
+      if (value instanceof PickleObject) objects.add(value);
+      otherValues++;
+    }
   };
   walk(value, "", 0);
-  return { tensors, otherValues };
+  checkObjects(objects, tensors, name);
+  const classes = new Set([...objects].map(({ name }) => name));
+  return { tensors, otherValues, objects: [...classes].sort() };
+}
+
+/**
+ * Looks for tensors inside objects that are passed over, which would be lost
+ * without a word. Each value is looked at once, as objects refer to each other.
+ */
+function checkObjects(
+  objects: ReadonlySet<PickleObject>,
+  tensors: ReadonlyMap<string, PickleTensor>,
+  name: string,
+): void {
+  const seen = new Set(
+    [...tensors.values()].map(({ storage }) => storage.key),
+  );
+  const visited = new Set<PickleValue>();
+  for (const object of objects) {
+    const waiting: PickleValue[] = [object];
+    while (waiting.length > 0) {
+      const value = waiting.pop()!;
+      if (typeof value !== "object" || value === null || visited.has(value)) {
+        continue;
+      }
+      visited.add(value);
+      if (value instanceof PickleTensor && !seen.has(value.storage.key)) {
+        throw badCheckpoint(
+          name,
+          `a tensor lies inside an object of ${brief(object.name)}, which is ` +
+            "not read; save the state dict alone, or as safetensors",
+        );
+      }
+      for (const part of partsOf(value)) waiting.push(part);
+    }
+  }
+}
+
+function partsOf(value: PickleValue): Iterable<PickleValue> {
+  if (value instanceof PickleObject) return value.parts;
+  if (value instanceof PickleList) return value.items;
+  return value instanceof PickleDict ? value.entries.values() : [];
 }
 
 /** Where a storage's bytes start in a file. */

@@ -16,7 +16,7 @@ import {
   isWeaveDtype,
   type WeaveDtype,
 } from "./dtype.ts";
-import { parseJson } from "./json.ts";
+import { jsonFault, parseJson } from "./json.ts";
 
 /** The first eight bytes: a line ending and ^Z show a transfer as text. */
 export const MAGIC: Uint8Array = new TextEncoder().encode("WEAVE\r\n\x1a");
@@ -89,13 +89,7 @@ export interface WeaveFile {
  * ```
  */
 export async function openWeave(source: ByteSource): Promise<WeaveFile> {
-  const headerBytes = await readHeaderBytes(source);
-  const header = parseHeader(source, headerBytes);
-  const dataStart = PREAMBLE_BYTES + headerBytes.length;
-  const entries = Object.entries(header.tensors).map(([name, entry]) =>
-    checkEntry(source, name, entry, dataStart)
-  );
-  checkOverlap(source, entries);
+  const { header, entries, headerBytes } = await readEntries(source);
   return {
     name: source.name,
     component: header.component,
@@ -106,6 +100,81 @@ export async function openWeave(source: ByteSource): Promise<WeaveFile> {
     ),
     hash: await sha256(headerBytes),
   };
+}
+
+/**
+ * Checks the bytes that belong to no tensor: zeros up to each tensor's start,
+ * and nothing behind the last. {@linkcode openWeave} looks at those behind the
+ * header only.
+ *
+ * @throws {MasterWeaverError} `bad-model` naming the place, and what opening throws
+ */
+export async function checkWeavePadding(source: ByteSource): Promise<void> {
+  const { entries, dataStart } = await readEntries(source);
+  let position = dataStart;
+  for (const entry of entries.toSorted((a, b) => a.offset - b.offset)) {
+    await checkZeros(source, position, entry.offset);
+    position = entry.offset + entry.bytes;
+  }
+  if (entries.length === 0) {
+    // A file of a header alone may still be filled up to a multiple of 256.
+    const end = Math.min(source.size, aligned(position));
+    await checkZeros(source, position, end);
+    position = end;
+  }
+  if (position !== source.size) {
+    throw bad(
+      source,
+      `its tensors end at byte ${position}, the file at ${source.size}`,
+    );
+  }
+}
+
+interface Entries {
+  readonly header: Header;
+  readonly headerBytes: Uint8Array<ArrayBuffer>;
+  readonly entries: readonly Entry[];
+  /** Where the header ends. */
+  readonly dataStart: number;
+}
+
+async function readEntries(source: ByteSource): Promise<Entries> {
+  const headerBytes = await readHeaderBytes(source);
+  const header = parseHeader(source, headerBytes);
+  const dataStart = PREAMBLE_BYTES + headerBytes.length;
+  const entries = Object.entries(header.tensors).map(([name, entry]) =>
+    checkEntry(source, name, entry, dataStart)
+  );
+  checkOverlap(source, entries);
+  await checkZeros(
+    source,
+    dataStart,
+    Math.min(source.size, aligned(dataStart)),
+  );
+  return { header, headerBytes, entries, dataStart };
+}
+
+/** Where the next tensor may start. */
+function aligned(position: number): number {
+  return Math.ceil(position / ALIGNMENT) * ALIGNMENT;
+}
+
+async function checkZeros(
+  source: ByteSource,
+  start: number,
+  end: number,
+): Promise<void> {
+  for (let at = start; at < end; at += CHUNK_BYTES) {
+    const bytes = await source.read(at, Math.min(CHUNK_BYTES, end - at));
+    const wrong = bytes.findIndex((byte) => byte !== 0);
+    if (wrong < 0) continue;
+    throw bad(
+      source,
+      `byte ${at + wrong} is ${
+        bytes[wrong]
+      }, expected the zeros between header and tensors`,
+    );
+  }
 }
 
 /** Whether bytes start as a `*.weave` file does. */
@@ -178,7 +247,7 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): Header {
   } catch (cause) {
     throw new MasterWeaverError(
       "bad-model",
-      `Cannot use ${source.name}: its header is not JSON; ${REMEDY}`,
+      `Cannot use ${source.name}: its header is ${jsonFault(cause)}; ${REMEDY}`,
       { cause },
     );
   }

@@ -22,7 +22,9 @@ export const UNET = {
   up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
   block_out_channels: [4, 8],
   layers_per_block: 1,
-  cross_attention_dim: 6,
+  cross_attention_dim: 8,
+  attention_head_dim: 2,
+  norm_num_groups: 2,
 };
 /** A tiny autoencoder. */
 export const VAE = {
@@ -30,29 +32,47 @@ export const VAE = {
   block_out_channels: [4, 8],
   layers_per_block: 1,
   latent_channels: 4,
+  norm_num_groups: 2,
 };
 const TOWER = {
-  hidden_size: 6,
+  hidden_size: 8,
   intermediate_size: 8,
   num_hidden_layers: 2,
   num_attention_heads: 2,
 };
 /** A tiny text encoder. */
-export const TEXT = { ...TOWER, vocab_size: 3, max_position_embeddings: 5 };
+export const TEXT = { ...TOWER, vocab_size: 5, max_position_embeddings: 5 };
 /** A tiny vision tower. */
 export const VISION = { ...TOWER, image_size: 4, patch_size: 2 };
 /** A tiny adapter. */
 export const ADAPTER = {
   num_tokens: 2,
   depth: 1,
-  dim_head: 3,
+  dim_head: 4,
   heads: 2,
   ff_mult: 2,
   max_references: 3,
   align_faces: false,
 };
+/** A noise schedule. */
+export const SCHEDULER = { _class_name: "DDIMScheduler", beta_end: 0.012 };
+/** How a tiny vision tower is fed. */
+export const PREPROCESSOR = {
+  size: 4,
+  crop_size: 4,
+  image_mean: [0.5, 0.5, 0.5],
+  image_std: [0.5, 0.5, 0.5],
+};
+/** Numbers of a tiny tokenizer's tokens, out of order. */
+export const VOCAB = {
+  "b</w>": 2,
+  a: 0,
+  "#": 1,
+  "<|endoftext|>": 4,
+  "<|startoftext|>": 3,
+};
 /** A tiny face parser. */
-export const PARSER = { n_classes: 3, width: 2, input_size: 32 };
+export const PARSER = { n_classes: 3, width: 4, input_size: 32 };
 
 /** A config that a table reads. */
 export const config = (json: Record<string, unknown>): CheckpointConfig =>
@@ -111,7 +131,7 @@ export async function makeFolder(): Promise<Folder> {
     vae: vaeTable(config(VAE)),
     text_encoder: textEncoderTable(config(TEXT)),
     image_encoder: imageEncoderTable(config(VISION)),
-    identity_adapter: identityAdapterTable(config(ADAPTER), config(UNET), 6),
+    identity_adapter: identityAdapterTable(config(ADAPTER), config(UNET), 8),
     face_parser: faceParserTable(config(PARSER)),
   };
   const tensors = Object.fromEntries(
@@ -123,7 +143,7 @@ export async function makeFolder(): Promise<Folder> {
   await write("model_index.json", {});
   await write("unet/config.json", UNET);
   await write("unet/model.safetensors", tensors.unet);
-  await write("scheduler/scheduler_config.json", { beta_end: 0.012 });
+  await write("scheduler/scheduler_config.json", SCHEDULER);
   await write("vae/config.json", VAE);
   await write("vae/model.safetensors", tensors.vae);
   await write("text_encoder/config.json", {
@@ -131,14 +151,14 @@ export async function makeFolder(): Promise<Folder> {
     ...TEXT,
   });
   await write("text_encoder/model.safetensors", tensors.text_encoder);
-  await write("tokenizer/vocab.json", { "b</w>": 2, a: 0, "#": 1 });
+  await write("tokenizer/vocab.json", VOCAB);
   await write("tokenizer/merges.txt", "#version: 0.2\na b</w>\n# a\n");
   await write("image_encoder/config.json", {
     model_type: "clip",
     vision_config: VISION,
     text_config: {},
   });
-  await write("image_encoder/preprocessor_config.json", { crop_size: 4 });
+  await write("image_encoder/preprocessor_config.json", PREPROCESSOR);
   await write("image_encoder/model.safetensors", {
     ...tensors.image_encoder,
     "text_model.final_layer_norm.weight": { shape: [1], data: [1] },

@@ -10,6 +10,7 @@ import type { Checkpoint } from "../../src/weights/checkpoint.ts";
 import { planConversion } from "../../src/weights/conversion.ts";
 import { openCheckpoint } from "../../src/weights/open.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
+import { listed } from "../../src/weights/scope.ts";
 import { unwrapped } from "../../src/weights/recognise.ts";
 import { planReconversion } from "../../src/weights/reconversion.ts";
 import { CheckpointConfig } from "../../src/weights/tables/config.ts";
@@ -35,13 +36,20 @@ export interface Component {
    * Plans what is written.
    *
    * @param sources its files, opened
-   * @param dtype what its floating-point tensors are stored as
    * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`
    */
   plan(
     sources: readonly ByteSource[],
-    dtype: ModelDtype,
+    options: PlanOptions,
   ): Promise<PlannedContent>;
+}
+
+/** How a component is converted. */
+export interface PlanOptions {
+  /** What its floating-point tensors are stored as. */
+  readonly dtype: ModelDtype;
+  /** Whether tensors that nobody knows are left out instead of refused. */
+  readonly allowUnused: boolean;
 }
 
 /** What is to be written, and what it loses. */
@@ -55,6 +63,8 @@ export interface PlannedContent {
   };
   /** How many tensors are left out on purpose, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
+  /** What the user is to know of its files. */
+  readonly warnings: readonly string[];
 }
 
 /** What a network is made from. */
@@ -81,14 +91,19 @@ export function networkComponent(network: Network): Component {
 async function planNetwork(
   { files, config, table }: Network,
   sources: readonly ByteSource[],
-  dtype: ModelDtype,
+  { dtype, allowUnused }: PlanOptions,
 ): Promise<PlannedContent> {
   const checkpoint: Checkpoint[] = [];
   for (const source of sources) {
     checkpoint.push(unwrapped(await openCheckpoint(source)));
   }
   const rows = table(checkpoint);
-  const { tensors, loss, dropped } = planConversion(rows, checkpoint, dtype);
+  const { tensors, loss, dropped, warnings } = planConversion(
+    rows,
+    checkpoint,
+    dtype,
+    allowUnused,
+  );
   const dtypes = checkpoint.flatMap(({ tensors }) =>
     [...tensors.values()].map(({ dtype }) => dtype)
   );
@@ -102,7 +117,20 @@ async function planNetwork(
     },
     tensors,
   };
-  return { content, loss, dropped };
+  const objects = checkpoint.flatMap(({ name, objects = [] }) =>
+    objects.length === 0
+      ? []
+      : [`${name}: ${listed("kinds of objects passed over", objects)}`]
+  );
+  return {
+    content,
+    loss,
+    dropped,
+    warnings: [
+      ...warnings.map((warning) => `Warning: ${files[0]}: ${warning}`),
+      ...objects,
+    ],
+  };
 }
 
 /** A file of dlib, which holds its whole content in its own order. */
@@ -110,7 +138,7 @@ export function dlibComponent(output: string, file: string): Component {
   return {
     output,
     files: [file],
-    async plan([source], dtype) {
+    async plan([source], { dtype }) {
       const { content, maxRoundingError } = await readDlibFile(
         source,
         dtype === "f32" ? "f32" : "f16",
@@ -120,6 +148,7 @@ export function dlibComponent(output: string, file: string): Component {
         content,
         loss: { maxRoundingError, quantisedNmse: 0 },
         dropped: new Map(),
+        warnings: [],
       };
     },
   };
@@ -135,7 +164,7 @@ export function weaveComponent(
     output,
     files: [file],
     config,
-    async plan([source], dtype) {
+    async plan([source], { dtype }) {
       const weave = await openWeave(source);
       const { tensors, loss, dropped } = planReconversion(
         weave,
@@ -149,7 +178,7 @@ export function weaveComponent(
         provenance: { ...provenance, stored_before_as: storedTypes(weave) },
         tensors,
       };
-      return { content, loss, dropped };
+      return { content, loss, dropped, warnings: [] };
     },
   };
 }

@@ -7,6 +7,7 @@ import { extname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { readFile } from "../../src/files.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { jsonFault, parseJson } from "../../src/weights/json.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 
 /** Endings of files that hold weights. */
@@ -63,10 +64,10 @@ export async function exists(path: string): Promise<boolean> {
 export async function readJson(path: string): Promise<JsonObject> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(await readFile(path)));
+    value = parseJson(await readFile(path));
   } catch (cause) {
     if (cause instanceof MasterWeaverError) throw cause;
-    throw badCheckpoint(path, "it is not JSON", { cause });
+    throw badCheckpoint(path, `it is ${jsonFault(cause)}`, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as JsonObject;

@@ -4,6 +4,7 @@
  * @module
  */
 import { extname } from "node:path";
+import { brief } from "../../src/weights/brief.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
 import type { LdmWeights } from "../../src/weights/tables/ldm.ts";
 import type { Component } from "./component.ts";
@@ -11,10 +12,11 @@ import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {
   imageEncoderComponent,
   textEncoderComponent,
+  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
-import { fromFile } from "./single_file.ts";
+import { fromFile, isWholeModel } from "./single_file.ts";
 
 /** Tells the user something that is no error. */
 export type Notice = (line: string) => void;
@@ -27,14 +29,19 @@ export interface Search {
   readonly output: string;
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights: LdmWeights;
+  /** Whether what nobody knows, or needs, is left out instead of refused. */
+  readonly allowUnused: boolean;
   /** Told what is left out or replaced. */
   readonly notice: Notice;
 }
 
 /** The networks of a diffusers folder, each in a folder of its name. */
 const PARTS = ["unet", "vae", "text_encoder", "image_encoder"] as const;
+type Part = typeof PARTS[number];
 /** Single files that stand beside them. */
 const BESIDE_EXTENSIONS = [".pt", ".pth"];
+/** Endings of a whole model's file, the preferred first. */
+const WHOLE_EXTENSIONS = [".safetensors", ".ckpt"];
 /** What `model_index.json` calls the models that can be used. */
 const PIPELINE = "StableDiffusionPipeline";
 
@@ -44,7 +51,7 @@ const PIPELINE = "StableDiffusionPipeline";
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
 export async function findComponents(search: Search): Promise<Component[]> {
-  const { inputs, output, ldmWeights, notice } = search;
+  const { inputs, output, ldmWeights, allowUnused, notice } = search;
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
@@ -60,19 +67,28 @@ export async function findComponents(search: Search): Promise<Component[]> {
   const folders: string[] = [];
   for (const input of inputs) if (await isFolder(input)) folders.push(input);
   const files: string[] = [];
+  const wholes: string[] = [];
   for (const input of inputs) {
     if (!folders.includes(input)) files.push(input);
     else {
-      const inside = await fromFolder(input, folders, notice);
+      const inside = await fromFolder(input, {
+        folders,
+        allowUnused,
+        notice,
+      });
       inside.components.forEach(add);
       files.push(...inside.files);
+      if (inside.whole !== undefined) wholes.push(inside.whole);
     }
   }
   const unet = () => found.get("unet")?.config;
-  for (const file of files) {
-    const around = { output, folders, ldmWeights, notice, unet };
-    (await fromFile(file, around)).forEach(add);
+  const around = { output, folders, ldmWeights, allowUnused, notice, unet };
+  for (const file of wholes) {
+    for (const component of await fromFile(file, around)) {
+      if (!found.has(component.output)) add(component);
+    }
   }
+  for (const file of files) (await fromFile(file, around)).forEach(add);
   if (found.size === 0) throw nothingIn(inputs.join(", "));
   return [...found.values()];
 }
@@ -81,64 +97,132 @@ export async function findComponents(search: Search): Promise<Component[]> {
 interface FolderContent {
   readonly components: readonly Component[];
   readonly files: readonly string[];
+  /** A whole model's file, for the networks that have no folder of their own. */
+  readonly whole?: string;
 }
 
 async function fromFolder(
   folder: string,
-  folders: readonly string[],
-  notice: Notice,
+  around: TextSurroundings,
 ): Promise<FolderContent> {
   const names = await list(folder);
-  if (names.includes("model_index.json")) {
-    return await fromModel(folder, names, folders, notice);
+  const parts = await partsIn(folder, names);
+  if (names.includes("model_index.json")) await checkPipeline(folder);
+  else if (names.includes("config.json")) {
+    return { components: [await fromNetwork(folder, around)], files: [] };
+  } else if (parts.length === 0) {
+    const loose = await looseFiles(folder);
+    const isTokenizer = names.includes("vocab.json") ||
+      names.includes("tokenizer.json");
+    if (loose.length === 0 && !isTokenizer) throw nothingIn(folder);
+    return { components: [], files: chosen(loose, folder, around.notice) };
   }
-  if (names.includes("config.json")) {
-    return { components: [await fromNetwork(folder, folders)], files: [] };
+  return await fromModel(folder, names, parts, around);
+}
+
+/** Folders of networks, with a config in each. */
+async function partsIn(
+  folder: string,
+  names: readonly string[],
+): Promise<Part[]> {
+  const found: Part[] = [];
+  for (const part of PARTS) {
+    if (!names.includes(part)) continue;
+    // The configs of a single file may lie there without weights.
+    const inside = await isFolder(`${folder}/${part}`)
+      ? await list(`${folder}/${part}`)
+      : [];
+    const hasWeights = inside.some((name) =>
+      /\.(safetensors|bin|index(\.\w+)?\.json)$/.test(name)
+    );
+    if (hasWeights) found.push(part);
   }
-  const loose = await looseFiles(folder);
-  const isTokenizer = names.includes("vocab.json");
-  if (loose.length === 0 && !isTokenizer) {
-    throw nothingIn(folder);
-  }
-  return { components: [], files: chosen(loose, folder, notice) };
+  return found;
 }
 
 function nothingIn(inputs: string): Error {
   return badCheckpoint(
     inputs,
-    "it has no model_index.json or config.json, and no weight files; give " +
-      "the folder of a diffusers or CLIP model whole",
+    "nothing in it can be converted: no folder of a network with a " +
+      "config.json, and no weight files; give the folder of a diffusers or " +
+      "CLIP model whole",
   );
 }
 
-/** A diffusers folder. */
+async function checkPipeline(folder: string): Promise<void> {
+  const path = `${folder}/model_index.json`;
+  const { _class_name: pipeline } = await readJson(path);
+  if (pipeline === undefined || pipeline === PIPELINE) return;
+  throw badCheckpoint(
+    folder,
+    `it is a ${
+      brief(pipeline)
+    }, expected a ${PIPELINE} of Stable Diffusion 1.5`,
+  );
+}
+
+/** A diffusers folder, or one with a single-file checkpoint and other parts. */
 async function fromModel(
   folder: string,
   names: readonly string[],
-  folders: readonly string[],
-  notice: Notice,
+  parts: readonly Part[],
+  around: TextSurroundings,
 ): Promise<FolderContent> {
-  const { _class_name: pipeline } = await readJson(
-    `${folder}/model_index.json`,
-  );
-  if (pipeline !== undefined && pipeline !== PIPELINE) {
-    throw badCheckpoint(
-      folder,
-      `it is a ${pipeline}, expected a ${PIPELINE} of Stable Diffusion 1.5`,
-    );
-  }
+  const { notice } = around;
   const components: Component[] = [];
-  for (const part of PARTS) {
-    if (!names.includes(part)) notice(`${part}: not in ${folder}`);
-    else components.push(await fromNetwork(`${folder}/${part}`, folders, part));
+  for (const part of parts) {
+    components.push(await fromNetwork(`${folder}/${part}`, around, part));
   }
-  const single = names.filter((name) =>
-    BESIDE_EXTENSIONS.includes(extname(name))
-  );
+  const missing = PARTS.filter((part) => !parts.includes(part));
+  const whole = missing.some((part) => part !== "image_encoder")
+    ? await wholeModel(folder, notice)
+    : undefined;
+  for (const part of missing) {
+    if (whole !== undefined && part !== "image_encoder") continue;
+    if (!names.includes(part)) notice(`${part}: not in ${folder}`);
+    // Says what lacks there.
+    else components.push(await fromNetwork(`${folder}/${part}`, around, part));
+  }
+  const beside = names.includes("model_index.json")
+    ? names.filter((name) => BESIDE_EXTENSIONS.includes(extname(name)))
+    : (await looseFiles(folder)).filter((name) => name !== whole);
   if (names.includes("id_head.safetensors")) {
     notice("id_head.safetensors: left out, it is only used in evaluation");
   }
-  return { components, files: chosen(single, folder, notice) };
+  return {
+    components,
+    files: chosen(beside, folder, notice),
+    whole: whole && `${folder}/${whole}`,
+  };
+}
+
+/**
+ * The single-file checkpoint in a folder, or nothing; of one file in two
+ * formats, safetensors.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where there are several, or one is damaged
+ */
+async function wholeModel(
+  folder: string,
+  notice: Notice,
+): Promise<string | undefined> {
+  const found: string[] = [];
+  const rank = (name: string) => WHOLE_EXTENSIONS.indexOf(extname(name));
+  const files = (await looseFiles(folder)).filter((name) => rank(name) >= 0);
+  for (const name of files.sort((a, b) => rank(a) - rank(b))) {
+    const stem = name.slice(0, -extname(name).length);
+    if (found.includes(`${stem}.safetensors`)) continue;
+    if (await isWholeModel(`${folder}/${name}`)) found.push(name);
+  }
+  if (found.length > 1) {
+    throw badCheckpoint(
+      folder,
+      `it has several models, ${found.join(" and ")}; give one of them, and ` +
+        "the folder's other parts one by one",
+    );
+  }
+  if (found.length === 1) notice(`${folder}: ${found[0]} is taken`);
+  return found[0];
 }
 
 /** Of several adapters the final one is that of the model. */
@@ -161,8 +245,8 @@ function chosen(
 /** A folder that holds one network. */
 async function fromNetwork(
   folder: string,
-  folders: readonly string[],
-  part?: typeof PARTS[number],
+  around: TextSurroundings,
+  part?: Part,
 ): Promise<Component> {
   const configName = `${folder}/config.json`;
   const json = await readJson(configName);
@@ -170,13 +254,13 @@ async function fromNetwork(
   switch (part ?? json._class_name ?? json.model_type) {
     case "unet":
     case "UNet2DConditionModel":
-      return await unetComponent(network);
+      return await unetComponent(network, around.notice);
     case "vae":
     case "AutoencoderKL":
       return vaeComponent(network);
     case "text_encoder":
     case "clip_text_model":
-      return await textEncoderComponent(network, folders);
+      return await textEncoderComponent(network, around);
     case "image_encoder":
     case "clip":
     case "clip_vision_model":

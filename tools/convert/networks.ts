@@ -5,6 +5,13 @@
  */
 import { dirname } from "node:path";
 import {
+  otherSampler,
+  readDdimConfig,
+} from "../../src/diffusion/ddim_config.ts";
+import { MasterWeaverError } from "../../src/errors.ts";
+import { readClipPreprocessConfig } from "../../src/image/clip_preprocess.ts";
+import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import {
   imageEncoderTable,
   STANDARD_TEXT_CONFIG,
   STANDARD_VISION_CONFIG,
@@ -29,7 +36,7 @@ import { vaeTable } from "../../src/weights/tables/vae.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import { type Component, networkComponent } from "./component.ts";
 import { optionalJson } from "./folder.ts";
-import { findTokenizer, readTokenizer } from "./tokenizer.ts";
+import { findTokenizer, readTokenizer, tokenCount } from "./tokenizer.ts";
 
 /** A network's weight files and config. */
 export interface NetworkFiles {
@@ -46,20 +53,62 @@ export interface NetworkFiles {
 /**
  * A UNet, with the scheduler's config that lies in its model's folder, or the
  * one that all of Stable Diffusion 1 share.
+ *
+ * @param notice told which sampler the config names where DDIM takes its place
  */
 export async function unetComponent(
   { files, json, configName, table = unetTable }: NetworkFiles,
+  notice: (line: string) => void,
 ): Promise<Component> {
-  const folder = dirname(files[0]);
-  const name = "scheduler/scheduler_config.json";
-  const scheduler = await optionalJson(`${dirname(folder)}/${name}`) ??
-    await optionalJson(`${folder}/${name}`);
+  const scheduler = await readScheduler(files[0], table === unetTable, notice);
   return networkComponent({
     output: "unet",
     files,
     config: { ...json, scheduler: scheduler ?? SD15_SCHEDULER_CONFIG },
     table: () => table(new CheckpointConfig(json, configName)),
   });
+}
+
+/** The scheduler's config, judged as loading does, or nothing. */
+async function readScheduler(
+  file: string,
+  hasFolder: boolean,
+  notice: (line: string) => void,
+): Promise<JsonObject | undefined> {
+  const folder = dirname(file);
+  // A whole model's file has its scheduler beside it, a UNet's folder above.
+  for (const place of hasFolder ? [folder, dirname(folder)] : [folder]) {
+    const path = `${place}/scheduler/scheduler_config.json`;
+    const json = await optionalJson(path);
+    if (json === undefined) continue;
+    judged(path, () => readDdimConfig(json, path));
+    const other = otherSampler(json);
+    if (other !== undefined) {
+      notice(
+        `unet: ${path} names ${other}; DDIM takes its place, with the same ` +
+          "training noise",
+      );
+    }
+    return json;
+  }
+}
+
+/**
+ * Runs a reader that loading uses: what it refuses is a checkpoint's fault.
+ *
+ * @param name what messages call the file
+ */
+function judged(name: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    throw badCheckpoint(
+      name,
+      error.message.replace(/^(Scheduler|Preprocessor) config of \S+ /, "it "),
+      { cause: error },
+    );
+  }
 }
 
 /** An autoencoder. */
@@ -74,27 +123,68 @@ export function vaeComponent(
   });
 }
 
+/** What a text encoder depends on beside its files. */
+export interface TextSurroundings {
+  /** Where the tokenizer may be, beside the model's own folder. */
+  readonly folders: readonly string[];
+  /** Whether the network may have more tokens than the tokenizer. */
+  readonly allowUnused: boolean;
+  /** Tells the user something that is no error. */
+  readonly notice: (line: string) => void;
+}
+
 /**
  * A text encoder, with its tokenizer.
  *
- * @param folders where the tokenizer may be, beside the model's own folder
+ * @param around where its tokenizer may be, and how it must fit
+ * @throws {MasterWeaverError} `bad-checkpoint` where tokenizer and network have different sizes
  */
 export async function textEncoderComponent(
   { files, json, configName, table = textEncoderTable }: NetworkFiles,
-  folders: readonly string[],
+  around: TextSurroundings,
 ): Promise<Component> {
   const text = typeof json.text_config === "object" ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
   const folder = dirname(files[0]);
-  const tokenizer = await readTokenizer(
-    await findTokenizer([dirname(folder), folder, ...folders], files[0]),
-  );
+  const above = dirname(folder);
+  // A whole model's file has its tokenizer beside it, a network's folder above.
+  const places = table === textEncoderTable
+    ? [folder, above, ...around.folders]
+    : [folder, ...around.folders, above];
+  const place = await findTokenizer(places, files[0]);
+  const tokenizer = await readTokenizer(place);
+  checkSize(place, tokenCount(tokenizer), config.vocab_size, around);
   return networkComponent({
     output: "text_encoder",
     files,
     config: { ...config, tokenizer },
     table: () => table(new CheckpointConfig(config, configName)),
   });
+}
+
+function checkSize(
+  tokenizer: string,
+  tokens: number,
+  vocabulary: unknown,
+  { allowUnused, notice }: TextSurroundings,
+): void {
+  const rows = Number(vocabulary);
+  // What is no size at all is the table's to refuse.
+  if (!Number.isSafeInteger(vocabulary) || tokens === rows) return;
+  if (tokens < rows && allowUnused) {
+    notice(
+      `Warning: text_encoder: ${
+        rows - tokens
+      } of its ${rows} tokens are not in ${tokenizer} and are left unused`,
+    );
+    return;
+  }
+  throw badCheckpoint(
+    tokenizer,
+    `its tokens are ${tokens}, the text encoder's ${rows}; give the tokenizer ` +
+      "that it was trained with, added_tokens.json included" +
+      (tokens < rows ? "; --allow-unused leaves the others unused" : ""),
+  );
 }
 
 /** The vision tower of a CLIP, with its preprocessor's config. */
@@ -105,9 +195,9 @@ export async function imageEncoderComponent(
     ? json.vision_config
     : json;
   const config: JsonObject = { ...STANDARD_VISION_CONFIG, ...vision };
-  const found = await optionalJson(
-    `${dirname(files[0])}/preprocessor_config.json`,
-  );
+  const path = `${dirname(files[0])}/preprocessor_config.json`;
+  const found = await optionalJson(path);
+  if (found) judged(path, () => readClipPreprocessConfig(found, path));
   const size = config.image_size;
   const preprocessor = found ??
     { ...VIT_L14_PREPROCESSOR_CONFIG, size, crop_size: size };

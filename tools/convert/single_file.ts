@@ -6,6 +6,7 @@
  */
 import { basename, dirname, extname } from "node:path";
 import { dlibKind } from "../../src/face/dlib_file.ts";
+import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
 import {
   badCheckpoint,
@@ -13,6 +14,7 @@ import {
 } from "../../src/weights/checkpoint.ts";
 import { openCheckpoint } from "../../src/weights/open.ts";
 import { recognise, unwrapped } from "../../src/weights/recognise.ts";
+import { CheckpointConfig } from "../../src/weights/tables/config.ts";
 import {
   LDM_EMA,
   LDM_TEXT,
@@ -41,22 +43,19 @@ import {
   faceParserComponent,
   imageEncoderComponent,
   textEncoderComponent,
+  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
 
 /** What a file's components depend on beside the file. */
-export interface Surroundings {
+export interface Surroundings extends TextSurroundings {
   /** The folder written to, for the UNet an adapter alone is for. */
   readonly output: string;
   /** Config of the UNet among all inputs; known once all have been looked at. */
   readonly unet: () => JsonObject | undefined;
-  /** Where a tokenizer may be. */
-  readonly folders: readonly string[];
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights: LdmWeights;
-  /** Tells the user something that is no error. */
-  readonly notice: (line: string) => void;
 }
 
 /**
@@ -90,14 +89,19 @@ export async function fromFile(
         table: (config) => ldmVaeTable(config, ""),
       })];
     case "unet":
-      return [await unetComponent(await ownConfig(file, SD15_UNET_CONFIG))];
+      return [
+        await unetComponent(
+          await ownConfig(file, SD15_UNET_CONFIG),
+          around.notice,
+        ),
+      ];
     case "vae":
       return [vaeComponent(await ownConfig(file, SD15_VAE_CONFIG))];
     case "text_encoder":
       return [
         await textEncoderComponent(
-          await ownConfig(file, SD15_TEXT_CONFIG),
-          around.folders,
+          await ownConfig(file, textConfig(checkpoint, "")),
+          around,
         ),
       ];
     case "image_encoder":
@@ -123,24 +127,49 @@ export async function fromFile(
   }
 }
 
+/**
+ * Whether a file holds a whole model in the single-file layout.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged; `cannot-read`
+ */
+export async function isWholeModel(file: string): Promise<boolean> {
+  await using source = await FileSource.open(file);
+  const checkpoint = unwrapped(await openCheckpoint(source));
+  try {
+    return recognise(checkpoint) === "single_file";
+  } catch (error) {
+    if (error instanceof MasterWeaverError) return false;
+    throw error;
+  }
+}
+
 /** The up to three networks of a file in the single-file layout. */
 async function fromSingleFile(
   file: string,
-  { tensors }: Checkpoint,
-  { ldmWeights, folders, notice }: Surroundings,
+  checkpoint: Checkpoint,
+  around: Surroundings,
 ): Promise<Component[]> {
+  const { ldmWeights, notice } = around;
+  const { tensors } = checkpoint;
   const names = [...tensors.keys()];
   const has = (prefix: string) => names.some((name) => name.startsWith(prefix));
   const found: Component[] = [];
-  const mean = has(LDM_EMA);
   const last = has(LDM_UNET);
-  if (mean || last) {
+  if (has(LDM_EMA) || last) {
+    const config = await partConfig(file, "unet", SD15_UNET_CONFIG);
+    // A file may have kept some tensors of the mean, and lost the others.
+    const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
+    if (has(LDM_EMA) && !mean) {
+      notice(
+        `unet: ${file} has a part of the running mean only; the weights of the last step are taken`,
+      );
+    }
     const weights = mean && (ldmWeights === "ema" || !last) ? "ema" : "last";
     found.push(
       await unetComponent({
-        ...await partConfig(file, "unet", SD15_UNET_CONFIG),
+        ...config,
         table: (config) => ldmUnetTable(config, weights),
-      }),
+      }, notice),
     );
   } else notice(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
@@ -151,13 +180,40 @@ async function fromSingleFile(
   } else notice(`vae: not in ${file}`);
   if (has(LDM_TEXT)) {
     found.push(
-      await textEncoderComponent({
-        ...await partConfig(file, "text_encoder", SD15_TEXT_CONFIG),
-        table: ldmTextTable,
-      }, folders),
+      await textEncoderComponent(
+        {
+          ...await partConfig(
+            file,
+            "text_encoder",
+            textConfig(checkpoint, LDM_TEXT),
+          ),
+          table: ldmTextTable,
+        },
+        around,
+      ),
     );
   } else notice(`text_encoder: not in ${file}`);
   return found;
+}
+
+/** Whether every tensor of the UNet's running mean is there. */
+function hasMean(
+  { tensors }: Checkpoint,
+  { json, configName }: { json: JsonObject; configName: string },
+): boolean {
+  const { rows } = ldmUnetTable(new CheckpointConfig(json, configName), "ema");
+  return rows.every(({ from }) =>
+    from.every(({ names }) => names.some((name) => tensors.has(name)))
+  );
+}
+
+/** The text encoder's standard config, with as many tokens as it has. */
+function textConfig({ tensors }: Checkpoint, prefix: string): JsonObject {
+  const embedding = ["text_model.", ""].map((path) =>
+    tensors.get(`${prefix}${path}embeddings.token_embedding.weight`)
+  ).find((tensor) => tensor !== undefined);
+  const vocab_size = embedding?.shape[0] ?? SD15_TEXT_CONFIG.vocab_size;
+  return { ...SD15_TEXT_CONFIG, vocab_size };
 }
 
 /** A network's file with the config beside it, or the standard one. */

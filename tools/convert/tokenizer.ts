@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../src/errors.ts";
 import { readFile } from "../../src/files.ts";
+import { ClipTokenizer } from "../../src/text/tokenizer.ts";
+import { brief } from "../../src/weights/brief.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
-import { exists, readJson } from "./folder.ts";
+import type { JsonObject } from "../../src/weights/weave.ts";
+import { exists, optionalJson, readJson } from "./folder.ts";
 
 /** What a text encoder's config holds of its tokenizer. */
 export interface TokenizerFiles {
@@ -13,7 +17,20 @@ export interface TokenizerFiles {
   readonly vocab: readonly string[];
   /** Pairs that are merged, in order of rank. */
   readonly merges: readonly string[];
+  /** Numbers of tokens that were added, where there are any. */
+  readonly added?: Readonly<Record<string, number>>;
 }
+
+const START = "<|startoftext|>";
+const END = "<|endoftext|>";
+
+/** The marks a prompt is put between and filled up with, as they must be. */
+const MARKS: readonly (readonly [key: string, token: string])[] = [
+  ["bos_token", START],
+  ["eos_token", END],
+  ["pad_token", END],
+  ["unk_token", END],
+];
 
 /**
  * The tokenizer's folder: the first of those given that has it, or in which a
@@ -29,7 +46,9 @@ export async function findTokenizer(
 ): Promise<string> {
   const places = folders.flatMap((folder) => [`${folder}/tokenizer`, folder]);
   for (const place of places) {
-    if (await exists(`${place}/vocab.json`)) return place;
+    for (const name of ["vocab.json", "tokenizer.json"]) {
+      if (await exists(`${place}/${name}`)) return place;
+    }
   }
   throw badCheckpoint(
     file,
@@ -40,14 +59,117 @@ export async function findTokenizer(
 }
 
 /**
- * Reads CLIP's byte-level BPE.
+ * Reads CLIP's byte-level BPE: `vocab.json` and `merges.txt`, or the one file
+ * `tokenizer.json`, and the tokens that were added to it.
  *
- * @param folder where its two files are
+ * @param folder where its files are
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
 export async function readTokenizer(folder: string): Promise<TokenizerFiles> {
+  const read = await exists(`${folder}/vocab.json`)
+    ? await readTwoFiles(folder)
+    : await readOneFile(`${folder}/tokenizer.json`);
+  const added = new Map(read.added);
+  const add = (token: string, id: unknown, path: string) => {
+    if (added.has(token) && added.get(token) !== id) {
+      throw badCheckpoint(
+        path,
+        `its token ${brief(token)} has the number ${brief(id)}, and ${
+          brief(added.get(token))
+        } in another file beside it`,
+      );
+    }
+    added.set(token, id);
+  };
+  const listPath = `${folder}/added_tokens.json`;
+  for (
+    const [token, id] of Object.entries(await optionalJson(listPath) ?? {})
+  ) {
+    add(token, id, listPath);
+  }
+  for (const name of ["tokenizer_config.json", "special_tokens_map.json"]) {
+    const path = `${folder}/${name}`;
+    const json = await optionalJson(path) ?? {};
+    for (const [token, id] of addedTokens(json.added_tokens_decoder, path)) {
+      add(token, id, path);
+    }
+    checkMarks(
+      json,
+      path,
+      (token) => added.has(token) || read.vocab.includes(token),
+    );
+  }
+  for (const mark of [START, END]) {
+    if (added.get(mark) === read.vocab.indexOf(mark)) added.delete(mark);
+  }
+  const files = {
+    vocab: read.vocab,
+    merges: read.merges,
+    ...added.size > 0
+      ? { added: Object.fromEntries(added) as Record<string, number> }
+      : {},
+  };
+  checkTokenizer(files, folder);
+  return files;
+}
+
+/** How many rows an embedding needs for all tokens. */
+export function tokenCount({ vocab, added = {} }: TokenizerFiles): number {
+  return Math.max(vocab.length, ...Object.values(added).map((id) => id + 1));
+}
+
+interface Read {
+  readonly vocab: readonly string[];
+  readonly merges: readonly string[];
+  readonly added: readonly (readonly [string, unknown])[];
+}
+
+async function readTwoFiles(folder: string): Promise<Read> {
   const path = `${folder}/vocab.json`;
-  const ids = Object.entries(await readJson(path));
+  const vocab = inOrder(await readJson(path), path);
+  const lines = new TextDecoder().decode(await readFile(`${folder}/merges.txt`))
+    .split("\n").map((line) => line.trim());
+  // The first line states the format's version; "#" alone can be a token.
+  const merges = lines.filter((line, i) =>
+    line !== "" && !(i === 0 && line.startsWith("#version"))
+  );
+  return { vocab, merges, added: [] };
+}
+
+/** The file of the `tokenizers` library. */
+async function readOneFile(path: string): Promise<Read> {
+  const { model, added_tokens: added = [] } = await readJson(path);
+  if (
+    !isObject(model) || !isObject(model.vocab) || !Array.isArray(model.merges)
+  ) {
+    throw badCheckpoint(
+      path,
+      "it has no vocab and merges, expected CLIP's BPE",
+    );
+  }
+  if (model.end_of_word_suffix !== "</w>") {
+    throw badCheckpoint(
+      path,
+      `its end_of_word_suffix is ${
+        brief(model.end_of_word_suffix)
+      }, expected </w>, CLIP's`,
+    );
+  }
+  const merges = model.merges.map((pair: unknown) =>
+    Array.isArray(pair) ? pair.join(" ") : pair
+  ) as string[];
+  if (!Array.isArray(added)) {
+    throw badCheckpoint(path, "its added_tokens are no list");
+  }
+  const tokens = added.map((entry: unknown) =>
+    addedToken(entry, isObject(entry) ? entry.id : undefined, path)
+  );
+  return { vocab: inOrder(model.vocab, path), merges, added: tokens };
+}
+
+/** Tokens by their numbers, which must be 0, 1, 2, … */
+function inOrder(numbers: JsonObject, path: string): string[] {
+  const ids = Object.entries(numbers);
   const vocab = new Array<string>(ids.length);
   for (const [token, id] of ids) {
     const isFree = typeof id === "number" && Number.isInteger(id) && id >= 0 &&
@@ -55,18 +177,90 @@ export async function readTokenizer(folder: string): Promise<TokenizerFiles> {
     if (!isFree) {
       throw badCheckpoint(
         path,
-        `its token ${token} has the number ${id}, expected each of 0 to ${
-          ids.length - 1
-        } once`,
+        `its token ${brief(token)} has the number ${
+          brief(id)
+        }, expected each of 0 to ${ids.length - 1} once`,
       );
     }
     vocab[id] = token;
   }
-  const lines = new TextDecoder().decode(await readFile(`${folder}/merges.txt`))
-    .split("\n").map((line) => line.trim());
-  // The first line states the format's version; "#" alone can be a token.
-  const merges = lines.filter((line, i) =>
-    line !== "" && !(i === 0 && line.startsWith("#version"))
+  return vocab;
+}
+
+/** `added_tokens_decoder`: tokens by their numbers. */
+function addedTokens(value: unknown, path: string) {
+  if (value === undefined || value === null) return [];
+  if (!isObject(value)) {
+    throw badCheckpoint(path, "its added_tokens_decoder is no object");
+  }
+  return Object.entries(value).map(([id, entry]) =>
+    addedToken(entry, Number(id), path)
   );
-  return { vocab, merges };
+}
+
+function addedToken(
+  entry: unknown,
+  id: unknown,
+  path: string,
+): readonly [string, unknown] {
+  const content = isObject(entry) ? entry.content : entry;
+  if (typeof content !== "string") {
+    throw badCheckpoint(path, `its added token ${brief(id)} has no content`);
+  }
+  if (isObject(entry) && entry.single_word === true) {
+    throw badCheckpoint(
+      path,
+      `its added token ${
+        brief(content)
+      } counts as a word of its own only (single_word), which is not done here`,
+    );
+  }
+  return [content, id];
+}
+
+/** Refuses marks that would be another tokenizer's, by name. */
+function checkMarks(
+  json: JsonObject,
+  path: string,
+  isKnown: (token: string) => boolean,
+): void {
+  const text = (value: unknown) => isObject(value) ? value.content : value;
+  for (const [key, expected] of MARKS) {
+    const found = text(json[key]) ?? expected;
+    if (found !== expected) {
+      throw badCheckpoint(
+        path,
+        `its ${key} is ${
+          brief(found)
+        }, expected ${expected}, as Stable Diffusion 1 has it`,
+      );
+    }
+  }
+  const { additional_special_tokens: more } = json;
+  for (const value of Array.isArray(more) ? more : []) {
+    const token = text(value);
+    if (typeof token === "string" && isKnown(token)) continue;
+    throw badCheckpoint(
+      path,
+      `its additional special token ${
+        brief(token)
+      } has no number in vocab.json or added_tokens.json`,
+    );
+  }
+}
+
+/** What a model makes of it when it is loaded must be possible now. */
+function checkTokenizer(files: TokenizerFiles, folder: string): void {
+  try {
+    new ClipTokenizer(files);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    throw badCheckpoint(folder, error.message.replace("The tokenizer", "it"), {
+      cause: error,
+    });
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

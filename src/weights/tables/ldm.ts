@@ -9,6 +9,7 @@ import { textEncoderTable } from "./clip.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { ldmUnetNames } from "./ldm_unet.ts";
 import { ldmVaeNames } from "./ldm_vae.ts";
+import { SCHEDULE } from "./harmless.ts";
 import type { Dropped, Table } from "./table.ts";
 import { unetTable } from "./unet.ts";
 import { vaeTable } from "./vae.ts";
@@ -98,11 +99,7 @@ const REST: readonly Dropped[] = [
     reason: "another network of the file",
   },
   { names: /^model_ema\./, reason: "what belongs to the running mean" },
-  {
-    names:
-      /^(betas|alphas_cumprod|alphas_cumprod_prev|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|lvlb_weights|logvar|scale_factor)$/,
-    reason: "the noise schedule, which the config states",
-  },
+  SCHEDULE,
   { names: /^loss\./, reason: "networks that only training uses" },
 ];
 

@@ -41,6 +41,8 @@ export interface Dropped {
   readonly names: RegExp;
   /** Why, for the report. */
   readonly reason: string;
+  /** What the user is to know of a file that has them. */
+  readonly warning?: string;
 }
 
 /** A component's table. */

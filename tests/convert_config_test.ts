@@ -1,0 +1,266 @@
+/**
+ * Configs and tokenizers are judged when a model is converted, as loading does.
+ */
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { FileSource } from "../src/files.ts";
+import { MasterWeaverError } from "../src/errors.ts";
+import { checkPart } from "../src/parts.ts";
+import { openWeave } from "../src/weights/weave.ts";
+import { convert } from "../tools/convert.ts";
+import {
+  type Folder,
+  makeFolder,
+  TEXT,
+  VOCAB,
+} from "./support/checkpoint_folder.ts";
+
+const training = {
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: "scaled_linear",
+};
+
+/** Converts one network's folder, and reads it as loading does. */
+async function convertPart(folder: Folder, part: string, allowUnused = false) {
+  const output = `${folder.path}/out`;
+  const lines: string[] = [];
+  const [{ file }] = await convert({
+    inputs: [`${folder.path}/${part}`],
+    output,
+    dtype: "f16",
+    allowUnused,
+    report: (line) => lines.push(line),
+  });
+  await using source = await FileSource.open(file);
+  const weave = await openWeave(source);
+  checkPart(weave);
+  return { lines, config: weave.config };
+}
+
+async function withFolder(work: (folder: Folder) => Promise<void>) {
+  const folder = await makeFolder();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder.path, { recursive: true });
+  }
+}
+
+Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t) => {
+  await withFolder(async (folder) => {
+    const name = "scheduler/scheduler_config.json";
+    const cases: [object, string][] = [
+      [
+        {
+          _class_name: "DPMSolverMultistepScheduler",
+          timestep_spacing: "linspace",
+        },
+        'it has timestep_spacing "linspace", expected "leading"',
+      ],
+      [
+        { _class_name: "EulerDiscreteScheduler", use_karras_sigmas: true },
+        "it has use_karras_sigmas true, expected false",
+      ],
+      [
+        { _class_name: "DEISMultistepScheduler", thresholding: true },
+        "it has thresholding true",
+      ],
+      [
+        { _class_name: "DDIMScheduler", prediction_type: "v_prediction" },
+        'it has prediction_type "v_prediction", expected "epsilon"',
+      ],
+      [
+        { _class_name: "DDIMScheduler", rescale_betas_zero_snr: true },
+        "it has rescale_betas_zero_snr true",
+      ],
+      [
+        { _class_name: "PNDMScheduler", beta_schedule: "squaredcos_cap_v2" },
+        'it has beta_schedule "squaredcos_cap_v2"',
+      ],
+      [{ _class_name: "LCMScheduler" }, 'it has _class_name "LCMScheduler"'],
+    ];
+    for (const [json, message] of cases) {
+      await t.step(message, async () => {
+        await folder.write(name, { ...training, ...json });
+        const error = await assertRejects(
+          () => convertPart(folder, "unet"),
+          MasterWeaverError,
+          `Cannot use ${folder.path}/${name}: ${message}`,
+        );
+        assertEquals(error.code, "bad-checkpoint");
+      });
+    }
+  });
+});
+
+Deno.test("schedulers: another sampler's config is used, and said", async (t) => {
+  await withFolder(async (folder) => {
+    for (
+      const name of [
+        "PNDMScheduler",
+        "EulerDiscreteScheduler",
+        "DPMSolverMultistepScheduler",
+        "DEISMultistepScheduler",
+      ]
+    ) {
+      await t.step(name, async () => {
+        const json = { _class_name: name, ...training };
+        await folder.write("scheduler/scheduler_config.json", json);
+        const { lines, config } = await convertPart(folder, "unet");
+        assertEquals(config.scheduler, json);
+        assertStringIncludes(
+          lines[0],
+          `names ${name}; DDIM takes its place, with the same training noise`,
+        );
+      });
+    }
+  });
+});
+
+Deno.test("tokenizers: added tokens are kept, wherever they are written", async (t) => {
+  // The embedding of a model that was trained on two words more.
+  const grown = { ...TEXT, vocab_size: 7 };
+  const added = { "<sks>": 5, "<dog>": 6 };
+  const decoder = Object.fromEntries(
+    Object.entries(added).map((
+      [content, id],
+    ) => [id, { content, special: false, single_word: false }]),
+  );
+  const oneFile = {
+    added_tokens: Object.entries({ ...added, "<|endoftext|>": 4 })
+      .map(([content, id]) => ({ content, id, special: false })),
+    model: {
+      type: "BPE",
+      end_of_word_suffix: "</w>",
+      vocab: VOCAB,
+      merges: [["a", "b</w>"], ["#", "a"]],
+    },
+  };
+  const places: Record<string, [string, object][]> = {
+    "added_tokens.json": [["added_tokens.json", added]],
+    "added_tokens_decoder": [["tokenizer_config.json", {
+      added_tokens_decoder: decoder,
+      pad_token: { content: "<|endoftext|>" },
+    }]],
+    "both": [
+      ["added_tokens.json", added],
+      ["tokenizer_config.json", { added_tokens_decoder: decoder }],
+    ],
+    "tokenizer.json alone": [["tokenizer.json", oneFile]],
+  };
+  for (const [what, files] of Object.entries(places)) {
+    await t.step(what, () =>
+      withFolder(async (folder) => {
+        await grow(folder, grown);
+        if (what === "tokenizer.json alone") {
+          await Deno.remove(`${folder.path}/tokenizer/vocab.json`);
+          await Deno.remove(`${folder.path}/tokenizer/merges.txt`);
+        }
+        for (const [name, json] of files) {
+          await folder.write(`tokenizer/${name}`, json);
+        }
+        const { config } = await convertPart(folder, "text_encoder");
+        assertEquals(config.tokenizer, {
+          vocab: ["a", "#", "b</w>", "<|startoftext|>", "<|endoftext|>"],
+          merges: ["a b</w>", "# a"],
+          added,
+        });
+      }));
+  }
+});
+
+Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) => {
+  const token = { content: "<sks>", single_word: true };
+  const cases: [string, object | string, string][] = [
+    [
+      "added_tokens.json",
+      { "<sks>": 5 },
+      "tokenizer: its tokens are 6, the text encoder's 5",
+    ],
+    [
+      "added_tokens.json",
+      { "<sks>": 2 },
+      'tokenizer: it has the added token "<sks>" with the number 2',
+    ],
+    ["added_tokens.json", "[", "added_tokens.json: it is not JSON"],
+    [
+      "tokenizer_config.json",
+      { added_tokens_decoder: { 5: token } },
+      "its added token <sks> counts as a word of its own only",
+    ],
+    [
+      "tokenizer_config.json",
+      { pad_token: "!" },
+      "tokenizer_config.json: its pad_token is !, expected <|endoftext|>",
+    ],
+    [
+      "special_tokens_map.json",
+      { additional_special_tokens: ["<new>"] },
+      "its additional special token <new> has no number",
+    ],
+    [
+      "vocab.json",
+      { a: 0, b: 1 },
+      "it has no token <|startoftext|>, expected it in the vocabulary",
+    ],
+  ];
+  for (const [name, json, message] of cases) {
+    await t.step(message, () =>
+      withFolder(async (folder) => {
+        await folder.write(`tokenizer/${name}`, json);
+        const error = await assertRejects(
+          () => convertPart(folder, "text_encoder"),
+          MasterWeaverError,
+          message,
+        );
+        assertEquals(error.code, "bad-checkpoint");
+      }));
+  }
+});
+
+Deno.test("tokenizers: an embedding with more tokens is refused, or said", () =>
+  withFolder(async (folder) => {
+    await grow(folder, { ...TEXT, vocab_size: 7 });
+    await assertRejects(
+      () => convertPart(folder, "text_encoder"),
+      MasterWeaverError,
+      "its tokens are 5, the text encoder's 7; give the tokenizer that it was " +
+        "trained with, added_tokens.json included; --allow-unused",
+    );
+    const { lines } = await convertPart(folder, "text_encoder", true);
+    assertStringIncludes(lines[0], "Warning: text_encoder: 2 of its 7 tokens");
+  }));
+
+/** Gives the text encoder an embedding of another size. */
+async function grow(folder: Folder, json: typeof TEXT): Promise<void> {
+  const name = "text_model.embeddings.token_embedding.weight";
+  const { shape: [, width] } = folder.tensors.text_encoder[name];
+  await folder.write("text_encoder/config.json", {
+    model_type: "clip_text_model",
+    ...json,
+  });
+  await folder.write("text_encoder/model.safetensors", {
+    ...folder.tensors.text_encoder,
+    [name]: {
+      shape: [json.vocab_size, width],
+      data: Array(json.vocab_size * width).fill(1),
+    },
+  });
+}
+
+Deno.test("preprocessors: one that is not computed is refused by file", () =>
+  withFolder(async (folder) => {
+    const name = "image_encoder/preprocessor_config.json";
+    await folder.write(name, { size: 4, do_center_crop: false });
+    const error = await assertRejects(
+      () => convertPart(folder, "image_encoder"),
+      MasterWeaverError,
+      `Cannot use ${folder.path}/${name}: `,
+    );
+    assert(error.message.includes("do_center_crop"), error.message);
+  }));

@@ -1,0 +1,162 @@
+/**
+ * A conversion that fails changes nothing, whichever part is wrong and whenever
+ * that shows.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/errors.ts";
+import { convert } from "../tools/convert.ts";
+import { type Folder, makeFolder } from "./support/checkpoint_folder.ts";
+
+/** Hashes of a folder's files, by name. */
+async function snapshot(folder: string): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (!isFile) continue;
+    const bytes = await Deno.readFile(`${folder}/${name}`);
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    hashes[name] = new Uint8Array(digest).toHex();
+  }
+  return hashes;
+}
+
+/** Values of a tensor changed to one. */
+function filled(folder: Folder, part: string, name: string, value: number) {
+  const tensors = folder.tensors[part];
+  const { shape, data } = tensors[name];
+  return { ...tensors, [name]: { shape, data: data.map(() => value) } };
+}
+
+const without = (folder: Folder, part: string, name: string) =>
+  Object.fromEntries(
+    Object.entries(folder.tensors[part]).filter(([key]) => key !== name),
+  );
+
+const NORM = "text_model.final_layer_norm.weight";
+const faults: Record<string, (folder: Folder) => Promise<void>> = {
+  "a key is missing": (folder) =>
+    folder.write(
+      "vae/model.safetensors",
+      without(folder, "vae", "decoder.conv_in.bias"),
+    ),
+  "a value is not finite": (folder) =>
+    folder.write(
+      "face_parser.pth",
+      filled(folder, "face_parser", "ffm.conv1.weight", NaN),
+    ),
+  "a value is too large for f16": (folder) =>
+    folder.write(
+      "text_encoder/model.safetensors",
+      filled(folder, "text_encoder", NORM, 1e6),
+    ),
+  "a file is cut short": async (folder) => {
+    const path = `${folder.path}/image_encoder/model.safetensors`;
+    const bytes = await Deno.readFile(path);
+    await Deno.writeFile(path, bytes.subarray(0, bytes.length - 1));
+  },
+  "a config is not one that is computed": (folder) =>
+    folder.write("vae/config.json", {
+      _class_name: "AutoencoderKL",
+      block_out_channels: [4, 8],
+      layers_per_block: 1,
+      latent_channels: 4,
+      norm_num_groups: 3,
+    }),
+  "a scheduler is not one that is computed": (folder) =>
+    folder.write("scheduler/scheduler_config.json", {
+      prediction_type: "v_prediction",
+    }),
+};
+
+for (const [what, spoil] of Object.entries(faults)) {
+  Deno.test(`convert: where ${what}, the folder stays as it was`, async () => {
+    const folder = await makeFolder();
+    const output = `${folder.path}/out`;
+    const attempt = () =>
+      convert({ inputs: [folder.path], output, dtype: "f16" });
+    await attempt();
+    const before = await snapshot(output);
+    assertEquals(Object.keys(before).length, 7);
+    // The UNet, which comes first, is sound and another.
+    await folder.write(
+      "unet/model.safetensors",
+      filled(folder, "unet", "conv_in.bias", 0.5),
+    );
+    await spoil(folder);
+    const error = await assertRejects(attempt, MasterWeaverError);
+    assertEquals(error.code, "bad-checkpoint");
+    assertEquals(await snapshot(output), before);
+    await Deno.remove(folder.path, { recursive: true });
+  });
+}
+
+Deno.test("convert: a place that cannot be written to is told before the work", async () => {
+  const folder = await makeFolder();
+  const output = `${folder.path}/out`;
+  await Deno.mkdir(`${output}/face_parser.weave`, { recursive: true });
+  const error = await assertRejects(
+    () => convert({ inputs: [folder.path], output, dtype: "f16" }),
+    MasterWeaverError,
+    `Cannot write ${output}/face_parser.weave: it is a folder`,
+  );
+  assertEquals(error.code, "cannot-write");
+  assertEquals(await snapshot(output), {});
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("convert: one that is stopped leaves everything as it was", async () => {
+  const folder = await makeFolder();
+  const output = `${folder.path}/out`;
+  await convert({ inputs: [folder.path], output, dtype: "f16" });
+  const before = await snapshot(output);
+  const stop = new AbortController();
+  let lines = 0;
+  await folder.write("scheduler/scheduler_config.json", {
+    _class_name: "PNDMScheduler",
+  });
+  const error = await assertRejects(
+    () =>
+      convert({
+        inputs: [folder.path],
+        output,
+        dtype: "f32",
+        signal: stop.signal,
+        report: () => {
+          lines++;
+          stop.abort();
+        },
+      }),
+    MasterWeaverError,
+  );
+  assertEquals(error.code, "aborted");
+  assert(lines >= 1);
+  assertEquals(await snapshot(output), before);
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("convert: a model is stored anew in its own folder", async () => {
+  const folder = await makeFolder();
+  const output = `${folder.path}/out`;
+  await convert({ inputs: [folder.path], output, dtype: "f32" });
+  const done = await convert({ inputs: [output], output, dtype: "f16" });
+  assertEquals(done.length, 6);
+  assertEquals(Object.keys(await snapshot(output)).length, 7);
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("convert: parts that do not fit those that stay are told", async () => {
+  const folder = await makeFolder();
+  const output = `${folder.path}/out`;
+  await convert({ inputs: [folder.path], output, dtype: "f16" });
+  const lines: string[] = [];
+  await Deno.writeTextFile(`${output}/unet.weave`, "no model");
+  await convert({
+    inputs: [`${folder.path}/vae`],
+    output,
+    dtype: "f16",
+    report: (line) => lines.push(line),
+  });
+  const [warning] = lines.filter((line) => line.startsWith("Warning"));
+  assert(warning.includes("cannot be used with the files that stay"), warning);
+  assert(warning.includes("unet.weave: it is not a .weave file"), warning);
+  await Deno.remove(folder.path, { recursive: true });
+});
