@@ -19,11 +19,13 @@ import {
   type WeaveHeader,
   withHeader,
 } from "./support/model_folder.ts";
+import { writeNetworkGoldens } from "./support/network_goldens.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { safetensorsBytes } from "./support/weights.ts";
 
 const mini = repositoryPath("weights/mini");
-const goldens = repositoryPath("tests/goldens/networks.safetensors");
+const goldens = await writeNetworkGoldens();
+Deno.test.afterAll(() => Deno.remove(goldens));
 
 async function compare(...args: string[]) {
   const script = repositoryPath("tools/compare.ts");
