@@ -13,10 +13,10 @@ import { MasterWeaver } from "../src/pipeline.ts";
 
 /** What each image of the strip shows, after the reference. */
 export const STRIP: readonly { prompt: string; seed: number }[] = [
-  { prompt: "a photo of a woman with long blue hair", seed: 42 },
-  { prompt: "a photo of a woman wearing sunglasses", seed: 42 },
-  { prompt: "a photo of an angry woman", seed: 42 },
-  { prompt: "a photo of a woman at the beach", seed: 42 },
+  { prompt: "a photo of a woman with long blue hair", seed: 4 },
+  { prompt: "a photo of a woman wearing sunglasses", seed: 5 },
+  { prompt: "a photo of an angry woman", seed: 6 },
+  { prompt: "a photo of a woman at the beach", seed: 2 },
 ];
 
 /** White between two images, in pixels. */
