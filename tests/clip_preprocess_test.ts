@@ -12,6 +12,7 @@ import {
   toChannels4,
 } from "../src/image/normalize.ts";
 import { resizeImage } from "../src/image/resize.ts";
+import { networkGoldens } from "./support/network_goldens.ts";
 import { floats, readSafetensors } from "./support/safetensors.ts";
 
 const folder = new URL("goldens/", import.meta.url);
@@ -72,10 +73,8 @@ Deno.test("clip preprocess: equals the recipe's and transformers' pixels", async
 });
 
 Deno.test("clip preprocess: the face parser's input is PyTorch's to the last bit", async () => {
-  const goldens = await readSafetensors(
-    new URL("networks.safetensors", folder),
-  );
-  const theirs = floats(goldens, "face_parser.input"); // (1, 3, 256, 256)
+  // (1, 3, 256, 256)
+  const theirs = floats(await networkGoldens(), "face_parser.input");
   const portrait = await picture("portraits/portrait-1");
   const ours = toChannels4(
     resizeImage(portrait, 256, 256, "bilinear"),

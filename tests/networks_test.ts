@@ -22,12 +22,17 @@ import {
 import { runPass } from "../tools/compare/run.ts";
 import { channelsLast, type Values, zeros } from "../tools/compare/values.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { fold } from "./support/fold.ts";
 import { miniParts, repositoryPath } from "./support/model.ts";
-import { readSafetensors } from "./support/safetensors.ts";
+import { FOLDED, networkGoldens } from "./support/network_goldens.ts";
 
-const goldens = await readSafetensors(
-  repositoryPath("tests/goldens/networks.safetensors"),
-);
+const goldens = await networkGoldens();
+
+/** What an output should be. */
+interface Expected extends Values {
+  /** Whether these are the sums of its values (`fold.ts`), not the values. */
+  readonly folded?: boolean;
+}
 
 /** A golden as it is. */
 function plain(name: string): Values {
@@ -36,7 +41,7 @@ function plain(name: string): Values {
   const { shape, data } = found;
   return {
     shape,
-    data: data instanceof Int32Array ? Uint32Array.from(data) : data,
+    data: data instanceof Float32Array ? data : Uint32Array.from(data),
   };
 }
 
@@ -50,12 +55,12 @@ function input(name: string): Values {
   return channelsLast(plain(name), 4);
 }
 
-/** Runs a pass on inputs and compares every expected output. */
+/** Runs a pass on inputs and compares every expected output; folded ones are folded. */
 async function check(
   real: Real,
   pass: Pass,
   inputs: Readonly<Record<string, Values>>,
-  expected: Readonly<Record<string, Values>>,
+  expected: Readonly<Record<string, Expected>>,
 ): Promise<void> {
   const { outputs } = await runPass(
     { gpu: await sharedGpu(), real },
@@ -64,7 +69,8 @@ async function check(
     new Map(Object.entries(inputs)),
   );
   for (const [name, want] of Object.entries(expected)) {
-    const error = nmse(outputs.get(name)!.data, want.data);
+    const { data } = outputs.get(name)!;
+    const error = nmse(want.folded ? fold(data) : data, want.data);
     assert(
       error <= LIMITS[real],
       `${name}: NMSE ${error}, at most ${LIMITS[real]}`,
@@ -233,20 +239,24 @@ function withNamed(pass: Pass, names: readonly string[]): Pass {
 }
 
 /** Features of the editing loss, by path. */
-function features(): Record<string, Values> {
+function features(): Record<string, Expected> {
   return Object.fromEntries([0, 1].map((i) => [
     `up_blocks.1.attentions.${i}.transformer_blocks.0.attn2.text`,
-    plain(`unet.edit_feature_${i}`),
+    folded(`unet.edit_feature_${i}${FOLDED}`),
   ]));
 }
 
-/** Results of blocks, by path; two are named in the goldens before their activation. */
-function layers(): Record<string, Values> {
+/** Results of blocks, by path. */
+function layers(): Record<string, Expected> {
   const prefix = "unet.layer.";
+  const found = [...goldens.keys()].filter((name) => name.startsWith(prefix));
+  assertEquals(found.length, 8);
   return Object.fromEntries(
-    [...goldens.keys()].filter((name) => name.startsWith(prefix))
-      .map((name) => [name.slice(prefix.length), name])
-      .filter(([path]) => path !== "time_embedding" && path !== "conv_norm_out")
-      .map(([path, name]) => [path, output(name)]),
+    found.map((name) => [name.slice(prefix.length, -FOLDED.length), name])
+      .map(([path, name]) => [path, folded(name)]),
   );
+}
+
+function folded(name: string): Expected {
+  return { ...plain(name), folded: true };
 }

@@ -8,6 +8,7 @@ import type { Settings } from "../src/options.ts";
 import { largestDifference, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
+import { assertPixels } from "./support/pixels.ts";
 
 interface Case extends Partial<Settings> {
   readonly name: string;
@@ -29,12 +30,8 @@ for (const dtype of ["f32", "f16"] as const) {
       );
       const identity = await weaver.encodeIdentity(photos, { align: false });
       for (const [i, reference] of identity.references.entries()) {
-        const path = `${folder}/pictures/${name}.reference-${i}.png`;
         // The masked face is 8-bit arithmetic and must be exact.
-        assertEquals(
-          largestDifference(reference.data, (await readImage(path)).data),
-          0,
-        );
+        await assertPixels(reference, `pictures/${name}.reference-${i}`);
       }
       const { images } = await weaver.generate({
         prompt,

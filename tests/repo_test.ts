@@ -1,7 +1,7 @@
 /**
  * What must not be in the repository.
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");
@@ -23,7 +23,7 @@ const topLevel = new Set([
   "weights",
 ]);
 
-const binary = /\.(png|jpe?g|weave|safetensors|bin|pt|pth|svm|dat)$/;
+const binary = /\.(png|jpe?g|weave|safetensors|bin|pt|pth|svm|dat|gz)$/;
 
 /** Tracked files; every file where git is not at hand. */
 async function tracked(): Promise<string[]> {
@@ -60,6 +60,16 @@ Deno.test("repository: no machine paths, registry hosts or unfinished marks", as
     });
   }
   assertEquals(found, []);
+});
+
+Deno.test("repository: a checkout takes less than 30 MB", async () => {
+  let bytes = 0;
+  for (const path of await tracked()) {
+    // A file that was just removed may still be listed.
+    const info = await Deno.lstat(`${root}${path}`).catch(() => null);
+    bytes += info?.size ?? 0;
+  }
+  assert(bytes > 0 && bytes < 30_000_000, `${bytes} bytes`);
 });
 
 Deno.test("repository: one subject a file, at most 600 lines", async () => {

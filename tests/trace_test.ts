@@ -22,8 +22,10 @@ import { vaeConfig } from "../src/models/vae.ts";
 import { conditionGraph, decodeGraph, stepGraph } from "../src/painter.ts";
 import { ClipTokenizer } from "../src/text/tokenizer.ts";
 import { nmse } from "./support/compare.ts";
+import { fold } from "./support/fold.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
+import { FOLDED } from "./support/network_goldens.ts";
 import { readSafetensors } from "./support/safetensors.ts";
 
 const pictures = repositoryPath("tests/goldens/pictures");
@@ -46,7 +48,7 @@ function channelsLast(
 
 gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const goldens = await readSafetensors(
-    `${pictures}/${NAME}.trace.safetensors`,
+    `${pictures}/${NAME}.trace.safetensors.gz`,
   );
   const close = (found: ArrayLike<number>, name: string) => {
     const want = goldens.get(name)!;
@@ -140,5 +142,5 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
 
   decode.copy("latents", step.tensor("latents").slice);
   decode.run();
-  close((await decode.read("decoded")).decoded, "decoded");
+  close(fold((await decode.read("decoded")).decoded), `decoded${FOLDED}`);
 });

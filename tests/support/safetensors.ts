@@ -1,23 +1,28 @@
 /**
- * Reads the goldens. Deliberately not the library's own reader, so that a
- * fault there cannot hide itself.
+ * Reads and writes the goldens. Deliberately not the library's own reader, so
+ * that a fault there cannot hide itself.
  *
  * @module
  */
+import { join, rawSafetensors } from "./weights.ts";
 
 /** A golden tensor: row-major values and their shape. */
 export interface GoldenTensor {
   /** Outermost dimension first. */
   shape: number[];
-  /** F32 and I32 as they are; F64 and I64 narrowed to 32 bits. */
-  data: Float32Array | Int32Array;
+  /** F32, I32 and U8 as they are; F64 and I64 narrowed to 32 bits. */
+  data:
+    | Float32Array<ArrayBuffer>
+    | Int32Array<ArrayBuffer>
+    | Uint8Array<ArrayBuffer>;
 }
 
-/** Reads every tensor of a safetensors file. */
+/** Reads every tensor of a safetensors file, packed with gzip if it ends in `.gz`. */
 export async function readSafetensors(
   path: string | URL,
 ): Promise<Map<string, GoldenTensor>> {
-  const file = await Deno.readFile(path);
+  const packed = await Deno.readFile(path);
+  const file = String(path).endsWith(".gz") ? await unpacked(packed) : packed;
   const length = Number(new DataView(file.buffer).getBigUint64(0, true));
   const header: Record<string, {
     dtype: string;
@@ -42,7 +47,7 @@ export async function readSafetensors(
 export function floats(
   tensors: Map<string, GoldenTensor>,
   name: string,
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   const data = tensors.get(name)?.data;
   if (!(data instanceof Float32Array)) {
     throw new Error(`The goldens have no floating-point tensor ${name}`);
@@ -50,16 +55,48 @@ export function floats(
   return data;
 }
 
+/** A safetensors file of these tensors. */
+export function safetensorsFile(
+  tensors: ReadonlyMap<string, GoldenTensor>,
+): Uint8Array<ArrayBuffer> {
+  let end = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, { shape, data }] of tensors) {
+    const start = end;
+    end += data.byteLength;
+    const dtype = data instanceof Float32Array
+      ? "F32"
+      : data instanceof Int32Array
+      ? "I32"
+      : "U8";
+    header[name] = { dtype, shape, data_offsets: [start, end] };
+  }
+  const data = [...tensors.values()].map(({ data }) =>
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  );
+  return rawSafetensors(header, join(data));
+}
+
+async function unpacked(
+  packed: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([packed]).stream()
+    .pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 function typed(
   dtype: string,
   bytes: ArrayBuffer,
   name: string,
-): Float32Array | Int32Array {
+): GoldenTensor["data"] {
   switch (dtype) {
     case "F32":
       return new Float32Array(bytes);
     case "F64":
       return Float32Array.from(new Float64Array(bytes));
+    case "U8":
+      return new Uint8Array(bytes);
     case "I32":
       return new Int32Array(bytes);
     case "I64":

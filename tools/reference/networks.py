@@ -28,6 +28,8 @@ from parser import BiSeNet
 # Tokens every prompt is padded to.
 PROMPT_TOKENS = 77
 REFERENCES = 3
+# What diffusers calls a network's tensors.
+DIFFUSERS_NAME = "diffusion_pytorch_model"
 
 
 def sides(text):
@@ -42,6 +44,16 @@ def read_json(path):
     return {k: v for k, v in content.items() if not k.startswith("_")}
 
 
+def tensors_of(folder, name):
+    """A network's tensors in f32, from whichever file of it there is."""
+    for ending in (".safetensors", ".fp16.safetensors", ".bin"):
+        path = folder / f"{name}{ending}"
+        if path.exists():
+            read = torch.load if ending == ".bin" else load_file
+            return {k: v.float() for k, v in read(path).items()}
+    raise SystemExit(f"No {name} in {folder}")
+
+
 def load(module, tensors):
     """Fills a module; buffers that a checkpoint need not have are left alone."""
     missing, unused = module.load_state_dict(tensors, strict=False)
@@ -51,9 +63,9 @@ def load(module, tensors):
     return module.eval()
 
 
-def clip_tensors(path, module):
+def clip_tensors(folder, name, module):
     """Some versions of transformers name CLIP's tensors without the tower's prefix."""
-    tensors = load_file(path)
+    tensors = tensors_of(folder, name)
     wanted = module.state_dict().keys()
     prefix = next(iter(tensors)).split(".")[0] + "."
     return {
@@ -63,11 +75,11 @@ def clip_tensors(path, module):
     }
 
 
-def vae_tensors(path):
+def vae_tensors(folder):
     """Published autoencoders call the attention's projections by their old names."""
     old = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
     renamed = {}
-    for name, tensor in load_file(path).items():
+    for name, tensor in tensors_of(folder, DIFFUSERS_NAME).items():
         for before, after in old.items():
             name = name.replace(f".attentions.0.{before}.", f".attentions.0.{after}.")
         renamed[name] = tensor
@@ -77,7 +89,7 @@ def vae_tensors(path):
 def text_encoder(folder, random, found):
     config = read_json(folder / "text_encoder/config.json")
     module = CLIPTextModel(CLIPTextConfig(**config))
-    load(module, clip_tensors(folder / "text_encoder/model.safetensors", module))
+    load(module, clip_tensors(folder / "text_encoder", "model", module))
     ids = torch.randint(
         0, config["vocab_size"], (2, PROMPT_TOKENS), generator=random
     )
@@ -91,7 +103,7 @@ def image_encoder(folder, random, found):
     config = read_json(folder / "image_encoder/config.json")
     config = config.get("vision_config", config)
     module = CLIPVisionModel(CLIPVisionConfig(**config))
-    load(module, clip_tensors(folder / "image_encoder/model.safetensors", module))
+    load(module, clip_tensors(folder / "image_encoder", "model", module))
     size = config["image_size"]
     pixels = torch.randn(1, 3, size, size, generator=random)
     states = module(pixels, output_hidden_states=True).hidden_states
@@ -115,7 +127,7 @@ def identity_encoder(folder, random, found):
 def unet(folder, random, found, latent):
     config = read_json(folder / "unet/config.json")
     module = UNet2DConditionModel(**config)
-    load(module, load_file(folder / "unet/diffusion_pytorch_model.safetensors"))
+    load(module, tensors_of(folder / "unet", DIFFUSERS_NAME))
     width = config["cross_attention_dim"]
     tokens = REFERENCES * read_json(folder / "adapter_config.json")["num_tokens"]
     sample = torch.randn(1, 4, *latent, generator=random)
@@ -135,7 +147,7 @@ def unet(folder, random, found, latent):
 def vae(folder, random, found, latent):
     config = read_json(folder / "vae/config.json")
     module = AutoencoderKL(**config)
-    load(module, vae_tensors(folder / "vae/diffusion_pytorch_model.safetensors"))
+    load(module, vae_tensors(folder / "vae"))
     latents = torch.randn(1, 4, *latent, generator=random)
     found["vae.latents"] = latents
     found["vae.decoded"] = module.decode(latents).sample

@@ -1,0 +1,71 @@
+/**
+ * Makes README's strip of images: the demo's portrait, and the same person by
+ * four prompts.
+ *
+ *     deno run -A tools/strip.ts [FILE.png]
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { readImage, writePng } from "../src/files.ts";
+import type { Image } from "../src/image/image.ts";
+import { MasterWeaver } from "../src/pipeline.ts";
+
+/** What each image of the strip shows, after the reference. */
+export const STRIP: readonly { prompt: string; seed: number }[] = [
+  { prompt: "a photo of a woman with long blue hair", seed: 4 },
+  { prompt: "a photo of a woman wearing sunglasses", seed: 5 },
+  { prompt: "a photo of an angry woman", seed: 6 },
+  { prompt: "a photo of a woman at the beach", seed: 2 },
+];
+
+/** White between two images, in pixels. */
+export const GAP = 4;
+
+/** One image of the strip, in f32: nearly the same on every adapter. */
+export async function paintStrip(
+  weaver: MasterWeaver,
+  only: readonly number[] = STRIP.keys().toArray(),
+): Promise<Image[]> {
+  const photo = await readImage(repositoryFile("weights/mini/demo.png"));
+  const identity = await weaver.encodeIdentity([photo]);
+  const painted: Image[] = [];
+  for (const i of only) {
+    const { images } = await weaver.generate({ identity, ...STRIP[i] });
+    painted.push(images[0]);
+  }
+  return painted;
+}
+
+/** Images of one height beside each other. */
+export function sideBySide(images: readonly Image[], gap: number): Image {
+  const height = images[0].height;
+  const width = images.reduce((sum, image) => sum + image.width + gap, -gap);
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  let left = 0;
+  for (const image of images) {
+    for (let y = 0; y < height; y++) {
+      const row = image.data.subarray(
+        y * image.width * 4,
+        (y + 1) * image.width * 4,
+      );
+      data.set(row, (y * width + left) * 4);
+    }
+    left += image.width + gap;
+  }
+  return { width, height, data };
+}
+
+function repositoryFile(path: string): string {
+  return fileURLToPath(new URL(`../${path}`, import.meta.url));
+}
+
+if (import.meta.main) {
+  const path = Deno.args[0] ?? repositoryFile("weights/mini/strip.png");
+  await using weaver = await MasterWeaver.load(repositoryFile("weights/mini"), {
+    dtype: "f32",
+    tune: "off",
+  });
+  const photo = await readImage(repositoryFile("weights/mini/demo.png"));
+  await writePng(path, sideBySide([photo, ...await paintStrip(weaver)], GAP));
+}
