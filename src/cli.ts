@@ -44,6 +44,9 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --num-images N           pictures at once (${defaultSettings.numImages})
   --width N, --height N    in pixels (the model's own)
   --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
+  --cuda-threads N         threads of the GPU whose noise torch-cuda reproduces:
+                           noise of more numbers (4 per 8x8 pixels, all images)
+                           differs between GPUs, see README (enough for all)
   --dtype f16|f32          storage of activations (f16 where the adapter has it)
   --tune auto|off|force    time ops to choose the fastest shaders: once on an
                            adapter, never, or now (auto)
@@ -88,6 +91,7 @@ const flags = {
   width: { type: "string" },
   height: { type: "string" },
   rng: { type: "string" },
+  "cuda-threads": { type: "string" },
   dtype: { type: "string" },
   tune: { type: "string" },
   output: { type: "string" },
@@ -318,6 +322,7 @@ async function readSettings(
     width: number(values, "width"),
     height: number(values, "height"),
     rng: values.rng as Rng | undefined,
+    cudaThreads: number(values, "cuda-threads"),
     ...lessWork(values),
   };
   for (const [key, value] of Object.entries(given)) {
@@ -333,6 +338,7 @@ type NumberFlag =
   | "num-images"
   | "width"
   | "height"
+  | "cuda-threads"
   | "reuse-features"
   | "merge-tokens";
 

@@ -10,7 +10,11 @@ import {
   ddimStepCoefficients,
 } from "./diffusion/ddim.ts";
 import { type StepKind, stepKinds, stepName } from "./diffusion/step_kinds.ts";
-import { torchCpuNormal, torchCudaNormal } from "./diffusion/noise.ts";
+import {
+  COMMON_CUDA_THREADS,
+  torchCpuNormal,
+  torchCudaNormal,
+} from "./diffusion/noise.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
@@ -205,7 +209,7 @@ export class Painter implements Disposable {
         kind,
         plan: plans[stepName(kind)],
       }));
-      this.#start(steps, settings);
+      this.#start(steps, settings, options);
       await this.#loop(steps, options);
     });
   }
@@ -223,7 +227,11 @@ export class Painter implements Disposable {
   }
 
   /** Writes what stays over all steps, and the noise. */
-  #start(steps: readonly Step[], settings: Settings): void {
+  #start(
+    steps: readonly Step[],
+    settings: Settings,
+    options: CallOptions,
+  ): void {
     const { idScale, guidanceScale } = settings;
     for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
       plan.write("identity_scale", Float32Array.of(idScale));
@@ -231,16 +239,28 @@ export class Painter implements Disposable {
         plan.write("guidance_scale", Float32Array.of(guidanceScale));
       }
     }
-    steps[0].plan.write("latents", this.#noise(settings));
+    steps[0].plan.write("latents", this.#noise(settings, options));
   }
 
   /** Noise as PyTorch draws it, (B, C, H, W), as (B, H, W, C). */
-  #noise({ seed, rng }: Settings): Float32Array {
+  #noise(
+    { seed, rng, cudaThreads }: Settings,
+    { onNotice }: CallOptions,
+  ): Float32Array {
     const { images, height, width } = this.layout;
     const { channels } = this.#parts.unet.config;
     const pixels = height * width;
-    const draw = rng === "torch-cpu" ? torchCpuNormal : torchCudaNormal;
-    const noise = draw(seed, images * channels * pixels);
+    const count = images * channels * pixels;
+    const onCuda = rng === "torch-cuda";
+    if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
+      onNotice?.(
+        `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of one with as many threads: ` +
+          `give --cuda-threads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
+      );
+    }
+    const noise = onCuda
+      ? torchCudaNormal(seed, count, 0, cudaThreads)
+      : torchCpuNormal(seed, count);
     const latents = new Float32Array(noise.length);
     for (let b = 0; b < images; b++) {
       for (let c = 0; c < channels; c++) {

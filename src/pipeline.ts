@@ -332,7 +332,7 @@ export class MasterWeaver implements AsyncDisposable {
         { prompt: prompt.ids, negative: negative.ids },
         identity,
         settings,
-        { onProgress, signal },
+        { onProgress, onNotice, signal },
       );
       return { images, settings, cut: prompt.cut };
     });

@@ -34,6 +34,7 @@ export function toText(
     width: String(settings.width),
     height: String(settings.height),
     rng: settings.rng,
+    cuda_threads: String(settings.cudaThreads),
     guidance_range: settings.guidanceRange.join(","),
     reuse_features: String(settings.reuseFeatures),
     merge_tokens: String(settings.mergeTokens),
@@ -74,6 +75,7 @@ export function fromText(
     ["height", "height"],
     ["reuseFeatures", "reuse_features"],
     ["mergeTokens", "merge_tokens"],
+    ["cudaThreads", "cuda_threads"],
   ] as const;
   for (const [setting, key] of numbers) {
     if (text[key] === undefined) continue;
