@@ -35,7 +35,13 @@ import {
   packParams,
 } from "./launches.ts";
 import { planMemory, takeFitting } from "./memory.ts";
-import { type Dispatch, encodeDispatch, timeDispatches } from "./profile.ts";
+import {
+  type Dispatch,
+  encodeDispatch,
+  timeDispatches,
+  timeRuns,
+  type TimeSpan,
+} from "./profile.ts";
 import {
   inPlaceTargets,
   memoryItems,
@@ -268,6 +274,15 @@ export class Plan implements Disposable {
    */
   async profile(): Promise<number[]> {
     return await timeDispatches(this.#gpu, this.#dispatches);
+  }
+
+  /**
+   * Times some runs, one after the other, on the GPU's own clock.
+   *
+   * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+   */
+  async timeRuns(runs: number): Promise<TimeSpan> {
+    return await timeRuns(this.#gpu, this.#dispatches, runs, MOST_A_SUBMIT);
   }
 
   /**
