@@ -136,6 +136,7 @@ export class MasterWeaver implements AsyncDisposable {
       condition: network(),
       step: network(),
       decode: network(),
+      decodeF32: network(),
     };
     this.#encoder = new IdentityEncoder(
       dtype,
