@@ -136,6 +136,29 @@ for (const dtype of ["f32", "f16"] as const) {
   }
 }
 
+gpuTest(
+  "health: denoising that overflows f16 names its step, f32 holds it",
+  async () => {
+    // Latents that grow from step to step, and guidance does the rest.
+    const louder: ChangeWeights = (name) =>
+      name.startsWith("conv_out.") ? (value) => 8000 * value : undefined;
+    const options = { guidanceScale: 100, steps: 8 };
+    await using half = await changedWeaver("unet", louder, "f16");
+    const error = await assertRejects(
+      () => paint(half, options),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "non-finite");
+    assertMatch(
+      error.message,
+      /^Denoising went wrong at step [2-8] of 8: .*--dtype f32.*--guidance-scale/,
+    );
+    await using single = await changedWeaver("unet", louder, "f32");
+    assertEquals((await paint(single, options)).notices, []);
+  },
+  !hasF16,
+);
+
 gpuTest("health: after it the same model makes the same image", async () => {
   const weaver = await miniWeaver("f32");
   const before = await paint(weaver);
