@@ -63,7 +63,10 @@ export function healthy(): Uint32Array {
 }
 
 /** Whether a stage went wrong. */
-export function isMarked(health: ArrayLike<number>, stage: HealthStage) {
+export function isMarked(
+  health: ArrayLike<number>,
+  stage: HealthStage,
+): boolean {
   return health[STAGES.indexOf(stage)] !== 0;
 }
 
