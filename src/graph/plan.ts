@@ -38,6 +38,7 @@ import { planMemory, takeFitting } from "./memory.ts";
 import {
   type Dispatch,
   encodeDispatch,
+  MOST_A_SUBMIT,
   timeDispatches,
   timeRuns,
   type TimeSpan,
@@ -74,13 +75,6 @@ export interface PlanOptions {
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
 }
-
-/**
- * Dispatches of one command buffer. lavapipe maps memory for each that tells
- * where its parameters begin, and frees it when the command buffer is done; a
- * process may have 65530 maps.
- */
-const MOST_A_SUBMIT = 2048;
 
 /** A dispatch, and what it is for. */
 interface NamedDispatch extends Dispatch {
@@ -282,7 +276,7 @@ export class Plan implements Disposable {
    * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
    */
   async timeRuns(runs: number): Promise<TimeSpan> {
-    return await timeRuns(this.#gpu, this.#dispatches, runs, MOST_A_SUBMIT);
+    return await timeRuns(this.#gpu, this.#dispatches, runs);
   }
 
   /**

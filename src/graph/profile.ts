@@ -29,6 +29,13 @@ export function encodeDispatch(
   pass.dispatchWorkgroups(groups[0], groups[1]);
 }
 
+/**
+ * Dispatches of one command buffer. lavapipe maps memory for each that tells
+ * where its parameters begin, and frees it when the command buffer is done; a
+ * process may have 65530 maps.
+ */
+export const MOST_A_SUBMIT = 2048;
+
 /** A query set holds at most 4096 timestamps: two a dispatch. */
 const MOST_A_SET = 2048;
 
@@ -89,21 +96,19 @@ export interface TimeSpan {
  * Runs dispatches in order, again and again, and times the whole.
  *
  * @param runs how often
- * @param most dispatches of one command buffer
  * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
  */
 export async function timeRuns(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
   runs: number,
-  most: number,
 ): Promise<TimeSpan> {
   requireTimestamps(gpu);
   const total = runs * dispatches.length;
   const [begin, end] = await readStamps(gpu, 2, (encoder, querySet, next) => {
     for (let at = 0; at < total;) {
       if (at > 0) encoder = next();
-      const until = Math.min(at + most, total);
+      const until = Math.min(at + MOST_A_SUBMIT, total);
       const pass = encoder.beginComputePass({
         timestampWrites: {
           querySet,
