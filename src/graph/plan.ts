@@ -270,11 +270,7 @@ export class Plan implements Disposable {
     return await timeDispatches(this.#gpu, this.#dispatches);
   }
 
-  /**
-   * Times some runs, one after the other, on the GPU's own clock.
-   *
-   * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
-   */
+  /** As {@linkcode profile}, some runs one after the other as a whole. */
   async timeRuns(runs: number): Promise<TimeSpan> {
     return await timeRuns(this.#gpu, this.#dispatches, runs);
   }
