@@ -11,6 +11,7 @@ struct Params {
   head8: u32, // D / 8
   start: u32,
   total: u32,
+  skip: u32, // octets of the binding before x
 }
 
 @group(0) @binding(0) var<storage, read> x: array<octet>;
@@ -32,7 +33,7 @@ fn main(
   let b = divide(token, p.tokens);
   let row = (b * p.heads + head) * p.tokens + token - b * p.tokens;
   let at = (p.start + row * p.head8 + d) * OCTET_TEXELS;
-  let o = x[index];
+  let o = x[p.skip + index];
   for (var i = 0u; i < OCTET_TEXELS; i++) {
     textureStore(t, texel_place(at + i), octet_texel(o, i));
   }

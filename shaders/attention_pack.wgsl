@@ -20,6 +20,7 @@ struct Params {
   start: u32,
   groups_t: u32, // ⌈B · S / 8⌉
   scale: f32,
+  skip: u32, // octets of the binding before x
 }
 
 @group(0) @binding(0) var<storage, read> x: array<octet>;
@@ -47,7 +48,7 @@ fn main(
   let h = divide(channel8, p.head8);
   let head = b * p.heads + h;
   let quad = (channel8 - h * p.head8) * 2u;
-  let v = p.scale * unpack(x[row * row8 + channel8]);
+  let v = p.scale * unpack(x[p.skip + row * row8 + channel8]);
   let at = p.start + ((head * p.blocks + block) * p.head8 * 2u + quad) * p.width + slot - place * p.width;
   textureStore(t, texel_place(at), bitcast<vec4<u32>>(v[0]));
   textureStore(t, texel_place(at + p.width), bitcast<vec4<u32>>(v[1]));

@@ -28,6 +28,7 @@ struct Params {
   scale: f32, // times log₂ e
   parts: u32, // 2 with an identity's keys, else 1
   head4: u32, // 2 · D8, but not known to the compiler
+  skip: u32, // quads of the bindings before q and y
 }
 
 @group(0) @binding(0) var<storage, read> q: array<quad>;
@@ -51,7 +52,7 @@ fn main(
   let query = tile * 4u + vec4<u32>(0u, 1u, 2u, 3u);
   let picture = divide(head, p.heads);
   let token = picture * p.queries + min(query, vec4<u32>(p.queries - 1u));
-  let row = (token * p.heads + head - picture * p.heads) * D4;
+  let row = p.skip + (token * p.heads + head - picture * p.heads) * D4;
 
   var q0 = array<vec4<f32>, D4>();
   var q1 = array<vec4<f32>, D4>();

@@ -17,6 +17,7 @@ struct Params {
   second_four: u32, // the four it begins with
   start: u32,
   total: u32,
+  skip: u32, // octets of the binding before x
 }
 
 @group(0) @binding(0) var<storage, read> x: array<octet>;
@@ -26,7 +27,7 @@ struct Params {
 // An octet of a token of picture b, of a part that ends with token `end`.
 fn value(b: u32, token: u32, end: u32, channel8: u32) -> values {
   if token >= end { return values(); }
-  return unpack(x[(b * p.tokens + token) * p.heads * p.head8 + channel8]);
+  return unpack(x[p.skip + (b * p.tokens + token) * p.heads * p.head8 + channel8]);
 }
 
 @compute @workgroup_size(64)

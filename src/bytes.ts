@@ -5,6 +5,8 @@
  * @module
  */
 
+import { MasterWeaverError } from "./errors.ts";
+
 /** Bytes that can be read piece by piece. */
 export interface ByteSource {
   /** What messages call it: usually the file's name. */
@@ -14,7 +16,8 @@ export interface ByteSource {
   /**
    * Reads `length` bytes at `offset`.
    *
-   * @returns exactly `length` bytes, in memory the caller may keep and change
+   * @returns exactly `length` bytes, in memory the caller may keep and change;
+   * they may lie anywhere in their buffer
    * @throws {RangeError} where the range is not inside `0..size`
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
@@ -47,6 +50,58 @@ export class MemorySource implements ByteSource {
     return Promise.resolve(
       new Uint8Array(this.#bytes.slice(offset, offset + length)),
     );
+  }
+}
+
+/**
+ * A source whose bytes begin at the start of a buffer of their own, so that
+ * numbers of any size can be read in place: another's may be a part of a larger
+ * one, as Node's are, at any offset.
+ *
+ * @param source anyone's
+ */
+export function alignedSource(source: ByteSource): ByteSource {
+  return source instanceof AlignedSource ? source : new AlignedSource(source);
+}
+
+class AlignedSource implements ByteSource {
+  readonly #source: ByteSource;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+  }
+
+  get name(): string {
+    return this.#source.name;
+  }
+
+  get size(): number {
+    return this.#source.size;
+  }
+
+  /**
+   * Reads `length` bytes at `offset`.
+   *
+   * @throws {MasterWeaverError} `cannot-read` where the source gives other than that
+   */
+  async read(
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes: unknown = await this.#source.read(offset, length);
+    if (!(bytes instanceof Uint8Array) || bytes.byteLength !== length) {
+      throw new MasterWeaverError(
+        "cannot-read",
+        `Cannot read ${this.name}: its source gave ${
+          bytes instanceof Uint8Array ? `${bytes.byteLength} bytes` : "no bytes"
+        } for ${length} at ${offset}; a ByteSource gives a Uint8Array of as many as it is asked for`,
+      );
+    }
+    const { buffer, byteOffset, byteLength } = bytes;
+    const isAlone = buffer instanceof ArrayBuffer && byteOffset === 0 &&
+      byteLength === buffer.byteLength &&
+      Object.getPrototypeOf(bytes) === Uint8Array.prototype;
+    return isAlone ? bytes as Uint8Array<ArrayBuffer> : new Uint8Array(bytes);
   }
 }
 

@@ -65,6 +65,7 @@ export class Engine implements Disposable {
       condition: network(),
       step: network(),
       decode: network(),
+      decodeF32: network(),
     };
     this.#encoder = new IdentityEncoder(
       gpu,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CUDA_THREADS_RANGE, isCudaThreads } from "./diffusion/noise.ts";
 import { MasterWeaverError } from "./errors.ts";
 
 /** Whose noise a seed reproduces. */
@@ -30,6 +31,13 @@ export interface Settings {
   height: number;
   /** Whose noise the seed reproduces. */
   rng: Rng;
+  /**
+   * Threads of the GPU whose noise `torch-cuda` reproduces, a multiple of 256:
+   * its processors · the most threads of one. Noise of more numbers than that
+   * depends on it; 0 is a GPU with enough of them. Of common GPUs, see
+   * `torchCudaNormal`.
+   */
+  cudaThreads: number;
   /**
    * From which fraction of the steps to which they are guided; in the others
    * only the conditional half is computed, which is half the work.
@@ -64,6 +72,7 @@ export const defaultSettings: Readonly<
   seed: 42,
   numImages: 1,
   rng: "torch-cuda",
+  cudaThreads: 0,
   guidanceRange: [0, 1],
   reuseFeatures: 1,
   mergeTokens: 0,
@@ -111,6 +120,9 @@ export function checkSettings(
   requireSeed(settings.seed);
   if (settings.rng !== "torch-cuda" && settings.rng !== "torch-cpu") {
     throw wrong("rng", "torch-cuda or torch-cpu", settings.rng);
+  }
+  if (!isCudaThreads(settings.cudaThreads)) {
+    throw wrong("cudaThreads", CUDA_THREADS_RANGE, settings.cudaThreads);
   }
   checkLessWork(settings);
   return settings;

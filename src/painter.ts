@@ -3,71 +3,43 @@
  *
  * @module
  */
-import type { Component } from "./components.ts";
-import {
-  type DdimConfig,
-  ddimSchedule,
-  ddimStepCoefficients,
-} from "./diffusion/ddim.ts";
+import { ddimSchedule, ddimStepCoefficients } from "./diffusion/ddim.ts";
+import { latentNoise } from "./diffusion/latent_noise.ts";
 import { type StepKind, stepKinds, stepName } from "./diffusion/step_kinds.ts";
-import { torchCpuNormal, torchCudaNormal } from "./diffusion/noise.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Pace } from "./gpu/pace.ts";
-import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
 import type { GpuTensor, Plan } from "./graph/plan.ts";
 import { firstHalf, GpuTensors } from "./graph/tensors.ts";
+import {
+  decoderNotFinite,
+  healthy,
+  isMarked,
+  requireFinite,
+} from "./health.ts";
 import type { Identity } from "./identity.ts";
 import type { Image } from "./image/image.ts";
-import { clipText, type ClipTextConfig } from "./models/clip.ts";
-import type { IdentityConfig } from "./models/id_resampler.ts";
-import {
-  crossAttentions,
-  type CrossKeys,
-  crossKeys,
-  unet,
-  type UNetConfig,
-} from "./models/unet.ts";
-import { type VaeConfig, vaeDecode } from "./models/vae.ts";
-import { ddimStep, guidance } from "./ops/diffusion.ts";
-import { map } from "./ops/elementwise.ts";
-import { imageOutput } from "./ops/outputs.ts";
-import { elementCount } from "./ops/op.ts";
-import { view } from "./ops/views.ts";
 import type { Settings } from "./options.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  type Layout,
+  type PainterParts,
+  stepGraph,
+} from "./painter_graphs.ts";
 import {
   type CallOptions,
   networkProgress,
   throwIfAborted,
 } from "./progress.ts";
 
-/** The parts of a model that paint. */
-export interface PainterParts {
-  /** CLIP's text tower. */
-  readonly text: Component<ClipTextConfig>;
-  /** The UNet and its noise schedule. */
-  readonly unet: Component<UNetConfig & { readonly scheduler: DdimConfig }>;
-  /** The identity's keys and values, among the adapter's weights. */
-  readonly adapter: Component<IdentityConfig>;
-  /** The autoencoder. */
-  readonly vae: Component<VaeConfig>;
-}
-
-/** What decides the shapes of the plans. */
-export interface Layout {
-  /** Pictures at once. */
-  readonly images: number;
-  /** Rows of the latents. */
-  readonly height: number;
-  /** Columns of the latents. */
-  readonly width: number;
-  /** Whether both halves of guidance are computed, in some step at least. */
-  readonly guided: boolean;
-  /** Whether some steps use deep features of others. */
-  readonly reuse?: boolean;
-  /** Share of the tokens that self-attention merges; none where not given. */
-  readonly mergeTokens?: number;
-}
+export {
+  conditionGraph,
+  decodeGraph,
+  type Layout,
+  type PainterParts,
+  stepGraph,
+} from "./painter_graphs.ts";
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
 export interface PromptIds {
@@ -91,6 +63,8 @@ export interface PainterNetworks {
   readonly step: Network;
   /** Latents of one picture to its pixels. */
   readonly decode: Network;
+  /** The same in f32, for what f16 does not hold. */
+  readonly decodeF32: Network;
 }
 
 /** Paints pictures of one layout. */
@@ -130,7 +104,7 @@ export class Painter implements Disposable {
   ): Promise<Painter> {
     const { inputs, outputs } = stepGraph(real, parts, layout);
     const handed = [...inputs, ...outputs].filter(([name]) =>
-      name === "latents" || name === "deep" || /\.[kv]$/.test(name)
+      /^(latents|health|deep)$|\.[kv]$/.test(name)
     );
     const tensors = await GpuTensors.make(gpu, Object.fromEntries(handed));
     return new Painter(gpu, real, parts, networks, layout, tensors);
@@ -150,7 +124,7 @@ export class Painter implements Disposable {
   ): Promise<Image[]> {
     await this.#condition(ids, identity, options);
     await this.#denoise(settings, options);
-    return await this.#decode(options);
+    return await this.#decode(settings, options);
   }
 
   /** Text and identity to keys and values. */
@@ -191,6 +165,7 @@ export class Painter implements Disposable {
     tokens.set(identity.tokens);
     if (guided) tokens.set(identity.unconditional, length);
     plan.write("identity", tokens);
+    plan.write("health", healthy());
   }
 
   /** Noise to latents of pictures: one plan a kind of step, none made on the way. */
@@ -209,7 +184,7 @@ export class Painter implements Disposable {
         kind,
         plan: plans[stepName(kind)],
       }));
-      this.#start(steps, settings);
+      this.#start(steps, settings, options);
       await this.#loop(steps, options);
     });
   }
@@ -221,13 +196,17 @@ export class Painter implements Disposable {
     return Object.fromEntries(
       Object.entries(bindings).map(([name, tensor]) => [
         name,
-        name === "latents" ? tensor : firstHalf(tensor),
+        /^(latents|health)$/.test(name) ? tensor : firstHalf(tensor),
       ]),
     );
   }
 
   /** Writes what stays over all steps, and the noise. */
-  #start(steps: readonly Step[], settings: Settings): void {
+  #start(
+    steps: readonly Step[],
+    settings: Settings,
+    options: CallOptions,
+  ): void {
     const { idScale, guidanceScale } = settings;
     for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
       plan.write("identity_scale", Float32Array.of(idScale));
@@ -235,29 +214,14 @@ export class Painter implements Disposable {
         plan.write("guidance_scale", Float32Array.of(guidanceScale));
       }
     }
-    steps[0].plan.write("latents", this.#noise(settings));
-  }
-
-  /** Noise as PyTorch draws it, (B, C, H, W), as (B, H, W, C). */
-  #noise({ seed, rng }: Settings): Float32Array {
-    const { images, height, width } = this.layout;
     const { channels } = this.#parts.unet.config;
-    const pixels = height * width;
-    const draw = rng === "torch-cpu" ? torchCpuNormal : torchCudaNormal;
-    const noise = draw(seed, images * channels * pixels);
-    const latents = new Float32Array(noise.length);
-    for (let b = 0; b < images; b++) {
-      for (let c = 0; c < channels; c++) {
-        const plane = (b * channels + c) * pixels;
-        for (let i = 0; i < pixels; i++) {
-          latents[(b * pixels + i) * channels + c] = noise[plane + i];
-        }
-      }
-    }
-    return latents;
+    steps[0].plan.write(
+      "latents",
+      latentNoise(settings, { ...this.layout, channels }, options.onNotice),
+    );
   }
 
-  /** The loop: writes two small inputs and replays the step's dispatches. */
+  /** The loop: writes three small inputs and replays the step's dispatches. */
   async #loop(
     steps: readonly Step[],
     options: CallOptions,
@@ -270,6 +234,7 @@ export class Painter implements Disposable {
     );
     const times = new Float32Array(2 * this.layout.images);
     const factors = new Float32Array(2);
+    const number = new Uint32Array(1);
     const total = steps.length;
     const pace = this.#pace(options);
     onProgress?.({ stage: "denoise", done: 0, total });
@@ -282,6 +247,8 @@ export class Painter implements Disposable {
       factors[1] = eps;
       plan.write("t", t);
       plan.write("coefficients", factors);
+      number[0] = i + 1;
+      plan.write("step", number);
       await plan.runPaced(
         pace,
         () => onProgress?.({ stage: "denoise", done: i + 1, total }),
@@ -290,42 +257,81 @@ export class Painter implements Disposable {
     await pace.finish();
   }
 
-  /** Latents to pictures. */
-  #decode(options: CallOptions): Promise<Image[]> {
-    return this.#networks.decode.use({
+  /** Latents to pictures; in f32 where they are more than f16 holds. */
+  async #decode(settings: Settings, options: CallOptions): Promise<Image[]> {
+    const all = [...Array(this.layout.images).keys()];
+    const decoded = await this.#decodeIn(this.#real, all, settings, options);
+    const failed = all.filter((i) => decoded[i] === null);
+    if (failed.length > 0 && this.#real === "f16") {
+      options.onNotice?.(
+        `The VAE overflows in f16: decoding ${failed.length} of ${all.length} images again in f32 (no-half-vae); use --dtype f32 to have all in f32`,
+      );
+      const again = await this.#decodeIn("f32", failed, settings, options);
+      failed.forEach((image, i) => decoded[image] = again[i]);
+    }
+    return decoded.map((image) => {
+      if (image === null) throw decoderNotFinite();
+      return image;
+    });
+  }
+
+  /** Some pictures with a decoder of a type; null where one is not finite. */
+  #decodeIn(
+    real: Real,
+    images: readonly number[],
+    settings: Settings,
+    options: CallOptions,
+  ): Promise<(Image | null)[]> {
+    const again = real !== this.#real;
+    const network = this.#networks[again ? "decodeF32" : "decode"];
+    const { health } = this.#tensors.bindings;
+    return network.use({
       owner: this,
       // Its latents are its own, of one picture.
       plans: {
         decode: {
-          graph: () => decodeGraph(this.#real, this.#parts, this.layout),
+          graph: () => decodeGraph(real, this.#parts, this.layout),
+          bindings: { health },
         },
       },
       ...networkProgress("VAE", options),
-    }, ({ decode }) => this.#decodeEach(decode, options));
+    }, ({ decode }) => this.#decodeEach(decode, images, settings, options));
   }
 
   /** One picture after the other, each read back when it is done. */
-  async #decodeEach(plan: Plan, options: CallOptions): Promise<Image[]> {
+  async #decodeEach(
+    plan: Plan,
+    images: readonly number[],
+    { steps }: Settings,
+    options: CallOptions,
+  ): Promise<(Image | null)[]> {
     const { onProgress, signal } = options;
-    const { images } = this.layout;
     const { slice } = this.#tensors.bindings.latents;
-    const bytes = slice.size / images;
+    const bytes = slice.size / this.layout.images;
     const { spec } = plan.tensor("pixels");
     const [, height, width] = spec.shape;
-    const pictures: Image[] = [];
-    onProgress?.({ stage: "decode", done: 0, total: images });
-    for (let i = 0; i < images; i++) {
+    const total = images.length;
+    const pictures: (Image | null)[] = [];
+    onProgress?.({ stage: "decode", done: 0, total });
+    for (const image of images) {
       throwIfAborted(signal);
       plan.copy("latents", {
         buffer: slice.buffer,
-        offset: slice.offset + i * bytes,
+        offset: slice.offset + image * bytes,
         size: bytes,
       });
       await plan.runPaced(this.#pace(options));
-      const { pixels } = await plan.read("pixels");
-      const data = new Uint8ClampedArray(pixels.buffer);
-      pictures.push({ width, height, data });
-      onProgress?.({ stage: "decode", done: i + 1, total: images });
+      const { pixels, health } = await plan.read("pixels", "health");
+      requireFinite(health, this.#real, steps);
+      if (isMarked(health, "decoded")) {
+        // The next one has not gone wrong yet.
+        plan.write("health", healthy());
+        pictures.push(null);
+      } else {
+        const data = new Uint8ClampedArray(pixels.buffer);
+        pictures.push({ width, height, data });
+      }
+      onProgress?.({ stage: "decode", done: pictures.length, total });
     }
     return pictures;
   }
@@ -334,140 +340,4 @@ export class Painter implements Disposable {
   [Symbol.dispose](): void {
     this.#tensors[Symbol.dispose]();
   }
-}
-
-/**
- * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
- * conditional one first, to `….attn2.k` and `….attn2.v` of every
- * cross-attention, one for every picture.
- */
-export function conditionGraph(
-  real: Real,
-  { text, unet: component, adapter }: PainterParts,
-  { images, guided }: Layout,
-): Graph {
-  const g = new Graph(real);
-  const halves = guided ? 2 : 1;
-  const { tokens, maxReferences } = adapter.config;
-  const { crossAttentionDim } = component.config;
-  const ids = g.input("ids", [halves, text.config.positions], "u32");
-  const identity = g.input(
-    "identity",
-    [halves, maxReferences * tokens, crossAttentionDim],
-    real,
-  );
-  const embedding = clipText(ids, text.weights.at("text_model"), text.config);
-  g.name("text", embedding);
-  for (const attention of crossAttentions(component.config)) {
-    const { k, v } = crossKeys(
-      attention,
-      embedding,
-      component.weights,
-      identity,
-      adapter.weights,
-    );
-    g.output(`${attention.path}.k`, repeatEach(k, images));
-    g.output(`${attention.path}.v`, repeatEach(v, images));
-  }
-  return g;
-}
-
-/** Each of B tensors `times` times, one after the other: (B · times, T, C). */
-function repeatEach(x: Tensor, times: number): Tensor {
-  if (times === 1) return x;
-  const [batch, tokens, channels] = x.shape;
-  const one = tokens * channels;
-  return x.graph.apply(view, { x }, {
-    shape: [batch, times, one],
-    strides: [one, 0, 1],
-  }).reshape(batch * times, tokens, channels);
-}
-
-/**
- * One step: `latents` f32 (B, h, w, C) becomes less noisy, in place.
- *
- * @param kind its work; as the layout says where not given
- */
-export function stepGraph(
-  real: Real,
-  { text, unet: component, adapter }: PainterParts,
-  layout: Layout,
-  { guided, reused }: StepKind = { guided: layout.guided, reused: false },
-): Graph {
-  const { images, height, width, reuse, mergeTokens } = layout;
-  const g = new Graph(real);
-  const { channels, blockOutChannels } = component.config;
-  const halves = guided ? 2 : 1;
-  const batch = halves * images;
-  const shape = [images, height, width, channels];
-  const latents = g.input("latents", shape, "f32");
-  const textKeys = text.config.positions;
-  const keys = textKeys +
-    adapter.config.maxReferences * adapter.config.tokens;
-
-  // The same latents for both halves of guidance.
-  const sample = g.apply(view, { x: latents }, {
-    shape: [halves, elementCount(shape)],
-    strides: [0, 1],
-    dtype: real,
-  }).reshape(batch, height, width, channels);
-  const cross = (path: string, width: number): CrossKeys => ({
-    k: g.input(`${path}.k`, [batch, keys, width], real),
-    v: g.input(`${path}.v`, [batch, keys, width], real),
-    textKeys,
-  });
-  const predicted = unet(
-    {
-      sample,
-      t: g.input("t", [batch], "f32"),
-      cross: ({ path, channels }) => cross(path, channels),
-      identityScale: g.input("identity_scale", [1], "f32"),
-      deep: reused
-        ? g.input("deep", [batch, height, width, blockOutChannels[0]], real)
-        : undefined,
-      mergeTokens,
-    },
-    component.weights,
-    component.config,
-  );
-  if (reuse && !reused) g.output("deep", g.named.get("deep")!);
-  const eps = guided
-    ? g.apply(guidance, {
-      x: predicted,
-      scale: g.input("guidance_scale", [1], "f32"),
-    }, {})
-    : toF32(predicted);
-  const coefficients = g.input("coefficients", [2], "f32");
-  g.apply(ddimStep, { latents, eps, coefficients }, {});
-  return g;
-}
-
-function toF32(x: Tensor): Tensor {
-  const total = elementCount(x.shape);
-  return x.graph.apply(view, { x }, {
-    shape: [total],
-    strides: [1],
-    dtype: "f32",
-  }).reshape(...x.shape);
-}
-
-/** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W). */
-export function decodeGraph(
-  real: Real,
-  { vae }: PainterParts,
-  { height, width }: Layout,
-): Graph {
-  const g = new Graph(real);
-  const { latentChannels, scalingFactor } = vae.config;
-  const latents = g.input("latents", [1, height, width, latentChannels], "f32");
-  const typed = g.apply(view, { x: latents }, {
-    shape: [elementCount(latents.shape)],
-    strides: [1],
-    dtype: real,
-  }).reshape(...latents.shape);
-  const scaled = g.apply(map, { x: typed }, { scale: 1 / scalingFactor });
-  const picture = vaeDecode(scaled, vae.weights, vae.config);
-  g.name("decoded", picture);
-  g.output("pixels", g.apply(imageOutput, { x: picture }, {}));
-  return g;
 }

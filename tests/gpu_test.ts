@@ -52,6 +52,44 @@ gpuTest(
   },
 );
 
+gpuTest("gpu: pipelines differ by all that makes them", async () => {
+  const { pipelines } = await sharedGpu();
+  const code = (value: string) =>
+    `override LAST = 1u;
+     @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+     @group(0) @binding(1) var<uniform> p: vec4<u32>;
+     @compute @workgroup_size(1) fn main() { y[0] = ${value} + LAST; }`;
+  const key = {
+    shader: "one",
+    code: code("p.x"),
+    real: "f32",
+    access: ["write"],
+  } as const;
+  const twoCode =
+    "@group(0) @binding(2) var<uniform> p: vec4<u32>;\n@compute @workgroup_size(1) fn main() { _ = p; }";
+  const first = pipelines.get(key);
+  const { count } = pipelines;
+  assert(pipelines.get({ ...key }) === first);
+  // Made anew, the same text is the same code.
+  assert(pipelines.get({ ...key, code: code("p.x") }) === first);
+  assertEquals(pipelines.count, count);
+  const others = [
+    { ...key, code: code("p.y") },
+    { ...key, constants: { LAST: 2 } },
+    { ...key, defines: { LASTS: 2 } },
+    { ...key, types: { LASTS: "u32" } },
+    // What is bound alone: the last uniform is another binding.
+    { ...key, access: ["write", "write"] as const, code: twoCode },
+    { ...key, access: ["read", "write"] as const, code: twoCode },
+    { ...key, shader: "another" },
+  ];
+  const made = others.map((other) => pipelines.get(other));
+  assertEquals(new Set([first, ...made]).size, others.length + 1);
+  for (const [i, other] of others.entries()) {
+    assert(pipelines.get(other) === made[i]);
+  }
+});
+
 gpuTest(
   "gpu: running out of memory is told, and the device lives on",
   async () => {

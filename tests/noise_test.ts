@@ -53,6 +53,110 @@ Deno.test("noise: CUDA values do not depend on the count, but on seed and draw",
   assert(largestDifference(high, long) > 1);
 });
 
+/** Ten rounds of Philox 4×32 over a 128-bit counter and a 64-bit key, in whole numbers. */
+function philoxWords(counter: bigint, key: bigint): number[] {
+  const low = (x: bigint) => x & 0xffffffffn;
+  let [a, b, c, d] = [0n, 32n, 64n, 96n].map((at) => low(counter >> at));
+  let [k, l] = [low(key), key >> 32n];
+  for (let round = 0; round < 10; round++) {
+    const first = 0xd2511f53n * a;
+    const second = 0xcd9e8d57n * c;
+    [a, b, c, d] = [
+      (second >> 32n) ^ b ^ k,
+      low(second),
+      (first >> 32n) ^ d ^ l,
+      low(first),
+    ];
+    k = low(k + 0x9e3779b9n);
+    l = low(l + 0xbb67ae85n);
+  }
+  return [a, b, c, d].map(Number);
+}
+
+/**
+ * PyTorch's `distribution_elementwise_grid_stride_kernel` with `curand_normal4`,
+ * thread by thread, as its source has it.
+ */
+function cudaKernel(
+  seed: bigint,
+  count: number,
+  draw: number,
+  processors: number,
+  threadsEach: number,
+): Float32Array {
+  const blockDim = 256;
+  const gridDim = Math.min(
+    processors * Math.floor(threadsEach / blockDim),
+    Math.floor((count + blockDim - 1) / blockDim),
+  );
+  const stride = blockDim * gridDim * 4;
+  const turns = Math.floor((count - 1) / stride) + 1;
+  const out = new Float32Array(count);
+  for (let blockIdx = 0; blockIdx < gridDim; blockIdx++) {
+    for (let threadIdx = 0; threadIdx < blockDim; threadIdx++) {
+      const idx = blockIdx * blockDim + threadIdx;
+      // curand_init(seed, idx, draw · turns · 4): a call takes four of the offset.
+      let counter = (BigInt(idx) << 64n) + BigInt(draw * turns);
+      for (let linear = idx; linear < turns * stride; linear += stride) {
+        const words = philoxWords(counter++, seed);
+        for (let ii = 0; ii < 4; ii++) {
+          const li = linear + blockDim * gridDim * ii;
+          if (li >= count) continue;
+          const [x, y] = words.slice(ii < 2 ? 0 : 2);
+          const inverse = Math.fround(2.3283064e-10);
+          const turn = Math.fround(inverse * Math.fround(6.2831855));
+          const u = Math.fround(Math.fround(x) * inverse + inverse / 2);
+          const v = Math.fround(Math.fround(y) * turn + turn / 2);
+          const s = Math.sqrt(-2 * Math.log(u));
+          out[li] = s * (ii % 2 === 0 ? Math.sin(v) : Math.cos(v));
+        }
+      }
+    }
+  }
+  return out;
+}
+
+Deno.test("noise: longer draws repeat as PyTorch's kernel does on a GPU of so many threads", () => {
+  const cases = [
+    // As many threads as values, one more, the last of four, a second turn.
+    { count: 2048, processors: 2, threadsEach: 1024, draw: 0 },
+    { count: 2049, processors: 2, threadsEach: 1024, draw: 0 },
+    { count: 8192, processors: 2, threadsEach: 1024, draw: 3 },
+    { count: 8193, processors: 2, threadsEach: 1024, draw: 0 },
+    { count: 30_001, processors: 3, threadsEach: 1536, draw: 2 },
+    // Threads that no whole block holds are not started.
+    { count: 9000, processors: 3, threadsEach: 1100, draw: 0 },
+    { count: 100, processors: 40, threadsEach: 1024, draw: 1 },
+  ];
+  for (const seed of [42n, (7n << 40n) + 5n]) {
+    for (const { count, processors, threadsEach, draw } of cases) {
+      const threads = processors * Math.floor(threadsEach / 256) * 256;
+      assertEquals(
+        torchCudaNormal(seed, count, draw, threads),
+        cudaKernel(seed, count, draw, processors, threadsEach),
+        `${count} values by ${threads} threads`,
+      );
+    }
+  }
+});
+
+Deno.test("noise: where no GPU is named, there are as many threads as values", () => {
+  const values = torchCudaNormal(5, 5000);
+  assertEquals(torchCudaNormal(5, 5000, 0, 5120), values);
+  assertEquals(torchCudaNormal(5, 5000, 0, 40_960), values);
+  assert(largestDifference(torchCudaNormal(5, 5000, 0, 4864), values) > 1);
+});
+
+Deno.test("noise: a number of threads no GPU has is refused", () => {
+  for (const threads of [-256, 100, 1.5, NaN, 2 ** 30]) {
+    assertThrows(
+      () => torchCudaNormal(0, 4, 0, threads),
+      MasterWeaverError,
+      `got ${threads}`,
+    );
+  }
+});
+
 Deno.test("noise: both generators are standard normal", () => {
   for (const draw of [torchCpuNormal, torchCudaNormal]) {
     const count = 65536;

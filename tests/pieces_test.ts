@@ -185,6 +185,52 @@ const cuts: readonly Cut[] = [
     kilobytes: 5,
     launches: 3,
   },
+  {
+    name: "keys as texels, pictures that begin where no binding may",
+    op: attention,
+    inputs: { q: [5, 21, 48], k: [5, 13, 48], v: [5, 13, 48] },
+    attributes: { heads: 2 },
+    kilobytes: 9,
+    launches: 9,
+    variant: "texels",
+  },
+  {
+    name: "keys as texels, and an identity's",
+    op: attention,
+    inputs: {
+      q: [4, 19, 40],
+      k: [4, 23, 40],
+      v: [4, 23, 40],
+      identityScale: [1],
+    },
+    attributes: { heads: 1, textKeys: 17 },
+    kilobytes: 8,
+    launches: 6,
+    variant: "texels",
+  },
+  {
+    name: "products as texels, and an identity's keys",
+    op: attention,
+    inputs: {
+      q: [5, 37, 88],
+      k: [5, 23, 88],
+      v: [5, 23, 88],
+      identityScale: [1],
+    },
+    attributes: { heads: 1, textKeys: 16 },
+    kilobytes: 27,
+    launches: 18,
+    variant: "texels",
+  },
+  {
+    name: "products as texels, causal",
+    op: attention,
+    inputs: { q: [3, 21, 72], k: [3, 21, 72], v: [3, 21, 72] },
+    attributes: { heads: 3, causal: true },
+    kilobytes: 7,
+    launches: 18,
+    variant: "texels",
+  },
 ];
 
 /** Runs a case under limits; returns the elements and the launches. */
@@ -192,7 +238,11 @@ async function run(real: Real, cut: Cut, limits?: GpuLimits) {
   const g = new Graph(real);
   const tensors: Record<string, Tensor> = {};
   for (const [name, shape] of Object.entries(cut.inputs)) {
-    tensors[name] = g.input(name, shape, name === "ids" ? "u32" : real);
+    const others: Record<string, "u32" | "f32"> = {
+      ids: "u32",
+      identityScale: "f32",
+    };
+    tensors[name] = g.input(name, shape, others[name] ?? real);
   }
   g.output("y", g.apply(cut.op, tensors, cut.attributes ?? {}));
   const variants = new Variants(g, (_node, [first, ...others]) => {

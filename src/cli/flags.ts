@@ -32,6 +32,7 @@ const specs = {
   width: { type: "string" },
   height: { type: "string" },
   rng: { type: "string" },
+  "cuda-threads": { type: "string" },
   dtype: { type: "string" },
   tune: { type: "string" },
   output: { type: "string" },
@@ -111,6 +112,7 @@ export function readFlags(args: readonly string[]): Flags {
     width: number(values, "width"),
     height: number(values, "height"),
     rng: rng as Rng | undefined,
+    cudaThreads: number(values, "cuda-threads"),
     reuseFeatures: number(values, "reuse-features"),
     mergeTokens: number(values, "merge-tokens"),
     guidanceRange: fractions(values["guidance-range"]),
@@ -177,6 +179,7 @@ type NumberFlag =
   | "num-images"
   | "width"
   | "height"
+  | "cuda-threads"
   | "reuse-features"
   | "merge-tokens";
 

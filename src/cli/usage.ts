@@ -23,6 +23,9 @@ export const usage =
   --num-images N           pictures at once (${defaultSettings.numImages})
   --width N, --height N    in pixels (the model's own)
   --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
+  --cuda-threads N         threads of the GPU whose noise torch-cuda reproduces:
+                           noise of more numbers (4 per 8x8 pixels, all images)
+                           differs between GPUs, see README (enough for all)
   --dtype f16|f32          storage of activations (f16 where the adapter has it)
   --tune auto|off|force    time ops to choose the fastest shaders: once on an
                            adapter, never, or now (auto)

@@ -55,14 +55,30 @@ export function torchCpuNormal(
 /**
  * Standard normal values of PyTorch's CUDA generator (Philox 4×32-10).
  *
- * Holds for draws in which every GPU thread makes one value: up to some 200,000
- * values (all latents this library draws, on the GPUs in use); larger draws depend
- * on how many processors the GPU has.
+ * A GPU starts as many threads as its processors hold, and each makes four
+ * values at a time, a whole launch apart. As long as there are no more values
+ * than threads, every GPU gives the same; longer noise goes on with the second of
+ * each thread's four, and so differs by how many threads the GPU has:
+ *
+ * | GPU | threads |
+ * |---|---|
+ * | T4 | 40,960 |
+ * | RTX 2080 Ti | 69,632 |
+ * | RTX 3090 | 125,952 |
+ * | V100 | 163,840 |
+ * | RTX 4090 | 196,608 |
+ * | A100 | 221,184 |
+ * | H100 SXM | 270,336 |
+ *
+ * which is processors · most threads of one, `multi_processor_count` and
+ * `max_threads_per_multi_processor` of `torch.cuda.get_device_properties()`.
  *
  * @param seed -2⁶³..2⁶⁴−1
  * @param count how many values, in row-major order of the tensor to fill
  * @param draw how many draws of such size the generator made before, from 0
- * @throws {MasterWeaverError} `bad-option` for a seed, count or draw outside
+ * @param threads of the GPU whose noise it is, a multiple of 256; 0: of one
+ * that makes them all at once
+ * @throws {MasterWeaverError} `bad-option` for a seed, count, draw or number of threads outside
  *
  * @example
  * ```ts
@@ -75,6 +91,7 @@ export function torchCudaNormal(
   seed: bigint | number,
   count: number,
   draw = 0,
+  threads = 0,
 ): Float32Array {
   checkCount(count);
   if (!Number.isInteger(draw) || draw < 0 || draw > 0xffffffff) {
@@ -83,23 +100,70 @@ export function torchCudaNormal(
       `Draw must be a whole number in 0..4294967295, got ${draw}`,
     );
   }
+  if (!isCudaThreads(threads)) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Threads must be ${CUDA_THREADS_RANGE}, got ${threads}`,
+    );
+  }
   const bits = seedBits(seed);
   const key0 = Number(bits & 0xffffffffn);
   const key1 = Number(bits >> 32n);
   const words = new Uint32Array(4);
   const data = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    words[0] = draw;
-    words[1] = 0;
-    words[2] = i;
-    words[3] = 0;
-    philox(words, key0, key1);
-    // (0, 1] and (0, 2π], each rounded as cuRAND's float32 arithmetic does.
-    const u = Math.fround(Math.fround(words[0]) * 2 ** -32 + 2 ** -33);
-    const v = Math.fround(Math.fround(words[1]) * TURN + HALF_TURN);
-    data[i] = Math.sqrt(-2 * Math.log(u)) * Math.sin(v);
+  // A launch never has more threads than values, in whole blocks.
+  const wanted = Math.ceil(count / CUDA_BLOCK) * CUDA_BLOCK;
+  const launched = Math.min(threads || wanted, wanted);
+  const turns = Math.ceil(count / (launched * NORMALS));
+  for (let turn = 0; turn < turns; turn++) {
+    const first = turn * launched * NORMALS;
+    for (let thread = 0; thread < launched; thread++) {
+      if (first + thread >= count) break;
+      const call = draw * turns + turn;
+      words[0] = call >>> 0;
+      words[1] = Math.floor(call / 2 ** 32);
+      words[2] = thread;
+      words[3] = 0;
+      philox(words, key0, key1);
+      for (let i = 0; i < NORMALS; i++) {
+        const at = first + i * launched + thread;
+        if (at < count) data[at] = curandNormal(words, i);
+      }
+    }
   }
   return data;
+}
+
+/** Threads of an RTX 3090: longer noise differs between GPUs in wide use. */
+export const COMMON_CUDA_THREADS = 125_952;
+
+/** Most threads a setting may name: more than any GPU has. */
+const MOST_CUDA_THREADS = 2 ** 24;
+
+/** What {@linkcode isCudaThreads} takes, for messages. */
+export const CUDA_THREADS_RANGE =
+  `a multiple of 256 in 256..${MOST_CUDA_THREADS}, or 0`;
+
+/** Whether a GPU can have so many threads; 0 stands for as many as there are values. */
+export function isCudaThreads(threads: unknown): boolean {
+  return Number.isInteger(threads) && Number(threads) >= 0 &&
+    Number(threads) <= MOST_CUDA_THREADS &&
+    Number(threads) % CUDA_BLOCK === 0;
+}
+
+/** Threads of a block of PyTorch's kernels that fill with random values. */
+const CUDA_BLOCK = 256;
+/** Values that cuRAND's `curand_normal4` makes of four random words. */
+const NORMALS = 4;
+
+/** One of the four values of `curand_normal4`: sine and cosine of two words, then of the others. */
+function curandNormal(words: Uint32Array, i: number): number {
+  const pair = i & 2;
+  // (0, 1] and (0, 2π], each rounded as cuRAND's float32 arithmetic does.
+  const u = Math.fround(Math.fround(words[pair]) * 2 ** -32 + 2 ** -33);
+  const v = Math.fround(Math.fround(words[pair + 1]) * TURN + HALF_TURN);
+  const radius = Math.sqrt(-2 * Math.log(u));
+  return radius * (i & 1 ? Math.cos(v) : Math.sin(v));
 }
 
 const BLOCK = 16;

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ByteSource } from "../bytes.ts";
+import { alignedSource, type ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
 
 /** The most bytes an integer takes. */
@@ -53,7 +53,7 @@ export class DlibStream {
    * @param source the serialised object, whole
    */
   constructor(source: ByteSource) {
-    this.#source = source;
+    this.#source = alignedSource(source);
   }
 
   /** What messages call the file. */

@@ -49,6 +49,8 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
+  /** The codes that came under a shader's name, mostly one. */
+  readonly #codes = new Map<string, string[]>();
 
   readonly #parts: GPUBindGroupLayout;
   readonly #made: string[] = [];
@@ -80,7 +82,7 @@ export class PipelineCache {
 
   /** The pipeline for a key, made on first request. */
   get(key: PipelineKey): GPUComputePipeline {
-    const name = keyName(key);
+    const name = this.#name(key);
     let pipeline = this.#pipelines.get(name);
     if (!pipeline) {
       pipeline = this.#device.createComputePipeline({
@@ -101,6 +103,26 @@ export class PipelineCache {
       this.#made.push(name);
     }
     return pipeline;
+  }
+
+  /** What tells a key from others; two codes of one shader's name by their number. */
+  #name(key: PipelineKey): string {
+    const { shader, real, code, access } = key;
+    let codes = this.#codes.get(shader);
+    if (!codes) this.#codes.set(shader, codes = []);
+    // Compared, not hashed: a plan has thousands of launches of some 10 KB each.
+    let number = codes.indexOf(code);
+    if (number < 0) number = codes.push(code) - 1;
+    const values = (of: Readonly<Record<string, unknown>> = {}) =>
+      Object.keys(of).sort().map((name) => `${name}=${of[name]}`).join(" ");
+    return [
+      number === 0 ? shader : `${shader} (${number + 1})`,
+      real,
+      values(key.types),
+      values(key.defines),
+      values(key.constants),
+      access.join(", "),
+    ].join(" | ");
   }
 
   /**
@@ -141,12 +163,4 @@ export function shaderSource(key: PipelineKey): string {
     .map(([name, type]) => `alias ${name} = ${type};\n`).join("");
   const enable = key.real === "f16" ? "enable f16;\n" : "";
   return `${enable}alias real = ${key.real};\n${types}${defines}${prelude}\n${key.code}`;
-}
-
-function keyName(key: PipelineKey): string {
-  const values = { ...key.types, ...key.defines, ...key.constants };
-  const list = Object.keys(values).sort().map((name) =>
-    `${name}=${values[name]}`
-  );
-  return [key.shader, key.real, ...list].join(" ");
 }

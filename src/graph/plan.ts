@@ -19,7 +19,7 @@ import { describeNode, type Graph, type Tensor } from "./graph.ts";
 import { fromBytes, toBytes } from "./elements.ts";
 import { checkBindings, launchWork, packParams } from "./launches.ts";
 import { type GpuTensor, Places } from "./places.ts";
-import { timeDispatches } from "./profile.ts";
+import { timeDispatches, timeRuns, type TimeSpan } from "./profile.ts";
 import { neededNodes, type OpNode } from "./schedule.ts";
 import { Variants } from "./variants.ts";
 import type { WeightStore } from "./weight_store.ts";
@@ -257,6 +257,11 @@ export class Plan implements Disposable {
    */
   async profile(): Promise<number[]> {
     return await timeDispatches(this.#gpu, this.#dispatches);
+  }
+
+  /** As {@linkcode profile}, some runs one after the other as a whole. */
+  async timeRuns(runs: number): Promise<TimeSpan> {
+    return await timeRuns(this.#gpu, this.#dispatches, runs);
   }
 
   /**

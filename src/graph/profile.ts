@@ -6,6 +6,7 @@
 import { MasterWeaverError } from "../errors.ts";
 import { type Dispatch, encodeDispatch } from "../gpu/dispatches.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { MOST_A_SUBMIT } from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 
 /** A query set holds at most 4096 timestamps: two a dispatch. */
@@ -21,12 +22,7 @@ export async function timeDispatches(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
 ): Promise<number[]> {
-  if (!gpu.hasTimestamps) {
-    throw new MasterWeaverError(
-      "gpu",
-      "Cannot time dispatches: the adapter has no timestamp-query",
-    );
-  }
+  requireTimestamps(gpu);
   const times: number[] = [];
   for (let start = 0; start < dispatches.length; start += MOST_A_SET) {
     times.push(
@@ -40,8 +36,88 @@ async function timeSet(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
 ): Promise<number[]> {
+  const stamps = await readStamps(
+    gpu,
+    2 * dispatches.length,
+    (encoder, querySet) =>
+      dispatches.forEach((dispatch, i) => {
+        const pass = encoder.beginComputePass({
+          timestampWrites: {
+            querySet,
+            beginningOfPassWriteIndex: 2 * i,
+            endOfPassWriteIndex: 2 * i + 1,
+          },
+        });
+        encodeDispatch(pass, dispatch, gpu.partStarts.whole);
+        pass.end();
+      }),
+  );
+  return dispatches.map((_, i) =>
+    Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6
+  );
+}
+
+/** Nanoseconds on the GPU's own clock. */
+export interface TimeSpan {
+  /** When it began. */
+  readonly begin: bigint;
+  /** When it was done. */
+  readonly end: bigint;
+}
+
+/**
+ * Runs dispatches in order, again and again, and times the whole.
+ *
+ * @param runs how often
+ * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+ */
+export async function timeRuns(
+  gpu: Gpu,
+  dispatches: readonly Dispatch[],
+  runs: number,
+): Promise<TimeSpan> {
+  requireTimestamps(gpu);
+  const total = runs * dispatches.length;
+  const [begin, end] = await readStamps(gpu, 2, (encoder, querySet, next) => {
+    for (let at = 0; at < total;) {
+      if (at > 0) encoder = next();
+      const until = Math.min(at + MOST_A_SUBMIT, total);
+      const pass = encoder.beginComputePass({
+        timestampWrites: {
+          querySet,
+          ...at === 0 ? { beginningOfPassWriteIndex: 0 } : {},
+          ...until === total ? { endOfPassWriteIndex: 1 } : {},
+        },
+      });
+      while (at < until) {
+        encodeDispatch(
+          pass,
+          dispatches[at++ % dispatches.length],
+          gpu.partStarts.whole,
+        );
+      }
+      pass.end();
+    }
+  });
+  return { begin, end };
+}
+
+/**
+ * Time stamps of some passes.
+ *
+ * @param count how many they write
+ * @param encode writes the passes; `next` submits them and gives another encoder
+ */
+async function readStamps(
+  gpu: Gpu,
+  count: number,
+  encode: (
+    encoder: GPUCommandEncoder,
+    querySet: GPUQuerySet,
+    next: () => GPUCommandEncoder,
+  ) => void,
+): Promise<BigUint64Array> {
   const { device, buffers } = gpu;
-  const count = 2 * dispatches.length;
   const querySet = device.createQuerySet({ type: "timestamp", count });
   const buffer = buffers.make(
     8 * count,
@@ -49,28 +125,27 @@ async function timeSet(
     "timestamps",
   );
   try {
-    const encoder = device.createCommandEncoder();
-    dispatches.forEach((dispatch, i) => {
-      const pass = encoder.beginComputePass({
-        timestampWrites: {
-          querySet,
-          beginningOfPassWriteIndex: 2 * i,
-          endOfPassWriteIndex: 2 * i + 1,
-        },
-      });
-      encodeDispatch(pass, dispatch, gpu.partStarts.whole);
-      pass.end();
-    });
+    let encoder = device.createCommandEncoder();
+    const next = () => {
+      device.queue.submit([encoder.finish()]);
+      return encoder = device.createCommandEncoder();
+    };
+    encode(encoder, querySet, next);
     encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
     device.queue.submit([encoder.finish()]);
     const slice = { buffer, offset: 0, size: 8 * count };
     const [bytes] = await readBuffers(gpu, [slice]);
-    const stamps = new BigUint64Array(bytes);
-    return dispatches.map((_, i) =>
-      Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6
-    );
+    return new BigUint64Array(bytes);
   } finally {
     buffers.free(buffer);
     querySet.destroy();
   }
+}
+
+function requireTimestamps(gpu: Gpu): void {
+  if (gpu.hasTimestamps) return;
+  throw new MasterWeaverError(
+    "gpu",
+    "Cannot time dispatches: the adapter has no timestamp-query",
+  );
 }

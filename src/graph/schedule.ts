@@ -45,12 +45,14 @@ export function inPlaceTargets(
   nodes.forEach((node, i) => {
     const { op, inputs } = node.source;
     if (op.inPlace === undefined) return;
-    const target = baseOf(inputs[op.inPlace]!);
+    const changed = baseOf(inputs[op.inPlace]!);
     const later = nodes.slice(i + 1).find((other) =>
       Object.values(other.source.inputs).some((input) =>
-        input && baseOf(input) === target
+        input && baseOf(input) === changed
       )
     );
+    // What one op changed in place the next one may change again.
+    const target = targets.get(changed as OpNode) ?? changed;
     if (target.source.kind !== "input" || later) {
       throw new MasterWeaverError(
         "gpu",

@@ -11,6 +11,7 @@ import { isQuantised, type Launch, type Specs } from "../ops/op.ts";
 import { Graph, type Tensor } from "./graph.ts";
 import { Plan } from "./plan.ts";
 import { neededNodes, type OpNode } from "./schedule.ts";
+import { type Stopwatch, stopwatchOf, timeOneRun } from "./stopwatch.ts";
 import { type VariantChooser, Variants } from "./variants.ts";
 
 /** Whether variants are measured: where nothing is known, never, always anew. */
@@ -59,8 +60,8 @@ const EXCERPT_FLOPS = 1e8;
 const WORTH_FLOPS = 1e9;
 /** Milliseconds all measuring may take. */
 const BUDGET = 10_000;
-/** Timed runs of a variant, after one that compiles it. */
-const RUNS = 3;
+/** Times a variant is measured, after a run that compiles it. */
+const SAMPLES = 3;
 /** What takes so many times as long as another in one run is not run again. */
 const HOPELESS = 4;
 
@@ -69,6 +70,7 @@ export class Tuner {
   readonly #gpu: Gpu;
   readonly #mode: TuneMode;
   readonly #store: TuneStore | undefined;
+  readonly #stopwatch: Stopwatch;
   readonly #choices = new Map<string, Choice>();
   /** What earlier processes found, by kind; read once. */
   #kept: Promise<Map<string, Choice>> | null = null;
@@ -80,11 +82,18 @@ export class Tuner {
    * @param gpu whose variants
    * @param mode whether to measure
    * @param store where choices are kept; only in this object where not given
+   * @param stopwatch what measures; the best of the GPU where not given
    */
-  constructor(gpu: Gpu, mode: TuneMode = "off", store?: TuneStore) {
+  constructor(
+    gpu: Gpu,
+    mode: TuneMode = "off",
+    store?: TuneStore,
+    stopwatch: Stopwatch = stopwatchOf(gpu),
+  ) {
     this.#gpu = gpu;
     this.#mode = mode;
     this.#store = store;
+    this.#stopwatch = stopwatch;
   }
 
   /** What was chosen so far. */
@@ -170,7 +179,7 @@ export class Tuner {
     return { kind, variant, milliseconds, code };
   }
 
-  /** Milliseconds of one run, the median; of fewer runs where one is over a limit. */
+  /** Milliseconds of one run, the median; of fewer samples where one is over a limit. */
   async #time(
     { real }: Graph,
     { node, inputs }: Excerpt,
@@ -186,24 +195,14 @@ export class Tuner {
     g.output("y", g.apply(op, given, attributes));
     const variants = new Variants(g, () => variant);
     using plan = await Plan.make(this.#gpu, g, { variants });
-    const times: number[] = [];
-    for (let run = 0; run <= RUNS; run++) {
-      const time = this.#gpu.hasTimestamps
-        ? (await plan.profile()).reduce((sum, each) => sum + each, 0)
-        : await this.#wallTime(plan);
-      // The driver compiles at the first run.
-      if (run === 0) continue;
-      times.push(time);
-      if (time > limit) break;
-    }
-    return times.toSorted((a, b) => a - b)[times.length >> 1];
-  }
-
-  async #wallTime(plan: Plan): Promise<number> {
-    const started = performance.now();
-    plan.run();
-    await this.#gpu.idle();
-    return performance.now() - started;
+    // The driver compiles at the first run.
+    await this.#stopwatch.time(plan, 1);
+    return await timeOneRun(
+      (runs) => this.#stopwatch.time(plan, runs),
+      () => this.#stopwatch.tick,
+      SAMPLES,
+      limit,
+    );
   }
 
   #known(): Promise<Map<string, Choice>> {

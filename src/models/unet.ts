@@ -135,6 +135,8 @@ export function crossAttentions(config: UNetConfig): CrossAttention[] {
 /**
  * Text and identity to the keys and values of one cross-attention.
  *
+ * Names each by its weight, `….attn2.to_k`, and the identity's `….attn2.to_k_img`.
+ *
  * @param text (B, T, D)
  * @param identity (B, S, D), or nothing for text alone
  * @param w the UNet's weights
@@ -148,7 +150,10 @@ export function crossKeys(
   adapter?: WeightScope,
 ): CrossKeys {
   const project = (x: Tensor, scope: WeightScope, name: string) =>
-    linear(x, scope.at(path).at(name), channels, { bias: false });
+    x.graph.name(
+      `${path}.${name}`,
+      linear(x, scope.at(path).at(name), channels, { bias: false }),
+    );
   const k = project(text, w, "to_k");
   const v = project(text, w, "to_v");
   const textKeys = text.shape[1];

@@ -1,19 +1,20 @@
 import code from "../../shaders/attention.wgsl" with { type: "text" };
 import {
-  type BindingUse,
   elementBytes,
   elementCount,
   expectShape,
+  type Launch,
   type Op,
   sameShape,
+  type Target,
   type TensorSpec,
 } from "./op.ts";
+import { bindPiece, cutAttention } from "./attention_pieces.ts";
 import { fitsTiles, launchAttentionTiles } from "./attention_tiles.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
 import { launchWide, wideTexels } from "./attention_products.ts";
 import { isNarrow, launchNarrow, narrowTexels } from "./attention_texels.ts";
 import { OCTET } from "./octets.ts";
-import { cutBatch, shiftedPart } from "./pieces.ts";
 
 /** Inputs of {@linkcode attention}. */
 export type AttentionInputs = {
@@ -118,7 +119,9 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
   texels(inputs, _output, attributes, target) {
     if (target.variant !== "texels") return [];
     const sizes = sizesOf(inputs, attributes);
-    return isNarrow(sizes) ? narrowTexels(sizes, target) : wideTexels(sizes);
+    return isNarrow(sizes)
+      ? narrowTexels(sizes, target)
+      : wideTexels(sizes, target);
   },
 
   launch(inputs, _output, attributes, target) {
@@ -131,58 +134,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
         ? launchNarrow(sizes, target)
         : launchWide(sizes, target);
     }
-    const { q, k, identityScale } = inputs;
-    const { limits } = target;
-    const { heads, causal = false, textKeys = k.shape[1] } = attributes;
-    const [batch, queries, channels] = q.shape;
-    const keys = k.shape[1];
-    const head4 = channels / heads / 4;
-    const value4 = sliceWidth(head4);
-    const slices = head4 / value4;
-    const pairs = Math.ceil(queries / 2);
-    const size = elementBytes(q.dtype);
-    // As many of a batch at once as one binding holds.
-    const one = Math.max(queries, keys) * channels * size;
-    return cutBatch(batch, one, limits).map(({ start: first, rows: count }) => {
-      const part = (tokens: number) =>
-        shiftedPart(
-          first * tokens * channels,
-          count * tokens * channels,
-          size,
-        );
-      const forQueries = part(queries);
-      const forKeys = part(keys);
-      const total = count * heads * slices * pairs;
-      const bind: BindingUse[] = [
-        { name: "q", access: "read", part: forQueries },
-        { name: "k", access: "read", part: forKeys },
-        { name: "v", access: "read", part: forKeys },
-        { name: "identityScale", access: "read" },
-        { name: "output", access: "write", part: forQueries },
-      ];
-      return {
-        shader: "attention",
-        code,
-        defines: { VALUE4: value4 },
-        bind,
-        params: [
-          heads,
-          queries,
-          keys,
-          textKeys,
-          head4,
-          slices,
-          pairs,
-          total,
-          Number(causal),
-          identityScale ? 2 : 1,
-          { f32: 1 / Math.sqrt(channels / heads) },
-          forQueries.skip / 4,
-          forKeys.skip / 4,
-        ],
-        workgroups: Math.ceil(total / GROUP),
-      };
-    });
+    return launchRegisters(inputs.q, sizes, target);
   },
 
   flops({ q, k, identityScale }, _output, { textKeys }) {
@@ -190,3 +142,40 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     return 4 * elementCount(q.shape) * keys;
   },
 };
+
+function launchRegisters(
+  q: TensorSpec,
+  sizes: AttentionSizes,
+  { limits }: Target,
+): Launch[] {
+  const { queries, keys, textKeys, heads, width, identity, causal } = sizes;
+  const head4 = width / 4;
+  const value4 = sliceWidth(head4);
+  const slices = head4 / value4;
+  const pairs = Math.ceil(queries / 2);
+  return cutAttention(sizes, elementBytes(q.dtype), limits).map((piece) => {
+    const total = piece.sizes.batch * heads * slices * pairs;
+    return {
+      shader: "attention",
+      code,
+      defines: { VALUE4: value4 },
+      bind: bindPiece(piece),
+      params: [
+        heads,
+        queries,
+        keys,
+        textKeys,
+        head4,
+        slices,
+        pairs,
+        total,
+        Number(causal),
+        identity ? 2 : 1,
+        { f32: 1 / Math.sqrt(width) },
+        piece.queries.skip / 4,
+        piece.keys.skip / 4,
+      ],
+      workgroups: Math.ceil(total / GROUP),
+    };
+  });
+}

@@ -15,12 +15,14 @@ import valuesCode from "../../shaders/attention_values.wgsl" with {
 };
 import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import { SCRATCH_SHIFT, TEXEL_BYTES } from "../gpu/texels.ts";
+import { type AttentionPiece, cutAttention } from "./attention_pieces.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
 import { BLOCK_ROWS, QUAD } from "./blocks.ts";
 import { GROUP, groupRoom, launchProducts } from "./conv2d_texels.ts";
 import { type Convolution, matrixProduct } from "./convolution.ts";
 import { OCTET, octetCode } from "./octets.ts";
-import { type Launch, reads, type Target } from "./op.ts";
+import { elementBytes, type Launch, reads, type Target } from "./op.ts";
+import type { ShiftedPart } from "./pieces.ts";
 
 /** Most bytes of the scores that are in work at once. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -88,23 +90,43 @@ function layoutOf(
   };
 }
 
-/** Texels of queries, keys, values and weights; and of scores. */
-export function wideTexels(sizes: AttentionSizes): number[] {
-  const { starts, chunk, scoreTexels } = layoutOf(sizes);
+/** Most bytes of queries, keys and values as texels: more pictures than that are done one piece after the other. */
+const MOST_TEXEL_BYTES = 256 * 2 ** 20;
+
+function piecesOf(
+  sizes: AttentionSizes,
+  { real, limits }: Target,
+): AttentionPiece[] {
+  const { headTexels } = layoutOf({ ...sizes, batch: 1 });
+  const one = headTexels.reduce((sum, texels) => sum + texels, 0) *
+    sizes.heads * TEXEL_BYTES;
+  const most = Math.floor(MOST_TEXEL_BYTES / one);
+  return cutAttention(sizes, elementBytes(real), limits, most);
+}
+
+/** Texels of queries, keys, values and weights; and of scores; of the largest piece. */
+export function wideTexels(sizes: AttentionSizes, target: Target): number[] {
+  const [largest] = piecesOf(sizes, target);
+  const { starts, chunk, scoreTexels } = layoutOf(largest.sizes);
   const scores = chunk.heads * scoreTexels;
   return [starts[3] + scores, scores];
 }
 
-/** Packing of queries, keys and values, then three launches a chunk. */
+/** Of each piece: packing of queries, keys and values, then three launches a chunk. */
 export function launchWide(
   sizes: AttentionSizes,
   target: Target,
 ): Launch[] {
+  return piecesOf(sizes, target).flatMap((piece) => launchPiece(piece, target));
+}
+
+function launchPiece(piece: AttentionPiece, target: Target): Launch[] {
+  const { sizes } = piece;
   const layout = layoutOf(sizes);
   const launches = [
-    launchPacking(packQueries(layout, sizes), sizes, target),
-    launchPacking(packKeys(layout, sizes), sizes, target),
-    launchPackingValues(layout, sizes, target),
+    launchPacking(packQueries(layout, sizes), piece.queries, sizes, target),
+    launchPacking(packKeys(layout, sizes), piece.keys, sizes, target),
+    launchPackingValues(layout, piece, target),
   ];
   const { batch, heads, queries } = sizes;
   const { chunk } = layout;
@@ -121,7 +143,7 @@ export function launchWide(
         launches.push(
           launchScores(work, layout, sizes, target),
           launchSoftmax(work, layout, sizes),
-          launchMixing(work, layout, sizes, target),
+          launchMixing(work, layout, piece, target),
         );
       }
     }
@@ -194,6 +216,7 @@ function packKeys(
 
 function launchPacking(
   packing: Packing,
+  part: ShiftedPart,
   { batch, heads, width }: AttentionSizes,
   { real }: Target,
 ): Launch {
@@ -203,7 +226,10 @@ function launchPacking(
     shader: "attention_pack",
     moves: true,
     code: octetCode(real) + texels + packCode,
-    bind: [...reads(name), { name: "texels0", access: "new texels" }],
+    bind: [
+      { name, access: "read", part },
+      { name: "texels0", access: "new texels" },
+    ],
     params: [
       tokens,
       packing.seen,
@@ -217,6 +243,7 @@ function launchPacking(
       packing.start,
       groups,
       { f32: packing.scale },
+      part.skip / OCTET,
     ],
     workgroups: groups * Math.ceil(heads * width / OCTET / PACKED),
   };
@@ -224,16 +251,20 @@ function launchPacking(
 
 function launchPackingValues(
   { keyBlocks, secondBlock, seen, starts }: Layout,
-  { batch, keys, textKeys, heads, width }: AttentionSizes,
+  piece: AttentionPiece,
   { real }: Target,
 ): Launch {
+  const { batch, keys, textKeys, heads, width } = piece.sizes;
   const fours = keyBlocks * BLOCK_ROWS / QUAD;
   const total = batch * heads * fours * width / OCTET;
   return {
     shader: "attention_values",
     moves: true,
     code: octetCode(real) + texels + valuesCode,
-    bind: [...reads("v"), { name: "texels0", access: "new texels" }],
+    bind: [
+      { name: "v", access: "read", part: piece.keys },
+      { name: "texels0", access: "new texels" },
+    ],
     params: [
       keys,
       seen,
@@ -244,6 +275,7 @@ function launchPackingValues(
       secondBlock * BLOCK_ROWS / QUAD,
       starts[2],
       total,
+      piece.keys.skip / OCTET,
     ],
     workgroups: Math.ceil(total / PACKED ** 2),
   };
@@ -322,7 +354,7 @@ function launchSoftmax(
 function launchMixing(
   { picture, head, heads, query, queries }: Work,
   layout: Layout,
-  sizes: AttentionSizes,
+  { sizes, queries: part }: AttentionPiece,
   target: Target,
 ): Launch {
   const { starts, headTexels: [, , v] } = layout;
@@ -343,9 +375,11 @@ function launchMixing(
       },
       y: {
         name: "output",
-        start: (picture * sizes.queries + query) * row + head * octets,
+        start: part.skip / OCTET +
+          (picture * sizes.queries + query) * row + head * octets,
         product: octets,
         step: row,
+        part,
       },
     },
     rows,

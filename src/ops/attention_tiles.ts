@@ -6,6 +6,7 @@
  */
 import code from "../../shaders/attention_tiles.wgsl" with { type: "text" };
 import gather from "../../shaders/gather.wgsl" with { type: "text" };
+import { bindPiece, cutAttention } from "./attention_pieces.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
 import { OCTET, octetCode } from "./octets.ts";
 import {
@@ -14,7 +15,6 @@ import {
   type Target,
   type TensorSpec,
 } from "./op.ts";
-import { cutBatch, shiftedPart } from "./pieces.ts";
 
 /** Widest head of a workgroup with 64 queries; wider ones have 32. */
 const WIDE = 80;
@@ -36,22 +36,12 @@ export function launchAttentionTiles(
   sizes: AttentionSizes,
   { real, limits }: Target,
 ): Launch[] {
-  const { batch, queries, keys, textKeys, heads, width } = sizes;
-  const channels = heads * width;
-  const bytes = elementBytes(q.dtype);
+  const { queries, keys, textKeys, heads, width } = sizes;
   const rows = width > WIDE ? 32 : 64;
   const blocks = Math.ceil(queries / rows);
-  const longest = Math.max(queries, keys) * channels * bytes;
-  return cutBatch(batch, longest, limits).map((piece): Launch => {
-    const part = (tokens: number) =>
-      shiftedPart(
-        piece.start * tokens * channels,
-        piece.rows * tokens * channels,
-        bytes,
-      );
-    const forQueries = part(queries);
-    const forKeys = part(keys);
-    const groups = piece.rows * heads * blocks;
+  const bytes = elementBytes(q.dtype);
+  return cutAttention(sizes, bytes, limits).map((piece): Launch => {
+    const groups = piece.sizes.batch * heads * blocks;
     return {
       shader: "attention_tiles",
       code: octetCode(real) + gather + code,
@@ -60,13 +50,7 @@ export function launchAttentionTiles(
         QUERIES: rows,
         VALUE_GROUPS: valueGroups(width, rows),
       },
-      bind: [
-        { name: "q", access: "read", part: forQueries },
-        { name: "k", access: "read", part: forKeys },
-        { name: "v", access: "read", part: forKeys },
-        { name: "identityScale", access: "read" },
-        { name: "output", access: "write", part: forQueries },
-      ],
+      bind: bindPiece(piece),
       params: [
         heads,
         queries,
@@ -77,8 +61,8 @@ export function launchAttentionTiles(
         Number(sizes.causal),
         sizes.identity ? 3 : 1,
         { f32: Math.LOG2E / Math.sqrt(width) },
-        forQueries.skip / OCTET,
-        forKeys.skip / OCTET,
+        piece.queries.skip / OCTET,
+        piece.keys.skip / OCTET,
       ],
       workgroups: groups,
     };

@@ -168,6 +168,10 @@ export function launchProducts(
   const blocks = Math.ceil(out / BLOCK_ROWS);
   const sizes = blockTexels(weight);
   const asTexels = y.name.startsWith("texels");
+  // A product of another op: that one's residual is not its own, and may be
+  // longer than a binding.
+  const own = (name: "bias" | "shift" | "residual") =>
+    has[name] ? name : "nothing";
   return {
     shader: `conv2d_texels ${weight.dtype} ${asTexels ? "to texels" : ""}`
       .trim(),
@@ -177,8 +181,8 @@ export function launchProducts(
       { name: "texels0", access: "texels" },
       { name: w.name, access: "texels" },
       ...(asTexels ? [{ name: y.name, access: "new texels" } as const] : [
-        ...reads("bias", "shift"),
-        { name: "residual", access: "read", part: y.part } as const,
+        ...reads(own("bias"), own("shift")),
+        { name: own("residual"), access: "read", part: y.part } as const,
         { name: y.name, access: "write", part: y.part } as const,
       ]),
     ],

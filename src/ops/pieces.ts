@@ -97,15 +97,17 @@ export function shiftedPart(
  *
  * @param batch how many pictures there are
  * @param bytes bytes of one, of the operand with the longest
+ * @param most pictures of a piece, whatever fits
  * @returns pieces of at least one picture
  */
 export function cutBatch(
   batch: number,
   bytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,
+  most = Infinity,
 ): Piece[] {
   const room = Math.floor((limit - BINDING_ALIGNMENT) / bytes);
-  const step = Math.min(batch, Math.max(1, room));
+  const step = Math.min(batch, Math.max(1, Math.min(room, most)));
   return Array.from({ length: Math.ceil(batch / step) }, (_, i) => {
     const start = i * step;
     return { start, rows: Math.min(step, batch - start) };

@@ -5,7 +5,7 @@
  * @module
  */
 import { brief } from "./brief.ts";
-import type { ByteSource } from "../bytes.ts";
+import { alignedSource, type ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
   type Checkpoint,
@@ -22,7 +22,7 @@ const MAX_HEADER_BYTES = 64 * 2 ** 20;
 /**
  * Opens a safetensors file: reads and checks its header, not its tensors.
  *
- * @param source the file's bytes; must stay readable while tensors are used
+ * @param given the file's bytes; must stay readable while tensors are used
  * @throws {MasterWeaverError} `bad-checkpoint`
  * @example
  * ```ts
@@ -35,7 +35,8 @@ const MAX_HEADER_BYTES = 64 * 2 ** 20;
  * console.log(tensors.size); // 0
  * ```
  */
-export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
+export async function openSafetensors(given: ByteSource): Promise<Checkpoint> {
+  const source = alignedSource(given);
   const { entries, dataStart } = await readHeader(source);
   const tensors = new Map<string, CheckpointTensor>();
   let metadata: Record<string, string> = {};

@@ -6,7 +6,7 @@
  * @module
  */
 import { brief } from "./brief.ts";
-import type { ByteSource } from "../bytes.ts";
+import { alignedSource, type ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
   type Checkpoint,
@@ -33,10 +33,11 @@ const LEGACY_PROTOCOL = 1001;
 /**
  * Opens a file of `torch.save` in its zip container.
  *
- * @param source the file's bytes; must stay readable while tensors are used
+ * @param given the file's bytes; must stay readable while tensors are used
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
-export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
+export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
+  const source = alignedSource(given);
   const entries = await readZipDirectory(source);
   const pickle = [...entries.values()].find(({ name }) =>
     name === "data.pkl" || name.endsWith("/data.pkl")
@@ -77,12 +78,13 @@ export async function openTorchZip(source: ByteSource): Promise<Checkpoint> {
 /**
  * Opens a file of `torch.save` in its older container.
  *
- * @param source the file's bytes; must stay readable while tensors are used
+ * @param given the file's bytes; must stay readable while tensors are used
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export async function openTorchLegacy(
-  source: ByteSource,
+  given: ByteSource,
 ): Promise<Checkpoint> {
+  const source = alignedSource(given);
   let position = 0;
   const next = async () => {
     const { value, length } = await unpickleAt(source, position);

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ByteSource } from "../bytes.ts";
+import { alignedSource, type ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
 import { brief } from "./brief.ts";
 import { Crc32, crc32 } from "./crc32.ts";
@@ -77,7 +77,7 @@ export interface WeaveFile {
 /**
  * Opens a `*.weave` file: reads and checks its header, not its tensors.
  *
- * @param source the file's bytes; must stay readable while tensors are used
+ * @param given the file's bytes; must stay readable while tensors are used
  * @throws {MasterWeaverError} `bad-model` where the file is damaged, hostile, of another format or version
  * @example
  * ```ts
@@ -88,7 +88,8 @@ export interface WeaveFile {
  * await openWeave(source).catch((error) => console.log(error.message));
  * ```
  */
-export async function openWeave(source: ByteSource): Promise<WeaveFile> {
+export async function openWeave(given: ByteSource): Promise<WeaveFile> {
+  const source = alignedSource(given);
   const { header, entries, headerBytes } = await readEntries(source);
   return {
     name: source.name,

@@ -5,7 +5,7 @@
  * @module
  */
 import { brief } from "./brief.ts";
-import type { ByteSource } from "../bytes.ts";
+import { alignedSource, type ByteSource } from "../bytes.ts";
 import { badCheckpoint } from "./checkpoint.ts";
 
 /** An entry of a zip file. */
@@ -37,8 +37,9 @@ const ELSEWHERE = 0xffffffff;
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export async function readZipDirectory(
-  source: ByteSource,
+  given: ByteSource,
 ): Promise<Map<string, ZipEntry>> {
+  const source = alignedSource(given);
   const { offset, size, count } = await findDirectory(source);
   if (size > MAX_DIRECTORY_BYTES || offset + size > source.size) {
     throw damaged(source, `its directory would be ${size} bytes at ${offset}`);
@@ -75,9 +76,10 @@ export async function readZipDirectory(
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export async function locateZipEntry(
-  source: ByteSource,
+  given: ByteSource,
   entry: ZipEntry,
 ): Promise<number> {
+  const source = alignedSource(given);
   const wrong = (what: string) =>
     damaged(source, `its entry ${brief(entry.name)} ${what}`);
   if (entry.header + LOCAL_BYTES > source.size) {

@@ -9,6 +9,7 @@ import { ddimStep, guidance } from "../../src/ops/diffusion.ts";
 import { binary, geglu, map } from "../../src/ops/elementwise.ts";
 import { embedding, timeEmbedding } from "../../src/ops/embedding.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
+import { nonFinite } from "../../src/ops/non_finite.ts";
 import { softmax } from "../../src/ops/softmax.ts";
 import { concat, view } from "../../src/ops/views.ts";
 import { type InputSpec, normal, type OpCase } from "./op_case.ts";
@@ -144,6 +145,62 @@ function timeCase(name: string, t: readonly number[], n: number): OpCase {
 const BEYOND_ONE_AXIS = 65_535 * 64 + 100;
 
 /** map, binary, geglu, softmax, layer norm, views, lookups, diffusion. */
+/** Values of which some are not finite, marked in the second of three slots. */
+function nonFiniteCase(
+  name: string,
+  shape: readonly number[],
+  wrong: Readonly<Record<number, number>>,
+  more: {
+    readonly dtype?: "f32";
+    readonly number?: number;
+    readonly before?: number;
+  } = {},
+): OpCase {
+  const { dtype, number, before = 0 } = more;
+  const count = shape.reduce((a, b) => a * b, 1);
+  const isWrong = Object.entries(wrong)
+    .some(([at, value]) => Number(at) < count && !Number.isFinite(value));
+  return {
+    name,
+    op: nonFinite,
+    attributes: { slot: 1 },
+    inputs: {
+      // The largest and the smallest of f16 among them.
+      x: {
+        shape,
+        dtype,
+        value: (i) => wrong[i] ?? [65504, -65504, 6e-8, 0, -1.5][i % 5],
+      },
+      health: { shape: [3], dtype: "u32", value: (i) => [7, before, 0][i] },
+      ...number === undefined
+        ? {}
+        : { number: { shape: [1], dtype: "u32", value: () => number } },
+    },
+    exact: true,
+    reference: () =>
+      reference.dense(
+        [3],
+        (i) => [7, before || (isWrong ? number ?? 1 : 0), 0][i],
+      ),
+  };
+}
+
+const nonFiniteCases: readonly OpCase[] = [
+  nonFiniteCase("all finite", [3, 333], {}),
+  nonFiniteCase("all finite, of f32", [1001], { 3: 3e38 }, { dtype: "f32" }),
+  nonFiniteCase("the first infinite", [5], { 0: Infinity }),
+  nonFiniteCase("the last of an odd number", [3, 171], { 512: NaN }),
+  nonFiniteCase("the one before", [513], { 511: -Infinity }),
+  nonFiniteCase("many, with a number", [40, 40], { 7: NaN, 1599: Infinity }, {
+    number: 12,
+  }),
+  nonFiniteCase("not the first time", [64], { 63: NaN }, {
+    number: 12,
+    before: 3,
+  }),
+  nonFiniteCase("of f32", [9, 31], { 278: NaN }, { dtype: "f32", number: 2 }),
+];
+
 export const otherCases: readonly OpCase[] = [
   ...activations.map((activation) =>
     mapCase(activation, normal([3, 5, 7], 3), { activation })
@@ -255,4 +312,5 @@ export const otherCases: readonly OpCase[] = [
         (i) => a * latents.data[i] + b * eps.data[i],
       ),
   },
+  ...nonFiniteCases,
 ];

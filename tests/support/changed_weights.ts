@@ -1,0 +1,75 @@
+/**
+ * The mini model with some weights made others: what a broken or an overflowing
+ * checkpoint is.
+ *
+ * @module
+ */
+import { MemorySource } from "../../src/bytes.ts";
+import type { ModelFiles } from "../../src/components.ts";
+import { openWeave } from "../../src/weights/weave.ts";
+import { weaveFloats } from "../../src/weights/weave_floats.ts";
+import { repositoryPath } from "./paths.ts";
+import { floatTensor, weaveBytes } from "./weights.ts";
+
+/** Makes other values of a tensor's; undefined leaves it as it is. */
+export type ChangeWeights = (
+  name: string,
+) => ((value: number, index: number) => number) | undefined;
+
+const mini = repositoryPath("weights/mini");
+
+/**
+ * A component's file with some tensors changed, which are then f32.
+ *
+ * @throws {Error} where no tensor was changed
+ */
+export async function changedComponent(
+  component: string,
+  change: ChangeWeights,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await Deno.readFile(`${mini}/${component}.weave`);
+  const { config, tensors } = await openWeave(new MemorySource(bytes));
+  let changed = 0;
+  const written = await Promise.all(
+    [...tensors.values()].map(async (tensor) => {
+      const { name, dtype, shape } = tensor;
+      const values = change(name);
+      if (!values) return { name, dtype, shape, data: () => tensor.chunks() };
+      changed++;
+      const pieces = await Array.fromAsync(weaveFloats(tensor));
+      const floats = pieces.flatMap((piece) => [...piece]);
+      return floatTensor(name, shape, floats.map(values));
+    }),
+  );
+  if (changed === 0) throw new Error(`No tensor of ${component} was changed`);
+  return await weaveBytes({ component, config, tensors: written });
+}
+
+/** The mini model's files, one of them changed. */
+export async function changedFiles(
+  component: string,
+  change: ChangeWeights,
+): Promise<ModelFiles> {
+  const files: Record<string, MemorySource> = {};
+  for await (const { name } of Deno.readDir(mini)) {
+    if (!name.endsWith(".weave")) continue;
+    const part = name.replace(".weave", "");
+    files[part] = new MemorySource(
+      part === component
+        ? await changedComponent(component, change)
+        : await Deno.readFile(`${mini}/${name}`),
+      name,
+    );
+  }
+  return files as ModelFiles;
+}
+
+/** A VAE that is sound in f32 and overflows in f16. */
+export const overflowing: ChangeWeights = (name) =>
+  name.startsWith("decoder.conv_in.") ? (value) => 30000 * value : undefined;
+
+/** One value of a tensor is not a number. */
+export function brokenTensor(tensor: string): ChangeWeights {
+  return (name) =>
+    name === tensor ? (value, i) => i === 0 ? NaN : value : undefined;
+}
