@@ -29,6 +29,8 @@ export type ErrorCode =
   | "gpu"
   /** There is no WebGPU adapter. */
   | "no-adapter"
+  /** A network computed numbers that are not finite. */
+  | "non-finite"
   /** A face was required and none was found. */
   | "no-face"
   /** The GPU has too little memory. */
