@@ -16,7 +16,7 @@ import { Graph, type Tensor } from "./graph/graph.ts";
 import type { Network } from "./graph/network.ts";
 import type { GpuTensor, Plan } from "./graph/plan.ts";
 import { firstHalf, GpuTensors } from "./graph/tensors.ts";
-import type { Identity } from "./identity.ts";
+import type { IdentityTokens } from "./identity.ts";
 import type { Image } from "./image/image.ts";
 import { clipText, type ClipTextConfig } from "./models/clip.ts";
 import type { IdentityConfig } from "./models/id_resampler.ts";
@@ -146,7 +146,7 @@ export class Painter implements Disposable {
    */
   async paint(
     ids: PromptIds,
-    identity: Identity,
+    identity: IdentityTokens,
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {
@@ -158,7 +158,7 @@ export class Painter implements Disposable {
   /** Text and identity to keys and values. */
   #condition(
     ids: PromptIds,
-    identity: Identity,
+    identity: IdentityTokens,
     options: CallOptions,
   ): Promise<void> {
     return this.#networks.condition.use({
@@ -178,7 +178,7 @@ export class Painter implements Disposable {
   }
 
   /** The conditional half first, so that it can be used without the other. */
-  #writeConditions(plan: Plan, ids: PromptIds, identity: Identity): void {
+  #writeConditions(plan: Plan, ids: PromptIds, identity: IdentityTokens): void {
     const { guided } = this.layout;
     const halves = guided ? [...ids.prompt, ...ids.negative] : [...ids.prompt];
     plan.write("ids", Uint32Array.from(halves));

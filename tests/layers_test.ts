@@ -11,14 +11,16 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "bytes.ts": ["errors.ts"],
   "version.ts": [],
+  "progress.ts": ["errors.ts"],
+  "breathe.ts": ["progress.ts"],
   "gpu": ["errors.ts"],
   "ops": ["gpu", "errors.ts"],
   "weights": ["bytes.ts", "errors.ts"],
-  "image": ["errors.ts", "bytes.ts"],
+  "image": ["errors.ts", "bytes.ts", "breathe.ts"],
   "text": ["errors.ts"],
   "diffusion": ["errors.ts"],
   "graph": ["ops", "gpu", "weights", "errors.ts"],
-  "face": ["image", "weights", "bytes.ts", "errors.ts"],
+  "face": ["image", "weights", "bytes.ts", "breathe.ts", "errors.ts"],
   "models": ["graph", "ops", "weights", "errors.ts"],
 };
 
