@@ -13,6 +13,7 @@ import {
   writePng,
 } from "./files.ts";
 import type { FaceChoice } from "./face/finder.ts";
+import { checkFit, type Fit } from "./fit.ts";
 import type { Real } from "./gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
 import {
@@ -54,6 +55,8 @@ const usage = `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
   --face N|largest         of several faces, the Nth (from 0, best first) or the
                            largest (the best-scoring one)
   --require-face           fail where no face is found
+  --fit crop|pad           what is not square: cut to its middle, or padded with
+                           black (as the reference: squeezed; --no-parse: cut)
   --reuse-features N       the whole UNet only every N steps, in between its outer
                            layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
   --guidance-range FROM,TO from which fraction of the steps to which the prompt
@@ -97,6 +100,7 @@ const flags = {
   "no-parse": { type: "boolean" },
   face: { type: "string" },
   "require-face": { type: "boolean" },
+  fit: { type: "string" },
   "reuse-features": { type: "string" },
   "guidance-range": { type: "string" },
   "merge-tokens": { type: "string" },
@@ -188,6 +192,7 @@ async function run(
     align: values.align ? true : values["no-align"] ? false : undefined,
     face: faceChoice(values.face),
     requireFace: values["require-face"],
+    fit: values.fit as Fit | undefined,
   });
   const encoded = performance.now();
   const made = await weaver.generate({ ...settings, identity, ...call });
@@ -260,6 +265,7 @@ function checkFlags(values: Values, refs: readonly string[]): void {
   }
   faceChoice(values.face);
   asUsage(() => checkTuneMode(values.tune));
+  asUsage(() => checkFit(values.fit));
 }
 
 /** A wrong option is wrong usage where the command itself is asked. */
