@@ -103,11 +103,13 @@ function numbers(
   length: number,
 ): Float32Array {
   if (!Array.isArray(value) && !isFloats(value)) {
-    const what = value === undefined ? "missing" : `a ${typeof value}`;
+    const what = value == null
+      ? `${value}`
+      : typeof value === "object"
+      ? "an object"
+      : `a ${typeof value}`;
     throw bad(
-      `has ${key} that are ${
-        value === null ? "null" : what
-      }, expected a Float32Array or a list of numbers`,
+      `has ${key} that are ${what}, expected a Float32Array or a list of numbers`,
       `JSON keeps a Float32Array only as a list: save Array.from(identity.${key})`,
     );
   }

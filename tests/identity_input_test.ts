@@ -55,8 +55,11 @@ Deno.test("identity input: what is none is refused by name", () => {
     ],
     [{ ...right, modelHash: "cc" }, "made by another model (modelHash cc"],
     [{ ...right, modelHash: 7 }, "no modelHash"],
-    [JSON.parse(JSON.stringify(right)), "save Array.from(identity.tokens)"],
-    [{ ...right, tokens: undefined }, "has tokens that are missing"],
+    [
+      JSON.parse(JSON.stringify(right)),
+      "has tokens that are an object, expected a Float32Array or a list of numbers: JSON keeps a Float32Array only as a list: save Array.from(identity.tokens)",
+    ],
+    [{ ...right, tokens: undefined }, "has tokens that are undefined"],
     [{ ...right, tokens: null }, "has tokens that are null"],
     [{ ...right, tokens: "1234" }, "has tokens that are a string"],
     [{ ...right, tokens: new Uint8Array(16) }, "expected a Float32Array"],

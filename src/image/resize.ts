@@ -257,7 +257,7 @@ function resizeRow(
   at: number,
 ): void {
   for (let x = 0; x < first.length; x++, at += 4) {
-    let source = (start + first[x]) * 4;
+    let source = ((start + first[x]) * 4) & MOST_INDEX;
     let r = HALF, g = HALF, b = HALF, a = HALF;
     const end = x * stride + count[x];
     for (let k = x * stride; k < end; k++, source += 4) {
