@@ -27,6 +27,7 @@ export { type ErrorCode, MasterWeaverError } from "./src/errors.ts";
 export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
 export type { FaceChoice } from "./src/face/finder.ts";
 export { readImage, writePng } from "./src/files.ts";
+export type { Fit } from "./src/fit.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
 export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
 export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
@@ -36,7 +37,12 @@ export type {
   PipelineKey,
 } from "./src/gpu/pipelines.ts";
 export type { TexelShape } from "./src/gpu/texels.ts";
-export type { Identity } from "./src/identity.ts";
+export type {
+  Identity,
+  IdentityHashes,
+  IdentityTokens,
+} from "./src/identity.ts";
+export type { SavedIdentity } from "./src/identity_input.ts";
 export type { Image } from "./src/image/image.ts";
 export type { Rng, Settings, SizeRule } from "./src/options.ts";
 export {

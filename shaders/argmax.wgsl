@@ -1,6 +1,6 @@
-// y[m] = the first n where x[m, n] is largest
+// y[m] = the first n where x[m, n] is largest; N where any of them is not finite
 //
-// x (M, N), y (M) as u32. = torch.argmax over the last axis.
+// x (M, N), y (M) as u32. = torch.argmax over the last axis of finite x.
 // Grid: one invocation a row, in groups of 64.
 
 struct Params {
@@ -11,6 +11,11 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<real>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 @group(0) @binding(2) var<uniform> p: Params;
+
+// By its bits: a compiler may assume that there are no NaNs and infinities.
+fn is_finite(v: real) -> bool {
+  return (bitcast<u32>(f32(v)) & 0x7f800000u) != 0x7f800000u;
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -23,12 +28,14 @@ fn main(
   let base = index * p.columns;
   var best = 0u;
   var largest = x[base];
+  var finite = is_finite(largest);
   for (var n = 1u; n < p.columns; n++) {
     let v = x[base + n];
+    finite = finite && is_finite(v);
     if v > largest {
       largest = v;
       best = n;
     }
   }
-  y[index] = best;
+  y[index] = select(p.columns, best, finite);
 }

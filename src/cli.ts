@@ -178,6 +178,7 @@ function chosenLooks({ flags, recorded: { maker } }: Task) {
     requireFace: flags.requireFace ?? maker.requireFace ?? false,
     align: flags.align ?? (isChosen ? undefined : maker.align),
     face: flags.face ?? (isLeft ? undefined : maker.face),
+    fit: flags.fit ?? maker.fit,
   };
 }
 
@@ -207,7 +208,7 @@ async function load(
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...maker }: Maker) {
   const { adapter, adapterHash, tune, referenceHashes } = maker;
-  const { align, parse, face, requireFace } = maker;
+  const { align, parse, face, requireFace, fit } = maker;
   return {
     model,
     modelHash,
@@ -215,7 +216,7 @@ function reported({ model, modelHash, dtype, ...maker }: Maker) {
     adapterHash,
     dtype,
     tune,
-    looks: { align, parse, face, requireFace },
+    looks: { align, parse, face, requireFace, fit },
     referenceHashes,
   };
 }

@@ -11,7 +11,9 @@ import type { Tuner } from "./graph/tuner.ts";
 import {
   type Identity,
   IdentityEncoder,
+  type IdentityHashes,
   type IdentityNetworks,
+  type IdentityTokens,
   type LookOptions,
 } from "./identity.ts";
 import type { Image } from "./image/image.ts";
@@ -45,6 +47,7 @@ export class Engine implements Disposable {
    * @param parts the model
    * @param keepLoaded whether a network stays on the GPU when it is done
    * @param tuner of the same device
+   * @param hashes what identities are marked with
    * @throws {MasterWeaverError} `bad-option` where the device cannot store the type
    */
   constructor(
@@ -53,6 +56,7 @@ export class Engine implements Disposable {
     parts: Parts,
     keepLoaded: boolean,
     tuner: Tuner,
+    hashes: IdentityHashes,
   ) {
     this.gpu = gpu;
     this.tuner = tuner;
@@ -72,6 +76,7 @@ export class Engine implements Disposable {
       dtype,
       { ...parts, channels: parts.unet.config.crossAttentionDim },
       this.#networks,
+      hashes,
     );
   }
 
@@ -83,7 +88,7 @@ export class Engine implements Disposable {
   /** Text and identity to images. */
   async paint(
     ids: PromptIds,
-    identity: Identity,
+    identity: IdentityTokens,
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {

@@ -4,8 +4,11 @@
  *
  * @module
  */
+import { Breath } from "./breathe.ts";
 import type { Component } from "./components.ts";
 import { applyMask } from "./face/parse.ts";
+import { MasterWeaverError } from "./errors.ts";
+import { type Fit, fitReference, seenPart } from "./fit.ts";
 import type { Gpu, Real } from "./gpu/gpu.ts";
 import { Pace } from "./gpu/pace.ts";
 import { Graph } from "./graph/graph.ts";
@@ -26,13 +29,30 @@ import {
   networkProgress,
   throwIfAborted,
 } from "./progress.ts";
+import { referenceName } from "./references.ts";
 
-/** Who the picture is of; can be kept and used again with the same model. */
-export interface Identity {
+/** Which model's an identity is: all of it in hashes of hexadecimal SHA-256. */
+export interface IdentityHashes {
+  /** Of all files of the model, {@linkcode MasterWeaver.hash}. */
+  readonly modelHash: string;
+  /** Of the identity adapter's file. */
+  readonly adapterHash: string;
+}
+
+/** An identity's numbers. */
+export interface IdentityTokens {
   /** (maxReferences · tokens, C): the references' tokens, filled up with zeros' */
   readonly tokens: Float32Array;
   /** The same for all-zero references: what guidance leads away from. */
   readonly unconditional: Float32Array;
+}
+
+/**
+ * Who the picture is of; can be kept and used again with the same model: the
+ * same files, as another adapter, another conversion or a quantised copy gives
+ * other numbers.
+ */
+export interface Identity extends IdentityTokens, IdentityHashes {
   /** What the encoder saw, one picture a reference. */
   readonly references: readonly Image[];
 }
@@ -63,6 +83,8 @@ export interface IdentityNetworks {
 export interface LookOptions extends CallOptions {
   /** Whether all but the face is blackened first. */
   readonly parse: boolean;
+  /** How what is not square becomes so; as the reference does where not given. */
+  readonly fit?: Fit;
 }
 
 /** Makes identities. */
@@ -71,6 +93,7 @@ export class IdentityEncoder {
   readonly #real: Real;
   readonly #parts: IdentityParts;
   readonly #networks: IdentityNetworks;
+  readonly #hashes: IdentityHashes;
   #zeros: Float32Array | null = null;
 
   /**
@@ -78,23 +101,27 @@ export class IdentityEncoder {
    *
    * @param gpu where
    * @param real storage of activations and weights
+   * @param hashes what its identities are marked with
    */
   constructor(
     gpu: Gpu,
     real: Real,
     parts: IdentityParts,
     networks: IdentityNetworks,
+    hashes: IdentityHashes,
   ) {
     this.#gpu = gpu;
     this.#real = real;
     this.#parts = parts;
     this.#networks = networks;
+    this.#hashes = hashes;
   }
 
   /**
    * Faces to an identity, filled up to the adapter's number of references.
    *
    * @param faces aligned, or as they came
+   * @throws {MasterWeaverError} `non-finite` naming the network, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
   async encode(
     faces: readonly Image[],
@@ -106,18 +133,30 @@ export class IdentityEncoder {
       throwIfAborted(options.signal);
       options.onProgress?.({ stage: "identity", done: done++, total });
     };
+    const breath = new Breath(options.signal);
+    const { preprocess } = this.#parts.vision.config;
+    const fit = { ...options, preprocess };
+    const square: Image[] = [];
+    for (const [i, face] of faces.entries()) {
+      square.push(await fitReference(face, referenceName(i), fit, breath));
+    }
     const references = options.parse
-      ? await this.#parse(faces, look, options)
-      : faces;
-    const parts = await this.#tokens(references, look, options);
+      ? await this.#parse(square, look, options, breath)
+      : square;
+    const parts = await this.#tokens(references, look, options, breath);
     look();
+    const seen: Image[] = [];
+    for (const reference of references) {
+      seen.push(await seenPart(reference, preprocess, breath));
+    }
     const { maxReferences } = this.#parts.adapter.config;
     const zeros = this.#zeros!;
     while (parts.length < maxReferences) parts.push(zeros);
     return {
       tokens: joined(parts),
       unconditional: joined(parts.map(() => zeros)),
-      references,
+      references: seen,
+      ...this.#hashes,
     };
   }
 
@@ -131,20 +170,25 @@ export class IdentityEncoder {
     faces: readonly Image[],
     look: () => void,
     options: LookOptions,
+    breath: Breath,
   ): Promise<Image[]> {
-    const { inputSize } = this.#parts.parser.config;
+    const { inputSize, classes: none } = this.#parts.parser.config;
     return this.#networks.parser.use({
       owner: this,
       plans: { parse: { graph: () => parserGraph(this.#parts) } },
       ...networkProgress("face parser", options),
     }, async ({ parse: plan }) => {
       const parsed: Image[] = [];
-      for (const image of faces) {
+      for (const [i, image] of faces.entries()) {
         look();
-        const face = resizeImage(image, inputSize, inputSize, "bilinear");
+        const side = inputSize;
+        const face = await resizeImage(image, side, side, "bilinear", breath);
         plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
         await plan.runPaced(this.#pace(options));
         const { classes } = await plan.read("classes");
+        if (classes.includes(none)) {
+          throw notFinite("face parser", referenceName(i), "f32");
+        }
         parsed.push(applyMask(face, Uint32Array.from(classes)));
       }
       return parsed;
@@ -156,6 +200,7 @@ export class IdentityEncoder {
     references: readonly Image[],
     look: () => void,
     options: LookOptions,
+    breath: Breath,
   ): Promise<Float32Array[]> {
     const { imageSize, preprocess } = this.#parts.vision.config;
     return this.#networks.encoder.use({
@@ -163,24 +208,36 @@ export class IdentityEncoder {
       plans: { see: { graph: () => identityGraph(this.#real, this.#parts) } },
       ...networkProgress("image encoder", options),
     }, async ({ see: plan }) => {
-      const see = async (pixels: Float32Array) => {
+      const see = async (pixels: Float32Array, name: string) => {
         plan.write("pixels", pixels);
         await plan.runPaced(this.#pace(options));
         const { tokens } = await plan.read("tokens");
-        return Float32Array.from(tokens);
+        if (allFinite(tokens)) return Float32Array.from(tokens);
+        const { features } = await plan.read("features");
+        const first = allFinite(features)
+          ? "identity adapter"
+          : "image encoder";
+        throw notFinite(first, name, this.#real);
       };
       const parts: Float32Array[] = [];
-      for (const reference of references) {
+      for (const [i, reference] of references.entries()) {
         look();
-        parts.push(await see(clipPreprocess(reference, preprocess)));
+        const pixels = await clipPreprocess(reference, preprocess, breath);
+        parts.push(await see(pixels, referenceName(i)));
       }
-      this.#zeros ??= await see(new Float32Array(imageSize * imageSize * 4));
+      this.#zeros ??= await see(
+        new Float32Array(imageSize * imageSize * 4),
+        "The empty reference",
+      );
       return parts;
     });
   }
 }
 
-/** `pixels` (1, S, S, 4), normalised → `tokens` (1, tokens, C). */
+/**
+ * `pixels` (1, S, S, 4), normalised → `tokens` (1, tokens, C), on the way
+ * `features` (1, patches + 1, F), which tell where numbers went wrong.
+ */
 export function identityGraph(
   real: Real,
   { vision, adapter, channels }: IdentityParts,
@@ -190,6 +247,7 @@ export function identityGraph(
   const pixels = g.input("pixels", [1, imageSize, imageSize, 4], real);
   const w = vision.weights.at("vision_model");
   const features = clipVision(pixels, w, vision.config);
+  g.output("features", features);
   g.output(
     "tokens",
     idResampler(
@@ -203,7 +261,8 @@ export function identityGraph(
 }
 
 /**
- * `pixels` (1, S, S, 4), normalised → `classes` u32 (1, S, S).
+ * `pixels` (1, S, S, 4), normalised → `classes` u32 (1, S, S); a class that
+ * there is not where the scores are not finite.
  *
  * Always f32: a mask that decides between two classes wants no rounding.
  */
@@ -214,6 +273,25 @@ export function parserGraph({ parser }: IdentityParts): Graph {
   const scores = bisenet(pixels, parser.weights, parser.config);
   g.output("classes", g.apply(argmax, { x: scores }, {}));
   return g;
+}
+
+function allFinite(values: Float32Array | Uint32Array): boolean {
+  return values.every(Number.isFinite);
+}
+
+/** Not a number or infinite, first in one network. */
+function notFinite(
+  network: string,
+  name: string,
+  real: Real,
+): MasterWeaverError {
+  const advice = real === "f16"
+    ? "load the model with dtype f32 (--dtype f32); if that does not help, convert it again from a sound checkpoint"
+    : "its weights are damaged or too large: convert the model again from a sound checkpoint";
+  return new MasterWeaverError(
+    "non-finite",
+    `${name}: the ${network} gave numbers that are not finite; ${advice}`,
+  );
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -17,7 +17,7 @@ import {
   isMarked,
   requireFinite,
 } from "./health.ts";
-import type { Identity } from "./identity.ts";
+import type { IdentityTokens } from "./identity.ts";
 import type { Image } from "./image/image.ts";
 import type { Settings } from "./options.ts";
 import {
@@ -118,7 +118,7 @@ export class Painter implements Disposable {
    */
   async paint(
     ids: PromptIds,
-    identity: Identity,
+    identity: IdentityTokens,
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {
@@ -130,7 +130,7 @@ export class Painter implements Disposable {
   /** Text and identity to keys and values. */
   #condition(
     ids: PromptIds,
-    identity: Identity,
+    identity: IdentityTokens,
     options: CallOptions,
   ): Promise<void> {
     return this.#networks.condition.use({
@@ -156,7 +156,7 @@ export class Painter implements Disposable {
   }
 
   /** The conditional half first, so that it can be used without the other. */
-  #writeConditions(plan: Plan, ids: PromptIds, identity: Identity): void {
+  #writeConditions(plan: Plan, ids: PromptIds, identity: IdentityTokens): void {
     const { guided } = this.layout;
     const halves = guided ? [...ids.prompt, ...ids.negative] : [...ids.prompt];
     plan.write("ids", Uint32Array.from(halves));

@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { Breath } from "./breathe.ts";
 import { type Component, type ModelFiles, modelHash } from "./components.ts";
 import { Engine } from "./engine.ts";
 import { MasterWeaverError } from "./errors.ts";
+import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
-import { type FaceChoice, FaceFinder } from "./face/finder.ts";
+import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
+import { checkFit, type Fit } from "./fit.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import {
   checkTuneMode,
@@ -16,12 +19,19 @@ import {
   Tuner,
   type TuneStore,
 } from "./graph/tuner.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity, IdentityTokens } from "./identity.ts";
+import { checkIdentity, type SavedIdentity } from "./identity_input.ts";
+import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
 import { checkSettings, type Settings, type SizeRule } from "./options.ts";
 import { checkWeights, openParts, type Parts, readTokenizer } from "./parts.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
-import { cannotAlign, prepareReference } from "./references.ts";
+import {
+  cannotAlign,
+  checkPhotos,
+  prepareReference,
+  referenceName,
+} from "./references.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
@@ -56,6 +66,12 @@ export interface IdentityOptions extends CallOptions, TurnOptions {
   readonly face?: FaceChoice;
   /** Whether it is an error that no face is found. */
   readonly requireFace?: boolean;
+  /**
+   * Whether an image that is not square is cut to its middle or padded with
+   * black. Where not given, as the reference implementation does: squeezed to a
+   * square where it is parsed, else cut to its middle.
+   */
+  readonly fit?: Fit;
 }
 
 /** What a picture is made from. */
@@ -63,8 +79,11 @@ export interface GenerateOptions
   extends Partial<Settings>, CallOptions, TurnOptions {
   /** What the picture shows; may be empty. */
   prompt: string;
-  /** Who it shows, from {@linkcode MasterWeaver.encodeIdentity}. */
-  readonly identity: Identity;
+  /**
+   * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
+   * model: the same files, not another adapter or a quantised copy.
+   */
+  readonly identity: SavedIdentity;
 }
 
 /** What {@linkcode MasterWeaver.generate} returns. */
@@ -163,6 +182,11 @@ export class MasterWeaver implements AsyncDisposable {
     );
     throwIfAborted(signal);
     const { keepLoaded = false, tune = "auto" } = options;
+    const hashes = { modelHash: hash, adapterHash: parts.adapter.file.hash };
+    const open = (gpu: Gpu) => {
+      const tuner = new Tuner(gpu, tune, store);
+      return new Engine(gpu, dtype, parts, keepLoaded, tuner, hashes);
+    };
     const weaver = new MasterWeaver(
       dtype,
       hash,
@@ -170,8 +194,7 @@ export class MasterWeaver implements AsyncDisposable {
       tokenizer,
       files,
       gpu,
-      (gpu) =>
-        new Engine(gpu, dtype, parts, keepLoaded, new Tuner(gpu, tune, store)),
+      open,
     );
     opened.move();
     weaver.#owned = stack.move();
@@ -207,17 +230,23 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** Finds and aligns faces; nothing where the model has no face detector. */
   #finder(): Promise<FaceFinder | null> {
+    return this.#faceFinder ??= this.#loadFinder().catch((error) => {
+      // What failed once may work the next time.
+      this.#faceFinder = null;
+      throw error;
+    });
+  }
+
+  async #loadFinder(): Promise<FaceFinder | null> {
     const { face_detector: detector, landmarks } = this.#files;
-    return this.#faceFinder ??= detector
-      ? FaceFinder.load(detector, landmarks)
-      : Promise.resolve(null);
+    return detector ? await FaceFinder.load(detector, landmarks) : null;
   }
 
   /**
    * Finds the faces of a photo, as dlib does.
    *
    * @returns best first; with landmarks where the model has that component
-   * @throws {MasterWeaverError} `bad-model` where there is no face detector
+   * @throws {MasterWeaverError} `bad-model` where there is no face detector, `bad-image`, `cannot-read`, `aborted`
    *
    * @example
    * ```ts no-eval
@@ -230,11 +259,16 @@ export class MasterWeaver implements AsyncDisposable {
    * }
    * ```
    */
-  async detectFaces(photo: Image): Promise<DetectedFace[]> {
-    return await this.#turns.beside(undefined, async () => {
+  async detectFaces(
+    photo: Image,
+    { signal }: Pick<CallOptions, "signal"> = {},
+  ): Promise<DetectedFace[]> {
+    checkImage(photo, "photo");
+    return await this.#turns.beside(signal, async (signal) => {
+      throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder) throw cannotAlign(finder);
-      return finder.detect(photo);
+      return await finder.detect(overWhite(photo), new Breath(signal));
     });
   }
 
@@ -244,18 +278,22 @@ export class MasterWeaver implements AsyncDisposable {
    * @param photo the photo it was found in
    * @param face one of {@linkcode detectFaces}
    * @returns 512 × 512
-   * @throws {MasterWeaverError} `bad-model` without the landmark model
+   * @throws {MasterWeaverError} `bad-model` without the landmark model, `bad-image`, `bad-option` where the face is none of this photo, `cannot-read`, `aborted`
    */
   async alignFace(
     photo: Image,
     face: Pick<DetectedFace, "rect" | "landmarks">,
+    { signal }: Pick<CallOptions, "signal"> = {},
   ): Promise<Image> {
-    return await this.#turns.beside(undefined, async () => {
+    checkImage(photo, "photo");
+    checkFace(face, photo);
+    return await this.#turns.beside(signal, async (signal) => {
+      throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder || (!finder.canAlign && !face.landmarks)) {
         throw cannotAlign(finder);
       }
-      return finder.align(photo, face);
+      return await finder.align(overWhite(photo), face, new Breath(signal));
     });
   }
 
@@ -263,22 +301,18 @@ export class MasterWeaver implements AsyncDisposable {
    * Photos of one person to an identity, which can be used for many pictures.
    *
    * @param photos one to {@linkcode maxReferences}
-   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `no-face`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `cannot-read`, `no-face`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async encodeIdentity(
     photos: readonly Image[],
     options: IdentityOptions = {},
   ): Promise<Identity> {
-    const most = this.maxReferences;
-    if (photos.length < 1 || photos.length > most) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `References must be 1 to ${most}, got ${photos.length}; give the clearest photos`,
-      );
-    }
+    const checked = checkPhotos(photos, this.maxReferences);
+    checkFaceChoice(options.face);
+    checkFit(options.fit);
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };
-      const faces = await this.#prepare(photos, call);
+      const faces = await this.#prepare(checked, call);
       const engine = await this.#ready();
       return await engine.encode(faces, { ...call, parse: call.parse ?? true });
     });
@@ -300,10 +334,21 @@ export class MasterWeaver implements AsyncDisposable {
     const finder = chosen.align || chosen.requireFace
       ? await this.#finder()
       : null;
-    return photos.map((photo, i) => {
+    const breath = new Breath(options.signal);
+    const faces: Image[] = [];
+    for (const [i, photo] of photos.entries()) {
       throwIfAborted(options.signal);
-      return prepareReference(photo, finder, `Reference ${i + 1}`, chosen);
-    });
+      faces.push(
+        await prepareReference(
+          overWhite(photo),
+          finder,
+          referenceName(i),
+          chosen,
+          breath,
+        ),
+      );
+    }
+    return faces;
   }
 
   /**
@@ -315,7 +360,7 @@ export class MasterWeaver implements AsyncDisposable {
     const { identity, onProgress, onNotice, signal, whenBusy, ...given } =
       options;
     const settings = checkSettings(given, this.size);
-    this.#checkIdentity(identity);
+    const tokens = this.#checkIdentity(identity);
     const prompt = this.#tokenizer.encode(settings.prompt);
     const negative = this.#tokenizer.encode(settings.negativePrompt);
     for (
@@ -331,7 +376,7 @@ export class MasterWeaver implements AsyncDisposable {
       const engine = await this.#ready();
       const images = await engine.paint(
         { prompt: prompt.ids, negative: negative.ids },
-        identity,
+        tokens,
         settings,
         { onProgress, onNotice, signal },
       );
@@ -351,21 +396,14 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#engine;
   }
 
-  #checkIdentity(identity: Identity): void {
+  #checkIdentity(identity: unknown): IdentityTokens {
     const { adapter, unet } = this.#parts;
-    const length = adapter.config.maxReferences * adapter.config.tokens *
-      unet.config.crossAttentionDim;
-    if (
-      identity?.tokens?.length !== length ||
-      identity.unconditional?.length !== length
-    ) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Identity must be one of this model, with ${length} numbers, got ${
-          identity?.tokens?.length ?? "none"
-        }; make it with encodeIdentity`,
-      );
-    }
+    const { maxReferences, tokens } = adapter.config;
+    return checkIdentity(identity, {
+      length: maxReferences * tokens * unet.config.crossAttentionDim,
+      modelHash: this.hash,
+      adapterHash: adapter.file.hash,
+    });
   }
 
   /** Stops what runs, frees everything on the GPU and closes the files; later calls are refused. */

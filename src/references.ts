@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Breath } from "./breathe.ts";
 import { MasterWeaverError } from "./errors.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type FaceFinder,
   reducedSize,
 } from "./face/finder.ts";
+import { checkImage } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
 
 /** How faces are looked for. */
@@ -26,21 +28,56 @@ export interface ReferenceOptions {
   readonly onNotice?: (notice: string) => void;
 }
 
+/** What messages call a reference. */
+export function referenceName(index: number): string {
+  return `Reference ${index + 1}`;
+}
+
+/**
+ * Checks the photos of a person.
+ *
+ * @param most how many there may be
+ * @returns them in a list of its own
+ * @throws {MasterWeaverError} `bad-option` where they are no list or too many, `bad-image` where one is no image
+ */
+export function checkPhotos(photos: unknown, most: number): Image[] {
+  if (!Array.isArray(photos)) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `References must be a list of 1 to ${most} images, got ${
+        photos === null ? "null" : typeof photos
+      }; write encodeIdentity([photo])`,
+    );
+  }
+  if (photos.length < 1 || photos.length > most) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `References must be 1 to ${most}, got ${photos.length}; give the clearest photos`,
+    );
+  }
+  return Array.from(photos, (photo: unknown, i) => {
+    checkImage(photo, `photos[${i}]`);
+    return photo;
+  });
+}
+
 /**
  * Finds, chooses and aligns a photo's face.
  *
  * @param photo upright
  * @param finder nothing where the model has no face detector
  * @param name what messages call the photo
+ * @param breath when to pause
  * @returns 512 × 512 where a face was aligned, else the photo itself
- * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required and the model cannot look for it
+ * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required and the model cannot look for it; `aborted`
  */
-export function prepareReference(
+export async function prepareReference(
   photo: Image,
   finder: FaceFinder | null,
   name: string,
   { align, face, requireFace, onNotice }: ReferenceOptions,
-): Image {
+  breath: Breath,
+): Promise<Image> {
   if (!align && !requireFace) return photo;
   if (!finder || (align && !finder.canAlign)) {
     const why = cannotAlign(finder);
@@ -49,7 +86,7 @@ export function prepareReference(
     return photo;
   }
   noticeReduction(photo, name, onNotice);
-  const faces = finder.detect(photo);
+  const faces = await finder.detect(photo, breath);
   if (faces.length === 0 && !requireFace) {
     onNotice?.(
       `${name}: found no face, the photo is used as it is, not aligned`,
@@ -63,7 +100,7 @@ export function prepareReference(
       `${name}: found ${faces.length} faces and took the best-scoring one; --face N or --face largest takes another`,
     );
   }
-  return finder.align(photo, chosen);
+  return await finder.align(photo, chosen, breath);
 }
 
 /** The chosen face; errors say of which photo. */

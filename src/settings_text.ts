@@ -5,6 +5,7 @@
  */
 import { MasterWeaverError } from "./errors.ts";
 import type { FaceChoice } from "./face/finder.ts";
+import type { Fit } from "./fit.ts";
 import type { Real } from "./gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
 import { anySize, checkSettings, type Rng, type Settings } from "./options.ts";
@@ -32,6 +33,8 @@ export interface Maker {
   readonly face?: FaceChoice;
   /** Whether a face was required. */
   readonly requireFace: boolean;
+  /** How what was not square became square, where that was asked for. */
+  readonly fit?: Fit;
   /** SHA-256 of the reference photos' files, in order. */
   readonly referenceHashes: readonly string[];
 }
@@ -49,7 +52,7 @@ export function toText(
   settings: Settings,
   maker: Maker,
 ): Record<string, string> {
-  const { adapter, align, face } = maker;
+  const { adapter, align, face, fit } = maker;
   return {
     software: `masterweaver ${version}`,
     prompt: settings.prompt,
@@ -72,6 +75,7 @@ export function toText(
     parse: String(maker.parse),
     ...face !== undefined && { face: String(face) },
     require_face: String(maker.requireFace),
+    ...fit !== undefined && { fit },
     model: maker.model,
     model_hash: maker.modelHash,
     ...adapter !== undefined && { adapter },
@@ -129,6 +133,7 @@ export function fromText(
     parse: read.boolean("parse"),
     face: read.value("face", "a number from 0, best or largest", faceChoice),
     requireFace: read.boolean("require_face"),
+    fit: read.value("fit", "crop or pad", fitChoice),
     referenceHashes: text.reference_hashes?.split(","),
   };
   return { settings, maker: withoutUndefined(maker) };
@@ -142,6 +147,10 @@ export function fromText(
 export function faceChoice(text: string): FaceChoice | undefined {
   if (text === "best" || text === "largest") return text;
   return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+function fitChoice(text: string): Fit | undefined {
+  return text === "crop" || text === "pad" ? text : undefined;
 }
 
 /** Reads values; a wrong one is told with its key and its file. */

@@ -185,7 +185,7 @@ gpuTest("bytes: a model of views makes the same image", async () => {
   assert(sameBytes(data, own.data));
   const finder = await FaceFinder.load(files.face_detector);
   assertEquals(
-    finder.detect(photo),
+    await finder.detect(photo),
     await weaver.detectFaces(photo),
   );
 });

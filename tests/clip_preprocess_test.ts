@@ -56,10 +56,12 @@ Deno.test("clip preprocess: equals the recipe's and transformers' pixels", async
     const [size, crop] = rest.splice(-2).map(Number);
     const path = source === "recipe" ? `pictures/${rest[0]}` : rest.join("/");
     const config = { ...older, size, crop_size: crop };
-    const ours = withoutFourth(clipPreprocess(
-      await picture(path),
-      readClipPreprocessConfig(config, "test"),
-    ));
+    const ours = withoutFourth(
+      await clipPreprocess(
+        await picture(path),
+        readClipPreprocessConfig(config, "test"),
+      ),
+    );
     const theirs = floats(goldens, name);
     const most = ours.reduce(
       (most, x, i) => Math.max(most, Math.abs(x - theirs[i])),
@@ -77,7 +79,7 @@ Deno.test("clip preprocess: the face parser's input is PyTorch's to the last bit
   const theirs = floats(await networkGoldens(), "face_parser.input");
   const portrait = await picture("portraits/portrait-1");
   const ours = toChannels4(
-    resizeImage(portrait, 256, 256, "bilinear"),
+    await resizeImage(portrait, 256, 256, "bilinear"),
     IMAGENET_MEAN,
     IMAGENET_STD,
   );
@@ -90,11 +92,11 @@ Deno.test("clip preprocess: the face parser's input is PyTorch's to the last bit
   }
 });
 
-Deno.test("clip preprocess: the thinnest pictures that are read make a crop", () => {
+Deno.test("clip preprocess: the thinnest pictures that are read make a crop", async () => {
   const config = readClipPreprocessConfig(older, "test");
   for (const [width, height] of [[16, 16384], [16384, 16], [16, 16]]) {
     const data = new Uint8ClampedArray(width * height * 4).fill(255);
-    const pixels = clipPreprocess({ width, height, data }, config);
+    const pixels = await clipPreprocess({ width, height, data }, config);
     assertEquals(pixels.length, 112 * 112 * 4);
     const white = (1 - older.image_mean[0]) / older.image_std[0];
     assert(Math.abs(pixels[0] - white) < 1e-6);

@@ -25,8 +25,8 @@ const pictures = await knownPictures();
 const astronaut = pictures.find(({ name }) => name === "astronaut")!;
 
 for (const { name, image, faces } of pictures) {
-  Deno.test(`face detection: ${name} as dlib finds it`, () => {
-    const found = detectFaces(detector, image);
+  Deno.test(`face detection: ${name} as dlib finds it`, async () => {
+    const found = await detectFaces(detector, image);
     const places = (faces: readonly DetectedFace[]) =>
       faces.map(({ rect, detector }) => ({ rect, detector }));
     assertEquals(places(found), places(faces));
@@ -37,32 +37,32 @@ for (const { name, image, faces } of pictures) {
   });
 }
 
-Deno.test("face detection: pictures too small for a window hold no face", () => {
+Deno.test("face detection: pictures too small for a window hold no face", async () => {
   for (
     const [width, height] of [[1, 1], [2, 300], [300, 1], [7, 7], [39, 39]]
   ) {
-    assertEquals(detectFaces(detector, flat(width, height)), []);
+    assertEquals(await detectFaces(detector, flat(width, height)), []);
     const { rect } = astronaut.faces[0];
     const part = {
       ...rect,
       right: rect.left + width - 1,
       bottom: rect.top + height - 1,
     };
-    assertEquals(detectFaces(detector, cut(astronaut.image, part)), []);
+    assertEquals(await detectFaces(detector, cut(astronaut.image, part)), []);
   }
 });
 
-Deno.test("face detection: noise and flat areas hold no face", () => {
+Deno.test("face detection: noise and flat areas hold no face", async () => {
   const next = random(1);
   const noise = flat(128, 96);
   for (let i = 0; i < noise.data.length; i++) {
     if (i % 4 !== 3) noise.data[i] = next(256);
   }
-  assertEquals(detectFaces(detector, noise), []);
-  assertEquals(detectFaces(detector, flat(200, 150)), []);
+  assertEquals(await detectFaces(detector, noise), []);
+  assertEquals(await detectFaces(detector, flat(200, 150)), []);
 });
 
-Deno.test("face detection: a face cut by the border", () => {
+Deno.test("face detection: a face cut by the border", async () => {
   const { rect } = astronaut.faces[0];
   // A tenth of the face is missing on the left and above.
   const part = {
@@ -71,7 +71,7 @@ Deno.test("face detection: a face cut by the border", () => {
     right: rect.right + 90,
     bottom: rect.bottom + 90,
   };
-  const found = detectFaces(detector, cut(astronaut.image, part));
+  const found = await detectFaces(detector, cut(astronaut.image, part));
   assertEquals(found.length, 1);
   const { left, top, right, bottom } = found[0].rect;
   // It is found where it was, within a cell of 8 pixels, over the edges.
@@ -86,10 +86,14 @@ Deno.test("face detection: a face cut by the border", () => {
   assert(left < 0 && top < 0, `found at ${left}, ${top}`);
 });
 
-Deno.test("pyramid: sizes and number of levels", () => {
-  const first = enlarge({ width: 60, height: 50, data: new Uint8Array(3000) });
+Deno.test("pyramid: sizes and number of levels", async () => {
+  const first = await enlarge({
+    width: 60,
+    height: 50,
+    data: new Uint8Array(3000),
+  });
   assertEquals([first.width, first.height], [122, 101]);
-  const second = reduceLevel(first);
+  const second = await reduceLevel(first);
   assertEquals([second.width, second.height], [101, 84]);
   assertEquals(countLevels(122, 101, [64, 64], 1000), 3);
   assertEquals(countLevels(10, 10, [64, 64], 1000), 1);
@@ -97,7 +101,7 @@ Deno.test("pyramid: sizes and number of levels", () => {
   assertEquals(countLevels(1026, 1025, [64, 64], 4), 4);
 });
 
-Deno.test("pyramid: resizing is linear interpolation to within rounding", () => {
+Deno.test("pyramid: resizing is linear interpolation to within rounding", async () => {
   const next = random(3);
   const image = {
     width: 37,
@@ -105,7 +109,7 @@ Deno.test("pyramid: resizing is linear interpolation to within rounding", () => 
     data: Uint8Array.from({ length: 37 * 23 }, () => next(256)),
   };
   for (const [width, height] of [[76, 47], [30, 19], [4, 4], [3, 2], [1, 1]]) {
-    const { data } = resizeGray(image, width, height);
+    const { data } = await resizeGray(image, width, height);
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const u = x * 36 / Math.max(width - 1, 1);
@@ -126,14 +130,14 @@ Deno.test("pyramid: resizing is linear interpolation to within rounding", () => 
   }
 });
 
-Deno.test("fhog: 31 features a cell; a gradient votes for its direction", () => {
+Deno.test("fhog: 31 features a cell; a gradient votes for its direction", async () => {
   // A ramp to the right: gradients of direction 0 everywhere.
   const width = 64;
   const data = Uint8Array.from(
     { length: width * width },
     (_, i) => i % width * 4,
   );
-  const features = computeFeatures({ width, height: width, data })!;
+  const features = (await computeFeatures({ width, height: width, data }))!;
   assertEquals([features.width, features.height], [6 + 9, 6 + 9]);
   const plane = 15 * 15;
   const middle = 7 * 15 + 7;
@@ -149,12 +153,16 @@ Deno.test("fhog: 31 features a cell; a gradient votes for its direction", () => 
   // The margins are zeros.
   assertEquals(features.planes[3 * 15 + 7], 0);
   assertEquals(
-    computeFeatures({ width: 16, height: 64, data: new Uint8Array(1024) }),
+    await computeFeatures({
+      width: 16,
+      height: 64,
+      data: new Uint8Array(1024),
+    }),
     undefined,
   );
 });
 
-Deno.test("windows: correlation against a direct sum", () => {
+Deno.test("windows: correlation against a direct sum", async () => {
   const next = random(5);
   const features = {
     width: 12,
@@ -168,7 +176,7 @@ Deno.test("windows: correlation against a direct sum", () => {
     { length: 2 * 3100 },
     () => next(1000) / 1000 - 0.5,
   );
-  const { width, height, values } = scoreWindows(features, weights, 1);
+  const { width, height, values } = await scoreWindows(features, weights, 1);
   assertEquals([width, height], [3, 2]);
   for (let row = 0; row < height; row++) {
     for (let column = 0; column < width; column++) {
@@ -184,7 +192,7 @@ Deno.test("windows: correlation against a direct sum", () => {
   }
 });
 
-Deno.test("gray: luma in fixed point", () => {
+Deno.test("gray: luma in fixed point", async () => {
   const data = new Uint8ClampedArray([
     255,
     255,
@@ -203,7 +211,7 @@ Deno.test("gray: luma in fixed point", () => {
     255,
     255,
   ]);
-  assertEquals([...toGray({ width: 4, height: 1, data }).data], [
+  assertEquals([...(await toGray({ width: 4, height: 1, data })).data], [
     255,
     76,
     150,
@@ -234,7 +242,7 @@ Deno.test("face choice: best, largest, by number; others are refused", () => {
   assertEquals(error.code, "no-face");
 });
 
-Deno.test("face finder: huge photos are reduced, rectangles are not", () => {
+Deno.test("face finder: huge photos are reduced, rectangles are not", async () => {
   assertEquals(reducedSize({ width: 2048, height: 2048 }), undefined);
   assertEquals(reducedSize({ width: 8000, height: 6000 }), {
     width: 2048,
@@ -247,14 +255,14 @@ Deno.test("face finder: huge photos are reduced, rectangles are not", () => {
   // 9 megapixels, of which the face's surroundings are small.
   const photo = flat(9000, 1000);
   const { image, faces: [{ rect }] } = astronaut;
-  const portrait = resizeImage(image, 1000, 1000, "bicubic");
+  const portrait = await resizeImage(image, 1000, 1000, "bicubic");
   for (let y = 0; y < 1000; y++) {
     photo.data.set(
       portrait.data.subarray(y * 4000, y * 4000 + 4000),
       (y * 9000 + 4000) * 4,
     );
   }
-  const [face, ...others] = new FaceFinder(detector).detect(photo);
+  const [face, ...others] = await new FaceFinder(detector).detect(photo);
   assertEquals(others.length, 0);
   const scale = 1000 / 512;
   // Within the detector's grid: 8 pixels of a level are up to 40 of the photo.

@@ -49,8 +49,8 @@ for (const [name, { width, height, pixels, faces }] of Object.entries(photos)) {
     assertEquals(await colourHash(photo), pixels);
   });
 
-  Deno.test(`face in a JPEG: ${name}, found as dlib finds it`, () => {
-    const found = detectFaces(detector, photo);
+  Deno.test(`face in a JPEG: ${name}, found as dlib finds it`, async () => {
+    const found = await detectFaces(detector, photo);
     assertEquals(
       found.map(({ rect: { left, top, right, bottom }, detector }) => ({
         rect: [left, top, right, bottom],
@@ -70,7 +70,7 @@ for (const [name, { width, height, pixels, faces }] of Object.entries(photos)) {
       right,
       bottom,
     }));
-    const found = findLandmarks(await realPredictor(), photo, rects);
+    const found = await findLandmarks(await realPredictor(), photo, rects);
     assertEquals(
       found.map(pointsText),
       faces.map(({ landmarks }) => pointsText(landmarks as unknown as Point[])),
@@ -79,7 +79,7 @@ for (const [name, { width, height, pixels, faces }] of Object.entries(photos)) {
 
   Deno.test(`face in a JPEG: ${name}, aligned to the byte`, async () => {
     for (const { landmarks, aligned } of faces) {
-      const face = alignFace(photo, landmarks as unknown as Point[]);
+      const face = await alignFace(photo, landmarks as unknown as Point[]);
       assertEquals(await colourHash(face), aligned);
     }
   });

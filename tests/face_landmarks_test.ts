@@ -51,9 +51,13 @@ async function opened(content: WeaveContent) {
 }
 
 /** The same in f64 and without regard for speed. */
-function reference(model: LandmarkPredictor, image: Image, box: number[]) {
+async function reference(
+  model: LandmarkPredictor,
+  image: Image,
+  box: number[],
+) {
   const [left, top, right, bottom] = box;
-  const gray = toGray(image);
+  const gray = await toGray(image);
   const initial = [...model.initialShape];
   const shape = [...initial];
   const middle = (s: number[], axis: number) =>
@@ -99,7 +103,7 @@ function reference(model: LandmarkPredictor, image: Image, box: number[]) {
   );
 }
 
-Deno.test("landmarks: a small model against f64", () => {
+Deno.test("landmarks: a small model against f64", async () => {
   const next = random(11);
   const image = flat(90, 70);
   for (let i = 0; i < image.data.length; i++) {
@@ -112,20 +116,20 @@ Deno.test("landmarks: a small model against f64", () => {
     260,
     260,
   ]];
-  const found = findLandmarks(
+  const found = await findLandmarks(
     small,
     image,
     boxes.map(([left, top, right, bottom]) => ({ left, top, right, bottom })),
   );
   assertEquals(found.length, boxes.length);
   for (const [i, points] of found.entries()) {
-    const expected = reference(small, image, boxes[i]);
+    const expected = await reference(small, image, boxes[i]);
     // Whole pixels: half of one at most, and f32 in between.
     points.flat().forEach((value, k) =>
       assertAlmostEquals(value, expected[k], 0.501)
     );
   }
-  assertEquals(findLandmarks(small, image, []), []);
+  assertEquals(await findLandmarks(small, image, []), []);
 });
 
 Deno.test("leaves: packed ones add up to the same sums", () => {
@@ -180,9 +184,9 @@ Deno.test("landmarks: both ways of storing leaves give the model back", async ()
     const model = await loadLandmarkPredictor(await opened(content));
     assertEquals(model.thresholds, small.thresholds);
     assertEquals(model.splitPixels, small.splitPixels);
-    points.push(pointsText(findLandmarks(model, image, [rect])[0]));
+    points.push(pointsText((await findLandmarks(model, image, [rect]))[0]));
   }
-  points.push(pointsText(findLandmarks(small, image, [rect])[0]));
+  points.push(pointsText((await findLandmarks(small, image, [rect]))[0]));
   assertEquals(new Set(points).size, 1);
 });
 
@@ -339,7 +343,7 @@ Deno.test("face finder: the wrong component is refused", async () => {
   const finder = await FaceFinder.load(source);
   assertEquals(finder.canAlign, false);
   const rect = { left: 0, top: 0, right: 79, bottom: 79 };
-  assertThrows(
+  await assertRejects(
     () => finder.align(flat(80, 80), { rect }),
     MasterWeaverError,
     "--with-landmarks",
@@ -351,7 +355,7 @@ landmarkTest(
   async () => {
     const predictor = await realPredictor();
     for (const { name, image, faces } of await knownPictures()) {
-      const found = findLandmarks(
+      const found = await findLandmarks(
         predictor,
         image,
         faces.map(({ rect }) => rect),
@@ -376,7 +380,7 @@ landmarkTest(
     const finder = await FaceFinder.load(detector, landmarks);
     assertEquals(finder.canAlign, true);
     for (const { name, image, faces } of await knownPictures()) {
-      const found = finder.detect(image);
+      const found = await finder.detect(image);
       assertEquals(found.length, faces.length, name);
       for (const [i, face] of found.entries()) {
         assertEquals(
@@ -385,12 +389,12 @@ landmarkTest(
         );
         const expected = await knownAligned(name, i);
         assertEquals(
-          finder.align(image, face).data,
+          (await finder.align(image, face)).data,
           expected.data,
           `${name} ${i}`,
         );
         const { rect } = face;
-        assertEquals(finder.align(image, { rect }).data, expected.data);
+        assertEquals((await finder.align(image, { rect })).data, expected.data);
       }
     }
   },

@@ -2,7 +2,8 @@
  * From a photo to what the encoder sees: whose face is taken, when it is
  * aligned, and what is said where it is not.
  */
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { Breath } from "../src/breathe.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/files.ts";
@@ -10,6 +11,7 @@ import type { Image } from "../src/image/image.ts";
 import { prepareReference, type ReferenceOptions } from "../src/references.ts";
 import { command } from "./support/command.ts";
 import {
+  cut,
   facePath,
   flat,
   hasLandmarks,
@@ -28,34 +30,40 @@ const defaults: ReferenceOptions = {
 };
 
 /** Prepares and gathers notices. */
-function prepare(
+async function prepare(
   photo: Image,
   finder: FaceFinder | null,
   options: Partial<ReferenceOptions>,
-): { image: Image; notices: string[] } {
+): Promise<{ image: Image; notices: string[] }> {
   const notices: string[] = [];
   const onNotice = (notice: string) => notices.push(notice);
   const all = { ...defaults, ...options, onNotice };
-  const image = prepareReference(photo, finder, "Reference 1", all);
+  const image = await prepareReference(
+    photo,
+    finder,
+    "Reference 1",
+    all,
+    new Breath(),
+  );
   return { image, notices };
 }
 
 const wholeFinder = async () =>
   new FaceFinder(await miniDetector(), await realPredictor());
 
-Deno.test("reference: not looked at where neither face nor alignment is asked for", () => {
+Deno.test("reference: not looked at where neither face nor alignment is asked for", async () => {
   const photo = flat(40, 40);
-  const { image, notices } = prepare(photo, null, { align: false });
+  const { image, notices } = await prepare(photo, null, { align: false });
   assertEquals([image === photo, notices], [true, []]);
 });
 
-Deno.test("reference: without a detector it stays as it is, and that is said", () => {
+Deno.test("reference: without a detector it stays as it is, and that is said", async () => {
   const photo = flat(40, 40);
-  const { image, notices } = prepare(photo, null, {});
+  const { image, notices } = await prepare(photo, null, {});
   assertEquals(image === photo, true);
   assertEquals(notices.length, 1);
   assertEquals(notices[0].includes("face_detector.weave"), true);
-  assertThrows(
+  await assertRejects(
     () => prepare(photo, null, { requireFace: true }),
     MasterWeaverError,
     "no face_detector.weave",
@@ -65,18 +73,18 @@ Deno.test("reference: without a detector it stays as it is, and that is said", (
 Deno.test("reference: without the landmark model it stays as it is, and how to get it is said", async () => {
   const finder = new FaceFinder(await miniDetector());
   const photo = await readImage(facePath("astronaut_small.png"));
-  const { image, notices } = prepare(photo, finder, {});
+  const { image, notices } = await prepare(photo, finder, {});
   assertEquals(image === photo, true);
   assertEquals(notices.length, 1);
   assertEquals(notices[0].includes("--with-landmarks"), true);
-  assertThrows(
+  await assertRejects(
     () => prepare(photo, finder, { requireFace: true }),
     MasterWeaverError,
     "--with-landmarks",
   );
   // Faces can be required without being aligned.
   const unaligned = { align: false, requireFace: true };
-  assertEquals(prepare(photo, finder, unaligned).image === photo, true);
+  assertEquals((await prepare(photo, finder, unaligned)).image === photo, true);
 });
 
 landmarkTest(
@@ -84,24 +92,24 @@ landmarkTest(
   async () => {
     const finder = await wholeFinder();
     const photo = await readImage(facePath("two_faces.png"));
-    const best = prepare(photo, finder, {});
+    const best = await prepare(photo, finder, {});
     assertEquals(best.image, await knownAligned("two_faces", 0));
     assertEquals(best.notices.length, 1);
     assertEquals(best.notices[0].includes("found 2 faces"), true);
 
-    const second = prepare(photo, finder, { face: 1 });
+    const second = await prepare(photo, finder, { face: 1 });
     assertEquals(second.image, await knownAligned("two_faces", 1));
     assertEquals(second.notices, []);
 
-    const sizes = finder.detect(photo).map(({ rect }) =>
+    const sizes = (await finder.detect(photo)).map(({ rect }) =>
       rect.right - rect.left
     );
     const largest = sizes.indexOf(Math.max(...sizes));
     assertEquals(
-      prepare(photo, finder, { face: "largest" }).image,
+      (await prepare(photo, finder, { face: "largest" })).image,
       await knownAligned("two_faces", largest),
     );
-    assertThrows(
+    await assertRejects(
       () => prepare(photo, finder, { face: 2 }),
       MasterWeaverError,
       "Reference 1: Cannot take face 2: the photo has 2",
@@ -119,11 +127,11 @@ landmarkTest(
         flat(16, 16),
       ]
     ) {
-      const { image, notices } = prepare(photo, finder, {});
+      const { image, notices } = await prepare(photo, finder, {});
       assertEquals(image === photo, true);
       assertEquals(notices.length, 1);
       assertEquals(notices[0].includes("found no face"), true);
-      const error = assertThrows(
+      const error = await assertRejects(
         () => prepare(photo, finder, { requireFace: true }),
         MasterWeaverError,
       );
@@ -149,7 +157,9 @@ gpuTest(
     assertEquals(identity.references, [aligned]);
     // The mini model's portraits are framed: it does not align by itself.
     const plain = await weaver.encodeIdentity([photo], { parse: false });
-    assertEquals(plain.references, [photo]);
+    // The middle of its 115 × 130 pixels.
+    const middle = { left: 0, top: 7, right: 114, bottom: 122 };
+    assertEquals(plain.references, [cut(photo, middle)]);
     await assertRejects(
       () => weaver.encodeIdentity([photo], { face: 3 }),
       MasterWeaverError,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { FaceChoice } from "../face/finder.ts";
+import { checkFit, type Fit } from "../fit.ts";
 import type { Real } from "../gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "../graph/tuner.ts";
 import { type OptionValues, parseArguments } from "../host/arguments.ts";
@@ -44,6 +45,7 @@ const specs = {
   face: { type: "string" },
   "require-face": { type: "boolean" },
   "no-require-face": { type: "boolean" },
+  fit: { type: "string" },
   "reuse-features": { type: "string" },
   "guidance-range": { type: "string" },
   "merge-tokens": { type: "string" },
@@ -78,6 +80,8 @@ export interface Flags {
   readonly face?: FaceChoice;
   /** Whether a face is required. */
   readonly requireFace?: boolean;
+  /** How what is not square becomes square. */
+  readonly fit?: Fit;
   /** Where the image goes. */
   readonly output: string;
   /** Whether what the encoder saw is written, too. */
@@ -119,6 +123,7 @@ export function readFlags(args: readonly string[]): Flags {
   });
   asUsage(() => checkSettings({ prompt: "", ...settings }, anySize));
   asUsage(() => checkTuneMode(tune));
+  asUsage(() => checkFit(values.fit));
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
     throw new UsageError(`Option --dtype must be f16 or f32, got ${dtype}`);
   }
@@ -138,6 +143,7 @@ export function readFlags(args: readonly string[]): Flags {
     parse: either(values, "parse", "no-parse"),
     face: face(values.face),
     requireFace: either(values, "require-face", "no-require-face"),
+    fit: values.fit as Fit | undefined,
     output: values.output ?? "output.png",
     saveReferences: values["save-references"] ?? false,
     fromImage: values["from-image"],

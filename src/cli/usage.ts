@@ -38,6 +38,8 @@ export const usage =
                            largest (the best-scoring one)
   --require-face, --no-require-face
                            fail where no face is found, or not (it does not)
+  --fit crop|pad           what is not square: cut to its middle, or padded with
+                           black (as the reference: squeezed; --no-parse: cut)
   --reuse-features N       the whole UNet only every N steps, in between its outer
                            layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
   --guidance-range FROM,TO from which fraction of the steps to which the prompt

@@ -4,11 +4,12 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
+import { checkLandmarks, MOST_OF_PHOTO } from "./check_face.ts";
 import type { Point } from "./detect.ts";
-import { LANDMARKS } from "./landmark_model.ts";
 import { padEdges } from "./pad_edges.ts";
 import { type Quad, warpQuad } from "./warp_quad.ts";
 
@@ -35,18 +36,25 @@ export interface FaceSquare {
  *
  * @param image the photo
  * @param landmarks 68 points of it
+ * @param breath when to pause
  * @returns 512 × 512, opaque
- * @throws {MasterWeaverError} `bad-option` where the landmarks are no face in this photo
+ * @throws {MasterWeaverError} `bad-option` where the landmarks are no face in this photo, `aborted`
  */
-export function alignFace(image: Image, landmarks: readonly Point[]): Image {
+export async function alignFace(
+  image: Image,
+  landmarks: readonly Point[],
+  breath: Breath = new Breath(),
+): Promise<Image> {
   let { quad, size } = faceSquare(landmarks);
+  checkAgainstPhoto(size, image);
   const shrink = Math.floor(size / OUTPUT_SIZE * 0.5);
   if (shrink > 1) {
-    image = resizeImage(
+    image = await resizeImage(
       image,
       Math.max(roundHalfEven(image.width / shrink), 1),
       Math.max(roundHalfEven(image.height / shrink), 1),
       "lanczos",
+      breath,
     );
     quad = mapCorners(quad, ([x, y]) => [x / shrink, y / shrink]);
     size /= shrink;
@@ -55,19 +63,27 @@ export function alignFace(image: Image, landmarks: readonly Point[]): Image {
   const region = regionAround(quad, border, image);
   if (region.width < image.width || region.height < image.height) {
     // At its own size: the part as it is.
-    image = resizeRegion(image, image.width, image.height, "nearest", region);
+    image = await resizeRegion(
+      image,
+      image.width,
+      image.height,
+      "nearest",
+      region,
+      breath,
+    );
     quad = mapCorners(quad, ([x, y]) => [x - region.left, y - region.top]);
   }
   const missing = missingAround(quad, border, image);
   if (Math.max(...missing) > border - 4) {
     const least = roundHalfEven(size * 0.3);
     const [left, top, right, bottom] = missing.map((m) => Math.max(m, least));
-    image = padEdges(image, { left, top, right, bottom }, size * 0.02);
+    const padding = { left, top, right, bottom };
+    image = await padEdges(image, padding, size * 0.02, breath);
     quad = mapCorners(quad, ([x, y]) => [x + left, y + top]);
   }
   // Corners were counted from the middle of the first pixel.
   quad = mapCorners(quad, ([x, y]) => [x + 0.5, y + 0.5]);
-  return warpQuad(image, quad, ALIGNED_SIZE);
+  return await warpQuad(image, quad, ALIGNED_SIZE, breath);
 }
 
 /**
@@ -77,12 +93,7 @@ export function alignFace(image: Image, landmarks: readonly Point[]): Image {
  * @throws {MasterWeaverError} `bad-option` where they are no face
  */
 export function faceSquare(landmarks: readonly Point[]): FaceSquare {
-  if (landmarks.length !== LANDMARKS) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Cannot align a face with ${landmarks.length} landmarks: expected ${LANDMARKS}`,
-    );
-  }
+  landmarks = checkLandmarks(landmarks);
   const leftEye = mean(landmarks.slice(36, 42));
   const rightEye = mean(landmarks.slice(42, 48));
   const mouth = halfway(landmarks[48], landmarks[54]);
@@ -100,7 +111,8 @@ export function faceSquare(landmarks: readonly Point[]): FaceSquare {
   );
   const x: Point = [direction[0] / length * half, direction[1] / length * half];
   const y: Point = [-x[1], x[0]];
-  const size = hypotenuse(x) * 2;
+  // Eyes and mouth at one place have no direction.
+  const size = length === 0 ? 0 : hypotenuse(x) * 2;
   // Also false for NaN.
   if (!(size >= LEAST_SIZE && size <= MOST_SIZE)) {
     throw new MasterWeaverError(
@@ -121,6 +133,18 @@ export function faceSquare(landmarks: readonly Point[]): FaceSquare {
     ],
     size,
   };
+}
+
+/** What is mirrored around a photo that shows a small part of a face says nothing. */
+function checkAgainstPhoto(size: number, { width, height }: Image): void {
+  const most = MOST_OF_PHOTO * Math.max(width, height);
+  if (size <= most) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot align a face of ${
+      Math.round(size)
+    } pixels in a photo of ${width} × ${height}: expected up to ${most}; give the landmarks of a face in this photo`,
+  );
 }
 
 function mean(points: readonly Point[]): Point {

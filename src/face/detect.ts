@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { Image } from "../image/image.ts";
 import { CELL, type FaceDetector, WINDOW } from "./detector_model.ts";
 import { computeFeatures, MARGIN } from "./fhog.ts";
@@ -59,11 +60,17 @@ type Find = Pick<DetectedFace, "rect" | "score" | "detector">;
  *
  * @param model the detector
  * @param image a photo
+ * @param breath when to pause
  * @returns best first
+ * @throws {MasterWeaverError} `aborted`
  */
-export function detectFaces(model: FaceDetector, image: Image): DetectedFace[] {
-  const finds = findAll(model, toGray(image));
-  return suppress(finds, model).map(({ rect, ...find }) => ({
+export async function detectFaces(
+  model: FaceDetector,
+  image: Image,
+  breath: Breath = new Breath(),
+): Promise<DetectedFace[]> {
+  const finds = await findAll(model, await toGray(image, breath), breath);
+  return (await suppress(finds, model, breath)).map(({ rect, ...find }) => ({
     rect: {
       left: columnToPhoto(rect.left),
       top: rowToPhoto(rect.top),
@@ -75,18 +82,28 @@ export function detectFaces(model: FaceDetector, image: Image): DetectedFace[] {
 }
 
 /** Every place of every level where a detector reaches its threshold. */
-function findAll(model: FaceDetector, photo: GrayImage): Find[] {
+async function findAll(
+  model: FaceDetector,
+  photo: GrayImage,
+  breath: Breath,
+): Promise<Find[]> {
   const { weights, thresholds, minLevel, maxLevels } = model;
   const finds: Find[][] = thresholds.map(() => []);
-  let image = enlarge(photo);
+  let image = await enlarge(photo, breath);
   const levels = countLevels(image.width, image.height, minLevel, maxLevels);
   let values: Float64Array | undefined;
   for (let level = 0; level < levels; level++) {
-    if (level > 0) image = reduceLevel(image);
-    const features = computeFeatures(image);
+    if (level > 0) image = await reduceLevel(image, breath);
+    const features = await computeFeatures(image, breath);
     if (!features) break;
     for (let detector = 0; detector < thresholds.length; detector++) {
-      const scores = scoreWindows(features, weights, detector, values);
+      const scores = await scoreWindows(
+        features,
+        weights,
+        detector,
+        values,
+        breath,
+      );
       values = scores.values;
       collect(scores, thresholds[detector], level, detector, finds[detector]);
     }
@@ -127,9 +144,14 @@ function cellToFirst(cell: number, level: number): number {
 }
 
 /** Of finds that overlap, keeps the best. */
-function suppress(finds: Find[], model: FaceDetector): Find[] {
+async function suppress(
+  finds: Find[],
+  model: FaceDetector,
+  breath: Breath,
+): Promise<Find[]> {
   const kept: Find[] = [];
   for (const find of finds.sort(byScore)) {
+    if (breath.due) await breath.take();
     if (!kept.some(({ rect }) => overlaps(rect, find.rect, model))) {
       kept.push(find);
     }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import { CELL, PLANES, WINDOW } from "./detector_model.ts";
 import type { GrayImage } from "./gray.ts";
 
@@ -29,33 +30,58 @@ export interface Features {
  * Computes the features of a picture, with margins of zeros that let the
  * {@linkcode WINDOW} reach over each edge by half.
  *
+ * @param breath when to pause
  * @returns nothing where the picture is too small for a cell
+ * @throws {MasterWeaverError} `aborted`
  */
-export function computeFeatures(image: GrayImage): Features | undefined {
+export async function computeFeatures(
+  image: GrayImage,
+  breath: Breath = new Breath(),
+): Promise<Features | undefined> {
   const rows = Math.trunc(image.height / CELL + 0.5);
   const columns = Math.trunc(image.width / CELL + 0.5);
   // The outermost cells only serve to normalise their neighbours.
   if (rows <= 2 || columns <= 2) return undefined;
-  const votes = vote(image, rows, columns);
+  const votes = await vote(image, rows, columns, breath);
   const energy = energyOf(votes, rows, columns);
   const width = columns - 2 + WINDOW - 1;
   const height = rows - 2 + WINDOW - 1;
   const planes = new Float64Array(PLANES * width * height);
   const limits = new Float64Array(4);
   for (let row = 0; row < rows - 2; row++) {
-    for (let column = 0; column < columns - 2; column++) {
-      limitsAround(energy, (row + 1) * columns + column + 1, columns, limits);
-      normalise(
-        votes,
-        ((row + 2) * (columns + 2) + column + 2) * DIRECTIONS,
-        limits,
-        planes,
-        (row + MARGIN) * width + column + MARGIN,
-        width * height,
-      );
-    }
+    if (breath.due) await breath.take();
+    normaliseRow(
+      votes,
+      energy,
+      columns,
+      limits,
+      { width, height, planes },
+      row,
+    );
   }
   return { width, height, planes };
+}
+
+/** The features of a row of cells. */
+function normaliseRow(
+  votes: Float32Array,
+  energy: Float64Array,
+  columns: number,
+  limits: Float64Array,
+  { width, height, planes }: Features,
+  row: number,
+): void {
+  for (let column = 0; column < columns - 2; column++) {
+    limitsAround(energy, (row + 1) * columns + column + 1, columns, limits);
+    normalise(
+      votes,
+      ((row + 2) * (columns + 2) + column + 2) * DIRECTIONS,
+      limits,
+      planes,
+      (row + MARGIN) * width + column + MARGIN,
+      width * height,
+    );
+  }
 }
 
 /** Direction and length of every gradient, by its two differences. */
@@ -104,39 +130,54 @@ function gradientTable(): GradientTable {
  *
  * @returns (rows + 2, columns + 2, 18): with a cell more on each side
  */
-function vote(
-  { width, height, data }: GrayImage,
+async function vote(
+  image: GrayImage,
   rows: number,
   columns: number,
-): Float32Array {
-  const { direction, length } = gradientTable();
+  breath: Breath,
+): Promise<Float32Array> {
+  const { width, height } = image;
+  const table = gradientTable();
   const stride = (columns + 2) * DIRECTIONS;
   const votes = new Float32Array((rows + 2) * stride);
   const endY = Math.min(rows * CELL, height) - 1;
   const endX = Math.min(columns * CELL, width) - 1;
   for (let y = 1; y < endY; y++) {
-    // Eighths are exact, so f64 and f32 agree here.
-    const cellY = (y + 0.5) / CELL - 0.5;
-    const firstY = Math.floor(cellY);
-    const toLower = cellY - firstY;
-    const toUpper = 1 - toLower;
-    const rowOfVotes = (firstY + 1) * stride;
-    for (let x = 1, at = y * width + 1; x < endX; x++, at++) {
-      const gx = data[at + 1] - data[at - 1];
-      const gy = data[at + width] - data[at - width];
-      const gradient = (gy + 255) * DIFFERENCES + gx + 255;
-      const cellX = (x + 0.5) / CELL - 0.5;
-      const firstX = Math.floor(cellX);
-      const right = length[gradient] * (cellX - firstX);
-      const left = length[gradient] - right;
-      const bin = rowOfVotes + (firstX + 1) * DIRECTIONS + direction[gradient];
-      votes[bin] += toUpper * left;
-      votes[bin + DIRECTIONS] += toUpper * right;
-      votes[bin + stride] += toLower * left;
-      votes[bin + stride + DIRECTIONS] += toLower * right;
-    }
+    if (breath.due) await breath.take();
+    voteRow(image, y, endX, table, votes, stride);
   }
   return votes;
+}
+
+/** The votes of a row's pixels before column `endX`. */
+function voteRow(
+  { width, data }: GrayImage,
+  y: number,
+  endX: number,
+  { direction, length }: GradientTable,
+  votes: Float32Array,
+  stride: number,
+): void {
+  // Eighths are exact, so f64 and f32 agree here.
+  const cellY = (y + 0.5) / CELL - 0.5;
+  const firstY = Math.floor(cellY);
+  const toLower = cellY - firstY;
+  const toUpper = 1 - toLower;
+  const rowOfVotes = (firstY + 1) * stride;
+  for (let x = 1, at = y * width + 1; x < endX; x++, at++) {
+    const gx = data[at + 1] - data[at - 1];
+    const gy = data[at + width] - data[at - width];
+    const gradient = (gy + 255) * DIFFERENCES + gx + 255;
+    const cellX = (x + 0.5) / CELL - 0.5;
+    const firstX = Math.floor(cellX);
+    const right = length[gradient] * (cellX - firstX);
+    const left = length[gradient] - right;
+    const bin = rowOfVotes + (firstX + 1) * DIRECTIONS + direction[gradient];
+    votes[bin] += toUpper * left;
+    votes[bin + DIRECTIONS] += toUpper * right;
+    votes[bin + stride] += toLower * left;
+    votes[bin + stride + DIRECTIONS] += toLower * right;
+  }
 }
 
 /** The squared length of each cell's unsigned histogram, (rows, columns). */

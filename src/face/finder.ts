@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { Image } from "../image/image.ts";
 import { resizeImage } from "../image/resize.ts";
 import { openWeave, type WeaveFile } from "../weights/weave.ts";
 import { ALIGNED_SIZE, alignFace, faceSquare } from "./align.ts";
+import { checkFace } from "./check_face.ts";
 import { type DetectedFace, detectFaces, type Rect } from "./detect.ts";
 import { type FaceDetector, loadFaceDetector } from "./detector_model.ts";
 import {
@@ -76,19 +78,26 @@ export class FaceFinder {
    * landmarks are in the photo's own pixels in any case.
    *
    * @param image the photo
+   * @param breath when to pause
    * @returns best first, with landmarks where the model for them is there
+   * @throws {MasterWeaverError} `aborted`
    */
-  detect(image: Image): DetectedFace[] {
-    const reduced = reducePhoto(image);
-    const faces = detectFaces(this.#detector, reduced).map((face) => ({
+  async detect(
+    image: Image,
+    breath: Breath = new Breath(),
+  ): Promise<DetectedFace[]> {
+    const reduced = await reducePhoto(image, breath);
+    const found = await detectFaces(this.#detector, reduced, breath);
+    const faces = found.map((face) => ({
       ...face,
       rect: scaleRect(face.rect, reduced, image),
     }));
     if (!this.#predictor) return faces;
-    const landmarks = findLandmarks(
+    const landmarks = await findLandmarks(
       this.#predictor,
       image,
       faces.map(({ rect }) => rect),
+      breath,
     );
     return faces.map((face, i) => ({ ...face, landmarks: landmarks[i] }));
   }
@@ -98,10 +107,16 @@ export class FaceFinder {
    *
    * @param image the photo
    * @param face one of {@linkcode detect}; of another origin, it needs landmarks, or a rectangle as dlib's detector gives them
+   * @param breath when to pause
    * @returns 512 × 512
-   * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are no face
+   * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are no face of this photo; `aborted`
    */
-  align(image: Image, face: Pick<DetectedFace, "rect" | "landmarks">): Image {
+  async align(
+    image: Image,
+    face: Pick<DetectedFace, "rect" | "landmarks">,
+    breath: Breath = new Breath(),
+  ): Promise<Image> {
+    checkFace(face, image);
     let { landmarks } = face;
     if (!landmarks) {
       if (!this.#predictor) {
@@ -110,21 +125,29 @@ export class FaceFinder {
           "Cannot align a face without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
         );
       }
-      [landmarks] = findLandmarks(this.#predictor, image, [face.rect]);
+      [landmarks] = await findLandmarks(
+        this.#predictor,
+        image,
+        [face.rect],
+        breath,
+      );
     }
     // The fade at a photo's edge takes minutes for faces of thousands of
     // pixels; in huge photos, whose faces need not equal the reference's, twice
     // the aligned size is enough.
     const { size } = faceSquare(landmarks);
     const scale = 2 * ALIGNED_SIZE / size;
-    if (scale >= 1 || !reducedSize(image)) return alignFace(image, landmarks);
+    if (scale >= 1 || !reducedSize(image)) {
+      return await alignFace(image, landmarks, breath);
+    }
     const width = Math.ceil(image.width * scale);
     const height = Math.ceil(image.height * scale);
-    return alignFace(
-      resizeImage(image, width, height, "lanczos"),
+    return await alignFace(
+      await resizeImage(image, width, height, "lanczos", breath),
       landmarks.map(([x, y]) =>
         [x * width / image.width, y * height / image.height] as const
       ),
+      breath,
     );
   }
 }
@@ -154,10 +177,10 @@ export function reducedSize(
   };
 }
 
-function reducePhoto(image: Image): Image {
+async function reducePhoto(image: Image, breath: Breath): Promise<Image> {
   const size = reducedSize(image);
   if (!size) return image;
-  return resizeImage(image, size.width, size.height, "lanczos");
+  return await resizeImage(image, size.width, size.height, "lanczos", breath);
 }
 
 /** A rectangle in the pixels of the same picture at another size. */
@@ -171,6 +194,24 @@ function scaleRect(rect: Rect, from: Image, to: Image): Rect {
     right: Math.round((rect.right + 1) * x) - 1,
     bottom: Math.round((rect.bottom + 1) * y) - 1,
   };
+}
+
+/**
+ * Checks which of several faces is asked for.
+ *
+ * @throws {MasterWeaverError} `bad-option`
+ */
+export function checkFaceChoice(face: unknown): void {
+  const isNumber = Number.isInteger(face) && Number(face) >= 0;
+  if (face === undefined || face === "best" || face === "largest" || isNumber) {
+    return;
+  }
+  throw new MasterWeaverError(
+    "bad-option",
+    `Option face must be best, largest or a whole number from 0, got ${
+      String(face).slice(0, 60)
+    }`,
+  );
 }
 
 /**

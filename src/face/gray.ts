@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Breath, inPieces } from "../breathe.ts";
 import type { Image } from "../image/image.ts";
 
 /** A picture of one channel: 8 bits a pixel, row by row. */
@@ -18,13 +19,20 @@ export interface GrayImage {
 /**
  * The luma of a picture: 0.299 R + 0.587 G + 0.114 B in fixed point with 15
  * fraction bits, rounded, as OpenCV's `cvtColor` has it.
+ *
+ * @param breath when to pause
+ * @throws {MasterWeaverError} `aborted`
  */
-export function toGray({ width, height, data }: Image): GrayImage {
+export async function toGray(
+  { width, height, data }: Image,
+  breath: Breath = new Breath(),
+): Promise<GrayImage> {
   const gray = new Uint8Array(width * height);
-  for (let i = 0, at = 0; i < gray.length; i++, at += 4) {
-    gray[i] =
-      (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] + 16384) >>
-      15;
-  }
+  await inPieces(gray.length, breath, (start, end) => {
+    for (let i = start, at = 4 * start; i < end; i++, at += 4) {
+      gray[i] = (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] +
+        16384) >> 15;
+    }
+  });
   return { width, height, data: gray };
 }

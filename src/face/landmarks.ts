@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { Image } from "../image/image.ts";
 import type { Point, Rect } from "./detect.ts";
 import { type GrayImage, toGray } from "./gray.ts";
@@ -18,16 +19,24 @@ import { type LandmarkPredictor, SHAPE_VALUES } from "./landmark_model.ts";
  * @param model the predictor
  * @param image the photo that the rectangles were found in
  * @param rects faces, as the detector gives them; they may reach over the edges
+ * @param breath when to pause
  * @returns 68 points a face, in whole pixels; they may lie outside the photo
+ * @throws {MasterWeaverError} `aborted`
  */
-export function findLandmarks(
+export async function findLandmarks(
   model: LandmarkPredictor,
   image: Image,
   rects: readonly Rect[],
-): Point[][] {
+  breath: Breath = new Breath(),
+): Promise<Point[][]> {
   if (rects.length === 0) return [];
-  const gray = toGray(image);
-  return rects.map((rect) => toPoints(predictShape(model, gray, rect), rect));
+  const gray = await toGray(image, breath);
+  const shapes: Point[][] = [];
+  for (const rect of rects) {
+    if (breath.due) await breath.take();
+    shapes.push(toPoints(predictShape(model, gray, rect), rect));
+  }
+  return shapes;
 }
 
 /** The shape, normalised to the rectangle. */

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { Image } from "../image/image.ts";
+import { median } from "./median.ts";
 
 /** Pixels to add on each side, at least 1. */
 export interface Padding {
@@ -24,37 +26,81 @@ export interface Padding {
  * @param image the picture
  * @param padding how much
  * @param sigma of the Gaussian, in pixels
+ * @param breath when to pause
  * @returns opaque
+ * @throws {MasterWeaverError} `aborted`
  */
-export function padEdges(
+export async function padEdges(
   image: Image,
   padding: Padding,
   sigma: number,
-): Image {
+  breath: Breath = new Breath(),
+): Promise<Image> {
   const width = padding.left + image.width + padding.right;
   const height = padding.top + image.height + padding.bottom;
-  const across = fadeAlong(width, padding.left, padding.right);
-  const down = fadeAlong(height, padding.top, padding.bottom);
-  const fade = (at: number) =>
-    Math.max(across[at % width], down[Math.floor(at / width)]);
+  const fade: Fade = {
+    across: fadeAlong(width, padding.left, padding.right),
+    down: fadeAlong(height, padding.top, padding.bottom),
+  };
   const data = new Uint8ClampedArray(width * height * 4).fill(255);
   const kernel = gaussianKernel(sigma);
+  const plane = new Float32Array(width * height);
+  const scratch = new Float32Array(plane.length);
+  const blurred = new Float32Array(plane.length);
   for (let channel = 0; channel < 3; channel++) {
-    const plane = mirror(image, channel, padding, width, height);
-    const blurred = blur(plane, width, height, kernel);
-    for (let i = 0; i < plane.length; i++) {
-      const part = Math.min(Math.max(fade(i) * 3 + 1, 0), 1);
-      plane[i] += Math.fround(blurred[i] - plane[i]) * part;
+    await mirror(image, channel, padding, plane, width, breath);
+    await blurDown(plane, scratch, width, height, kernel, breath);
+    await blurAcross(scratch, blurred, width, height, kernel, breath);
+    for (let y = 0; y < height; y++) {
+      if (breath.due) await breath.take();
+      blurRow(plane, blurred, fade, y);
     }
-    const middle = median(plane);
-    for (let i = 0; i < plane.length; i++) {
-      const part = Math.min(Math.max(fade(i), 0), 1);
-      plane[i] += Math.fround(middle - plane[i]) * part;
-      // A clamped array rounds halves to even, as `rint`.
-      data[4 * i + channel] = plane[i];
+    const middle = await median(plane, breath);
+    for (let y = 0; y < height; y++) {
+      if (breath.due) await breath.take();
+      fadeRow(plane, middle, fade, y, data, channel);
     }
   }
   return { width, height, data };
+}
+
+/** How much is padding: of columns and of rows. */
+interface Fade {
+  readonly across: Float64Array;
+  readonly down: Float64Array;
+}
+
+/** Blurs a row where it is near the padding. */
+function blurRow(
+  plane: Float32Array,
+  blurred: Float32Array,
+  { across, down }: Fade,
+  y: number,
+): void {
+  const width = across.length;
+  for (let x = 0, i = y * width; x < width; x++, i++) {
+    const fade = Math.max(across[x], down[y]);
+    const part = Math.min(Math.max(fade * 3 + 1, 0), 1);
+    plane[i] += Math.fround(blurred[i] - plane[i]) * part;
+  }
+}
+
+/** Fades a row to one value where it is padding, and stores it. */
+function fadeRow(
+  plane: Float32Array,
+  middle: number,
+  { across, down }: Fade,
+  y: number,
+  data: Uint8ClampedArray,
+  channel: number,
+): void {
+  const width = across.length;
+  for (let x = 0, i = y * width; x < width; x++, i++) {
+    const part = Math.min(Math.max(across[x], down[y], 0), 1);
+    plane[i] += Math.fround(middle - plane[i]) * part;
+    // A clamped array rounds halves to even, as `rint`.
+    data[4 * i + channel] = plane[i];
+  }
 }
 
 /**
@@ -69,25 +115,25 @@ function fadeAlong(length: number, before: number, after: number) {
 }
 
 /** One channel, mirrored at the edges, which are not repeated. */
-function mirror(
+async function mirror(
   image: Image,
   channel: number,
   { left, top }: Padding,
+  plane: Float32Array,
   width: number,
-  height: number,
-): Float32Array {
+  breath: Breath,
+): Promise<void> {
   const columns = Int32Array.from(
     { length: width },
     (_, x) => mirrored(x - left, image.width),
   );
-  const plane = new Float32Array(width * height);
-  for (let y = 0, at = 0; y < height; y++) {
+  for (let y = 0, at = 0; at < plane.length; y++) {
+    if (breath.due) await breath.take();
     const row = mirrored(y - top, image.height) * image.width;
     for (let x = 0; x < width; x++, at++) {
       plane[at] = image.data[4 * (row + columns[x]) + channel];
     }
   }
-  return plane;
 }
 
 /** c b [a b c d] c b: where a place outside lies inside. */
@@ -116,44 +162,58 @@ function gaussianKernel(sigma: number): Float64Array {
   return kernel.map((weight) => weight / sum);
 }
 
-/**
- * Down, then across; each pass sums in f64, the middle first, then from the
- * outermost inwards, and stores f32.
- */
-function blur(
+// Each pass of the blur sums in f64, the middle first, then from the outermost
+// inwards, and stores f32. A row of sums at a time, so that no addition waits
+// for the one before.
+
+/** The first pass, over columns. */
+async function blurDown(
   plane: Float32Array,
+  output: Float32Array,
   width: number,
   height: number,
   kernel: Float64Array,
-): Float32Array {
-  const radius = kernel.length - 1;
-  const down = new Float32Array(plane.length);
-  // A row of sums at a time, so that no addition waits for the one before.
+  breath: Breath,
+): Promise<void> {
   const sums = new Float64Array(width);
   for (let y = 0; y < height; y++) {
+    if (breath.due) await breath.take();
     scaleRow(plane, y * width, kernel[0], sums);
-    for (let i = radius; i > 0; i--) {
+    for (let i = kernel.length - 1; i > 0; i--) {
       const upper = mirroredTwice(y - i, height) * width;
       const lower = mirroredTwice(y + i, height) * width;
       addPair(plane, upper, lower, kernel[i], sums);
     }
-    down.set(sums, y * width);
+    output.set(sums, y * width);
   }
-  const across = new Float32Array(plane.length);
+}
+
+/** The second pass, over rows. */
+async function blurAcross(
+  plane: Float32Array,
+  output: Float32Array,
+  width: number,
+  height: number,
+  kernel: Float64Array,
+  breath: Breath,
+): Promise<void> {
+  const radius = kernel.length - 1;
+  const sums = new Float64Array(width);
   const line = new Float32Array(width + 2 * radius);
   const places = Int32Array.from(
     line,
     (_, x) => mirroredTwice(x - radius, width),
   );
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < line.length; x++) line[x] = down[y * width + places[x]];
+    if (breath.due) await breath.take();
+    const row = y * width;
+    for (let x = 0; x < line.length; x++) line[x] = plane[row + places[x]];
     scaleRow(line, radius, kernel[0], sums);
     for (let i = radius; i > 0; i--) {
       addPair(line, radius - i, radius + i, kernel[i], sums);
     }
-    across.set(sums, y * width);
+    output.set(sums, row);
   }
-  return across;
 }
 
 function scaleRow(
@@ -175,12 +235,4 @@ function addPair(
   for (let x = 0; x < sums.length; x++) {
     sums[x] += (values[a + x] + values[b + x]) * weight;
   }
-}
-
-/** The middle value; the mean of both where their number is even. */
-function median(values: Float32Array): number {
-  const sorted = values.toSorted();
-  const half = values.length >> 1;
-  if (values.length % 2 === 1) return sorted[half];
-  return Math.fround(Math.fround(sorted[half - 1] + sorted[half]) / 2);
 }

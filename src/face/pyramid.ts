@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { GrayImage } from "./gray.ts";
 
 /** Each level is this times the one before. */
@@ -19,18 +20,34 @@ export function roundHalfAway(x: number): number {
 /**
  * Enlarges a photo to the first level: (2W + 2) × (2H + 1) pixels.
  *
- * The sizes are dlib's own; {@linkcode levelToPhoto} maps back.
+ * The sizes are dlib's own; {@linkcode columnToPhoto} and
+ * {@linkcode rowToPhoto} map back.
+ *
+ * @param breath when to pause
+ * @throws {MasterWeaverError} `aborted`
  */
-export function enlarge(image: GrayImage): GrayImage {
-  return resizeGray(image, 2 * image.width + 2, 2 * image.height + 1);
+export function enlarge(
+  image: GrayImage,
+  breath: Breath = new Breath(),
+): Promise<GrayImage> {
+  return resizeGray(image, 2 * image.width + 2, 2 * image.height + 1, breath);
 }
 
-/** The next level, 5/6 of a level's size; it may have no pixels. */
-export function reduceLevel(image: GrayImage): GrayImage {
+/**
+ * The next level, 5/6 of a level's size; it may have no pixels.
+ *
+ * @param breath when to pause
+ * @throws {MasterWeaverError} `aborted`
+ */
+export function reduceLevel(
+  image: GrayImage,
+  breath: Breath = new Breath(),
+): Promise<GrayImage> {
   return resizeGray(
     image,
     Math.floor(5 * image.width / 6),
     Math.floor(5 * image.height / 6),
+    breath,
   );
 }
 
@@ -94,17 +111,21 @@ export function rowToPhoto(y: number): number {
  *
  * @param width pixels of the result; 0 gives no picture
  * @param height rows of the result; 0 gives no picture
+ * @param breath when to pause
+ * @throws {MasterWeaverError} `aborted`
  */
-export function resizeGray(
+export async function resizeGray(
   image: GrayImage,
   width: number,
   height: number,
-): GrayImage {
+  breath: Breath = new Breath(),
+): Promise<GrayImage> {
   const data = new Uint8Array(width * height);
   const columns = columnsFor(image.width, width);
   const step = (image.height - 1) / Math.max(height - 1, 1);
   let y = -step;
   for (let row = 0; row < height; row++) {
+    if (breath.due) await breath.take();
     y += step;
     // Rounding may take the last row a little past the end.
     const top = Math.min(Math.floor(y), image.height - 1);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import type { Image } from "../image/image.ts";
 
 /** Corners of a quadrilateral in a picture: x and y of each. */
@@ -19,34 +20,75 @@ export type Quad = readonly [
  * @param image the picture
  * @param quad its corners; pixel (0, 0) covers 0..1 each way
  * @param size pixels on a side of the result
+ * @param breath when to pause
  * @returns opaque; black where the quadrilateral reaches over the edge
+ * @throws {MasterWeaverError} `aborted`
  */
-export function warpQuad(image: Image, quad: Quad, size: number): Image {
+export async function warpQuad(
+  image: Image,
+  quad: Quad,
+  size: number,
+  breath: Breath = new Breath(),
+): Promise<Image> {
+  const data = new Uint8ClampedArray(size * size * 4);
+  const map = bilinearMap(quad, size);
+  for (let row = 0; row < size; row++) {
+    if (breath.due) await breath.take();
+    sampleRow(image, map, row, size, data);
+  }
+  return { width: size, height: size, data };
+}
+
+/** x = x0 + xAcross · u + xDown · v + xBoth · u · v, and y likewise. */
+interface BilinearMap {
+  readonly x0: number;
+  readonly xAcross: number;
+  readonly xDown: number;
+  readonly xBoth: number;
+  readonly y0: number;
+  readonly yAcross: number;
+  readonly yDown: number;
+  readonly yBoth: number;
+}
+
+/** Takes places of the square to the quadrilateral. */
+function bilinearMap(quad: Quad, size: number): BilinearMap {
   const [[x0, y0], [swX, swY], [seX, seY], [neX, neY]] = quad;
   // Pillow multiplies by the inverse, which rounds otherwise than dividing.
   const inverse = 1 / size;
-  const xAcross = (neX - x0) * inverse;
-  const yAcross = (neY - y0) * inverse;
-  const xDown = (swX - x0) * inverse;
-  const yDown = (swY - y0) * inverse;
-  const xBoth = (seX - swX - neX + x0) * inverse * inverse;
-  const yBoth = (seY - swY - neY + y0) * inverse * inverse;
-  const data = new Uint8ClampedArray(size * size * 4);
-  for (let row = 0, at = 0; row < size; row++) {
-    const v = row + 0.5;
-    for (let column = 0; column < size; column++, at += 4) {
-      const u = column + 0.5;
-      sample(
-        image,
-        x0 + xAcross * u + xDown * v + xBoth * u * v,
-        y0 + yAcross * u + yDown * v + yBoth * u * v,
-        data,
-        at,
-      );
-      data[at + 3] = 255;
-    }
+  return {
+    x0,
+    xAcross: (neX - x0) * inverse,
+    xDown: (swX - x0) * inverse,
+    xBoth: (seX - swX - neX + x0) * inverse * inverse,
+    y0,
+    yAcross: (neY - y0) * inverse,
+    yDown: (swY - y0) * inverse,
+    yBoth: (seY - swY - neY + y0) * inverse * inverse,
+  };
+}
+
+/** The colours of a row of the square. */
+function sampleRow(
+  image: Image,
+  map: BilinearMap,
+  row: number,
+  size: number,
+  target: Uint8ClampedArray,
+): void {
+  const { x0, xAcross, xDown, xBoth, y0, yAcross, yDown, yBoth } = map;
+  const v = row + 0.5;
+  for (let column = 0, at = row * size * 4; column < size; column++, at += 4) {
+    const u = column + 0.5;
+    sample(
+      image,
+      x0 + xAcross * u + xDown * v + xBoth * u * v,
+      y0 + yAcross * u + yDown * v + yBoth * u * v,
+      target,
+      at,
+    );
+    target[at + 3] = 255;
   }
-  return { width: size, height: size, data };
 }
 
 /** The colour at a place, between the middles of four pixels. */

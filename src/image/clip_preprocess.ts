@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { Breath } from "../breathe.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { Image } from "./image.ts";
 import { type Rgb, toChannels4 } from "./normalize.ts";
-import { resizeRegion } from "./resize.ts";
+import { type Region, resizeRegion } from "./resize.ts";
 
 /** What preprocessing needs of a checkpoint's `preprocessor_config.json`. */
 export interface ClipPreprocessConfig {
@@ -77,16 +78,19 @@ export function readClipPreprocessConfig(
 /**
  * Prepares a picture for CLIP's vision tower.
  *
- * @param image the picture, of any size and shape
+ * @param image the picture, of any size and shape; {@linkcode seenRegion} tells
+ *   which part of it counts
  * @param config the checkpoint's preprocessing
+ * @param breath when to pause
  * @returns (crop, crop, 4) float32, channels last: red, green, blue, 0
+ * @throws {MasterWeaverError} `aborted`
  *
  * @example
  * ```ts
  * import { clipPreprocess } from "./clip_preprocess.ts";
  *
  * const image = { width: 30, height: 40, data: new Uint8ClampedArray(4800) };
- * const pixels = clipPreprocess(image, {
+ * const pixels = await clipPreprocess(image, {
  *   size: 28,
  *   crop: 28,
  *   mean: [0.48145466, 0.4578275, 0.40821073],
@@ -95,22 +99,68 @@ export function readClipPreprocessConfig(
  * console.log(pixels.length); // 3136
  * ```
  */
-export function clipPreprocess(
+export async function clipPreprocess(
   image: Image,
   config: ClipPreprocessConfig,
-): Float32Array<ArrayBuffer> {
-  const { size, crop, mean, std } = config;
+  breath: Breath = new Breath(),
+): Promise<Float32Array<ArrayBuffer>> {
+  const { width, height, crop } = resized(image, config);
+  const cropped = await resizeRegion(
+    image,
+    width,
+    height,
+    "bicubic",
+    crop,
+    breath,
+  );
+  return toChannels4(cropped, config.mean, config.std);
+}
+
+/**
+ * The part of a picture that {@linkcode clipPreprocess} keeps, in the picture's
+ * own pixels, to the nearest whole one.
+ *
+ * @param image the picture's size
+ * @param config the checkpoint's preprocessing
+ */
+export function seenRegion(
+  image: Pick<Image, "width" | "height">,
+  config: ClipPreprocessConfig,
+): Region {
+  const { width, height, crop } = resized(image, config);
+  const across = image.width / width;
+  const down = image.height / height;
+  const left = Math.round(crop.left * across);
+  const top = Math.round(crop.top * down);
+  const right = Math.round((crop.left + crop.width) * across);
+  const bottom = Math.round((crop.top + crop.height) * down);
+  return {
+    left,
+    top,
+    width: Math.max(right - left, 1),
+    height: Math.max(bottom - top, 1),
+  };
+}
+
+/** The size after resizing, and what is kept of it. */
+function resized(
+  image: Pick<Image, "width" | "height">,
+  { size, crop }: ClipPreprocessConfig,
+): { width: number; height: number; crop: Region } {
   // The other edge in proportion, cut to a whole pixel as transformers cuts it.
   const shortest = Math.min(image.width, image.height);
   const width = Math.trunc((size * image.width) / shortest);
   const height = Math.trunc((size * image.height) / shortest);
-  const cropped = resizeRegion(image, width, height, "bicubic", {
-    left: (width - crop) >> 1,
-    top: (height - crop) >> 1,
-    width: crop,
-    height: crop,
-  });
-  return toChannels4(cropped, mean, std);
+  return {
+    width,
+    height,
+    crop: {
+      left: (width - crop) >> 1,
+      top: (height - crop) >> 1,
+      width: crop,
+      height: crop,
+    },
+  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

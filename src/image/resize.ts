@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { Breath, inPieces } from "../breathe.ts";
 import { MasterWeaverError } from "../errors.ts";
 import type { Image } from "./image.ts";
 
@@ -19,22 +20,24 @@ const FRACTION_BITS = 22;
 const HALF = 1 << (FRACTION_BITS - 1);
 
 /**
- * Resizes a picture as Pillow does.
+ * Resizes a picture as Pillow does; pauses where it takes long.
  *
  * @param image any picture; transparency is handled as Pillow handles it, with
  *   colours weighted by alpha
  * @param width pixels of the result, 1..16384
  * @param height pixels of the result, 1..16384
  * @param filter how to weigh the pixels
+ * @param breath when to pause; stops where its signal says so
  * @returns a new picture
- * @throws {MasterWeaverError} `bad-option` for a size outside
+ * @throws {MasterWeaverError} `bad-option` for a size outside, `aborted`
  *
  * @example
  * ```ts
  * import { resizeImage } from "./resize.ts";
  *
  * const image = { width: 2, height: 1, data: new Uint8ClampedArray(8).fill(255) };
- * console.log(resizeImage(image, 5, 3, "bicubic").data.length); // 60
+ * const { data } = await resizeImage(image, 5, 3, "bicubic");
+ * console.log(data.length); // 60
  * ```
  */
 export function resizeImage(
@@ -42,13 +45,10 @@ export function resizeImage(
   width: number,
   height: number,
   filter: ResizeFilter,
-): Image {
-  return resizeRegion(image, width, height, filter, {
-    left: 0,
-    top: 0,
-    width,
-    height,
-  });
+  breath: Breath = new Breath(),
+): Promise<Image> {
+  const whole = { left: 0, top: 0, width, height };
+  return resizeRegion(image, width, height, filter, whole, breath);
 }
 
 /** A rectangle of pixels. */
@@ -72,21 +72,25 @@ export interface Region {
  * @param height pixels of the whole result
  * @param filter how to weigh the pixels
  * @param region the part to keep, inside the whole result, 1..16384 on a side
- * @throws {MasterWeaverError} `bad-option` for a size or region outside
+ * @param breath when to pause; stops where its signal says so
+ * @throws {MasterWeaverError} `bad-option` for a size or region outside, `aborted`
  */
-export function resizeRegion(
+export async function resizeRegion(
   image: Image,
   width: number,
   height: number,
   filter: ResizeFilter,
   region: Region,
-): Image {
+  breath: Breath = new Breath(),
+): Promise<Image> {
   checkRange(width, region.left, region.width);
   checkRange(height, region.top, region.height);
   if (width === image.width && height === image.height) {
-    return copyRegion(image, region);
+    return await copyRegion(image, region, breath);
   }
-  if (filter === "nearest") return resizeNearest(image, width, height, region);
+  if (filter === "nearest") {
+    return await resizeNearest(image, width, height, region, breath);
+  }
   const kernel = kernels[filter];
   // An axis that keeps its size has weights of exactly one and passes unchanged.
   const columns = tapsFor(
@@ -103,11 +107,18 @@ export function resizeRegion(
     region.top,
     region.height,
   );
-  const opaque = isOpaque(image);
-  const input = opaque ? image.data : premultiply(image.data);
-  const between = resizeRows(input, image.width, columns, rows, opaque);
-  const data = resizeColumns(between, region.width, rows, opaque);
-  if (!opaque) unpremultiply(data);
+  const opaque = await isOpaque(image, breath);
+  const input = opaque ? image.data : await premultiply(image, breath);
+  const between = await resizeRows(
+    input,
+    image.width,
+    columns,
+    rows,
+    opaque,
+    breath,
+  );
+  const data = await resizeColumns(between, region.width, rows, opaque, breath);
+  if (!opaque) await unpremultiply(data, breath);
   return { width: region.width, height: region.height, data };
 }
 
@@ -218,73 +229,122 @@ function tapsFor(
 // Sums stay below 2^31: |weights| add up to less than 2 * 2^22, samples to 2^8.
 
 /** The first pass: every row that the second needs, to its new width. */
-function resizeRows(
+async function resizeRows(
   input: Uint8ClampedArray,
   from: number,
   columns: Taps,
   rows: Taps,
   opaque: boolean,
-): Uint8ClampedArray {
-  const { first, count, weights, stride } = columns;
-  const to = first.length;
-  const output = new Uint8ClampedArray(to * (rows.high - rows.low) * 4);
-  let at = 0;
+  breath: Breath,
+): Promise<Uint8ClampedArray> {
+  const row = columns.first.length * 4;
+  const output = new Uint8ClampedArray(row * (rows.high - rows.low));
   for (let y = rows.low; y < rows.high; y++) {
-    for (let x = 0; x < to; x++, at += 4) {
-      let source = (y * from + first[x]) * 4;
-      let r = HALF, g = HALF, b = HALF, a = HALF;
-      const end = x * stride + count[x];
-      for (let k = x * stride; k < end; k++, source += 4) {
-        const weight = weights[k];
-        r += input[source] * weight;
-        g += input[source + 1] * weight;
-        b += input[source + 2] * weight;
-        if (!opaque) a += input[source + 3] * weight;
-      }
-      output[at] = r >> FRACTION_BITS;
-      output[at + 1] = g >> FRACTION_BITS;
-      output[at + 2] = b >> FRACTION_BITS;
-      output[at + 3] = opaque ? 255 : a >> FRACTION_BITS;
-    }
+    if (breath.due) await breath.take();
+    const at = (y - rows.low) * row;
+    resizeRow(input, y * from, columns, opaque, output, at);
   }
   return output;
 }
 
+/** One row, from the pixel `start` on, to its new width. */
+function resizeRow(
+  input: Uint8ClampedArray,
+  start: number,
+  { first, count, weights, stride }: Taps,
+  opaque: boolean,
+  output: Uint8ClampedArray,
+  at: number,
+): void {
+  for (let x = 0; x < first.length; x++, at += 4) {
+    let source = ((start + first[x]) * 4) & MOST_INDEX;
+    let r = HALF, g = HALF, b = HALF, a = HALF;
+    const end = x * stride + count[x];
+    for (let k = x * stride; k < end; k++, source += 4) {
+      const weight = weights[k];
+      r += input[source] * weight;
+      g += input[source + 1] * weight;
+      b += input[source + 2] * weight;
+      if (!opaque) a += input[source + 3] * weight;
+    }
+    output[at] = r >> FRACTION_BITS;
+    output[at + 1] = g >> FRACTION_BITS;
+    output[at + 2] = b >> FRACTION_BITS;
+    output[at + 3] = opaque ? 255 : a >> FRACTION_BITS;
+  }
+}
+
 /** The second pass, over rows from `rows.low`, to the new height. */
-function resizeColumns(
+async function resizeColumns(
   input: Uint8ClampedArray,
   width: number,
   rows: Taps,
   opaque: boolean,
-): Uint8ClampedArray {
-  const { first, count, weights, stride, low } = rows;
+  breath: Breath,
+): Promise<Uint8ClampedArray> {
+  const { first, count } = rows;
   const row = width * 4;
   const output = new Uint8ClampedArray(row * first.length);
   // A row of sums at a time, so that inputs are read in memory order.
   const sums = new Int32Array(row);
   for (let y = 0; y < first.length; y++) {
     sums.fill(HALF);
-    for (let k = 0; k < count[y]; k++) {
-      const weight = weights[y * stride + k];
-      const source = (first[y] + k - low) * row;
-      for (let i = 0; i < row; i++) sums[i] += input[source + i] * weight;
+    for (let k = 0; k < count[y]; k += TAPS_OF_A_PIECE) {
+      if (breath.due) await breath.take();
+      const end = Math.min(k + TAPS_OF_A_PIECE, count[y]);
+      addRows(input, rows, y, k, end, sums);
     }
-    for (let i = 0; i < row; i++) {
-      output[y * row + i] = sums[i] >> FRACTION_BITS;
-    }
-    if (opaque) {
-      for (let i = 3; i < row; i += 4) output[y * row + i] = 255;
-    }
+    roundRow(sums, output, y * row, opaque);
   }
   return output;
 }
 
-function resizeNearest(
+// `& MOST_INDEX` changes nothing: it tells the compiler that sums of indices do
+// not overflow, which saves time.
+
+/** More bytes than the largest photo has. */
+const MOST_INDEX = 2 ** 30 - 1;
+
+/** Rows that are added before a pause: photos that shrink to a line have many. */
+const TAPS_OF_A_PIECE = 64;
+
+/** Adds the inputs `from`, before `to`, of an output's row. */
+function addRows(
+  input: Uint8ClampedArray,
+  { first, weights, stride, low }: Taps,
+  y: number,
+  from: number,
+  to: number,
+  sums: Int32Array,
+): void {
+  const row = sums.length;
+  for (let k = from; k < to; k++) {
+    const weight = weights[y * stride + k];
+    const source = ((first[y] + k - low) * row) & MOST_INDEX;
+    for (let i = 0; i < row; i++) sums[i] += input[source + i] * weight;
+  }
+}
+
+function roundRow(
+  sums: Int32Array,
+  output: Uint8ClampedArray,
+  at: number,
+  opaque: boolean,
+): void {
+  const start = at & MOST_INDEX;
+  const row = sums.length;
+  for (let i = 0; i < row; i++) output[start + i] = sums[i] >> FRACTION_BITS;
+  if (!opaque) return;
+  for (let i = 3; i < row; i += 4) output[start + i] = 255;
+}
+
+async function resizeNearest(
   image: Image,
   width: number,
   height: number,
   region: Region,
-): Image {
+  breath: Breath,
+): Promise<Image> {
   const columns = nearestIndices(
     image.width,
     width,
@@ -295,6 +355,7 @@ function resizeNearest(
   const data = new Uint8ClampedArray(region.width * region.height * 4);
   let at = 0;
   for (const y of rows) {
+    if (breath.due) await breath.take();
     for (const x of columns) {
       const source = (y * image.width + x) * 4;
       for (let c = 0; c < 4; c++) data[at++] = image.data[source + c];
@@ -321,42 +382,61 @@ function nearestIndices(
   return indices;
 }
 
-function copyRegion(image: Image, region: Region): Image {
+async function copyRegion(
+  image: Image,
+  region: Region,
+  breath: Breath,
+): Promise<Image> {
   const { left, top, width, height } = region;
   const data = new Uint8ClampedArray(width * height * 4);
   for (let y = 0; y < height; y++) {
+    if (breath.due) await breath.take();
     const start = ((top + y) * image.width + left) * 4;
     data.set(image.data.subarray(start, start + width * 4), y * width * 4);
   }
   return { width, height, data };
 }
 
-function isOpaque(image: Image): boolean {
-  for (let i = 3; i < image.data.length; i += 4) {
-    if (image.data[i] !== 255) return false;
-  }
-  return true;
+async function isOpaque({ data }: Image, breath: Breath): Promise<boolean> {
+  let opaque = true;
+  await inPieces(data.length / 4, breath, (start, end) => {
+    for (let i = start; i < end && opaque; i++) {
+      opaque = data[4 * i + 3] === 255;
+    }
+  });
+  return opaque;
 }
 
 /** Colour times alpha / 255, rounded, as Pillow's RGBA → RGBa. */
-function premultiply(data: Uint8ClampedArray): Uint8ClampedArray {
-  const output = data.slice();
-  for (let i = 0; i < data.length; i += 4) {
-    for (let c = 0; c < 3; c++) {
-      const product = data[i + c] * data[i + 3] + 128;
-      output[i + c] = ((product >> 8) + product) >> 8;
+async function premultiply(
+  { data }: Image,
+  breath: Breath,
+): Promise<Uint8ClampedArray> {
+  const output = new Uint8ClampedArray(data.length);
+  await inPieces(data.length / 4, breath, (start, end) => {
+    for (let i = 4 * start; i < 4 * end; i += 4) {
+      for (let c = 0; c < 3; c++) {
+        const product = data[i + c] * data[i + 3] + 128;
+        output[i + c] = ((product >> 8) + product) >> 8;
+      }
+      output[i + 3] = data[i + 3];
     }
-  }
+  });
   return output;
 }
 
 /** Colour times 255 / alpha, cut, as Pillow's RGBa → RGBA; in place. */
-function unpremultiply(data: Uint8ClampedArray): void {
-  for (let i = 0; i < data.length; i += 4) {
-    const alpha = data[i + 3];
-    if (alpha === 0 || alpha === 255) continue;
-    for (let c = 0; c < 3; c++) {
-      data[i + c] = Math.trunc((255 * data[i + c]) / alpha);
+async function unpremultiply(
+  data: Uint8ClampedArray,
+  breath: Breath,
+): Promise<void> {
+  await inPieces(data.length / 4, breath, (start, end) => {
+    for (let i = 4 * start; i < 4 * end; i += 4) {
+      const alpha = data[i + 3];
+      if (alpha === 0 || alpha === 255) continue;
+      for (let c = 0; c < 3; c++) {
+        data[i + c] = Math.trunc((255 * data[i + c]) / alpha);
+      }
     }
-  }
+  });
 }

@@ -16,7 +16,10 @@ import {
 
 const GROUP = 64;
 
-/** `torch.argmax` over the last axis: (…, N) → u32 (…). */
+/**
+ * `torch.argmax` over the last axis: (…, N) → u32 (…); N, which is no index,
+ * where a row has a value that is not finite.
+ */
 export const argmax: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "argmax",
 

@@ -296,6 +296,20 @@ export const pictureCases: readonly OpCase[] = [
     exact: true,
   },
   {
+    name: "no index where a value is not finite",
+    op: argmax,
+    attributes: {},
+    inputs: {
+      x: {
+        shape: [60, 5],
+        value: (i) =>
+          i % 7 === 0 ? [NaN, Infinity, -Infinity][i / 7 % 3] : i * 5 % 11,
+      },
+    },
+    reference: ({ x }) => reference.argmax(x),
+    exact: true,
+  },
+  {
     name: "rounds halves to even and clamps",
     op: imageOutput,
     attributes: {},

@@ -466,12 +466,12 @@ export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
   });
 }
 
-/** The index of the largest of the last axis, the first of equals. */
+/** The index of the largest of the last axis, the first of equals; none (N) where one is not finite. */
 export function argmax(x: Dense): Dense {
   const n = x.shape.at(-1)!;
   return dense(x.shape.slice(0, -1), (i) => {
     const row = [...x.data.subarray(i * n, i * n + n)];
-    return row.indexOf(Math.max(...row));
+    return row.every(Number.isFinite) ? row.indexOf(Math.max(...row)) : n;
   });
 }
 

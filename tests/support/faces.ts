@@ -56,7 +56,7 @@ async function readKnown(): Promise<KnownPicture[]> {
  */
 export async function knownAligned(name: string, face: number): Promise<Image> {
   const picture = (await known).find((picture) => picture.name === name)!;
-  const aligned = alignFace(picture.image, picture.faces[face].landmarks);
+  const aligned = await alignFace(picture.image, picture.faces[face].landmarks);
   await assertPixels(aligned, `face/${name}.face${face}.aligned`);
   return aligned;
 }

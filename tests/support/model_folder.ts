@@ -76,3 +76,20 @@ export function withHeader(
   new DataView(changed.buffer).setUint32(12, crc32(encoded), true);
   return changed;
 }
+
+/** The same file with one tensor's values all NaN, its checksums right. */
+export function withNaN(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+): Uint8Array<ArrayBuffer> {
+  const broken = new Uint8Array(bytes);
+  return withHeader(broken, ({ tensors }) => {
+    const tensor = tensors[name];
+    const data = broken.subarray(tensor.offset, tensor.offset + tensor.bytes);
+    const values = tensor.dtype === "f16"
+      ? new Float16Array(tensor.bytes / 2).fill(NaN)
+      : new Float32Array(tensor.bytes / 4).fill(NaN);
+    data.set(new Uint8Array(values.buffer));
+    tensor.crc32 = crc32(data);
+  });
+}

@@ -39,10 +39,12 @@ function repositoryFile(path: string): string {
 export async function benchFaces(photo: string): Promise<FaceTiming> {
   const image = await readImage(photo);
   const finder = await loadFinder();
-  const [{ face, faces }, detect] = timed(() => findBest(finder, image, photo));
+  const [{ face, faces }, detect] = await timed(() =>
+    findBest(finder, image, photo)
+  );
   const size = [image.width, image.height] as const;
   if (!finder.canAlign) return { size, faces, detect };
-  const [, align] = timed(() => finder.align(image, face));
+  const [, align] = await timed(() => finder.align(image, face));
   return { size, faces, detect, align };
 }
 
@@ -56,12 +58,12 @@ async function loadFinder(): Promise<FaceFinder> {
   return await FaceFinder.load(detector, landmarks);
 }
 
-function findBest(
+async function findBest(
   finder: FaceFinder,
   image: Image,
   photo: string,
-): { face: DetectedFace; faces: number } {
-  const found = finder.detect(image);
+): Promise<{ face: DetectedFace; faces: number }> {
+  const found = await finder.detect(image);
   if (found.length === 0) {
     throw new MasterWeaverError(
       "no-face",
@@ -72,12 +74,12 @@ function findBest(
 }
 
 /** What a function gives, and its median time in seconds. */
-function timed<T>(run: () => T): [T, number] {
-  let result = run();
+async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
+  let result = await run();
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();
-    result = run();
+    result = await run();
     times.push((performance.now() - start) / 1000);
   }
   return [result, times.sort((a, b) => a - b)[ROUNDS >> 1]];

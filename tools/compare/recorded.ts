@@ -149,10 +149,10 @@ export class Recorder {
   }
 
   /** The photo, and the zeros that missing references are: (2, S, S, 4) */
-  #seen(): Values {
+  async #seen(): Promise<Values> {
     const { imageSize, preprocess } = this.#parts.vision.config;
     const both = zeros(2, imageSize, imageSize, 4);
-    both.data.set(clipPreprocess(this.#scene.photo, preprocess));
+    both.data.set(await clipPreprocess(this.#scene.photo, preprocess));
     return both;
   }
 
@@ -178,7 +178,12 @@ export class Recorder {
 }
 
 /** A photo as a network is given it: (1, side, side, 4) */
-function pixels(photo: Image, side: number, mean: Rgb, std: Rgb): Values {
-  const resized = resizeImage(photo, side, side, "bilinear");
+async function pixels(
+  photo: Image,
+  side: number,
+  mean: Rgb,
+  std: Rgb,
+): Promise<Values> {
+  const resized = await resizeImage(photo, side, side, "bilinear");
   return { shape: [1, side, side, 4], data: toChannels4(resized, mean, std) };
 }

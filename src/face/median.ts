@@ -1,0 +1,71 @@
+/**
+ * The middle of many numbers, without sorting them.
+ *
+ * @module
+ */
+import { Breath, inPieces } from "../breathe.ts";
+
+/**
+ * The middle value; the mean of both, in f32, where their number is even.
+ *
+ * @param values at least one; no NaN
+ * @param breath when to pause
+ * @throws {MasterWeaverError} `aborted`
+ *
+ * @example
+ * ```ts
+ * import { median } from "./median.ts";
+ *
+ * console.log(await median(Float32Array.of(9, 1, 4, 2))); // 3
+ * ```
+ */
+export async function median(
+  values: Float32Array,
+  breath: Breath = new Breath(),
+): Promise<number> {
+  const half = values.length >> 1;
+  const upper = await valueAt(values, half, breath);
+  if (values.length % 2 === 1) return upper;
+  const lower = await valueAt(values, half - 1, breath);
+  return Math.fround(Math.fround(lower + upper) / 2);
+}
+
+/** The value that sorting would bring to a place: one half of its bits, then the other. */
+async function valueAt(
+  values: Float32Array,
+  place: number,
+  breath: Breath,
+): Promise<number> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const counts = new Uint32Array(1 << 16);
+  await inPieces(bits.length, breath, (start, end) => {
+    for (let i = start; i < end; i++) counts[orderOf(bits[i]) >>> 16]++;
+  });
+  const high = bucketOf(counts, place);
+  counts.fill(0);
+  await inPieces(bits.length, breath, (start, end) => {
+    for (let i = start; i < end; i++) {
+      const order = orderOf(bits[i]);
+      if (order >>> 16 === high.bucket) counts[order & 0xffff]++;
+    }
+  });
+  const low = bucketOf(counts, place - high.before);
+  const order = Uint32Array.of(high.bucket * 0x10000 + low.bucket);
+  order[0] = order[0] >>> 31 ? order[0] ^ 0x80000000 : ~order[0];
+  return new Float32Array(order.buffer)[0];
+}
+
+/** The bits of an f32 as a whole number that rises with it. */
+function orderOf(bits: number): number {
+  return (bits >>> 31 ? ~bits : bits ^ 0x80000000) >>> 0;
+}
+
+/** Which bucket holds a place of all that is counted, and how many are before it. */
+function bucketOf(
+  counts: Uint32Array,
+  place: number,
+): { bucket: number; before: number } {
+  let bucket = 0, before = 0;
+  while (before + counts[bucket] <= place) before += counts[bucket++];
+  return { bucket, before };
+}
