@@ -6,7 +6,6 @@
 import { Breath } from "./breathe.ts";
 import { type Component, type ModelFiles, modelHash } from "./components.ts";
 import { Engine } from "./engine.ts";
-import { MasterWeaverError } from "./errors.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
