@@ -31,6 +31,7 @@ export type { Fit } from "./src/fit.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
 export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
 export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
+export type { PartStarts } from "./src/gpu/part_starts.ts";
 export type {
   Access,
   PipelineCache,
