@@ -53,5 +53,7 @@ fn main(
     }
   }
   let mean = sum / f32(p.kernel_height * p.kernel_width);
-  y[index] = real(select(mean, largest, IS_MAX));
+  // A NaN or infinity in the window stays one, as in PyTorch: max() would hide it.
+  let broken = (bitcast<u32>(sum) & 0x7f800000u) == 0x7f800000u;
+  y[index] = real(select(mean, select(largest, sum, broken), IS_MAX));
 }

@@ -8,7 +8,7 @@ const ACT_NONE = 0u;
 const ACT_SILU = 1u;
 const ACT_GELU = 2u; // exact: x/2 (1 + erf(x/√2))
 const ACT_QUICK_GELU = 3u; // x σ(1.702 x)
-const ACT_RELU = 4u;
+const ACT_RELU = 4u; // a NaN stays one, as in PyTorch: max() would hide it
 const ACT_SIGMOID = 5u;
 
 fn sigmoid(x: f32) -> f32 {
@@ -28,7 +28,7 @@ fn activate(kind: u32, x: f32) -> f32 {
     case ACT_SILU: { return x * sigmoid(x); }
     case ACT_GELU: { return 0.5 * x * (1.0 + erf(x * 0.7071067811865476)); }
     case ACT_QUICK_GELU: { return x * sigmoid(1.702 * x); }
-    case ACT_RELU: { return max(x, 0.0); }
+    case ACT_RELU: { return select(0.0, x, !(x <= 0.0)); }
     case ACT_SIGMOID: { return sigmoid(x); }
     default: { return x; }
   }
@@ -45,7 +45,7 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
       return 0.5 * x * (1.0 + sign(x) * (1.0 - p * exp(-z * z)));
     }
     case ACT_QUICK_GELU: { return x / (1.0 + exp(-1.702 * x)); }
-    case ACT_RELU: { return max(x, vec4<f32>()); }
+    case ACT_RELU: { return select(vec4<f32>(), x, !(x <= vec4<f32>())); }
     case ACT_SIGMOID: { return 1.0 / (1.0 + exp(-x)); }
     default: { return x; }
   }

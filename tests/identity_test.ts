@@ -129,6 +129,9 @@ gpuTest(
     try {
       for (
         const [file, tensor, network] of [
+          // Before the first ReLU and maximum, behind the last, in an attention.
+          ["face_parser.weave", "cp.resnet.conv1.bias", "face parser"],
+          ["face_parser.weave", "cp.arm32.conv_atten.bias", "face parser"],
           ["face_parser.weave", "conv_out.conv_out.weight", "face parser"],
           [
             "image_encoder.weave",
