@@ -13,7 +13,7 @@ import type { Gpu } from "./gpu.ts";
 import { MOST_PARTS } from "./part_starts.ts";
 
 /** Milliseconds of a slice, about: two of them may be under way. */
-const SLICE = 250;
+const SLICE = 200;
 /**
  * Dispatches of one command buffer. lavapipe maps memory for each that tells
  * where its parameters begin, and frees it when the command buffer is done; a
