@@ -144,9 +144,7 @@ export class Painter implements Disposable {
       ...networkProgress("text encoder", options),
     }, async ({ condition }) => {
       this.#writeConditions(condition, ids, identity);
-      const pace = this.#pace(options);
-      await condition.runPaced(pace);
-      await pace.finish();
+      await condition.runPaced(this.#pace(options));
     });
   }
 

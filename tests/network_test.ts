@@ -149,6 +149,24 @@ function largeWeight(i: number): WeightRef {
   return { name, shape, tensor: { name, dtype: "f16", shape, bytes, chunks } };
 }
 
+gpuTest("weights: a load that is stopped leaves nothing behind", async () => {
+  const gpu = await sharedGpu();
+  using store = new WeightStore(gpu, "f16");
+  const { count, bytes } = gpu.buffers;
+  const weights = [largeWeight(0), largeWeight(1)];
+  const stopAt = (limit: number) => (done: number) => {
+    if (done >= limit) throw new Error("enough");
+  };
+  await assertRejects(
+    () => store.load(weights, stopAt(20 * 2 ** 20)),
+    Error,
+    "enough",
+  );
+  assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
+  await store.load(weights);
+  assert(store.slice(weights[1]));
+});
+
 gpuTest(
   "weights: 384 MB are streamed within 150 MB of host memory",
   async () => {
