@@ -94,17 +94,51 @@ export class FileSource implements ByteSource, AsyncDisposable {
   }
 }
 
+/** No photo that can be decoded takes as many bytes. */
+const MOST_BYTES = 512 * 2 ** 20;
+
 /**
- * Reads a whole file.
+ * Reads a whole file, a pipe included; what does not end is read no further
+ * than the limit.
  *
+ * @param most bytes that it may have
  * @throws {MasterWeaverError} `cannot-read`
  */
-export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readFile(
+  path: string,
+  most: number = MOST_BYTES,
+): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return await Deno.readFile(path);
+    using file = await Deno.open(path, { read: true });
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    const { size } = await file.stat();
+    // As much as the file says it has, then whatever more comes.
+    for (let room = size; length <= most; room = 2 ** 16) {
+      const chunk = new Uint8Array(Math.min(Math.max(room, 1), most) + 1);
+      const count = await file.read(chunk);
+      if (count === null) return joined(chunks, length);
+      chunks.push(chunk.subarray(0, count));
+      length += count;
+    }
+    throw new Error(`it is larger than ${most} bytes`);
   } catch (error) {
     throw cannotRead(path, error);
   }
+}
+
+function joined(
+  chunks: readonly Uint8Array<ArrayBuffer>[],
+  length: number,
+): Uint8Array<ArrayBuffer> {
+  if (chunks.length === 1) return chunks[0].slice();
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
 /**
@@ -123,7 +157,7 @@ export async function readImage(path: string): Promise<Image> {
  * @param path where it ends up
  * @param image the picture
  * @param text goes into text chunks, by keyword
- * @throws {MasterWeaverError} `cannot-write`
+ * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is no image
  */
 export async function writePng(
   path: string,

@@ -263,11 +263,12 @@ export class MasterWeaver implements AsyncDisposable {
     { signal }: Pick<CallOptions, "signal"> = {},
   ): Promise<DetectedFace[]> {
     checkImage(photo, "photo");
+    const image = overWhite(photo);
     return await this.#turns.beside(signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder) throw cannotAlign(finder);
-      return await finder.detect(overWhite(photo), new Breath(signal));
+      return await finder.detect(image, new Breath(signal));
     });
   }
 
@@ -286,13 +287,14 @@ export class MasterWeaver implements AsyncDisposable {
   ): Promise<Image> {
     checkImage(photo, "photo");
     checkFace(face, photo);
+    const image = overWhite(photo);
     return await this.#turns.beside(signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder || (!finder.canAlign && !face.landmarks)) {
         throw cannotAlign(finder);
       }
-      return await finder.align(overWhite(photo), face, new Breath(signal));
+      return await finder.align(image, face, new Breath(signal));
     });
   }
 
@@ -339,7 +341,7 @@ export class MasterWeaver implements AsyncDisposable {
       throwIfAborted(options.signal);
       faces.push(
         await prepareReference(
-          overWhite(photo),
+          photo,
           finder,
           referenceName(i),
           chosen,

@@ -63,10 +63,14 @@ export function networkProgress(
   onCompile: (done: number, total: number) => void;
   signal: AbortSignal | undefined;
 } {
+  // Of thousands of tensors, no more than a hundred are told of.
+  let told = -Infinity;
   return {
     signal,
     onLoad: (done, total) => {
       throwIfAborted(signal);
+      if (done > 0 && done < total && done - told < total / 100) return;
+      told = done;
       onProgress?.({ stage: "load", network, done, total });
     },
     onCompile: (done, total) =>

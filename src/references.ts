@@ -13,7 +13,7 @@ import {
   type FaceFinder,
   reducedSize,
 } from "./face/finder.ts";
-import { checkImage } from "./image/check.ts";
+import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
 
 /** How faces are looked for. */
@@ -37,7 +37,7 @@ export function referenceName(index: number): string {
  * Checks the photos of a person.
  *
  * @param most how many there may be
- * @returns them in a list of its own
+ * @returns copies of them, alpha over white
  * @throws {MasterWeaverError} `bad-option` where they are no list or too many, `bad-image` where one is no image
  */
 export function checkPhotos(photos: unknown, most: number): Image[] {
@@ -57,7 +57,8 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
   }
   return Array.from(photos, (photo: unknown, i) => {
     checkImage(photo, `photos[${i}]`);
-    return photo;
+    // The caller may use its own again before this call has its turn.
+    return overWhite(photo);
   });
 }
 
@@ -69,7 +70,7 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
  * @param name what messages call the photo
  * @param breath when to pause
  * @returns 512 × 512 where a face was aligned, else the photo itself
- * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required and the model cannot look for it; `aborted`
+ * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required or chosen and the model cannot cut it out; `aborted`
  */
 export async function prepareReference(
   photo: Image,
@@ -82,6 +83,11 @@ export async function prepareReference(
   if (!finder || (align && !finder.canAlign)) {
     const why = cannotAlign(finder);
     if (requireFace) throw why;
+    if (face !== "best") {
+      // Who names one face of several would get the whole photo.
+      if (finder) chosenFrom(await finder.detect(photo, breath), face, name);
+      throw why;
+    }
     onNotice?.(`${name}: not aligned. ${why.message}`);
     return photo;
   }

@@ -90,9 +90,9 @@ Deno.test("image codec: writing drops alpha and keeps the colours under it", () 
   const error = assertThrows(
     () => encodePng({ ...image, width: 15 }, {}),
     MasterWeaverError,
-    "15x16 needs 960 bytes",
+    "1024 bytes of data for 15x16 pixels, expected 960",
   );
-  assertEquals(error.code, "bad-option");
+  assertEquals(error.code, "bad-image");
 });
 
 Deno.test("image codec: a JPEG as its encoder wrote it", () => {

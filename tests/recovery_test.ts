@@ -224,3 +224,41 @@ gpuTest("recovery: after a hundred lost devices", async () => {
     });
   }
 });
+
+gpuTest("recovery: after its device was freed by somebody else", async () => {
+  await using subject = await Subject.make();
+  subject.weaver.gpu[Symbol.dispose]();
+  await subject.works("after the device was freed");
+});
+
+gpuTest(
+  "library: a photo that changes while its call waits stays what it was",
+  async () => {
+    await using subject = await Subject.make();
+    const { weaver, identity } = subject;
+    const photo = { ...portrait, data: portrait.data.slice() };
+    const before = weaver.generate({ ...small, identity });
+    const call = weaver.encodeIdentity([photo], { align: false });
+    photo.data.fill(0);
+    await before;
+    assertEquals((await call).tokens, identity.tokens);
+  },
+);
+
+gpuTest(
+  "progress: loading tells of itself a hundred times at most",
+  async () => {
+    await using subject = await Subject.make();
+    const counts = new Map<string, number>();
+    for (const turn of [0, 1]) {
+      await subject.call(turn, {
+        onProgress: ({ stage, network, done, total }) => {
+          const key = `${stage} ${network}`;
+          counts.set(key, (counts.get(key) ?? 0) + 1);
+          if (stage === "load") assert(done <= total);
+        },
+      });
+    }
+    for (const [key, count] of counts) assert(count <= 102, `${key}: ${count}`);
+  },
+);

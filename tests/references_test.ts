@@ -70,6 +70,25 @@ Deno.test("reference: without a detector it stays as it is, and that is said", a
   );
 });
 
+Deno.test("reference: a chosen face is never the whole photo", async () => {
+  const finder = new FaceFinder(await miniDetector());
+  const photo = await readImage(facePath("two_faces.png"));
+  for (
+    const [face, found, says] of [
+      [1, finder, "without the landmark model"],
+      ["largest", finder, "without the landmark model"],
+      [1, null, "no face_detector.weave"],
+      [7, finder, "Reference 1: Cannot take face 7: the photo has 2"],
+    ] as const
+  ) {
+    await assertRejects(
+      () => prepare(photo, found, { face }),
+      MasterWeaverError,
+      says,
+    );
+  }
+});
+
 Deno.test("reference: without the landmark model it stays as it is, and how to get it is said", async () => {
   const finder = new FaceFinder(await miniDetector());
   const photo = await readImage(facePath("astronaut_small.png"));

@@ -17,6 +17,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/download.ts", ["--help"]],
   ["tools/random_checkpoint.ts", ["--help"]],
   ["tools/compare.ts", ["--help"]],
+  ["tools/strip.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
   ["tools/bench/less_work.ts", ["--help"]],
 ];

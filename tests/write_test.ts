@@ -4,6 +4,8 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
+import { readFile, writePng } from "../src/files.ts";
+import type { Image } from "../src/image/image.ts";
 import { checkWritable, writeFileAtomic } from "../src/host/write.ts";
 import type { FileSystem } from "../src/host/system.ts";
 import {
@@ -401,3 +403,43 @@ rootTest(
     }),
   !canProtect,
 );
+
+Deno.test("read: a file that never ends, or is too large, is given up at the limit", async () => {
+  const error = await assertRejects(
+    () => readFile("/dev/zero", 2 ** 20),
+    MasterWeaverError,
+    "larger than 1048576 bytes",
+  );
+  assertEquals(error.code, "cannot-read");
+  await inFolder(async (folder) => {
+    const path = `${folder}/a.bin`;
+    const bytes = crypto.getRandomValues(new Uint8Array(50_000));
+    await Deno.writeFile(path, bytes);
+    assertEquals(await readFile(path), bytes);
+    assertEquals(await readFile(path, 50_000), bytes);
+    await assertRejects(() => readFile(path, 49_999), MasterWeaverError);
+    await Deno.writeFile(path, new Uint8Array());
+    assertEquals((await readFile(path)).length, 0);
+  });
+});
+
+Deno.test("write: what is no image is refused before anything is written", async () => {
+  await inFolder(async (folder) => {
+    for (
+      const image of [
+        undefined,
+        { width: 32, height: 32, data: new Float32Array(4096) },
+        { width: 2, height: 2, data: new Uint8ClampedArray(12) },
+        { width: 0, height: 0, data: new Uint8ClampedArray(0) },
+      ]
+    ) {
+      const error = await assertRejects(
+        () => writePng(`${folder}/a.png`, image as Image),
+        MasterWeaverError,
+        "Image to write",
+      );
+      assertEquals(error.code, "bad-image");
+    }
+    assertEquals(await namesIn(folder), []);
+  });
+});

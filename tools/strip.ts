@@ -7,9 +7,20 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { readImage, writePng } from "../src/files.ts";
+import { checkWritable, readImage, writePng } from "../src/files.ts";
+import { parseArguments } from "../src/host/arguments.ts";
+import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { print } from "../src/host/streams.ts";
 import type { Image } from "../src/image/image.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
+
+const USAGE = `Usage: deno run -A tools/strip.ts [FILE.png]
+
+Makes the strip of images that README shows: the demo's portrait, and the same
+person by four prompts.
+
+  FILE.png    where to (weights/mini/strip.png)
+  -h, --help  this text`;
 
 /** What each image of the strip shows, after the reference. */
 export const STRIP: readonly { prompt: string; seed: number }[] = [
@@ -60,12 +71,24 @@ function repositoryFile(path: string): string {
   return fileURLToPath(new URL(`../${path}`, import.meta.url));
 }
 
-if (import.meta.main) {
-  const path = Deno.args[0] ?? repositoryFile("weights/mini/strip.png");
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArguments(args, {
+    help: { type: "boolean", default: false },
+  }, "positionals");
+  if (values.help) return print(`${USAGE}\n`);
+  if (positionals.length > 1) {
+    throw new UsageError(`Give one file, got ${positionals.length}`);
+  }
+  const path = positionals[0] ?? repositoryFile("weights/mini/strip.png");
+  await checkWritable(path);
   await using weaver = await MasterWeaver.load(repositoryFile("weights/mini"), {
     dtype: "f32",
     tune: "off",
   });
   const photo = await readImage(repositoryFile("weights/mini/demo.png"));
   await writePng(path, sideBySide([photo, ...await paintStrip(weaver)], GAP));
+}
+
+if (import.meta.main) {
+  Deno.exit(await toolExitCode(() => run(Deno.args)));
 }

@@ -129,9 +129,9 @@ export class Gpu implements Disposable {
     return this.hasF16 ? "f16" : "f32";
   }
 
-  /** Whether the device is gone: nothing on it works any more. */
+  /** Whether the device is gone, lost or freed: nothing on it works any more. */
   get isLost(): boolean {
-    return this.#lost !== null;
+    return this.#closed || this.#lost !== null;
   }
 
   /**
@@ -178,7 +178,7 @@ export class Gpu implements Disposable {
 
   /** Waits until everything queued is done, whatever became of it. */
   async drain(): Promise<void> {
-    if (!this.#lost) await this.flush().catch(() => {});
+    if (!this.isLost) await this.flush().catch(() => {});
   }
 
   /** Hands everything written so far to the GPU and waits until it has it. */
@@ -243,8 +243,9 @@ export class Gpu implements Disposable {
     );
   }
 
-  /** Frees every buffer and the device. */
+  /** Frees every buffer and the device; a second call does nothing. */
   [Symbol.dispose](): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.buffers.destroy();
     this.partStarts.destroy();

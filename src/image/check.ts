@@ -86,7 +86,15 @@ function notAnObject(value: unknown): string | undefined {
 }
 
 function imageFault(
+  image: Partial<Record<keyof Image, unknown>>,
+): string | undefined {
+  return rgbaFault(image, sizeFault);
+}
+
+/** @param judge says what is wrong with a size */
+function rgbaFault(
   { width, height, data }: Partial<Record<keyof Image, unknown>>,
+  judge: (width: number, height: number) => string | undefined = isEmpty,
 ): string | undefined {
   if (width === undefined || height === undefined || data === undefined) {
     const lacks = Object.entries({ width, height, data })
@@ -100,7 +108,13 @@ function imageFault(
       shown(height)
     } pixels, expected whole numbers of pixels: give the size that its data has`;
   }
-  return sizeFault(width, height) ?? dataFault(width, height, data);
+  return judge(width, height) ?? dataFault(width, height, data);
+}
+
+function isEmpty(width: number, height: number): string | undefined {
+  return width < 1 || height < 1
+    ? `is ${width}x${height} pixels, expected at least 1 on a side`
+    : undefined;
 }
 
 function dataFault(
@@ -148,21 +162,15 @@ export function sizeFault(width: number, height: number): string | undefined {
 }
 
 /**
- * Checks an image that is to be written: that its data fits its size.
+ * Checks an image that is to be written: of any size that its data fits.
  *
- * @throws {MasterWeaverError} `bad-option` where it does not
+ * @throws {MasterWeaverError} `bad-image` where it is none
  */
-export function checkRgba({ width, height, data }: Image): void {
-  if (
-    !isWhole(width) || !isWhole(height) || width < 1 || height < 1 ||
-    data.length !== width * height * 4
-  ) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Picture of ${width}x${height} needs ${
-        width * height * 4
-      } bytes of RGBA, got ${data.length}`,
-    );
+export function checkRgba(value: unknown): asserts value is Image {
+  const fault = notAnObject(value) ??
+    rgbaFault(value as Partial<Record<keyof Image, unknown>>);
+  if (fault !== undefined) {
+    throw new MasterWeaverError("bad-image", `Image to write ${fault}`);
   }
 }
 

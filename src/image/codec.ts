@@ -70,14 +70,14 @@ export function decodeImage(bytes: Uint8Array, name: string): Image {
  * @param text words to carry along, by keyword (1..79 Latin-1 characters)
  * @returns the whole file
  * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow,
- *   or data that does not fit the size
+ *   `bad-image` for what is no image, or data that does not fit the size
  */
 export function encodePng(
   image: Image,
   text: Record<string, string>,
 ): Uint8Array<ArrayBuffer> {
-  const { width, height, data } = image;
   checkRgba(image);
+  const { width, height, data } = image;
   const chunks = Object.entries(text).map(([keyword, value]) =>
     pngTextChunk(keyword, value)
   );
