@@ -6,10 +6,12 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import { FileSource } from "../src/files.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { checkPart } from "../src/parts.ts";
+import { parsePythonJson } from "../src/weights/json.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { convert } from "../tools/convert.ts";
 import {
@@ -56,18 +58,11 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
     const name = "scheduler/scheduler_config.json";
     const cases: [object, string][] = [
       [
-        {
-          _class_name: "DPMSolverMultistepScheduler",
-          timestep_spacing: "linspace",
-        },
-        'it has timestep_spacing "linspace", expected "leading"',
+        { _class_name: "DDIMScheduler", timestep_spacing: "sgm_uniform" },
+        'it has timestep_spacing "sgm_uniform", expected leading, trailing, linspace',
       ],
       [
-        { _class_name: "EulerDiscreteScheduler", use_karras_sigmas: true },
-        "it has use_karras_sigmas true, expected false",
-      ],
-      [
-        { _class_name: "DEISMultistepScheduler", thresholding: true },
+        { _class_name: "DDIMScheduler", thresholding: true },
         "it has thresholding true",
       ],
       [
@@ -120,6 +115,59 @@ Deno.test("schedulers: another sampler's config is used, and said", async (t) =>
       });
     }
   });
+});
+
+Deno.test("schedulers: what only steers another sampler is passed over, and said", () =>
+  withFolder(async (folder) => {
+    // As Python writes it; JSON itself has no infinite numbers.
+    await folder.write(
+      "scheduler/scheduler_config.json",
+      `{"_class_name": "DPMSolverMultistepScheduler",
+        "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+        "lambda_min_clipped": -Infinity, "solver_order": 2, "solver_p": null,
+        "thresholding": false, "timestep_spacing": "linspace",
+        "use_karras_sigmas": true}`,
+    );
+    const { lines } = await convertPart(folder, "unet");
+    assertStringIncludes(
+      lines[0],
+      "names DPMSolverMultistepScheduler; DDIM takes its place, with the same " +
+        "training noise; settings of DPMSolverMultistepScheduler are passed " +
+        "over: timestep_spacing, use_karras_sigmas, lambda_min_clipped, " +
+        "solver_order",
+    );
+    await folder.write(
+      "scheduler/scheduler_config.json",
+      '{"_class_name": "EulerDiscreteScheduler", "beta_start": NaN}',
+    );
+    await assertRejects(
+      () => convertPart(folder, "unet"),
+      MasterWeaverError,
+      "it has beta_start NaN, expected a number between 0 and 1",
+    );
+  }));
+
+Deno.test("json: Python's infinite numbers are read, in texts they stay text", () => {
+  const read = (text: string) =>
+    parsePythonJson(new TextEncoder().encode(text));
+  assertEquals(
+    read(
+      '{"a": [-Infinity, Infinity,NaN], "NaN": "-Infinity \\" NaN", "b": 1}',
+    ),
+    { a: [-Infinity, Infinity, NaN], NaN: '-Infinity " NaN', b: 1 },
+  );
+  for (
+    const text of [
+      "1Infinity",
+      "-NaN",
+      "+Infinity",
+      "NaN1",
+      "[Infinity",
+      "infinity",
+    ]
+  ) {
+    assertThrows(() => read(text), SyntaxError);
+  }
 });
 
 Deno.test("tokenizers: added tokens are kept, wherever they are written", async (t) => {

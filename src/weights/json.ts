@@ -32,6 +32,37 @@ export function parseJson(bytes: Uint8Array): unknown {
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }
 
+/** Texts, and the numbers that only Python writes. */
+const PYTHON_TOKENS =
+  /"[^"\\]*(?:\\[^][^"\\]*)*"|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g;
+/** Stands for NaN while it is parsed; no text of Python's begins so. */
+const NOT_A_NUMBER = "\u0000NaN";
+
+/**
+ * As {@linkcode parseJson}, with `Infinity`, `-Infinity` and `NaN`, which
+ * Python's `json` writes and JSON has not.
+ *
+ * @throws {Error} as that
+ */
+export function parsePythonJson(bytes: Uint8Array): unknown {
+  checkStructure(bytes);
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  let hasNaN = false;
+  const plain = text.replaceAll(PYTHON_TOKENS, (token) => {
+    if (token.startsWith('"')) return token;
+    hasNaN ||= token === "NaN";
+    // A number beyond float64's range is read as an infinite one.
+    return token === "NaN"
+      ? JSON.stringify(NOT_A_NUMBER)
+      : token.replace("Infinity", "1e999");
+  });
+  if (!hasNaN) return JSON.parse(plain);
+  return JSON.parse(
+    plain,
+    (_, value) => value === NOT_A_NUMBER ? NaN : value,
+  );
+}
+
 /**
  * Counts brackets and looks for keys that repeat: of two tensors with one name
  * `JSON.parse` would take the last, another reader the first.

@@ -7,7 +7,7 @@ import { extname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { readFile } from "../../src/files.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
-import { jsonFault, parseJson } from "../../src/weights/json.ts";
+import { jsonFault, parsePythonJson } from "../../src/weights/json.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 
 /** Endings of files that hold weights. */
@@ -64,7 +64,7 @@ export async function exists(path: string): Promise<boolean> {
 export async function readJson(path: string): Promise<JsonObject> {
   let value: unknown;
   try {
-    value = parseJson(await readFile(path));
+    value = parsePythonJson(await readFile(path));
   } catch (cause) {
     if (cause instanceof MasterWeaverError) throw cause;
     throw badCheckpoint(path, `it is ${jsonFault(cause)}`, { cause });

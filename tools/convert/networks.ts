@@ -84,9 +84,13 @@ async function readScheduler(
     judged(path, () => readDdimConfig(json, path));
     const other = otherSampler(json);
     if (other !== undefined) {
+      const { name, passedOver } = other;
       notice(
-        `unet: ${path} names ${other}; DDIM takes its place, with the same ` +
-          "training noise",
+        `unet: ${path} names ${name}; DDIM takes its place, with the same ` +
+          "training noise" +
+          (passedOver.length > 0
+            ? `; settings of ${name} are passed over: ${passedOver.join(", ")}`
+            : ""),
       );
     }
     return json;
