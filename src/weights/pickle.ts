@@ -27,6 +27,8 @@ export { PickleCut };
  * list again and again.
  */
 const MAX_STEPS = 8_000_000;
+/** What a list, dictionary or object counts: it takes memory as many values. */
+const CONTAINER_STEPS = 10;
 
 /** A pickle's value, and where the pickle ended. */
 export interface Unpickled {
@@ -150,21 +152,21 @@ class Machine {
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
       case 0x8f: // EMPTY_SET
-        return this.#push(new PickleList());
+        return this.#make(new PickleList());
       case 0x7d: // EMPTY_DICT
-        return this.#push(new PickleDict());
+        return this.#make(new PickleDict());
       case 0x6c: // LIST
       case 0x74: // TUPLE
       case 0x91: // FROZENSET
-        return this.#push(new PickleList(this.#popToMark()));
+        return this.#make(new PickleList(this.#popToMark()));
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
       case 0x87: // TUPLE3
-        return this.#push(new PickleList(this.#popMany(opcode - 0x84)));
+        return this.#make(new PickleList(this.#popMany(opcode - 0x84)));
       case 0x64: { // DICT
         const dict = new PickleDict();
         this.#setItems(dict, this.#popToMark());
-        return this.#push(dict);
+        return this.#make(dict);
       }
       case 0x61: // APPEND
         return this.#append(this.#popMany(1));
@@ -241,23 +243,23 @@ class Machine {
       case 0x52: // REDUCE
       case 0x81: { // NEWOBJ
         const [callee, parameters] = this.#popMany(2);
-        return this.#push(this.#objects.call(callee, parameters));
+        return this.#make(this.#objects.call(callee, parameters));
       }
       case 0x92: { // NEWOBJ_EX: with parameters by name
         const [callee, parameters, named] = this.#popMany(3);
         const made = this.#objects.call(callee, parameters);
         if (made instanceof PickleObject) made.parts.push(named);
-        return this.#push(made);
+        return this.#make(made);
       }
       case 0x69: { // INST
         const module = this.#in.line();
         const callee = this.#named(module, this.#in.line());
         const parameters = new PickleList(this.#popToMark());
-        return this.#push(this.#objects.call(callee, parameters));
+        return this.#make(this.#objects.call(callee, parameters));
       }
       case 0x6f: { // OBJ
         const [callee, ...parameters] = this.#popToMark();
-        return this.#push(
+        return this.#make(
           this.#objects.call(callee ?? null, new PickleList(parameters)),
         );
       }
@@ -268,7 +270,7 @@ class Machine {
       }
       case 0x51: { // BINPERSID
         const [id] = this.#popMany(1);
-        return this.#push(this.#objects.storage(id));
+        return this.#make(this.#objects.storage(id));
       }
     }
     return false;
@@ -311,6 +313,12 @@ class Machine {
   #recall(index: number | bigint): boolean {
     const value = this.#memo.get(Number(index));
     if (value === undefined) throw this.#bad(`it recalls ${index}, never put`);
+    return this.#push(value);
+  }
+
+  /** Pushes a value that was made, and has parts. */
+  #make(value: PickleValue): boolean {
+    this.#spend(CONTAINER_STEPS);
     return this.#push(value);
   }
 

@@ -10,6 +10,7 @@ import {
   badCheckpoint,
   type CheckpointTensor,
   DTYPE_BYTES,
+  MAX_TENSORS,
 } from "./checkpoint.ts";
 import { countElements, formatShape } from "./dtype.ts";
 import {
@@ -25,6 +26,8 @@ import {
 const MAX_DEPTH = 32;
 /** The longest path accepted: paths share parts, copies of them do not. */
 const MAX_PATH = 1000;
+/** All paths together: a list may be referred to under many long keys. */
+const MAX_PATHS = 16_000_000;
 /** Values accepted in all. */
 const MAX_VALUES = 1_000_000;
 
@@ -42,13 +45,14 @@ export interface FlatPickle {
  * Flattens nested dictionaries and lists.
  *
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, two tensors have one path, or one hides in an object that is passed over
+ * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, hold too much, two tensors have one path, or one hides in an object that is passed over
  */
 export function flatten(value: PickleValue, name: string): FlatPickle {
   const tensors = new Map<string, PickleTensor>();
   const objects = new Set<PickleObject>();
   let otherValues = 0;
   let visited = 0;
+  let pathLength = 0;
   const walk = (value: PickleValue, path: string, depth: number): void => {
     // A value may be referred to from several places, even from inside itself.
     if (depth > MAX_DEPTH || ++visited > MAX_VALUES) {
@@ -65,6 +69,15 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
     if (value instanceof PickleTensor) {
       if (tensors.has(path)) {
         throw badCheckpoint(name, `two tensors are called ${brief(path)}`);
+      }
+      pathLength += path.length;
+      if (tensors.size === MAX_TENSORS || pathLength > MAX_PATHS) {
+        throw badCheckpoint(
+          name,
+          tensors.size === MAX_TENSORS
+            ? `it holds more than ${MAX_TENSORS} tensors`
+            : `the names of its tensors are longer than ${MAX_PATHS} characters together`,
+        );
       }
       tensors.set(path, value);
     } else if (value instanceof PickleDict || value instanceof PickleList) {

@@ -4,12 +4,11 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/errors.ts";
-import { readFile } from "../../src/files.ts";
 import { ClipTokenizer } from "../../src/text/tokenizer.ts";
 import { brief } from "../../src/weights/brief.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
-import { exists, optionalJson, readJson } from "./folder.ts";
+import { exists, optionalJson, readJson, readText } from "./folder.ts";
 
 /** What a text encoder's config holds of its tokenizer. */
 export interface TokenizerFiles {
@@ -127,7 +126,7 @@ interface Read {
 async function readTwoFiles(folder: string): Promise<Read> {
   const path = `${folder}/vocab.json`;
   const vocab = inOrder(await readJson(path), path);
-  const lines = new TextDecoder().decode(await readFile(`${folder}/merges.txt`))
+  const lines = new TextDecoder().decode(await readText(`${folder}/merges.txt`))
     .split("\n").map((line) => line.trim());
   // The first line states the format's version; "#" alone can be a token.
   const merges = lines.filter((line, i) =>
