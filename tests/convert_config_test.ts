@@ -8,50 +8,16 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { FileSource } from "../src/files.ts";
 import { MasterWeaverError } from "../src/errors.ts";
-import { checkPart } from "../src/parts.ts";
 import { parsePythonJson } from "../src/weights/json.ts";
-import { openWeave } from "../src/weights/weave.ts";
-import { convert } from "../tools/convert.ts";
-import {
-  type Folder,
-  makeFolder,
-  TEXT,
-  VOCAB,
-} from "./support/checkpoint_folder.ts";
+import { type Folder, TEXT, VOCAB } from "./support/checkpoint_folder.ts";
+import { convertPart, withFolder } from "./support/convert_part.ts";
 
 const training = {
   beta_start: 0.00085,
   beta_end: 0.012,
   beta_schedule: "scaled_linear",
 };
-
-/** Converts one network's folder, and reads it as loading does. */
-async function convertPart(folder: Folder, part: string, allowUnused = false) {
-  const output = `${folder.path}/out`;
-  const lines: string[] = [];
-  const [{ file }] = await convert({
-    inputs: [`${folder.path}/${part}`],
-    output,
-    dtype: "f16",
-    allowUnused,
-    report: (line) => lines.push(line),
-  });
-  await using source = await FileSource.open(file);
-  const weave = await openWeave(source);
-  checkPart(weave);
-  return { lines, config: weave.config };
-}
-
-async function withFolder(work: (folder: Folder) => Promise<void>) {
-  const folder = await makeFolder();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder.path, { recursive: true });
-  }
-}
 
 Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t) => {
   await withFolder(async (folder) => {
@@ -167,6 +133,60 @@ Deno.test("json: Python's infinite numbers are read, in texts they stay text", (
     ]
   ) {
     assertThrows(() => read(text), SyntaxError);
+  }
+});
+
+Deno.test("tokenizers: merges that are none, or no pairs, are refused by file", async (t) => {
+  const model = {
+    type: "BPE",
+    end_of_word_suffix: "</w>",
+    vocab: VOCAB,
+    merges: [["a", "b</w>"]] as unknown[],
+  };
+  const one = (change: object) => ({
+    "tokenizer.json": { model: { ...model, ...change } },
+  });
+  const cases: [string, Record<string, object | string>][] = [
+    ["merges.txt: it has no merges, expected pairs", { "merges.txt": "" }],
+    ["merges.txt: it has no merges", { "merges.txt": "#version: 0.2\n" }],
+    ["merges.txt: its merge 1 is a b c, expected two symbols", {
+      "merges.txt": "#version: 0.2\na b</w>\na b c\n",
+    }],
+    ["tokenizer.json: it has no merges", one({ merges: [] })],
+    ["tokenizer.json: its merge 0 is", one({ merges: [[1, 2]] })],
+    ["tokenizer.json: its merge 1 is 7", one({ merges: ["a b</w>", 7] })],
+    ["tokenizer.json: its merge 0 is", one({ merges: [["a b</w>"]] })],
+    [
+      "tokenizer.json: its model's type is Unigram, expected BPE",
+      one({
+        type: "Unigram",
+      }),
+    ],
+    [
+      "its model's end_of_word_suffix is undefined, expected </w>",
+      one({
+        end_of_word_suffix: undefined,
+      }),
+    ],
+    ["its model's byte_fallback is true", one({ byte_fallback: true })],
+    ["its model's dropout is 0.1", one({ dropout: 0.1 })],
+  ];
+  for (const [message, files] of cases) {
+    await t.step(message, () =>
+      withFolder(async (folder) => {
+        if (files["tokenizer.json"]) {
+          await Deno.remove(`${folder.path}/tokenizer/vocab.json`);
+        }
+        for (const [name, content] of Object.entries(files)) {
+          await folder.write(`tokenizer/${name}`, content);
+        }
+        const error = await assertRejects(
+          () => convertPart(folder, "text_encoder"),
+          MasterWeaverError,
+          message,
+        );
+        assertEquals(error.code, "bad-checkpoint");
+      }));
   }
 });
 

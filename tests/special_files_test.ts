@@ -6,7 +6,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
 import { convert } from "../tools/convert.ts";
-import { type Folder, makeFolder } from "./support/checkpoint_folder.ts";
+import type { Folder } from "./support/checkpoint_folder.ts";
+import { withFolder } from "./support/convert_part.ts";
 
 const isPosix = Deno.build.os !== "windows";
 
@@ -37,15 +38,6 @@ async function notWaiting<T>(path: string, work: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
     assert(!waited, `It waited for ${path}`);
-  }
-}
-
-async function withFolder(work: (folder: Folder) => Promise<void>) {
-  const folder = await makeFolder();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder.path, { recursive: true });
   }
 }
 
