@@ -36,6 +36,11 @@ Deno.test("pickle: numbers, texts and constants of all protocols", () => {
   assertEquals(run("M", 1, 2, "."), 513);
   assertEquals(run("J", 255, 255, 255, 255, "."), -1);
   assertEquals(run("I42\n."), 42);
+  assertEquals([run("I00\n."), run("I01\n."), run("I1\n.")], [false, true, 1]);
+  assertEquals(
+    run("Vn", 0xe4, "m\\u0431\\U0001f600\\u005c\n."),
+    "n\xe4m\u0431\u{1f600}\\",
+  );
   assertEquals(run("L-42L\n."), -42);
   assertEquals(run(0x8a, 2, 0, 255, "."), -256);
   assertEquals(run(0x8a, 0, "."), 0);

@@ -30,6 +30,10 @@ const MAX_STEPS = 8_000_000;
 /** What a list, dictionary or object counts: it takes memory as many values. */
 const CONTAINER_STEPS = 10;
 
+/** `('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 6)`, or with a None. */
+const WRITTEN_ID =
+  /^\('storage', <class '([\w.]+)\.(\w+)'>, '(\w+)', '[\w:]+', (\d+)(?:, None)?\)$/;
+
 /** A pickle's value, and where the pickle ended. */
 export interface Unpickled {
   /** What it describes. */
@@ -110,7 +114,13 @@ class Machine {
         return this.#push(input.u8());
       case 0x4d: // BININT2
         return this.#push(input.u16());
-      case 0x49: // INT; protocol 0 writes booleans as 00 and 01
+      case 0x49: { // INT; protocols 0 and 1 write booleans as 00 and 01
+        const start = input.position;
+        const value = input.decimal();
+        const isBoolean = input.position - start === 3 && value as number < 2 &&
+          value as number >= 0;
+        return this.#push(isBoolean ? value === 1 : value);
+      }
       case 0x4c: // LONG
         return this.#push(input.decimal());
       case 0x8a: // LONG1
@@ -128,7 +138,7 @@ class Machine {
       case 0x8d: // BINUNICODE8
         return this.#push(input.text(input.length64()));
       case 0x56: // UNICODE
-        return this.#push(input.line());
+        return this.#push(input.escapedLine());
       case 0x54: // BINSTRING, of Python 2
         return this.#push(input.text(input.u32()));
       case 0x55: // SHORT_BINSTRING, of Python 2
@@ -268,12 +278,25 @@ class Machine {
         this.#objects.setState(this.#top(), state);
         return true;
       }
+      case 0x50: // PERSID, of protocol 0
+        return this.#make(this.#objects.storage(this.#writtenId()));
       case 0x51: { // BINPERSID
         const [id] = this.#popMany(1);
         return this.#make(this.#objects.storage(id));
       }
     }
     return false;
+  }
+
+  /** A persistent id as Python shows it: a tuple, in text. */
+  #writtenId(): PickleValue {
+    const line = this.#in.line();
+    const [, module, name, key, count] = WRITTEN_ID.exec(line) ?? [];
+    if (module === undefined) {
+      throw this.#bad(`it refers to ${brief(line)}, expected a storage`);
+    }
+    const type = this.#named(module, name);
+    return new PickleList(["storage", type, key, "cpu", Number(count)]);
   }
 
   #named(module: string, name: string): PickleValue {
