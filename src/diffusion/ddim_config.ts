@@ -33,9 +33,13 @@ export interface DdimConfig {
  * level (`leading`) or from the last (`trailing`), or from first to last
  * (`linspace`).
  */
-export type TimestepSpacing = typeof SPACINGS[number];
+export type TimestepSpacing = "leading" | "trailing" | "linspace";
 
-const SPACINGS = ["leading", "trailing", "linspace"] as const;
+const SPACINGS: readonly TimestepSpacing[] = [
+  "leading",
+  "trailing",
+  "linspace",
+];
 
 /** What a class of diffusers assumes where its file is silent. */
 interface Defaults {

@@ -19,7 +19,6 @@ import {
   PickleDict,
   PickleList,
   type PickleStorage,
-  type PickleTensor,
   type PickleValue,
 } from "./pickle_values.ts";
 import { type FlatPickle, flatten, readableTensor } from "./torch_tensors.ts";
