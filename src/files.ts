@@ -49,13 +49,12 @@ export class FileSource implements ByteSource, AsyncDisposable {
    */
   static async open(path: string): Promise<FileSource> {
     try {
+      // Opening a pipe would wait for whoever writes to it.
+      const { isFile } = await Deno.stat(path);
+      if (!isFile) throw new Error("it is not a file");
       const file = await Deno.open(path, { read: true });
-      const info = await file.stat();
-      if (!info.isFile) {
-        file.close();
-        throw new Error("it is not a file");
-      }
-      return new FileSource(path, info.size, file);
+      const { size } = await file.stat();
+      return new FileSource(path, size, file);
     } catch (error) {
       throw cannotRead(path, error);
     }
@@ -75,7 +74,8 @@ export class FileSource implements ByteSource, AsyncDisposable {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(length);
     try {
-      await this.#file.seek(offset, Deno.SeekMode.Start);
+      // Touches no disk; asked for asynchronously it takes as long as a read.
+      this.#file.seekSync(offset, Deno.SeekMode.Start);
       for (let filled = 0; filled < length;) {
         const count = await this.#file.read(bytes.subarray(filled));
         if (count === null) throw new Error("it ended early");
@@ -139,6 +139,26 @@ function joined(
     at += chunk.length;
   }
   return whole;
+}
+
+/**
+ * Reads a file that cannot be long, such as a config.
+ *
+ * @param limit the most bytes it may have
+ * @throws {MasterWeaverError} `cannot-read` where it is longer, or no file of its own, as a pipe or a device
+ */
+export async function readShortFile(
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  await using source = await FileSource.open(path);
+  if (source.size > limit) {
+    throw cannotRead(
+      path,
+      new Error(`it has ${source.size} bytes, expected at most ${limit}`),
+    );
+  }
+  return await source.read(0, source.size);
 }
 
 /**

@@ -6,18 +6,12 @@ import {
   assertEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
-import { FileSource } from "../src/files.ts";
 import { MasterWeaverError } from "../src/errors.ts";
-import { checkPart } from "../src/parts.ts";
-import { openWeave } from "../src/weights/weave.ts";
-import { convert } from "../tools/convert.ts";
-import {
-  type Folder,
-  makeFolder,
-  TEXT,
-  VOCAB,
-} from "./support/checkpoint_folder.ts";
+import { parsePythonJson } from "../src/weights/json.ts";
+import { type Folder, TEXT, VOCAB } from "./support/checkpoint_folder.ts";
+import { convertPart, withFolder } from "./support/convert_part.ts";
 
 const training = {
   beta_start: 0.00085,
@@ -25,49 +19,16 @@ const training = {
   beta_schedule: "scaled_linear",
 };
 
-/** Converts one network's folder, and reads it as loading does. */
-async function convertPart(folder: Folder, part: string, allowUnused = false) {
-  const output = `${folder.path}/out`;
-  const lines: string[] = [];
-  const [{ file }] = await convert({
-    inputs: [`${folder.path}/${part}`],
-    output,
-    dtype: "f16",
-    allowUnused,
-    report: (line) => lines.push(line),
-  });
-  await using source = await FileSource.open(file);
-  const weave = await openWeave(source);
-  checkPart(weave);
-  return { lines, config: weave.config };
-}
-
-async function withFolder(work: (folder: Folder) => Promise<void>) {
-  const folder = await makeFolder();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder.path, { recursive: true });
-  }
-}
-
 Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t) => {
   await withFolder(async (folder) => {
     const name = "scheduler/scheduler_config.json";
     const cases: [object, string][] = [
       [
-        {
-          _class_name: "DPMSolverMultistepScheduler",
-          timestep_spacing: "linspace",
-        },
-        'it has timestep_spacing "linspace", expected "leading"',
+        { _class_name: "DDIMScheduler", timestep_spacing: "sgm_uniform" },
+        'it has timestep_spacing "sgm_uniform", expected leading, trailing, linspace',
       ],
       [
-        { _class_name: "EulerDiscreteScheduler", use_karras_sigmas: true },
-        "it has use_karras_sigmas true, expected false",
-      ],
-      [
-        { _class_name: "DEISMultistepScheduler", thresholding: true },
+        { _class_name: "DDIMScheduler", thresholding: true },
         "it has thresholding true",
       ],
       [
@@ -120,6 +81,113 @@ Deno.test("schedulers: another sampler's config is used, and said", async (t) =>
       });
     }
   });
+});
+
+Deno.test("schedulers: what only steers another sampler is passed over, and said", () =>
+  withFolder(async (folder) => {
+    // As Python writes it; JSON itself has no infinite numbers.
+    await folder.write(
+      "scheduler/scheduler_config.json",
+      `{"_class_name": "DPMSolverMultistepScheduler",
+        "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+        "lambda_min_clipped": -Infinity, "solver_order": 2, "solver_p": null,
+        "thresholding": false, "timestep_spacing": "linspace",
+        "use_karras_sigmas": true}`,
+    );
+    const { lines } = await convertPart(folder, "unet");
+    assertStringIncludes(
+      lines[0],
+      "names DPMSolverMultistepScheduler; DDIM takes its place, with the same " +
+        "training noise; settings of DPMSolverMultistepScheduler are passed " +
+        "over: timestep_spacing, use_karras_sigmas, lambda_min_clipped, " +
+        "solver_order",
+    );
+    await folder.write(
+      "scheduler/scheduler_config.json",
+      '{"_class_name": "EulerDiscreteScheduler", "beta_start": NaN}',
+    );
+    await assertRejects(
+      () => convertPart(folder, "unet"),
+      MasterWeaverError,
+      "it has beta_start NaN, expected a number between 0 and 1",
+    );
+  }));
+
+Deno.test("json: Python's infinite numbers are read, in texts they stay text", () => {
+  const read = (text: string) =>
+    parsePythonJson(new TextEncoder().encode(text));
+  assertEquals(
+    read(
+      '{"a": [-Infinity, Infinity,NaN], "NaN": "-Infinity \\" NaN", "b": 1}',
+    ),
+    { a: [-Infinity, Infinity, NaN], NaN: '-Infinity " NaN', b: 1 },
+  );
+  for (
+    const text of [
+      "1Infinity",
+      "-NaN",
+      "+Infinity",
+      "NaN1",
+      "[Infinity",
+      "infinity",
+    ]
+  ) {
+    assertThrows(() => read(text), SyntaxError);
+  }
+});
+
+Deno.test("tokenizers: merges that are none, or no pairs, are refused by file", async (t) => {
+  const model = {
+    type: "BPE",
+    end_of_word_suffix: "</w>",
+    vocab: VOCAB,
+    merges: [["a", "b</w>"]] as unknown[],
+  };
+  const one = (change: object) => ({
+    "tokenizer.json": { model: { ...model, ...change } },
+  });
+  const cases: [string, Record<string, object | string>][] = [
+    ["merges.txt: it has no merges, expected pairs", { "merges.txt": "" }],
+    ["merges.txt: it has no merges", { "merges.txt": "#version: 0.2\n" }],
+    ["merges.txt: its merge 1 is a b c, expected two symbols", {
+      "merges.txt": "#version: 0.2\na b</w>\na b c\n",
+    }],
+    ["tokenizer.json: it has no merges", one({ merges: [] })],
+    ["tokenizer.json: its merge 0 is", one({ merges: [[1, 2]] })],
+    ["tokenizer.json: its merge 1 is 7", one({ merges: ["a b</w>", 7] })],
+    ["tokenizer.json: its merge 0 is", one({ merges: [["a b</w>"]] })],
+    [
+      "tokenizer.json: its model's type is Unigram, expected BPE",
+      one({
+        type: "Unigram",
+      }),
+    ],
+    [
+      "its model's end_of_word_suffix is undefined, expected </w>",
+      one({
+        end_of_word_suffix: undefined,
+      }),
+    ],
+    ["its model's byte_fallback is true", one({ byte_fallback: true })],
+    ["its model's dropout is 0.1", one({ dropout: 0.1 })],
+  ];
+  for (const [message, files] of cases) {
+    await t.step(message, () =>
+      withFolder(async (folder) => {
+        if (files["tokenizer.json"]) {
+          await Deno.remove(`${folder.path}/tokenizer/vocab.json`);
+        }
+        for (const [name, content] of Object.entries(files)) {
+          await folder.write(`tokenizer/${name}`, content);
+        }
+        const error = await assertRejects(
+          () => convertPart(folder, "text_encoder"),
+          MasterWeaverError,
+          message,
+        );
+        assertEquals(error.code, "bad-checkpoint");
+      }));
+  }
 });
 
 Deno.test("tokenizers: added tokens are kept, wherever they are written", async (t) => {

@@ -67,6 +67,69 @@ Deno.test("ddim: every step count from 1 to 1000 stays inside the levels", () =>
   assertEquals(first, { sample: 1, eps: 0 });
 });
 
+/** `DDIMScheduler(timestep_spacing=…).set_timesteps(n)` of diffusers 0.42. */
+const spread: ["linspace" | "trailing", number[]][] = [
+  ["linspace", [0]],
+  ["linspace", [999, 500, 0]],
+  ["linspace", [999, 832, 666, 500, 333, 166, 0]],
+  ["linspace", [
+    999,
+    932,
+    866,
+    799,
+    733,
+    666,
+    599,
+    533,
+    466,
+    400,
+    333,
+    266,
+    200,
+    133,
+    67,
+    0,
+  ]],
+  ["trailing", [999]],
+  ["trailing", [999, 666, 332]],
+  ["trailing", [999, 856, 713, 570, 428, 285, 142]],
+  ["trailing", [
+    999,
+    937,
+    874,
+    811,
+    749,
+    687,
+    624,
+    561,
+    499,
+    437,
+    374,
+    311,
+    249,
+    187,
+    124,
+    61,
+  ]],
+];
+for (const [timestep_spacing, expected] of spread) {
+  const steps = expected.length;
+  Deno.test(`ddim: ${steps} steps of ${timestep_spacing} are diffusers'`, () => {
+    const spaced = readDdimConfig(
+      { ...stableDiffusion, timestep_spacing },
+      "test",
+    );
+    const { timesteps, coefficients } = ddimSchedule(spaced, steps);
+    assertEquals(Array.from(timesteps), expected);
+    const alphas = golden.alphas_cumprod.map(Math.fround);
+    for (const [i, t] of expected.entries()) {
+      const previous = t - Math.floor(1000 / steps);
+      assertEquals(coefficients[i].alpha, alphas[t]);
+      assertEquals(coefficients[i].alphaPrev, alphas[Math.max(previous, 0)]);
+    }
+  });
+}
+
 Deno.test("ddim: a step leads where the next one starts, the last to level 0", () => {
   const { coefficients } = ddimSchedule(config, 30);
   const alphas = golden.alphas_cumprod.map(Math.fround);
@@ -110,7 +173,7 @@ Deno.test("ddim: a config this schedule cannot follow is refused by key", () => 
     ["prediction_type", "v_prediction"],
     ["clip_sample", true],
     ["thresholding", true],
-    ["timestep_spacing", "trailing"],
+    ["timestep_spacing", "karras"],
     ["trained_betas", [0.1]],
     ["beta_schedule", "squaredcos_cap_v2"],
     ["beta_start", 0],
@@ -123,6 +186,7 @@ Deno.test("ddim: a config this schedule cannot follow is refused by key", () => 
     ["variance_type", "learned_range"],
     ["_class_name", "FlowMatchEulerDiscreteScheduler"],
     ["_class_name", "LCMScheduler"],
+    ["_class_name", "TCDScheduler"],
     ["_class_name", 7],
   ];
   for (const [key, value] of cases) {
@@ -148,22 +212,33 @@ const training = {
 };
 const samplers: Record<string, object> = {
   PNDMScheduler: { skip_prk_steps: true, steps_offset: 1, clip_sample: false },
-  EulerDiscreteScheduler: { prediction_type: "epsilon" },
-  EulerAncestralDiscreteScheduler: {},
-  LMSDiscreteScheduler: {},
+  EulerDiscreteScheduler: {
+    prediction_type: "epsilon",
+    timestep_spacing: "linspace",
+    interpolation_type: "linear",
+    use_karras_sigmas: true,
+    use_exponential_sigmas: false,
+    final_sigmas_type: "zero",
+    steps_offset: 0,
+  },
+  EulerAncestralDiscreteScheduler: { timestep_spacing: "trailing" },
+  LMSDiscreteScheduler: { use_beta_sigmas: true },
   DPMSolverMultistepScheduler: {
     algorithm_type: "dpmsolver++",
     solver_order: 2,
     solver_type: "midpoint",
-    thresholding: false,
+    thresholding: true,
+    sample_max_value: 2,
     lower_order_final: true,
+    lambda_min_clipped: -Infinity,
+    timestep_spacing: "linspace",
     use_karras_sigmas: false,
     variance_type: null,
     final_sigmas_type: "zero",
   },
   DEISMultistepScheduler: { algorithm_type: "deis", solver_type: "logrho" },
   UniPCMultistepScheduler: { solver_p: null, predict_x0: true },
-  HeunDiscreteScheduler: {},
+  HeunDiscreteScheduler: { clip_sample: true },
   DDPMScheduler: { variance_type: "fixed_small", clip_sample: false },
 };
 
@@ -172,7 +247,7 @@ for (const [name, more] of Object.entries(samplers)) {
     const json = { _class_name: name, ...training, ...more };
     const read = readDdimConfig(json, "x");
     assertEquals(read, config);
-    assertEquals(otherSampler(json), name);
+    assertEquals(otherSampler(json)?.name, name);
   });
 }
 
@@ -185,9 +260,30 @@ Deno.test("ddim: DDIM's own config is DDIM's, with diffusers' defaults", () => {
     betaSchedule: "linear",
     setAlphaToOne: true,
     stepsOffset: 0,
+    timestepSpacing: "leading",
   });
   assertEquals(otherSampler({ _class_name: "DDIMScheduler" }), undefined);
   assertEquals(otherSampler({}), undefined);
+});
+
+Deno.test("ddim: of another sampler, the training noise stays what is computed", () => {
+  const cases: [string, unknown][] = [
+    ["prediction_type", "v_prediction"],
+    ["rescale_betas_zero_snr", true],
+    ["use_flow_sigmas", true],
+    ["beta_schedule", "squaredcos_cap_v2"],
+    ["trained_betas", [0.1]],
+    ["beta_start", NaN],
+    ["num_train_timesteps", Infinity],
+  ];
+  for (const [key, value] of cases) {
+    const json = { _class_name: "EulerDiscreteScheduler", ...training };
+    assertThrows(
+      () => readDdimConfig({ ...json, [key]: value }, "x"),
+      MasterWeaverError,
+      key,
+    );
+  }
 });
 
 Deno.test("ddim: no message is about a key that is not in the file", () => {

@@ -36,6 +36,11 @@ Deno.test("pickle: numbers, texts and constants of all protocols", () => {
   assertEquals(run("M", 1, 2, "."), 513);
   assertEquals(run("J", 255, 255, 255, 255, "."), -1);
   assertEquals(run("I42\n."), 42);
+  assertEquals([run("I00\n."), run("I01\n."), run("I1\n.")], [false, true, 1]);
+  assertEquals(
+    run("Vn", 0xe4, "m\\u0431\\U0001f600\\u005c\n."),
+    "n\xe4m\u0431\u{1f600}\\",
+  );
   assertEquals(run("L-42L\n."), -42);
   assertEquals(run(0x8a, 2, 0, 255, "."), -256);
   assertEquals(run(0x8a, 0, "."), 0);
@@ -233,6 +238,47 @@ Deno.test("flatten: long names in one another are refused", () => {
     MasterWeaverError,
     "is too long",
   );
+});
+
+/** A tensor of one value: a storage's key, then no dimensions. */
+const TENSOR = "ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\n" +
+  "FloatStorage\nV0\nVcpu\nK\x01tQK\x00))\x89)tR";
+
+Deno.test("flatten: many references to tensors under a long name are refused in time", () => {
+  const list = `](${"h\x00".repeat(999)}eq\x01`;
+  const lists = (key: string) =>
+    `${TENSOR}q\x000${list}0}V${key}\n](${"h\x01".repeat(999)}es.`;
+  const attempt = (text: string) => {
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    assert(bytes.length < 6000);
+    return () => flatten(unpickle(bytes, "x").value, "x");
+  };
+  assertThrows(
+    attempt(lists("k".repeat(900))),
+    MasterWeaverError,
+    "the names of its tensors are longer than 16000000 characters together",
+  );
+  assertThrows(
+    attempt(lists("k")),
+    MasterWeaverError,
+    "it holds more than 100000 tensors",
+  );
+});
+
+Deno.test("pickle: more lists and objects than memory is given for are refused", () => {
+  const programs = {
+    lists: "]".repeat(1e6),
+    dictionaries: "}".repeat(1e6),
+    "objects of objects": `cfoo\nBar\n${")R".repeat(1e6)}`,
+  };
+  for (const [what, text] of Object.entries(programs)) {
+    assertThrows(
+      () => run(`(${text}l.`),
+      MasterWeaverError,
+      "its pickle takes more than 8000000 steps",
+      what,
+    );
+  }
 });
 
 Deno.test("pickle: 20000 random programs end", () => {

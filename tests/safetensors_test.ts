@@ -136,6 +136,24 @@ for (const [what, header, message] of hostile) {
   });
 }
 
+Deno.test("safetensors: more tensors, or lists, than memory is given for are refused", async () => {
+  const many = Array.from(
+    { length: 100_001 },
+    (_, i) => `"${i}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`,
+  );
+  await assertRejects(
+    () => openSafetensors(new MemorySource(rawSafetensors(`{${many.join()}}`))),
+    MasterWeaverError,
+    "its header is not sound JSON: it has more than 100000 keys in one object",
+  );
+  const lists = `{"a":[${"[],".repeat(1e6)}[]]}`;
+  await assertRejects(
+    () => openSafetensors(new MemorySource(rawSafetensors(lists))),
+    MasterWeaverError,
+    "it has more than 1000000 objects and lists",
+  );
+});
+
 Deno.test("safetensors: a header longer than the file is refused", async () => {
   const whole = safetensorsBytes({ a: { shape: [2], data: [1, 2] } });
   for (const length of [0, 7, 8, 20, whole.length - 1]) {

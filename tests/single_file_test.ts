@@ -136,6 +136,73 @@ Deno.test("single file: the UNet's running mean is taken unless told not to", as
   await Deno.remove(folder.path, { recursive: true });
 });
 
+Deno.test("single file: what nobody knows inside a network is refused by name", async (t) => {
+  const folder = await makeFolder();
+  const mean = checkpointOf(ldmUnetTable(config(UNET), "ema"), 99);
+  const one = { shape: [1], data: [1] };
+  const attempt = async (name: string, more: Tensors, allowUnused = false) => {
+    const input = `${folder.path}/all.safetensors`;
+    const tensors = { ...singleFile(folder), ...more, [name]: one };
+    await folder.write("all.safetensors", tensors);
+    const lines: string[] = [];
+    const converted = await convert({
+      inputs: [input],
+      output: `${folder.path}/out`,
+      dtype: "f16",
+      allowUnused,
+      report: (line) => lines.push(line),
+    });
+    return { converted, lines };
+  };
+  const cases: [part: string, name: string, more: Tensors][] = [
+    ["unet", "model.diffusion_model.weird", {}],
+    ["unet", "model.diffusion_model.weird", mean],
+    ["unet", "model.diffusion_model.out.2.bias2", mean],
+    ["vae", "first_stage_model.junk", {}],
+    ["text_encoder", "cond_stage_model.junk", {}],
+    ["text_encoder", "cond_stage_model.transformer.junk", {}],
+  ];
+  for (const [part, name, more] of cases) {
+    await t.step(name, async () => {
+      await assertRejects(
+        () => attempt(name, more),
+        MasterWeaverError,
+        `its tensors are not those of the ${part} its config describes: ` +
+          `1 unused: ${name}; --allow-unused leaves them out`,
+      );
+      const { converted } = await attempt(name, more, true);
+      assertEquals(
+        converted.map(({ component, dropped }) => [
+          component,
+          dropped[`as asked for, 1 not known here: ${name}`],
+        ]),
+        ["unet", "vae", "text_encoder"].map((other) => [
+          other,
+          other === part ? 1 : undefined,
+        ]),
+      );
+    });
+  }
+  await t.step("but a LoRA is left out with a warning", async () => {
+    const name = "model.diffusion_model.input_blocks.1.1.to_q.lora_up.weight";
+    const { lines } = await attempt(name, {});
+    assertEquals(
+      lines.filter((line) => line.startsWith("Warning: ")),
+      [
+        `Warning: ${folder.path}/all.safetensors: a LoRA lies beside the network and is not merged into it`,
+      ],
+    );
+  });
+  await t.step("and what compares texts with images is left out", async () => {
+    const { converted: [, , text] } = await attempt(
+      "cond_stage_model.logit_scale",
+      {},
+    );
+    assertEquals(text.dropped["only for comparing texts with images"], 1);
+  });
+  await Deno.remove(folder.path, { recursive: true });
+});
+
 Deno.test("single file: an autoencoder alone, and networks without a folder", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;

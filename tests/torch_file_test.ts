@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type ByteSource, MemorySource } from "../src/bytes.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import {
@@ -7,6 +7,8 @@ import {
   readFloats,
 } from "../src/weights/checkpoint.ts";
 import { openCheckpoint } from "../src/weights/open.ts";
+import { PickleStorage, PickleTensor } from "../src/weights/pickle_values.ts";
+import { readableTensor } from "../src/weights/torch_tensors.ts";
 import { fuzz } from "./support/weights.ts";
 
 // Written by PyTorch 2: a zip with protocol 2, one with protocol 4, and the
@@ -169,10 +171,34 @@ Deno.test("torch: views that leave or repeat their storage are refused", async (
   // BININT1 3, BININT1 1, TUPLE2: the strides (3, 1).
   const strides = [0x4b, 3, 0x4b, 1, 0x86];
   await assertRejects(
-    async () => openCheckpoint(await withTensor([strides, [0x4b, 0]])),
+    async () => openCheckpoint(await withTensor([strides, [0x4b, 1]])),
     MasterWeaverError,
-    "its shape (2, 3) with strides (0, 1) from 0 does not fit",
+    "its shape (2, 3) with strides (1, 1) from 0 does not fit",
   );
+});
+
+Deno.test("torch: one value stands for as many as a weight has, and no more", () => {
+  const view = (shape: number[], stride: number[]) =>
+    readableTensor(
+      new MemorySource(new Uint8Array(8), "x.pt"),
+      "w",
+      new PickleTensor(new PickleStorage("0", "F32", 2), 0, shape, stride),
+      () => 0,
+    );
+  assertEquals(view([2, 8192, 4096], [1, 0, 0]).shape, [2, 8192, 4096]);
+  for (
+    const [shape, stride] of [
+      [[8193, 8192], [0, 0]],
+      [[2, 2], [1, 1]],
+      [[3, 2], [1, 0]],
+    ]
+  ) {
+    assertThrows(
+      () => view(shape, stride),
+      MasterWeaverError,
+      "does not fit its 2 stored elements",
+    );
+  }
 });
 
 function indexOf(bytes: Uint8Array, part: Uint8Array): number {
@@ -219,6 +245,52 @@ for (
         "pathlib.PosixPath",
       ]
     ) assert(checkpoint.objects?.includes(name), name);
+    await fuzz(await fixture(name), 500, readEverything);
+  });
+}
+
+/** What the fixtures of other protocols hold: text outside ASCII, views. */
+const written: Record<string, number[]> = {
+  a: [0, 1, 2, 3, 4, 5],
+  "näm\\\u0431\u{1f600}.h": [1, 1],
+  e: [1, 1, 1, 2, 2, 2],
+  s: [7, 7, 7],
+};
+
+// Saved with torch.save(…, pickle_protocol=…): the first two are text, and an
+// expanded tensor stores each value once.
+for (
+  const name of [
+    "protocol0.pt",
+    "protocol0_legacy.pth",
+    "protocol1_legacy.pth",
+    "protocol4_legacy.pth",
+  ]
+) {
+  Deno.test(`torch: ${name}: pickles of every protocol are read`, async () => {
+    const checkpoint = await open(name);
+    assertEquals([...checkpoint.tensors.keys()], Object.keys(written));
+    assertEquals(checkpoint.otherValues, 1);
+    for (const [name, expected] of Object.entries(written)) {
+      const tensor = tensorOf(checkpoint, name);
+      assertEquals([...await readFloats(tensor)], expected);
+      assertEquals(
+        [...await readFloats(tensor, 1, 1)],
+        expected.slice(1, 2),
+      );
+    }
+    await checkpoint.verify();
+    await fuzz(await fixture(name), 500, readEverything);
+  });
+}
+
+for (const name of ["beside.pt", "beside_legacy.pth"]) {
+  Deno.test(`torch: ${name}: sparse tensors and NumPy's generators are passed over`, async () => {
+    const checkpoint = await open(name);
+    assertEquals([...checkpoint.tensors.keys()], ["w"]);
+    assertEquals([...await readFloats(tensorOf(checkpoint, "w"))], [1, 1]);
+    assertEquals(checkpoint.objects, ["torch.sparse_tensor"]);
+    assertEquals(checkpoint.otherValues, 3);
     await fuzz(await fixture(name), 500, readEverything);
   });
 }

@@ -271,10 +271,11 @@ async function run(args: readonly string[]): Promise<number> {
   if (positionals.length === 0) throw new UsageError("Give a file");
   let failures = 0;
   for (const file of positionals) {
-    let found: Inspection;
+    let text: string;
     try {
       await using source = await FileSource.open(file);
-      found = await inspect(source, verify);
+      const found = await inspect(source, verify);
+      text = json ? JSON.stringify(found) : toText(found);
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
@@ -282,7 +283,7 @@ async function run(args: readonly string[]): Promise<number> {
       else tell(`${file}: ${message(error)}\n`);
       continue;
     }
-    print(`${json ? JSON.stringify(found) : toText(found)}\n`);
+    print(`${text}\n`);
   }
   return failures > 0 ? 1 : 0;
 }

@@ -2,15 +2,18 @@
  * DDIM without added noise (eta 0): which noise levels a picture passes
  * through, and the two numbers each step multiplies with.
  *
- * Equals `DDIMScheduler` of diffusers 0.23 with epsilon prediction and
- * "leading" timesteps.
+ * Equals `DDIMScheduler` of diffusers with epsilon prediction.
  *
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
 import type { DdimConfig } from "./ddim_config.ts";
 
-export { type DdimConfig, readDdimConfig } from "./ddim_config.ts";
+export {
+  type DdimConfig,
+  readDdimConfig,
+  type TimestepSpacing,
+} from "./ddim_config.ts";
 
 /** How much of the picture is left before and after one step. */
 export interface StepAlphas {
@@ -72,7 +75,7 @@ export function alphasCumprod(config: DdimConfig): Float32Array {
  * ```
  */
 export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
-  const { trainSteps, stepsOffset } = config;
+  const { trainSteps } = config;
   if (!Number.isInteger(steps) || steps < 1 || steps > trainSteps) {
     throw new MasterWeaverError(
       "bad-option",
@@ -81,19 +84,58 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
   }
   const alphas = alphasCumprod(config);
   const stride = Math.floor(trainSteps / steps);
-  const timesteps = new Int32Array(steps);
+  const planned = plannedTimesteps(config, steps);
+  const timesteps = planned.map((timestep) =>
+    Math.min(timestep, trainSteps - 1)
+  );
   const coefficients: StepAlphas[] = [];
   const final = config.setAlphaToOne ? 1 : alphas[0];
   for (let i = 0; i < steps; i++) {
-    const planned = (steps - 1 - i) * stride + stepsOffset;
-    const previous = planned - stride;
-    timesteps[i] = Math.min(planned, trainSteps - 1);
+    // Whole strides in every spacing, though not all spread by whole strides.
+    const previous = planned[i] - stride;
     coefficients.push({
       alpha: alphas[timesteps[i]],
       alphaPrev: previous >= 0 ? alphas[previous] : final,
     });
   }
   return { timesteps, coefficients };
+}
+
+/** Timesteps as diffusers spreads them, with NumPy's arithmetic. */
+function plannedTimesteps(
+  { trainSteps, stepsOffset, timestepSpacing }: DdimConfig,
+  steps: number,
+): Int32Array {
+  switch (timestepSpacing) {
+    case "leading": {
+      const stride = Math.floor(trainSteps / steps);
+      return Int32Array.from(
+        { length: steps },
+        (_, i) => (steps - 1 - i) * stride + stepsOffset,
+      );
+    }
+    case "trailing": {
+      // np.arange adds up the difference of its first two values.
+      const stride = trainSteps - (trainSteps - trainSteps / steps);
+      return Int32Array.from(
+        { length: steps },
+        (_, i) => roundHalfToEven(trainSteps - i * stride) - 1,
+      );
+    }
+    case "linspace": {
+      const stride = (trainSteps - 1) / Math.max(steps - 1, 1);
+      return Int32Array.from(
+        { length: steps },
+        (_, i) => roundHalfToEven((steps - 1 - i) * stride),
+      );
+    }
+  }
+}
+
+function roundHalfToEven(value: number): number {
+  const low = Math.floor(value);
+  const isHalf = value - low === 0.5;
+  return isHalf ? low + low % 2 : Math.round(value);
 }
 
 /**

@@ -3,8 +3,8 @@
  *
  * Pictures are always made with DDIM, as the reference does, whichever sampler
  * the file names: what counts is the noise that the model was trained with.
- * A sampler's own settings are passed over; a setting that would change what
- * DDIM computes, and that is not implemented, is an error.
+ * What only steers another sampler is passed over; a setting of DDIM's own that
+ * is not implemented, or of the training noise, is an error.
  *
  * @module
  */
@@ -22,9 +22,24 @@ export interface DdimConfig {
   betaSchedule: "linear" | "scaled_linear";
   /** Whether the last step goes to no noise at all, not to the first level. */
   setAlphaToOne: boolean;
-  /** Added to every timestep; 1 for Stable Diffusion. */
+  /** Added to every timestep of "leading"; 1 for Stable Diffusion. */
   stepsOffset: number;
+  /** Which levels a run passes through. */
+  timestepSpacing: TimestepSpacing;
 }
+
+/**
+ * How timesteps are spread, as diffusers has it: whole strides from the first
+ * level (`leading`) or from the last (`trailing`), or from first to last
+ * (`linspace`).
+ */
+export type TimestepSpacing = "leading" | "trailing" | "linspace";
+
+const SPACINGS: readonly TimestepSpacing[] = [
+  "leading",
+  "trailing",
+  "linspace",
+];
 
 /** What a class of diffusers assumes where its file is silent. */
 interface Defaults {
@@ -44,8 +59,8 @@ const DDIM: Defaults = {
 };
 
 /**
- * Another class than DDIM's. What only DDIM knows, its file cannot say: then
- * Stable Diffusion's own values count, as in the reference.
+ * Another class than DDIM's. Its file speaks of its own steps, never of DDIM's:
+ * for those Stable Diffusion's own values count, as in the reference.
  */
 const OTHER: Defaults = { ...DDIM, setAlphaToOne: false, stepsOffset: 1 };
 
@@ -73,19 +88,61 @@ const CLASSES: Readonly<Record<string, Defaults>> = {
   DPMSolverSDEScheduler: HEUN,
 };
 
-/** Settings that may only be absent, or what is computed here. */
-const FIXED: readonly (readonly [key: string, wanted: unknown])[] = [
+/** Settings of the training, that may only be absent or what is computed here. */
+const TRAINING: readonly Fixed[] = [
   ["prediction_type", "epsilon"],
-  ["clip_sample", false],
-  ["thresholding", false],
   ["rescale_betas_zero_snr", false],
-  ["timestep_spacing", "leading"],
-  ["use_karras_sigmas", false],
-  ["use_exponential_sigmas", false],
-  ["use_beta_sigmas", false],
   ["use_flow_sigmas", false],
   ["trained_betas", null],
 ];
+
+/** Settings of DDIM's own steps, as those. */
+const OWN_STEPS: readonly Fixed[] = [
+  ["clip_sample", false],
+  ["thresholding", false],
+  ["use_karras_sigmas", false],
+  ["use_exponential_sigmas", false],
+  ["use_beta_sigmas", false],
+];
+
+type Fixed = readonly [key: string, wanted: unknown];
+
+/** What steers the steps of another sampler, and says nothing of the model. */
+const OTHER_STEPS: readonly string[] = [
+  "timestep_spacing",
+  "steps_offset",
+  "set_alpha_to_one",
+  "clip_sample",
+  "clip_sample_range",
+  "thresholding",
+  "dynamic_thresholding_ratio",
+  "sample_max_value",
+  "use_karras_sigmas",
+  "use_exponential_sigmas",
+  "use_beta_sigmas",
+  "use_lu_lambdas",
+  "sigma_min",
+  "sigma_max",
+  "final_sigmas_type",
+  "interpolation_type",
+  "timestep_type",
+  "lambda_min_clipped",
+  "skip_prk_steps",
+  "algorithm_type",
+  "solver_order",
+  "solver_type",
+  "solver_p",
+  "predictor_order",
+  "corrector_order",
+  "predict_x0",
+  "disable_corrector",
+  "lower_order_final",
+  "euler_at_final",
+  "noise_sampler_seed",
+];
+
+/** Samplers of distilled models, whose few steps no other sampler can make. */
+const DISTILLED = ["LCMScheduler", "TCDScheduler"];
 
 /**
  * Reads and checks a `scheduler_config.json`.
@@ -107,16 +164,39 @@ export function readDdimConfig(config: unknown, name: string): DdimConfig {
   }
   const values = new SchedulerValues(config as Record<string, unknown>, name);
   const defaults = values.defaults();
-  for (const [key, wanted] of FIXED) values.only(key, wanted);
+  for (const [key, wanted] of TRAINING) values.only(key, wanted);
   values.noLearnedVariance();
   return {
     trainSteps: values.integer("num_train_timesteps", 1000, 1, 1e5),
     betaStart: values.beta("beta_start", defaults.betaStart),
     betaEnd: values.beta("beta_end", defaults.betaEnd),
     betaSchedule: values.betaSchedule(defaults.betaSchedule),
-    setAlphaToOne: values.boolean("set_alpha_to_one", defaults.setAlphaToOne),
-    stepsOffset: values.integer("steps_offset", defaults.stepsOffset, 0, 1),
+    ...otherSampler(config) === undefined ? ownSteps(values) : {
+      setAlphaToOne: OTHER.setAlphaToOne,
+      stepsOffset: OTHER.stepsOffset,
+      timestepSpacing: "leading",
+    },
   };
+}
+
+/** What DDIM's own config says of its steps. */
+function ownSteps(
+  values: SchedulerValues,
+): Pick<DdimConfig, "setAlphaToOne" | "stepsOffset" | "timestepSpacing"> {
+  for (const [key, wanted] of OWN_STEPS) values.only(key, wanted);
+  return {
+    setAlphaToOne: values.boolean("set_alpha_to_one", DDIM.setAlphaToOne),
+    stepsOffset: values.integer("steps_offset", DDIM.stepsOffset, 0, 1),
+    timestepSpacing: values.spacing(),
+  };
+}
+
+/** A sampler that a config names, and DDIM takes the place of. */
+export interface OtherSampler {
+  /** Its class in diffusers. */
+  readonly name: string;
+  /** Settings of its steps in the file, which are passed over. */
+  readonly passedOver: readonly string[];
 }
 
 /**
@@ -125,10 +205,13 @@ export function readDdimConfig(config: unknown, name: string): DdimConfig {
  *
  * @param config a config that {@linkcode readDdimConfig} accepts
  */
-export function otherSampler(config: unknown): string | undefined {
-  const { _class_name: name } = config as Record<string, unknown>;
-  const isOther = typeof name === "string" && !/^DDIM(Parallel)?S/.test(name);
-  return isOther ? name : undefined;
+export function otherSampler(config: unknown): OtherSampler | undefined {
+  const values = config as Record<string, unknown>;
+  const { _class_name: name } = values;
+  if (typeof name !== "string" || /^DDIM(Parallel)?S/.test(name)) return;
+  const isSet = (key: string) =>
+    Object.hasOwn(values, key) && values[key] !== null && values[key] !== false;
+  return { name, passedOver: OTHER_STEPS.filter(isSet) };
 }
 
 /** A config asked key by key; null counts as absent, as in diffusers. */
@@ -146,6 +229,15 @@ class SchedulerValues {
     const name = this.#values._class_name ?? "DDIMScheduler";
     if (typeof name === "string" && Object.hasOwn(CLASSES, name)) {
       return CLASSES[name];
+    }
+    if (DISTILLED.includes(name as string)) {
+      throw new MasterWeaverError(
+        "bad-model",
+        `Scheduler config of ${this.#name} has _class_name ${
+          show(name)
+        }, of a model distilled to few steps, which DDIM cannot make: ` +
+          "expected a model that was not distilled",
+      );
     }
     throw this.#wrong(
       "_class_name",
@@ -174,6 +266,13 @@ class SchedulerValues {
     const value = this.#values.beta_schedule ?? whenAbsent;
     if (value === "linear" || value === "scaled_linear") return value;
     throw this.#wrong("beta_schedule", value, '"linear" or "scaled_linear"');
+  }
+
+  spacing(): TimestepSpacing {
+    const value = this.#values.timestep_spacing ?? "leading";
+    const found = SPACINGS.find((name) => name === value);
+    if (found !== undefined) return found;
+    throw this.#wrong("timestep_spacing", value, SPACINGS.join(", "));
   }
 
   boolean(key: string, whenAbsent: boolean): boolean {
@@ -209,5 +308,8 @@ class SchedulerValues {
 }
 
 function show(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 80);
+  const text = typeof value === "number"
+    ? String(value)
+    : JSON.stringify(value) ?? String(value);
+  return text.slice(0, 80);
 }

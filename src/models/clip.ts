@@ -77,6 +77,7 @@ export function clipTextConfig(json: unknown): ClipTextConfig {
 /** Reads the config of `image_encoder`. */
 export function clipVisionConfig(json: unknown): ClipVisionConfig {
   const config = new ConfigReader(json, "image_encoder");
+  config.only("num_channels", 3);
   return {
     ...towerConfig(config),
     imageSize: config.integer("image_size", 224),

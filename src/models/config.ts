@@ -105,6 +105,14 @@ export class ConfigReader {
     }
   }
 
+  /** As {@linkcode ConfigReader.only}; a list says it for each level. */
+  onlyEach(key: string, expected: unknown): void {
+    const value = this.#values[key];
+    const isSame = Array.isArray(value) &&
+      value.every((item) => item === expected);
+    if (!isSame) this.only(key, expected);
+  }
+
   #wrong(key: string, expected: string, value: unknown): MasterWeaverError {
     return new MasterWeaverError(
       "bad-model",

@@ -17,7 +17,6 @@ import {
   unmergeTokens,
 } from "../ops/tokens.ts";
 import type { WeightScope } from "../weights/scope.ts";
-import { ConfigReader } from "./config.ts";
 import {
   attention,
   concat,
@@ -27,71 +26,14 @@ import {
   linear,
 } from "./layers.ts";
 import { resnet } from "./resnet.ts";
+import type { UNetConfig } from "./unet_config.ts";
 
-/** Sizes of the UNet, from diffusers' config. */
-export interface UNetConfig {
-  /** Side of the latents it was trained on. */
-  readonly sampleSize: number;
-  /** Channels of the latents. */
-  readonly channels: number;
-  /** Channels of each level, finest first. */
-  readonly blockOutChannels: readonly number[];
-  /** Whether each level going down has attention. */
-  readonly downAttention: readonly boolean[];
-  /** Whether each level going up has attention. */
-  readonly upAttention: readonly boolean[];
-  /** Residual blocks of a level going down; one more going up. */
-  readonly layersPerBlock: number;
-  /** Channels of text and identity embeddings. */
-  readonly crossAttentionDim: number;
-  /** Heads of every attention (diffusers calls it `attention_head_dim`). */
-  readonly heads: number;
-  /** Groups of every group norm. */
-  readonly groups: number;
-  /** Added to variances. */
-  readonly eps: number;
-}
+export { type UNetConfig, unetConfig } from "./unet_config.ts";
 
 /** Group norm before a transformer has its own. */
 const TRANSFORMER_EPS = 1e-6;
 /** PyTorch's default for LayerNorm. */
 const LAYER_NORM_EPS = 1e-5;
-
-/** Reads the config of `unet`. */
-export function unetConfig(json: unknown): UNetConfig {
-  const config = new ConfigReader(json, "unet");
-  const channels = config.integer("in_channels", 4);
-  config.only("out_channels", channels);
-  config.only("flip_sin_to_cos", true);
-  config.only("freq_shift", 0);
-  config.only("downsample_padding", 1);
-  config.only("center_input_sample", false);
-  config.only("act_fn", "silu");
-  config.only("mid_block_scale_factor", 1);
-  config.only("use_linear_projection", false);
-  config.only("class_embed_type", null);
-  const down = config.words(
-    "down_block_types",
-    ["DownBlock2D", "CrossAttnDownBlock2D"],
-  );
-  const up = config.words("up_block_types", [
-    "UpBlock2D",
-    "CrossAttnUpBlock2D",
-  ]);
-  const blockOutChannels = config.integers("block_out_channels");
-  return {
-    sampleSize: config.integer("sample_size", 64),
-    channels,
-    blockOutChannels,
-    downAttention: down.map((name) => name === "CrossAttnDownBlock2D"),
-    upAttention: up.map((name) => name === "CrossAttnUpBlock2D"),
-    layersPerBlock: config.integer("layers_per_block", 2),
-    crossAttentionDim: config.integer("cross_attention_dim", 768),
-    heads: config.integer("attention_head_dim", 8),
-    groups: config.integer("norm_num_groups", 32),
-    eps: config.positive("norm_eps", 1e-5),
-  };
-}
 
 /** Keys and values of one cross-attention, computed once a picture. */
 export interface CrossKeys {

@@ -37,6 +37,15 @@ export function vaeConfig(json: unknown): VaeConfig {
   config.only("in_channels", 3);
   config.only("out_channels", 3);
   config.only("act_fn", "silu");
+  config.onlyEach("down_block_types", "DownEncoderBlock2D");
+  config.onlyEach("up_block_types", "UpDecoderBlock2D");
+  config.only("mid_block_add_attention", true);
+  config.only("use_quant_conv", true);
+  config.only("use_post_quant_conv", true);
+  // Latents are multiplied with one factor, and nothing is added.
+  config.only("shift_factor", 0);
+  config.only("latents_mean", null);
+  config.only("latents_std", null);
   const blockOutChannels = config.integers("block_out_channels");
   return {
     blockOutChannels,

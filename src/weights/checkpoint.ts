@@ -101,6 +101,9 @@ export function badCheckpoint(
   );
 }
 
+/** Tensors accepted in one file: a hundred times those of the largest network. */
+export const MAX_TENSORS = 100_000;
+
 /** Bytes read at once where a file is only passed through. */
 export const PIECE_BYTES = 4 * 2 ** 20;
 

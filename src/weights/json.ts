@@ -8,16 +8,20 @@ import { brief } from "./brief.ts";
 
 /** Deeper than any header here; parsing deep nesting takes long. */
 const MAX_DEPTH = 64;
+/** More entries than any object here has: tensors, or a tokenizer's tokens. */
+const MAX_KEYS = 100_000;
+/** Objects and lists in all: each takes many times its bytes once it is parsed. */
+const MAX_CONTAINERS = 1_000_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Says that an object has one key twice. */
-export class RepeatedKey extends Error {}
+/** Says what is wrong with JSON that could be parsed. */
+export class UnsoundJson extends Error {}
 
 /** What messages say of a text that {@linkcode parseJson} refused. */
 export function jsonFault(error: unknown): string {
-  return error instanceof RepeatedKey
+  return error instanceof UnsoundJson
     ? `not sound JSON: ${error.message}`
     : "not JSON";
 }
@@ -25,11 +29,42 @@ export function jsonFault(error: unknown): string {
 /**
  * Parses UTF-8 JSON.
  *
- * @throws {Error} where it is not UTF-8, not JSON, nested deeper than 64, or says one key twice
+ * @throws {Error} where it is not UTF-8, not JSON, nested deeper than 64, says one key twice, or has over 100,000 keys in an object or a million objects and lists
  */
 export function parseJson(bytes: Uint8Array): unknown {
   checkStructure(bytes);
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+}
+
+/** Texts, and the numbers that only Python writes. */
+const PYTHON_TOKENS =
+  /"[^"\\]*(?:\\[^][^"\\]*)*"|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g;
+/** Stands for NaN while it is parsed; no text of Python's begins so. */
+const NOT_A_NUMBER = "\u0000NaN";
+
+/**
+ * As {@linkcode parseJson}, with `Infinity`, `-Infinity` and `NaN`, which
+ * Python's `json` writes and JSON has not.
+ *
+ * @throws {Error} as that
+ */
+export function parsePythonJson(bytes: Uint8Array): unknown {
+  checkStructure(bytes);
+  const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  let hasNaN = false;
+  const plain = text.replaceAll(PYTHON_TOKENS, (token) => {
+    if (token.startsWith('"')) return token;
+    hasNaN ||= token === "NaN";
+    // A number beyond float64's range is read as an infinite one.
+    return token === "NaN"
+      ? JSON.stringify(NOT_A_NUMBER)
+      : token.replace("Infinity", "1e999");
+  });
+  if (!hasNaN) return JSON.parse(plain);
+  return JSON.parse(
+    plain,
+    (_, value) => value === NOT_A_NUMBER ? NaN : value,
+  );
 }
 
 /**
@@ -39,6 +74,7 @@ export function parseJson(bytes: Uint8Array): unknown {
 function checkStructure(bytes: Uint8Array): void {
   // The keys of each object around the current byte; null for a list.
   const open: (Set<string> | null)[] = [];
+  let containers = 0;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
     if (byte === QUOTE) {
@@ -49,6 +85,11 @@ function checkStructure(bytes: Uint8Array): void {
     } else if (byte === 0x5b || byte === 0x7b) {
       if (open.length === MAX_DEPTH) {
         throw new Error(`Nested over ${MAX_DEPTH} deep`);
+      }
+      if (++containers > MAX_CONTAINERS) {
+        throw new UnsoundJson(
+          `it has more than ${MAX_CONTAINERS} objects and lists`,
+        );
       }
       open.push(byte === 0x7b ? new Set() : null);
     } else if (byte === 0x5d || byte === 0x7d) open.pop();
@@ -77,6 +118,9 @@ function isKey(bytes: Uint8Array, end: number): boolean {
 function addKey(keys: Set<string>, quoted: Uint8Array): void {
   // Escapes are resolved: "\u0061" is the key "a".
   const key = JSON.parse(new TextDecoder().decode(quoted)) as string;
-  if (keys.has(key)) throw new RepeatedKey(`it has ${brief(key)} twice`);
+  if (keys.has(key)) throw new UnsoundJson(`it has ${brief(key)} twice`);
+  if (keys.size === MAX_KEYS) {
+    throw new UnsoundJson(`it has more than ${MAX_KEYS} keys in one object`);
+  }
   keys.add(key);
 }

@@ -13,6 +13,9 @@ import { isWeave } from "./weave.ts";
 /** Containers told apart by their first bytes. */
 export type FileKind = "weave" | Checkpoint["kind"] | "unknown";
 
+/** How the older container's first number starts in decimal. */
+const LEGACY_DECIMAL = new TextEncoder().encode("L119547037146038");
+
 /**
  * Tells what a file is.
  *
@@ -23,8 +26,12 @@ export async function fileKind(source: ByteSource): Promise<FileKind> {
   const starts = (...bytes: number[]) => bytes.every((b, i) => start[i] === b);
   if (isWeave(start)) return "weave";
   if (starts(0x50, 0x4b, 0x03, 0x04)) return "torch-zip";
-  // A pickle of protocol 2 that starts with a number of ten bytes.
-  if (starts(0x80, 0x02, 0x8a, 0x0a)) return "torch-legacy";
+  // A pickle that starts with a number of ten bytes, perhaps inside a frame;
+  // protocols 0 and 1 write it in decimal.
+  const number = start[2] === 0x95 ? 11 : 2;
+  const isPickle = start[0] === 0x80 && start[number] === 0x8a &&
+    start[number + 1] === 0x0a;
+  if (isPickle || starts(...LEGACY_DECIMAL)) return "torch-legacy";
   // A header length, then the header's brace; under 2^40 even if it is wrong.
   if (start[8] === 0x7b && start[5] + start[6] + start[7] === 0) {
     return "safetensors";

@@ -27,6 +27,12 @@ export { PickleCut };
  * list again and again.
  */
 const MAX_STEPS = 8_000_000;
+/** What a list, dictionary or object counts: it takes memory as many values. */
+const CONTAINER_STEPS = 10;
+
+/** `('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 6)`, or with a None. */
+const WRITTEN_ID =
+  /^\('storage', <class '([\w.]+)\.(\w+)'>, '(\w+)', '[\w:]+', (\d+)(?:, None)?\)$/;
 
 /** A pickle's value, and where the pickle ended. */
 export interface Unpickled {
@@ -108,7 +114,13 @@ class Machine {
         return this.#push(input.u8());
       case 0x4d: // BININT2
         return this.#push(input.u16());
-      case 0x49: // INT; protocol 0 writes booleans as 00 and 01
+      case 0x49: { // INT; protocols 0 and 1 write booleans as 00 and 01
+        const start = input.position;
+        const value = input.decimal();
+        const isBoolean = input.position - start === 3 && value as number < 2 &&
+          value as number >= 0;
+        return this.#push(isBoolean ? value === 1 : value);
+      }
       case 0x4c: // LONG
         return this.#push(input.decimal());
       case 0x8a: // LONG1
@@ -126,7 +138,7 @@ class Machine {
       case 0x8d: // BINUNICODE8
         return this.#push(input.text(input.length64()));
       case 0x56: // UNICODE
-        return this.#push(input.line());
+        return this.#push(input.escapedLine());
       case 0x54: // BINSTRING, of Python 2
         return this.#push(input.text(input.u32()));
       case 0x55: // SHORT_BINSTRING, of Python 2
@@ -150,21 +162,21 @@ class Machine {
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
       case 0x8f: // EMPTY_SET
-        return this.#push(new PickleList());
+        return this.#make(new PickleList());
       case 0x7d: // EMPTY_DICT
-        return this.#push(new PickleDict());
+        return this.#make(new PickleDict());
       case 0x6c: // LIST
       case 0x74: // TUPLE
       case 0x91: // FROZENSET
-        return this.#push(new PickleList(this.#popToMark()));
+        return this.#make(new PickleList(this.#popToMark()));
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
       case 0x87: // TUPLE3
-        return this.#push(new PickleList(this.#popMany(opcode - 0x84)));
+        return this.#make(new PickleList(this.#popMany(opcode - 0x84)));
       case 0x64: { // DICT
         const dict = new PickleDict();
         this.#setItems(dict, this.#popToMark());
-        return this.#push(dict);
+        return this.#make(dict);
       }
       case 0x61: // APPEND
         return this.#append(this.#popMany(1));
@@ -241,23 +253,23 @@ class Machine {
       case 0x52: // REDUCE
       case 0x81: { // NEWOBJ
         const [callee, parameters] = this.#popMany(2);
-        return this.#push(this.#objects.call(callee, parameters));
+        return this.#make(this.#objects.call(callee, parameters));
       }
       case 0x92: { // NEWOBJ_EX: with parameters by name
         const [callee, parameters, named] = this.#popMany(3);
         const made = this.#objects.call(callee, parameters);
         if (made instanceof PickleObject) made.parts.push(named);
-        return this.#push(made);
+        return this.#make(made);
       }
       case 0x69: { // INST
         const module = this.#in.line();
         const callee = this.#named(module, this.#in.line());
         const parameters = new PickleList(this.#popToMark());
-        return this.#push(this.#objects.call(callee, parameters));
+        return this.#make(this.#objects.call(callee, parameters));
       }
       case 0x6f: { // OBJ
         const [callee, ...parameters] = this.#popToMark();
-        return this.#push(
+        return this.#make(
           this.#objects.call(callee ?? null, new PickleList(parameters)),
         );
       }
@@ -266,12 +278,25 @@ class Machine {
         this.#objects.setState(this.#top(), state);
         return true;
       }
+      case 0x50: // PERSID, of protocol 0
+        return this.#make(this.#objects.storage(this.#writtenId()));
       case 0x51: { // BINPERSID
         const [id] = this.#popMany(1);
-        return this.#push(this.#objects.storage(id));
+        return this.#make(this.#objects.storage(id));
       }
     }
     return false;
+  }
+
+  /** A persistent id as Python shows it: a tuple, in text. */
+  #writtenId(): PickleValue {
+    const line = this.#in.line();
+    const [, module, name, key, count] = WRITTEN_ID.exec(line) ?? [];
+    if (module === undefined) {
+      throw this.#bad(`it refers to ${brief(line)}, expected a storage`);
+    }
+    const type = this.#named(module, name);
+    return new PickleList(["storage", type, key, "cpu", Number(count)]);
   }
 
   #named(module: string, name: string): PickleValue {
@@ -311,6 +336,12 @@ class Machine {
   #recall(index: number | bigint): boolean {
     const value = this.#memo.get(Number(index));
     if (value === undefined) throw this.#bad(`it recalls ${index}, never put`);
+    return this.#push(value);
+  }
+
+  /** Pushes a value that was made, and has parts. */
+  #make(value: PickleValue): boolean {
+    this.#spend(CONTAINER_STEPS);
     return this.#push(value);
   }
 

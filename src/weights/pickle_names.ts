@@ -5,7 +5,11 @@
  * @module
  */
 import type { CheckpointDtype } from "./checkpoint.ts";
-import { type GlobalMeaning, PickleGlobal } from "./pickle_values.ts";
+import {
+  type GlobalMeaning,
+  PickleGlobal,
+  SPARSE_TENSOR,
+} from "./pickle_values.ts";
 
 const STORAGES: Readonly<Record<string, CheckpointDtype>> = {
   FloatStorage: "F32",
@@ -72,6 +76,8 @@ const KNOWN: Readonly<Record<string, GlobalMeaning>> = {
   "torch._utils._rebuild_parameter": "parameter",
   "torch._utils._rebuild_parameter_with_state": "parameter",
   "torch._tensor._rebuild_from_type_v2": "subclass",
+  "torch._utils._rebuild_sparse_tensor": { inert: SPARSE_TENSOR },
+  "torch._utils._rebuild_sparse_csr_tensor": { inert: SPARSE_TENSOR },
   "torch.storage.UntypedStorage": { storage: "untyped" },
 };
 
@@ -84,6 +90,7 @@ const NOTHING = new RegExp(
     "numpy\\.(core|_core)\\.multiarray\\.(scalar|_reconstruct)",
     "numpy\\.(core|_core)\\.numeric\\._frombuffer",
     "numpy\\.random\\.(_pickle\\.)?__\\w+_ctor",
+    "numpy\\.random\\.bit_generator\\.(__pyx_unpickle_)?\\w*SeedSequence",
     "numpy\\.(dtype|ndarray|matrix|bool|bool_|str_|bytes_|object_|void)",
     "numpy\\.(u?int|float|complex|datetime|timedelta)\\d+",
     "_codecs\\.encode",

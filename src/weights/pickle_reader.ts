@@ -88,6 +88,25 @@ export class PickleReader {
     return line;
   }
 
+  /**
+   * Text up to the end of the line as protocol 0 has it: Latin-1, and all else
+   * as `\\u0431` or `\\U0001f600`.
+   */
+  escapedLine(): string {
+    const end = this.#bytes.indexOf(0x0a, this.position);
+    if (end < 0) throw new PickleCut();
+    let line = "";
+    for (let at = this.position; at < end; at += 8192) {
+      const part = this.#bytes.subarray(at, Math.min(end, at + 8192));
+      line += String.fromCharCode(...part);
+    }
+    this.position = end + 1;
+    return line.replaceAll(
+      /\\(?:u([0-9a-fA-F]{4})|U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}))/g,
+      (_, short, long) => String.fromCodePoint(parseInt(short ?? long, 16)),
+    );
+  }
+
   /** A whole number in decimal, up to the end of the line. */
   decimal(): number | bigint {
     const line = this.line().replace(/L$/, "");

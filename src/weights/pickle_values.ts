@@ -57,6 +57,9 @@ export class PickleObject {
   }
 }
 
+/** What a tensor that lists only its values other than 0 goes by. */
+export const SPARSE_TENSOR = "torch.sparse_tensor";
+
 /** A name of Python code, which is never run. */
 export class PickleGlobal {
   /** What it stands for. */

@@ -19,7 +19,6 @@ import {
   PickleDict,
   PickleList,
   type PickleStorage,
-  type PickleTensor,
   type PickleValue,
 } from "./pickle_values.ts";
 import { type FlatPickle, flatten, readableTensor } from "./torch_tensors.ts";
@@ -178,10 +177,10 @@ async function unpickleAt(
 /** The storages tensors refer to, each once. */
 function storagesOf(
   source: ByteSource,
-  tensors: ReadonlyMap<string, PickleTensor>,
+  { tensors, hidden }: FlatPickle,
 ): Map<string, PickleStorage> {
   const storages = new Map<string, PickleStorage>();
-  for (const { storage } of tensors.values()) {
+  for (const { storage } of [...tensors.values(), ...hidden]) {
     const known = storages.get(storage.key) ?? storage;
     if (known.dtype !== storage.dtype || known.count !== storage.count) {
       throw badCheckpoint(
@@ -202,7 +201,7 @@ async function locateEntries(
 ): Promise<Map<string, number>> {
   const places = new Map<string, number>();
   for (
-    const { key, dtype, count } of storagesOf(source, flat.tensors).values()
+    const { key, dtype, count } of storagesOf(source, flat).values()
   ) {
     const entry = entries.get(`${folder}data/${key}`);
     const bytes = count * DTYPE_BYTES[dtype];
@@ -224,12 +223,12 @@ async function locateLegacy(
   source: ByteSource,
   start: number,
   keys: PickleValue,
-  { tensors }: FlatPickle,
+  flat: FlatPickle,
 ): Promise<Map<string, number>> {
   if (!(keys instanceof PickleList)) {
     throw badCheckpoint(source.name, "it has no list of its storages");
   }
-  const storages = storagesOf(source, tensors);
+  const storages = storagesOf(source, flat);
   const places = new Map<string, number>();
   let position = start;
   for (const key of keys.items) {

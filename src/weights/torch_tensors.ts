@@ -10,6 +10,7 @@ import {
   badCheckpoint,
   type CheckpointTensor,
   DTYPE_BYTES,
+  MAX_TENSORS,
 } from "./checkpoint.ts";
 import { countElements, formatShape } from "./dtype.ts";
 import {
@@ -19,12 +20,17 @@ import {
   type PickleStorage,
   PickleTensor,
   type PickleValue,
+  SPARSE_TENSOR,
 } from "./pickle_values.ts";
 
 /** Nesting accepted below the outermost dictionary. */
 const MAX_DEPTH = 32;
 /** The longest path accepted: paths share parts, copies of them do not. */
 const MAX_PATH = 1000;
+/** All paths together: a list may be referred to under many long keys. */
+const MAX_PATHS = 16_000_000;
+/** Values of a tensor that stores fewer: above the largest weight known. */
+const MAX_EXPANDED = 2 ** 26;
 /** Values accepted in all. */
 const MAX_VALUES = 1_000_000;
 
@@ -32,6 +38,8 @@ const MAX_VALUES = 1_000_000;
 export interface FlatPickle {
   /** By path: keys joined with dots. */
   readonly tensors: Map<string, PickleTensor>;
+  /** Parts of sparse tensors, which are passed over with them. */
+  readonly hidden: readonly PickleTensor[];
   /** Values that are no tensors. */
   readonly otherValues: number;
   /** Classes of objects that were passed over, each once. */
@@ -42,13 +50,14 @@ export interface FlatPickle {
  * Flattens nested dictionaries and lists.
  *
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, two tensors have one path, or one hides in an object that is passed over
+ * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, hold too much, two tensors have one path, or one hides in an object that is passed over
  */
 export function flatten(value: PickleValue, name: string): FlatPickle {
   const tensors = new Map<string, PickleTensor>();
   const objects = new Set<PickleObject>();
   let otherValues = 0;
   let visited = 0;
+  let pathLength = 0;
   const walk = (value: PickleValue, path: string, depth: number): void => {
     // A value may be referred to from several places, even from inside itself.
     if (depth > MAX_DEPTH || ++visited > MAX_VALUES) {
@@ -65,6 +74,15 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
     if (value instanceof PickleTensor) {
       if (tensors.has(path)) {
         throw badCheckpoint(name, `two tensors are called ${brief(path)}`);
+      }
+      pathLength += path.length;
+      if (tensors.size === MAX_TENSORS || pathLength > MAX_PATHS) {
+        throw badCheckpoint(
+          name,
+          tensors.size === MAX_TENSORS
+            ? `it holds more than ${MAX_TENSORS} tensors`
+            : `the names of its tensors are longer than ${MAX_PATHS} characters together`,
+        );
       }
       tensors.set(path, value);
     } else if (value instanceof PickleDict || value instanceof PickleList) {
@@ -83,20 +101,24 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
     }
   };
   walk(value, "", 0);
-  checkObjects(objects, tensors, name);
+  const hidden = checkObjects(objects, tensors, name);
   const classes = new Set([...objects].map(({ name }) => name));
-  return { tensors, otherValues, objects: [...classes].sort() };
+  return { tensors, hidden, otherValues, objects: [...classes].sort() };
 }
 
 /**
  * Looks for tensors inside objects that are passed over, which would be lost
  * without a word. Each value is looked at once, as objects refer to each other.
+ *
+ * @returns those in sparse tensors: these are left out as a whole, and are missed
+ *   by name where they are needed
  */
 function checkObjects(
   objects: ReadonlySet<PickleObject>,
   tensors: ReadonlyMap<string, PickleTensor>,
   name: string,
-): void {
+): PickleTensor[] {
+  const hidden: PickleTensor[] = [];
   const seen = new Set(
     [...tensors.values()].map(({ storage }) => storage.key),
   );
@@ -109,7 +131,11 @@ function checkObjects(
         continue;
       }
       visited.add(value);
-      if (value instanceof PickleTensor && !seen.has(value.storage.key)) {
+      if (value instanceof PickleTensor && object.name === SPARSE_TENSOR) {
+        hidden.push(value);
+      } else if (
+        value instanceof PickleTensor && !seen.has(value.storage.key)
+      ) {
         throw badCheckpoint(
           name,
           `a tensor lies inside an object of ${brief(object.name)}, which is ` +
@@ -119,6 +145,7 @@ function checkObjects(
       for (const part of partsOf(value)) waiting.push(part);
     }
   }
+  return hidden;
 }
 
 function partsOf(value: PickleValue): Iterable<PickleValue> {
@@ -156,9 +183,18 @@ export function readableTensor(
   const span = count === 0
     ? 0
     : shape.reduce((end, size, i) => end + (size - 1) * stride[i], 1);
-  // More elements than it covers: strides that use values again, which no
-  // saved weight has, and which could ask for any amount of memory.
-  if (count > span || !(offset + span <= storage.count)) {
+  // One value may stand for a whole dimension, as `expand` makes it. Strides
+  // that use values again in other ways no saved weight has; they, and expanded
+  // values without end, could ask for any amount of memory.
+  const distinct = shape.reduce(
+    (n, size, i) => stride[i] > 0 ? n * size : n,
+    1,
+  );
+  const isExpanded = distinct < count && count <= MAX_EXPANDED;
+  if (
+    !(count <= span || isExpanded && distinct <= span) ||
+    !(offset + span <= storage.count)
+  ) {
     throw wrong(
       `its shape ${formatShape(shape)} with strides ${formatShape(stride)} ` +
         `from ${offset} does not fit its ${storage.count} stored elements`,

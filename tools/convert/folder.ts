@@ -5,9 +5,9 @@
  */
 import { extname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
-import { readFile } from "../../src/files.ts";
+import { readShortFile } from "../../src/files.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
-import { jsonFault, parseJson } from "../../src/weights/json.ts";
+import { jsonFault, parsePythonJson } from "../../src/weights/json.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 
 /** Endings of files that hold weights. */
@@ -36,6 +36,9 @@ const WEIGHT_NAMES = ["", ".fp16", ".bf16"].flatMap((variant) =>
   )
 );
 
+/** Ten times the longest file of a tokenizer that was seen, in bytes. */
+const MAX_TEXT_BYTES = 32 * 2 ** 20;
+
 /** Names in a folder, sorted. */
 export async function list(folder: string): Promise<string[]> {
   try {
@@ -60,11 +63,20 @@ export async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
+/**
+ * Reads the bytes of a config or tokenizer's file.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readText(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await readShortFile(path, MAX_TEXT_BYTES);
+}
+
 /** Reads a JSON object from a file. */
 export async function readJson(path: string): Promise<JsonObject> {
   let value: unknown;
   try {
-    value = parseJson(await readFile(path));
+    value = parsePythonJson(await readText(path));
   } catch (cause) {
     if (cause instanceof MasterWeaverError) throw cause;
     throw badCheckpoint(path, `it is ${jsonFault(cause)}`, { cause });

@@ -84,9 +84,13 @@ async function readScheduler(
     judged(path, () => readDdimConfig(json, path));
     const other = otherSampler(json);
     if (other !== undefined) {
+      const { name, passedOver } = other;
       notice(
-        `unet: ${path} names ${other}; DDIM takes its place, with the same ` +
-          "training noise",
+        `unet: ${path} names ${name}; DDIM takes its place, with the same ` +
+          "training noise" +
+          (passedOver.length > 0
+            ? `; settings of ${name} are passed over: ${passedOver.join(", ")}`
+            : ""),
       );
     }
     return json;
@@ -143,7 +147,7 @@ export async function textEncoderComponent(
   { files, json, configName, table = textEncoderTable }: NetworkFiles,
   around: TextSurroundings,
 ): Promise<Component> {
-  const text = typeof json.text_config === "object" ? json.text_config : json;
+  const text = json.text_config instanceof Object ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
   const folder = dirname(files[0]);
   const above = dirname(folder);
@@ -191,7 +195,7 @@ function checkSize(
 export async function imageEncoderComponent(
   { files, json, configName, table = imageEncoderTable }: NetworkFiles,
 ): Promise<Component> {
-  const vision = typeof json.vision_config === "object"
+  const vision = json.vision_config instanceof Object
     ? json.vision_config
     : json;
   const config: JsonObject = { ...STANDARD_VISION_CONFIG, ...vision };

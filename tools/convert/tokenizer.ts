@@ -4,12 +4,11 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/errors.ts";
-import { readFile } from "../../src/files.ts";
 import { ClipTokenizer } from "../../src/text/tokenizer.ts";
 import { brief } from "../../src/weights/brief.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
-import { exists, optionalJson, readJson } from "./folder.ts";
+import { exists, optionalJson, readJson, readText } from "./folder.ts";
 
 /** What a text encoder's config holds of its tokenizer. */
 export interface TokenizerFiles {
@@ -30,6 +29,16 @@ const MARKS: readonly (readonly [key: string, token: string])[] = [
   ["eos_token", END],
   ["pad_token", END],
   ["unk_token", END],
+];
+
+/** What the model in `tokenizer.json` may say, CLIP's own first. */
+const BPE: readonly (readonly [key: string, ...values: unknown[]])[] = [
+  ["type", "BPE", undefined],
+  ["end_of_word_suffix", "</w>"],
+  ["continuing_subword_prefix", "", null, undefined],
+  ["dropout", null, undefined, 0],
+  ["byte_fallback", false, null, undefined],
+  ["ignore_merges", false, null, undefined],
 ];
 
 /**
@@ -127,12 +136,13 @@ interface Read {
 async function readTwoFiles(folder: string): Promise<Read> {
   const path = `${folder}/vocab.json`;
   const vocab = inOrder(await readJson(path), path);
-  const lines = new TextDecoder().decode(await readFile(`${folder}/merges.txt`))
+  const lines = new TextDecoder().decode(await readText(`${folder}/merges.txt`))
     .split("\n").map((line) => line.trim());
   // The first line states the format's version; "#" alone can be a token.
   const merges = lines.filter((line, i) =>
     line !== "" && !(i === 0 && line.startsWith("#version"))
   );
+  checkMerges(merges, `${folder}/merges.txt`);
   return { vocab, merges, added: [] };
 }
 
@@ -147,17 +157,21 @@ async function readOneFile(path: string): Promise<Read> {
       "it has no vocab and merges, expected CLIP's BPE",
     );
   }
-  if (model.end_of_word_suffix !== "</w>") {
+  for (const [key, ...expected] of BPE) {
+    if (expected.includes(model[key])) continue;
     throw badCheckpoint(
       path,
-      `its end_of_word_suffix is ${
-        brief(model.end_of_word_suffix)
-      }, expected </w>, CLIP's`,
+      `its model's ${key} is ${brief(model[key])}, expected ${
+        brief(expected[0])
+      }, CLIP's`,
     );
   }
-  const merges = model.merges.map((pair: unknown) =>
-    Array.isArray(pair) ? pair.join(" ") : pair
-  ) as string[];
+  const merges = model.merges.map((pair: unknown) => {
+    const isPair = Array.isArray(pair) && pair.length === 2 &&
+      pair.every((symbol) => typeof symbol === "string");
+    return isPair ? pair.join(" ") : pair;
+  });
+  checkMerges(merges, path);
   if (!Array.isArray(added)) {
     throw badCheckpoint(path, "its added_tokens are no list");
   }
@@ -165,6 +179,27 @@ async function readOneFile(path: string): Promise<Read> {
     addedToken(entry, isObject(entry) ? entry.id : undefined, path)
   );
   return { vocab: inOrder(model.vocab, path), merges, added: tokens };
+}
+
+/**
+ * Merges are pairs of symbols, with white space between them; without any a
+ * prompt would fall apart into letters.
+ */
+function checkMerges(
+  merges: readonly unknown[],
+  path: string,
+): asserts merges is readonly string[] {
+  if (merges.length === 0) {
+    throw badCheckpoint(path, "it has no merges, expected pairs of symbols");
+  }
+  const wrong = merges.findIndex((merge) =>
+    typeof merge !== "string" || merge.trim().split(/\s+/).length !== 2
+  );
+  if (wrong < 0) return;
+  throw badCheckpoint(
+    path,
+    `its merge ${wrong} is ${brief(merges[wrong])}, expected two symbols`,
+  );
 }
 
 /** Tokens by their numbers, which must be 0, 1, 2, … */

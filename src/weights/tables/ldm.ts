@@ -41,21 +41,32 @@ export function ldmUnetTable(
   weights: LdmWeights,
 ): Table {
   const names = ldmUnetNames(config);
-  const table = renamed(unetTable(config), (name) => [
-    weights === "ema"
-      ? LDM_EMA + names.of(name).replaceAll(".", "")
-      : LDM_UNET + names.of(name),
+  const last = renamed(unetTable(config), (name) => [
+    LDM_UNET + names.of(name),
   ]);
-  const other: Dropped = weights === "ema"
-    ? {
-      names: /^model\.diffusion_model\./,
-      reason: "weights of the last training step; their running mean is taken",
-    }
-    : {
+  if (weights === "last") {
+    const mean: Dropped = {
       names: /^model_ema\.diffusion_model/,
       reason: "running mean of the weights; those of the last step are taken",
     };
-  return { ...table, dropped: [other, ...REST] };
+    return { ...last, dropped: [mean, ...REST, ...others(LDM_UNET)] };
+  }
+  const mean = renamed(unetTable(config), (name) => [
+    LDM_EMA + names.of(name).replaceAll(".", ""),
+  ]);
+  const replaced: Dropped = {
+    names: oneOf(last),
+    reason: "weights of the last training step; their running mean is taken",
+  };
+  return { ...mean, dropped: [replaced, ...REST, ...others(LDM_UNET)] };
+}
+
+/** Matches the names that a table takes, and no other. */
+function oneOf({ rows }: Table): RegExp {
+  const names = rows.flatMap(({ from }) => from.flatMap(({ names }) => names));
+  return new RegExp(
+    `^(${names.map((name) => RegExp.escape(name)).join("|")})$`,
+  );
 }
 
 /**
@@ -71,7 +82,11 @@ export function ldmVaeTable(
 ): Table {
   const names = ldmVaeNames(config);
   const table = renamed(vaeTable(config), (name) => [prefix + names.of(name)]);
-  return { ...table, dropped: REST };
+  const training: Dropped = {
+    names: /^first_stage_model\.(loss|model_ema)\./,
+    reason: "what only training uses",
+  };
+  return { ...table, dropped: [training, ...REST, ...others(prefix)] };
 }
 
 /**
@@ -89,15 +104,33 @@ export function ldmTextTable(config: CheckpointConfig): Table {
     names: /^cond_stage_model\..*\.position_ids$/,
     reason: "the numbers 0, 1, 2, … in order",
   };
-  return { ...table, dropped: [positions, ...REST] };
+  const comparing: Dropped = {
+    names:
+      /^cond_stage_model\.(transformer\.)?(logit_scale|text_projection(\.weight)?|visual_projection\.weight|vision_model\..*)$/,
+    reason: "only for comparing texts with images",
+  };
+  return {
+    ...table,
+    dropped: [positions, comparing, ...REST, ...others("cond_stage_model.")],
+  };
+}
+
+/** The networks of a file, by what their names start with. */
+const NETWORKS = [LDM_UNET, LDM_VAE, "cond_stage_model."];
+
+/**
+ * The networks beside one that is taken: what lies inside that one and is not
+ * of its table is left for the user to judge.
+ */
+function others(own: string): Dropped[] {
+  return NETWORKS.filter((prefix) => prefix !== own).map((prefix) => ({
+    names: new RegExp(`^${RegExp.escape(prefix)}`),
+    reason: "another network of the file",
+  }));
 }
 
 /** What lies in a file beside the network that is taken from it. */
 const REST: readonly Dropped[] = [
-  {
-    names: /^(model\.diffusion_model|first_stage_model|cond_stage_model)\./,
-    reason: "another network of the file",
-  },
   { names: /^model_ema\./, reason: "what belongs to the running mean" },
   SCHEDULE,
   { names: /^loss\./, reason: "networks that only training uses" },

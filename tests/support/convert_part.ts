@@ -1,0 +1,41 @@
+/**
+ * Converts parts of a tiny checkpoint.
+ *
+ * @module
+ */
+import { FileSource } from "../../src/files.ts";
+import { checkPart } from "../../src/parts.ts";
+import { openWeave } from "../../src/weights/weave.ts";
+import { convert } from "../../tools/convert.ts";
+import { type Folder, makeFolder } from "./checkpoint_folder.ts";
+
+/** Converts one network's folder, and reads it as loading does. */
+export async function convertPart(
+  folder: Folder,
+  part: string,
+  allowUnused = false,
+) {
+  const output = `${folder.path}/out`;
+  const lines: string[] = [];
+  const [{ file }] = await convert({
+    inputs: [`${folder.path}/${part}`],
+    output,
+    dtype: "f16",
+    allowUnused,
+    report: (line) => lines.push(line),
+  });
+  await using source = await FileSource.open(file);
+  const weave = await openWeave(source);
+  checkPart(weave);
+  return { lines, config: weave.config };
+}
+
+/** Lends a whole tiny checkpoint. */
+export async function withFolder(work: (folder: Folder) => Promise<void>) {
+  const folder = await makeFolder();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder.path, { recursive: true });
+  }
+}
