@@ -114,8 +114,8 @@ export async function readFile(
     let length = 0;
     const { size } = await file.stat();
     // As much as the file says it has, then whatever more comes.
-    for (let room = size; length <= most; room = 2 ** 16) {
-      const chunk = new Uint8Array(Math.min(Math.max(room, 1), most) + 1);
+    for (let room = size; Math.max(size, length) <= most; room = 2 ** 16) {
+      const chunk = new Uint8Array(room + 1);
       const count = await file.read(chunk);
       if (count === null) return joined(chunks, length);
       chunks.push(chunk.subarray(0, count));
