@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename, dirname, extname } from "node:path";
+import { dirname } from "node:path";
 import { dlibKind } from "../../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
@@ -38,6 +38,7 @@ import {
 } from "../../src/weights/weave.ts";
 import { type Component, dlibComponent, weaveComponent } from "./component.ts";
 import { exists, optionalJson } from "./folder.ts";
+import { adapterName, knownComponent } from "./names.ts";
 import {
   adapterComponent,
   faceParserComponent,
@@ -73,9 +74,8 @@ export async function fromFile(
   if (dlib) return [dlibComponent(dlib, file)];
   if (isWeave(start)) {
     const { component, config } = await openWeave(source);
-    const name = basename(file, extname(file));
-    // Another adapter keeps its own name.
-    const output = component === "identity_adapter" ? name : component;
+    const known = knownComponent(file, component);
+    const output = known === "identity_adapter" ? adapterName(file) : known;
     return [weaveComponent(output, file, config)];
   }
   const checkpoint = unwrapped(await openCheckpoint(source));
@@ -113,10 +113,10 @@ export async function fromFile(
       return [faceParserComponent(file, config ?? {})];
     }
     case "identity_adapter": {
-      const name = basename(file, extname(file));
+      const name = adapterName(file);
       const fallback = await unetConfig(file, around.output);
       return [adapterComponent(
-        name === "adapter_final" ? "identity_adapter" : name,
+        name,
         file,
         await optionalJson(`${folder}/adapter_config.json`) ??
           await convertedConfig(`${around.output}/identity_adapter.weave`) ??
