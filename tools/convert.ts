@@ -14,6 +14,7 @@ import { checkWritable, FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
+import { printable } from "../src/weights/brief.ts";
 import { throwIfAborted } from "../src/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
@@ -271,12 +272,14 @@ async function run(args: readonly string[]): Promise<void> {
       `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
     );
   }
-  const report = quiet ? undefined : (line: string) => tell(`${line}\n`);
+  const report = quiet
+    ? undefined
+    : (line: string) => tell(`${printable(line)}\n`);
   const progress = !quiet && process.stderr.isTTY === true;
   if (manifest !== undefined) {
     const written = await writeManifest(manifest);
     report?.(`${written.files} files → ${written.manifest}`);
-    if (json) print(`${JSON.stringify(written)}\n`);
+    if (json) print(toJson(written));
     return;
   }
   if (!output) throw new UsageError("Give --output");
@@ -285,7 +288,7 @@ async function run(args: readonly string[]): Promise<void> {
     using _ = endOnSignals();
     const written = await toPyTorch(adapter, output, progress);
     report?.(`${written.tensors} tensors → ${output}`);
-    if (json) print(`${JSON.stringify(written)}\n`);
+    if (json) print(toJson(written));
     return;
   }
   using interrupt = new Interrupt((text) => tell(`${text}\n`));
@@ -299,7 +302,12 @@ async function run(args: readonly string[]): Promise<void> {
     report,
     progress,
   });
-  if (json) print(`${JSON.stringify({ output, components })}\n`);
+  if (json) print(toJson({ output, components }));
+}
+
+/** One line; what a terminal would obey is written as JSON writes it. */
+function toJson(value: unknown): string {
+  return `${printable(JSON.stringify(value))}\n`;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

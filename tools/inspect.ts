@@ -15,6 +15,7 @@ import { FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
+import { printable } from "../src/weights/brief.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
   checkListed,
@@ -231,20 +232,15 @@ function toText(found: Inspection): string {
     ...found.verified ? ["verified"] : [],
   ];
   const lines = found.tensors.map(({ name, dtype, shape, bytes }) =>
-    `  ${printable(name)}  ${dtype} (${shape.join(", ")})  ${bytes}`
+    `  ${name}  ${dtype} (${shape.join(", ")})  ${bytes}`
   );
   const components = found.components ?? [];
   if (found.components) facts.splice(1, 2, `${components.length} files`);
   const listed = components.map(({ component, file, hash, bytes }) =>
-    `  ${printable(component)}  ${printable(file)}  ${bytes}  ${hash}`
+    `  ${component}  ${file}  ${bytes}  ${hash}`
   );
-  return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines].join("\n");
-}
-
-/** A name from a file must not command the terminal. */
-function printable(name: string): string {
-  // deno-lint-ignore no-control-regex
-  return name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines]
+    .map(printable).join("\n");
 }
 
 /**
@@ -278,13 +274,18 @@ async function run(args: readonly string[]): Promise<number> {
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
-      if (json) print(`${JSON.stringify({ file, error: message(error) })}\n`);
-      else tell(`${file}: ${message(error)}\n`);
+      if (json) print(toJson({ file, error: message(error) }));
+      else tell(`${printable(`${file}: ${message(error)}`)}\n`);
       continue;
     }
-    print(`${json ? JSON.stringify(found) : toText(found)}\n`);
+    print(json ? toJson(found) : `${toText(found)}\n`);
   }
   return failures > 0 ? 1 : 0;
+}
+
+/** One line; what a terminal would obey is written as JSON writes it. */
+function toJson(value: unknown): string {
+  return `${printable(JSON.stringify(value))}\n`;
 }
 
 function message(error: unknown): string {
