@@ -142,21 +142,3 @@ Deno.test("convert: a model is stored anew in its own folder", async () => {
   assertEquals(Object.keys(await snapshot(output)).length, 7);
   await Deno.remove(folder.path, { recursive: true });
 });
-
-Deno.test("convert: parts that do not fit those that stay are told", async () => {
-  const folder = await makeFolder();
-  const output = `${folder.path}/out`;
-  await convert({ inputs: [folder.path], output, dtype: "f16" });
-  const lines: string[] = [];
-  await Deno.writeTextFile(`${output}/unet.weave`, "no model");
-  await convert({
-    inputs: [`${folder.path}/vae`],
-    output,
-    dtype: "f16",
-    report: (line) => lines.push(line),
-  });
-  const [warning] = lines.filter((line) => line.startsWith("Warning"));
-  assert(warning.includes("cannot be used with the files that stay"), warning);
-  assert(warning.includes("unet.weave: it is not a .weave file"), warning);
-  await Deno.remove(folder.path, { recursive: true });
-});

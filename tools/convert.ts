@@ -133,14 +133,19 @@ export async function convert(
   const before = await entriesBefore(output, names(components));
   {
     // Sources are closed before files are replaced: they may be the same.
-    await using judged = await judge(components, output, options);
+    await using judged = await judge(
+      components,
+      output,
+      options,
+      before.manifest,
+    );
     for (const line of judged.warnings) report(line);
     await checkTarget(manifest);
     for (const part of judged.parts) {
       converted.push(await writePart(part, staging, options));
     }
     const written = new Map(converted.flatMap(entry));
-    const text = manifestAfter(before, written);
+    const text = manifestAfter(before.entries, written);
     if (text) await staging.write(manifest, (append) => append(text));
   }
   throwIfAborted(options.signal);

@@ -36,7 +36,7 @@ import {
   type JsonObject,
   openWeave,
 } from "../../src/weights/weave.ts";
-import { type Component, dlibComponent, weaveComponent } from "./component.ts";
+import { type Component, dlibComponent } from "./component.ts";
 import { exists, optionalJson } from "./folder.ts";
 import { adapterName, knownComponent } from "./names.ts";
 import {
@@ -48,6 +48,7 @@ import {
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
+import { weaveComponent } from "./weave_component.ts";
 
 /** What a file's components depend on beside the file. */
 export interface Surroundings extends TextSurroundings {
@@ -76,7 +77,14 @@ export async function fromFile(
     const { component, config } = await openWeave(source);
     const known = knownComponent(file, component);
     const output = known === "identity_adapter" ? adapterName(file) : known;
-    return [weaveComponent(output, file, config)];
+    const fallback = await unetConfig(file, around.output);
+    return [weaveComponent({
+      output,
+      file,
+      component: known,
+      config,
+      unet: () => around.unet() ?? fallback ?? noUnet(file),
+    })];
   }
   const checkpoint = unwrapped(await openCheckpoint(source));
   const folder = dirname(file);
@@ -240,8 +248,10 @@ async function unetConfig(
   file: string,
   output: string,
 ): Promise<JsonObject | undefined> {
-  return await optionalJson(`${dirname(file)}/unet/config.json`) ??
-    await convertedConfig(`${output}/unet.weave`);
+  // It is to be used with the one it is put beside.
+  return await convertedConfig(`${output}/unet.weave`) ??
+    await optionalJson(`${dirname(file)}/unet/config.json`) ??
+    await convertedConfig(`${dirname(file)}/unet.weave`);
 }
 
 /** The config of a component that was converted before, or nothing. */
