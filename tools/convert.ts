@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
-import { MasterWeaverError } from "../src/errors.ts";
 import { Interrupt } from "../src/cli/interrupt.ts";
 import { checkWritable, FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
+import { cannotWrite } from "../src/host/reasons.ts";
 import { print, tell } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
 import { throwIfAborted } from "../src/progress.ts";
@@ -26,6 +26,7 @@ import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
+import { exists } from "./convert/folder.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
 import {
@@ -33,6 +34,7 @@ import {
   manifestAfter,
   writeManifest,
 } from "./convert/model_manifest.ts";
+import { restoreOld } from "./convert/neighbours.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
@@ -119,6 +121,9 @@ export async function convert(
   options: ConvertOptions,
 ): Promise<ConvertedComponent[]> {
   const { inputs, output, ldmWeights = "ema", report = () => {} } = options;
+  for (const path of await restoreOld(output)) {
+    report(`${path}: back in its place; a conversion was cut off`);
+  }
   const components = await findComponents({
     inputs,
     output,
@@ -126,7 +131,7 @@ export async function convert(
     allowUnused: options.allowUnused ?? false,
     notice: report,
   });
-  await makeFolder(output);
+  await using made = await makeFolder(output);
   await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
   const manifest = `${output}/${MANIFEST_NAME}`;
@@ -152,6 +157,7 @@ export async function convert(
   // The manifest goes first: a folder whose replacement is cut off is one that
   // is not as its manifest says, never one that looks right.
   await staging.commit(manifest);
+  made.keep();
   for (const result of converted) report(describe(result));
   return converted;
 }
@@ -228,16 +234,33 @@ function describe(result: ConvertedComponent): string {
   return `${result.component}: ${facts.join(", ")} → ${result.file}${dropped}`;
 }
 
-async function makeFolder(path: string): Promise<void> {
+/** A folder that was made; disposing removes it again unless it is to stay. */
+interface MadeFolder extends AsyncDisposable {
+  /** It is to stay. */
+  keep(): void;
+}
+
+async function makeFolder(path: string): Promise<MadeFolder> {
+  const made: string[] = [];
+  // From the outermost one that is not there yet.
+  for (let at = resolve(path); !await exists(at); at = dirname(at)) {
+    made.push(at);
+    if (at === dirname(at)) break;
+  }
+  const remove = async () => {
+    // What others put there meanwhile stays.
+    for (const folder of made) await Deno.remove(folder).catch(() => {});
+  };
   try {
     await Deno.mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new MasterWeaverError(
-      "cannot-write",
-      `Cannot make the folder ${path}; give one that you may write to`,
-      { cause },
-    );
+  } catch (error) {
+    await remove();
+    throw cannotWrite(path, error, "give a folder that you may write to");
   }
+  return {
+    keep: () => void made.splice(0),
+    [Symbol.asyncDispose]: remove,
+  };
 }
 
 /**
