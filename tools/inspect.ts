@@ -9,6 +9,11 @@
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { ByteSource } from "../src/bytes.ts";
+import {
+  type ComponentName,
+  componentNames,
+  requiredComponents,
+} from "../src/components.ts";
 import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
@@ -20,6 +25,7 @@ import { byteLength } from "../src/weights/dtype.ts";
 import {
   checkListed,
   isManifest,
+  type Manifest,
   type ManifestEntry,
   readManifest,
 } from "../src/weights/manifest.ts";
@@ -119,12 +125,12 @@ async function inspectManifest(
 ): Promise<Inspection> {
   const manifest = await readManifest(source);
   if (verify) {
-    for (const [component, { file }] of manifest.components) {
+    for (const name of await partsBeside(source.name, manifest)) {
       await using found = await FileSource.open(
-        join(dirname(source.name), file),
+        join(dirname(source.name), `${name}.weave`),
       );
-      const { name, hash } = await openWeave(found);
-      checkListed(manifest, component, { name, hash, bytes: found.size });
+      const { name: path, hash } = await openWeave(found);
+      checkListed(manifest, name, { name: path, hash, bytes: found.size });
     }
   }
   return {
@@ -134,6 +140,21 @@ async function inspectManifest(
       ...entry,
     })),
   };
+}
+
+/** What loading compares or could use: parts that are listed, or must be. */
+async function partsBeside(
+  path: string,
+  { components }: Manifest,
+): Promise<ComponentName[]> {
+  const found: ComponentName[] = [];
+  for (const name of componentNames) {
+    const file = join(dirname(path), `${name}.weave`);
+    const isThere = await Deno.stat(file).then(() => true, () => false);
+    const mustBe = isThere && requiredComponents.includes(name);
+    if (mustBe || components.has(name)) found.push(name);
+  }
+  return found;
 }
 
 /** Numbers of dlib's files vary in length, so that all must be read. */
