@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { dlibKind } from "../../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
@@ -148,6 +148,30 @@ export async function isWholeModel(file: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof MasterWeaverError) return false;
     throw error;
+  }
+}
+
+/** What the reference calls the files that belong beside its model. */
+const EXPECTED = /^(adapter_.*\.pt|face_parser.*\.pth|\d+_iter\.pth)$/;
+
+/**
+ * Why a file beside a model's networks is none of its parts, such as a training
+ * program's `optimizer.pt`; nothing where it may be one.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged, so that nobody can tell; `cannot-read`
+ */
+export async function strayReason(file: string): Promise<string | undefined> {
+  if (EXPECTED.test(basename(file))) return;
+  await using source = await FileSource.open(file);
+  if (source.size === 0) return "it is empty";
+  const start = await source.read(0, Math.min(8, source.size));
+  if (isWeave(start) || dlibKind(start.subarray(0, 4))) return;
+  const checkpoint = unwrapped(await openCheckpoint(source));
+  try {
+    recognise(checkpoint);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    return error.message.replace(`Cannot use ${file}: `, "");
   }
 }
 
