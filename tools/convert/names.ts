@@ -14,8 +14,8 @@ import { badCheckpoint } from "../../src/weights/checkpoint.ts";
 import { brief } from "../../src/weights/brief.ts";
 
 /** What every file system here takes as one file's name. */
-// deno-lint-ignore no-control-regex
 const PLAIN =
+  // deno-lint-ignore no-control-regex
   /^(?![. ])[^\u0000-\u001f\u007f-\u009f/\\:*?"<>|]{1,100}(?<![. ])$/;
 /** Devices, whatever ending they have. */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
