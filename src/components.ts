@@ -5,6 +5,7 @@
  */
 import type { ByteSource } from "./bytes.ts";
 import { MasterWeaverError } from "./errors.ts";
+import { brief } from "./weights/brief.ts";
 import { checkListed, readManifest } from "./weights/manifest.ts";
 import { openWeave, type WeaveFile } from "./weights/weave.ts";
 import { WeightScope } from "./weights/scope.ts";
@@ -35,6 +36,17 @@ export const optionalComponents: readonly ComponentName[] = [
   "face_detector",
   "landmarks",
 ];
+
+/** All parts there are. */
+export const componentNames: readonly ComponentName[] = [
+  ...requiredComponents,
+  ...optionalComponents,
+];
+
+/** Whether a text, from a file's header, is the name of a part. */
+export function isComponentName(name: string): name is ComponentName {
+  return (componentNames as readonly string[]).includes(name);
+}
 
 /** The files of a model, by part. */
 export type ModelFiles =
@@ -77,7 +89,9 @@ export async function openComponentFile(
   if (file.component !== name) {
     throw new MasterWeaverError(
       "bad-model",
-      `Cannot use ${file.name}: it holds the component ${file.component}, expected ${name}`,
+      `Cannot use ${file.name}: it holds the component ${
+        brief(file.component)
+      }, expected ${name}`,
     );
   }
   if (files.manifest && !files.elsewhere?.includes(name)) {

@@ -271,9 +271,10 @@ export async function openModelFolder(
   if (missing.length > 0) {
     throw new MasterWeaverError(
       "bad-model",
-      `Cannot use ${folder}: ${
-        missing.join(", ")
-      } missing; convert the model with tools/convert.ts`,
+      `Cannot use ${folder}: ${missing.join(", ")} missing${await leftOver(
+        folder,
+        missing,
+      )}; convert the model with tools/convert.ts`,
     );
   }
   for (const name of optionalComponents) {
@@ -294,6 +295,23 @@ export async function openModelFolder(
     files: { ...files, ...listed },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+/** Tells where a conversion that was cut off left a part under another name. */
+async function leftOver(
+  folder: string,
+  missing: readonly string[],
+): Promise<string> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    const isOld = missing.some((part) => name.endsWith(`-${part}.old`));
+    if (isOld && name.startsWith(".masterweaver-model-")) found.push(name);
+  }
+  return found.length === 0
+    ? ""
+    : ` (a conversion was cut off and left ${
+      found.join(", ")
+    }, which the next one puts back)`;
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -266,7 +266,9 @@ export function identityGraph(
  *
  * Always f32: a mask that decides between two classes wants no rounding.
  */
-export function parserGraph({ parser }: IdentityParts): Graph {
+export function parserGraph(
+  { parser }: Pick<IdentityParts, "parser">,
+): Graph {
   const g = new Graph("f32");
   const { inputSize } = parser.config;
   const pixels = g.input("pixels", [1, inputSize, inputSize, 4], "f32");

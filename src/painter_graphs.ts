@@ -181,7 +181,7 @@ function toF32(x: Tensor): Tensor {
 /** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W), and marks in `health`. */
 export function decodeGraph(
   real: Real,
-  { vae }: PainterParts,
+  { vae }: Pick<PainterParts, "vae">,
   { height, width }: Layout,
 ): Graph {
   const g = new Graph(real);

@@ -15,6 +15,13 @@ import { identityConfig } from "./models/id_resampler.ts";
 import { unetConfig } from "./models/unet.ts";
 import { vaeConfig } from "./models/vae.ts";
 import {
+  checkSizesTogether,
+  checkTextSizes,
+  checkUnetSizes,
+  checkVaeSizes,
+  checkVisionSizes,
+} from "./part_sizes.ts";
+import {
   conditionGraph,
   decodeGraph,
   type Layout,
@@ -39,19 +46,21 @@ export type NetworkName =
 
 /** How the config in a part's header is read, by part. */
 const readers = {
-  text_encoder: clipTextConfig,
-  unet: (json: unknown) => ({
-    ...unetConfig(json),
-    scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
-  }),
-  vae: vaeConfig,
-  image_encoder: (json: unknown) => ({
-    ...clipVisionConfig(json),
-    preprocess: readClipPreprocessConfig(
-      field(json, "preprocessor"),
-      "image_encoder",
-    ),
-  }),
+  text_encoder: (json: unknown) => checkTextSizes(clipTextConfig(json)),
+  unet: (json: unknown) =>
+    checkUnetSizes({
+      ...unetConfig(json),
+      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+    }),
+  vae: (json: unknown) => checkVaeSizes(vaeConfig(json)),
+  image_encoder: (json: unknown) =>
+    checkVisionSizes({
+      ...clipVisionConfig(json),
+      preprocess: readClipPreprocessConfig(
+        field(json, "preprocessor"),
+        "image_encoder",
+      ),
+    }),
   identity_adapter: identityConfig,
   face_parser: faceParserConfig,
 };
@@ -96,8 +105,61 @@ export function checkPart(file: WeaveFile): void {
   const { component: name } = file;
   if (!isNetwork(name)) return;
   const part = component<unknown>(file, readers[name]);
-  if (name === "text_encoder") {
-    readTokenizer({ text: part as Parts["text"] });
+  switch (name) {
+    case "text_encoder":
+      readTokenizer({ text: part as Parts["text"] });
+      break;
+    // These two depend on no other part.
+    case "vae":
+      build(
+        [file],
+        () => decodeGraph("f32", { vae: part as Parts["vae"] }, LAYOUT),
+      );
+      break;
+    case "face_parser":
+      build([file], () => parserGraph({ parser: part as Parts["parser"] }));
+      break;
+  }
+}
+
+/**
+ * Checks that parts of a model fit each other, as far as their configs say.
+ *
+ * @param files some parts, each read by {@linkcode checkPart} before
+ * @throws {MasterWeaverError} `bad-model` naming both keys
+ */
+export function checkTogether(files: Iterable<WeaveFile>): void {
+  const by = new Map([...files].map((file) => [file.component, file]));
+  const read = <N extends NetworkName>(name: N) => {
+    const file = by.get(name);
+    return file &&
+      { config: readers[name](file.config) as ReturnType<typeof readers[N]> };
+  };
+  checkSizesTogether({
+    text: read("text_encoder"),
+    unet: read("unet"),
+    vae: read("vae"),
+  });
+}
+
+/** The least of a graph: all that shapes depend on is in it. */
+const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
+
+/** Builds a graph; that its parts make none is said with their names. */
+function build(files: readonly WeaveFile[], graph: () => unknown): void {
+  try {
+    graph();
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError) || error.code !== "gpu") {
+      throw error;
+    }
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${
+        files.map(({ name }) => name).join(" with ")
+      }: the sizes in the config do not make a network (${error.message})`,
+      { cause: error },
+    );
   }
 }
 
@@ -140,13 +202,19 @@ export function readTokenizer({ text }: Pick<Parts, "text">): ClipTokenizer {
  */
 export function checkWeights(real: Real, parts: Parts): void {
   const { unet, vae, text, vision, adapter, parser } = parts;
-  const layout: Layout = { images: 1, height: 8, width: 8, guided: false };
-  const identityParts = { ...parts, channels: unet.config.crossAttentionDim };
-  conditionGraph(real, parts, layout);
-  stepGraph(real, parts, layout);
-  decodeGraph(real, parts, layout);
-  identityGraph(real, identityParts);
-  parserGraph(identityParts);
+  checkSizesTogether(parts);
+  const channels = unet.config.crossAttentionDim;
+  build(
+    [text.file, unet.file, adapter.file],
+    () => conditionGraph(real, parts, LAYOUT),
+  );
+  build([unet.file], () => stepGraph(real, parts, LAYOUT));
+  build([vae.file], () => decodeGraph(real, parts, LAYOUT));
+  build(
+    [vision.file, adapter.file],
+    () => identityGraph(real, { ...parts, channels }),
+  );
+  build([parser.file], () => parserGraph(parts));
   // Of use to training and img2img only.
   vae.weights.ignore("encoder");
   vae.weights.ignore("quant_conv");

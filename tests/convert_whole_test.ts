@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
+import { openModelFolder } from "../src/files.ts";
 import { convert } from "../tools/convert.ts";
 import { type Folder, makeFolder } from "./support/checkpoint_folder.ts";
 
@@ -143,20 +144,84 @@ Deno.test("convert: a model is stored anew in its own folder", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: parts that do not fit those that stay are told", async () => {
+Deno.test("convert: one that fails leaves no folder it made", async () => {
   const folder = await makeFolder();
-  const output = `${folder.path}/out`;
-  await convert({ inputs: [folder.path], output, dtype: "f16" });
-  const lines: string[] = [];
-  await Deno.writeTextFile(`${output}/unet.weave`, "no model");
-  await convert({
-    inputs: [`${folder.path}/vae`],
-    output,
-    dtype: "f16",
-    report: (line) => lines.push(line),
-  });
-  const [warning] = lines.filter((line) => line.startsWith("Warning"));
-  assert(warning.includes("cannot be used with the files that stay"), warning);
-  assert(warning.includes("unet.weave: it is not a .weave file"), warning);
+  await folder.write(
+    "vae/model.safetensors",
+    filled(
+      folder,
+      "vae",
+      "decoder.conv_in.bias",
+      NaN,
+    ),
+  );
+  const attempt = (output: string) =>
+    convert({ inputs: [folder.path], output, dtype: "f16" });
+  await assertRejects(
+    () => attempt(`${folder.path}/new/deep/out`),
+    MasterWeaverError,
+  );
+  await assertRejects(
+    () => Deno.stat(`${folder.path}/new`),
+    Deno.errors.NotFound,
+  );
+  await Deno.mkdir(`${folder.path}/empty`);
+  await assertRejects(() => attempt(`${folder.path}/empty`), MasterWeaverError);
+  await Deno.stat(`${folder.path}/empty`);
   await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test({
+  name:
+    "convert: after one that was killed, the next one leaves nothing hidden",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const folder = await makeFolder();
+    const output = `${folder.path}/out`;
+    const again = (dtype: "f16" | "f32") =>
+      convert({ inputs: [folder.path], output, dtype });
+    await again("f16");
+    const script = new URL("../tools/convert.ts", import.meta.url).pathname;
+    const hidden = async () =>
+      (await Array.fromAsync(Deno.readDir(output)))
+        .map(({ name }) => name).filter((name) => name.startsWith("."));
+    let left: string[] = [];
+    for (let round = 0; round < 20 && left.length === 0; round++) {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", script, folder.path, "--output", output],
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      let isRunning = true;
+      const ended = child.status.then(() => isRunning = false);
+      while (isRunning && (await hidden()).length === 0);
+      if (isRunning) child.kill("SIGKILL");
+      await ended;
+      left = await hidden();
+    }
+    assert(left.length > 0, "no conversion was killed in time");
+    await again("f32");
+    assertEquals(await hidden(), []);
+    // A part that has its old name only.
+    await Deno.rename(
+      `${output}/unet.weave`,
+      `${output}/.masterweaver-model-0123abcd-unet.weave.old`,
+    );
+    await assertRejects(
+      () => openModelFolder(output),
+      MasterWeaverError,
+      "unet.weave missing (a conversion was cut off and left .masterweaver-model-0123abcd-unet.weave.old",
+    );
+    const lines: string[] = [];
+    await convert({
+      inputs: [`${folder.path}/vae`],
+      output,
+      dtype: "f16",
+      report: (line) => lines.push(line),
+    });
+    assert(lines[0].includes("unet.weave: back in its place"), lines[0]);
+    assertEquals(await hidden(), []);
+    await (await openModelFolder(output))[Symbol.asyncDispose]();
+    await Deno.remove(folder.path, { recursive: true });
+  },
 });

@@ -1,7 +1,7 @@
 /**
  * The many ways in which a network's folder holds its weights.
  */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MemorySource } from "../src/bytes.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { readFile } from "../src/files.ts";
@@ -151,5 +151,42 @@ Deno.test("folders: loose files, and an adapter before its UNet", async () => {
     ["identity_adapter", "unet"],
   );
   assertEquals(lines[0].split(",")[0], "adapter_002000.pt: left out");
+  await Deno.remove(folder.path, { recursive: true });
+});
+
+Deno.test("folders: what belongs to no model beside the networks is passed over", async () => {
+  const folder = await makeFolder();
+  await Deno.writeFile(`${folder.path}/notes.pt`, new Uint8Array(0));
+  await folder.write("optimizer.pt", {
+    "state.0.exp_avg": { shape: [1], data: [0] },
+  });
+  await folder.write("scheduler.pt", {});
+  const lines: string[] = [];
+  const attempt = () =>
+    convert({
+      inputs: [folder.path],
+      output: `${folder.path}/out`,
+      dtype: "f16",
+      report: (line) => lines.push(line),
+    });
+  assertEquals((await attempt()).length, 6);
+  for (
+    const line of [
+      "notes.pt: left out, it is no part of the model: it is empty",
+      "optimizer.pt: left out, it is no part of the model: ",
+      "scheduler.pt: left out, it is no part of the model: it holds no tensors",
+    ]
+  ) assert(lines.some((found) => found.startsWith(line)), line);
+  // What nobody can tell, and what has the name of a part, is refused.
+  await Deno.writeTextFile(`${folder.path}/notes.pt`, "some text");
+  await assertRejects(attempt, MasterWeaverError, "notes.pt");
+  await Deno.remove(`${folder.path}/notes.pt`);
+  for (const name of ["adapter_final.pt", "face_parser.pth"]) {
+    const bytes = await Deno.readFile(`${folder.path}/${name}`);
+    await Deno.writeFile(`${folder.path}/${name}`, new Uint8Array(0));
+    await assertRejects(attempt, MasterWeaverError, name);
+    await Deno.writeFile(`${folder.path}/${name}`, bytes);
+  }
+  await attempt();
   await Deno.remove(folder.path, { recursive: true });
 });

@@ -99,7 +99,7 @@ async function plannedBytes(
 function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
-    parser: parserGraph({ ...parts, channels }),
+    parser: parserGraph(parts),
     encoder: identityGraph("f16", { ...parts, channels }),
     condition: conditionGraph("f16", parts, layout),
     step: stepGraph("f16", parts, layout),

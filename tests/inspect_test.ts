@@ -112,3 +112,39 @@ Deno.test("inspect: text for people, exit codes", async () => {
   const wrong = await inspect("--what");
   assertEquals(wrong.code, 2);
 });
+
+Deno.test("inspect: text from a file commands no terminal", async () => {
+  const folder = await Deno.makeTempDir();
+  const evil = "a\x1b[2J\x07\x9b\u202eb\u2066";
+  const shown = "a\\u001b[2J\\u0007\\u009b\\u202eb\\u2066";
+  const tensors = [floatTensor(evil, [1], [1])];
+  const weave = `${folder}/good\u202e.weave`;
+  await Deno.writeFile(weave, await weaveBytes({ component: evil, tensors }));
+  const bad = `${folder}/bad\x1b.weave`;
+  await Deno.writeFile(bad, new Uint8Array(9));
+  const entry = { file: evil, hash: "0".repeat(64), bytes: 1 };
+  const manifest = `${folder}/model.json`;
+  const components = { [evil]: entry };
+  await Deno.writeTextFile(
+    manifest,
+    JSON.stringify({ format: "masterweaver-model", version: 1, components }),
+  );
+  const people = await inspect(weave, bad, manifest);
+  assertStringIncludes(people.stdout, `weave (${shown})`);
+  assertStringIncludes(people.stdout, `  ${shown}  f32 (1)  4`);
+  assertStringIncludes(people.stdout, `  ${shown}  ${shown}  1  0000`);
+  assertStringIncludes(people.stdout, "good\\u202e.weave: ");
+  assertStringIncludes(people.stderr, "bad\\u001b.weave: ");
+  const machines = await inspect("--json", weave, bad, manifest);
+  const [found, failed, list] = machines.stdout.trim().split("\n")
+    .map((line) => JSON.parse(line));
+  assertEquals([found.file, failed.file], [weave, bad]);
+  assertEquals([found.component, found.tensors[0].name], [evil, evil]);
+  assertEquals(list.components[0].component, evil);
+  for (const { stdout, stderr } of [people, machines]) {
+    // deno-lint-ignore no-control-regex
+    const unsafe = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u2066]/;
+    assertEquals(unsafe.exec(stdout + stderr), null);
+  }
+  await Deno.remove(folder, { recursive: true });
+});

@@ -251,6 +251,38 @@ Deno.test("manifest: inspect shows it, and compares with --verify", async () => 
   await Deno.remove(path, { recursive: true });
 });
 
+Deno.test("manifest: loading and --verify refuse the same", async () => {
+  const { path, a } = await twoModels();
+  const file = `${a}/model.json`;
+  const text = await Deno.readTextFile(file);
+  const verify = async () => {
+    await using source = await FileSource.open(file);
+    await inspect(source, true);
+  };
+  // deno-lint-ignore no-explicit-any
+  const changes: [(components: any) => void, string | null][] = [
+    [(all) => delete all.unet, "model.json lists no such file"],
+    [(all) => all.unet.file = "vae.weave", "lists vae.weave for it, expected"],
+    [(all) => all.unet.file = "..", "lists .. for it, expected unet.weave"],
+    [(all) => all.unet.bytes++, "bytes, and it has"],
+    [(all) => all.other = { ...all.unet, file: "other.weave" }, null],
+    [() => {}, null],
+  ];
+  for (const [change, message] of changes) {
+    const json = JSON.parse(text);
+    change(json.components);
+    await Deno.writeTextFile(file, JSON.stringify(json));
+    for (const use of [() => load(a), verify]) {
+      if (message === null) await use();
+      else {
+        const error = await assertRejects(use, MasterWeaverError, message);
+        assertStringIncludes(error.message, "unet.weave");
+      }
+    }
+  }
+  await Deno.remove(path, { recursive: true });
+});
+
 Deno.test("manifest: --manifest lists a folder as it is", async () => {
   const { path, a, b } = await twoModels();
   await Deno.copyFile(`${b}/unet.weave`, `${a}/unet.weave`);

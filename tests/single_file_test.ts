@@ -224,6 +224,7 @@ Deno.test("single file: an autoencoder alone, and networks without a folder", as
       hidden_size: 8,
       intermediate_size: 8,
       num_hidden_layers: 2,
+      num_attention_heads: 2,
       image_size: 4,
       patch_size: 2,
     },

@@ -3,6 +3,7 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/errors.ts";
+import { restoreOld } from "../tools/convert/neighbours.ts";
 import { Staging } from "../tools/convert/staging.ts";
 
 const text = (content: string) => new TextEncoder().encode(content);
@@ -119,4 +120,85 @@ Deno.test({
     assertEquals(await Deno.readTextFile(`${folder}/${long}`), long);
     await Deno.remove(folder, { recursive: true });
   },
+});
+
+Deno.test({
+  name: "staging: what a killed conversion left is removed, what runs is not",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    const left = [
+      ".masterweaver-model-0123abcd.partial",
+      ".masterweaver-model-0123abcd-a.old",
+      ".masterweaver-model-0123abce.old",
+    ];
+    const others = [
+      ".masterweaver-0123abcd.partial",
+      ".masterweaver-model-notes.partial",
+      ".partial",
+    ];
+    for (const name of [...left, ...others]) {
+      await Deno.writeTextFile(`${folder}/${name}`, name);
+    }
+    await Deno.writeTextFile(`${folder}/a`, "old a");
+    {
+      await using running = new Staging();
+      const partial = await running.write(
+        `${folder}/b`,
+        (append) => append(text("running")),
+      );
+      await using staging = new Staging();
+      await staging.write(`${folder}/a`, (append) => append(text("new a")));
+      await staging.commit();
+      const names = Object.keys(await contents(folder));
+      assertEquals(names.filter((name) => left.includes(name)), []);
+      assertEquals(await Deno.readTextFile(partial), "running");
+      await running.commit();
+    }
+    assertEquals(await contents(folder), {
+      ...Object.fromEntries(others.map((name) => [name, name])),
+      a: "new a",
+      b: "running",
+    });
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
+Deno.test("staging: there is a file at every moment of a replacement", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a`;
+  await Deno.writeTextFile(path, "old");
+  await using staging = new Staging();
+  await staging.write(path, (append) => append(text("new")));
+  const stops = new Set<string>();
+  const rename = Deno.rename;
+  // Whenever a name changes, the part is there.
+  Deno.rename = async (from, to) => {
+    stops.add(await Deno.readTextFile(path));
+    await rename(from, to);
+    stops.add(await Deno.readTextFile(path));
+  };
+  try {
+    await staging.commit();
+  } finally {
+    Deno.rename = rename;
+  }
+  assertEquals([...stops], ["old", "new"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("staging: an old file whose name is free gets it back", async () => {
+  const folder = await Deno.makeTempDir();
+  const old = `${folder}/.masterweaver-model-0123abcd-unet.weave.old`;
+  await Deno.writeTextFile(old, "old");
+  assertEquals(
+    await restoreOld(folder),
+    Deno.build.os === "windows" ? [] : [`${folder}/unet.weave`],
+  );
+  if (Deno.build.os !== "windows") {
+    await Deno.writeTextFile(old, "older");
+    assertEquals(await restoreOld(folder), []);
+    assertEquals(await Deno.readTextFile(`${folder}/unet.weave`), "old");
+  }
+  await Deno.remove(folder, { recursive: true });
 });

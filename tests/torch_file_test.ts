@@ -128,6 +128,68 @@ Deno.test("torch: a flipped bit in a zip's data is found by verify", async () =>
   );
 });
 
+Deno.test("torch: a zip's entries are checked while they are read", async () => {
+  const bytes = await fixture("values.pt");
+  const whole = await openCheckpoint(new MemorySource(bytes));
+  let storages = 0;
+  for (const [name, { bytes: length }] of whole.tensors) {
+    if (length < 12) continue; // may lie elsewhere by chance
+    storages++;
+    const text = await whole.tensors.get(name)!.read();
+    const place = find(bytes, text);
+    // Views that are not in order lie nowhere as they are.
+    if (place < 0) continue;
+    const flipped = Uint8Array.from(bytes);
+    flipped[place + length - 1] ^= 4;
+    const damaged = await openCheckpoint(new MemorySource(flipped, "x.pt"));
+    let refused = 0;
+    for (const tensor of damaged.tensors.values()) {
+      const size = tensor.bytes;
+      try {
+        await tensor.read();
+      } catch (error) {
+        assert(error instanceof MasterWeaverError);
+        assertEquals(error.code, "bad-checkpoint");
+        const message = /^Cannot use x\.pt: its entry \S+ is damaged/;
+        assert(message.test(error.message), error.message);
+        refused++;
+        // Parts of it no less, and not only once.
+        await assertRejects(() => tensor.read(0, 0), MasterWeaverError);
+        await assertRejects(() => tensor.read(0, size), MasterWeaverError);
+      }
+    }
+    assert(refused > 0, name);
+  }
+  assert(storages > 2);
+  // The pickle itself.
+  const pickle = Uint8Array.from(bytes);
+  pickle[indexOf(bytes, new TextEncoder().encode("parameter"))] ^= 1;
+  await assertRejects(
+    () => openCheckpoint(new MemorySource(pickle, "x.pt")),
+    MasterWeaverError,
+    "data.pkl is damaged (its checksum differs)",
+  );
+});
+
+Deno.test("torch: a zip that states no checksums is read", async () => {
+  // As `torch.serialization.set_crc32_options(False)` has them written.
+  const bytes = await fixture("values.pt");
+  const without = Uint8Array.from(bytes);
+  const view = new DataView(without.buffer);
+  const mark = new TextEncoder().encode("PK\x01\x02");
+  for (let at = find(without, mark); at >= 0;) {
+    view.setUint32(at + 16, 0, true);
+    const next = find(without.subarray(at + 4), mark);
+    at = next < 0 ? -1 : at + 4 + next;
+  }
+  const checkpoint = await openCheckpoint(new MemorySource(without));
+  await checkpoint.verify();
+  const original = await openCheckpoint(new MemorySource(bytes));
+  for (const [name, tensor] of original.tensors) {
+    assertEquals(await tensorOf(checkpoint, name).read(), await tensor.read());
+  }
+});
+
 Deno.test("torch: a file cut short is refused", async () => {
   for (const name of FILES) {
     const bytes = await fixture(name);
@@ -202,10 +264,16 @@ Deno.test("torch: one value stands for as many as a weight has, and no more", ()
 });
 
 function indexOf(bytes: Uint8Array, part: Uint8Array): number {
+  const at = find(bytes, part);
+  if (at < 0) throw new Error("The bytes to change are not in the file");
+  return at;
+}
+
+function find(bytes: Uint8Array, part: Uint8Array): number {
   for (let at = 0; at + part.length <= bytes.length; at++) {
     if (part.every((byte, i) => bytes[at + i] === byte)) return at;
   }
-  throw new Error("The bytes to change are not in the file");
+  return -1;
 }
 
 // Saved with torch 2.15: a state dict in the middle of what training programs

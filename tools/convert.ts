@@ -6,14 +6,15 @@
  *
  * @module
  */
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
-import { MasterWeaverError } from "../src/errors.ts";
 import { Interrupt } from "../src/cli/interrupt.ts";
 import { checkWritable, FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
+import { cannotWrite } from "../src/host/reasons.ts";
 import { print, tell } from "../src/host/streams.ts";
+import { printable } from "../src/weights/brief.ts";
 import { throwIfAborted } from "../src/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
@@ -25,6 +26,7 @@ import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
+import { exists } from "./convert/folder.ts";
 import { findComponents } from "./convert/inputs.ts";
 import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
 import {
@@ -32,6 +34,7 @@ import {
   manifestAfter,
   writeManifest,
 } from "./convert/model_manifest.ts";
+import { restoreOld } from "./convert/neighbours.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
@@ -118,6 +121,9 @@ export async function convert(
   options: ConvertOptions,
 ): Promise<ConvertedComponent[]> {
   const { inputs, output, ldmWeights = "ema", report = () => {} } = options;
+  for (const path of await restoreOld(output)) {
+    report(`${path}: back in its place; a conversion was cut off`);
+  }
   const components = await findComponents({
     inputs,
     output,
@@ -125,27 +131,33 @@ export async function convert(
     allowUnused: options.allowUnused ?? false,
     notice: report,
   });
-  await makeFolder(output);
+  await using made = await makeFolder(output);
   await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
   const manifest = `${output}/${MANIFEST_NAME}`;
   const before = await entriesBefore(output, names(components));
   {
     // Sources are closed before files are replaced: they may be the same.
-    await using judged = await judge(components, output, options);
+    await using judged = await judge(
+      components,
+      output,
+      options,
+      before.manifest,
+    );
     for (const line of judged.warnings) report(line);
     await checkTarget(manifest);
     for (const part of judged.parts) {
       converted.push(await writePart(part, staging, options));
     }
     const written = new Map(converted.flatMap(entry));
-    const text = manifestAfter(before, written);
+    const text = manifestAfter(before.entries, written);
     if (text) await staging.write(manifest, (append) => append(text));
   }
   throwIfAborted(options.signal);
   // The manifest goes first: a folder whose replacement is cut off is one that
   // is not as its manifest says, never one that looks right.
   await staging.commit(manifest);
+  made.keep();
   for (const result of converted) report(describe(result));
   return converted;
 }
@@ -222,16 +234,33 @@ function describe(result: ConvertedComponent): string {
   return `${result.component}: ${facts.join(", ")} → ${result.file}${dropped}`;
 }
 
-async function makeFolder(path: string): Promise<void> {
+/** A folder that was made; disposing removes it again unless it is to stay. */
+interface MadeFolder extends AsyncDisposable {
+  /** It is to stay. */
+  keep(): void;
+}
+
+async function makeFolder(path: string): Promise<MadeFolder> {
+  const made: string[] = [];
+  // From the outermost one that is not there yet.
+  for (let at = resolve(path); !await exists(at); at = dirname(at)) {
+    made.push(at);
+    if (at === dirname(at)) break;
+  }
+  const remove = async () => {
+    // What others put there meanwhile stays.
+    for (const folder of made) await Deno.remove(folder).catch(() => {});
+  };
   try {
     await Deno.mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new MasterWeaverError(
-      "cannot-write",
-      `Cannot make the folder ${path}; give one that you may write to`,
-      { cause },
-    );
+  } catch (error) {
+    await remove();
+    throw cannotWrite(path, error, "give a folder that you may write to");
   }
+  return {
+    keep: () => void made.splice(0),
+    [Symbol.asyncDispose]: remove,
+  };
 }
 
 /**
@@ -271,12 +300,14 @@ async function run(args: readonly string[]): Promise<void> {
       `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
     );
   }
-  const report = quiet ? undefined : (line: string) => tell(`${line}\n`);
+  const report = quiet
+    ? undefined
+    : (line: string) => tell(`${printable(line)}\n`);
   const progress = !quiet && process.stderr.isTTY === true;
   if (manifest !== undefined) {
     const written = await writeManifest(manifest);
     report?.(`${written.files} files → ${written.manifest}`);
-    if (json) print(`${JSON.stringify(written)}\n`);
+    if (json) print(toJson(written));
     return;
   }
   if (!output) throw new UsageError("Give --output");
@@ -285,7 +316,7 @@ async function run(args: readonly string[]): Promise<void> {
     using _ = endOnSignals();
     const written = await toPyTorch(adapter, output, progress);
     report?.(`${written.tensors} tensors → ${output}`);
-    if (json) print(`${JSON.stringify(written)}\n`);
+    if (json) print(toJson(written));
     return;
   }
   using interrupt = new Interrupt((text) => tell(`${text}\n`));
@@ -299,7 +330,12 @@ async function run(args: readonly string[]): Promise<void> {
     report,
     progress,
   });
-  if (json) print(`${JSON.stringify({ output, components })}\n`);
+  if (json) print(toJson({ output, components }));
+}
+
+/** One line; what a terminal would obey is written as JSON writes it. */
+function toJson(value: unknown): string {
+  return `${printable(JSON.stringify(value))}\n`;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -9,16 +9,23 @@
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { ByteSource } from "../src/bytes.ts";
+import {
+  type ComponentName,
+  componentNames,
+  requiredComponents,
+} from "../src/components.ts";
 import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../src/errors.ts";
 import { FileSource } from "../src/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
+import { printable } from "../src/weights/brief.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
   checkListed,
   isManifest,
+  type Manifest,
   type ManifestEntry,
   readManifest,
 } from "../src/weights/manifest.ts";
@@ -118,12 +125,12 @@ async function inspectManifest(
 ): Promise<Inspection> {
   const manifest = await readManifest(source);
   if (verify) {
-    for (const [component, { file }] of manifest.components) {
+    for (const name of await partsBeside(source.name, manifest)) {
       await using found = await FileSource.open(
-        join(dirname(source.name), file),
+        join(dirname(source.name), `${name}.weave`),
       );
-      const { name, hash } = await openWeave(found);
-      checkListed(manifest, component, { name, hash, bytes: found.size });
+      const { name: path, hash } = await openWeave(found);
+      checkListed(manifest, name, { name: path, hash, bytes: found.size });
     }
   }
   return {
@@ -133,6 +140,21 @@ async function inspectManifest(
       ...entry,
     })),
   };
+}
+
+/** What loading compares or could use: parts that are listed, or must be. */
+async function partsBeside(
+  path: string,
+  { components }: Manifest,
+): Promise<ComponentName[]> {
+  const found: ComponentName[] = [];
+  for (const name of componentNames) {
+    const file = join(dirname(path), `${name}.weave`);
+    const isThere = await Deno.stat(file).then(() => true, () => false);
+    const mustBe = isThere && requiredComponents.includes(name);
+    if (mustBe || components.has(name)) found.push(name);
+  }
+  return found;
 }
 
 /** Numbers of dlib's files vary in length, so that all must be read. */
@@ -231,20 +253,15 @@ function toText(found: Inspection): string {
     ...found.verified ? ["verified"] : [],
   ];
   const lines = found.tensors.map(({ name, dtype, shape, bytes }) =>
-    `  ${printable(name)}  ${dtype} (${shape.join(", ")})  ${bytes}`
+    `  ${name}  ${dtype} (${shape.join(", ")})  ${bytes}`
   );
   const components = found.components ?? [];
   if (found.components) facts.splice(1, 2, `${components.length} files`);
   const listed = components.map(({ component, file, hash, bytes }) =>
-    `  ${printable(component)}  ${printable(file)}  ${bytes}  ${hash}`
+    `  ${component}  ${file}  ${bytes}  ${hash}`
   );
-  return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines].join("\n");
-}
-
-/** A name from a file must not command the terminal. */
-function printable(name: string): string {
-  // deno-lint-ignore no-control-regex
-  return name.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines]
+    .map(printable).join("\n");
 }
 
 /**
@@ -275,17 +292,22 @@ async function run(args: readonly string[]): Promise<number> {
     try {
       await using source = await FileSource.open(file);
       const found = await inspect(source, verify);
-      text = json ? JSON.stringify(found) : toText(found);
+      text = json ? toJson(found) : `${toText(found)}\n`;
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
-      if (json) print(`${JSON.stringify({ file, error: message(error) })}\n`);
-      else tell(`${file}: ${message(error)}\n`);
+      if (json) print(toJson({ file, error: message(error) }));
+      else tell(`${printable(`${file}: ${message(error)}`)}\n`);
       continue;
     }
-    print(`${text}\n`);
+    print(text);
   }
   return failures > 0 ? 1 : 0;
+}
+
+/** One line; what a terminal would obey is written as JSON writes it. */
+function toJson(value: unknown): string {
+  return `${printable(JSON.stringify(value))}\n`;
 }
 
 function message(error: unknown): string {

@@ -4,6 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../errors.ts";
+import { printable } from "../weights/brief.ts";
 import { isHostError, reason } from "./reasons.ts";
 import { tell } from "./streams.ts";
 import { removePartials } from "./write.ts";
@@ -127,5 +128,5 @@ export function onSignals(
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ");
+  return printable(text.replace(/\s*\n\s*/g, " "));
 }

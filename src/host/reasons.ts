@@ -85,11 +85,17 @@ export function cannotRead(path: string, error: unknown): MasterWeaverError {
   );
 }
 
-/** An error of writing a file. */
-export function cannotWrite(path: string, error: unknown): MasterWeaverError {
-  const advice = error instanceof Deno.errors.NotCapable
-    ? ""
-    : "; give a path in an existing folder that you may write to";
+/**
+ * An error of writing a file.
+ *
+ * @param remedy what to do about it
+ */
+export function cannotWrite(
+  path: string,
+  error: unknown,
+  remedy = "give a path in an existing folder that you may write to",
+): MasterWeaverError {
+  const advice = error instanceof Deno.errors.NotCapable ? "" : `; ${remedy}`;
   return new MasterWeaverError(
     "cannot-write",
     `Cannot write ${path === "" ? '""' : path}: ${reason(error)}${advice}`,

@@ -15,8 +15,8 @@ export type WriteContent = (
   append: (bytes: Uint8Array) => Promise<void>,
 ) => Promise<void>;
 
-/** Unfinished files of this process. */
-const partials = new Set<string>();
+/** Unfinished files of this process: a process that ends at once removes them. */
+export const partials: Set<string> = new Set();
 
 /** Removes all unfinished files: for a process that ends at once. */
 export function removePartials(): void {
@@ -254,10 +254,10 @@ async function takePlace(
 }
 
 /** Mode and owner of what is replaced, as far as the system lets us. */
-async function keepOwner(
+export async function keepOwner(
   partial: string,
   { uid, gid, mode }: Deno.FileInfo,
-  system: FileSystem,
+  system: FileSystem = denoFileSystem,
 ): Promise<void> {
   if (mode === null || Deno.build.os === "windows") return;
   const own = await system.stat(partial);
@@ -282,19 +282,25 @@ async function fill(
   }
 }
 
-function appendTo(path: string, file: OpenFile) {
-  return (bytes: Uint8Array) =>
-    asCannotWrite(path, () => writeAll(file, bytes));
+/** Appends to a file; what the system refuses names the path that was asked for. */
+export function appendTo(
+  path: string,
+  file: Pick<OpenFile, "write">,
+): (bytes: Uint8Array) => Promise<void> {
+  return (bytes) => asCannotWrite(path, () => writeAll(file, bytes));
 }
 
-async function writeAll(file: OpenFile, bytes: Uint8Array): Promise<void> {
+async function writeAll(
+  file: Pick<OpenFile, "write">,
+  bytes: Uint8Array,
+): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     done += await file.write(bytes.subarray(done));
   }
 }
 
-/** Some file systems cannot be waited for. */
-async function synced(file: OpenFile): Promise<void> {
+/** Waits until a file is on the disk; some file systems cannot be waited for. */
+export async function synced(file: Pick<OpenFile, "sync">): Promise<void> {
   try {
     await file.sync();
   } catch (error) {
@@ -313,7 +319,12 @@ function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemName(error) ?? "");
 }
 
-async function asCannotWrite<T>(
+/**
+ * Runs what the system may refuse.
+ *
+ * @throws {MasterWeaverError} `cannot-write` naming the path
+ */
+export async function asCannotWrite<T>(
   path: string,
   work: () => Promise<T>,
 ): Promise<T> {

@@ -7,6 +7,7 @@ import { brief } from "./brief.ts";
 import {
   badCheckpoint,
   type Checkpoint,
+  type CheckpointDtype,
   type CheckpointTensor,
   readFloats,
 } from "./checkpoint.ts";
@@ -18,6 +19,15 @@ import { HARMLESS } from "./tables/harmless.ts";
 import type { Dropped, SourceTensor, Table, TableRow } from "./tables/table.ts";
 import type { TensorToWrite } from "./weave_writer.ts";
 
+/** Types that weights have. */
+const FLOATS: readonly CheckpointDtype[] = [
+  "F64",
+  "F32",
+  "F16",
+  "BF16",
+  "F8_E4M3",
+  "F8_E5M2",
+];
 /** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
 const PIECE_VALUES = 2 ** 20;
 
@@ -50,6 +60,13 @@ export function planConversion(
 ): Conversion {
   const match = matchTensors(table, checkpoint, allowUnused);
   const loss = new StorageLoss();
+  const files = new Map(
+    checkpoint.flatMap(({ name, tensors }) =>
+      [...tensors.values()].map((tensor) => [tensor, name] as const)
+    ),
+  );
+  const fileOf = ([tensor]: readonly CheckpointTensor[]) =>
+    files.get(tensor) ?? checkpoint[0].name;
   return {
     dropped: match.dropped,
     warnings: match.warnings,
@@ -67,7 +84,12 @@ export function planConversion(
         dtype: stored,
         shape,
         data: () =>
-          encodeFloats(name, stored, values(row, match.sources[i]), loss),
+          encodeFloats(
+            { file: fileOf(match.sources[i]), name },
+            stored,
+            values(row, match.sources[i]),
+            loss,
+          ),
       };
     }),
   };
@@ -102,6 +124,13 @@ function matchTensors(
         `${brief(tensor.name)} is ${formatShape(tensor.shape)}, expected ${
           formatShape(shape)
         }`,
+      );
+    }
+    if (!used.has(tensor.name) && !FLOATS.includes(tensor.dtype)) {
+      misshapen.push(
+        `${
+          brief(tensor.name)
+        } holds ${tensor.dtype}, expected floating-point values`,
       );
     }
     used.add(tensor.name);
@@ -195,7 +224,7 @@ function sameValues(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Convolution weights (O, I, kh, kw) become (O, kh, kw, I up to 4 n). */
-function storedShape(shape: readonly number[]): readonly number[] {
+export function storedShape(shape: readonly number[]): readonly number[] {
   if (shape.length !== 4) return shape;
   const [out, inner, height, width] = shape;
   return [out, height, width, Math.ceil(inner / 4) * 4];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { brief } from "./brief.ts";
 import { badCheckpoint } from "./checkpoint.ts";
 import type { WeaveDtype } from "./dtype.ts";
 import { MAX_F16, roundToHalf } from "./half.ts";
@@ -28,45 +29,61 @@ export class StorageLoss {
   }
 }
 
+/** A tensor, for messages. */
+export interface TensorPlace {
+  /** The file it is read from. */
+  readonly file: string;
+  /** Its name. */
+  readonly name: string;
+}
+
 /** A stream of values; for quantised types pieces of whole blocks of 32. */
 export type FloatPieces = AsyncIterable<Float32Array<ArrayBuffer>>;
 
 /**
  * Encodes a tensor's values.
  *
- * @param name what messages call the tensor
+ * @param place what messages call the tensor
  * @param dtype a floating-point or quantised type
  * @param pieces its values in the order they are stored
  * @param loss takes what was lost
  * @throws {MasterWeaverError} `bad-checkpoint` where a value is not finite, or too large for the type
  */
 export function encodeFloats(
-  name: string,
+  place: TensorPlace,
   dtype: WeaveDtype,
   pieces: FloatPieces,
   loss: StorageLoss,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const finite = onlyFinite(name, pieces);
+  const finite = onlyFinite(place, pieces);
   switch (dtype) {
     case "f32":
       return encodeSingles(finite);
     case "f16":
-      return encodeHalves(name, finite, loss);
+      return encodeHalves(place, finite, loss);
     case "q8":
     case "q4":
-      return encodeBlocks(name, dtype, finite, loss);
+      return encodeBlocks(place, dtype, finite, loss);
   }
   throw new RangeError(`Cannot encode floating-point values as ${dtype}`);
 }
 
-async function* onlyFinite(name: string, pieces: FloatPieces): FloatPieces {
+/** The error of values that no network can compute with. */
+export function notFinite(file: string, name: string): Error {
+  return badCheckpoint(
+    file,
+    `tensor ${
+      brief(name)
+    }: it holds values that are infinite or not a number; the file is damaged, or its training failed`,
+  );
+}
+
+async function* onlyFinite(
+  { file, name }: TensorPlace,
+  pieces: FloatPieces,
+): FloatPieces {
   for await (const values of pieces) {
-    if (!values.every(Number.isFinite)) {
-      throw badCheckpoint(
-        `tensor ${name}`,
-        "it holds values that are infinite or not a number; the checkpoint is damaged",
-      );
-    }
+    if (!values.every(Number.isFinite)) throw notFinite(file, name);
     yield values;
   }
 }
@@ -78,7 +95,7 @@ async function* encodeSingles(pieces: FloatPieces) {
 }
 
 async function* encodeHalves(
-  name: string,
+  { file, name }: TensorPlace,
   pieces: FloatPieces,
   loss: StorageLoss,
 ) {
@@ -91,8 +108,10 @@ async function* encodeHalves(
   }
   if (tooLarge > 0) {
     throw badCheckpoint(
-      `tensor ${name}`,
-      `${tooLarge} of its values are over ${MAX_F16}, too large for f16; ` +
+      file,
+      `tensor ${
+        brief(name)
+      }: ${tooLarge} of its values are over ${MAX_F16}, too large for f16; ` +
         "convert with --dtype f32",
     );
   }
@@ -100,7 +119,7 @@ async function* encodeHalves(
 
 /** All quants, then all scales, then zeros up to a multiple of four bytes. */
 async function* encodeBlocks(
-  name: string,
+  { file, name }: TensorPlace,
   dtype: QuantisedDtype,
   pieces: FloatPieces,
   loss: StorageLoss,
@@ -110,8 +129,10 @@ async function* encodeBlocks(
     const block = quantise(values, dtype);
     if (!block.scales.every(Number.isFinite)) {
       throw badCheckpoint(
-        `tensor ${name}`,
-        `some of its values are too large for ${dtype}; convert with --dtype f32`,
+        file,
+        `tensor ${
+          brief(name)
+        }: some of its values are too large for ${dtype}; convert with --dtype f32`,
       );
     }
     loss.addQuantised(block.squaredError, values);

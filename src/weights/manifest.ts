@@ -120,9 +120,14 @@ export function checkListed(
   found: FoundFile,
 ): void {
   const entry = manifest.components.get(component);
-  if (entry?.hash === found.hash && entry.bytes === found.bytes) return;
+  // Readers open a part by its own name.
+  const file = `${component}.weave`;
+  const isSame = entry?.hash === found.hash && entry.bytes === found.bytes;
+  if (isSame && entry.file === file) return;
   const difference = entry === undefined
     ? "lists no such file"
+    : entry.file !== file
+    ? `lists ${brief(entry.file)} for it, expected ${file}`
     : entry.hash === found.hash
     ? `lists it with ${entry.bytes} bytes, and it has ${found.bytes}`
     : `lists another (its hash is ${shortHash(found.hash)}, expected ${

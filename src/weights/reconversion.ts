@@ -4,16 +4,57 @@
  *
  * @module
  */
-import type { Conversion } from "./conversion.ts";
-import type { WeaveDtype } from "./dtype.ts";
-import { encodeFloats, StorageLoss } from "./encode.ts";
+import { type Conversion, storedShape } from "./conversion.ts";
+import { brief } from "./brief.ts";
+import { badCheckpoint } from "./checkpoint.ts";
+import { formatShape, type WeaveDtype } from "./dtype.ts";
+import { encodeFloats, notFinite, StorageLoss } from "./encode.ts";
 import {
   isNetwork,
   type ModelDtype,
   storedDtype,
 } from "./quantisation_policy.ts";
+import { listed } from "./scope.ts";
+import type { Table } from "./tables/table.ts";
 import type { WeaveFile, WeaveTensor } from "./weave.ts";
 import { weaveFloats } from "./weave_floats.ts";
+
+/**
+ * Compares a component's tensors with the table of what it is.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` with all that are missing, misshapen, of another kind or unused
+ */
+export function checkTensors(file: WeaveFile, table: Table): void {
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const unused = new Set(file.tensors.keys());
+  for (const { name, shape } of table.rows) {
+    const tensor = file.tensors.get(name);
+    const expected = storedShape(shape);
+    unused.delete(name);
+    if (!tensor) missing.push(name);
+    else if (!isFloat(tensor)) {
+      misshapen.push(`${name} is ${tensor.dtype}, expected floats`);
+    } else if (`${tensor.shape}` !== `${expected}`) {
+      misshapen.push(
+        `${name} is ${formatShape(tensor.shape)}, expected ${
+          formatShape(expected)
+        }`,
+      );
+    }
+  }
+  const faults = [
+    listed("missing", missing),
+    listed("misshapen", misshapen),
+    listed("unused", [...unused].map(brief)),
+  ].filter((fault) => fault !== "");
+  if (faults.length === 0) return;
+  throw badCheckpoint(
+    file.name,
+    `its tensors are not those of the ${table.component} its config ` +
+      `describes: ${faults.join("; ")}; convert it from its checkpoint again`,
+  );
+}
 
 /**
  * Plans how a component is stored anew. Integers, and all of a component that
@@ -42,9 +83,38 @@ export function planReconversion(
   });
   const data = (tensor: WeaveTensor, stored: WeaveDtype) =>
     stored === tensor.dtype
-      ? tensor.chunks()
-      : encodeFloats(tensor.name, stored, weaveFloats(tensor), loss);
+      ? isFloat(tensor) ? finiteChunks(file.name, tensor) : tensor.chunks()
+      : encodeFloats(
+        { file: file.name, name: tensor.name },
+        stored,
+        weaveFloats(tensor),
+        loss,
+      );
   return { tensors, dropped: new Map(), warnings: [], loss };
+}
+
+/** A tensor's bytes as they are; its values must be finite. */
+async function* finiteChunks(
+  file: string,
+  tensor: WeaveTensor,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { dtype, shape } = tensor;
+  // Of quantised values the scales alone can be infinite; they lie behind.
+  const values = shape.reduce((a, b) => a * b, 1);
+  const quants = dtype === "q8" ? values : dtype === "q4" ? values / 2 : 0;
+  let at = 0;
+  for await (const chunk of tensor.chunks()) {
+    const start = Math.min(chunk.length, Math.max(0, quants - at));
+    const { buffer, byteOffset, byteLength } = chunk.subarray(start);
+    const isFinite = dtype === "f32"
+      ? new Uint32Array(buffer, byteOffset, byteLength / 4)
+        .every((bits) => (bits & 0x7f800000) !== 0x7f800000)
+      : new Uint16Array(buffer, byteOffset, byteLength / 2)
+        .every((bits) => (bits & 0x7c00) !== 0x7c00);
+    if (!isFinite) throw notFinite(file, tensor.name);
+    yield chunk;
+    at += chunk.length;
+  }
 }
 
 function isFloat({ dtype }: WeaveTensor): boolean {

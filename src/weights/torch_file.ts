@@ -10,19 +10,26 @@ import { alignedSource, type ByteSource } from "../bytes.ts";
 import {
   badCheckpoint,
   type Checkpoint,
+  type CheckpointTensor,
   DTYPE_BYTES,
   pieces,
 } from "./checkpoint.ts";
-import { Crc32 } from "./crc32.ts";
 import { PickleCut, unpickle, type Unpickled } from "./pickle.ts";
 import {
   PickleDict,
   PickleList,
   type PickleStorage,
+  type PickleTensor,
   type PickleValue,
 } from "./pickle_values.ts";
-import { type FlatPickle, flatten, readableTensor } from "./torch_tensors.ts";
+import {
+  type FlatPickle,
+  flatten,
+  isContiguous,
+  readableTensor,
+} from "./torch_tensors.ts";
 import { locateZipEntry, readZipDirectory, type ZipEntry } from "./zip.ts";
+import { ZipChecks } from "./zip_checks.ts";
 
 const MAX_PICKLE_BYTES = 64 * 2 ** 20;
 const FIRST_WINDOW = 2 ** 20;
@@ -47,6 +54,7 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
       "it is a zip file without data.pkl, expected one of torch.save",
     );
   }
+  const checks = new ZipChecks(source, entries.values());
   const folder = pickle.name.slice(0, -"data.pkl".length);
   const content = async (entry: ZipEntry) => {
     if (entry.size > MAX_PICKLE_BYTES) {
@@ -55,7 +63,10 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
         `its entry ${brief(entry.name)} has ${entry.size} bytes`,
       );
     }
-    return await source.read(await locateZipEntry(source, entry), entry.size);
+    const start = await locateZipEntry(source, entry);
+    const bytes = await source.read(start, entry.size);
+    checks.checkContent(entry, bytes);
+    return bytes;
   };
   const order = entries.get(`${folder}byteorder`);
   if (order && new TextDecoder().decode(await content(order)) !== "little") {
@@ -63,13 +74,19 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
   }
   const flat = flatten(readPickle(source, await content(pickle)), source.name);
   const places = await locateEntries(source, entries, folder, flat);
+  const plain = readable(source, flat, ({ key }) => places.get(key)!);
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const [name, tensor] of plain.tensors) {
+    const view = flat.tensors.get(name)!;
+    const entry = entries.get(`${folder}data/${view.storage.key}`)!;
+    tensors.set(name, checkedTensor(tensor, view, entry, checks));
+  }
   return {
-    ...readable(source, flat, ({ key }) => places.get(key)!),
+    ...plain,
+    tensors,
     kind: "torch-zip",
     async verify(onBytes = () => {}) {
-      for (const entry of entries.values()) {
-        await verifyEntry(source, entry, onBytes);
-      }
+      for (const entry of entries.values()) await checks.read(entry, onBytes);
     },
   };
 }
@@ -271,23 +288,29 @@ function endsAt(source: ByteSource, position: number): Error {
   );
 }
 
-async function verifyEntry(
-  source: ByteSource,
+/** A tensor whose storage is compared with its checksum before it is used. */
+function checkedTensor(
+  tensor: CheckpointTensor,
+  view: PickleTensor,
   entry: ZipEntry,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  const start = await locateZipEntry(source, entry);
-  const crc = new Crc32();
-  for await (const piece of pieces(source, start, entry.size)) {
-    crc.update(piece);
-    onBytes(piece.byteLength);
-  }
-  if (crc.value !== entry.crc32) {
-    throw badCheckpoint(
-      source.name,
-      `its entry ${brief(entry.name)} is damaged (its checksum differs)`,
-    );
-  }
+  checks: ZipChecks,
+): CheckpointTensor {
+  const isWhole = view.offset === 0 && tensor.bytes === entry.size &&
+    isContiguous(view);
+  return {
+    ...tensor,
+    async read(offset = 0, length = tensor.bytes - offset) {
+      if (checks.isDone(entry)) return await tensor.read(offset, length);
+      if (!isWhole || length !== entry.size) {
+        // A part tells nothing; the whole is read through first.
+        await checks.check(entry);
+        return await tensor.read(offset, length);
+      }
+      const bytes = await tensor.read(offset, length);
+      checks.checkContent(entry, bytes);
+      return bytes;
+    },
+  };
 }
 
 function showValue(value: PickleValue): string {

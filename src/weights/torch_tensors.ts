@@ -203,7 +203,7 @@ export function readableTensor(
   const size = DTYPE_BYTES[storage.dtype];
   const bytes = count * size;
   const start = locate(storage) + offset * size;
-  const inOrder = isContiguous(shape, stride);
+  const inOrder = isContiguous(tensor);
   return {
     name,
     dtype: storage.dtype,
@@ -225,9 +225,9 @@ export function readableTensor(
   };
 }
 
-function isContiguous(
-  shape: readonly number[],
-  stride: readonly number[],
+/** Whether a view's elements lie one after the other, in row-major order. */
+export function isContiguous(
+  { shape, stride }: Pick<PickleTensor, "shape" | "stride">,
 ): boolean {
   let expected = 1;
   for (let i = shape.length - 1; i >= 0; i--) {

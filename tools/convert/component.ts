@@ -12,15 +12,8 @@ import { openCheckpoint } from "../../src/weights/open.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { listed } from "../../src/weights/scope.ts";
 import { unwrapped } from "../../src/weights/recognise.ts";
-import { planReconversion } from "../../src/weights/reconversion.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
-import { faceParserTable } from "../../src/weights/tables/face_parser.ts";
 import type { Table } from "../../src/weights/tables/table.ts";
-import {
-  type JsonObject,
-  openWeave,
-  type WeaveFile,
-} from "../../src/weights/weave.ts";
+import type { JsonObject } from "../../src/weights/weave.ts";
 import type { WeaveContent } from "../../src/weights/weave_writer.ts";
 import { basename, dirname } from "node:path";
 
@@ -152,46 +145,6 @@ export function dlibComponent(output: string, file: string): Component {
       };
     },
   };
-}
-
-/** A converted component that is to be stored as another type. */
-export function weaveComponent(
-  output: string,
-  file: string,
-  config: JsonObject,
-): Component {
-  return {
-    output,
-    files: [file],
-    config,
-    async plan([source], { dtype }) {
-      const weave = await openWeave(source);
-      const { tensors, loss, dropped } = planReconversion(
-        weave,
-        dtype,
-        exactTensors(weave),
-      );
-      const { component, provenance } = weave;
-      const content = {
-        component,
-        config: weave.config,
-        provenance: { ...provenance, stored_before_as: storedTypes(weave) },
-        tensors,
-      };
-      return { content, loss, dropped, warnings: [] };
-    },
-  };
-}
-
-/** Tensors that were computed when they were converted, and stay f32. */
-function exactTensors({ component, config }: WeaveFile): Set<string> {
-  if (component !== "face_parser") return new Set();
-  const { rows } = faceParserTable(new CheckpointConfig(config, component));
-  return new Set(rows.filter(({ exact }) => exact).map(({ name }) => name));
-}
-
-function storedTypes({ tensors }: WeaveFile): string[] {
-  return [...new Set([...tensors.values()].map(({ dtype }) => dtype))].sort();
 }
 
 /** Where the weights came from: nothing that tells of a machine or a day. */

@@ -16,7 +16,7 @@ import {
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
-import { fromFile, isWholeModel } from "./single_file.ts";
+import { fromFile, isWholeModel, strayReason } from "./single_file.ts";
 
 /** Tells the user something that is no error. */
 export type Notice = (line: string) => void;
@@ -184,7 +184,7 @@ async function fromModel(
     else components.push(await fromNetwork(`${folder}/${part}`, around, part));
   }
   const beside = names.includes("model_index.json")
-    ? names.filter((name) => BESIDE_EXTENSIONS.includes(extname(name)))
+    ? await besideNetworks(folder, names, notice)
     : (await looseFiles(folder)).filter((name) => name !== whole);
   if (names.includes("id_head.safetensors")) {
     notice("id_head.safetensors: left out, it is only used in evaluation");
@@ -194,6 +194,22 @@ async function fromModel(
     files: chosen(beside, folder, notice),
     whole: whole && `${folder}/${whole}`,
   };
+}
+
+/** Files that lie beside `model_index.json` and may be parts of the model. */
+async function besideNetworks(
+  folder: string,
+  names: readonly string[],
+  notice: Notice,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of names) {
+    if (!BESIDE_EXTENSIONS.includes(extname(name))) continue;
+    const reason = await strayReason(`${folder}/${name}`);
+    if (reason === undefined) found.push(name);
+    else notice(`${name}: left out, it is no part of the model: ${reason}`);
+  }
+  return found;
 }
 
 /**

@@ -12,12 +12,15 @@ import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
 import {
   checkPart,
+  checkTogether,
   checkWeights,
   partsFrom,
   readTokenizer,
 } from "../../src/parts.ts";
 import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { brief } from "../../src/weights/brief.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
+import { checkListed, type Manifest } from "../../src/weights/manifest.ts";
 import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
 import type { WeaveContent } from "../../src/weights/weave_writer.ts";
 import type { Component, PlannedContent, PlanOptions } from "./component.ts";
@@ -51,6 +54,7 @@ export function partPath(output: string, { output: name }: Component): string {
  * @param components what was found
  * @param output the folder they are written to
  * @param options how they are converted
+ * @param listed the folder's manifest, where it has one
  * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`
  */
 export async function judge(
@@ -59,6 +63,7 @@ export async function judge(
   { dtype, allowUnused = false }: Pick<PlanOptions, "dtype"> & {
     readonly allowUnused?: boolean;
   },
+  listed?: Manifest,
 ): Promise<Judged> {
   await using stack = new AsyncDisposableStack();
   const parts: JudgedPart[] = [];
@@ -77,8 +82,7 @@ export async function judge(
     parts.push({ component, planned });
   }
   const warnings = parts.flatMap(({ planned }) => planned.warnings);
-  const misfit = await checkModel(files, output);
-  if (misfit !== undefined) warnings.push(misfit);
+  await checkModel(files, output, listed);
   const sources = stack.move();
   return {
     parts,
@@ -109,44 +113,93 @@ function plannedFile(name: string, content: WeaveContent): WeaveFile {
 }
 
 /**
- * Builds all networks of the model as loading does, where the parts that are
- * written and those that lie in the folder make one.
+ * Judges the parts that are written together with those that stay in the
+ * folder: what they state of each other, and, where they make a whole model,
+ * all that loading would refuse. Adapters beside the model's own are judged in
+ * its place.
  *
- * @returns what is wrong where parts that stay do not fit; they may be replaced next
- * @throws {MasterWeaverError} `bad-checkpoint` where all parts are written now
+ * @throws {MasterWeaverError} `bad-checkpoint` where they do not fit
  */
 async function checkModel(
   written: ReadonlyMap<string, WeaveFile>,
   output: string,
-): Promise<string | undefined> {
+  listed: Manifest | undefined,
+): Promise<void> {
+  // A folder of detectors, or with them, is judged with no network.
+  if (![...written.values()].some(({ component }) => isRequired(component))) {
+    return;
+  }
   await using stack = new AsyncDisposableStack();
   const stay: ComponentName[] = [];
-  const files = new Map(written);
-  for (const name of requiredComponents) {
-    const path = `${output}/${name}.weave`;
-    if (written.has(name)) continue;
-    // Without all of its parts it is no model yet.
-    if (!await exists(path)) return;
-    stay.push(name);
-  }
+  const files = new Map<string, WeaveFile>();
+  const adapters = new Map(written);
   try {
-    for (const name of stay) {
+    for (const name of requiredComponents) {
+      adapters.delete(name);
+      const own = written.get(name);
+      if (own) files.set(name, own);
       const path = `${output}/${name}.weave`;
+      if (own || !await exists(path)) continue;
+      stay.push(name);
       const source = stack.use(await FileSource.open(path));
-      files.set(name, await openWeave(source));
+      files.set(name, await staying(source, name, listed));
     }
-    const parts = await partsFrom((name) => Promise.resolve(files.get(name)!));
-    readTokenizer(parts);
-    checkWeights("f32", parts);
+    checkTogether(files.values());
+    const own = files.get("identity_adapter");
+    for (const adapter of [own, ...adapters.values()]) {
+      if (adapter?.component !== "identity_adapter") continue;
+      await checkWhole(new Map([...files, ["identity_adapter", adapter]]));
+    }
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
-    if (stay.length === 0) {
-      throw badCheckpoint(output, error.message, { cause: error });
-    }
-    return `Warning: ${output} cannot be used with the files that stay in it (${
-      stay.join(", ")
-    }): ${error.message}`;
+    throw badCheckpoint(
+      output,
+      stay.length === 0
+        ? error.message
+        : `what is written now and what stays in it (${
+          stay.join(", ")
+        }) make no model: ${error.message}; convert all parts of one model ` +
+          "together, or to another folder",
+      { cause: error },
+    );
   }
+}
+
+/** A part that stays, which loading must take as it is. */
+async function staying(
+  source: FileSource,
+  name: ComponentName,
+  listed: Manifest | undefined,
+): Promise<WeaveFile> {
+  const file = await openWeave(source);
+  if (file.component !== name) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `${file.name} holds the component ${
+        brief(file.component)
+      }, expected ${name}`,
+    );
+  }
+  if (listed) {
+    const { name: path, hash } = file;
+    checkListed(listed, name, { name: path, hash, bytes: source.size });
+  }
+  checkPart(file);
+  return file;
+}
+
+/** Builds all networks as loading does; nothing where some part is not there yet. */
+async function checkWhole(
+  files: ReadonlyMap<string, WeaveFile>,
+): Promise<void> {
+  if (requiredComponents.some((name) => !files.has(name))) return;
+  const parts = await partsFrom((name) => Promise.resolve(files.get(name)!));
+  readTokenizer(parts);
+  checkWeights("f32", parts);
+}
+
+function isRequired(component: string): boolean {
+  return (requiredComponents as readonly string[]).includes(component);
 }
 
 /** Runs what loading runs: what it refuses is the checkpoint's fault. */

@@ -12,6 +12,7 @@ import {
 import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
 import {
+  type Manifest,
   MANIFEST_NAME,
   type ManifestEntry,
   manifestText,
@@ -24,6 +25,14 @@ import { Staging } from "./staging.ts";
 /** Entries by component. */
 export type Entries = ReadonlyMap<string, ManifestEntry>;
 
+/** What a folder holds before anything is written. */
+export interface Before {
+  /** What its manifest lists, or would; nothing where it is to have none. */
+  readonly entries?: Entries;
+  /** Its manifest, where there is one that can be read. */
+  readonly manifest?: Manifest;
+}
+
 /**
  * What a folder's manifest lists before anything is written. A folder without
  * one, as older versions wrote, is taken as it is.
@@ -35,12 +44,13 @@ export type Entries = ReadonlyMap<string, ManifestEntry>;
 export async function entriesBefore(
   folder: string,
   written: readonly string[],
-): Promise<Entries | undefined> {
+): Promise<Before> {
   const path = `${folder}/${MANIFEST_NAME}`;
   if (await exists(path)) {
     try {
       await using source = await FileSource.open(path);
-      return (await readManifest(source)).components;
+      const manifest = await readManifest(source);
+      return { entries: manifest.components, manifest };
     } catch (error) {
       const isAll = requiredComponents.every((name) => written.includes(name));
       if (!(error instanceof MasterWeaverError) || !isAll) throw error;
@@ -48,7 +58,7 @@ export async function entriesBefore(
   }
   // A folder of detectors alone, as weights/ may be, is no model's.
   const isModel = requiredComponents.some((name) => written.includes(name));
-  return isModel ? await entriesIn(folder) : undefined;
+  return isModel ? { entries: await entriesIn(folder) } : {};
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { printable } from "../../src/weights/brief.ts";
 import { tell } from "../../src/host/streams.ts";
 
 const WIDTH = 30;
@@ -24,7 +25,7 @@ export class ProgressLine implements Disposable {
    * @param isShown false draws nothing: where stderr is no terminal
    */
   constructor(label: string, total: number, isShown: boolean) {
-    this.#label = label;
+    this.#label = printable(label);
     this.#total = total;
     this.#isShown = isShown;
   }

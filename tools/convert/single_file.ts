@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename, dirname, extname } from "node:path";
+import { basename, dirname } from "node:path";
 import { dlibKind } from "../../src/face/dlib_file.ts";
 import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource } from "../../src/files.ts";
@@ -36,8 +36,9 @@ import {
   type JsonObject,
   openWeave,
 } from "../../src/weights/weave.ts";
-import { type Component, dlibComponent, weaveComponent } from "./component.ts";
+import { type Component, dlibComponent } from "./component.ts";
 import { exists, optionalJson } from "./folder.ts";
+import { adapterName, knownComponent } from "./names.ts";
 import {
   adapterComponent,
   faceParserComponent,
@@ -47,6 +48,7 @@ import {
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
+import { weaveComponent } from "./weave_component.ts";
 
 /** What a file's components depend on beside the file. */
 export interface Surroundings extends TextSurroundings {
@@ -73,10 +75,16 @@ export async function fromFile(
   if (dlib) return [dlibComponent(dlib, file)];
   if (isWeave(start)) {
     const { component, config } = await openWeave(source);
-    const name = basename(file, extname(file));
-    // Another adapter keeps its own name.
-    const output = component === "identity_adapter" ? name : component;
-    return [weaveComponent(output, file, config)];
+    const known = knownComponent(file, component);
+    const output = known === "identity_adapter" ? adapterName(file) : known;
+    const fallback = await unetConfig(file, around.output);
+    return [weaveComponent({
+      output,
+      file,
+      component: known,
+      config,
+      unet: () => around.unet() ?? fallback ?? noUnet(file),
+    })];
   }
   const checkpoint = unwrapped(await openCheckpoint(source));
   const folder = dirname(file);
@@ -113,10 +121,10 @@ export async function fromFile(
       return [faceParserComponent(file, config ?? {})];
     }
     case "identity_adapter": {
-      const name = basename(file, extname(file));
+      const name = adapterName(file);
       const fallback = await unetConfig(file, around.output);
       return [adapterComponent(
-        name === "adapter_final" ? "identity_adapter" : name,
+        name,
         file,
         await optionalJson(`${folder}/adapter_config.json`) ??
           await convertedConfig(`${around.output}/identity_adapter.weave`) ??
@@ -140,6 +148,30 @@ export async function isWholeModel(file: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof MasterWeaverError) return false;
     throw error;
+  }
+}
+
+/** What the reference calls the files that belong beside its model. */
+const EXPECTED = /^(adapter_.*\.pt|face_parser.*\.pth|\d+_iter\.pth)$/;
+
+/**
+ * Why a file beside a model's networks is none of its parts, such as a training
+ * program's `optimizer.pt`; nothing where it may be one.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged, so that nobody can tell; `cannot-read`
+ */
+export async function strayReason(file: string): Promise<string | undefined> {
+  if (EXPECTED.test(basename(file))) return;
+  await using source = await FileSource.open(file);
+  if (source.size === 0) return "it is empty";
+  const start = await source.read(0, Math.min(8, source.size));
+  if (isWeave(start) || dlibKind(start.subarray(0, 4))) return;
+  const checkpoint = unwrapped(await openCheckpoint(source));
+  try {
+    recognise(checkpoint);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    return error.message.replace(`Cannot use ${file}: `, "");
   }
 }
 
@@ -240,8 +272,10 @@ async function unetConfig(
   file: string,
   output: string,
 ): Promise<JsonObject | undefined> {
-  return await optionalJson(`${dirname(file)}/unet/config.json`) ??
-    await convertedConfig(`${output}/unet.weave`);
+  // It is to be used with the one it is put beside.
+  return await convertedConfig(`${output}/unet.weave`) ??
+    await optionalJson(`${dirname(file)}/unet/config.json`) ??
+    await convertedConfig(`${dirname(file)}/unet.weave`);
 }
 
 /** The config of a component that was converted before, or nothing. */

@@ -4,8 +4,16 @@
  *
  * @module
  */
-import { basename, dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { MasterWeaverError } from "../../src/errors.ts";
+import {
+  type Destination,
+  findDestination,
+} from "../../src/host/destination.ts";
+import { cannotWrite, reason } from "../../src/host/reasons.ts";
+import { denoFileSystem } from "../../src/host/system.ts";
+import { appendTo, keepOwner, partials, synced } from "../../src/host/write.ts";
+import { hold, neighbourOf, openHeld, removeStale } from "./neighbours.ts";
 
 /** A file that is complete, but not in its place yet. */
 interface Staged {
@@ -20,6 +28,8 @@ interface Staged {
 /** Files on their way; `await using` removes those that were not committed. */
 export class Staging implements AsyncDisposable {
   readonly #staged: Staged[] = [];
+  /** Keeps others from taking what lies here for left over. */
+  readonly #held: Disposable[] = [];
 
   /**
    * Writes a file beside the place it will take.
@@ -33,38 +43,26 @@ export class Staging implements AsyncDisposable {
     path: string,
     write: (append: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
   ): Promise<string> {
-    const { target, mode } = await checkTarget(path);
-    const partial = neighbour(target, "partial");
-    const file = await Deno.open(partial, { write: true, createNew: true })
-      .catch((error) => {
-        throw cannotWrite(path, error);
-      });
+    const { target, before } = await checkTarget(path);
+    const { file, partial } = await unchanged(
+      path,
+      // Nobody may read it who may not read what it replaces.
+      () => openHeld(target, before?.mode ?? undefined),
+    );
+    partials.add(partial);
+    this.#held.push(file);
     this.#staged.push({ path, target, partial });
-    try {
-      await write(async (bytes) => {
-        try {
-          for (let done = 0; done < bytes.length;) {
-            done += await file.write(bytes.subarray(done));
-          }
-        } catch (error) {
-          throw cannotWrite(path, error);
-        }
-      });
-      await file.sync().catch((error) => {
-        throw cannotWrite(path, error);
-      });
-    } finally {
-      file.close();
-    }
-    // What was readable by others, or by nobody else, stays so.
-    if (mode !== null) await Deno.chmod(partial, mode).catch(() => {});
+    const append = appendTo(path, file);
+    await write((bytes) => unchanged(path, () => append(bytes)));
+    await unchanged(path, () => synced(file));
+    if (before) await keepOwner(partial, before);
     return partial;
   }
 
   /**
    * Puts all files in their places, in the order they were written in but for
    * `first`, which goes first. Where one cannot be, those before it are taken
-   * back.
+   * back. What earlier conversions that were killed left beside them is removed.
    *
    * @param first the path of the file that goes first
    * @throws {MasterWeaverError} `cannot-write`; then all is as it was
@@ -78,27 +76,40 @@ export class Staging implements AsyncDisposable {
     for (const { path, target, partial } of inOrder) {
       try {
         if (await isFileThere(target)) {
-          const old = neighbour(target, "old");
-          await Deno.rename(target, old);
+          const old = neighbourOf(target, "old");
+          this.#held.push(hold(target));
+          await keepAs(target, old);
           undo.push(() => Deno.rename(old, target));
           replaced.push(old);
+          await Deno.rename(partial, target);
+        } else {
+          await Deno.rename(partial, target);
+          undo.push(() => Deno.remove(target));
         }
-        await Deno.rename(partial, target);
-        undo.push(() => Deno.rename(target, partial));
+        partials.delete(partial);
       } catch (error) {
         await takeBack(path, undo);
-        throw cannotWrite(path, error);
+        throw notWritten(path, error);
       }
     }
     this.#staged.length = 0;
     for (const old of replaced) await Deno.remove(old).catch(() => {});
+    this.#release();
+    const folders = new Set(inOrder.map(({ target }) => dirname(target)));
+    for (const folder of folders) await removeStale(folder);
   }
 
   /** Removes what was not committed. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { partial } of this.#staged.splice(0)) {
       await Deno.remove(partial).catch(() => {});
+      partials.delete(partial);
     }
+    this.#release();
+  }
+
+  #release(): void {
+    for (const held of this.#held.splice(0)) held[Symbol.dispose]();
   }
 }
 
@@ -107,29 +118,12 @@ export class Staging implements AsyncDisposable {
  *
  * @throws {MasterWeaverError} `cannot-write` where there is something else
  */
-export async function checkTarget(
-  path: string,
-): Promise<{ target: string; mode: number | null }> {
-  const target = await linkedTo(path);
-  const info = await Deno.stat(target).catch(() => null);
-  if (info !== null && !info.isFile) {
-    throw cannotWrite(
-      path,
-      new Error(info.isDirectory ? "it is a folder" : "it is not a file"),
-    );
-  }
-  return { target, mode: info?.mode == null ? null : info.mode & 0o7777 };
-}
-
-/** Where a path's links lead, also where nothing is there yet. */
-async function linkedTo(path: string): Promise<string> {
-  let target = path;
-  for (let links = 0; links < 40; links++) {
-    const next = await Deno.readLink(target).catch(() => null);
-    if (next === null) return target;
-    target = resolve(dirname(target), next);
-  }
-  return target;
+export async function checkTarget(path: string): Promise<Destination> {
+  return await unchanged(path, async () => {
+    const found = await findDestination(path, denoFileSystem);
+    if (found.kind !== "file") throw new Error("it is not a file");
+    return found;
+  });
 }
 
 /** Whether there is a file; something else that came meanwhile is kept. */
@@ -139,10 +133,14 @@ async function isFileThere(path: string): Promise<boolean> {
   return info !== null;
 }
 
-/** A name of its own in the same folder, short whatever the file is called. */
-function neighbour(target: string, ending: string): string {
-  const name = `.${crypto.randomUUID().slice(0, 8)}.${ending}`;
-  return target.slice(0, target.length - basename(target).length) + name;
+/** Gives a file a second name; where that cannot be, another one. */
+async function keepAs(target: string, old: string): Promise<void> {
+  try {
+    // So that there is a file under the first name at every moment.
+    await Deno.link(target, old);
+  } catch {
+    await Deno.rename(target, old);
+  }
 }
 
 async function takeBack(
@@ -157,25 +155,27 @@ async function takeBack(
         "cannot-write",
         `Cannot write ${path}, nor put back what was there before: ${
           reason(error)
-        }; the files before are beside it, as .*.old`,
+        }; the files before are beside it, as .masterweaver-model-*.old`,
         { cause: error },
       );
     }
   }
 }
 
-function cannotWrite(path: string, error: unknown): MasterWeaverError {
-  return new MasterWeaverError(
-    "cannot-write",
-    `Cannot write ${path}: ${
-      reason(error)
-    }; nothing was changed; give a folder that you may write to and that has room`,
-    { cause: error },
-  );
+/** Runs what the system may refuse while nothing is replaced yet. */
+async function unchanged<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const cause = error instanceof MasterWeaverError ? error.cause : error;
+    throw notWritten(path, cause);
+  }
 }
 
-function reason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "no such file or folder";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error instanceof Error ? error.message : String(error);
+function notWritten(path: string, error: unknown): MasterWeaverError {
+  return cannotWrite(
+    path,
+    error,
+    "nothing was changed; give a folder that you may write to and that has room",
+  );
 }

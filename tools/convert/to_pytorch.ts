@@ -6,6 +6,7 @@
  */
 import { MasterWeaverError } from "../../src/errors.ts";
 import { FileSource, writeFileAtomic } from "../../src/files.ts";
+import { brief } from "../../src/weights/brief.ts";
 import { checkpointKey } from "../../src/weights/tables/identity_adapter.ts";
 import {
   type TorchTensor,
@@ -45,7 +46,7 @@ export async function toPyTorch(
     throw new MasterWeaverError(
       "bad-model",
       `Cannot write ${input} for PyTorch: it holds the component ` +
-        `${file.component}, expected identity_adapter`,
+        `${brief(file.component)}, expected identity_adapter`,
     );
   }
   const dicts = checkpointDicts(file);

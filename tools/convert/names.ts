@@ -1,0 +1,74 @@
+/**
+ * Names of the files that are written. What an input says of itself, or is
+ * called, must not lead out of the folder, or to another part's file.
+ *
+ * @module
+ */
+import { basename, extname } from "node:path";
+import {
+  type ComponentName,
+  componentNames,
+  isComponentName,
+} from "../../src/components.ts";
+import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { brief } from "../../src/weights/brief.ts";
+
+/** What every file system here takes as one file's name. */
+const PLAIN =
+  // deno-lint-ignore no-control-regex
+  /^(?![. ])[^\u0000-\u001f\u007f-\u009f/\\:*?"<>|]{1,100}(?<![. ])$/;
+/** Devices, whatever ending they have. */
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+
+/**
+ * The component that a `.weave` file's header names.
+ *
+ * @param file what messages call the file
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is none that is known
+ */
+export function knownComponent(file: string, component: string): ComponentName {
+  if (isComponentName(component)) return component;
+  throw badCheckpoint(
+    file,
+    `its header names the component ${brief(component)}, expected one of ${
+      componentNames.join(", ")
+    }; take the file from another source`,
+  );
+}
+
+/**
+ * What an identity adapter is written as: `adapter_final` and
+ * `identity_adapter` are the model's own, others keep their names.
+ *
+ * @param file its path
+ * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of another part, or no plain one
+ */
+export function adapterName(file: string): string {
+  const stem = basename(file, extname(file));
+  if (stem === "adapter_final" && !/\.weave$/i.test(file)) {
+    return "identity_adapter";
+  }
+  if (stem === "identity_adapter") return stem;
+  // Some file systems take names that differ in case alone as one.
+  const taken = componentNames.find((name) => name === folded(stem));
+  if (taken !== undefined) {
+    throw badCheckpoint(
+      file,
+      `it is an identity adapter, which keeps its file's name, and ` +
+        `${taken}.weave is a part of the model; rename the file, or call it ` +
+        "identity_adapter to make it the model's own",
+    );
+  }
+  if (!PLAIN.test(stem) || WINDOWS_DEVICE.test(stem)) {
+    throw badCheckpoint(
+      file,
+      "it is an identity adapter, which keeps its file's name, and that is no " +
+        "plain one; rename the file",
+    );
+  }
+  return stem;
+}
+
+function folded(name: string): string {
+  return name.normalize("NFKC").toLowerCase();
+}

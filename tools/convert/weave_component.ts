@@ -1,0 +1,110 @@
+/**
+ * Converted components that are to be stored as another type: judged as a
+ * checkpoint is, by the table of what they are.
+ *
+ * @module
+ */
+import type { ComponentName } from "../../src/components.ts";
+import { loadFaceDetector } from "../../src/face/detector_model.ts";
+import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
+import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import {
+  checkTensors,
+  planReconversion,
+} from "../../src/weights/reconversion.ts";
+import {
+  imageEncoderTable,
+  textEncoderTable,
+} from "../../src/weights/tables/clip.ts";
+import { CheckpointConfig } from "../../src/weights/tables/config.ts";
+import { faceParserTable } from "../../src/weights/tables/face_parser.ts";
+import { identityAdapterTable } from "../../src/weights/tables/identity_adapter.ts";
+import type { Table } from "../../src/weights/tables/table.ts";
+import { unetTable } from "../../src/weights/tables/unet.ts";
+import { vaeTable } from "../../src/weights/tables/vae.ts";
+import {
+  type JsonObject,
+  openWeave,
+  type WeaveFile,
+} from "../../src/weights/weave.ts";
+import type { Component } from "./component.ts";
+
+/** A component that was converted before. */
+export interface WeaveInput {
+  /** Name of the file to write, without `.weave`. */
+  readonly output: string;
+  /** The file. */
+  readonly file: string;
+  /** What its header says it is. */
+  readonly component: ComponentName;
+  /** Its configuration. */
+  readonly config: JsonObject;
+  /** The config of the UNet that an adapter is for. */
+  readonly unet: () => JsonObject;
+}
+
+/** A converted component that is to be stored as another type. */
+export function weaveComponent(
+  { output, file, component, config, unet }: WeaveInput,
+): Component {
+  return {
+    output,
+    files: [file],
+    config,
+    async plan([source], { dtype }) {
+      const weave = await openWeave(source);
+      const exact = new Set<string>();
+      if (component === "face_detector") await loadFaceDetector(weave);
+      else if (component === "landmarks") await loadLandmarkPredictor(weave);
+      else {
+        const table = tableOf(component, weave, unet);
+        checkTensors(weave, table);
+        // They were computed when they were converted, and stay f32.
+        for (const row of table.rows) if (row.exact) exact.add(row.name);
+      }
+      const { tensors, loss, dropped } = planReconversion(weave, dtype, exact);
+      const content = {
+        component,
+        config: weave.config,
+        provenance: {
+          ...weave.provenance,
+          stored_before_as: storedTypes(weave),
+        },
+        tensors,
+      };
+      return { content, loss, dropped, warnings: [] };
+    },
+  };
+}
+
+function tableOf(
+  component: Exclude<ComponentName, "face_detector" | "landmarks">,
+  { name, config, tensors }: WeaveFile,
+  unet: () => JsonObject,
+): Table {
+  const own = new CheckpointConfig(config, name);
+  switch (component) {
+    case "unet":
+      return unetTable(own);
+    case "vae":
+      return vaeTable(own);
+    case "text_encoder":
+      return textEncoderTable(own);
+    case "image_encoder":
+      return imageEncoderTable(own);
+    case "face_parser":
+      return faceParserTable(own);
+    case "identity_adapter": {
+      const width = tensors.get("id_encoder.proj_in.weight")?.shape[1];
+      if (width === undefined) {
+        throw badCheckpoint(name, "it has no id_encoder.proj_in.weight");
+      }
+      const config = new CheckpointConfig(unet(), "the UNet's config");
+      return identityAdapterTable(own, config, width);
+    }
+  }
+}
+
+function storedTypes({ tensors }: WeaveFile): string[] {
+  return [...new Set([...tensors.values()].map(({ dtype }) => dtype))].sort();
+}
