@@ -184,14 +184,15 @@ function placesOf(folder: string): string[] {
  * Face detector and landmarks belong to no model: they may also lie in the
  * folder above, in this project's `weights/` or in `weights/mini`.
  *
- * @param folder such as `weights/mini`
+ * @param model the folder, such as `weights/mini`, or its `file:` URL
  * @param adapter another file for the identity adapter
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
  */
 export async function openModelFolder(
-  folder: string,
+  model: string | URL,
   adapter?: string,
 ): Promise<ModelFolder> {
+  const folder = model instanceof URL ? fileURLToPath(model) : model;
   const info = await Deno.stat(folder).catch((error) => {
     throw cannotRead(folder, error);
   });
