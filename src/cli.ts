@@ -4,7 +4,7 @@
  * @module
  */
 import { version } from "./version.ts";
-import { type Flags, readFlags } from "./cli/flags.ts";
+import { type Flags, readFlags, typedKeys } from "./cli/flags.ts";
 import { Interrupt } from "./cli/interrupt.ts";
 import { chooseModel } from "./cli/model_choice.ts";
 import {
@@ -21,12 +21,14 @@ import { MasterWeaverError } from "./errors.ts";
 import { readImageText } from "./files.ts";
 import { exitCode, UsageError } from "./host/exit.ts";
 import { print, tell } from "./host/streams.ts";
+import type { ImageText } from "./image_text.ts";
 import { checkSettings, type Settings } from "./options.ts";
 import { type LoadOptions, MasterWeaver } from "./pipeline.ts";
 import { ProgressLines } from "./progress_lines.ts";
 import {
   fromText,
   type Maker,
+  missingWarnings,
   type Recorded,
   toText,
 } from "./settings_text.ts";
@@ -55,6 +57,8 @@ interface Task {
   readonly flags: Flags;
   /** What is repeated; empty where nothing is. */
   readonly recorded: Recorded;
+  /** Its words, where something is repeated. */
+  readonly said?: ImageText;
   /** The flags over what is repeated. */
   readonly settings: Partial<Settings> & { prompt: string };
   readonly outputs: Outputs;
@@ -62,13 +66,14 @@ interface Task {
 
 async function readTask(flags: Flags): Promise<Task> {
   const from = flags.fromImage;
-  const recorded = from === undefined
+  const said = from === undefined ? undefined : await readImageText(from);
+  const recorded = from === undefined || said === undefined
     ? { settings: {}, maker: {} }
-    : fromText(await readImageText(from), from);
+    : fromText(said.text, from);
   const settings = { prompt: "", ...recorded.settings, ...flags.settings };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
   await checkOutputs(outputs, flags.refs);
-  return { flags, recorded, settings, outputs };
+  return { flags, recorded, said, settings, outputs };
 }
 
 async function run(flags: Flags, defaultModel: string): Promise<void> {
@@ -115,7 +120,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...maker, model });
   await checkRoom(outputs, settings, text);
+  const { said } = task;
   const warnings = [
+    ...said?.warnings ?? [],
+    ...said ? missingWarnings(said.text, text, typedKeys(flags)) : [],
     ...chosen.warnings,
     ...referenceWarnings(recorded.maker.referenceHashes, referenceHashes),
   ];

@@ -127,7 +127,7 @@ gpuTest(
         const [first, second] = await Deno.readFile(`${folder}/${name}`);
         assertEquals([first, second], [0xff, 0xd8]);
       }
-      const text = await readImageText(`${folder}/a-1.JPG`);
+      const { text } = await readImageText(`${folder}/a-1.JPG`);
       assertEquals([text.prompt, text.seed], [prompt, "-1"]);
       assertEquals([text.width, text.image_index], ["64", "1"]);
       const again = await command([
@@ -253,7 +253,7 @@ gpuTest(
       assert(path.startsWith(`${folder}/spare/masterweaver-`), err);
       assertEquals((await readImage(path)).width, 128);
       if (isUnix) assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-      const text = await readImageText(path);
+      const { text } = await readImageText(path);
       assertEquals(text.steps, "12");
     }),
 );

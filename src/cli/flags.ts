@@ -155,6 +155,19 @@ export function readFlags(args: readonly string[]): Flags {
   return flags;
 }
 
+/** Of an image's settings, those that the command line has instead. */
+export function typedKeys(flags: Flags): ReadonlySet<string> {
+  const { settings, model, adapter, dtype, tune, parse, requireFace } = flags;
+  const keys = Object.entries({ ...settings, dtype, tune, parse, requireFace })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+  return new Set([
+    ...keys,
+    ...model === undefined ? [] : ["model", "model_hash", "adapter_hash"],
+    ...adapter === undefined ? [] : ["adapter_hash"],
+  ]);
+}
+
 function checkTogether({ refs, face, align }: Flags): void {
   if (refs.length === 0) throw new UsageError("Give a photo with --ref FILE");
   if (refs.includes("")) {
