@@ -19,10 +19,10 @@ import { readPhotos, referenceWarnings } from "./cli/photos.ts";
 import { usage } from "./cli/usage.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { readImageText } from "./files.ts";
-import { exitCode, UsageError } from "./host/exit.ts";
+import { asUsage, exitCode, UsageError, wrongOption } from "./host/exit.ts";
 import { print, tell } from "./host/streams.ts";
 import type { ImageText } from "./image_text.ts";
-import { checkSettings, type Settings } from "./options.ts";
+import { checkSettings, type Settings, type SizeRule } from "./options.ts";
 import { type LoadOptions, MasterWeaver } from "./pipeline.ts";
 import { ProgressLines } from "./progress_lines.ts";
 import {
@@ -89,7 +89,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   });
 
   using lines = new ProgressLines(tell, Deno.stderr.isTerminal());
-  using interrupt = new Interrupt(lines.notice);
+  await using interrupt = new Interrupt(lines.notice);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,
     onNotice: lines.notice,
@@ -102,7 +102,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkSettings(task.settings, weaver.size);
+  const settings = checkedSettings(task, weaver.size);
   if (flags.refs.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.refs.length}; give the clearest`,
@@ -133,7 +133,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const identity = await weaver.encodeIdentity(
     photos.map(({ image }) => image),
     { ...call, ...looks },
-  );
+  ).catch((error) => {
+    const isTyped = flags.face !== undefined || looks.face === undefined;
+    throw isTyped ? error : notTyped(error, flags);
+  });
   const encoded = performance.now();
   const made = await weaver.generate({ ...settings, identity, ...call });
   const painted = performance.now();
@@ -174,6 +177,42 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${JSON.stringify(report)}\n`);
+}
+
+/**
+ * All settings, as the model takes them.
+ *
+ * @throws {UsageError} about what was typed
+ * @throws {MasterWeaverError} `bad-image` about what comes from the image
+ */
+function checkedSettings(
+  { flags, recorded, settings }: Task,
+  size: SizeRule,
+): Settings {
+  try {
+    return checkSettings(settings, size);
+  } catch (error) {
+    const name = wrongOption(error) ?? "";
+    const isTyped = Object.hasOwn(flags.settings, name);
+    if (!isTyped && Object.hasOwn(recorded.settings, name)) {
+      throw notTyped(error, flags);
+    }
+    return asUsage<never>(() => {
+      throw error;
+    }, flags);
+  }
+}
+
+/** A wrong option that an image gave is no wrong usage. */
+function notTyped(error: unknown, { fromImage }: Flags): unknown {
+  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
+    return error;
+  }
+  return new MasterWeaverError(
+    "bad-image",
+    `The settings in ${fromImage} cannot be used here: ${error.message}`,
+    { cause: error },
+  );
 }
 
 /** How faces are looked at: what is typed goes over what is repeated. */

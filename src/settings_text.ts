@@ -180,7 +180,7 @@ export function missingWarnings(
  */
 export function faceChoice(text: string): FaceChoice | undefined {
   if (text === "best" || text === "largest") return text;
-  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function fitChoice(text: string): Fit | undefined {
@@ -239,8 +239,9 @@ class Reader {
   }
 }
 
+/** As `String` writes numbers. */
 function finite(text: string): number | undefined {
-  const value = text.trim() === "" ? NaN : Number(text);
+  const value = /^-?\d+(\.\d+)?(e[+-]\d+)?$/.test(text) ? Number(text) : NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 

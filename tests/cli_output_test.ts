@@ -142,6 +142,14 @@ gpuTest(
         await Deno.readFile(`${folder}/b-1.jpg`),
         await Deno.readFile(`${folder}/a-1.JPG`),
       );
+      // A name that is an ending alone is one, too.
+      const short = await command(
+        [...quick, "--output=./.jpg"],
+        { cwd: folder },
+      );
+      assertEquals([short.code, short.err], [0, []]);
+      const [start] = await Deno.readFile(`${folder}/.jpg`);
+      assertEquals(start, 0xff);
       // More words than a JPEG holds: told before the work.
       const long = await command(
         [...quick, "--output=c.jpg", "--prompt", "word ".repeat(8000)],
