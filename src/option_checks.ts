@@ -63,8 +63,16 @@ const call: Kinds = {
 };
 const turn: Kinds = { whenBusy: oneOf("wait", "refuse") };
 
+/** A call of the library that takes options. */
+export type CallName =
+  | "load"
+  | "encodeIdentity"
+  | "generate"
+  | "detectFaces"
+  | "alignFace";
+
 /** The options of each call. */
-const calls = {
+const calls: Readonly<Record<CallName, Kinds>> = {
   load: {
     ...call,
     dtype: oneOf("f16", "f32"),
@@ -95,7 +103,7 @@ const calls = {
   },
   detectFaces: { signal: abortSignal },
   alignFace: { signal: abortSignal },
-} satisfies Record<string, Kinds>;
+};
 
 /**
  * Checks the names and kinds of a call's options; what is undefined is as if it
@@ -112,11 +120,11 @@ const calls = {
  * checkOptions("load", { keepLoaded: true });
  * ```
  */
-export function checkOptions(of: keyof typeof calls, given: unknown): void {
+export function checkOptions(of: CallName, given: unknown): void {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw bad(`Options of ${of} must be an object, got ${shown(given)}`);
   }
-  const kinds: Kinds = calls[of];
+  const kinds = calls[of];
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(kinds, name)) throw unknown(name, of, kinds);
     const { is, expected, show = shown } = kinds[name];
