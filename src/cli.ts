@@ -4,7 +4,7 @@
  * @module
  */
 import { version } from "./version.ts";
-import { type Flags, readFlags } from "./cli/flags.ts";
+import { type Flags, readFlags, typedKeys } from "./cli/flags.ts";
 import { Interrupt } from "./cli/interrupt.ts";
 import { chooseModel } from "./cli/model_choice.ts";
 import {
@@ -19,14 +19,16 @@ import { readPhotos, referenceWarnings } from "./cli/photos.ts";
 import { usage } from "./cli/usage.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { readImageText } from "./files.ts";
-import { exitCode, UsageError } from "./host/exit.ts";
+import { asUsage, exitCode, UsageError, wrongOption } from "./host/exit.ts";
 import { print, tell } from "./host/streams.ts";
-import { checkSettings, type Settings } from "./options.ts";
+import type { ImageText } from "./image_text.ts";
+import { checkSettings, type Settings, type SizeRule } from "./options.ts";
 import { type LoadOptions, MasterWeaver } from "./pipeline.ts";
 import { ProgressLines } from "./progress_lines.ts";
 import {
   fromText,
   type Maker,
+  missingWarnings,
   type Recorded,
   toText,
 } from "./settings_text.ts";
@@ -55,6 +57,8 @@ interface Task {
   readonly flags: Flags;
   /** What is repeated; empty where nothing is. */
   readonly recorded: Recorded;
+  /** Its words, where something is repeated. */
+  readonly said?: ImageText;
   /** The flags over what is repeated. */
   readonly settings: Partial<Settings> & { prompt: string };
   readonly outputs: Outputs;
@@ -62,13 +66,14 @@ interface Task {
 
 async function readTask(flags: Flags): Promise<Task> {
   const from = flags.fromImage;
-  const recorded = from === undefined
+  const said = from === undefined ? undefined : await readImageText(from);
+  const recorded = from === undefined || said === undefined
     ? { settings: {}, maker: {} }
-    : fromText(await readImageText(from), from);
+    : fromText(said.text, from);
   const settings = { prompt: "", ...recorded.settings, ...flags.settings };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
   await checkOutputs(outputs, flags.refs);
-  return { flags, recorded, settings, outputs };
+  return { flags, recorded, said, settings, outputs };
 }
 
 async function run(flags: Flags, defaultModel: string): Promise<void> {
@@ -84,7 +89,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   });
 
   using lines = new ProgressLines(tell, Deno.stderr.isTerminal());
-  using interrupt = new Interrupt(lines.notice);
+  await using interrupt = new Interrupt(lines.notice);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,
     onNotice: lines.notice,
@@ -97,7 +102,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkSettings(task.settings, weaver.size);
+  const settings = checkedSettings(task, weaver.size);
   if (flags.refs.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.refs.length}; give the clearest`,
@@ -115,7 +120,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...maker, model });
   await checkRoom(outputs, settings, text);
+  const { said } = task;
   const warnings = [
+    ...said?.warnings ?? [],
+    ...said ? missingWarnings(said.text, text, typedKeys(flags)) : [],
     ...chosen.warnings,
     ...referenceWarnings(recorded.maker.referenceHashes, referenceHashes),
   ];
@@ -125,7 +133,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const identity = await weaver.encodeIdentity(
     photos.map(({ image }) => image),
     { ...call, ...looks },
-  );
+  ).catch((error) => {
+    const isTyped = flags.face !== undefined || looks.face === undefined;
+    throw isTyped ? error : notTyped(error, flags);
+  });
   const encoded = performance.now();
   const made = await weaver.generate({ ...settings, identity, ...call });
   const painted = performance.now();
@@ -166,6 +177,42 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${JSON.stringify(report)}\n`);
+}
+
+/**
+ * All settings, as the model takes them.
+ *
+ * @throws {UsageError} about what was typed
+ * @throws {MasterWeaverError} `bad-image` about what comes from the image
+ */
+function checkedSettings(
+  { flags, recorded, settings }: Task,
+  size: SizeRule,
+): Settings {
+  try {
+    return checkSettings(settings, size);
+  } catch (error) {
+    const name = wrongOption(error) ?? "";
+    const isTyped = Object.hasOwn(flags.settings, name);
+    if (!isTyped && Object.hasOwn(recorded.settings, name)) {
+      throw notTyped(error, flags);
+    }
+    return asUsage<never>(() => {
+      throw error;
+    }, flags);
+  }
+}
+
+/** A wrong option that an image gave is no wrong usage. */
+function notTyped(error: unknown, { fromImage }: Flags): unknown {
+  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
+    return error;
+  }
+  return new MasterWeaverError(
+    "bad-image",
+    `The settings in ${fromImage} cannot be used here: ${error.message}`,
+    { cause: error },
+  );
 }
 
 /** How faces are looked at: what is typed goes over what is repeated. */

@@ -13,17 +13,12 @@ import {
   requiredComponents,
 } from "./components.ts";
 import { MasterWeaverError } from "./errors.ts";
-import {
-  decodeImage,
-  encodePng,
-  readJpegComment,
-  readPngText,
-} from "./image/codec.ts";
+import { decodeImage, encodePng, readPngText } from "./image/codec.ts";
 import type { TuneStore } from "./graph/tuner.ts";
 import { cannotRead } from "./host/reasons.ts";
 import { writeFileAtomic } from "./host/write.ts";
 import type { Image } from "./image/image.ts";
-import { fromParameters } from "./parameters_text.ts";
+import { type ImageText, readImageWords } from "./image_text.ts";
 import { MANIFEST_NAME } from "./weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./host/write.ts";
@@ -203,16 +198,10 @@ export async function readPngSettings(
  * Reads what an image file says of its making: a PNG's text chunks, or a JPEG's
  * comment as if it were them.
  *
- * @throws {MasterWeaverError} `cannot-read`
+ * @throws {MasterWeaverError} `cannot-read`, `bad-image` where it is no such file, or cut off
  */
-export async function readImageText(
-  path: string,
-): Promise<Record<string, string>> {
-  const bytes = await readFile(path);
-  const comment = readJpegComment(bytes);
-  return comment === undefined || comment === ""
-    ? await readPngText(bytes)
-    : fromParameters(comment);
+export async function readImageText(path: string): Promise<ImageText> {
+  return readImageWords(await readFile(path), path);
 }
 
 /** A model folder's files, opened; `await using` closes them. */
@@ -238,14 +227,15 @@ function placesOf(folder: string): string[] {
  * Face detector and landmarks belong to no model: they may also lie in the
  * folder above, in this project's `weights/` or in `weights/mini`.
  *
- * @param folder such as `weights/mini`
+ * @param model the folder, such as `weights/mini`, or its `file:` URL
  * @param adapter another file for the identity adapter
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
  */
 export async function openModelFolder(
-  folder: string,
+  model: string | URL,
   adapter?: string,
 ): Promise<ModelFolder> {
+  const folder = model instanceof URL ? fileURLToPath(model) : model;
   const info = await Deno.stat(folder).catch((error) => {
     throw cannotRead(folder, error);
   });

@@ -12,6 +12,7 @@ import {
 } from "./image/clip_preprocess.ts";
 import type { Image } from "./image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "./image/resize.ts";
+import { shownWord } from "./shown.ts";
 
 /** Cut to the middle, or padded with black. */
 export type Fit = "crop" | "pad";
@@ -42,7 +43,7 @@ export function checkFit(fit: unknown): void {
   if (fit === undefined || fit === "crop" || fit === "pad") return;
   throw new MasterWeaverError(
     "bad-option",
-    `Option fit must be crop or pad, got ${String(fit).slice(0, 60)}`,
+    `Option fit must be crop or pad, got ${shownWord(fit)}`,
   );
 }
 

@@ -5,6 +5,7 @@
  */
 import { CUDA_THREADS_RANGE, isCudaThreads } from "./diffusion/noise.ts";
 import { MasterWeaverError } from "./errors.ts";
+import { shown, shownWord } from "./shown.ts";
 
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
@@ -91,7 +92,10 @@ export interface SizeRule {
   readonly multiple: number;
 }
 
-/** Any size: for settings that are checked before there is a model. */
+/**
+ * Any size: for settings that are checked before there is a model, which alone
+ * knows the range of its sides.
+ */
 export const anySize: SizeRule = { own: 512, multiple: 1 };
 
 /**
@@ -119,7 +123,7 @@ export function checkSettings(
   requireSide("height", settings.height, size);
   requireSeed(settings.seed);
   if (settings.rng !== "torch-cuda" && settings.rng !== "torch-cpu") {
-    throw wrong("rng", "torch-cuda or torch-cpu", settings.rng);
+    throw wrong("rng", "torch-cuda or torch-cpu", settings.rng, shownWord);
   }
   if (!isCudaThreads(settings.cudaThreads)) {
     throw wrong("cudaThreads", CUDA_THREADS_RANGE, settings.cudaThreads);
@@ -187,6 +191,7 @@ function requireNumber(
 }
 
 function requireSide(name: string, value: number, size: SizeRule): void {
+  if (size === anySize && typeof value === "number") return;
   const least = 8 * size.multiple;
   requireInteger(name, value, least, LONGEST_SIDE);
   if (value % size.multiple !== 0) {
@@ -200,7 +205,12 @@ function requireSeed(seed: unknown): void {
   if (
     !whole || BigInt(seed) < -(2n ** 63n) || BigInt(seed) >= 2n ** 64n
   ) {
-    throw wrong("seed", "a whole number from -2^63 to 2^64 - 1", seed);
+    // Between the integers that a number holds there are others.
+    const isRounded = typeof seed === "number" && Number.isInteger(seed) &&
+      Math.abs(seed) < 2 ** 64;
+    const range = "a whole number from -2^63 to 2^64 - 1";
+    const advice = `; beyond ±(2^53 - 1) a bigint, such as ${2n ** 60n}n`;
+    throw wrong("seed", isRounded ? range + advice : range, seed);
   }
 }
 
@@ -208,9 +218,10 @@ function wrong(
   name: string,
   expected: string,
   value: unknown,
+  show: (value: unknown) => string = shown,
 ): MasterWeaverError {
   return new MasterWeaverError(
     "bad-option",
-    `Option ${name} must be ${expected}, got ${String(value).slice(0, 60)}`,
+    `Option ${name} must be ${expected}, got ${show(value)}`,
   );
 }

@@ -9,10 +9,9 @@ import { Engine } from "./engine.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
-import { checkFit, type Fit } from "./fit.ts";
+import type { Fit } from "./fit.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import {
-  checkTuneMode,
   type Choice,
   type TuneMode,
   Tuner,
@@ -22,6 +21,7 @@ import type { Identity, IdentityTokens } from "./identity.ts";
 import { checkIdentity, type SavedIdentity } from "./identity_input.ts";
 import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
+import { checkModel, checkOptions } from "./option_checks.ts";
 import { checkSettings, type Settings, type SizeRule } from "./options.ts";
 import { checkWeights, openParts, type Parts, readTokenizer } from "./parts.ts";
 import { type CallOptions, throwIfAborted } from "./progress.ts";
@@ -145,19 +145,21 @@ export class MasterWeaver implements AsyncDisposable {
    * are streamed to the GPU when a network is first needed; a damaged one is
    * found then.
    *
-   * @param model a folder with a converted model, or its files
+   * @param model a folder with a converted model, as path or `file:` URL, or its files
    * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`, `aborted`
    */
   static async load(
-    model: string | ModelFiles,
+    model: string | URL | ModelFiles,
     options: LoadOptions = {},
   ): Promise<MasterWeaver> {
+    checkOptions("load", options);
+    checkModel(model, options.adapter);
     const { signal } = options;
     throwIfAborted(signal);
     await using stack = new AsyncDisposableStack();
     let files: ModelFiles;
     let store = options.tuneStore;
-    if (typeof model === "string") {
+    if (typeof model === "string" || model instanceof URL) {
       const { openModelFolder, userTuneStore } = await import("./files.ts");
       store ??= userTuneStore();
       const folder = await openModelFolder(model, options.adapter);
@@ -165,7 +167,6 @@ export class MasterWeaver implements AsyncDisposable {
       files = folder.files;
     } else files = model;
 
-    checkTuneMode(options.tune);
     const gpu = await Gpu.open();
     // Until an engine owns it.
     using opened = new DisposableStack();
@@ -245,7 +246,7 @@ export class MasterWeaver implements AsyncDisposable {
    * Finds the faces of a photo, as dlib does.
    *
    * @returns best first; with landmarks where the model has that component
-   * @throws {MasterWeaverError} `bad-model` where there is no face detector, `bad-image`, `cannot-read`, `aborted`
+   * @throws {MasterWeaverError} `bad-model` where there is no face detector, `bad-image`, `bad-option`, `cannot-read`, `aborted`
    *
    * @example
    * ```ts no-eval
@@ -260,11 +261,12 @@ export class MasterWeaver implements AsyncDisposable {
    */
   async detectFaces(
     photo: Image,
-    { signal }: Pick<CallOptions, "signal"> = {},
+    options: Pick<CallOptions, "signal"> = {},
   ): Promise<DetectedFace[]> {
+    checkOptions("detectFaces", options);
     checkImage(photo, "photo");
     const image = overWhite(photo);
-    return await this.#turns.beside(signal, async (signal) => {
+    return await this.#turns.beside(options.signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder) throw cannotAlign(finder);
@@ -283,12 +285,13 @@ export class MasterWeaver implements AsyncDisposable {
   async alignFace(
     photo: Image,
     face: Pick<DetectedFace, "rect" | "landmarks">,
-    { signal }: Pick<CallOptions, "signal"> = {},
+    options: Pick<CallOptions, "signal"> = {},
   ): Promise<Image> {
+    checkOptions("alignFace", options);
     checkImage(photo, "photo");
     checkFace(face, photo);
     const image = overWhite(photo);
-    return await this.#turns.beside(signal, async (signal) => {
+    return await this.#turns.beside(options.signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder || (!finder.canAlign && !face.landmarks)) {
@@ -308,9 +311,9 @@ export class MasterWeaver implements AsyncDisposable {
     photos: readonly Image[],
     options: IdentityOptions = {},
   ): Promise<Identity> {
+    checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
     checkFaceChoice(options.face);
-    checkFit(options.fit);
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };
       const faces = await this.#prepare(checked, call);
@@ -355,9 +358,10 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes pictures.
    *
-   * @throws {MasterWeaverError} `bad-option`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
+    checkOptions("generate", options);
     const { identity, onProgress, onNotice, signal, whenBusy, ...given } =
       options;
     const settings = checkSettings(given, this.size);

@@ -139,6 +139,40 @@ export function fromText(
   return { settings, maker: withoutUndefined(maker) };
 }
 
+/** What an image says only where it was asked for. */
+const OPTIONAL = new Set(["software", "adapter", "align", "face", "fit"]);
+
+/**
+ * Names what an image that is repeated does not say of its making, and what is
+ * used instead.
+ *
+ * @param said the image's own chunks
+ * @param used the chunks of what is made now
+ * @param typed keys that were asked for otherwise
+ * @returns no line or one
+ */
+export function missingWarnings(
+  said: Readonly<Record<string, string>>,
+  used: Readonly<Record<string, string>>,
+  typed: ReadonlySet<string>,
+): string[] {
+  const missing = Object.keys(used).filter((key) =>
+    !Object.hasOwn(said, key) && !OPTIONAL.has(key) && !typed.has(key)
+  );
+  if (missing.length === 0) return [];
+  const values = missing.map((key) => {
+    const value = used[key] === "" ? '""' : used[key];
+    return key.includes("hash")
+      ? value.split(",").map((hash) => hash.slice(0, 10)).join(",")
+      : value.slice(0, 60);
+  });
+  return [
+    `The image does not say its ${missing.join(", ")}: ${values.join(", ")} ${
+      missing.length === 1 ? "is" : "are"
+    } used`,
+  ];
+}
+
 /**
  * A face by its name or number.
  *
@@ -146,7 +180,7 @@ export function fromText(
  */
 export function faceChoice(text: string): FaceChoice | undefined {
   if (text === "best" || text === "largest") return text;
-  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function fitChoice(text: string): Fit | undefined {
@@ -205,8 +239,9 @@ class Reader {
   }
 }
 
+/** As `String` writes numbers. */
 function finite(text: string): number | undefined {
-  const value = text.trim() === "" ? NaN : Number(text);
+  const value = /^-?\d+(\.\d+)?(e[+-]\d+)?$/.test(text) ? Number(text) : NaN;
   return Number.isFinite(value) ? value : undefined;
 }
 

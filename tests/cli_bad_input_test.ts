@@ -3,6 +3,7 @@
  * nothing written.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { readImage, writePng } from "../src/files.ts";
 import { PNG_SIGNATURE } from "../src/image/png_chunks.ts";
 import { command } from "./support/command.ts";
 import { changedModel, withHeader } from "./support/model_folder.ts";
@@ -21,6 +22,8 @@ interface Case {
   readonly says: RegExp;
   /** 1 where not given. */
   readonly code?: number;
+  /** Lines before it; none where not given. */
+  readonly notes?: number;
   /** Environment variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -125,6 +128,12 @@ const usage: readonly Case[] = [
     ["--steps", "", /--steps takes a number, got ""/],
     ["--steps", "--quiet", /--steps needs a value, got the option --quiet/],
     ["--face", "7", /Cannot take face 7: the photo has 1/],
+    ["--width", "1000000", /--width .* 32\.\.2048, got 1000000;/],
+    ["--width", "8", /--width must be a whole number in 32\.\.2048, got 8;/],
+    ["--width", "0", /--width must be a whole number in 32\.\.2048, got 0;/],
+    ["--face", "100", /Cannot take face 100: the photo has 1.*--face/],
+    ["--face", "1000", /Cannot take face 1000: the photo has 1.*--face/],
+    ["--output", "./.webp", /--output takes .* got \.\/\.webp: \.webp is not/],
     ["--guidance_scale", "3", /--guidance_scale .* mean --guidance-scale\?/],
     ["-x", "3", /Option -x is unknown/],
   ].map(([flag, value, says]) => ({
@@ -238,6 +247,32 @@ const options: readonly Case[] = [
     what: "settings of a picture that has none",
     args: withDemo("--from-image", demo),
     says: /carries no settings/,
+  },
+  {
+    what: "an image's width that the model cannot have",
+    args: async (folder) => {
+      const text = { software: "masterweaver 0.1.0", width: "36", height: "8" };
+      const image = await readImage(demo);
+      await writePng(`${folder}/a.png`, image, text);
+      return ["--ref", demo, "--from-image=a.png"];
+    },
+    says:
+      /The settings in a\.png cannot be used here: Option height must be a whole number in 32\.\.2048, got 8$/,
+  },
+  {
+    what: "an image's face that the photo has not",
+    args: async (folder) => {
+      const text = { software: "masterweaver 0.1.0", face: "7" };
+      await writePng(`${folder}/a.png`, await readImage(demo), text);
+      return ["--ref", demo, "--from-image=a.png"];
+    },
+    says: /The settings in a\.png cannot be used here: .*Cannot take face 7/,
+    notes: 1,
+  },
+  {
+    what: "no file at all to repeat",
+    args: withDemo("--from-image", "/dev/null"),
+    says: /Cannot repeat \/dev\/null: it is (empty|no file)|Cannot read/,
   },
   {
     what: "no adapter",
@@ -428,7 +463,7 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 for (
-  const { what, args, says, code = 1, env } of [
+  const { what, args, says, code = 1, notes = 0, env } of [
     ...usage,
     ...options,
     ...photos,
@@ -447,8 +482,8 @@ for (
         [...given, ...steps, "--quiet"],
         { cwd: folder, env },
       );
-      assertEquals(run.err.length, 1, run.err.join("\n"));
-      assertMatch(run.err[0], says);
+      assertEquals(run.err.length, 1 + notes, run.err.join("\n"));
+      assertMatch(run.err[notes], says);
       assertEquals(run.code, code);
       assertEquals(run.out, "");
       assert(/^[A-Z]/.test(run.err[0]), "starts with a capital letter");

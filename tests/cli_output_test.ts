@@ -127,7 +127,7 @@ gpuTest(
         const [first, second] = await Deno.readFile(`${folder}/${name}`);
         assertEquals([first, second], [0xff, 0xd8]);
       }
-      const text = await readImageText(`${folder}/a-1.JPG`);
+      const { text } = await readImageText(`${folder}/a-1.JPG`);
       assertEquals([text.prompt, text.seed], [prompt, "-1"]);
       assertEquals([text.width, text.image_index], ["64", "1"]);
       const again = await command([
@@ -142,6 +142,14 @@ gpuTest(
         await Deno.readFile(`${folder}/b-1.jpg`),
         await Deno.readFile(`${folder}/a-1.JPG`),
       );
+      // A name that is an ending alone is one, too.
+      const short = await command(
+        [...quick, "--output=./.jpg"],
+        { cwd: folder },
+      );
+      assertEquals([short.code, short.err], [0, []]);
+      const [start] = await Deno.readFile(`${folder}/.jpg`);
+      assertEquals(start, 0xff);
       // More words than a JPEG holds: told before the work.
       const long = await command(
         [...quick, "--output=c.jpg", "--prompt", "word ".repeat(8000)],
@@ -253,7 +261,7 @@ gpuTest(
       assert(path.startsWith(`${folder}/spare/masterweaver-`), err);
       assertEquals((await readImage(path)).width, 128);
       if (isUnix) assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
-      const text = await readImageText(path);
+      const { text } = await readImageText(path);
       assertEquals(text.steps, "12");
     }),
 );

@@ -47,7 +47,7 @@ gpuTest(
         "--tune=off",
         "--require-face",
       );
-      const text = await readImageText(`${folder}/output.png`);
+      const { text } = await readImageText(`${folder}/output.png`);
       assertEquals(
         [text.parse, text.align, text.dtype, text.tune, text.require_face],
         ["false", "false", "f32", "off", "true"],
@@ -85,7 +85,7 @@ gpuTest(
       const adapter = `${other}/identity_adapter.weave`;
       const asked = ["--model", model, "--adapter", adapter];
       await made(folder, "--ref", demo, ...quick, ...asked);
-      const text = await readImageText(`${folder}/output.png`);
+      const { text } = await readImageText(`${folder}/output.png`);
       assertEquals([text.model, text.adapter], [model, adapter]);
 
       const repeat = ["--ref", demo, "--from-image=output.png", "--json"];

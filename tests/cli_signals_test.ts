@@ -102,6 +102,28 @@ for (
   );
 }
 
+Deno.test({
+  name: "signals: a second Ctrl-C that comes while all is stopped is heard",
+  ignore: !isUnix,
+  fn: async () => {
+    const module = repositoryPath("src/cli/interrupt.ts");
+    const code = `
+      import { Interrupt } from "file://${module}";
+      {
+        await using interrupt = new Interrupt(() => {});
+        Deno.kill(Deno.pid, "SIGINT");
+        while (!interrupt.signal.aborted) {
+          await new Promise((done) => setTimeout(done, 5));
+        }
+        Deno.kill(Deno.pid, "SIGINT");
+      }
+      Deno.exit(1);`;
+    const url = `data:text/typescript,${encodeURIComponent(code)}`;
+    const { code: ended, stderr } = await deno(["run", "-A", url]).output();
+    assertEquals(ended, 130, new TextDecoder().decode(stderr));
+  },
+});
+
 unixTest(
   "signals: Ctrl-C while a photo is read ends it",
   () =>

@@ -11,6 +11,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "bytes.ts": ["errors.ts"],
   "version.ts": [],
+  "shown.ts": [],
+  "nearest.ts": [],
   "progress.ts": ["errors.ts"],
   "breathe.ts": ["progress.ts"],
   "gpu": ["errors.ts"],
@@ -20,7 +22,14 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "text": ["errors.ts"],
   "diffusion": ["errors.ts"],
   "graph": ["ops", "gpu", "weights", "breathe.ts", "errors.ts"],
-  "face": ["image", "weights", "bytes.ts", "breathe.ts", "errors.ts"],
+  "face": [
+    "image",
+    "weights",
+    "bytes.ts",
+    "breathe.ts",
+    "errors.ts",
+    "shown.ts",
+  ],
   "models": ["graph", "ops", "weights", "errors.ts"],
 };
 

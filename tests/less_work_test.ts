@@ -125,7 +125,7 @@ Deno.test("options: what leaves work out is checked", () => {
     [{ guidanceRange: null }, "got null"],
     [{ reuseFeatures: 0 }, "reuseFeatures must be a whole number in 1..1000"],
     [{ reuseFeatures: 2.5 }, "got 2.5"],
-    [{ reuseFeatures: "3" }, "got 3"],
+    [{ reuseFeatures: "3" }, 'got "3"'],
     [{ mergeTokens: 0.8 }, "mergeTokens must be a number in 0..0.75, got 0.8"],
     [{ mergeTokens: -0.1 }, "got -0.1"],
     [{ mergeTokens: NaN }, "got NaN"],

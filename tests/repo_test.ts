@@ -2,6 +2,8 @@
  * What must not be in the repository.
  */
 import { assert, assertEquals } from "@std/assert";
+import { HUB_CLIENT } from "../tools/download/hub.ts";
+import { usage } from "../src/cli/usage.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");
@@ -80,4 +82,23 @@ Deno.test("repository: one subject a file, at most 600 lines", async () => {
     if (text.split("\n").length > 600) long.push(path);
   }
   assertEquals(long, []);
+});
+
+Deno.test("repo: everyone's lock has what mod.ts needs, and no tool's packages", async () => {
+  const lock = async (path: string) =>
+    JSON.parse(await Deno.readTextFile(repositoryPath(path)));
+  const own = await lock("deno.lock");
+  // All of it is downloaded by the first run of anything here.
+  const names = ["jpeg-js@0.4.4", "pngjs@7.0.0"];
+  assertEquals(Object.keys(own.npm).toSorted(), names);
+  const specifiers = names.map((name) => `npm:${name}`);
+  assertEquals(Object.keys(own.specifiers).toSorted(), specifiers);
+  const hub = await lock("tools/download/deno.lock");
+  assertEquals(Object.keys(hub.specifiers), [HUB_CLIENT]);
+});
+
+Deno.test("repo: README and --help name every choice of a face", async () => {
+  const readme = await Deno.readTextFile(repositoryPath("README.md"));
+  assert(readme.includes("`--face N \\| best \\| largest`"));
+  assert(usage.includes("--face N|best|largest"));
 });

@@ -131,7 +131,9 @@ async function makeScene(
   const rule = { own: unet.config.sampleSize * factor, multiple: factor };
   const sides = { width: size, height: size };
   const given = { prompt, steps, ...sides };
-  asUsage(() => checkSettings(given, rule), { width: "size", height: "size" });
+  asUsage(() => checkSettings(given, rule), {
+    flags: { width: "size", height: "size" },
+  });
   const photo = await readImage(ref);
   return { photo, prompt, seed, size: size ?? rule.own };
 }

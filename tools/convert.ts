@@ -319,7 +319,7 @@ async function run(args: readonly string[]): Promise<void> {
     if (json) print(toJson(written));
     return;
   }
-  using interrupt = new Interrupt((text) => tell(`${text}\n`));
+  await using interrupt = new Interrupt((text) => tell(`${text}\n`));
   const components = await convert({
     inputs: positionals,
     output,

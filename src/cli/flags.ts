@@ -9,7 +9,7 @@ import { checkFit, type Fit } from "../fit.ts";
 import type { Real } from "../gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "../graph/tuner.ts";
 import { type OptionValues, parseArguments } from "../host/arguments.ts";
-import { asUsage, UsageError } from "../host/exit.ts";
+import { asUsage, typed, UsageError } from "../host/exit.ts";
 import {
   anySize,
   checkSettings,
@@ -56,6 +56,10 @@ const specs = {
   version: { type: "boolean" },
 } as const;
 
+/** Numbers as people write them: in decimal, with no blanks around them. */
+const WHOLE = /^[+-]?\d+$/;
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
 type Values = OptionValues<typeof specs>;
 
 /** What was typed; what was not is absent. */
@@ -64,6 +68,8 @@ export interface Flags {
   readonly refs: readonly string[];
   /** Settings of the image. */
   readonly settings: Partial<Settings>;
+  /** What was typed, by option. */
+  readonly typed: Readonly<Record<string, unknown>>;
   /** The model's folder. */
   readonly model?: string;
   /** The identity adapter's file. */
@@ -108,24 +114,28 @@ export function readFlags(args: readonly string[]): Flags {
   const settings = withoutUndefined<Settings>({
     prompt: values.prompt,
     negativePrompt: values["negative-prompt"],
-    steps: number(values, "steps"),
+    steps: whole(values, "steps"),
     guidanceScale: number(values, "guidance-scale"),
     idScale: number(values, "id-scale"),
     seed: seed(values.seed),
-    numImages: number(values, "num-images"),
-    width: number(values, "width"),
-    height: number(values, "height"),
+    numImages: whole(values, "num-images"),
+    width: whole(values, "width"),
+    height: whole(values, "height"),
     rng: rng as Rng | undefined,
-    cudaThreads: number(values, "cuda-threads"),
-    reuseFeatures: number(values, "reuse-features"),
+    cudaThreads: whole(values, "cuda-threads"),
+    reuseFeatures: whole(values, "reuse-features"),
     mergeTokens: number(values, "merge-tokens"),
     guidanceRange: fractions(values["guidance-range"]),
   });
-  asUsage(() => checkSettings({ prompt: "", ...settings }, anySize));
-  asUsage(() => checkTuneMode(tune));
-  asUsage(() => checkFit(values.fit));
+  asUsage(() => checkSettings({ prompt: "", ...settings }, anySize), {
+    typed: values,
+  });
+  asUsage(() => checkTuneMode(tune), { typed: values });
+  asUsage(() => checkFit(values.fit), { typed: values });
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
-    throw new UsageError(`Option --dtype must be f16 or f32, got ${dtype}`);
+    throw new UsageError(
+      `Option --dtype must be f16 or f32, got ${typed(dtype)}`,
+    );
   }
   for (const name of ["output", "model", "adapter", "from-image"] as const) {
     if (values[name] === "") {
@@ -135,6 +145,7 @@ export function readFlags(args: readonly string[]): Flags {
   const flags: Flags = {
     refs: values.ref ?? [],
     settings,
+    typed: values,
     model: values.model,
     adapter: values.adapter,
     dtype,
@@ -153,6 +164,19 @@ export function readFlags(args: readonly string[]): Flags {
   };
   if (only === undefined) checkTogether(flags);
   return flags;
+}
+
+/** Of an image's settings, those that the command line has instead. */
+export function typedKeys(flags: Flags): ReadonlySet<string> {
+  const { settings, model, adapter, dtype, tune, parse, requireFace } = flags;
+  const keys = Object.entries({ ...settings, dtype, tune, parse, requireFace })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+  return new Set([
+    ...keys,
+    ...model === undefined ? [] : ["model", "model_hash", "adapter_hash"],
+    ...adapter === undefined ? [] : ["adapter_hash"],
+  ]);
 }
 
 function checkTogether({ refs, face, align }: Flags): void {
@@ -178,25 +202,32 @@ function either<N extends TwoSided>(
   return values[yes] ? true : values[no] ? false : undefined;
 }
 
+/** Options that take whole numbers, and those that take others too. */
 type NumberFlag =
   | "steps"
-  | "guidance-scale"
-  | "id-scale"
   | "num-images"
   | "width"
   | "height"
   | "cuda-threads"
-  | "reuse-features"
-  | "merge-tokens";
+  | "reuse-features";
+type FractionFlag = "guidance-scale" | "id-scale" | "merge-tokens";
 
-function number(values: Values, name: NumberFlag): number | undefined {
+function whole(values: Values, name: NumberFlag): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
-  const value = text.trim() === "" ? NaN : Number(text);
-  if (Number.isNaN(value)) {
-    throw new UsageError(`Option --${name} takes a number, got ${shown(text)}`);
-  }
-  return value;
+  if (WHOLE.test(text)) return Number(text);
+  throw notA(DECIMAL.test(text) ? "whole number" : "number", name, text);
+}
+
+function number(values: Values, name: FractionFlag): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  if (DECIMAL.test(text)) return Number(text);
+  throw notA("number", name, text);
+}
+
+function notA(what: string, name: string, text: string): UsageError {
+  return new UsageError(`Option --${name} takes a ${what}, got ${typed(text)}`);
 }
 
 function fractions(
@@ -204,11 +235,11 @@ function fractions(
 ): LessWork["guidanceRange"] | undefined {
   if (text === undefined) return undefined;
   const [from, to, ...more] = text.split(",")
-    .map((part) => part.trim() === "" ? NaN : Number(part));
+    .map((part) => DECIMAL.test(part.trim()) ? Number(part) : NaN);
   if (Number.isNaN(from + (to ?? NaN)) || more.length > 0) {
     throw new UsageError(
       `Option --guidance-range takes two numbers, such as 0,0.5, got ${
-        shown(text)
+        typed(text)
       }`,
     );
   }
@@ -219,7 +250,7 @@ function seed(text: string | undefined): bigint | undefined {
   if (text === undefined) return undefined;
   if (!/^-?\d+$/.test(text)) {
     throw new UsageError(
-      `Option --seed takes a whole number, got ${shown(text)}`,
+      `Option --seed takes a whole number, got ${typed(text)}`,
     );
   }
   return BigInt(text.slice(0, 100));
@@ -230,13 +261,8 @@ function face(text: string | undefined): FaceChoice | undefined {
   const choice = faceChoice(text);
   if (choice !== undefined) return choice;
   throw new UsageError(
-    `Option --face takes a number from 0, best or largest, got ${shown(text)}`,
+    `Option --face takes a number from 0, best or largest, got ${typed(text)}`,
   );
-}
-
-/** What was typed, in a message. */
-function shown(text: string): string {
-  return text === "" ? '""' : text.slice(0, 60);
 }
 
 function withoutUndefined<T>(given: { [K in keyof T]?: T[K] | undefined }) {

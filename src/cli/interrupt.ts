@@ -6,11 +6,14 @@
 import { onSignals } from "../host/exit.ts";
 import { removePartials } from "../host/write.ts";
 
+/** For signals that came while all was stopped. */
+const LAST_MILLISECONDS = 5;
+
 /**
  * From its making until it is disposed of, the first Ctrl-C or SIGTERM aborts a
  * signal, and the second ends the process with 130 or 143.
  */
-export class Interrupt implements Disposable {
+export class Interrupt implements AsyncDisposable {
   readonly #controller = new AbortController();
   readonly #listeners: Disposable;
 
@@ -35,8 +38,12 @@ export class Interrupt implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Stops to listen. */
-  [Symbol.dispose](): void {
+  /** Stops to listen; what has come by then is still heard. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A signal waits for the event loop, which stopping may have kept busy.
+    if (this.signal.aborted) {
+      await new Promise((done) => setTimeout(done, LAST_MILLISECONDS));
+    }
     this.#listeners[Symbol.dispose]();
   }
 }

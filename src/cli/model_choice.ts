@@ -66,7 +66,12 @@ export async function chooseModel(wish: ModelWish): Promise<ModelChoice> {
       try {
         const candidate = await identify(model, adapter);
         const isRecorded = candidate.modelHash === recorded.modelHash;
-        if (isRecorded) return { ...candidate, warnings: [] };
+        if (isRecorded) {
+          return {
+            ...candidate,
+            warnings: await differences(candidate, recorded),
+          };
+        }
         first ??= candidate;
       } catch (error) {
         // The last is what runs where nothing was recorded.
@@ -101,19 +106,13 @@ async function differences(
   recorded: Partial<Maker>,
 ): Promise<string[]> {
   const { modelHash: was, adapterHash: adapterWas } = recorded;
-  if (was === undefined) return [];
   const warnings: string[] = [];
-  // With the recorded adapter in its place, is all else the recorded model?
-  const others = chosen.parts.map((part) =>
-    isAdapter(part) && adapterWas !== undefined
-      ? { ...part, hash: adapterWas }
-      : part
-  );
-  if (await modelHash(others) !== was) {
+  if (was !== undefined && !await isSame(chosen, was, adapterWas)) {
     const isHere = recorded.model !== undefined &&
       await Deno.stat(recorded.model).then(() => true, () => false);
+    const name = recorded.model ?? "it does not name";
     warnings.push(
-      `The image will differ: it was made with the model ${recorded.model} (hash ${
+      `The image will differ: it was made with the model ${name} (hash ${
         short(was)
       }${isHere ? "" : ", not found"}), this is ${chosen.model} (hash ${
         short(chosen.modelHash)
@@ -121,17 +120,33 @@ async function differences(
     );
   }
   if (adapterWas !== undefined && adapterWas !== chosen.adapterHash) {
+    const name = recorded.adapter ??
+      (recorded.model === undefined
+        ? "it does not name"
+        : `of ${recorded.model}`);
     warnings.push(
-      `The image will differ: it was made with the identity adapter ${
-        recorded.adapter ?? `of ${recorded.model}`
-      } (hash ${short(adapterWas)}), this is ${
-        chosen.adapter ?? `that of ${chosen.model}`
-      } (hash ${
+      `The image will differ: it was made with the identity adapter ${name} (hash ${
+        short(adapterWas)
+      }), this is ${chosen.adapter ?? `that of ${chosen.model}`} (hash ${
         short(chosen.adapterHash)
       }); give that adapter's file with --adapter`,
     );
   }
   return warnings;
+}
+
+/** Whether it is the recorded model but for its adapter, which is told by itself. */
+async function isSame(
+  { modelHash: is, parts }: Candidate,
+  was: string,
+  adapterWas: string | undefined,
+): Promise<boolean> {
+  if (is === was) return true;
+  if (adapterWas === undefined) return false;
+  const others = parts.map((part) =>
+    isAdapter(part) ? { ...part, hash: adapterWas } : part
+  );
+  return await modelHash(others) === was;
 }
 
 function isAdapter({ component }: Parts[number]): boolean {

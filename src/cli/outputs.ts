@@ -46,10 +46,10 @@ const STDOUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
  * @throws {UsageError} where they cannot go there
  */
 export async function planOutputs(
-  { output, refs, saveReferences, json }: Flags,
+  { output, refs, saveReferences, json, settings, fromImage }: Flags,
   count: number,
 ): Promise<Outputs> {
-  const ending = /[^/\\]\.([^./\\]+)$/.exec(output)?.[1].toLowerCase() ?? "";
+  const ending = /\.([^./\\]+)$/.exec(output)?.[1].toLowerCase() ?? "";
   if (OTHER_FORMATS.has(ending)) {
     throw new UsageError(
       `Option --output takes a .png or .jpg file, got ${output}: .${ending} is not written`,
@@ -70,8 +70,11 @@ export async function planOutputs(
   }
   if (toStdout || await isStream(output)) {
     if (count > 1) {
+      const many = settings.numImages === undefined
+        ? `${fromImage} was made with`
+        : "got";
       throw new UsageError(
-        `Option --output ${output} takes one image, got --num-images ${count}; give a file's name`,
+        `Option --output ${output} takes one image, ${many} --num-images ${count}; give a file's name`,
       );
     }
     if (saveReferences) {

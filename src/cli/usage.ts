@@ -21,7 +21,8 @@ export const usage =
   --id-scale X             how strongly the identity is followed (${defaultSettings.idScale})
   --seed N                 (${defaultSettings.seed})
   --num-images N           pictures at once (${defaultSettings.numImages})
-  --width N, --height N    in pixels (the model's own)
+  --width N, --height N    in pixels, a multiple of the model's factor: 4 in
+                           weights/mini, 8 in SD 1.5 (the model's own)
   --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
   --cuda-threads N         threads of the GPU whose noise torch-cuda reproduces:
                            noise of more numbers (4 per 8x8 pixels, all images)
@@ -34,8 +35,8 @@ export const usage =
   --save-references        also write what the encoder saw, beside the output
   --align, --no-align      align faces first, or not (as the model says)
   --parse, --no-parse      blacken what is not face, or not (it is blackened)
-  --face N|largest         of several faces, the Nth (from 0, best first) or the
-                           largest (the best-scoring one)
+  --face N|best|largest    of several faces, the Nth (from 0, best first), the
+                           best-scoring or the largest (best)
   --require-face, --no-require-face
                            fail where no face is found, or not (it does not)
   --fit crop|pad           what is not square: cut to its middle, or padded with

@@ -6,6 +6,7 @@
 import { Breath } from "../breathe.ts";
 import type { ByteSource } from "../bytes.ts";
 import { MasterWeaverError } from "../errors.ts";
+import { shownWord } from "../shown.ts";
 import type { Image } from "../image/image.ts";
 import { resizeImage } from "../image/resize.ts";
 import { openWeave, type WeaveFile } from "../weights/weave.ts";
@@ -209,7 +210,7 @@ export function checkFaceChoice(face: unknown): void {
   throw new MasterWeaverError(
     "bad-option",
     `Option face must be best, largest or a whole number from 0, got ${
-      String(face).slice(0, 60)
+      shownWord(face)
     }`,
   );
 }
@@ -250,7 +251,7 @@ export function chooseFace(
     "bad-option",
     `Cannot take face ${choice}: the photo has ${faces.length}, expected ${
       faces.length === 1 ? "0" : `0 to ${faces.length - 1}`
-    }, best or largest`,
+    }, best or largest; give another face (--face)`,
   );
 }
 

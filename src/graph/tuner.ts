@@ -50,7 +50,7 @@ export function checkTuneMode(mode: string | undefined): void {
   if (mode === undefined || ["auto", "off", "force"].includes(mode)) return;
   throw new MasterWeaverError(
     "bad-option",
-    `Option tune must be auto, off or force, got ${mode}`,
+    `Option tune must be auto, off or force, got ${mode || '""'}`,
   );
 }
 

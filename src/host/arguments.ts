@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { nearest } from "../nearest.ts";
 import { UsageError } from "./exit.ts";
 
 /** One option. */
@@ -120,32 +121,4 @@ function valueAfter(
     );
   }
   return value;
-}
-
-/** The name most like what was typed, where one is like it at all. */
-function nearest(typed: string, names: readonly string[]): string | undefined {
-  const plain = typed.toLowerCase().replaceAll("_", "-");
-  const [best] = names
-    .map((name) => ({
-      name,
-      far: plain.length > 2 && name.startsWith(plain) ? 0 : edits(plain, name),
-    }))
-    .sort((a, b) => a.far - b.far);
-  return best && best.far <= Math.max(1, Math.floor(plain.length / 2))
-    ? best.name
-    : undefined;
-}
-
-/** Letters to insert, leave out or change between two words. */
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

@@ -49,39 +49,65 @@ export async function exitCode(
 }
 
 /**
- * A wrong option is wrong usage where the command itself is asked; its name is
- * the one that is typed.
+ * A wrong option is wrong usage where the command itself is asked; its name and
+ * value are shown as they are typed.
  *
  * @param check refuses a wrong option as `bad-option`
- * @param flags names of flags, where they are not the options' own
+ * @param shown how it is typed
+ * @returns what `check` does
  * @throws {UsageError} that names the flag
  */
-export function asUsage(
-  check: () => void,
-  flags: Readonly<Record<string, string>> = {},
-): void {
+export function asUsage<T>(check: () => T, shown: Typed = {}): T {
   try {
-    check();
+    return check();
   } catch (error) {
-    throw usageOf(error, flags);
+    throw usageOf(error, shown);
   }
 }
+
+/** How options are typed. */
+export interface Typed {
+  /** Names of flags, where they are not the options' own. */
+  readonly flags?: Readonly<Record<string, string>>;
+  /** Values by flag, where they are texts. */
+  readonly typed?: Readonly<Record<string, unknown>>;
+}
+
+/** A value as it was typed, in a message. */
+export function typed(text: string): string {
+  return text === "" || /^\s|\s$/.test(text)
+    ? JSON.stringify(text.slice(0, 60))
+    : text.slice(0, 60);
+}
+
+/** The option that an error is about, where it is about one. */
+export function wrongOption(error: unknown): string | undefined {
+  return error instanceof MasterWeaverError && error.code === "bad-option"
+    ? OPTION.exec(error.message)?.[1]
+    : undefined;
+}
+
+const OPTION = /^Option ([a-z]\w*)/;
 
 /** The error itself, or wrong usage where it is about an option. */
 function usageOf(
   error: unknown,
-  flags: Readonly<Record<string, string>> = {},
-): unknown {
+  { flags = {}, typed: values = {} }: Typed = {},
+) {
   if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
     return error;
   }
-  const typed = (name: string) =>
-    flags[name] ?? name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
-  const message = error.message.replace(
-    /^Option ([a-z]\w*)/,
-    (_, name: string) => `Option --${typed(name)}`,
+  const name = wrongOption(error);
+  if (name === undefined) return new UsageError(error.message);
+  const flag = flags[name] ??
+    name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  const message = error.message.replace(OPTION, () => `Option --${flag}`);
+  const value = values[flag];
+  return new UsageError(
+    typeof value === "string"
+      ? message.replace(/, got .*$/s, () => `, got ${typed(value)}`)
+      : message,
   );
-  return new UsageError(message);
 }
 
 /**

@@ -57,15 +57,41 @@ export function readPngText(file: Uint8Array): Record<string, string> {
   return Object.fromEntries(pngTexts(pngChunks(file)));
 }
 
+/** A text that could not be read. */
+export interface PassedOver {
+  /** What it would be; of a damaged one perhaps not quite. */
+  readonly keyword: string;
+  /** What is wrong with it. */
+  readonly why: "damaged" | "too large";
+}
+
+/**
+ * Reads the texts of a PNG file as {@linkcode readPngText} does, and says what
+ * was passed over, and whether the file ends before its end chunk.
+ */
+export function inspectPngText(file: Uint8Array): {
+  readonly text: Record<string, string>;
+  readonly passedOver: readonly PassedOver[];
+  readonly isCut: boolean;
+} {
+  const chunks = [...pngChunks(file)];
+  const passedOver: PassedOver[] = [];
+  const texts = pngTexts(chunks, undefined, (fault) => passedOver.push(fault));
+  const isCut = chunks.at(-1)?.type !== "IEND";
+  return { text: Object.fromEntries(texts), passedOver, isCut };
+}
+
 /**
  * Reads texts from chunks.
  *
  * @param chunks all chunks of a file
  * @param wanted of which keywords; all where it is not given
+ * @param onFault told of each text that is passed over
  */
 export function pngTexts(
   chunks: Iterable<PngChunk>,
   wanted?: readonly string[],
+  onFault: (fault: PassedOver) => void = () => {},
 ): Map<string, string> {
   const texts = new Map<string, string>();
   const budget = { left: MAX_INFLATED };
@@ -75,13 +101,25 @@ export function pngTexts(
     const read = readers[type];
     if (!read) continue;
     const keyEnd = data.indexOf(0);
-    if (keyEnd < 1 || keyEnd > 79 || !isIntact(chunk)) continue;
+    if (keyEnd < 1 || keyEnd > 79 || !isIntact(chunk)) {
+      onFault({ keyword: likelyKeyword(data), why: "damaged" });
+      continue;
+    }
     const keyword = fromLatin1(data.subarray(0, keyEnd));
     if (wanted && !wanted.includes(keyword)) continue;
     const text = read(data.subarray(keyEnd + 1), unpack);
     if (text !== undefined) texts.set(keyword, text);
+    else onFault({ keyword, why: budget.left < 0 ? "too large" : "damaged" });
   }
   return texts;
+}
+
+/** What a damaged chunk begins with, as far as a message can show it. */
+function likelyKeyword(data: Uint8Array): string {
+  const end = data.subarray(0, 80).indexOf(0);
+  const start = fromLatin1(data.subarray(0, end < 0 ? 20 : end));
+  return JSON.stringify(start.replace(/[^\x20-\x7e\xa1-\xff]/g, "?"))
+    .replace(/^"([a-z_]+)"$/, "$1");
 }
 
 /** Reads what follows a keyword; nothing where it makes no sense. */

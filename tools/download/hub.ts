@@ -4,10 +4,44 @@
  *
  * @module
  */
-// A script from elsewhere may import this without our import map.
-// deno-lint-ignore no-import-prefix
-import { HubApiError, pathsInfo } from "npm:@huggingface/hub@2.17.5";
+import { fileURLToPath } from "node:url";
 import { MasterWeaverError } from "../../src/errors.ts";
+
+/**
+ * The hub's client, exactly. It is imported by this string at run time, in a
+ * process of its own, so that nothing but a download fetches it and what it
+ * needs; the `deno.lock` beside this file holds their checksums. To change the
+ * version, change it here and run `paths_info.ts` once with `--frozen=false` and
+ * that lock.
+ */
+export const HUB_CLIENT = "npm:@huggingface/hub@2.17.5";
+
+/** What the client is asked. */
+export interface Question {
+  /** The repository. */
+  readonly repo: string;
+  /** Files in it. */
+  readonly paths: readonly string[];
+  /** The hub's address. */
+  readonly hubUrl: string;
+  /** The user's access token. */
+  readonly accessToken?: string;
+}
+
+/** What it answers. */
+export interface Answer {
+  /** Files that are there, as the hub describes them. */
+  readonly found?: readonly {
+    readonly path: string;
+    readonly size: number;
+    readonly oid?: string;
+    readonly lfs?: { readonly oid?: string };
+  }[];
+  /** Why it has no answer. */
+  readonly fault?: string;
+  /** HTTP status, where there was one. */
+  readonly status?: number;
+}
 
 /** Where the hub is, and who asks. */
 export interface Hub {
@@ -97,17 +131,56 @@ export async function findFiles(
 }
 
 async function asked(hub: Hub, repo: string, paths: readonly string[]) {
-  try {
-    return await pathsInfo({
-      repo,
-      paths: [...paths],
-      hubUrl: hub.url,
-      accessToken: hub.token,
-    });
-  } catch (error) {
-    const status = error instanceof HubApiError ? error.statusCode : undefined;
-    throw cannotRead(hub, repo, reason(status, error), error, status);
-  }
+  const { found, fault, status } = await askClient({
+    repo,
+    paths,
+    hubUrl: hub.url,
+    accessToken: hub.token,
+  });
+  if (found) return found;
+  const error = new Error(fault);
+  throw cannotRead(hub, repo, reason(status, error), error, status);
+}
+
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/**
+ * Asks the client in its process.
+ *
+ * @throws {MasterWeaverError} `cannot-read` where the client itself does not run
+ */
+async function askClient(question: Question): Promise<Answer> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--allow-net",
+      "--allow-env",
+      "--quiet",
+      "--no-prompt",
+      "--no-config",
+      `--lock=${path("deno.lock")}`,
+      "--frozen",
+      path("paths_info.ts"),
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  // Not in its arguments, which other users of a machine can read.
+  const asking = new Blob([JSON.stringify(question)]).stream()
+    .pipeTo(child.stdin).catch(() => {});
+  const { success, stdout, stderr } = await child.output();
+  await asking;
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (success) return JSON.parse(text(stdout).split("\n").at(-1)!);
+  const why = text(stderr).split("\n").find((line) => /error/i.test(line));
+  throw new MasterWeaverError(
+    "cannot-read",
+    `Cannot ask ${question.hubUrl}: its client ${HUB_CLIENT} does not run (${
+      why ?? "it says nothing"
+    }); check that npm's registry can be reached`,
+  );
 }
 
 /** An error of the hub that says its status, so that a mirror can be tried. */

@@ -1,0 +1,176 @@
+/**
+ * `--from-image` with an image that does not say all: what is missing, passed
+ * over or another is said, and what is cut off is refused.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { deflateSync } from "node:zlib";
+import { readImage, readImageText, writePng } from "../src/files.ts";
+import { encodeJpeg, encodePng } from "../src/image/codec.ts";
+import { pngChunk } from "../src/image/png_chunks.ts";
+import { toParameters } from "../src/parameters_text.ts";
+import { command } from "./support/command.ts";
+import { inFolder } from "./support/file_systems.ts";
+import { gpuTest } from "./support/gpu.ts";
+import { concat } from "./support/odd_images.ts";
+import { repositoryPath } from "./support/paths.ts";
+
+const demo = repositoryPath("weights/mini/demo.png");
+const quick = ["--steps=2", "--width=64", "--height=64"];
+
+/** Repeats an image; its notes without their mark. */
+async function repeated(folder: string, image: string, ...args: string[]) {
+  const given = ["--ref", demo, "--from-image", image, "--output=b.png"];
+  const { code, err } = await command(
+    [...given, "--quiet", "--tune=off", ...args],
+    { cwd: folder },
+  );
+  return { code, err, notes: err.map((line) => line.replace("Note: ", "")) };
+}
+
+/** An image of the command, and what it says. */
+async function madeIn(folder: string) {
+  const words = [...quick, "--prompt=a man", "--seed=7", "--tune=off"];
+  const { code, err } = await command(
+    ["--ref", demo, "--quiet", ...words],
+    { cwd: folder },
+  );
+  assertEquals(code, 0, err.join("\n"));
+  const path = `${folder}/output.png`;
+  const { text } = await readImageText(path);
+  return {
+    image: await readImage(path),
+    bytes: await Deno.readFile(path),
+    text,
+  };
+}
+
+function without(
+  text: Readonly<Record<string, string>>,
+  ...keys: string[]
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(text).filter(([key]) => !keys.includes(key)),
+  );
+}
+
+gpuTest(
+  "incomplete image: what it does not say is named, with what is used",
+  () =>
+    inFolder(async (folder) => {
+      const { image, text } = await madeIn(folder);
+      const path = `${folder}/a.png`;
+      await writePng(path, image, without(text, "steps", "seed"));
+      // A step count that is typed is not missed.
+      const one = await repeated(folder, path, "--steps=1");
+      assertEquals(one.notes, ["The image does not say its seed: 42 is used"]);
+
+      await writePng(
+        path,
+        image,
+        without(text, "prompt", "model_hash", "dtype"),
+      );
+      const more = await repeated(folder, path);
+      assertEquals(more.code, 0);
+      assertEquals(more.notes.length, 1);
+      assertMatch(
+        more.notes[0],
+        /^The image does not say its prompt, dtype, model_hash: "", f(16|32), [0-9a-f]{10} are used$/,
+      );
+      const jpeg = encodeJpeg(
+        image,
+        toParameters(without(text, "guidance_scale")),
+      );
+      await Deno.writeFile(`${folder}/a.jpg`, jpeg);
+      const other = await repeated(folder, "a.jpg");
+      assertEquals(other.notes, [
+        "The image does not say its guidance_scale: 5 is used",
+      ]);
+    }),
+);
+
+gpuTest(
+  "incomplete image: another adapter's hash is said, named or not",
+  () =>
+    inFolder(async (folder) => {
+      const { image, text } = await madeIn(folder);
+      assertEquals(text.adapter, undefined);
+      const path = `${folder}/a.png`;
+      const hash = "0123456789".repeat(7).slice(0, 64);
+      await writePng(path, image, { ...text, adapter_hash: hash });
+      const { notes } = await repeated(folder, path);
+      assertEquals(notes.length, 1);
+      assertMatch(
+        notes[0],
+        /identity adapter of weights\/mini \(hash 0123456789\), this is that of .*mini \(hash [0-9a-f]{10}\)/,
+      );
+      await writePng(path, image, {
+        ...without(text, "model"),
+        model_hash: hash,
+      });
+      const unnamed = await repeated(folder, path);
+      assert(!unnamed.notes.join().includes("undefined"), unnamed.notes.join());
+      assertMatch(unnamed.notes.join(), /made with the model it does not name/);
+    }),
+);
+
+gpuTest(
+  "incomplete image: a text that is passed over is named",
+  () =>
+    inFolder(async (folder) => {
+      const { image, text } = await madeIn(folder);
+      const path = `${folder}/a.png`;
+      const large = new Uint8Array(deflateSync(new Uint8Array(20e6).fill(97)));
+      const file = encodePng(image, without(text, "prompt"));
+      const zipped = pngChunk("zTXt", concat([latin1("prompt\0\0"), large]));
+      await Deno.writeFile(
+        path,
+        concat([file.subarray(0, 33), zipped, file.subarray(33)]),
+      );
+      const { notes } = await repeated(folder, path);
+      assertEquals(notes, [
+        `The text prompt in ${path} is passed over: it is too large`,
+        'The image does not say its prompt: "" is used',
+      ]);
+      const whole = encodePng(image, text);
+      const at = String.fromCharCode(...whole).indexOf("seed\0");
+      whole[at + 5] ^= 1;
+      await Deno.writeFile(path, whole);
+      const damaged = await repeated(folder, path);
+      assertEquals(damaged.notes, [
+        `The text seed in ${path} is passed over: it is damaged`,
+        "The image does not say its seed: 42 is used",
+      ]);
+    }),
+);
+
+gpuTest(
+  "incomplete image: one that is cut off, or none, is refused",
+  () =>
+    inFolder(async (folder) => {
+      const { image, bytes, text } = await madeIn(folder);
+      const jpeg = encodeJpeg(image, toParameters(text));
+      const files: [string, Uint8Array, RegExp][] = [
+        [
+          "a.png",
+          bytes.subarray(0, 300),
+          /Cannot repeat a\.png: it is cut off/,
+        ],
+        ["a.png", bytes.subarray(0, 20), /it is cut off/],
+        ["a.png", bytes.subarray(0, bytes.length - 5), /it is cut off/],
+        ["a.jpg", jpeg.subarray(0, jpeg.length - 40), /a\.jpg: it is cut off/],
+        ["a.png", new Uint8Array(), /it is empty/],
+        ["a.webp", latin1("RIFF0000WEBPVP8 "), /it looks like a WebP image/],
+        ["a.png", latin1("Steps: 30, Seed: 5"), /it looks like text/],
+      ];
+      for (const [name, content, says] of files) {
+        await Deno.writeFile(`${folder}/${name}`, content);
+        const { code, err } = await repeated(folder, name);
+        assertEquals([code, err.length], [1, 1], err.join("\n"));
+        assertMatch(err[0], says);
+      }
+    }),
+);
+
+function latin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
