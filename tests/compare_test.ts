@@ -265,7 +265,14 @@ gpuTest("compare: only conversions of one model, as Markdown", async () => {
     const network = ["--network", "image_encoder"];
     const cases: [(header: WeaveHeader) => void, string][] = [
       [
-        ({ config }) => config.image_size = 56,
+        ({ config }) => {
+          config.image_size = 56;
+          config.preprocessor = {
+            ...config.preprocessor as object,
+            crop_size: 56,
+            size: 56,
+          };
+        },
         "pixel_values is (2, 112, 112, 4), the model takes (2, 56, 56, 4)",
       ],
       [
