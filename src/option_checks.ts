@@ -7,6 +7,7 @@
 import { MasterWeaverError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { defaultSettings } from "./options.ts";
+import type { CallOptions } from "./progress.ts";
 import { shown, shownWord } from "./shown.ts";
 
 /** What an option must be. */
@@ -107,7 +108,9 @@ const calls: Readonly<Record<CallName, Kinds>> = {
 
 /**
  * Checks the names and kinds of a call's options; what is undefined is as if it
- * were not given.
+ * were not given. A name that is nearly an option's is an error; any other that
+ * is none, such as what a script keeps beside its settings, is told through
+ * `onNotice`.
  *
  * @param of the call
  * @param given its options
@@ -125,21 +128,21 @@ export function checkOptions(of: CallName, given: unknown): void {
     throw bad(`Options of ${of} must be an object, got ${shown(given)}`);
   }
   const kinds = calls[of];
+  const others: string[] = [];
   for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(kinds, name)) throw unknown(name, of, kinds);
+    if (!Object.hasOwn(kinds, name)) {
+      const near = nearest(name, Object.keys(kinds));
+      const what = `Option ${name.slice(0, 60)} of ${of} is unknown`;
+      if (near) throw bad(`${what}; did you mean ${near}?`);
+      others.push(what);
+      continue;
+    }
     const { is, expected, show = shown } = kinds[name];
     if (value === undefined || is(value)) continue;
     throw bad(`Option ${name} must be ${expected}, got ${show(value)}`);
   }
-}
-
-/** Other calls' options, and ways that other programs have with ours. */
-function unknown(name: string, of: string, kinds: Kinds): MasterWeaverError {
-  const near = nearest(name, Object.keys(kinds));
-  const advice = near
-    ? `; did you mean ${near}?`
-    : `; there are ${Object.keys(kinds).sort().join(", ")}`;
-  return bad(`Option ${name.slice(0, 60)} of ${of} is unknown${advice}`);
+  const { onNotice } = given as CallOptions;
+  for (const what of others) onNotice?.(`${what} and does nothing`);
 }
 
 /**
