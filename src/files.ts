@@ -14,6 +14,7 @@ import {
 } from "./components.ts";
 import { MasterWeaverError } from "./errors.ts";
 import { decodeImage, encodePng, readPngText } from "./image/codec.ts";
+import { joinBytes } from "./image/bytes.ts";
 import type { TuneStore } from "./graph/tuner.ts";
 import { cannotRead } from "./host/reasons.ts";
 import { writeFileAtomic } from "./host/write.ts";
@@ -112,7 +113,7 @@ export async function readFile(
     for (let room = size; Math.max(size, length) <= most; room = 2 ** 16) {
       const chunk = new Uint8Array(room + 1);
       const count = await file.read(chunk);
-      if (count === null) return joined(chunks, length);
+      if (count === null) return joinBytes(chunks);
       chunks.push(chunk.subarray(0, count));
       length += count;
     }
@@ -120,20 +121,6 @@ export async function readFile(
   } catch (error) {
     throw cannotRead(path, error);
   }
-}
-
-function joined(
-  chunks: readonly Uint8Array<ArrayBuffer>[],
-  length: number,
-): Uint8Array<ArrayBuffer> {
-  if (chunks.length === 1) return chunks[0].slice();
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
 
 /**

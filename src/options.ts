@@ -156,7 +156,8 @@ export function checkLessWork(
   }
 }
 
-function withoutUndefined<T extends object>(given: T): T {
+/** What was given, without what is undefined. */
+export function withoutUndefined<T extends object>(given: T): T {
   return Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as T;

@@ -8,7 +8,13 @@ import type { FaceChoice } from "./face/finder.ts";
 import type { Fit } from "./fit.ts";
 import type { Real } from "./gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "./graph/tuner.ts";
-import { anySize, checkSettings, type Rng, type Settings } from "./options.ts";
+import {
+  anySize,
+  checkSettings,
+  type Rng,
+  type Settings,
+  withoutUndefined,
+} from "./options.ts";
 import { version } from "./version.ts";
 
 /** What made an image, beside its settings. */
@@ -258,11 +264,4 @@ function fractions(text: string): readonly [number, number] | undefined {
 
 function real(text: string): Real | undefined {
   return text === "f16" || text === "f32" ? text : undefined;
-}
-
-function withoutUndefined<T extends object>(given: T): T {
-  const entries = Object.entries(given).filter(([, value]) =>
-    value !== undefined
-  );
-  return Object.fromEntries(entries) as T;
 }
