@@ -20,14 +20,14 @@
  *
  * @module
  */
-export type { ByteSource } from "./src/bytes.ts";
-export { MemorySource } from "./src/bytes.ts";
-export type { ComponentName, ModelFiles } from "./src/components.ts";
-export { type ErrorCode, MasterWeaverError } from "./src/errors.ts";
+export type { ByteSource } from "./src/base/bytes.ts";
+export { MemorySource } from "./src/base/bytes.ts";
+export type { ComponentName, ModelFiles } from "./src/weights/components.ts";
+export { type ErrorCode, MasterWeaverError } from "./src/base/errors.ts";
 export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
 export type { FaceChoice } from "./src/face/finder.ts";
-export { readImage, writePng } from "./src/files.ts";
-export type { Fit } from "./src/fit.ts";
+export { readImage, writePng } from "./src/host/files.ts";
+export type { Fit } from "./src/identity/fit.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
 export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
 export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
@@ -42,10 +42,10 @@ export type {
   Identity,
   IdentityHashes,
   IdentityTokens,
-} from "./src/identity.ts";
-export type { SavedIdentity } from "./src/identity_input.ts";
+} from "./src/identity/identity.ts";
+export type { SavedIdentity } from "./src/identity/input.ts";
 export type { Image } from "./src/image/image.ts";
-export type { Rng, Settings, SizeRule } from "./src/options.ts";
+export type { Rng, Settings, SizeRule } from "./src/options/options.ts";
 export {
   type Generated,
   type GenerateOptions,
@@ -59,13 +59,13 @@ export type {
   OnProgress,
   Progress,
   Stage,
-} from "./src/progress.ts";
+} from "./src/base/progress.ts";
 export type { TurnOptions, WhenBusy } from "./src/turns.ts";
-export { version } from "./src/version.ts";
+export { version } from "./src/base/version.ts";
 
 if (import.meta.main) {
   const { fileURLToPath } = await import("node:url");
-  const { main } = await import("./src/cli.ts");
+  const { main } = await import("./src/host/command/command.ts");
   const model = fileURLToPath(new URL("./weights/mini", import.meta.url));
   Deno.exitCode = await main(Deno.args, model);
 }

@@ -1,6 +1,6 @@
 // latents[i] = coefficients[0] · latents[i] + coefficients[1] · eps[i]
 //
-// latents and eps in f32, coefficients (2) in f32 from src/diffusion/ddim.ts.
+// latents and eps in f32, coefficients (2) in f32 from src/samplers/ddim.ts.
 // The latents are changed in place. = diffusers' DDIMScheduler.step, eta 0.
 // Grid: one invocation an element, in groups of 64.
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { stepKinds } from "./diffusion/step_kinds.ts";
+import { stepKinds } from "./generate/step_kinds.ts";
 import { chooseDtype, type Gpu, type Real } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
 import type { Tuner } from "./graph/tuner.ts";
@@ -15,17 +15,17 @@ import {
   type IdentityNetworks,
   type IdentityTokens,
   type LookOptions,
-} from "./identity.ts";
+} from "./identity/identity.ts";
 import type { Image } from "./image/image.ts";
-import type { Settings } from "./options.ts";
+import type { Settings } from "./options/options.ts";
 import {
   type Layout,
   Painter,
   type PainterNetworks,
   type PromptIds,
-} from "./painter.ts";
-import type { Parts } from "./parts.ts";
-import type { CallOptions } from "./progress.ts";
+} from "./generate/generator.ts";
+import type { Parts } from "./components/networks.ts";
+import type { CallOptions } from "./base/progress.ts";
 
 /** A model on a device. */
 export class Engine implements Disposable {

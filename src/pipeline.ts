@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { Breath } from "./breathe.ts";
-import { type Component, type ModelFiles, modelHash } from "./components.ts";
+import { Breath } from "./base/breathe.ts";
+import {
+  type Component,
+  type ModelFiles,
+  modelHash,
+} from "./weights/components.ts";
 import { Engine } from "./engine.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
-import type { Fit } from "./fit.ts";
+import type { Fit } from "./identity/fit.ts";
 import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
 import {
   type Choice,
@@ -17,20 +21,29 @@ import {
   Tuner,
   type TuneStore,
 } from "./graph/tuner.ts";
-import type { Identity, IdentityTokens } from "./identity.ts";
-import { checkIdentity, type SavedIdentity } from "./identity_input.ts";
+import type { Identity, IdentityTokens } from "./identity/identity.ts";
+import { checkIdentity, type SavedIdentity } from "./identity/input.ts";
 import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
-import { checkModel, checkOptions } from "./option_checks.ts";
-import { checkSettings, type Settings, type SizeRule } from "./options.ts";
-import { checkWeights, openParts, type Parts, readTokenizer } from "./parts.ts";
-import { type CallOptions, throwIfAborted } from "./progress.ts";
+import { checkModel, checkOptions } from "./options/checks.ts";
+import {
+  checkSettings,
+  type Settings,
+  type SizeRule,
+} from "./options/options.ts";
+import {
+  checkWeights,
+  openParts,
+  type Parts,
+  readTokenizer,
+} from "./components/networks.ts";
+import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
   checkPhotos,
   prepareReference,
   referenceName,
-} from "./references.ts";
+} from "./identity/references.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
@@ -160,7 +173,9 @@ export class MasterWeaver implements AsyncDisposable {
     let files: ModelFiles;
     let store = options.tuneStore;
     if (typeof model === "string" || model instanceof URL) {
-      const { openModelFolder, userTuneStore } = await import("./files.ts");
+      const { openModelFolder, userTuneStore } = await import(
+        "./host/files.ts"
+      );
       store ??= userTuneStore();
       const folder = await openModelFolder(model, options.adapter);
       stack.use(folder);

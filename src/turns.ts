@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { MasterWeaverError } from "./errors.ts";
-import { throwIfAborted } from "./progress.ts";
+import { MasterWeaverError } from "./base/errors.ts";
+import { throwIfAborted } from "./base/progress.ts";
 
 /** What a call does while another runs on the same model: waits for its turn, or is refused. */
 export type WhenBusy = "wait" | "refuse";

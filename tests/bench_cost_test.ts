@@ -2,9 +2,9 @@
  * What a step costs: counted on paper, planned, and asked of the device.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { type UNetConfig, unetConfig } from "../src/models/unet.ts";
-import { stepGraph } from "../src/painter.ts";
+import { stepGraph } from "../src/generate/generator.ts";
 import { Census } from "../tools/bench/census.ts";
 import { countDispatches, countMemory, sumBy } from "../tools/bench/cost.ts";
 import {

@@ -10,7 +10,11 @@ import { checkBindings } from "../src/graph/launches.ts";
 import { neededNodes, texelsNeeded } from "../src/graph/schedule.ts";
 import { Variants } from "../src/graph/variants.ts";
 import type { Launch } from "../src/ops/op.ts";
-import { conditionGraph, decodeGraph, stepGraph } from "../src/painter.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  stepGraph,
+} from "../src/generate/generator.ts";
 import { inventParts, SD15 } from "../tools/bench/invented.ts";
 
 /** What every adapter offers. */

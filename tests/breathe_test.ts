@@ -3,8 +3,8 @@
  * looked for, aligned and padded, images resized.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Breath, inPieces } from "../src/breathe.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { Breath, inPieces } from "../src/base/breathe.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { alignFace } from "../src/face/align.ts";
 import type { Point } from "../src/face/detect.ts";
 import { FaceFinder } from "../src/face/finder.ts";

@@ -4,18 +4,22 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { alignedSource, type ByteSource, MemorySource } from "../src/bytes.ts";
-import type { ModelFiles } from "../src/components.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import {
+  alignedSource,
+  type ByteSource,
+  MemorySource,
+} from "../src/base/bytes.ts";
+import type { ModelFiles } from "../src/weights/components.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { DlibStream } from "../src/face/dlib_stream.ts";
 import { FaceFinder } from "../src/face/finder.ts";
-import { readImage } from "../src/files.ts";
+import { readImage } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
-import { readFloats } from "../src/weights/checkpoint.ts";
-import { openCheckpoint } from "../src/weights/open.ts";
+import { readFloats } from "../src/checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/weights/weave_floats.ts";
-import { readZipDirectory } from "../src/weights/zip.ts";
+import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { readZipDirectory } from "../src/checkpoints/zip.ts";
 import { sameBytes } from "./support/compare.ts";
 import { DlibWriter } from "./support/dlib.ts";
 import { gpuTest } from "./support/gpu.ts";

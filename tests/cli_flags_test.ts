@@ -3,7 +3,7 @@
  * decimal.
  */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { readFlags } from "../src/cli/flags.ts";
+import { readFlags } from "../src/host/command/flags.ts";
 import { UsageError } from "../src/host/exit.ts";
 
 const rows: readonly [flag: string, value: string, says: RegExp][] = [

@@ -4,10 +4,10 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deflateSync } from "node:zlib";
-import { readImage, readImageText, writePng } from "../src/files.ts";
-import { encodeJpeg, encodePng } from "../src/image/codec.ts";
-import { pngChunk } from "../src/image/png_chunks.ts";
-import { toParameters } from "../src/parameters_text.ts";
+import { readImage, readImageText, writePng } from "../src/host/files.ts";
+import { encodeJpeg, encodePng } from "../src/host/codecs/codec.ts";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { toParameters } from "../src/options/parameters_text.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";

@@ -3,8 +3,8 @@
  * closed, places that turn bad while it works.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { readImage, readImageText } from "../src/files.ts";
-import { decodeImage } from "../src/image/codec.ts";
+import { readImage, readImageText } from "../src/host/files.ts";
+import { decodeImage } from "../src/host/codecs/codec.ts";
 import { command, deno, finished } from "./support/command.ts";
 import {
   inFolder,

@@ -2,7 +2,7 @@
  * `--from-image` repeats all that made an image, and says what is not the same.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { readImage, readImageText } from "../src/files.ts";
+import { readImage, readImageText } from "../src/host/files.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";

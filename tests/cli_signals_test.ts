@@ -106,7 +106,7 @@ Deno.test({
   name: "signals: a second Ctrl-C that comes while all is stopped is heard",
   ignore: !isUnix,
   fn: async () => {
-    const module = repositoryPath("src/cli/interrupt.ts");
+    const module = repositoryPath("src/host/command/interrupt.ts");
     const code = `
       import { Interrupt } from "file://${module}";
       {

@@ -3,8 +3,8 @@
  * outside the repository that imports the library.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { readImage, readPngSettings } from "../src/files.ts";
-import { version } from "../src/version.ts";
+import { readImage, readPngSettings } from "../src/host/files.ts";
+import { version } from "../src/base/version.ts";
 import { command, deno, finished } from "./support/command.ts";
 import { psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   clipPreprocess,
   readClipPreprocessConfig,
 } from "../src/image/clip_preprocess.ts";
-import { decodeImage } from "../src/image/codec.ts";
+import { decodeImage } from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
 import {
   IMAGENET_MEAN,

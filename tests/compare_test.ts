@@ -3,8 +3,8 @@
  * model with each other.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FileSource } from "../src/files.ts";
-import { openSafetensors } from "../src/weights/safetensors.ts";
+import { FileSource } from "../src/host/files.ts";
+import { openSafetensors } from "../src/checkpoints/safetensors.ts";
 import { convert } from "../tools/convert.ts";
 import { channelsLast, rows, type Values } from "../tools/compare/values.ts";
 import {

@@ -8,7 +8,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { parsePythonJson } from "../src/weights/json.ts";
 import { type Folder, TEXT, VOCAB } from "./support/checkpoint_folder.ts";
 import { convertPart, withFolder } from "./support/convert_part.ts";

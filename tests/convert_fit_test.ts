@@ -3,10 +3,14 @@
  * the folder; where they do not fit, nothing is changed.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource, openModelFolder } from "../src/files.ts";
-import { checkWeights, openParts, readTokenizer } from "../src/parts.ts";
-import { identityAdapterTable } from "../src/weights/tables/identity_adapter.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { FileSource, openModelFolder } from "../src/host/files.ts";
+import {
+  checkWeights,
+  openParts,
+  readTokenizer,
+} from "../src/components/networks.ts";
+import { identityAdapterTable } from "../src/checkpoints/tables/identity_adapter.ts";
 import type { TensorToWrite } from "../src/weights/weave_writer.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { convert, main } from "../tools/convert.ts";
@@ -171,7 +175,7 @@ Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
 
 Deno.test("fit: quantised values are looked at, too", async () => {
   const folder = await Deno.makeTempDir();
-  const mini = new URL("../weights/mini/", import.meta.url).pathname;
+  const mini = new URL("../weights/mini", import.meta.url).pathname;
   const input = `${folder}/vae.weave`;
   const output = `${folder}/out`;
   await convert({ inputs: [`${mini}vae.weave`], output, dtype: "q8" });

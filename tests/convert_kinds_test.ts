@@ -3,7 +3,7 @@
  * told by their configs.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { convertPart, withFolder } from "./support/convert_part.ts";
 
 /** diffusers' and transformers' keys, at values that are not computed here. */

@@ -2,7 +2,7 @@
  * Names from headers and of files lead to no other place and no other part.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { convert } from "../tools/convert.ts";
 import { makeFolder } from "./support/checkpoint_folder.ts";
 import { floatTensor, weaveBytes } from "./support/weights.ts";

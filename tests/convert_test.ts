@@ -4,9 +4,9 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readFile } from "../src/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFile } from "../src/host/files.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
 import { convert } from "../tools/convert.ts";
 import {

@@ -3,8 +3,8 @@
  * that shows.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { openModelFolder } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { openModelFolder } from "../src/host/files.ts";
 import { convert } from "../tools/convert.ts";
 import { type Folder, makeFolder } from "./support/checkpoint_folder.ts";
 

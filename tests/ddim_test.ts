@@ -9,9 +9,9 @@ import {
   ddimSchedule,
   ddimStepCoefficients,
   readDdimConfig,
-} from "../src/diffusion/ddim.ts";
-import { otherSampler } from "../src/diffusion/ddim_config.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+} from "../src/samplers/ddim.ts";
+import { otherSampler } from "../src/samplers/ddim_config.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 
 const golden: {
   timesteps: Record<string, number[]>;

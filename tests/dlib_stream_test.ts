@@ -5,13 +5,13 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { readDlibDetector } from "../src/face/detector_model.ts";
-import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
+import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { DlibStream } from "../src/face/dlib_stream.ts";
 import { readDlibPredictor } from "../src/face/landmark_model.ts";
-import { readFile } from "../src/files.ts";
+import { readFile } from "../src/host/files.ts";
 import { DlibWriter, smallPredictor } from "./support/dlib.ts";
 import { facePath } from "./support/faces.ts";
 import { fuzz, join } from "./support/weights.ts";

@@ -4,7 +4,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { downloadModel } from "../tools/download.ts";
 import { downloadFile } from "../tools/download/file.ts";
 import { findFiles, type HubFile } from "../tools/download/hub.ts";

@@ -5,7 +5,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { alignFace, faceSquare } from "../src/face/align.ts";
 import type { Point } from "../src/face/detect.ts";
 import { FaceFinder } from "../src/face/finder.ts";

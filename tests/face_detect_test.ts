@@ -4,7 +4,7 @@ import {
   assertEquals,
   assertThrows,
 } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { type DetectedFace, detectFaces } from "../src/face/detect.ts";
 import { computeFeatures } from "../src/face/fhog.ts";
 import { chooseFace, FaceFinder, reducedSize } from "../src/face/finder.ts";

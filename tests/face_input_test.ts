@@ -3,7 +3,7 @@
  * never a hang, a crash or an image of nothing.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import {
   knownAligned,

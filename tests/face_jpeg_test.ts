@@ -6,7 +6,7 @@ import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { alignFace } from "../src/face/align.ts";
 import { detectFaces, type Point } from "../src/face/detect.ts";
 import { findLandmarks } from "../src/face/landmarks.ts";
-import { readImage } from "../src/files.ts";
+import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import known from "./goldens/face/faces_jpeg.json" with { type: "json" };
 import {

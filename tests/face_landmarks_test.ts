@@ -5,13 +5,13 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   detectorToWeave,
   loadFaceDetector,
 } from "../src/face/detector_model.ts";
-import { readDlibFile } from "../src/face/dlib_file.ts";
+import { readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { toGray } from "../src/face/gray.ts";
 import {
@@ -22,7 +22,7 @@ import {
 } from "../src/face/landmark_model.ts";
 import { findLandmarks } from "../src/face/landmarks.ts";
 import { PackedLeaves } from "../src/face/leaves.ts";
-import { FileSource, readFile } from "../src/files.ts";
+import { FileSource, readFile } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import type { WeaveContent } from "../src/weights/weave_writer.ts";

@@ -3,14 +3,14 @@
  * the encoder saw it.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage, writePng } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage, writePng } from "../src/host/files.ts";
 import {
   checkFit,
   type FitOptions,
   fitReference,
   seenPart,
-} from "../src/fit.ts";
+} from "../src/identity/fit.ts";
 import { clipPreprocess, seenRegion } from "../src/image/clip_preprocess.ts";
 import type { Image } from "../src/image/image.ts";
 import { resizeImage } from "../src/image/resize.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { float8ToFloat32 } from "../src/weights/float8.ts";
+import { float8ToFloat32 } from "../src/checkpoints/float8.ts";
 
 const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
 

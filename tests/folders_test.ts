@@ -2,11 +2,11 @@
  * The many ways in which a network's folder holds its weights.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readFile } from "../src/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFile } from "../src/host/files.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/weights/weave_floats.ts";
+import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
 import { convert } from "../tools/convert.ts";
 import { makeFolder, type Tensors } from "./support/checkpoint_folder.ts";
 import { rawSafetensors } from "./support/weights.ts";

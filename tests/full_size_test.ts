@@ -3,7 +3,7 @@
  * GPU's memory, and that every size of picture fits an adapter's limits.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { texelShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
@@ -11,16 +11,16 @@ import { Plan } from "../src/graph/plan.ts";
 import { GpuTensors } from "../src/graph/tensors.ts";
 import { Variants } from "../src/graph/variants.ts";
 import type { WeightStore } from "../src/graph/weight_store.ts";
-import { identityGraph, parserGraph } from "../src/identity.ts";
+import { identityGraph, parserGraph } from "../src/identity/identity.ts";
 import { isQuantised } from "../src/ops/op.ts";
 import { heldBytes } from "../src/ops/weight_layouts.ts";
-import { checkSettings } from "../src/options.ts";
+import { checkSettings } from "../src/options/options.ts";
 import {
   conditionGraph,
   decodeGraph,
   type Layout,
   stepGraph,
-} from "../src/painter.ts";
+} from "../src/generate/generator.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
 import { fullSizeParts } from "./support/full_size.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";

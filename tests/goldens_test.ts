@@ -3,7 +3,7 @@
  * tell what the whole would.
  */
 import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
-import { torchCpuNormal } from "../src/diffusion/noise.ts";
+import { torchCpuNormal } from "../src/samplers/noise.ts";
 import { nmse } from "./support/compare.ts";
 import { enlarge, reduce } from "./support/enlarge.ts";
 import { flat } from "./support/faces.ts";

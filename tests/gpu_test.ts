@@ -2,7 +2,7 @@
  * The GPU floor: what goes wrong on a device becomes a typed error.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
 import { readBuffers } from "../src/gpu/readback.ts";
 import { Graph } from "../src/graph/graph.ts";

@@ -2,7 +2,7 @@
  * The graph runtime: where intermediates live, what a run costs, what is freed.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { type MemoryItem, planMemory } from "../src/graph/memory.ts";

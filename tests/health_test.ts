@@ -3,12 +3,12 @@
  * stage, or the VAE again in f32.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
 import type { Real } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import { Health, requireFinite, STAGES } from "../src/health.ts";
+import { Health, requireFinite, STAGES } from "../src/generate/health.ts";
 import { nonFinite } from "../src/ops/non_finite.ts";
 import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
 import {

@@ -3,9 +3,9 @@
  * what JSON and clones make of them is used or refused by name.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
-import { checkIdentity } from "../src/identity_input.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
+import { checkIdentity } from "../src/identity/input.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";

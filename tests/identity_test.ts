@@ -3,12 +3,12 @@
  * and what networks compute as well.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { ByteSource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { openModelFolder, readImage } from "../src/files.ts";
+import type { ByteSource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
-import { checkPhotos } from "../src/references.ts";
+import { checkPhotos } from "../src/identity/references.ts";
 import { facePath, flat } from "./support/faces.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";

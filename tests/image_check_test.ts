@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { checkImage, overWhite } from "../src/image/check.ts";
-import { decodeImage, encodePng } from "../src/image/codec.ts";
+import { decodeImage, encodePng } from "../src/host/codecs/codec.ts";
 import { concat, makePng } from "./support/odd_images.ts";
 
 const bytes = (length: number) => new Uint8ClampedArray(length);

@@ -3,11 +3,15 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 // The version that the library uses.
 // deno-lint-ignore no-import-prefix
 import jpeg from "npm:jpeg-js@0.4.4";
-import { MasterWeaverError } from "../src/errors.ts";
-import { decodeImage, encodePng, readPngText } from "../src/image/codec.ts";
-import { ImageFault } from "../src/image/fault.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import {
+  decodeImage,
+  encodePng,
+  readPngText,
+} from "../src/host/codecs/codec.ts";
+import { ImageFault } from "../src/host/codecs/fault.ts";
 import type { Image } from "../src/image/image.ts";
-import { PNG_SIGNATURE, pngChunk } from "../src/image/png_chunks.ts";
+import { PNG_SIGNATURE, pngChunk } from "../src/host/codecs/png_chunks.ts";
 import {
   concat,
   exifData,

@@ -2,9 +2,9 @@
  * JPEG files to pixels, to the byte as Pillow (libjpeg-turbo) gives them.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { decodeImage, encodeJpeg } from "../src/image/codec.ts";
-import { ImageFault } from "../src/image/fault.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { decodeImage, encodeJpeg } from "../src/host/codecs/codec.ts";
+import { ImageFault } from "../src/host/codecs/fault.ts";
 import type { Image } from "../src/image/image.ts";
 import fixtures from "./fixtures/jpeg.json" with { type: "json" };
 import {

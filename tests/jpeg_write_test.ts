@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   decodeImage,
   encodeJpeg,
   encodePng,
   readJpegComment,
-} from "../src/image/codec.ts";
+} from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
 import {
   concat,

@@ -1,17 +1,17 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { CheckpointConfig } from "../src/weights/tables/config.ts";
+import { CheckpointConfig } from "../src/checkpoints/tables/config.ts";
 import {
   ldmTextTable,
   ldmUnetTable,
   ldmVaeTable,
-} from "../src/weights/tables/ldm.ts";
-import { ModuleNames } from "../src/weights/tables/module_names.ts";
+} from "../src/checkpoints/tables/ldm.ts";
+import { ModuleNames } from "../src/checkpoints/tables/module_names.ts";
 import {
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
-} from "../src/weights/tables/stable_diffusion.ts";
-import type { Table } from "../src/weights/tables/table.ts";
+} from "../src/checkpoints/tables/stable_diffusion.ts";
+import type { Table } from "../src/checkpoints/tables/table.ts";
 
 const config = (json: Record<string, unknown>) =>
   new CheckpointConfig(json, "config.json");

@@ -2,7 +2,7 @@
  * Tensors that no network has: known leftovers, and what nobody knows.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { convert, main } from "../tools/convert.ts";
 import { makeFolder } from "./support/checkpoint_folder.ts";
 import { rawSafetensors } from "./support/weights.ts";

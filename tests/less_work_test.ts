@@ -8,16 +8,20 @@ import {
   stepKinds,
   stepName,
   type StepRules,
-} from "../src/diffusion/step_kinds.ts";
-import { torchCpuNormal } from "../src/diffusion/noise.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
+} from "../src/generate/step_kinds.ts";
+import { torchCpuNormal } from "../src/samplers/noise.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
 import type { GpuTensor } from "../src/graph/plan.ts";
 import { firstHalf } from "../src/graph/tensors.ts";
 import { elementCount } from "../src/ops/op.ts";
-import { anySize, checkSettings, defaultSettings } from "../src/options.ts";
+import {
+  anySize,
+  checkSettings,
+  defaultSettings,
+} from "../src/options/options.ts";
 import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
-import { fromText, type Maker, toText } from "../src/settings_text.ts";
+import { fromText, type Maker, toText } from "../src/options/settings_text.ts";
 import { inventParts, SD15 } from "../tools/bench/invented.ts";
 import {
   countWork,

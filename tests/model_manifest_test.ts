@@ -7,14 +7,18 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { openModelFolder } from "../src/files.ts";
-import { checkWeights, openParts, readTokenizer } from "../src/parts.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { openModelFolder } from "../src/host/files.ts";
+import {
+  checkWeights,
+  openParts,
+  readTokenizer,
+} from "../src/components/networks.ts";
 import { readManifest } from "../src/weights/manifest.ts";
 import { convert, main } from "../tools/convert.ts";
 import { inspect } from "../tools/inspect.ts";
-import { FileSource } from "../src/files.ts";
+import { FileSource } from "../src/host/files.ts";
 import { type Folder, makeFolder } from "./support/checkpoint_folder.ts";
 import { repositoryPath } from "./support/paths.ts";
 

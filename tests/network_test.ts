@@ -3,15 +3,15 @@
  * and host memory holds no second copy of them.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { map } from "../src/ops/elementwise.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
-import type { Progress } from "../src/progress.ts";
+import type { Progress } from "../src/base/progress.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/model.ts";

@@ -3,10 +3,10 @@
  * within 1e-4 (DESIGN: rounding of storage, not of arithmetic).
  */
 import { assert, assertEquals } from "@std/assert";
-import { FileSource } from "../src/files.ts";
+import { FileSource } from "../src/host/files.ts";
 import type { Real } from "../src/gpu/gpu.ts";
 import { argmax } from "../src/ops/outputs.ts";
-import { openSafetensors } from "../src/weights/safetensors.ts";
+import { openSafetensors } from "../src/checkpoints/safetensors.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import {
   NETWORKS,

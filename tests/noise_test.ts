@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { torchCpuNormal, torchCudaNormal } from "../src/diffusion/noise.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { torchCpuNormal, torchCudaNormal } from "../src/samplers/noise.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { floats, readSafetensors } from "./support/safetensors.ts";
 
 const goldens = await readSafetensors(

@@ -3,8 +3,8 @@
  * and never a TypeError or taken for a yes.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";

@@ -153,7 +153,7 @@ gpuTest("pace: the tuner is stopped, too", async () => {
   const stop = new AbortController();
   stop.abort();
   using plans = await StepPlans.open(layout);
-  const { Breath } = await import("../src/breathe.ts");
+  const { Breath } = await import("../src/base/breathe.ts");
   const breath = new Breath(stop.signal);
   while (!breath.due);
   await assertRejects(

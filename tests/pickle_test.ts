@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { PickleCut, unpickle } from "../src/weights/pickle.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { PickleCut, unpickle } from "../src/checkpoints/pickle.ts";
 import {
   PickleDict,
   PickleList,
   PickleObject,
   type PickleValue,
-} from "../src/weights/pickle_values.ts";
-import { flatten } from "../src/weights/torch_tensors.ts";
+} from "../src/checkpoints/pickle_values.ts";
+import { flatten } from "../src/checkpoints/torch_tensors.ts";
 import { random } from "./support/weights.ts";
 
 /** Instructions, written as text and numbers. */

@@ -3,8 +3,8 @@
  * no channel off by more than 3/255, f16 PSNR ≥ 35 dB.
  */
 import { assert, assertEquals } from "@std/assert";
-import { readImage } from "../src/files.ts";
-import type { Settings } from "../src/options.ts";
+import { readImage } from "../src/host/files.ts";
+import type { Settings } from "../src/options/options.ts";
 import { largestDifference, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";

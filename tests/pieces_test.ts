@@ -3,7 +3,7 @@
  * give what they give in one, bit for bit.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import type { GpuLimits, Real } from "../src/gpu/gpu.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";

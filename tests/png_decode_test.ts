@@ -3,10 +3,10 @@
  */
 import { deflateSync } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { decodeImage } from "../src/image/codec.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { decodeImage } from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
-import { PNG_SIGNATURE, pngChunk } from "../src/image/png_chunks.ts";
+import { PNG_SIGNATURE, pngChunk } from "../src/host/codecs/png_chunks.ts";
 import fixtures from "./fixtures/png.json" with { type: "json" };
 import {
   concat,

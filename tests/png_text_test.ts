@@ -1,9 +1,13 @@
 import { deflateSync } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { encodeJpeg, encodePng, readPngText } from "../src/image/codec.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import {
+  encodeJpeg,
+  encodePng,
+  readPngText,
+} from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
-import { pngChunk } from "../src/image/png_chunks.ts";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
 import { concat, randomIntegers } from "./support/odd_images.ts";
 
 /** An image of one colour. */

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { readFile } from "../src/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { readFile } from "../src/host/files.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { convert } from "../tools/convert.ts";
 import { writeRandomCheckpoint } from "../tools/random_checkpoint.ts";

@@ -2,10 +2,10 @@
  * Converted models stored anew: the mini model made smaller.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { readFile } from "../src/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { readFile } from "../src/host/files.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/weights/weave_floats.ts";
+import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
 import { convert } from "../tools/convert.ts";
 import { repositoryPath } from "./support/paths.ts";
 

@@ -3,11 +3,11 @@
  * same model works again, and holds what it held before.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type ErrorCode, MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
-import type { Identity } from "../src/identity.ts";
+import { type ErrorCode, MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
+import type { Identity } from "../src/identity/identity.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
-import type { CallOptions, Progress } from "../src/progress.ts";
+import type { CallOptions, Progress } from "../src/base/progress.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
 

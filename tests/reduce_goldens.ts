@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { readImage } from "../src/files.ts";
+import { readImage } from "../src/host/files.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import { channelsLast } from "../tools/compare/values.ts";
 import { enlarge, reduce } from "./support/enlarge.ts";

@@ -3,12 +3,15 @@
  * aligned, and what is said where it is not.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { Breath } from "../src/breathe.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { Breath } from "../src/base/breathe.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
-import { readImage } from "../src/files.ts";
+import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
-import { prepareReference, type ReferenceOptions } from "../src/references.ts";
+import {
+  prepareReference,
+  type ReferenceOptions,
+} from "../src/identity/references.ts";
 import { command } from "./support/command.ts";
 import {
   cut,

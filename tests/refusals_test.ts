@@ -2,7 +2,7 @@
  * What is no model of ours is refused for what it is.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { convert } from "../tools/convert.ts";
 import { makeFolder, type Tensors, UNET } from "./support/checkpoint_folder.ts";
 import { safetensorsBytes } from "./support/weights.ts";

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { HUB_CLIENT } from "../tools/download/hub.ts";
-import { usage } from "../src/cli/usage.ts";
+import { usage } from "../src/host/command/usage.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { decodeImage } from "../src/image/codec.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { decodeImage } from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
 import {
   type ResizeFilter,

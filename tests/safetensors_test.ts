@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readFloats } from "../src/weights/checkpoint.ts";
-import { fileKind, openCheckpoint } from "../src/weights/open.ts";
-import { openSafetensors } from "../src/weights/safetensors.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFloats } from "../src/checkpoints/checkpoint.ts";
+import { fileKind, openCheckpoint } from "../src/checkpoints/open.ts";
+import { openSafetensors } from "../src/checkpoints/safetensors.ts";
 import {
   floatBytes,
   fuzz,

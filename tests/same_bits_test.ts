@@ -3,15 +3,15 @@
  * by timing, and the noise of the GPU that is named.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { latentNoise } from "../src/diffusion/latent_noise.ts";
+import { latentNoise } from "../src/samplers/latent_noise.ts";
 import {
   COMMON_CUDA_THREADS,
   torchCpuNormal,
   torchCudaNormal,
-} from "../src/diffusion/noise.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage, readPngSettings } from "../src/files.ts";
-import { fromText } from "../src/settings_text.ts";
+} from "../src/samplers/noise.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage, readPngSettings } from "../src/host/files.ts";
+import { fromText } from "../src/options/settings_text.ts";
 import { command } from "./support/command.ts";
 import { sameBytes } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";

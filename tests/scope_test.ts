@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { WeightScope } from "../src/weights/scope.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
 import { floatTensor, weaveBytes } from "./support/weights.ts";

@@ -3,10 +3,13 @@
  * comment, and back.
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { anySize, checkSettings } from "../src/options.ts";
-import { fromParameters, toParameters } from "../src/parameters_text.ts";
-import { fromText, type Maker, toText } from "../src/settings_text.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { anySize, checkSettings } from "../src/options/options.ts";
+import {
+  fromParameters,
+  toParameters,
+} from "../src/options/parameters_text.ts";
+import { fromText, type Maker, toText } from "../src/options/settings_text.ts";
 
 const maker: Maker = {
   model: "models/mine, the second",

@@ -3,7 +3,7 @@
  * the op's name, what it expects and what it was given.
  */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { attention } from "../src/ops/attention.ts";
 import { conv2d } from "../src/ops/conv2d.ts";

@@ -1,15 +1,15 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readFile } from "../src/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFile } from "../src/host/files.ts";
 import {
   ldmTextTable,
   ldmUnetTable,
   ldmVaeTable,
-} from "../src/weights/tables/ldm.ts";
-import type { Table } from "../src/weights/tables/table.ts";
+} from "../src/checkpoints/tables/ldm.ts";
+import type { Table } from "../src/checkpoints/tables/table.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/weights/weave_floats.ts";
+import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
 import { convert } from "../tools/convert.ts";
 import {
   checkpointOf,

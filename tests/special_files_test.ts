@@ -3,8 +3,8 @@
  * are of use.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { FileSource } from "../src/host/files.ts";
 import { convert } from "../tools/convert.ts";
 import type { Folder } from "./support/checkpoint_folder.ts";
 import { withFolder } from "./support/convert_part.ts";

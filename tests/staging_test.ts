@@ -2,7 +2,7 @@
  * Files that are replaced all or none.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { restoreOld } from "../tools/convert/neighbours.ts";
 import { Staging } from "../tools/convert/staging.ts";
 

@@ -5,8 +5,8 @@ import { assert, assertEquals } from "@std/assert";
 import type {
   Checkpoint,
   CheckpointTensor,
-} from "../src/weights/checkpoint.ts";
-import { planConversion } from "../src/weights/conversion.ts";
+} from "../src/checkpoints/checkpoint.ts";
+import { planConversion } from "../src/checkpoints/conversion.ts";
 
 const MIB = 2 ** 20;
 

@@ -2,7 +2,7 @@
  * README's strip of images is what `weights/mini` makes.
  */
 import { assert, assertEquals } from "@std/assert";
-import { readImage } from "../src/files.ts";
+import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { GAP, paintStrip, sideBySide, STRIP } from "../tools/strip.ts";
 import { psnr } from "./support/compare.ts";

@@ -2,11 +2,11 @@ import { assertEquals } from "@std/assert";
 import {
   imageEncoderTable,
   textEncoderTable,
-} from "../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../src/weights/tables/config.ts";
-import type { Table } from "../src/weights/tables/table.ts";
-import { attentionLayers, unetTable } from "../src/weights/tables/unet.ts";
-import { vaeTable } from "../src/weights/tables/vae.ts";
+} from "../src/checkpoints/tables/clip.ts";
+import { CheckpointConfig } from "../src/checkpoints/tables/config.ts";
+import type { Table } from "../src/checkpoints/tables/table.ts";
+import { attentionLayers, unetTable } from "../src/checkpoints/tables/unet.ts";
+import { vaeTable } from "../src/checkpoints/tables/vae.ts";
 
 const config = (json: Record<string, unknown>) =>
   new CheckpointConfig(json, "config.json");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { mergePairs, pairKey } from "../src/text/byte_pairs.ts";
 import { ClipTokenizer } from "../src/text/tokenizer.ts";
 import { randomIntegers } from "./support/odd_images.ts";

@@ -2,7 +2,7 @@
  * Token merging: whole, cut where bindings are short, and in the UNet.
  */
 import { assert, assertEquals } from "@std/assert";
-import { torchCpuNormal } from "../src/diffusion/noise.ts";
+import { torchCpuNormal } from "../src/samplers/noise.ts";
 import type { GpuLimits } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";

@@ -1,14 +1,17 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type ByteSource, MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { type ByteSource, MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   type Checkpoint,
   type CheckpointTensor,
   readFloats,
-} from "../src/weights/checkpoint.ts";
-import { openCheckpoint } from "../src/weights/open.ts";
-import { PickleStorage, PickleTensor } from "../src/weights/pickle_values.ts";
-import { readableTensor } from "../src/weights/torch_tensors.ts";
+} from "../src/checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../src/checkpoints/open.ts";
+import {
+  PickleStorage,
+  PickleTensor,
+} from "../src/checkpoints/pickle_values.ts";
+import { readableTensor } from "../src/checkpoints/torch_tensors.ts";
 import { fuzz } from "./support/weights.ts";
 
 // Written by PyTorch 2: a zip with protocol 2, one with protocol 4, and the

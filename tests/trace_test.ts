@@ -4,14 +4,14 @@
  * PyTorch's within a network's NMSE.
  */
 import { assert, assertEquals } from "@std/assert";
-import { openComponent } from "../src/components.ts";
+import { openComponent } from "../src/weights/components.ts";
 import {
   ddimSchedule,
   ddimStepCoefficients,
   readDdimConfig,
-} from "../src/diffusion/ddim.ts";
-import { torchCpuNormal } from "../src/diffusion/noise.ts";
-import { openModelFolder, readImage } from "../src/files.ts";
+} from "../src/samplers/ddim.ts";
+import { torchCpuNormal } from "../src/samplers/noise.ts";
+import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
@@ -19,7 +19,11 @@ import { clipTextConfig } from "../src/models/clip.ts";
 import { identityConfig } from "../src/models/id_resampler.ts";
 import { crossAttentions, unetConfig } from "../src/models/unet.ts";
 import { vaeConfig } from "../src/models/vae.ts";
-import { conditionGraph, decodeGraph, stepGraph } from "../src/painter.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  stepGraph,
+} from "../src/generate/generator.ts";
 import { ClipTokenizer } from "../src/text/tokenizer.ts";
 import { nmse } from "./support/compare.ts";
 import { fold } from "./support/fold.ts";

@@ -2,8 +2,8 @@
  * Two calls at once on one model, and disposing of one that works.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readImage } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readImage } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
 import { Turns } from "../src/turns.ts";
 import { gpuTest } from "./support/gpu.ts";

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { MemorySource } from "../src/bytes.ts";
-import { MasterWeaverError } from "../src/errors.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { Crc32, crc32 } from "../src/weights/crc32.ts";
 import { byteLength } from "../src/weights/dtype.ts";
-import { roundToHalf } from "../src/weights/half.ts";
+import { roundToHalf } from "../src/checkpoints/half.ts";
 import {
   checkWeavePadding,
   openWeave,

@@ -3,8 +3,8 @@
  * the check lets pass can be written.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { MasterWeaverError } from "../src/errors.ts";
-import { readFile, writePng } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFile, writePng } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { checkWritable, writeFileAtomic } from "../src/host/write.ts";
 import type { FileSystem } from "../src/host/system.ts";

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../src/errors.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";

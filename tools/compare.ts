@@ -7,13 +7,13 @@
  *
  * @module
  */
-import { FileSource, openModelFolder, readImage } from "../src/files.ts";
+import { FileSource, openModelFolder, readImage } from "../src/host/files.ts";
 import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
 import { asUsage, toolExitCode } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
-import { checkSettings } from "../src/options.ts";
-import { openParts, type Parts } from "../src/parts.ts";
-import { openCheckpoint } from "../src/weights/open.ts";
+import { checkSettings } from "../src/options/options.ts";
+import { openParts, type Parts } from "../src/components/networks.ts";
+import { openCheckpoint } from "../src/checkpoints/open.ts";
 import {
   compareNetworks,
   comparePictures,

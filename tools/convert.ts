@@ -8,20 +8,20 @@
  */
 import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
-import { Interrupt } from "../src/cli/interrupt.ts";
-import { checkWritable, FileSource } from "../src/files.ts";
+import { Interrupt } from "../src/host/command/interrupt.ts";
+import { checkWritable, FileSource } from "../src/host/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
 import { cannotWrite } from "../src/host/reasons.ts";
 import { print, tell } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
-import { throwIfAborted } from "../src/progress.ts";
+import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
 } from "../src/weights/quantisation_policy.ts";
-import type { LdmWeights } from "../src/weights/tables/ldm.ts";
+import type { LdmWeights } from "../src/checkpoints/tables/ldm.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";

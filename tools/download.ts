@@ -6,8 +6,8 @@
  * @module
  */
 import process from "node:process";
-import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource } from "../src/files.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { FileSource } from "../src/host/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";

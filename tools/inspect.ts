@@ -8,15 +8,15 @@
  */
 import { dirname, join } from "node:path";
 import process from "node:process";
-import type { ByteSource } from "../src/bytes.ts";
+import type { ByteSource } from "../src/base/bytes.ts";
 import {
   type ComponentName,
   componentNames,
   requiredComponents,
-} from "../src/components.ts";
-import { dlibKind, readDlibFile } from "../src/face/dlib_file.ts";
-import { MasterWeaverError } from "../src/errors.ts";
-import { FileSource } from "../src/files.ts";
+} from "../src/weights/components.ts";
+import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { FileSource } from "../src/host/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
@@ -33,13 +33,13 @@ import {
   type FileKind,
   fileKind,
   openCheckpoint,
-} from "../src/weights/open.ts";
+} from "../src/checkpoints/open.ts";
 import {
   checkWeavePadding,
   openWeave,
   type WeaveTensor,
 } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/weights/weave_floats.ts";
+import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 

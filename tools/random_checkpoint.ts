@@ -7,15 +7,18 @@
  *
  * @module
  */
-import { writeFileAtomic } from "../src/files.ts";
+import { writeFileAtomic } from "../src/host/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
-} from "../src/weights/tables/stable_diffusion.ts";
-import { type TorchDict, writeTorchZip } from "../src/weights/torch_writer.ts";
+} from "../src/checkpoints/tables/stable_diffusion.ts";
+import {
+  type TorchDict,
+  writeTorchZip,
+} from "../src/checkpoints/torch_writer.ts";
 import {
   randomValues,
   startingDistributions,

@@ -250,7 +250,7 @@ set_up_landmarks() {
 # Fetches the npm packages once, so that later runs need no network.
 set_up_packages() {
   [ "$check_only" = yes ] && return 0
-  (cd "$HERE" && deno cache --quiet mod.ts src/cli.ts tools/*.ts)
+  (cd "$HERE" && deno cache --quiet mod.ts src/host/command/command.ts tools/*.ts)
 }
 
 main() {

@@ -7,7 +7,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { checkWritable, readImage, writePng } from "../src/files.ts";
+import { checkWritable, readImage, writePng } from "../src/host/files.ts";
 import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { Breath } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
 import { checkLandmarks, MOST_OF_PHOTO } from "./check_face.ts";

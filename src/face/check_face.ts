@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
 import type { DetectedFace, Point, Rect } from "./detect.ts";
 import { LANDMARKS } from "./landmark_model.ts";

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { ByteSource } from "../bytes.ts";
-import { MasterWeaverError } from "../errors.ts";
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { JsonObject, WeaveFile } from "../weights/weave.ts";
 import type { WeaveContent } from "../weights/weave_writer.ts";
 import { DlibStream, INTEGER_BYTES, REAL_BYTES } from "./dlib_stream.ts";

@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { alignedSource, type ByteSource } from "../bytes.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { alignedSource, type ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 
 /** The most bytes an integer takes. */
 export const INTEGER_BYTES = 9;
@@ -31,7 +31,7 @@ const MAX_EXPONENT = 1200;
  *
  * @example
  * ```ts
- * import { MemorySource } from "../bytes.ts";
+ * import { MemorySource } from "../base/bytes.ts";
  * import { DlibStream } from "./dlib_stream.ts";
  *
  * const stream = new DlibStream(new MemorySource(Uint8Array.of(0x81, 5)));

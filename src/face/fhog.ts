@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import { CELL, PLANES, WINDOW } from "./detector_model.ts";
 import type { GrayImage } from "./gray.ts";
 

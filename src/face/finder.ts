@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
-import type { ByteSource } from "../bytes.ts";
-import { MasterWeaverError } from "../errors.ts";
-import { shownWord } from "../shown.ts";
+import { Breath } from "../base/breathe.ts";
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { shownWord } from "../base/shown.ts";
 import type { Image } from "../image/image.ts";
 import { resizeImage } from "../image/resize.ts";
 import { openWeave, type WeaveFile } from "../weights/weave.ts";

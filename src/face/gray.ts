@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../breathe.ts";
+import { Breath, inPieces } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 
 /** A picture of one channel: 8 bits a pixel, row by row. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 import type { Point, Rect } from "./detect.ts";
 import { type GrayImage, toGray } from "./gray.ts";

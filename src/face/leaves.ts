@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 
 /** Values that share a width. */
 export const LEAF_BLOCK = 17;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../breathe.ts";
+import { Breath, inPieces } from "../base/breathe.ts";
 
 /**
  * The middle value; the mean of both, in f32, where their number is even.

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 import { median } from "./median.ts";
 

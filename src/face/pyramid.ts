@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import type { GrayImage } from "./gray.ts";
 
 /** Each level is this times the one before. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { formatShape } from "../weights/dtype.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 import type { TensorToWrite } from "../weights/weave_writer.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 
 /** Corners of a quadrilateral in a picture: x and y of each. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import { PLANES, WINDOW } from "./detector_model.ts";
 import type { Features } from "./fhog.ts";
 

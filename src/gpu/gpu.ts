@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { BufferPool } from "./buffers.ts";
 import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { BufferSlice } from "./buffers.ts";
 import type { Gpu } from "./gpu.ts";
 

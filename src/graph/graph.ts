@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Real } from "../gpu/gpu.ts";
 import {
   checkDtypes,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { alignBinding } from "../gpu/buffers.ts";
 import type { TexelShape } from "../gpu/texels.ts";
 import {

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Graph } from "./graph.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Bindable } from "../gpu/bind_groups.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";

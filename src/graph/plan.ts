@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Breath } from "../breathe.ts";
-import { MasterWeaverError } from "../errors.ts";
+import type { Breath } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { BindGroups } from "../gpu/bind_groups.ts";
 import type { BufferSlice } from "../gpu/buffers.ts";
 import { encodeDispatch, foldGroups } from "../gpu/dispatches.ts";

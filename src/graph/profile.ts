@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { type Dispatch, encodeDispatch } from "../gpu/dispatches.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { MOST_A_SUBMIT } from "../gpu/pace.ts";

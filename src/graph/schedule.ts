@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { alignBinding } from "../gpu/buffers.ts";
 import {
   describe,

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Breath } from "../breathe.ts";
-import { MasterWeaverError } from "../errors.ts";
+import type { Breath } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, type Launch, type Specs } from "../ops/op.ts";
 import { Graph, type Tensor } from "./graph.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Breath } from "../breathe.ts";
+import type { Breath } from "../base/breathe.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, Real } from "../gpu/gpu.ts";
 import {
@@ -19,7 +19,7 @@ import {
   layoutShape,
   layoutWriter,
 } from "../ops/weight_layouts.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { nearest } from "../nearest.ts";
+import { nearest } from "../base/nearest.ts";
 import { UsageError } from "./exit.ts";
 
 /** One option. */

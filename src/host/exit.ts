@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { printable } from "../weights/brief.ts";
 import { isHostError, reason } from "./reasons.ts";
 import { tell } from "./streams.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 
 /** Errors by the system's own names, where its sentence does not help. */
 const REASONS: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { reason } from "./reasons.ts";
 
 /** Standard output has nobody who reads it any more. */

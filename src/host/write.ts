@@ -5,7 +5,7 @@
  * @module
  */
 import { dirname } from "node:path";
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { type Destination, findDestination } from "./destination.ts";
 import { cannotWrite, systemName } from "./reasons.ts";
 import { denoFileSystem, type FileSystem, type OpenFile } from "./system.ts";

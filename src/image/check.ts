@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
-import { fileKind } from "./file_kind.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { fileKind } from "../host/codecs/file_kind.ts";
 import type { Image } from "./image.ts";
 
 /** Fewer pixels on a side than this show no face. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Breath } from "../breathe.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { Breath } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 import { type Rgb, toChannels4 } from "./normalize.ts";
 import { type Region, resizeRegion } from "./resize.ts";

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../breathe.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { Breath, inPieces } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 
 /** The filters, named as in Pillow. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Activation } from "../ops/activation.ts";
 
 /** A JSON object from a component's header, asked key by key. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Access } from "../gpu/pipelines.ts";
 import type { GpuLimits, Real } from "../gpu/gpu.ts";
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { mergePairs, pairKey } from "./byte_pairs.ts";
 import { cleanText, clipWords } from "./clean.ts";
 

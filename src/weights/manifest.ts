@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { ByteSource } from "../bytes.ts";
-import { MasterWeaverError } from "../errors.ts";
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 import { jsonFault, parseJson } from "./json.ts";
 

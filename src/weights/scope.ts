@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 import { formatShape } from "./dtype.ts";
 import type { WeaveFile, WeaveTensor } from "./weave.ts";

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { alignedSource, type ByteSource } from "../bytes.ts";
-import { MasterWeaverError } from "../errors.ts";
+import { alignedSource, type ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
 import { Crc32, crc32 } from "./crc32.ts";
 import {
@@ -81,7 +81,7 @@ export interface WeaveFile {
  * @throws {MasterWeaverError} `bad-model` where the file is damaged, hostile, of another format or version
  * @example
  * ```ts
- * import { MemorySource } from "../bytes.ts";
+ * import { MemorySource } from "../base/bytes.ts";
  * import { openWeave } from "./weave.ts";
  *
  * const source = new MemorySource(new Uint8Array(10), "empty.weave");

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../errors.ts";
+import { MasterWeaverError } from "../base/errors.ts";
 import { Crc32, crc32 } from "./crc32.ts";
 import { byteLength, formatShape, type WeaveDtype } from "./dtype.ts";
 import {

@@ -6,13 +6,13 @@
 import {
   imageEncoderTable,
   textEncoderTable,
-} from "../../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
-import { faceParserTable } from "../../src/weights/tables/face_parser.ts";
-import { identityAdapterTable } from "../../src/weights/tables/identity_adapter.ts";
-import type { Table } from "../../src/weights/tables/table.ts";
-import { unetTable } from "../../src/weights/tables/unet.ts";
-import { vaeTable } from "../../src/weights/tables/vae.ts";
+} from "../../src/checkpoints/tables/clip.ts";
+import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
+import { faceParserTable } from "../../src/checkpoints/tables/face_parser.ts";
+import { identityAdapterTable } from "../../src/checkpoints/tables/identity_adapter.ts";
+import type { Table } from "../../src/checkpoints/tables/table.ts";
+import { unetTable } from "../../src/checkpoints/tables/unet.ts";
+import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
 import { random, safetensorsBytes } from "./weights.ts";
 
 /** A tiny UNet. */

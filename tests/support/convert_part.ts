@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { FileSource } from "../../src/files.ts";
-import { checkPart } from "../../src/parts.ts";
+import { FileSource } from "../../src/host/files.ts";
+import { checkPart } from "../../src/components/networks.ts";
 import { openWeave } from "../../src/weights/weave.ts";
 import { convert } from "../../tools/convert.ts";
 import { type Folder, makeFolder } from "./checkpoint_folder.ts";

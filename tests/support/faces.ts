@@ -10,7 +10,7 @@ import type { FaceDetector } from "../../src/face/detector_model.ts";
 import type { DetectedFace, Point, Rect } from "../../src/face/detect.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
 import type { LandmarkPredictor } from "../../src/face/landmark_model.ts";
-import { FileSource, readImage } from "../../src/files.ts";
+import { FileSource, readImage } from "../../src/host/files.ts";
 import type { Image } from "../../src/image/image.ts";
 import { openWeave } from "../../src/weights/weave.ts";
 import { repositoryPath } from "./paths.ts";

@@ -4,24 +4,24 @@
  *
  * @module
  */
-import type { Component } from "../../src/components.ts";
-import { readDdimConfig } from "../../src/diffusion/ddim.ts";
+import type { Component } from "../../src/weights/components.ts";
+import { readDdimConfig } from "../../src/samplers/ddim.ts";
 import { readClipPreprocessConfig } from "../../src/image/clip_preprocess.ts";
 import { faceParserConfig } from "../../src/models/bisenet.ts";
 import { clipTextConfig, clipVisionConfig } from "../../src/models/clip.ts";
 import { identityConfig } from "../../src/models/id_resampler.ts";
 import { unetConfig } from "../../src/models/unet.ts";
 import { vaeConfig } from "../../src/models/vae.ts";
-import type { Parts } from "../../src/parts.ts";
-import type { Checkpoint } from "../../src/weights/checkpoint.ts";
-import { planConversion } from "../../src/weights/conversion.ts";
+import type { Parts } from "../../src/components/networks.ts";
+import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
+import { planConversion } from "../../src/checkpoints/conversion.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { WeightScope } from "../../src/weights/scope.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
-} from "../../src/weights/tables/stable_diffusion.ts";
+} from "../../src/checkpoints/tables/stable_diffusion.ts";
 import type { WeaveFile, WeaveTensor } from "../../src/weights/weave.ts";
 import {
   FULL_SIZE,

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { openParts } from "../../src/parts.ts";
+import { openParts } from "../../src/components/networks.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
-import { openModelFolder } from "../../src/files.ts";
+import { openModelFolder } from "../../src/host/files.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
 import { repositoryPath } from "./paths.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { deflateSync } from "node:zlib";
-import { PNG_SIGNATURE, pngChunk } from "../../src/image/png_chunks.ts";
+import { PNG_SIGNATURE, pngChunk } from "../../src/host/codecs/png_chunks.ts";
 
 /** What a PNG file is made from. */
 export interface PngParts {

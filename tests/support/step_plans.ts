@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { StepKind } from "../../src/diffusion/step_kinds.ts";
-import { openModelFolder } from "../../src/files.ts";
+import type { StepKind } from "../../src/generate/step_kinds.ts";
+import { openModelFolder } from "../../src/host/files.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { type GpuTensor, Plan } from "../../src/graph/plan.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
@@ -12,8 +12,8 @@ import {
   type Layout,
   type PainterParts,
   stepGraph,
-} from "../../src/painter.ts";
-import { openParts } from "../../src/parts.ts";
+} from "../../src/generate/generator.ts";
+import { openParts } from "../../src/components/networks.ts";
 import { sharedGpu } from "./gpu.ts";
 import { repositoryPath } from "./paths.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 import { assert } from "@std/assert";
-import { MemorySource } from "../../src/bytes.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MemorySource } from "../../src/base/bytes.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import { crc32 } from "../../src/weights/crc32.ts";
 import type { TensorToWrite } from "../../src/weights/weave_writer.ts";
 import {

@@ -4,10 +4,10 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { DetectedFace } from "../../src/face/detect.ts";
 import { FaceFinder } from "../../src/face/finder.ts";
-import { FileSource, readImage } from "../../src/files.ts";
+import { FileSource, readImage } from "../../src/host/files.ts";
 import type { Image } from "../../src/image/image.ts";
 
 /** Seconds of each part, medians. */

@@ -8,9 +8,9 @@ import {
   type Component,
   type ComponentName,
   openComponentFile,
-} from "../../src/components.ts";
-import { readDdimConfig } from "../../src/diffusion/ddim.ts";
-import { openModelFolder } from "../../src/files.ts";
+} from "../../src/weights/components.ts";
+import { readDdimConfig } from "../../src/samplers/ddim.ts";
+import { openModelFolder } from "../../src/host/files.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { clipTextConfig } from "../../src/models/clip.ts";
 import { identityConfig } from "../../src/models/id_resampler.ts";
@@ -21,14 +21,14 @@ import {
   decodeGraph,
   type PainterParts,
   stepGraph,
-} from "../../src/painter.ts";
+} from "../../src/generate/generator.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
 import {
   type ModelDtype,
   storedDtype,
 } from "../../src/weights/quantisation_policy.ts";
 import { WeightScope } from "../../src/weights/scope.ts";
-import { SD15_SCHEDULER_CONFIG } from "../../src/weights/tables/stable_diffusion.ts";
+import { SD15_SCHEDULER_CONFIG } from "../../src/checkpoints/tables/stable_diffusion.ts";
 import type {
   JsonObject,
   WeaveFile,

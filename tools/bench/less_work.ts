@@ -9,13 +9,13 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { readImage } from "../../src/files.ts";
+import { readImage } from "../../src/host/files.ts";
 import { chooseDtype, Gpu, type Real } from "../../src/gpu/gpu.ts";
 import { parseArguments } from "../../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../../src/host/exit.ts";
 import { print } from "../../src/host/streams.ts";
 import type { Image } from "../../src/image/image.ts";
-import { defaultSettings, type Settings } from "../../src/options.ts";
+import { defaultSettings, type Settings } from "../../src/options/options.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import { median } from "./clock.ts";
 import { inventParts, SD15, sizesOf } from "./invented.ts";

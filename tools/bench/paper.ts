@@ -7,7 +7,7 @@
  */
 import type { Graph } from "../../src/graph/graph.ts";
 import { Variants } from "../../src/graph/variants.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { GpuLimits, Real } from "../../src/gpu/gpu.ts";
 import {
   conditionGraph,
@@ -15,7 +15,7 @@ import {
   type Layout,
   type PainterParts,
   stepGraph,
-} from "../../src/painter.ts";
+} from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import {
   countDispatches,

@@ -5,7 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { PeersTask } from "./peers/main.ts";
 import {
   PEER_TOLERANCE,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { readImage } from "../../src/files.ts";
+import { readImage } from "../../src/host/files.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
-import type { Progress, Stage } from "../../src/progress.ts";
+import type { Progress, Stage } from "../../src/base/progress.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
 
 /** What to time. */

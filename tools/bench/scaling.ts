@@ -5,7 +5,7 @@
  * @module
  */
 import type { Gpu, Real } from "../../src/gpu/gpu.ts";
-import { stepGraph } from "../../src/painter.ts";
+import { stepGraph } from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine } from "./census.ts";
 import { countDispatches, countMemory } from "./cost.ts";

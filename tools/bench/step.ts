@@ -10,7 +10,7 @@ import { Tuner } from "../../src/graph/tuner.ts";
 import { Variants } from "../../src/graph/variants.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import { elementCount } from "../../src/ops/op.ts";
-import { stepGraph } from "../../src/painter.ts";
+import { stepGraph } from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
 import { countDispatches, type DispatchCost } from "./cost.ts";

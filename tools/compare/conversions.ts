@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
 import type { Image } from "../../src/image/image.ts";
-import type { Parts } from "../../src/parts.ts";
+import type { Parts } from "../../src/components/networks.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import { largestDifference, nmse, psnr } from "./measures.ts";

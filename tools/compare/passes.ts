@@ -10,7 +10,7 @@ import { clipText, clipVision } from "../../src/models/clip.ts";
 import { idResampler } from "../../src/models/id_resampler.ts";
 import { crossKeys, unet } from "../../src/models/unet.ts";
 import { vaeDecode, vaeEncode } from "../../src/models/vae.ts";
-import type { Parts } from "../../src/parts.ts";
+import type { Parts } from "../../src/components/networks.ts";
 
 /** Networks, as `tools/reference/networks.py` calls them. */
 export const NETWORKS = [

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { alphasCumprod } from "../../src/diffusion/ddim.ts";
-import { torchCpuNormal } from "../../src/diffusion/noise.ts";
+import { alphasCumprod } from "../../src/samplers/ddim.ts";
+import { torchCpuNormal } from "../../src/samplers/noise.ts";
 import { clipPreprocess } from "../../src/image/clip_preprocess.ts";
 import type { Image } from "../../src/image/image.ts";
 import {
@@ -15,7 +15,7 @@ import {
   toChannels4,
 } from "../../src/image/normalize.ts";
 import { resizeImage } from "../../src/image/resize.ts";
-import { type Parts, readTokenizer } from "../../src/parts.ts";
+import { type Parts, readTokenizer } from "../../src/components/networks.ts";
 import { type NetworkName, type Pass, PASSES, passOf } from "./passes.ts";
 import { runPass, type Where } from "./run.ts";
 import { rows, type Values, zeros } from "./values.ts";

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Real } from "../../src/gpu/gpu.ts";
-import type { Parts } from "../../src/parts.ts";
+import type { Parts } from "../../src/components/networks.ts";
 import {
   type Checkpoint,
   type CheckpointTensor,
   readFloats,
-} from "../../src/weights/checkpoint.ts";
+} from "../../src/checkpoints/checkpoint.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import { nmse } from "./measures.ts";
 import { type NetworkName, type Pass, PASSES } from "./passes.ts";

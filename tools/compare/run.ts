@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Gpu, Real } from "../../src/gpu/gpu.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { Network } from "../../src/graph/network.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
-import type { Parts } from "../../src/parts.ts";
+import type { Parts } from "../../src/components/networks.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import type { Pass } from "./passes.ts";
 import type { Values } from "./values.ts";

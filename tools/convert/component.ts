@@ -4,15 +4,15 @@
  *
  * @module
  */
-import type { ByteSource } from "../../src/bytes.ts";
-import { readDlibFile } from "../../src/face/dlib_file.ts";
-import type { Checkpoint } from "../../src/weights/checkpoint.ts";
-import { planConversion } from "../../src/weights/conversion.ts";
-import { openCheckpoint } from "../../src/weights/open.ts";
+import type { ByteSource } from "../../src/base/bytes.ts";
+import { readDlibFile } from "../../src/checkpoints/dlib_file.ts";
+import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
+import { planConversion } from "../../src/checkpoints/conversion.ts";
+import { openCheckpoint } from "../../src/checkpoints/open.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { listed } from "../../src/weights/scope.ts";
-import { unwrapped } from "../../src/weights/recognise.ts";
-import type { Table } from "../../src/weights/tables/table.ts";
+import { unwrapped } from "../../src/checkpoints/recognise.ts";
+import type { Table } from "../../src/checkpoints/tables/table.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import type { WeaveContent } from "../../src/weights/weave_writer.ts";
 import { basename, dirname } from "node:path";

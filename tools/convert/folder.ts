@@ -4,9 +4,9 @@
  * @module
  */
 import { extname } from "node:path";
-import { MasterWeaverError } from "../../src/errors.ts";
-import { readShortFile } from "../../src/files.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { readShortFile } from "../../src/host/files.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { jsonFault, parsePythonJson } from "../../src/weights/json.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 

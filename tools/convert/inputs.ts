@@ -5,8 +5,8 @@
  */
 import { extname } from "node:path";
 import { brief } from "../../src/weights/brief.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
-import type { LdmWeights } from "../../src/weights/tables/ldm.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
+import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
 import type { Component } from "./component.ts";
 import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {

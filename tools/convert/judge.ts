@@ -7,17 +7,17 @@
 import {
   type ComponentName,
   requiredComponents,
-} from "../../src/components.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
-import { FileSource } from "../../src/files.ts";
+} from "../../src/weights/components.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { FileSource } from "../../src/host/files.ts";
 import {
   checkPart,
   checkTogether,
   checkWeights,
   partsFrom,
   readTokenizer,
-} from "../../src/parts.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+} from "../../src/components/networks.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { brief } from "../../src/weights/brief.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
 import { checkListed, type Manifest } from "../../src/weights/manifest.ts";

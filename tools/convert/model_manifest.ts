@@ -8,9 +8,9 @@ import {
   type ComponentName,
   optionalComponents,
   requiredComponents,
-} from "../../src/components.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
-import { FileSource } from "../../src/files.ts";
+} from "../../src/weights/components.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { FileSource } from "../../src/host/files.ts";
 import {
   type Manifest,
   MANIFEST_NAME,

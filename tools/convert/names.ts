@@ -9,8 +9,8 @@ import {
   type ComponentName,
   componentNames,
   isComponentName,
-} from "../../src/components.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+} from "../../src/weights/components.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { brief } from "../../src/weights/brief.ts";
 
 /** What every file system here takes as one file's name. */

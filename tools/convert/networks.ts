@@ -7,32 +7,32 @@ import { dirname } from "node:path";
 import {
   otherSampler,
   readDdimConfig,
-} from "../../src/diffusion/ddim_config.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
+} from "../../src/samplers/ddim_config.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import { readClipPreprocessConfig } from "../../src/image/clip_preprocess.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import {
   imageEncoderTable,
   STANDARD_TEXT_CONFIG,
   STANDARD_VISION_CONFIG,
   textEncoderTable,
-} from "../../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
+} from "../../src/checkpoints/tables/clip.ts";
+import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   faceParserTable,
   STANDARD_FACE_PARSER_CONFIG,
-} from "../../src/weights/tables/face_parser.ts";
+} from "../../src/checkpoints/tables/face_parser.ts";
 import {
   identityAdapterTable,
   STANDARD_ADAPTER_CONFIG,
-} from "../../src/weights/tables/identity_adapter.ts";
+} from "../../src/checkpoints/tables/identity_adapter.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
-} from "../../src/weights/tables/stable_diffusion.ts";
-import type { Table } from "../../src/weights/tables/table.ts";
-import { unetTable } from "../../src/weights/tables/unet.ts";
-import { vaeTable } from "../../src/weights/tables/vae.ts";
+} from "../../src/checkpoints/tables/stable_diffusion.ts";
+import type { Table } from "../../src/checkpoints/tables/table.ts";
+import { unetTable } from "../../src/checkpoints/tables/unet.ts";
+import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import { type Component, networkComponent } from "./component.ts";
 import { optionalJson } from "./folder.ts";

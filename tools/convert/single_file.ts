@@ -5,16 +5,16 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { dlibKind } from "../../src/face/dlib_file.ts";
-import { MasterWeaverError } from "../../src/errors.ts";
-import { FileSource } from "../../src/files.ts";
+import { dlibKind } from "../../src/checkpoints/dlib_file.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { FileSource } from "../../src/host/files.ts";
 import {
   badCheckpoint,
   type Checkpoint,
-} from "../../src/weights/checkpoint.ts";
-import { openCheckpoint } from "../../src/weights/open.ts";
-import { recognise, unwrapped } from "../../src/weights/recognise.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
+} from "../../src/checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../../src/checkpoints/open.ts";
+import { recognise, unwrapped } from "../../src/checkpoints/recognise.ts";
+import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   LDM_EMA,
   LDM_TEXT,
@@ -24,13 +24,13 @@ import {
   ldmUnetTable,
   ldmVaeTable,
   type LdmWeights,
-} from "../../src/weights/tables/ldm.ts";
+} from "../../src/checkpoints/tables/ldm.ts";
 import {
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
   VIT_L14_CONFIG,
-} from "../../src/weights/tables/stable_diffusion.ts";
+} from "../../src/checkpoints/tables/stable_diffusion.ts";
 import {
   isWeave,
   type JsonObject,

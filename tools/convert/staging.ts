@@ -5,7 +5,7 @@
  * @module
  */
 import { dirname } from "node:path";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import {
   type Destination,
   findDestination,

@@ -4,16 +4,16 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/errors.ts";
-import { FileSource, writeFileAtomic } from "../../src/files.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import { brief } from "../../src/weights/brief.ts";
-import { checkpointKey } from "../../src/weights/tables/identity_adapter.ts";
+import { checkpointKey } from "../../src/checkpoints/tables/identity_adapter.ts";
 import {
   type TorchTensor,
   writeTorchZip,
-} from "../../src/weights/torch_writer.ts";
+} from "../../src/checkpoints/torch_writer.ts";
 import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
-import { weaveFloats } from "../../src/weights/weave_floats.ts";
+import { weaveFloats } from "../../src/checkpoints/weave_floats.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** What was written. */

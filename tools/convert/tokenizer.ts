@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import { ClipTokenizer } from "../../src/text/tokenizer.ts";
 import { brief } from "../../src/weights/brief.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import { exists, optionalJson, readJson, readText } from "./folder.ts";
 

@@ -4,24 +4,24 @@
  *
  * @module
  */
-import type { ComponentName } from "../../src/components.ts";
+import type { ComponentName } from "../../src/weights/components.ts";
 import { loadFaceDetector } from "../../src/face/detector_model.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
-import { badCheckpoint } from "../../src/weights/checkpoint.ts";
+import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import {
   checkTensors,
   planReconversion,
-} from "../../src/weights/reconversion.ts";
+} from "../../src/checkpoints/reconversion.ts";
 import {
   imageEncoderTable,
   textEncoderTable,
-} from "../../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
-import { faceParserTable } from "../../src/weights/tables/face_parser.ts";
-import { identityAdapterTable } from "../../src/weights/tables/identity_adapter.ts";
-import type { Table } from "../../src/weights/tables/table.ts";
-import { unetTable } from "../../src/weights/tables/unet.ts";
-import { vaeTable } from "../../src/weights/tables/vae.ts";
+} from "../../src/checkpoints/tables/clip.ts";
+import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
+import { faceParserTable } from "../../src/checkpoints/tables/face_parser.ts";
+import { identityAdapterTable } from "../../src/checkpoints/tables/identity_adapter.ts";
+import type { Table } from "../../src/checkpoints/tables/table.ts";
+import { unetTable } from "../../src/checkpoints/tables/unet.ts";
+import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
 import {
   type JsonObject,
   openWeave,

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
-import { MasterWeaverError } from "../../src/errors.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import { type Hub, HubError, type HubFile, reason } from "./hub.ts";
 
 /** Attempts without a single new byte before it is given up. */

@@ -6,30 +6,30 @@
 import {
   imageEncoderTable,
   textEncoderTable,
-} from "../../src/weights/tables/clip.ts";
-import { CheckpointConfig } from "../../src/weights/tables/config.ts";
+} from "../../src/checkpoints/tables/clip.ts";
+import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   faceParserTable,
   STANDARD_FACE_PARSER_CONFIG,
-} from "../../src/weights/tables/face_parser.ts";
+} from "../../src/checkpoints/tables/face_parser.ts";
 import {
   identityAdapterTable,
   STANDARD_ADAPTER_CONFIG,
-} from "../../src/weights/tables/identity_adapter.ts";
+} from "../../src/checkpoints/tables/identity_adapter.ts";
 import {
   ldmTextTable,
   ldmUnetTable,
   ldmVaeTable,
-} from "../../src/weights/tables/ldm.ts";
+} from "../../src/checkpoints/tables/ldm.ts";
 import {
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
   VIT_L14_CONFIG,
-} from "../../src/weights/tables/stable_diffusion.ts";
-import type { Table } from "../../src/weights/tables/table.ts";
-import { unetTable } from "../../src/weights/tables/unet.ts";
-import { vaeTable } from "../../src/weights/tables/vae.ts";
+} from "../../src/checkpoints/tables/stable_diffusion.ts";
+import type { Table } from "../../src/checkpoints/tables/table.ts";
+import { unetTable } from "../../src/checkpoints/tables/unet.ts";
+import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import type { TensorShape } from "./distributions.ts";
 

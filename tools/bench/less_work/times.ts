@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { openModelFolder } from "../../../src/files.ts";
+import { openModelFolder } from "../../../src/host/files.ts";
 import { Gpu, type Real } from "../../../src/gpu/gpu.ts";
 import type { Graph } from "../../../src/graph/graph.ts";
 import { Plan } from "../../../src/graph/plan.ts";
@@ -13,8 +13,8 @@ import { Tuner } from "../../../src/graph/tuner.ts";
 import { Variants } from "../../../src/graph/variants.ts";
 import { WeightStore } from "../../../src/graph/weight_store.ts";
 import { elementCount } from "../../../src/ops/op.ts";
-import { stepGraph } from "../../../src/painter.ts";
-import { openParts } from "../../../src/parts.ts";
+import { stepGraph } from "../../../src/generate/generator.ts";
+import { openParts } from "../../../src/components/networks.ts";
 import { square, type StepWork } from "./work.ts";
 
 /** A plan, and the fastest samples of its dispatches, or of a whole run. */

@@ -8,15 +8,18 @@ import {
   type StepKind,
   stepKinds,
   stepName,
-} from "../../../src/diffusion/step_kinds.ts";
+} from "../../../src/generate/step_kinds.ts";
 import type { Graph } from "../../../src/graph/graph.ts";
 import { neededNodes } from "../../../src/graph/schedule.ts";
-import { defaultSettings, type Settings } from "../../../src/options.ts";
+import {
+  defaultSettings,
+  type Settings,
+} from "../../../src/options/options.ts";
 import {
   type Layout,
   type PainterParts,
   stepGraph,
-} from "../../../src/painter.ts";
+} from "../../../src/generate/generator.ts";
 
 /** A step as a plan does it. */
 export interface StepWork {

@@ -1,0 +1,154 @@
+/**
+ * What all checkpoint readers give: named tensors, read on demand.
+ *
+ * @module
+ */
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { float8ToFloat32 } from "./float8.ts";
+import { bfloat16ToFloat32 } from "./half.ts";
+
+/** Element types of checkpoints, by safetensors' names. */
+export type CheckpointDtype =
+  | "BOOL"
+  | "U8"
+  | "I8"
+  | "U16"
+  | "I16"
+  | "U32"
+  | "I32"
+  | "U64"
+  | "I64"
+  | "F16"
+  | "BF16"
+  | "F8_E4M3"
+  | "F8_E5M2"
+  | "F32"
+  | "F64";
+
+/** Bytes of one element. */
+export const DTYPE_BYTES: Readonly<Record<CheckpointDtype, number>> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  U16: 2,
+  I16: 2,
+  U32: 4,
+  I32: 4,
+  U64: 8,
+  I64: 8,
+  F16: 2,
+  BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F32: 4,
+  F64: 8,
+};
+
+/** One tensor of a checkpoint. */
+export interface CheckpointTensor {
+  /** Full path; nested dictionaries are joined with dots. */
+  readonly name: string;
+  /** Element type. */
+  readonly dtype: CheckpointDtype;
+  /** Dimensions, outermost first. */
+  readonly shape: readonly number[];
+  /** Bytes of all elements. */
+  readonly bytes: number;
+  /**
+   * Reads elements in row-major order, little endian.
+   *
+   * @param offset first byte, from the tensor's start (0)
+   * @param length bytes, whole elements (all that follow)
+   * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+   */
+  read(offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** An opened checkpoint. */
+export interface Checkpoint {
+  /** What messages call it. */
+  readonly name: string;
+  /** Its container. */
+  readonly kind: "safetensors" | "torch-zip" | "torch-legacy";
+  /** By full path, in the file's order. */
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** Numbers, strings and the like that lie beside the tensors. */
+  readonly otherValues: number;
+  /** Classes of objects that were passed over, as PyTorch files may have them. */
+  readonly objects?: readonly string[];
+  /** Text the file carries about itself. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * Reads every tensor byte and checks what can be checked.
+   *
+   * @param onBytes told of every piece read, in bytes
+   * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+   */
+  verify(onBytes?: (bytes: number) => void): Promise<void>;
+}
+
+/** The error of a checkpoint that cannot be used. */
+export function badCheckpoint(
+  name: string,
+  what: string,
+  options?: ErrorOptions,
+): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-checkpoint",
+    `Cannot use ${name}: ${what}`,
+    options,
+  );
+}
+
+/** Tensors accepted in one file: a hundred times those of the largest network. */
+export const MAX_TENSORS = 100_000;
+
+/** Bytes read at once where a file is only passed through. */
+export const PIECE_BYTES = 4 * 2 ** 20;
+
+/** Reads a range piece by piece. */
+export async function* pieces(
+  source: ByteSource,
+  offset: number,
+  length: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let done = 0; done < length; done += PIECE_BYTES) {
+    const count = Math.min(PIECE_BYTES, length - done);
+    yield await source.read(offset + done, count);
+  }
+}
+
+/**
+ * Reads a tensor's values as f32.
+ *
+ * @param first where to start, in values in row-major order
+ * @param count how many (all that follow)
+ * @throws {MasterWeaverError} `bad-checkpoint` where it does not hold floating-point values
+ */
+export async function readFloats(
+  tensor: CheckpointTensor,
+  first = 0,
+  count?: number,
+): Promise<Float32Array<ArrayBuffer>> {
+  const size = DTYPE_BYTES[tensor.dtype];
+  const length = count === undefined ? undefined : count * size;
+  const { buffer } = await tensor.read(first * size, length);
+  switch (tensor.dtype) {
+    case "F32":
+      return new Float32Array(buffer);
+    case "F16":
+      return new Float32Array(new Float16Array(buffer));
+    case "BF16":
+      return bfloat16ToFloat32(new Uint16Array(buffer));
+    case "F8_E4M3":
+    case "F8_E5M2":
+      return float8ToFloat32(new Uint8Array(buffer), tensor.dtype);
+    case "F64":
+      return new Float32Array(new Float64Array(buffer));
+  }
+  throw badCheckpoint(
+    tensor.name,
+    `it holds ${tensor.dtype}, expected floating-point values`,
+  );
+}

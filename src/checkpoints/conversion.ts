@@ -1,0 +1,279 @@
+/**
+ * Turns a checkpoint's tensors into a component's, by its table.
+ *
+ * @module
+ */
+import { brief } from "../weights/brief.ts";
+import {
+  badCheckpoint,
+  type Checkpoint,
+  type CheckpointDtype,
+  type CheckpointTensor,
+  readFloats,
+} from "./checkpoint.ts";
+import { formatShape } from "../weights/dtype.ts";
+import { encodeFloats, type FloatPieces, StorageLoss } from "./encode.ts";
+import {
+  type ModelDtype,
+  storedDtype,
+} from "../weights/quantisation_policy.ts";
+import { listed } from "../weights/scope.ts";
+import { HARMLESS } from "./tables/harmless.ts";
+import type { Dropped, SourceTensor, Table, TableRow } from "./tables/table.ts";
+import type { TensorToWrite } from "../weights/weave_writer.ts";
+
+/** Types that weights have. */
+const FLOATS: readonly CheckpointDtype[] = [
+  "F64",
+  "F32",
+  "F16",
+  "BF16",
+  "F8_E4M3",
+  "F8_E5M2",
+];
+/** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
+const PIECE_VALUES = 2 ** 20;
+
+/** A conversion, ready to be written; nothing is read before that. */
+export interface Conversion {
+  /** The tensors, in the table's order. */
+  readonly tensors: readonly TensorToWrite[];
+  /** How many tensors were left out on purpose, by reason. */
+  readonly dropped: ReadonlyMap<string, number>;
+  /** What the user is to know of what was left out. */
+  readonly warnings: readonly string[];
+  /** What storing lost so far; final once it is written. */
+  readonly loss: StorageLoss;
+}
+
+/**
+ * Matches a checkpoint with a table.
+ *
+ * @param table what the component needs
+ * @param checkpoint its tensors; more than one file where it is sharded
+ * @param dtype what floating-point tensors are stored as
+ * @param allowUnused whether tensors that nobody knows are left out instead of refused
+ * @throws {MasterWeaverError} `bad-checkpoint` with all missing, misshapen and unused tensors; while the tensors are read, where one cannot be stored
+ */
+export function planConversion(
+  table: Table,
+  checkpoint: readonly Checkpoint[],
+  dtype: ModelDtype,
+  allowUnused = false,
+): Conversion {
+  const match = matchTensors(table, checkpoint, allowUnused);
+  const loss = new StorageLoss();
+  const files = new Map(
+    checkpoint.flatMap(({ name, tensors }) =>
+      [...tensors.values()].map((tensor) => [tensor, name] as const)
+    ),
+  );
+  const fileOf = ([tensor]: readonly CheckpointTensor[]) =>
+    files.get(tensor) ?? checkpoint[0].name;
+  return {
+    dropped: match.dropped,
+    warnings: match.warnings,
+    loss,
+    tensors: table.rows.map((row, i) => {
+      const { name, exact } = row;
+      const shape = storedShape(row.shape);
+      const stored = storedDtype(
+        table.component,
+        { name, shape, exact },
+        dtype,
+      );
+      return {
+        name,
+        dtype: stored,
+        shape,
+        data: () =>
+          encodeFloats(
+            { file: fileOf(match.sources[i]), name },
+            stored,
+            values(row, match.sources[i]),
+            loss,
+          ),
+      };
+    }),
+  };
+}
+
+interface Match {
+  /** The tensors each row is made of. */
+  readonly sources: readonly (readonly CheckpointTensor[])[];
+  readonly dropped: ReadonlyMap<string, number>;
+  readonly warnings: readonly string[];
+}
+
+function matchTensors(
+  table: Table,
+  checkpoint: readonly Checkpoint[],
+  allowUnused: boolean,
+): Match {
+  const tensors = mergeShards(checkpoint);
+  refuseScaled(checkpoint[0].name, tensors);
+  const used = new Set<string>();
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  const find = ({ names, shape }: SourceTensor): CheckpointTensor[] => {
+    const name = names.find((name) => tensors.has(name));
+    const tensor = name === undefined ? undefined : tensors.get(name);
+    if (!tensor) {
+      missing.push(names.join(" or "));
+      return [];
+    }
+    if (!used.has(tensor.name) && !sameValues(tensor.shape, shape)) {
+      misshapen.push(
+        `${brief(tensor.name)} is ${formatShape(tensor.shape)}, expected ${
+          formatShape(shape)
+        }`,
+      );
+    }
+    if (!used.has(tensor.name) && !FLOATS.includes(tensor.dtype)) {
+      misshapen.push(
+        `${
+          brief(tensor.name)
+        } holds ${tensor.dtype}, expected floating-point values`,
+      );
+    }
+    used.add(tensor.name);
+    return [tensor];
+  };
+  const sources = table.rows.map((row) => row.from.flatMap(find));
+  const left = [...tensors.keys()].filter((name) => !used.has(name));
+  const { dropped, warnings, unused } = leaveOut(left, table.dropped);
+  if (allowUnused && unused.length > 0) {
+    const names = listed("not known here", unused.map(brief));
+    dropped.set(`as asked for, ${names}`, unused.length);
+    unused.length = 0;
+  }
+  const faults = [
+    listed("missing", [...new Set(missing)].map(brief)),
+    listed("misshapen", misshapen),
+    listed("unused", unused.map(brief)),
+  ].filter((fault) => fault !== "");
+  if (faults.length > 0) {
+    throw badCheckpoint(
+      checkpoint[0].name,
+      `its tensors are not those of the ${table.component} its config ` +
+        `describes: ${faults.join("; ")}${
+          missing.length + misshapen.length === 0
+            ? "; --allow-unused leaves them out"
+            : ""
+        }`,
+    );
+  }
+  return { sources, dropped, warnings };
+}
+
+/** Counts tensors by why they are left out; the rest nobody knows. */
+function leaveOut(names: readonly string[], own: readonly Dropped[]) {
+  const dropped = new Map<string, number>();
+  const warnings = new Set<string>();
+  const unused: string[] = [];
+  for (const name of names) {
+    const why = [...own, ...HARMLESS].find(({ names }) => names.test(name));
+    if (why === undefined) unused.push(name);
+    else {
+      dropped.set(why.reason, (dropped.get(why.reason) ?? 0) + 1);
+      if (why.warning !== undefined) warnings.add(why.warning);
+    }
+  }
+  return { dropped, warnings: [...warnings], unused };
+}
+
+/** Values that another tensor scales would be taken for the weights themselves. */
+function refuseScaled(
+  file: string,
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+): void {
+  const scaled = [...tensors.keys()].find((name) =>
+    /(^|\.)(scaled_fp8|scale_weight|weight_scale|weight_scale_inv)$/.test(name)
+  );
+  if (scaled === undefined) return;
+  throw badCheckpoint(
+    file,
+    `its weights are scaled (it has ${
+      brief(scaled)
+    }), which is not read; give a file in f32, f16 or bf16`,
+  );
+}
+
+function mergeShards(
+  checkpoint: readonly Checkpoint[],
+): Map<string, CheckpointTensor> {
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const shard of checkpoint) {
+    for (const [name, tensor] of shard.tensors) {
+      if (tensors.has(name)) {
+        throw badCheckpoint(
+          shard.name,
+          `tensor ${brief(name)} is also in another of its files`,
+        );
+      }
+      tensors.set(name, tensor);
+    }
+  }
+  return tensors;
+}
+
+/** Whether shapes differ at most in ones at the end, as 1×1 convolutions do. */
+function sameValues(a: readonly number[], b: readonly number[]): boolean {
+  const longer = Math.max(a.length, b.length);
+  for (let i = 0; i < longer; i++) {
+    if ((a[i] ?? 1) !== (b[i] ?? 1)) return false;
+  }
+  return true;
+}
+
+/** Convolution weights (O, I, kh, kw) become (O, kh, kw, I up to 4 n). */
+export function storedShape(shape: readonly number[]): readonly number[] {
+  if (shape.length !== 4) return shape;
+  const [out, inner, height, width] = shape;
+  return [out, height, width, Math.ceil(inner / 4) * 4];
+}
+
+/** A row's values as they are stored, in pieces of whole outermost rows. */
+async function* values(
+  { shape, make }: TableRow,
+  sources: readonly CheckpointTensor[],
+): FloatPieces {
+  const arranged = (values: Float32Array<ArrayBuffer>, count: number) =>
+    shape.length === 4
+      ? channelsLast(values, [count, ...shape.slice(1)])
+      : values;
+  const outer = shape[0] ?? 1;
+  if (make) {
+    const read: Float32Array<ArrayBuffer>[] = [];
+    for (const tensor of sources) read.push(await readFloats(tensor));
+    yield arranged(make(read), outer);
+    return;
+  }
+  const size = shape.slice(1).reduce((a, b) => a * b, 1);
+  const step = Math.max(1, Math.floor(PIECE_VALUES / size));
+  for (let row = 0; row < outer; row += step) {
+    const count = Math.min(step, outer - row);
+    const read = await readFloats(sources[0], row * size, count * size);
+    yield arranged(read, count);
+  }
+}
+
+/** (O, I, kh, kw) → (O, kh, kw, I), I filled up with zeros to a multiple of 4. */
+function channelsLast(
+  values: Float32Array<ArrayBuffer>,
+  [out, inner, height, width]: readonly number[],
+): Float32Array<ArrayBuffer> {
+  const padded = Math.ceil(inner / 4) * 4;
+  const pixels = height * width;
+  if (pixels === 1 && padded === inner) return values;
+  const moved = new Float32Array(out * pixels * padded);
+  for (let o = 0, from = 0; o < out; o++) {
+    const start = o * pixels * padded;
+    for (let i = 0; i < inner; i++) {
+      for (let pixel = 0; pixel < pixels; pixel++) {
+        moved[start + pixel * padded + i] = values[from++];
+      }
+    }
+  }
+  return moved;
+}

@@ -1,0 +1,170 @@
+/**
+ * Tells which network a checkpoint without a config holds, by its tensors'
+ * names, and what it is where it is none of ours.
+ *
+ * @module
+ */
+import { brief } from "../weights/brief.ts";
+import { badCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { LORA } from "./tables/harmless.ts";
+
+/** What a single file can hold. */
+export type CheckpointContent =
+  /** BiSeNet, as `79999_iter.pth`. */
+  | "face_parser"
+  /** `id_encoder` and `adapter_modules`, as `adapter_final.pt`. */
+  | "identity_adapter"
+  /** A whole Stable Diffusion, in the single-file layout. */
+  | "single_file"
+  /** Its autoencoder alone, in that layout's names. */
+  | "single_file_vae"
+  /** The UNet, in diffusers' names. */
+  | "unet"
+  /** The autoencoder, in diffusers' names. */
+  | "vae"
+  /** CLIP's vision tower, alone or with the text tower. */
+  | "image_encoder"
+  /** CLIP's text tower. */
+  | "text_encoder";
+
+/** Signs of what is no network of ours, the most telling first. */
+const OTHERS: readonly (readonly [RegExp, string])[] = [
+  [/^(conditioner\.|add_embedding\.)/, "Stable Diffusion XL"],
+  [/^model\.diffusion_model\.label_emb\./, "Stable Diffusion XL"],
+  [/^(cond_stage_model\.model\.|depth_model\.)/, "Stable Diffusion 2"],
+  [/^(model\.diffusion_model\.)?joint_blocks\./, "Stable Diffusion 3"],
+  [/^(model\.diffusion_model\.)?double_blocks\./, "FLUX"],
+  [/^(control_model\.|controlnet_)/, "a ControlNet"],
+];
+
+/** Signs of what may also lie beside a network of ours. */
+const BESIDE: readonly (readonly [RegExp, string])[] = [
+  [LORA, "a LoRA: changes to a model, not a model; merge it into one first"],
+  [/^(image_proj|ip_adapter)\./, "an IP-Adapter"],
+  [/^(emb_params$|string_to_param\.|clip_[lg]$)/, "a textual inversion"],
+  [/^(optimizer_state|exp_avg|state\.\d+\.)/, "an optimizer's state"],
+];
+
+/** What the inputs of a UNet's first convolution say it is for. */
+const INPUTS: Readonly<Record<number, string>> = {
+  5: "a depth-to-image UNet",
+  7: "an upscaling UNet",
+  8: "a UNet for editing by instruction (InstructPix2Pix)",
+  9: "an inpainting UNet",
+};
+
+/** Tensors that each network of ours has, and no other. */
+const OURS: readonly (readonly [string, CheckpointContent])[] = [
+  ["cp.resnet.conv1.weight", "face_parser"],
+  ["id_encoder.latents", "identity_adapter"],
+  ["model.diffusion_model.input_blocks.0.0.weight", "single_file"],
+  ["model_ema.diffusion_modelinput_blocks00weight", "single_file"],
+  ["first_stage_model.decoder.conv_in.weight", "single_file"],
+  ["decoder.up.0.block.0.norm1.weight", "single_file_vae"],
+  ["decoder.up_blocks.0.resnets.0.norm1.weight", "vae"],
+  ["down_blocks.0.resnets.0.norm1.weight", "unet"],
+  ["vision_model.embeddings.patch_embedding.weight", "image_encoder"],
+  ["text_model.embeddings.token_embedding.weight", "text_encoder"],
+];
+
+/** First convolutions, in the three layouts. */
+const FIRST_CONVOLUTIONS = [
+  "model.diffusion_model.input_blocks.0.0.weight",
+  "model_ema.diffusion_modelinput_blocks00weight",
+  "conv_in.weight",
+];
+
+/** Keys of cross-attention, whose width is the text encoder's. */
+const TEXT_KEY = /attn2\.to_k\.weight$/;
+const TEXT_WIDTHS: Readonly<Record<number, string>> = {
+  1024: "Stable Diffusion 2",
+  2048: "Stable Diffusion XL",
+};
+
+/** What every refusal ends with. */
+const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
+  "ViT-L/14, an identity adapter (adapter_final.pt) or a face parser " +
+  "(79999_iter.pth)";
+
+/**
+ * Tells what a checkpoint holds.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` that says what it is instead
+ */
+export function recognise(checkpoint: Checkpoint): CheckpointContent {
+  const { name, tensors } = checkpoint;
+  const found = OURS.find(([tensor]) => tensors.has(tensor))?.[1];
+  const other = whatElse(checkpoint) ??
+    (found ? undefined : sign(BESIDE, checkpoint));
+  if (other) throw badCheckpoint(name, `it is ${other}; ${EXPECTED}`);
+  if (found) return found;
+  const first = tensors.keys().next().value;
+  throw badCheckpoint(
+    name,
+    first === undefined
+      ? `it holds no tensors; ${EXPECTED}`
+      : `its tensors are of no network known here (the first of ${tensors.size} is ${
+        brief(first)
+      }); ${EXPECTED}`,
+  );
+}
+
+/** What the first sign that a tensor's name shows stands for. */
+function sign(signs: typeof OTHERS, { tensors }: Checkpoint) {
+  const names = [...tensors.keys()];
+  return signs.find(([pattern]) => names.some((name) => pattern.test(name)))
+    ?.[1];
+}
+
+/** What a checkpoint is that cannot be used, or nothing. */
+function whatElse(checkpoint: Checkpoint): string | undefined {
+  const other = sign(OTHERS, checkpoint);
+  if (other) return other;
+  const { tensors } = checkpoint;
+  const names = [...tensors.keys()];
+  for (const name of FIRST_CONVOLUTIONS) {
+    const inputs = tensors.get(name)?.shape[1];
+    if (inputs !== undefined && Object.hasOwn(INPUTS, inputs)) {
+      return `${
+        INPUTS[inputs]
+      } (its first convolution has ${inputs} input channels, expected 4)`;
+    }
+  }
+  const key = names.find((name) => TEXT_KEY.test(name));
+  const width = key === undefined ? undefined : tensors.get(key)!.shape[1];
+  if (width !== undefined && Object.hasOwn(TEXT_WIDTHS, width)) {
+    return `${TEXT_WIDTHS[width]} (its text is ${width} wide, expected 768)`;
+  }
+}
+
+/** Names that training and saving put around a whole checkpoint. */
+const WRAPPERS = ["state_dict.", "model_state_dict.", "module."];
+
+/**
+ * Takes off what a training program put around the tensors: the entry
+ * `state_dict` beside optimizer states and counters, and `module.` before every
+ * name.
+ *
+ * @param checkpoint as it was opened
+ * @returns the same where there is nothing to take off
+ */
+export function unwrapped(checkpoint: Checkpoint): Checkpoint {
+  for (const wrapper of WRAPPERS) {
+    const inside = [...checkpoint.tensors].filter(([name]) =>
+      name.startsWith(wrapper)
+    );
+    const outside = checkpoint.tensors.size - inside.length;
+    if (inside.length === 0 || (wrapper === "module." && outside > 0)) continue;
+    return unwrapped({
+      ...checkpoint,
+      otherValues: checkpoint.otherValues + outside,
+      tensors: new Map(
+        inside.map(([name, tensor]) => [
+          name.slice(wrapper.length),
+          { ...tensor, name: name.slice(wrapper.length) },
+        ]),
+      ),
+    });
+  }
+  return checkpoint;
+}

@@ -1,0 +1,91 @@
+/**
+ * Checksums of a zip file's entries.
+ *
+ * @module
+ */
+import type { ByteSource } from "../base/bytes.ts";
+import { brief } from "../weights/brief.ts";
+import { badCheckpoint, pieces } from "./checkpoint.ts";
+import { Crc32, crc32 } from "../weights/crc32.ts";
+import { locateZipEntry, type ZipEntry } from "./zip.ts";
+
+/**
+ * Checks entries of a zip file against their checksums.
+ *
+ * A file whose checksums are all 0 states none: PyTorch writes it so where it
+ * was told not to compute them.
+ */
+export class ZipChecks {
+  readonly #source: ByteSource;
+  readonly #states: boolean;
+  readonly #sound = new Set<ZipEntry>();
+  /** Entries that are, or were, read through; some are not sound. */
+  readonly #read = new Map<ZipEntry, Promise<void>>();
+
+  /**
+   * For the entries of a file.
+   *
+   * @param source the file
+   * @param entries all of its directory
+   */
+  constructor(source: ByteSource, entries: Iterable<ZipEntry>) {
+    this.#source = source;
+    this.#states = [...entries].some(({ crc32 }) => crc32 !== 0);
+  }
+
+  /**
+   * Checks an entry's content, which was read whole.
+   *
+   * @throws {MasterWeaverError} `bad-checkpoint` where it is another
+   */
+  checkContent(entry: ZipEntry, content: Uint8Array): void {
+    this.#compare(entry, crc32(content));
+  }
+
+  /**
+   * Reads an entry through and checks it, once.
+   *
+   * @param onBytes told of every piece read, in bytes
+   * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+   */
+  check(entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
+    const known = this.#read.get(entry);
+    if (known) return known;
+    const checked = this.read(entry, onBytes);
+    this.#read.set(entry, checked);
+    return checked;
+  }
+
+  /** As {@linkcode check}, whether it was checked before or not. */
+  async read(
+    entry: ZipEntry,
+    onBytes: (bytes: number) => void = () => {},
+  ): Promise<void> {
+    const start = await locateZipEntry(this.#source, entry);
+    const crc = new Crc32();
+    for await (const piece of pieces(this.#source, start, entry.size)) {
+      crc.update(piece);
+      onBytes(piece.byteLength);
+    }
+    this.#compare(entry, crc.value);
+  }
+
+  /** Whether an entry need not be read for its checksum any more. */
+  isDone(entry: ZipEntry): boolean {
+    return !this.#states || this.#sound.has(entry);
+  }
+
+  #compare(entry: ZipEntry, found: number): void {
+    const { name, crc32 } = entry;
+    if (!this.#states || found === crc32) {
+      this.#sound.add(entry);
+      return;
+    }
+    throw badCheckpoint(
+      this.#source.name,
+      `its entry ${
+        brief(name)
+      } is damaged (its checksum differs); download or copy the file again`,
+    );
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * The networks of a model, opened together: their files, configs and weights.
+ *
+ * @module
+ */
+import {
+  component,
+  type ModelFiles,
+  openComponentFile,
+} from "../weights/components.ts";
+import { readDdimConfig } from "../samplers/ddim.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import type { Real } from "../gpu/gpu.ts";
+import {
+  identityGraph,
+  type IdentityParts,
+  parserGraph,
+} from "../identity/identity.ts";
+import { readClipPreprocessConfig } from "../image/clip_preprocess.ts";
+import { faceParserConfig } from "../models/bisenet.ts";
+import { clipTextConfig, clipVisionConfig } from "../models/clip.ts";
+import { identityConfig } from "../models/id_resampler.ts";
+import { unetConfig } from "../models/unet.ts";
+import { vaeConfig } from "../models/vae.ts";
+import {
+  checkSizesTogether,
+  checkTextSizes,
+  checkUnetSizes,
+  checkVaeSizes,
+  checkVisionSizes,
+} from "./sizes.ts";
+import {
+  conditionGraph,
+  decodeGraph,
+  type Layout,
+  type PainterParts,
+  stepGraph,
+} from "../generate/generator.ts";
+import { ClipTokenizer } from "../text/tokenizer.ts";
+import type { WeaveFile } from "../weights/weave.ts";
+
+/** The parts of a model. */
+export interface Parts
+  extends PainterParts, Pick<IdentityParts, "vision" | "parser"> {}
+
+/** Parts that are networks. */
+export type NetworkName =
+  | "text_encoder"
+  | "unet"
+  | "vae"
+  | "image_encoder"
+  | "identity_adapter"
+  | "face_parser";
+
+/** How the config in a part's header is read, by part. */
+const readers = {
+  text_encoder: (json: unknown) => checkTextSizes(clipTextConfig(json)),
+  unet: (json: unknown) =>
+    checkUnetSizes({
+      ...unetConfig(json),
+      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+    }),
+  vae: (json: unknown) => checkVaeSizes(vaeConfig(json)),
+  image_encoder: (json: unknown) =>
+    checkVisionSizes({
+      ...clipVisionConfig(json),
+      preprocess: readClipPreprocessConfig(
+        field(json, "preprocessor"),
+        "image_encoder",
+      ),
+    }),
+  identity_adapter: identityConfig,
+  face_parser: faceParserConfig,
+};
+
+/**
+ * Opens every part; reads headers and configs, no weights.
+ *
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export function openParts(files: ModelFiles): Promise<Parts> {
+  return partsFrom((name) => openComponentFile(files, name));
+}
+
+/**
+ * The parts of a model whose files are had one by one.
+ *
+ * @param open gives the file of a part
+ * @throws {MasterWeaverError} `bad-model`, and what `open` throws
+ */
+export async function partsFrom(
+  open: (name: NetworkName) => Promise<WeaveFile>,
+): Promise<Parts> {
+  return {
+    text: component(await open("text_encoder"), readers.text_encoder),
+    unet: component(await open("unet"), readers.unet),
+    vae: component(await open("vae"), readers.vae),
+    vision: component(await open("image_encoder"), readers.image_encoder),
+    adapter: component(
+      await open("identity_adapter"),
+      readers.identity_adapter,
+    ),
+    parser: component(await open("face_parser"), readers.face_parser),
+  };
+}
+
+/**
+ * Checks what the header of one part says, as loading does.
+ *
+ * @throws {MasterWeaverError} `bad-model`
+ */
+export function checkPart(file: WeaveFile): void {
+  const { component: name } = file;
+  if (!isNetwork(name)) return;
+  const part = component<unknown>(file, readers[name]);
+  switch (name) {
+    case "text_encoder":
+      readTokenizer({ text: part as Parts["text"] });
+      break;
+    // These two depend on no other part.
+    case "vae":
+      build(
+        [file],
+        () => decodeGraph("f32", { vae: part as Parts["vae"] }, LAYOUT),
+      );
+      break;
+    case "face_parser":
+      build([file], () => parserGraph({ parser: part as Parts["parser"] }));
+      break;
+  }
+}
+
+/**
+ * Checks that parts of a model fit each other, as far as their configs say.
+ *
+ * @param files some parts, each read by {@linkcode checkPart} before
+ * @throws {MasterWeaverError} `bad-model` naming both keys
+ */
+export function checkTogether(files: Iterable<WeaveFile>): void {
+  const by = new Map([...files].map((file) => [file.component, file]));
+  const read = <N extends NetworkName>(name: N) => {
+    const file = by.get(name);
+    return file &&
+      { config: readers[name](file.config) as ReturnType<typeof readers[N]> };
+  };
+  checkSizesTogether({
+    text: read("text_encoder"),
+    unet: read("unet"),
+    vae: read("vae"),
+  });
+}
+
+/** The least of a graph: all that shapes depend on is in it. */
+const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
+
+/** Builds a graph; that its parts make none is said with their names. */
+function build(files: readonly WeaveFile[], graph: () => unknown): void {
+  try {
+    graph();
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError) || error.code !== "gpu") {
+      throw error;
+    }
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${
+        files.map(({ name }) => name).join(" with ")
+      }: the sizes in the config do not make a network (${error.message})`,
+      { cause: error },
+    );
+  }
+}
+
+function isNetwork(name: string): name is NetworkName {
+  return Object.hasOwn(readers, name);
+}
+
+function field(json: unknown, key: string): unknown {
+  return (json as Record<string, unknown> | null)?.[key];
+}
+
+/**
+ * The tokenizer that came with the text encoder.
+ *
+ * @throws {MasterWeaverError} `bad-model` where its tokens are not the network's
+ */
+export function readTokenizer({ text }: Pick<Parts, "text">): ClipTokenizer {
+  const json = field(text.file.config, "tokenizer");
+  const tokenizer = new ClipTokenizer({
+    vocab: field(json, "vocab") as string[],
+    merges: field(json, "merges") as string[],
+    added: field(json, "added") as Record<string, number> | undefined,
+    maxLength: text.config.positions,
+  });
+  const { vocabularySize } = text.config;
+  if (tokenizer.highest >= vocabularySize) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `The tokenizer of ${text.file.name} has tokens up to number ${tokenizer.highest}, its network has ${vocabularySize} of them, numbered from 0; convert the model with the tokenizer it was trained with`,
+    );
+  }
+  return tokenizer;
+}
+
+/**
+ * Builds every graph once, which asks for every weight by name and shape, and
+ * compares with what the files have.
+ *
+ * @throws {MasterWeaverError} `bad-model` naming what is missing, misshapen or unused
+ */
+export function checkWeights(real: Real, parts: Parts): void {
+  const { unet, vae, text, vision, adapter, parser } = parts;
+  checkSizesTogether(parts);
+  const channels = unet.config.crossAttentionDim;
+  build(
+    [text.file, unet.file, adapter.file],
+    () => conditionGraph(real, parts, LAYOUT),
+  );
+  build([unet.file], () => stepGraph(real, parts, LAYOUT));
+  build([vae.file], () => decodeGraph(real, parts, LAYOUT));
+  build(
+    [vision.file, adapter.file],
+    () => identityGraph(real, { ...parts, channels }),
+  );
+  build([parser.file], () => parserGraph(parts));
+  // Of use to training and img2img only.
+  vae.weights.ignore("encoder");
+  vae.weights.ignore("quant_conv");
+  // The penultimate layer is what is asked for.
+  const last = vision.config.layers - 1;
+  vision.weights.ignore(`vision_model.encoder.layers.${last}`);
+  vision.weights.ignore("vision_model.post_layernorm");
+  for (const { weights } of [unet, vae, text, vision, adapter, parser]) {
+    weights.finish();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Which sizes of a model's configs go together, within one part and between
+ * parts: what building the networks would refuse, said by key.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+import type { ClipPreprocessConfig } from "../image/clip_preprocess.ts";
+import type { ClipTextConfig, ClipVisionConfig } from "../models/clip.ts";
+import type { UNetConfig } from "../models/unet.ts";
+import type { VaeConfig } from "../models/vae.ts";
+
+/** Requires that the groups and heads of a UNet divide its channels. */
+export function checkUnetSizes<C extends UNetConfig>(config: C): C {
+  const { blockOutChannels, downAttention, upAttention, groups, heads } =
+    config;
+  const levels = blockOutChannels.length;
+  for (
+    const [key, { length }] of [
+      ["down_block_types", downAttention],
+      ["up_block_types", upAttention],
+    ] as const
+  ) {
+    if (length !== levels) {
+      throw wrong(
+        "unet",
+        key,
+        `${length} blocks`,
+        `as many as ${levels}, its block_out_channels`,
+      );
+    }
+  }
+  requireDivides("unet", "norm_num_groups", groups, blockOutChannels);
+  requireDivides("unet", "attention_head_dim", heads, [
+    ...blockOutChannels.filter((_, i) =>
+      downAttention[i] || upAttention[levels - 1 - i]
+    ),
+    blockOutChannels[levels - 1],
+  ]);
+  return config;
+}
+
+/** Requires that the groups of an autoencoder divide its channels. */
+export function checkVaeSizes(config: VaeConfig): VaeConfig {
+  requireDivides(
+    "vae",
+    "norm_num_groups",
+    config.groups,
+    config.blockOutChannels,
+  );
+  return config;
+}
+
+/** Requires that the heads of a text tower divide its channels. */
+export function checkTextSizes(config: ClipTextConfig): ClipTextConfig {
+  const { heads, hiddenSize } = config;
+  requireDivides("text_encoder", "num_attention_heads", heads, [hiddenSize]);
+  return config;
+}
+
+/** Requires that a vision tower is fed images of its own size, in whole patches. */
+export function checkVisionSizes<
+  C extends ClipVisionConfig & { readonly preprocess: ClipPreprocessConfig },
+>(config: C): C {
+  const { heads, hiddenSize, imageSize, patchSize, preprocess } = config;
+  const name = "image_encoder";
+  requireDivides(name, "num_attention_heads", heads, [hiddenSize]);
+  if (imageSize % patchSize !== 0) {
+    throw wrong(
+      name,
+      "patch_size",
+      patchSize,
+      `a divisor of its image_size, ${imageSize}`,
+    );
+  }
+  if (preprocess.crop !== imageSize) {
+    throw wrong(
+      name,
+      "preprocessor's crop_size",
+      preprocess.crop,
+      `${imageSize}, its image_size`,
+    );
+  }
+  return config;
+}
+
+/** Parts of a model whose sizes depend on one another, as far as they are there. */
+export interface SizedParts {
+  /** CLIP's text tower. */
+  readonly text?: { readonly config: ClipTextConfig };
+  /** The UNet. */
+  readonly unet?: { readonly config: UNetConfig };
+  /** The autoencoder. */
+  readonly vae?: { readonly config: VaeConfig };
+}
+
+/**
+ * Requires that parts fit each other.
+ *
+ * @throws {MasterWeaverError} `bad-model` naming both keys
+ */
+export function checkSizesTogether({ text, unet, vae }: SizedParts): void {
+  if (!unet) return;
+  const { crossAttentionDim, channels } = unet.config;
+  if (text && text.config.hiddenSize !== crossAttentionDim) {
+    throw wrong(
+      "text_encoder",
+      "hidden_size",
+      text.config.hiddenSize,
+      `${crossAttentionDim}, the unet's cross_attention_dim`,
+    );
+  }
+  if (vae && vae.config.latentChannels !== channels) {
+    throw wrong(
+      "vae",
+      "latent_channels",
+      vae.config.latentChannels,
+      `${channels}, the unet's in_channels`,
+    );
+  }
+}
+
+function requireDivides(
+  name: string,
+  key: string,
+  divisor: number,
+  numbers: readonly number[],
+): void {
+  const bad = numbers.find((number) => number % divisor !== 0);
+  if (bad !== undefined) {
+    throw wrong(name, key, divisor, `a divisor of its ${bad} channels`);
+  }
+}
+
+function wrong(
+  name: string,
+  key: string,
+  found: number | string,
+  expected: string,
+): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-model",
+    `The config of ${name} is not one this computes: ${key} is ${found}, expected ${expected}`,
+  );
+}

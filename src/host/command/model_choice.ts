@@ -1,0 +1,159 @@
+/**
+ * Which model and identity adapter run: those that were asked for, else those
+ * that made the image to repeat, where they are at hand.
+ *
+ * @module
+ */
+import {
+  modelHash,
+  openComponentFile,
+  requiredComponents,
+} from "../../weights/components.ts";
+import { openModelFolder } from "../files.ts";
+import type { Maker } from "../../options/settings_text.ts";
+
+/** A model folder with an adapter, by what identifies them. */
+export interface ModelChoice {
+  /** The folder. */
+  readonly model: string;
+  /** The adapter's file, where it is another than the folder's. */
+  readonly adapter?: string;
+  /** The hash of all parts. */
+  readonly modelHash: string;
+  /** The hash of the adapter alone. */
+  readonly adapterHash: string;
+  /** What is not as the image to repeat had it, a line each. */
+  readonly warnings: readonly string[];
+}
+
+/** What was asked for, and what there is. */
+export interface ModelWish {
+  /** The folder that was asked for. */
+  readonly model?: string;
+  /** The adapter that was asked for. */
+  readonly adapter?: string;
+  /** The folder where none was. */
+  readonly defaultModel: string;
+  /** What the image to repeat says. */
+  readonly recorded: Partial<Maker>;
+}
+
+/** Hashes of a model's parts. */
+type Parts = readonly { readonly component: string; readonly hash: string }[];
+
+interface Candidate extends Omit<ModelChoice, "warnings"> {
+  readonly parts: Parts;
+}
+
+/**
+ * Chooses; of several that are possible the first that is the recorded one.
+ *
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model` where what was asked for, or the default, cannot be used
+ */
+export async function chooseModel(wish: ModelWish): Promise<ModelChoice> {
+  const { recorded, defaultModel } = wish;
+  const models = wish.model !== undefined
+    ? [wish.model]
+    : [...new Set([recorded.model, defaultModel])];
+  const adapters = wish.adapter !== undefined
+    ? [wish.adapter]
+    : [...new Set([recorded.adapter, undefined])];
+  let first: Candidate | undefined;
+  let failure: unknown;
+  for (const model of models) {
+    if (model === undefined) continue;
+    for (const adapter of adapters) {
+      try {
+        const candidate = await identify(model, adapter);
+        const isRecorded = candidate.modelHash === recorded.modelHash;
+        if (isRecorded) {
+          return {
+            ...candidate,
+            warnings: await differences(candidate, recorded),
+          };
+        }
+        first ??= candidate;
+      } catch (error) {
+        // The last is what runs where nothing was recorded.
+        failure = error;
+      }
+    }
+  }
+  if (!first) throw failure;
+  return { ...first, warnings: await differences(first, recorded) };
+}
+
+/** Reads the headers of a model's parts. */
+async function identify(model: string, adapter?: string): Promise<Candidate> {
+  await using folder = await openModelFolder(model, adapter);
+  const parts = [];
+  for (const name of requiredComponents) {
+    const { component, hash } = await openComponentFile(folder.files, name);
+    parts.push({ component, hash });
+  }
+  return {
+    model,
+    ...adapter !== undefined && { adapter },
+    modelHash: await modelHash(parts),
+    adapterHash: parts.find(isAdapter)!.hash,
+    parts,
+  };
+}
+
+/** What is another than the image to repeat was made with. */
+async function differences(
+  chosen: Candidate,
+  recorded: Partial<Maker>,
+): Promise<string[]> {
+  const { modelHash: was, adapterHash: adapterWas } = recorded;
+  const warnings: string[] = [];
+  if (was !== undefined && !await isSame(chosen, was, adapterWas)) {
+    const isHere = recorded.model !== undefined &&
+      await Deno.stat(recorded.model).then(() => true, () => false);
+    const name = recorded.model ?? "it does not name";
+    warnings.push(
+      `The image will differ: it was made with the model ${name} (hash ${
+        short(was)
+      }${isHere ? "" : ", not found"}), this is ${chosen.model} (hash ${
+        short(chosen.modelHash)
+      }); give that model's folder with --model`,
+    );
+  }
+  if (adapterWas !== undefined && adapterWas !== chosen.adapterHash) {
+    const name = recorded.adapter ??
+      (recorded.model === undefined
+        ? "it does not name"
+        : `of ${recorded.model}`);
+    warnings.push(
+      `The image will differ: it was made with the identity adapter ${name} (hash ${
+        short(adapterWas)
+      }), this is ${chosen.adapter ?? `that of ${chosen.model}`} (hash ${
+        short(chosen.adapterHash)
+      }); give that adapter's file with --adapter`,
+    );
+  }
+  return warnings;
+}
+
+/** Whether it is the recorded model but for its adapter, which is told by itself. */
+async function isSame(
+  { modelHash: is, parts }: Candidate,
+  was: string,
+  adapterWas: string | undefined,
+): Promise<boolean> {
+  if (is === was) return true;
+  if (adapterWas === undefined) return false;
+  const others = parts.map((part) =>
+    isAdapter(part) ? { ...part, hash: adapterWas } : part
+  );
+  return await modelHash(others) === was;
+}
+
+function isAdapter({ component }: Parts[number]): boolean {
+  return component === "identity_adapter";
+}
+
+/** Enough of a hash to tell two apart, as the field shows them. */
+function short(hash: string): string {
+  return hash.slice(0, 10);
+}

@@ -1,0 +1,339 @@
+/**
+ * The file system's edge: with `host/` and the command the only modules of
+ * `src/` that touch files.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { type ByteSource, checkRange } from "../base/bytes.ts";
+import {
+  type ComponentName,
+  type ModelFiles,
+  optionalComponents,
+  requiredComponents,
+} from "../weights/components.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { decodeImage, encodePng, readPngText } from "./codecs/codec.ts";
+import { joinBytes } from "./codecs/bytes.ts";
+import type { TuneStore } from "../graph/tuner.ts";
+import { cannotRead } from "./reasons.ts";
+import { writeFileAtomic } from "./write.ts";
+import type { Image } from "../image/image.ts";
+import { type ImageText, readImageWords } from "./codecs/image_text.ts";
+import { MANIFEST_NAME } from "../weights/manifest.ts";
+
+export { checkWritable, writeFileAtomic } from "./write.ts";
+
+/** A file opened for random access; `await using` closes it. */
+export class FileSource implements ByteSource, AsyncDisposable {
+  readonly name: string;
+  readonly size: number;
+  readonly #file: Deno.FsFile;
+  // Reads move one shared position, so they take turns.
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(name: string, size: number, file: Deno.FsFile) {
+    this.name = name;
+    this.size = size;
+    this.#file = file;
+  }
+
+  /**
+   * Opens a file for reading.
+   *
+   * @throws {MasterWeaverError} `cannot-read` where it is missing, a folder or closed to us
+   */
+  static async open(path: string): Promise<FileSource> {
+    try {
+      // Opening a pipe would wait for whoever writes to it.
+      const { isFile } = await Deno.stat(path);
+      if (!isFile) throw new Error("it is not a file");
+      const file = await Deno.open(path, { read: true });
+      const { size } = await file.stat();
+      return new FileSource(path, size, file);
+    } catch (error) {
+      throw cannotRead(path, error);
+    }
+  }
+
+  /** Reads `length` bytes at `offset`; calls may overlap. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    checkRange(this, offset, length);
+    const next = this.#turn.then(() => this.#readNow(offset, length));
+    this.#turn = next.catch(() => {});
+    return next;
+  }
+
+  async #readNow(
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    try {
+      // Touches no disk; asked for asynchronously it takes as long as a read.
+      this.#file.seekSync(offset, Deno.SeekMode.Start);
+      for (let filled = 0; filled < length;) {
+        const count = await this.#file.read(bytes.subarray(filled));
+        if (count === null) throw new Error("it ended early");
+        filled += count;
+      }
+    } catch (error) {
+      throw cannotRead(this.name, error);
+    }
+    return bytes;
+  }
+
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turn;
+    this.#file.close();
+  }
+}
+
+/** No photo that can be decoded takes as many bytes. */
+const MOST_BYTES = 512 * 2 ** 20;
+
+/**
+ * Reads a whole file, a pipe included; what does not end is read no further
+ * than the limit.
+ *
+ * @param most bytes that it may have
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readFile(
+  path: string,
+  most: number = MOST_BYTES,
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    using file = await Deno.open(path, { read: true });
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    const { size } = await file.stat();
+    // As much as the file says it has, then whatever more comes.
+    for (let room = size; Math.max(size, length) <= most; room = 2 ** 16) {
+      const chunk = new Uint8Array(room + 1);
+      const count = await file.read(chunk);
+      if (count === null) return joinBytes(chunks);
+      chunks.push(chunk.subarray(0, count));
+      length += count;
+    }
+    throw new Error(`it is larger than ${most} bytes`);
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
+}
+
+/**
+ * Reads a file that cannot be long, such as a config.
+ *
+ * @param limit the most bytes it may have
+ * @throws {MasterWeaverError} `cannot-read` where it is longer, or no file of its own, as a pipe or a device
+ */
+export async function readShortFile(
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  await using source = await FileSource.open(path);
+  if (source.size > limit) {
+    throw cannotRead(
+      path,
+      new Error(`it has ${source.size} bytes, expected at most ${limit}`),
+    );
+  }
+  return await source.read(0, source.size);
+}
+
+/**
+ * Reads a PNG or JPEG file.
+ *
+ * @returns upright, alpha over white
+ * @throws {MasterWeaverError} `cannot-read`, `bad-image`
+ */
+export async function readImage(path: string): Promise<Image> {
+  return await decodeImage(await readFile(path), path);
+}
+
+/**
+ * Writes a picture as a PNG file, whole or not at all.
+ *
+ * @param path where it ends up
+ * @param image the picture
+ * @param text goes into text chunks, by keyword
+ * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is no image
+ */
+export async function writePng(
+  path: string,
+  image: Image,
+  text: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const bytes = encodePng(image, text);
+  await writeFileAtomic(path, (append) => append(bytes));
+}
+
+/**
+ * Reads the text chunks of a PNG file.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readPngSettings(
+  path: string,
+): Promise<Record<string, string>> {
+  return await readPngText(await readFile(path));
+}
+
+/**
+ * Reads what an image file says of its making: a PNG's text chunks, or a JPEG's
+ * comment as if it were them.
+ *
+ * @throws {MasterWeaverError} `cannot-read`, `bad-image` where it is no such file, or cut off
+ */
+export async function readImageText(path: string): Promise<ImageText> {
+  return readImageWords(await readFile(path), path);
+}
+
+/** A model folder's files, opened; `await using` closes them. */
+export interface ModelFolder extends AsyncDisposable {
+  /** The files by part. */
+  readonly files: ModelFiles;
+}
+
+/** This project's own `weights/`, where it runs from files. */
+const ownWeights = import.meta.url.startsWith("file:")
+  ? fileURLToPath(new URL("../../weights", import.meta.url))
+  : null;
+
+/** Where optional components of a model may lie, the first place first. */
+function placesOf(folder: string): string[] {
+  const own = ownWeights === null ? [] : [ownWeights, `${ownWeights}/mini`];
+  return [folder, `${folder}/..`, ...own];
+}
+
+/**
+ * Opens the component files of a model folder.
+ *
+ * Face detector and landmarks belong to no model: they may also lie in the
+ * folder above, in this project's `weights/` or in `weights/mini`.
+ *
+ * @param model the folder, such as `weights/mini`, or its `file:` URL
+ * @param adapter another file for the identity adapter
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
+ */
+export async function openModelFolder(
+  model: string | URL,
+  adapter?: string,
+): Promise<ModelFolder> {
+  const folder = model instanceof URL ? fileURLToPath(model) : model;
+  const info = await Deno.stat(folder).catch((error) => {
+    throw cannotRead(folder, error);
+  });
+  if (!info.isDirectory) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot read ${folder}: it is not a folder; give the folder of a converted model`,
+    );
+  }
+  await using stack = new AsyncDisposableStack();
+  const files: Partial<Record<ComponentName, FileSource>> = {};
+  const use = async (name: ComponentName, path: string) => {
+    files[name] = stack.use(await FileSource.open(path));
+  };
+  const missing: string[] = [];
+  for (const name of requiredComponents) {
+    const path = name === "identity_adapter" && adapter !== undefined
+      ? adapter
+      : `${folder}/${name}.weave`;
+    if (path === adapter || await isFile(path)) await use(name, path);
+    else missing.push(`${name}.weave`);
+  }
+  if (missing.length > 0) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${folder}: ${missing.join(", ")} missing${await leftOver(
+        folder,
+        missing,
+      )}; convert the model with tools/convert.ts`,
+    );
+  }
+  for (const name of optionalComponents) {
+    for (const place of placesOf(folder)) {
+      const path = `${place}/${name}.weave`;
+      if (files[name] === undefined && await isFile(path)) {
+        await use(name, path);
+      }
+    }
+  }
+  const manifest = `${folder}/${MANIFEST_NAME}`;
+  const elsewhere = adapter === undefined ? [] : ["identity_adapter" as const];
+  const listed = await isFile(manifest)
+    ? { manifest: stack.use(await FileSource.open(manifest)), elsewhere }
+    : {};
+  const opened = stack.move();
+  return {
+    files: { ...files, ...listed },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** Tells where a conversion that was cut off left a part under another name. */
+async function leftOver(
+  folder: string,
+  missing: readonly string[],
+): Promise<string> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    const isOld = missing.some((part) => name.endsWith(`-${part}.old`));
+    if (isOld && name.startsWith(".masterweaver-model-")) found.push(name);
+  }
+  return found.length === 0
+    ? ""
+    : ` (a conversion was cut off and left ${
+      found.join(", ")
+    }, which the next one puts back)`;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const info = await Deno.stat(path).catch(() => null);
+  return info?.isFile ?? false;
+}
+
+/**
+ * Keeps which shaders are fastest here in the user's cache folder:
+ * `$XDG_CACHE_HOME`, `~/.cache`, `~/Library/Caches` or `%LOCALAPPDATA%`. Without
+ * leave to read or write there nothing is kept, and nothing fails.
+ */
+export function userTuneStore(): TuneStore {
+  const path = (key: string) => `${userCacheFolder()}/variants-${key}.json`;
+  return {
+    read: async (key) => {
+      try {
+        return await Deno.readTextFile(path(key));
+      } catch {
+        return null;
+      }
+    },
+    write: async (key, text) => {
+      try {
+        await Deno.mkdir(userCacheFolder(), { recursive: true });
+        const bytes = new TextEncoder().encode(text);
+        await writeFileAtomic(path(key), (write) => write(bytes));
+      } catch {
+        // It is measured again next time.
+      }
+    },
+  };
+}
+
+/**
+ * This project's place in the user's cache folder.
+ *
+ * @throws where there is none, or we may not ask
+ */
+export function userCacheFolder(): string {
+  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
+  const own = Deno.build.os === "windows"
+    ? Deno.env.get("LOCALAPPDATA")
+    : Deno.env.get("XDG_CACHE_HOME");
+  const usual = Deno.build.os === "darwin" ? "Library/Caches" : ".cache";
+  if (!own && !home) throw new Error("There is no home folder");
+  return `${own || `${home}/${usual}`}/masterweaver`;
+}

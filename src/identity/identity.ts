@@ -1,0 +1,312 @@
+/**
+ * Photos to an identity: parse the face, look at it with CLIP, resample to
+ * tokens.
+ *
+ * @module
+ */
+import { Breath } from "../base/breathe.ts";
+import type { Component } from "../weights/components.ts";
+import { applyMask } from "../face/parse.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { type Fit, fitReference, seenPart } from "./fit.ts";
+import type { Gpu, Real } from "../gpu/gpu.ts";
+import { Pace } from "../gpu/pace.ts";
+import { Graph } from "../graph/graph.ts";
+import type { Network } from "../graph/network.ts";
+import {
+  clipPreprocess,
+  type ClipPreprocessConfig,
+} from "../image/clip_preprocess.ts";
+import type { Image } from "../image/image.ts";
+import {
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  toChannels4,
+} from "../image/normalize.ts";
+import { resizeImage } from "../image/resize.ts";
+import { bisenet, type FaceParserConfig } from "../models/bisenet.ts";
+import { clipVision, type ClipVisionConfig } from "../models/clip.ts";
+import { type IdentityConfig, idResampler } from "../models/id_resampler.ts";
+import { argmax } from "../ops/outputs.ts";
+import {
+  type CallOptions,
+  networkProgress,
+  throwIfAborted,
+} from "../base/progress.ts";
+import { referenceName } from "./references.ts";
+
+/** Which model's an identity is: all of it in hashes of hexadecimal SHA-256. */
+export interface IdentityHashes {
+  /** Of all files of the model, {@linkcode MasterWeaver.hash}. */
+  readonly modelHash: string;
+  /** Of the identity adapter's file. */
+  readonly adapterHash: string;
+}
+
+/** An identity's numbers. */
+export interface IdentityTokens {
+  /** (maxReferences · tokens, C): the references' tokens, filled up with zeros' */
+  readonly tokens: Float32Array;
+  /** The same for all-zero references: what guidance leads away from. */
+  readonly unconditional: Float32Array;
+}
+
+/**
+ * Who the picture is of; can be kept and used again with the same model: the
+ * same files, as another adapter, another conversion or a quantised copy gives
+ * other numbers.
+ */
+export interface Identity extends IdentityTokens, IdentityHashes {
+  /** What the encoder saw, one picture a reference. */
+  readonly references: readonly Image[];
+}
+
+/** The parts of a model that make an identity. */
+export interface IdentityParts {
+  /** CLIP's vision tower and how pictures come to it. */
+  readonly vision: Component<
+    ClipVisionConfig & { readonly preprocess: ClipPreprocessConfig }
+  >;
+  /** The resampler's weights, among the adapter's. */
+  readonly adapter: Component<IdentityConfig>;
+  /** BiSeNet. */
+  readonly parser: Component<FaceParserConfig>;
+  /** Width of the UNet's cross-attention. */
+  readonly channels: number;
+}
+
+/** The networks that make identities. */
+export interface IdentityNetworks {
+  /** BiSeNet. */
+  readonly parser: Network;
+  /** CLIP's vision tower and the resampler. */
+  readonly encoder: Network;
+}
+
+/** How references are looked at. */
+export interface LookOptions extends CallOptions {
+  /** Whether all but the face is blackened first. */
+  readonly parse: boolean;
+  /** How what is not square becomes so; as the reference does where not given. */
+  readonly fit?: Fit;
+}
+
+/** Makes identities. */
+export class IdentityEncoder {
+  readonly #gpu: Gpu;
+  readonly #real: Real;
+  readonly #parts: IdentityParts;
+  readonly #networks: IdentityNetworks;
+  readonly #hashes: IdentityHashes;
+  #zeros: Float32Array | null = null;
+
+  /**
+   * Nothing is loaded yet.
+   *
+   * @param gpu where
+   * @param real storage of activations and weights
+   * @param hashes what its identities are marked with
+   */
+  constructor(
+    gpu: Gpu,
+    real: Real,
+    parts: IdentityParts,
+    networks: IdentityNetworks,
+    hashes: IdentityHashes,
+  ) {
+    this.#gpu = gpu;
+    this.#real = real;
+    this.#parts = parts;
+    this.#networks = networks;
+    this.#hashes = hashes;
+  }
+
+  /**
+   * Faces to an identity, filled up to the adapter's number of references.
+   *
+   * @param faces aligned, or as they came
+   * @throws {MasterWeaverError} `non-finite` naming the network, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
+   */
+  async encode(
+    faces: readonly Image[],
+    options: LookOptions,
+  ): Promise<Identity> {
+    const total = (options.parse ? 2 : 1) * faces.length;
+    let done = 0;
+    const look = () => {
+      throwIfAborted(options.signal);
+      options.onProgress?.({ stage: "identity", done: done++, total });
+    };
+    const breath = new Breath(options.signal);
+    const { preprocess } = this.#parts.vision.config;
+    const fit = { ...options, preprocess };
+    const square: Image[] = [];
+    for (const [i, face] of faces.entries()) {
+      square.push(await fitReference(face, referenceName(i), fit, breath));
+    }
+    const references = options.parse
+      ? await this.#parse(square, look, options, breath)
+      : square;
+    const parts = await this.#tokens(references, look, options, breath);
+    look();
+    const seen: Image[] = [];
+    for (const reference of references) {
+      seen.push(await seenPart(reference, preprocess, breath));
+    }
+    const { maxReferences } = this.#parts.adapter.config;
+    const zeros = this.#zeros!;
+    while (parts.length < maxReferences) parts.push(zeros);
+    return {
+      tokens: joined(parts),
+      unconditional: joined(parts.map(() => zeros)),
+      references: seen,
+      ...this.#hashes,
+    };
+  }
+
+  /** Feeds the GPU until the call is stopped. */
+  #pace({ signal }: LookOptions): Pace {
+    return new Pace(this.#gpu, () => throwIfAborted(signal));
+  }
+
+  /** What the encoder looks at: the face alone, on black, as large as the face parser reads. */
+  #parse(
+    faces: readonly Image[],
+    look: () => void,
+    options: LookOptions,
+    breath: Breath,
+  ): Promise<Image[]> {
+    const { inputSize, classes: none } = this.#parts.parser.config;
+    return this.#networks.parser.use({
+      owner: this,
+      plans: { parse: { graph: () => parserGraph(this.#parts) } },
+      ...networkProgress("face parser", options),
+    }, async ({ parse: plan }) => {
+      const parsed: Image[] = [];
+      for (const [i, image] of faces.entries()) {
+        look();
+        const side = inputSize;
+        const face = await resizeImage(image, side, side, "bilinear", breath);
+        plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
+        await plan.runPaced(this.#pace(options));
+        const { classes } = await plan.read("classes");
+        if (classes.includes(none)) {
+          throw notFinite("face parser", referenceName(i), "f32");
+        }
+        parsed.push(applyMask(face, Uint32Array.from(classes)));
+      }
+      return parsed;
+    });
+  }
+
+  /** The tokens of each reference; those of zeros as well, once. */
+  #tokens(
+    references: readonly Image[],
+    look: () => void,
+    options: LookOptions,
+    breath: Breath,
+  ): Promise<Float32Array[]> {
+    const { imageSize, preprocess } = this.#parts.vision.config;
+    return this.#networks.encoder.use({
+      owner: this,
+      plans: { see: { graph: () => identityGraph(this.#real, this.#parts) } },
+      ...networkProgress("image encoder", options),
+    }, async ({ see: plan }) => {
+      const see = async (pixels: Float32Array, name: string) => {
+        plan.write("pixels", pixels);
+        await plan.runPaced(this.#pace(options));
+        const { tokens } = await plan.read("tokens");
+        if (allFinite(tokens)) return Float32Array.from(tokens);
+        const { features } = await plan.read("features");
+        const first = allFinite(features)
+          ? "identity adapter"
+          : "image encoder";
+        throw notFinite(first, name, this.#real);
+      };
+      const parts: Float32Array[] = [];
+      for (const [i, reference] of references.entries()) {
+        look();
+        const pixels = await clipPreprocess(reference, preprocess, breath);
+        parts.push(await see(pixels, referenceName(i)));
+      }
+      this.#zeros ??= await see(
+        new Float32Array(imageSize * imageSize * 4),
+        "The empty reference",
+      );
+      return parts;
+    });
+  }
+}
+
+/**
+ * `pixels` (1, S, S, 4), normalised → `tokens` (1, tokens, C), on the way
+ * `features` (1, patches + 1, F), which tell where numbers went wrong.
+ */
+export function identityGraph(
+  real: Real,
+  { vision, adapter, channels }: IdentityParts,
+): Graph {
+  const g = new Graph(real);
+  const { imageSize } = vision.config;
+  const pixels = g.input("pixels", [1, imageSize, imageSize, 4], real);
+  const w = vision.weights.at("vision_model");
+  const features = clipVision(pixels, w, vision.config);
+  g.output("features", features);
+  g.output(
+    "tokens",
+    idResampler(
+      features,
+      adapter.weights.at("id_encoder"),
+      adapter.config,
+      channels,
+    ),
+  );
+  return g;
+}
+
+/**
+ * `pixels` (1, S, S, 4), normalised → `classes` u32 (1, S, S); a class that
+ * there is not where the scores are not finite.
+ *
+ * Always f32: a mask that decides between two classes wants no rounding.
+ */
+export function parserGraph(
+  { parser }: Pick<IdentityParts, "parser">,
+): Graph {
+  const g = new Graph("f32");
+  const { inputSize } = parser.config;
+  const pixels = g.input("pixels", [1, inputSize, inputSize, 4], "f32");
+  const scores = bisenet(pixels, parser.weights, parser.config);
+  g.output("classes", g.apply(argmax, { x: scores }, {}));
+  return g;
+}
+
+function allFinite(values: Float32Array | Uint32Array): boolean {
+  return values.every(Number.isFinite);
+}
+
+/** Not a number or infinite, first in one network. */
+function notFinite(
+  network: string,
+  name: string,
+  real: Real,
+): MasterWeaverError {
+  const advice = real === "f16"
+    ? "load the model with dtype f32 (--dtype f32); if that does not help, convert it again from a sound checkpoint"
+    : "its weights are damaged or too large: convert the model again from a sound checkpoint";
+  return new MasterWeaverError(
+    "non-finite",
+    `${name}: the ${network} gave numbers that are not finite; ${advice}`,
+  );
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = new Float32Array(length);
+  let start = 0;
+  for (const part of parts) {
+    whole.set(part, start);
+    start += part.length;
+  }
+  return whole;
+}

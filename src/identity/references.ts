@@ -1,0 +1,146 @@
+/**
+ * From a photo to the face that the identity encoder looks at: found, chosen,
+ * aligned.
+ *
+ * @module
+ */
+import type { Breath } from "../base/breathe.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import type { DetectedFace } from "../face/detect.ts";
+import {
+  chooseFace,
+  type FaceChoice,
+  type FaceFinder,
+  reducedSize,
+} from "../face/finder.ts";
+import { checkImage, overWhite } from "../image/check.ts";
+import type { Image } from "../image/image.ts";
+
+/** How faces are looked for. */
+export interface ReferenceOptions {
+  /** Whether the chosen face is aligned; else the photo stays as it is. */
+  readonly align: boolean;
+  /** Which face of several. */
+  readonly face: FaceChoice;
+  /** Whether it is an error that there is none, or that it cannot be told. */
+  readonly requireFace: boolean;
+  /** Told of what was done otherwise than asked, in one line. */
+  readonly onNotice?: (notice: string) => void;
+}
+
+/** What messages call a reference. */
+export function referenceName(index: number): string {
+  return `Reference ${index + 1}`;
+}
+
+/**
+ * Checks the photos of a person.
+ *
+ * @param most how many there may be
+ * @returns copies of them, alpha over white
+ * @throws {MasterWeaverError} `bad-option` where they are no list or too many, `bad-image` where one is no image
+ */
+export function checkPhotos(photos: unknown, most: number): Image[] {
+  if (!Array.isArray(photos)) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `References must be a list of 1 to ${most} images, got ${
+        photos === null ? "null" : typeof photos
+      }; write encodeIdentity([photo])`,
+    );
+  }
+  if (photos.length < 1 || photos.length > most) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `References must be 1 to ${most}, got ${photos.length}; give the clearest photos`,
+    );
+  }
+  return Array.from(photos, (photo: unknown, i) => {
+    checkImage(photo, `photos[${i}]`);
+    // The caller may use its own again before this call has its turn.
+    return overWhite(photo);
+  });
+}
+
+/**
+ * Finds, chooses and aligns a photo's face.
+ *
+ * @param photo upright
+ * @param finder nothing where the model has no face detector
+ * @param name what messages call the photo
+ * @param breath when to pause
+ * @returns 512 × 512 where a face was aligned, else the photo itself
+ * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required or chosen and the model cannot cut it out; `aborted`
+ */
+export async function prepareReference(
+  photo: Image,
+  finder: FaceFinder | null,
+  name: string,
+  { align, face, requireFace, onNotice }: ReferenceOptions,
+  breath: Breath,
+): Promise<Image> {
+  if (!align && !requireFace) return photo;
+  if (!finder || (align && !finder.canAlign)) {
+    const why = cannotAlign(finder);
+    if (requireFace) throw why;
+    if (face !== "best") {
+      // Who names one face of several would get the whole photo.
+      if (finder) chosenFrom(await finder.detect(photo, breath), face, name);
+      throw why;
+    }
+    onNotice?.(`${name}: not aligned. ${why.message}`);
+    return photo;
+  }
+  noticeReduction(photo, name, onNotice);
+  const faces = await finder.detect(photo, breath);
+  if (faces.length === 0 && !requireFace) {
+    onNotice?.(
+      `${name}: found no face, the photo is used as it is, not aligned`,
+    );
+    return photo;
+  }
+  const chosen = chosenFrom(faces, face, name);
+  if (!align) return photo;
+  if (faces.length > 1 && face === "best") {
+    onNotice?.(
+      `${name}: found ${faces.length} faces and took the best-scoring one; --face N or --face largest takes another`,
+    );
+  }
+  return await finder.align(photo, chosen, breath);
+}
+
+/** The chosen face; errors say of which photo. */
+function chosenFrom(
+  faces: readonly DetectedFace[],
+  choice: FaceChoice,
+  name: string,
+): DetectedFace {
+  try {
+    return chooseFace(faces, choice);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    throw new MasterWeaverError(error.code, `${name}: ${error.message}`);
+  }
+}
+
+/** What is missing, and what to do. */
+export function cannotAlign(finder: FaceFinder | null): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-model",
+    finder
+      ? "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder"
+      : "Cannot look for faces: the model has no face_detector.weave; copy it from weights/mini into the model's folder",
+  );
+}
+
+function noticeReduction(
+  photo: Image,
+  name: string,
+  onNotice?: (notice: string) => void,
+): void {
+  const size = reducedSize(photo);
+  if (!size) return;
+  onNotice?.(
+    `${name}: its ${photo.width}×${photo.height} pixels are reduced to ${size.width}×${size.height} to look for faces`,
+  );
+}

@@ -1,0 +1,315 @@
+/**
+ * What a checkpoint's `scheduler_config.json` means for DDIM.
+ *
+ * Pictures are always made with DDIM, as the reference does, whichever sampler
+ * the file names: what counts is the noise that the model was trained with.
+ * What only steers another sampler is passed over; a setting of DDIM's own that
+ * is not implemented, or of the training noise, is an error.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+
+/** What the schedule needs of a checkpoint's `scheduler_config.json`. */
+export interface DdimConfig {
+  /** Noise levels the model was trained on; usually 1000. */
+  trainSteps: number;
+  /** Variance added at the first noise level. */
+  betaStart: number;
+  /** Variance added at the last noise level. */
+  betaEnd: number;
+  /** Whether beta (`linear`) or its square root (`scaled_linear`) is linear. */
+  betaSchedule: "linear" | "scaled_linear";
+  /** Whether the last step goes to no noise at all, not to the first level. */
+  setAlphaToOne: boolean;
+  /** Added to every timestep of "leading"; 1 for Stable Diffusion. */
+  stepsOffset: number;
+  /** Which levels a run passes through. */
+  timestepSpacing: TimestepSpacing;
+}
+
+/**
+ * How timesteps are spread, as diffusers has it: whole strides from the first
+ * level (`leading`) or from the last (`trailing`), or from first to last
+ * (`linspace`).
+ */
+export type TimestepSpacing = "leading" | "trailing" | "linspace";
+
+const SPACINGS: readonly TimestepSpacing[] = [
+  "leading",
+  "trailing",
+  "linspace",
+];
+
+/** What a class of diffusers assumes where its file is silent. */
+interface Defaults {
+  readonly betaStart: number;
+  readonly betaEnd: number;
+  readonly betaSchedule: "linear" | "scaled_linear";
+  readonly setAlphaToOne: boolean;
+  readonly stepsOffset: number;
+}
+
+const DDIM: Defaults = {
+  betaStart: 0.0001,
+  betaEnd: 0.02,
+  betaSchedule: "linear",
+  setAlphaToOne: true,
+  stepsOffset: 0,
+};
+
+/**
+ * Another class than DDIM's. Its file speaks of its own steps, never of DDIM's:
+ * for those Stable Diffusion's own values count, as in the reference.
+ */
+const OTHER: Defaults = { ...DDIM, setAlphaToOne: false, stepsOffset: 1 };
+
+/** Classes that assume Stable Diffusion's betas. */
+const HEUN: Defaults = { ...OTHER, betaStart: 0.00085, betaEnd: 0.012 };
+
+/** Classes of diffusers whose models are trained on betas, as DDIM's. */
+const CLASSES: Readonly<Record<string, Defaults>> = {
+  DDIMScheduler: DDIM,
+  DDIMParallelScheduler: DDIM,
+  DDPMScheduler: OTHER,
+  DDPMParallelScheduler: OTHER,
+  PNDMScheduler: OTHER,
+  LMSDiscreteScheduler: OTHER,
+  EulerDiscreteScheduler: OTHER,
+  EulerAncestralDiscreteScheduler: OTHER,
+  DPMSolverMultistepScheduler: OTHER,
+  DPMSolverSinglestepScheduler: OTHER,
+  DEISMultistepScheduler: OTHER,
+  UniPCMultistepScheduler: OTHER,
+  SASolverScheduler: OTHER,
+  HeunDiscreteScheduler: HEUN,
+  KDPM2DiscreteScheduler: HEUN,
+  KDPM2AncestralDiscreteScheduler: HEUN,
+  DPMSolverSDEScheduler: HEUN,
+};
+
+/** Settings of the training, that may only be absent or what is computed here. */
+const TRAINING: readonly Fixed[] = [
+  ["prediction_type", "epsilon"],
+  ["rescale_betas_zero_snr", false],
+  ["use_flow_sigmas", false],
+  ["trained_betas", null],
+];
+
+/** Settings of DDIM's own steps, as those. */
+const OWN_STEPS: readonly Fixed[] = [
+  ["clip_sample", false],
+  ["thresholding", false],
+  ["use_karras_sigmas", false],
+  ["use_exponential_sigmas", false],
+  ["use_beta_sigmas", false],
+];
+
+type Fixed = readonly [key: string, wanted: unknown];
+
+/** What steers the steps of another sampler, and says nothing of the model. */
+const OTHER_STEPS: readonly string[] = [
+  "timestep_spacing",
+  "steps_offset",
+  "set_alpha_to_one",
+  "clip_sample",
+  "clip_sample_range",
+  "thresholding",
+  "dynamic_thresholding_ratio",
+  "sample_max_value",
+  "use_karras_sigmas",
+  "use_exponential_sigmas",
+  "use_beta_sigmas",
+  "use_lu_lambdas",
+  "sigma_min",
+  "sigma_max",
+  "final_sigmas_type",
+  "interpolation_type",
+  "timestep_type",
+  "lambda_min_clipped",
+  "skip_prk_steps",
+  "algorithm_type",
+  "solver_order",
+  "solver_type",
+  "solver_p",
+  "predictor_order",
+  "corrector_order",
+  "predict_x0",
+  "disable_corrector",
+  "lower_order_final",
+  "euler_at_final",
+  "noise_sampler_seed",
+];
+
+/** Samplers of distilled models, whose few steps no other sampler can make. */
+const DISTILLED = ["LCMScheduler", "TCDScheduler"];
+
+/**
+ * Reads and checks a `scheduler_config.json`.
+ *
+ * Keys that may be absent take the defaults of the class that the file names
+ * (of DDIM where it names none), save `clip_sample`: latents are never clipped,
+ * and pipelines of Stable Diffusion set it to false.
+ *
+ * @param config the parsed JSON
+ * @param name what messages call its file
+ * @throws {MasterWeaverError} `bad-model` naming a key of the file, what it is and what it may be
+ */
+export function readDdimConfig(config: unknown, name: string): DdimConfig {
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Scheduler config of ${name} must be an object, got ${show(config)}`,
+    );
+  }
+  const values = new SchedulerValues(config as Record<string, unknown>, name);
+  const defaults = values.defaults();
+  for (const [key, wanted] of TRAINING) values.only(key, wanted);
+  values.noLearnedVariance();
+  return {
+    trainSteps: values.integer("num_train_timesteps", 1000, 1, 1e5),
+    betaStart: values.beta("beta_start", defaults.betaStart),
+    betaEnd: values.beta("beta_end", defaults.betaEnd),
+    betaSchedule: values.betaSchedule(defaults.betaSchedule),
+    ...otherSampler(config) === undefined ? ownSteps(values) : {
+      setAlphaToOne: OTHER.setAlphaToOne,
+      stepsOffset: OTHER.stepsOffset,
+      timestepSpacing: "leading",
+    },
+  };
+}
+
+/** What DDIM's own config says of its steps. */
+function ownSteps(
+  values: SchedulerValues,
+): Pick<DdimConfig, "setAlphaToOne" | "stepsOffset" | "timestepSpacing"> {
+  for (const [key, wanted] of OWN_STEPS) values.only(key, wanted);
+  return {
+    setAlphaToOne: values.boolean("set_alpha_to_one", DDIM.setAlphaToOne),
+    stepsOffset: values.integer("steps_offset", DDIM.stepsOffset, 0, 1),
+    timestepSpacing: values.spacing(),
+  };
+}
+
+/** A sampler that a config names, and DDIM takes the place of. */
+export interface OtherSampler {
+  /** Its class in diffusers. */
+  readonly name: string;
+  /** Settings of its steps in the file, which are passed over. */
+  readonly passedOver: readonly string[];
+}
+
+/**
+ * The sampler that a scheduler config names where it is not DDIM, which is used
+ * in its place.
+ *
+ * @param config a config that {@linkcode readDdimConfig} accepts
+ */
+export function otherSampler(config: unknown): OtherSampler | undefined {
+  const values = config as Record<string, unknown>;
+  const { _class_name: name } = values;
+  if (typeof name !== "string" || /^DDIM(Parallel)?S/.test(name)) return;
+  const isSet = (key: string) =>
+    Object.hasOwn(values, key) && values[key] !== null && values[key] !== false;
+  return { name, passedOver: OTHER_STEPS.filter(isSet) };
+}
+
+/** A config asked key by key; null counts as absent, as in diffusers. */
+class SchedulerValues {
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #name: string;
+
+  constructor(values: Readonly<Record<string, unknown>>, name: string) {
+    this.#values = values;
+    this.#name = name;
+  }
+
+  /** Of the class that the file names. */
+  defaults(): Defaults {
+    const name = this.#values._class_name ?? "DDIMScheduler";
+    if (typeof name === "string" && Object.hasOwn(CLASSES, name)) {
+      return CLASSES[name];
+    }
+    if (DISTILLED.includes(name as string)) {
+      throw new MasterWeaverError(
+        "bad-model",
+        `Scheduler config of ${this.#name} has _class_name ${
+          show(name)
+        }, of a model distilled to few steps, which DDIM cannot make: ` +
+          "expected a model that was not distilled",
+      );
+    }
+    throw this.#wrong(
+      "_class_name",
+      name,
+      `DDIMScheduler or another that adds noise by betas: ${
+        Object.keys(CLASSES).slice(2).map((name) =>
+          name.replace("Scheduler", "")
+        ).join(", ")
+      }`,
+    );
+  }
+
+  only(key: string, wanted: unknown): void {
+    const value = this.#values[key] ?? wanted;
+    if (value !== wanted) throw this.#wrong(key, value, show(wanted));
+  }
+
+  /** Such a UNet gives a variance beside the noise. */
+  noLearnedVariance(): void {
+    const value = this.#values.variance_type;
+    if (typeof value !== "string" || !value.startsWith("learned")) return;
+    throw this.#wrong("variance_type", value, "a fixed one");
+  }
+
+  betaSchedule(whenAbsent: "linear" | "scaled_linear") {
+    const value = this.#values.beta_schedule ?? whenAbsent;
+    if (value === "linear" || value === "scaled_linear") return value;
+    throw this.#wrong("beta_schedule", value, '"linear" or "scaled_linear"');
+  }
+
+  spacing(): TimestepSpacing {
+    const value = this.#values.timestep_spacing ?? "leading";
+    const found = SPACINGS.find((name) => name === value);
+    if (found !== undefined) return found;
+    throw this.#wrong("timestep_spacing", value, SPACINGS.join(", "));
+  }
+
+  boolean(key: string, whenAbsent: boolean): boolean {
+    const value = this.#values[key] ?? whenAbsent;
+    if (typeof value === "boolean") return value;
+    throw this.#wrong(key, value, "true or false");
+  }
+
+  integer(key: string, whenAbsent: number, low: number, high: number): number {
+    const value = this.#values[key] ?? whenAbsent;
+    if (
+      typeof value === "number" && Number.isInteger(value) && value >= low &&
+      value <= high
+    ) return value;
+    throw this.#wrong(key, value, `a whole number in ${low}..${high}`);
+  }
+
+  beta(key: string, whenAbsent: number): number {
+    const value = this.#values[key] ?? whenAbsent;
+    if (typeof value === "number" && value > 0 && value < 1) return value;
+    throw this.#wrong(key, value, "a number between 0 and 1");
+  }
+
+  #wrong(key: string, found: unknown, wanted: string): MasterWeaverError {
+    return new MasterWeaverError(
+      "bad-model",
+      `Scheduler config of ${this.#name} has ${key} ${
+        show(found)
+      }, expected ${wanted}: pictures are made with DDIM, and another ` +
+        "value asks for a computation that it has not",
+    );
+  }
+}
+
+function show(value: unknown): string {
+  const text = typeof value === "number"
+    ? String(value)
+    : JSON.stringify(value) ?? String(value);
+  return text.slice(0, 80);
+}

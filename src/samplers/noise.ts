@@ -1,0 +1,295 @@
+/**
+ * PyTorch's two normal generators, so that a seed gives the picture it gives
+ * there: `torch.randn(count, generator=torch.Generator(device).manual_seed(seed))`.
+ *
+ * The integers are PyTorch's exactly. Logarithm, sine and cosine are computed in
+ * float64 and rounded to float32, where PyTorch uses float32 approximations that
+ * differ between processors; values agree to about 1e-6.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+
+/**
+ * Standard normal values of PyTorch's CPU generator (mt19937).
+ *
+ * From 16 values on PyTorch transforms blocks of 16 float32 uniforms; below
+ * that it draws pairs in float64. Both are reproduced, so the first values of a
+ * short and a long draw differ, as they do there.
+ *
+ * @param seed -2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
+ * @param count how many values, in row-major order of the tensor to fill
+ * @throws {MasterWeaverError} `bad-option` for a seed or count outside
+ *
+ * @example
+ * ```ts
+ * import { torchCpuNormal } from "./noise.ts";
+ *
+ * console.log(torchCpuNormal(0, 8)[0]); // 1.5409960746765137
+ * ```
+ */
+export function torchCpuNormal(
+  seed: bigint | number,
+  count: number,
+): Float32Array {
+  checkCount(count);
+  const random = new MersenneTwister(Number(seedBits(seed) & 0xffffffffn));
+  const data = new Float32Array(count);
+  if (count < BLOCK) {
+    fillPairs(random, data);
+    return data;
+  }
+  fillUniform(random, data);
+  for (let at = 0; at + BLOCK <= count; at += BLOCK) {
+    transformBlock(data.subarray(at, at + BLOCK));
+  }
+  if (count % BLOCK !== 0) {
+    // A ragged tail is drawn again, as a whole block that overlaps the last.
+    const tail = data.subarray(count - BLOCK);
+    fillUniform(random, tail);
+    transformBlock(tail);
+  }
+  return data;
+}
+
+/**
+ * Standard normal values of PyTorch's CUDA generator (Philox 4×32-10).
+ *
+ * A GPU starts as many threads as its processors hold, and each makes four
+ * values at a time, a whole launch apart. As long as there are no more values
+ * than threads, every GPU gives the same; longer noise goes on with the second of
+ * each thread's four, and so differs by how many threads the GPU has:
+ *
+ * | GPU | threads |
+ * |---|---|
+ * | T4 | 40,960 |
+ * | RTX 2080 Ti | 69,632 |
+ * | RTX 3090 | 125,952 |
+ * | V100 | 163,840 |
+ * | RTX 4090 | 196,608 |
+ * | A100 | 221,184 |
+ * | H100 SXM | 270,336 |
+ *
+ * which is processors · most threads of one, `multi_processor_count` and
+ * `max_threads_per_multi_processor` of `torch.cuda.get_device_properties()`.
+ *
+ * @param seed -2⁶³..2⁶⁴−1
+ * @param count how many values, in row-major order of the tensor to fill
+ * @param draw how many draws of such size the generator made before, from 0
+ * @param threads of the GPU whose noise it is, a multiple of 256; 0: of one
+ * that makes them all at once
+ * @throws {MasterWeaverError} `bad-option` for a seed, count, draw or number of threads outside
+ *
+ * @example
+ * ```ts
+ * import { torchCudaNormal } from "./noise.ts";
+ *
+ * console.log(torchCudaNormal(0, 4)[0].toFixed(4)); // -0.9247
+ * ```
+ */
+export function torchCudaNormal(
+  seed: bigint | number,
+  count: number,
+  draw = 0,
+  threads = 0,
+): Float32Array {
+  checkCount(count);
+  if (!Number.isInteger(draw) || draw < 0 || draw > 0xffffffff) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Draw must be a whole number in 0..4294967295, got ${draw}`,
+    );
+  }
+  if (!isCudaThreads(threads)) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Threads must be ${CUDA_THREADS_RANGE}, got ${threads}`,
+    );
+  }
+  const bits = seedBits(seed);
+  const key0 = Number(bits & 0xffffffffn);
+  const key1 = Number(bits >> 32n);
+  const words = new Uint32Array(4);
+  const data = new Float32Array(count);
+  // A launch never has more threads than values, in whole blocks.
+  const wanted = Math.ceil(count / CUDA_BLOCK) * CUDA_BLOCK;
+  const launched = Math.min(threads || wanted, wanted);
+  const turns = Math.ceil(count / (launched * NORMALS));
+  for (let turn = 0; turn < turns; turn++) {
+    const first = turn * launched * NORMALS;
+    for (let thread = 0; thread < launched; thread++) {
+      if (first + thread >= count) break;
+      const call = draw * turns + turn;
+      words[0] = call >>> 0;
+      words[1] = Math.floor(call / 2 ** 32);
+      words[2] = thread;
+      words[3] = 0;
+      philox(words, key0, key1);
+      for (let i = 0; i < NORMALS; i++) {
+        const at = first + i * launched + thread;
+        if (at < count) data[at] = curandNormal(words, i);
+      }
+    }
+  }
+  return data;
+}
+
+/** Threads of an RTX 3090: longer noise differs between GPUs in wide use. */
+export const COMMON_CUDA_THREADS = 125_952;
+
+/** Most threads a setting may name: more than any GPU has. */
+const MOST_CUDA_THREADS = 2 ** 24;
+
+/** What {@linkcode isCudaThreads} takes, for messages. */
+export const CUDA_THREADS_RANGE =
+  `a multiple of 256 in 256..${MOST_CUDA_THREADS}, or 0`;
+
+/** Whether a GPU can have so many threads; 0 stands for as many as there are values. */
+export function isCudaThreads(threads: unknown): boolean {
+  return Number.isInteger(threads) && Number(threads) >= 0 &&
+    Number(threads) <= MOST_CUDA_THREADS &&
+    Number(threads) % CUDA_BLOCK === 0;
+}
+
+/** Threads of a block of PyTorch's kernels that fill with random values. */
+const CUDA_BLOCK = 256;
+/** Values that cuRAND's `curand_normal4` makes of four random words. */
+const NORMALS = 4;
+
+/** One of the four values of `curand_normal4`: sine and cosine of two words, then of the others. */
+function curandNormal(words: Uint32Array, i: number): number {
+  const pair = i & 2;
+  // (0, 1] and (0, 2π], each rounded as cuRAND's float32 arithmetic does.
+  const u = Math.fround(Math.fround(words[pair]) * 2 ** -32 + 2 ** -33);
+  const v = Math.fround(Math.fround(words[pair + 1]) * TURN + HALF_TURN);
+  const radius = Math.sqrt(-2 * Math.log(u));
+  return radius * (i & 1 ? Math.cos(v) : Math.sin(v));
+}
+
+const BLOCK = 16;
+const TURN = Math.fround(2 * Math.PI * 2 ** -32);
+const HALF_TURN = Math.fround(Math.PI * 2 ** -32);
+/** 16 GiB of values: more is a mistake, not a picture. */
+const MAX_COUNT = 2 ** 32;
+
+function checkCount(count: number): void {
+  if (!Number.isInteger(count) || count < 0 || count > MAX_COUNT) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Noise count must be a whole number in 0..${MAX_COUNT}, got ${count}`,
+    );
+  }
+}
+
+/** The seed as PyTorch stores it: 64 bits, a negative one wrapped around. */
+function seedBits(seed: bigint | number): bigint {
+  const valid = typeof seed === "bigint"
+    ? seed >= -(2n ** 63n) && seed < 2n ** 64n
+    : Number.isSafeInteger(seed);
+  if (!valid) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Seed must be a whole number in -2^63..2^64-1 (a bigint where it is over 2^53), got ${seed}`,
+    );
+  }
+  return BigInt.asUintN(64, BigInt(seed));
+}
+
+/** Uniforms in [0, 1) with 24 random bits each. */
+function fillUniform(random: MersenneTwister, data: Float32Array): void {
+  for (let i = 0; i < data.length; i++) {
+    data[i] = (random.next() & 0xffffff) / 2 ** 24;
+  }
+}
+
+/** Box-Muller over 16 uniforms: the first half radii, the second angles. */
+function transformBlock(data: Float32Array): void {
+  for (let j = 0; j < BLOCK / 2; j++) {
+    const radius = Math.sqrt(-2 * Math.log(1 - data[j]));
+    const angle = 2 * Math.PI * data[j + BLOCK / 2];
+    data[j] = radius * Math.cos(angle);
+    data[j + BLOCK / 2] = radius * Math.sin(angle);
+  }
+}
+
+/** Box-Muller in float64, two values from each pair of uniforms. */
+function fillPairs(random: MersenneTwister, data: Float32Array): void {
+  for (let i = 0; i < data.length; i += 2) {
+    const angle = 2 * Math.PI * uniform53(random);
+    const radius = Math.sqrt(-2 * Math.log1p(-uniform53(random)));
+    data[i] = radius * Math.cos(angle);
+    // Out of range for the last of an odd count: typed arrays ignore it.
+    data[i + 1] = radius * Math.sin(angle);
+  }
+}
+
+/** A uniform in [0, 1) with 53 random bits: high word first. */
+function uniform53(random: MersenneTwister): number {
+  const high = random.next() & 0x1fffff;
+  const low = random.next();
+  return (high * 2 ** 32 + low) / 2 ** 53;
+}
+
+/** The 32-bit Mersenne Twister of Matsumoto and Nishimura (1998). */
+class MersenneTwister {
+  readonly #state = new Uint32Array(624);
+  #at = 624;
+
+  constructor(seed: number) {
+    const state = this.#state;
+    state[0] = seed;
+    for (let i = 1; i < 624; i++) {
+      const last = state[i - 1] ^ (state[i - 1] >>> 30);
+      state[i] = Math.imul(1812433253, last) + i;
+    }
+  }
+
+  /** The next 32 random bits. */
+  next(): number {
+    if (this.#at === 624) this.#refill();
+    let bits = this.#state[this.#at++];
+    bits ^= bits >>> 11;
+    bits ^= (bits << 7) & 0x9d2c5680;
+    bits ^= (bits << 15) & 0xefc60000;
+    return (bits ^ (bits >>> 18)) >>> 0;
+  }
+
+  #refill(): void {
+    const state = this.#state;
+    for (let i = 0; i < 624; i++) {
+      const mixed = (state[i] & 0x80000000) |
+        (state[(i + 1) % 624] & 0x7fffffff);
+      state[i] = state[(i + 397) % 624] ^ (mixed >>> 1) ^
+        (mixed & 1 ? 0x9908b0df : 0);
+    }
+    this.#at = 0;
+  }
+}
+
+/** Philox 4×32-10 of Salmon et al. (2011), in place. */
+function philox(words: Uint32Array, key0: number, key1: number): void {
+  for (let round = 0; round < 10; round++) {
+    const high0 = multiplyHigh(0xd2511f53, words[0]);
+    const low0 = Math.imul(0xd2511f53, words[0]);
+    const high1 = multiplyHigh(0xcd9e8d57, words[2]);
+    const low1 = Math.imul(0xcd9e8d57, words[2]);
+    words[0] = high1 ^ words[1] ^ key0;
+    words[1] = low1;
+    words[2] = high0 ^ words[3] ^ key1;
+    words[3] = low0;
+    key0 = (key0 + 0x9e3779b9) >>> 0;
+    key1 = (key1 + 0xbb67ae85) >>> 0;
+  }
+}
+
+/** The upper 32 bits of a 32×32-bit product, by 16-bit halves. */
+function multiplyHigh(a: number, b: number): number {
+  const aLow = a & 0xffff;
+  const aHigh = a >>> 16;
+  const bLow = b & 0xffff;
+  const bHigh = b >>> 16;
+  const middle = aHigh * bLow + ((aLow * bLow) / 65536 >>> 0);
+  const cross = aLow * bHigh + (middle % 65536);
+  return (aHigh * bHigh + Math.floor(middle / 65536) +
+    Math.floor(cross / 65536)) >>> 0;
+}

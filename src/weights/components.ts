@@ -1,0 +1,145 @@
+/**
+ * The parts a model folder consists of: each a file, its config, its weights.
+ *
+ * @module
+ */
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { brief } from "./brief.ts";
+import { checkListed, readManifest } from "./manifest.ts";
+import { openWeave, type WeaveFile } from "./weave.ts";
+import { WeightScope } from "./scope.ts";
+
+/** Name of a part: of its file, and in its file's header. */
+export type ComponentName =
+  | "text_encoder"
+  | "unet"
+  | "vae"
+  | "image_encoder"
+  | "identity_adapter"
+  | "face_parser"
+  | "face_detector"
+  | "landmarks";
+
+/** Parts a picture cannot be made without. */
+export const requiredComponents: readonly ComponentName[] = [
+  "text_encoder",
+  "unet",
+  "vae",
+  "image_encoder",
+  "identity_adapter",
+  "face_parser",
+];
+
+/** Parts that alignment needs. */
+export const optionalComponents: readonly ComponentName[] = [
+  "face_detector",
+  "landmarks",
+];
+
+/** All parts there are. */
+export const componentNames: readonly ComponentName[] = [
+  ...requiredComponents,
+  ...optionalComponents,
+];
+
+/** Whether a text, from a file's header, is the name of a part. */
+export function isComponentName(name: string): name is ComponentName {
+  return (componentNames as readonly string[]).includes(name);
+}
+
+/** The files of a model, by part. */
+export type ModelFiles =
+  & Readonly<Partial<Record<ComponentName, ByteSource>>>
+  & {
+    /** Its `model.json`: the files that are required must be those it lists. */
+    readonly manifest?: ByteSource;
+    /** Parts from another place than the model's folder, which it does not list. */
+    readonly elsewhere?: readonly ComponentName[];
+  };
+
+/** A network's part: header, config as its model reads it, weights. */
+export interface Component<C> {
+  /** The opened file. */
+  readonly file: WeaveFile;
+  /** What the network is built from. */
+  readonly config: C;
+  /** Its weights by name. */
+  readonly weights: WeightScope;
+}
+
+/**
+ * Opens the file of one part and checks that it is that part, and the one that
+ * the model's manifest lists, where there is one.
+ *
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export async function openComponentFile(
+  files: ModelFiles,
+  name: ComponentName,
+): Promise<WeaveFile> {
+  const source = files[name];
+  if (!source) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `The model has no ${name}.weave: convert it with tools/convert.ts, or give another --model`,
+    );
+  }
+  const file = await openWeave(source);
+  if (file.component !== name) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${file.name}: it holds the component ${
+        brief(file.component)
+      }, expected ${name}`,
+    );
+  }
+  if (files.manifest && !files.elsewhere?.includes(name)) {
+    checkListed(await readManifest(files.manifest), name, {
+      name: file.name,
+      hash: file.hash,
+      bytes: source.size,
+    });
+  }
+  return file;
+}
+
+/** A network's part: its file, read with the network's own reader. */
+export function component<C>(
+  file: WeaveFile,
+  readConfig: (json: unknown) => C,
+): Component<C> {
+  return {
+    file,
+    config: readConfig(file.config),
+    weights: new WeightScope(file),
+  };
+}
+
+/**
+ * Opens a network's part.
+ *
+ * @param readConfig turns the header's config into the network's own
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export async function openComponent<C>(
+  files: ModelFiles,
+  name: ComponentName,
+  readConfig: (json: unknown) => C,
+): Promise<Component<C>> {
+  return component(await openComponentFile(files, name), readConfig);
+}
+
+/** One hash that stands for all files of a model: hexadecimal SHA-256. */
+export async function modelHash(
+  files: readonly Pick<WeaveFile, "component" | "hash">[],
+): Promise<string> {
+  const text = files.map(({ component, hash }) => `${component} ${hash}`)
+    .sort().join("\n");
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new TextEncoder().encode(text),
+  );
+  return [...new Uint8Array(digest)]
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
