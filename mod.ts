@@ -1,6 +1,6 @@
 /**
  * MasterWeaver on Deno's native WebGPU: one reference photo and a prompt in, a
- * picture of that person out.
+ * image of that person out.
  *
  * Run directly, this is the command; imported, it is the library.
  *
@@ -30,7 +30,7 @@ export { readImage, writePng } from "./src/host/files.ts";
 export type { Fit } from "./src/identity/fit.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
 export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
-export type { Gpu, GpuLimits, Real } from "./src/gpu/gpu.ts";
+export type { Gpu, GpuLimits, StorageType } from "./src/gpu/gpu.ts";
 export type { PartStarts } from "./src/gpu/part_starts.ts";
 export type {
   Access,

@@ -1,6 +1,6 @@
 // y = softmax(q k₁ᵀ · scale) v₁  [ + id_scale · softmax(q k₂ᵀ · scale) v₂ ]
 //
-// per picture and head. q and y (B, T, H·D), k and v (B, S, H·D), D a multiple
+// per image and head. q and y (B, T, H·D), k and v (B, S, H·D), D a multiple
 // of 4. k₁, v₁ are the first S₁ tokens of k and v, k₂, v₂ the others: text and
 // identity attention of MasterWeaver in one pass, two softmaxes that share
 // nothing but the queries. With causal, token t sees tokens 0..t. id_scale is
@@ -29,8 +29,8 @@ struct Params {
   causal: u32,
   parts: u32, // 1, or 2 with an identity
   scale: f32,
-  skip_queries: u32, // vec4 of q and y before the first picture
-  skip_keys: u32, // vec4 of k and v before the first picture
+  skip_queries: u32, // vec4 of q and y before the first image
+  skip_keys: u32, // vec4 of k and v before the first image
 }
 
 @group(0) @binding(0) var<storage, read> q: array<real4>;

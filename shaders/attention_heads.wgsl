@@ -1,9 +1,9 @@
 // t[b, h, s, d] = x[b, s, h · D + d]
 //
 // Keys or values by head, as attention_texels.wgsl reads them: x (B, S, H·D) in
-// octets, t (B, H, S, D) in texels, an octet being one in f16 and two in f32, from
-// octet `start` on. In front of it stand texels.wgsl and one of octets_*.wgsl.
-// Grid: an invocation an octet of x, in groups of 64.
+// vec8s, t (B, H, S, D) in texels, a vec8 being one in f16 and two in f32, from
+// vec8 `start` on. In front of it stand texels.wgsl and one of vec8_*.wgsl.
+// Grid: an invocation a vec8 of x, in groups of 64.
 
 struct Params {
   tokens: u32, // S
@@ -11,10 +11,10 @@ struct Params {
   head8: u32, // D / 8
   start: u32,
   total: u32,
-  skip: u32, // octets of the binding before x
+  skip: u32, // vec8s of the binding before x
 }
 
-@group(0) @binding(0) var<storage, read> x: array<octet>;
+@group(0) @binding(0) var<storage, read> x: array<packed8>;
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
@@ -35,6 +35,6 @@ fn main(
   let at = (p.start + row * p.head8 + d) * OCTET_TEXELS;
   let o = x[p.skip + index];
   for (var i = 0u; i < OCTET_TEXELS; i++) {
-    textureStore(t, texel_place(at + i), octet_texel(o, i));
+    textureStore(t, texel_place(at + i), packed8_texel(o, i));
   }
 }

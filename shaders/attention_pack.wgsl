@@ -1,11 +1,11 @@
-// t[b, h, block, quad, s] = scale · x[b, token, h · D + 4 quad … + 3]
+// t[b, h, block, vec4, s] = scale · x[b, token, h · D + 4 vec4 … + 3]
 //
 // Queries or keys by head, as conv2d_texels.wgsl reads pixels and weights:
-// x (B, S, H·D) in octets, t (B·H, blocks, D/4, width) in texels of f32 from texel
+// x (B, S, H·D) in vec8s, t (B·H, blocks, D/4, width) in texels of f32 from texel
 // `start` on, a block being `width` tokens. Tokens from `second` on begin with a
 // block of their own; what a block lacks is left as it is.
-// In front of it stand texels.wgsl and one of octets_*.wgsl.
-// Grid: ⌈B · S / 8⌉ · ⌈H·D/8 / 8⌉, workgroups of 8 tokens × 8 octets, tokens fastest.
+// In front of it stand texels.wgsl and one of vec8_*.wgsl.
+// Grid: ⌈B · S / 8⌉ · ⌈H·D/8 / 8⌉, workgroups of 8 tokens × 8 vec8s, tokens fastest.
 
 struct Params {
   tokens: u32, // S, of which
@@ -20,10 +20,10 @@ struct Params {
   start: u32,
   groups_t: u32, // ⌈B · S / 8⌉
   scale: f32,
-  skip: u32, // octets of the binding before x
+  skip: u32, // vec8s of the binding before x
 }
 
-@group(0) @binding(0) var<storage, read> x: array<octet>;
+@group(0) @binding(0) var<storage, read> x: array<packed8>;
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
@@ -47,9 +47,9 @@ fn main(
   let block = place + select(0u, p.second_block, is_second);
   let h = divide(channel8, p.head8);
   let head = b * p.heads + h;
-  let quad = (channel8 - h * p.head8) * 2u;
+  let k4 = (channel8 - h * p.head8) * 2u;
   let v = p.scale * unpack(x[p.skip + row * row8 + channel8]);
-  let at = p.start + ((head * p.blocks + block) * p.head8 * 2u + quad) * p.width + slot - place * p.width;
+  let at = p.start + ((head * p.blocks + block) * p.head8 * 2u + k4) * p.width + slot - place * p.width;
   textureStore(t, texel_place(at), bitcast<vec4<u32>>(v[0]));
   textureStore(t, texel_place(at + p.width), bitcast<vec4<u32>>(v[1]));
 }

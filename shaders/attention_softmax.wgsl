@@ -1,7 +1,7 @@
-// w[h, t, four] = share · exp₂(s[h, t, four] − max) / Σ exp₂(s − max)
+// w[h, t, k4] = share · exp₂(s[h, t, k4] − max) / Σ exp₂(s − max)
 //
 // Scores to weights, each part of the keys apart: those of the text, and with the
-// share `id_scale` those of the identity. s and w (heads, ⌈queries/32⌉, fours, 32) in
+// share `id_scale` those of the identity. s and w (heads, ⌈queries/32⌉, keys4, 32) in
 // texels of f32, a texel being four keys of a query, w from texel `start` on. With causal,
 // token t sees tokens 0..t; keys that a part lacks weigh nothing.
 // In front of it stands texels.wgsl.
@@ -12,8 +12,8 @@ struct Params {
   first_query: u32,
   groups_t: u32, // ⌈queries / 8⌉
   head_texels: u32, // of s and w, from one head to the next
-  fours: u32, // of keys, of all parts
-  second_four: u32, // that the second part begins with
+  keys4: u32, // of keys, of all parts
+  second4: u32, // that the second part begins with
   keys: u32, // of the first part
   second_keys: u32, // of the second
   parts: u32, // 1 or 2
@@ -48,10 +48,10 @@ fn main(
   if t >= p.queries { return; }
   let query = p.first_query + t;
   for (var part = 0u; part < p.parts; part++) {
-    let first = part * p.second_four;
+    let first = part * p.second4;
     let keys = select(p.keys, p.second_keys, part == 1u);
-    let end = select(p.second_four, p.fours, part == 1u) - first;
-    let row = head * p.head_texels + pixel_texel(t, p.fours) + 32u * first;
+    let end = select(p.second4, p.keys4, part == 1u) - first;
+    let row = head * p.head_texels + pixel_texel(t, p.keys4) + 32u * first;
     var maximum = FAR;
     var sum = 0.0;
     for (var i = 0u; i < end; i++) {

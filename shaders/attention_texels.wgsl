@@ -1,10 +1,10 @@
 // y = softmax(q kᵀ · scale) v  [ + identityScale · softmax(q k'ᵀ · scale) v' ]
 //
-// What attention.wgsl computes, of narrow heads, for adapters that are processors:
+// What attention.wgsl computes, of narrow heads, for adapters that are CPUs:
 // keys and values come as texels, whose 16 bytes such an adapter fetches at once,
 // while every component of a load from a buffer is a branch a lane.
 //
-// q and y (B, T, H·D) in quads; k and v (B, H, S, D) in octets of texels from
+// q and y (B, T, H·D) in vec4s; k and v (B, H, S, D) in vec8s of texels from
 // attention_heads.wgsl, k first. The identity's keys k', v' come after the text's,
 // and are looked at apart.
 //
@@ -12,11 +12,11 @@
 // exponentials and the output so far; keys are walked four at a time, so that the
 // output is scaled anew but once for them. Loops over keys are not written out: a
 // driver's compiler keeps order in short bodies only. Accumulates in f32.
-// In front of it stand texels.wgsl, one of octets_*.wgsl, one of quads_*.wgsl and
-// one of texel_octets_*.wgsl.
+// In front of it stand texels.wgsl, one of vec8_*.wgsl, one of vec4_*.wgsl and
+// one of texel_vec8_*.wgsl.
 // Grid: ⌈T / 32⌉ · B · H, workgroups of 8, queries fastest.
 //
-// Constants put in front: D8, octets of a head.
+// Constants put in front: D8, vec8s of a head.
 
 struct Params {
   heads: u32,
@@ -24,17 +24,17 @@ struct Params {
   keys: u32, // S
   text_keys: u32, // of these, the text's
   groups_t: u32, // ⌈T / 32⌉
-  values_start: u32, // octet of t that v begins with
+  values_start: u32, // vec8 of t that v begins with
   scale: f32, // times log₂ e
   parts: u32, // 2 with an identity's keys, else 1
   head4: u32, // 2 · D8, but not known to the compiler
-  skip: u32, // quads of the bindings before q and y
+  skip: u32, // vec4s of the bindings before q and y
 }
 
-@group(0) @binding(0) var<storage, read> q: array<quad>;
+@group(0) @binding(0) var<storage, read> q: array<packed4>;
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, read>; // k, then v
 @group(0) @binding(2) var<storage, read> id_scale: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<quad>;
+@group(0) @binding(3) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(4) var<uniform> p: Params;
 
 const FAR = -3.0e38; // the score of a key that is not there
@@ -50,9 +50,9 @@ fn main(
   let head = divide(number, p.groups_t); // of B · H
   let tile = (number - head * p.groups_t) * 8u + lane;
   let query = tile * 4u + vec4<u32>(0u, 1u, 2u, 3u);
-  let picture = divide(head, p.heads);
-  let token = picture * p.queries + min(query, vec4<u32>(p.queries - 1u));
-  let row = p.skip + (token * p.heads + head - picture * p.heads) * D4;
+  let image = divide(head, p.heads);
+  let token = image * p.queries + min(query, vec4<u32>(p.queries - 1u));
+  let row = p.skip + (token * p.heads + head - image * p.heads) * D4;
 
   var q0 = array<vec4<f32>, D4>();
   var q1 = array<vec4<f32>, D4>();

@@ -1,16 +1,16 @@
 // y = softmax(q k₁ᵀ · scale) v₁  [ + id_scale · softmax(q k₂ᵀ · scale) v₂ ]
 //
 // What attention.wgsl computes, for real GPUs: keys and values go through
-// workgroup memory. q and y (B, T, H·D), k and v (B, S, H·D) in octets; D is
+// workgroup memory. q and y (B, T, H·D), k and v (B, S, H·D) in vec8s; D is
 // 8 · HEAD8, 24 … 160. k₁, v₁ are the first S₁ tokens of k and v, k₂, v₂ the
 // others. With causal, token t sees tokens 0..t. Accumulates in f32.
 // = torch.nn.functional.scaled_dot_product_attention, twice, and their sum.
-// In front of it stand gather.wgsl and one of octets_*.wgsl.
+// In front of it stand gather.wgsl and one of vec8_*.wgsl.
 //
 // A workgroup of 64 computes QUERIES rows of a head and walks the keys KEYS at a
 // time, QUERIES · KEYS = 2048; the score matrix is never stored. Of a block
 // 1. scores: an invocation has 8 queries × 4 keys. q and k come in slices of an
-//    octet, the next one while the current one is used (two slices in workgroup
+//    vec8, the next one while the current one is used (two slices in workgroup
 //    memory, one barrier a slice): 128 multiply-adds for 12 vec4 from there. q is
 //    read anew for every block, from the cache, for as f32 it has no room; where
 //    it lies as f16 it would be unpacked at every use.
@@ -43,13 +43,13 @@ struct Params {
   causal: u32,
   walks: u32, // over keys: 1, or 3 with an identity
   scale: f32, // times log₂ e
-  skip_queries: u32, // octets of q and y before the first picture
-  skip_keys: u32, // octets of k and v before the first picture
+  skip_queries: u32, // vec8s of q and y before the first image
+  skip_keys: u32, // vec8s of k and v before the first image
 }
 
-@group(0) @binding(0) var<storage, read> q: array<octet>;
-@group(0) @binding(1) var<storage, read> k: array<octet>;
-@group(0) @binding(2) var<storage, read> v: array<octet>;
+@group(0) @binding(0) var<storage, read> q: array<packed8>;
+@group(0) @binding(1) var<storage, read> k: array<packed8>;
+@group(0) @binding(2) var<storage, read> v: array<packed8>;
 @group(0) @binding(3) var<storage, read> id_scale: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<real4>;
 @group(0) @binding(5) var<uniform> p: Params;
@@ -64,7 +64,7 @@ const SPLIT = LANES / LANES_T; // and along the head
 const PLACES = (2u * HEAD8 + SPLIT - 1u) / SPLIT; // vec4 of the head, at most 5
 const PAIRS = (PLACES + 1u) / 2u;
 
-// Slices of q, of k, or values; two buffers b of an octet each, d its halves.
+// Slices of q, of k, or values; two buffers b of a vec8 each, d its halves.
 // q: row (2 · b + d) · LANES_Q + m holds queries m, m + LANES_Q, … at 0 … 7.
 // k: row 4 · LANES_Q + b · LANES_K + n holds keys 4 · n + i at 4 · d + i.
 // v: row (g · PAIRS + j / 2) · SPLIT + n holds, of keys 4 · g + i, vec4 number
@@ -81,7 +81,7 @@ struct Sums {
   right: mat4x4<f32>,
 }
 
-// Goes on with the scores by half d of the octet in buffer b.
+// Goes on with the scores by half d of the vec8 in buffer b.
 fn step(sums: Sums, m: u32, n: u32, b: u32, d: u32) -> Sums {
   let row_k = 4u * LANES_Q + b * LANES_K + n;
   let row_q = (2u * b + d) * LANES_Q + m;
@@ -112,7 +112,7 @@ fn put_value(key: u32, place: u32, value: vec4<f32>) {
 }
 
 // Puts values of keys from `first` on, the last of them `last`; what lies at
-// `base` is the head's first octet.
+// `base` is the head's first vec8.
 fn put_values(lane: u32, base: u32, first: u32, last: u32) {
   for (var i = lane; i < 4u * VALUE_GROUPS * HEAD8; i += LANES) {
     let key = i / HEAD8;
@@ -124,7 +124,7 @@ fn put_values(lane: u32, base: u32, first: u32, last: u32) {
 }
 
 // Four vec4 of a row of values: of four keys.
-fn four(row: u32, at: u32) -> mat4x4<f32> {
+fn values4(row: u32, at: u32) -> mat4x4<f32> {
   return mat4x4<f32>(
     tile[row][at],
     tile[row][at + 1u],
@@ -158,10 +158,10 @@ fn main(
   if number >= p.groups { return; }
   let t0 = number % p.blocks * QUERIES;
   let head = number / p.blocks % p.heads;
-  let picture = number / (p.blocks * p.heads);
-  let row = p.heads * HEAD8; // octets from one token to the next
-  let base_q = p.skip_queries + picture * p.queries * row + head * HEAD8;
-  let base_k = p.skip_keys + picture * p.keys * row + head * HEAD8;
+  let image = number / (p.blocks * p.heads);
+  let row = p.heads * HEAD8; // vec8s from one token to the next
+  let base_q = p.skip_queries + image * p.queries * row + head * HEAD8;
+  let base_k = p.skip_keys + image * p.keys * row + head * HEAD8;
 
   let m = lane / LANES_K; // of scores
   let n = lane % LANES_K;
@@ -196,8 +196,8 @@ fn main(
       var sums = Sums();
       // The slice to come, put where the one before it was.
       for (var slice = 0u; slice <= HEAD8; slice++) {
-        var next_q = octet();
-        var next_k = octet();
+        var next_q = packed8();
+        var next_k = packed8();
         if slice < HEAD8 {
           if lane < QUERIES { next_q = q[from_q + slice]; }
           if lane < KEYS { next_k = k[from_k + slice]; }
@@ -285,11 +285,11 @@ fn main(
             let w2 = scores[g][t + 2u * LANES_T];
             let w3 = scores[g][t + 3u * LANES_T];
             let row_v = (g - g0) * PAIRS * SPLIT + place;
-            o0 = gather(o0, w0, w1, w2, w3, four(row_v, 0u));
-            if PLACES > 1u { o1 = gather(o1, w0, w1, w2, w3, four(row_v, 4u)); }
-            if PLACES > 2u { o2 = gather(o2, w0, w1, w2, w3, four(row_v + SPLIT, 0u)); }
-            if PLACES > 3u { o3 = gather(o3, w0, w1, w2, w3, four(row_v + SPLIT, 4u)); }
-            if PLACES > 4u { o4 = gather(o4, w0, w1, w2, w3, four(row_v + 2u * SPLIT, 0u)); }
+            o0 = gather(o0, w0, w1, w2, w3, values4(row_v, 0u));
+            if PLACES > 1u { o1 = gather(o1, w0, w1, w2, w3, values4(row_v, 4u)); }
+            if PLACES > 2u { o2 = gather(o2, w0, w1, w2, w3, values4(row_v + SPLIT, 0u)); }
+            if PLACES > 3u { o3 = gather(o3, w0, w1, w2, w3, values4(row_v + SPLIT, 4u)); }
+            if PLACES > 4u { o4 = gather(o4, w0, w1, w2, w3, values4(row_v + 2u * SPLIT, 0u)); }
           }
         }
         workgroupBarrier();

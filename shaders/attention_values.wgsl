@@ -1,30 +1,30 @@
-// t[b, h, block, four, d] = x[b, token … token + 3, h · D + 16 block + d]
+// t[b, h, block, t4, d] = x[b, token … token + 3, h · D + 16 block + d]
 //
-// Values by head, as conv2d_texels.wgsl reads weights: x (B, S, H·D) in octets,
-// t (B·H, ⌈D/16⌉, fours, 16) in texels of f32 from texel `start` on, each one
-// channel of four tokens. Tokens from `second` on begin at four `second_four`;
+// Values by head, as conv2d_texels.wgsl reads weights: x (B, S, H·D) in vec8s,
+// t (B·H, ⌈D/16⌉, tokens4, 16) in texels of f32 from texel `start` on, each one
+// channel of four tokens. Tokens from `second` on begin at vec4 `second4`;
 // tokens that a part lacks there are zero, channels are left as they are.
-// In front of it stand texels.wgsl and one of octets_*.wgsl.
-// Grid: an invocation an octet of channels of four tokens, in groups of 64.
+// In front of it stand texels.wgsl and one of vec8_*.wgsl.
+// Grid: an invocation a vec8 of channels of four tokens, in groups of 64.
 
 struct Params {
   tokens: u32, // S, of which
   seen: u32, // are packed
   heads: u32,
   head8: u32, // D / 8
-  fours: u32, // of tokens
+  tokens4: u32, // of tokens
   second: u32, // first token of the second part
-  second_four: u32, // the four it begins with
+  second4: u32, // the vec4 of tokens it begins with
   start: u32,
   total: u32,
-  skip: u32, // octets of the binding before x
+  skip: u32, // vec8s of the binding before x
 }
 
-@group(0) @binding(0) var<storage, read> x: array<octet>;
+@group(0) @binding(0) var<storage, read> x: array<packed8>;
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
-// An octet of a token of picture b, of a part that ends with token `end`.
+// A vec8 of a token of image b, of a part that ends with token `end`.
 fn value(b: u32, token: u32, end: u32, channel8: u32) -> values {
   if token >= end { return values(); }
   return unpack(x[p.skip + (b * p.tokens + token) * p.heads * p.head8 + channel8]);
@@ -40,13 +40,13 @@ fn main(
   if index >= p.total { return; }
   let row = divide(index, p.head8);
   let d = index - row * p.head8;
-  let head = divide(row, p.fours); // of B · H
-  let four = row - head * p.fours;
+  let head = divide(row, p.tokens4); // of B · H
+  let t4 = row - head * p.tokens4;
   let b = divide(head, p.heads);
   let channel8 = (head - b * p.heads) * p.head8 + d;
-  let is_second = four >= p.second_four;
+  let is_second = t4 >= p.second4;
   let end = select(min(p.second, p.seen), p.seen, is_second);
-  let token = select(four * 4u, p.second + (four - p.second_four) * 4u, is_second);
+  let token = select(t4 * 4u, p.second + (t4 - p.second4) * 4u, is_second);
   let v0 = value(b, token, end, channel8);
   let v1 = value(b, token + 1u, end, channel8);
   let v2 = value(b, token + 2u, end, channel8);
@@ -54,7 +54,7 @@ fn main(
   let low = transpose(mat4x4<f32>(v0[0], v1[0], v2[0], v3[0]));
   let high = transpose(mat4x4<f32>(v0[1], v1[1], v2[1], v3[1]));
   let blocks = (p.head8 + 1u) / 2u;
-  let at = p.start + ((head * blocks + d / 2u) * p.fours + four) * 16u + d % 2u * 8u;
+  let at = p.start + ((head * blocks + d / 2u) * p.tokens4 + t4) * 16u + d % 2u * 8u;
   for (var e = 0u; e < 4u; e++) {
     textureStore(t, texel_place(at + e), bitcast<vec4<u32>>(low[e]));
     textureStore(t, texel_place(at + 4u + e), bitcast<vec4<u32>>(high[e]));

@@ -3,7 +3,7 @@
 
 alias scales = u32; // none
 
-const QUAD_TEXELS = 8u; // of a quad of 16 columns
+const VEC4_TEXELS = 8u; // of a vec4 of 16 columns
 
 fn load_scales(at: u32) -> scales {
   return 0u;
@@ -13,9 +13,9 @@ fn halves(a: u32, b: u32) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }
 
-// Quad `quad` of columns 8j … 8j + 7 of the block that starts at texel `block`.
-fn columns(block: u32, quad: u32, j: u32, s: scales) -> eight {
-  let place = weight_place(block + quad * QUAD_TEXELS) + vec2<u32>(4u * j, 0u);
+// Vec4 `k4` of columns 8j … 8j + 7 of the block that starts at texel `block`.
+fn columns(block: u32, k4: u32, j: u32, s: scales) -> eight {
+  let place = weight_place(block + k4 * VEC4_TEXELS) + vec2<u32>(4u * j, 0u);
   let t0 = textureLoad(w, place);
   let t1 = textureLoad(w, place + vec2<u32>(1u, 0u));
   let t2 = textureLoad(w, place + vec2<u32>(2u, 0u));

@@ -1,7 +1,7 @@
 // Scales of quantised weights, as conv2d_texels reads them: f16, for 32 values of
 // 16 columns two texels, apart from the quants.
 
-// Of 16 columns: two vec4 for every octet of them.
+// Of 16 columns: two vec4 for every vec8 of them.
 alias scales = array<vec4<f32>, 4>;
 
 fn eight_scales(at: u32) -> array<vec4<f32>, 2> {

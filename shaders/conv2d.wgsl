@@ -1,12 +1,12 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
-//                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
+//                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 // with iy = oy · stride + ky − pad_top, ix likewise; what lies outside the
-// picture counts as zero. With enlarge 2, x is the picture enlarged to twice its
+// image counts as zero. With enlarge 2, x is the image upsampled to twice its
 // size, or one row or column less, by repeating its pixels.
 //
-// x (B, H, W, I), w (O, KH, KW, I), bias (O), shift (B, O) (the time embedding),
+// x (B, H, W, I), w (O, KH, KW, I), bias (O), channel_bias (B, O) (the time embedding),
 // residual and y (B, OH, OW, O); I a multiple of 4. Accumulates in f32.
-// = torch.nn.functional.conv2d on channels-last tensors; when enlarged, after
+// = torch.nn.functional.conv2d on channels-last tensors; when upsampled, after
 // interpolate(size=…, mode="nearest").
 //
 // In front of it stand convolution.wgsl and one of weights_*.wgsl, which binds
@@ -29,8 +29,8 @@ struct Params {
   stride: u32,
   pad_top: u32,
   pad_left: u32,
-  enlarge: u32, // 1 or 2
-  full_height: u32, // of the enlarged picture
+  upsample: u32, // 1 or 2
+  full_height: u32, // of the upsampled image
   full_width: u32,
   weight4: u32, // O · KH · KW · I / 4
   pixels: u32, // of the output in this launch
@@ -39,14 +39,14 @@ struct Params {
   tiles_m: u32,
   tiles: u32,
   has_bias: u32,
-  has_shift: u32,
+  has_channel_bias: u32,
   has_residual: u32,
   activation: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real4>;
 @group(0) @binding(2) var<storage, read> bias: array<real>;
-@group(0) @binding(3) var<storage, read> shift: array<real>;
+@group(0) @binding(3) var<storage, read> channel_bias: array<real>;
 @group(0) @binding(4) var<storage, read> residual: array<real>;
 @group(0) @binding(5) var<storage, read_write> y: array<real>;
 @group(0) @binding(6) var<uniform> p: Params;
@@ -54,9 +54,9 @@ struct Params {
 fn store(index: u32, o: u32, sum: f32) {
   var v = sum;
   if p.has_bias != 0u { v += f32(bias[o]); }
-  if p.has_shift != 0u {
+  if p.has_channel_bias != 0u {
     let b = divide(p.first_pixel + index, p.out_width * p.out_height);
-    v += f32(shift[b * p.out + o]);
+    v += f32(channel_bias[b * p.out + o]);
   }
   if p.has_residual != 0u { v += f32(residual[index * p.out + o]); }
   y[index * p.out + o] = real(activate(p.activation, v));
@@ -98,7 +98,7 @@ fn main(
       let x1 = u32(max(s1, 0)) * p.in4;
       let x2 = u32(max(s2, 0)) * p.in4;
       let x3 = u32(max(s3, 0)) * p.in4;
-      // 1 inside the picture, 0 outside.
+      // 1 inside the image, 0 outside.
       let in0 = f32(s0 >= 0);
       let in1 = f32(s1 >= 0);
       let in2 = f32(s2 >= 0);

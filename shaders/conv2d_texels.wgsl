@@ -1,9 +1,9 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
-//                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
+//                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
 // What conv2d.wgsl computes, with a window of 1 × 1 what linear.wgsl computes,
 // and the products of Winograd's convolutions and of attention, for adapters that
-// are processors: there every component of a load from a buffer is a branch a
+// are CPUs: there every component of a load from a buffer is a branch a
 // lane, while a texel's 16 bytes are fetched at once. So x comes as texels, as
 // from texels_pack.wgsl, and so does w, in blocks of 16 columns, see
 // src/ops/blocks.ts.
@@ -12,7 +12,7 @@
 // O are multiples of 8. Accumulates in f32.
 //
 // In front of it stand texels.wgsl, convolution.wgsl, one of columns_*.wgsl, which
-// reads w, one of octets_*.wgsl, and one of sums_*.wgsl, which stores y.
+// reads w, one of vec8_*.wgsl, and one of sums_*.wgsl, which stores y.
 //
 // Each invocation keeps 4 pixels × 16 columns in registers: each texel of x is
 // used 16 times, each value of w four times.
@@ -31,8 +31,8 @@ struct Params {
   stride: u32,
   pad_top: u32,
   pad_left: u32,
-  enlarge: u32, // 1 or 2
-  full_height: u32, // of the enlarged picture
+  upsample: u32, // 1 or 2
+  full_height: u32, // of the upsampled image
   full_width: u32,
   pixels: u32, // of the output in this launch
   first_pixel: u32, // of these, in the whole batch
@@ -40,20 +40,20 @@ struct Params {
   groups_m: u32, // ⌈pixels / 32⌉
   blocks: u32, // of 16 columns
   outside: u32, // pixel of x that is zero
-  scaled4: u32, // quads that share scales; I / 4 where there are none
+  scaled4: u32, // vec4s that share scales; I / 4 where there are none
   weight_shift: u32, // log₂ of the width of w's texture
   block_texels: u32, // of w
   scales_start: u32, // texel of w
   block_scales: u32, // texels of scales of a block
   start_x: u32, // texel that x begins with
   start_w: u32, // and w
-  start_y: u32, // octet or texel that y begins with
+  start_y: u32, // vec8 or texel that y begins with
   product_x: u32, // texels of x from one product to the next
   product_w: u32, // texels of w
-  product_y: u32, // octets or texels of y
-  step_y: u32, // octets of y from one pixel to the next
+  product_y: u32, // vec8s or texels of y
+  step_y: u32, // vec8s of y from one pixel to the next
   has_bias: u32,
-  has_shift: u32,
+  has_channel_bias: u32,
   has_residual: u32,
   activation: u32,
 }
@@ -61,7 +61,7 @@ struct Params {
 @group(0) @binding(0) var x: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32uint, read>;
 
-// A quad of eight columns.
+// A vec4 of eight columns.
 struct eight {
   c0: vec4<f32>,
   c1: vec4<f32>,
@@ -88,7 +88,7 @@ fn texel(at: Pixel, ky: u32, kx: u32) -> u32 {
   return pixel_texel(select(u32(pixel), p.outside, pixel < 0), p.in4);
 }
 
-// One column's quad with those of four pixels.
+// One column's vec4 with those of four pixels.
 fn dots(w: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(dot(w, a), dot(w, b), dot(w, c), dot(w, d));
 }
@@ -129,7 +129,7 @@ fn main(
   var c15 = vec4<f32>();
 
   let weight = p.start_w + product * p.product_w + block * p.block_texels;
-  var quad = 0u;
+  var k4 = 0u;
   var scales_at = p.scales_start + block * p.block_scales;
   for (var tap = 0u; tap < p.taps; tap++) {
     let ky = divide(tap, p.kernel_width);
@@ -146,7 +146,7 @@ fn main(
         let d = load_x(at.w);
         // Eight columns are loaded, then used: with two at a time lavapipe's
         // compiler puts sums aside and takes 1.6 times as long.
-        let w0 = columns(weight, quad, 0u, s);
+        let w0 = columns(weight, k4, 0u, s);
         c0 += dots(w0.c0, a, b, c, d);
         c1 += dots(w0.c1, a, b, c, d);
         c2 += dots(w0.c2, a, b, c, d);
@@ -155,7 +155,7 @@ fn main(
         c5 += dots(w0.c5, a, b, c, d);
         c6 += dots(w0.c6, a, b, c, d);
         c7 += dots(w0.c7, a, b, c, d);
-        let w1 = columns(weight, quad, 1u, s);
+        let w1 = columns(weight, k4, 1u, s);
         c8 += dots(w1.c0, a, b, c, d);
         c9 += dots(w1.c1, a, b, c, d);
         c10 += dots(w1.c2, a, b, c, d);
@@ -165,7 +165,7 @@ fn main(
         c14 += dots(w1.c6, a, b, c, d);
         c15 += dots(w1.c7, a, b, c, d);
         at += 32u;
-        quad++;
+        k4++;
       }
     }
   }

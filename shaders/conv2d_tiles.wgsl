@@ -1,24 +1,24 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
-//                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
+//                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
 // What conv2d.wgsl computes, and with a window of 1 × 1 what linear.wgsl
 // computes, for real GPUs: operands go through workgroup memory.
-// = torch.nn.functional.conv2d on channels-last tensors (when enlarged, after
+// = torch.nn.functional.conv2d on channels-last tensors (when upsampled, after
 // interpolate(size=…, mode="nearest")), torch.nn.functional.linear.
 //
-// x (B, H, W, I), w (O, KH, KW, I) row-major, bias (O), shift (B, O), residual
-// and y (B, OH, OW, O) in octets: I and O are multiples of 8. Accumulates in f32.
-// In front of it stand gather.wgsl, convolution.wgsl, one of octets_*.wgsl and
+// x (B, H, W, I), w (O, KH, KW, I) row-major, bias (O), channel_bias (B, O), residual
+// and y (B, OH, OW, O) in vec8s: I and O are multiples of 8. Accumulates in f32.
+// In front of it stand gather.wgsl, convolution.wgsl, one of vec8_*.wgsl and
 // one of tiles_*.wgsl, which binds and reads w.
 //
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
-// runs over the window and the channels as one axis of octets, of which a slice
+// runs over the window and the channels as one axis of vec8s, of which a slice
 // takes two, from whatever places of the window they come.
 // A workgroup computes TILE_M pixels × 64 columns, an invocation 4 pixels × 8
 // columns of them: 32 sums, and 128 multiply-adds for 12 vec4 out of workgroup
 // memory, about what a GPU needs not to wait for that memory; 8 × 8 would save a
 // third of the loads and take registers that not every GPU has. The eight columns
-// are an octet of y, which is one store.
+// are a vec8 of y, which is one store.
 // Grid: ⌈pixels / TILE_M⌉ · ⌈O / 64⌉ workgroups of 2 · TILE_M, pixels fastest, so
 // that neighbours read the same columns of w.
 //
@@ -47,8 +47,8 @@ struct Params {
   stride: u32,
   pad_top: u32,
   pad_left: u32,
-  enlarge: u32, // 1 or 2
-  full_height: u32, // of the enlarged picture
+  upsample: u32, // 1 or 2
+  full_height: u32, // of the upsampled image
   full_width: u32,
   row8: u32, // KH · KW · I / 8
   weight8: u32, // O · KH · KW · I / 8
@@ -58,16 +58,16 @@ struct Params {
   first_source: u32, // pixel of the batch that x, as bound here, begins with
   groups_m: u32, // ⌈pixels / TILE_M⌉
   has_bias: u32,
-  has_shift: u32,
+  has_channel_bias: u32,
   has_residual: u32,
   activation: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<octet>;
-@group(0) @binding(2) var<storage, read> bias: array<octet>;
-@group(0) @binding(3) var<storage, read> shift: array<octet>;
-@group(0) @binding(4) var<storage, read> residual: array<octet>;
-@group(0) @binding(5) var<storage, read_write> y: array<octet>;
+@group(0) @binding(0) var<storage, read> x: array<packed8>;
+@group(0) @binding(2) var<storage, read> bias: array<packed8>;
+@group(0) @binding(3) var<storage, read> channel_bias: array<packed8>;
+@group(0) @binding(4) var<storage, read> residual: array<packed8>;
+@group(0) @binding(5) var<storage, read_write> y: array<packed8>;
 @group(0) @binding(6) var<uniform> p: Params;
 
 const LANES_M = TILE_M / 4u; // invocations along the pixels
@@ -108,15 +108,15 @@ fn step(sums: Sums, m: u32, n: u32, k: u32) -> Sums {
 }
 
 // Eight columns of one pixel.
-fn store(index: u32, octet8: u32, a: vec4<f32>, b: vec4<f32>) {
-  if index >= p.pixels || octet8 >= p.out8 { return; }
+fn store(index: u32, o8: u32, a: vec4<f32>, b: vec4<f32>) {
+  if index >= p.pixels || o8 >= p.out8 { return; }
   var v = values(a, b);
-  if p.has_bias != 0u { v += unpack(bias[octet8]); }
-  if p.has_shift != 0u {
-    let picture = (p.first_pixel + index) / (p.out_width * p.out_height);
-    v += unpack(shift[picture * p.out8 + octet8]);
+  if p.has_bias != 0u { v += unpack(bias[o8]); }
+  if p.has_channel_bias != 0u {
+    let image = (p.first_pixel + index) / (p.out_width * p.out_height);
+    v += unpack(channel_bias[image * p.out8 + o8]);
   }
-  let at = index * p.out8 + octet8;
+  let at = index * p.out8 + o8;
   if p.has_residual != 0u { v += unpack(residual[at]); }
   y[at] = pack(values(activate4(p.activation, v[0]), activate4(p.activation, v[1])));
 }
@@ -134,9 +134,9 @@ fn main(
   let m = lane / 8u;
   let n = lane % 8u;
 
-  // What this invocation fetches: one octet a slice of one pixel, the first 128
-  // also one of one column. Eight neighbours fetch one octet of eight rows, the
-  // next eight the octet beside it.
+  // What this invocation fetches: one vec8 a slice of one pixel, the first 128
+  // also one of one column. Eight neighbours fetch one vec8 of eight rows, the
+  // next eight the vec8 beside it.
   let row = lane % 8u + lane / 16u * 8u;
   let half = lane / 8u % 2u;
   let mine = pixel(first + row);
@@ -149,7 +149,7 @@ fn main(
 
   var sums = Sums();
   for (var slice = 0u; slice <= p.slices; slice++) {
-    var next_x = octet();
+    var next_x = packed8();
     var next_w = fetched();
     if slice < p.slices {
       while i8 >= p.in8 {

@@ -1,11 +1,11 @@
-// Where a convolution's window lies in the picture it is taken from.
+// Where a convolution's window lies in the image it is taken from.
 //
 // Stands in front of the conv2d shaders, whose uniform `p` has height, width,
 // out_height, out_width, stride, pad_top, pad_left, enlarge, full_height,
 // full_width, pixels, first_pixel and first_source.
 
-// An output pixel: where its window starts in the enlarged picture, and the
-// first pixel of its picture in x.
+// An output pixel: where its window starts in the upsampled image, and the
+// first pixel of its image in x.
 struct Pixel {
   top: i32,
   left: i32,
@@ -25,7 +25,7 @@ fn pixel(index: u32) -> Pixel {
   );
 }
 
-// The pixel of x at a place of the window, or −1 outside the picture.
+// The pixel of x at a place of the window, or −1 outside the image.
 fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
   let iy = at.top + i32(ky);
   let ix = at.left + i32(kx);
@@ -33,7 +33,7 @@ fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
     return -1;
   }
   // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
-  let row = u32(iy) >> (p.enlarge - 1u);
-  let column = u32(ix) >> (p.enlarge - 1u);
+  let row = u32(iy) >> (p.upsample - 1u);
+  let column = u32(ix) >> (p.upsample - 1u);
   return i32(at.base + row * p.width + column);
 }

@@ -3,7 +3,7 @@
 // Four sums at once, each of four columns: result[i] = sums[i] + Σ_k w_i[k] · m[k].
 // Written out, so that every product goes into the running sum as one fused
 // multiply-add; a product of two mat4x4 would be summed apart and then added. On
-// a processor of scalars, as GPUs are, components are picked at no cost.
+// a CPU of scalars, as GPUs are, components are picked at no cost.
 
 fn add4(sum: vec4<f32>, w: vec4<f32>, m: mat4x4<f32>) -> vec4<f32> {
   return sum + w.x * m[0] + w.y * m[1] + w.z * m[2] + w.w * m[3];

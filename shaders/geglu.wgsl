@@ -10,8 +10,8 @@ struct Params {
   total: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
-@group(0) @binding(1) var<storage, read_write> y: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
+@group(0) @binding(1) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(2) var<uniform> p: Params;
 
 @compute @workgroup_size(64)

@@ -17,10 +17,10 @@ struct Params {
   activation: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
 @group(0) @binding(1) var<storage, read> stats: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> bias: array<quad>;
-@group(0) @binding(3) var<storage, read_write> y: array<quad>;
+@group(0) @binding(2) var<storage, read> bias: array<packed4>;
+@group(0) @binding(3) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(4) var<uniform> p: Params;
 
 @compute @workgroup_size(64)
@@ -34,7 +34,7 @@ fn main(
   let c = index - eight * p.channels4;
   let end = min(eight * 8u + 8u, p.rows);
   let shift = unpack4(bias[c]);
-  // Pixels of one picture, then, where another begins, of that.
+  // Pixels of one image, then, where another begins, of that.
   for (var pixel = eight * 8u; pixel < end;) {
     let b = divide(p.first_pixel + pixel, p.pixels);
     let stop = min(end, (b + 1u) * p.pixels - p.first_pixel);

@@ -1,4 +1,4 @@
-// Group normalisation, first of three: moments of pieces of a picture.
+// Group normalisation, first of three: moments of pieces of an image.
 //
 // moments[b, piece, 0, c] = x₀, the piece's first pixel
 // moments[b, piece, 1, c] = mean of x − x₀ over the piece's pixels
@@ -20,7 +20,7 @@ struct Params {
   total: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
 @group(0) @binding(1) var<storage, read_write> moments: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> p: Params;
 
@@ -35,10 +35,10 @@ fn main(
   let row = divide(index, p.channels4);
   let c = index - row * p.channels4;
   let unit = p.first_piece + row;
-  let picture = divide(unit, p.pieces);
-  let start = (unit - picture * p.pieces) * p.piece;
+  let image = divide(unit, p.pieces);
+  let start = (unit - image * p.pieces) * p.piece;
   let count = min(p.piece, p.pixels - start);
-  let first = picture * p.pixels + start - p.first_source;
+  let first = image * p.pixels + start - p.first_source;
   let base = first * p.channels4 + c;
   let origin = unpack4(x[base]);
   var sum = vec4<f32>();

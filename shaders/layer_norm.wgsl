@@ -11,10 +11,10 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
-@group(0) @binding(1) var<storage, read> weight: array<quad>;
-@group(0) @binding(2) var<storage, read> bias: array<quad>;
-@group(0) @binding(3) var<storage, read_write> y: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
+@group(0) @binding(1) var<storage, read> weight: array<packed4>;
+@group(0) @binding(2) var<storage, read> bias: array<packed4>;
+@group(0) @binding(3) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(4) var<uniform> p: Params;
 
 @compute @workgroup_size(32)

@@ -2,10 +2,10 @@
 //
 // What layer_norm.wgsl computes, for adapters whose neighbouring invocations
 // load neighbouring memory at once: a workgroup does a row. Each invocation sums
-// every 64th quad of the row, then sums are added in workgroup memory, in six
+// every 64th vec4 of the row, then sums are added in workgroup memory, in six
 // halvings; the mean first, then squares of differences to it.
 //
-// x and y (M, C), weight and bias (C), in quads; C a multiple of 4. f32 sums.
+// x and y (M, C), weight and bias (C), in vec4s; C a multiple of 4. f32 sums.
 // = torch.nn.functional.layer_norm over the last axis.
 // Grid: a workgroup of 64 a row.
 
@@ -15,10 +15,10 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
-@group(0) @binding(1) var<storage, read> weight: array<quad>;
-@group(0) @binding(2) var<storage, read> bias: array<quad>;
-@group(0) @binding(3) var<storage, read_write> y: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
+@group(0) @binding(1) var<storage, read> weight: array<packed4>;
+@group(0) @binding(2) var<storage, read> bias: array<packed4>;
+@group(0) @binding(3) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(4) var<uniform> p: Params;
 
 var<workgroup> sums: array<f32, 64>;

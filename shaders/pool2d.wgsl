@@ -1,7 +1,7 @@
 // y[b, oy, ox, c] = max or mean of x[b, ·, ·, c] over a window
 //
 // x (B, H, W, C), y (B, OH, OW, C). The maximum ignores what lies outside the
-// picture; the mean counts it as zero, as PyTorch does. Sums in f32.
+// image; the mean counts it as zero, as PyTorch does. Sums in f32.
 // = torch.nn.functional.max_pool2d, avg_pool2d.
 // Grid: one invocation an element of y, in groups of 64.
 

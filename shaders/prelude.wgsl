@@ -62,7 +62,7 @@ fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
   return first_group + id.x + id.y * groups.x;
 }
 
-// a / b by floats, for what runs once an element: a processor divides integers one
+// a / b by floats, for what runs once an element: a CPU divides integers one
 // lane after the other, each in the time of a dozen multiplications.
 fn divide(a: u32, b: u32) -> u32 {
   let near = u32(f32(a) / f32(b));

@@ -5,9 +5,9 @@
 @group(0) @binding(3) var<uniform> p: Params;
 
 // Eight columns of one pixel, index in the launch.
-fn store(index: u32, octet8: u32, product: u32, sums: values) {
-  if index >= p.pixels || octet8 >= p.out8 { return; }
-  let at = p.start_y + product * p.product_y + pixel_texel(index, 2u * p.out8) + 64u * octet8;
+fn store(index: u32, o8: u32, product: u32, sums: values) {
+  if index >= p.pixels || o8 >= p.out8 { return; }
+  let at = p.start_y + product * p.product_y + pixel_texel(index, 2u * p.out8) + 64u * o8;
   textureStore(y, texel_place(at), bitcast<vec4<u32>>(sums[0]));
   textureStore(y, texel_place(at + 32u), bitcast<vec4<u32>>(sums[1]));
 }

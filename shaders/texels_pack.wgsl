@@ -1,12 +1,12 @@
-// t[group, quad, pixel] = x[32 group + pixel, quad]
+// t[group, vec4, pixel] = x[32 group + pixel, vec4]
 //
 // Pixels to texels, as conv2d_texels.wgsl reads them: a texel is four channels of
 // a pixel in f32. After the last pixel comes one of zeros, for what is outside the
-// picture.
+// image.
 //
-// x (pixels, I) in octets, t (groups, I/4, 32) in texels.
-// In front of it stand texels.wgsl and one of octets_*.wgsl.
-// Grid: ⌈(pixels + 1) / 8⌉ · ⌈I/8 / 8⌉, workgroups of 8 pixels × 8 octets,
+// x (pixels, I) in vec8s, t (groups, I/4, 32) in texels.
+// In front of it stand texels.wgsl and one of vec8_*.wgsl.
+// Grid: ⌈(pixels + 1) / 8⌉ · ⌈I/8 / 8⌉, workgroups of 8 pixels × 8 vec8s,
 // pixels fastest.
 
 struct Params {
@@ -15,7 +15,7 @@ struct Params {
   groups_m: u32, // ⌈(pixels + 1) / 8⌉
 }
 
-@group(0) @binding(0) var<storage, read> x: array<octet>;
+@group(0) @binding(0) var<storage, read> x: array<packed8>;
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 

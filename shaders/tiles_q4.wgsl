@@ -1,7 +1,7 @@
-// How conv2d_tiles reads its weight, stored as q4: a word holds an octet, the
+// How conv2d_tiles reads its weight, stored as q4: a word holds a vec8, the
 // first four values in the lower halves of its bytes, the others in the upper, 8
 // standing for zero. After all words come the scales, an f16 for every four
-// octets. p.weight8 is the number of octets in the weight. See weights/FORMAT.md.
+// vec8s. p.weight8 is the number of vec8s in the weight. See weights/FORMAT.md.
 
 @group(0) @binding(1) var<storage, read> w: array<u32>;
 

@@ -1,6 +1,6 @@
 // How conv2d_tiles reads its weight, stored as q8: two words of four signed bytes
-// are an octet, and after all words come the scales, an f16 for every four octets.
-// p.weight8 is the number of octets in the weight. See weights/FORMAT.md.
+// are a vec8, and after all words come the scales, an f16 for every four vec8s.
+// p.weight8 is the number of vec8s in the weight. See weights/FORMAT.md.
 
 @group(0) @binding(1) var<storage, read> w: array<u32>;
 

@@ -1,9 +1,9 @@
-// How conv2d_tiles reads its weight, stored as `real`: an octet is fetched as it
+// How conv2d_tiles reads its weight, stored as `real`: a vec8 is fetched as it
 // lies and unpacked when it is put in workgroup memory.
 
-@group(0) @binding(1) var<storage, read> w: array<octet>;
+@group(0) @binding(1) var<storage, read> w: array<packed8>;
 
-alias fetched = octet;
+alias fetched = packed8;
 
 // Octet `at` of the weight, row-major.
 fn fetch(at: u32) -> fetched {

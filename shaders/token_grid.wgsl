@@ -1,4 +1,4 @@
-// Which tokens of a picture others are merged into: the first of each 2×2 block
+// Which tokens of an image others are merged into: the first of each 2×2 block
 // is a destination, all others are sources; both are numbered in reading order.
 // Put in front of the shaders that match tokens.
 

@@ -18,7 +18,7 @@ struct Params {
   chunk: u32, // destinations in a chunk, a multiple of 4
   chunks: u32, // K
   tiles: u32, // ⌈S/4⌉
-  first: u32, // the first picture of this dispatch
+  first: u32, // the first image of this dispatch
   skip: u32, // vec4 of x before it
   total: u32, // invocations with work
 }

@@ -1,6 +1,6 @@
 // place[b, 0, t] = the row of token t among the merged ones
 //
-// A source's rank is how many sources of its picture are more similar to their
+// A source's rank is how many sources of its image are more similar to their
 // best destination; of equals the earlier comes first. The R first are merged:
 // their row is best[b, s], a destination's number. The others, in the order of
 // their ranks, get rows of their own after the D destinations; for them best

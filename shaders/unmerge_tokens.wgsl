@@ -9,7 +9,7 @@ struct Params {
   tokens: u32, // T
   rows: u32, // M
   channels4: u32, // C / 4
-  first: u32, // the first picture of this dispatch
+  first: u32, // the first image of this dispatch
   skip_x: u32, // vec4 of x before it
   skip_y: u32, // vec4 of residual and y before it
   total: u32, // invocations with work

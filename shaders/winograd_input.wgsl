@@ -3,8 +3,8 @@
 // First of three of Winograd's F(2 × 2, 3 × 3): a convolution of 3 × 3 with
 // padding 1 and step 1 as 16 products of matrices, one for every ξ = 4 row +
 // column, with 16 multiplications where there were 36. A tile is 2 × 2 pixels of
-// the output and the 4 × 4 of x around them; outside the picture is zero. With
-// enlarge 2, x is the picture enlarged to twice its size, or one row or column
+// the output and the 4 × 4 of x around them; outside the image is zero. With
+// enlarge 2, x is the image upsampled to twice its size, or one row or column
 // less, by repeating its pixels.
 //
 //        1  0 −1  0
@@ -12,18 +12,18 @@
 //        0 −1  1  0
 //        0  1  0 −1
 //
-// x (B, H, W, I) in quads, v (16, room/32, I/4, 32) in texels of f32, as
+// x (B, H, W, I) in vec4s, v (16, room/32, I/4, 32) in texels of f32, as
 // conv2d_texels.wgsl reads them, of some of the tiles. In front of it stands texels.wgsl.
-// Grid: ⌈tiles / 8⌉ · ⌈I/4 / 8⌉, workgroups of 8 tiles × 8 quads, tiles fastest.
+// Grid: ⌈tiles / 8⌉ · ⌈I/4 / 8⌉, workgroups of 8 tiles × 8 vec4s, tiles fastest.
 
 struct Params {
   height: u32,
   width: u32,
   in4: u32, // I / 4
-  enlarge: u32, // 1 or 2
-  full_height: u32, // of the enlarged picture, as the output's
+  upsample: u32, // 1 or 2
+  full_height: u32, // of the upsampled image, as the output's
   full_width: u32,
-  tiles_y: u32, // of a picture
+  tiles_y: u32, // of an image
   tiles_x: u32,
   first_tile: u32, // of this launch, in the whole batch
   tiles: u32, // of this launch
@@ -32,18 +32,18 @@ struct Params {
   first_source: u32, // pixel of the batch that x, as bound here, begins with
 }
 
-@group(0) @binding(0) var<storage, read> x: array<quad>;
+@group(0) @binding(0) var<storage, read> x: array<packed4>;
 @group(0) @binding(1) var v: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
-// Where a pixel of picture b lies, or nothing outside of it.
+// Where a pixel of image b lies, or nothing outside of it.
 fn pixel(b: u32, y: i32, x_: i32, c: u32) -> vec4<f32> {
   if y < 0 || x_ < 0 || y >= i32(p.full_height) || x_ >= i32(p.full_width) {
     return vec4<f32>();
   }
   // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
-  let row = b * p.height + (u32(y) >> (p.enlarge - 1u));
-  let at = row * p.width + (u32(x_) >> (p.enlarge - 1u)) - p.first_source;
+  let row = b * p.height + (u32(y) >> (p.upsample - 1u));
+  let at = row * p.width + (u32(x_) >> (p.upsample - 1u)) - p.first_source;
   return unpack4(x[at * p.in4 + c]);
 }
 

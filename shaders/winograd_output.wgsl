@@ -1,5 +1,5 @@
 // y[b, oy, ox, o] = act((Aᵀ m A)[oy % 2, ox % 2]
-//                       + bias[o] + shift[b, o] + residual[b, oy, ox, o])
+//                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
 // Last of three of Winograd's F(2 × 2, 3 × 3), see winograd_input.wgsl; m are the
 // 16 products of tile (oy / 2, ox / 2), channel o.
@@ -7,31 +7,31 @@
 // Aᵀ  =  1  1  1  0
 //        0  1 −1 −1
 //
-// m (16, room, O), bias (O), shift (B, O), residual and y (B, OH, OW, O), all in
-// quads. Accumulates in f32.
-// Grid: an invocation a tile and quad, in groups of 64, channels fastest.
+// m (16, room, O), bias (O), channel_bias (B, O), residual and y (B, OH, OW, O), all in
+// vec4s. Accumulates in f32.
+// Grid: an invocation a tile and vec4, in groups of 64, channels fastest.
 
 struct Params {
   out_height: u32,
   out_width: u32,
   out4: u32, // O / 4
-  tiles_y: u32, // of a picture
+  tiles_y: u32, // of an image
   tiles_x: u32,
   first_tile: u32, // of this launch, in the whole batch
   room: u32, // tiles from one ξ to the next
   first_pixel: u32, // of the batch, that y and residual, as bound here, begin with
   total: u32,
   has_bias: u32,
-  has_shift: u32,
+  has_channel_bias: u32,
   has_residual: u32,
   activation: u32,
 }
 
-@group(0) @binding(0) var<storage, read> m: array<quad>;
-@group(0) @binding(1) var<storage, read> bias: array<quad>;
-@group(0) @binding(2) var<storage, read> shift: array<quad>;
-@group(0) @binding(3) var<storage, read> residual: array<quad>;
-@group(0) @binding(4) var<storage, read_write> y: array<quad>;
+@group(0) @binding(0) var<storage, read> m: array<packed4>;
+@group(0) @binding(1) var<storage, read> bias: array<packed4>;
+@group(0) @binding(2) var<storage, read> channel_bias: array<packed4>;
+@group(0) @binding(3) var<storage, read> residual: array<packed4>;
+@group(0) @binding(4) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(5) var<uniform> p: Params;
 
 // Aᵀ times column j of m.
@@ -67,7 +67,7 @@ fn main(
   let a3 = column(3u, at, step);
   var added = vec4<f32>();
   if p.has_bias != 0u { added += unpack4(bias[c]); }
-  if p.has_shift != 0u { added += unpack4(shift[b * p.out4 + c]); }
+  if p.has_channel_bias != 0u { added += unpack4(channel_bias[b * p.out4 + c]); }
   // A loop, for a driver takes long to compile this body four times.
   for (var i = 0u; i < 4u; i++) {
     let lower = i / 2u;

@@ -5,7 +5,7 @@
  * @module
  */
 import { stepKinds } from "./generate/step_kinds.ts";
-import { chooseDtype, type Gpu, type Real } from "./gpu/gpu.ts";
+import { chooseDtype, type Gpu, type StorageType } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
 import type { Tuner } from "./graph/tuner.ts";
 import {
@@ -19,12 +19,12 @@ import {
 import type { Image } from "./image/image.ts";
 import type { Settings } from "./options/options.ts";
 import {
+  type GeneratorNetworks,
+  ImageGenerator,
   type Layout,
-  Painter,
-  type PainterNetworks,
   type PromptIds,
 } from "./generate/generator.ts";
-import type { Parts } from "./components/networks.ts";
+import type { Components } from "./components/networks.ts";
 import type { CallOptions } from "./base/progress.ts";
 
 /** A model on a device. */
@@ -33,11 +33,11 @@ export class Engine implements Disposable {
   readonly gpu: Gpu;
   /** Decides which way ops are computed there. */
   readonly tuner: Tuner;
-  readonly #dtype: Real;
-  readonly #parts: Parts;
-  readonly #networks: IdentityNetworks & PainterNetworks;
+  readonly #dtype: StorageType;
+  readonly #parts: Components;
+  readonly #networks: IdentityNetworks & GeneratorNetworks;
   readonly #encoder: IdentityEncoder;
-  #painter: Painter | null = null;
+  #generator: ImageGenerator | null = null;
 
   /**
    * Nothing is loaded yet.
@@ -52,8 +52,8 @@ export class Engine implements Disposable {
    */
   constructor(
     gpu: Gpu,
-    dtype: Real,
-    parts: Parts,
+    dtype: StorageType,
+    parts: Components,
     keepLoaded: boolean,
     tuner: Tuner,
     hashes: IdentityHashes,
@@ -92,12 +92,12 @@ export class Engine implements Disposable {
     settings: Settings,
     options: CallOptions,
   ): Promise<Image[]> {
-    const painter = await this.#painterFor(settings);
-    return await painter.paint(ids, identity, settings, options);
+    const generator = await this.#generatorFor(settings);
+    return await generator.paint(ids, identity, settings, options);
   }
 
-  /** The painter of a layout: the one at hand, or a new one in its place. */
-  async #painterFor(settings: Settings): Promise<Painter> {
+  /** The generator of a layout: the one at hand, or a new one in its place. */
+  async #generatorFor(settings: Settings): Promise<ImageGenerator> {
     const { factor } = this.#parts.vae.config;
     const kinds = stepKinds(settings);
     const layout: Layout = {
@@ -108,12 +108,12 @@ export class Engine implements Disposable {
       reuse: kinds.some(({ reused }) => reused),
       mergeTokens: settings.mergeTokens,
     };
-    const same = this.#painter &&
-      JSON.stringify(this.#painter.layout) === JSON.stringify(layout);
+    const same = this.#generator &&
+      JSON.stringify(this.#generator.layout) === JSON.stringify(layout);
     if (!same) {
-      this.#painter?.[Symbol.dispose]();
-      this.#painter = null;
-      this.#painter = await Painter.make(
+      this.#generator?.[Symbol.dispose]();
+      this.#generator = null;
+      this.#generator = await ImageGenerator.make(
         this.gpu,
         this.#dtype,
         this.#parts,
@@ -121,13 +121,13 @@ export class Engine implements Disposable {
         layout,
       );
     }
-    return this.#painter!;
+    return this.#generator!;
   }
 
   /** Frees everything on the device, and the device. */
   [Symbol.dispose](): void {
-    this.#painter?.[Symbol.dispose]();
-    this.#painter = null;
+    this.#generator?.[Symbol.dispose]();
+    this.#generator = null;
     for (const network of Object.values(this.#networks)) {
       network[Symbol.dispose]();
     }

@@ -1,5 +1,5 @@
 /**
- * The facade: photo and prompt to identity, to noise taken away, to a picture.
+ * The facade: photo and prompt to identity, to noise taken away, to an image.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
 import type { Fit } from "./identity/fit.ts";
-import { chooseDtype, Gpu, type Real } from "./gpu/gpu.ts";
+import { chooseDtype, Gpu, type StorageType } from "./gpu/gpu.ts";
 import {
   type Choice,
   type TuneMode,
@@ -33,8 +33,8 @@ import {
 } from "./options/options.ts";
 import {
   checkWeights,
-  openParts,
-  type Parts,
+  type Components,
+  openComponents,
   readTokenizer,
 } from "./components/networks.ts";
 import { type CallOptions, throwIfAborted } from "./base/progress.ts";
@@ -50,11 +50,11 @@ import { type TurnOptions, Turns } from "./turns.ts";
 /** How a model is loaded. */
 export interface LoadOptions extends CallOptions {
   /** Storage of activations and weights; f16 where the adapter has it. */
-  readonly dtype?: Real;
+  readonly dtype?: StorageType;
   /** Path of another identity adapter for this model, where `model` is a folder. */
   readonly adapter?: string;
   /**
-   * Whether every network stays on the GPU once it is loaded: pictures after
+   * Whether every network stays on the GPU once it is loaded: images after
    * the first start sooner, and all networks take memory at once. Otherwise a
    * network is freed before the next one is loaded.
    */
@@ -86,10 +86,10 @@ export interface IdentityOptions extends CallOptions, TurnOptions {
   readonly fit?: Fit;
 }
 
-/** What a picture is made from. */
+/** What an image is made from. */
 export interface GenerateOptions
   extends Partial<Settings>, CallOptions, TurnOptions {
-  /** What the picture shows; may be empty. */
+  /** What the image shows; may be empty. */
   prompt: string;
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
@@ -100,7 +100,7 @@ export interface GenerateOptions
 
 /** What {@linkcode MasterWeaver.generate} returns. */
 export interface Generated {
-  /** The pictures, in order. */
+  /** The images, in order. */
   readonly images: readonly Image[];
   /** Every setting, defaults filled in. */
   readonly settings: Settings;
@@ -123,10 +123,10 @@ export interface Generated {
  */
 export class MasterWeaver implements AsyncDisposable {
   /** Storage of activations and weights. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** Hexadecimal SHA-256 that stands for all its files. */
   readonly hash: string;
-  readonly #parts: Parts;
+  readonly #parts: Components;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
   readonly #openEngine: (gpu: Gpu) => Engine;
@@ -136,9 +136,9 @@ export class MasterWeaver implements AsyncDisposable {
   #owned: AsyncDisposableStack | null = null;
 
   private constructor(
-    dtype: Real,
+    dtype: StorageType,
     hash: string,
-    parts: Parts,
+    parts: Components,
     tokenizer: ClipTokenizer,
     files: ModelFiles,
     gpu: Gpu,
@@ -188,7 +188,7 @@ export class MasterWeaver implements AsyncDisposable {
     opened.use(gpu);
     const dtype = chooseDtype(gpu, options.dtype);
     throwIfAborted(signal);
-    const parts = await openParts(files);
+    const parts = await openComponents(files);
     throwIfAborted(signal);
     const tokenizer = readTokenizer(parts);
     checkWeights(dtype, parts);
@@ -221,7 +221,7 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#engine.gpu;
   }
 
-  /** Sides a picture may have. */
+  /** Sides an image may have. */
   get size(): SizeRule {
     const { unet, vae } = this.#parts;
     const { factor } = vae.config;
@@ -317,7 +317,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /**
-   * Photos of one person to an identity, which can be used for many pictures.
+   * Photos of one person to an identity, which can be used for many images.
    *
    * @param photos one to {@linkcode maxReferences}
    * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `cannot-read`, `no-face`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
@@ -348,7 +348,7 @@ export class MasterWeaver implements AsyncDisposable {
       align: options.align ?? (alignFaces || options.face !== undefined),
       face: options.face ?? "best",
       requireFace: options.requireFace ?? false,
-      onNotice: options.onNotice,
+      onWarning: options.onWarning,
     };
     const finder = chosen.align || chosen.requireFace
       ? await this.#finder()
@@ -371,13 +371,13 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /**
-   * Makes pictures.
+   * Makes images.
    *
    * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
-    const { identity, onProgress, onNotice, signal, whenBusy, ...given } =
+    const { identity, onProgress, onWarning, signal, whenBusy, ...given } =
       options;
     const settings = checkSettings(given, this.size);
     const tokens = this.#checkIdentity(identity);
@@ -390,7 +390,7 @@ export class MasterWeaver implements AsyncDisposable {
       ] as const
     ) {
       if (cut === "") continue;
-      onNotice?.(cutNotice(name, cut, this.#tokenizer.maxLength));
+      onWarning?.(truncationWarning(name, cut, this.#tokenizer.maxLength));
     }
     return await this.#turns.take({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
@@ -398,7 +398,7 @@ export class MasterWeaver implements AsyncDisposable {
         { prompt: prompt.ids, negative: negative.ids },
         tokens,
         settings,
-        { onProgress, onNotice, signal },
+        { onProgress, onWarning, signal },
       );
       return { images, settings, cut: prompt.cut };
     });
@@ -436,7 +436,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 }
 
-function cutNotice(name: string, cut: string, length: number): string {
+function truncationWarning(name: string, cut: string, length: number): string {
   const shown = cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
   return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

@@ -57,7 +57,7 @@ const tiny: ModelSizes = {
 };
 
 /**
- * Operations of the UNet's products for one picture, from the paper's drawing
+ * Operations of the UNet's products for one image, from the paper's drawing
  * and not from the graph.
  */
 function unetFlops(
@@ -157,7 +157,7 @@ Deno.test("cost: SD1.5 at 512×512, by kind of op", () => {
   assertEquals(kinds["cross-attention"].dispatches, 16);
   assert(Math.abs(kinds["conv2d 3×3"].flops / 801e9 - 1) < 0.01);
   // 859 million weights of the UNet, less the keys and values of the text,
-  // which are computed once a picture.
+  // which are computed once an image.
   const parameters = memory.weights / 2;
   assert(parameters > 8.3e8 && parameters < 8.6e8, `${parameters}`);
   assertEquals(classes.map(({ name }) => name), [
@@ -241,7 +241,7 @@ Deno.test("scaling: each series has its own first, memory is planned without a G
     "weights",
   ]);
   for (const i of [0, 2, 4]) assertEquals(rows[i].perPixel, 1);
-  // Twice the pictures is twice the work, to the operation.
+  // Twice the images is twice the work, to the operation.
   assertEquals(rows[3].perPixel, 1);
   assert(rows[1].perPixel > 1 && rows[1].perPixel < 1.1);
   assert(rows[5].peakGpuBytes < rows[4].peakGpuBytes / 3);

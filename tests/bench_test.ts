@@ -2,7 +2,7 @@
  * The bench: its command line, its sums, its checks.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { Real } from "../src/gpu/gpu.ts";
+import type { StorageType } from "../src/gpu/gpu.ts";
 import { medianTimes } from "../tools/bench/clock.ts";
 import { compareReports, timesOf } from "../tools/bench/compare.ts";
 import { UsageError } from "../src/host/exit.ts";
@@ -85,11 +85,11 @@ Deno.test("bench: reports are compared row by row", () => {
     milliseconds,
   });
   const old = {
-    picture: { size: [128, 96], dtype: "f16", step: 0.3, decode: 0.4 },
+    image: { size: [128, 96], dtype: "f16", step: 0.3, decode: 0.4 },
     ops: { dtype: "f32", timings: [timing("a", 100), timing("b", 10)] },
   };
   const now = {
-    picture: { size: [128, 96], dtype: "f16", step: 0.15, decode: 0.4 },
+    image: { size: [128, 96], dtype: "f16", step: 0.15, decode: 0.4 },
     ops: {
       dtype: "f32",
       timings: [timing("b", 12), timing("a", 109), timing("c", 1)],
@@ -189,7 +189,7 @@ gpuTest("bench: the mini model's rows, of two pictures at once", async () => {
   const rows = ROWS.filter(({ name }) => /^mini.*(attention|norm)/.test(name))
     .map((row): Row => batched(row, 2));
   assertEquals(rows.length, 3);
-  const dtypes: readonly Real[] = gpu.hasF16 ? ["f32", "f16"] : ["f32"];
+  const dtypes: readonly StorageType[] = gpu.hasF16 ? ["f32", "f16"] : ["f32"];
   for (const dtype of dtypes) {
     const timings = await benchOps(gpu, dtype, rows, { rounds: 1, sample: 1 });
     for (const { name, right, error, milliseconds, shaders } of timings) {

@@ -43,7 +43,7 @@ function refused(graph: Graph, preferred: readonly string[]): string[] {
   );
   const nodes = neededNodes(graph);
   const targetOf = (node: typeof nodes[number]) => ({
-    real: graph.real,
+    storage: graph.storage,
     limits: promised,
     variant: variants.of(node),
   });
@@ -67,12 +67,12 @@ function refused(graph: Graph, preferred: readonly string[]): string[] {
   return messages;
 }
 
-for (const real of ["f32", "f16"] as const) {
+for (const storage of ["f32", "f16"] as const) {
   for (
     const [images, side] of [[16, 512], [1, 1024], [4, 1024], [1, 2048]]
   ) {
-    Deno.test(`binding limits: ${images} of ${side}², ${real}: no op is refused`, () => {
-      const parts = inventParts(SD15, real);
+    Deno.test(`binding limits: ${images} of ${side}², ${storage}: no op is refused`, () => {
+      const parts = inventParts(SD15, storage);
       const layout = {
         images,
         height: side / 8,
@@ -80,10 +80,13 @@ for (const real of ["f32", "f16"] as const) {
         guided: true,
       };
       const graphs: Readonly<Record<string, Graph>> = {
-        condition: conditionGraph(real, parts, layout),
-        step: stepGraph(real, parts, layout),
-        "step, merged": stepGraph(real, parts, { ...layout, mergeTokens: 0.5 }),
-        decode: decodeGraph(real, parts, layout),
+        condition: conditionGraph(storage, parts, layout),
+        step: stepGraph(storage, parts, layout),
+        "step, merged": stepGraph(storage, parts, {
+          ...layout,
+          mergeTokens: 0.5,
+        }),
+        decode: decodeGraph(storage, parts, layout),
       };
       for (const [name, graph] of Object.entries(graphs)) {
         for (const preferred of preferences) {
@@ -107,7 +110,11 @@ Deno.test("binding limits: what cannot be cut is refused by name", () => {
     source.op.name === "conv2d"
   );
   const { op, inputs, attributes } = node.source;
-  const target = { real: "f32", limits: tiny, variant: "registers" } as const;
+  const target = {
+    storage: "f32",
+    limits: tiny,
+    variant: "registers",
+  } as const;
   let message = "";
   try {
     for (const launch of op.launch(inputs, node, attributes, target)) {

@@ -121,12 +121,12 @@ for (const [where, place] of Object.entries(places)) {
   });
 
   Deno.test(`bytes ${where}: dlib's numbers are read`, async () => {
-    const { bytes } = new DlibWriter().int(5, -1234567).real(0.375);
+    const { bytes } = new DlibWriter().int(5, -1234567).storage(0.375);
     const stream = new DlibStream(viewing(bytes, place));
     await stream.ahead(40);
     assertEquals(stream.integer("a"), 5);
     assertEquals(stream.integer("b"), -1234567);
-    assertEquals(stream.real("c"), 0.375);
+    assertEquals(stream.storage("c"), 0.375);
   });
 }
 

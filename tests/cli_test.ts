@@ -1,5 +1,5 @@
 /**
- * The command as a process: pictures, settings, outputs, Ctrl-C; and a script
+ * The command as a process: images, settings, outputs, Ctrl-C; and a script
  * outside the repository that imports the library.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -13,7 +13,7 @@ import { repositoryPath } from "./support/paths.ts";
 const demo = repositoryPath("weights/mini/demo.png");
 const goldens = repositoryPath("tests/goldens");
 
-/** Arguments of a picture that is made in a moment. */
+/** Arguments of an image that is made in a moment. */
 const quick = [
   "--ref",
   demo,

@@ -17,7 +17,7 @@ import { floats, readSafetensors } from "./support/safetensors.ts";
 
 const folder = new URL("goldens/", import.meta.url);
 
-async function picture(name: string): Promise<Image> {
+async function image(name: string): Promise<Image> {
   return decodeImage(
     await Deno.readFile(new URL(`${name}.png`, folder)),
     name,
@@ -58,7 +58,7 @@ Deno.test("clip preprocess: equals the recipe's and transformers' pixels", async
     const config = { ...older, size, crop_size: crop };
     const ours = withoutFourth(
       await clipPreprocess(
-        await picture(path),
+        await image(path),
         readClipPreprocessConfig(config, "test"),
       ),
     );
@@ -77,7 +77,7 @@ Deno.test("clip preprocess: equals the recipe's and transformers' pixels", async
 Deno.test("clip preprocess: the face parser's input is PyTorch's to the last bit", async () => {
   // (1, 3, 256, 256)
   const theirs = floats(await networkGoldens(), "face_parser.input");
-  const portrait = await picture("portraits/portrait-1");
+  const portrait = await image("portraits/portrait-1");
   const ours = toChannels4(
     await resizeImage(portrait, 256, 256, "bilinear"),
     IMAGENET_MEAN,

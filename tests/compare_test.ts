@@ -220,7 +220,7 @@ gpuTest("compare: q8 is nearer than q4", async () => {
         assert(error(q4) > 1e-4 && error(q4) < 3e-2, `${output} ${error(q4)}`);
       }
     }
-    const [coarse, fine] = [q4.pictures[0], q8.pictures[0]];
+    const [coarse, fine] = [q4.images[0], q8.images[0]];
     // Of eight seeds 37.3 to 40.9 dB: two steps of a size not trained on leave
     // much of the noise, and what q8 loses shows most there.
     assert(fine.psnr > 35 && fine.psnr > coarse.psnr + 10, `${fine.psnr} dB`);
@@ -292,10 +292,10 @@ gpuTest("compare: only conversions of one model, as Markdown", async () => {
       assertStringIncludes(wrong.err, message);
     }
   });
-  const picture = ["--pictures", "1", "--steps", "1", "--size", "64"];
+  const image = ["--pictures", "1", "--steps", "1", "--size", "64"];
   const same = await compare(
     ...[mini, "--with", mini, "--network", "text_encoder"],
-    ...[...picture, "--markdown"],
+    ...[...image, "--markdown"],
   );
   assertEquals(same.code, 0);
   assertEquals(same.out.split("\n"), [
@@ -367,11 +367,11 @@ Deno.test("compare: tables say what is missed, what is equal, which model", () =
   assertEquals(verdicts, ["ok", "missed", "missed"]);
 
   const networks = [{ ...error, nmse: 0.00123 }];
-  const pictures = (...psnrs: number[]) =>
+  const images = (...psnrs: number[]) =>
     psnrs.map((psnr, seed) => ({ seed, psnr, largestDifference: seed }));
   const text = toText(conversionTable([
-    { model: "a/q4", networks, pictures: pictures(50, 20, Infinity, 40) },
-    { model: "b/q4", networks, pictures: pictures(Infinity) },
+    { model: "a/q4", networks, images: images(50, 20, Infinity, 40) },
+    { model: "b/q4", networks, images: images(Infinity) },
   ]));
   assertEquals(text.split("\n"), [
     "                              a/q4     b/q4",
@@ -384,14 +384,14 @@ Deno.test("compare: tables say what is missed, what is equal, which model", () =
 
 Deno.test("compare: layouts", () => {
   const plain = (values: Values) => [values.shape, [...values.data]];
-  // Two channels of a 1 × 3 picture.
+  // Two channels of a 1 × 3 image.
   const data = Float32Array.of(1, 2, 3, 4, 5, 6);
-  const picture = { shape: [1, 2, 1, 3], data };
-  assertEquals(plain(channelsLast(picture)), [
+  const image = { shape: [1, 2, 1, 3], data };
+  assertEquals(plain(channelsLast(image)), [
     [1, 1, 3, 2],
     [1, 4, 2, 5, 3, 6],
   ]);
-  assertEquals(plain(channelsLast(picture, 4)), [
+  assertEquals(plain(channelsLast(image, 4)), [
     [1, 1, 3, 4],
     [1, 4, 0, 0, 2, 5, 0, 0, 3, 6, 0, 0],
   ]);

@@ -7,7 +7,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource, openModelFolder } from "../src/host/files.ts";
 import {
   checkWeights,
-  openParts,
+  openComponents,
   readTokenizer,
 } from "../src/components/networks.ts";
 import { identityAdapterTable } from "../src/checkpoints/tables/identity_adapter.ts";
@@ -39,7 +39,7 @@ async function snapshot(folder: string): Promise<Record<string, string>> {
 
 async function load(folder: string): Promise<void> {
   await using opened = await openModelFolder(folder);
-  const parts = await openParts(opened.files);
+  const parts = await openComponents(opened.files);
   readTokenizer(parts);
   checkWeights("f32", parts);
 }

@@ -63,7 +63,7 @@ gpuTest("divide: whole quotients of numbers up to 2³¹ − 1", async () => {
     const encoder = gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(
-      gpu.pipelines.get({ shader: "divide", code, real: "f32", access }),
+      gpu.pipelines.get({ shader: "divide", code, storage: "f32", access }),
     );
     const bound = [slice(input), slice(output)];
     pass.setBindGroup(

@@ -40,11 +40,11 @@ Deno.test("dlib stream: integers of all lengths and signs", async () => {
 Deno.test("dlib stream: real numbers keep their 53 bits", async () => {
   const all = [0, 1, -0.5, Math.PI, -1 / 3, 3.2744957766996508];
   const stream = await streamOf(
-    new DlibWriter().real(...all).int(1, -1074, -3, 900).bytes,
+    new DlibWriter().storage(...all).int(1, -1074, -3, 900).bytes,
   );
-  assertEquals(all.map(() => stream.real("a number")), all);
-  assertEquals(stream.real("the smallest number"), 5e-324);
-  assertEquals(stream.real("a large number"), -3 * 2 ** 900);
+  assertEquals(all.map(() => stream.storage("a number")), all);
+  assertEquals(stream.storage("the smallest number"), 5e-324);
+  assertEquals(stream.storage("a large number"), -3 * 2 ** 900);
 });
 
 Deno.test("dlib stream: what is no number is refused", async () => {
@@ -62,7 +62,11 @@ Deno.test("dlib stream: what is no number is refused", async () => {
   }
   for (const exponent of [32000, 32001, 32002, 5000, 1100]) {
     const stream = await streamOf(new DlibWriter().int(1, exponent).bytes);
-    assertThrows(() => stream.real("a number"), MasterWeaverError, "a number");
+    assertThrows(
+      () => stream.storage("a number"),
+      MasterWeaverError,
+      "a number",
+    );
   }
   const stream = await streamOf(new DlibWriter().int(1, 200).bytes);
   assertThrows(() => stream.single("it"), MasterWeaverError, "too large");

@@ -94,7 +94,7 @@ Deno.test("face alignment: in huge photos large faces are aligned from a smaller
   for (let i = 0; i < expected.data.length; i++) {
     difference += Math.abs(aligned.data[i] - expected.data[i]);
   }
-  // The same face, enlarged and reduced on the way.
+  // The same face, upsampled and reduced on the way.
   assert(
     difference / expected.data.length < 3,
     `${difference / expected.data.length}`,

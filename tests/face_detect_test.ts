@@ -11,9 +11,9 @@ import { chooseFace, FaceFinder, reducedSize } from "../src/face/finder.ts";
 import { toGray } from "../src/face/gray.ts";
 import {
   countLevels,
-  enlarge,
   reduceLevel,
   resizeGray,
+  upsample,
 } from "../src/face/pyramid.ts";
 import { scoreWindows } from "../src/face/windows.ts";
 import { resizeImage } from "../src/image/resize.ts";
@@ -87,7 +87,7 @@ Deno.test("face detection: a face cut by the border", async () => {
 });
 
 Deno.test("pyramid: sizes and number of levels", async () => {
-  const first = await enlarge({
+  const first = await upsample({
     width: 60,
     height: 50,
     data: new Uint8Array(3000),

@@ -46,14 +46,14 @@ function beside(width: number, height: number, value = 200): Image {
 }
 
 async function fitted(image: Image, options: Partial<FitOptions>) {
-  const notices: string[] = [];
+  const warnings: string[] = [];
   const fit = await fitReference(image, "Reference 1", {
     parse: false,
     preprocess,
-    onNotice: (notice) => notices.push(notice),
+    onWarning: (warning) => warnings.push(warning),
     ...options,
   });
-  return { fit, notices };
+  return { fit, warnings };
 }
 
 Deno.test("fit: what is seen of an image, to the pixel", () => {
@@ -107,8 +107,8 @@ Deno.test("fit: the seen region is what preprocessing keeps", async () => {
 Deno.test("fit: square references stay as they are, and nothing is said", async () => {
   for (const fit of [undefined, "crop", "pad"] as const) {
     for (const parse of [true, false]) {
-      const { fit: same, notices } = await fitted(portrait, { fit, parse });
-      assertEquals([same === portrait, notices], [true, []]);
+      const { fit: same, warnings } = await fitted(portrait, { fit, parse });
+      assertEquals([same === portrait, warnings], [true, []]);
     }
   }
 });
@@ -116,9 +116,9 @@ Deno.test("fit: square references stay as they are, and nothing is said", async 
 Deno.test("fit: without parsing the middle is taken, and how much is lost is said", async () => {
   for (const fit of [undefined, "crop"] as const) {
     const image = flat(300, 200);
-    const { fit: same, notices } = await fitted(image, { fit });
+    const { fit: same, warnings } = await fitted(image, { fit });
     assertEquals(same === image, true);
-    assertEquals(notices, [
+    assertEquals(warnings, [
       "Reference 1: of its 300×200 pixels only the middle 200×200 are used, 33 % are cut off; --fit pad keeps all of it",
     ]);
   }
@@ -126,12 +126,12 @@ Deno.test("fit: without parsing the middle is taken, and how much is lost is sai
 
 Deno.test("fit: parsing squeezes, as the reference does, and that is said", async () => {
   const image = flat(300, 200);
-  const { fit: same, notices } = await fitted(image, { parse: true });
+  const { fit: same, warnings } = await fitted(image, { parse: true });
   assertEquals(same === image, true);
-  assertEquals(notices, [
+  assertEquals(warnings, [
     "Reference 1: its 300×200 pixels are squeezed to a square, as the reference implementation does; --fit pad or --fit crop keeps the proportions",
   ]);
-  const { fit: cropped, notices: said } = await fitted(beside(300, 128), {
+  const { fit: cropped, warnings: said } = await fitted(beside(300, 128), {
     parse: true,
     fit: "crop",
   });
@@ -152,8 +152,8 @@ Deno.test("fit: parsing squeezes, as the reference does, and that is said", asyn
 Deno.test("fit: padding keeps all, in the middle of black", async () => {
   for (const [width, height] of [[301, 200], [200, 301]]) {
     const image = flat(width, height, 90);
-    const { fit: padded, notices } = await fitted(image, { fit: "pad" });
-    assertEquals([padded.width, padded.height, notices], [301, 301, []]);
+    const { fit: padded, warnings } = await fitted(image, { fit: "pad" });
+    assertEquals([padded.width, padded.height, warnings], [301, 301, []]);
     const pixel = (x: number, y: number) => [
       ...padded.data.subarray((y * 301 + x) * 4, (y * 301 + x) * 4 + 4),
     ];
@@ -186,14 +186,14 @@ gpuTest("library: references are what the encoder saw", async () => {
   const weaver = await miniWeaver("f32");
   const image = beside(portrait.width * 2, portrait.height);
   const encode = async (options: object) => {
-    const notices: string[] = [];
-    const onNotice = (notice: string) => notices.push(notice);
+    const warnings: string[] = [];
+    const onWarning = (warning: string) => warnings.push(warning);
     const identity = await weaver.encodeIdentity([image], {
       align: false,
-      onNotice,
+      onWarning,
       ...options,
     });
-    return { ...identity, notices };
+    return { ...identity, warnings };
   };
   const square = await weaver.encodeIdentity([portrait], {
     align: false,
@@ -203,15 +203,15 @@ gpuTest("library: references are what the encoder saw", async () => {
   // The portrait alone was seen, and the numbers are its own.
   assertEquals(plain.references, [portrait]);
   assert(largestDifference(plain.tokens, square.tokens) < 0.05);
-  assertEquals(plain.notices.length, 1);
-  assert(plain.notices[0].includes("50 % are cut off"), plain.notices[0]);
+  assertEquals(plain.warnings.length, 1);
+  assert(plain.warnings[0].includes("50 % are cut off"), plain.warnings[0]);
   assertEquals(
     (await encode({ parse: false, fit: "crop" })).tokens,
     plain.tokens,
   );
 
   const padded = await encode({ parse: false, fit: "pad" });
-  assertEquals(padded.notices, []);
+  assertEquals(padded.warnings, []);
   const side = portrait.width * 2;
   assertEquals([padded.references[0].width, padded.references[0].height], [
     side,
@@ -221,7 +221,7 @@ gpuTest("library: references are what the encoder saw", async () => {
 
   // Parsed: squeezed, unless it is made square before.
   const squeezed = await encode({});
-  assert(squeezed.notices[0].includes("squeezed"), squeezed.notices[0]);
+  assert(squeezed.warnings[0].includes("squeezed"), squeezed.warnings[0]);
   const parsed = await weaver.encodeIdentity([portrait], { align: false });
   const cropped = await encode({ fit: "crop" });
   assertEquals(cropped.references, parsed.references);

@@ -1,6 +1,6 @@
 /**
  * Stable Diffusion 1.5 at full size, planned and not run: what it takes of the
- * GPU's memory, and that every size of picture fits an adapter's limits.
+ * GPU's memory, and that every size of image fits an adapter's limits.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -41,7 +41,7 @@ function variantsOf(g: Graph, way: readonly string[]): Variants {
 /** Bytes of a weight on the GPU. */
 function weightBytes(g: Graph, ref: WeightRef, variants: Variants): number {
   const { shape, tensor: { dtype } } = ref;
-  const spec = { shape, dtype: isQuantised(dtype) ? dtype : g.real };
+  const spec = { shape, dtype: isQuantised(dtype) ? dtype : g.storage };
   return heldBytes(spec, variants.layout(ref));
 }
 
@@ -95,7 +95,7 @@ async function plannedBytes(
   return [...sizes.values()].reduce((sum, bytes) => sum + bytes, own);
 }
 
-/** Every network of a picture, by name. */
+/** Every network of an image, by name. */
 function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
@@ -107,7 +107,7 @@ function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
   };
 }
 
-/** What the networks of a picture hand to each other. */
+/** What the networks of an image hand to each other. */
 async function handedTensors(gpu: Gpu, step: Graph): Promise<GpuTensors> {
   const handed = [...step.inputs].filter(([name]) =>
     name === "latents" || /\.[kv]$/.test(name)
@@ -115,7 +115,7 @@ async function handedTensors(gpu: Gpu, step: Graph): Promise<GpuTensors> {
   return await GpuTensors.make(gpu, Object.fromEntries(handed));
 }
 
-/** Limits of issue 5, of 512×512, one picture, guidance on; in bytes. */
+/** Limits of issue 5, of 512×512, one image, guidance on; in bytes. */
 const budgets = [["f16", 2.3e9], ["q8", 1.5e9], ["q4", 1.1e9]] as const;
 
 for (const [dtype, most] of budgets) {

@@ -1,11 +1,11 @@
 /**
- * How goldens are kept small: folded values, enlarged scores and hashes must
+ * How goldens are kept small: folded values, upsampled scores and hashes must
  * tell what the whole would.
  */
 import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
 import { torchCpuNormal } from "../src/samplers/noise.ts";
 import { nmse } from "./support/compare.ts";
-import { enlarge, reduce } from "./support/enlarge.ts";
+import { reduce, upsample } from "./support/enlarge.ts";
 import { flat } from "./support/faces.ts";
 import { fold } from "./support/fold.ts";
 import { assertPixels, hashPixels, PIXELS } from "./support/pixels.ts";
@@ -31,7 +31,7 @@ Deno.test("goldens: one wrong, moved or missing value shows in the folded ones",
     assert(error > 1e-8, `${at}: ${error}`);
     assertAlmostEquals(error / nmse(wrong, values), 1, 5 / 32);
   }
-  // By one row of a picture, by as many as there are sums, all of them turned.
+  // By one row of an image, by as many as there are sums, all of them turned.
   const moved = [32, 4096, 8192].map((by) =>
     values.map((_, i) => values[(i + by) % values.length])
   );
@@ -52,9 +52,9 @@ Deno.test("goldens: an enlargement is PyTorch's, and is undone", () => {
     4, 5.3333335, 6.666667, 8,
   ];
   const small = [1, 2, 4, 8];
-  assert(nmse(enlarge(small, 2, 4), pytorch) < 1e-14);
+  assert(nmse(upsample(small, 2, 4), pytorch) < 1e-14);
   const planes = torchCpuNormal(4, 3 * 32 * 32);
-  assert(nmse(reduce(enlarge(planes, 32, 256), 256, 32), planes) < 1e-24);
+  assert(nmse(reduce(upsample(planes, 32, 256), 256, 32), planes) < 1e-24);
 });
 
 Deno.test("goldens: an image that is off by one byte is refused, its rows are named", async () => {

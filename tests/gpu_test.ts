@@ -62,7 +62,7 @@ gpuTest("gpu: pipelines differ by all that makes them", async () => {
   const key = {
     shader: "one",
     code: code("p.x"),
-    real: "f32",
+    storage: "f32",
     access: ["write"],
   } as const;
   const twoCode =

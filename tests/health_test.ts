@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
-import type { Real } from "../src/gpu/gpu.ts";
+import type { StorageType } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { Health, requireFinite, STAGES } from "../src/generate/health.ts";
@@ -38,7 +38,7 @@ async function paint(
     align: false,
     parse: false,
   });
-  const notices: string[] = [];
+  const warnings: string[] = [];
   const { images } = await weaver.generate({
     identity,
     prompt: "a man in the snow",
@@ -46,15 +46,15 @@ async function paint(
     width: 64,
     height: 64,
     ...options,
-    onNotice: (notice) => notices.push(notice),
+    onWarning: (warning) => warnings.push(warning),
   });
-  return { images, notices };
+  return { images, warnings };
 }
 
 async function changedWeaver(
   component: string,
   change: ChangeWeights,
-  dtype: Real,
+  dtype: StorageType,
 ): Promise<MasterWeaver> {
   const files = await changedFiles(component, change);
   return await MasterWeaver.load(files, { dtype, tune: "off" });
@@ -67,10 +67,13 @@ gpuTest(
     await using half = await changedWeaver("vae", overflowing, "f16");
     const options = { numImages: 2 };
     const right = await paint(single, options);
-    assertEquals(right.notices, []);
+    assertEquals(right.warnings, []);
     const found = await paint(half, options);
-    assertEquals(found.notices.length, 1);
-    assertMatch(found.notices[0], /2 of 2 images again in f32 \(no-half-vae\)/);
+    assertEquals(found.warnings.length, 1);
+    assertMatch(
+      found.warnings[0],
+      /2 of 2 images again in f32 \(no-half-vae\)/,
+    );
     for (const [i, { width, data }] of found.images.entries()) {
       assertEquals(width, right.images[i].width);
       const quality = psnr(data, right.images[i].data);
@@ -83,15 +86,15 @@ gpuTest(
     for (const [i, { data }] of again.images.entries()) {
       assert(sameBytes(data, found.images[i].data));
     }
-    assertEquals(again.notices, found.notices);
+    assertEquals(again.warnings, found.warnings);
   },
   !hasF16,
 );
 
 gpuTest("health: a sound model says nothing", async () => {
   for (const dtype of hasF16 ? ["f16", "f32"] as const : ["f32"] as const) {
-    const { notices } = await paint(await miniWeaver(dtype));
-    assertEquals(notices, []);
+    const { warnings } = await paint(await miniWeaver(dtype));
+    assertEquals(warnings, []);
   }
 });
 
@@ -156,7 +159,7 @@ gpuTest(
       /^Denoising went wrong at step [2-8] of 8: .*--dtype f32.*--guidance-scale/,
     );
     await using single = await changedWeaver("unet", louder, "f32");
-    assertEquals((await paint(single, options)).notices, []);
+    assertEquals((await paint(single, options)).warnings, []);
   },
   !hasF16,
 );
@@ -211,7 +214,10 @@ gpuTest(
 Deno.test("health: the first stage that went wrong is told", () => {
   const marked = (marks: Partial<Record<typeof STAGES[number], number>>) =>
     STAGES.map((stage) => marks[stage] ?? 0);
-  const told = (marks: Parameters<typeof marked>[0], real: Real = "f16") => {
+  const told = (
+    marks: Parameters<typeof marked>[0],
+    real: StorageType = "f16",
+  ) => {
     try {
       requireFinite(marked(marks), real, 30);
     } catch (error) {

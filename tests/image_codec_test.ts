@@ -137,7 +137,7 @@ Deno.test("image codec: a JPEG is turned upright by each EXIF orientation", () =
   const file = makeJpeg(stored);
   const plain = decodeImage(file, "x.jpg");
   const [right, bottom] = [39, 23];
-  // Where the pixel (x, y) of the upright picture lies in the stored one.
+  // Where the pixel (x, y) of the upright image lies in the stored one.
   const sources: ((x: number, y: number) => [number, number])[] = [
     (x, y) => [x, y],
     (x, y) => [right - x, y],

@@ -8,33 +8,31 @@ const root = repositoryPath("");
 
 /** What a folder or file of `src/` may import from, beside itself. */
 const below: Readonly<Record<string, readonly string[]>> = {
-  "errors.ts": [],
-  "bytes.ts": ["errors.ts"],
-  "version.ts": [],
-  "shown.ts": [],
-  "nearest.ts": [],
-  "progress.ts": ["errors.ts"],
-  "breathe.ts": ["progress.ts"],
-  "gpu": ["errors.ts"],
-  "ops": ["gpu", "errors.ts"],
-  "weights": ["bytes.ts", "errors.ts"],
-  "image": ["errors.ts", "bytes.ts", "breathe.ts"],
-  "text": ["errors.ts"],
-  "diffusion": ["errors.ts"],
-  "graph": ["ops", "gpu", "weights", "breathe.ts", "errors.ts"],
-  "face": [
+  "base": [],
+  "gpu": ["base"],
+  "ops": ["gpu", "base"],
+  "weights": ["base"],
+  "graph": ["ops", "gpu", "weights", "base"],
+  "models": ["graph", "ops", "weights", "base"],
+  "text": ["base"],
+  "samplers": ["base"],
+  "image": ["base", "host"],
+  "face": ["image", "weights", "base"],
+  "checkpoints": ["face", "weights", "base"],
+  "identity": [
+    "face",
     "image",
+    "models",
+    "graph",
+    "ops",
+    "gpu",
     "weights",
-    "bytes.ts",
-    "breathe.ts",
-    "errors.ts",
-    "shown.ts",
+    "base",
   ],
-  "models": ["graph", "ops", "weights", "errors.ts"],
 };
 
 /** Folders and files that only web APIs may be used in. */
-const atTheEdge = new Set(["files.ts", "cli.ts", "cli", "host"]);
+const atTheEdge = new Set(["host"]);
 
 async function* sources(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(`${root}${folder}`)) {

@@ -21,12 +21,16 @@ import {
   defaultSettings,
 } from "../src/options/options.ts";
 import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
-import { fromText, type Maker, toText } from "../src/options/settings_text.ts";
+import {
+  fromText,
+  type Provenance,
+  toText,
+} from "../src/options/settings_text.ts";
 import { inventParts, SD15 } from "../tools/bench/invented.ts";
 import {
   countWork,
   flopsOf,
-  pictureCost,
+  imageCost,
   stepsOf,
 } from "../tools/bench/less_work/work.ts";
 import { deno, finished } from "./support/command.ts";
@@ -66,7 +70,7 @@ const identity = () =>
   })();
 
 let painted: ReturnType<typeof paint> | null = null;
-/** The picture that leaves out nothing. */
+/** The image that leaves out nothing. */
 const exact = () => painted ??= paint({});
 
 const small = { width: 64, height: 64, steps: 3 };
@@ -141,7 +145,7 @@ Deno.test("options: what leaves work out is checked", () => {
 });
 
 Deno.test("settings: a PNG's text holds what leaves work out", () => {
-  const maker: Maker = {
+  const provenance: Provenance = {
     model: "m",
     modelHash: "h",
     adapterHash: "a",
@@ -160,7 +164,7 @@ Deno.test("settings: a PNG's text holds what leaves work out", () => {
     },
     anySize,
   );
-  const text = toText(settings, maker);
+  const text = toText(settings, provenance);
   assertEquals(text.guidance_range, "0.1,0.75");
   assertEquals([text.reuse_features, text.merge_tokens], ["3", "0.5"]);
   const again = checkSettings(
@@ -168,7 +172,7 @@ Deno.test("settings: a PNG's text holds what leaves work out", () => {
     anySize,
   );
   assertEquals(again, { ...settings, seed: 42n });
-  // A picture made before there was such an option.
+  // An image made before there was such an option.
   const { guidance_range: _, ...older } = text;
   assertEquals(fromText(older, "a.png").settings.guidanceRange, undefined);
   for (const broken of ["", "0", "0,x", "0,0.5,1"]) {
@@ -291,7 +295,7 @@ gpuTest(
 gpuTest("reused features: every step whole is exact", async () => {
   const exact = await paint(small);
   assertEquals(await paint({ ...small, reuseFeatures: 1 }), exact);
-  // A picture of one step has none to use again.
+  // An image of one step has none to use again.
   const one = await paint({ ...small, steps: 1 });
   assertEquals(await paint({ ...small, steps: 1, reuseFeatures: 5 }), one);
 });
@@ -333,7 +337,7 @@ gpuTest("merged tokens: none is exact, some are close", async () => {
   const [merged] = await paint({ mergeTokens: 0.5 });
   assertEquals((await paint({ mergeTokens: 0.5 }))[0], merged);
   const quality = psnr(merged, picture);
-  // The same person in the same picture, small features moved: another seed is
+  // The same person in the same image, small features moved: another seed is
   // below 20 dB. The mini model's 256 tokens are few, each says much.
   assert(quality > 22 && quality < 60, `PSNR ${quality.toFixed(1)} dB`);
 });
@@ -356,7 +360,7 @@ gpuTest("less work: all three at once, of several pictures", async () => {
   assertEquals(await paint({ ...options, ...less }), some);
   const others = await paint({ ...options, seed: 43 });
   for (const i of [0, 1]) {
-    // Five steps, of which three are whole: still nearer than another picture.
+    // Five steps, of which three are whole: still nearer than another image.
     const quality = psnr(some[i], all[i]);
     assert(
       quality > 1 + psnr(others[i], all[i]),
@@ -464,7 +468,7 @@ Deno.test("bench of less work: a picture is the sum of its steps", () => {
     "conditional, 0.25",
     "conditional, reused, 0.25",
   ]);
-  const cost = pictureCost(
+  const cost = imageCost(
     settings,
     ({ kind }) => (kind.guided ? 2 : 1) * (kind.reused ? 10 : 100),
   );
@@ -474,7 +478,7 @@ Deno.test("bench of less work: a picture is the sum of its steps", () => {
 Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", () => {
   const count = countWork(inventParts(SD15, "f16"), 512);
   const work = (settings: object) =>
-    pictureCost({ steps: 1, ...settings }, count);
+    imageCost({ steps: 1, ...settings }, count);
   const whole = work({});
   // Two halves of what tests/bench_cost_test.ts sums up from the sizes.
   assert(Math.abs(whole / 1605e9 - 1) < 0.01, `${whole / 1e9} GFLOP`);

@@ -12,7 +12,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { openModelFolder } from "../src/host/files.ts";
 import {
   checkWeights,
-  openParts,
+  openComponents,
   readTokenizer,
 } from "../src/components/networks.ts";
 import { readManifest } from "../src/weights/manifest.ts";
@@ -34,7 +34,7 @@ const PARTS = [
 /** Loads all of a model that needs no GPU. */
 async function load(folder: string, adapter?: string): Promise<void> {
   await using opened = await openModelFolder(folder, adapter);
-  const parts = await openParts(opened.files);
+  const parts = await openComponents(opened.files);
   readTokenizer(parts);
   checkWeights("f32", parts);
 }

@@ -22,7 +22,7 @@ const portrait = await readImage(
 );
 const small = { prompt: "a woman", steps: 2, width: 64, height: 64 };
 
-/** A picture, and the bytes on the GPU before, between and after. */
+/** An image, and the bytes on the GPU before, between and after. */
 async function paint(keepLoaded: boolean) {
   await using weaver = await MasterWeaver.load(mini, { keepLoaded });
   const { buffers } = weaver.gpu;
@@ -52,7 +52,7 @@ gpuTest(
     assertEquals(freed.loads, [...each, ...each.slice(2)]);
     const [before, between, after] = freed.bytes;
     assertEquals([before, between], [0, 0]);
-    // Latents, keys and values stay for the next picture of that size.
+    // Latents, keys and values stay for the next image of that size.
     assert(after < 2 ** 20, `${after} bytes after a picture`);
 
     const kept = await paint(true);
@@ -109,9 +109,9 @@ gpuTest(
     const owner = {};
     const use = async (...names: string[]) => {
       const plans = Object.fromEntries(names.map((n) => [n, recipe(n)]));
-      const onCompile = (done: number, total: number) =>
+      const onPrepare = (done: number, total: number) =>
         events.push(`${done} of ${total}`);
-      await network.use({ owner, plans, onCompile }, async (plans) => {
+      await network.use({ owner, plans, onPrepare }, async (plans) => {
         for (const name of names) {
           plans[name].write("x", Float32Array.of(1, 2, 3, 4));
           plans[name].run();

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { FileSource } from "../src/host/files.ts";
-import type { Real } from "../src/gpu/gpu.ts";
+import type { StorageType } from "../src/gpu/gpu.ts";
 import { argmax } from "../src/ops/outputs.ts";
 import { openSafetensors } from "../src/checkpoints/safetensors.ts";
 import { nmse } from "../tools/compare/measures.ts";
@@ -45,7 +45,7 @@ function plain(name: string): Values {
   };
 }
 
-/** A golden picture (B, C, H, W) as (B, H, W, C). */
+/** A golden image (B, C, H, W) as (B, H, W, C). */
 function output(name: string): Values {
   return channelsLast(plain(name));
 }
@@ -57,13 +57,13 @@ function input(name: string): Values {
 
 /** Runs a pass on inputs and compares every expected output; folded ones are folded. */
 async function check(
-  real: Real,
+  storage: StorageType,
   pass: Pass,
   inputs: Readonly<Record<string, Values>>,
   expected: Readonly<Record<string, Expected>>,
 ): Promise<void> {
   const { outputs } = await runPass(
-    { gpu: await sharedGpu(), real },
+    { gpu: await sharedGpu(), storage },
     pass,
     await miniParts,
     new Map(Object.entries(inputs)),
@@ -72,31 +72,31 @@ async function check(
     const { data } = outputs.get(name)!;
     const error = nmse(want.folded ? fold(data) : data, want.data);
     assert(
-      error <= LIMITS[real],
-      `${name}: NMSE ${error}, at most ${LIMITS[real]}`,
+      error <= LIMITS[storage],
+      `${name}: NMSE ${error}, at most ${LIMITS[storage]}`,
     );
   }
 }
 
-for (const real of ["f32", "f16"] as const) {
+for (const storage of ["f32", "f16"] as const) {
   gpuTest(
-    `text tower, ${real}: last hidden state of three prompts`,
+    `text tower, ${storage}: last hidden state of three prompts`,
     () =>
-      check(real, passOf("text.last_hidden_state")!, {
+      check(storage, passOf("text.last_hidden_state")!, {
         "text.input_ids": plain("text.input_ids"),
       }, {
         "text.last_hidden_state": plain("text.last_hidden_state"),
       }),
   );
 
-  gpuTest(`vision tower, ${real}: penultimate features`, async () => {
+  gpuTest(`vision tower, ${storage}: penultimate features`, async () => {
     const pass = passOf("vision.penultimate")!;
-    await check(real, pass, {
+    await check(storage, pass, {
       "vision.pixel_values": input("vision.pixel_values"),
     }, {
       "vision.penultimate": plain("vision.penultimate"),
     });
-    await check(real, pass, {
+    await check(storage, pass, {
       "vision.pixel_values": zeros(1, 112, 112, 4),
     }, {
       "vision.penultimate": plain("vision.penultimate_of_zeros"),
@@ -104,16 +104,16 @@ for (const real of ["f32", "f16"] as const) {
   });
 
   gpuTest(
-    `IDResampler, ${real}: tokens of two faces`,
+    `IDResampler, ${storage}: tokens of two faces`,
     () =>
-      check(real, passOf("id_encoder.output")!, {
+      check(storage, passOf("id_encoder.output")!, {
         "id_encoder.input": plain("vision.penultimate"),
       }, {
         "id_encoder.output": plain("id_encoder.output"),
       }),
   );
 
-  for (const picture of ["unet", "unet_wide"]) {
+  for (const image of ["unet", "unet_wide"]) {
     const scales = [
       ["text only", null, "eps_text_only"],
       ["identity 1", 1, "eps"],
@@ -121,15 +121,15 @@ for (const real of ["f32", "f16"] as const) {
     ] as const;
     for (const [title, scale, name] of scales) {
       gpuTest(
-        `${picture}, ${real}: ${title}`,
-        () => checkUnet(real, picture, scale, name),
+        `${image}, ${storage}: ${title}`,
+        () => checkUnet(storage, image, scale, name),
       );
     }
   }
 
-  gpuTest(`VAE decoder, ${real}: square and odd latents`, async () => {
+  gpuTest(`VAE decoder, ${storage}: square and odd latents`, async () => {
     for (const suffix of ["", "_wide"]) {
-      await check(real, passOf("vae.decoded")!, {
+      await check(storage, passOf("vae.decoded")!, {
         "vae.latents": input(`vae.latents${suffix}`),
       }, {
         "vae.decoded": output(`vae.decoded${suffix}`),
@@ -138,9 +138,9 @@ for (const real of ["f32", "f16"] as const) {
   });
 
   gpuTest(
-    `VAE encoder, ${real}: mean and log-variance`,
+    `VAE encoder, ${storage}: mean and log-variance`,
     () =>
-      check(real, passOf("vae.mean")!, {
+      check(storage, passOf("vae.mean")!, {
         "vae.image": input("vae.image"),
       }, {
         "vae.mean": output("vae.mean"),
@@ -149,9 +149,9 @@ for (const real of ["f32", "f16"] as const) {
   );
 
   gpuTest(
-    `BiSeNet, ${real}: scores of 19 classes`,
+    `BiSeNet, ${storage}: scores of 19 classes`,
     () =>
-      check(real, passOf("face_parser.logits")!, {
+      check(storage, passOf("face_parser.logits")!, {
         "face_parser.input": input("face_parser.input"),
       }, {
         "face_parser.logits": output("face_parser.logits"),
@@ -159,30 +159,33 @@ for (const real of ["f32", "f16"] as const) {
   );
 }
 
-for (const real of ["f32", "f16"] as const) {
+for (const storage of ["f32", "f16"] as const) {
   // From tools/reference/networks.py --latent 9x14: no level is even.
-  gpuTest(`odd sizes, ${real}: UNet and VAE of a 56×36 picture`, async () => {
-    const path = repositoryPath("tests/goldens/odd_sizes.safetensors");
-    await using file = await FileSource.open(path);
-    const reference = await openSafetensors(file);
-    const errors = await compareWithReference(
-      { gpu: await sharedGpu(), real },
-      await miniParts,
-      reference,
-      passesIn(reference, NETWORKS),
-      () => {},
-    );
-    assertEquals(errors.map(({ output }) => output), [
-      "unet.eps_text_only",
-      "unet.eps",
-      "vae.decoded",
-      "vae.mean",
-      "vae.logvar",
-    ]);
-    for (const { output, nmse } of errors) {
-      assert(nmse <= LIMITS[real], `${output}: NMSE ${nmse}`);
-    }
-  });
+  gpuTest(
+    `odd sizes, ${storage}: UNet and VAE of a 56×36 picture`,
+    async () => {
+      const path = repositoryPath("tests/goldens/odd_sizes.safetensors");
+      await using file = await FileSource.open(path);
+      const reference = await openSafetensors(file);
+      const errors = await compareWithReference(
+        { gpu: await sharedGpu(), storage },
+        await miniParts,
+        reference,
+        passesIn(reference, NETWORKS),
+        () => {},
+      );
+      assertEquals(errors.map(({ output }) => output), [
+        "unet.eps_text_only",
+        "unet.eps",
+        "vae.decoded",
+        "vae.mean",
+        "vae.logvar",
+      ]);
+      for (const { output, nmse } of errors) {
+        assert(nmse <= LIMITS[storage], `${output}: NMSE ${nmse}`);
+      }
+    },
+  );
 }
 
 gpuTest("BiSeNet: every pixel's class is PyTorch's", async () => {
@@ -196,7 +199,7 @@ gpuTest("BiSeNet: every pixel's class is PyTorch's", async () => {
     },
   };
   const { outputs } = await runPass(
-    { gpu: await sharedGpu(), real: "f32" },
+    { gpu: await sharedGpu(), storage: "f32" },
     pass,
     await miniParts,
     new Map([["face_parser.input", input("face_parser.input")]]),
@@ -211,20 +214,20 @@ gpuTest("BiSeNet: every pixel's class is PyTorch's", async () => {
 });
 
 async function checkUnet(
-  real: Real,
-  picture: string,
+  storage: StorageType,
+  image: string,
   scale: number | null,
   name: string,
 ): Promise<void> {
   // Results of blocks, and the features of the editing loss, once.
-  const withLayers = picture === "unet" && scale === 1;
+  const withLayers = image === "unet" && scale === 1;
   const named = withLayers ? { ...layers(), ...features() } : {};
-  await check(real, withNamed(unetPass(scale, "eps"), Object.keys(named)), {
-    "unet.text": plain(`${picture}.text`),
-    "unet.id": plain(`${picture}.id`),
-    "unet.sample": input(`${picture}.sample`),
-    "unet.timesteps": plain(`${picture}.timesteps`),
-  }, { eps: output(`${picture}.${name}`), ...named });
+  await check(storage, withNamed(unetPass(scale, "eps"), Object.keys(named)), {
+    "unet.text": plain(`${image}.text`),
+    "unet.id": plain(`${image}.id`),
+    "unet.sample": input(`${image}.sample`),
+    "unet.timesteps": plain(`${image}.timesteps`),
+  }, { eps: output(`${image}.${name}`), ...named });
 }
 
 /** A pass that also gives tensors that its network names. */

@@ -4,7 +4,7 @@
  * rounding of storage; its inputs are rounded to f16 for the reference too.
  */
 import { assert, assertEquals } from "@std/assert";
-import type { Real } from "../src/gpu/gpu.ts";
+import type { StorageType } from "../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { Variants } from "../src/graph/variants.ts";
@@ -18,7 +18,7 @@ import type { WeightRef } from "../src/weights/scope.ts";
 import { matrixCases } from "./ops/matrix_cases.ts";
 import { makeInput, type OpCase } from "./ops/op_case.ts";
 import { otherCases } from "./ops/other_cases.ts";
-import { pictureCases } from "./ops/picture_cases.ts";
+import { imageCases } from "./ops/image_cases.ts";
 import { type Dense, dense } from "./ops/reference.ts";
 import { tokenCases } from "./ops/token_cases.ts";
 import { nmse } from "./support/compare.ts";
@@ -27,17 +27,17 @@ import { join } from "./support/weights.ts";
 
 /** Runs a case; returns what came out and what must. */
 async function run(
-  real: Real,
+  storage: StorageType,
   { op, attributes, inputs, reference }: OpCase,
   variant?: string,
 ) {
   const gpu = await sharedGpu();
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const tensors: Record<string, Tensor> = {};
   const values: Record<string, Dense> = {};
   Object.entries(inputs).forEach(([name, spec], seed) => {
     const { shape, data } = makeInput(spec, seed);
-    const dtype = spec.dtype ?? real;
+    const dtype = spec.dtype ?? storage;
     if (dtype === "q8" || dtype === "q4") {
       const weight = quantisedWeight(name, shape, data, dtype);
       tensors[name] = g.weight(weight.ref);
@@ -53,7 +53,7 @@ async function run(
     values[name] = dense(shape, (i) => stored[i]);
   });
   g.output("y", g.apply(op, tensors, attributes));
-  using store = new WeightStore(gpu, real);
+  using store = new WeightStore(gpu, storage);
   const variants = new Variants(g, (_node, [first]) => variant ?? first);
   await store.load(g.weights, undefined, (ref) => variants.layout(ref));
   using plan = await Plan.make(gpu, g, { weights: [store], variants });
@@ -72,14 +72,14 @@ async function run(
 }
 
 /** The variants of a case's op that can compute it. */
-function variantsOf(real: Real, { op, attributes, inputs }: OpCase) {
+function variantsOf(storage: StorageType, { op, attributes, inputs }: OpCase) {
   const specs = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, dtype = real }]) => [
+    Object.entries(inputs).map(([name, { shape, dtype = storage }]) => [
       name,
       { shape, dtype },
     ]),
   );
-  const output = op.output(specs, attributes, real);
+  const output = op.output(specs, attributes, storage);
   return op.variants?.(specs, output, attributes) ?? [undefined];
 }
 
@@ -109,21 +109,25 @@ function quantisedWeight(
   return { ref, values: dequantise(quants, scales, dtype) };
 }
 
-const cases = [...matrixCases, ...pictureCases, ...otherCases, ...tokenCases];
+const cases = [...matrixCases, ...imageCases, ...otherCases, ...tokenCases];
 
-for (const real of ["f32", "f16"] as const) {
+for (const storage of ["f32", "f16"] as const) {
   for (const opCase of cases) {
     const { name, op, exact, terms = 0 } = opCase;
-    for (const variant of variantsOf(real, opCase)) {
-      const how = variant ? `${real}, ${variant}` : real;
+    for (const variant of variantsOf(storage, opCase)) {
+      const how = variant ? `${storage}, ${variant}` : storage;
       gpuTest(`op ${op.name}, ${how}: ${name}`, async () => {
-        const { found, shape, want } = await run(real, opCase, variant);
+        const { found, shape, want } = await run(storage, opCase, variant);
         assertEquals(shape, want.shape);
         if (exact) {
           assertEquals(Float64Array.from(found), want.data);
           return;
         }
-        const tolerance = real === "f16" ? 1e-6 : terms >= 1e5 ? 1e-9 : 1e-10;
+        const tolerance = storage === "f16"
+          ? 1e-6
+          : terms >= 1e5
+          ? 1e-9
+          : 1e-10;
         const error = nmse(found, want.data);
         assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
       });

@@ -52,7 +52,7 @@ Deno.test("options: what no model can be loaded from", async () => {
     ],
     [[mini, { keepLoaded: 0 }], /keepLoaded must be true or false, got 0$/],
     [[mini, { signal: 5 }], /signal must be an AbortSignal, got 5$/],
-    [[mini, { onNotice: "x" }], /onNotice must be a function, got "x"$/],
+    [[mini, { onWarning: "x" }], /onWarning must be a function, got "x"$/],
     [[mini, { tuneStore: {} }], /tuneStore must be an object with the func/],
     [[mini, { adapter: 3 }], /adapter must be a file's path, got 3$/],
     [[mini, { keeploaded: true }], /keeploaded of load .* mean keepLoaded\?$/],
@@ -120,13 +120,13 @@ gpuTest("options: of calls on a model", async () => {
   const told: string[] = [];
   await weaver.generate({
     ...{ identity, prompt: "", steps: 1, width: 64, height: 64, trace: true },
-    onNotice: (text) => told.push(text),
+    onWarning: (text) => told.push(text),
   });
   assertEquals(told, ["Option trace of generate is unknown and does nothing"]);
   // What is undefined is not given.
   const again = await weaver.encodeIdentity([photo], {
     parse: undefined,
-    onNotice: undefined,
+    onWarning: undefined,
   });
   assert(again.tokens.every((value, i) => value === identity.tokens[i]));
 });

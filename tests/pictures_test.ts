@@ -1,5 +1,5 @@
 /**
- * Whole pictures against PyTorch's, from the same noise: f32 PSNR ≥ 50 dB and
+ * Whole images against PyTorch's, from the same noise: f32 PSNR ≥ 50 dB and
  * no channel off by more than 3/255, f16 PSNR ≥ 35 dB.
  */
 import { assert, assertEquals } from "@std/assert";

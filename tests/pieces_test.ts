@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import type { GpuLimits, Real } from "../src/gpu/gpu.ts";
+import type { GpuLimits, StorageType } from "../src/gpu/gpu.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { Variants } from "../src/graph/variants.ts";
@@ -133,7 +133,7 @@ const cuts: readonly Cut[] = [
     name: "an enlargement to an odd size",
     op: conv2d,
     inputs: { x: [2, 15, 12, 12], weight: [16, 3, 3, 12], bias: [16] },
-    attributes: { padding: [1, 1, 1, 1], enlargeTo: [29, 24] },
+    attributes: { padding: [1, 1, 1, 1], upsampleTo: [29, 24] },
     kilobytes: 20,
     launches: 5,
   },
@@ -234,15 +234,15 @@ const cuts: readonly Cut[] = [
 ];
 
 /** Runs a case under limits; returns the elements and the launches. */
-async function run(real: Real, cut: Cut, limits?: GpuLimits) {
-  const g = new Graph(real);
+async function run(storage: StorageType, cut: Cut, limits?: GpuLimits) {
+  const g = new Graph(storage);
   const tensors: Record<string, Tensor> = {};
   for (const [name, shape] of Object.entries(cut.inputs)) {
     const others: Record<string, "u32" | "f32"> = {
       ids: "u32",
       identityScale: "f32",
     };
-    tensors[name] = g.input(name, shape, others[name] ?? real);
+    tensors[name] = g.input(name, shape, others[name] ?? storage);
   }
   g.output("y", g.apply(cut.op, tensors, cut.attributes ?? {}));
   const variants = new Variants(g, (_node, [first, ...others]) => {
@@ -267,13 +267,13 @@ async function run(real: Real, cut: Cut, limits?: GpuLimits) {
   return { y, launches: plan.statistics.dispatches };
 }
 
-for (const real of ["f32", "f16"] as const) {
+for (const storage of ["f32", "f16"] as const) {
   for (const cut of cuts) {
-    gpuTest(`cut ${cut.op.name}, ${real}: ${cut.name}`, async () => {
+    gpuTest(`cut ${cut.op.name}, ${storage}: ${cut.name}`, async () => {
       const { limits } = await sharedGpu();
-      const bytes = cut.kilobytes * 1024 / (real === "f16" ? 2 : 1);
-      const whole = await run(real, cut);
-      const pieces = await run(real, cut, {
+      const bytes = cut.kilobytes * 1024 / (storage === "f16" ? 2 : 1);
+      const whole = await run(storage, cut);
+      const pieces = await run(storage, cut, {
         maxBufferSize: limits.maxBufferSize,
         maxComputeWorkgroupsPerDimension:
           limits.maxComputeWorkgroupsPerDimension,

@@ -11,7 +11,7 @@
 import { readImage } from "../src/host/files.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import { channelsLast } from "../tools/compare/values.ts";
-import { enlarge, reduce } from "./support/enlarge.ts";
+import { reduce, upsample } from "./support/enlarge.ts";
 import { fold } from "./support/fold.ts";
 import { FOLDED, SMALL_SCORES, SMALL_SIDE } from "./support/network_goldens.ts";
 import { repositoryPath } from "./support/paths.ts";
@@ -30,7 +30,7 @@ if (!goldens || !faces) {
 const kept = repositoryPath("tests/goldens");
 
 await copy(`${goldens}/portraits`, `${kept}/portraits`);
-await copy(`${goldens}/pictures`, `${kept}/pictures`, isKeptPicture);
+await copy(`${goldens}/pictures`, `${kept}/pictures`, isKeptImage);
 await copy(`${goldens}/resize`, `${kept}/resize`, isKeptSize);
 await copy(goldens, kept, (name) => /\.json$|^noise\./.test(name));
 await reduceNetworks();
@@ -40,7 +40,7 @@ for (const name of await files(`${goldens}/pictures`)) {
 await writePixels();
 
 /** Where an image must be equal in every byte and no test reads it otherwise, hashes do. */
-function isKeptPicture(name: string): boolean {
+function isKeptImage(name: string): boolean {
   // The trace's and the preprocessing's inputs.
   const inputs = ["smiling-red-hair.reference-0.png", "snow.reference-0.png"];
   return inputs.includes(name) || /^[^.]+\.(png|json)$/.test(name);
@@ -90,12 +90,12 @@ function folded({ shape, data }: GoldenTensor): GoldenTensor {
   return { shape: [sums.length], data: sums };
 }
 
-/** Scores as they were before the last enlargement. */
+/** Scores as they were before the last upsampling. */
 function smaller({ shape, data }: GoldenTensor): GoldenTensor {
   const [batch, classes, height, width] = shape;
   if (height !== width) throw new Error(`Scores of ${height} × ${width}`);
   const small = Float32Array.from(reduce(data, height, SMALL_SIDE));
-  const error = nmse(enlarge(small, SMALL_SIDE, height), data);
+  const error = nmse(upsample(small, SMALL_SIDE, height), data);
   console.log(`Scores enlarged again: NMSE ${error.toExponential(1)}`);
   // A hundred-thousandth of what a network may be off.
   if (!(error <= 1e-13)) throw new Error("Not the enlargement of anything");

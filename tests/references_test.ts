@@ -32,15 +32,15 @@ const defaults: ReferenceOptions = {
   requireFace: false,
 };
 
-/** Prepares and gathers notices. */
+/** Prepares and gathers warnings. */
 async function prepare(
   photo: Image,
   finder: FaceFinder | null,
   options: Partial<ReferenceOptions>,
-): Promise<{ image: Image; notices: string[] }> {
-  const notices: string[] = [];
-  const onNotice = (notice: string) => notices.push(notice);
-  const all = { ...defaults, ...options, onNotice };
+): Promise<{ image: Image; warnings: string[] }> {
+  const warnings: string[] = [];
+  const onWarning = (warning: string) => warnings.push(warning);
+  const all = { ...defaults, ...options, onWarning };
   const image = await prepareReference(
     photo,
     finder,
@@ -48,7 +48,7 @@ async function prepare(
     all,
     new Breath(),
   );
-  return { image, notices };
+  return { image, warnings };
 }
 
 const wholeFinder = async () =>
@@ -56,16 +56,16 @@ const wholeFinder = async () =>
 
 Deno.test("reference: not looked at where neither face nor alignment is asked for", async () => {
   const photo = flat(40, 40);
-  const { image, notices } = await prepare(photo, null, { align: false });
-  assertEquals([image === photo, notices], [true, []]);
+  const { image, warnings } = await prepare(photo, null, { align: false });
+  assertEquals([image === photo, warnings], [true, []]);
 });
 
 Deno.test("reference: without a detector it stays as it is, and that is said", async () => {
   const photo = flat(40, 40);
-  const { image, notices } = await prepare(photo, null, {});
+  const { image, warnings } = await prepare(photo, null, {});
   assertEquals(image === photo, true);
-  assertEquals(notices.length, 1);
-  assertEquals(notices[0].includes("face_detector.weave"), true);
+  assertEquals(warnings.length, 1);
+  assertEquals(warnings[0].includes("face_detector.weave"), true);
   await assertRejects(
     () => prepare(photo, null, { requireFace: true }),
     MasterWeaverError,
@@ -95,10 +95,10 @@ Deno.test("reference: a chosen face is never the whole photo", async () => {
 Deno.test("reference: without the landmark model it stays as it is, and how to get it is said", async () => {
   const finder = new FaceFinder(await miniDetector());
   const photo = await readImage(facePath("astronaut_small.png"));
-  const { image, notices } = await prepare(photo, finder, {});
+  const { image, warnings } = await prepare(photo, finder, {});
   assertEquals(image === photo, true);
-  assertEquals(notices.length, 1);
-  assertEquals(notices[0].includes("--with-landmarks"), true);
+  assertEquals(warnings.length, 1);
+  assertEquals(warnings[0].includes("--with-landmarks"), true);
   await assertRejects(
     () => prepare(photo, finder, { requireFace: true }),
     MasterWeaverError,
@@ -116,12 +116,12 @@ landmarkTest(
     const photo = await readImage(facePath("two_faces.png"));
     const best = await prepare(photo, finder, {});
     assertEquals(best.image, await knownAligned("two_faces", 0));
-    assertEquals(best.notices.length, 1);
-    assertEquals(best.notices[0].includes("found 2 faces"), true);
+    assertEquals(best.warnings.length, 1);
+    assertEquals(best.warnings[0].includes("found 2 faces"), true);
 
     const second = await prepare(photo, finder, { face: 1 });
     assertEquals(second.image, await knownAligned("two_faces", 1));
-    assertEquals(second.notices, []);
+    assertEquals(second.warnings, []);
 
     const sizes = (await finder.detect(photo)).map(({ rect }) =>
       rect.right - rect.left
@@ -149,10 +149,10 @@ landmarkTest(
         flat(16, 16),
       ]
     ) {
-      const { image, notices } = await prepare(photo, finder, {});
+      const { image, warnings } = await prepare(photo, finder, {});
       assertEquals(image === photo, true);
-      assertEquals(notices.length, 1);
-      assertEquals(notices[0].includes("found no face"), true);
+      assertEquals(warnings.length, 1);
+      assertEquals(warnings[0].includes("found no face"), true);
       const error = await assertRejects(
         () => prepare(photo, finder, { requireFace: true }),
         MasterWeaverError,

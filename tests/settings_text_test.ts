@@ -9,9 +9,13 @@ import {
   fromParameters,
   toParameters,
 } from "../src/options/parameters_text.ts";
-import { fromText, type Maker, toText } from "../src/options/settings_text.ts";
+import {
+  fromText,
+  type Provenance,
+  toText,
+} from "../src/options/settings_text.ts";
 
-const maker: Maker = {
+const provenance: Provenance = {
   model: "models/mine, the second",
   modelHash: "0123456789abcdef".repeat(4),
   adapter: 'ada"pter.weave',
@@ -39,18 +43,21 @@ const settings = checkSettings({
 }, anySize);
 
 Deno.test("settings: all that made an image comes back", () => {
-  const text = toText(settings, maker);
-  assertEquals(fromText(text, "a.png"), { settings, maker });
+  const text = toText(settings, provenance);
+  assertEquals(fromText(text, "a.png"), { settings, provenance });
   // What was not asked for is not made up.
-  const { align: _, face: _f, adapter: _a, ...plain } = maker;
+  const { align: _, face: _f, adapter: _a, ...plain } = provenance;
   const back = fromText(toText(settings, plain), "a.png");
-  assertEquals(back.maker, plain);
+  assertEquals(back.provenance, plain);
   for (const choice of ["largest", "best"] as const) {
-    const again = fromText(toText(settings, { ...maker, face: choice }), "a");
-    assertEquals(again.maker.face, choice);
+    const again = fromText(
+      toText(settings, { ...provenance, face: choice }),
+      "a",
+    );
+    assertEquals(again.provenance.face, choice);
   }
   // Images of version 0.1.0 say less.
-  const { settings: older, maker: nothing } = fromText(
+  const { settings: older, provenance: nothing } = fromText(
     { software: "masterweaver 0.1.0", prompt: "x", steps: "3" },
     "a.png",
   );
@@ -58,7 +65,7 @@ Deno.test("settings: all that made an image comes back", () => {
 });
 
 Deno.test("settings: broken ones are told with their file", () => {
-  const text = toText(settings, maker);
+  const text = toText(settings, provenance);
   const broken: [string, string][] = [
     ["steps", "many"],
     ["steps", "5000"],
@@ -81,7 +88,7 @@ Deno.test("settings: broken ones are told with their file", () => {
 });
 
 Deno.test("parameters: written as others write them", () => {
-  const text = toText(settings, maker);
+  const text = toText(settings, provenance);
   const lines = toParameters(text).split("\n");
   assertEquals(lines.slice(0, 2), ["a man", "Negative prompt: a hat"]);
   assertMatch(
@@ -113,7 +120,7 @@ Deno.test("parameters: any prompt comes back", () => {
   for (const prompt of prompts) {
     for (const negative of prompts) {
       const words = { ...settings, prompt, negativePrompt: negative };
-      const text = toText(words, maker);
+      const text = toText(words, provenance);
       assertEquals(fromParameters(toParameters(text)), text);
     }
   }

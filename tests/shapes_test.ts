@@ -30,7 +30,7 @@ function makeInputs(g: Graph, shapes: Shapes): Record<string, Tensor> {
       name,
       typeof first === "string"
         ? g.input(name, rest as number[], first)
-        : g.input(name, [first, ...rest as number[]], g.real),
+        : g.input(name, [first, ...rest as number[]], g.storage),
     ]),
   );
 }
@@ -62,7 +62,7 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   ["an enlargement by three", conv2d, {
     x: [1, 4, 4, 4],
     weight: [2, 3, 3, 4],
-  }, { enlargeTo: [12, 12] }],
+  }, { upsampleTo: [12, 12] }],
   ["channels that heads do not divide", attention, {
     q: [1, 2, 12],
     k: [1, 3, 12],

@@ -156,7 +156,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
         const message = /^Cannot use x\.pt: its entry \S+ is damaged/;
         assert(message.test(error.message), error.message);
         refused++;
-        // Parts of it no less, and not only once.
+        // Components of it no less, and not only once.
         await assertRejects(() => tensor.read(0, 0), MasterWeaverError);
         await assertRejects(() => tensor.read(0, size), MasterWeaverError);
       }

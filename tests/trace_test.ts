@@ -1,6 +1,6 @@
 /**
- * One picture followed through: identity, text, noise, latents after the
- * first, a middle and the last step, the decoded picture, each against
+ * One image followed through: identity, text, noise, latents after the
+ * first, a middle and the last step, the decoded image, each against
  * PyTorch's within a network's NMSE.
  */
 import { assert, assertEquals } from "@std/assert";

@@ -1,7 +1,7 @@
 /**
- * Times ops, steps, pictures and the face pipeline, and predicts them.
+ * Times ops, steps, images and the face pipeline, and predicts them.
  *
- *     deno task bench                # ops, a picture, faces
+ *     deno task bench                # ops, an image, faces
  *     deno task bench --picture --model weights/mini --steps 30
  *     deno task bench --ops --only conv --json > old.json
  *     deno task bench --ops --only conv --compare old.json
@@ -12,7 +12,7 @@
  * @module
  */
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { chooseDtype, Gpu, type Real } from "../src/gpu/gpu.ts";
+import { chooseDtype, Gpu, type StorageType } from "../src/gpu/gpu.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
 import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
@@ -31,7 +31,7 @@ import { type ModelSizes, SD15, sizesOf } from "./bench/invented.ts";
 import { benchOps, opLines } from "./bench/ops.ts";
 import { GPU_CLASSES, paperLines, predict } from "./bench/paper.ts";
 import { peerLines, runPeers } from "./bench/peers.ts";
-import { benchPicture, pictureLines } from "./bench/picture.ts";
+import { benchImage, imageLines } from "./bench/picture.ts";
 import {
   type MeasuredRoofline,
   measureRoofline,
@@ -95,8 +95,8 @@ class Bench {
   readonly #parts: Readonly<Record<Section, () => Promise<unknown>>> = {
     picture: async () =>
       this.show(
-        await benchPicture({ ...this.#flags, model: this.#folder }),
-        pictureLines,
+        await benchImage({ ...this.#flags, model: this.#folder }),
+        imageLines,
       ),
     faces: async () =>
       this.show(await benchFaces(this.#flags.photo), faceLines),
@@ -196,7 +196,7 @@ class Bench {
     return this.#flags.fullSize ? SD15 : await sizesOf(this.#folder);
   }
 
-  #stored(gpu: Gpu): { dtype: Real; weights: ModelDtype } {
+  #stored(gpu: Gpu): { dtype: StorageType; weights: ModelDtype } {
     const dtype = chooseDtype(gpu, this.#flags.dtype);
     return { dtype, weights: this.#flags.weights ?? dtype };
   }
@@ -208,7 +208,7 @@ class Bench {
   }
 }
 
-/** Sides of pictures for `--scaling`. */
+/** Sides of images for `--scaling`. */
 const FULL_SIDES = [256, 384, 512, 640, 768];
 const MINI_SIDES = [64, 96, 128, 192, 256];
 

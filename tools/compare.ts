@@ -12,11 +12,11 @@ import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
 import { asUsage, toolExitCode } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
 import { checkSettings } from "../src/options/options.ts";
-import { openParts, type Parts } from "../src/components/networks.ts";
+import { type Components, openComponents } from "../src/components/networks.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import {
+  compareImages,
   compareNetworks,
-  comparePictures,
   paint,
 } from "./compare/conversions.ts";
 import { Recorder, type Scene } from "./compare/recorded.ts";
@@ -53,18 +53,18 @@ interface Result {
 async function openAll(
   folders: readonly string[],
   stack: AsyncDisposableStack,
-): Promise<Parts[]> {
-  const opened: Parts[] = [];
+): Promise<Components[]> {
+  const opened: Components[] = [];
   for (const folder of folders) {
     const { files } = stack.use(await openModelFolder(folder));
-    opened.push(await openParts(files));
+    opened.push(await openComponents(files));
   }
   return opened;
 }
 
 /** A model against PyTorch. */
 async function withReference(gpu: Gpu, request: Request): Promise<Result> {
-  const { dtype: real, report } = request;
+  const { dtype: storage, report } = request;
   await using stack = new AsyncDisposableStack();
   const file = stack.use(await FileSource.open(request.with));
   const reference = await openCheckpoint(file);
@@ -76,16 +76,16 @@ async function withReference(gpu: Gpu, request: Request): Promise<Result> {
   const [folder] = request.models;
   const [parts] = await openAll([folder], stack);
   const errors = await compareWithReference(
-    { gpu, real },
+    { gpu, storage },
     parts,
     reference,
     passes,
     (error) => report(line(folder, error)),
   );
-  const limit = LIMITS[real];
+  const limit = LIMITS[storage];
   return {
-    table: referenceTable(errors, real),
-    json: { model: folder, with: file.name, dtype: real, limit, errors },
+    table: referenceTable(errors, storage),
+    json: { model: folder, with: file.name, dtype: storage, limit, errors },
     isOk: errors.every(({ nmse }) => nmse <= limit),
   };
 }
@@ -98,11 +98,11 @@ async function withModel(gpu: Gpu, request: Request): Promise<Result> {
   const [base, ...others] = await openAll([request.with, ...models], stack);
   const scene = await makeScene(request, base);
   const networks = await networksOfAll(gpu, request, base, others, scene);
-  const pictures = await picturesOfAll(request, scene);
+  const images = await imagesOfAll(request, scene);
   const compared: ModelErrors[] = models.map((model, i) => ({
     model,
     networks: networks[i],
-    pictures: pictures[i],
+    images: images[i],
   }));
   const { prompt, seed, size } = scene;
   const { ref, steps } = request;
@@ -122,10 +122,10 @@ async function withModel(gpu: Gpu, request: Request): Promise<Result> {
   };
 }
 
-/** What passes and pictures are made from; checked before work is spent. */
+/** What passes and images are made from; checked before work is spent. */
 async function makeScene(
   { ref, prompt, seed, steps, size }: Request,
-  { unet, vae }: Parts,
+  { unet, vae }: Components,
 ): Promise<Scene> {
   const { factor } = vae.config;
   const rule = { own: unet.config.sampleSize * factor, multiple: factor };
@@ -141,13 +141,13 @@ async function makeScene(
 /** Errors of every model's networks, of one model after the other. */
 async function networksOfAll(
   gpu: Gpu,
-  { models, networks, dtype: real, report, ...request }: Request,
-  base: Parts,
-  others: readonly Parts[],
+  { models, networks, dtype: storage, report, ...request }: Request,
+  base: Components,
+  others: readonly Components[],
   scene: Scene,
 ): Promise<OutputError[][]> {
   if (networks.length === 0) return models.map(() => []);
-  const where = { gpu, real };
+  const where = { gpu, storage };
   const recorder = new Recorder(
     where,
     base,
@@ -168,9 +168,9 @@ async function networksOfAll(
   return errors;
 }
 
-/** Errors of every model's pictures; none where none were asked for. */
-async function picturesOfAll(
-  { models, pictures: count, steps, dtype, report, ...request }: Request,
+/** Errors of every model's images; none where none were asked for. */
+async function imagesOfAll(
+  { models, images: count, steps, dtype, report, ...request }: Request,
   scene: Scene,
 ) {
   if (count === 0) return models.map(() => []);
@@ -183,7 +183,7 @@ async function picturesOfAll(
   const expected = await make(request.with);
   const errors = [];
   for (const folder of models) {
-    errors.push(comparePictures(await make(folder), expected, scene.seed));
+    errors.push(compareImages(await make(folder), expected, scene.seed));
   }
   return errors;
 }

@@ -129,7 +129,7 @@ export async function convert(
     output,
     ldmWeights,
     allowUnused: options.allowUnused ?? false,
-    notice: report,
+    warning: report,
   });
   await using made = await makeFolder(output);
   await using staging = new Staging();

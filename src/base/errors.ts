@@ -13,7 +13,7 @@ export type ErrorCode =
   | "aborted"
   /** A PyTorch, safetensors or dlib file cannot be used. */
   | "bad-checkpoint"
-  /** A reference picture cannot be used. */
+  /** A reference image cannot be used. */
   | "bad-image"
   /** A converted model or one of its components cannot be used. */
   | "bad-model"

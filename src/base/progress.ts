@@ -6,7 +6,7 @@
 import { MasterWeaverError } from "./errors.ts";
 
 /** What is being done. */
-export type Stage = "load" | "compile" | "identity" | "denoise" | "decode";
+export type Stage = "load" | "prepare" | "identity" | "denoise" | "decode";
 
 /** A network, as progress names it. */
 export type NetworkName =
@@ -20,9 +20,9 @@ export type NetworkName =
 export interface Progress {
   /** What is being done. */
   readonly stage: Stage;
-  /** Which network is loaded or made ready: `load` and `compile` come once a network. */
+  /** Which network is loaded or made ready: `load` and `prepare` come once a network. */
   readonly network?: NetworkName;
-  /** How much of it is done, in bytes, plans, looks at a reference, steps or pictures. */
+  /** How much of it is done, in bytes, plans, looks at a reference, steps or images. */
   readonly done: number;
   /** Of how much. */
   readonly total: number;
@@ -36,7 +36,7 @@ export interface CallOptions {
   /** Told of progress. */
   readonly onProgress?: OnProgress;
   /** Told of what was done otherwise than asked, in one line. */
-  readonly onNotice?: (notice: string) => void;
+  readonly onWarning?: (warning: string) => void;
   /** Stops the call between two steps. */
   readonly signal?: AbortSignal;
 }
@@ -60,7 +60,7 @@ export function networkProgress(
   { onProgress, signal }: CallOptions,
 ): {
   onLoad: (done: number, total: number) => void;
-  onCompile: (done: number, total: number) => void;
+  onPrepare: (done: number, total: number) => void;
   signal: AbortSignal | undefined;
 } {
   // Of thousands of tensors, no more than a hundred are told of.
@@ -73,7 +73,7 @@ export function networkProgress(
       told = done;
       onProgress?.({ stage: "load", network, done, total });
     },
-    onCompile: (done, total) =>
-      onProgress?.({ stage: "compile", network, done, total }),
+    onPrepare: (done, total) =>
+      onProgress?.({ stage: "prepare", network, done, total }),
   };
 }

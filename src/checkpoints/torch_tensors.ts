@@ -38,7 +38,7 @@ const MAX_VALUES = 1_000_000;
 export interface FlatPickle {
   /** By path: keys joined with dots. */
   readonly tensors: Map<string, PickleTensor>;
-  /** Parts of sparse tensors, which are passed over with them. */
+  /** Components of sparse tensors, which are passed over with them. */
   readonly hidden: readonly PickleTensor[];
   /** Values that are no tensors. */
   readonly otherValues: number;

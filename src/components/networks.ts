@@ -10,10 +10,10 @@ import {
 } from "../weights/components.ts";
 import { readDdimConfig } from "../samplers/ddim.ts";
 import { MasterWeaverError } from "../base/errors.ts";
-import type { Real } from "../gpu/gpu.ts";
+import type { StorageType } from "../gpu/gpu.ts";
 import {
+  type IdentityComponents,
   identityGraph,
-  type IdentityParts,
   parserGraph,
 } from "../identity/identity.ts";
 import { readClipPreprocessConfig } from "../image/clip_preprocess.ts";
@@ -32,18 +32,18 @@ import {
 import {
   conditionGraph,
   decodeGraph,
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "../generate/generator.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
 /** The parts of a model. */
-export interface Parts
-  extends PainterParts, Pick<IdentityParts, "vision" | "parser"> {}
+export interface Components
+  extends GeneratorComponents, Pick<IdentityComponents, "vision" | "parser"> {}
 
-/** Parts that are networks. */
+/** Components that are networks. */
 export type NetworkName =
   | "text_encoder"
   | "unet"
@@ -78,8 +78,8 @@ const readers = {
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
-export function openParts(files: ModelFiles): Promise<Parts> {
-  return partsFrom((name) => openComponentFile(files, name));
+export function openComponents(files: ModelFiles): Promise<Components> {
+  return componentsFrom((name) => openComponentFile(files, name));
 }
 
 /**
@@ -88,9 +88,9 @@ export function openParts(files: ModelFiles): Promise<Parts> {
  * @param open gives the file of a part
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
-export async function partsFrom(
+export async function componentsFrom(
   open: (name: NetworkName) => Promise<WeaveFile>,
-): Promise<Parts> {
+): Promise<Components> {
   return {
     text: component(await open("text_encoder"), readers.text_encoder),
     unet: component(await open("unet"), readers.unet),
@@ -109,23 +109,26 @@ export async function partsFrom(
  *
  * @throws {MasterWeaverError} `bad-model`
  */
-export function checkPart(file: WeaveFile): void {
+export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
   if (!isNetwork(name)) return;
   const part = component<unknown>(file, readers[name]);
   switch (name) {
     case "text_encoder":
-      readTokenizer({ text: part as Parts["text"] });
+      readTokenizer({ text: part as Components["text"] });
       break;
     // These two depend on no other part.
     case "vae":
       build(
         [file],
-        () => decodeGraph("f32", { vae: part as Parts["vae"] }, LAYOUT),
+        () => decodeGraph("f32", { vae: part as Components["vae"] }, LAYOUT),
       );
       break;
     case "face_parser":
-      build([file], () => parserGraph({ parser: part as Parts["parser"] }));
+      build(
+        [file],
+        () => parserGraph({ parser: part as Components["parser"] }),
+      );
       break;
   }
 }
@@ -133,7 +136,7 @@ export function checkPart(file: WeaveFile): void {
 /**
  * Checks that parts of a model fit each other, as far as their configs say.
  *
- * @param files some parts, each read by {@linkcode checkPart} before
+ * @param files some parts, each read by {@linkcode checkComponent} before
  * @throws {MasterWeaverError} `bad-model` naming both keys
  */
 export function checkTogether(files: Iterable<WeaveFile>): void {
@@ -184,7 +187,9 @@ function field(json: unknown, key: string): unknown {
  *
  * @throws {MasterWeaverError} `bad-model` where its tokens are not the network's
  */
-export function readTokenizer({ text }: Pick<Parts, "text">): ClipTokenizer {
+export function readTokenizer(
+  { text }: Pick<Components, "text">,
+): ClipTokenizer {
   const json = field(text.file.config, "tokenizer");
   const tokenizer = new ClipTokenizer({
     vocab: field(json, "vocab") as string[],
@@ -208,19 +213,19 @@ export function readTokenizer({ text }: Pick<Parts, "text">): ClipTokenizer {
  *
  * @throws {MasterWeaverError} `bad-model` naming what is missing, misshapen or unused
  */
-export function checkWeights(real: Real, parts: Parts): void {
+export function checkWeights(storage: StorageType, parts: Components): void {
   const { unet, vae, text, vision, adapter, parser } = parts;
   checkSizesTogether(parts);
   const channels = unet.config.crossAttentionDim;
   build(
     [text.file, unet.file, adapter.file],
-    () => conditionGraph(real, parts, LAYOUT),
+    () => conditionGraph(storage, parts, LAYOUT),
   );
-  build([unet.file], () => stepGraph(real, parts, LAYOUT));
-  build([vae.file], () => decodeGraph(real, parts, LAYOUT));
+  build([unet.file], () => stepGraph(storage, parts, LAYOUT));
+  build([vae.file], () => decodeGraph(storage, parts, LAYOUT));
   build(
     [vision.file, adapter.file],
-    () => identityGraph(real, { ...parts, channels }),
+    () => identityGraph(storage, { ...parts, channels }),
   );
   build([parser.file], () => parserGraph(parts));
   // Of use to training and img2img only.

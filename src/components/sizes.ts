@@ -84,7 +84,7 @@ export function checkVisionSizes<
   return config;
 }
 
-/** Parts of a model whose sizes depend on one another, as far as they are there. */
+/** Components of a model whose sizes depend on one another, as far as they are there. */
 export interface SizedParts {
   /** CLIP's text tower. */
   readonly text?: { readonly config: ClipTextConfig };

@@ -12,10 +12,10 @@ import { type GrayImage, toGray } from "./gray.ts";
 import {
   columnToPhoto,
   countLevels,
-  enlarge,
   levelToFirst,
   reduceLevel,
   rowToPhoto,
+  upsample,
 } from "./pyramid.ts";
 import { type Scores, scoreWindows } from "./windows.ts";
 
@@ -31,7 +31,7 @@ export interface Rect {
   readonly bottom: number;
 }
 
-/** A point of a picture: column and row. */
+/** A point of an image: column and row. */
 export type Point = readonly [x: number, y: number];
 
 /** A face in a photo. */
@@ -89,7 +89,7 @@ async function findAll(
 ): Promise<Find[]> {
   const { weights, thresholds, minLevel, maxLevels } = model;
   const finds: Find[][] = thresholds.map(() => []);
-  let image = await enlarge(photo, breath);
+  let image = await upsample(photo, breath);
   const levels = countLevels(image.width, image.height, minLevel, maxLevels);
   let values: Float64Array | undefined;
   for (let level = 0; level < levels; level++) {

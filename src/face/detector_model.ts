@@ -21,7 +21,7 @@ export const PLANES = 31;
 export const WINDOW_WEIGHTS = PLANES * WINDOW * WINDOW;
 
 const MAX_DETECTORS = 64;
-/** More levels than any picture has. */
+/** More levels than any image has. */
 const MAX_LEVELS = 1000;
 const MAX_LEVEL_SIDE = 10000;
 
@@ -66,7 +66,7 @@ export async function readDlibDetector(
     s.count(side, 1, MAX_LEVEL_SIDE),
     s.count(side, 1, MAX_LEVEL_SIDE),
   ] as const;
-  s.real("the strength of regularisation");
+  s.storage("the strength of regularisation");
   s.count("the number of weights", WINDOW_WEIGHTS, WINDOW_WEIGHTS);
   const maxOverlap = part(s, "the overlap allowed");
   const maxCovered = part(s, "the cover allowed");
@@ -80,7 +80,7 @@ export async function readDlibDetector(
     for (let i = 0; i < WINDOW_WEIGHTS; i++) {
       weights[start + i] = s.single("a weight");
     }
-    thresholds.push(s.real("a threshold"));
+    thresholds.push(s.storage("a threshold"));
   }
   s.end();
   return { weights, thresholds, maxLevels, minLevel, maxOverlap, maxCovered };
@@ -88,7 +88,7 @@ export async function readDlibDetector(
 
 /** A ratio in 0..1. */
 function part(s: DlibStream, what: string): number {
-  const value = s.real(what);
+  const value = s.storage(what);
   if (value >= 0 && value <= 1) return value;
   throw s.wrong(`${what} is ${value}, expected 0 to 1`);
 }

@@ -136,7 +136,7 @@ export class DlibStream {
    * @param what names it in messages
    * @throws {MasterWeaverError} `bad-checkpoint`
    */
-  real(what: string): number {
+  storage(what: string): number {
     const mantissa = this.integer(what);
     const exponent = this.integer(what);
     if (SPECIAL_EXPONENTS.includes(exponent)) {
@@ -159,7 +159,7 @@ export class DlibStream {
    * @throws {MasterWeaverError} `bad-checkpoint`
    */
   single(what: string): number {
-    const value = Math.fround(this.real(what));
+    const value = Math.fround(this.storage(what));
     if (Number.isFinite(value)) return value;
     throw this.wrong(`${what} is too large for an f32`);
   }

@@ -16,7 +16,7 @@ export const MARGIN: number = Math.floor((WINDOW - 1) / 2);
 /** Differences of two pixels: −255..255. */
 const DIFFERENCES = 511;
 
-/** Features of one picture. */
+/** Features of one image. */
 export interface Features {
   /** Cells a row, margins included. */
   readonly width: number;
@@ -27,11 +27,11 @@ export interface Features {
 }
 
 /**
- * Computes the features of a picture, with margins of zeros that let the
+ * Computes the features of an image, with margins of zeros that let the
  * {@linkcode WINDOW} reach over each edge by half.
  *
  * @param breath when to pause
- * @returns nothing where the picture is too small for a cell
+ * @returns nothing where the image is too small for a cell
  * @throws {MasterWeaverError} `aborted`
  */
 export async function computeFeatures(

@@ -1,5 +1,5 @@
 /**
- * Faces of a photo, from detection to the aligned picture.
+ * Faces of a photo, from detection to the aligned image.
  *
  * @module
  */
@@ -184,7 +184,7 @@ async function reducePhoto(image: Image, breath: Breath): Promise<Image> {
   return await resizeImage(image, size.width, size.height, "lanczos", breath);
 }
 
-/** A rectangle in the pixels of the same picture at another size. */
+/** A rectangle in the pixels of the same image at another size. */
 function scaleRect(rect: Rect, from: Image, to: Image): Rect {
   if (from === to) return rect;
   const x = to.width / from.width;

@@ -1,12 +1,12 @@
 /**
- * Pictures of one channel, as detector and landmarks see them.
+ * Images of one channel, as detector and landmarks see them.
  *
  * @module
  */
 import { Breath, inPieces } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 
-/** A picture of one channel: 8 bits a pixel, row by row. */
+/** An image of one channel: 8 bits a pixel, row by row. */
 export interface GrayImage {
   /** Pixels a row. */
   readonly width: number;
@@ -17,7 +17,7 @@ export interface GrayImage {
 }
 
 /**
- * The luma of a picture: 0.299 R + 0.587 G + 0.114 B in fixed point with 15
+ * The luma of an image: 0.299 R + 0.587 G + 0.114 B in fixed point with 15
  * fraction bits, rounded, as OpenCV's `cvtColor` has it.
  *
  * @param breath when to pause

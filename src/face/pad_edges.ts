@@ -1,6 +1,6 @@
 /**
  * Makes a face at a photo's edge whole: what is missing is mirrored, then
- * blurred and faded to the picture's median colour, as FFHQ's alignment does.
+ * blurred and faded to the image's median colour, as FFHQ's alignment does.
  *
  * @module
  */
@@ -21,9 +21,9 @@ export interface Padding {
 }
 
 /**
- * Pads a picture.
+ * Pads an image.
  *
- * @param image the picture
+ * @param image the image
  * @param padding how much
  * @param sigma of the Gaussian, in pixels
  * @param breath when to pause
@@ -104,7 +104,7 @@ function fadeRow(
 }
 
 /**
- * Along one side: 1 at both ends, 0 where the picture itself starts and ends,
+ * Along one side: 1 at both ends, 0 where the image itself starts and ends,
  * negative inside.
  */
 function fadeAlong(length: number, before: number, after: number) {

@@ -15,7 +15,7 @@ export const DROPPED_CLASSES: readonly number[] = [0, 14, 15, 16, 18];
 /**
  * Blackens the pixels whose class is dropped.
  *
- * @param image the picture that was parsed
+ * @param image the image that was parsed
  * @param classes one class a pixel, row by row
  * @param dropped classes to blacken
  * @throws {MasterWeaverError} `bad-image` where there is not one class a pixel
@@ -29,7 +29,7 @@ export function applyMask(
   if (classes.length !== width * height) {
     throw new MasterWeaverError(
       "bad-image",
-      `Cannot mask a ${width} × ${height} picture with ${classes.length} classes: expected one a pixel`,
+      `Cannot mask a ${width} × ${height} image with ${classes.length} classes: expected one a pixel`,
     );
   }
   const data = new Uint8ClampedArray(image.data);

@@ -1,5 +1,5 @@
 /**
- * dlib's image pyramid, to the byte: a photo enlarged once, then reduced by
+ * dlib's image pyramid, to the byte: a photo upsampled once, then reduced by
  * 5/6 again and again, so that one window finds faces of all sizes.
  *
  * @module
@@ -26,7 +26,7 @@ export function roundHalfAway(x: number): number {
  * @param breath when to pause
  * @throws {MasterWeaverError} `aborted`
  */
-export function enlarge(
+export function upsample(
   image: GrayImage,
   breath: Breath = new Breath(),
 ): Promise<GrayImage> {
@@ -52,7 +52,7 @@ export function reduceLevel(
 }
 
 /**
- * How many levels a picture has, at least 1: dlib scales the picture's
+ * How many levels an image has, at least 1: dlib scales the image's
  * rectangle down until a side falls below the least.
  *
  * @param width pixels of the first level
@@ -109,8 +109,8 @@ export function rowToPhoto(y: number): number {
  * dlib computes four columns at once as f32 and the last few in f64, with other
  * rounding; both are followed here.
  *
- * @param width pixels of the result; 0 gives no picture
- * @param height rows of the result; 0 gives no picture
+ * @param width pixels of the result; 0 gives no image
+ * @param height rows of the result; 0 gives no image
  * @param breath when to pause
  * @throws {MasterWeaverError} `aborted`
  */

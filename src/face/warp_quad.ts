@@ -6,7 +6,7 @@
 import { Breath } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 
-/** Corners of a quadrilateral in a picture: x and y of each. */
+/** Corners of a quadrilateral in an image: x and y of each. */
 export type Quad = readonly [
   northWest: readonly [number, number],
   southWest: readonly [number, number],
@@ -15,9 +15,9 @@ export type Quad = readonly [
 ];
 
 /**
- * Cuts a quadrilateral out of a picture and makes it square.
+ * Cuts a quadrilateral out of an image and makes it square.
  *
- * @param image the picture
+ * @param image the image
  * @param quad its corners; pixel (0, 0) covers 0..1 each way
  * @param size pixels on a side of the result
  * @param breath when to pause

@@ -1,5 +1,5 @@
 /**
- * Scores a window of weights at every place of a picture's features.
+ * Scores a window of weights at every place of an image's features.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Features } from "./fhog.ts";
 /** More values than the largest photo's features have. */
 const MOST_INDEX = 2 ** 28 - 1;
 
-/** Scores of one detector at every place of a picture. */
+/** Scores of one detector at every place of an image. */
 export interface Scores {
   /** Places a row. */
   readonly width: number;
@@ -24,7 +24,7 @@ export interface Scores {
  * Correlates features with windows: out[r][c] = Σ F[r + m][c + n] · w[m][n] over
  * planes, rows m and columns n.
  *
- * @param features of one picture
+ * @param features of one image
  * @param weights (detectors, 31, 10, 10)
  * @param detector which of them
  * @param values overwritten and returned, where it is large enough

@@ -1,12 +1,12 @@
 /**
- * Text, identity and noise to pictures: the denoising loop and the decoder.
+ * Text, identity and noise to images: the denoising loop and the decoder.
  *
  * @module
  */
 import { ddimSchedule, ddimStepCoefficients } from "../samplers/ddim.ts";
 import { latentNoise } from "../samplers/latent_noise.ts";
 import { type StepKind, stepKinds, stepName } from "./step_kinds.ts";
-import type { Gpu, Real } from "../gpu/gpu.ts";
+import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
 import type { Network } from "../graph/network.ts";
 import type { GpuTensor, Plan } from "../graph/plan.ts";
@@ -23,8 +23,8 @@ import type { Settings } from "../options/options.ts";
 import {
   conditionGraph,
   decodeGraph,
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "./graphs.ts";
 import {
@@ -36,14 +36,14 @@ import {
 export {
   conditionGraph,
   decodeGraph,
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "./graphs.ts";
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
 export interface PromptIds {
-  /** What the picture shows. */
+  /** What the image shows. */
   readonly prompt: Int32Array;
   /** What it should not show. */
   readonly negative: Int32Array;
@@ -56,23 +56,23 @@ interface Step {
 }
 
 /** The networks that paint. */
-export interface PainterNetworks {
+export interface GeneratorNetworks {
   /** Text and identity to keys and values. */
   readonly condition: Network;
   /** One denoising step. */
   readonly step: Network;
-  /** Latents of one picture to its pixels. */
+  /** Latents of one image to its pixels. */
   readonly decode: Network;
   /** The same in f32, for what f16 does not hold. */
   readonly decodeF32: Network;
 }
 
-/** Paints pictures of one layout. */
-export class Painter implements Disposable {
+/** Paints images of one layout. */
+export class ImageGenerator implements Disposable {
   readonly #gpu: Gpu;
-  readonly #real: Real;
-  readonly #parts: PainterParts;
-  readonly #networks: PainterNetworks;
+  readonly #storage: StorageType;
+  readonly #parts: GeneratorComponents;
+  readonly #networks: GeneratorNetworks;
   /** What it paints. */
   readonly layout: Layout;
   /** Keys and values of the cross-attentions, latents, deep features. */
@@ -80,14 +80,14 @@ export class Painter implements Disposable {
 
   private constructor(
     gpu: Gpu,
-    real: Real,
-    parts: PainterParts,
-    networks: PainterNetworks,
+    storage: StorageType,
+    parts: GeneratorComponents,
+    networks: GeneratorNetworks,
     layout: Layout,
     tensors: GpuTensors,
   ) {
     this.#gpu = gpu;
-    this.#real = real;
+    this.#storage = storage;
     this.#parts = parts;
     this.#networks = networks;
     this.layout = layout;
@@ -97,23 +97,23 @@ export class Painter implements Disposable {
   /** Makes what one network hands to the next; loads none. */
   static async make(
     gpu: Gpu,
-    real: Real,
-    parts: PainterParts,
-    networks: PainterNetworks,
+    storage: StorageType,
+    parts: GeneratorComponents,
+    networks: GeneratorNetworks,
     layout: Layout,
-  ): Promise<Painter> {
-    const { inputs, outputs } = stepGraph(real, parts, layout);
+  ): Promise<ImageGenerator> {
+    const { inputs, outputs } = stepGraph(storage, parts, layout);
     const handed = [...inputs, ...outputs].filter(([name]) =>
       /^(latents|health|deep)$|\.[kv]$/.test(name)
     );
     const tensors = await GpuTensors.make(gpu, Object.fromEntries(handed));
-    return new Painter(gpu, real, parts, networks, layout, tensors);
+    return new ImageGenerator(gpu, storage, parts, networks, layout, tensors);
   }
 
   /**
    * Paints.
    *
-   * @returns one picture for each of the layout's images
+   * @returns one image for each of the layout's images
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
   async paint(
@@ -137,7 +137,7 @@ export class Painter implements Disposable {
       owner: this,
       plans: {
         condition: {
-          graph: () => conditionGraph(this.#real, this.#parts, this.layout),
+          graph: () => conditionGraph(this.#storage, this.#parts, this.layout),
           bindings: this.#tensors.bindings,
         },
       },
@@ -166,11 +166,11 @@ export class Painter implements Disposable {
     plan.write("health", healthy());
   }
 
-  /** Noise to latents of pictures: one plan a kind of step, none made on the way. */
+  /** Noise to latents of images: one plan a kind of step, none made on the way. */
   #denoise(settings: Settings, options: CallOptions): Promise<void> {
     const kinds = stepKinds(settings);
     const recipes = kinds.map((kind) => [stepName(kind), {
-      graph: () => stepGraph(this.#real, this.#parts, this.layout, kind),
+      graph: () => stepGraph(this.#storage, this.#parts, this.layout, kind),
       bindings: this.#bindings(kind),
     }]);
     return this.#networks.step.use({
@@ -215,7 +215,7 @@ export class Painter implements Disposable {
     const { channels } = this.#parts.unet.config;
     steps[0].plan.write(
       "latents",
-      latentNoise(settings, { ...this.layout, channels }, options.onNotice),
+      latentNoise(settings, { ...this.layout, channels }, options.onWarning),
     );
   }
 
@@ -255,13 +255,13 @@ export class Painter implements Disposable {
     await pace.finish();
   }
 
-  /** Latents to pictures; in f32 where they are more than f16 holds. */
+  /** Latents to images; in f32 where they are more than f16 holds. */
   async #decode(settings: Settings, options: CallOptions): Promise<Image[]> {
     const all = [...Array(this.layout.images).keys()];
-    const decoded = await this.#decodeIn(this.#real, all, settings, options);
+    const decoded = await this.#decodeIn(this.#storage, all, settings, options);
     const failed = all.filter((i) => decoded[i] === null);
-    if (failed.length > 0 && this.#real === "f16") {
-      options.onNotice?.(
+    if (failed.length > 0 && this.#storage === "f16") {
+      options.onWarning?.(
         `The VAE overflows in f16: decoding ${failed.length} of ${all.length} images again in f32 (no-half-vae); use --dtype f32 to have all in f32`,
       );
       const again = await this.#decodeIn("f32", failed, settings, options);
@@ -273,22 +273,22 @@ export class Painter implements Disposable {
     });
   }
 
-  /** Some pictures with a decoder of a type; null where one is not finite. */
+  /** Some images with a decoder of a type; null where one is not finite. */
   #decodeIn(
-    real: Real,
+    storage: StorageType,
     images: readonly number[],
     settings: Settings,
     options: CallOptions,
   ): Promise<(Image | null)[]> {
-    const again = real !== this.#real;
+    const again = storage !== this.#storage;
     const network = this.#networks[again ? "decodeF32" : "decode"];
     const { health } = this.#tensors.bindings;
     return network.use({
       owner: this,
-      // Its latents are its own, of one picture.
+      // Its latents are its own, of one image.
       plans: {
         decode: {
-          graph: () => decodeGraph(real, this.#parts, this.layout),
+          graph: () => decodeGraph(storage, this.#parts, this.layout),
           bindings: { health },
         },
       },
@@ -296,7 +296,7 @@ export class Painter implements Disposable {
     }, ({ decode }) => this.#decodeEach(decode, images, settings, options));
   }
 
-  /** One picture after the other, each read back when it is done. */
+  /** One image after the other, each read back when it is done. */
   async #decodeEach(
     plan: Plan,
     images: readonly number[],
@@ -309,7 +309,7 @@ export class Painter implements Disposable {
     const { spec } = plan.tensor("pixels");
     const [, height, width] = spec.shape;
     const total = images.length;
-    const pictures: (Image | null)[] = [];
+    const decoded: (Image | null)[] = [];
     onProgress?.({ stage: "decode", done: 0, total });
     for (const image of images) {
       throwIfAborted(signal);
@@ -320,18 +320,18 @@ export class Painter implements Disposable {
       });
       await plan.runPaced(this.#pace(options));
       const { pixels, health } = await plan.read("pixels", "health");
-      requireFinite(health, this.#real, steps);
+      requireFinite(health, this.#storage, steps);
       if (isMarked(health, "decoded")) {
         // The next one has not gone wrong yet.
         plan.write("health", healthy());
-        pictures.push(null);
+        decoded.push(null);
       } else {
         const data = new Uint8ClampedArray(pixels.buffer);
-        pictures.push({ width, height, data });
+        decoded.push({ width, height, data });
       }
-      onProgress?.({ stage: "decode", done: pictures.length, total });
+      onProgress?.({ stage: "decode", done: decoded.length, total });
     }
-    return pictures;
+    return decoded;
   }
 
   /** Frees what one network hands to the next. */

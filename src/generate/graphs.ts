@@ -6,7 +6,7 @@
 import type { Component } from "../weights/components.ts";
 import type { DdimConfig } from "../samplers/ddim.ts";
 import type { StepKind } from "./step_kinds.ts";
-import type { Real } from "../gpu/gpu.ts";
+import type { StorageType } from "../gpu/gpu.ts";
 import { Graph, type Tensor } from "../graph/graph.ts";
 import { Health } from "./health.ts";
 import { clipText, type ClipTextConfig } from "../models/clip.ts";
@@ -26,7 +26,7 @@ import { imageOutput } from "../ops/outputs.ts";
 import { view } from "../ops/views.ts";
 
 /** The parts of a model that paint. */
-export interface PainterParts {
+export interface GeneratorComponents {
   /** CLIP's text tower. */
   readonly text: Component<ClipTextConfig>;
   /** The UNet and its noise schedule. */
@@ -39,7 +39,7 @@ export interface PainterParts {
 
 /** What decides the shapes of the plans. */
 export interface Layout {
-  /** Pictures at once. */
+  /** Images at once. */
   readonly images: number;
   /** Rows of the latents. */
   readonly height: number;
@@ -56,14 +56,14 @@ export interface Layout {
 /**
  * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
  * conditional one first, to `….attn2.k` and `….attn2.v` of every
- * cross-attention, one for every picture, and marks in `health`.
+ * cross-attention, one for every image, and marks in `health`.
  */
 export function conditionGraph(
-  real: Real,
-  { text, unet: component, adapter }: PainterParts,
+  storage: StorageType,
+  { text, unet: component, adapter }: GeneratorComponents,
   { images, guided }: Layout,
 ): Graph {
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const halves = guided ? 2 : 1;
   const { tokens, maxReferences } = adapter.config;
   const { crossAttentionDim } = component.config;
@@ -71,7 +71,7 @@ export function conditionGraph(
   const identity = g.input(
     "identity",
     [halves, maxReferences * tokens, crossAttentionDim],
-    real,
+    storage,
   );
   const embedding = clipText(ids, text.weights.at("text_model"), text.config);
   g.name("text", embedding);
@@ -115,13 +115,13 @@ function repeatEach(x: Tensor, times: number): Tensor {
  * @param kind its work; as the layout says where not given
  */
 export function stepGraph(
-  real: Real,
-  { text, unet: component, adapter }: PainterParts,
+  storage: StorageType,
+  { text, unet: component, adapter }: GeneratorComponents,
   layout: Layout,
   { guided, reused }: StepKind = { guided: layout.guided, reused: false },
 ): Graph {
   const { images, height, width, reuse, mergeTokens } = layout;
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const { channels, blockOutChannels } = component.config;
   const halves = guided ? 2 : 1;
   const batch = halves * images;
@@ -135,11 +135,11 @@ export function stepGraph(
   const sample = g.apply(view, { x: latents }, {
     shape: [halves, elementCount(shape)],
     strides: [0, 1],
-    dtype: real,
+    dtype: storage,
   }).reshape(batch, height, width, channels);
   const cross = (path: string, width: number): CrossKeys => ({
-    k: g.input(`${path}.k`, [batch, keys, width], real),
-    v: g.input(`${path}.v`, [batch, keys, width], real),
+    k: g.input(`${path}.k`, [batch, keys, width], storage),
+    v: g.input(`${path}.v`, [batch, keys, width], storage),
     textKeys,
   });
   const predicted = unet(
@@ -149,7 +149,7 @@ export function stepGraph(
       cross: ({ path, channels }) => cross(path, channels),
       identityScale: g.input("identity_scale", [1], "f32"),
       deep: reused
-        ? g.input("deep", [batch, height, width, blockOutChannels[0]], real)
+        ? g.input("deep", [batch, height, width, blockOutChannels[0]], storage)
         : undefined,
       mergeTokens,
     },
@@ -180,22 +180,22 @@ function toF32(x: Tensor): Tensor {
 
 /** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W), and marks in `health`. */
 export function decodeGraph(
-  real: Real,
-  { vae }: Pick<PainterParts, "vae">,
+  storage: StorageType,
+  { vae }: Pick<GeneratorComponents, "vae">,
   { height, width }: Layout,
 ): Graph {
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const { latentChannels, scalingFactor } = vae.config;
   const latents = g.input("latents", [1, height, width, latentChannels], "f32");
   const typed = g.apply(view, { x: latents }, {
     shape: [elementCount(latents.shape)],
     strides: [1],
-    dtype: real,
+    dtype: storage,
   }).reshape(...latents.shape);
   const scaled = g.apply(map, { x: typed }, { scale: 1 / scalingFactor });
-  const picture = vaeDecode(scaled, vae.weights, vae.config);
-  g.name("decoded", picture);
-  new Health(g).mark("decoded", picture);
-  g.output("pixels", g.apply(imageOutput, { x: picture }, {}));
+  const decoded = vaeDecode(scaled, vae.weights, vae.config);
+  g.name("decoded", decoded);
+  new Health(g).mark("decoded", decoded);
+  g.output("pixels", g.apply(imageOutput, { x: decoded }, {}));
   return g;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import type { Real } from "../gpu/gpu.ts";
+import type { StorageType } from "../gpu/gpu.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
 import { nonFinite } from "../ops/non_finite.ts";
 
@@ -80,7 +80,7 @@ export function isMarked(
  */
 export function requireFinite(
   health: ArrayLike<number>,
-  real: Real,
+  storage: StorageType,
   steps: number,
 ): void {
   const stage = STAGES.find((each) => isMarked(health, each));
@@ -89,11 +89,11 @@ export function requireFinite(
     const step = health[STAGES.indexOf(stage)];
     throw notFinite(
       `Denoising went wrong at step ${step} of ${steps}: its latents`,
-      real,
+      storage,
       "a lower --guidance-scale or --id-scale",
     );
   }
-  throw notFinite(`${names[stage]} went wrong: its numbers`, real);
+  throw notFinite(`${names[stage]} went wrong: its numbers`, storage);
 }
 
 /** The error of a decoder whose images are not finite. */
@@ -103,11 +103,11 @@ export function decoderNotFinite(): MasterWeaverError {
 
 function notFinite(
   what: string,
-  real: Real,
+  storage: StorageType,
   more?: string,
 ): MasterWeaverError {
   const ways = [
-    ...real === "f16" ? ["--dtype f32"] : [],
+    ...storage === "f16" ? ["--dtype f32"] : [],
     ...more ? [more] : [],
   ];
   const first = ways.length > 0
@@ -115,7 +115,7 @@ function notFinite(
     : "";
   return new MasterWeaverError(
     "non-finite",
-    `${what} are infinite or not a number (${real}); ${first}` +
+    `${what} are infinite or not a number (${storage}); ${first}` +
       "the weights are damaged: check the checkpoint and convert it again",
   );
 }

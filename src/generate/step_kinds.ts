@@ -1,5 +1,5 @@
 /**
- * Which work each step of a picture does, where a caller allows less than all.
+ * Which work each step of an image does, where a caller allows less than all.
  *
  * @module
  */

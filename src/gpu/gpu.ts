@@ -9,7 +9,7 @@ import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";
 
 /** Storage type of activations and weights on the GPU; accumulation is f32. */
-export type Real = "f16" | "f32";
+export type StorageType = "f16" | "f32";
 
 /** The limits that decide how an op is launched or a tensor is placed. */
 export interface GpuLimits {
@@ -41,8 +41,8 @@ export class Gpu implements Disposable {
   readonly limits: GpuLimits;
   /** Whether shaders may store f16. */
   readonly hasF16: boolean;
-  /** Whether the adapter is a processor that stands in for a GPU. */
-  readonly isProcessor: boolean;
+  /** Whether the adapter is a CPU that stands in for a GPU. */
+  readonly isSoftware: boolean;
   /** Whether passes can be timed on the GPU's own clock. */
   readonly hasTimestamps: boolean;
   /** Every buffer made here, counted. */
@@ -62,7 +62,7 @@ export class Gpu implements Disposable {
     this.info = info;
     this.limits = device.limits;
     this.hasF16 = device.features.has("shader-f16");
-    this.isProcessor = info.isFallbackAdapter;
+    this.isSoftware = info.isFallbackAdapter;
     this.hasTimestamps = device.features.has("timestamp-query");
     this.buffers = new BufferPool(device);
     this.partStarts = new PartStarts(device);
@@ -125,7 +125,7 @@ export class Gpu implements Disposable {
   }
 
   /** The storage type used where the caller does not choose. */
-  get defaultReal(): Real {
+  get defaultReal(): StorageType {
     return this.hasF16 ? "f16" : "f32";
   }
 
@@ -239,7 +239,7 @@ export class Gpu implements Disposable {
     return new MasterWeaverError(
       "out-of-memory",
       `The GPU has no memory left for ${what} beside ${held} MiB in use; ` +
-        "use --dtype f16, a smaller picture or fewer images at once",
+        "use --dtype f16, a smaller image or fewer images at once",
     );
   }
 
@@ -258,7 +258,10 @@ export class Gpu implements Disposable {
  *
  * @throws {MasterWeaverError} `bad-option` where it is none, or the adapter cannot store it
  */
-export function chooseDtype(gpu: Gpu, asked: Real | undefined): Real {
+export function chooseDtype(
+  gpu: Gpu,
+  asked: StorageType | undefined,
+): StorageType {
   if (asked !== undefined && asked !== "f16" && asked !== "f32") {
     throw new MasterWeaverError(
       "bad-option",

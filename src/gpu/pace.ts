@@ -26,7 +26,7 @@ const MOST_CHANGE = 16;
  * Operations a millisecond that are expected of a shader that has not run yet:
  * few, so that its first slice is not too long.
  */
-const FIRST_SPEED = { processor: 5e6, gpu: 1e8 };
+const FIRST_SPEED = { software: 5e6, gpu: 1e8 };
 
 /** A launch with what is known of its time. */
 export interface PacedDispatch extends Dispatch {
@@ -144,8 +144,8 @@ export class Pace {
 
   /** Milliseconds that a launch is expected to take. */
   #estimate({ milliseconds, work, shader }: PacedDispatch): number {
-    const { speeds, isProcessor } = this.#gpu;
-    const first = isProcessor ? FIRST_SPEED.processor : FIRST_SPEED.gpu;
+    const { speeds, isSoftware } = this.#gpu;
+    const first = isSoftware ? FIRST_SPEED.software : FIRST_SPEED.gpu;
     return milliseconds || work / (speeds.get(shader) ?? first);
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
-import type { Real } from "./gpu.ts";
+import type { StorageType } from "./gpu.ts";
 import { TEXEL_FORMAT } from "./texels.ts";
 
 /**
@@ -20,8 +20,8 @@ export interface PipelineKey {
   readonly shader: string;
   /** Its WGSL, without the prelude. */
   readonly code: string;
-  /** What `real` means in it. */
-  readonly real: Real;
+  /** The storage type: what `real` means in it. */
+  readonly storage: StorageType;
   /** Constants put in front of it, for sizes that WGSL wants at compile time. */
   readonly defines?: Readonly<Record<string, number>>;
   /** Type aliases put in front of it, by name. */
@@ -107,7 +107,7 @@ export class PipelineCache {
 
   /** What tells a key from others; two codes of one shader's name by their number. */
   #name(key: PipelineKey): string {
-    const { shader, real, code, access } = key;
+    const { shader, storage, code, access } = key;
     let codes = this.#codes.get(shader);
     if (!codes) this.#codes.set(shader, codes = []);
     // Compared, not hashed: a plan has thousands of launches of some 10 KB each.
@@ -117,7 +117,7 @@ export class PipelineCache {
       Object.keys(of).sort().map((name) => `${name}=${of[name]}`).join(" ");
     return [
       number === 0 ? shader : `${shader} (${number + 1})`,
-      real,
+      storage,
       values(key.types),
       values(key.defines),
       values(key.constants),
@@ -161,6 +161,6 @@ export function shaderSource(key: PipelineKey): string {
     .map(([name, value]) => `const ${name} = ${value}u;\n`).join("");
   const types = Object.entries(key.types ?? {})
     .map(([name, type]) => `alias ${name} = ${type};\n`).join("");
-  const enable = key.real === "f16" ? "enable f16;\n" : "";
-  return `${enable}alias real = ${key.real};\n${types}${defines}${prelude}\n${key.code}`;
+  const enable = key.storage === "f16" ? "enable f16;\n" : "";
+  return `${enable}alias real = ${key.storage};\n${types}${defines}${prelude}\n${key.code}`;
 }

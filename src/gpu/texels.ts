@@ -2,7 +2,7 @@
  * Textures as plain memory: 16 bytes a texel, numbered row by row.
  *
  * What a shader loads from a storage texture is fetched 16 bytes at a time, also
- * by an adapter that is a processor, where every component of a load from a
+ * by an adapter that is a CPU, where every component of a load from a
  * buffer is a branch a lane. A texture is as wide as a power of two, so that a
  * shader finds texel t at (t mod width, t / width) with a mask and a shift.
  *

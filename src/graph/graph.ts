@@ -7,7 +7,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import type { Real } from "../gpu/gpu.ts";
+import type { StorageType } from "../gpu/gpu.ts";
 import {
   checkDtypes,
   describe,
@@ -86,8 +86,8 @@ export type Inputs<I extends Specs> = {
 
 /** A computation under construction. */
 export class Graph {
-  /** What `real` means: the storage type of activations and weights. */
-  readonly real: Real;
+  /** The storage type of activations and weights. */
+  readonly storage: StorageType;
   readonly #ops: Tensor[] = [];
   readonly #inputs = new Map<string, Tensor>();
   readonly #outputs = new Map<string, Tensor>();
@@ -95,8 +95,8 @@ export class Graph {
   readonly #named = new Map<string, Tensor>();
 
   /** An empty graph. */
-  constructor(real: Real) {
-    this.real = real;
+  constructor(storage: StorageType) {
+    this.storage = storage;
   }
 
   /** Results of ops, in the order in which they run. */
@@ -134,12 +134,12 @@ export class Graph {
     return tensor;
   }
 
-  /** A tensor of a model file, stored as `real`, or quantised where it is. */
+  /** A tensor of a model file, in the storage type, or quantised where it is. */
   weight(ref: WeightRef): Tensor {
     let tensor = this.#weights.get(ref);
     if (!tensor) {
       const stored = ref.tensor.dtype;
-      const dtype = isQuantised(stored) ? stored : this.real;
+      const dtype = isQuantised(stored) ? stored : this.storage;
       const spec = { shape: ref.shape, dtype };
       tensor = new Tensor(this, spec, { kind: "weight", ref });
       this.#weights.set(ref, tensor);
@@ -159,8 +159,8 @@ export class Graph {
     inputs: Inputs<I>,
     attributes: A,
   ): Tensor {
-    checkDtypes(op, inputs as unknown as I, this.real);
-    const spec = op.output(inputs as unknown as I, attributes, this.real);
+    checkDtypes(op, inputs as unknown as I, this.storage);
+    const spec = op.output(inputs as unknown as I, attributes, this.storage);
     const given: Record<string, Tensor | undefined> = inputs;
     const tensor = new Tensor(this, { shape: spec.shape, dtype: spec.dtype }, {
       kind: "op",

@@ -45,7 +45,7 @@ export function checkBindings(
       `Cannot place ${name} ${describe(spec)} of ${describeNode(node)}: ${
         part?.size ?? tensorBytes(spec)
       } bytes, the adapter binds at most ${limit}; ` +
-        "use --dtype f16, a smaller picture or fewer images at once",
+        "use --dtype f16, a smaller image or fewer images at once",
     );
   }
 }
@@ -64,7 +64,7 @@ export function checkShape(
   throw new MasterWeaverError(
     "out-of-memory",
     `Cannot make ${what}: a texture of ${width}×${height}, one of this adapter has at most ${most} rows; ` +
-      "use a smaller picture or fewer images at once",
+      "use a smaller image or fewer images at once",
   );
 }
 
@@ -98,7 +98,7 @@ export function packParams(launches: readonly Launch[]): PackedParams {
   return { bytes: words.buffer, places };
 }
 
-/** Floating-point operations that a processor does in the time it moves a byte. */
+/** Floating-point operations that a CPU does in the time it moves a byte. */
 const OPERATIONS_A_BYTE = 8;
 
 /**

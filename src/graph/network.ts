@@ -32,7 +32,7 @@ export interface NetworkUse<Name extends string> {
   /** Told of bytes of weights streamed to the GPU, of how many in all. */
   readonly onLoad?: (done: number, total: number) => void;
   /** Told of plans made, of how many that were not there. */
-  readonly onCompile?: (done: number, total: number) => void;
+  readonly onPrepare?: (done: number, total: number) => void;
   /** Stops loading and making of plans. */
   readonly signal?: AbortSignal;
 }
@@ -87,7 +87,7 @@ export class Network implements Disposable {
 
   /** The plans asked for; those that are not there yet are made. */
   async #ready<Name extends string>(
-    { owner, plans, onLoad, onCompile, signal }: NetworkUse<Name>,
+    { owner, plans, onLoad, onPrepare, signal }: NetworkUse<Name>,
   ): Promise<Readonly<Record<Name, Plan>>> {
     if (this.#owner !== owner) this.#freePlans();
     this.#owner = owner;
@@ -102,11 +102,11 @@ export class Network implements Disposable {
         recipe.graph,
         recipe.bindings,
         onLoad,
-        () => onCompile?.(i, missing.length),
+        () => onPrepare?.(i, missing.length),
         breath,
       );
       this.#plans.set(recipe.name, plan);
-      onCompile?.(i + 1, missing.length);
+      onPrepare?.(i + 1, missing.length);
     }
     return Object.fromEntries(
       names.map((name) => [name, this.#plans.get(name)!]),
@@ -121,7 +121,7 @@ export class Network implements Disposable {
     onLoaded: () => void,
     breath: Breath,
   ): Promise<Plan> {
-    this.#store ??= new WeightStore(this.#gpu, graph.real);
+    this.#store ??= new WeightStore(this.#gpu, graph.storage);
     const variants = new Variants(graph, this.#tuner.choose);
     await this.#store.load(
       graph.weights,

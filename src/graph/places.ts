@@ -190,7 +190,7 @@ export class Places implements Disposable {
       throw new MasterWeaverError(
         "out-of-memory",
         `Cannot make ${what}: ${bytes} bytes, a buffer of this adapter holds ${maxBufferSize}; ` +
-          "use a smaller picture or fewer images at once",
+          "use a smaller image or fewer images at once",
       );
     }
     const buffer = await this.#gpu.scoped(

@@ -105,7 +105,7 @@ export class Plan implements Disposable {
       breath,
     } = options;
     const targetOf = (node: OpNode): Target => ({
-      real: graph.real,
+      storage: graph.storage,
       limits,
       variant: variants.of(node),
     });
@@ -309,7 +309,7 @@ export class Plan implements Disposable {
     const groups = new BindGroups(this.#gpu);
     const prepare = ({ node, launch }: NodeLaunch, i: number, work: number) => {
       const access = launch.bind.map((use) => use.access);
-      const key = { ...launch, real: this.#graph.real, access };
+      const key = { ...launch, storage: this.#graph.storage, access };
       const bound = launch.bind.map((use) =>
         this.#places.bindable(node, use) ??
           { buffer: nothing, offset: 0, size: 256 }

@@ -54,7 +54,7 @@ export function checkTuneMode(mode: string | undefined): void {
   );
 }
 
-/** Floating-point operations of what is timed: some milliseconds on a processor. */
+/** Floating-point operations of what is timed: some milliseconds on a CPU. */
 const EXCERPT_FLOPS = 1e8;
 /** Kinds with less work a run are not worth a pipeline that is then thrown away. */
 const WORTH_FLOPS = 1e9;
@@ -134,7 +134,7 @@ export class Tuner {
 
   /** Chooses what {@linkcode prepare} decided, or what is likely best. */
   readonly choose: VariantChooser = (node, variants) => {
-    const choice = this.#choices.get(kindOf(node, node.graph.real));
+    const choice = this.#choices.get(kindOf(node, node.graph.storage));
     return choice && variants.includes(choice.variant)
       ? choice.variant
       : this.#likely(variants)[0];
@@ -142,7 +142,7 @@ export class Tuner {
 
   /** The two variants worth measuring on this adapter, the likely best first. */
   #likely(variants: readonly string[]): string[] {
-    const order = this.#gpu.isProcessor
+    const order = this.#gpu.isSoftware
       ? ["winograd", "texels", "registers"]
       : ["tiles", "registers"];
     return order.filter((name) => variants.includes(name)).slice(0, 2);
@@ -181,12 +181,12 @@ export class Tuner {
 
   /** Milliseconds of one run, the median; of fewer samples where one is over a limit. */
   async #time(
-    { real }: Graph,
+    { storage }: Graph,
     { node, inputs }: Excerpt,
     variant: string,
     limit: number,
   ): Promise<number> {
-    const g = new Graph(real);
+    const g = new Graph(storage);
     const given: Record<string, Tensor | undefined> = {};
     for (const [name, spec] of Object.entries(inputs)) {
       given[name] = spec && g.input(name, spec.shape, spec.dtype);
@@ -241,7 +241,7 @@ function kindsOf(graph: Graph): Map<string, OpNode[]> {
   const kinds = new Map<string, OpNode[]>();
   for (const node of neededNodes(graph)) {
     if (variantsOf(node).length < 2) continue;
-    const kind = kindOf(node, graph.real);
+    const kind = kindOf(node, graph.storage);
     const nodes = kinds.get(kind);
     if (nodes) nodes.push(node);
     else kinds.set(kind, [node]);
@@ -249,12 +249,12 @@ function kindsOf(graph: Graph): Map<string, OpNode[]> {
   return kinds;
 }
 
-/** What decides which variant is best, but for the size of the picture. */
-function kindOf(node: OpNode, real: string): string {
+/** What decides which variant is best, but for the size of the image. */
+function kindOf(node: OpNode, storage: string): string {
   const { op, inputs, attributes } = node.source;
   const weight = inputs.weight?.dtype;
   const detail = op.kind?.(inputs, attributes);
-  return [op.name, real, weight && isQuantised(weight) ? weight : "", detail]
+  return [op.name, storage, weight && isQuantised(weight) ? weight : "", detail]
     .filter((word) => word).join(" ");
 }
 
@@ -279,12 +279,12 @@ function excerptOf(node: OpNode): Excerpt | undefined {
 /** SHA-256 of the shaders of all an op's variants. */
 async function codeHash(
   gpu: Gpu,
-  { real }: Graph,
+  { storage }: Graph,
   node: OpNode,
 ): Promise<string> {
   const { op, inputs, attributes } = node.source;
   const codes = variantsOf(node).flatMap((variant) => {
-    const target = { real, limits: gpu.limits, variant };
+    const target = { storage, limits: gpu.limits, variant };
     const launches: Launch[] = op.launch(inputs, node, attributes, target);
     return [...new Set(launches.map(({ code }) => code))];
   });

@@ -12,7 +12,7 @@ import { neededNodes, type OpNode } from "./schedule.ts";
  * Chooses one of an op's variants.
  *
  * The choice may depend on op, weight and element types but not on the size of
- * a picture: plans of several sizes share weights, which lie in one way.
+ * an image: plans of several sizes share weights, which lie in one way.
  */
 export type VariantChooser = (
   node: OpNode,

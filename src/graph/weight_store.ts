@@ -6,7 +6,7 @@
  */
 import type { Breath } from "../base/breathe.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
-import type { Gpu, Real } from "../gpu/gpu.ts";
+import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import {
   type TexelShape,
   type TexelSlice,
@@ -41,16 +41,16 @@ interface Block {
 /** Weights of one network. */
 export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
-  readonly #real: Real;
+  readonly #storage: StorageType;
   readonly #slices = new Map<WeightRef, BufferSlice>();
   readonly #textures = new Map<WeightRef, TexelSlice>();
   readonly #layouts = new Map<WeightRef, WeightLayout>();
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
 
-  /** An empty store; `real` is the type weights that are not quantised are stored as. */
-  constructor(gpu: Gpu, real: Real) {
+  /** An empty store; `storage` is the type weights that are not quantised are stored as. */
+  constructor(gpu: Gpu, storage: StorageType) {
     this.#gpu = gpu;
-    this.#real = real;
+    this.#storage = storage;
   }
 
   /** Where a weight lies, if this store holds it in a buffer. */
@@ -111,7 +111,9 @@ export class WeightStore implements Disposable {
           (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
         for await (const chunk of ref.tensor.chunks()) {
-          writer.push(convert(chunk, ref.tensor.dtype, this.#real, ref.name));
+          writer.push(
+            convert(chunk, ref.tensor.dtype, this.#storage, ref.name),
+          );
           await stream.pass(chunk.byteLength);
         }
         writer.finish();
@@ -153,7 +155,7 @@ export class WeightStore implements Disposable {
   }
 
   #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
-    return { shape, dtype: isQuantised(dtype) ? dtype : this.#real };
+    return { shape, dtype: isQuantised(dtype) ? dtype : this.#storage };
   }
 
   /** Packs weights into buffers, each starting where a binding may start; one in a texture has its own. */
@@ -171,7 +173,7 @@ export class WeightStore implements Disposable {
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",
-          `Weight ${ref.name} takes ${size} bytes as ${this.#real}, a buffer of this adapter holds ` +
+          `Weight ${ref.name} takes ${size} bytes as ${this.#storage}, a buffer of this adapter holds ` +
             `${maxBufferSize}; use --dtype f16 or a quantised model`,
         );
       }
@@ -205,7 +207,7 @@ export class WeightStore implements Disposable {
 function convert(
   chunk: Uint8Array<ArrayBuffer>,
   from: string,
-  to: Real,
+  to: StorageType,
   name: string,
 ): Uint8Array<ArrayBuffer> {
   if (from === to || isQuantised(from)) return chunk;

@@ -154,10 +154,10 @@ export async function readImage(path: string): Promise<Image> {
 }
 
 /**
- * Writes a picture as a PNG file, whole or not at all.
+ * Writes an image as a PNG file, whole or not at all.
  *
  * @param path where it ends up
- * @param image the picture
+ * @param image the image
  * @param text goes into text chunks, by keyword
  * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is no image
  */

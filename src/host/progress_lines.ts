@@ -8,7 +8,7 @@ import type { OnProgress, Progress, Stage } from "../base/progress.ts";
 
 const titles: Readonly<Record<Stage, string>> = {
   load: "Loading",
-  compile: "Preparing",
+  prepare: "Preparing",
   identity: "Looking at the reference",
   denoise: "Denoising",
   decode: "Decoding",
@@ -71,8 +71,8 @@ export class ProgressLines implements Disposable {
     }
   };
 
-  /** A line of its own, for notices. */
-  readonly notice = (text: string): void => {
+  /** A line of its own, for warnings. */
+  readonly warning = (text: string): void => {
     this.#closeLine();
     this.#write(`Note: ${text}\n`);
   };

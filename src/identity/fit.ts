@@ -26,7 +26,7 @@ export interface FitOptions {
   /** How the encoder reads it. */
   readonly preprocess: ClipPreprocessConfig;
   /** Told of what is cut off or squeezed, in one line. */
-  readonly onNotice?: (notice: string) => void;
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** Padded images have at most this on a side: more than any encoder reads. */
@@ -62,7 +62,7 @@ export function checkFit(fit: unknown): void {
 export async function fitReference(
   image: Image,
   name: string,
-  { fit, parse, preprocess, onNotice }: FitOptions,
+  { fit, parse, preprocess, onWarning }: FitOptions,
   breath: Breath = new Breath(),
 ): Promise<Image> {
   const { width, height } = image;
@@ -70,7 +70,7 @@ export async function fitReference(
   if (fit === "pad") return await padToSquare(image, breath);
   if (parse && fit === undefined) {
     if (1 - Math.min(width / height, height / width) >= LEAST_SHARE) {
-      onNotice?.(
+      onWarning?.(
         `${name}: its ${width}×${height} pixels are squeezed to a square, as the reference implementation does; --fit pad or --fit crop keeps the proportions`,
       );
     }
@@ -79,7 +79,7 @@ export async function fitReference(
   const region = seenRegion(image, preprocess);
   const share = 1 - region.width * region.height / (width * height);
   if (share >= LEAST_SHARE) {
-    onNotice?.(
+    onWarning?.(
       `${name}: of its ${width}×${height} pixels only the middle ${region.width}×${region.height} are used, ${
         Math.round(100 * share)
       } % are cut off; --fit pad keeps all of it`,

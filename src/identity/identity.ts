@@ -9,7 +9,7 @@ import type { Component } from "../weights/components.ts";
 import { applyMask } from "../face/parse.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { type Fit, fitReference, seenPart } from "./fit.ts";
-import type { Gpu, Real } from "../gpu/gpu.ts";
+import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
 import { Graph } from "../graph/graph.ts";
 import type { Network } from "../graph/network.ts";
@@ -52,18 +52,18 @@ export interface IdentityTokens {
 }
 
 /**
- * Who the picture is of; can be kept and used again with the same model: the
+ * Who the image is of; can be kept and used again with the same model: the
  * same files, as another adapter, another conversion or a quantised copy gives
  * other numbers.
  */
 export interface Identity extends IdentityTokens, IdentityHashes {
-  /** What the encoder saw, one picture a reference. */
+  /** What the encoder saw, one image a reference. */
   readonly references: readonly Image[];
 }
 
 /** The parts of a model that make an identity. */
-export interface IdentityParts {
-  /** CLIP's vision tower and how pictures come to it. */
+export interface IdentityComponents {
+  /** CLIP's vision tower and how images come to it. */
   readonly vision: Component<
     ClipVisionConfig & { readonly preprocess: ClipPreprocessConfig }
   >;
@@ -94,8 +94,8 @@ export interface LookOptions extends CallOptions {
 /** Makes identities. */
 export class IdentityEncoder {
   readonly #gpu: Gpu;
-  readonly #real: Real;
-  readonly #parts: IdentityParts;
+  readonly #storage: StorageType;
+  readonly #parts: IdentityComponents;
   readonly #networks: IdentityNetworks;
   readonly #hashes: IdentityHashes;
   #zeros: Float32Array | null = null;
@@ -109,13 +109,13 @@ export class IdentityEncoder {
    */
   constructor(
     gpu: Gpu,
-    real: Real,
-    parts: IdentityParts,
+    storage: StorageType,
+    parts: IdentityComponents,
     networks: IdentityNetworks,
     hashes: IdentityHashes,
   ) {
     this.#gpu = gpu;
-    this.#real = real;
+    this.#storage = storage;
     this.#parts = parts;
     this.#networks = networks;
     this.#hashes = hashes;
@@ -209,7 +209,9 @@ export class IdentityEncoder {
     const { imageSize, preprocess } = this.#parts.vision.config;
     return this.#networks.encoder.use({
       owner: this,
-      plans: { see: { graph: () => identityGraph(this.#real, this.#parts) } },
+      plans: {
+        see: { graph: () => identityGraph(this.#storage, this.#parts) },
+      },
       ...networkProgress("image encoder", options),
     }, async ({ see: plan }) => {
       const see = async (pixels: Float32Array, name: string) => {
@@ -221,7 +223,7 @@ export class IdentityEncoder {
         const first = allFinite(features)
           ? "identity adapter"
           : "image encoder";
-        throw notFinite(first, name, this.#real);
+        throw notFinite(first, name, this.#storage);
       };
       const parts: Float32Array[] = [];
       for (const [i, reference] of references.entries()) {
@@ -243,12 +245,12 @@ export class IdentityEncoder {
  * `features` (1, patches + 1, F), which tell where numbers went wrong.
  */
 export function identityGraph(
-  real: Real,
-  { vision, adapter, channels }: IdentityParts,
+  storage: StorageType,
+  { vision, adapter, channels }: IdentityComponents,
 ): Graph {
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const { imageSize } = vision.config;
-  const pixels = g.input("pixels", [1, imageSize, imageSize, 4], real);
+  const pixels = g.input("pixels", [1, imageSize, imageSize, 4], storage);
   const w = vision.weights.at("vision_model");
   const features = clipVision(pixels, w, vision.config);
   g.output("features", features);
@@ -271,7 +273,7 @@ export function identityGraph(
  * Always f32: a mask that decides between two classes wants no rounding.
  */
 export function parserGraph(
-  { parser }: Pick<IdentityParts, "parser">,
+  { parser }: Pick<IdentityComponents, "parser">,
 ): Graph {
   const g = new Graph("f32");
   const { inputSize } = parser.config;
@@ -289,9 +291,9 @@ function allFinite(values: Float32Array | Uint32Array): boolean {
 function notFinite(
   network: string,
   name: string,
-  real: Real,
+  storage: StorageType,
 ): MasterWeaverError {
-  const advice = real === "f16"
+  const advice = storage === "f16"
     ? "load the model with dtype f32 (--dtype f32); if that does not help, convert it again from a sound checkpoint"
     : "its weights are damaged or too large: convert the model again from a sound checkpoint";
   return new MasterWeaverError(

@@ -25,7 +25,7 @@ export interface ReferenceOptions {
   /** Whether it is an error that there is none, or that it cannot be told. */
   readonly requireFace: boolean;
   /** Told of what was done otherwise than asked, in one line. */
-  readonly onNotice?: (notice: string) => void;
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** What messages call a reference. */
@@ -76,7 +76,7 @@ export async function prepareReference(
   photo: Image,
   finder: FaceFinder | null,
   name: string,
-  { align, face, requireFace, onNotice }: ReferenceOptions,
+  { align, face, requireFace, onWarning }: ReferenceOptions,
   breath: Breath,
 ): Promise<Image> {
   if (!align && !requireFace) return photo;
@@ -88,13 +88,13 @@ export async function prepareReference(
       if (finder) chosenFrom(await finder.detect(photo, breath), face, name);
       throw why;
     }
-    onNotice?.(`${name}: not aligned. ${why.message}`);
+    onWarning?.(`${name}: not aligned. ${why.message}`);
     return photo;
   }
-  noticeReduction(photo, name, onNotice);
+  warnReduction(photo, name, onWarning);
   const faces = await finder.detect(photo, breath);
   if (faces.length === 0 && !requireFace) {
-    onNotice?.(
+    onWarning?.(
       `${name}: found no face, the photo is used as it is, not aligned`,
     );
     return photo;
@@ -102,7 +102,7 @@ export async function prepareReference(
   const chosen = chosenFrom(faces, face, name);
   if (!align) return photo;
   if (faces.length > 1 && face === "best") {
-    onNotice?.(
+    onWarning?.(
       `${name}: found ${faces.length} faces and took the best-scoring one; --face N or --face largest takes another`,
     );
   }
@@ -133,14 +133,14 @@ export function cannotAlign(finder: FaceFinder | null): MasterWeaverError {
   );
 }
 
-function noticeReduction(
+function warnReduction(
   photo: Image,
   name: string,
-  onNotice?: (notice: string) => void,
+  onWarning?: (warning: string) => void,
 ): void {
   const size = reducedSize(photo);
   if (!size) return;
-  onNotice?.(
+  onWarning?.(
     `${name}: its ${photo.width}×${photo.height} pixels are reduced to ${size.width}×${size.height} to look for faces`,
   );
 }

@@ -1,5 +1,5 @@
 /**
- * CLIP's way of reading a picture, as `CLIPImageProcessor` of transformers does
+ * CLIP's way of reading an image, as `CLIPImageProcessor` of transformers does
  * it: shortest edge to a size, bicubic; centre crop; normalise.
  *
  * @module
@@ -76,9 +76,9 @@ export function readClipPreprocessConfig(
 }
 
 /**
- * Prepares a picture for CLIP's vision tower.
+ * Prepares an image for CLIP's vision tower.
  *
- * @param image the picture, of any size and shape; {@linkcode seenRegion} tells
+ * @param image the image, of any size and shape; {@linkcode seenRegion} tells
  *   which part of it counts
  * @param config the checkpoint's preprocessing
  * @param breath when to pause
@@ -117,10 +117,10 @@ export async function clipPreprocess(
 }
 
 /**
- * The part of a picture that {@linkcode clipPreprocess} keeps, in the picture's
+ * The part of an image that {@linkcode clipPreprocess} keeps, in the image's
  * own pixels, to the nearest whole one.
  *
- * @param image the picture's size
+ * @param image the image's size
  * @param config the checkpoint's preprocessing
  */
 export function seenRegion(

@@ -1,13 +1,13 @@
 /**
- * A picture in memory.
+ * An image in memory.
  *
  * @module
  */
 
 /**
- * A picture: 8-bit RGBA, row-major, as the web's `ImageData` (which is one).
+ * An image: 8-bit RGBA, row-major, as the web's `ImageData` (which is one).
  *
- * Pictures of this library are opaque: alpha is 255 everywhere.
+ * Images of this library are opaque: alpha is 255 everywhere.
  */
 export interface Image {
   /** Pixels a row. */

@@ -15,10 +15,10 @@ export const IMAGENET_MEAN: Rgb = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: Rgb = [0.229, 0.224, 0.225];
 
 /**
- * Normalises a picture into (height, width, 4) float32: red, green, blue and a
+ * Normalises an image into (height, width, 4) float32: red, green, blue and a
  * zero, for the GPU reads channels four at a time.
  *
- * @param image the picture; its alpha is ignored
+ * @param image the image; its alpha is ignored
  * @param mean subtracted from each channel, in units of 0..1
  * @param std then divides it
  */

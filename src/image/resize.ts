@@ -14,21 +14,21 @@ import type { Image } from "./image.ts";
 /** The filters, named as in Pillow. */
 export type ResizeFilter = "nearest" | "bilinear" | "bicubic" | "lanczos";
 
-/** Larger sides are a mistake, not a picture: the limit of what is decoded. */
+/** Larger sides are a mistake, not an image: the limit of what is decoded. */
 const MAX_SIDE = 16384;
 const FRACTION_BITS = 22;
 const HALF = 1 << (FRACTION_BITS - 1);
 
 /**
- * Resizes a picture as Pillow does; pauses where it takes long.
+ * Resizes an image as Pillow does; pauses where it takes long.
  *
- * @param image any picture; transparency is handled as Pillow handles it, with
+ * @param image any image; transparency is handled as Pillow handles it, with
  *   colours weighted by alpha
  * @param width pixels of the result, 1..16384
  * @param height pixels of the result, 1..16384
  * @param filter how to weigh the pixels
  * @param breath when to pause; stops where its signal says so
- * @returns a new picture
+ * @returns a new image
  * @throws {MasterWeaverError} `bad-option` for a size outside, `aborted`
  *
  * @example
@@ -64,10 +64,10 @@ export interface Region {
 }
 
 /**
- * Resizes a picture as {@linkcode resizeImage} does and keeps a part of the
+ * Resizes an image as {@linkcode resizeImage} does and keeps a part of the
  * result, without computing the rest.
  *
- * @param image any picture
+ * @param image any image
  * @param width pixels of the whole result
  * @param height pixels of the whole result
  * @param filter how to weigh the pixels

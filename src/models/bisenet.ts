@@ -18,7 +18,7 @@ export interface FaceParserConfig {
   readonly classes: number;
   /** Channels of the first layer; 64 in the reference. */
   readonly width: number;
-  /** Side of the picture it is given, in pixels. */
+  /** Side of the image it is given, in pixels. */
   readonly inputSize: number;
 }
 
@@ -33,7 +33,7 @@ export function faceParserConfig(json: unknown): FaceParserConfig {
 }
 
 /**
- * A picture to the scores of the classes, of the first of its three outputs.
+ * An image to the scores of the classes, of the first of its three outputs.
  *
  * @param x (B, S, S, 4), normalised, the fourth channel zero
  * @returns (B, S, S, classes)
@@ -52,12 +52,12 @@ export function bisenet(
   const average = convRelu(mean(feat32), cp.at("conv_avg"), half, 1);
   const up32 = add(attentionRefine(feat32, cp.at("arm32"), half), average);
   const head32 = convRelu(
-    enlarge(up32, feat16),
+    upsample(up32, feat16),
     cp.at("conv_head32"),
     half,
   );
   const up16 = add(attentionRefine(feat16, cp.at("arm16"), half), head32);
-  const head16 = convRelu(enlarge(up16, feat8), cp.at("conv_head16"), half);
+  const head16 = convRelu(upsample(up16, feat8), cp.at("conv_head16"), half);
 
   // Fusion of detail (S/8) and context (S/8).
   const f = w.at("ffm");
@@ -150,7 +150,7 @@ function attentionRefine(x: Tensor, w: WeightScope, out: number): Tensor {
   return multiply(h, gate);
 }
 
-/** Mean over the picture: (B, H, W, C) → (B, 1, 1, C). */
+/** Mean over the image: (B, H, W, C) → (B, 1, 1, C). */
 function mean(x: Tensor): Tensor {
   const [, height, width] = x.shape;
   return x.graph.apply(pool2d, { x }, {
@@ -159,8 +159,8 @@ function mean(x: Tensor): Tensor {
   });
 }
 
-/** Nearest-neighbour enlargement to the size of another tensor. */
-function enlarge(x: Tensor, like: Tensor): Tensor {
+/** Nearest-neighbour upsampling to the size of another tensor. */
+function upsample(x: Tensor, like: Tensor): Tensor {
   const [, height, width] = like.shape;
   return x.graph.apply(resize, { x }, { height, width, mode: "nearest" });
 }

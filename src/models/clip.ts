@@ -47,7 +47,7 @@ export interface ClipTextConfig extends ClipTowerConfig {
 
 /** The vision tower. */
 export interface ClipVisionConfig extends ClipTowerConfig {
-  /** Side of the picture in pixels. */
+  /** Side of the image in pixels. */
   readonly imageSize: number;
   /** Side of a patch in pixels. */
   readonly patchSize: number;
@@ -115,7 +115,7 @@ export function clipText(
 }
 
 /**
- * A picture to the features of all its patches: `hidden_states[-2]`.
+ * An image to the features of all its patches: `hidden_states[-2]`.
  *
  * @param pixels (B, S, S, 4), normalised, the fourth channel zero
  * @returns (B, 1 + (S / patch)², C), the class token first

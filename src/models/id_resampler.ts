@@ -31,7 +31,7 @@ export interface IdentityConfig {
   readonly headWidth: number;
   /** How much wider the feed-forward is. */
   readonly feedForward: number;
-  /** References a picture may have; missing ones are filled up with zeros. */
+  /** References an image may have; missing ones are filled up with zeros. */
   readonly maxReferences: number;
   /** Whether references are aligned where the caller does not say. */
   readonly alignFaces: boolean;

@@ -55,8 +55,8 @@ export interface Conv2dOptions extends LinearOptions {
   padding?: number | readonly [number, number, number, number];
   /** Added to every pixel: (B, out). */
   shift?: Tensor;
-  /** Size [rows, columns] the picture is enlarged to, by 2, before. */
-  enlargeTo?: readonly [number, number];
+  /** Size [rows, columns] the image is upsampled to, by 2, before. */
+  upsampleTo?: readonly [number, number];
 }
 
 /** `torch.nn.Conv2d`: (B, H, W, I) → (B, OH, OW, out). */
@@ -67,14 +67,14 @@ export function conv2d(
   options: Conv2dOptions = {},
 ): Tensor {
   const { bias = true, residual, activation, shift } = options;
-  const { kernel = 3, stride = 1, padding = kernel >> 1, enlargeTo } = options;
+  const { kernel = 3, stride = 1, padding = kernel >> 1, upsampleTo } = options;
   const g = x.graph;
   const channels = x.shape.at(-1)!;
   const weight = g.weight(
     w.tensor("weight", [out, kernel, kernel, channels]),
   );
   const biasTensor = bias ? g.weight(w.tensor("bias", [out])) : undefined;
-  if (kernel === 1 && stride === 1 && !enlargeTo && !shift) {
+  if (kernel === 1 && stride === 1 && !upsampleTo && !shift) {
     // A 1 × 1 convolution is a linear layer over the pixels.
     return g.apply(linearOp, {
       x,
@@ -89,7 +89,7 @@ export function conv2d(
   return g.apply(
     conv2dOp,
     { x, weight, bias: biasTensor, shift, residual },
-    { stride, padding: sides, enlargeTo, activation },
+    { stride, padding: sides, upsampleTo, activation },
   );
 }
 

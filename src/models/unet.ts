@@ -35,7 +35,7 @@ const TRANSFORMER_EPS = 1e-6;
 /** PyTorch's default for LayerNorm. */
 const LAYER_NORM_EPS = 1e-5;
 
-/** Keys and values of one cross-attention, computed once a picture. */
+/** Keys and values of one cross-attention, computed once an image. */
 export interface CrossKeys {
   /** (B, T + S, C): of the text, then of the identity */
   readonly k: Tensor;
@@ -213,7 +213,7 @@ function deepLayers(
     const [, height, width] = skips.at(-1)!.shape;
     const out = blockOutChannels[last - i];
     x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, {
-      enlargeTo: [height, width],
+      upsampleTo: [height, width],
     });
     g.name(path, x);
   }

@@ -1,5 +1,5 @@
 /**
- * The autoencoder between pictures and latents.
+ * The autoencoder between images and latents.
  *
  * Source: diffusers' `AutoencoderKL`.
  *
@@ -23,12 +23,12 @@ export interface VaeConfig {
   readonly groups: number;
   /** What latents are multiplied with for the UNet. */
   readonly scalingFactor: number;
-  /** How many times smaller latents are than the picture, along each side. */
+  /** How many times smaller latents are than the image, along each side. */
   readonly factor: number;
 }
 
 const EPS = 1e-6;
-/** Channels of a picture on the GPU going in: red, green, blue and a zero. */
+/** Channels of an image on the GPU going in: red, green, blue and a zero. */
 const PIXEL = 4;
 
 /** Reads the config of `vae`. */
@@ -58,7 +58,7 @@ export function vaeConfig(json: unknown): VaeConfig {
 }
 
 /**
- * Latents to a picture.
+ * Latents to an image.
  *
  * @param latents (B, h, w, latent channels), already divided by the scaling factor
  * @returns (B, factor · h, factor · w, 3) in about −1..1
@@ -86,7 +86,7 @@ export function vaeDecode(
     }
     if (i < last) {
       x = conv2d(x, level.at("upsamplers.0.conv"), out, {
-        enlargeTo: [2 * x.shape[1], 2 * x.shape[2]],
+        upsampleTo: [2 * x.shape[1], 2 * x.shape[2]],
       });
     }
   }
@@ -95,7 +95,7 @@ export function vaeDecode(
   return conv2d(x, d.at("conv_out"), 3); // (B, H, W, 3)
 }
 
-/** Mean and log-variance of a picture's latents. */
+/** Mean and log-variance of an image's latents. */
 export interface LatentDistribution {
   /** (B, h, w, latent channels) */
   readonly mean: Tensor;
@@ -104,26 +104,26 @@ export interface LatentDistribution {
 }
 
 /**
- * A picture to the distribution of its latents.
+ * An image to the distribution of its latents.
  *
- * @param picture (B, H, W, 4) in −1..1, the fourth channel zero
+ * @param image (B, H, W, 4) in −1..1, the fourth channel zero
  */
 export function vaeEncode(
-  picture: Tensor,
+  image: Tensor,
   w: WeightScope,
   config: VaeConfig,
 ): LatentDistribution {
   const { blockOutChannels, layersPerBlock, groups, latentChannels } = config;
   const last = blockOutChannels.length - 1;
   const e = w.at("encoder");
-  if (picture.shape[3] !== PIXEL) {
+  if (image.shape[3] !== PIXEL) {
     throw new RangeError(
-      `Cannot encode a picture of ${
-        picture.shape[3]
+      `Cannot encode an image of ${
+        image.shape[3]
       } channels: expected ${PIXEL}, the last zero`,
     );
   }
-  let x = conv2d(picture, e.at("conv_in"), blockOutChannels[0]);
+  let x = conv2d(image, e.at("conv_in"), blockOutChannels[0]);
 
   // Down: each level halves height and width, but for the last.
   blockOutChannels.forEach((out, i) => {

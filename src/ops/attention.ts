@@ -14,7 +14,7 @@ import { fitsTiles, launchAttentionTiles } from "./attention_tiles.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
 import { launchWide, wideTexels } from "./attention_products.ts";
 import { isNarrow, launchNarrow, narrowTexels } from "./attention_texels.ts";
-import { OCTET } from "./octets.ts";
+import { VEC8 } from "./stored_vectors.ts";
 
 /** Inputs of {@linkcode attention}. */
 export type AttentionInputs = {
@@ -96,7 +96,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     const width = q.shape[2] / heads;
     const variants = ["registers"];
     if (fitsTiles(width)) variants.push("tiles");
-    if (width % OCTET === 0) variants.push("texels");
+    if (width % VEC8 === 0) variants.push("texels");
     return variants;
   },
 

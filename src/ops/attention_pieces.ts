@@ -1,5 +1,5 @@
 /**
- * Attention of more pictures than one binding holds: a batch is cut, and each
+ * Attention of more images than one binding holds: a batch is cut, and each
  * piece's launches bind only its part of queries, keys, values and output.
  *
  * @module
@@ -9,7 +9,7 @@ import type { AttentionSizes } from "./attention_sizes.ts";
 import type { BindingUse } from "./op.ts";
 import { cutBatch, type ShiftedPart, shiftedPart } from "./pieces.ts";
 
-/** Some pictures of an attention. */
+/** Some images of an attention. */
 export interface AttentionPiece {
   /** The sizes of their attention. */
   readonly sizes: AttentionSizes;
@@ -23,7 +23,7 @@ export interface AttentionPiece {
  * Cuts a batch so that each operand of a piece fits a binding.
  *
  * @param elementBytes bytes of an element of the operands
- * @param most pictures of a piece, whatever fits; as many as fit where not given
+ * @param most images of a piece, whatever fits; as many as fit where not given
  */
 export function cutAttention(
   sizes: AttentionSizes,

@@ -1,7 +1,7 @@
 /**
  * Attention of wide heads as two products of matrices by
  * `shaders/conv2d_texels.wgsl`, and a softmax between them: scores q kᵀ and their
- * weights lie in scratch textures, of as many queries at a time as a processor's
+ * weights lie in scratch textures, of as many queries at a time as a CPU's
  * caches hold.
  *
  * @module
@@ -17,19 +17,19 @@ import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import { SCRATCH_SHIFT, TEXEL_BYTES } from "../gpu/texels.ts";
 import { type AttentionPiece, cutAttention } from "./attention_pieces.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
-import { BLOCK_ROWS, QUAD } from "./blocks.ts";
+import { BLOCK_ROWS, VEC4 } from "./blocks.ts";
 import { GROUP, groupRoom, launchProducts } from "./conv2d_texels.ts";
 import { type Convolution, matrixProduct } from "./convolution.ts";
-import { OCTET, octetCode } from "./octets.ts";
+import { VEC8, vec8Code } from "./stored_vectors.ts";
 import { elementBytes, type Launch, reads, type Target } from "./op.ts";
 import type { ShiftedPart } from "./pieces.ts";
 
 /** Most bytes of the scores that are in work at once. */
 const CHUNK_BYTES = 8 * 2 ** 20;
-/** Tokens, and octets of channels, that a workgroup packs. */
+/** Tokens, and vec8s of channels, that a workgroup packs. */
 const PACKED = 8;
 
-/** Heads of one picture, and queries of each, whose scores are in work at once. */
+/** Heads of one image, and queries of each, whose scores are in work at once. */
 interface Chunk {
   /** How many. */
   readonly heads: number;
@@ -63,12 +63,12 @@ function layoutOf(
   const seen = identity ? keys : textKeys;
   const secondBlock = Math.ceil(textKeys / BLOCK_ROWS);
   const keyBlocks = secondBlock + Math.ceil((seen - textKeys) / BLOCK_ROWS);
-  const fours = keyBlocks * BLOCK_ROWS / QUAD;
+  const fours = keyBlocks * BLOCK_ROWS / VEC4;
   const queryRoom = groupRoom(queries);
   const valueBlocks = Math.ceil(width / BLOCK_ROWS);
   const headTexels = [
-    width / QUAD * queryRoom,
-    width / QUAD * keyBlocks * BLOCK_ROWS,
+    width / VEC4 * queryRoom,
+    width / VEC4 * keyBlocks * BLOCK_ROWS,
     valueBlocks * fours * BLOCK_ROWS,
   ] as const;
   const all = batch * heads;
@@ -90,18 +90,18 @@ function layoutOf(
   };
 }
 
-/** Most bytes of queries, keys and values as texels: more pictures than that are done one piece after the other. */
+/** Most bytes of queries, keys and values as texels: more images than that are done one piece after the other. */
 const MOST_TEXEL_BYTES = 256 * 2 ** 20;
 
 function piecesOf(
   sizes: AttentionSizes,
-  { real, limits }: Target,
+  { storage, limits }: Target,
 ): AttentionPiece[] {
   const { headTexels } = layoutOf({ ...sizes, batch: 1 });
   const one = headTexels.reduce((sum, texels) => sum + texels, 0) *
     sizes.heads * TEXEL_BYTES;
   const most = Math.floor(MOST_TEXEL_BYTES / one);
-  return cutAttention(sizes, elementBytes(real), limits, most);
+  return cutAttention(sizes, elementBytes(storage), limits, most);
 }
 
 /** Texels of queries, keys, values and weights; and of scores; of the largest piece. */
@@ -134,7 +134,7 @@ function launchPiece(piece: AttentionPiece, target: Target): Launch[] {
     for (let head = 0; head < heads; head += chunk.heads) {
       for (let query = 0; query < queries; query += chunk.queries) {
         const work: Work = {
-          picture: b,
+          image: b,
           head,
           heads: Math.min(chunk.heads, heads - head),
           query,
@@ -153,8 +153,8 @@ function launchPiece(piece: AttentionPiece, target: Target): Launch[] {
 
 /** What one chunk computes. */
 interface Work {
-  readonly picture: number;
-  /** First head of the picture, and how many. */
+  readonly image: number;
+  /** First head of the image, and how many. */
   readonly head: number;
   readonly heads: number;
   /** First query, and how many. */
@@ -165,7 +165,7 @@ interface Work {
 /** How queries or keys are packed. */
 interface Packing {
   readonly name: "q" | "k";
-  /** Tokens of a picture, and those of them that are packed. */
+  /** Tokens of an image, and those of them that are packed. */
   readonly tokens: number;
   readonly seen: number;
   /** Blocks of a head, and tokens of each. */
@@ -218,14 +218,14 @@ function launchPacking(
   packing: Packing,
   part: ShiftedPart,
   { batch, heads, width }: AttentionSizes,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
   const { name, tokens } = packing;
   const groups = Math.ceil(batch * tokens / PACKED);
   return {
     shader: "attention_pack",
     moves: true,
-    code: octetCode(real) + texels + packCode,
+    code: vec8Code(storage) + texels + packCode,
     bind: [
       { name, access: "read", part },
       { name: "texels0", access: "new texels" },
@@ -235,7 +235,7 @@ function launchPacking(
       packing.seen,
       batch,
       heads,
-      width / OCTET,
+      width / VEC8,
       packing.blocks,
       packing.width,
       packing.second,
@@ -243,24 +243,24 @@ function launchPacking(
       packing.start,
       groups,
       { f32: packing.scale },
-      part.skip / OCTET,
+      part.skip / VEC8,
     ],
-    workgroups: groups * Math.ceil(heads * width / OCTET / PACKED),
+    workgroups: groups * Math.ceil(heads * width / VEC8 / PACKED),
   };
 }
 
 function launchPackingValues(
   { keyBlocks, secondBlock, seen, starts }: Layout,
   piece: AttentionPiece,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
   const { batch, keys, textKeys, heads, width } = piece.sizes;
-  const fours = keyBlocks * BLOCK_ROWS / QUAD;
-  const total = batch * heads * fours * width / OCTET;
+  const fours = keyBlocks * BLOCK_ROWS / VEC4;
+  const total = batch * heads * fours * width / VEC8;
   return {
     shader: "attention_values",
     moves: true,
-    code: octetCode(real) + texels + valuesCode,
+    code: vec8Code(storage) + texels + valuesCode,
     bind: [
       { name: "v", access: "read", part: piece.keys },
       { name: "texels0", access: "new texels" },
@@ -269,13 +269,13 @@ function launchPackingValues(
       keys,
       seen,
       heads,
-      width / OCTET,
+      width / VEC8,
       fours,
       textKeys,
-      secondBlock * BLOCK_ROWS / QUAD,
+      secondBlock * BLOCK_ROWS / VEC4,
       starts[2],
       total,
-      piece.keys.skip / OCTET,
+      piece.keys.skip / VEC8,
     ],
     workgroups: Math.ceil(total / PACKED ** 2),
   };
@@ -288,19 +288,19 @@ function product(queries: number, out: number, inside: number): Convolution {
 
 /** s[h, four, t] = q kᵀ. */
 function launchScores(
-  { picture, head, heads, query, queries }: Work,
+  { image, head, heads, query, queries }: Work,
   layout: Layout,
   sizes: AttentionSizes,
   target: Target,
 ): Launch {
   const { starts, headTexels: [q, k] } = layout;
-  const first = picture * sizes.heads + head;
+  const first = image * sizes.heads + head;
   const rows = { start: 0, rows: queries };
   return launchProducts(
     product(queries, layout.keyBlocks * BLOCK_ROWS, sizes.width),
     {
       count: heads,
-      x: { start: first * q + query * sizes.width / QUAD, product: q },
+      x: { start: first * q + query * sizes.width / VEC4, product: q },
       weight: {
         name: "texels0",
         start: starts[1] + first * k,
@@ -338,8 +338,8 @@ function launchSoftmax(
       query,
       groups,
       scoreTexels,
-      keyBlocks * BLOCK_ROWS / QUAD,
-      secondBlock * BLOCK_ROWS / QUAD,
+      keyBlocks * BLOCK_ROWS / VEC4,
+      secondBlock * BLOCK_ROWS / VEC4,
       textKeys,
       seen - textKeys,
       identity ? 2 : 1,
@@ -352,15 +352,15 @@ function launchSoftmax(
 
 /** y[t, h] = weights · v. */
 function launchMixing(
-  { picture, head, heads, query, queries }: Work,
+  { image, head, heads, query, queries }: Work,
   layout: Layout,
   { sizes, queries: part }: AttentionPiece,
   target: Target,
 ): Launch {
   const { starts, headTexels: [, , v] } = layout;
-  const octets = sizes.width / OCTET;
-  const row = sizes.heads * octets;
-  const first = picture * sizes.heads + head;
+  const vec8s = sizes.width / VEC8;
+  const row = sizes.heads * vec8s;
+  const first = image * sizes.heads + head;
   const rows = { start: 0, rows: queries };
   return launchProducts(
     product(queries, sizes.width, layout.keyBlocks * BLOCK_ROWS),
@@ -375,9 +375,9 @@ function launchMixing(
       },
       y: {
         name: "output",
-        start: part.skip / OCTET +
-          (picture * sizes.queries + query) * row + head * octets,
-        product: octets,
+        start: part.skip / VEC8 +
+          (image * sizes.queries + query) * row + head * vec8s,
+        product: vec8s,
         step: row,
         part,
       },

@@ -6,14 +6,14 @@
  */
 import byHead from "../../shaders/attention_heads.wgsl" with { type: "text" };
 import code from "../../shaders/attention_texels.wgsl" with { type: "text" };
-import f16 from "../../shaders/texel_octets_f16.wgsl" with { type: "text" };
-import f32 from "../../shaders/texel_octets_f32.wgsl" with { type: "text" };
+import f16 from "../../shaders/texel_vec8_f16.wgsl" with { type: "text" };
+import f32 from "../../shaders/texel_vec8_f32.wgsl" with { type: "text" };
 import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import { TEXEL_BYTES } from "../gpu/texels.ts";
 import { type AttentionPiece, cutAttention } from "./attention_pieces.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
-import { QUAD } from "./blocks.ts";
-import { OCTET, octetCode, quadCode } from "./octets.ts";
+import { VEC4 } from "./blocks.ts";
+import { vec4Code, VEC8, vec8Code } from "./stored_vectors.ts";
 import { elementBytes, type Launch, reads, type Target } from "./op.ts";
 
 /** Queries of a workgroup. */
@@ -28,19 +28,19 @@ export function isNarrow({ width, causal }: AttentionSizes): boolean {
 }
 
 /** Octets of all keys, and of all values. */
-function keyOctets({ batch, keys, heads, width }: AttentionSizes): number {
-  return batch * keys * heads * width / OCTET;
+function keyVec8s({ batch, keys, heads, width }: AttentionSizes): number {
+  return batch * keys * heads * width / VEC8;
 }
 
-/** Most bytes of keys and values as texels: more pictures than that are done one piece after the other. */
+/** Most bytes of keys and values as texels: more images than that are done one piece after the other. */
 const MOST_TEXEL_BYTES = 256 * 2 ** 20;
 
 function piecesOf(
   sizes: AttentionSizes,
-  { real, limits }: Target,
+  { storage, limits }: Target,
 ): AttentionPiece[] {
-  const bytes = elementBytes(real);
-  const one = 2 * keyOctets({ ...sizes, batch: 1 }) * OCTET * bytes;
+  const bytes = elementBytes(storage);
+  const one = 2 * keyVec8s({ ...sizes, batch: 1 }) * VEC8 * bytes;
   const most = Math.floor(MOST_TEXEL_BYTES / one);
   return cutAttention(sizes, bytes, limits, most);
 }
@@ -51,8 +51,8 @@ export function narrowTexels(
   target: Target,
 ): number[] {
   const [largest] = piecesOf(sizes, target);
-  const bytes = 2 * keyOctets(largest.sizes) * OCTET *
-    elementBytes(target.real);
+  const bytes = 2 * keyVec8s(largest.sizes) * VEC8 *
+    elementBytes(target.storage);
   return [bytes / TEXEL_BYTES];
 }
 
@@ -60,7 +60,7 @@ export function narrowTexels(
 export function launchNarrow(sizes: AttentionSizes, target: Target): Launch[] {
   return piecesOf(sizes, target).flatMap((piece) => [
     launchHeads("k", 0, piece, target),
-    launchHeads("v", keyOctets(piece.sizes), piece, target),
+    launchHeads("v", keyVec8s(piece.sizes), piece, target),
     launchAttention(piece, target),
   ]);
 }
@@ -69,14 +69,14 @@ function launchHeads(
   name: string,
   start: number,
   piece: AttentionPiece,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
   const { keys, heads, width } = piece.sizes;
-  const total = keyOctets(piece.sizes);
+  const total = keyVec8s(piece.sizes);
   return {
     shader: "attention_heads",
     moves: true,
-    code: octetCode(real) + texels + byHead,
+    code: vec8Code(storage) + texels + byHead,
     bind: [
       { name, access: "read", part: piece.keys },
       { name: "texels0", access: "new texels" },
@@ -84,24 +84,24 @@ function launchHeads(
     params: [
       keys,
       heads,
-      width / OCTET,
+      width / VEC8,
       start,
       total,
-      piece.keys.skip / OCTET,
+      piece.keys.skip / VEC8,
     ],
     workgroups: Math.ceil(total / PACKED),
   };
 }
 
-function launchAttention(piece: AttentionPiece, { real }: Target): Launch {
+function launchAttention(piece: AttentionPiece, { storage }: Target): Launch {
   const { sizes, queries: part } = piece;
   const { batch, queries, keys, textKeys, heads, width, identity } = sizes;
   const groups = Math.ceil(queries / GROUP);
   return {
     shader: "attention_texels",
-    code: octetCode(real) + quadCode(real) + texels +
-      (real === "f16" ? f16 : f32) + code,
-    defines: { D8: width / OCTET },
+    code: vec8Code(storage) + vec4Code(storage) + texels +
+      (storage === "f16" ? f16 : f32) + code,
+    defines: { D8: width / VEC8 },
     bind: [
       { name: "q", access: "read", part },
       { name: "texels0", access: "texels" },
@@ -114,11 +114,11 @@ function launchAttention(piece: AttentionPiece, { real }: Target): Launch {
       keys,
       textKeys,
       groups,
-      keyOctets(sizes),
+      keyVec8s(sizes),
       { f32: Math.LOG2E / Math.sqrt(width) },
       identity ? 2 : 1,
-      width / QUAD,
-      part.skip / QUAD,
+      width / VEC4,
+      part.skip / VEC4,
     ],
     workgroups: groups * batch * heads,
   };

@@ -8,7 +8,7 @@ import code from "../../shaders/attention_tiles.wgsl" with { type: "text" };
 import gather from "../../shaders/gather.wgsl" with { type: "text" };
 import { bindPiece, cutAttention } from "./attention_pieces.ts";
 import type { AttentionSizes } from "./attention_sizes.ts";
-import { OCTET, octetCode } from "./octets.ts";
+import { VEC8, vec8Code } from "./stored_vectors.ts";
 import {
   elementBytes,
   type Launch,
@@ -27,14 +27,14 @@ const LANES = 64;
 
 /** Whether tiles suit a head of this width. */
 export function fitsTiles(width: number): boolean {
-  return width % OCTET === 0 && width >= NARROWEST && width <= WIDEST;
+  return width % VEC8 === 0 && width >= NARROWEST && width <= WIDEST;
 }
 
-/** One launch for as many pictures of a batch as a binding holds. */
+/** One launch for as many images of a batch as a binding holds. */
 export function launchAttentionTiles(
   q: TensorSpec,
   sizes: AttentionSizes,
-  { real, limits }: Target,
+  { storage, limits }: Target,
 ): Launch[] {
   const { queries, keys, textKeys, heads, width } = sizes;
   const rows = width > WIDE ? 32 : 64;
@@ -44,9 +44,9 @@ export function launchAttentionTiles(
     const groups = piece.sizes.batch * heads * blocks;
     return {
       shader: "attention_tiles",
-      code: octetCode(real) + gather + code,
+      code: vec8Code(storage) + gather + code,
       defines: {
-        HEAD8: width / OCTET,
+        HEAD8: width / VEC8,
         QUERIES: rows,
         VALUE_GROUPS: valueGroups(width, rows),
       },
@@ -61,8 +61,8 @@ export function launchAttentionTiles(
         Number(sizes.causal),
         sizes.identity ? 3 : 1,
         { f32: Math.LOG2E / Math.sqrt(width) },
-        piece.queries.skip / OCTET,
-        piece.keys.skip / OCTET,
+        piece.queries.skip / VEC8,
+        piece.keys.skip / VEC8,
       ],
       workgroups: groups,
     };

@@ -23,7 +23,7 @@ import {
 /** Rows of a block. */
 export const BLOCK_ROWS = 16;
 /** Values that stand side by side. */
-export const QUAD = 4;
+export const VEC4 = 4;
 /** Values that share a scale. */
 export const SCALED = 32;
 const SCALE_BYTES = 2;
@@ -53,7 +53,7 @@ export function blockSizes({ shape, dtype }: TensorSpec): BlockSizes {
   const rows = shape[0];
   const columns = elementCount(shape) / rows;
   const unit = unitBytes(dtype);
-  const row = columns / (dtype === "q4" ? 2 * QUAD : QUAD) * unit;
+  const row = columns / (dtype === "q4" ? 2 * VEC4 : VEC4) * unit;
   const block = BLOCK_ROWS * row;
   const blocks = Math.ceil(rows / BLOCK_ROWS);
   const rowScales = isQuantised(dtype) ? columns / SCALED * SCALE_BYTES : 0;
@@ -84,7 +84,7 @@ export function blockTexels(weight: TensorSpec): BlockTexels {
 
 function unitBytes(dtype: DType): number {
   if (dtype === "q8" || dtype === "q4") return 4;
-  return QUAD * (dtype === "f16" ? 2 : 4);
+  return VEC4 * (dtype === "f16" ? 2 : 4);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   type Target,
   type TensorSpec,
 } from "./op.ts";
-import { fitsOctets } from "./octets.ts";
+import { fitsVec8 } from "./stored_vectors.ts";
 import type { Convolution } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
 import {
@@ -37,7 +37,7 @@ export type Conv2dInputs = {
   weight: TensorSpec;
   /** (O) */
   bias?: TensorSpec;
-  /** (B, O), added to every pixel of a picture: the time embedding */
+  /** (B, O), added to every pixel of an image: the time embedding */
   shift?: TensorSpec;
   /** (B, OH, OW, O), added before the activation */
   residual?: TensorSpec;
@@ -47,13 +47,13 @@ export type Conv2dInputs = {
 export interface Conv2dAttributes {
   /** Step of the window, 1 where not given. */
   stride?: number;
-  /** Zeros around the picture: [top, right, bottom, left]; none where not given. */
+  /** Zeros around the image: [top, right, bottom, left]; none where not given. */
   padding?: readonly [number, number, number, number];
   /**
-   * Size [rows, columns] x is enlarged to before the convolution, by repeating
+   * Size [rows, columns] x is upsampled to before the convolution, by repeating
    * its pixels: twice its own, or one less; its own where not given.
    */
-  enlargeTo?: readonly [number, number];
+  upsampleTo?: readonly [number, number];
   /** Applied last. */
   activation?: Activation;
 }
@@ -68,10 +68,10 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
   name: "conv2d",
   dtypes: { weight: "weight" },
 
-  output(inputs, { stride = 1, padding = [0, 0, 0, 0], enlargeTo }) {
+  output(inputs, { stride = 1, padding = [0, 0, 0, 0], upsampleTo }) {
     const { x, weight, bias, shift, residual } = inputs;
     const [batch, , , channels] = x.shape;
-    const [height, width] = enlargeTo ?? x.shape.slice(1);
+    const [height, width] = upsampleTo ?? x.shape.slice(1);
     const [out, kernelHeight, kernelWidth] = weight.shape;
     const [top, right, bottom, left] = padding;
     const shape = [
@@ -85,21 +85,21 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       x.shape.length === 4 && weight.shape.length === 4 &&
         weight.shape[3] === channels && channels % 4 === 0 &&
         shape.every((length) => length > 0) &&
-        (!enlargeTo ||
-          enlargeTo.every((n, i) => (n + 1) >> 1 === x.shape[i + 1])) &&
+        (!upsampleTo ||
+          upsampleTo.every((n, i) => (n + 1) >> 1 === x.shape[i + 1])) &&
         (!bias || sameShape(bias.shape, [out])) &&
         (!shift || sameShape(shift.shape, [batch, out])) &&
         (!residual || sameShape(residual.shape, shape)),
       "conv2d",
       "x (B, H, W, I), weight (O, KH, KW, I), bias (O), shift (B, O), residual like the output, " +
-        "I a multiple of 4, the window inside the padded picture, an enlargement by 2",
+        "I a multiple of 4, the window inside the padded image, an upsampling by 2",
       inputs,
     );
     return { shape, dtype: x.dtype };
   },
 
   variants({ weight }, _output, { stride = 1, padding = [0, 0, 0, 0] }) {
-    if (!fitsOctets(weight)) return ["registers"];
+    if (!fitsVec8(weight)) return ["registers"];
     return fitsWinograd(weight, stride, padding)
       ? ["registers", "tiles", "texels", "winograd"]
       : ["registers", "tiles", "texels"];
@@ -109,8 +109,8 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return fitsWinograd(weight, stride, padding) ? "3×3, narrow" : "";
   },
 
-  excerpt({ x, weight, bias }, { enlargeTo }, share) {
-    if (enlargeTo) return undefined;
+  excerpt({ x, weight, bias }, { upsampleTo }, share) {
+    if (upsampleTo) return undefined;
     const [batch, height, width, channels] = x.shape;
     const rows = Math.ceil(batch * height * share);
     const least = Math.max(weight.shape[1], Math.ceil(LEAST_PIXELS / width));
@@ -150,7 +150,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
       return launchWinograd(output.shape[0], convolution, target);
     }
     const { x, weight } = inputs;
-    const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
+    const { stride = 1, padding = [0, 0, 0, 0], upsampleTo, activation } =
       attributes;
     const [, height, width, channels] = x.shape;
     const [, outHeight, outWidth, out] = output.shape;
@@ -193,8 +193,8 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
           stride,
           padding[0],
           padding[3],
-          enlargeTo ? 2 : 1,
-          ...(enlargeTo ?? [height, width]),
+          upsampleTo ? 2 : 1,
+          ...(upsampleTo ?? [height, width]),
           elementCount(weight.shape) / 4,
           to.rows,
           to.start,
@@ -223,7 +223,7 @@ function convolutionOf(
   output: TensorSpec,
   attributes: Conv2dAttributes,
 ): Convolution {
-  const { stride = 1, padding = [0, 0, 0, 0], enlargeTo, activation } =
+  const { stride = 1, padding = [0, 0, 0, 0], upsampleTo, activation } =
     attributes;
   const [, height, width, channels] = x.shape;
   const [, outHeight, outWidth, out] = output.shape;
@@ -236,7 +236,7 @@ function convolutionOf(
     kernelWidth: weight.shape[2],
     stride,
     padding: [padding[0], padding[3]],
-    enlargeTo,
+    upsampleTo,
     has: {
       bias: bias !== undefined,
       shift: shift !== undefined,
@@ -292,19 +292,19 @@ function pixelsNeeded(
   x: TensorSpec,
   weight: TensorSpec,
   output: TensorSpec,
-  { stride = 1, padding = [0, 0, 0, 0], enlargeTo }: Conv2dAttributes,
+  { stride = 1, padding = [0, 0, 0, 0], upsampleTo }: Conv2dAttributes,
 ): Piece {
   const [, height, width] = x.shape;
   const [, outHeight, outWidth] = output.shape;
-  const enlarge = enlargeTo ? 2 : 1;
-  const fullHeight = enlargeTo?.[0] ?? height;
+  const upsample = upsampleTo ? 2 : 1;
+  const fullHeight = upsampleTo?.[0] ?? height;
   /** Row of the whole batch that holds a row of a window. */
   const row = (pixel: number, ofWindow: number) => {
-    const picture = Math.floor(pixel / (outWidth * outHeight));
+    const image = Math.floor(pixel / (outWidth * outHeight));
     const y = Math.floor(pixel / outWidth) % outHeight;
     const full = y * stride - padding[0] + ofWindow;
     const inside = Math.min(Math.max(full, 0), fullHeight - 1);
-    return picture * height + Math.floor(inside / enlarge);
+    return image * height + Math.floor(inside / upsample);
   };
   const first = row(start, 0) * width;
   const end = (row(start + rows - 1, weight.shape[1] - 1) + 1) * width;

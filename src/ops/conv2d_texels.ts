@@ -17,9 +17,9 @@ import texels from "../../shaders/texels.wgsl" with { type: "text" };
 import packCode from "../../shaders/texels_pack.wgsl" with { type: "text" };
 import type { GpuLimits } from "../gpu/gpu.ts";
 import { TEXEL_BYTES } from "../gpu/texels.ts";
-import { BLOCK_ROWS, blockTexels, QUAD, SCALED } from "./blocks.ts";
+import { BLOCK_ROWS, blockTexels, SCALED, VEC4 } from "./blocks.ts";
 import type { Convolution } from "./convolution.ts";
-import { OCTET, octetCode } from "./octets.ts";
+import { VEC8, vec8Code } from "./stored_vectors.ts";
 import {
   type BindingPart,
   type DType,
@@ -37,7 +37,7 @@ import { layoutShape } from "./weight_layouts.ts";
 const MOST_TEXEL_BYTES = 64 * 2 ** 20;
 /** Pixels of a workgroup, which lie together. */
 export const GROUP = 32;
-/** Pixels, and octets of channels, that a workgroup packs. */
+/** Pixels, and vec8s of channels, that a workgroup packs. */
 const PACKED = 8;
 
 /** Limits for pieces of which each is texels as a whole. */
@@ -48,12 +48,12 @@ export function texelLimits(limits: GpuLimits): GpuLimits {
 
 /** Bytes of a pixel of x as texels, which are always f32. */
 export function texelPixelBytes(channels: number): number {
-  return channels / QUAD * TEXEL_BYTES;
+  return channels / VEC4 * TEXEL_BYTES;
 }
 
 /** Texels that some pixels of x take, and one of zeros. */
 export function texelsOf(channels: number, pixels: number): number {
-  return channels / QUAD * groupRoom(pixels + 1);
+  return channels / VEC4 * groupRoom(pixels + 1);
 }
 
 /** Pixels that groups have room for. */
@@ -87,7 +87,7 @@ export function launchTexels(
       name: "output",
       start: 0,
       product: 0,
-      step: conv.channels[1] / OCTET,
+      step: conv.channels[1] / VEC8,
       part,
     },
   };
@@ -100,14 +100,14 @@ export function launchTexels(
 function launchPacking(
   { channels: [inside], dtype }: Convolution,
   from: Piece,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
   const groupsM = Math.ceil((from.rows + 1) / PACKED);
-  const octets = inside / OCTET;
+  const vec8s = inside / VEC8;
   return {
     shader: "texels_pack",
     moves: true,
-    code: octetCode(real) + texels + packCode,
+    code: vec8Code(storage) + texels + packCode,
     bind: [
       {
         name: "x",
@@ -116,8 +116,8 @@ function launchPacking(
       },
       { name: "texels0", access: "new texels" },
     ],
-    params: [from.rows, octets, groupsM],
-    workgroups: groupsM * Math.ceil(octets / PACKED),
+    params: [from.rows, vec8s, groupsM],
+    workgroups: groupsM * Math.ceil(vec8s / PACKED),
   };
 }
 
@@ -138,7 +138,7 @@ export interface Products {
   /** In texels; log₂ of the width of its texture. */
   readonly weight: Operand & { readonly name: string; readonly shift: number };
   /**
-   * In a buffer, counted in octets, with the step from one pixel to the next; or
+   * In a buffer, counted in vec8s, with the step from one pixel to the next; or
    * in `texels1`, counted in texels.
    */
   readonly y: Operand & {
@@ -161,8 +161,8 @@ export function launchProducts(
   from: Piece,
   target: Target,
 ): Launch {
-  const { weight, channels: [inside, out], enlargeTo, has } = conv;
-  const quads = inside / QUAD;
+  const { weight, channels: [inside, out], upsampleTo, has } = conv;
+  const vec4s = inside / VEC4;
   const taps = elementCount(weight.shape) / (inside * out);
   const groups = Math.ceil(to.rows / GROUP);
   const blocks = Math.ceil(out / BLOCK_ROWS);
@@ -175,7 +175,7 @@ export function launchProducts(
   return {
     shader: `conv2d_texels ${weight.dtype} ${asTexels ? "to texels" : ""}`
       .trim(),
-    code: octetCode(target.real) + texels + columnCode(weight.dtype) + place +
+    code: vec8Code(target.storage) + texels + columnCode(weight.dtype) + place +
       (asTexels ? toTexels : toBuffer) + code,
     bind: [
       { name: "texels0", access: "texels" },
@@ -188,22 +188,22 @@ export function launchProducts(
     ],
     params: [
       ...conv.size,
-      quads,
+      vec4s,
       ...conv.outSize,
-      out / OCTET,
+      out / VEC8,
       conv.kernelWidth,
       taps,
       conv.stride,
       ...conv.padding,
-      enlargeTo ? 2 : 1,
-      ...(enlargeTo ?? conv.size),
+      upsampleTo ? 2 : 1,
+      ...(upsampleTo ?? conv.size),
       to.rows,
       to.start,
       from.start,
       groups,
       blocks,
       from.rows,
-      isQuantised(weight.dtype) ? SCALED / QUAD : quads,
+      isQuantised(weight.dtype) ? SCALED / VEC4 : vec4s,
       w.shift,
       sizes.block,
       sizes.scalesStart,

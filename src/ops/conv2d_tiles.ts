@@ -9,9 +9,9 @@ import place from "../../shaders/convolution.wgsl" with { type: "text" };
 import gather from "../../shaders/gather.wgsl" with { type: "text" };
 import q4 from "../../shaders/tiles_q4.wgsl" with { type: "text" };
 import q8 from "../../shaders/tiles_q8.wgsl" with { type: "text" };
-import real from "../../shaders/tiles_real.wgsl" with { type: "text" };
+import storage from "../../shaders/tiles_real.wgsl" with { type: "text" };
 import type { Convolution } from "./convolution.ts";
-import { OCTET, octetCode } from "./octets.ts";
+import { VEC8, vec8Code } from "./stored_vectors.ts";
 import {
   type BindingUse,
   type DType,
@@ -43,11 +43,11 @@ export function launchTiles(
   from: Piece,
   target: Target,
 ): Launch {
-  const { weight, dtype, channels: [inside, out], enlargeTo, has } = conv;
+  const { weight, dtype, channels: [inside, out], upsampleTo, has } = conv;
   const bytes = elementBytes(dtype);
   const outPart = rowsPart(to, out * bytes);
-  const row = elementCount(weight.shape) / out / OCTET;
-  const taps = row / (inside / OCTET);
+  const row = elementCount(weight.shape) / out / VEC8;
+  const taps = row / (inside / VEC8);
   const groupsN = Math.ceil(out / COLUMNS);
   const tall = Math.ceil(to.rows / TALL) * groupsN >= ENOUGH;
   const height = tall ? TALL : SHORT;
@@ -60,21 +60,21 @@ export function launchTiles(
   ];
   return {
     shader: `conv2d_tiles ${weight.dtype}`,
-    code: octetCode(target.real) + weightCode(weight.dtype) + gather + place +
+    code: vec8Code(target.storage) + weightCode(weight.dtype) + gather + place +
       code,
     defines: { TILE_M: height },
     bind,
     params: [
       ...conv.size,
-      inside / OCTET,
+      inside / VEC8,
       ...conv.outSize,
-      out / OCTET,
+      out / VEC8,
       taps / conv.kernelWidth,
       conv.kernelWidth,
       conv.stride,
       ...conv.padding,
-      enlargeTo ? 2 : 1,
-      ...(enlargeTo ?? conv.size),
+      upsampleTo ? 2 : 1,
+      ...(upsampleTo ?? conv.size),
       row,
       out * row,
       Math.ceil(row / 2),
@@ -93,5 +93,5 @@ export function launchTiles(
 
 function weightCode(dtype: DType): string {
   if (dtype === "q8") return q8;
-  return dtype === "q4" ? q4 : real;
+  return dtype === "q4" ? q4 : storage;
 }

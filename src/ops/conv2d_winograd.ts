@@ -2,7 +2,7 @@
  * Convolutions of 3 × 3 by Winograd's F(2 × 2, 3 × 3): x to tiles, 16 products
  * of matrices by `conv2d_texels`, and back.
  *
- * It wins where multiplying is what takes the time, which is so on a processor.
+ * It wins where multiplying is what takes the time, which is so on a CPU.
  * Its weights take 16/9 of the room, so that only narrow layers use it: of Stable
  * Diffusion's UNet the two finest levels, 5 % of its weights and half of its
  * convolutions' work.
@@ -16,8 +16,8 @@ import outputCode from "../../shaders/winograd_output.wgsl" with {
 };
 import { groupRoom, launchProducts, type Products } from "./conv2d_texels.ts";
 import { type Convolution, matrixProduct } from "./convolution.ts";
-import { QUAD } from "./blocks.ts";
-import { fitsOctets, OCTET, quadCode } from "./octets.ts";
+import { VEC4 } from "./blocks.ts";
+import { fitsVec8, vec4Code, VEC8 } from "./stored_vectors.ts";
 import {
   elementBytes,
   isQuantised,
@@ -35,9 +35,9 @@ import { pointBytes, POINTS, pointWeight } from "./winograd_weights.ts";
 const NARROW = [4096, 819_200] as const;
 /** Most bytes of the tiles that are in work at once. */
 const CHUNK_BYTES = 32 * 2 ** 20;
-/** Tiles, and quads of channels, of a workgroup. */
+/** Tiles, and vec4s of channels, of a workgroup. */
 const TILES = 8;
-const QUADS = 8;
+const VEC4S = 8;
 const GROUP = 64;
 
 /** Whether a convolution can be computed so, and is worth it. */
@@ -50,13 +50,13 @@ export function fitsWinograd(
   const [least, most] = NARROW;
   return kernelHeight === 3 && kernelWidth === 3 && stride === 1 &&
     padding.every((side) => side === 1) && !isQuantised(weight.dtype) &&
-    fitsOctets(weight) &&
+    fitsVec8(weight) &&
     out * channels >= least && out * channels <= most;
 }
 
 /** Rows of tiles that are in work at once, of all rows of the batch. */
 interface Tiling {
-  /** Tiles of a picture, down and across. */
+  /** Tiles of an image, down and across. */
   readonly tiles: readonly [number, number];
   /** Rows of tiles of the whole batch. */
   readonly rows: number;
@@ -85,7 +85,7 @@ function tilingOf(
 
 /** Texels of x by tiles. */
 export function winogradTexels(batch: number, conv: Convolution): number {
-  return POINTS * conv.channels[0] / QUAD * tilingOf(batch, conv).room;
+  return POINTS * conv.channels[0] / VEC4 * tilingOf(batch, conv).room;
 }
 
 /** Products by tiles. */
@@ -117,20 +117,20 @@ export function launchWinograd(
 }
 
 function launchInput(
-  { size, outSize, channels: [inside], dtype, enlargeTo }: Convolution,
+  { size, outSize, channels: [inside], dtype, upsampleTo }: Convolution,
   { tiles, room }: Tiling,
   first: number,
   rows: number,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
-  const enlarge = enlargeTo ? 2 : 1;
+  const upsample = upsampleTo ? 2 : 1;
   const [height, width] = size;
   // Rows of x from one above the first row of tiles to one below the last.
   const row = (tileRow: number, offset: number) => {
     const y = 2 * (tileRow % tiles[0]) + offset;
-    const inPicture = Math.min(Math.max(y, 0), outSize[0] - 1);
+    const inImage = Math.min(Math.max(y, 0), outSize[0] - 1);
     return Math.floor(tileRow / tiles[0]) * height +
-      Math.floor(inPicture / enlarge);
+      Math.floor(inImage / upsample);
   };
   const from = alignedPixels(
     row(first, -1) * width,
@@ -138,11 +138,11 @@ function launchInput(
   );
   const count = rows * tiles[1];
   const groups = Math.ceil(count / TILES);
-  const quads = inside / QUAD;
+  const vec4s = inside / VEC4;
   return {
     shader: "winograd_input",
     moves: true,
-    code: quadCode(real) + texels + inputCode,
+    code: vec4Code(storage) + texels + inputCode,
     bind: [
       {
         name: "x",
@@ -153,8 +153,8 @@ function launchInput(
     ],
     params: [
       ...size,
-      quads,
-      enlarge,
+      vec4s,
+      upsample,
       ...outSize,
       ...tiles,
       first * tiles[1],
@@ -163,7 +163,7 @@ function launchInput(
       groups,
       from.start,
     ],
-    workgroups: groups * Math.ceil(quads / QUADS),
+    workgroups: groups * Math.ceil(vec4s / VEC4S),
   };
 }
 
@@ -178,7 +178,7 @@ function launchTileProducts(
   const product = matrixProduct(count, pointWeight(weight), dtype);
   const products: Products = {
     count: POINTS,
-    x: { start: 0, product: channels[0] / QUAD * room },
+    x: { start: 0, product: channels[0] / VEC4 * room },
     weight: {
       name: "weight",
       start: 0,
@@ -188,8 +188,8 @@ function launchTileProducts(
     y: {
       name: "scratch0",
       start: 0,
-      product: room * channels[1] / OCTET,
-      step: channels[1] / OCTET,
+      product: room * channels[1] / VEC8,
+      step: channels[1] / VEC8,
     },
   };
   const all = { start: 0, rows: count };
@@ -201,7 +201,7 @@ function launchOutput(
   { tiles, room }: Tiling,
   first: number,
   rows: number,
-  { real }: Target,
+  { storage }: Target,
 ): Launch {
   const [height, width] = outSize;
   const row = (tileRow: number) =>
@@ -218,7 +218,7 @@ function launchOutput(
   return {
     shader: "winograd_output",
     moves: true,
-    code: quadCode(real) + outputCode,
+    code: vec4Code(storage) + outputCode,
     bind: [
       ...reads("scratch0", "bias", "shift"),
       { name: "residual", access: "read", part },

@@ -23,8 +23,8 @@ export interface Convolution {
   readonly stride: number;
   /** Zeros above, and at the left. */
   readonly padding: readonly [number, number];
-  /** Size x is enlarged to, where it is. */
-  readonly enlargeTo?: readonly [number, number];
+  /** Size x is upsampled to, where it is. */
+  readonly upsampleTo?: readonly [number, number];
   /** Which optional inputs there are. */
   readonly has: {
     readonly bias: boolean;
@@ -37,7 +37,7 @@ export interface Convolution {
 
 /**
  * A product of matrices (rows, K) · (N, K)ᵀ as a convolution: rows are the pixels
- * of one picture, one pixel high.
+ * of one image, one pixel high.
  *
  * @param weight (N, K)
  * @param dtype element type of x and y

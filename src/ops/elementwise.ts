@@ -17,7 +17,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { quadCode } from "./octets.ts";
+import { vec4Code } from "./stored_vectors.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 
 const GROUP = 64;
@@ -114,13 +114,13 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
     return { shape: [...x.shape.slice(0, -1), columns], dtype: x.dtype };
   },
 
-  launch(_inputs, output, _attributes, { limits, real }) {
+  launch(_inputs, output, _attributes, { limits, storage }) {
     const columns = output.shape.at(-1)!;
     const rowBytes = columns * elementBytes(output.dtype);
     const all = elementCount(output.shape) / columns;
     return cutRows(all, 2 * rowBytes, limits).map((piece) => ({
       shader: "geglu",
-      code: quadCode(real) + gegluCode,
+      code: vec4Code(storage) + gegluCode,
       bind: bindRows([...reads("x"), ...writes("output")], piece, {
         x: 2 * rowBytes,
         output: rowBytes,

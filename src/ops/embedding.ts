@@ -83,7 +83,7 @@ export const timeEmbedding: Op<TimeEmbeddingInputs, Record<never, never>> = {
   name: "time_embedding",
   dtypes: { t: "f32", frequencies: "f32" },
 
-  output(inputs, _attributes, real) {
+  output(inputs, _attributes, storage) {
     const { t, frequencies } = inputs;
     expectShape(
       t.shape.length === 1 && frequencies.shape.length === 1,
@@ -91,7 +91,7 @@ export const timeEmbedding: Op<TimeEmbeddingInputs, Record<never, never>> = {
       "t (B), frequencies (N)",
       inputs,
     );
-    return { shape: [t.shape[0], 2 * frequencies.shape[0]], dtype: real };
+    return { shape: [t.shape[0], 2 * frequencies.shape[0]], dtype: storage };
   },
 
   launch({ t, frequencies }) {

@@ -1,7 +1,7 @@
 import sums from "../../shaders/group_norm_sums.wgsl" with { type: "text" };
 import merge from "../../shaders/group_norm_merge.wgsl" with { type: "text" };
 import apply from "../../shaders/group_norm_apply.wgsl" with { type: "text" };
-import type { GpuLimits, Real } from "../gpu/gpu.ts";
+import type { GpuLimits, StorageType } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
   elementBytes,
@@ -14,7 +14,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { quadCode } from "./octets.ts";
+import { vec4Code } from "./stored_vectors.ts";
 import { bindRows, cutRows, ROW_STEP } from "./pieces.ts";
 
 /** Inputs of {@linkcode groupNorm}. */
@@ -37,7 +37,7 @@ export interface GroupNormAttributes {
   activation?: Activation;
 }
 
-/** Most pieces a picture's sums are cut into, and the fewest pixels in one. */
+/** Most pieces an image's sums are cut into, and the fewest pixels in one. */
 const PIECES = 64;
 const PIECE = 32;
 /** Pixels an invocation normalises. */
@@ -77,7 +77,7 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
     ];
   },
 
-  launch({ x }, _output, { groups, eps, activation }, { limits, real }) {
+  launch({ x }, _output, { groups, eps, activation }, { limits, storage }) {
     const { batch, channels, pixels, piece, pieces } = layout(x);
     const rowBytes = channels * elementBytes(x.dtype);
     const merging: Launch = {
@@ -99,7 +99,7 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
       const total = Math.ceil(rows.rows / APPLIED) * channels / 4;
       return {
         shader: "group_norm_apply",
-        code: quadCode(real) + apply,
+        code: vec4Code(storage) + apply,
         bind: bindRows(
           [...reads("x", "scratch1", "bias"), ...writes("output")],
           rows,
@@ -115,12 +115,16 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
         workgroups: Math.ceil(total / 64),
       };
     });
-    return [...summing(x, limits, real), merging, ...applying];
+    return [...summing(x, limits, storage), merging, ...applying];
   },
 };
 
 /** The launches that read x for its moments. */
-function summing(x: TensorSpec, limits: GpuLimits, real: Real): Launch[] {
+function summing(
+  x: TensorSpec,
+  limits: GpuLimits,
+  storage: StorageType,
+): Launch[] {
   const { batch, channels, pixels, piece, pieces } = layout(x);
   const rowBytes = channels * elementBytes(x.dtype);
   const all = batch * pieces;
@@ -139,7 +143,7 @@ function summing(x: TensorSpec, limits: GpuLimits, real: Real): Launch[] {
     const total = (end - first) * channels / 4;
     return {
       shader: "group_norm_sums",
-      code: quadCode(real) + sums,
+      code: vec4Code(storage) + sums,
       bind: bindRows(
         [...reads("x"), ...writes("scratch0")],
         { start, rows: pixelOf(end) - start },

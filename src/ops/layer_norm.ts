@@ -10,7 +10,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { quadCode } from "./octets.ts";
+import { vec4Code } from "./stored_vectors.ts";
 import { bindRows, cutRows } from "./pieces.ts";
 
 /** Inputs of {@linkcode layerNorm}. */
@@ -50,14 +50,14 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
     return ["registers", "tiles"];
   },
 
-  launch({ x }, _output, { eps }, { limits, real, variant }) {
+  launch({ x }, _output, { eps }, { limits, storage, variant }) {
     const byGroups = variant === "tiles";
     const channels = x.shape.at(-1)!;
     const rowBytes = channels * elementBytes(x.dtype);
     const all = elementCount(x.shape) / channels;
     return cutRows(all, rowBytes, limits).map((piece) => ({
       shader: byGroups ? "layer_norm_tiles" : "layer_norm",
-      code: quadCode(real) + (byGroups ? tiles : code),
+      code: vec4Code(storage) + (byGroups ? tiles : code),
       bind: bindRows(
         [...reads("x", "weight", "bias"), ...writes("output")],
         piece,

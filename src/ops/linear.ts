@@ -11,7 +11,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { fitsOctets } from "./octets.ts";
+import { fitsVec8 } from "./stored_vectors.ts";
 import { type Convolution, matrixProduct } from "./convolution.ts";
 import { launchTiles } from "./conv2d_tiles.ts";
 import {
@@ -67,9 +67,7 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
   },
 
   variants({ weight }) {
-    return fitsOctets(weight)
-      ? ["registers", "tiles", "texels"]
-      : ["registers"];
+    return fitsVec8(weight) ? ["registers", "tiles", "texels"] : ["registers"];
   },
 
   excerpt({ x, weight, bias }, _attributes, share) {

@@ -5,17 +5,17 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Access } from "../gpu/pipelines.ts";
-import type { GpuLimits, Real } from "../gpu/gpu.ts";
+import type { GpuLimits, StorageType } from "../gpu/gpu.ts";
 
 /** Element type of a quantised weight: blocks of 32 values with an f16 scale. */
 export type Quantised = "q8" | "q4";
 
 /** Element type of a tensor on the GPU. */
-export type DType = Real | "u32" | Quantised;
+export type DType = StorageType | "u32" | Quantised;
 
 /** Shape and element type; tensors are dense and row-major. */
 export interface TensorSpec {
-  /** Lengths of the axes, outermost first. Pictures are (B, H, W, C). */
+  /** Lengths of the axes, outermost first. Images are (B, H, W, C). */
   readonly shape: readonly number[];
   /** Element type. */
   readonly dtype: DType;
@@ -72,12 +72,12 @@ export interface Op<I extends Specs = Specs, A = unknown> {
   /** What messages and the bench call it. */
   readonly name: string;
   /**
-   * Element types of inputs that are not stored as the graph's own `real`;
-   * `any` suits any but quantised ones, `weight` is `real` or quantised.
+   * Element types of inputs that are not stored as the graph's storage type;
+   * `any` suits any but quantised ones, `weight` that or quantised.
    */
   readonly dtypes?: Readonly<Record<string, DType | "any" | "weight">>;
   /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
-  output(inputs: I, attributes: A, real: Real): TensorSpec;
+  output(inputs: I, attributes: A, storage: StorageType): TensorSpec;
   /**
    * Ways to compute these inputs, by name, the one that runs everywhere first;
    * where not given there is one way.
@@ -125,8 +125,8 @@ export interface Op<I extends Specs = Specs, A = unknown> {
 
 /** What a launch may depend on. */
 export interface Target {
-  /** What `real` means. */
-  readonly real: Real;
+  /** What the storage type is. */
+  readonly storage: StorageType;
   /** The device's limits. */
   readonly limits: GpuLimits;
   /** Which of the op's variants it is; the first where not given. */
@@ -192,15 +192,15 @@ export function shapeError(
 export function checkDtypes(
   { name, dtypes }: Pick<Op, "name" | "dtypes">,
   inputs: Specs,
-  real: Real,
+  storage: StorageType,
 ): void {
   for (const [key, spec] of Object.entries(inputs)) {
-    const expected = dtypes?.[key] ?? real;
-    if (!spec || suits(spec.dtype, expected, real)) continue;
+    const expected = dtypes?.[key] ?? storage;
+    if (!spec || suits(spec.dtype, expected, storage)) continue;
     throw shapeError(
       name,
       `${key} of element type ${
-        expected === "weight" ? `${real}, q8 or q4` : expected
+        expected === "weight" ? `${storage}, q8 or q4` : expected
       }`,
       inputs,
     );
@@ -210,10 +210,10 @@ export function checkDtypes(
 function suits(
   dtype: DType,
   expected: DType | "any" | "weight",
-  real: Real,
+  storage: StorageType,
 ): boolean {
   if (expected === "any") return !isQuantised(dtype);
-  if (expected === "weight") return dtype === real || isQuantised(dtype);
+  if (expected === "weight") return dtype === storage || isQuantised(dtype);
   return dtype === expected;
 }
 

@@ -95,10 +95,10 @@ export function shiftedPart(
 /**
  * Cuts a batch so that what a piece binds fits, wherever it starts.
  *
- * @param batch how many pictures there are
+ * @param batch how many images there are
  * @param bytes bytes of one, of the operand with the longest
- * @param most pictures of a piece, whatever fits
- * @returns pieces of at least one picture
+ * @param most images of a piece, whatever fits
+ * @returns pieces of at least one image
  */
 export function cutBatch(
   batch: number,

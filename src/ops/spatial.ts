@@ -1,5 +1,5 @@
 /**
- * Ops on pictures (B, H, W, C) that change their size.
+ * Ops on images (B, H, W, C) that change their size.
  *
  * @module
  */
@@ -73,7 +73,7 @@ export interface Pool2dAttributes {
   kernel: readonly [number, number];
   /** Step of the window; 1 where not given. */
   stride?: number;
-  /** Rows and columns around the picture; 0 where not given. */
+  /** Rows and columns around the image; 0 where not given. */
   padding?: number;
 }
 

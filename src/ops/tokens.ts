@@ -33,7 +33,7 @@ const CHUNKS = 8;
 
 /** Attributes of {@linkcode matchTokens}. */
 export interface MatchAttributes {
-  /** Rows of the picture the tokens are of. */
+  /** Rows of the image the tokens are of. */
   height: number;
   /** Its columns. */
   width: number;
@@ -41,7 +41,7 @@ export interface MatchAttributes {
   merged: number;
 }
 
-/** How many tokens of a picture can be merged: all but one of each 2×2 block. */
+/** How many tokens of an image can be merged: all but one of each 2×2 block. */
 export function mostMerged(height: number, width: number): number {
   return height * width - Math.ceil(height / 2) * Math.ceil(width / 2);
 }
@@ -138,9 +138,9 @@ function matching(
     matchSizes(x, attributes);
   const tiles = Math.ceil(sources / 4);
   const size = elementBytes(x.dtype);
-  return picturePieces(batch, tokens * channels * size, limits).map(
+  return imagePieces(batch, tokens * channels * size, limits).map(
     ({ first, count }) => {
-      const part = picturesPart(first, count, tokens * channels, size);
+      const part = imagesPart(first, count, tokens * channels, size);
       const total = count * chunks * tiles;
       return {
         shader: "token_match",
@@ -256,10 +256,10 @@ function launchRows(
     Math.min(fromRows, toRows),
   ];
   const size = elementBytes(x.dtype);
-  return picturePieces(batch, tokens * channels * size, limits).map(
+  return imagePieces(batch, tokens * channels * size, limits).map(
     ({ first, count }): Launch => {
-      const from = picturesPart(first, count, fromRows * channels, size);
-      const to = picturesPart(first, count, toRows * channels, size);
+      const from = imagesPart(first, count, fromRows * channels, size);
+      const to = imagesPart(first, count, toRows * channels, size);
       const total = count * toRows * channels / 4;
       const added: BindingUse = { name: "residual", access: "read", part: to };
       return {
@@ -286,18 +286,18 @@ function launchRows(
   );
 }
 
-/** Consecutive pictures. */
-interface Pictures {
+/** Consecutive images. */
+interface Images {
   readonly first: number;
   readonly count: number;
 }
 
-/** Cuts a batch so that what is bound of it fits, `bytes` a picture. */
-function picturePieces(
+/** Cuts a batch so that what is bound of it fits, `bytes` an image. */
+function imagePieces(
   batch: number,
   bytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,
-): Pictures[] {
+): Images[] {
   const room = Math.floor((limit - BINDING_ALIGNMENT) / bytes);
   const step = Math.min(batch, Math.max(1, room));
   return Array.from({ length: Math.ceil(batch / step) }, (_, i) => ({
@@ -306,7 +306,7 @@ function picturePieces(
   }));
 }
 
-function picturesPart(
+function imagesPart(
   first: number,
   count: number,
   elements: number,

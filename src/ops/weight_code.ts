@@ -1,12 +1,12 @@
 /**
- * How shaders read a weight: as `real`, or quantised and dequantised in
+ * How shaders read a weight: in the storage type, or quantised and dequantised in
  * registers.
  *
  * @module
  */
 import q4 from "../../shaders/weights_q4.wgsl" with { type: "text" };
 import q8 from "../../shaders/weights_q8.wgsl" with { type: "text" };
-import real from "../../shaders/weights_real.wgsl" with { type: "text" };
+import storage from "../../shaders/weights_real.wgsl" with { type: "text" };
 import type { DType } from "./op.ts";
 
 /**
@@ -17,5 +17,5 @@ import type { DType } from "./op.ts";
  */
 export function weightCode(dtype: DType): string {
   if (dtype === "q8") return q8;
-  return dtype === "q4" ? q4 : real;
+  return dtype === "q4" ? q4 : storage;
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { BLOCK_ROWS, blockSizes, QUAD } from "./blocks.ts";
+import { BLOCK_ROWS, blockSizes, VEC4 } from "./blocks.ts";
 import type { TensorSpec } from "./op.ts";
 
 /** Places of the kernel, and matrices that come of them. */
@@ -130,7 +130,7 @@ function transformBlocks(
         h[9 + column] = c;
       }
       const at = first +
-        ((i >> 2) * BLOCK_ROWS + row % BLOCK_ROWS) * QUAD + i % QUAD;
+        ((i >> 2) * BLOCK_ROWS + row % BLOCK_ROWS) * VEC4 + i % VEC4;
       for (let line = 0; line < 4; line++) {
         const a = h[3 * line], b = h[3 * line + 1], c = h[3 * line + 2];
         const to = 4 * line * step + at;

@@ -59,7 +59,7 @@ function oneOf(...words: readonly string[]): Kind {
 
 const call: Kinds = {
   onProgress: callback,
-  onNotice: callback,
+  onWarning: callback,
   signal: abortSignal,
 };
 const turn: Kinds = { whenBusy: oneOf("wait", "refuse") };
@@ -110,7 +110,7 @@ const calls: Readonly<Record<CallName, Kinds>> = {
  * Checks the names and kinds of a call's options; what is undefined is as if it
  * were not given. A name that is nearly an option's is an error; any other that
  * is none, such as what a script keeps beside its settings, is told through
- * `onNotice`.
+ * `onWarning`.
  *
  * @param of the call
  * @param given its options
@@ -141,8 +141,8 @@ export function checkOptions(of: CallName, given: unknown): void {
     if (value === undefined || is(value)) continue;
     throw bad(`Option ${name} must be ${expected}, got ${show(value)}`);
   }
-  const { onNotice } = given as CallOptions;
-  for (const what of others) onNotice?.(`${what} and does nothing`);
+  const { onWarning } = given as CallOptions;
+  for (const what of others) onWarning?.(`${what} and does nothing`);
 }
 
 /**

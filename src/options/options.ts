@@ -10,9 +10,9 @@ import { shown, shownWord } from "../base/shown.ts";
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
 
-/** Settings of a picture; the command's options of the same names. */
+/** Settings of an image; the command's options of the same names. */
 export interface Settings {
-  /** What the picture shows; may be empty. */
+  /** What the image shows; may be empty. */
   prompt: string;
   /** What it should not show. */
   negativePrompt: string;
@@ -24,11 +24,11 @@ export interface Settings {
   idScale: number;
   /** Of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */
   seed: number | bigint;
-  /** Pictures made at once, 1..16. */
+  /** Images made at once, 1..16. */
   numImages: number;
-  /** Columns of the picture, a multiple of the model's factor. */
+  /** Columns of the image, a multiple of the model's factor. */
   width: number;
-  /** Rows of the picture, a multiple of the model's factor. */
+  /** Rows of the image, a multiple of the model's factor. */
   height: number;
   /** Whose noise the seed reproduces. */
   rng: Rng;
@@ -56,7 +56,7 @@ export interface Settings {
   mergeTokens: number;
 }
 
-/** The settings that leave work out and change the picture; none does by default. */
+/** The settings that leave work out and change the image; none does by default. */
 export type LessWork = Pick<
   Settings,
   "guidanceRange" | "reuseFeatures" | "mergeTokens"
@@ -79,9 +79,9 @@ export const defaultSettings: Readonly<
   mergeTokens: 0,
 };
 
-/** Most pictures at once. */
+/** Most images at once. */
 export const MOST_IMAGES = 16;
-/** Longest side of a picture, in pixels. */
+/** Longest side of an image, in pixels. */
 export const LONGEST_SIDE = 2048;
 
 /** What the model says about sizes. */

@@ -6,7 +6,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import type { FaceChoice } from "../face/finder.ts";
 import type { Fit } from "../identity/fit.ts";
-import type { Real } from "../gpu/gpu.ts";
+import type { StorageType } from "../gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "../graph/tuner.ts";
 import {
   anySize,
@@ -18,7 +18,7 @@ import {
 import { version } from "../base/version.ts";
 
 /** What made an image, beside its settings. */
-export interface Maker {
+export interface Provenance {
   /** The model's folder, as it was given. */
   readonly model: string;
   /** The model's hash, identity adapter included. */
@@ -28,7 +28,7 @@ export interface Maker {
   /** Its header's hash. */
   readonly adapterHash: string;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** How shaders were chosen. */
   readonly tune: TuneMode;
   /** Whether faces were aligned; as the model says where not given. */
@@ -50,15 +50,15 @@ export interface Recorded {
   /** Settings of the image. */
   readonly settings: Partial<Settings>;
   /** What else made it. */
-  readonly maker: Partial<Maker>;
+  readonly provenance: Partial<Provenance>;
 }
 
-/** Settings and maker by the keys their chunks have. */
+/** Settings and provenance by the keys their chunks have. */
 export function toText(
   settings: Settings,
-  maker: Maker,
+  provenance: Provenance,
 ): Record<string, string> {
-  const { adapter, align, face, fit } = maker;
+  const { adapter, align, face, fit } = provenance;
   return {
     software: `masterweaver ${version}`,
     prompt: settings.prompt,
@@ -75,18 +75,18 @@ export function toText(
     guidance_range: settings.guidanceRange.join(","),
     reuse_features: String(settings.reuseFeatures),
     merge_tokens: String(settings.mergeTokens),
-    dtype: maker.dtype,
-    tune: maker.tune,
+    dtype: provenance.dtype,
+    tune: provenance.tune,
     ...align !== undefined && { align: String(align) },
-    parse: String(maker.parse),
+    parse: String(provenance.parse),
     ...face !== undefined && { face: String(face) },
-    require_face: String(maker.requireFace),
+    require_face: String(provenance.requireFace),
     ...fit !== undefined && { fit },
-    model: maker.model,
-    model_hash: maker.modelHash,
+    model: provenance.model,
+    model_hash: provenance.modelHash,
     ...adapter !== undefined && { adapter },
-    adapter_hash: maker.adapterHash,
-    reference_hashes: maker.referenceHashes.join(","),
+    adapter_hash: provenance.adapterHash,
+    reference_hashes: provenance.referenceHashes.join(","),
   };
 }
 
@@ -128,12 +128,12 @@ export function fromText(
   const settings = withoutUndefined(given);
   read.checked(() => checkSettings({ prompt: "", ...settings }, anySize));
   read.checked(() => checkTuneMode(text.tune));
-  const maker: Partial<Maker> = {
+  const provenance: Partial<Provenance> = {
     model: text.model,
     modelHash: text.model_hash,
     adapter: text.adapter,
     adapterHash: text.adapter_hash,
-    dtype: read.value("dtype", "f16 or f32", real),
+    dtype: read.value("dtype", "f16 or f32", storage),
     tune: text.tune as TuneMode | undefined,
     align: read.boolean("align"),
     parse: read.boolean("parse"),
@@ -142,7 +142,7 @@ export function fromText(
     fit: read.value("fit", "crop or pad", fitChoice),
     referenceHashes: text.reference_hashes?.split(","),
   };
-  return { settings, maker: withoutUndefined(maker) };
+  return { settings, provenance: withoutUndefined(provenance) };
 }
 
 /** What an image says only where it was asked for. */
@@ -262,6 +262,6 @@ function fractions(text: string): readonly [number, number] | undefined {
     : [from, to];
 }
 
-function real(text: string): Real | undefined {
+function storage(text: string): StorageType | undefined {
   return text === "f16" || text === "f32" ? text : undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * DDIM without added noise (eta 0): which noise levels a picture passes
+ * DDIM without added noise (eta 0): which noise levels an image passes
  * through, and the two numbers each step multiplies with.
  *
  * Equals `DDIMScheduler` of diffusers with epsilon prediction.
@@ -15,7 +15,7 @@ export {
   type TimestepSpacing,
 } from "./ddim_config.ts";
 
-/** How much of the picture is left before and after one step. */
+/** How much of the image is left before and after one step. */
 export interface StepAlphas {
   /** alphas_cumprod at the step's own timestep. */
   alpha: number;
@@ -32,7 +32,7 @@ export interface DdimSchedule {
 }
 
 /**
- * The share of the picture left at every noise level, as PyTorch computes it:
+ * The share of the image left at every noise level, as PyTorch computes it:
  * betas in float32, their running product accumulated in float64 and each
  * value stored as float32.
  *
@@ -141,7 +141,7 @@ function roundHalfToEven(value: number): number {
 /**
  * What a step multiplies with: x_prev = `sample`·x + `eps`·predicted noise.
  *
- * The same as predicting the clean picture and adding the noise of the next
+ * The same as predicting the clean image and adding the noise of the next
  * level to it, with both linear maps folded into one; float64.
  */
 export function ddimStepCoefficients(

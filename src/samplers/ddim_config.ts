@@ -1,7 +1,7 @@
 /**
  * What a checkpoint's `scheduler_config.json` means for DDIM.
  *
- * Pictures are always made with DDIM, as the reference does, whichever sampler
+ * Images are always made with DDIM, as the reference does, whichever sampler
  * the file names: what counts is the noise that the model was trained with.
  * What only steers another sampler is passed over; a setting of DDIM's own that
  * is not implemented, or of the training noise, is an error.

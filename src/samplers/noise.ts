@@ -1,5 +1,5 @@
 /**
- * PyTorch's two normal generators, so that a seed gives the picture it gives
+ * PyTorch's two normal generators, so that a seed gives the image it gives
  * there: `torch.randn(count, generator=torch.Generator(device).manual_seed(seed))`.
  *
  * The integers are PyTorch's exactly. Logarithm, sine and cosine are computed in
@@ -169,7 +169,7 @@ function curandNormal(words: Uint32Array, i: number): number {
 const BLOCK = 16;
 const TURN = Math.fround(2 * Math.PI * 2 ** -32);
 const HALF_TURN = Math.fround(Math.PI * 2 ** -32);
-/** 16 GiB of values: more is a mistake, not a picture. */
+/** 16 GiB of values: more is a mistake, not an image. */
 const MAX_COUNT = 2 ** 32;
 
 function checkCount(count: number): void {

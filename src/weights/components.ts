@@ -21,7 +21,7 @@ export type ComponentName =
   | "face_detector"
   | "landmarks";
 
-/** Parts a picture cannot be made without. */
+/** Components an image cannot be made without. */
 export const requiredComponents: readonly ComponentName[] = [
   "text_encoder",
   "unet",
@@ -31,7 +31,7 @@ export const requiredComponents: readonly ComponentName[] = [
   "face_parser",
 ];
 
-/** Parts that alignment needs. */
+/** Components that alignment needs. */
 export const optionalComponents: readonly ComponentName[] = [
   "face_detector",
   "landmarks",
@@ -54,7 +54,7 @@ export type ModelFiles =
   & {
     /** Its `model.json`: the files that are required must be those it lists. */
     readonly manifest?: ByteSource;
-    /** Parts from another place than the model's folder, which it does not list. */
+    /** Components from another place than the model's folder, which it does not list. */
     readonly elsewhere?: readonly ComponentName[];
   };
 

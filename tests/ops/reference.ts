@@ -111,7 +111,7 @@ export function matmul(
   });
 }
 
-/** A (B, H, W, C) tensor enlarged to a size by repeating pixels. */
+/** A (B, H, W, C) tensor upsampled to a size by repeating pixels. */
 export function nearest(x: Dense, height: number, width: number): Dense {
   const [batch, h, w, channels] = x.shape;
   return dense([batch, height, width, channels], (i) => {

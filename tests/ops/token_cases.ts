@@ -17,7 +17,7 @@ const NONE = 2 ** 32 - 1;
 /** What two similarities differ by at least, where they are not the same: far more than f32 rounds. */
 const LEAST_GAP = 2e-6;
 
-/** Cosine of the angle between tokens of a picture. */
+/** Cosine of the angle between tokens of an image. */
 function cosine(x: Dense, b: number, t: number, u: number): number {
   const [, tokens, channels] = x.shape;
   const token = (t: number) => {
@@ -48,7 +48,7 @@ function largest(values: readonly number[]): number {
   return values.findIndex((value) => value > most - 1e-12);
 }
 
-/** Of one picture: each source, its best destination, and how alike they are. */
+/** Of one image: each source, its best destination, and how alike they are. */
 function matches(x: Dense, b: number, { height, width }: MatchAttributes) {
   const tokens = Array.from({ length: height * width }, (_, t) => t);
   const isFirst = (t: number) =>

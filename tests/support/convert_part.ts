@@ -4,7 +4,7 @@
  * @module
  */
 import { FileSource } from "../../src/host/files.ts";
-import { checkPart } from "../../src/components/networks.ts";
+import { checkComponent } from "../../src/components/networks.ts";
 import { openWeave } from "../../src/weights/weave.ts";
 import { convert } from "../../tools/convert.ts";
 import { type Folder, makeFolder } from "./checkpoint_folder.ts";
@@ -26,7 +26,7 @@ export async function convertPart(
   });
   await using source = await FileSource.open(file);
   const weave = await openWeave(source);
-  checkPart(weave);
+  checkComponent(weave);
   return { lines, config: weave.config };
 }
 

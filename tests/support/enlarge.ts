@@ -1,6 +1,6 @@
 /**
- * Bilinear enlargement of planes and its inverse, so that a golden that PyTorch
- * enlarged at last, as BiSeNet's scores, is kept as small as it was before.
+ * Bilinear upsampling of planes and its inverse, so that a golden that PyTorch
+ * upsampled at last, as BiSeNet's scores, is kept as small as it was before.
  *
  * @module
  */
@@ -18,7 +18,7 @@ function places(from: number, to: number): { left: number; part: number }[] {
  * `torch.nn.functional.interpolate(mode="bilinear", align_corners=True)` of
  * square planes, in f64.
  */
-export function enlarge(
+export function upsample(
   planes: ArrayLike<number>,
   from: number,
   to: number,
@@ -30,7 +30,7 @@ export function enlarge(
   });
 }
 
-/** The planes of which these are the enlargement: least squares, line by line. */
+/** The planes of which these are the upsampling: least squares, line by line. */
 export function reduce(
   planes: ArrayLike<number>,
   from: number,

@@ -1,5 +1,5 @@
 /**
- * The pictures whose faces are known, and the models that find them.
+ * The images whose faces are known, and the models that find them.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { openWeave } from "../../src/weights/weave.ts";
 import { repositoryPath } from "./paths.ts";
 import { assertPixels } from "./pixels.ts";
 
-/** What dlib 19.24 and the reference's alignment give for a picture. */
+/** What dlib 19.24 and the reference's alignment give for an image. */
 export interface KnownPicture {
   readonly name: string;
   readonly image: Image;
@@ -32,7 +32,7 @@ interface StoredFace {
 
 const known = readKnown();
 
-/** All pictures with known faces; one has none. */
+/** All images with known faces; one has none. */
 export function knownPictures(): Promise<KnownPicture[]> {
   return known;
 }
@@ -51,7 +51,7 @@ async function readKnown(): Promise<KnownPicture[]> {
 }
 
 /**
- * The aligned picture of a known face: made here from its landmarks, and equal
+ * The aligned image of a known face: made here from its landmarks, and equal
  * in every byte to the reference's, of which hashes are kept.
  */
 export async function knownAligned(name: string, face: number): Promise<Image> {
@@ -61,7 +61,7 @@ export async function knownAligned(name: string, face: number): Promise<Image> {
   return aligned;
 }
 
-/** Path of a file beside the known pictures. */
+/** Path of a file beside the known images. */
 export function facePath(name: string): string {
   return repositoryPath(`tests/goldens/face/${name}`);
 }
@@ -110,14 +110,14 @@ export function landmarkTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, ignore: !hasLandmarks && !Deno.env.get("CI") });
 }
 
-/** A picture of one colour. */
+/** An image of one colour. */
 export function flat(width: number, height: number, value = 128): Image {
   const data = new Uint8ClampedArray(width * height * 4).fill(value);
   for (let i = 3; i < data.length; i += 4) data[i] = 255;
   return { width, height, data };
 }
 
-/** A part of a picture; black where it reaches over the edge. */
+/** A part of an image; black where it reaches over the edge. */
 export function cut(image: Image, { left, top, right, bottom }: Rect): Image {
   const width = right - left + 1;
   const result = flat(width, bottom - top + 1, 0);

@@ -12,7 +12,7 @@ import { clipTextConfig, clipVisionConfig } from "../../src/models/clip.ts";
 import { identityConfig } from "../../src/models/id_resampler.ts";
 import { unetConfig } from "../../src/models/unet.ts";
 import { vaeConfig } from "../../src/models/vae.ts";
-import type { Parts } from "../../src/components/networks.ts";
+import type { Components } from "../../src/components/networks.ts";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
 import { planConversion } from "../../src/checkpoints/conversion.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
@@ -84,7 +84,7 @@ function component<C>(
 }
 
 /** Every part, as it is stored with a `--dtype` of `tools/convert.ts`. */
-export function fullSizeParts(dtype: ModelDtype): Parts {
+export function fullSizeParts(dtype: ModelDtype): Components {
   const preprocess = readClipPreprocessConfig(
     VIT_L14_PREPROCESSOR_CONFIG,
     "image_encoder",

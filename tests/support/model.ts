@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { openParts } from "../../src/components/networks.ts";
+import { openComponents } from "../../src/components/networks.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import { openModelFolder } from "../../src/host/files.ts";
-import type { Real } from "../../src/gpu/gpu.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
 import { repositoryPath } from "./paths.ts";
 
 export { repositoryPath } from "./paths.ts";
 
-const weavers = new Map<Real, Promise<MasterWeaver>>();
+const weavers = new Map<StorageType, Promise<MasterWeaver>>();
 
 /** The mini model on the GPU; stays loaded until the process ends. */
-export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
+export function miniWeaver(dtype: StorageType): Promise<MasterWeaver> {
   let weaver = weavers.get(dtype);
   if (!weaver) {
     weaver = MasterWeaver.load(repositoryPath("weights/mini"), {
@@ -30,4 +30,4 @@ export function miniWeaver(dtype: Real): Promise<MasterWeaver> {
 const folder = openModelFolder(repositoryPath("weights/mini"));
 
 /** Every network of the mini model. */
-export const miniParts = folder.then(({ files }) => openParts(files));
+export const miniParts = folder.then(({ files }) => openComponents(files));

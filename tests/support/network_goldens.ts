@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { enlarge } from "./enlarge.ts";
+import { upsample } from "./enlarge.ts";
 import { repositoryPath } from "./paths.ts";
 import {
   type GoldenTensor,
@@ -15,7 +15,7 @@ import {
 /** How the name of a tensor ends that is folded (`fold.ts`). */
 export const FOLDED = ".folded";
 
-/** The face parser's scores before their enlargement, the network's last step. */
+/** The face parser's scores before their upsampling, the network's last step. */
 export const SMALL_SCORES = "face_parser.logits.small";
 
 /** Width and height of those. */
@@ -31,7 +31,7 @@ export async function networkGoldens(): Promise<Map<string, GoldenTensor>> {
   const side = goldens.get("face_parser.input")!.shape[3];
   goldens.set("face_parser.logits", {
     shape: [batch, classes, side, side],
-    data: Float32Array.from(enlarge(data, SMALL_SIDE, side)),
+    data: Float32Array.from(upsample(data, SMALL_SIDE, side)),
   });
   return goldens;
 }

@@ -1,5 +1,5 @@
 /**
- * Makes picture files of kinds that ordinary encoders do not write.
+ * Makes image files of kinds that ordinary encoders do not write.
  *
  * @module
  */

@@ -9,22 +9,26 @@ import type { Graph } from "../../src/graph/graph.ts";
 import { type GpuTensor, Plan } from "../../src/graph/plan.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import {
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "../../src/generate/generator.ts";
-import { openParts } from "../../src/components/networks.ts";
+import { openComponents } from "../../src/components/networks.ts";
 import { sharedGpu } from "./gpu.ts";
 import { repositoryPath } from "./paths.ts";
 
 /** Plans of steps over one store of weights, in f32. */
 export class StepPlans implements Disposable {
-  readonly #parts: PainterParts;
+  readonly #parts: GeneratorComponents;
   readonly #layout: Layout;
   readonly #store: WeightStore;
   readonly #plans: Plan[] = [];
 
-  private constructor(parts: PainterParts, layout: Layout, store: WeightStore) {
+  private constructor(
+    parts: GeneratorComponents,
+    layout: Layout,
+    store: WeightStore,
+  ) {
     this.#parts = parts;
     this.#layout = layout;
     this.#store = store;
@@ -34,7 +38,7 @@ export class StepPlans implements Disposable {
   static async open(layout: Layout): Promise<StepPlans> {
     const store = new WeightStore(await sharedGpu(), "f32");
     const { files } = await openModelFolder(repositoryPath("weights/mini"));
-    return new StepPlans(await openParts(files), layout, store);
+    return new StepPlans(await openComponents(files), layout, store);
   }
 
   /** The graph of a kind of step. */

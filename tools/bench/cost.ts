@@ -74,7 +74,7 @@ export function countDispatches(
   return neededNodes(graph).flatMap((node, number) => {
     const { op, inputs, attributes } = node.source;
     const variant = variants.of(node);
-    const target = { real: graph.real, limits, variant };
+    const target = { storage: graph.storage, limits, variant };
     const launches: Launch[] = op.launch(inputs, node, attributes, target);
     const flops = op.flops?.(inputs, node, attributes) ?? 0;
     // An op cut into pieces is cut evenly, or nearly so.
@@ -175,7 +175,7 @@ export function countMemory(
   const { arenas } = planMemory(items, limits.maxBufferSize);
   const texels = texelsNeeded(
     nodes,
-    (node) => ({ real: graph.real, limits, variant: variants.of(node) }),
+    (node) => ({ storage: graph.storage, limits, variant: variants.of(node) }),
   ).map((count) => shapeBytes(scratchShape(count)));
   const sum = (values: Iterable<number>) =>
     [...values].reduce((total, value) => total + value, 0);

@@ -4,7 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Real } from "../../src/gpu/gpu.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
 import { parseArguments } from "../../src/host/arguments.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
@@ -91,17 +91,17 @@ export interface BenchFlags {
   readonly photo: string;
   /** Denoising steps. */
   readonly steps: number;
-  /** Columns and rows of the picture; the model's own where not given. */
+  /** Columns and rows of the image; the model's own where not given. */
   readonly size?: readonly [number, number];
   /** Whether networks stay on the GPU. */
   readonly keepLoaded: boolean;
   /** Storage of activations; the adapter's best where not given. */
-  readonly dtype?: Real;
+  readonly dtype?: StorageType;
   /** Storage of weights, where it was given. */
   readonly weights?: ModelDtype;
-  /** Sides of square pictures, where they were given. */
+  /** Sides of square images, where they were given. */
   readonly sides?: readonly number[];
-  /** Pictures at once. */
+  /** Images at once. */
   readonly batches: readonly number[];
   /** Whether nothing is run. */
   readonly planOnly: boolean;
@@ -109,7 +109,7 @@ export interface BenchFlags {
   readonly gpu?: GpuClass;
   /** Rows of ops that have this in their name or sizes. */
   readonly only: string;
-  /** Pictures in every op. */
+  /** Images in every op. */
   readonly batch: number;
   /** Samples of which the median is taken. */
   readonly rounds: number;
@@ -259,7 +259,7 @@ function chosenSections(given: readonly Section[]): ReadonlySet<Section> {
 function chosenDtype(
   dtype: string | undefined,
   weights: string | undefined,
-): Real | undefined {
+): StorageType | undefined {
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
     throw new UsageError(`--dtype must be f16 or f32, got ${dtype}`);
   }

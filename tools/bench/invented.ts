@@ -19,7 +19,7 @@ import { vaeConfig } from "../../src/models/vae.ts";
 import {
   conditionGraph,
   decodeGraph,
-  type PainterParts,
+  type GeneratorComponents,
   stepGraph,
 } from "../../src/generate/generator.ts";
 import { byteLength } from "../../src/weights/dtype.ts";
@@ -91,7 +91,7 @@ class Asked extends Map<string, WeaveTensor> {
 export function inventParts(
   { configs }: ModelSizes,
   stored: ModelDtype,
-): PainterParts {
+): GeneratorComponents {
   const asked = new Map(PAINTING.map((name) => [name, new Asked()]));
   const probe = partsOf(configs, (name) => asked.get(name)!);
   // Every graph once: networks say what they want by building themselves.
@@ -116,7 +116,7 @@ export function inventParts(
 function partsOf(
   configs: ModelSizes["configs"],
   tensorsOf: (part: typeof PAINTING[number]) => Map<string, WeaveTensor>,
-): PainterParts {
+): GeneratorComponents {
   const part = <C>(
     name: typeof PAINTING[number],
     read: (json: unknown) => C,

@@ -1,5 +1,5 @@
 /**
- * What leaving work out gains and what it changes: each option's pictures
+ * What leaving work out gains and what it changes: each option's images
  * beside the exact one of the same noise, in one run.
  *
  *     deno run -A tools/bench/less_work.ts
@@ -10,7 +10,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { readImage } from "../../src/host/files.ts";
-import { chooseDtype, Gpu, type Real } from "../../src/gpu/gpu.ts";
+import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
 import { parseArguments } from "../../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../../src/host/exit.ts";
 import { print } from "../../src/host/streams.ts";
@@ -21,7 +21,7 @@ import { median } from "./clock.ts";
 import { inventParts, SD15, sizesOf } from "./invented.ts";
 import { attentionLines, benchMerging } from "./less_work/merging.ts";
 import { timeSteps } from "./less_work/times.ts";
-import { countWork, pictureCost, stepsOf } from "./less_work/work.ts";
+import { countWork, imageCost, stepsOf } from "./less_work/work.ts";
 
 const usage = `What leaving work out gains and what it changes.
 
@@ -83,15 +83,15 @@ function rowsOf(steps: number): Row[] {
 interface Measured {
   /** The options. */
   readonly name: string;
-  /** Milliseconds of a picture's steps, each dispatch the fastest of its samples. */
+  /** Milliseconds of an image's steps, each dispatch the fastest of its samples. */
   readonly milliseconds: number;
   /** How many times faster than exact. */
   readonly speedUp: number;
-  /** dB from the exact picture of the same seed, the median of the seeds. */
+  /** dB from the exact image of the same seed, the median of the seeds. */
   readonly psnr: number;
   /** dB of the worst seed. */
   readonly worstPsnr: number;
-  /** Share of the exact picture's floating-point operations. */
+  /** Share of the exact image's floating-point operations. */
   readonly work: number;
   /** The same of Stable Diffusion 1.5 at 512×512. */
   readonly workSd15: number;
@@ -105,7 +105,7 @@ interface Task {
   readonly steps: number;
   readonly seeds: number;
   readonly samples: number;
-  readonly dtype?: Real;
+  readonly dtype?: StorageType;
 }
 
 /** Times every kind of step, then paints every row with every seed. */
@@ -124,9 +124,9 @@ async function measure(task: Task): Promise<Measured[]> {
   const times = await timeSteps(model, dtype, size, all, samples);
   const cost = {
     time: ({ settings }: Row) =>
-      pictureCost(settings, (step) => times.get(step.name)!),
+      imageCost(settings, (step) => times.get(step.name)!),
     share: ({ settings }: Row, count: typeof own) =>
-      pictureCost(settings, count) / pictureCost(exact.settings, count),
+      imageCost(settings, count) / imageCost(exact.settings, count),
   };
   return rows.map((row, i) => {
     const quality = pictures.map((of) => decibels(of[i + 1], of[0]));
@@ -142,7 +142,7 @@ async function measure(task: Task): Promise<Measured[]> {
   });
 }
 
-/** The pictures of each seed, in the order of the rows. */
+/** The images of each seed, in the order of the rows. */
 async function paintRows(task: Task, rows: readonly Row[]) {
   await using weaver = await MasterWeaver.load(task.model, {
     dtype: task.dtype,
@@ -238,7 +238,7 @@ async function main(args: readonly string[]): Promise<number> {
   return await toolExitCode(async () => {
     const flags = parseFlags(args);
     if (flags.help) return print(usage);
-    const dtype = flags.dtype as Real | undefined;
+    const dtype = flags.dtype as StorageType | undefined;
     if (flags.attention) {
       using gpu = await Gpu.open();
       const rows = await benchMerging(

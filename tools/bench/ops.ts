@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { type Effort, medianTimes } from "./clock.ts";
 import { makeOwn } from "./ours.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
@@ -18,7 +18,7 @@ export interface OpTiming {
   /** Its sizes. */
   readonly shapes: string;
   /** Storage of activations and weights. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** The shaders it ran, with how many dispatches of each. */
   readonly shaders: readonly string[];
   /** NMSE of a sample of the result against f64. */
@@ -38,7 +38,7 @@ export interface OpTiming {
 }
 
 /** Largest NMSE of an op, by storage type: those of the project's tests. */
-export const TOLERANCE: Readonly<Record<Real, number>> = {
+export const TOLERANCE: Readonly<Record<StorageType, number>> = {
   f32: 1e-10,
   f16: 1e-6,
 };
@@ -46,40 +46,40 @@ export const TOLERANCE: Readonly<Record<Real, number>> = {
 /** Times rows, one after the other. */
 export async function benchOps(
   gpu: Gpu,
-  real: Real,
+  storage: StorageType,
   rows: readonly Row[],
   effort: Effort,
   roofline?: Roofline,
 ): Promise<OpTiming[]> {
   const timings: OpTiming[] = [];
   for (const row of rows) {
-    timings.push(await timeRow(gpu, real, row, effort, roofline));
+    timings.push(await timeRow(gpu, storage, row, effort, roofline));
   }
   return timings;
 }
 
 async function timeRow(
   gpu: Gpu,
-  real: Real,
+  storage: StorageType,
   { name, work, oneDnn }: Row,
   effort: Effort,
   roofline: Roofline | undefined,
 ): Promise<OpTiming> {
   const values = makeValues(work);
-  const stored = real === "f16" ? values.map(halved) : values;
-  await using own = await makeOwn(gpu, real, work, values);
+  const stored = storage === "f16" ? values.map(halved) : values;
+  await using own = await makeOwn(gpu, storage, work, values);
   own.queue();
   const error = sampleError(expected(work, stored), await own.read());
   const [milliseconds] = await medianTimes([own], effort);
   const flops = flopsOf(work);
-  const size = real === "f16" ? 2 : 4;
+  const size = storage === "f16" ? 2 : 4;
   return {
     name,
     shapes: describeWork(work),
-    dtype: real,
+    dtype: storage,
     shaders: own.shaders,
     error,
-    right: error <= TOLERANCE[real],
+    right: error <= TOLERANCE[storage],
     milliseconds,
     [flops > 0 ? "gflops" : "gigabytes"]: speedOf(work, size, milliseconds),
     ...(roofline && {
@@ -94,7 +94,10 @@ async function timeRow(
 }
 
 /** The timings as lines for a person. */
-export function opLines(timings: readonly OpTiming[], real: Real): string[] {
+export function opLines(
+  timings: readonly OpTiming[],
+  storage: StorageType,
+): string[] {
   const withRoofline = timings.some(({ ofRoofline }) => ofRoofline);
   const rows = timings.map((timing) => {
     const speed = timing.gflops ?? timing.gigabytes!;
@@ -122,7 +125,9 @@ export function opLines(timings: readonly OpTiming[], real: Real): string[] {
     "shaders",
   ];
   return [
-    `Ops, ${real}, each checked against f64 (NMSE at most ${TOLERANCE[real]})`,
+    `Ops, ${storage}, each checked against f64 (NMSE at most ${
+      TOLERANCE[storage]
+    })`,
     ...tableLines([headings, ...rows], [0, 1, headings.length - 1]),
     "  * published for two quiet cores, f32, in GFLOP/s or GB/s; not measured here",
   ];

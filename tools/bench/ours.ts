@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph, type Tensor } from "../../src/graph/graph.ts";
 import { Plan } from "../../src/graph/plan.ts";
@@ -36,21 +36,21 @@ export interface OwnOp extends Contender, AsyncDisposable {
  */
 export async function makeOwn(
   gpu: Gpu,
-  real: Real,
+  storage: StorageType,
   work: Work,
   values: readonly Float32Array<ArrayBuffer>[],
 ): Promise<OwnOp> {
-  const g = new Graph(real);
+  const g = new Graph(storage);
   const specs = inputsOf(work);
   const tensors = specs.map((spec, i) =>
     spec.weight
       ? g.weight(weightRef(spec, values[i]))
-      : g.input(spec.name, spec.shape, real)
+      : g.input(spec.name, spec.shape, storage)
   );
   const y = build(g, work, tensors);
   g.output("y", y);
   const variants = new Variants(g, new Tuner(gpu).choose);
-  const store = new WeightStore(gpu, real);
+  const store = new WeightStore(gpu, storage);
   await store.load(g.weights, undefined, (ref) => variants.layout(ref));
   const plan = await Plan.make(gpu, g, { weights: [store], variants });
   specs.forEach(({ name, weight }, i) => {

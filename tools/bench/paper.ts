@@ -8,12 +8,12 @@
 import type { Graph } from "../../src/graph/graph.ts";
 import { Variants } from "../../src/graph/variants.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { GpuLimits, Real } from "../../src/gpu/gpu.ts";
+import type { GpuLimits, StorageType } from "../../src/gpu/gpu.ts";
 import {
   conditionGraph,
   decodeGraph,
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
@@ -87,9 +87,9 @@ export interface ClassTime {
   readonly gpu: GpuClass;
   /** Milliseconds of a step. */
   readonly step: number;
-  /** Milliseconds of text and identity to keys and values, once a picture. */
+  /** Milliseconds of text and identity to keys and values, once an image. */
   readonly condition: number;
-  /** Milliseconds of a picture's decoding. */
+  /** Milliseconds of an image's decoding. */
   readonly decode: number;
   /** By kind of op, the longest first: the first is the next bottleneck. */
   readonly kinds: readonly KindTime[];
@@ -100,12 +100,12 @@ export interface Paper {
   /** The model. */
   readonly model: string;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** Storage of weights. */
   readonly weights: ModelDtype;
-  /** Columns and rows of the picture. */
+  /** Columns and rows of the image. */
   readonly size: readonly [number, number];
-  /** Pictures at once. */
+  /** Images at once. */
   readonly batch: number;
   /** By kind of op, of a step. */
   readonly step: ReturnType<typeof sumBy>;
@@ -120,12 +120,12 @@ export interface PaperTask {
   /** The model. */
   readonly sizes: ModelSizes;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** Storage of weights. */
   readonly weights: ModelDtype;
-  /** Columns and rows of the picture; the model's own where not given. */
+  /** Columns and rows of the image; the model's own where not given. */
   readonly size?: readonly [number, number];
-  /** Pictures at once. */
+  /** Images at once. */
   readonly batch: number;
   /** GPUs. */
   readonly gpus: readonly GpuClass[];
@@ -153,12 +153,12 @@ export function dispatchTime(
 }
 
 /**
- * The layout of a picture in a model, guidance on.
+ * The layout of an image in a model, guidance on.
  *
  * @throws {MasterWeaverError} `bad-option` where a side is no multiple of what a latent stands for
  */
 export function layoutOf(
-  parts: PainterParts,
+  parts: GeneratorComponents,
   size: readonly [number, number] | undefined,
   images: number,
 ): Layout {
@@ -252,7 +252,7 @@ function kindTimes(
   }).sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
-/** Steps of a usual picture. */
+/** Steps of a usual image. */
 const STEPS = 30;
 
 /** The prediction as lines for a person. */

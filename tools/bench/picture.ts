@@ -1,16 +1,16 @@
 /**
- * Times a picture: load, compile, encode, each step, decode, and the memory.
+ * Times an image: load, compile, encode, each step, decode, and the memory.
  *
  * @module
  */
 import { readImage } from "../../src/host/files.ts";
-import type { Real } from "../../src/gpu/gpu.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import type { Progress, Stage } from "../../src/base/progress.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
 
 /** What to time. */
-export interface PictureBench {
+export interface ImageBench {
   /** The model's folder. */
   readonly model: string;
   /** The reference photo. */
@@ -18,20 +18,20 @@ export interface PictureBench {
   /** Denoising steps. */
   readonly steps: number;
   /** Storage of activations; the adapter's best where not given. */
-  readonly dtype?: Real;
-  /** Columns and rows of the picture; the model's own size where not given. */
+  readonly dtype?: StorageType;
+  /** Columns and rows of the image; the model's own size where not given. */
   readonly size?: readonly [number, number];
   /** Whether networks stay on the GPU. */
   readonly keepLoaded: boolean;
 }
 
 /** Seconds of each part, and bytes on the GPU. */
-export interface PictureTiming {
+export interface ImageTiming {
   /** Name of the adapter. */
   readonly adapter: string;
   /** Storage of activations. */
-  readonly dtype: Real;
-  /** Columns and rows of the picture. */
+  readonly dtype: StorageType;
+  /** Columns and rows of the image. */
   readonly size: readonly [number, number];
   /** Denoising steps, guidance on. */
   readonly steps: number;
@@ -51,9 +51,9 @@ export interface PictureTiming {
   readonly step: number;
   /** Latents to pixels, read back. */
   readonly decode: number;
-  /** Everything for the first picture, from load on. */
+  /** Everything for the first image, from load on. */
   readonly first: number;
-  /** A second picture, its identity encoded anew; networks that are not kept are loaded again. */
+  /** A second image, its identity encoded anew; networks that are not kept are loaded again. */
   readonly second: number;
   /** What a step asks of WebGPU, the mean of all. */
   readonly calls: Calls;
@@ -61,10 +61,10 @@ export interface PictureTiming {
   readonly peakGpuBytes: number;
 }
 
-/** Makes two pictures and takes the time. */
-export async function benchPicture(
-  { model, ref, steps, dtype, size, keepLoaded }: PictureBench,
-): Promise<PictureTiming> {
+/** Makes two images and takes the time. */
+export async function benchImage(
+  { model, ref, steps, dtype, size, keepLoaded }: ImageBench,
+): Promise<ImageTiming> {
   const photo = await readImage(ref);
   const started = performance.now();
   await using weaver = await MasterWeaver.load(model, { dtype, keepLoaded });
@@ -90,7 +90,7 @@ export async function benchPicture(
     size: [width, height],
     steps,
     load: (opened - started) / 1000 + first.clock.seconds("load"),
-    compile: first.clock.seconds("compile"),
+    compile: first.clock.seconds("prepare"),
     tune: weaver.tuneMilliseconds / 1000,
     firstStep: (first.clock.firstStep - started) / 1000,
     variants: weaver.variants.map(({ kind, variant }) => `${kind}: ${variant}`),
@@ -155,7 +155,7 @@ class StageClock implements Disposable {
 }
 
 /** The timing as lines for a person. */
-export function pictureLines(timing: PictureTiming): string[] {
+export function imageLines(timing: ImageTiming): string[] {
   const { adapter, dtype, size, steps } = timing;
   const seconds = (value: number) => `${value.toFixed(2)} s`;
   const rows: [string, string][] = [

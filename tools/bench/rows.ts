@@ -5,7 +5,7 @@
  * @module
  */
 
-/** An op and its sizes; pictures are channels last. */
+/** An op and its sizes; images are channels last. */
 export type Work =
   | {
     /** y (rows, n) = x (rows, k) · weight (n, k)ᵀ */
@@ -135,7 +135,7 @@ export const ROWS: readonly Row[] = [
   { name: "mini UNet group norm + SiLU", work: norm(32, 48, 16) },
 ];
 
-/** A row for so many pictures at once. */
+/** A row for so many images at once. */
 export function batched(row: Row, batch: number): Row {
   const { work } = row;
   switch (work.kind) {

@@ -1,10 +1,10 @@
 /**
- * How a step's time and memory grow: with the picture's size, with pictures at
+ * How a step's time and memory grow: with the image's size, with images at
  * once, with the storage of weights.
  *
  * @module
  */
-import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { stepGraph } from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine } from "./census.ts";
@@ -14,15 +14,15 @@ import { layoutOf } from "./paper.ts";
 import { type StepTask, type StepTiming, timeStep } from "./step.ts";
 import { figure, tableLines } from "./table.ts";
 
-/** What is varied, each from the model's own size, one picture, f16. */
+/** What is varied, each from the model's own size, one image, f16. */
 export interface ScalingTask {
   /** The model. */
   readonly sizes: ModelSizes;
-  /** Sides of square pictures. */
+  /** Sides of square images. */
   readonly sides: readonly number[];
-  /** Columns and rows of the other series' pictures; the model's own where not given. */
+  /** Columns and rows of the other series' images; the model's own where not given. */
   readonly size?: readonly [number, number];
-  /** Pictures at once. */
+  /** Images at once. */
   readonly batches: readonly number[];
   /** Storage of weights; activations are f32 with f32, else f16. */
   readonly weights: readonly ModelDtype[];
@@ -46,7 +46,7 @@ export interface ScalingRow extends
 /** Every step to be timed, a series after the other. */
 export function scalingTasks(
   { sizes, sides, size, batches, weights }: ScalingTask,
-  best: Real,
+  best: StorageType,
 ): (StepTask & { readonly series: ScalingRow["series"] })[] {
   const usual = { sizes, dtype: best, weights: best, batch: 1 } as const;
   return [
@@ -78,7 +78,7 @@ export function scalingTasks(
  */
 export async function benchScaling(
   task: ScalingTask,
-  best: Real,
+  best: StorageType,
   gpu: Gpu | undefined,
 ): Promise<ScalingRow[]> {
   const rows: ScalingRow[] = [];

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
 import { Variants } from "../../src/graph/variants.ts";
@@ -24,12 +24,12 @@ export interface StepTask {
   /** The model. */
   readonly sizes: ModelSizes;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** Storage of weights. */
   readonly weights: ModelDtype;
-  /** Columns and rows of the picture; the model's own where not given. */
+  /** Columns and rows of the image; the model's own where not given. */
   readonly size?: readonly [number, number];
-  /** Pictures at once. */
+  /** Images at once. */
   readonly batch: number;
 }
 
@@ -37,12 +37,12 @@ export interface StepTask {
 export interface StepTiming {
   /** The model. */
   readonly model: string;
-  /** Columns and rows of the picture. */
+  /** Columns and rows of the image. */
   readonly size: readonly [number, number];
-  /** Pictures at once; guidance is on, so that twice as many are computed. */
+  /** Images at once; guidance is on, so that twice as many are computed. */
   readonly batch: number;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** Storage of weights. */
   readonly weights: ModelDtype;
   /** Milliseconds of one step, after another. */
@@ -61,7 +61,7 @@ export interface ReadyStep extends AsyncDisposable {
   readonly plan: Plan;
   /** What each dispatch costs, in order. */
   readonly costs: readonly DispatchCost[];
-  /** Columns and rows of the picture. */
+  /** Columns and rows of the image. */
   readonly size: readonly [number, number];
   /** Writes what a step is given, and queues it. */
   run(): void;

@@ -114,11 +114,11 @@ function evaluator(
     case "group norm + SiLU": {
       const [x, weight, bias] = inputs;
       const { side, channels, groups } = work;
-      const picture = side * side * channels;
+      const image = side * side * channels;
       const width = channels / groups;
       return (index) => {
         const c = index % channels;
-        const first = Math.floor(index / picture) * picture + c - c % width;
+        const first = Math.floor(index / image) * image + c - c % width;
         const members = Array.from(
           { length: side * side * width },
           (_, i) => x[first + Math.floor(i / width) * channels + i % width],
@@ -154,7 +154,7 @@ function convolved(
 ): number {
   const o = index % out;
   const pixel = Math.floor(index / out);
-  const [column, row, picture] = [
+  const [column, row, image] = [
     pixel % side,
     Math.floor(pixel / side) % side,
     Math.floor(pixel / side / side),
@@ -165,7 +165,7 @@ function convolved(
       const y = row + i - (kernel >> 1);
       const z = column + j - (kernel >> 1);
       if (y < 0 || z < 0 || y >= side || z >= side) continue;
-      const from = ((picture * side + y) * side + z) * channels;
+      const from = ((image * side + y) * side + z) * channels;
       const w = ((o * kernel + i) * kernel + j) * channels;
       for (let c = 0; c < channels; c++) sum += x[from + c] * weight[w + c];
     }
@@ -181,10 +181,10 @@ function attended(
   const channels = heads * width;
   const channel = index % channels;
   const query = index - channel;
-  const picture = Math.floor(index / channels / queries) * keys * channels;
+  const image = Math.floor(index / channels / queries) * keys * channels;
   const head = channel - channel % width;
   const scores = Array.from({ length: keys }, (_, s) => {
-    const key = picture + s * channels + head;
+    const key = image + s * channels + head;
     let sum = 0;
     for (let i = 0; i < width; i++) sum += q[query + head + i] * k[key + i];
     return sum / Math.sqrt(width);
@@ -195,7 +195,7 @@ function attended(
   scores.forEach((score, s) => {
     const weight = Math.exp(score - most);
     total += weight;
-    sum += weight * v[picture + s * channels + channel];
+    sum += weight * v[image + s * channels + channel];
   });
   return sum / total;
 }

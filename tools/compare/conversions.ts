@@ -1,13 +1,13 @@
 /**
  * Other conversions of a model against it: its networks one by one, each on
- * the same inputs, and finished pictures.
+ * the same inputs, and finished images.
  *
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { Real } from "../../src/gpu/gpu.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
 import type { Image } from "../../src/image/image.ts";
-import type { Parts } from "../../src/components/networks.ts";
+import type { Components } from "../../src/components/networks.ts";
 import { MasterWeaver } from "../../src/pipeline.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import { largestDifference, nmse, psnr } from "./measures.ts";
@@ -25,7 +25,7 @@ import { runPass, type Where } from "./run.ts";
 export async function compareNetworks(
   where: Where,
   name: string,
-  parts: Parts,
+  parts: Components,
   recorded: readonly RecordedPass[],
   onError: (error: OutputError) => void,
 ): Promise<OutputError[]> {
@@ -54,28 +54,28 @@ export async function compareNetworks(
   return errors;
 }
 
-/** How pictures are made. */
+/** How images are made. */
 export interface Painting extends Scene {
   /** How many, of seeds one after the other. */
   readonly count: number;
   /** Denoising steps. */
   readonly steps: number;
   /** Storage of activations. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
 }
 
 /**
- * Makes pictures; the photo is used as it is, so that no landmark model is
+ * Makes images; the photo is used as it is, so that no landmark model is
  * needed.
  *
  * @param folder of the model
- * @param onPicture told of each, from 1 on
+ * @param onImage told of each, from 1 on
  * @throws {MasterWeaverError} `bad-option`, `bad-model`, `out-of-memory`, `gpu`
  */
 export async function paint(
   folder: string,
   { photo, prompt, seed, size, count, steps, dtype }: Painting,
-  onPicture: (done: number) => void,
+  onImage: (done: number) => void,
 ): Promise<Image[]> {
   await using weaver = await MasterWeaver.load(folder, { dtype });
   const identity = await weaver.encodeIdentity([photo], { align: false });
@@ -90,13 +90,13 @@ export async function paint(
       height: size,
     });
     pictures.push(images[0]);
-    onPicture(i + 1);
+    onImage(i + 1);
   }
   return pictures;
 }
 
-/** How far a finished picture is from the other model's. */
-export interface PictureError {
+/** How far a finished image is from the other model's. */
+export interface ImageError {
   /** Its seed. */
   readonly seed: number;
   /** In dB, over red, green and blue; infinite where both are equal. */
@@ -105,12 +105,12 @@ export interface PictureError {
   readonly largestDifference: number;
 }
 
-/** Compares pictures in pairs. */
-export function comparePictures(
+/** Compares images in pairs. */
+export function compareImages(
   pictures: readonly Image[],
   expected: readonly Image[],
   seed: number,
-): PictureError[] {
+): ImageError[] {
   return pictures.map(({ data }, i) => ({
     seed: seed + i,
     psnr: psnr(data, expected[i].data),

@@ -41,7 +41,7 @@ export function psnr(
   return 10 * Math.log10(255 ** 2 / meanSquaredError(actual, expected));
 }
 
-/** Most two pictures of one size differ by in any channel of any pixel. */
+/** Most two images of one size differ by in any channel of any pixel. */
 export function largestDifference(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,

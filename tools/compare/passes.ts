@@ -10,7 +10,7 @@ import { clipText, clipVision } from "../../src/models/clip.ts";
 import { idResampler } from "../../src/models/id_resampler.ts";
 import { crossKeys, unet } from "../../src/models/unet.ts";
 import { vaeDecode, vaeEncode } from "../../src/models/vae.ts";
-import type { Parts } from "../../src/components/networks.ts";
+import type { Components } from "../../src/components/networks.ts";
 
 /** Networks, as `tools/reference/networks.py` calls them. */
 export const NETWORKS = [
@@ -37,10 +37,10 @@ export interface Pass {
   /** What comes out, by name. */
   readonly outputs: readonly string[];
   /**
-   * Builds the graph: batch and picture sizes are those of the inputs, all
+   * Builds the graph: batch and image sizes are those of the inputs, all
    * other sizes the model's.
    */
-  readonly build: (g: Graph, parts: Parts, shape: ShapeOf) => void;
+  readonly build: (g: Graph, parts: Components, shape: ShapeOf) => void;
 }
 
 /** `text.input_ids` u32 (B, T) → `text.last_hidden_state` (B, T, C) */
@@ -65,7 +65,7 @@ const imageEncoder: Pass = {
     const [batch] = shape("vision.pixel_values", 4);
     const { imageSize } = config;
     const sizes = [batch, imageSize, imageSize, 4];
-    const pixels = g.input("vision.pixel_values", sizes, g.real);
+    const pixels = g.input("vision.pixel_values", sizes, g.storage);
     const features = clipVision(pixels, weights.at("vision_model"), config);
     g.output("vision.penultimate", features);
   },
@@ -79,7 +79,7 @@ const identityEncoder: Pass = {
   build(g, { vision, adapter, unet }, shape) {
     const [batch, tokens] = shape("id_encoder.input", 3);
     const sizes = [batch, tokens, vision.config.hiddenSize];
-    const features = g.input("id_encoder.input", sizes, g.real);
+    const features = g.input("id_encoder.input", sizes, g.storage);
     const w = adapter.weights.at("id_encoder");
     const width = unet.config.crossAttentionDim;
     g.output(
@@ -107,14 +107,14 @@ export function unetPass(scale: number | null, output: string): Pass {
       const [batch, height, width] = shape("unet.sample", 4);
       const tokens = (name: string) => {
         const sizes = [batch, shape(name, 3)[1], crossAttentionDim];
-        return g.input(name, sizes, g.real);
+        return g.input(name, sizes, g.storage);
       };
       const text = tokens("unet.text");
       const identity = scale === null ? undefined : tokens("unet.id");
       const sample = [batch, height, width, channels];
       const eps = unet(
         {
-          sample: g.input("unet.sample", sample, g.real),
+          sample: g.input("unet.sample", sample, g.storage),
           t: g.input("unet.timesteps", [batch], "f32"),
           cross: (attention) =>
             crossKeys(attention, text, weights, identity, adapter.weights),
@@ -138,7 +138,7 @@ const vaeDecoder: Pass = {
   build(g, { vae: { weights, config } }, shape) {
     const [batch, height, width] = shape("vae.latents", 4);
     const sizes = [batch, height, width, config.latentChannels];
-    const latents = g.input("vae.latents", sizes, g.real);
+    const latents = g.input("vae.latents", sizes, g.storage);
     g.output("vae.decoded", vaeDecode(latents, weights, config));
   },
 };
@@ -150,8 +150,8 @@ const vaeEncoder: Pass = {
   outputs: ["vae.mean", "vae.logvar"],
   build(g, { vae: { weights, config } }, shape) {
     const [batch, height, width] = shape("vae.image", 4);
-    const picture = g.input("vae.image", [batch, height, width, 4], g.real);
-    const { mean, logvar } = vaeEncode(picture, weights, config);
+    const image = g.input("vae.image", [batch, height, width, 4], g.storage);
+    const { mean, logvar } = vaeEncode(image, weights, config);
     g.output("vae.mean", mean);
     g.output("vae.logvar", logvar);
   },
@@ -166,12 +166,12 @@ const faceParser: Pass = {
     const [batch] = shape("face_parser.input", 4);
     const { inputSize } = config;
     const sizes = [batch, inputSize, inputSize, 4];
-    const pixels = g.input("face_parser.input", sizes, g.real);
+    const pixels = g.input("face_parser.input", sizes, g.storage);
     g.output("face_parser.logits", bisenet(pixels, weights, config));
   },
 };
 
-/** Every pass, in the order in which a picture needs them. */
+/** Every pass, in the order in which an image needs them. */
 export const PASSES: readonly Pass[] = [
   textEncoder,
   imageEncoder,

@@ -15,20 +15,23 @@ import {
   toChannels4,
 } from "../../src/image/normalize.ts";
 import { resizeImage } from "../../src/image/resize.ts";
-import { type Parts, readTokenizer } from "../../src/components/networks.ts";
+import {
+  type Components,
+  readTokenizer,
+} from "../../src/components/networks.ts";
 import { type NetworkName, type Pass, PASSES, passOf } from "./passes.ts";
 import { runPass, type Where } from "./run.ts";
 import { rows, type Values, zeros } from "./values.ts";
 
-/** What pictures and passes are made from. */
+/** What images and passes are made from. */
 export interface Scene {
   /** The reference photo. */
   readonly photo: Image;
-  /** What the picture shows. */
+  /** What the image shows. */
   readonly prompt: string;
   /** Seed of all noise. */
   readonly seed: number;
-  /** Side of the picture in pixels. */
+  /** Side of the image in pixels. */
   readonly size: number;
 }
 
@@ -42,7 +45,7 @@ export interface RecordedPass {
   readonly outputs: ReadonlyMap<string, Values>;
 }
 
-/** Noise level of the UNet's input: half way, where both picture and noise count. */
+/** Noise level of the UNet's input: half way, where both image and noise count. */
 const TIMESTEP = 501;
 /** From 0..1 to −1..1. */
 const HALF: Rgb = [0.5, 0.5, 0.5];
@@ -50,7 +53,7 @@ const HALF: Rgb = [0.5, 0.5, 0.5];
 /** Runs a model's networks and keeps what goes in and comes out. */
 export class Recorder {
   readonly #where: Where;
-  readonly #parts: Parts;
+  readonly #parts: Components;
   readonly #scene: Scene;
   readonly #onRun: (pass: Pass, seconds: number) => void;
   readonly #values = new Map<string, Values>();
@@ -62,7 +65,7 @@ export class Recorder {
    */
   constructor(
     where: Where,
-    parts: Parts,
+    parts: Components,
     scene: Scene,
     onRun: (pass: Pass, seconds: number) => void = () => {},
   ) {

@@ -5,8 +5,8 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { Real } from "../../src/gpu/gpu.ts";
-import type { Parts } from "../../src/components/networks.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
+import type { Components } from "../../src/components/networks.ts";
 import {
   type Checkpoint,
   type CheckpointTensor,
@@ -19,7 +19,10 @@ import { runPass, type Where } from "./run.ts";
 import { channelsLast, type Values } from "./values.ts";
 
 /** The most a network's NMSE may be, by storage of activations. */
-export const LIMITS: Readonly<Record<Real, number>> = { f32: 1e-8, f16: 1e-4 };
+export const LIMITS: Readonly<Record<StorageType, number>> = {
+  f32: 1e-8,
+  f16: 1e-4,
+};
 
 /** How far one output of a network is from what it should be. */
 export interface OutputError {
@@ -72,7 +75,7 @@ export function passesIn(
  */
 export async function compareWithReference(
   where: Where,
-  parts: Parts,
+  parts: Components,
   reference: Checkpoint,
   passes: readonly Pass[],
   onError: (error: OutputError) => void,
@@ -109,7 +112,7 @@ function find(
   return tensors.get(name) ?? tensors.get(SAME_AS[name]);
 }
 
-/** Values as the GPU has them: whole numbers as u32, pictures channels last. */
+/** Values as the GPU has them: whole numbers as u32, images channels last. */
 async function read(
   tensor: CheckpointTensor,
   multiple: number,

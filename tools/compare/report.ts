@@ -4,8 +4,8 @@
  * @module
  */
 import { basename } from "node:path";
-import type { Real } from "../../src/gpu/gpu.ts";
-import type { PictureError } from "./conversions.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
+import type { ImageError } from "./conversions.ts";
 import { LIMITS, type OutputError } from "./reference.ts";
 
 /** A table: its first row is the head. */
@@ -17,14 +17,14 @@ export interface ModelErrors {
   readonly model: string;
   /** Of its networks. */
   readonly networks: readonly OutputError[];
-  /** Of its pictures. */
-  readonly pictures: readonly PictureError[];
+  /** Of its images. */
+  readonly images: readonly ImageError[];
 }
 
 /** Errors against PyTorch beside the limit. */
 export function referenceTable(
   errors: readonly OutputError[],
-  real: Real,
+  storage: StorageType,
 ): Table {
   return [
     ["network", "output", "NMSE", "at most", "", "seconds", "GPU MiB"],
@@ -32,8 +32,8 @@ export function referenceTable(
       network,
       output,
       small(nmse),
-      small(LIMITS[real]),
-      nmse <= LIMITS[real] ? "ok" : "missed",
+      small(LIMITS[storage]),
+      nmse <= LIMITS[storage] ? "ok" : "missed",
       seconds.toFixed(1),
       (peakGpuBytes / 2 ** 20).toFixed(0),
     ]),
@@ -45,7 +45,7 @@ export function conversionTable(models: readonly ModelErrors[]): Table {
   const names = models.map(({ model }) => basename(model));
   const isClear = new Set(names).size === names.length;
   const titles = isClear ? names : models.map(({ model }) => model);
-  const [{ networks, pictures }] = models;
+  const [{ networks, images }] = models;
   const row = (title: string, cell: (errors: ModelErrors) => string) => [
     title,
     ...models.map(cell),
@@ -56,22 +56,22 @@ export function conversionTable(models: readonly ModelErrors[]): Table {
       row(`${output}, NMSE`, (model) => small(model.networks[i].nmse))
     ),
   ];
-  if (pictures.length === 0) return table;
+  if (images.length === 0) return table;
   return [
     ...table,
     row("pictures, median PSNR", (model) => decibels(median(psnrs(model)))),
     row("pictures, worst PSNR", (model) => decibels(psnrs(model)[0])),
     row(
       "pictures, largest difference",
-      ({ pictures }) =>
-        `${Math.max(...pictures.map((one) => one.largestDifference))}/255`,
+      ({ images }) =>
+        `${Math.max(...images.map((one) => one.largestDifference))}/255`,
     ),
   ];
 }
 
 /** From the worst on. */
-function psnrs({ pictures }: ModelErrors): number[] {
-  return pictures.map(({ psnr }) => psnr).sort((a, b) => a - b);
+function psnrs({ images }: ModelErrors): number[] {
+  return images.map(({ psnr }) => psnr).sort((a, b) => a - b);
 }
 
 /** Of sorted numbers; of an even count the lower of the two in the middle. */

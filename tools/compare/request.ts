@@ -4,7 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import type { Real } from "../../src/gpu/gpu.ts";
+import type { StorageType } from "../../src/gpu/gpu.ts";
 import { parseArguments } from "../../src/host/arguments.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import { tell } from "../../src/host/streams.ts";
@@ -58,27 +58,27 @@ export interface Request {
   readonly models: readonly string[];
   /** What they are compared with: a reference file or a model's folder. */
   readonly with: string;
-  /** Networks to run; none where only pictures are compared. */
+  /** Networks to run; none where only images are compared. */
   readonly networks: readonly NetworkName[];
   /** Storage of activations. */
-  readonly dtype: Real;
-  /** Pictures to make. */
-  readonly pictures: number;
-  /** Denoising steps of a picture. */
+  readonly dtype: StorageType;
+  /** Images to make. */
+  readonly images: number;
+  /** Denoising steps of an image. */
   readonly steps: number;
-  /** Side of pictures in pixels; the model's own where not given. */
+  /** Side of images in pixels; the model's own where not given. */
   readonly size?: number;
   /** The reference photo's file. */
   readonly ref: string;
-  /** What pictures show. */
+  /** What images show. */
   readonly prompt: string;
-  /** Of the first picture's noise. */
+  /** Of the first image's noise. */
   readonly seed: number;
   /** How the result is printed. */
   readonly print: "text" | "markdown" | "json";
   /** Options given that are of use with a folder only. */
   readonly conversionOptions: readonly string[];
-  /** Told of each output and picture. */
+  /** Told of each output and image. */
   readonly report: (line: string) => void;
 }
 
@@ -143,8 +143,8 @@ export function readRequest(args: readonly string[]): Request | null {
   if (dtype !== "f32" && dtype !== "f16") {
     throw new UsageError(`--dtype is ${dtype}, expected f32 or f16`);
   }
-  const pictures = count(values, "pictures") ?? 0;
-  if (values["no-networks"] && pictures === 0) {
+  const images = count(values, "pictures") ?? 0;
+  if (values["no-networks"] && images === 0) {
     throw new UsageError("Give --pictures N with --no-networks");
   }
   return {
@@ -152,7 +152,7 @@ export function readRequest(args: readonly string[]): Request | null {
     with: values.with,
     networks: networksAsked(values),
     dtype,
-    pictures,
+    images,
     steps: count(values, "steps") ?? 30,
     size: count(values, "size"),
     ref: values.ref ??

@@ -4,11 +4,11 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { Gpu, Real } from "../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { Network } from "../../src/graph/network.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
-import type { Parts } from "../../src/components/networks.ts";
+import type { Components } from "../../src/components/networks.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import type { Pass } from "./passes.ts";
 import type { Values } from "./values.ts";
@@ -18,7 +18,7 @@ export interface Where {
   /** The GPU. */
   readonly gpu: Gpu;
   /** Storage of activations, and of weights that are not quantised. */
-  readonly real: Real;
+  readonly storage: StorageType;
 }
 
 /** What a pass gave. */
@@ -38,14 +38,14 @@ export interface Ran {
  * @throws {MasterWeaverError} `bad-model` where inputs do not fit the model; `gpu`, `out-of-memory`, `cannot-read`
  */
 export async function runPass(
-  { gpu, real }: Where,
+  { gpu, storage }: Where,
   pass: Pass,
-  parts: Parts,
+  parts: Components,
   inputs: ReadonlyMap<string, Values>,
 ): Promise<Ran> {
   const started = performance.now();
   gpu.buffers.resetPeak();
-  const g = buildPass(real, pass, parts, inputs);
+  const g = buildPass(storage, pass, parts, inputs);
   using network = new Network(gpu, false, new Tuner(gpu));
   const plans = { pass: { graph: () => g } };
   const read = await network.use({ owner: g, plans }, ({ pass: plan }) => {
@@ -70,9 +70,9 @@ export async function runPass(
 
 /** The graph of a pass; inputs and weights must be of the shapes it takes. */
 function buildPass(
-  real: Real,
+  storage: StorageType,
   pass: Pass,
-  parts: Parts,
+  parts: Components,
   inputs: ReadonlyMap<string, Values>,
 ): Graph {
   const given = (name: string) => inputs.get(name)?.shape ?? [];
@@ -83,7 +83,7 @@ function buildPass(
         formatShape(given(name))
       }, the model takes ${expected}; compare files of one model`,
     );
-  const g = new Graph(real);
+  const g = new Graph(storage);
   pass.build(g, parts, (name, dimensions) => {
     const shape = given(name);
     if (shape.length === dimensions) return shape;

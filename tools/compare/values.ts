@@ -1,12 +1,12 @@
 /**
- * Numbers with a shape, and the two layouts of pictures.
+ * Numbers with a shape, and the two layouts of images.
  *
  * @module
  */
 
 /** What goes into a network or comes out of it. */
 export interface Values {
-  /** Outermost dimension first; of pictures (B, H, W, C). */
+  /** Outermost dimension first; of images (B, H, W, C). */
   readonly shape: readonly number[];
   /** In row-major order. */
   readonly data: Float32Array | Uint32Array;
@@ -18,7 +18,7 @@ export function zeros(...shape: number[]): Values & { data: Float32Array } {
 }
 
 /**
- * PyTorch's layout of pictures to the GPU's: (B, C, H, W) to (B, H, W, C).
+ * PyTorch's layout of images to the GPU's: (B, C, H, W) to (B, H, W, C).
  *
  * @param multiple channels are filled up with zeros to a multiple of this
  */

@@ -32,7 +32,7 @@ export interface Search {
   /** Whether what nobody knows, or needs, is left out instead of refused. */
   readonly allowUnused: boolean;
   /** Told what is left out or replaced. */
-  readonly notice: Notice;
+  readonly warning: Notice;
 }
 
 /** The networks of a diffusers folder, each in a folder of its name. */
@@ -51,12 +51,12 @@ const PIPELINE = "StableDiffusionPipeline";
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
 export async function findComponents(search: Search): Promise<Component[]> {
-  const { inputs, output, ldmWeights, allowUnused, notice } = search;
+  const { inputs, output, ldmWeights, allowUnused, warning } = search;
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
     if (before) {
-      notice(
+      warning(
         `${component.output}: ${component.files[0]} replaces ${
           before.files[0]
         }`,
@@ -74,7 +74,7 @@ export async function findComponents(search: Search): Promise<Component[]> {
       const inside = await fromFolder(input, {
         folders,
         allowUnused,
-        notice,
+        warning,
       });
       inside.components.forEach(add);
       files.push(...inside.files);
@@ -82,7 +82,7 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
   }
   const unet = () => found.get("unet")?.config;
-  const around = { output, folders, ldmWeights, allowUnused, notice, unet };
+  const around = { output, folders, ldmWeights, allowUnused, warning, unet };
   for (const file of wholes) {
     for (const component of await fromFile(file, around)) {
       if (!found.has(component.output)) add(component);
@@ -115,7 +115,7 @@ async function fromFolder(
     const isTokenizer = names.includes("vocab.json") ||
       names.includes("tokenizer.json");
     if (loose.length === 0 && !isTokenizer) throw nothingIn(folder);
-    return { components: [], files: chosen(loose, folder, around.notice) };
+    return { components: [], files: chosen(loose, folder, around.warning) };
   }
   return await fromModel(folder, names, parts, around);
 }
@@ -168,30 +168,30 @@ async function fromModel(
   parts: readonly Part[],
   around: TextSurroundings,
 ): Promise<FolderContent> {
-  const { notice } = around;
+  const { warning } = around;
   const components: Component[] = [];
   for (const part of parts) {
     components.push(await fromNetwork(`${folder}/${part}`, around, part));
   }
   const missing = PARTS.filter((part) => !parts.includes(part));
   const whole = missing.some((part) => part !== "image_encoder")
-    ? await wholeModel(folder, notice)
+    ? await wholeModel(folder, warning)
     : undefined;
   for (const part of missing) {
     if (whole !== undefined && part !== "image_encoder") continue;
-    if (!names.includes(part)) notice(`${part}: not in ${folder}`);
+    if (!names.includes(part)) warning(`${part}: not in ${folder}`);
     // Says what lacks there.
     else components.push(await fromNetwork(`${folder}/${part}`, around, part));
   }
   const beside = names.includes("model_index.json")
-    ? await besideNetworks(folder, names, notice)
+    ? await besideNetworks(folder, names, warning)
     : (await looseFiles(folder)).filter((name) => name !== whole);
   if (names.includes("id_head.safetensors")) {
-    notice("id_head.safetensors: left out, it is only used in evaluation");
+    warning("id_head.safetensors: left out, it is only used in evaluation");
   }
   return {
     components,
-    files: chosen(beside, folder, notice),
+    files: chosen(beside, folder, warning),
     whole: whole && `${folder}/${whole}`,
   };
 }
@@ -200,14 +200,14 @@ async function fromModel(
 async function besideNetworks(
   folder: string,
   names: readonly string[],
-  notice: Notice,
+  warning: Notice,
 ): Promise<string[]> {
   const found: string[] = [];
   for (const name of names) {
     if (!BESIDE_EXTENSIONS.includes(extname(name))) continue;
     const reason = await strayReason(`${folder}/${name}`);
     if (reason === undefined) found.push(name);
-    else notice(`${name}: left out, it is no part of the model: ${reason}`);
+    else warning(`${name}: left out, it is no part of the model: ${reason}`);
   }
   return found;
 }
@@ -220,7 +220,7 @@ async function besideNetworks(
  */
 async function wholeModel(
   folder: string,
-  notice: Notice,
+  warning: Notice,
 ): Promise<string | undefined> {
   const found: string[] = [];
   const rank = (name: string) => WHOLE_EXTENSIONS.indexOf(extname(name));
@@ -237,7 +237,7 @@ async function wholeModel(
         "the folder's other parts one by one",
     );
   }
-  if (found.length === 1) notice(`${folder}: ${found[0]} is taken`);
+  if (found.length === 1) warning(`${folder}: ${found[0]} is taken`);
   return found[0];
 }
 
@@ -245,14 +245,14 @@ async function wholeModel(
 function chosen(
   names: readonly string[],
   folder: string,
-  notice: Notice,
+  warning: Notice,
 ): string[] {
   const hasFinal = names.includes("adapter_final.pt");
   return names.filter((name) => {
     const isOlder = hasFinal && name.startsWith("adapter_") &&
       name !== "adapter_final.pt";
     if (isOlder) {
-      notice(`${name}: left out, adapter_final.pt is taken; convert it alone`);
+      warning(`${name}: left out, adapter_final.pt is taken; convert it alone`);
     }
     return !isOlder;
   }).map((name) => `${folder}/${name}`);
@@ -270,7 +270,7 @@ async function fromNetwork(
   switch (part ?? json._class_name ?? json.model_type) {
     case "unet":
     case "UNet2DConditionModel":
-      return await unetComponent(network, around.notice);
+      return await unetComponent(network, around.warning);
     case "vae":
     case "AutoencoderKL":
       return vaeComponent(network);

@@ -11,10 +11,10 @@ import {
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { FileSource } from "../../src/host/files.ts";
 import {
-  checkPart,
+  checkComponent,
   checkTogether,
   checkWeights,
-  partsFrom,
+  componentsFrom,
   readTokenizer,
 } from "../../src/components/networks.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
@@ -77,7 +77,7 @@ export async function judge(
     }
     const planned = await component.plan(sources, { dtype, allowUnused });
     const file = plannedFile(path, planned.content);
-    asLoaded(component.files[0], () => checkPart(file));
+    asLoaded(component.files[0], () => checkComponent(file));
     files.set(component.output, file);
     parts.push({ component, planned });
   }
@@ -184,7 +184,7 @@ async function staying(
     const { name: path, hash } = file;
     checkListed(listed, name, { name: path, hash, bytes: source.size });
   }
-  checkPart(file);
+  checkComponent(file);
   return file;
 }
 
@@ -193,7 +193,9 @@ async function checkWhole(
   files: ReadonlyMap<string, WeaveFile>,
 ): Promise<void> {
   if (requiredComponents.some((name) => !files.has(name))) return;
-  const parts = await partsFrom((name) => Promise.resolve(files.get(name)!));
+  const parts = await componentsFrom((name) =>
+    Promise.resolve(files.get(name)!)
+  );
   readTokenizer(parts);
   checkWeights("f32", parts);
 }

@@ -54,13 +54,13 @@ export interface NetworkFiles {
  * A UNet, with the scheduler's config that lies in its model's folder, or the
  * one that all of Stable Diffusion 1 share.
  *
- * @param notice told which sampler the config names where DDIM takes its place
+ * @param warning told which sampler the config names where DDIM takes its place
  */
 export async function unetComponent(
   { files, json, configName, table = unetTable }: NetworkFiles,
-  notice: (line: string) => void,
+  warning: (line: string) => void,
 ): Promise<Component> {
-  const scheduler = await readScheduler(files[0], table === unetTable, notice);
+  const scheduler = await readScheduler(files[0], table === unetTable, warning);
   return networkComponent({
     output: "unet",
     files,
@@ -73,7 +73,7 @@ export async function unetComponent(
 async function readScheduler(
   file: string,
   hasFolder: boolean,
-  notice: (line: string) => void,
+  warning: (line: string) => void,
 ): Promise<JsonObject | undefined> {
   const folder = dirname(file);
   // A whole model's file has its scheduler beside it, a UNet's folder above.
@@ -85,7 +85,7 @@ async function readScheduler(
     const other = otherSampler(json);
     if (other !== undefined) {
       const { name, passedOver } = other;
-      notice(
+      warning(
         `unet: ${path} names ${name}; DDIM takes its place, with the same ` +
           "training noise" +
           (passedOver.length > 0
@@ -134,7 +134,7 @@ export interface TextSurroundings {
   /** Whether the network may have more tokens than the tokenizer. */
   readonly allowUnused: boolean;
   /** Tells the user something that is no error. */
-  readonly notice: (line: string) => void;
+  readonly warning: (line: string) => void;
 }
 
 /**
@@ -170,13 +170,13 @@ function checkSize(
   tokenizer: string,
   tokens: number,
   vocabulary: unknown,
-  { allowUnused, notice }: TextSurroundings,
+  { allowUnused, warning }: TextSurroundings,
 ): void {
   const rows = Number(vocabulary);
   // What is no size at all is the table's to refuse.
   if (!Number.isSafeInteger(vocabulary) || tokens === rows) return;
   if (tokens < rows && allowUnused) {
-    notice(
+    warning(
       `Warning: text_encoder: ${
         rows - tokens
       } of its ${rows} tokens are not in ${tokenizer} and are left unused`,

@@ -100,7 +100,7 @@ export async function fromFile(
       return [
         await unetComponent(
           await ownConfig(file, SD15_UNET_CONFIG),
-          around.notice,
+          around.warning,
         ),
       ];
     case "vae":
@@ -181,7 +181,7 @@ async function fromSingleFile(
   checkpoint: Checkpoint,
   around: Surroundings,
 ): Promise<Component[]> {
-  const { ldmWeights, notice } = around;
+  const { ldmWeights, warning } = around;
   const { tensors } = checkpoint;
   const names = [...tensors.keys()];
   const has = (prefix: string) => names.some((name) => name.startsWith(prefix));
@@ -192,7 +192,7 @@ async function fromSingleFile(
     // A file may have kept some tensors of the mean, and lost the others.
     const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
     if (has(LDM_EMA) && !mean) {
-      notice(
+      warning(
         `unet: ${file} has a part of the running mean only; the weights of the last step are taken`,
       );
     }
@@ -201,15 +201,15 @@ async function fromSingleFile(
       await unetComponent({
         ...config,
         table: (config) => ldmUnetTable(config, weights),
-      }, notice),
+      }, warning),
     );
-  } else notice(`unet: not in ${file}`);
+  } else warning(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
     found.push(vaeComponent({
       ...await partConfig(file, "vae", SD15_VAE_CONFIG),
       table: (config) => ldmVaeTable(config, LDM_VAE),
     }));
-  } else notice(`vae: not in ${file}`);
+  } else warning(`vae: not in ${file}`);
   if (has(LDM_TEXT)) {
     found.push(
       await textEncoderComponent(
@@ -224,7 +224,7 @@ async function fromSingleFile(
         around,
       ),
     );
-  } else notice(`text_encoder: not in ${file}`);
+  } else warning(`text_encoder: not in ${file}`);
   return found;
 }
 

@@ -21,8 +21,8 @@ const PROJECTIONS = [
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function vaeTable(config: CheckpointConfig): Table {
-  config.only("in_channels", 3, "a picture's");
-  config.only("out_channels", 3, "a picture's");
+  config.only("in_channels", 3, "an image's");
+  config.only("out_channels", 3, "an image's");
   const channels = config.sizes("block_out_channels");
   const layers = config.layers("layers_per_block");
   const latent = config.size("latent_channels");

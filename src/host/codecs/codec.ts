@@ -1,5 +1,5 @@
 /**
- * Pictures to and from files: PNG and JPEG in, PNG out.
+ * Images to and from files: PNG and JPEG in, PNG out.
  *
  * A file's header is judged before anything is decoded, so that a file cannot
  * ask for memory or time that its size does not warrant.
@@ -33,12 +33,12 @@ const MAX_JPEG_PIXEL_PASSES = 2e9;
  * Decodes a PNG or JPEG file.
  *
  * PNG of every kind (gray, palette, 1..16 bits, interlaced); transparency is put
- * over white. JPEG baseline and progressive, gray, colour and CMYK. A picture
+ * over white. JPEG baseline and progressive, gray, colour and CMYK. An image
  * that EXIF data says is turned is turned upright.
  *
  * @param bytes the whole file
  * @param name what messages call it
- * @returns an opaque picture of 16..16384 pixels on a side, at most 100 million
+ * @returns an opaque image of 16..16384 pixels on a side, at most 100 million
  * @throws {MasterWeaverError} `bad-image` saying what is wrong and what to do
  *
  * @example
@@ -64,9 +64,9 @@ export function decodeImage(bytes: Uint8Array, name: string): Image {
 }
 
 /**
- * Encodes a picture as a PNG file, RGB with 8 bits a channel.
+ * Encodes an image as a PNG file, RGB with 8 bits a channel.
  *
- * @param image the picture; its alpha is dropped
+ * @param image the image; its alpha is dropped
  * @param text words to carry along, by keyword (1..79 Latin-1 characters)
  * @returns the whole file
  * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow,
@@ -137,7 +137,7 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
 }
 
-/** How a picture is to be turned; EXIF counts first, whatever it says. */
+/** How an image is to be turned; EXIF counts first, whatever it says. */
 function orientation(exif?: Uint8Array, xmp?: string): number | undefined {
   return (exif && exifOrientation(exif)) ??
     (xmp === undefined ? undefined : xmpOrientation(xmp));

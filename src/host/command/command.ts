@@ -31,8 +31,8 @@ import { type LoadOptions, MasterWeaver } from "../../pipeline.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import {
   fromText,
-  type Maker,
   missingWarnings,
+  type Provenance,
   type Recorded,
   toText,
 } from "../../options/settings_text.ts";
@@ -72,7 +72,7 @@ async function readTask(flags: Flags): Promise<Task> {
   const from = flags.fromImage;
   const said = from === undefined ? undefined : await readImageText(from);
   const recorded = from === undefined || said === undefined
-    ? { settings: {}, maker: {} }
+    ? { settings: {}, provenance: {} }
     : fromText(said.text, from);
   const settings = { prompt: "", ...recorded.settings, ...flags.settings };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
@@ -89,18 +89,18 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const chosen = await chooseModel({
     ...flags,
     defaultModel,
-    recorded: recorded.maker,
+    recorded: recorded.provenance,
   });
 
   using lines = new ProgressLines(tell, Deno.stderr.isTerminal());
-  await using interrupt = new Interrupt(lines.notice);
+  await using interrupt = new Interrupt(lines.warning);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,
-    onNotice: lines.notice,
+    onWarning: lines.warning,
     signal: interrupt.signal,
   };
   const looks = chosenLooks(task);
-  const tune = flags.tune ?? recorded.maker.tune ?? "auto";
+  const tune = flags.tune ?? recorded.provenance.tune ?? "auto";
   await using weaver = await load(
     task,
     chosen.model,
@@ -113,7 +113,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     );
   }
   const referenceHashes = photos.map(({ hash }) => hash);
-  const maker: Maker = {
+  const provenance: Provenance = {
     ...chosen,
     ...looks,
     tune,
@@ -122,16 +122,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   };
   // Not where this project lies on the user's disk: images are passed on.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
-  const text = toText(settings, { ...maker, model });
+  const text = toText(settings, { ...provenance, model });
   await checkRoom(outputs, settings, text);
   const { said } = task;
   const warnings = [
     ...said?.warnings ?? [],
     ...said ? missingWarnings(said.text, text, typedKeys(flags)) : [],
     ...chosen.warnings,
-    ...referenceWarnings(recorded.maker.referenceHashes, referenceHashes),
+    ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
-  for (const warning of warnings) lines.notice(warning);
+  for (const warning of warnings) lines.warning(warning);
 
   const loaded = performance.now();
   const identity = await weaver.encodeIdentity(
@@ -165,7 +165,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     references: outputs.references,
     settings: { ...made.settings, seed: String(made.settings.seed) },
     cut: made.cut,
-    ...reported(maker),
+    ...reported(provenance),
     warnings,
     seconds: {
       load: seconds(started, loaded),
@@ -220,16 +220,16 @@ function notTyped(error: unknown, { fromImage }: Flags): unknown {
 }
 
 /** How faces are looked at: what is typed goes over what is repeated. */
-function chosenLooks({ flags, recorded: { maker } }: Task) {
+function chosenLooks({ flags, recorded: { provenance } }: Task) {
   // A face that is chosen is cut out, and none is where nothing is aligned.
   const isChosen = flags.face !== undefined;
   const isLeft = flags.align === false;
   return {
-    parse: flags.parse ?? maker.parse ?? true,
-    requireFace: flags.requireFace ?? maker.requireFace ?? false,
-    align: flags.align ?? (isChosen ? undefined : maker.align),
-    face: flags.face ?? (isLeft ? undefined : maker.face),
-    fit: flags.fit ?? maker.fit,
+    parse: flags.parse ?? provenance.parse ?? true,
+    requireFace: flags.requireFace ?? provenance.requireFace ?? false,
+    align: flags.align ?? (isChosen ? undefined : provenance.align),
+    face: flags.face ?? (isLeft ? undefined : provenance.face),
+    fit: flags.fit ?? provenance.fit,
   };
 }
 
@@ -239,7 +239,7 @@ async function load(
   model: string,
   options: LoadOptions,
 ): Promise<MasterWeaver> {
-  const dtype = flags.dtype ?? recorded.maker.dtype;
+  const dtype = flags.dtype ?? recorded.provenance.dtype;
   try {
     return await MasterWeaver.load(model, { ...options, dtype });
   } catch (error) {
@@ -249,7 +249,7 @@ async function load(
       error.code !== "bad-option"
     ) throw error;
     const weaver = await MasterWeaver.load(model, options);
-    options.onNotice?.(
+    options.onWarning?.(
       `The image will differ: it was made with --dtype ${dtype}, this adapter has ${weaver.dtype}`,
     );
     return weaver;
@@ -257,9 +257,9 @@ async function load(
 }
 
 /** What made the images, as `--json` reports it. */
-function reported({ model, modelHash, dtype, ...maker }: Maker) {
-  const { adapter, adapterHash, tune, referenceHashes } = maker;
-  const { align, parse, face, requireFace, fit } = maker;
+function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
+  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { align, parse, face, requireFace, fit } = provenance;
   return {
     model,
     modelHash,

@@ -6,7 +6,7 @@
  */
 import type { FaceChoice } from "../../face/finder.ts";
 import { checkFit, type Fit } from "../../identity/fit.ts";
-import type { Real } from "../../gpu/gpu.ts";
+import type { StorageType } from "../../gpu/gpu.ts";
 import { checkTuneMode, type TuneMode } from "../../graph/tuner.ts";
 import { type OptionValues, parseArguments } from "../arguments.ts";
 import { asUsage, typed, UsageError } from "../exit.ts";
@@ -75,7 +75,7 @@ export interface Flags {
   /** The identity adapter's file. */
   readonly adapter?: string;
   /** Storage of activations. */
-  readonly dtype?: Real;
+  readonly dtype?: StorageType;
   /** How shaders are chosen. */
   readonly tune?: TuneMode;
   /** Whether faces are aligned. */

@@ -10,7 +10,7 @@ import {
   requiredComponents,
 } from "../../weights/components.ts";
 import { openModelFolder } from "../files.ts";
-import type { Maker } from "../../options/settings_text.ts";
+import type { Provenance } from "../../options/settings_text.ts";
 
 /** A model folder with an adapter, by what identifies them. */
 export interface ModelChoice {
@@ -35,14 +35,17 @@ export interface ModelWish {
   /** The folder where none was. */
   readonly defaultModel: string;
   /** What the image to repeat says. */
-  readonly recorded: Partial<Maker>;
+  readonly recorded: Partial<Provenance>;
 }
 
 /** Hashes of a model's parts. */
-type Parts = readonly { readonly component: string; readonly hash: string }[];
+type Components = readonly {
+  readonly component: string;
+  readonly hash: string;
+}[];
 
 interface Candidate extends Omit<ModelChoice, "warnings"> {
-  readonly parts: Parts;
+  readonly parts: Components;
 }
 
 /**
@@ -103,7 +106,7 @@ async function identify(model: string, adapter?: string): Promise<Candidate> {
 /** What is another than the image to repeat was made with. */
 async function differences(
   chosen: Candidate,
-  recorded: Partial<Maker>,
+  recorded: Partial<Provenance>,
 ): Promise<string[]> {
   const { modelHash: was, adapterHash: adapterWas } = recorded;
   const warnings: string[] = [];
@@ -149,7 +152,7 @@ async function isSame(
   return await modelHash(others) === was;
 }
 
-function isAdapter({ component }: Parts[number]): boolean {
+function isAdapter({ component }: Components[number]): boolean {
   return component === "identity_adapter";
 }
 

@@ -12,7 +12,7 @@ export const usage =
   deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
 
   --ref FILE               reference photo, PNG or JPEG; up to three times
-  --prompt TEXT            what the picture shows ("")
+  --prompt TEXT            what the image shows ("")
   --negative-prompt TEXT   what it should not show ("")
   --model DIR              a converted model (weights/mini beside mod.ts)
   --adapter FILE           another identity adapter for that model
@@ -42,12 +42,12 @@ export const usage =
   --fit crop|pad           what is not square: cut to its middle, or padded with
                            black (as the reference: squeezed; --no-parse: cut)
   --reuse-features N       the whole UNet only every N steps, in between its outer
-                           layers alone: faster, changes the picture (${defaultSettings.reuseFeatures})
+                           layers alone: faster, changes the image (${defaultSettings.reuseFeatures})
   --guidance-range FROM,TO from which fraction of the steps to which the prompt
                            is followed so strongly; the others take half the
-                           time and change the picture (${defaultSettings.guidanceRange})
+                           time and change the image (${defaultSettings.guidanceRange})
   --merge-tokens R         share of similar tokens merged in self-attention,
-                           0..0.75: faster, changes the picture (${defaultSettings.mergeTokens})
+                           0..0.75: faster, changes the image (${defaultSettings.mergeTokens})
   --from-image FILE        repeat what made an image before: settings, model,
                            adapter, how faces are looked at; options go over it
   --json                   one JSON object on stdout, all else on stderr

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Gpu, Real } from "../../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../../../src/graph/graph.ts";
 import { Plan } from "../../../src/graph/plan.ts";
 import { Tuner } from "../../../src/graph/tuner.ts";
@@ -38,7 +38,7 @@ export interface MergingTime {
 /** Times each share by turns, after a run that compiles. */
 export async function benchMerging(
   gpu: Gpu,
-  real: Real,
+  storage: StorageType,
   samples: number,
 ): Promise<MergingTime[]> {
   using stack = new DisposableStack();
@@ -49,7 +49,7 @@ export async function benchMerging(
     times: number[];
   }[] = [];
   for (const share of [0, 0.25, 0.5, 0.75]) {
-    const graph = selfAttention(real, Math.floor(share * SIDE * SIDE));
+    const graph = selfAttention(storage, Math.floor(share * SIDE * SIDE));
     const variants = new Variants(graph, new Tuner(gpu).choose);
     const plan = stack.use(await Plan.make(gpu, graph, { variants }));
     for (const [name, { shape }] of graph.inputs) {
@@ -89,16 +89,16 @@ async function mergingTime(plan: Plan): Promise<number> {
 }
 
 /** x (1, 4096, 320), normalised already, to x + attention. */
-function selfAttention(real: Real, merged: number): Graph {
-  const g = new Graph(real);
-  const x = g.input("x", [1, SIDE * SIDE, CHANNELS], real);
+function selfAttention(storage: StorageType, merged: number): Graph {
+  const g = new Graph(storage);
+  const x = g.input("x", [1, SIDE * SIDE, CHANNELS], storage);
   const match = { height: SIDE, width: SIDE, merged };
   const place = merged > 0 ? g.apply(matchTokens, { x }, match) : null;
   const tokens = place ? g.apply(mergeTokens, { x, place }, match) : x;
   const project = (name: string, x: Tensor, residual?: Tensor) =>
     g.apply(linear, {
       x,
-      weight: g.input(name, [CHANNELS, CHANNELS], real),
+      weight: g.input(name, [CHANNELS, CHANNELS], storage),
       bias: undefined,
       residual,
     }, {});

@@ -6,7 +6,7 @@
  * @module
  */
 import { openModelFolder } from "../../../src/host/files.ts";
-import { Gpu, type Real } from "../../../src/gpu/gpu.ts";
+import { Gpu, type StorageType } from "../../../src/gpu/gpu.ts";
 import type { Graph } from "../../../src/graph/graph.ts";
 import { Plan } from "../../../src/graph/plan.ts";
 import { Tuner } from "../../../src/graph/tuner.ts";
@@ -14,7 +14,7 @@ import { Variants } from "../../../src/graph/variants.ts";
 import { WeightStore } from "../../../src/graph/weight_store.ts";
 import { elementCount } from "../../../src/ops/op.ts";
 import { stepGraph } from "../../../src/generate/generator.ts";
-import { openParts } from "../../../src/components/networks.ts";
+import { openComponents } from "../../../src/components/networks.ts";
 import { square, type StepWork } from "./work.ts";
 
 /** A plan, and the fastest samples of its dispatches, or of a whole run. */
@@ -27,25 +27,25 @@ interface Timed {
 /**
  * Milliseconds of each step by its name.
  *
- * @param size side of the picture, in pixels
+ * @param size side of the image, in pixels
  * @param samples how many times each is timed
  */
 export async function timeSteps(
   model: string,
-  real: Real,
+  storage: StorageType,
   size: number,
   steps: readonly StepWork[],
   samples: number,
 ): Promise<ReadonlyMap<string, number>> {
   await using folder = await openModelFolder(model);
-  const parts = await openParts(folder.files);
+  const parts = await openComponents(folder.files);
   using gpu = await Gpu.open();
-  using store = new WeightStore(gpu, real);
+  using store = new WeightStore(gpu, storage);
   using stack = new DisposableStack();
   const timed: Timed[] = [];
   for (const [name, step] of new Map(steps.map((step) => [step.name, step]))) {
     const layout = { ...square(parts, size), mergeTokens: step.mergeTokens };
-    const graph = stepGraph(real, parts, layout, step.kind);
+    const graph = stepGraph(storage, parts, layout, step.kind);
     const plan = stack.use(await makePlan(gpu, graph, store));
     // The driver compiles at the first run.
     timed.push({ name, plan, best: await sample(gpu, plan) });

@@ -1,5 +1,5 @@
 /**
- * A picture as the sum of its steps: how often each kind comes, and how many
+ * An image as the sum of its steps: how often each kind comes, and how many
  * floating-point operations it is.
  *
  * @module
@@ -16,8 +16,8 @@ import {
   type Settings,
 } from "../../../src/options/options.ts";
 import {
+  type GeneratorComponents,
   type Layout,
-  type PainterParts,
   stepGraph,
 } from "../../../src/generate/generator.ts";
 
@@ -31,7 +31,7 @@ export interface StepWork {
   readonly mergeTokens: number;
 }
 
-/** Every step of a picture, in order. */
+/** Every step of an image, in order. */
 export function stepsOf(settings: Partial<Settings>): StepWork[] {
   const { mergeTokens, ...rules } = { ...defaultSettings, ...settings };
   return stepKinds(rules).map((kind) => ({
@@ -41,8 +41,8 @@ export function stepsOf(settings: Partial<Settings>): StepWork[] {
   }));
 }
 
-/** The sum over a picture's steps of what each costs. */
-export function pictureCost(
+/** The sum over an image's steps of what each costs. */
+export function imageCost(
   settings: Partial<Settings>,
   cost: (step: StepWork) => number,
 ): number {
@@ -51,7 +51,7 @@ export function pictureCost(
 
 /** Counts the operations of a model's steps, each kind once. */
 export function countWork(
-  parts: PainterParts,
+  parts: GeneratorComponents,
   size: number,
 ): (step: StepWork) => number {
   const counted = new Map<string, number>();
@@ -64,8 +64,8 @@ export function countWork(
   };
 }
 
-/** One square picture, guided. */
-export function square({ vae }: PainterParts, size: number): Layout {
+/** One square image, guided. */
+export function square({ vae }: GeneratorComponents, size: number): Layout {
   const side = size / vae.config.factor;
   return { images: 1, height: side, width: side, guided: true };
 }

@@ -117,7 +117,7 @@ interface Arranged {
   readonly arrange: (parts: readonly Float32Array[]) => Float32Array;
 }
 
-/** Pictures are channels first, as its convolution wants them. */
+/** Images are channels first, as its convolution wants them. */
 function arranged(
   { numpy, lax, nn }: Jax,
   device: GPUDevice,

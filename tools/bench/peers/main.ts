@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { chooseDtype, Gpu, type Real } from "../../../src/gpu/gpu.ts";
+import { chooseDtype, Gpu, type StorageType } from "../../../src/gpu/gpu.ts";
 import type { Effort } from "../clock.ts";
 import { describeWork, type Row } from "../rows.ts";
 import { type PeerRow, startPeers, timePeers } from "./measure.ts";
@@ -12,7 +12,7 @@ import { type PeerRow, startPeers, timePeers } from "./measure.ts";
 /** What is timed. */
 export interface PeersTask {
   /** Storage of this project's activations and weights. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** The ops. */
   readonly rows: readonly Row[];
   /** How long each is measured. */
@@ -22,7 +22,7 @@ export interface PeersTask {
 if (import.meta.main) {
   const { dtype, rows, effort }: PeersTask = JSON.parse(Deno.args[0]);
   using gpu = await Gpu.open();
-  const real = chooseDtype(gpu, dtype);
+  const storage = chooseDtype(gpu, dtype);
   const engines = await startPeers();
   const timings: PeerRow[] = [];
   for (const [i, row] of rows.entries()) {
@@ -30,7 +30,7 @@ if (import.meta.main) {
       const sizes = describeWork(row.work);
       console.error(`${i + 1} of ${rows.length}: ${row.name} ${sizes}`);
     }
-    timings.push(await timePeers(gpu, real, row, effort, engines));
+    timings.push(await timePeers(gpu, storage, row, effort, engines));
   }
   console.log(JSON.stringify(timings));
   // Engines leave timers and devices behind.

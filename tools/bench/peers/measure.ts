@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Gpu, Real } from "../../../src/gpu/gpu.ts";
+import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { type Effort, medianTimes } from "../clock.ts";
 import { TOLERANCE } from "../ops.ts";
 import { makeOwn } from "../ours.ts";
@@ -48,7 +48,7 @@ export interface PeerRow {
   /** Its sizes. */
   readonly shapes: string;
   /** Storage of this project's activations and weights; others store f32. */
-  readonly dtype: Real;
+  readonly dtype: StorageType;
   /** This project's shaders. */
   readonly shaders: readonly string[];
   /** Milliseconds of one run, the median. */
@@ -105,16 +105,16 @@ export async function startPeers(): Promise<Started[]> {
 /** Times a row on every engine. */
 export async function timePeers(
   gpu: Gpu,
-  real: Real,
+  storage: StorageType,
   { name, work }: Row,
   effort: Effort,
   engines: readonly Started[],
 ): Promise<PeerRow> {
   const values = makeValues(work);
   const right = expected(work, values);
-  await using own = await makeOwn(gpu, real, work, values);
+  await using own = await makeOwn(gpu, storage, work, values);
   own.queue();
-  const stored = real === "f16" ? expected(work, values.map(halved)) : right;
+  const stored = storage === "f16" ? expected(work, values.map(halved)) : right;
   const error = sampleError(stored, await own.read());
 
   using stack = new DisposableStack();
@@ -145,13 +145,13 @@ export async function timePeers(
   return {
     name,
     shapes: describeWork(work),
-    dtype: real,
+    dtype: storage,
     shaders: own.shaders,
     milliseconds,
-    speed: speedOf(work, real === "f16" ? 2 : 4, milliseconds),
+    speed: speedOf(work, storage === "f16" ? 2 : 4, milliseconds),
     unit: flopsOf(work) > 0 ? "GFLOP/s" : "GB/s",
     error,
-    right: error <= TOLERANCE[real],
+    right: error <= TOLERANCE[storage],
     peers,
     ...(ratios.length > 0 && { least: Math.min(...ratios) }),
   };

@@ -142,7 +142,7 @@ function arranged(
     case "attention": {
       const { batch, queries, keys, heads, width } = work;
       const each = headsAtOnce(work, device);
-      // (B, T, H·D) to one or H matrices (T, D) of each picture.
+      // (B, T, H·D) to one or H matrices (T, D) of each image.
       const tokens = [queries, keys, keys];
       const inputs = values.map((all, i) => {
         const parts = Array.from(

@@ -1,5 +1,5 @@
-// An octet of the texture `t`, stored as f32, two texels each. In front of it
-// stand texels.wgsl and octets_f32.wgsl.
+// A vec8 of the texture `t`, stored as f32, two texels each. In front of it
+// stand texels.wgsl and vec8_f32.wgsl.
 
 fn load_octet(at: u32) -> values {
   return values(

@@ -1,19 +1,19 @@
 // Eight values in a row as one load: f32.
 
-alias octet = mat2x4<f32>;
+alias packed8 = mat2x4<f32>;
 alias values = mat2x4<f32>;
 
-fn unpack(o: octet) -> values {
+fn unpack(o: packed8) -> values {
   return o;
 }
 
-fn pack(v: values) -> octet {
+fn pack(v: values) -> packed8 {
   return v;
 }
 
 // As texels of 16 bytes.
 const OCTET_TEXELS = 2u;
 
-fn octet_texel(o: octet, i: u32) -> vec4<u32> {
+fn packed8_texel(o: packed8, i: u32) -> vec4<u32> {
   return bitcast<vec4<u32>>(select(o[0], o[1], i == 1u));
 }

@@ -1,5 +1,5 @@
 /**
- * Cases of the ops on pictures: convolution, resizing, pooling, group norm,
+ * Cases of the ops on images: convolution, resizing, pooling, group norm,
  * image output.
  *
  * @module
@@ -15,7 +15,7 @@ import * as reference from "./reference.ts";
 interface ConvOptions {
   readonly stride?: number;
   readonly padding?: readonly [number, number, number, number];
-  readonly enlargeTo?: readonly [number, number];
+  readonly upsampleTo?: readonly [number, number];
   readonly activation?: Activation;
   readonly bias?: boolean;
   readonly shift?: boolean;
@@ -29,9 +29,9 @@ function convCase(
   [out, kernelHeight, kernelWidth]: readonly number[],
   options: ConvOptions = {},
 ): OpCase {
-  const { bias = true, shift, residual, enlargeTo, ...window } = options;
+  const { bias = true, shift, residual, upsampleTo, ...window } = options;
   const [batch, , , channels] = x;
-  const [height, width] = enlargeTo ?? x.slice(1);
+  const [height, width] = upsampleTo ?? x.slice(1);
   const { stride = 1, padding = [0, 0, 0, 0] } = window;
   const rows = (height + padding[0] + padding[2] - kernelHeight) / stride;
   const columns = (width + padding[1] + padding[3] - kernelWidth) / stride;
@@ -40,7 +40,7 @@ function convCase(
   return {
     name,
     op: conv2d,
-    attributes: { ...window, enlargeTo },
+    attributes: { ...window, upsampleTo },
     inputs: {
       x: normal(x),
       weight: weight([out, kernelHeight, kernelWidth, channels], terms),
@@ -49,8 +49,8 @@ function convCase(
       ...(residual && { residual: normal(y) }),
     },
     reference: (inputs) => {
-      const x = enlargeTo
-        ? reference.nearest(inputs.x, ...enlargeTo)
+      const x = upsampleTo
+        ? reference.nearest(inputs.x, ...upsampleTo)
         : inputs.x;
       return reference.conv2d({ ...inputs, x } as never, window);
     },
@@ -120,7 +120,7 @@ function poolCase(
 }
 
 /** conv2d, group norm, resize, pool2d, argmax, image output. */
-export const pictureCases: readonly OpCase[] = [
+export const imageCases: readonly OpCase[] = [
   convCase("3×3, odd, batch 2", [2, 5, 7, 8], [6, 3, 3], { padding: SAME }),
   convCase("whole octets, all that is added", [2, 5, 7, 16], [24, 3, 3], {
     padding: SAME,
@@ -133,7 +133,7 @@ export const pictureCases: readonly OpCase[] = [
     padding: [0, 1, 1, 0],
   }),
   convCase("whole octets, enlarged to an odd size", [2, 4, 5, 8], [16, 3, 3], {
-    enlargeTo: [7, 10],
+    upsampleTo: [7, 10],
     padding: SAME,
   }),
   convCase("slices across places of the window", [1, 9, 7, 24], [72, 3, 3], {
@@ -157,7 +157,7 @@ export const pictureCases: readonly OpCase[] = [
     activation: "silu",
   }),
   convCase("tiles of an enlarged picture", [2, 4, 5, 64], [72, 3, 3], {
-    enlargeTo: [7, 10],
+    upsampleTo: [7, 10],
     padding: SAME,
   }),
   convCase("more tiles than are in work at once", [1, 99, 1000, 64], [
@@ -185,11 +185,11 @@ export const pictureCases: readonly OpCase[] = [
   }),
   convCase("enlarged twice", [2, 4, 5, 8], [6, 3, 3], {
     padding: SAME,
-    enlargeTo: [8, 10],
+    upsampleTo: [8, 10],
   }),
   convCase("enlarged to odd sizes", [1, 4, 5, 4], [5, 3, 3], {
     padding: SAME,
-    enlargeTo: [7, 9],
+    upsampleTo: [7, 9],
   }),
   ...([
     "none",
@@ -238,7 +238,7 @@ export const pictureCases: readonly OpCase[] = [
     }),
     convCase("enlarged", [1, 4, 3, 64], [6, 3, 3], {
       padding: SAME,
-      enlargeTo: [8, 5],
+      upsampleTo: [8, 5],
     }),
   ]),
 

@@ -3,10 +3,10 @@
 // A software adapter pays for every component of a load, whatever its width, so
 // words of two halves cost half of what halves cost.
 
-alias octet = vec4<u32>;
+alias packed8 = vec4<u32>;
 alias values = mat2x4<f32>;
 
-fn unpack(o: octet) -> values {
+fn unpack(o: packed8) -> values {
   return values(
     vec4<f32>(unpack2x16float(o.x), unpack2x16float(o.y)),
     vec4<f32>(unpack2x16float(o.z), unpack2x16float(o.w)),
@@ -14,10 +14,10 @@ fn unpack(o: octet) -> values {
 }
 
 // pack2x16float need not round to the nearest: what it gets is rounded already.
-fn pack(v: values) -> octet {
+fn pack(v: values) -> packed8 {
   let a = vec4<f32>(vec4<f16>(v[0]));
   let b = vec4<f32>(vec4<f16>(v[1]));
-  return octet(
+  return packed8(
     pack2x16float(a.xy),
     pack2x16float(a.zw),
     pack2x16float(b.xy),
@@ -28,6 +28,6 @@ fn pack(v: values) -> octet {
 // As texels of 16 bytes.
 const OCTET_TEXELS = 1u;
 
-fn octet_texel(o: octet, i: u32) -> vec4<u32> {
+fn packed8_texel(o: packed8, i: u32) -> vec4<u32> {
   return o;
 }
