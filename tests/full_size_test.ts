@@ -22,7 +22,8 @@ import {
   stepGraph,
 } from "../src/generate/generator.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
-import { fullSizeParts } from "./support/full_size.ts";
+import type { Components } from "../src/components/networks.ts";
+import { inventComponents, SD15 } from "../tools/bench/invented.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 /** WebGPU's default, and all that lavapipe has. */
@@ -96,7 +97,7 @@ async function plannedBytes(
 }
 
 /** Every network of an image, by name. */
-function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
+function graphs(parts: Components, layout: Layout) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
     parser: parserGraph(parts),
@@ -123,7 +124,7 @@ for (const [dtype, most] of budgets) {
     `full size, ${dtype}: 512×512 takes at most ${most / 1e9} GB of the GPU`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = fullSizeParts(dtype);
+      const parts = await inventComponents(SD15, dtype);
       const layout = { images: 1, height: 64, width: 64, guided: true };
       const all = graphs(parts, layout);
       const before = gpu.buffers.bytes;
@@ -158,7 +159,7 @@ for (const [width, height] of sizes) {
     `full size: ${width}×${height} fits bindings of 128 MiB`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = fullSizeParts("q4");
+      const parts = await inventComponents(SD15, "q4");
       const layout = {
         images: 1,
         height: height / 8,

@@ -26,13 +26,13 @@ import {
   type Provenance,
   toText,
 } from "../src/options/settings_text.ts";
-import { inventParts, SD15 } from "../tools/bench/invented.ts";
+import { inventComponents, SD15 } from "../tools/bench/invented.ts";
+import { graphFlops } from "../tools/bench/kernels.ts";
 import {
   countWork,
-  flopsOf,
   imageCost,
   stepsOf,
-} from "../tools/bench/less_work/work.ts";
+} from "../tools/bench/less_work/steps.ts";
 import { deno, finished } from "./support/command.ts";
 import { nmse, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -193,13 +193,13 @@ gpuTest("guidance range: all and nothing are exact", async () => {
 });
 
 gpuTest(
-  "guidance range: the picture is close, and the same again",
+  "guidance range: the image is close, and the same again",
   async () => {
     const [half] = await paint({ guidanceRange: [0, 0.5] });
     const [same] = await paint({ guidanceRange: [0, 0.5] });
     assertEquals(half, same);
-    const [picture] = await exact();
-    const quality = psnr(half, picture);
+    const [image] = await exact();
+    const quality = psnr(half, image);
     // Late steps add detail: without guidance there it is fainter. No guidance
     // at all and another seed are both below 20 dB.
     assert(quality > 22 && quality < 50, `PSNR ${quality.toFixed(1)} dB`);
@@ -207,7 +207,7 @@ gpuTest(
 );
 
 gpuTest(
-  "guidance range: several pictures at once, guided in the middle alone",
+  "guidance range: several images at once, guided in the middle alone",
   async () => {
     const options = { ...small, numImages: 2, steps: 5 };
     const some = await paint({ ...options, guidanceRange: [0.2, 0.6] });
@@ -215,7 +215,7 @@ gpuTest(
     const none = await paint({ ...options, guidanceScale: 1 });
     for (const i of [0, 1]) {
       const between = psnr(some[i], all[i]);
-      assert(between > psnr(none[i], all[i]), `picture ${i}: ${between} dB`);
+      assert(between > psnr(none[i], all[i]), `image ${i}: ${between} dB`);
     }
   },
 );
@@ -301,22 +301,22 @@ gpuTest("reused features: every step whole is exact", async () => {
 });
 
 gpuTest(
-  "reused features: the picture is close, and the same again",
+  "reused features: the image is close, and the same again",
   async () => {
     const [reused] = await paint({ reuseFeatures: 2 });
     const [same] = await paint({ reuseFeatures: 2 });
     assertEquals(reused, same);
-    const [picture] = await exact();
-    const quality = psnr(reused, picture);
+    const [image] = await exact();
+    const quality = psnr(reused, image);
     // Outlines and colours stay; half as many steps in all give less.
     const [half] = await paint({ steps: 6 });
-    assert(quality > psnr(half, picture), `PSNR ${quality.toFixed(1)} dB`);
+    assert(quality > psnr(half, image), `PSNR ${quality.toFixed(1)} dB`);
     assert(quality > 25 && quality < 60, `PSNR ${quality.toFixed(1)} dB`);
   },
 );
 
 gpuTest(
-  "reused features: without guidance, and of several pictures at once",
+  "reused features: without guidance, and of several images at once",
   async () => {
     const options = { ...small, numImages: 2, steps: 5 };
     for (const guidanceScale of [1, 5]) {
@@ -325,24 +325,24 @@ gpuTest(
       for (const i of [0, 1]) {
         const quality = psnr(some[i], exact[i]);
         // Another seed is at 12 to 14 dB.
-        assert(quality > 17 && quality < 60, `picture ${i}: ${quality} dB`);
+        assert(quality > 17 && quality < 60, `image ${i}: ${quality} dB`);
       }
     }
   },
 );
 
 gpuTest("merged tokens: none is exact, some are close", async () => {
-  const [picture] = await exact();
+  const [image] = await exact();
   assertEquals(await paint({ ...small, mergeTokens: 0 }), await paint(small));
   const [merged] = await paint({ mergeTokens: 0.5 });
   assertEquals((await paint({ mergeTokens: 0.5 }))[0], merged);
-  const quality = psnr(merged, picture);
+  const quality = psnr(merged, image);
   // The same person in the same image, small features moved: another seed is
   // below 20 dB. The mini model's 256 tokens are few, each says much.
   assert(quality > 22 && quality < 60, `PSNR ${quality.toFixed(1)} dB`);
 });
 
-gpuTest("less work: all three at once, of several pictures", async () => {
+gpuTest("less work: all three at once, of several images", async () => {
   const options = {
     ...small,
     steps: 5,
@@ -364,9 +364,9 @@ gpuTest("less work: all three at once, of several pictures", async () => {
     const quality = psnr(some[i], all[i]);
     assert(
       quality > 1 + psnr(others[i], all[i]),
-      `picture ${i}: ${quality} dB`,
+      `image ${i}: ${quality} dB`,
     );
-    assert(quality < 60, `picture ${i}: ${quality} dB`);
+    assert(quality < 60, `image ${i}: ${quality} dB`);
   }
 });
 
@@ -381,7 +381,7 @@ gpuTest("steps: what is left out is not dispatched", async () => {
   using plans = await StepPlans.open(layout);
   const work = async (guided: boolean, reused: boolean) => {
     const { statistics } = await plans.plan({ guided, reused });
-    const flops = flopsOf(plans.graph({ guided, reused }));
+    const flops = graphFlops(plans.graph({ guided, reused }));
     return { dispatches: statistics.dispatches, flops };
   };
   const all = await work(true, false);
@@ -430,7 +430,7 @@ gpuTest(
   },
 );
 
-gpuTest("less work: the plans of a picture share their memory", async () => {
+gpuTest("less work: the plans of a image share their memory", async () => {
   const peak = async (options: object) => {
     await using weaver = await MasterWeaver.load(
       repositoryPath("weights/mini"),
@@ -453,7 +453,7 @@ gpuTest("less work: the plans of a picture share their memory", async () => {
   assert(two - usual < deep + 2 ** 16, `${two - usual} bytes more`);
 });
 
-Deno.test("bench of less work: a picture is the sum of its steps", () => {
+Deno.test("bench of less work: an image is the sum of its steps", () => {
   const settings = {
     steps: 6,
     guidanceRange: [0, 0.5],
@@ -475,8 +475,8 @@ Deno.test("bench of less work: a picture is the sum of its steps", () => {
   assertEquals(cost, 200 + 20 + 200 + 10 + 100 + 10);
 });
 
-Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", () => {
-  const count = countWork(inventParts(SD15, "f16"), 512);
+Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", async () => {
+  const count = countWork(await inventComponents(SD15, "f16"), 512);
   const work = (settings: object) =>
     imageCost({ steps: 1, ...settings }, count);
   const whole = work({});
@@ -504,5 +504,8 @@ Deno.test("bench of less work: a wrong option is told", async () => {
     "--samples=0",
   ]));
   assertEquals([run.code, run.out, run.err.length], [2, "", 1]);
-  assertMatch(run.err[0], /--samples takes a whole number from 1, got 0; see/);
+  assertMatch(
+    run.err[0],
+    /--samples is 0, expected a whole number from 1; see/,
+  );
 });

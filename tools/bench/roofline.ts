@@ -8,7 +8,7 @@ import copyCode from "./ceiling_copy.wgsl" with { type: "text" };
 import fmaCode from "./ceiling_fma.wgsl" with { type: "text" };
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { medianTimes, USUAL } from "./clock.ts";
-import { figure, tableLines } from "./table.ts";
+import { single, type Table } from "./table.ts";
 
 /** A machine's two ceilings. */
 export interface Roofline {
@@ -32,7 +32,7 @@ const INVOCATIONS = 2 ** 18;
 const FLOPS_A_TURN = 2 * 10 * 8;
 /** The arithmetic is made this many milliseconds long at least. */
 const LONG = 20;
-/** Bytes copied: more than the caches of any GPU or processor hold. */
+/** Bytes copied: more than the caches of any GPU or CPU hold. */
 const COPIED = 96 * 2 ** 20;
 
 /** Measures the adapter. */
@@ -45,15 +45,7 @@ export async function measureRoofline(gpu: Gpu): Promise<MeasuredRoofline> {
 
 async function arithmeticSpeed(gpu: Gpu, contract: boolean): Promise<number> {
   const { device, buffers } = gpu;
-  const pipeline = device.createComputePipeline({
-    label: "ceiling_fma",
-    layout: "auto",
-    compute: {
-      module: device.createShaderModule({ code: fmaCode }),
-      entryPoint: "main",
-      constants: { CONTRACT: Number(contract) },
-    },
-  });
+  const pipeline = pipelineOf(gpu, fmaCode, { CONTRACT: Number(contract) });
   const y = buffers.make(4 * INVOCATIONS, GPUBufferUsage.STORAGE, "ceiling");
   const uniform = buffers.make(
     16,
@@ -85,17 +77,10 @@ async function arithmeticSpeed(gpu: Gpu, contract: boolean): Promise<number> {
 }
 
 async function copySpeed(gpu: Gpu): Promise<number> {
-  const { device, buffers, limits } = gpu;
+  const { buffers, limits } = gpu;
   const most = limits.maxStorageBufferBindingSize;
   const bytes = Math.min(COPIED, most - most % 4096);
-  const pipeline = device.createComputePipeline({
-    label: "ceiling_copy",
-    layout: "auto",
-    compute: {
-      module: device.createShaderModule({ code: copyCode }),
-      entryPoint: "main",
-    },
-  });
+  const pipeline = pipelineOf(gpu, copyCode, {});
   const x = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
   const y = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
   try {
@@ -106,6 +91,19 @@ async function copySpeed(gpu: Gpu): Promise<number> {
     buffers.free(x);
     buffers.free(y);
   }
+}
+
+function pipelineOf(
+  { device }: Gpu,
+  code: string,
+  constants: Readonly<Record<string, number>>,
+): GPUComputePipeline {
+  const module = device.createShaderModule({ code });
+  return device.createComputePipeline({
+    label: "ceiling",
+    layout: "auto",
+    compute: { module, entryPoint: "main", constants },
+  });
 }
 
 /** A dispatch of so many workgroups, again and again. */
@@ -154,18 +152,17 @@ export function shareOfRoofline(
   return Math.max(flops / gflops, bytes / gigabytes) / 1e6 / milliseconds;
 }
 
-/** The ceilings as lines for a person. */
-export function rooflineLines(roofline: MeasuredRoofline): string[] {
+/** The ceilings as a table. */
+export function rooflineTable(roofline: MeasuredRoofline): Table {
   const { gflops, gigabytes, fma, multiplyAdd } = roofline;
-  return [
-    "The adapter's own ceiling",
-    ...tableLines([
-      [
-        "arithmetic, f32",
-        `${figure(gflops)} GFLOP/s`,
-        `fma() ${figure(fma)}, multiply and add ${figure(multiplyAdd)}`,
-      ],
-      ["copy", `${figure(gigabytes)} GB/s`, "read and written"],
-    ]),
-  ];
+  return {
+    section: "roofline",
+    subject: "the adapter's own ceiling",
+    rows: [
+      single("arithmetic, f32", gflops, "GFLOP/s"),
+      single("  by fma()", fma, "GFLOP/s"),
+      single("  by multiply and add", multiplyAdd, "GFLOP/s"),
+      single("copy, read and written", gigabytes, "GB/s"),
+    ],
+  };
 }

@@ -6,77 +6,64 @@
  */
 import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../../../src/graph/graph.ts";
-import { Plan } from "../../../src/graph/plan.ts";
-import { Tuner } from "../../../src/graph/tuner.ts";
-import { Variants } from "../../../src/graph/variants.ts";
+import type { Plan } from "../../../src/graph/plan.ts";
 import { attention } from "../../../src/ops/attention.ts";
 import { linear } from "../../../src/ops/linear.ts";
-import { elementCount } from "../../../src/ops/op.ts";
 import {
   matchTokens,
   mergeTokens,
   unmergeTokens,
 } from "../../../src/ops/tokens.ts";
-import { flopsOf } from "./work.ts";
+import { graphFlops, makePlan } from "../kernels.ts";
+import { spent, writeInputs } from "../step.ts";
+import { figure, type Row, type Table } from "../table.ts";
 
 const SIDE = 64;
 const CHANNELS = 320;
 const HEADS = 8;
 
-/** One share of merged tokens, measured. */
-export interface MergingTime {
-  /** Share of the tokens that are merged. */
-  readonly share: number;
-  /** Milliseconds, the fastest sample. */
-  readonly milliseconds: number;
-  /** Of which the GPU's clock counts for matching, merging and unmerging; where it has one. */
-  readonly merging?: number;
-  /** GFLOP. */
-  readonly gflop: number;
-}
-
-/** Times each share by turns, after a run that compiles. */
+/** Times each share by turns, the fastest sample, after a run that compiles. */
 export async function benchMerging(
   gpu: Gpu,
   storage: StorageType,
   samples: number,
-): Promise<MergingTime[]> {
+): Promise<Table> {
   using stack = new DisposableStack();
-  const benches: {
-    share: number;
-    plan: Plan;
-    graph: Graph;
-    times: number[];
-  }[] = [];
+  const benches: { share: number; plan: Plan; flops: number; best: number }[] =
+    [];
   for (const share of [0, 0.25, 0.5, 0.75]) {
     const graph = selfAttention(storage, Math.floor(share * SIDE * SIDE));
-    const variants = new Variants(graph, new Tuner(gpu).choose);
-    const plan = stack.use(await Plan.make(gpu, graph, { variants }));
-    for (const [name, { shape }] of graph.inputs) {
-      plan.write(name, values(elementCount(shape)));
-    }
-    benches.push({ share, plan, graph, times: [] });
+    const plan = stack.use(await makePlan(gpu, graph));
+    writeInputs(plan, graph);
     plan.run();
     await gpu.idle();
+    benches.push({ share, plan, flops: graphFlops(graph), best: Infinity });
   }
   for (let i = 0; i < samples; i++) {
-    for (const { plan, times } of benches) {
-      const start = performance.now();
-      plan.run();
-      await gpu.idle();
-      times.push(performance.now() - start);
+    for (const bench of benches) {
+      const time = await spent(() => {
+        bench.plan.run();
+        return gpu.idle();
+      });
+      bench.best = Math.min(bench.best, time);
     }
   }
-  const rows: MergingTime[] = [];
-  for (const { share, plan, graph, times } of benches) {
+  const rows: Row[] = [];
+  for (const { share, plan, flops, best } of benches) {
+    // Matching, merging and unmerging, by the GPU's clock where it has one.
+    const merging = gpu.hasTimestamps ? await mergingTime(plan) : undefined;
     rows.push({
-      share,
-      milliseconds: Math.min(...times),
-      merging: gpu.hasTimestamps ? await mergingTime(plan) : undefined,
-      gflop: flopsOf(graph) / 1e9,
+      labels: [`${share} merged`],
+      figures: [
+        figure("time", best, "ms"),
+        figure("of which merging", merging, "ms"),
+        figure("times as fast", benches[0].best / best, "×"),
+        figure("operations", flops / 1e9, "GFLOP"),
+      ],
     });
   }
-  return rows;
+  const subject = `self-attention of ${SIDE * SIDE} tokens, ${storage}`;
+  return { section: "merged tokens", subject, rows };
 }
 
 /** Milliseconds of the dispatches that match, merge and unmerge. */
@@ -95,19 +82,13 @@ function selfAttention(storage: StorageType, merged: number): Graph {
   const match = { height: SIDE, width: SIDE, merged };
   const place = merged > 0 ? g.apply(matchTokens, { x }, match) : null;
   const tokens = place ? g.apply(mergeTokens, { x, place }, match) : x;
-  const project = (name: string, x: Tensor, residual?: Tensor) =>
-    g.apply(linear, {
-      x,
-      weight: g.input(name, [CHANNELS, CHANNELS], storage),
-      bias: undefined,
-      residual,
-    }, {});
+  const project = (name: string, x: Tensor, residual?: Tensor) => {
+    const weight = g.input(name, [CHANNELS, CHANNELS], storage);
+    return g.apply(linear, { x, weight, bias: undefined, residual }, {});
+  };
   const [q, k, v] = ["q", "k", "v"].map((name) => project(name, tokens));
-  const y = g.apply(
-    attention,
-    { q, k, v, identityScale: undefined },
-    { heads: HEADS },
-  );
+  const given = { q, k, v, identityScale: undefined };
+  const y = g.apply(attention, given, { heads: HEADS });
   g.output(
     "y",
     place
@@ -115,24 +96,4 @@ function selfAttention(storage: StorageType, merged: number): Graph {
       : project("out", y, x),
   );
   return g;
-}
-
-/** Values that differ, as large as normalised activations are. */
-function values(length: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => Math.sin(i * 0.7 + i * i));
-}
-
-/** The times as lines for a person. */
-export function attentionLines(rows: readonly MergingTime[]): string[] {
-  return [
-    "| merged | ms | of which merging | times as fast | GFLOP |",
-    "|---|---|---|---|---|",
-    ...rows.map(({ share, milliseconds, merging, gflop }) =>
-      `| ${share} | ${milliseconds.toFixed(0)} | ${
-        merging?.toFixed(0) ?? "–"
-      } | ${(rows[0].milliseconds / milliseconds).toFixed(2)} | ${
-        gflop.toFixed(1)
-      } |`
-    ),
-  ];
 }

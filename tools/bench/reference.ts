@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { count, EPS, inputsOf, outputOf, type Work } from "./rows.ts";
+import {
+  type Attention,
+  count,
+  EPS,
+  inputsOf,
+  type Norm,
+  outputOf,
+  type Product,
+  type Work,
+} from "./work.ts";
 
 /** Elements that are compared. */
 const SAMPLE = 256;
@@ -38,21 +47,9 @@ function uniform(seed: number): () => number {
   };
 }
 
-/** Elements of the result that are compared: spread over all of it. */
-function sampleOf(work: Work): number[] {
-  const total = count(outputOf(work));
-  if (total <= SAMPLE) return Array.from({ length: total }, (_, i) => i);
-  const next = uniform(99);
-  const drawn = Array.from(
-    { length: SAMPLE - 2 },
-    () => Math.floor(next() * total),
-  );
-  return [0, ...drawn, total - 1];
-}
-
 /** What some elements of a result must be. */
 export interface Expected {
-  /** Their indices. */
+  /** Their indices: spread over all of it. */
   readonly indices: readonly number[];
   /** Their values, in f64. */
   readonly values: readonly number[];
@@ -67,9 +64,16 @@ export function expected(
   work: Work,
   inputs: readonly Float32Array[],
 ): Expected {
-  const indices = sampleOf(work);
-  const at = evaluator(work, inputs);
-  return { indices, values: indices.map(at) };
+  const total = count(outputOf(work));
+  const next = uniform(99);
+  const indices = total <= SAMPLE
+    ? [...Array(total).keys()]
+    : Array.from({ length: SAMPLE }, () => Math.floor(next() * total))
+      .with(0, 0).with(-1, total - 1);
+  return {
+    indices,
+    values: indices.map((index) => element(work, inputs, index)),
+  };
 }
 
 /**
@@ -90,75 +94,32 @@ export function sampleError(
   return error / square;
 }
 
-/** A function from an element's index to its value. */
-function evaluator(
+function element(
   work: Work,
   inputs: readonly Float32Array[],
-): (index: number) => number {
+  index: number,
+): number {
   switch (work.kind) {
-    case "linear": {
-      const [x, weight] = inputs;
-      const { k, n } = work;
-      return (index) => {
-        const row = Math.floor(index / n) * k;
-        const column = index % n * k;
-        let sum = 0;
-        for (let i = 0; i < k; i++) sum += x[row + i] * weight[column + i];
-        return sum;
-      };
-    }
+    case "linear":
     case "conv":
-      return (index) => convolved(work, inputs, index);
+      return convolved(work, inputs, index);
     case "attention":
-      return (index) => attended(work, inputs, index);
-    case "group norm + SiLU": {
-      const [x, weight, bias] = inputs;
-      const { side, channels, groups } = work;
-      const image = side * side * channels;
-      const width = channels / groups;
-      return (index) => {
-        const c = index % channels;
-        const first = Math.floor(index / image) * image + c - c % width;
-        const members = Array.from(
-          { length: side * side * width },
-          (_, i) => x[first + Math.floor(i / width) * channels + i % width],
-        );
-        const y = standard(members, x[index]) * weight[c] + bias[c];
-        return y / (1 + Math.exp(-y));
-      };
-    }
-    case "layer norm": {
-      const [x, weight, bias] = inputs;
-      const { channels } = work;
-      return (index) => {
-        const c = index % channels;
-        const members = [...x.subarray(index - c, index - c + channels)];
-        return standard(members, x[index]) * weight[c] + bias[c];
-      };
-    }
+      return attended(work, inputs, index);
+    default:
+      return normed(work, inputs, index);
   }
 }
 
-/** A value less the mean of its group, over the deviation. */
-function standard(members: readonly number[], value: number): number {
-  const mean = members.reduce((sum, v) => sum + v, 0) / members.length;
-  const variance = members.reduce((sum, v) => sum + (v - mean) ** 2, 0) /
-    members.length;
-  return (value - mean) / Math.sqrt(variance + EPS);
-}
-
 function convolved(
-  { side, channels, out, kernel }: Work & { kind: "conv" },
+  { side, channels, out, kernel }: Product,
   [x, weight]: readonly Float32Array[],
   index: number,
 ): number {
   const o = index % out;
   const pixel = Math.floor(index / out);
-  const [column, row, image] = [
-    pixel % side,
-    Math.floor(pixel / side) % side,
-    Math.floor(pixel / side / side),
-  ];
+  const column = pixel % side;
+  const row = Math.floor(pixel / side) % side;
+  const image = Math.floor(pixel / side / side);
   let sum = 0;
   for (let i = 0; i < kernel; i++) {
     for (let j = 0; j < kernel; j++) {
@@ -174,7 +135,7 @@ function convolved(
 }
 
 function attended(
-  { queries, keys, heads, width }: Work & { kind: "attention" },
+  { queries, keys, heads, width }: Attention,
   [q, k, v]: readonly Float32Array[],
   index: number,
 ): number {
@@ -198,4 +159,24 @@ function attended(
     sum += weight * v[image + s * channels + channel];
   });
   return sum / total;
+}
+
+function normed(
+  { kind, side, channels, groups }: Norm,
+  [x, weight, bias]: readonly Float32Array[],
+  index: number,
+): number {
+  const c = index % channels;
+  const image = side * side * channels;
+  const width = channels / groups;
+  const first = Math.floor(index / image) * image + c - c % width;
+  const members = Array.from(
+    { length: side * side * width },
+    (_, i) => x[first + Math.floor(i / width) * channels + i % width],
+  );
+  const mean = members.reduce((sum, v) => sum + v, 0) / members.length;
+  const variance = members.reduce((sum, v) => sum + (v - mean) ** 2, 0) /
+    members.length;
+  const y = (x[index] - mean) / Math.sqrt(variance + EPS) * weight[c] + bias[c];
+  return kind === "layer norm" ? y : y / (1 + Math.exp(-y));
 }
