@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import type { StorageType } from "../src/gpu/gpu.ts";
+import { elementCount } from "../src/ops/op.ts";
 import { medianTimes } from "../tools/bench/clock.ts";
 import { compareReports, timesOf } from "../tools/bench/compare.ts";
 import { UsageError } from "../src/host/exit.ts";
@@ -24,7 +25,6 @@ import {
   attend,
   batched,
   conv,
-  count,
   dense,
   flopsOf,
   inputsOf,
@@ -225,7 +225,7 @@ gpuTest(
       await using own = await makeOwn(gpu, "f32", work, values);
       own.queue();
       const result = await own.read();
-      assertEquals(result.length, count(outputOf(work)));
+      assertEquals(result.length, elementCount(outputOf(work)));
       const right = expected(work, values);
       const error = sampleError(right, result);
       assert(error < 1e-10, `${work.kind}: NMSE ${error}`);
@@ -268,7 +268,10 @@ Deno.test("bench: of two images twice as much is computed", () => {
   for (const row of WORKS) {
     const two = batched(row, 2).work;
     assertEquals(flopsOf(two), 2 * flopsOf(row.work));
-    assertEquals(count(outputOf(two)), 2 * count(outputOf(row.work)));
+    assertEquals(
+      elementCount(outputOf(two)),
+      2 * elementCount(outputOf(row.work)),
+    );
     const weights = (work: Work) =>
       inputsOf(work).filter(({ weight }) => weight);
     assertEquals(weights(two), weights(row.work));
@@ -315,7 +318,7 @@ gpuTest(
     const work = layerNorm(6, 12);
     const values = makeValues(work);
     const { indices, values: right } = expected(work, values);
-    const result = new Float32Array(count(outputOf(work)));
+    const result = new Float32Array(elementCount(outputOf(work)));
     indices.forEach((index, i) => result[index] = right[i]);
     const engine = (name: string, values: Float32Array): Peer => ({
       name,

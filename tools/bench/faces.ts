@@ -7,11 +7,11 @@ import { MasterWeaverError } from "../../src/base/errors.ts";
 import { FaceFinder } from "../../src/face/finder.ts";
 import { FileSource, readImage } from "../../src/host/files.ts";
 import { repositoryFile } from "../tool.ts";
-import { median } from "./clock.ts";
+import { medianTimes } from "./clock.ts";
 import { single, type Table } from "./table.ts";
 
-/** Rounds after one that only warms up. */
-const ROUNDS = 5;
+/** One run a sample. */
+const EFFORT = { rounds: 5, sample: 0 };
 
 /**
  * Takes the time on a photo.
@@ -22,21 +22,27 @@ const ROUNDS = 5;
 export async function benchFaces(path: string): Promise<Table> {
   const photo = await readImage(path);
   const finder = await loadFinder();
-  const [faces, detect] = await timed(() => finder.detect(photo));
+  const faces = await finder.detect(photo);
   if (faces.length === 0) {
     throw new MasterWeaverError(
       "no-face",
       `Cannot time faces: ${path} shows none, expected one or more; give another --photo`,
     );
   }
+  const seconds = async (run: () => Promise<unknown>) => {
+    const queue = async () => void await run();
+    const [time] = await medianTimes([{ queue, wait: async () => {} }], EFFORT);
+    return time / 1000;
+  };
   const row = (label: string, seconds: number) => single(label, seconds, "s");
+  const detect = await seconds(() => finder.detect(photo));
   const subject =
     `${photo.width}×${photo.height}, ${faces.length} found, one core`;
   if (!finder.canAlign) {
     const notes = ["no landmark model: sh tools/setup.sh --with-landmarks"];
     return { section: "faces", subject, rows: [row("detect", detect)], notes };
   }
-  const [, align] = await timed(() => finder.align(photo, faces[0]));
+  const align = await seconds(() => finder.align(photo, faces[0]));
   const rows = [
     row("detect, landmarks", detect),
     row("align", align),
@@ -53,16 +59,4 @@ async function loadFinder(): Promise<FaceFinder> {
     repositoryFile("weights/landmarks.weave"),
   ).catch(() => undefined);
   return await FaceFinder.load(detector, landmarks);
-}
-
-/** What a function gives, and its median time in seconds. */
-async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
-  let result = await run();
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
-    result = await run();
-    times.push((performance.now() - start) / 1000);
-  }
-  return [result, median(times)];
 }

@@ -25,6 +25,7 @@ import {
   type Values,
   whole,
 } from "../tool.ts";
+import { psnr } from "../compare/measures.ts";
 import { median } from "./clock.ts";
 import { PROMPT } from "./image.ts";
 import {
@@ -112,7 +113,7 @@ async function measure(asked: Asked): Promise<Table> {
     subject: `${model}, ${steps} steps, ${size}×${size}, ${dtype}`,
     rows: rows.map((less, i) => {
       const of = settings[i + 1];
-      const quality = images.map((seed) => decibels(seed[i + 1], seed[0]));
+      const quality = images.map((of) => psnr(of[i + 1].data, of[0].data));
       return {
         labels: [asOptions(less)],
         figures: [
@@ -157,15 +158,6 @@ async function imagesOf(
     images.push(ofSeed);
   }
   return { images, size: weaver.size.own, dtype: weaver.dtype };
-}
-
-/** PSNR over red, green and blue. */
-function decibels(a: Image, b: Image): number {
-  let error = 0;
-  for (let i = 0; i < a.data.length; i++) {
-    if (i % 4 !== 3) error += (a.data[i] - b.data[i]) ** 2;
-  }
-  return 10 * Math.log10(255 ** 2 / (error / (a.data.length * 0.75)));
 }
 
 async function benchAttention({ dtype, samples }: Asked): Promise<Table> {

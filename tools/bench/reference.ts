@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { elementCount } from "../../src/ops/op.ts";
+import { nmse } from "../compare/measures.ts";
+import { generator } from "../random_checkpoint/distributions.ts";
 import {
   type Attention,
-  count,
   EPS,
   inputsOf,
   type Norm,
@@ -25,7 +27,7 @@ export function makeValues(work: Work): Float32Array<ArrayBuffer>[] {
     // Uniform, of variance 1.
     const width = 2 * Math.sqrt(3) * scale;
     return Float32Array.from(
-      { length: count(shape) },
+      { length: elementCount(shape) },
       () => (next() - 0.5) * width,
     );
   });
@@ -36,15 +38,9 @@ export function halved(values: Float32Array): Float32Array<ArrayBuffer> {
   return new Float32Array(new Float16Array(values));
 }
 
-/** Numbers in [0, 1): mulberry32. */
+/** Numbers in [0, 1). */
 function uniform(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b1);
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let t = Math.imul(state ^ state >>> 15, 1 | state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
+  return generator(Math.imul(seed, 0x9e3779b1));
 }
 
 /** What some elements of a result must be. */
@@ -64,7 +60,7 @@ export function expected(
   work: Work,
   inputs: readonly Float32Array[],
 ): Expected {
-  const total = count(outputOf(work));
+  const total = elementCount(outputOf(work));
   const next = uniform(99);
   const indices = total <= SAMPLE
     ? [...Array(total).keys()]
@@ -85,13 +81,7 @@ export function sampleError(
   { indices, values }: Expected,
   result: ArrayLike<number>,
 ): number {
-  let error = 0;
-  let square = 0;
-  indices.forEach((index, i) => {
-    error += (result[index] - values[i]) ** 2;
-    square += values[i] ** 2;
-  });
-  return error / square;
+  return nmse(indices.map((index) => result[index]), values);
 }
 
 function element(

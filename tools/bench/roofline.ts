@@ -7,7 +7,7 @@
 import copyCode from "./ceiling_copy.wgsl" with { type: "text" };
 import fmaCode from "./ceiling_fma.wgsl" with { type: "text" };
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { medianTimes, USUAL } from "./clock.ts";
+import { type Contender, medianTimes } from "./clock.ts";
 import { single, type Table } from "./table.ts";
 
 /** A machine's two ceilings. */
@@ -44,96 +44,98 @@ export async function measureRoofline(gpu: Gpu): Promise<MeasuredRoofline> {
 }
 
 async function arithmeticSpeed(gpu: Gpu, contract: boolean): Promise<number> {
-  const { device, buffers } = gpu;
-  const pipeline = pipelineOf(gpu, fmaCode, { CONTRACT: Number(contract) });
-  const y = buffers.make(4 * INVOCATIONS, GPUBufferUsage.STORAGE, "ceiling");
-  const uniform = buffers.make(
-    16,
-    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    "ceiling",
-  );
-  try {
-    const run = runner(gpu, pipeline, [y, uniform], INVOCATIONS / 64);
-    const time = async (turns: number) => {
-      const words = new DataView(new ArrayBuffer(16));
-      words.setUint32(0, turns, true);
-      words.setFloat32(4, 0.5, true);
-      words.setFloat32(8, 0.5, true);
-      device.queue.writeBuffer(uniform, 0, words.buffer);
-      const [milliseconds] = await medianTimes([run], USUAL);
-      return milliseconds;
-    };
-    let turns = 64;
-    let milliseconds = await time(turns);
-    while (milliseconds < LONG && turns < 2 ** 20) {
-      turns *= Math.ceil(LONG / milliseconds) + 1;
-      milliseconds = await time(turns);
-    }
-    return FLOPS_A_TURN * turns * INVOCATIONS / milliseconds / 1e6;
-  } finally {
-    buffers.free(y);
-    buffers.free(uniform);
+  const constants = { CONTRACT: Number(contract) };
+  using shader = new Shader(gpu, fmaCode, constants, INVOCATIONS / 64, [
+    [4 * INVOCATIONS, GPUBufferUsage.STORAGE],
+    [16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST],
+  ]);
+  const time = async (turns: number) => {
+    const words = new DataView(new ArrayBuffer(16));
+    words.setUint32(0, turns, true);
+    words.setFloat32(4, 0.5, true);
+    words.setFloat32(8, 0.5, true);
+    gpu.device.queue.writeBuffer(shader.buffers[1], 0, words.buffer);
+    const [milliseconds] = await medianTimes([shader]);
+    return milliseconds;
+  };
+  let turns = 64;
+  let milliseconds = await time(turns);
+  while (milliseconds < LONG && turns < 2 ** 20) {
+    turns *= Math.ceil(LONG / milliseconds) + 1;
+    milliseconds = await time(turns);
   }
+  return FLOPS_A_TURN * turns * INVOCATIONS / milliseconds / 1e6;
 }
 
 async function copySpeed(gpu: Gpu): Promise<number> {
-  const { buffers, limits } = gpu;
-  const most = limits.maxStorageBufferBindingSize;
+  const most = gpu.limits.maxStorageBufferBindingSize;
   const bytes = Math.min(COPIED, most - most % 4096);
-  const pipeline = pipelineOf(gpu, copyCode, {});
-  const x = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
-  const y = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
-  try {
-    const run = runner(gpu, pipeline, [x, y], bytes / 4096);
-    const [milliseconds] = await medianTimes([run], USUAL);
-    return 2 * bytes / milliseconds / 1e6;
-  } finally {
-    buffers.free(x);
-    buffers.free(y);
+  const buffer = [bytes, GPUBufferUsage.STORAGE] as const;
+  using shader = new Shader(gpu, copyCode, {}, bytes / 4096, [buffer, buffer]);
+  const [milliseconds] = await medianTimes([shader]);
+  return 2 * bytes / milliseconds / 1e6;
+}
+
+/** A shader with buffers of its own, dispatched again and again. */
+class Shader implements Contender, Disposable {
+  /** In the order of their bindings. */
+  readonly buffers: readonly GPUBuffer[];
+  readonly #gpu: Gpu;
+  readonly #pipeline: GPUComputePipeline;
+  readonly #bindGroup: GPUBindGroup;
+  readonly #groups: number;
+
+  constructor(
+    gpu: Gpu,
+    code: string,
+    constants: Readonly<Record<string, number>>,
+    groups: number,
+    buffers: readonly (readonly [bytes: number, usage: number])[],
+  ) {
+    const { device } = gpu;
+    this.#gpu = gpu;
+    this.#groups = groups;
+    this.#pipeline = device.createComputePipeline({
+      label: "ceiling",
+      layout: "auto",
+      compute: {
+        module: device.createShaderModule({ code }),
+        entryPoint: "main",
+        constants,
+      },
+    });
+    this.buffers = buffers.map(([bytes, usage]) =>
+      gpu.buffers.make(bytes, usage, "ceiling")
+    );
+    this.#bindGroup = device.createBindGroup({
+      layout: this.#pipeline.getBindGroupLayout(0),
+      entries: this.buffers.map((buffer, binding) => (
+        { binding, resource: { buffer } }
+      )),
+    });
   }
-}
 
-function pipelineOf(
-  { device }: Gpu,
-  code: string,
-  constants: Readonly<Record<string, number>>,
-): GPUComputePipeline {
-  const module = device.createShaderModule({ code });
-  return device.createComputePipeline({
-    label: "ceiling",
-    layout: "auto",
-    compute: { module, entryPoint: "main", constants },
-  });
-}
+  queue(): void {
+    const { device, limits } = this.#gpu;
+    const groups = this.#groups;
+    // Whole rows of workgroups: what is left of the last one is left out.
+    const rows = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(this.#pipeline);
+    pass.setBindGroup(0, this.#bindGroup);
+    pass.dispatchWorkgroups(Math.floor(groups / rows), rows);
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+  }
 
-/** A dispatch of so many workgroups, again and again. */
-function runner(
-  { device, limits }: Gpu,
-  pipeline: GPUComputePipeline,
-  bound: readonly GPUBuffer[],
-  groups: number,
-) {
-  const bindGroup = device.createBindGroup({
-    layout: pipeline.getBindGroupLayout(0),
-    entries: bound.map((buffer, binding) => ({
-      binding,
-      resource: { buffer },
-    })),
-  });
-  // Whole rows of workgroups: what is left of the last one is left out.
-  const rows = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
-  return {
-    queue() {
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(Math.floor(groups / rows), rows);
-      pass.end();
-      device.queue.submit([encoder.finish()]);
-    },
-    wait: () => device.queue.onSubmittedWorkDone().then(() => {}),
-  };
+  async wait(): Promise<void> {
+    await this.#gpu.device.queue.onSubmittedWorkDone();
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.buffers) this.#gpu.buffers.free(buffer);
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { elementCount } from "../../src/ops/op.ts";
 
 /** A product: a linear layer is a convolution of one pixel, 1×1. */
 export interface Product {
@@ -205,9 +206,10 @@ export function flopsOf(work: Work): number {
   switch (work.kind) {
     case "linear":
     case "conv":
-      return 2 * count(outputOf(work)) * work.kernel ** 2 * work.channels;
+      return 2 * elementCount(outputOf(work)) * work.kernel ** 2 *
+        work.channels;
     case "attention":
-      return 4 * count(outputOf(work)) * work.keys;
+      return 4 * elementCount(outputOf(work)) * work.keys;
     default:
       return 0;
   }
@@ -216,12 +218,8 @@ export function flopsOf(work: Work): number {
 /** Bytes an op must move at least: every input read once, the result written. */
 export function bytesOf(work: Work, elementBytes: number): number {
   const shapes = [...inputsOf(work).map(({ shape }) => shape), outputOf(work)];
-  return elementBytes * shapes.reduce((sum, shape) => sum + count(shape), 0);
-}
-
-/** Number of elements of a shape. */
-export function count(shape: readonly number[]): number {
-  return shape.reduce((product, n) => product * n, 1);
+  return elementBytes *
+    shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 }
 
 /** An op's sizes for a person, such as `64×64 320→320, 3×3`. */
