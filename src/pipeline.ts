@@ -229,7 +229,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /** Which way each kind of op is computed, of those needed so far. */
-  get variants(): readonly Choice[] {
+  get kernels(): readonly Choice[] {
     return this.#engine.tuner.choices;
   }
 

@@ -33,7 +33,7 @@ import {
 } from "../tools/bench/step.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { Variants } from "../src/graph/variants.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { miniParts, repositoryPath } from "./support/model.ts";
 
 const mini = await sizesOf(repositoryPath("weights/mini"));
@@ -268,8 +268,8 @@ gpuTest(
     );
     const parts = inventParts(mini, "f32");
     const graph = stepGraph("f32", parts, layoutOf(parts, undefined, 1));
-    const variants = new Variants(graph, new Tuner(gpu).choose);
-    const memory = countMemory(graph, gpu.limits, variants);
+    const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
+    const memory = countMemory(graph, gpu.limits, kernels);
     assertEquals(memory.arenas, plan.statistics.arenaBytes);
     const all = memory.weights + memory.arenas + memory.inputs;
     const held = gpu.buffers.bytes - before;

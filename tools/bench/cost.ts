@@ -6,23 +6,19 @@
  */
 import { alignBinding } from "../../src/gpu/buffers.ts";
 import { scratchShape, shapeBytes, TEXEL_BYTES } from "../../src/gpu/texels.ts";
-import { Variants } from "../../src/graph/variants.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
+import { launchesOf, lower, type Step } from "../../src/graph/lowering.ts";
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
-import { baseOf, type Graph, type Tensor } from "../../src/graph/graph.ts";
-import { planMemory } from "../../src/graph/memory.ts";
 import {
-  memoryItems,
-  neededNodes,
+  baseOf,
+  type Graph,
   type OpNode,
-  texelsNeeded,
-} from "../../src/graph/schedule.ts";
-import { heldBytes } from "../../src/ops/weight_layouts.ts";
-import {
-  type Launch,
-  type Target,
-  tensorBytes,
-  type TensorSpec,
-} from "../../src/ops/op.ts";
+  type Tensor,
+} from "../../src/graph/graph.ts";
+import { planMemory } from "../../src/graph/memory.ts";
+import { memoryItems, rootOf, textureNeeds } from "../../src/graph/schedule.ts";
+import { heldBytes } from "../../src/ops/weights/layouts.ts";
+import { type Launch, tensorBytes } from "../../src/ops/op.ts";
 
 /** What a dispatch costs. */
 export interface DispatchCost {
@@ -69,15 +65,13 @@ export const ROOMY: GpuLimits = {
 export function countDispatches(
   graph: Graph,
   limits: GpuLimits = ROOMY,
-  variants: Variants = new Variants(graph),
+  kernels: KernelChoice = new KernelChoice(graph),
 ): DispatchCost[] {
-  return neededNodes(graph).flatMap((node, number) => {
-    const { op, inputs, attributes } = node.source;
-    const variant = variants.of(node);
-    const target = { storage: graph.storage, limits, variant };
-    const launches: Launch[] = op.launch(inputs, node, attributes, target);
-    const flops = op.flops?.(inputs, node, attributes) ?? 0;
-    // An op cut into pieces is cut evenly, or nearly so.
+  return lower(kernels, limits).flatMap((step, number) => {
+    const { node } = step;
+    const launches = launchesOf(step);
+    const flops: number = node.op.flops?.(node) ?? 0;
+    // An op cut into slices is cut evenly, or nearly so.
     const working = new Set(multiplying(launches));
     return launches.map((launch): DispatchCost => {
       return {
@@ -86,7 +80,7 @@ export function countDispatches(
         op: number,
         shape: shapeOf(node),
         flops: working.has(launch) ? flops / working.size : 0,
-        ...boundBytes(node, launch, target),
+        ...boundBytes(step, launch),
         groups: launch.workgroups,
       };
     });
@@ -99,44 +93,44 @@ export function countDispatches(
  */
 function multiplying(launches: readonly Launch[]): readonly Launch[] {
   const rules: ((launch: Launch) => boolean)[] = [
-    ({ bind }) => bind.some(({ name }) => name === "weight"),
-    ({ bind }) => bind.filter(({ access }) => access === "texels").length > 1,
-    ({ bind }) => bind.some(({ name }) => name === "output"),
+    ({ bind }) => bind.some((b) => "input" in b && b.input === "weight"),
+    ({ bind }) =>
+      bind.filter(({ access }) => access === "read texels").length > 1,
+    ({ bind }) => bind.some((binding) => "output" in binding),
   ];
   const rule = rules.find((each) => launches.some(each));
   return rule ? launches.filter(rule) : [];
 }
 
-function boundBytes(node: OpNode, { bind }: Launch, target: Target) {
-  const { op, inputs, attributes } = node.source;
-  const scratch: TensorSpec[] =
-    op.scratch?.(inputs, node, attributes, target.variant) ?? [];
-  const texels: number[] = op.texels?.(inputs, node, attributes, target) ?? [];
+function boundBytes(step: Step, { bind }: Launch) {
   let bytes = 0;
   let weightBytes = 0;
   // A texture may be bound twice, as both operands of a product.
-  const textures = new Set(bind.map(({ name }) => name));
-  for (const [i, count] of texels.entries()) {
-    if (textures.has(`texels${i}`)) bytes += count * TEXEL_BYTES;
-  }
-  for (const { name, part } of bind) {
-    const input: Tensor | undefined = inputs[name];
-    const spec: TensorSpec | undefined = name === "output"
-      ? node
-      : name.startsWith("scratch")
-      ? scratch[Number(name.slice("scratch".length))]
-      : input;
-    if (!spec) continue;
-    const size = part?.size ?? tensorBytes(spec);
+  const textures = new Set<string>();
+  for (const binding of bind) {
+    if ("absent" in binding) continue;
+    if ("scratch" in binding) {
+      const spec = step.scratch[binding.scratch];
+      if ("shape" in spec) bytes += binding.slice?.size ?? tensorBytes(spec);
+      else if (!textures.has(binding.scratch)) {
+        textures.add(binding.scratch);
+        bytes += spec.texels * TEXEL_BYTES;
+      }
+      continue;
+    }
+    const tensor = "input" in binding
+      ? step.operands[binding.input]
+      : step.node.outputs[binding.output];
+    if (!tensor) continue;
+    const size = binding.slice?.size ?? tensorBytes(tensor);
     bytes += size;
-    if (input && baseOf(input).source.kind === "weight") weightBytes += size;
+    if (baseOf(tensor).source.kind === "parameter") weightBytes += size;
   }
   return { bytes, weightBytes };
 }
 
 /** What an op does, as far as its cost is of a different nature. */
-function kindOf({ source }: OpNode): string {
-  const { op, inputs } = source;
+function kindOf({ op, inputs }: OpNode): string {
   const at = (name: string): readonly number[] => inputs[name]?.shape ?? [];
   switch (op.name) {
     case "conv2d":
@@ -150,48 +144,40 @@ function kindOf({ source }: OpNode): string {
 
 /** Sizes of what an op reads and makes, such as `(2, 64, 64, 320) → 640`. */
 function shapeOf(node: OpNode): string {
-  const first = Object.values(node.source.inputs).find((input) => input) as
-    | Tensor
-    | undefined;
+  const first = Object.values(node.inputs).find((input) => input);
   const sizes = (shape: readonly number[]) => `(${shape.join(", ")})`;
-  return `${sizes(first?.shape ?? [])} → ${sizes(node.shape)}`;
+  return `${sizes(first?.shape ?? [])} → ${
+    sizes(Object.values(node.outputs)[0].shape)
+  }`;
 }
 
 /** Counts the memory of a graph's plan, before there is one. */
 export function countMemory(
   graph: Graph,
   limits: GpuLimits = ROOMY,
-  variants: Variants = new Variants(graph),
+  kernels: KernelChoice = new KernelChoice(graph),
 ): MemoryCost {
-  const nodes = neededNodes(graph);
-  const placed = new Set<Tensor>();
-  for (const tensor of graph.outputs.values()) placed.add(baseOf(tensor));
-  for (const node of nodes) if (node.source.op.inPlace) placed.add(node);
+  const steps = lower(kernels, limits);
+  const placed = new Set<Tensor>(
+    [...graph.outputs.values(), ...graph.inputs.values()].map(rootOf),
+  );
   const { items } = memoryItems(
-    nodes,
-    (tensor) => placed.has(tensor),
-    (node) => variants.of(node),
+    steps,
+    (root) => placed.has(root) || root.source.kind === "parameter",
   );
   const { arenas } = planMemory(items, limits.maxBufferSize);
-  const texels = texelsNeeded(
-    nodes,
-    (node) => ({ storage: graph.storage, limits, variant: variants.of(node) }),
-  ).map((count) => shapeBytes(scratchShape(count)));
+  const texels = textureNeeds(steps).texels
+    .map((count) => shapeBytes(scratchShape(count)));
   const sum = (values: Iterable<number>) =>
     [...values].reduce((total, value) => total + value, 0);
-  const weights = new Map(
-    nodes.flatMap(({ source }) => Object.values(source.inputs) as Tensor[])
-      .filter((input) => input && baseOf(input).source.kind === "weight")
-      .map((input) => [
-        baseOf(input),
-        alignBinding(heldBytes(input, variants.layout(input))),
-      ]),
+  const weights = kernels.parameters.map(({ ref: { shape }, dtype, layout }) =>
+    alignBinding(heldBytes({ shape, dtype }, layout))
   );
   const outputs = [...graph.outputs.values()].filter((tensor) =>
     baseOf(tensor).source.kind === "op"
   );
   return {
-    weights: sum(weights.values()),
+    weights: sum(weights),
     arenas: sum(arenas) + sum(texels),
     inputs: sum(
       [...graph.inputs.values(), ...outputs].map((tensor) =>

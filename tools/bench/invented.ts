@@ -99,8 +99,8 @@ export function inventParts(
   const graphs: Graph[] = [conditionGraph, stepGraph, decodeGraph]
     .map((build) => build("f32", probe, layout));
   const shapes = new Map(
-    graphs.flatMap(({ weights }) => weights)
-      .map(({ name, shape }) => [name, shape] as const),
+    graphs.flatMap(({ parameters }) => parameters)
+      .map(({ source: { ref } }) => [ref.name, ref.shape] as const),
   );
   return partsOf(
     configs,

@@ -8,13 +8,13 @@ import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph, type Tensor } from "../../src/graph/graph.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
-import { Variants } from "../../src/graph/variants.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
-import { attention } from "../../src/ops/attention.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
 import { groupNorm } from "../../src/ops/group_norm.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
-import { linear } from "../../src/ops/linear.ts";
+import { linear } from "../../src/ops/linear/linear.ts";
 import type { WeightRef } from "../../src/weights/scope.ts";
 import type { Contender } from "./clock.ts";
 import { EPS, inputsOf, type RowInput, type Work } from "./rows.ts";
@@ -44,15 +44,15 @@ export async function makeOwn(
   const specs = inputsOf(work);
   const tensors = specs.map((spec, i) =>
     spec.weight
-      ? g.weight(weightRef(spec, values[i]))
+      ? g.parameter(weightRef(spec, values[i]))
       : g.input(spec.name, spec.shape, storage)
   );
   const y = build(g, work, tensors);
   g.output("y", y);
-  const variants = new Variants(g, new Tuner(gpu).choose);
-  const store = new WeightStore(gpu, storage);
-  await store.load(g.weights, undefined, (ref) => variants.layout(ref));
-  const plan = await Plan.make(gpu, g, { weights: [store], variants });
+  const kernels = new KernelChoice(g, new Tuner(gpu).choose);
+  const store = new WeightStore(gpu);
+  await store.load(kernels.parameters);
+  const plan = await Plan.make(gpu, g, { weights: [store], kernels });
   specs.forEach(({ name, weight }, i) => {
     if (!weight) plan.write(name, values[i]);
   });
@@ -60,7 +60,7 @@ export async function makeOwn(
   return {
     shaders: counted(plan.listing.map(({ shader }) => shader)),
     flops: y.source.kind === "op"
-      ? y.source.op.flops?.(y.source.inputs, y, y.source.attributes) ?? 0
+      ? y.source.node.op.flops?.(y.source.node) ?? 0
       : 0,
     queue: () => plan.run(),
     // As others are waited for: by reading one word back.

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Graph } from "../../src/graph/graph.ts";
-import { Variants } from "../../src/graph/variants.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { GpuLimits, StorageType } from "../../src/gpu/gpu.ts";
 import {
@@ -187,7 +187,7 @@ export function predict(
   const layout = layoutOf(parts, size, batch);
   const step = stepGraph(dtype, parts, layout);
   const count = (graph: Graph) =>
-    countDispatches(graph, limits, variantsOf(graph));
+    countDispatches(graph, limits, kernelsOf(graph));
   const costs = count(step);
   const condition = count(conditionGraph(dtype, parts, layout));
   const decode = count(decodeGraph(dtype, parts, layout));
@@ -201,7 +201,7 @@ export function predict(
     step: sumBy(costs, ({ kind }) => kind).sort((a, b) =>
       b.flops - a.flops || b.bytes - a.bytes
     ),
-    memory: countMemory(step, limits, variantsOf(step)),
+    memory: countMemory(step, limits, kernelsOf(step)),
     classes: gpus.map((gpu) => ({
       name: gpu.name,
       gpu,
@@ -214,10 +214,11 @@ export function predict(
 }
 
 /** What runs on a GPU where nothing is measured. */
-function variantsOf(graph: Graph): Variants {
-  return new Variants(
+function kernelsOf(graph: Graph): KernelChoice {
+  return new KernelChoice(
     graph,
-    (_node, variants) => variants.includes("tiles") ? "tiles" : variants[0],
+    (_node, kernels) =>
+      kernels.find((name) => name === "workgroup-tiled") ?? kernels[0],
   );
 }
 

@@ -39,12 +39,12 @@ export interface ImageTiming {
   readonly load: number;
   /** Memory plans and pipelines, of all networks. */
   readonly compile: number;
-  /** Choosing variants: none where the adapter is known. */
+  /** Choosing kernels: none where the adapter is known. */
   readonly tune: number;
   /** Opening the model to the end of the first step. */
   readonly firstStep: number;
   /** Which way each kind of op is computed. */
-  readonly variants: readonly string[];
+  readonly kernels: readonly string[];
   /** Parsing the reference and encoding it. */
   readonly encode: number;
   /** One step, the mean of all. */
@@ -93,7 +93,7 @@ export async function benchImage(
     compile: first.clock.seconds("prepare"),
     tune: weaver.tuneMilliseconds / 1000,
     firstStep: (first.clock.firstStep - started) / 1000,
-    variants: weaver.variants.map(({ kind, variant }) => `${kind}: ${variant}`),
+    kernels: weaver.kernels.map(({ kind, kernel }) => `${kind}: ${kernel}`),
     encode: second.clock.seconds("identity"),
     step: second.clock.seconds("denoise") / steps,
     decode: second.clock.seconds("decode"),
@@ -161,7 +161,7 @@ export function imageLines(timing: ImageTiming): string[] {
   const rows: [string, string][] = [
     ["load", seconds(timing.load)],
     ["compile", seconds(timing.compile)],
-    ["choosing variants", seconds(timing.tune)],
+    ["choosing kernels", seconds(timing.tune)],
     ["to the first step", seconds(timing.firstStep)],
     ["encode", seconds(timing.encode)],
     ["step", `${(timing.step * 1000).toFixed(0)} ms`],
@@ -174,6 +174,6 @@ export function imageLines(timing: ImageTiming): string[] {
     `Picture ${size.join("×")}, ${steps} steps, ${dtype}, ${adapter}`,
     ...rows.map(([name, value]) => `  ${name.padEnd(18)}${value.padStart(10)}`),
     `  a step: ${callsLine(timing.calls)}`,
-    ...timing.variants.map((line) => `  ${line}`),
+    ...timing.kernels.map((line) => `  ${line}`),
   ];
 }

@@ -7,7 +7,7 @@
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
-import { Variants } from "../../src/graph/variants.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import { elementCount } from "../../src/ops/op.ts";
 import { stepGraph } from "../../src/generate/generator.ts";
@@ -76,11 +76,11 @@ export async function makeStep(
   const layout = layoutOf(parts, size, batch);
   const graph = stepGraph(dtype, parts, layout);
   await using stack = new AsyncDisposableStack();
-  const variants = new Variants(graph, new Tuner(gpu).choose);
-  const store = stack.use(new WeightStore(gpu, dtype));
-  await store.load(graph.weights, undefined, (ref) => variants.layout(ref));
+  const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
+  const store = stack.use(new WeightStore(gpu));
+  await store.load(kernels.parameters);
   const plan = stack.use(
-    await Plan.make(gpu, graph, { weights: [store], variants }),
+    await Plan.make(gpu, graph, { weights: [store], kernels }),
   );
   for (const [name, spec] of graph.inputs) {
     const length = elementCount(spec.shape);
@@ -94,7 +94,7 @@ export async function makeStep(
   const owned = stack.move();
   return {
     plan,
-    costs: countDispatches(graph, gpu.limits, variants),
+    costs: countDispatches(graph, gpu.limits, kernels),
     size: [layout.width * factor, layout.height * factor],
     run() {
       plan.write("t", t);

@@ -8,9 +8,9 @@ import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../../../src/graph/graph.ts";
 import { Plan } from "../../../src/graph/plan.ts";
 import { Tuner } from "../../../src/graph/tuner.ts";
-import { Variants } from "../../../src/graph/variants.ts";
-import { attention } from "../../../src/ops/attention.ts";
-import { linear } from "../../../src/ops/linear.ts";
+import { KernelChoice } from "../../../src/graph/kernel_choice.ts";
+import { attention } from "../../../src/ops/attention/attention.ts";
+import { linear } from "../../../src/ops/linear/linear.ts";
 import { elementCount } from "../../../src/ops/op.ts";
 import {
   matchTokens,
@@ -50,8 +50,8 @@ export async function benchMerging(
   }[] = [];
   for (const share of [0, 0.25, 0.5, 0.75]) {
     const graph = selfAttention(storage, Math.floor(share * SIDE * SIDE));
-    const variants = new Variants(graph, new Tuner(gpu).choose);
-    const plan = stack.use(await Plan.make(gpu, graph, { variants }));
+    const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
+    const plan = stack.use(await Plan.make(gpu, graph, { kernels }));
     for (const [name, { shape }] of graph.inputs) {
       plan.write(name, values(elementCount(shape)));
     }

@@ -10,7 +10,7 @@ import { Gpu, type StorageType } from "../../../src/gpu/gpu.ts";
 import type { Graph } from "../../../src/graph/graph.ts";
 import { Plan } from "../../../src/graph/plan.ts";
 import { Tuner } from "../../../src/graph/tuner.ts";
-import { Variants } from "../../../src/graph/variants.ts";
+import { KernelChoice } from "../../../src/graph/kernel_choice.ts";
 import { WeightStore } from "../../../src/graph/weight_store.ts";
 import { elementCount } from "../../../src/ops/op.ts";
 import { stepGraph } from "../../../src/generate/generator.ts";
@@ -40,7 +40,7 @@ export async function timeSteps(
   await using folder = await openModelFolder(model);
   const parts = await openComponents(folder.files);
   using gpu = await Gpu.open();
-  using store = new WeightStore(gpu, storage);
+  using store = new WeightStore(gpu);
   using stack = new DisposableStack();
   const timed: Timed[] = [];
   for (const [name, step] of new Map(steps.map((step) => [step.name, step]))) {
@@ -77,9 +77,9 @@ async function makePlan(
   graph: Graph,
   store: WeightStore,
 ): Promise<Plan> {
-  const variants = new Variants(graph, new Tuner(gpu).choose);
-  await store.load(graph.weights, undefined, (ref) => variants.layout(ref));
-  const plan = await Plan.make(gpu, graph, { weights: [store], variants });
+  const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
+  await store.load(kernels.parameters);
+  const plan = await Plan.make(gpu, graph, { weights: [store], kernels });
   for (const [name, { shape }] of graph.inputs) {
     const length = elementCount(shape);
     plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));

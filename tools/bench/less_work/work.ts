@@ -72,8 +72,6 @@ export function square({ vae }: GeneratorComponents, size: number): Layout {
 
 /** Floating-point operations of a graph's ops, as they count them themselves. */
 export function flopsOf(graph: Graph): number {
-  return neededNodes(graph).reduce((sum, node) => {
-    const { op, inputs, attributes } = node.source;
-    return sum + (op.flops?.(inputs, node, attributes) ?? 0);
-  }, 0);
+  return neededNodes(graph)
+    .reduce((sum, node) => sum + (node.op.flops?.(node) ?? 0), 0);
 }

@@ -4,17 +4,13 @@
  *
  * @module
  */
-import code from "../../shaders/attention_tiles.wgsl" with { type: "text" };
-import gather from "../../shaders/gather.wgsl" with { type: "text" };
-import { bindPiece, cutAttention } from "./attention_pieces.ts";
-import type { AttentionSizes } from "./attention_sizes.ts";
-import { VEC8, vec8Code } from "./stored_vectors.ts";
-import {
-  elementBytes,
-  type Launch,
-  type Target,
-  type TensorSpec,
-} from "./op.ts";
+import code from "../../../shaders/attention_tiles.wgsl" with { type: "text" };
+import gather from "../../../shaders/gather.wgsl" with { type: "text" };
+import type { Target } from "../op.ts";
+import { VEC8, vec8Code } from "../stored_vectors.ts";
+import { elementBytes } from "../tensor_spec.ts";
+import type { AttentionSizes } from "./sizes.ts";
+import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
 
 /** Widest head of a workgroup with 64 queries; wider ones have 32. */
 const WIDE = 80;
@@ -31,17 +27,16 @@ export function fitsTiles(width: number): boolean {
 }
 
 /** One launch for as many images of a batch as a binding holds. */
-export function launchAttentionTiles(
-  q: TensorSpec,
+export function launchTiled(
   sizes: AttentionSizes,
   { storage, limits }: Target,
-): Launch[] {
+): AttentionLaunch[] {
   const { queries, keys, textKeys, heads, width } = sizes;
   const rows = width > WIDE ? 32 : 64;
   const blocks = Math.ceil(queries / rows);
-  const bytes = elementBytes(q.dtype);
-  return cutAttention(sizes, bytes, limits).map((piece): Launch => {
-    const groups = piece.sizes.batch * heads * blocks;
+  const bytes = elementBytes(storage);
+  return cutAttention(sizes, bytes, limits).map((slice): AttentionLaunch => {
+    const groups = slice.sizes.batch * heads * blocks;
     return {
       shader: "attention_tiles",
       code: vec8Code(storage) + gather + code,
@@ -50,20 +45,20 @@ export function launchAttentionTiles(
         QUERIES: rows,
         VALUE_GROUPS: valueGroups(width, rows),
       },
-      bind: bindPiece(piece),
-      params: [
+      bind: bindSlice(slice),
+      params: {
         heads,
         queries,
         keys,
-        textKeys,
+        first_keys: textKeys,
         blocks,
         groups,
-        Number(sizes.causal),
-        sizes.identity ? 3 : 1,
-        { f32: Math.LOG2E / Math.sqrt(width) },
-        piece.queries.skip / VEC8,
-        piece.keys.skip / VEC8,
-      ],
+        causal: Number(sizes.causal),
+        walks: sizes.identity ? 3 : 1,
+        scale: Math.LOG2E / Math.sqrt(width),
+        skip_queries: slice.queries.skip / VEC8,
+        skip_keys: slice.keys.skip / VEC8,
+      },
       workgroups: groups,
     };
   });

@@ -6,23 +6,36 @@
  *
  * @module
  */
-import packCode from "../../shaders/attention_pack.wgsl" with { type: "text" };
-import softmaxCode from "../../shaders/attention_softmax.wgsl" with {
+import packCode from "../../../shaders/attention_pack.wgsl" with {
   type: "text",
 };
-import valuesCode from "../../shaders/attention_values.wgsl" with {
+import softmaxCode from "../../../shaders/attention_softmax.wgsl" with {
   type: "text",
 };
-import texels from "../../shaders/texels.wgsl" with { type: "text" };
-import { SCRATCH_SHIFT, TEXEL_BYTES } from "../gpu/texels.ts";
-import { type AttentionPiece, cutAttention } from "./attention_pieces.ts";
-import type { AttentionSizes } from "./attention_sizes.ts";
-import { BLOCK_ROWS, VEC4 } from "./blocks.ts";
-import { GROUP, groupRoom, launchProducts } from "./conv2d_texels.ts";
-import { type Convolution, matrixProduct } from "./convolution.ts";
-import { VEC8, vec8Code } from "./stored_vectors.ts";
-import { elementBytes, type Launch, reads, type Target } from "./op.ts";
-import type { ShiftedPart } from "./pieces.ts";
+import valuesCode from "../../../shaders/attention_values.wgsl" with {
+  type: "text",
+};
+import texels from "../../../shaders/texels.wgsl" with { type: "text" };
+import { SCRATCH_SHIFT, TEXEL_BYTES } from "../../gpu/texels.ts";
+import { type Convolution, matrixProduct } from "../conv2d/convolution.ts";
+import { launchProducts } from "../conv2d/textured.ts";
+import { reads } from "../launch.ts";
+import type { ScratchSpec, Target } from "../op.ts";
+import { groupRoom, PIXEL_GROUP as GROUP } from "../pack_texels.ts";
+import type { ShiftedSlice } from "../slices.ts";
+import { VEC8, vec8Code } from "../stored_vectors.ts";
+import { elementBytes } from "../tensor_spec.ts";
+import { BLOCK_ROWS, VEC4 } from "../weights/blocks.ts";
+import type { AttentionSizes } from "./sizes.ts";
+import {
+  type AttentionInput,
+  type AttentionLaunch,
+  type AttentionSlice,
+  cutAttention,
+} from "./slices.ts";
+
+/** Queries, keys, values and their weights in one texture, scores in another. */
+export type WideScratch = "operands" | "scores";
 
 /** Most bytes of the scores that are in work at once. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -49,7 +62,7 @@ interface Layout {
   readonly queryGroups: number;
   /** Texels of a head's queries, keys and values. */
   readonly headTexels: readonly [number, number, number];
-  /** Where queries, keys, values and weights begin in `texels0`. */
+  /** Where queries, keys, values and weights begin in the texture of operands. */
   readonly starts: readonly [number, number, number, number];
   /** What is in work at once. */
   readonly chunk: Chunk;
@@ -63,18 +76,18 @@ function layoutOf(
   const seen = identity ? keys : textKeys;
   const secondBlock = Math.ceil(textKeys / BLOCK_ROWS);
   const keyBlocks = secondBlock + Math.ceil((seen - textKeys) / BLOCK_ROWS);
-  const fours = keyBlocks * BLOCK_ROWS / VEC4;
+  const vec4s = keyBlocks * BLOCK_ROWS / VEC4;
   const queryRoom = groupRoom(queries);
   const valueBlocks = Math.ceil(width / BLOCK_ROWS);
   const headTexels = [
     width / VEC4 * queryRoom,
     width / VEC4 * keyBlocks * BLOCK_ROWS,
-    valueBlocks * fours * BLOCK_ROWS,
+    valueBlocks * vec4s * BLOCK_ROWS,
   ] as const;
   const all = batch * heads;
   const keysStart = all * headTexels[0];
   const valuesStart = keysStart + all * headTexels[1];
-  const room = Math.floor(CHUNK_BYTES / (fours * TEXEL_BYTES));
+  const room = Math.floor(CHUNK_BYTES / (vec4s * TEXEL_BYTES));
   const chunk = room >= queryRoom
     ? { heads: Math.min(heads, Math.floor(room / queryRoom)), queries }
     : { heads: 1, queries: Math.max(1, Math.floor(room / GROUP)) * GROUP };
@@ -86,17 +99,17 @@ function layoutOf(
     headTexels,
     starts: [0, keysStart, valuesStart, valuesStart + all * headTexels[2]],
     chunk,
-    scoreTexels: fours * groupRoom(chunk.queries),
+    scoreTexels: vec4s * groupRoom(chunk.queries),
   };
 }
 
-/** Most bytes of queries, keys and values as texels: more images than that are done one piece after the other. */
+/** Most bytes of queries, keys and values as texels: more images than that are done one slice after the other. */
 const MOST_TEXEL_BYTES = 256 * 2 ** 20;
 
-function piecesOf(
+function slicesOf(
   sizes: AttentionSizes,
   { storage, limits }: Target,
-): AttentionPiece[] {
+): AttentionSlice[] {
   const { headTexels } = layoutOf({ ...sizes, batch: 1 });
   const one = headTexels.reduce((sum, texels) => sum + texels, 0) *
     sizes.heads * TEXEL_BYTES;
@@ -104,29 +117,38 @@ function piecesOf(
   return cutAttention(sizes, elementBytes(storage), limits, most);
 }
 
-/** Texels of queries, keys, values and weights; and of scores; of the largest piece. */
-export function wideTexels(sizes: AttentionSizes, target: Target): number[] {
-  const [largest] = piecesOf(sizes, target);
+/** Texels of queries, keys, values and weights; and of scores; of the largest slice. */
+export function wideScratch(
+  sizes: AttentionSizes,
+  target: Target,
+): Readonly<Record<WideScratch, ScratchSpec>> {
+  const [largest] = slicesOf(sizes, target);
   const { starts, chunk, scoreTexels } = layoutOf(largest.sizes);
   const scores = chunk.heads * scoreTexels;
-  return [starts[3] + scores, scores];
+  return {
+    operands: { texels: starts[3] + scores },
+    scores: { texels: scores },
+  };
 }
 
-/** Of each piece: packing of queries, keys and values, then three launches a chunk. */
+/** Of each slice: packing of queries, keys and values, then three launches a chunk. */
 export function launchWide(
   sizes: AttentionSizes,
   target: Target,
-): Launch[] {
-  return piecesOf(sizes, target).flatMap((piece) => launchPiece(piece, target));
+): AttentionLaunch<WideScratch>[] {
+  return slicesOf(sizes, target).flatMap((slice) => launchSlice(slice, target));
 }
 
-function launchPiece(piece: AttentionPiece, target: Target): Launch[] {
-  const { sizes } = piece;
+function launchSlice(
+  slice: AttentionSlice,
+  target: Target,
+): AttentionLaunch<WideScratch>[] {
+  const { sizes } = slice;
   const layout = layoutOf(sizes);
   const launches = [
-    launchPacking(packQueries(layout, sizes), piece.queries, sizes, target),
-    launchPacking(packKeys(layout, sizes), piece.keys, sizes, target),
-    launchPackingValues(layout, piece, target),
+    launchPacking(packQueries(layout, sizes), slice.queries, sizes, target),
+    launchPacking(packKeys(layout, sizes), slice.keys, sizes, target),
+    launchPackingValues(layout, slice, target),
   ];
   const { batch, heads, queries } = sizes;
   const { chunk } = layout;
@@ -143,7 +165,7 @@ function launchPiece(piece: AttentionPiece, target: Target): Launch[] {
         launches.push(
           launchScores(work, layout, sizes, target),
           launchSoftmax(work, layout, sizes),
-          launchMixing(work, layout, piece, target),
+          launchMixing(work, layout, slice, target),
         );
       }
     }
@@ -164,7 +186,7 @@ interface Work {
 
 /** How queries or keys are packed. */
 interface Packing {
-  readonly name: "q" | "k";
+  readonly input: "q" | "k";
   /** Tokens of an image, and those of them that are packed. */
   readonly tokens: number;
   readonly seen: number;
@@ -185,7 +207,7 @@ function packQueries(
   { queries, width }: AttentionSizes,
 ): Packing {
   return {
-    name: "q",
+    input: "q",
     tokens: queries,
     seen: queries,
     blocks: queryGroups,
@@ -202,7 +224,7 @@ function packKeys(
   { keys, textKeys }: AttentionSizes,
 ): Packing {
   return {
-    name: "k",
+    input: "k",
     tokens: keys,
     seen,
     blocks: keyBlocks,
@@ -216,70 +238,73 @@ function packKeys(
 
 function launchPacking(
   packing: Packing,
-  part: ShiftedPart,
+  slice: ShiftedSlice,
   { batch, heads, width }: AttentionSizes,
   { storage }: Target,
-): Launch {
-  const { name, tokens } = packing;
+): AttentionLaunch<WideScratch> {
+  const { input, tokens } = packing;
   const groups = Math.ceil(batch * tokens / PACKED);
   return {
     shader: "attention_pack",
     moves: true,
     code: vec8Code(storage) + texels + packCode,
     bind: [
-      { name, access: "read", part },
-      { name: "texels0", access: "new texels" },
+      { input, access: "read", slice },
+      { scratch: "operands", access: "write texels" },
     ],
-    params: [
+    params: {
       tokens,
-      packing.seen,
+      seen: packing.seen,
       batch,
       heads,
-      width / VEC8,
-      packing.blocks,
-      packing.width,
-      packing.second,
-      packing.secondBlock,
-      packing.start,
-      groups,
-      { f32: packing.scale },
-      part.skip / VEC8,
-    ],
+      head8: width / VEC8,
+      blocks: packing.blocks,
+      width: packing.width,
+      second: packing.second,
+      second_block: packing.secondBlock,
+      start: packing.start,
+      groups_t: groups,
+      scale: packing.scale,
+      skip: slice.skip / VEC8,
+    },
     workgroups: groups * Math.ceil(heads * width / VEC8 / PACKED),
   };
 }
 
 function launchPackingValues(
   { keyBlocks, secondBlock, seen, starts }: Layout,
-  piece: AttentionPiece,
+  slice: AttentionSlice,
   { storage }: Target,
-): Launch {
-  const { batch, keys, textKeys, heads, width } = piece.sizes;
-  const fours = keyBlocks * BLOCK_ROWS / VEC4;
-  const total = batch * heads * fours * width / VEC8;
+): AttentionLaunch<WideScratch> {
+  const { batch, keys, textKeys, heads, width } = slice.sizes;
+  const vec4s = keyBlocks * BLOCK_ROWS / VEC4;
+  const total = batch * heads * vec4s * width / VEC8;
   return {
     shader: "attention_values",
     moves: true,
     code: vec8Code(storage) + texels + valuesCode,
     bind: [
-      { name: "v", access: "read", part: piece.keys },
-      { name: "texels0", access: "new texels" },
+      { input: "v", access: "read", slice: slice.keys },
+      { scratch: "operands", access: "write texels" },
     ],
-    params: [
-      keys,
+    params: {
+      tokens: keys,
       seen,
       heads,
-      width / VEC8,
-      fours,
-      textKeys,
-      secondBlock * BLOCK_ROWS / VEC4,
-      starts[2],
+      head8: width / VEC8,
+      tokens4: vec4s,
+      second: textKeys,
+      second4: secondBlock * BLOCK_ROWS / VEC4,
+      start: starts[2],
       total,
-      piece.keys.skip / VEC8,
-    ],
+      skip: slice.keys.skip / VEC8,
+    },
     workgroups: Math.ceil(total / PACKED ** 2),
   };
 }
+
+/** The packed operands, read. */
+const operands = { scratch: "operands", access: "read texels" } as const;
 
 function product(queries: number, out: number, inside: number): Convolution {
   const weight = { shape: [out, inside], dtype: "f32" } as const;
@@ -292,29 +317,32 @@ function launchScores(
   layout: Layout,
   sizes: AttentionSizes,
   target: Target,
-): Launch {
+): AttentionLaunch<WideScratch> {
   const { starts, headTexels: [q, k] } = layout;
   const first = image * sizes.heads + head;
   const rows = { start: 0, rows: queries };
-  return launchProducts(
+  return launchProducts<AttentionInput, "output", WideScratch>(
     product(queries, layout.keyBlocks * BLOCK_ROWS, sizes.width),
     {
       count: heads,
-      x: { start: first * q + query * sizes.width / VEC4, product: q },
+      x: {
+        binding: operands,
+        start: first * q + query * sizes.width / VEC4,
+        product: q,
+      },
       weight: {
-        name: "texels0",
+        binding: operands,
         start: starts[1] + first * k,
         product: k,
         shift: SCRATCH_SHIFT,
       },
       y: {
-        name: "texels1",
+        binding: { scratch: "scores", access: "write texels" },
         start: 0,
         product: layout.scoreTexels,
       },
     },
-    rows,
-    rows,
+    { to: rows, from: rows },
     target,
   );
 }
@@ -323,29 +351,29 @@ function launchSoftmax(
   { heads, query, queries }: Work,
   { seen, keyBlocks, secondBlock, scoreTexels, starts }: Layout,
   { textKeys, identity, causal }: AttentionSizes,
-): Launch {
+): AttentionLaunch<WideScratch> {
   const groups = Math.ceil(queries / 8);
   return {
     shader: "attention_softmax",
     code: texels + softmaxCode,
     bind: [
-      { name: "texels1", access: "texels" },
-      { name: "texels0", access: "new texels" },
+      { scratch: "scores", access: "read texels" },
+      { scratch: "operands", access: "write texels" },
       ...reads("identityScale"),
     ],
-    params: [
+    params: {
       queries,
-      query,
-      groups,
-      scoreTexels,
-      keyBlocks * BLOCK_ROWS / VEC4,
-      secondBlock * BLOCK_ROWS / VEC4,
-      textKeys,
-      seen - textKeys,
-      identity ? 2 : 1,
-      Number(causal),
-      starts[3],
-    ],
+      first_query: query,
+      groups_t: groups,
+      head_texels: scoreTexels,
+      keys4: keyBlocks * BLOCK_ROWS / VEC4,
+      second4: secondBlock * BLOCK_ROWS / VEC4,
+      keys: textKeys,
+      second_keys: seen - textKeys,
+      parts: identity ? 2 : 1,
+      causal: Number(causal),
+      start: starts[3],
+    },
     workgroups: groups * heads,
   };
 }
@@ -354,36 +382,38 @@ function launchSoftmax(
 function launchMixing(
   { image, head, heads, query, queries }: Work,
   layout: Layout,
-  { sizes, queries: part }: AttentionPiece,
+  { sizes, queries: slice }: AttentionSlice,
   target: Target,
-): Launch {
+): AttentionLaunch<WideScratch> {
   const { starts, headTexels: [, , v] } = layout;
   const vec8s = sizes.width / VEC8;
   const row = sizes.heads * vec8s;
   const first = image * sizes.heads + head;
   const rows = { start: 0, rows: queries };
-  return launchProducts(
+  return launchProducts<AttentionInput, "output", WideScratch>(
     product(queries, sizes.width, layout.keyBlocks * BLOCK_ROWS),
     {
       count: heads,
-      x: { start: starts[3], product: layout.scoreTexels },
+      x: {
+        binding: operands,
+        start: starts[3],
+        product: layout.scoreTexels,
+      },
       weight: {
-        name: "texels0",
+        binding: operands,
         start: starts[2] + first * v,
         product: v,
         shift: SCRATCH_SHIFT,
       },
       y: {
-        name: "output",
-        start: part.skip / VEC8 +
+        binding: { output: "output", access: "write", slice },
+        start: slice.skip / VEC8 +
           (image * sizes.queries + query) * row + head * vec8s,
         product: vec8s,
         step: row,
-        part,
       },
     },
-    rows,
-    rows,
+    { to: rows, from: rows },
     target,
   );
 }

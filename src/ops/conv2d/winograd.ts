@@ -9,27 +9,39 @@
  *
  * @module
  */
-import texels from "../../shaders/texels.wgsl" with { type: "text" };
-import inputCode from "../../shaders/winograd_input.wgsl" with { type: "text" };
-import outputCode from "../../shaders/winograd_output.wgsl" with {
+import texels from "../../../shaders/texels.wgsl" with { type: "text" };
+import inputCode from "../../../shaders/winograd_input.wgsl" with {
   type: "text",
 };
-import { groupRoom, launchProducts, type Products } from "./conv2d_texels.ts";
-import { type Convolution, matrixProduct } from "./convolution.ts";
-import { VEC4 } from "./blocks.ts";
-import { fitsVec8, vec4Code, VEC8 } from "./stored_vectors.ts";
+import outputCode from "../../../shaders/winograd_output.wgsl" with {
+  type: "text",
+};
+import { TEXEL_BYTES } from "../../gpu/texels.ts";
+import { type Launch, reads } from "../launch.ts";
+import type { ScratchSpec, Target } from "../op.ts";
+import { groupRoom } from "../pack_texels.ts";
+import { ROW_STEP, type RowSlice, sliceOf } from "../slices.ts";
+import { fitsVec8, vec4Code, VEC8 } from "../stored_vectors.ts";
+import { elementBytes, isQuantised, type TensorSpec } from "../tensor_spec.ts";
+import { VEC4 } from "../weights/blocks.ts";
+import { layoutShape } from "../weights/layouts.ts";
+import { pointBytes, POINTS, pointWeight } from "../weights/winograd.ts";
 import {
-  elementBytes,
-  isQuantised,
-  type Launch,
-  reads,
-  type Target,
-  type TensorSpec,
-} from "./op.ts";
-import { TEXEL_BYTES } from "../gpu/texels.ts";
-import { type Piece, ROW_STEP, rowsPart } from "./pieces.ts";
-import { layoutShape } from "./weight_layouts.ts";
-import { pointBytes, POINTS, pointWeight } from "./winograd_weights.ts";
+  type Convolution,
+  type ConvolutionInput,
+  convolutionParams,
+  matrixProduct,
+} from "./convolution.ts";
+import { launchProducts } from "./textured.ts";
+
+/** x by tiles, and the products with it. */
+export type WinogradScratch = "tiles" | "products";
+/** A launch of a convolution by tiles. */
+export type WinogradLaunch = Launch<
+  ConvolutionInput,
+  "output",
+  WinogradScratch
+>;
 
 /** Fewest and most inputs · outputs of a layer: 64 · 64 and 640 · 1280. */
 const NARROW = [4096, 819_200] as const;
@@ -43,8 +55,10 @@ const GROUP = 64;
 /** Whether a convolution can be computed so, and is worth it. */
 export function fitsWinograd(
   weight: TensorSpec,
-  stride: number,
-  padding: readonly number[],
+  { stride = 1, padding = [0, 0, 0, 0] }: {
+    readonly stride?: number;
+    readonly padding?: readonly number[];
+  },
 ): boolean {
   const [out, kernelHeight, kernelWidth, channels] = weight.shape;
   const [least, most] = NARROW;
@@ -83,18 +97,17 @@ function tilingOf(
   return { tiles, rows, step, room };
 }
 
-/** Texels of x by tiles. */
-export function winogradTexels(batch: number, conv: Convolution): number {
-  return POINTS * conv.channels[0] / VEC4 * tilingOf(batch, conv).room;
-}
-
-/** Products by tiles. */
+/** Texels of x by tiles, and products by tiles. */
 export function winogradScratch(
   batch: number,
   conv: Convolution,
-): TensorSpec[] {
+): Readonly<Record<WinogradScratch, ScratchSpec>> {
   const { room } = tilingOf(batch, conv);
-  return [{ shape: [POINTS, room, conv.channels[1]], dtype: conv.dtype }];
+  const [inside, out] = conv.channels;
+  return {
+    tiles: { texels: POINTS * inside / VEC4 * room },
+    products: { shape: [POINTS, room, out], dtype: conv.dtype },
+  };
 }
 
 /** The launches of all tiles. */
@@ -102,9 +115,9 @@ export function launchWinograd(
   batch: number,
   conv: Convolution,
   target: Target,
-): Launch[] {
+): WinogradLaunch[] {
   const tiling = tilingOf(batch, conv);
-  const launches: Launch[] = [];
+  const launches: WinogradLaunch[] = [];
   for (let first = 0; first < tiling.rows; first += tiling.step) {
     const rows = Math.min(tiling.step, tiling.rows - first);
     launches.push(
@@ -122,7 +135,7 @@ function launchInput(
   first: number,
   rows: number,
   { storage }: Target,
-): Launch {
+): WinogradLaunch {
   const upsample = upsampleTo ? 2 : 1;
   const [height, width] = size;
   // Rows of x from one above the first row of tiles to one below the last.
@@ -145,24 +158,27 @@ function launchInput(
     code: vec4Code(storage) + texels + inputCode,
     bind: [
       {
-        name: "x",
+        input: "x",
         access: "read",
-        part: rowsPart(from, inside * elementBytes(dtype)),
+        slice: sliceOf(from, inside * elementBytes(dtype)),
       },
-      { name: "texels0", access: "new texels" },
+      { scratch: "tiles", access: "write texels" },
     ],
-    params: [
-      ...size,
-      vec4s,
+    params: {
+      height,
+      width,
+      in4: vec4s,
       upsample,
-      ...outSize,
-      ...tiles,
-      first * tiles[1],
-      count,
+      full_height: outSize[0],
+      full_width: outSize[1],
+      tiles_y: tiles[0],
+      tiles_x: tiles[1],
+      first_tile: first * tiles[1],
+      tiles: count,
       room,
-      groups,
-      from.start,
-    ],
+      groups_t: groups,
+      first_source: from.start,
+    },
     workgroups: groups * Math.ceil(vec4s / VEC4S),
   };
 }
@@ -173,37 +189,48 @@ function launchTileProducts(
   { tiles, room }: Tiling,
   rows: number,
   target: Target,
-): Launch {
+): WinogradLaunch {
   const count = rows * tiles[1];
   const product = matrixProduct(count, pointWeight(weight), dtype);
-  const products: Products = {
-    count: POINTS,
-    x: { start: 0, product: channels[0] / VEC4 * room },
-    weight: {
-      name: "weight",
-      start: 0,
-      product: pointBytes(weight) / TEXEL_BYTES,
-      shift: layoutShape(weight, "winograd").shift,
-    },
-    y: {
-      name: "scratch0",
-      start: 0,
-      product: room * channels[1] / VEC8,
-      step: channels[1] / VEC8,
-    },
-  };
   const all = { start: 0, rows: count };
-  return launchProducts(product, products, all, all, target);
+  return launchProducts<ConvolutionInput, "output", WinogradScratch>(
+    product,
+    {
+      count: POINTS,
+      x: {
+        binding: { scratch: "tiles", access: "read texels" },
+        start: 0,
+        product: channels[0] / VEC4 * room,
+      },
+      weight: {
+        binding: { input: "weight", access: "read texels" },
+        start: 0,
+        product: pointBytes(weight) / TEXEL_BYTES,
+        shift: layoutShape(weight, "winograd").shift,
+      },
+      y: {
+        binding: { scratch: "products", access: "write" },
+        start: 0,
+        product: room * channels[1] / VEC8,
+        step: channels[1] / VEC8,
+      },
+    },
+    { to: all, from: all },
+    target,
+  );
 }
 
 function launchOutput(
-  { outSize, channels: [, out], dtype, has, activation }: Convolution,
+  conv: Convolution,
   { tiles, room }: Tiling,
   first: number,
   rows: number,
   { storage }: Target,
-): Launch {
+): WinogradLaunch {
+  const { outSize, channels: [, out], dtype } = conv;
   const [height, width] = outSize;
+  const { has_bias, has_channel_bias, has_residual, activation } =
+    convolutionParams(conv);
   const row = (tileRow: number) =>
     Math.floor(tileRow / tiles[0]) * height +
     Math.min(2 * (tileRow % tiles[0]), height);
@@ -213,36 +240,39 @@ function launchOutput(
     (Math.floor(last / tiles[0]) + 1) * height,
   );
   const to = alignedPixels(row(first) * width, end * width);
-  const part = rowsPart(to, out * elementBytes(dtype));
+  const slice = sliceOf(to, out * elementBytes(dtype));
   const total = rows * tiles[1] * out / 4;
   return {
     shader: "winograd_output",
     moves: true,
     code: vec4Code(storage) + outputCode,
     bind: [
-      ...reads("scratch0", "bias", "shift"),
-      { name: "residual", access: "read", part },
-      { name: "output", access: "write", part },
+      { scratch: "products", access: "read" },
+      ...reads("bias", "channelBias"),
+      { input: "residual", access: "read", slice },
+      { output: "output", access: "write", slice },
     ],
-    params: [
-      ...outSize,
-      out / 4,
-      ...tiles,
-      first * tiles[1],
+    params: {
+      out_height: height,
+      out_width: width,
+      out4: out / 4,
+      tiles_y: tiles[0],
+      tiles_x: tiles[1],
+      first_tile: first * tiles[1],
       room,
-      to.start,
+      first_pixel: to.start,
       total,
-      Number(has.bias),
-      Number(has.shift),
-      Number(has.residual),
+      has_bias,
+      has_channel_bias,
+      has_residual,
       activation,
-    ],
+    },
     workgroups: Math.ceil(total / GROUP),
   };
 }
 
 /** Pixels from the last place before them that a binding may start at. */
-function alignedPixels(start: number, end: number): Piece {
+function alignedPixels(start: number, end: number): RowSlice {
   const aligned = start - start % ROW_STEP;
   return { start: aligned, rows: end - aligned };
 }

@@ -12,13 +12,13 @@
  *
  * @module
  */
-import { TEXEL_BYTES } from "../gpu/texels.ts";
+import { TEXEL_BYTES } from "../../gpu/texels.ts";
 import {
   type DType,
   elementCount,
   isQuantised,
   type TensorSpec,
-} from "./op.ts";
+} from "../tensor_spec.ts";
 
 /** Rows of a block. */
 export const BLOCK_ROWS = 16;
@@ -88,7 +88,7 @@ function unitBytes(dtype: DType): number {
 }
 
 /**
- * Puts a weight, given in row-major order and in pieces of any length, into
+ * Puts a weight, given in row-major order and in chunks of any length, into
  * blocks.
  *
  * @example

@@ -7,16 +7,16 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import type { GpuLimits, StorageType } from "../src/gpu/gpu.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import { Variants } from "../src/graph/variants.ts";
-import { attention } from "../src/ops/attention.ts";
-import { conv2d } from "../src/ops/conv2d.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
+import { attention } from "../src/ops/attention/attention.ts";
+import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { geglu } from "../src/ops/elementwise.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
-import { linear } from "../src/ops/linear.ts";
+import { linear } from "../src/ops/linear/linear.ts";
 import { elementCount } from "../src/ops/op.ts";
-import { cutRows, shiftedPart } from "../src/ops/pieces.ts";
+import { cutRows, shiftedSlice } from "../src/ops/slices.ts";
 import { concat } from "../src/ops/views.ts";
 import { makeInput, normal } from "./ops/op_case.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
@@ -30,8 +30,8 @@ interface Cut {
   readonly kilobytes: number;
   /** Fewest launches that must come of it. */
   readonly launches: number;
-  /** Which variant computes it; what runs everywhere where not given. */
-  readonly variant?: string;
+  /** Which kernel computes it; what runs everywhere where not given. */
+  readonly kernel?: string;
 }
 
 const cuts: readonly Cut[] = [
@@ -58,16 +58,16 @@ const cuts: readonly Cut[] = [
     },
     kilobytes: 40,
     launches: 8,
-    variant: "texels",
+    kernel: "texture-backed",
   },
   {
-    name: "rows of a picture and their neighbours, as texels",
+    name: "rows of a image and their neighbours, as texels",
     op: conv2d,
     inputs: { x: [2, 21, 30, 16], weight: [24, 3, 3, 16], bias: [24] },
     attributes: { padding: [1, 1, 1, 1] },
     kilobytes: 40,
     launches: 6,
-    variant: "texels",
+    kernel: "texture-backed",
   },
   {
     name: "rows",
@@ -85,7 +85,7 @@ const cuts: readonly Cut[] = [
     launches: 5,
   },
   {
-    name: "channels of pictures",
+    name: "channels of images",
     op: concat,
     inputs: { a: [2, 17, 19, 12], b: [2, 17, 19, 20] },
     attributes: { axis: 3 },
@@ -100,7 +100,7 @@ const cuts: readonly Cut[] = [
     launches: 4,
   },
   {
-    name: "pieces that begin in the midst of a picture",
+    name: "slices that begin in the midst of a image",
     op: groupNorm,
     inputs: { x: [3, 37, 29, 16], weight: [16], bias: [16] },
     attributes: { groups: 4, eps: 1e-5, activation: "silu" },
@@ -108,13 +108,13 @@ const cuts: readonly Cut[] = [
     launches: 8,
   },
   {
-    name: "a batch of odd pictures, shift and residual",
+    name: "a batch of odd images, channel bias and residual",
     op: conv2d,
     inputs: {
       x: [3, 31, 23, 12],
       weight: [8, 3, 3, 12],
       bias: [8],
-      shift: [3, 8],
+      channelBias: [3, 8],
       residual: [3, 31, 23, 8],
     },
     attributes: { padding: [1, 1, 1, 1], activation: "silu" },
@@ -146,27 +146,27 @@ const cuts: readonly Cut[] = [
     launches: 2,
   },
   {
-    name: "whole octets of odd pictures, shift and residual",
+    name: "whole vec8s of odd images, channel bias and residual",
     op: conv2d,
     inputs: {
       x: [3, 31, 23, 24],
       weight: [16, 3, 3, 24],
       bias: [16],
-      shift: [3, 16],
+      channelBias: [3, 16],
       residual: [3, 31, 23, 16],
     },
     attributes: { padding: [1, 1, 1, 1], activation: "silu" },
     kilobytes: 66,
     launches: 4,
-    variant: "tiles",
+    kernel: "workgroup-tiled",
   },
   {
-    name: "rows of whole octets",
+    name: "rows of whole vec8s",
     op: linear,
     inputs: { x: [3, 333, 40], weight: [24, 40], residual: [3, 333, 24] },
     kilobytes: 40,
     launches: 4,
-    variant: "tiles",
+    kernel: "workgroup-tiled",
   },
   {
     name: "heads of 24, a batch that starts where no binding may",
@@ -175,7 +175,7 @@ const cuts: readonly Cut[] = [
     attributes: { heads: 1 },
     kilobytes: 5,
     launches: 3,
-    variant: "tiles",
+    kernel: "workgroup-tiled",
   },
   {
     name: "a batch that starts where no binding may",
@@ -186,13 +186,13 @@ const cuts: readonly Cut[] = [
     launches: 3,
   },
   {
-    name: "keys as texels, pictures that begin where no binding may",
+    name: "keys as texels, images that begin where no binding may",
     op: attention,
     inputs: { q: [5, 21, 48], k: [5, 13, 48], v: [5, 13, 48] },
     attributes: { heads: 2 },
     kilobytes: 9,
     launches: 9,
-    variant: "texels",
+    kernel: "texture-backed",
   },
   {
     name: "keys as texels, and an identity's",
@@ -206,7 +206,7 @@ const cuts: readonly Cut[] = [
     attributes: { heads: 1, textKeys: 17 },
     kilobytes: 8,
     launches: 6,
-    variant: "texels",
+    kernel: "texture-backed",
   },
   {
     name: "products as texels, and an identity's keys",
@@ -220,7 +220,7 @@ const cuts: readonly Cut[] = [
     attributes: { heads: 1, textKeys: 16 },
     kilobytes: 27,
     launches: 18,
-    variant: "texels",
+    kernel: "texture-backed",
   },
   {
     name: "products as texels, causal",
@@ -229,7 +229,7 @@ const cuts: readonly Cut[] = [
     attributes: { heads: 3, causal: true },
     kilobytes: 7,
     launches: 18,
-    variant: "texels",
+    kernel: "texture-backed",
   },
 ];
 
@@ -245,12 +245,12 @@ async function run(storage: StorageType, cut: Cut, limits?: GpuLimits) {
     tensors[name] = g.input(name, shape, others[name] ?? storage);
   }
   g.output("y", g.apply(cut.op, tensors, cut.attributes ?? {}));
-  const variants = new Variants(g, (_node, [first, ...others]) => {
-    if (!cut.variant) return first;
-    assert(others.includes(cut.variant));
-    return cut.variant;
+  const kernels = new KernelChoice(g, (_node, [first, ...others]) => {
+    if (!cut.kernel) return first;
+    assert(others.includes(cut.kernel));
+    return cut.kernel;
   });
-  using plan = await Plan.make(await sharedGpu(), g, { limits, variants });
+  using plan = await Plan.make(await sharedGpu(), g, { limits, kernels });
   Object.entries(cut.inputs).forEach(([name, shape], seed) => {
     plan.write(
       name,
@@ -273,17 +273,17 @@ for (const storage of ["f32", "f16"] as const) {
       const { limits } = await sharedGpu();
       const bytes = cut.kilobytes * 1024 / (storage === "f16" ? 2 : 1);
       const whole = await run(storage, cut);
-      const pieces = await run(storage, cut, {
+      const slices = await run(storage, cut, {
         maxBufferSize: limits.maxBufferSize,
         maxComputeWorkgroupsPerDimension:
           limits.maxComputeWorkgroupsPerDimension,
         maxStorageBufferBindingSize: bytes,
       });
       assert(
-        pieces.launches >= cut.launches,
-        `${pieces.launches} launches, expected ${cut.launches} or more`,
+        slices.launches >= cut.launches,
+        `${slices.launches} launches, expected ${cut.launches} or more`,
       );
-      assertEquals(pieces.y, whole.y);
+      assertEquals(slices.y, whole.y);
     });
   }
 }
@@ -302,7 +302,7 @@ gpuTest("cut: a row that no binding holds is refused by name", async () => {
   );
 });
 
-Deno.test("cut: pieces follow each other and start where a binding may", () => {
+Deno.test("cut: slices follow each other and start where a binding may", () => {
   const limits = {
     maxBufferSize: 0,
     maxComputeWorkgroupsPerDimension: 0,
@@ -323,8 +323,8 @@ Deno.test("cut: pieces follow each other and start where a binding may", () => {
 });
 
 Deno.test("cut: a part from any element on", () => {
-  assertEquals(shiftedPart(0, 10, 4), { offset: 0, size: 40, skip: 0 });
-  assertEquals(shiftedPart(1000, 10, 2), {
+  assertEquals(shiftedSlice(0, 10, 4), { offset: 0, size: 40, skip: 0 });
+  assertEquals(shiftedSlice(1000, 10, 2), {
     offset: 1792,
     size: 2 * (104 + 10),
     skip: 104,

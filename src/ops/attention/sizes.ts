@@ -1,5 +1,5 @@
 /**
- * Sizes of an attention, as all of its variants count them.
+ * Sizes of an attention, as all of its kernels count them.
  *
  * @module
  */

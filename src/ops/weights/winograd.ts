@@ -7,7 +7,7 @@
  * @module
  */
 import { BLOCK_ROWS, blockSizes, VEC4 } from "./blocks.ts";
-import type { TensorSpec } from "./op.ts";
+import type { TensorSpec } from "../tensor_spec.ts";
 
 /** Places of the kernel, and matrices that come of them. */
 const TAPS = 9;
@@ -27,7 +27,7 @@ export function pointBytes(weight: TensorSpec): number {
 }
 
 /**
- * Transforms a weight, given in row-major order and in pieces of any length.
+ * Transforms a weight, given in row-major order and in chunks of any length.
  *
  * Sums are in f64, rounded once to the weight's own type.
  */

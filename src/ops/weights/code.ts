@@ -4,10 +4,10 @@
  *
  * @module
  */
-import q4 from "../../shaders/weights_q4.wgsl" with { type: "text" };
-import q8 from "../../shaders/weights_q8.wgsl" with { type: "text" };
-import storage from "../../shaders/weights_real.wgsl" with { type: "text" };
-import type { DType } from "./op.ts";
+import q4 from "../../../shaders/weights_q4.wgsl" with { type: "text" };
+import q8 from "../../../shaders/weights_q8.wgsl" with { type: "text" };
+import storage from "../../../shaders/weights_real.wgsl" with { type: "text" };
+import type { DType } from "../tensor_spec.ts";
 
 /**
  * WGSL that binds a weight at `@binding(1)` and reads it, to be put in front of

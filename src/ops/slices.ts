@@ -1,15 +1,15 @@
 /**
  * Ops on tensors that are longer than one binding may be: the work is cut into
- * pieces of rows, each a launch that binds only its part.
+ * slices of rows, each a launch that binds only its own.
  *
  * @module
  */
 import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
-import type { BindingPart, BindingUse } from "./op.ts";
+import type { Binding, BindingSlice } from "./launch.ts";
 
 /** Consecutive rows of an op's operands. */
-export interface Piece {
+export interface RowSlice {
   /** Number of the first row. */
   readonly start: number;
   /** How many. */
@@ -17,23 +17,23 @@ export interface Piece {
 }
 
 /**
- * Pieces start at a multiple of so many rows: rows of any length in f16 then
+ * Slices start at a multiple of so many rows: rows of any length in f16 then
  * start at a multiple of 256 bytes, where a binding may.
  */
 export const ROW_STEP = 128;
 
 /**
- * Cuts rows so that what a piece binds of each operand fits.
+ * Cuts rows so that what a slice binds of each operand fits.
  *
  * @param rows how many there are
  * @param rowBytes bytes of a row, of the operand with the longest
- * @returns one piece where all fits, or where a row is too long to be cut
+ * @returns one slice where all fits, or where a row is too long to be cut
  */
 export function cutRows(
   rows: number,
   rowBytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,
-): Piece[] {
+): RowSlice[] {
   if (rows * rowBytes <= limit) return [{ start: 0, rows }];
   const step = Math.floor(limit / rowBytes / ROW_STEP) * ROW_STEP;
   if (step === 0) return [{ start: 0, rows }];
@@ -44,33 +44,40 @@ export function cutRows(
 }
 
 /** Where rows lie in a tensor whose rows have so many bytes. */
-export function rowsPart(
-  { start, rows }: Piece,
+export function sliceOf(
+  { start, rows }: RowSlice,
   rowBytes: number,
-): BindingPart {
+): BindingSlice {
   return { offset: start * rowBytes, size: rows * rowBytes };
 }
 
 /**
- * Binds a piece of some buffers, the whole of the others.
+ * Binds a slice of some inputs and outputs, the whole of the others.
  *
- * @param uses all buffers of the launch
- * @param rowBytes bytes of a row, of those that are cut
+ * @param bindings all bindings of the launch
+ * @param rowBytes bytes of a row by name, of those that are cut
  */
-export function bindRows(
-  uses: readonly BindingUse[],
-  piece: Piece,
+export function bindRows<B extends Binding>(
+  bindings: readonly B[],
+  slice: RowSlice,
   rowBytes: Readonly<Record<string, number>>,
-): BindingUse[] {
-  return uses.map((use) => {
-    const bytes = rowBytes[use.name];
-    return bytes === undefined ? use : { ...use, part: rowsPart(piece, bytes) };
+): B[] {
+  return bindings.map((binding) => {
+    const name = "input" in binding
+      ? binding.input
+      : "output" in binding
+      ? binding.output
+      : undefined;
+    const bytes = name === undefined ? undefined : rowBytes[name];
+    return bytes === undefined
+      ? binding
+      : { ...binding, slice: sliceOf(slice, bytes) };
   });
 }
 
-/** A part that may start anywhere: bound from the last place before it. */
-export interface ShiftedPart extends BindingPart {
-  /** Elements of the binding before the part begins. */
+/** A slice that may start anywhere: bound from the last place before it. */
+export interface ShiftedSlice extends BindingSlice {
+  /** Elements of the binding before the slice begins. */
   readonly skip: number;
 }
 
@@ -81,11 +88,11 @@ export interface ShiftedPart extends BindingPart {
  * @param count how many
  * @param elementBytes 2 or 4
  */
-export function shiftedPart(
+export function shiftedSlice(
   start: number,
   count: number,
   elementBytes: number,
-): ShiftedPart {
+): ShiftedSlice {
   const first = start * elementBytes;
   const offset = first - first % BINDING_ALIGNMENT;
   const skip = (first - offset) / elementBytes;
@@ -93,19 +100,19 @@ export function shiftedPart(
 }
 
 /**
- * Cuts a batch so that what a piece binds fits, wherever it starts.
+ * Cuts a batch so that what a slice binds fits, wherever it starts.
  *
  * @param batch how many images there are
  * @param bytes bytes of one, of the operand with the longest
- * @param most images of a piece, whatever fits
- * @returns pieces of at least one image
+ * @param most images of a slice, whatever fits
+ * @returns slices of at least one image
  */
 export function cutBatch(
   batch: number,
   bytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,
   most = Infinity,
-): Piece[] {
+): RowSlice[] {
   const room = Math.floor((limit - BINDING_ALIGNMENT) / bytes);
   const step = Math.min(batch, Math.max(1, Math.min(room, most)));
   return Array.from({ length: Math.ceil(batch / step) }, (_, i) => {

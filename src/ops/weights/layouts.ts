@@ -8,17 +8,18 @@ import {
   TEXEL_BYTES,
   type TexelShape,
   texelShape,
-} from "../gpu/texels.ts";
+} from "../../gpu/texels.ts";
 import { BlockPacker, blockSizes } from "./blocks.ts";
-import { tensorBytes, type TensorSpec, type WeightLayout } from "./op.ts";
-import { pointBytes, POINTS, WinogradPacker } from "./winograd_weights.ts";
+import type { WeightLayout } from "../op.ts";
+import { tensorBytes, type TensorSpec } from "../tensor_spec.ts";
+import { pointBytes, POINTS, WinogradPacker } from "./winograd.ts";
 
 /** Whether a weight that lies so lies in a texture. */
 export function isTexels(layout: WeightLayout): boolean {
   return layout !== "rows";
 }
 
-/** Takes a weight's bytes in row-major order, in pieces of any length. */
+/** Takes a weight's bytes in row-major order, in chunks of any length. */
 export interface ByteWriter {
   /** Takes the next bytes. */
   push(bytes: Uint8Array<ArrayBuffer>): void;
