@@ -30,7 +30,8 @@ export { readImage, writePng } from "./src/host/files.ts";
 export type { Fit } from "./src/identity/fit.ts";
 export type { BufferPool } from "./src/gpu/buffers.ts";
 export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
-export type { Gpu, GpuLimits, StorageType } from "./src/gpu/gpu.ts";
+export type { Gpu } from "./src/gpu/gpu.ts";
+export type { GpuLimits, StorageType } from "./src/gpu/limits.ts";
 export type { PartStarts } from "./src/gpu/part_starts.ts";
 export type {
   Access,

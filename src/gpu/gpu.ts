@@ -5,21 +5,11 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { BufferPool } from "./buffers.ts";
+import type { GpuLimits, StorageType } from "./limits.ts";
 import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";
 
-/** Storage type of activations and weights on the GPU; accumulation is f32. */
-export type StorageType = "f16" | "f32";
-
-/** The limits that decide how an op is launched or a tensor is placed. */
-export interface GpuLimits {
-  /** Largest range one shader binding may see, in bytes. */
-  readonly maxStorageBufferBindingSize: number;
-  /** Largest single buffer, in bytes. */
-  readonly maxBufferSize: number;
-  /** Most workgroups along one dimension of a dispatch. */
-  readonly maxComputeWorkgroupsPerDimension: number;
-}
+export type { GpuLimits, StorageType } from "./limits.ts";
 
 const requestedLimits = [
   "maxStorageBufferBindingSize",
