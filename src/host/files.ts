@@ -193,7 +193,7 @@ export async function readImageText(path: string): Promise<ImageText> {
 
 /** A model folder's files, opened; `await using` closes them. */
 export interface ModelFolder extends AsyncDisposable {
-  /** The files by part. */
+  /** The files by component. */
   readonly files: ModelFiles;
 }
 
@@ -274,14 +274,14 @@ export async function openModelFolder(
   };
 }
 
-/** Tells where a conversion that was cut off left a part under another name. */
+/** Tells where a conversion that was cut off left a component under another name. */
 async function leftOver(
   folder: string,
   missing: readonly string[],
 ): Promise<string> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir(folder)) {
-    const isOld = missing.some((part) => name.endsWith(`-${part}.old`));
+    const isOld = missing.some((file) => name.endsWith(`-${file}.old`));
     if (isOld && name.startsWith(".masterweaver-model-")) found.push(name);
   }
   return found.length === 0
