@@ -20,7 +20,8 @@ import {
   checkSettings,
   defaultSettings,
 } from "../src/options/options.ts";
-import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import type { GenerateOptions } from "../src/pipeline.ts";
 import {
   fromText,
   type Provenance,

@@ -10,7 +10,7 @@ import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { map } from "../src/ops/elementwise.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";

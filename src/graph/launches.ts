@@ -45,7 +45,7 @@ export function checkBindings(
       `Cannot place ${name} ${describe(spec)} of ${describeNode(node)}: ${
         part?.size ?? tensorBytes(spec)
       } bytes, the adapter binds at most ${limit}; ` +
-        "use --dtype f16, a smaller image or fewer images at once",
+        'use dtype: "f16", a smaller image or fewer images at once',
     );
   }
 }

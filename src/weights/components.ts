@@ -82,7 +82,7 @@ export async function openComponentFile(
   if (!source) {
     throw new MasterWeaverError(
       "bad-model",
-      `The model has no ${name}.weave: convert it with tools/convert.ts, or give another --model`,
+      `The model has no ${name}.weave: convert the model, or give another`,
     );
   }
   const file = await openWeave(source);
