@@ -85,7 +85,7 @@ export interface Generated {
  * const files: Record<string, MemorySource> = {};
  * for (const name of ["text_encoder", "unet", "vae", "image_encoder", "identity_adapter", "face_parser"]) {
  *   const response = await fetch(`model/${name}.weave`);
- *   files[name] = new MemorySource(name, await response.bytes());
+ *   files[name] = new MemorySource(await response.bytes(), name);
  * }
  * await using weaver = await MasterWeaver.load(files);
  * ```
