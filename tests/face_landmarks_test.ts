@@ -346,7 +346,7 @@ Deno.test("face finder: the wrong component is refused", async () => {
   await assertRejects(
     () => finder.align(flat(80, 80), { rect }),
     MasterWeaverError,
-    "--with-landmarks",
+    "give landmarks.weave",
   );
 });
 

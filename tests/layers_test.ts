@@ -34,9 +34,9 @@ const order = [
   "host",
 ];
 
-/** Beside the order: for tools alone, which nothing else imports. */
+/** Beside the order, for tools alone: tables of names come from the networks. */
 const beside: Readonly<Record<string, readonly string[]>> = {
-  "checkpoints": ["face", "weights", "base"],
+  "checkpoints": ["models", "graph", "face", "weights", "base"],
 };
 
 /** What may know Deno, Node and packages. */

@@ -102,7 +102,7 @@ Deno.test("reference: without the landmark model it stays as it is, and how to g
   await assertRejects(
     () => prepare(photo, finder, { requireFace: true }),
     MasterWeaverError,
-    "--with-landmarks",
+    "give landmarks.weave",
   );
   // Faces can be required without being aligned.
   const unaligned = { align: false, requireFace: true };
