@@ -188,11 +188,16 @@ Deno.test("layers: what mod.ts reaches resolves without an import map", async ()
 Deno.test("layers: only the edge knows Deno, Node and packages", () => {
   const wrong = files
     .filter(({ path }) => !atTheEdge.includes(layer(path)))
-    .filter(({ code }) =>
-      /\bDeno\b|\bprocess\.|\bBuffer\./.test(withoutTexts(code)) ||
-      specifiers(code).some((specifier) => !specifier.startsWith("."))
-    )
+    .filter(needsHost)
     .map(({ path }) => path);
+  assertEquals(wrong, []);
+});
+
+Deno.test("layers: what decodes images runs anywhere", () => {
+  const decoders = ["png_decode", "inflate", "exif", "jpeg/decode"]
+    .flatMap((name) => closure(`src/host/codecs/${name}.ts`));
+  assert(decoders.length > 10, `${decoders.length} files`);
+  const wrong = decoders.filter(needsHost).map(({ path }) => path);
   assertEquals(wrong, []);
 });
 
@@ -218,6 +223,12 @@ Deno.test("layers: only src/gpu and src/graph speak to the device", () => {
     .map(({ path }) => path);
   assertEquals(wrong, []);
 });
+
+/** Whether a file calls Deno or Node, or imports a package. */
+function needsHost({ code }: Source): boolean {
+  return /\bDeno\b|\bprocess\.|\bBuffer\./.test(withoutTexts(code)) ||
+    specifiers(code).some((specifier) => !specifier.startsWith("."));
+}
 
 /** What a message says of Deno calls nothing. */
 function withoutTexts(code: string): string {

@@ -1,6 +1,6 @@
 /**
- * The file system's edge: with `host/` and the command the only modules of
- * `src/` that touch files.
+ * The file system's edge: files read whole or at random, images read and
+ * written, a model's folder opened.
  *
  * @module
  */

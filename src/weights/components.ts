@@ -69,8 +69,8 @@ export interface Component<C> {
 }
 
 /**
- * Opens the file of one component and checks that it is that component, and the one that
- * the model's manifest lists, where there is one.
+ * Opens the file of one component and checks that it is that component, and
+ * the one that the model's manifest lists, where there is one.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
