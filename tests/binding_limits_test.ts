@@ -8,7 +8,7 @@ import { scratchShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { checkBindings } from "../src/graph/launch_checks.ts";
 import { launchesOf, lower } from "../src/graph/lowering.ts";
-import { textureNeeds } from "../src/graph/schedule.ts";
+import { textureNeeds } from "../src/graph/memory_needs.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import {
   conditionGraph,

@@ -14,7 +14,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { DlibStream } from "../src/face/dlib_stream.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { openWeave } from "../src/weights/weave.ts";

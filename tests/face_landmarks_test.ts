@@ -169,7 +169,7 @@ Deno.test("leaves: values of all widths survive packing", () => {
   assertThrows(
     () => PackedLeaves.pack(new Float32Array(136).fill(16), initial),
     MasterWeaverError,
-    "--dtype f32",
+    'dtype: "f32"',
   );
 });
 
@@ -346,7 +346,7 @@ Deno.test("face finder: the wrong component is refused", async () => {
   await assertRejects(
     () => finder.align(flat(80, 80), { rect }),
     MasterWeaverError,
-    "--with-landmarks",
+    "give landmarks.weave",
   );
 });
 

@@ -13,7 +13,7 @@ import {
   WeightStore,
 } from "../src/graph/weight_store.ts";
 import { map } from "../src/ops/elementwise.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/model.ts";

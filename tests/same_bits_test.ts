@@ -133,5 +133,5 @@ Deno.test("noise: latents are channels last, and long noise of no named GPU is w
   assertEquals(warnings, []);
   long(8);
   assertEquals(warnings.length, 1);
-  assertMatch(warnings[0], /131072 numbers.*--cuda-threads/);
+  assertMatch(warnings[0], /131072 numbers.*give cudaThreads/);
 });

@@ -12,7 +12,7 @@ import { parseArguments } from "../src/host/arguments.ts";
 import { toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
 import type { Image } from "../src/image/image.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 
 const USAGE = `Usage: deno run -A tools/strip.ts [FILE.png]
 

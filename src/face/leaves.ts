@@ -199,7 +199,7 @@ function widthOf(number: number): number {
   if (number < -(2 ** 31) || number >= 2 ** 31) {
     throw new MasterWeaverError(
       "bad-checkpoint",
-      "Cannot pack the landmark model: its leaves are larger than a face; convert with --dtype f32",
+      'Cannot pack the landmark model: its leaves are larger than a face; convert with dtype: "f32"',
     );
   }
   return 33 - Math.clz32(number < 0 ? ~number : number);

@@ -1,5 +1,5 @@
 /**
- * Whole tensors between memory and `*.weave`, for parts that run on the CPU.
+ * Whole tensors between memory and `*.weave`, for components that run on the CPU.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * @module
  */
 import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
-import type { StorageType } from "./gpu.ts";
+import type { StorageType } from "./limits.ts";
 import { TEXEL_FORMAT } from "./texels.ts";
 
 /**

@@ -53,7 +53,7 @@ export function checkBindings(step: Step, launch: Launch): void {
       `Cannot place ${name} ${describe(spec)} of ${
         describeNode(step.node)
       }: ${bytes} bytes, the adapter binds at most ${limit}; ` +
-        "use --dtype f16, a smaller image or fewer images at once",
+        'use dtype: "f16", a smaller image or fewer images at once',
     );
   }
 }

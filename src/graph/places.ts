@@ -31,7 +31,8 @@ import type { KernelChoice } from "./kernel_choice.ts";
 import { checkShape } from "./launch_checks.ts";
 import type { Step } from "./lowering.ts";
 import { planMemory, takeFitting } from "./memory.ts";
-import { memoryItems, rootOf, textureNeeds } from "./schedule.ts";
+import { memoryItems, textureNeeds } from "./memory_needs.ts";
+import { rootOf } from "./schedule.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** A tensor on the GPU. */

@@ -194,7 +194,7 @@ export class WeightStore implements Disposable {
         throw new MasterWeaverError(
           "out-of-memory",
           `Weight ${ref.name} takes ${size} bytes as ${dtype}, a buffer of this adapter holds ` +
-            `${maxBufferSize}; use --dtype f16 or a quantised model`,
+            `${maxBufferSize}; use dtype: "f16" or a quantised model`,
         );
       }
       if (isTexels(layout) || trainable) {

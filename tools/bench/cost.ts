@@ -16,7 +16,8 @@ import {
   type Tensor,
 } from "../../src/graph/graph.ts";
 import { planMemory } from "../../src/graph/memory.ts";
-import { memoryItems, rootOf, textureNeeds } from "../../src/graph/schedule.ts";
+import { memoryItems, textureNeeds } from "../../src/graph/memory_needs.ts";
+import { rootOf } from "../../src/graph/schedule.ts";
 import { heldBytes } from "../../src/ops/weights/layouts.ts";
 import { type Launch, tensorBytes } from "../../src/ops/op.ts";
 

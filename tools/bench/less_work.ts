@@ -16,7 +16,7 @@ import { toolExitCode, UsageError } from "../../src/host/exit.ts";
 import { print } from "../../src/host/streams.ts";
 import type { Image } from "../../src/image/image.ts";
 import { defaultSettings, type Settings } from "../../src/options/options.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import { median } from "./clock.ts";
 import { inventParts, SD15, sizesOf } from "./invented.ts";
 import { attentionLines, benchMerging } from "./less_work/merging.ts";

@@ -5,7 +5,7 @@
  */
 import { readImage } from "../../src/host/files.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import type { Progress, Stage } from "../../src/base/progress.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
 

@@ -27,7 +27,7 @@ import {
   type Settings,
   type SizeRule,
 } from "../../options/options.ts";
-import { type LoadOptions, MasterWeaver } from "../../pipeline.ts";
+import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import {
   fromText,
