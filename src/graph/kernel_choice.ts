@@ -13,7 +13,7 @@ import {
   type OpNode,
   type Tensor,
 } from "./graph.ts";
-import { neededNodes } from "./schedule.ts";
+import { checkOverwrites, neededNodes } from "./schedule.ts";
 import type { StoredParameter } from "./weight_store.ts";
 
 /**
@@ -43,11 +43,12 @@ export class KernelChoice {
    * the kernels chosen disagree, the first one's layout counts that all ops which
    * read the weight have a kernel for.
    *
-   * @throws {MasterWeaverError} `gpu` naming the weight where there is no such layout
+   * @throws {MasterWeaverError} `gpu` naming the weight where there is no such layout, and what is overwritten though it may not be
    */
   constructor(graph: Graph, choose: KernelChooser = baseline) {
     this.#graph = graph;
     this.nodes = neededNodes(graph);
+    checkOverwrites(this.nodes, graph);
     const wanted = new Map(
       this.nodes.map((node) => [node, preferred(node, choose)]),
     );

@@ -22,7 +22,6 @@ import { checkBindings, launchWork } from "./launch_checks.ts";
 import { launchesOf, lower, type Step } from "./lowering.ts";
 import { type GpuTensor, Places } from "./places.ts";
 import { timeDispatches, timeRuns, type TimeSpan } from "./profile.ts";
-import { checkOverwrites } from "./schedule.ts";
 import { packParams } from "./uniforms.ts";
 import type { WeightStore } from "./weight_store.ts";
 
@@ -106,7 +105,6 @@ export class Plan implements Disposable {
       limits = gpu.limits,
       breath,
     } = options;
-    checkOverwrites(kernels.nodes, graph);
     const steps = lower(kernels, limits);
     const launches = steps.flatMap((step) =>
       launchesOf(step).map((launch) => ({ step, launch }))
