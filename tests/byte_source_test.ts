@@ -11,7 +11,7 @@ import {
 } from "../src/base/bytes.ts";
 import type { ModelFiles } from "../src/weights/components.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { DlibStream } from "../src/face/dlib_stream.ts";
+import { DlibStream } from "../src/checkpoints/dlib_stream.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
@@ -121,12 +121,12 @@ for (const [where, place] of Object.entries(places)) {
   });
 
   Deno.test(`bytes ${where}: dlib's numbers are read`, async () => {
-    const { bytes } = new DlibWriter().int(5, -1234567).storage(0.375);
+    const { bytes } = new DlibWriter().int(5, -1234567).double(0.375);
     const stream = new DlibStream(viewing(bytes, place));
     await stream.ahead(40);
     assertEquals(stream.integer("a"), 5);
     assertEquals(stream.integer("b"), -1234567);
-    assertEquals(stream.storage("c"), 0.375);
+    assertEquals(stream.double("c"), 0.375);
   });
 }
 

@@ -18,7 +18,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   "samplers": ["base"],
   "image": ["base", "host"],
   "face": ["image", "weights", "base"],
-  "checkpoints": ["face", "weights", "base"],
+  "checkpoints": ["models", "graph", "face", "weights", "base"],
   "identity": [
     "face",
     "image",
@@ -96,6 +96,26 @@ Deno.test("layers: what mod.ts reaches resolves without an import map", async ()
     }
   }
   assertEquals(wrong, []);
+});
+
+Deno.test("layers: inference reaches no checkpoint reader and no writer", () => {
+  const code = new Map(files.map(({ path, code }) => [path, code]));
+  const reached = new Set<string>();
+  const visit = (path: string) => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const specifier of imports(code.get(path) ?? "")) {
+      if (specifier.startsWith(".")) visit(resolved(path, specifier));
+    }
+  };
+  visit("src/pipeline.ts");
+  assert(reached.has("src/weights/weave.ts"));
+  assertEquals(
+    [...reached].filter((path) =>
+      layer(path) === "checkpoints" || path === "src/weights/weave_writer.ts"
+    ),
+    [],
+  );
 });
 
 Deno.test("layers: only the edge touches files and the process", () => {
