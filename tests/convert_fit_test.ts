@@ -178,7 +178,7 @@ Deno.test("fit: quantised values are looked at, too", async () => {
   const mini = new URL("../weights/mini", import.meta.url).pathname;
   const input = `${folder}/vae.weave`;
   const output = `${folder}/out`;
-  await convert({ inputs: [`${mini}vae.weave`], output, dtype: "q8" });
+  await convert({ inputs: [`${mini}/vae.weave`], output, dtype: "q8" });
   await changed(`${output}/vae.weave`, input, ({ tensors }) => {
     const i = tensors.findIndex(({ dtype }) => dtype === "q8");
     const tensor = tensors[i];

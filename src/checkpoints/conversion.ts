@@ -74,28 +74,32 @@ export function planConversion(
     dropped: match.dropped,
     warnings: match.warnings,
     loss,
-    tensors: table.rows.map((row, i) => {
-      const { name, exact } = row;
-      const shape = storedShape(row.shape);
-      const stored = storedDtype(
-        table.component,
-        { name, shape, exact },
-        dtype,
-      );
-      return {
-        name,
-        dtype: stored,
-        shape,
-        data: () =>
-          encodeFloats(
-            { file: fileOf(match.sources[i]), name },
-            stored,
-            values(row, match.sources[i]),
-            loss,
-          ),
-      };
-    }),
+    tensors: storedTensors(table, dtype).map((tensor, i) => ({
+      ...tensor,
+      data: () =>
+        encodeFloats(
+          { file: fileOf(match.sources[i]), name: tensor.name },
+          tensor.dtype,
+          values(table.rows[i], match.sources[i]),
+          loss,
+        ),
+    })),
   };
+}
+
+/** A tensor of a component, without its values. */
+export type StoredTensor = Pick<TensorToWrite, "name" | "dtype" | "shape">;
+
+/** How the tensors of a table are stored, in its order. */
+export function storedTensors(
+  { component, rows }: Table,
+  dtype: ModelDtype,
+): StoredTensor[] {
+  return rows.map(({ name, shape: given, exact }) => {
+    const shape = storedShape(given);
+    const stored = storedDtype(component, { name, shape, exact }, dtype);
+    return { name, dtype: stored, shape };
+  });
 }
 
 interface Match {

@@ -73,8 +73,10 @@ const readers = {
   face_parser: faceParserConfig,
 };
 
+const NETWORKS = Object.keys(readers) as NetworkName[];
+
 /**
- * Opens every part; reads headers and configs, no weights.
+ * Opens every component; reads headers and configs, no weights.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
@@ -83,24 +85,37 @@ export function openComponents(files: ModelFiles): Promise<Components> {
 }
 
 /**
- * The parts of a model whose files are had one by one.
+ * The components of a model whose files are had one by one.
  *
- * @param open gives the file of a part
+ * @param open gives the file of a component
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
 export async function componentsFrom(
   open: (name: NetworkName) => Promise<WeaveFile>,
 ): Promise<Components> {
+  const files = new Map<NetworkName, WeaveFile>();
+  for (const name of NETWORKS) files.set(name, await open(name));
+  return componentsOf((name) => files.get(name)!);
+}
+
+/**
+ * The components of a model whose files are open.
+ *
+ * @param file gives the file of a component
+ * @throws {MasterWeaverError} `bad-model`
+ */
+export function componentsOf(
+  file: (name: NetworkName) => WeaveFile,
+): Components {
+  const read = <C>(name: NetworkName, reader: (json: unknown) => C) =>
+    component(file(name), reader);
   return {
-    text: component(await open("text_encoder"), readers.text_encoder),
-    unet: component(await open("unet"), readers.unet),
-    vae: component(await open("vae"), readers.vae),
-    vision: component(await open("image_encoder"), readers.image_encoder),
-    adapter: component(
-      await open("identity_adapter"),
-      readers.identity_adapter,
-    ),
-    parser: component(await open("face_parser"), readers.face_parser),
+    text: read("text_encoder", readers.text_encoder),
+    unet: read("unet", readers.unet),
+    vae: read("vae", readers.vae),
+    vision: read("image_encoder", readers.image_encoder),
+    adapter: read("identity_adapter", readers.identity_adapter),
+    parser: read("face_parser", readers.face_parser),
   };
 }
 

@@ -69,6 +69,23 @@ export class WeightScope {
     this.#prefix = prefix;
   }
 
+  /** The root of no file's names: it records what is asked for, and reads nothing. */
+  static recording(component: string): WeightScope {
+    return new WeightScope({
+      name: component,
+      component,
+      config: {},
+      provenance: {},
+      tensors: new Map(),
+      hash: "",
+    });
+  }
+
+  /** Every weight asked for so far, of all scopes of the file, in that order. */
+  get asked(): readonly WeightRef[] {
+    return [...this.#ledger.refs.values()];
+  }
+
   /** The file the weights come from. */
   get file(): WeaveFile {
     return this.#ledger.file;
