@@ -18,7 +18,7 @@ import { MasterWeaver } from "../src/pipeline.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { readZipDirectory } from "../src/checkpoints/zip.ts";
 import { sameBytes } from "./support/compare.ts";
 import { DlibWriter } from "./support/dlib.ts";

@@ -6,7 +6,7 @@ import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readFile } from "../src/host/files.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import { makeFolder, type Tensors } from "./support/checkpoint_folder.ts";
 import { rawSafetensors } from "./support/weights.ts";

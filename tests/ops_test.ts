@@ -137,7 +137,7 @@ for (const storage of ["f32", "f16"] as const) {
 
 gpuTest("op cases: every op of src/ops has some", async () => {
   const tested = new Set(cases.map(({ op }) => op));
-  const folder = new URL("../src/ops", import.meta.url);
+  const folder = new URL("../src/ops/", import.meta.url);
   for await (const { name } of Deno.readDir(folder)) {
     const module = await import(new URL(name, folder).href);
     for (const [symbol, value] of Object.entries(module)) {

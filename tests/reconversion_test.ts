@@ -5,7 +5,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { readFile } from "../src/host/files.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import { repositoryPath } from "./support/paths.ts";
 

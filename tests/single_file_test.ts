@@ -9,7 +9,7 @@ import {
 } from "../src/checkpoints/tables/ldm.ts";
 import type { Table } from "../src/checkpoints/tables/table.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import {
   checkpointOf,

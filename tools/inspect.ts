@@ -39,7 +39,7 @@ import {
   openWeave,
   type WeaveTensor,
 } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 

@@ -12,7 +12,7 @@ import {
   type TexelSlice,
   writeTexels,
 } from "../gpu/texels.ts";
-import { isQuantised, type TensorSpec, type WeightLayout } from "../ops/op.ts";
+import { isQuantised, type WeightLayout } from "../ops/op.ts";
 import {
   isTexels,
   layoutBytes,
@@ -21,6 +21,7 @@ import {
 } from "../ops/weight_layouts.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import { weightChunks } from "../weights/source.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
@@ -105,16 +106,17 @@ export class WeightStore implements Disposable {
     const memory = await this.#makeBlock(block);
     try {
       for (const [i, ref] of block.refs.entries()) {
+        const spec = this.#spec(ref);
         const writer = layoutWriter(
-          this.#spec(ref),
+          spec,
           layoutOf(ref),
           (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
-        for await (const chunk of ref.tensor.chunks()) {
-          writer.push(
-            convert(chunk, ref.tensor.dtype, this.#storage, ref.name),
-          );
-          await stream.pass(chunk.byteLength);
+        for await (
+          const { bytes, read } of weightChunks(ref.tensor, spec.dtype)
+        ) {
+          writer.push(bytes);
+          await stream.pass(read);
         }
         writer.finish();
       }
@@ -154,7 +156,7 @@ export class WeightStore implements Disposable {
     );
   }
 
-  #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
+  #spec({ shape, tensor: { dtype } }: WeightRef) {
     return { shape, dtype: isQuantised(dtype) ? dtype : this.#storage };
   }
 
@@ -201,29 +203,6 @@ export class WeightStore implements Disposable {
     this.#layouts.clear();
     for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
   }
-}
-
-/** A chunk of a file's tensor in the type the GPU stores. */
-function convert(
-  chunk: Uint8Array<ArrayBuffer>,
-  from: string,
-  to: StorageType,
-  name: string,
-): Uint8Array<ArrayBuffer> {
-  if (from === to || isQuantised(from)) return chunk;
-  const { buffer, byteOffset, byteLength } = chunk;
-  if (from === "f16") {
-    const half = new Float16Array(buffer, byteOffset, byteLength / 2);
-    return new Uint8Array(new Float32Array(half).buffer);
-  }
-  if (from === "f32") {
-    const single = new Float32Array(buffer, byteOffset, byteLength / 4);
-    return new Uint8Array(new Float16Array(single).buffer);
-  }
-  throw new MasterWeaverError(
-    "bad-model",
-    `Weight ${name} is stored as ${from}, expected f32, f16, q8 or q4`,
-  );
 }
 
 /** Weights on their way to the GPU: written together, with a wait where much is queued. */

@@ -18,7 +18,11 @@ export interface WeightRef {
   readonly name: string;
   /** The shape asked for, outermost dimension first. */
   readonly shape: readonly number[];
-  /** The stored tensor; cannot be read where it is missing or misshapen. */
+  /**
+   * The tensor as it is read: of the file's type, or f32 where a delta is added
+   * to it. Its type decides what it is on the GPU. It cannot be read where it is
+   * missing or misshapen.
+   */
   readonly tensor: WeaveTensor;
 }
 

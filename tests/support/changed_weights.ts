@@ -7,7 +7,7 @@
 import { MemorySource } from "../../src/base/bytes.ts";
 import type { ModelFiles } from "../../src/weights/components.ts";
 import { openWeave } from "../../src/weights/weave.ts";
-import { weaveFloats } from "../../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../../src/weights/floats.ts";
 import { repositoryPath } from "./paths.ts";
 import { floatTensor, weaveBytes } from "./weights.ts";
 
