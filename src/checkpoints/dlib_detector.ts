@@ -47,8 +47,8 @@ export async function readDlibDetector(
   ] as const;
   s.double("the strength of regularisation");
   s.count("the number of weights", WINDOW_WEIGHTS, WINDOW_WEIGHTS);
-  const maxOverlap = part(s, "the overlap allowed");
-  const maxCovered = part(s, "the cover allowed");
+  const maxOverlap = ratio(s, "the overlap allowed");
+  const maxCovered = ratio(s, "the cover allowed");
   const count = s.count("the number of detectors", 1, MAX_DETECTORS);
   const weights = new Float32Array(count * WINDOW_WEIGHTS);
   const thresholds: number[] = [];
@@ -66,7 +66,7 @@ export async function readDlibDetector(
 }
 
 /** A ratio in 0..1. */
-function part(s: DlibStream, what: string): number {
+function ratio(s: DlibStream, what: string): number {
   const value = s.double(what);
   if (value >= 0 && value <= 1) return value;
   throw s.wrong(`${what} is ${value}, expected 0 to 1`);

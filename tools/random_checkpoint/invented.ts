@@ -14,9 +14,10 @@ import {
   componentsOf,
 } from "../../src/components/networks.ts";
 import { byteLength, type WeaveDtype } from "../../src/weights/dtype.ts";
+import type { NetworkName } from "../../src/weights/components.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { WeaveFile, WeaveTensor } from "../../src/weights/weave.ts";
-import { type Configs, FULL_SIZE, type Part, tableOf } from "./model.ts";
+import { type Configs, FULL_SIZE, tableOf } from "./model.ts";
 
 /** {@linkcode FULL_SIZE} as the files of a converted model state it. */
 export const FULL_SIZE_FILES: Configs = {
@@ -54,21 +55,21 @@ function noValues(): never {
 }
 
 function inventFile(
-  part: Part,
+  network: NetworkName,
   configs: Configs,
   dtype: ModelDtype,
   invent: InventBytes,
 ): WeaveFile {
-  const tensors = storedTensors(tableOf(part, configs), dtype).map(
+  const tensors = storedTensors(tableOf(network, configs), dtype).map(
     (tensor): WeaveTensor => {
       const bytes = Number(byteLength(tensor.dtype, tensor.shape));
       return { ...tensor, bytes, chunks: () => invent(tensor.dtype, bytes) };
     },
   );
   return {
-    name: `${part}.weave`,
-    component: part,
-    config: configs[part],
+    name: `${network}.weave`,
+    component: network,
+    config: configs[network],
     provenance: {},
     hash: "",
     tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
