@@ -35,8 +35,8 @@ function halves(tensors: Tensors, dtype: "F16" | "BF16"): Uint8Array {
 
 async function valuesOf(path: string, name: string): Promise<number[]> {
   const file = await openWeave(new MemorySource(await readFile(path)));
-  const pieces = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
-  return pieces.flatMap((piece) => [...piece]);
+  const chunks = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
+  return chunks.flatMap((chunk) => [...chunk]);
 }
 
 Deno.test("folders: file names, precisions and parts", async (t) => {

@@ -16,8 +16,8 @@ async function open(path: string): Promise<WeaveFile> {
 }
 
 async function floats(file: WeaveFile, name: string): Promise<Float32Array> {
-  const pieces = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
-  return Float32Array.from(pieces.flatMap((piece) => [...piece]));
+  const chunks = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
+  return Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
 async function restore(input: string, dtype: "f32" | "f16" | "q8" | "q4") {

@@ -57,8 +57,8 @@ async function valuesIn(folder: string, part: string) {
   const file = await openWeave(new MemorySource(await readFile(path), path));
   const values: Record<string, number[]> = {};
   for (const [name, tensor] of file.tensors) {
-    const pieces = await Array.fromAsync(weaveFloats(tensor));
-    values[name] = pieces.flatMap((piece) => [...piece]);
+    const chunks = await Array.fromAsync(weaveFloats(tensor));
+    values[name] = chunks.flatMap((chunk) => [...chunk]);
   }
   return values;
 }

@@ -36,8 +36,8 @@ export async function changedComponent(
       const values = change(name);
       if (!values) return { name, dtype, shape, data: () => tensor.chunks() };
       changed++;
-      const pieces = await Array.fromAsync(weaveFloats(tensor));
-      const floats = pieces.flatMap((piece) => [...piece]);
+      const chunks = await Array.fromAsync(weaveFloats(tensor));
+      const floats = chunks.flatMap((chunk) => [...chunk]);
       return floatTensor(name, shape, floats.map(values));
     }),
   );
