@@ -43,7 +43,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
   for (const [name, bytes] of Object.entries(files)) {
     await Deno.writeFile(`${folder}/${name}`, bytes);
   }
-  const fixtures = new URL("./fixtures/torch", import.meta.url).pathname;
+  const fixtures = new URL("./fixtures/torch/", import.meta.url).pathname;
   const paths = [
     ...Object.keys(files).map((name) => `${folder}/${name}`),
     `${fixtures}values.pt`,

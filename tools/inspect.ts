@@ -12,7 +12,7 @@ import type { ByteSource } from "../src/base/bytes.ts";
 import {
   type ComponentName,
   componentNames,
-  requiredComponents,
+  isNetworkName,
 } from "../src/weights/components.ts";
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -39,7 +39,7 @@ import {
   openWeave,
   type WeaveTensor,
 } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
@@ -142,7 +142,7 @@ async function inspectManifest(
   };
 }
 
-/** What loading compares or could use: parts that are listed, or must be. */
+/** What loading compares or could use: components that are listed, or must be. */
 async function partsBeside(
   path: string,
   { components }: Manifest,
@@ -151,7 +151,7 @@ async function partsBeside(
   for (const name of componentNames) {
     const file = join(dirname(path), `${name}.weave`);
     const isThere = await Deno.stat(file).then(() => true, () => false);
-    const mustBe = isThere && requiredComponents.includes(name);
+    const mustBe = isThere && isNetworkName(name);
     if (mustBe || components.has(name)) found.push(name);
   }
   return found;

@@ -22,6 +22,7 @@ import {
   type TensorSpec,
 } from "../ops/op.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import type { WeightDtype } from "../weights/source.ts";
 
 /** An op with its inputs, attributes and outputs forgotten. */
 // deno-lint-ignore no-explicit-any
@@ -62,7 +63,10 @@ export interface ParameterSource {
 }
 
 /** A parameter as a value of the graph. */
-export type ParameterTensor = Tensor & { readonly source: ParameterSource };
+export type ParameterTensor = Tensor & {
+  readonly source: ParameterSource;
+  readonly dtype: WeightDtype;
+};
 
 /** How a graph wants a parameter. */
 export interface ParameterOptions {

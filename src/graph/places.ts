@@ -33,6 +33,7 @@ import type { Step } from "./lowering.ts";
 import { planMemory, takeFitting } from "./memory.ts";
 import { memoryItems, textureNeeds } from "./memory_needs.ts";
 import { rootOf } from "./schedule.ts";
+import type { WeightDtype } from "../weights/source.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** A tensor on the GPU. */
@@ -163,7 +164,8 @@ export class Places implements Disposable {
     memory: T,
   ): T extends "buffer" ? BufferSlice : TexelSlice {
     const layout = this.#options.choice.layout(tensor);
-    const wanted = { ref, dtype: tensor.dtype, trainable, layout };
+    const dtype = tensor.dtype as WeightDtype;
+    const wanted = { ref, dtype, trainable, layout };
     for (const store of this.#options.weights) {
       const found = store.find(wanted);
       if (found && memory in found) return found as never;

@@ -14,7 +14,6 @@ import {
   writeTexels,
 } from "../gpu/texels.ts";
 import {
-  type DType,
   elementCount,
   isQuantised,
   type TensorSpec,
@@ -28,6 +27,7 @@ import {
 } from "../ops/weights/layouts.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import { weightChunks, type WeightDtype } from "../weights/source.ts";
 import { fromBytes } from "./elements.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */
@@ -43,7 +43,7 @@ export interface StoredParameter {
   /** The tensor of a file. */
   readonly ref: WeightRef;
   /** Element type on the GPU. */
-  readonly dtype: DType;
+  readonly dtype: WeightDtype;
   /** How it lies. */
   readonly layout: WeightLayout;
   /** Whether ops may overwrite it: it is then alone in its buffer. */
@@ -128,15 +128,15 @@ export class WeightStore implements Disposable {
     const memory = await this.#makeBlock(block);
     try {
       for (const [i, parameter] of block.parameters.entries()) {
-        const { ref, dtype, layout } = parameter;
+        const { ref: { tensor }, dtype, layout } = parameter;
         const writer = layoutWriter(
           specOf(parameter),
           layout,
           (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
-        for await (const chunk of ref.tensor.chunks()) {
-          writer.push(convert(chunk, ref.tensor.dtype, dtype, ref.name));
-          await stream.pass(chunk.byteLength);
+        for await (const { bytes, read } of weightChunks(tensor, dtype)) {
+          writer.push(bytes);
+          await stream.pass(read);
         }
         writer.finish();
       }
@@ -229,29 +229,6 @@ function formOf({ dtype, layout, trainable }: StoredParameter): string {
 
 function specOf({ ref: { shape }, dtype }: StoredParameter): TensorSpec {
   return { shape, dtype };
-}
-
-/** A chunk of a file's tensor in the type the GPU stores. */
-function convert(
-  chunk: Uint8Array<ArrayBuffer>,
-  from: string,
-  to: DType,
-  name: string,
-): Uint8Array<ArrayBuffer> {
-  if (from === to) return chunk;
-  const { buffer, byteOffset, byteLength } = chunk;
-  if (from === "f16" && to === "f32") {
-    const half = new Float16Array(buffer, byteOffset, byteLength / 2);
-    return new Uint8Array(new Float32Array(half).buffer);
-  }
-  if (from === "f32" && to === "f16") {
-    const single = new Float32Array(buffer, byteOffset, byteLength / 4);
-    return new Uint8Array(new Float16Array(single).buffer);
-  }
-  throw new MasterWeaverError(
-    "bad-model",
-    `Weight ${name} is stored as ${from}, which cannot be made ${to}: expected f32 or f16, or a quantised weight used as it is`,
-  );
 }
 
 /** Weights on their way to the GPU: written together, with a wait where much is queued. */

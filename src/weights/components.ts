@@ -1,5 +1,6 @@
 /**
- * The components a model folder consists of: each a file, its config, its weights.
+ * The components a model folder consists of: each a file, its config, its
+ * weights.
  *
  * @module
  */
@@ -21,8 +22,11 @@ export type ComponentName =
   | "face_detector"
   | "landmarks";
 
+/** Name of a component that is a network. */
+export type NetworkName = Exclude<ComponentName, "face_detector" | "landmarks">;
+
 /** Components an image cannot be made without. */
-export const requiredComponents: readonly ComponentName[] = [
+export const requiredComponents: readonly NetworkName[] = [
   "text_encoder",
   "unet",
   "vae",
@@ -42,6 +46,11 @@ export const componentNames: readonly ComponentName[] = [
   ...requiredComponents,
   ...optionalComponents,
 ];
+
+/** Whether a text is the name of a network: of a component that is required. */
+export function isNetworkName(name: string): name is NetworkName {
+  return (requiredComponents as readonly string[]).includes(name);
+}
 
 /** Whether a text, from a file's header, is the name of a component. */
 export function isComponentName(name: string): name is ComponentName {
@@ -69,8 +78,8 @@ export interface Component<C> {
 }
 
 /**
- * Opens the file of one component and checks that it is that component, and
- * the one that the model's manifest lists, where there is one.
+ * Opens the file of one component and checks that it is that component, and the
+ * one that the model's manifest lists, where there is one.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */

@@ -6,7 +6,7 @@
  */
 
 /** Values made at once. */
-const PIECE_VALUES = 2 ** 20;
+const CHUNK_VALUES = 2 ** 20;
 
 /** How a tensor's values are distributed. */
 export type Distribution =
@@ -64,7 +64,7 @@ export function startingDistributions(
 }
 
 /**
- * Values in pieces, in row-major order; the same every time.
+ * Values in chunks, in row-major order; the same every time.
  *
  * @param seed any whole number
  * @param halves whether they are rounded to f16, so that storing them as f16 loses nothing
@@ -77,8 +77,8 @@ export function* randomValues(
 ): Generator<Float32Array<ArrayBuffer>> {
   const count = shape.reduce((a, b) => a * b, 1);
   const next = generator(hash(`${seed} ${name}`));
-  for (let done = 0; done < count; done += PIECE_VALUES) {
-    const values = new Float32Array(Math.min(PIECE_VALUES, count - done));
+  for (let done = 0; done < count; done += CHUNK_VALUES) {
+    const values = new Float32Array(Math.min(CHUNK_VALUES, count - done));
     fill(values, distribution, next);
     yield halves ? new Float32Array(new Float16Array(values)) : values;
   }

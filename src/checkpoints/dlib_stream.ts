@@ -16,7 +16,7 @@ export const INTEGER_BYTES = 9;
 /** The most bytes a real number takes. */
 export const REAL_BYTES = 2 * INTEGER_BYTES;
 
-const PIECE_BYTES = 1 << 20;
+const CHUNK_BYTES = 1 << 20;
 const NEGATIVE = 0x80;
 /** Exponents that stand for +∞, −∞ and NaN. */
 const SPECIAL_EXPONENTS = [32000, 32001, 32002];
@@ -76,7 +76,7 @@ export class DlibStream {
     if (this.#buffer.length - this.#at >= bytes) return;
     const position = this.#start + this.#at;
     const length = Math.min(
-      Math.max(bytes, PIECE_BYTES),
+      Math.max(bytes, CHUNK_BYTES),
       this.#source.size - position,
     );
     if (length === this.#buffer.length - this.#at) return;
@@ -136,7 +136,7 @@ export class DlibStream {
    * @param what names it in messages
    * @throws {MasterWeaverError} `bad-checkpoint`
    */
-  storage(what: string): number {
+  double(what: string): number {
     const mantissa = this.integer(what);
     const exponent = this.integer(what);
     if (SPECIAL_EXPONENTS.includes(exponent)) {
@@ -159,7 +159,7 @@ export class DlibStream {
    * @throws {MasterWeaverError} `bad-checkpoint`
    */
   single(what: string): number {
-    const value = Math.fround(this.storage(what));
+    const value = Math.fround(this.double(what));
     if (Number.isFinite(value)) return value;
     throw this.wrong(`${what} is too large for an f32`);
   }
