@@ -1,5 +1,5 @@
 /**
- * MasterWeaver on Deno's native WebGPU: one reference photo and a prompt in, a
+ * MasterWeaver on Deno's native WebGPU: one reference photo and a prompt in, an
  * image of that person out.
  *
  * Run directly, this is the command; imported, it is the library.
@@ -20,48 +20,15 @@
  *
  * @module
  */
-export type { ByteSource } from "./src/base/bytes.ts";
-export { MemorySource } from "./src/base/bytes.ts";
-export type { ComponentName, ModelFiles } from "./src/weights/components.ts";
-export { type ErrorCode, MasterWeaverError } from "./src/base/errors.ts";
-export type { DetectedFace, Point, Rect } from "./src/face/detect.ts";
-export type { FaceChoice } from "./src/face/finder.ts";
+export * from "./src/core.ts";
+// What runs without files; a function that takes either wants these types.
+export type {
+  LoadOptions as CoreLoadOptions,
+  MasterWeaver as CoreMasterWeaver,
+} from "./src/core.ts";
+// In place of them: with a model's folder, and the user's cache.
+export { type LoadOptions, MasterWeaver } from "./src/host/masterweaver.ts";
 export { readImage, writePng } from "./src/host/files.ts";
-export type { Fit } from "./src/identity/fit.ts";
-export type { BufferPool } from "./src/gpu/buffers.ts";
-export type { Choice, TuneMode, TuneStore } from "./src/graph/tuner.ts";
-export type { Gpu, GpuLimits, StorageType } from "./src/gpu/gpu.ts";
-export type { PartStarts } from "./src/gpu/part_starts.ts";
-export type {
-  Access,
-  PipelineCache,
-  PipelineKey,
-} from "./src/gpu/pipelines.ts";
-export type { TexelShape } from "./src/gpu/texels.ts";
-export type {
-  Identity,
-  IdentityHashes,
-  IdentityTokens,
-} from "./src/identity/identity.ts";
-export type { SavedIdentity } from "./src/identity/input.ts";
-export type { Image } from "./src/image/image.ts";
-export type { Rng, Settings, SizeRule } from "./src/options/options.ts";
-export {
-  type Generated,
-  type GenerateOptions,
-  type IdentityOptions,
-  type LoadOptions,
-  MasterWeaver,
-} from "./src/pipeline.ts";
-export type {
-  CallOptions,
-  NetworkName,
-  OnProgress,
-  Progress,
-  Stage,
-} from "./src/base/progress.ts";
-export type { TurnOptions, WhenBusy } from "./src/turns.ts";
-export { version } from "./src/base/version.ts";
 
 if (import.meta.main) {
   const { fileURLToPath } = await import("node:url");

@@ -1,4 +1,4 @@
-// Group normalisation, second of three: from moments of pieces to a mean and a
+// Group normalisation, second of three: from moments of partials to a mean and a
 // scale for every channel.
 //
 // stats[b, 0, c] = mean of c's group
@@ -11,8 +11,8 @@
 struct Params {
   pixels: u32, // N
   channels: u32, // C
-  pieces: u32, // P
-  piece: u32, // pixels a piece
+  partials: u32, // P
+  partial: u32, // pixels a partial
   groups: u32, // G
   total: u32, // B · G
   eps: f32,
@@ -36,13 +36,13 @@ fn main(
   let first = (index % p.groups) * width;
 
   // All means are kept as differences to one pixel, which loses no digits.
-  let origin = moments[b * p.pieces * 3u * p.channels + first];
+  let origin = moments[b * p.partials * 3u * p.channels + first];
   var mean = 0.0;
   var m2 = 0.0; // Σ (x − mean)² over what is merged so far
   var count = 0.0;
-  for (var piece = 0u; piece < p.pieces; piece++) {
-    let n = f32(min(p.piece, p.pixels - piece * p.piece));
-    let at = (b * p.pieces + piece) * 3u * p.channels + first;
+  for (var partial = 0u; partial < p.partials; partial++) {
+    let n = f32(min(p.partial, p.pixels - partial * p.partial));
+    let at = (b * p.partials + partial) * 3u * p.channels + first;
     for (var i = 0u; i < width; i++) {
       let delta = moments[at + i] - origin + moments[at + p.channels + i] - mean;
       let share = n / (count + n);

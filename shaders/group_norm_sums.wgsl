@@ -1,21 +1,21 @@
-// Group normalisation, first of three: moments of pieces of an image.
+// Group normalisation, first of three: moments of partials of an image.
 //
-// moments[b, piece, 0, c] = x₀, the piece's first pixel
-// moments[b, piece, 1, c] = mean of x − x₀ over the piece's pixels
-// moments[b, piece, 2, c] = Σ (x − mean)² over them
+// moments[b, partial, 0, c] = x₀, the partial's first pixel
+// moments[b, partial, 1, c] = mean of x − x₀ over the partial's pixels
+// moments[b, partial, 2, c] = Σ (x − mean)² over them
 // Sums of differences to a value near the mean lose far fewer digits than sums
 // of x and x².
 //
 // x (B, N, C), from any pixel on; moments (B, P, 3, C) in f32; C a multiple of 4.
-// Grid: an invocation for each C/4 of some pieces, in groups of 32, channels
+// Grid: an invocation for each C/4 of some partials, in groups of 32, channels
 // fastest.
 
 struct Params {
   pixels: u32, // N
   channels4: u32, // C / 4
-  pieces: u32, // P
-  piece: u32, // pixels a piece
-  first_piece: u32, // of this launch, in the whole batch
+  partials: u32, // P
+  partial: u32, // pixels a partial
+  first_partial: u32, // of this launch, in the whole batch
   first_source: u32, // pixel of the batch that x, as bound here, begins with
   total: u32,
 }
@@ -34,10 +34,10 @@ fn main(
   if index >= p.total { return; }
   let row = divide(index, p.channels4);
   let c = index - row * p.channels4;
-  let unit = p.first_piece + row;
-  let image = divide(unit, p.pieces);
-  let start = (unit - image * p.pieces) * p.piece;
-  let count = min(p.piece, p.pixels - start);
+  let unit = p.first_partial + row;
+  let image = divide(unit, p.partials);
+  let start = (unit - image * p.partials) * p.partial;
+  let count = min(p.partial, p.pixels - start);
   let first = image * p.pixels + start - p.first_source;
   let base = first * p.channels4 + c;
   let origin = unpack4(x[base]);

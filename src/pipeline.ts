@@ -4,39 +4,27 @@
  * @module
  */
 import { Breath } from "./base/breathe.ts";
-import {
-  type Component,
-  type ModelFiles,
-  modelHash,
-} from "./weights/components.ts";
-import { Engine } from "./engine.ts";
+import type { ModelFiles } from "./weights/components.ts";
+import type { Components } from "./components/networks.ts";
+import type { Engine } from "./engine.ts";
+import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
 import type { Fit } from "./identity/fit.ts";
-import { chooseDtype, Gpu, type StorageType } from "./gpu/gpu.ts";
-import {
-  type Choice,
-  type TuneMode,
-  Tuner,
-  type TuneStore,
-} from "./graph/tuner.ts";
+import { Gpu } from "./gpu/gpu.ts";
+import type { StorageType } from "./gpu/limits.ts";
+import type { Choice } from "./graph/tuner.ts";
 import type { Identity, IdentityTokens } from "./identity/identity.ts";
 import { checkIdentity, type SavedIdentity } from "./identity/input.ts";
 import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
-import { checkModel, checkOptions } from "./options/checks.ts";
+import { checkOptions } from "./options/checks.ts";
 import {
   checkSettings,
   type Settings,
   type SizeRule,
 } from "./options/options.ts";
-import {
-  checkWeights,
-  type Components,
-  openComponents,
-  readTokenizer,
-} from "./components/networks.ts";
 import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
@@ -46,27 +34,6 @@ import {
 } from "./identity/references.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
-
-/** How a model is loaded. */
-export interface LoadOptions extends CallOptions {
-  /** Storage of activations and weights; f16 where the adapter has it. */
-  readonly dtype?: StorageType;
-  /** Path of another identity adapter for this model, where `model` is a folder. */
-  readonly adapter?: string;
-  /**
-   * Whether every network stays on the GPU once it is loaded: images after
-   * the first start sooner, and all networks take memory at once. Otherwise a
-   * network is freed before the next one is loaded.
-   */
-  readonly keepLoaded?: boolean;
-  /**
-   * Whether ops are timed to choose how they are computed here: where nothing
-   * is known of the adapter (`auto`), never, or always anew.
-   */
-  readonly tune?: TuneMode;
-  /** Where what was measured is kept; the user's cache folder where `model` is a folder. */
-  readonly tuneStore?: TuneStore;
-}
 
 /** How references are looked at. */
 export interface IdentityOptions extends CallOptions, TurnOptions {
@@ -111,14 +78,16 @@ export interface Generated {
 /**
  * A loaded model.
  *
- * @example
+ * @example From a web page, with its own model files
  * ```ts no-eval
- * import { MasterWeaver, readImage, writePng } from "./mod.ts";
+ * import { MasterWeaver, MemorySource } from "./core.ts";
  *
- * await using weaver = await MasterWeaver.load("weights/mini");
- * const identity = await weaver.encodeIdentity([await readImage("a.png")]);
- * const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
- * await writePng("out.png", images[0]);
+ * const files: Record<string, MemorySource> = {};
+ * for (const name of ["text_encoder", "unet", "vae", "image_encoder", "identity_adapter", "face_parser"]) {
+ *   const response = await fetch(`model/${name}.weave`);
+ *   files[name] = new MemorySource(await response.bytes(), name);
+ * }
+ * await using weaver = await MasterWeaver.load(files);
  * ```
  */
 export class MasterWeaver implements AsyncDisposable {
@@ -133,24 +102,20 @@ export class MasterWeaver implements AsyncDisposable {
   readonly #turns = new Turns();
   #engine: Engine;
   #faceFinder: Promise<FaceFinder | null> | null = null;
-  #owned: AsyncDisposableStack | null = null;
 
-  private constructor(
-    dtype: StorageType,
-    hash: string,
-    parts: Components,
-    tokenizer: ClipTokenizer,
-    files: ModelFiles,
-    gpu: Gpu,
-    openEngine: (gpu: Gpu) => Engine,
-  ) {
-    this.dtype = dtype;
-    this.hash = hash;
-    this.#parts = parts;
-    this.#tokenizer = tokenizer;
-    this.#files = files;
-    this.#openEngine = openEngine;
-    this.#engine = openEngine(gpu);
+  /**
+   * Takes over a model that was loaded.
+   *
+   * @param model nobody else uses its engine
+   */
+  protected constructor(model: LoadedModel) {
+    this.dtype = model.dtype;
+    this.hash = model.hash;
+    this.#parts = model.components;
+    this.#tokenizer = model.tokenizer;
+    this.#files = model.files;
+    this.#openEngine = model.openEngine;
+    this.#engine = model.engine;
   }
 
   /**
@@ -158,62 +123,14 @@ export class MasterWeaver implements AsyncDisposable {
    * are streamed to the GPU when a network is first needed; a damaged one is
    * found then.
    *
-   * @param model a folder with a converted model, as path or `file:` URL, or its files
+   * @param files of a converted model, by component; they stay the caller's to close
    * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`, `aborted`
    */
   static async load(
-    model: string | URL | ModelFiles,
+    files: ModelFiles,
     options: LoadOptions = {},
   ): Promise<MasterWeaver> {
-    checkOptions("load", options);
-    checkModel(model, options.adapter);
-    const { signal } = options;
-    throwIfAborted(signal);
-    await using stack = new AsyncDisposableStack();
-    let files: ModelFiles;
-    let store = options.tuneStore;
-    if (typeof model === "string" || model instanceof URL) {
-      const { openModelFolder, userTuneStore } = await import(
-        "./host/files.ts"
-      );
-      store ??= userTuneStore();
-      const folder = await openModelFolder(model, options.adapter);
-      stack.use(folder);
-      files = folder.files;
-    } else files = model;
-
-    const gpu = await Gpu.open();
-    // Until an engine owns it.
-    using opened = new DisposableStack();
-    opened.use(gpu);
-    const dtype = chooseDtype(gpu, options.dtype);
-    throwIfAborted(signal);
-    const parts = await openComponents(files);
-    throwIfAborted(signal);
-    const tokenizer = readTokenizer(parts);
-    checkWeights(dtype, parts);
-    const hash = await modelHash(
-      Object.values(parts).map(({ file }: Component<unknown>) => file),
-    );
-    throwIfAborted(signal);
-    const { keepLoaded = false, tune = "auto" } = options;
-    const hashes = { modelHash: hash, adapterHash: parts.adapter.file.hash };
-    const open = (gpu: Gpu) => {
-      const tuner = new Tuner(gpu, tune, store);
-      return new Engine(gpu, dtype, parts, keepLoaded, tuner, hashes);
-    };
-    const weaver = new MasterWeaver(
-      dtype,
-      hash,
-      parts,
-      tokenizer,
-      files,
-      gpu,
-      open,
-    );
-    opened.move();
-    weaver.#owned = stack.move();
-    return weaver;
+    return new MasterWeaver(await loadModel(files, options));
   }
 
   /** The GPU it runs on; another one after a device that was lost. */
@@ -229,7 +146,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /** Which way each kind of op is computed, of those needed so far. */
-  get variants(): readonly Choice[] {
+  get kernels(): readonly Choice[] {
     return this.#engine.tuner.choices;
   }
 
@@ -426,13 +343,12 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** Stops what runs, frees everything on the GPU and closes the files; later calls are refused. */
+  /** Stops what runs and frees everything on the GPU; later calls are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turns.close();
     // A driver may not take it well that a device goes while it works.
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();
-    await this.#owned?.disposeAsync();
   }
 }
 

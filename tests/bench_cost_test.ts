@@ -1,21 +1,22 @@
 /**
  * What a step costs: counted, planned, and asked of the device.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { type UNetConfig, unetConfig } from "../src/models/unet.ts";
 import { stepGraph } from "../src/generate/generator.ts";
 import { Census } from "../tools/bench/census.ts";
 import { countDispatches, sumBy } from "../tools/bench/cost.ts";
 import {
-  inventComponents,
   layoutOf,
+  madeUpComponents,
   type ModelSizes,
   SD15,
   sizesOf,
 } from "../tools/bench/invented.ts";
 import {
   adapterKernels,
+  baselineKernels,
   graphFlops,
   planBytes,
 } from "../tools/bench/kernels.ts";
@@ -126,7 +127,7 @@ function unetFlops(
   return flops;
 }
 
-Deno.test("cost: a step's operations are those of the drawing", async () => {
+Deno.test("cost: a step's operations are those of the drawing", () => {
   const cases: [ModelSizes, [number, number] | undefined, number][] = [
     [tiny, undefined, 1],
     [tiny, [52, 28], 2],
@@ -134,10 +135,10 @@ Deno.test("cost: a step's operations are those of the drawing", async () => {
     [SD15, undefined, 1],
   ];
   for (const [sizes, size, batch] of cases) {
-    const parts = await inventComponents(sizes, "f32");
+    const parts = madeUpComponents(sizes, "f32");
     const layout = layoutOf(parts, size, batch);
     const graph = stepGraph("f32", parts, layout);
-    const costs = countDispatches(graph);
+    const costs = countDispatches(baselineKernels(graph));
     const counted = costs.reduce((sum, { flops }) => sum + flops, 0);
     assertEquals(counted, graphFlops(graph));
     const { positions } = parts.text.config;
@@ -150,8 +151,8 @@ Deno.test("cost: a step's operations are those of the drawing", async () => {
   }
 });
 
-Deno.test("cost: SD1.5 at 512×512, by kind of op", async () => {
-  const { step, memory, classes } = await predict({
+Deno.test("cost: SD1.5 at 512×512, by kind of op", () => {
+  const { step, memory, classes } = predict({
     sizes: SD15,
     dtype: "f16",
     weights: "f16",
@@ -191,10 +192,10 @@ Deno.test("cost: a dispatch takes the longer of arithmetic and memory, and its l
   assertEquals(time(0, 100).bound, "launches");
 });
 
-Deno.test("cost: quantised weights are fewer bytes and no fewer operations", async () => {
+Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () => {
   const task = { sizes: SD15, dtype: "f16", batch: 1 } as const;
-  const half = await predict({ ...task, weights: "f16" }, []);
-  const quarter = await predict({ ...task, weights: "q4" }, []);
+  const half = predict({ ...task, weights: "f16" }, []);
+  const quarter = predict({ ...task, weights: "q4" }, []);
   assert(quarter.memory.weights < 0.3 * half.memory.weights);
   const flops = ({ step }: typeof half) =>
     step.reduce((sum, kind) => sum + kind.flops, 0);
@@ -205,7 +206,7 @@ Deno.test("cost: quantised weights are fewer bytes and no fewer operations", asy
   assert(
     tables[0].subject.startsWith("SD1.5, 512×512, 1 at once, guidance on"),
   );
-  await assertRejects(
+  assertThrows(
     () => predict({ ...task, weights: "f16", size: [500, 512] }, []),
     MasterWeaverError,
     "Sides must be multiples of 8 for this model, got 500×512",
@@ -213,7 +214,7 @@ Deno.test("cost: quantised weights are fewer bytes and no fewer operations", asy
 });
 
 Deno.test("cost: weights that are made up are those of the file", async () => {
-  const invented = await inventComponents(mini, "f16");
+  const invented = madeUpComponents(mini, "f16");
   const converted = await miniParts;
   for (const name of Object.keys(converted) as (keyof typeof converted)[]) {
     const { tensors } = invented[name].file;
@@ -283,8 +284,8 @@ gpuTest(
       plan.listing.map(({ shader }) => shader),
       costs.map(({ shader }) => shader),
     );
-    const { graph } = await planStep(task);
-    const memory = planBytes(graph, gpu.limits, adapterKernels(gpu, graph));
+    const { graph } = planStep(task);
+    const memory = planBytes(graph, adapterKernels(gpu, graph), gpu.limits);
     assertEquals(memory.arenas, plan.statistics.arenaBytes);
     const all = memory.weights + memory.arenas + memory.inputs;
     const held = gpu.buffers.bytes - before;

@@ -6,16 +6,16 @@ import { assert, assertEquals } from "@std/assert";
 import type { GpuLimits } from "../src/gpu/gpu.ts";
 import { scratchShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
-import { checkBindings } from "../src/graph/launches.ts";
-import { neededNodes, texelsNeeded } from "../src/graph/schedule.ts";
-import { Variants } from "../src/graph/variants.ts";
-import type { Launch } from "../src/ops/op.ts";
+import { checkBindings } from "../src/graph/launch_checks.ts";
+import { launchesOf, lower } from "../src/graph/lowering.ts";
+import { textureNeeds } from "../src/graph/memory_needs.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import {
   conditionGraph,
   decodeGraph,
   stepGraph,
 } from "../src/generate/generator.ts";
-import { inventComponents, SD15 } from "../tools/bench/invented.ts";
+import { madeUpComponents, SD15 } from "../tools/bench/invented.ts";
 
 /** What every adapter offers. */
 const promised: GpuLimits = {
@@ -26,41 +26,33 @@ const promised: GpuLimits = {
 /** Most rows of a texture that every adapter offers. */
 const PROMISED_ROWS = 8192;
 
-/** Which variants are taken before others. */
+/** Which kernels are taken before others. */
 const preferences: readonly (readonly string[])[] = [
-  ["registers"],
-  ["tiles", "registers"],
-  ["texels", "registers"],
-  ["winograd", "texels", "registers"],
+  ["baseline"],
+  ["workgroup-tiled", "baseline"],
+  ["texture-backed", "baseline"],
+  ["winograd", "texture-backed", "baseline"],
 ];
 
 /** What is refused of a graph, with ops computed as preferred. */
 function refused(graph: Graph, preferred: readonly string[]): string[] {
-  const variants = new Variants(
+  const choice = new KernelChoice(
     graph,
     (_node, known) =>
       preferred.find((name) => known.includes(name)) ?? known[0],
   );
-  const nodes = neededNodes(graph);
-  const targetOf = (node: typeof nodes[number]) => ({
-    storage: graph.storage,
-    limits: promised,
-    variant: variants.of(node),
-  });
+  const steps = lower(choice, promised);
   const messages: string[] = [];
-  for (const node of nodes) {
-    const { op, inputs, attributes } = node.source;
-    const target = targetOf(node);
-    const launches: Launch[] = op.launch(inputs, node, attributes, target);
-    for (const launch of launches) {
+  for (const step of steps) {
+    for (const launch of launchesOf(step)) {
       try {
-        checkBindings(node, launch, target);
+        checkBindings(step, launch);
       } catch (error) {
         messages.push(`${launch.shader}: ${(error as Error).message}`);
       }
     }
   }
-  for (const count of texelsNeeded(nodes, targetOf)) {
+  for (const count of textureNeeds(steps).texels) {
     const { height } = scratchShape(count);
     if (height > PROMISED_ROWS) messages.push(`A texture of ${height} rows`);
   }
@@ -71,8 +63,8 @@ for (const storage of ["f32", "f16"] as const) {
   for (
     const [images, side] of [[16, 512], [1, 1024], [4, 1024], [1, 2048]]
   ) {
-    Deno.test(`binding limits: ${images} of ${side}², ${storage}: no op is refused`, async () => {
-      const parts = await inventComponents(SD15, storage);
+    Deno.test(`binding limits: ${images} of ${side}², ${storage}: no op is refused`, () => {
+      const parts = madeUpComponents(SD15, storage);
       const layout = {
         images,
         height: side / 8,
@@ -101,25 +93,16 @@ for (const storage of ["f32", "f16"] as const) {
   }
 }
 
-Deno.test("binding limits: what cannot be split is refused by name", async () => {
-  const parts = await inventComponents(SD15, "f32");
+Deno.test("binding limits: what cannot be cut is refused by name", () => {
+  const parts = madeUpComponents(SD15, "f32");
   const layout = { images: 1, height: 64, width: 64, guided: false };
   const graph = stepGraph("f32", parts, layout);
   const tiny = { ...promised, maxStorageBufferBindingSize: 4096 };
-  const [node] = neededNodes(graph).filter(({ source }) =>
-    source.op.name === "conv2d"
-  );
-  const { op, inputs, attributes } = node.source;
-  const target = {
-    storage: "f32",
-    limits: tiny,
-    variant: "registers",
-  } as const;
+  const [step] = lower(new KernelChoice(graph), tiny)
+    .filter(({ node }) => node.op.name === "conv2d");
   let message = "";
   try {
-    for (const launch of op.launch(inputs, node, attributes, target)) {
-      checkBindings(node, launch, target);
-    }
+    for (const launch of launchesOf(step)) checkBindings(step, launch);
   } catch (error) {
     ({ message } = error as Error);
   }

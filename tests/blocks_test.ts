@@ -2,7 +2,11 @@
  * Weights in blocks: what lies where, whatever the pieces it comes in.
  */
 import { assertEquals } from "@std/assert";
-import { BlockPacker, blockSizes, blockTexels } from "../src/ops/blocks.ts";
+import {
+  BlockPacker,
+  blockSizes,
+  blockTexels,
+} from "../src/ops/weights/blocks.ts";
 import type { TensorSpec } from "../src/ops/op.ts";
 
 /** Packs bytes that come in pieces of a length. */

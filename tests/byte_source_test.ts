@@ -11,14 +11,14 @@ import {
 } from "../src/base/bytes.ts";
 import type { ModelFiles } from "../src/weights/components.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { DlibStream } from "../src/face/dlib_stream.ts";
+import { DlibStream } from "../src/checkpoints/dlib_stream.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { readZipDirectory } from "../src/checkpoints/zip.ts";
 import { sameBytes } from "./support/compare.ts";
 import { DlibWriter } from "./support/dlib.ts";
@@ -121,12 +121,12 @@ for (const [where, place] of Object.entries(places)) {
   });
 
   Deno.test(`bytes ${where}: dlib's numbers are read`, async () => {
-    const { bytes } = new DlibWriter().int(5, -1234567).storage(0.375);
+    const { bytes } = new DlibWriter().int(5, -1234567).double(0.375);
     const stream = new DlibStream(viewing(bytes, place));
     await stream.ahead(40);
     assertEquals(stream.integer("a"), 5);
     assertEquals(stream.integer("b"), -1234567);
-    assertEquals(stream.storage("c"), 0.375);
+    assertEquals(stream.double("c"), 0.375);
   });
 }
 

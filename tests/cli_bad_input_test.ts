@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, writePng } from "../src/host/files.ts";
-import { PNG_SIGNATURE } from "../src/host/codecs/png_chunks.ts";
+import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { command } from "./support/command.ts";
 import { changedModel, withHeader } from "./support/model_folder.ts";
 import { concat, pngHeader } from "./support/odd_images.ts";

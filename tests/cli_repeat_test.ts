@@ -151,10 +151,10 @@ gpuTest(
     inFolder(async (folder) => {
       const kinds = async (...args: string[]) => {
         const { out } = await made(folder, "--ref", demo, "--json", ...args);
-        const { variants }: { variants: { kind: string; variant: string }[] } =
+        const { kernels }: { kernels: { kind: string; kernel: string }[] } =
           JSON.parse(out);
-        assert(variants.every(({ variant }) => variant.length > 0));
-        return variants.map(({ kind }) => kind).sort();
+        assert(kernels.every(({ kernel }) => kernel.length > 0));
+        return kernels.map(({ kind }) => kind).sort();
       };
       const off = await kinds(...quick, "--tune=off");
       for (const op of ["linear", "conv2d", "attention"]) {

@@ -175,7 +175,7 @@ Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
 
 Deno.test("fit: quantised values are looked at, too", async () => {
   const folder = await Deno.makeTempDir();
-  const mini = new URL("../weights/mini", import.meta.url).pathname;
+  const mini = new URL("../weights/mini/", import.meta.url).pathname;
   const input = `${folder}/vae.weave`;
   const output = `${folder}/out`;
   await convert({ inputs: [`${mini}vae.weave`], output, dtype: "q8" });

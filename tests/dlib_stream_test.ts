@@ -7,10 +7,10 @@ import {
 } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { readDlibDetector } from "../src/face/detector_model.ts";
+import { readDlibDetector } from "../src/checkpoints/dlib_detector.ts";
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
-import { DlibStream } from "../src/face/dlib_stream.ts";
-import { readDlibPredictor } from "../src/face/landmark_model.ts";
+import { DlibStream } from "../src/checkpoints/dlib_stream.ts";
+import { readDlibPredictor } from "../src/checkpoints/dlib_landmarks.ts";
 import { readFile } from "../src/host/files.ts";
 import { DlibWriter, smallPredictor } from "./support/dlib.ts";
 import { facePath } from "./support/faces.ts";
@@ -40,11 +40,11 @@ Deno.test("dlib stream: integers of all lengths and signs", async () => {
 Deno.test("dlib stream: real numbers keep their 53 bits", async () => {
   const all = [0, 1, -0.5, Math.PI, -1 / 3, 3.2744957766996508];
   const stream = await streamOf(
-    new DlibWriter().storage(...all).int(1, -1074, -3, 900).bytes,
+    new DlibWriter().double(...all).int(1, -1074, -3, 900).bytes,
   );
-  assertEquals(all.map(() => stream.storage("a number")), all);
-  assertEquals(stream.storage("the smallest number"), 5e-324);
-  assertEquals(stream.storage("a large number"), -3 * 2 ** 900);
+  assertEquals(all.map(() => stream.double("a number")), all);
+  assertEquals(stream.double("the smallest number"), 5e-324);
+  assertEquals(stream.double("a large number"), -3 * 2 ** 900);
 });
 
 Deno.test("dlib stream: what is no number is refused", async () => {
@@ -63,7 +63,7 @@ Deno.test("dlib stream: what is no number is refused", async () => {
   for (const exponent of [32000, 32001, 32002, 5000, 1100]) {
     const stream = await streamOf(new DlibWriter().int(1, exponent).bytes);
     assertThrows(
-      () => stream.storage("a number"),
+      () => stream.double("a number"),
       MasterWeaverError,
       "a number",
     );

@@ -7,18 +7,19 @@ import {
 } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { detectorToWeave } from "../src/checkpoints/dlib_detector.ts";
 import {
-  detectorToWeave,
-  loadFaceDetector,
-} from "../src/face/detector_model.ts";
+  landmarksToWeave,
+  readDlibPredictor,
+} from "../src/checkpoints/dlib_landmarks.ts";
+import { packLeaves } from "../src/checkpoints/pack_leaves.ts";
+import { loadFaceDetector } from "../src/face/detector_model.ts";
 import { readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { toGray } from "../src/face/gray.ts";
 import {
   type LandmarkPredictor,
-  landmarksToWeave,
   loadLandmarkPredictor,
-  readDlibPredictor,
 } from "../src/face/landmark_model.ts";
 import { findLandmarks } from "../src/face/landmarks.ts";
 import { PackedLeaves } from "../src/face/leaves.ts";
@@ -140,7 +141,7 @@ Deno.test("leaves: packed ones add up to the same sums", () => {
     () => (next(65536) - 32768) / 2 ** (20 + next(8)) / 3,
   );
   values.fill(0, 5 * 136, 5 * 136 + 17);
-  const { leaves, maxError } = PackedLeaves.pack(values, initial);
+  const { leaves, maxError } = packLeaves(values, initial);
   assertEquals(leaves.count, 200);
   assert(leaves.parts.bits.length < values.byteLength * 0.7);
   assert(maxError > 0 && maxError < 2 ** -27, `${maxError}`);
@@ -162,14 +163,14 @@ Deno.test("leaves: values of all widths survive packing", () => {
   for (let i = 0; i < 31; i++) values[i] = (i % 2 ? 1 : -1) * 2 ** (i - 27);
   values[40] = 15.9;
   const initial = new Float32Array(136).fill(0.75);
-  const { leaves } = PackedLeaves.pack(values, initial);
+  const { leaves } = packLeaves(values, initial);
   const shape = new Float32Array(136);
   leaves.addTo(0, shape);
   values.forEach((value, i) => assertAlmostEquals(shape[i], value, 2 ** -22));
   assertThrows(
-    () => PackedLeaves.pack(new Float32Array(136).fill(16), initial),
+    () => packLeaves(new Float32Array(136).fill(16), initial),
     MasterWeaverError,
-    "--dtype f32",
+    'dtype: "f32"',
   );
 });
 
@@ -346,7 +347,7 @@ Deno.test("face finder: the wrong component is refused", async () => {
   await assertRejects(
     () => finder.align(flat(80, 80), { rect }),
     MasterWeaverError,
-    "--with-landmarks",
+    "give landmarks.weave",
   );
 });
 

@@ -119,7 +119,7 @@ Deno.test("fit: without parsing the middle is taken, and how much is lost is sai
     const { fit: same, warnings } = await fitted(image, { fit });
     assertEquals(same === image, true);
     assertEquals(warnings, [
-      "Reference 1: of its 300×200 pixels only the middle 200×200 are used, 33 % are cut off; --fit pad keeps all of it",
+      'Reference 1: of its 300×200 pixels only the middle 200×200 are used, 33 % are cut off; fit: "pad" keeps all of it',
     ]);
   }
 });
@@ -129,7 +129,7 @@ Deno.test("fit: parsing squeezes, as the reference does, and that is said", asyn
   const { fit: same, warnings } = await fitted(image, { parse: true });
   assertEquals(same === image, true);
   assertEquals(warnings, [
-    "Reference 1: its 300×200 pixels are squeezed to a square, as the reference implementation does; --fit pad or --fit crop keeps the proportions",
+    'Reference 1: its 300×200 pixels are squeezed to a square, as the reference implementation does; fit: "pad" or fit: "crop" keeps the proportions',
   ]);
   const { fit: cropped, warnings: said } = await fitted(beside(300, 128), {
     parse: true,

@@ -6,7 +6,7 @@ import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readFile } from "../src/host/files.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import { makeFolder, type Tensors } from "./support/checkpoint_folder.ts";
 import { rawSafetensors } from "./support/weights.ts";
@@ -35,8 +35,8 @@ function halves(tensors: Tensors, dtype: "F16" | "BF16"): Uint8Array {
 
 async function valuesOf(path: string, name: string): Promise<number[]> {
   const file = await openWeave(new MemorySource(await readFile(path)));
-  const pieces = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
-  return pieces.flatMap((piece) => [...piece]);
+  const chunks = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
+  return chunks.flatMap((chunk) => [...chunk]);
 }
 
 Deno.test("folders: file names, precisions and parts", async (t) => {

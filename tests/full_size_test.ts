@@ -9,11 +9,13 @@ import { texelShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { GpuTensors } from "../src/graph/tensors.ts";
-import { Variants } from "../src/graph/variants.ts";
-import type { WeightStore } from "../src/graph/weight_store.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
+import type {
+  StoredParameter,
+  WeightStore,
+} from "../src/graph/weight_store.ts";
 import { identityGraph, parserGraph } from "../src/identity/identity.ts";
-import { isQuantised } from "../src/ops/op.ts";
-import { heldBytes } from "../src/ops/weight_layouts.ts";
+import { heldBytes } from "../src/ops/weights/layouts.ts";
 import { checkSettings } from "../src/options/options.ts";
 import {
   conditionGraph,
@@ -21,50 +23,35 @@ import {
   type Layout,
   stepGraph,
 } from "../src/generate/generator.ts";
-import type { WeightRef } from "../src/weights/scope.ts";
-import type { Components } from "../src/components/networks.ts";
-import { inventComponents, SD15 } from "../tools/bench/invented.ts";
+import { fullSizeParts } from "./support/full_size.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 /** WebGPU's default, and all that lavapipe has. */
 const BINDING_LIMIT = 128 * 2 ** 20;
 
-/** What an adapter may choose of the variants an op has, the best first. */
+/** What an adapter may choose of the kernels an op has, the best first. */
 const ways: Readonly<Record<string, readonly string[]>> = {
-  "on a processor": ["winograd", "texels", "registers"],
-  "on a GPU": ["tiles", "registers"],
+  "on a CPU": ["winograd", "texture-backed", "baseline"],
+  "on a GPU": ["workgroup-tiled", "baseline"],
 };
 
-function variantsOf(g: Graph, way: readonly string[]): Variants {
-  return new Variants(g, (_node, has) => way.find((one) => has.includes(one))!);
-}
-
-/** Bytes of a weight on the GPU. */
-function weightBytes(g: Graph, ref: WeightRef, variants: Variants): number {
-  const { shape, tensor: { dtype } } = ref;
-  const spec = { shape, dtype: isQuantised(dtype) ? dtype : g.storage };
-  return heldBytes(spec, variants.layout(ref));
-}
-
-/** Stands for the weights of a network: one buffer as long as the longest, one small texture. */
-function anyWeights(
+/** Stands for the parameters of a network: one buffer as long as the longest, one small texture. */
+function anyParameters(
   gpu: Gpu,
-  sizes: ReadonlyMap<WeightRef, number>,
+  sizes: readonly number[],
 ): Disposable & { readonly store: WeightStore } {
   const buffer = gpu.buffers.make(
-    Math.max(...sizes.values()),
+    Math.max(...sizes),
     GPUBufferUsage.STORAGE,
     "weights",
   );
   const texture = gpu.buffers.makeTexture(texelShape(1), "weights");
-  const texels = { texture, view: texture.createView() };
-  const slice = (ref: WeightRef) => ({
-    buffer,
-    offset: 0,
-    size: Math.ceil(sizes.get(ref)! / 4) * 4,
-  });
+  const find = ({ ref: { shape }, dtype, layout }: StoredParameter) =>
+    layout === "rows"
+      ? { buffer, offset: 0, size: heldBytes({ shape, dtype }, layout) }
+      : { texture, view: texture.createView() };
   return {
-    store: { slice, texels: () => texels } as unknown as WeightStore,
+    store: { find } as unknown as WeightStore,
     [Symbol.dispose]() {
       gpu.buffers.free(buffer);
       gpu.buffers.free(texture);
@@ -80,24 +67,27 @@ async function plannedBytes(
   way: readonly string[],
 ): Promise<number> {
   const limits = { ...gpu.limits, maxStorageBufferBindingSize: BINDING_LIMIT };
-  const variants = variantsOf(g, way);
-  const sizes = new Map(
-    g.weights.map((ref) => [ref, weightBytes(g, ref, variants)]),
+  const kernels = new KernelChoice(
+    g,
+    (_node, has) => way.find((one) => has.includes(one))!,
   );
-  using weights = anyWeights(gpu, sizes);
+  const sizes = kernels.parameters.map(({ ref: { shape }, dtype, layout }) =>
+    heldBytes({ shape, dtype }, layout)
+  );
+  using weights = anyParameters(gpu, sizes);
   const before = gpu.buffers.bytes;
   using _plan = await Plan.make(gpu, g, {
     weights: [weights.store],
     bindings: g.outputs.has("pixels") ? {} : handed.bindings,
     limits,
-    variants,
+    kernels,
   });
   const own = gpu.buffers.bytes - before;
-  return [...sizes.values()].reduce((sum, bytes) => sum + bytes, own);
+  return sizes.reduce((sum, bytes) => sum + bytes, own);
 }
 
 /** Every network of an image, by name. */
-function graphs(parts: Components, layout: Layout) {
+function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
     parser: parserGraph(parts),
@@ -124,7 +114,7 @@ for (const [dtype, most] of budgets) {
     `full size, ${dtype}: 512×512 takes at most ${most / 1e9} GB of the GPU`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = await inventComponents(SD15, dtype);
+      const parts = fullSizeParts(dtype);
       const layout = { images: 1, height: 64, width: 64, guided: true };
       const all = graphs(parts, layout);
       const before = gpu.buffers.bytes;
@@ -159,7 +149,7 @@ for (const [width, height] of sizes) {
     `full size: ${width}×${height} fits bindings of 128 MiB`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = await inventComponents(SD15, "q4");
+      const parts = fullSizeParts("q4");
       const layout = {
         images: 1,
         height: height / 8,

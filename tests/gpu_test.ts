@@ -7,7 +7,7 @@ import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
 import { readBuffers } from "../src/gpu/readback.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import type { Op } from "../src/ops/op.ts";
+import { type Op, reads, writes } from "../src/ops/op.ts";
 import { map } from "../src/ops/elementwise.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
@@ -26,16 +26,16 @@ gpuTest(
   async () => {
     const broken: Op<{ x: { shape: readonly number[]; dtype: "f32" } }> = {
       name: "broken",
-      output: ({ x }) => x,
-      launch: () => [{
-        shader: "broken",
-        code: "this is no WGSL",
-        bind: [{ name: "x", access: "read" }, {
-          name: "output",
-          access: "write",
+      outputs: ({ x }) => ({ output: x }),
+      kernels: [{
+        name: "baseline",
+        launch: () => [{
+          shader: "broken",
+          code: "this is no WGSL, struct Params { a: u32, }",
+          bind: [...reads("x"), ...writes("output")],
+          params: { a: 1 },
+          workgroups: 1,
         }],
-        params: [1],
-        workgroups: 1,
       }],
     };
     const gpu = await sharedGpu();

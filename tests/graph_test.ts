@@ -116,12 +116,13 @@ gpuTest("plan: what fails while it is made frees every byte", async () => {
   const x = add(g, g.input("x", [64], "f32"), 1);
   const eps = g.input("eps", [64], "f32");
   const coefficients = g.input("coefficients", [2], "f32");
-  // Not an input: nothing that could be changed in place.
   g.output("y", g.apply(ddimStep, { latents: x, eps, coefficients }, {}));
+  // Its old value is still wanted.
+  g.output("x", add(g, x, 1));
   await assertRejects(
     () => Plan.make(gpu, g),
     MasterWeaverError,
-    "in place",
+    "Cannot overwrite f32 (64)",
   );
   assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
 });

@@ -10,7 +10,8 @@ import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { Health, requireFinite, STAGES } from "../src/generate/health.ts";
 import { nonFinite } from "../src/ops/non_finite.ts";
-import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import type { GenerateOptions } from "../src/pipeline.ts";
 import {
   brokenTensor,
   changedComponent,
@@ -156,7 +157,7 @@ gpuTest(
     assertEquals(error.code, "non-finite");
     assertMatch(
       error.message,
-      /^Denoising went wrong at step [2-8] of 8: .*--dtype f32.*--guidance-scale/,
+      /^Denoising went wrong at step [2-8] of 8: .*dtype: "f32".*guidanceScale/,
     );
     await using single = await changedWeaver("unet", louder, "f32");
     assertEquals((await paint(single, options)).warnings, []);
@@ -229,10 +230,10 @@ Deno.test("health: the first stage that went wrong is told", () => {
   // Whoever decodes tells of that.
   assertEquals(told({ decoded: 1 }), "");
   assertMatch(told({ latents: 7, decoded: 1 }), /at step 7 of 30: .*\(f16\)/);
-  assertMatch(told({ latents: 7 }), /try --dtype f32, or a lower --guidance/);
+  assertMatch(told({ latents: 7 }), /try dtype: "f32", or a lower guidance/);
   assertMatch(told({ identity: 1, latents: 1 }), /^The identity went wrong/);
   assertMatch(told({ text: 1, identity: 1 }), /^The text encoder/);
-  assert(!told({ text: 1 }, "f32").includes("--dtype"));
+  assert(!told({ text: 1 }, "f32").includes("dtype"));
 });
 
 gpuTest(

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
 import { checkIdentity } from "../src/identity/input.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
 import { changedModel, withHeader } from "./support/model_folder.ts";

@@ -7,7 +7,7 @@ import type { ByteSource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkPhotos } from "../src/identity/references.ts";
 import { facePath, flat } from "./support/faces.ts";
 import { gpuTest } from "./support/gpu.ts";

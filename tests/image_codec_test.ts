@@ -11,7 +11,8 @@ import {
 } from "../src/host/codecs/codec.ts";
 import { ImageFault } from "../src/host/codecs/fault.ts";
 import type { Image } from "../src/image/image.ts";
-import { PNG_SIGNATURE, pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import {
   concat,
   exifData,
@@ -57,7 +58,7 @@ function assertRefused(file: Uint8Array, ...words: string[]): void {
   const error = assertThrows(
     () => decodeImage(file, "odd.file"),
     MasterWeaverError,
-    "Picture odd.file ",
+    "Image odd.file ",
   );
   assertEquals(error.code, "bad-image");
   assert(!/[\n.]$|\n/.test(error.message), error.message);

@@ -53,7 +53,7 @@ function assertRefused(file: Uint8Array, ...words: string[]): void {
   const error = assertThrows(
     () => decodeImage(file, "odd.jpg"),
     MasterWeaverError,
-    "Picture odd.jpg ",
+    "Image odd.jpg ",
   );
   assertEquals(error.code, "bad-image");
   for (const word of words) {
@@ -127,7 +127,7 @@ Deno.test("jpeg decoding: what is broken is named", () => {
     [file.with(scan + 5, 77), "a scan is of a channel 77"],
     [file.with(scan + 4, 2), "a scan's header has a wrong length"],
     [file.with(scan + 6, 0x33), "a Huffman table is missing"],
-    [without(file, 0xc0), "it holds no picture"],
+    [without(file, 0xc0), "it holds no image"],
   ];
   for (const [broken, ...words] of refusals) {
     assertRefused(broken, "damaged", ...words);

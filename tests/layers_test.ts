@@ -1,38 +1,53 @@
 /**
- * Imports go one way, from hardware to person.
+ * Imports go one way, from hardware to person, and never in a circle; what a
+ * page imports reaches no host.
  */
 import { assert, assertEquals } from "@std/assert";
 import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");
 
-/** What a folder or file of `src/` may import from, beside itself. */
-const below: Readonly<Record<string, readonly string[]>> = {
-  "base": [],
-  "gpu": ["base"],
-  "ops": ["gpu", "base"],
-  "weights": ["base"],
-  "graph": ["ops", "gpu", "weights", "base"],
-  "models": ["graph", "ops", "weights", "base"],
-  "text": ["base"],
-  "samplers": ["base"],
-  "image": ["base", "host"],
-  "face": ["image", "weights", "base"],
-  "checkpoints": ["face", "weights", "base"],
-  "identity": [
-    "face",
-    "image",
-    "models",
-    "graph",
-    "ops",
-    "gpu",
-    "weights",
-    "base",
-  ],
+/**
+ * The folders and files of `src/`, from hardware to person: each may import
+ * from itself and from those before it, types included.
+ */
+const order = [
+  "base",
+  "gpu",
+  "ops",
+  "weights",
+  "graph",
+  "models",
+  "text",
+  "samplers",
+  "image",
+  "face",
+  "identity",
+  "options",
+  "generate",
+  "components",
+  "engine.ts",
+  "load.ts",
+  "turns.ts",
+  "pipeline.ts",
+  "core.ts",
+  "host",
+];
+
+/** Beside the order, for tools alone: tables of names come from the networks. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  "checkpoints": ["models", "graph", "face", "weights", "base"],
 };
 
-/** Folders and files that only web APIs may be used in. */
-const atTheEdge = new Set(["host"]);
+/** What may know Deno, Node and packages. */
+const atTheEdge = ["host"];
+
+interface Source {
+  /** From the repository's root. */
+  readonly path: string;
+  /** Without comments, whose examples import as well. */
+  readonly code: string;
+}
 
 async function* sources(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(`${root}${folder}`)) {
@@ -42,53 +57,127 @@ async function* sources(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** What comes after `from` or inside `import(…)`. */
-function imports(code: string): string[] {
+async function read(path: string): Promise<Source> {
+  const text = await Deno.readTextFile(`${root}${path}`);
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/(?<=^|\s)\/\/.*$/gm, "");
+  return { path, code };
+}
+
+/** What comes after `from` or `import`, or stands inside `import(…)`. */
+function specifiers(code: string): string[] {
   const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)"([^"]+)"/g;
   return [...code.matchAll(pattern)].map(([, specifier]) => specifier);
 }
 
-/** The file or folder of `src/` a path belongs to, or nothing. */
-function layer(path: string): string | undefined {
-  return /^src\/([^/]+)/.exec(path)?.[1];
+/** The files of this repository that one imports, types included. */
+function imported({ path, code }: Source): string[] {
+  return specifiers(code)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) =>
+      new URL(specifier, `file:///${path}`).pathname.slice(1)
+    );
 }
 
-function resolved(from: string, specifier: string): string {
-  return new URL(specifier, `file:///${from}`).pathname.slice(1);
+/** The file or folder right in `src/` that a path belongs to, else nothing. */
+function layer(path: string): string {
+  return /^src\/([^/]+)/.exec(path)?.[1] ?? "";
 }
 
-const files: { path: string; code: string }[] = [];
-for await (const path of sources("src")) {
-  files.push({ path, code: await Deno.readTextFile(`${root}${path}`) });
+/** What a layer may import from, beside itself. */
+function below(name: string): readonly string[] {
+  return beside[name] ?? order.slice(0, Math.max(order.indexOf(name), 0));
+}
+
+const files: Source[] = [];
+for await (const path of sources("src")) files.push(await read(path));
+const byPath = new Map(files.map((file) => [file.path, file]));
+
+/** All that a file needs, itself included. */
+function closure(start: string): Source[] {
+  const found = new Map<string, Source>();
+  const open = [start];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    const file = byPath.get(path);
+    if (!file || found.has(path)) continue;
+    found.set(path, file);
+    open.push(...imported(file));
+  }
+  return [...found.values()];
+}
+
+/** A circle of imports that a file is in; nothing where there is none. */
+function circleOf(start: string): string[] | undefined {
+  const cameFrom = new Map<string, string>();
+  const open = [start];
+  for (let path = open.shift(); path !== undefined; path = open.shift()) {
+    const file = byPath.get(path);
+    for (const next of file ? imported(file) : []) {
+      if (next === start) {
+        const circle = [path];
+        while (circle[0] !== start) circle.unshift(cameFrom.get(circle[0])!);
+        return circle;
+      }
+      if (cameFrom.has(next)) continue;
+      cameFrom.set(next, path);
+      open.push(next);
+    }
+  }
+  return undefined;
 }
 
 Deno.test("layers: there are sources to look at", () => {
   assert(files.length > 40, `found ${files.length}`);
+  // Imports of types and over several lines, text, and exports are all seen.
+  const pipelines = imported(byPath.get("src/gpu/pipelines.ts")!);
+  assert(pipelines.includes("src/gpu/limits.ts"), pipelines.join());
+  assert(pipelines.includes("shaders/prelude.wgsl"), pipelines.join());
+  assert(imported(byPath.get("src/core.ts")!).includes("src/turns.ts"));
+});
+
+Deno.test("layers: every file and folder of src has its place", () => {
+  const names = new Set(files.map(({ path }) => layer(path)));
+  const known = [...order, ...Object.keys(beside)];
+  assertEquals([...names].toSorted(), known.toSorted());
 });
 
 Deno.test("layers: each imports only from those below it", () => {
   const wrong: string[] = [];
-  for (const { path, code } of files) {
-    const allowed = below[layer(path)!];
-    if (!allowed) continue;
-    for (const specifier of imports(code)) {
-      if (!specifier.startsWith(".")) continue;
-      const target = resolved(path, specifier);
-      const name = layer(target);
-      if (target.startsWith("shaders/")) continue;
-      if (name !== layer(path) && !allowed.includes(name ?? "")) {
-        wrong.push(`${path} imports ${target}`);
+  for (const file of files) {
+    const own = layer(file.path);
+    const allowed = ["", own, ...below(own)];
+    for (const target of imported(file)) {
+      const isOutside = layer(target) === "" && !target.startsWith("shaders/");
+      if (isOutside || !allowed.includes(layer(target))) {
+        wrong.push(`${file.path} imports ${target}`);
       }
     }
   }
   assertEquals(wrong, []);
 });
 
+Deno.test("layers: no files import each other in a circle", () => {
+  const circles = new Set<string>();
+  for (const { path } of files) {
+    const circle = circleOf(path);
+    if (circle) circles.add(circle.toSorted().join(", "));
+  }
+  assertEquals([...circles], []);
+});
+
+Deno.test("layers: the core reaches no host, and nothing that only tools need", () => {
+  const paths = closure("src/core.ts").map(({ path }) => path);
+  assert(!paths.includes("src/weights/weave_writer.ts"));
+  const reached = paths.map(layer);
+  assert(reached.length > 100, `${reached.length} files`);
+  const below = order.slice(0, order.indexOf("core.ts") + 1);
+  assertEquals([...new Set(reached)].toSorted(), below.toSorted());
+});
+
 Deno.test("layers: what mod.ts reaches resolves without an import map", async () => {
   const wrong: string[] = [];
-  const mod = await Deno.readTextFile(`${root}mod.ts`);
-  for (const { path, code } of [...files, { path: "mod.ts", code: mod }]) {
-    for (const specifier of imports(code)) {
+  for (const { path, code } of [...files, await read("mod.ts")]) {
+    for (const specifier of specifiers(code)) {
       const exact = /^npm:[a-z-]+@\d+\.\d+\.\d+$/.test(specifier);
       if (!/^\.{1,2}\/|^node:/.test(specifier) && !exact) {
         wrong.push(`${path} imports ${specifier}`);
@@ -98,27 +187,52 @@ Deno.test("layers: what mod.ts reaches resolves without an import map", async ()
   assertEquals(wrong, []);
 });
 
-Deno.test("layers: only the edge touches files and the process", () => {
+Deno.test("layers: only the edge knows Deno, Node and packages", () => {
   const wrong = files
-    .filter(({ path }) => !atTheEdge.has(layer(path)!))
-    .filter(({ code }) =>
-      /\bDeno\.|"node:(fs|process|os)/.test(withoutComments(code))
-    )
+    .filter(({ path }) => !atTheEdge.includes(layer(path)))
+    .filter(needsHost)
     .map(({ path }) => path);
+  assertEquals(wrong, []);
+});
+
+Deno.test("layers: what decodes images runs anywhere", () => {
+  const decoders = ["png_decode", "inflate", "exif", "jpeg/decode"]
+    .flatMap((name) => closure(`src/host/codecs/${name}.ts`));
+  assert(decoders.length > 10, `${decoders.length} files`);
+  const wrong = decoders.filter(needsHost).map(({ path }) => path);
+  assertEquals(wrong, []);
+});
+
+Deno.test("layers: only the edge tells of flags and tools", () => {
+  const wrong = files
+    .filter(({ path }) =>
+      ![...atTheEdge, ...Object.keys(beside)].includes(layer(path))
+    )
+    .flatMap(({ path, code }) =>
+      [...code.matchAll(/--[a-z][a-z-]+|\btools\/|\bsetup\.sh/g)]
+        .map(([advice]) => `${path}: ${advice}`)
+    );
   assertEquals(wrong, []);
 });
 
 Deno.test("layers: only src/gpu and src/graph speak to the device", () => {
   const wrong = files
-    .filter(({ path }) => !["gpu", "graph"].includes(layer(path)!))
+    .filter(({ path }) => !["gpu", "graph"].includes(layer(path)))
     .filter(({ code }) =>
       /\bnavigator\.gpu|createBuffer\(|createComputePipeline|\.submit\(/
-        .test(withoutComments(code))
+        .test(code)
     )
     .map(({ path }) => path);
   assertEquals(wrong, []);
 });
 
-function withoutComments(code: string): string {
-  return code.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
+/** Whether a file calls Deno or Node, or imports a package. */
+function needsHost({ code }: Source): boolean {
+  return /\bDeno\b|\bprocess\.|\bBuffer\./.test(withoutTexts(code)) ||
+    specifiers(code).some((specifier) => !specifier.startsWith("."));
+}
+
+/** What a message says of Deno calls nothing. */
+function withoutTexts(code: string): string {
+  return code.replace(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g, '""');
 }

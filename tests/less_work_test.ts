@@ -3,7 +3,7 @@
  * for, they are exact where they can be, deterministic, bounded in what they
  * change, and cost fewer operations and dispatches.
  */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   stepKinds,
   stepName,
@@ -20,20 +20,14 @@ import {
   checkSettings,
   defaultSettings,
 } from "../src/options/options.ts";
-import { type GenerateOptions, MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import type { GenerateOptions } from "../src/pipeline.ts";
 import {
   fromText,
   type Provenance,
   toText,
 } from "../src/options/settings_text.ts";
-import { inventComponents, SD15 } from "../tools/bench/invented.ts";
 import { graphFlops } from "../tools/bench/kernels.ts";
-import {
-  countWork,
-  imageCost,
-  stepsOf,
-} from "../tools/bench/less_work/steps.ts";
-import { deno, finished } from "./support/command.ts";
 import { nmse, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
@@ -193,13 +187,13 @@ gpuTest("guidance range: all and nothing are exact", async () => {
 });
 
 gpuTest(
-  "guidance range: the image is close, and the same again",
+  "guidance range: the picture is close, and the same again",
   async () => {
     const [half] = await paint({ guidanceRange: [0, 0.5] });
     const [same] = await paint({ guidanceRange: [0, 0.5] });
     assertEquals(half, same);
-    const [image] = await exact();
-    const quality = psnr(half, image);
+    const [picture] = await exact();
+    const quality = psnr(half, picture);
     // Late steps add detail: without guidance there it is fainter. No guidance
     // at all and another seed are both below 20 dB.
     assert(quality > 22 && quality < 50, `PSNR ${quality.toFixed(1)} dB`);
@@ -207,7 +201,7 @@ gpuTest(
 );
 
 gpuTest(
-  "guidance range: several images at once, guided in the middle alone",
+  "guidance range: several pictures at once, guided in the middle alone",
   async () => {
     const options = { ...small, numImages: 2, steps: 5 };
     const some = await paint({ ...options, guidanceRange: [0.2, 0.6] });
@@ -215,7 +209,7 @@ gpuTest(
     const none = await paint({ ...options, guidanceScale: 1 });
     for (const i of [0, 1]) {
       const between = psnr(some[i], all[i]);
-      assert(between > psnr(none[i], all[i]), `image ${i}: ${between} dB`);
+      assert(between > psnr(none[i], all[i]), `picture ${i}: ${between} dB`);
     }
   },
 );
@@ -301,22 +295,22 @@ gpuTest("reused features: every step whole is exact", async () => {
 });
 
 gpuTest(
-  "reused features: the image is close, and the same again",
+  "reused features: the picture is close, and the same again",
   async () => {
     const [reused] = await paint({ reuseFeatures: 2 });
     const [same] = await paint({ reuseFeatures: 2 });
     assertEquals(reused, same);
-    const [image] = await exact();
-    const quality = psnr(reused, image);
+    const [picture] = await exact();
+    const quality = psnr(reused, picture);
     // Outlines and colours stay; half as many steps in all give less.
     const [half] = await paint({ steps: 6 });
-    assert(quality > psnr(half, image), `PSNR ${quality.toFixed(1)} dB`);
+    assert(quality > psnr(half, picture), `PSNR ${quality.toFixed(1)} dB`);
     assert(quality > 25 && quality < 60, `PSNR ${quality.toFixed(1)} dB`);
   },
 );
 
 gpuTest(
-  "reused features: without guidance, and of several images at once",
+  "reused features: without guidance, and of several pictures at once",
   async () => {
     const options = { ...small, numImages: 2, steps: 5 };
     for (const guidanceScale of [1, 5]) {
@@ -325,24 +319,24 @@ gpuTest(
       for (const i of [0, 1]) {
         const quality = psnr(some[i], exact[i]);
         // Another seed is at 12 to 14 dB.
-        assert(quality > 17 && quality < 60, `image ${i}: ${quality} dB`);
+        assert(quality > 17 && quality < 60, `picture ${i}: ${quality} dB`);
       }
     }
   },
 );
 
 gpuTest("merged tokens: none is exact, some are close", async () => {
-  const [image] = await exact();
+  const [picture] = await exact();
   assertEquals(await paint({ ...small, mergeTokens: 0 }), await paint(small));
   const [merged] = await paint({ mergeTokens: 0.5 });
   assertEquals((await paint({ mergeTokens: 0.5 }))[0], merged);
-  const quality = psnr(merged, image);
+  const quality = psnr(merged, picture);
   // The same person in the same image, small features moved: another seed is
   // below 20 dB. The mini model's 256 tokens are few, each says much.
   assert(quality > 22 && quality < 60, `PSNR ${quality.toFixed(1)} dB`);
 });
 
-gpuTest("less work: all three at once, of several images", async () => {
+gpuTest("less work: all three at once, of several pictures", async () => {
   const options = {
     ...small,
     steps: 5,
@@ -364,9 +358,9 @@ gpuTest("less work: all three at once, of several images", async () => {
     const quality = psnr(some[i], all[i]);
     assert(
       quality > 1 + psnr(others[i], all[i]),
-      `image ${i}: ${quality} dB`,
+      `picture ${i}: ${quality} dB`,
     );
-    assert(quality < 60, `image ${i}: ${quality} dB`);
+    assert(quality < 60, `picture ${i}: ${quality} dB`);
   }
 });
 
@@ -430,7 +424,7 @@ gpuTest(
   },
 );
 
-gpuTest("less work: the plans of a image share their memory", async () => {
+gpuTest("less work: the plans of a picture share their memory", async () => {
   const peak = async (options: object) => {
     await using weaver = await MasterWeaver.load(
       repositoryPath("weights/mini"),
@@ -451,61 +445,4 @@ gpuTest("less work: the plans of a image share their memory", async () => {
   // One tensor of deep features, (2, 32, 32, 48) in f16, and small inputs.
   const deep = 2 * 32 * 32 * 48 * 2;
   assert(two - usual < deep + 2 ** 16, `${two - usual} bytes more`);
-});
-
-Deno.test("bench of less work: an image is the sum of its steps", () => {
-  const settings = {
-    steps: 6,
-    guidanceRange: [0, 0.5],
-    reuseFeatures: 2,
-    mergeTokens: 0.25,
-  } as const;
-  assertEquals(stepsOf(settings).map(({ name }) => name), [
-    "guided, 0.25",
-    "guided, reused, 0.25",
-    "guided, 0.25",
-    "conditional, reused, 0.25",
-    "conditional, 0.25",
-    "conditional, reused, 0.25",
-  ]);
-  const cost = imageCost(
-    settings,
-    ({ kind }) => (kind.guided ? 2 : 1) * (kind.reused ? 10 : 100),
-  );
-  assertEquals(cost, 200 + 20 + 200 + 10 + 100 + 10);
-});
-
-Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", async () => {
-  const count = countWork(await inventComponents(SD15, "f16"), 512);
-  const work = (settings: object) =>
-    imageCost({ steps: 1, ...settings }, count);
-  const whole = work({});
-  // Two halves of what tests/bench_cost_test.ts sums up from the sizes.
-  assert(Math.abs(whole / 1605e9 - 1) < 0.01, `${whole / 1e9} GFLOP`);
-  assertEquals(work({ guidanceScale: 1 }), whole / 2);
-  const reused = work({ steps: 2, reuseFeatures: 2 }) - whole;
-  assert(reused > 0.07 * whole && reused < 0.09 * whole, `${reused / whole}`);
-  // Five of 4096 tokens: projections go with the rest, scores with its square.
-  const tokens = 4096;
-  const scores = (rest: number) => 4 * rest ** 2 * 320;
-  const projected = (rest: number) => 4 * 2 * rest * 320 ** 2;
-  const matching = 2 * 3072 * 1024 * 320;
-  const saved = 5 * 2 *
-    (scores(tokens) - scores(tokens / 2) + projected(tokens) -
-      projected(tokens / 2) - matching);
-  assertEquals(work({ mergeTokens: 0.5 }), whole - saved);
-});
-
-Deno.test("bench of less work: a wrong option is told", async () => {
-  const run = await finished(deno([
-    "run",
-    "-A",
-    repositoryPath("tools/bench/less_work.ts"),
-    "--samples=0",
-  ]));
-  assertEquals([run.code, run.out, run.err.length], [2, "", 1]);
-  assertMatch(
-    run.err[0],
-    /--samples is 0, expected a whole number from 1; see/,
-  );
 });

@@ -8,11 +8,13 @@ import { readImage } from "../src/host/files.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { WeightStore } from "../src/graph/weight_store.ts";
+import {
+  type StoredParameter,
+  WeightStore,
+} from "../src/graph/weight_store.ts";
 import { map } from "../src/ops/elementwise.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
-import type { WeightRef } from "../src/weights/scope.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/model.ts";
 
@@ -87,7 +89,7 @@ gpuTest("networks: what stops a call frees them", async () => {
 });
 
 gpuTest(
-  "networks: variants of all plans are chosen before any is made",
+  "networks: kernels of all plans are chosen before any is made",
   async () => {
     const events: string[] = [];
     // One that tells when it is asked.
@@ -136,22 +138,24 @@ async function residentBytes(name: string): Promise<number> {
 }
 
 /** A weight of 16 MiB that is read in pieces of 4. */
-function largeWeight(i: number): WeightRef {
+function largeWeight(i: number): StoredParameter {
   const name = `weight ${i}`;
   const shape = [8 * 2 ** 20];
   const bytes = 16 * 2 ** 20;
-  const piece = 4 * 2 ** 20;
+  const length = 4 * 2 ** 20;
   async function* chunks() {
-    for (let at = 0; at < bytes; at += piece) {
-      yield await Promise.resolve(new Uint8Array(piece).fill(i + 1));
+    for (let at = 0; at < bytes; at += length) {
+      yield await Promise.resolve(new Uint8Array(length).fill(i + 1));
     }
   }
-  return { name, shape, tensor: { name, dtype: "f16", shape, bytes, chunks } };
+  const tensor = { name, dtype: "f16", shape, bytes, chunks } as const;
+  const ref = { name, shape, tensor };
+  return { ref, dtype: "f16", layout: "rows", trainable: false };
 }
 
 gpuTest("weights: a load that is stopped leaves nothing behind", async () => {
   const gpu = await sharedGpu();
-  using store = new WeightStore(gpu, "f16");
+  using store = new WeightStore(gpu);
   const { count, bytes } = gpu.buffers;
   const weights = [largeWeight(0), largeWeight(1)];
   const stopAt = (limit: number) => (done: number) => {
@@ -164,13 +168,13 @@ gpuTest("weights: a load that is stopped leaves nothing behind", async () => {
   );
   assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
   await store.load(weights);
-  assert(store.slice(weights[1]));
+  assert(store.find(weights[1]));
 });
 
 gpuTest(
   "weights: 384 MB are streamed within 150 MB of host memory",
   async () => {
-    using store = new WeightStore(await sharedGpu(), "f16");
+    using store = new WeightStore(await sharedGpu());
     // From here on the highest resident size is counted anew.
     await Deno.writeTextFile("/proc/self/clear_refs", "5");
     const before = await residentBytes("VmRSS");

@@ -5,7 +5,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { MasterWeaver as CoreMasterWeaver } from "../src/pipeline.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -56,6 +57,18 @@ Deno.test("options: what no model can be loaded from", async () => {
     [[mini, { tuneStore: {} }], /tuneStore must be an object with the func/],
     [[mini, { adapter: 3 }], /adapter must be a file's path, got 3$/],
     [[mini, { keeploaded: true }], /keeploaded of load .* mean keepLoaded\?$/],
+  ]);
+});
+
+Deno.test("options: the core takes a model's files alone", async () => {
+  const load: Untyped = (...args) =>
+    (CoreMasterWeaver.load as unknown as Untyped)(...args);
+  await refuses(load, [
+    [[mini], /model must be the model's files by component, got "/],
+    [[new URL(`file://${mini}`)], /model must be the model's files/],
+    [[[]], /model must be the model's files by component, got \[\]/],
+    [[{}, { adapter: "a.weave" }], /adapter belongs to a model's folder/],
+    [[{}, { dtype: "f64" }], /dtype must be f16 or f32, got f64$/],
   ]);
 });
 

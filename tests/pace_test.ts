@@ -7,10 +7,10 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { Pace } from "../src/gpu/pace.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import { attention } from "../src/ops/attention.ts";
+import { attention } from "../src/ops/attention/attention.ts";
 import { map } from "../src/ops/elementwise.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { Variants } from "../src/graph/variants.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";
 
@@ -74,9 +74,9 @@ gpuTest("pace: launches cut into parts give the same bits", async () => {
   assertEquals(results[2], results[0]);
 });
 
-gpuTest("pace: one launch is cut, in every variant of attention", async () => {
+gpuTest("pace: one launch is cut, in every kernel of attention", async () => {
   const gpu = await sharedGpu();
-  for (const variant of ["registers", "texels", "tiles"]) {
+  for (const kernel of ["baseline", "texture-backed", "workgroup-tiled"]) {
     const g = new Graph("f32");
     const input = (name: string): Tensor => g.input(name, [1, 72, 32], "f32");
     g.output(
@@ -85,8 +85,8 @@ gpuTest("pace: one launch is cut, in every variant of attention", async () => {
         heads: 4,
       }),
     );
-    const variants = new Variants(g, () => variant);
-    using plan = await Plan.make(gpu, g, { variants });
+    const kernels = new KernelChoice(g, () => kernel);
+    using plan = await Plan.make(gpu, g, { kernels });
     fill(plan, g);
     plan.run();
     const { y: whole } = await plan.read("y");
@@ -96,8 +96,8 @@ gpuTest("pace: one launch is cut, in every variant of attention", async () => {
     const pace = new Pace(gpu);
     await plan.runPaced(pace);
     await pace.finish();
-    assert(submits.count > 2, `${variant}: ${submits.count}`);
-    assertEquals((await plan.read("y")).y, whole, variant);
+    assert(submits.count > 2, `${kernel}: ${submits.count}`);
+    assertEquals((await plan.read("y")).y, whole, kernel);
   }
 });
 

@@ -6,7 +6,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { decodeImage } from "../src/host/codecs/codec.ts";
 import type { Image } from "../src/image/image.ts";
-import { PNG_SIGNATURE, pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import fixtures from "./fixtures/png.json" with { type: "json" };
 import {
   concat,
@@ -53,7 +54,7 @@ function assertRefused(file: Uint8Array, ...words: string[]): void {
   const error = assertThrows(
     () => decodeImage(file, "odd.png"),
     MasterWeaverError,
-    "Picture odd.png ",
+    "Image odd.png ",
   );
   assertEquals(error.code, "bad-image");
   assert(!/\n|\.$/.test(error.message), error.message);

@@ -10,7 +10,7 @@ import {
 } from "../tools/random_checkpoint/distributions.ts";
 import {
   FULL_SIZE,
-  PARTS,
+  NETWORKS,
   tensorsOf,
 } from "../tools/random_checkpoint/model.ts";
 import { makeTokenizer } from "../tools/random_checkpoint/tokenizer.ts";
@@ -59,14 +59,14 @@ Deno.test("random checkpoint: converts, from a folder and a single file alike", 
     });
     assertEquals(
       done.map(({ component }) => component).sort(),
-      [...PARTS].sort(),
+      [...NETWORKS].sort(),
     );
     for (const { maxRoundingError, component } of done) {
       // Values lie on f16's grid.
       assertEquals(maxRoundingError, 0, component);
     }
     hashes.push(
-      await Promise.all(PARTS.map(async (part) => {
+      await Promise.all(NETWORKS.map(async (part) => {
         const path = `${root}/out${i}/${part}.weave`;
         const { tensors } = await openWeave(
           new MemorySource(await readFile(path)),
@@ -138,7 +138,7 @@ Deno.test("random checkpoint: distributions are PyTorch's", () => {
 });
 
 Deno.test("random checkpoint: full size is the size published", () => {
-  const count = (part: typeof PARTS[number]) =>
+  const count = (part: typeof NETWORKS[number]) =>
     tensorsOf(part, FULL_SIZE).reduce(
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
       0,

@@ -5,7 +5,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { readFile } from "../src/host/files.ts";
 import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -16,8 +16,8 @@ async function open(path: string): Promise<WeaveFile> {
 }
 
 async function floats(file: WeaveFile, name: string): Promise<Float32Array> {
-  const pieces = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
-  return Float32Array.from(pieces.flatMap((piece) => [...piece]));
+  const chunks = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
+  return Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
 async function restore(input: string, dtype: "f32" | "f16" | "q8" | "q4") {

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ErrorCode, MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
 import type { Identity } from "../src/identity/identity.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { CallOptions, Progress } from "../src/base/progress.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";

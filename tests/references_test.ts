@@ -98,11 +98,11 @@ Deno.test("reference: without the landmark model it stays as it is, and how to g
   const { image, warnings } = await prepare(photo, finder, {});
   assertEquals(image === photo, true);
   assertEquals(warnings.length, 1);
-  assertEquals(warnings[0].includes("--with-landmarks"), true);
+  assertEquals(warnings[0].includes("give landmarks.weave"), true);
   await assertRejects(
     () => prepare(photo, finder, { requireFace: true }),
     MasterWeaverError,
-    "--with-landmarks",
+    "give landmarks.weave",
   );
   // Faces can be required without being aligned.
   const unaligned = { align: false, requireFace: true };

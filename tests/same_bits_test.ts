@@ -25,7 +25,7 @@ gpuTest(
     const folder = await Deno.makeTempDir();
     try {
       const files: Uint8Array[] = [];
-      const variants: unknown[] = [];
+      const kernels: unknown[] = [];
       for (const name of ["a.png", "b.png"]) {
         const { code, out, err } = await command([
           `--ref=${demo}`,
@@ -44,7 +44,7 @@ gpuTest(
         assertEquals(code, 0, err.join("\n"));
         const report = JSON.parse(out);
         assertEquals(report.settings.cudaThreads, 256);
-        variants.push(report.variants);
+        kernels.push(report.kernels);
         const path = `${folder}/${name.replace(".", "-1.")}`;
         files.push(await Deno.readFile(path));
         const { settings } = fromText(await readPngSettings(path), name);
@@ -52,8 +52,8 @@ gpuTest(
       }
       assert(sameBytes(files[0], files[1]));
       // They are named, and none was timed.
-      assertEquals(variants[0], variants[1]);
-      assert((variants[0] as unknown[]).length > 0);
+      assertEquals(kernels[0], kernels[1]);
+      assert((kernels[0] as unknown[]).length > 0);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -133,5 +133,5 @@ Deno.test("noise: latents are channels last, and long noise of no named GPU is w
   assertEquals(warnings, []);
   long(8);
   assertEquals(warnings.length, 1);
-  assertMatch(warnings[0], /131072 numbers.*--cuda-threads/);
+  assertMatch(warnings[0], /131072 numbers.*give cudaThreads/);
 });

@@ -5,14 +5,14 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
-import { attention } from "../src/ops/attention.ts";
-import { conv2d } from "../src/ops/conv2d.ts";
+import { attention } from "../src/ops/attention/attention.ts";
+import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { ddimStep, guidance } from "../src/ops/diffusion.ts";
-import { binary, geglu, map } from "../src/ops/elementwise.ts";
+import { binary, geglu } from "../src/ops/elementwise.ts";
 import { embedding, timeEmbedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
-import { linear } from "../src/ops/linear.ts";
+import { linear } from "../src/ops/linear/linear.ts";
 import { matmul } from "../src/ops/matmul.ts";
 import type { DType } from "../src/ops/op.ts";
 import { argmax, imageOutput } from "../src/ops/outputs.ts";
@@ -54,10 +54,10 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     x: [1, 2, 2, 4],
     weight: [2, 3, 3, 4],
   }],
-  ["a shift for another batch", conv2d, {
+  ["a channel bias for another batch", conv2d, {
     x: [2, 4, 4, 4],
     weight: [2, 3, 3, 4],
-    shift: [1, 2],
+    channelBias: [1, 2],
   }],
   ["an enlargement by three", conv2d, {
     x: [1, 4, 4, 4],
@@ -158,7 +158,7 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   }],
   // What the shader reads as f16 must not be f32, nor the other way round.
   ["f32 among f16", linear, { x: ["f32", 2, 8], weight: [3, 8] }],
-  ["f32 among f16", map, { x: ["f32", 4] }],
+  ["f32 among f16", binary, { a: [4], b: ["f32", 4] }, { operation: "add" }],
   ["an f16 scale", guidance, { x: [2, 4], scale: [1] }],
   ["f16 latents", ddimStep, {
     latents: [4],

@@ -9,7 +9,7 @@ import {
 } from "../src/checkpoints/tables/ldm.ts";
 import type { Table } from "../src/checkpoints/tables/table.ts";
 import { openWeave } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { convert } from "../tools/convert.ts";
 import {
   checkpointOf,
@@ -57,8 +57,8 @@ async function valuesIn(folder: string, part: string) {
   const file = await openWeave(new MemorySource(await readFile(path), path));
   const values: Record<string, number[]> = {};
   for (const [name, tensor] of file.tensors) {
-    const pieces = await Array.fromAsync(weaveFloats(tensor));
-    values[name] = pieces.flatMap((piece) => [...piece]);
+    const chunks = await Array.fromAsync(weaveFloats(tensor));
+    values[name] = chunks.flatMap((chunk) => [...chunk]);
   }
   return values;
 }

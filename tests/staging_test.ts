@@ -114,7 +114,7 @@ Deno.test({
     assertEquals((await Deno.lstat(`${folder}/link`)).isSymlink, true);
     assertEquals(await contents(`${folder}/far`), {
       later: "dangling",
-      storage: "link",
+      real: "link",
     });
     assertEquals((await Deno.stat(`${folder}/far/real`)).mode! & 0o777, 0o600);
     assertEquals(await Deno.readTextFile(`${folder}/${long}`), long);

@@ -1,12 +1,19 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   imageEncoderTable,
   textEncoderTable,
 } from "../src/checkpoints/tables/clip.ts";
 import { CheckpointConfig } from "../src/checkpoints/tables/config.ts";
 import type { Table } from "../src/checkpoints/tables/table.ts";
-import { attentionLayers, unetTable } from "../src/checkpoints/tables/unet.ts";
+import {
+  identityAdapterTable,
+  STANDARD_ADAPTER_CONFIG,
+} from "../src/checkpoints/tables/identity_adapter.ts";
+import { unetTable } from "../src/checkpoints/tables/unet.ts";
 import { vaeTable } from "../src/checkpoints/tables/vae.ts";
+import { inFileOrder } from "../src/checkpoints/tables/asked.ts";
+import { attentionLayers } from "./support/attention_layers.ts";
 
 const config = (json: Record<string, unknown>) =>
   new CheckpointConfig(json, "config.json");
@@ -14,13 +21,14 @@ const config = (json: Record<string, unknown>) =>
 Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () => {
   const cross = "CrossAttnDownBlock2D";
   const up = "CrossAttnUpBlock2D";
-  const unet = config({
+  const blocks = {
     down_block_types: [cross, cross, cross, "DownBlock2D"],
     up_block_types: ["UpBlock2D", up, up, up],
     block_out_channels: [320, 640, 1280, 1280],
     layers_per_block: 2,
     cross_attention_dim: 768,
-  });
+  };
+  const unet = config(blocks);
   const vae = config({
     block_out_channels: [128, 256, 512, 512],
     layers_per_block: 2,
@@ -54,10 +62,10 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
     );
     assertEquals([rows.length, found], [tensors, parameters], component);
   }
-  const layers = attentionLayers(unet);
+  const layers = attentionLayers(blocks);
   assertEquals(layers.length, 32);
   assertEquals(
-    [0, 11, 12, 29, 30].map((i) => layers[i].path.split(".transformer")[0]),
+    [0, 11, 12, 29, 30].map((i) => layers[i].split(".transformer")[0]),
     [
       "down_blocks.0.attentions.0",
       "down_blocks.2.attentions.1",
@@ -66,4 +74,83 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
       "mid_block.attentions.0",
     ],
   );
+  const adapter = identityAdapterTable(
+    config(STANDARD_ADAPTER_CONFIG),
+    unet,
+    1024,
+  );
+  const modules = adapter.rows.filter(({ name }) => name.includes("_img."));
+  assertEquals(
+    modules.map(({ name, from }) => [name, from[0].names]),
+    layers.flatMap((path, i) =>
+      path.endsWith("attn1") ? [] : ["to_k_img", "to_v_img"].map((name) => [
+        `${path}.${name}.weight`,
+        [`adapter_modules.${i}.${name}.weight`],
+      ])
+    ),
+  );
+});
+
+Deno.test("tables: what PyTorch keeps as it is not kept here", () => {
+  const vae = vaeTable(config({
+    block_out_channels: [4, 8],
+    layers_per_block: 1,
+    latent_channels: 4,
+  }));
+  const row = (name: string) => vae.rows.find((row) => row.name === name);
+  // The image's fourth channel is none of PyTorch's; the latents' is.
+  assertEquals(row("encoder.conv_in.weight")?.shape, [4, 3, 3, 3]);
+  assertEquals(row("decoder.conv_in.weight")?.shape, [8, 4, 3, 3]);
+  assertEquals(
+    row("decoder.mid_block.attentions.0.to_out.0.bias")?.from[0].names,
+    [
+      "decoder.mid_block.attentions.0.to_out.0.bias",
+      "decoder.mid_block.attentions.0.proj_attn.bias",
+    ],
+  );
+});
+
+Deno.test("tables: a file's order is by segment, layers in turns", () => {
+  const order = ["conv_in", "blocks", "resnets", "attentions", "down", "bias"];
+  const names = [
+    "blocks.10.down.bias",
+    "blocks.2.resnets.1.bias",
+    "blocks.2.attentions.0.bias",
+    "blocks.2.down.bias",
+    "blocks.10.resnets.0.bias",
+    "blocks.2.resnets.0.bias",
+    "conv_in.bias",
+  ];
+  assertEquals(
+    inFileOrder(names.map((name) => ({ name, shape: [] })), order)
+      .map(({ name }) => name),
+    [
+      "conv_in.bias",
+      "blocks.2.resnets.0.bias",
+      "blocks.2.attentions.0.bias",
+      "blocks.2.resnets.1.bias",
+      "blocks.2.down.bias",
+      "blocks.10.resnets.0.bias",
+      "blocks.10.down.bias",
+    ],
+  );
+  assertThrows(
+    () => inFileOrder([{ name: "blocks.0.up.bias", shape: [] }], order),
+    RangeError,
+    "No order is known for up of blocks.0.up.bias",
+  );
+});
+
+Deno.test("tables: sizes that make no network are refused by file", () => {
+  const error = assertThrows(
+    () =>
+      vaeTable(config({
+        block_out_channels: [6, 8],
+        layers_per_block: 1,
+        latent_channels: 4,
+      })),
+    MasterWeaverError,
+    "Cannot use config.json: its sizes do not make a network (",
+  );
+  assertEquals(error.code, "bad-checkpoint");
 });

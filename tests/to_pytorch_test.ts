@@ -4,13 +4,13 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { SD15_UNET_CONFIG } from "../src/checkpoints/tables/stable_diffusion.ts";
-import { attentionLayers } from "../src/checkpoints/tables/unet.ts";
 import { checkpointKey } from "../src/checkpoints/tables/identity_adapter.ts";
 import { writeZip } from "../src/checkpoints/zip_writer.ts";
 import { locateZipEntry, readZipDirectory } from "../src/checkpoints/zip.ts";
 import { convert } from "../tools/convert.ts";
 import { toPyTorch } from "../tools/convert/to_pytorch.ts";
-import { config, makeFolder } from "./support/checkpoint_folder.ts";
+import { attentionLayers } from "./support/attention_layers.ts";
+import { makeFolder } from "./support/checkpoint_folder.ts";
 
 Deno.test("to pytorch: an adapter comes back with the reference's keys and values", async () => {
   const folder = await makeFolder();
@@ -92,12 +92,12 @@ Deno.test("to pytorch: the file is laid out as torch.save's", async () => {
 });
 
 Deno.test("to pytorch: positions are those of diffusers' attn_processors", () => {
-  const layers = attentionLayers(config(SD15_UNET_CONFIG));
-  const names = layers.filter(({ path }) => path.endsWith("attn2"))
-    .map(({ path }) => `${path}.to_k_img.weight`);
+  const layers = attentionLayers(SD15_UNET_CONFIG);
+  const names = layers.filter((path) => path.endsWith("attn2"))
+    .map((path) => `${path}.to_k_img.weight`);
   // In any order: it is found from the paths.
   const key = checkpointKey(names.toReversed());
-  for (const [i, { path }] of layers.entries()) {
+  for (const [i, path] of layers.entries()) {
     const found = key(`${path}.to_k_img.weight`);
     assertEquals(
       found?.name,

@@ -96,8 +96,8 @@ gpuTest(
     using half = await StepPlans.open({ ...layout, mergeTokens: 0.5 });
     const merges = (plans: StepPlans) =>
       neededNodes(plans.graph(whole))
-        .filter(({ source }) => source.op === mergeTokens)
-        .map(({ source, shape }) => [source.inputs.x!.shape, shape]);
+        .filter(({ op }) => op === mergeTokens)
+        .map(({ inputs, outputs }) => [inputs.x!.shape, outputs.output.shape]);
     assertEquals(merges(exact), []);
     // The mini model: one layer going down, two going up, at 16×16.
     const tokens = [[2, 256, 96], [2, 128, 96]];

@@ -13,6 +13,7 @@ import {
 import { torchCpuNormal } from "../src/samplers/noise.ts";
 import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { clipTextConfig } from "../src/models/clip.ts";
@@ -91,10 +92,10 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const vae = await open("vae", vaeConfig);
   const layout = { images: 1, height: 32, width: 32, guided: true };
   const parts = { text, unet, adapter, vae };
-  using store = new WeightStore(gpu, "f32");
+  using store = new WeightStore(gpu);
   const plan = async (graph: Graph, named: string[], bindings = {}) => {
     for (const name of named) graph.output(name, graph.named.get(name)!);
-    await store.load(graph.weights);
+    await store.load(new KernelChoice(graph).parameters);
     return await Plan.make(gpu, graph, { weights: [store], bindings });
   };
   const conditions = conditionGraph("f32", parts, layout);

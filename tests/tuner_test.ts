@@ -1,5 +1,5 @@
 /**
- * Choosing variants: what is measured, what is kept, what is never trusted.
+ * Choosing kernels: what is measured, what is kept, what is never trusted.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Graph } from "../src/graph/graph.ts";
@@ -10,8 +10,8 @@ import {
   WallStopwatch,
 } from "../src/graph/stopwatch.ts";
 import { type TuneMode, Tuner, type TuneStore } from "../src/graph/tuner.ts";
-import { Variants } from "../src/graph/variants.ts";
-import { linear } from "../src/ops/linear.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
+import { linear } from "../src/ops/linear/linear.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 /** A store in memory. */
@@ -55,7 +55,7 @@ gpuTest(
     assert(Object.keys(choice.milliseconds).length >= 2);
     const fastest = Object.entries(choice.milliseconds)
       .toSorted(([, a], [, b]) => a - b)[0][0];
-    assertEquals(choice.variant, fastest);
+    assertEquals(choice.kernel, fastest);
     assertEquals(store.texts.size, 1);
 
     const second = await tune("auto", store);
@@ -98,12 +98,12 @@ gpuTest(
       store.texts.set(key, text);
       assert((await tune("auto", store)).milliseconds > 0, text);
     }
-    // A variant there is not: what is likely best runs.
-    store.texts.set(key, JSON.stringify([{ ...choice, variant: "none" }]));
+    // A kernel there is not: what is likely best runs.
+    store.texts.set(key, JSON.stringify([{ ...choice, kernel: "none" }]));
     const tuner = await tune("auto", store);
     const g = graphOf(8);
-    const variants = new Variants(g, tuner.choose);
-    using plan = await Plan.make(await sharedGpu(), g, { variants });
+    const kernels = new KernelChoice(g, tuner.choose);
+    using plan = await Plan.make(await sharedGpu(), g, { kernels });
     assert(plan.statistics.dispatches > 0);
   },
 );

@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { Turns } from "../src/turns.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";

@@ -6,7 +6,7 @@ import {
   pointBytes,
   POINTS,
   WinogradPacker,
-} from "../src/ops/winograd_weights.ts";
+} from "../src/ops/weights/winograd.ts";
 
 const G = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]];
 

@@ -295,7 +295,7 @@ class Bench implements Disposable {
         { name: "this adapter", source: "as measured", launch: 0 };
       const sizes = model === undefined ? SD15 : await sizesOf(model);
       const stored = { dtype, weights: weights ?? dtype };
-      const prediction = await predict(
+      const prediction = predict(
         { sizes, ...stored, batch, size: this.#size },
         [
           ...GPU_CLASSES,

@@ -25,7 +25,7 @@ import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { exists } from "./convert/folder.ts";
 import { findComponents } from "./convert/inputs.ts";
-import { judge, type JudgedPart, partPath } from "./convert/judge.ts";
+import { componentPath, judge, type JudgedComponent } from "./convert/judge.ts";
 import {
   entriesBefore,
   manifestAfter,
@@ -109,7 +109,7 @@ export interface ConvertOptions {
    * left out instead of refused (false).
    */
   readonly allowUnused?: boolean;
-  /** Stops it between two pieces; what was written is removed. */
+  /** Stops it between two chunks; what was written is removed. */
   readonly signal?: AbortSignal;
   /** Told of what happens, line by line. */
   readonly report?: (line: string) => void;
@@ -153,8 +153,8 @@ export async function convert(
     );
     for (const line of judged.warnings) report(line);
     await checkTarget(manifest);
-    for (const part of judged.parts) {
-      converted.push(await writePart(part, staging, options));
+    for (const component of judged.components) {
+      converted.push(await writeComponent(component, staging, options));
     }
     const written = new Map(converted.flatMap(entry));
     const text = manifestAfter(before.entries, written);
@@ -169,7 +169,7 @@ export async function convert(
   return converted;
 }
 
-/** The parts of a model that will be written under their own names. */
+/** The components of a model that will be written under their own names. */
 function names(components: readonly Component[]): string[] {
   return components.map(({ output }) => output);
 }
@@ -184,14 +184,14 @@ function entry(
     : [];
 }
 
-async function writePart(
-  { component, planned }: JudgedPart,
+async function writeComponent(
+  { component, planned }: JudgedComponent,
   staging: Staging,
   { output, progress, signal }: ConvertOptions,
 ): Promise<ConvertedComponent> {
   const { content, loss, dropped } = planned;
   const { tensors } = content;
-  const file = partPath(output, component);
+  const file = componentPath(output, component);
   const bytes = tensors.reduce(
     (sum, { dtype, shape }) => sum + Number(byteLength(dtype, shape)),
     0,

@@ -11,7 +11,7 @@ import type { ByteSource } from "../src/base/bytes.ts";
 import {
   type ComponentName,
   componentNames,
-  requiredComponents,
+  isNetworkName,
 } from "../src/weights/components.ts";
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -37,7 +37,7 @@ import {
   openWeave,
   type WeaveTensor,
 } from "../src/weights/weave.ts";
-import { weaveFloats } from "../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
 import { flag, printJson, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
@@ -124,7 +124,7 @@ async function inspectManifest(
 ): Promise<Inspection> {
   const manifest = await readManifest(source);
   if (verify) {
-    for (const name of await partsBeside(source.name, manifest)) {
+    for (const name of await componentsBeside(source.name, manifest)) {
       await using found = await FileSource.open(
         join(dirname(source.name), `${name}.weave`),
       );
@@ -141,8 +141,8 @@ async function inspectManifest(
   };
 }
 
-/** What loading compares or could use: parts that are listed, or must be. */
-async function partsBeside(
+/** What loading compares or could use: components that are listed, or must be. */
+async function componentsBeside(
   path: string,
   { components }: Manifest,
 ): Promise<ComponentName[]> {
@@ -150,7 +150,7 @@ async function partsBeside(
   for (const name of componentNames) {
     const file = join(dirname(path), `${name}.weave`);
     const isThere = await Deno.stat(file).then(() => true, () => false);
-    const mustBe = isThere && requiredComponents.includes(name);
+    const mustBe = isThere && isNetworkName(name);
     if (mustBe || components.has(name)) found.push(name);
   }
   return found;

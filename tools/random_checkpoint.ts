@@ -25,11 +25,11 @@ import {
   type CheckpointShape,
   type Configs,
   FULL_SIZE,
-  type Part,
-  PARTS,
+  NETWORKS,
   singleFileTensors,
   tensorsOf,
 } from "./random_checkpoint/model.ts";
+import type { NetworkName } from "../src/weights/components.ts";
 import { writeSafetensors } from "./random_checkpoint/safetensors_writer.ts";
 import { makeTokenizer } from "./random_checkpoint/tokenizer.ts";
 import {
@@ -50,7 +50,7 @@ ViT-L/14, the reference's identity adapter and BiSeNet: a folder that
 tools/convert.ts and PyTorch read. Its pictures show nothing.
 
   --output DIR     where to; made where it is missing
-  --part NAME      only this network (${PARTS.join(", ")}); repeatable
+  --part NAME      only this network (${NETWORKS.join(", ")}); repeatable
   --single-file    UNet, VAE and text encoder in one file, in the layout of
                    v1-5-pruned.safetensors, instead of their folders
   --dtype f32|f16  how safetensors files store values (f32)
@@ -64,7 +64,7 @@ export interface RandomCheckpoint {
   /** The folder to write to. */
   readonly output: string;
   /** Which networks (all). */
-  readonly parts?: readonly Part[];
+  readonly networks?: readonly NetworkName[];
   /** Whether UNet, VAE and text encoder are one file. */
   readonly singleFile?: boolean;
   /** How safetensors files store values (f32). */
@@ -78,9 +78,9 @@ export interface RandomCheckpoint {
 }
 
 /** Networks that a single file holds. */
-const IN_SINGLE_FILE: readonly Part[] = ["unet", "vae", "text_encoder"];
+const IN_SINGLE_FILE: readonly NetworkName[] = ["unet", "vae", "text_encoder"];
 /** What the weight file of a folder is called. */
-const FILES: Readonly<Partial<Record<Part, string>>> = {
+const FILES: Readonly<Partial<Record<NetworkName, string>>> = {
   unet: "diffusion_pytorch_model.safetensors",
   vae: "diffusion_pytorch_model.safetensors",
   text_encoder: "model.safetensors",
@@ -95,51 +95,51 @@ const FILES: Readonly<Partial<Record<Part, string>>> = {
 export async function writeRandomCheckpoint(
   options: RandomCheckpoint,
 ): Promise<void> {
-  const { output, parts = PARTS, singleFile = false } = options;
+  const { output, networks = NETWORKS, singleFile = false } = options;
   const { configs = FULL_SIZE } = options;
   await Deno.mkdir(output, { recursive: true });
   if (singleFile) {
     const networks = singleFileTensors(configs);
     await writeTensors(`${output}/v1-5-pruned.safetensors`, networks, options);
   }
-  for (const part of parts) {
-    if (singleFile && IN_SINGLE_FILE.includes(part)) continue;
-    const tensors = tensorsOf(part, configs);
-    const file = FILES[part];
+  for (const network of networks) {
+    if (singleFile && IN_SINGLE_FILE.includes(network)) continue;
+    const tensors = tensorsOf(network, configs);
+    const file = FILES[network];
     if (file !== undefined) {
-      const folder = `${output}/${part}`;
-      await writeJson(`${folder}/config.json`, configs[part]);
+      const folder = `${output}/${network}`;
+      await writeJson(`${folder}/config.json`, configs[network]);
       await writeTensors(`${folder}/${file}`, [tensors], options);
-    } else if (part === "identity_adapter") {
-      await writeJson(`${output}/adapter_config.json`, configs[part]);
+    } else if (network === "identity_adapter") {
+      await writeJson(`${output}/adapter_config.json`, configs[network]);
       const dicts = ["id_encoder", "adapter_modules"];
       await writeTorch(`${output}/adapter_final.pt`, dicts, tensors, options);
     } else {
-      await writeJson(`${output}/face_parser_config.json`, configs[part]);
+      await writeJson(`${output}/face_parser_config.json`, configs[network]);
       const dicts = ["state_dict"];
       await writeTorch(`${output}/face_parser.pth`, dicts, tensors, options);
     }
   }
-  await writeBeside(output, parts, configs);
+  await writeBeside(output, networks, configs);
 }
 
 /** What is no weight. */
 async function writeBeside(
   output: string,
-  parts: readonly Part[],
+  networks: readonly NetworkName[],
   configs: Configs,
 ): Promise<void> {
-  if (parts.includes("unet")) {
+  if (networks.includes("unet")) {
     const name = "scheduler/scheduler_config.json";
     await writeJson(`${output}/${name}`, SD15_SCHEDULER_CONFIG);
   }
-  if (parts.includes("image_encoder")) {
+  if (networks.includes("image_encoder")) {
     const size = configs.image_encoder.image_size;
     const name = "image_encoder/preprocessor_config.json";
     const json = { ...VIT_L14_PREPROCESSOR_CONFIG, size, crop_size: size };
     await writeJson(`${output}/${name}`, json);
   }
-  if (parts.includes("text_encoder")) {
+  if (networks.includes("text_encoder")) {
     const size = Number(configs.text_encoder.vocab_size);
     const { vocab, merges } = makeTokenizer(size);
     await writeJson(`${output}/tokenizer/vocab.json`, vocab);
@@ -217,23 +217,18 @@ export const main = toolMain({
   usage: USAGE,
   options: {
     output: option(text),
-    part: repeatable(oneOf(PARTS)),
+    part: repeatable(oneOf(NETWORKS)),
     "single-file": flag,
     dtype: option(oneOf(["f32", "f16"]), "f32"),
     seed: option(whole(0), "0"),
   },
-  async run({ output, part = PARTS, "single-file": singleFile, dtype, seed }) {
+  async run({ output, part = NETWORKS, ...values }) {
     if (!output) throw new UsageError("Give --output DIR");
-    const parts = PARTS.filter((name) => part.includes(name));
+    const { dtype, seed, "single-file": singleFile } = values;
+    const networks = NETWORKS.filter((name) => part.includes(name));
     const { report } = talk(false);
-    await writeRandomCheckpoint({
-      output,
-      parts,
-      singleFile,
-      dtype,
-      seed,
-      report,
-    });
+    const stored = { singleFile, dtype, seed };
+    await writeRandomCheckpoint({ output, networks, ...stored, report });
   },
 });
 

@@ -9,7 +9,7 @@
 import { checkWritable, readImage, writePng } from "../src/host/files.ts";
 import { UsageError } from "../src/host/exit.ts";
 import type { Image } from "../src/image/image.ts";
-import { MasterWeaver } from "../src/pipeline.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { repositoryFile, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/strip.ts [FILE.png]

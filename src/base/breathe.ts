@@ -12,7 +12,7 @@ const MILLISECONDS = 100;
 /**
  * Lets the event loop run every now and then during long work.
  *
- * Work is done in pieces of a few milliseconds; after each, it asks whether a
+ * Work is done in chunks of a few milliseconds; after each, it asks whether a
  * pause is {@linkcode Breath.due}. Asking costs less than a microsecond, a
  * pause a millisecond or two.
  *
@@ -77,8 +77,8 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** Elements of a piece: some tenths of a millisecond of simple work. */
-const PIECE = 1 << 16;
+/** Elements of a chunk: some tenths of a millisecond of simple work. */
+const CHUNK = 1 << 16;
 
 /**
  * Does simple work on many elements, with pauses.
@@ -93,8 +93,8 @@ export async function inPieces(
   breath: Breath,
   work: (start: number, end: number) => void,
 ): Promise<void> {
-  for (let start = 0; start < count; start += PIECE) {
+  for (let start = 0; start < count; start += CHUNK) {
     if (breath.due) await breath.take();
-    work(start, Math.min(start + PIECE, count));
+    work(start, Math.min(start + CHUNK, count));
   }
 }

@@ -7,7 +7,7 @@
 
 import { MasterWeaverError } from "./errors.ts";
 
-/** Bytes that can be read piece by piece. */
+/** Bytes that can be read chunk by chunk. */
 export interface ByteSource {
   /** What messages call it: usually the file's name. */
   readonly name: string;

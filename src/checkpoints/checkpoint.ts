@@ -82,7 +82,7 @@ export interface Checkpoint {
   /**
    * Reads every tensor byte and checks what can be checked.
    *
-   * @param onBytes told of every piece read, in bytes
+   * @param onBytes told of every chunk read, in bytes
    * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
    */
   verify(onBytes?: (bytes: number) => void): Promise<void>;
@@ -105,16 +105,16 @@ export function badCheckpoint(
 export const MAX_TENSORS = 100_000;
 
 /** Bytes read at once where a file is only passed through. */
-export const PIECE_BYTES = 4 * 2 ** 20;
+export const CHUNK_BYTES = 4 * 2 ** 20;
 
-/** Reads a range piece by piece. */
-export async function* pieces(
+/** Reads a range chunk by chunk. */
+export async function* chunksOf(
   source: ByteSource,
   offset: number,
   length: number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let done = 0; done < length; done += PIECE_BYTES) {
-    const count = Math.min(PIECE_BYTES, length - done);
+  for (let done = 0; done < length; done += CHUNK_BYTES) {
+    const count = Math.min(CHUNK_BYTES, length - done);
     yield await source.read(offset + done, count);
   }
 }

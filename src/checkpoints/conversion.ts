@@ -12,7 +12,7 @@ import {
   readFloats,
 } from "./checkpoint.ts";
 import { formatShape } from "../weights/dtype.ts";
-import { encodeFloats, type FloatPieces, StorageLoss } from "./encode.ts";
+import { encodeFloats, type FloatChunks, StorageLoss } from "./encode.ts";
 import {
   type ModelDtype,
   storedDtype,
@@ -32,7 +32,7 @@ const FLOATS: readonly CheckpointDtype[] = [
   "F8_E5M2",
 ];
 /** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
-const PIECE_VALUES = 2 ** 20;
+const CHUNK_VALUES = 2 ** 20;
 
 /** A conversion, ready to be written; nothing is read before that. */
 export interface Conversion {
@@ -74,28 +74,32 @@ export function planConversion(
     dropped: match.dropped,
     warnings: match.warnings,
     loss,
-    tensors: table.rows.map((row, i) => {
-      const { name, exact } = row;
-      const shape = storedShape(row.shape);
-      const stored = storedDtype(
-        table.component,
-        { name, shape, exact },
-        dtype,
-      );
-      return {
-        name,
-        dtype: stored,
-        shape,
-        data: () =>
-          encodeFloats(
-            { file: fileOf(match.sources[i]), name },
-            stored,
-            values(row, match.sources[i]),
-            loss,
-          ),
-      };
-    }),
+    tensors: storedTensors(table, dtype).map((tensor, i) => ({
+      ...tensor,
+      data: () =>
+        encodeFloats(
+          { file: fileOf(match.sources[i]), name: tensor.name },
+          tensor.dtype,
+          values(table.rows[i], match.sources[i]),
+          loss,
+        ),
+    })),
   };
+}
+
+/** A tensor of a component, without its values. */
+export type StoredTensor = Pick<TensorToWrite, "name" | "dtype" | "shape">;
+
+/** How the tensors of a table are stored, in its order. */
+export function storedTensors(
+  { component, rows }: Table,
+  dtype: ModelDtype,
+): StoredTensor[] {
+  return rows.map(({ name, shape: given, exact }) => {
+    const shape = storedShape(given);
+    const stored = storedDtype(component, { name, shape, exact }, dtype);
+    return { name, dtype: stored, shape };
+  });
 }
 
 interface Match {
@@ -233,11 +237,11 @@ export function storedShape(shape: readonly number[]): readonly number[] {
   return [out, height, width, Math.ceil(inner / 4) * 4];
 }
 
-/** A row's values as they are stored, in pieces of whole outermost rows. */
+/** A row's values as they are stored, in chunks of whole outermost rows. */
 async function* values(
   { shape, make }: TableRow,
   sources: readonly CheckpointTensor[],
-): FloatPieces {
+): FloatChunks {
   const arranged = (values: Float32Array<ArrayBuffer>, count: number) =>
     shape.length === 4
       ? channelsLast(values, [count, ...shape.slice(1)])
@@ -250,7 +254,7 @@ async function* values(
     return;
   }
   const size = shape.slice(1).reduce((a, b) => a * b, 1);
-  const step = Math.max(1, Math.floor(PIECE_VALUES / size));
+  const step = Math.max(1, Math.floor(CHUNK_VALUES / size));
   for (let row = 0; row < outer; row += step) {
     const count = Math.min(step, outer - row);
     const read = await readFloats(sources[0], row * size, count * size);

@@ -7,9 +7,9 @@ import type { ByteSource } from "../base/bytes.ts";
 import { badCheckpoint } from "./checkpoint.ts";
 import type { JsonObject } from "../weights/weave.ts";
 import type { WeaveContent } from "../weights/weave_writer.ts";
-import { detectorToWeave, readDlibDetector } from "../face/detector_model.ts";
-import { PackedLeaves } from "../face/leaves.ts";
-import { landmarksToWeave, readDlibPredictor } from "../face/landmark_model.ts";
+import { detectorToWeave, readDlibDetector } from "./dlib_detector.ts";
+import { landmarksToWeave, readDlibPredictor } from "./dlib_landmarks.ts";
+import { packLeaves } from "./pack_leaves.ts";
 
 /** What a dlib file can hold, by the component it becomes. */
 export type DlibKind = "face_detector" | "landmarks";
@@ -64,7 +64,7 @@ export async function readDlibFile(
       const predictor = await readDlibPredictor(source);
       const { leaves, maxError } = dtype === "f32"
         ? { leaves: predictor.leaves, maxError: 0 }
-        : PackedLeaves.pack(predictor.leaves.values, predictor.initialShape);
+        : packLeaves(predictor.leaves.values, predictor.initialShape);
       return {
         content: landmarksToWeave(predictor, leaves, provenance),
         maxRoundingError: maxError,

@@ -17,7 +17,7 @@ export class StorageLoss {
   #squaredError = 0;
   #squares = 0;
 
-  /** Takes in a quantised piece. */
+  /** Takes in a quantised chunk. */
   addQuantised(squaredError: number, values: Float32Array): void {
     this.#squaredError += squaredError;
     for (const value of values) this.#squares += value * value;
@@ -37,25 +37,25 @@ export interface TensorPlace {
   readonly name: string;
 }
 
-/** A stream of values; for quantised types pieces of whole blocks of 32. */
-export type FloatPieces = AsyncIterable<Float32Array<ArrayBuffer>>;
+/** A stream of values; for quantised types chunks of whole blocks of 32. */
+export type FloatChunks = AsyncIterable<Float32Array<ArrayBuffer>>;
 
 /**
  * Encodes a tensor's values.
  *
  * @param place what messages call the tensor
  * @param dtype a floating-point or quantised type
- * @param pieces its values in the order they are stored
+ * @param chunks its values in the order they are stored
  * @param loss takes what was lost
  * @throws {MasterWeaverError} `bad-checkpoint` where a value is not finite, or too large for the type
  */
 export function encodeFloats(
   place: TensorPlace,
   dtype: WeaveDtype,
-  pieces: FloatPieces,
+  chunks: FloatChunks,
   loss: StorageLoss,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const finite = onlyFinite(place, pieces);
+  const finite = onlyFinite(place, chunks);
   switch (dtype) {
     case "f32":
       return encodeSingles(finite);
@@ -80,27 +80,27 @@ export function notFinite(file: string, name: string): Error {
 
 async function* onlyFinite(
   { file, name }: TensorPlace,
-  pieces: FloatPieces,
-): FloatPieces {
-  for await (const values of pieces) {
+  chunks: FloatChunks,
+): FloatChunks {
+  for await (const values of chunks) {
     if (!values.every(Number.isFinite)) throw notFinite(file, name);
     yield values;
   }
 }
 
-async function* encodeSingles(pieces: FloatPieces) {
-  for await (const { buffer, byteOffset, byteLength } of pieces) {
+async function* encodeSingles(chunks: FloatChunks) {
+  for await (const { buffer, byteOffset, byteLength } of chunks) {
     yield new Uint8Array(buffer, byteOffset, byteLength);
   }
 }
 
 async function* encodeHalves(
   { file, name }: TensorPlace,
-  pieces: FloatPieces,
+  chunks: FloatChunks,
   loss: StorageLoss,
 ) {
   let tooLarge = 0;
-  for await (const values of pieces) {
+  for await (const values of chunks) {
     const { halves, overflows, maxError } = roundToHalf(values);
     tooLarge += overflows;
     loss.maxRoundingError = Math.max(loss.maxRoundingError, maxError);
@@ -121,11 +121,11 @@ async function* encodeHalves(
 async function* encodeBlocks(
   { file, name }: TensorPlace,
   dtype: QuantisedDtype,
-  pieces: FloatPieces,
+  chunks: FloatChunks,
   loss: StorageLoss,
 ) {
   const scales: Float16Array[] = [];
-  for await (const values of pieces) {
+  for await (const values of chunks) {
     const block = quantise(values, dtype);
     if (!block.scales.every(Number.isFinite)) {
       throw badCheckpoint(

@@ -17,7 +17,7 @@ import {
 import { listed } from "../weights/scope.ts";
 import type { Table } from "./tables/table.ts";
 import type { WeaveFile, WeaveTensor } from "../weights/weave.ts";
-import { weaveFloats } from "./weave_floats.ts";
+import { weaveFloats } from "../weights/floats.ts";
 
 /**
  * Compares a component's tensors with the table of what it is.

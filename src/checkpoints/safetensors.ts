@@ -11,8 +11,8 @@ import {
   type Checkpoint,
   type CheckpointDtype,
   type CheckpointTensor,
+  chunksOf,
   DTYPE_BYTES,
-  pieces,
 } from "./checkpoint.ts";
 import { countElements, formatShape } from "../weights/dtype.ts";
 import { jsonFault, parseJson } from "../weights/json.ts";
@@ -59,8 +59,8 @@ export async function openSafetensors(given: ByteSource): Promise<Checkpoint> {
     metadata,
     async verify(onBytes = () => {}) {
       const length = source.size - dataStart;
-      for await (const piece of pieces(source, dataStart, length)) {
-        onBytes(piece.byteLength);
+      for await (const chunk of chunksOf(source, dataStart, length)) {
+        onBytes(chunk.byteLength);
       }
     },
   };

@@ -11,8 +11,8 @@ import {
   badCheckpoint,
   type Checkpoint,
   type CheckpointTensor,
+  chunksOf,
   DTYPE_BYTES,
-  pieces,
 } from "./checkpoint.ts";
 import { PickleCut, unpickle, type Unpickled } from "./pickle.ts";
 import {
@@ -131,8 +131,8 @@ export async function openTorchLegacy(
     ...readable(source, flat, ({ key }) => places.get(key)!),
     kind: "torch-legacy",
     async verify(onBytes = () => {}) {
-      for await (const piece of pieces(source, 0, source.size)) {
-        onBytes(piece.byteLength);
+      for await (const chunk of chunksOf(source, 0, source.size)) {
+        onBytes(chunk.byteLength);
       }
     },
   };

@@ -33,7 +33,7 @@ const FOLDER = "archive";
  *
  * @param append takes the file's bytes in order
  * @param dicts the state dicts, in order
- * @param onBytes told of the bytes of every piece; the data passes twice
+ * @param onBytes told of the bytes of every chunk; the data passes twice
  * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB
  */
 export async function writeTorchZip(
@@ -62,8 +62,8 @@ function entry(name: string, bytes: Uint8Array): ZipContent {
   };
 }
 
-async function* asBytes(pieces: AsyncIterable<Float32Array<ArrayBuffer>>) {
-  for await (const { buffer, byteOffset, byteLength } of pieces) {
+async function* asBytes(chunks: AsyncIterable<Float32Array<ArrayBuffer>>) {
+  for await (const { buffer, byteOffset, byteLength } of chunks) {
     yield new Uint8Array(buffer, byteOffset, byteLength);
   }
 }

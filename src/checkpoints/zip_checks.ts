@@ -5,7 +5,7 @@
  */
 import type { ByteSource } from "../base/bytes.ts";
 import { brief } from "../weights/brief.ts";
-import { badCheckpoint, pieces } from "./checkpoint.ts";
+import { badCheckpoint, chunksOf } from "./checkpoint.ts";
 import { Crc32, crc32 } from "../weights/crc32.ts";
 import { locateZipEntry, type ZipEntry } from "./zip.ts";
 
@@ -45,7 +45,7 @@ export class ZipChecks {
   /**
    * Reads an entry through and checks it, once.
    *
-   * @param onBytes told of every piece read, in bytes
+   * @param onBytes told of every chunk read, in bytes
    * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
    */
   check(entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
@@ -63,9 +63,9 @@ export class ZipChecks {
   ): Promise<void> {
     const start = await locateZipEntry(this.#source, entry);
     const crc = new Crc32();
-    for await (const piece of pieces(this.#source, start, entry.size)) {
-      crc.update(piece);
-      onBytes(piece.byteLength);
+    for await (const chunk of chunksOf(this.#source, start, entry.size)) {
+      crc.update(chunk);
+      onBytes(chunk.byteLength);
     }
     this.#compare(entry, crc.value);
   }

@@ -35,7 +35,7 @@ const UTF8 = 0x0800;
  *
  * @param append takes the file's bytes in order
  * @param contents the entries, in order
- * @param onBytes told of the bytes of every piece; the content passes twice
+ * @param onBytes told of the bytes of every chunk; the content passes twice
  * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB, or content is not as long as said
  */
 export async function writeZip(
@@ -92,11 +92,11 @@ async function pass(
 ): Promise<number> {
   const crc = new Crc32();
   let total = 0;
-  for await (const piece of data()) {
-    crc.update(piece);
-    total += piece.byteLength;
-    await put(piece);
-    onBytes(piece.byteLength);
+  for await (const chunk of data()) {
+    crc.update(chunk);
+    total += chunk.byteLength;
+    await put(chunk);
+    onBytes(chunk.byteLength);
   }
   if (total !== size) {
     throw new MasterWeaverError(

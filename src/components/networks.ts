@@ -5,8 +5,11 @@
  */
 import {
   component,
+  isNetworkName,
   type ModelFiles,
+  type NetworkName,
   openComponentFile,
+  requiredComponents,
 } from "../weights/components.ts";
 import { readDdimConfig } from "../samplers/ddim.ts";
 import { MasterWeaverError } from "../base/errors.ts";
@@ -39,20 +42,11 @@ import {
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
-/** The parts of a model. */
+/** The components of a model that are networks. */
 export interface Components
   extends GeneratorComponents, Pick<IdentityComponents, "vision" | "parser"> {}
 
-/** Components that are networks. */
-export type NetworkName =
-  | "text_encoder"
-  | "unet"
-  | "vae"
-  | "image_encoder"
-  | "identity_adapter"
-  | "face_parser";
-
-/** How the config in a part's header is read, by part. */
+/** How the config in a component's header is read, by component. */
 const readers = {
   text_encoder: (json: unknown) => checkTextSizes(clipTextConfig(json)),
   unet: (json: unknown) =>
@@ -74,7 +68,7 @@ const readers = {
 };
 
 /**
- * Opens every part; reads headers and configs, no weights.
+ * Opens every component; reads headers and configs, no weights.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
@@ -83,60 +77,73 @@ export function openComponents(files: ModelFiles): Promise<Components> {
 }
 
 /**
- * The parts of a model whose files are had one by one.
+ * The components of a model whose files are had one by one.
  *
- * @param open gives the file of a part
+ * @param open gives the file of a component
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
 export async function componentsFrom(
   open: (name: NetworkName) => Promise<WeaveFile>,
 ): Promise<Components> {
+  const files = new Map<NetworkName, WeaveFile>();
+  for (const name of requiredComponents) files.set(name, await open(name));
+  return componentsOf((name) => files.get(name)!);
+}
+
+/**
+ * The components of a model whose files are open.
+ *
+ * @param file gives the file of a component
+ * @throws {MasterWeaverError} `bad-model`
+ */
+export function componentsOf(
+  file: (name: NetworkName) => WeaveFile,
+): Components {
+  const read = <C>(name: NetworkName, reader: (json: unknown) => C) =>
+    component(file(name), reader);
   return {
-    text: component(await open("text_encoder"), readers.text_encoder),
-    unet: component(await open("unet"), readers.unet),
-    vae: component(await open("vae"), readers.vae),
-    vision: component(await open("image_encoder"), readers.image_encoder),
-    adapter: component(
-      await open("identity_adapter"),
-      readers.identity_adapter,
-    ),
-    parser: component(await open("face_parser"), readers.face_parser),
+    text: read("text_encoder", readers.text_encoder),
+    unet: read("unet", readers.unet),
+    vae: read("vae", readers.vae),
+    vision: read("image_encoder", readers.image_encoder),
+    adapter: read("identity_adapter", readers.identity_adapter),
+    parser: read("face_parser", readers.face_parser),
   };
 }
 
 /**
- * Checks what the header of one part says, as loading does.
+ * Checks what the header of one component says, as loading does.
  *
  * @throws {MasterWeaverError} `bad-model`
  */
 export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
-  if (!isNetwork(name)) return;
-  const part = component<unknown>(file, readers[name]);
+  if (!isNetworkName(name)) return;
+  const own = component<unknown>(file, readers[name]);
   switch (name) {
     case "text_encoder":
-      readTokenizer({ text: part as Components["text"] });
+      readTokenizer({ text: own as Components["text"] });
       break;
-    // These two depend on no other part.
+    // These two depend on no other component.
     case "vae":
       build(
         [file],
-        () => decodeGraph("f32", { vae: part as Components["vae"] }, LAYOUT),
+        () => decodeGraph("f32", { vae: own as Components["vae"] }, LAYOUT),
       );
       break;
     case "face_parser":
       build(
         [file],
-        () => parserGraph({ parser: part as Components["parser"] }),
+        () => parserGraph({ parser: own as Components["parser"] }),
       );
       break;
   }
 }
 
 /**
- * Checks that parts of a model fit each other, as far as their configs say.
+ * Checks that components of a model fit each other, as far as their configs say.
  *
- * @param files some parts, each read by {@linkcode checkComponent} before
+ * @param files some components, each read by {@linkcode checkComponent} before
  * @throws {MasterWeaverError} `bad-model` naming both keys
  */
 export function checkTogether(files: Iterable<WeaveFile>): void {
@@ -156,7 +163,7 @@ export function checkTogether(files: Iterable<WeaveFile>): void {
 /** The least of a graph: all that shapes depend on is in it. */
 const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
 
-/** Builds a graph; that its parts make none is said with their names. */
+/** Builds a graph; that its components make none is said with their names. */
 function build(files: readonly WeaveFile[], graph: () => unknown): void {
   try {
     graph();
@@ -172,10 +179,6 @@ function build(files: readonly WeaveFile[], graph: () => unknown): void {
       { cause: error },
     );
   }
-}
-
-function isNetwork(name: string): name is NetworkName {
-  return Object.hasOwn(readers, name);
 }
 
 function field(json: unknown, key: string): unknown {
@@ -213,21 +216,24 @@ export function readTokenizer(
  *
  * @throws {MasterWeaverError} `bad-model` naming what is missing, misshapen or unused
  */
-export function checkWeights(storage: StorageType, parts: Components): void {
-  const { unet, vae, text, vision, adapter, parser } = parts;
-  checkSizesTogether(parts);
+export function checkWeights(
+  storage: StorageType,
+  components: Components,
+): void {
+  const { unet, vae, text, vision, adapter, parser } = components;
+  checkSizesTogether(components);
   const channels = unet.config.crossAttentionDim;
   build(
     [text.file, unet.file, adapter.file],
-    () => conditionGraph(storage, parts, LAYOUT),
+    () => conditionGraph(storage, components, LAYOUT),
   );
-  build([unet.file], () => stepGraph(storage, parts, LAYOUT));
-  build([vae.file], () => decodeGraph(storage, parts, LAYOUT));
+  build([unet.file], () => stepGraph(storage, components, LAYOUT));
+  build([vae.file], () => decodeGraph(storage, components, LAYOUT));
   build(
     [vision.file, adapter.file],
-    () => identityGraph(storage, { ...parts, channels }),
+    () => identityGraph(storage, { ...components, channels }),
   );
-  build([parser.file], () => parserGraph(parts));
+  build([parser.file], () => parserGraph(components));
   // Of use to training and img2img only.
   vae.weights.ignore("encoder");
   vae.weights.ignore("quant_conv");

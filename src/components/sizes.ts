@@ -1,6 +1,6 @@
 /**
- * Which sizes of a model's configs go together, within one part and between
- * parts: what building the networks would refuse, said by key.
+ * Which sizes of a model's configs go together, within one component
+ * and between components: what building the networks would refuse, said by key.
  *
  * @module
  */
@@ -85,7 +85,7 @@ export function checkVisionSizes<
 }
 
 /** Components of a model whose sizes depend on one another, as far as they are there. */
-export interface SizedParts {
+export interface SizedComponents {
   /** CLIP's text tower. */
   readonly text?: { readonly config: ClipTextConfig };
   /** The UNet. */
@@ -95,11 +95,11 @@ export interface SizedParts {
 }
 
 /**
- * Requires that parts fit each other.
+ * Requires that components fit each other.
  *
  * @throws {MasterWeaverError} `bad-model` naming both keys
  */
-export function checkSizesTogether({ text, unet, vae }: SizedParts): void {
+export function checkSizesTogether({ text, unet, vae }: SizedComponents): void {
   if (!unet) return;
   const { crossAttentionDim, channels } = unet.config;
   if (text && text.config.hiddenSize !== crossAttentionDim) {

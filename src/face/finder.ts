@@ -123,7 +123,7 @@ export class FaceFinder {
       if (!this.#predictor) {
         throw new MasterWeaverError(
           "bad-model",
-          "Cannot align a face without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
+          "Cannot align a face without the landmark model: give landmarks.weave among the model's files",
         );
       }
       [landmarks] = await findLandmarks(
@@ -251,7 +251,7 @@ export function chooseFace(
     "bad-option",
     `Cannot take face ${choice}: the photo has ${faces.length}, expected ${
       faces.length === 1 ? "0" : `0 to ${faces.length - 1}`
-    }, best or largest; give another face (--face)`,
+    }, best or largest; give another face`,
   );
 }
 

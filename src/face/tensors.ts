@@ -1,12 +1,11 @@
 /**
- * Whole tensors between memory and `*.weave`, for parts that run on the CPU.
+ * Whole tensors of a `*.weave` file, for components that run on the CPU.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { formatShape } from "../weights/dtype.ts";
 import type { WeaveFile } from "../weights/weave.ts";
-import type { TensorToWrite } from "../weights/weave_writer.ts";
 
 /** The dtypes that are read here, and what each is in memory. */
 export interface PlainArrays {
@@ -80,28 +79,4 @@ export function allFinite(values: Float32Array): boolean {
     if (!Number.isFinite(values[i])) return false;
   }
   return true;
-}
-
-/**
- * A tensor in memory, to be written.
- *
- * @param values of that dtype, in row-major order
- */
-export function tensorToWrite(
-  name: string,
-  dtype: PlainDtype,
-  shape: readonly number[],
-  values: Float32Array | Int32Array | Uint8Array,
-): TensorToWrite {
-  const { buffer, byteOffset, byteLength } = values;
-  return {
-    name,
-    dtype,
-    shape,
-    async *data() {
-      yield await Promise.resolve(
-        new Uint8Array(buffer, byteOffset, byteLength),
-      );
-    },
-  };
 }

@@ -262,7 +262,7 @@ export class ImageGenerator implements Disposable {
     const failed = all.filter((i) => decoded[i] === null);
     if (failed.length > 0 && this.#storage === "f16") {
       options.onWarning?.(
-        `The VAE overflows in f16: decoding ${failed.length} of ${all.length} images again in f32 (no-half-vae); use --dtype f32 to have all in f32`,
+        `The VAE overflows in f16: decoding ${failed.length} of ${all.length} images again in f32 (no-half-vae); use dtype: "f32" to have all in f32`,
       );
       const again = await this.#decodeIn("f32", failed, settings, options);
       failed.forEach((image, i) => decoded[image] = again[i]);

@@ -90,7 +90,7 @@ export function requireFinite(
     throw notFinite(
       `Denoising went wrong at step ${step} of ${steps}: its latents`,
       storage,
-      "a lower --guidance-scale or --id-scale",
+      "a lower guidanceScale or idScale",
     );
   }
   throw notFinite(`${names[stage]} went wrong: its numbers`, storage);
@@ -107,7 +107,7 @@ function notFinite(
   more?: string,
 ): MasterWeaverError {
   const ways = [
-    ...storage === "f16" ? ["--dtype f32"] : [],
+    ...storage === "f16" ? ['dtype: "f32"'] : [],
     ...more ? [more] : [],
   ];
   const first = ways.length > 0

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { GpuLimits } from "./gpu.ts";
+import type { GpuLimits } from "./limits.ts";
 
 /** A launch, ready to run. */
 export interface Dispatch {

@@ -5,21 +5,11 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { BufferPool } from "./buffers.ts";
+import type { GpuLimits, StorageType } from "./limits.ts";
 import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";
 
-/** Storage type of activations and weights on the GPU; accumulation is f32. */
-export type StorageType = "f16" | "f32";
-
-/** The limits that decide how an op is launched or a tensor is placed. */
-export interface GpuLimits {
-  /** Largest range one shader binding may see, in bytes. */
-  readonly maxStorageBufferBindingSize: number;
-  /** Largest single buffer, in bytes. */
-  readonly maxBufferSize: number;
-  /** Most workgroups along one dimension of a dispatch. */
-  readonly maxComputeWorkgroupsPerDimension: number;
-}
+export type { GpuLimits, StorageType } from "./limits.ts";
 
 const requestedLimits = [
   "maxStorageBufferBindingSize",
@@ -74,7 +64,7 @@ export class Gpu implements Disposable {
         `The GPU was lost (${reason}): ${
           message || "the driver gives no reason"
         }; ` +
-          "start again, with a smaller image or --dtype f16 if it recurs",
+          'start again, with a smaller image or dtype: "f16" if it recurs',
       );
     });
     device.addEventListener("uncapturederror", (event) => {
@@ -100,8 +90,7 @@ export class Gpu implements Disposable {
     if (!adapter) {
       throw new MasterWeaverError(
         "no-adapter",
-        "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed; " +
-          "on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+        "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed",
       );
     }
     const wanted: GPUFeatureName[] = ["shader-f16", "timestamp-query"];
@@ -239,7 +228,7 @@ export class Gpu implements Disposable {
     return new MasterWeaverError(
       "out-of-memory",
       `The GPU has no memory left for ${what} beside ${held} MiB in use; ` +
-        "use --dtype f16, a smaller image or fewer images at once",
+        'use dtype: "f16", a smaller image or fewer images at once',
     );
   }
 

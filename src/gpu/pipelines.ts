@@ -5,14 +5,14 @@
  * @module
  */
 import prelude from "../../shaders/prelude.wgsl" with { type: "text" };
-import type { StorageType } from "./gpu.ts";
+import type { StorageType } from "./limits.ts";
 import { TEXEL_FORMAT } from "./texels.ts";
 
 /**
  * How a shader sees what it binds: a buffer it reads, a buffer it reads and
  * writes, a texture whose texels it reads, or a texture whose texels it writes.
  */
-export type Access = "read" | "write" | "texels" | "new texels";
+export type Access = "read" | "write" | "read texels" | "write texels";
 
 /** Everything that tells one pipeline from another. */
 export interface PipelineKey {
@@ -38,8 +38,10 @@ const bindingTypes: Readonly<
 > = {
   "read": { buffer: { type: "read-only-storage" } },
   "write": { buffer: { type: "storage" } },
-  "texels": { storageTexture: { format: TEXEL_FORMAT, access: "read-only" } },
-  "new texels": {
+  "read texels": {
+    storageTexture: { format: TEXEL_FORMAT, access: "read-only" },
+  },
+  "write texels": {
     storageTexture: { format: TEXEL_FORMAT, access: "write-only" },
   },
 };

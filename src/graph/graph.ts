@@ -9,33 +9,72 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import {
+  type Call,
   checkDtypes,
   describe,
   type DType,
   elementCount,
   isQuantised,
+  type Kernel,
   type Op,
   type Specs,
+  storageOf,
   type TensorSpec,
 } from "../ops/op.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import type { WeightDtype } from "../weights/source.ts";
 
-/** An op with its input and output types forgotten. */
+/** An op with its inputs, attributes and outputs forgotten. */
 // deno-lint-ignore no-explicit-any
-export type AnyOp = Op<any, any>;
+export type AnyOp = Op<any, any, any>;
+
+/** A kernel of such an op. */
+// deno-lint-ignore no-explicit-any
+export type AnyKernel = Kernel<any, any, any, any>;
+
+/** An op applied to tensors of a graph. */
+export interface OpNode extends Call<Specs, unknown, string> {
+  /** The op. */
+  readonly op: AnyOp;
+  /** What it is given, by its own names. */
+  readonly inputs: Readonly<Record<string, Tensor | undefined>>;
+  /** What it makes, by its own names. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** The storage type of its floats. */
+  readonly storage: StorageType;
+}
 
 /** Where a tensor comes from. */
 export type Source =
   | { readonly kind: "input"; readonly name: string }
-  | { readonly kind: "weight"; readonly ref: WeightRef }
+  | ParameterSource
   | { readonly kind: "constant"; readonly data: Float32Array }
   | { readonly kind: "reshape"; readonly of: Tensor }
-  | {
-    readonly kind: "op";
-    readonly op: AnyOp;
-    readonly inputs: Readonly<Record<string, Tensor | undefined>>;
-    readonly attributes: unknown;
-  };
+  | { readonly kind: "op"; readonly node: OpNode; readonly output: string };
+
+/** A parameter of a network, from a file. */
+export interface ParameterSource {
+  /** What it is. */
+  readonly kind: "parameter";
+  /** The tensor of the file. */
+  readonly ref: WeightRef;
+  /** Whether ops may overwrite it: then it lies in rows, in a buffer of its own. */
+  readonly trainable: boolean;
+}
+
+/** A parameter as a value of the graph. */
+export type ParameterTensor = Tensor & {
+  readonly source: ParameterSource;
+  readonly dtype: WeightDtype;
+};
+
+/** How a graph wants a parameter. */
+export interface ParameterOptions {
+  /** Element type on the GPU; the graph's storage type, or quantised as in the file, where not given. */
+  readonly dtype?: StorageType;
+  /** Whether ops may overwrite it; not where not given. */
+  readonly trainable?: boolean;
+}
 
 /** A value of the graph: shape, element type, and where it comes from. */
 export class Tensor implements TensorSpec {
@@ -45,6 +84,8 @@ export class Tensor implements TensorSpec {
   readonly shape: readonly number[];
   /** Element type. */
   readonly dtype: DType;
+  /** Where it is packed into a texture: texels of 16 bytes. */
+  readonly texels?: number;
   /** Where it comes from. */
   readonly source: Source;
 
@@ -53,6 +94,7 @@ export class Tensor implements TensorSpec {
     this.graph = graph;
     this.shape = spec.shape;
     this.dtype = spec.dtype;
+    this.texels = spec.texels;
     this.source = source;
   }
 
@@ -86,12 +128,12 @@ export type Inputs<I extends Specs> = {
 
 /** A computation under construction. */
 export class Graph {
-  /** The storage type of activations and weights. */
+  /** The storage type of activations and parameters, where nothing else is asked for. */
   readonly storage: StorageType;
-  readonly #ops: Tensor[] = [];
+  readonly #ops: OpNode[] = [];
   readonly #inputs = new Map<string, Tensor>();
   readonly #outputs = new Map<string, Tensor>();
-  readonly #weights = new Map<WeightRef, Tensor>();
+  readonly #parameters = new Map<WeightRef, ParameterTensor>();
   readonly #named = new Map<string, Tensor>();
 
   /** An empty graph. */
@@ -99,8 +141,8 @@ export class Graph {
     this.storage = storage;
   }
 
-  /** Results of ops, in the order in which they run. */
-  get ops(): readonly Tensor[] {
+  /** The ops, in the order in which they run. */
+  get ops(): readonly OpNode[] {
     return this.#ops;
   }
 
@@ -114,9 +156,9 @@ export class Graph {
     return this.#outputs;
   }
 
-  /** The weights used so far. */
-  get weights(): readonly WeightRef[] {
-    return [...this.#weights.keys()];
+  /** The parameters used so far. */
+  get parameters(): readonly ParameterTensor[] {
+    return [...this.#parameters.values()];
   }
 
   /** Tensors given a name by {@linkcode name}. */
@@ -134,17 +176,37 @@ export class Graph {
     return tensor;
   }
 
-  /** A tensor of a model file, in the storage type, or quantised where it is. */
-  weight(ref: WeightRef): Tensor {
-    let tensor = this.#weights.get(ref);
-    if (!tensor) {
-      const stored = ref.tensor.dtype;
-      const dtype = isQuantised(stored) ? stored : this.storage;
-      const spec = { shape: ref.shape, dtype };
-      tensor = new Tensor(this, spec, { kind: "weight", ref });
-      this.#weights.set(ref, tensor);
+  /**
+   * A tensor of a model file. Asked for again, it is the same one.
+   *
+   * @throws {MasterWeaverError} `gpu` where it was asked for as something else before
+   */
+  parameter(ref: WeightRef, options: ParameterOptions = {}): Tensor {
+    const { trainable = false } = options;
+    const stored = ref.tensor.dtype;
+    const dtype = options.dtype ??
+      (isQuantised(stored) && !trainable ? stored : this.storage);
+    const known = this.#parameters.get(ref);
+    if (!known) {
+      const source = { kind: "parameter", ref, trainable } as const;
+      const tensor = new Tensor(this, { shape: ref.shape, dtype }, source);
+      this.#parameters.set(ref, tensor as ParameterTensor);
+      return tensor;
     }
-    return tensor;
+    const before = known.source.trainable;
+    if (known.dtype !== dtype || before !== trainable) {
+      const said = (dtype: DType, trainable: boolean) =>
+        `${dtype}${trainable ? ", trainable" : ""}`;
+      throw new MasterWeaverError(
+        "gpu",
+        `Graph has the parameter ${ref.name} as ${
+          said(known.dtype, before)
+        } and as ${
+          said(dtype, trainable)
+        }: ask for it once, and cast it by a view`,
+      );
+    }
+    return known;
   }
 
   /** A small f32 table known when the graph is made. */
@@ -153,23 +215,57 @@ export class Graph {
     return new Tensor(this, spec, { kind: "constant", data });
   }
 
-  /** The result of an op, whose shape rule is checked here. */
+  /** The result of an op with one output, whose shape rule is checked here. */
   apply<I extends Specs, A>(
     op: Op<I, A>,
     inputs: Inputs<I>,
     attributes: A,
   ): Tensor {
-    checkDtypes(op, inputs as unknown as I, this.storage);
-    const spec = op.output(inputs as unknown as I, attributes, this.storage);
-    const given: Record<string, Tensor | undefined> = inputs;
-    const tensor = new Tensor(this, { shape: spec.shape, dtype: spec.dtype }, {
-      kind: "op",
-      op,
-      inputs: given,
+    return this.applyAll(op, inputs, attributes).output;
+  }
+
+  /** The results of an op by its own names, whose shape rule is checked here. */
+  applyAll<I extends Specs, A, O extends string>(
+    op: Op<I, A, O>,
+    inputs: Inputs<I>,
+    attributes: A,
+  ): Readonly<Record<O, Tensor>> {
+    const node = this.node(op, inputs, attributes);
+    this.#ops.push(node);
+    return node.outputs as Record<O, Tensor>;
+  }
+
+  /** An op applied, without a place in the graph's order: for what a plan inserts. */
+  node<I extends Specs, A, O extends string>(
+    op: Op<I, A, O>,
+    inputs: Inputs<I>,
+    attributes: A,
+  ): OpNode {
+    const specs = inputs as unknown as I;
+    const free = storageOf(op, specs, this.storage);
+    checkDtypes(op, specs, free);
+    const made: Record<string, TensorSpec> = op.outputs(
+      specs,
       attributes,
-    });
-    this.#ops.push(tensor);
-    return tensor;
+      free,
+    );
+    const isFree = storageOf(op, specs, "f32") === storageOf(op, specs, "f16");
+    const halves = [...Object.values(inputs), ...Object.values(made)]
+      .some((spec) => (spec as TensorSpec | undefined)?.dtype === "f16");
+    const outputs: Record<string, Tensor> = {};
+    const node: OpNode = {
+      op,
+      inputs: inputs as Record<string, Tensor | undefined>,
+      attributes,
+      outputs,
+      // Shaders of an op that casts must know f16 where either side is.
+      storage: !isFree && halves ? "f16" : free,
+    };
+    for (const [output, spec] of Object.entries(made)) {
+      const source = { kind: "op", node, output } as const;
+      outputs[output] = new Tensor(this, specOf(spec), source);
+    }
+    return node;
   }
 
   /**
@@ -191,6 +287,10 @@ export class Graph {
   }
 }
 
+function specOf({ shape, dtype, texels }: TensorSpec): TensorSpec {
+  return { shape, dtype, texels };
+}
+
 /** The tensor whose memory a tensor is: itself, or what it reshapes. */
 export function baseOf(tensor: Tensor): Tensor {
   while (tensor.source.kind === "reshape") tensor = tensor.source.of;
@@ -198,10 +298,8 @@ export function baseOf(tensor: Tensor): Tensor {
 }
 
 /** What an op is called in messages: its name and its shapes. */
-export function describeNode(tensor: Tensor): string {
-  if (tensor.source.kind !== "op") return describe(tensor);
-  const inputs = Object.entries(tensor.source.inputs)
-    .filter(([, input]) => input)
+export function describeNode({ op, inputs }: OpNode): string {
+  const given = Object.entries(inputs).filter(([, input]) => input)
     .map(([name, input]) => `${name} ${describe(input)}`);
-  return `${tensor.source.op.name} of ${inputs.join(", ")}`;
+  return `${op.name} of ${given.join(", ")}`;
 }

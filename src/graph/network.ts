@@ -7,9 +7,9 @@ import { Breath } from "../base/breathe.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Graph } from "./graph.ts";
+import { KernelChoice } from "./kernel_choice.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";
-import { Variants } from "./variants.ts";
 import { WeightStore } from "./weight_store.ts";
 
 /** What one plan of a network is made from. */
@@ -121,19 +121,14 @@ export class Network implements Disposable {
     onLoaded: () => void,
     breath: Breath,
   ): Promise<Plan> {
-    this.#store ??= new WeightStore(this.#gpu, graph.storage);
-    const variants = new Variants(graph, this.#tuner.choose);
-    await this.#store.load(
-      graph.weights,
-      onLoad,
-      (ref) => variants.layout(ref),
-      breath,
-    );
+    this.#store ??= new WeightStore(this.#gpu);
+    const kernels = new KernelChoice(graph, this.#tuner.choose);
+    await this.#store.load(kernels.parameters, onLoad, breath);
     onLoaded();
     return await Plan.make(this.#gpu, graph, {
       weights: [this.#store],
       bindings,
-      variants,
+      kernels,
       shares: this.#plans.values().next().value,
       breath,
     });

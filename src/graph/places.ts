@@ -15,24 +15,25 @@ import {
   type TexelSlice,
 } from "../gpu/texels.ts";
 import {
-  type BindingUse,
+  type Binding,
   describe,
-  type Target,
   tensorBytes,
   type TensorSpec,
 } from "../ops/op.ts";
-import { isTexels, layoutShape } from "../ops/weight_layouts.ts";
-import type { WeightRef } from "../weights/scope.ts";
-import { baseOf, type Graph, type Tensor } from "./graph.ts";
-import { checkShape } from "./launches.ts";
-import { planMemory, takeFitting } from "./memory.ts";
+import { isTexels, layoutShape } from "../ops/weights/layouts.ts";
 import {
-  inPlaceTargets,
-  memoryItems,
-  type OpNode,
-  texelsNeeded,
-} from "./schedule.ts";
-import type { Variants } from "./variants.ts";
+  baseOf,
+  type Graph,
+  type ParameterSource,
+  type Tensor,
+} from "./graph.ts";
+import type { KernelChoice } from "./kernel_choice.ts";
+import { checkShape } from "./launch_checks.ts";
+import type { Step } from "./lowering.ts";
+import { planMemory, takeFitting } from "./memory.ts";
+import { memoryItems, textureNeeds } from "./memory_needs.ts";
+import { rootOf } from "./schedule.ts";
+import type { WeightDtype } from "../weights/source.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 /** A tensor on the GPU. */
@@ -47,13 +48,11 @@ export interface GpuTensor {
 export interface PlacesOptions {
   /** What is computed. */
   readonly graph: Graph;
-  /** Its ops that run, in order. */
-  readonly nodes: readonly OpNode[];
-  /** Which way they are computed. */
-  readonly variants: Variants;
-  /** What the launches of an op depend on. */
-  readonly targetOf: (node: OpNode) => Target;
-  /** Together these hold every weight. */
+  /** Its steps, in order. */
+  readonly steps: readonly Step[];
+  /** How its parameters lie. */
+  readonly choice: KernelChoice;
+  /** Together these hold every parameter. */
   readonly weights: readonly WeightStore[];
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings: Readonly<Record<string, GpuTensor>>;
@@ -66,13 +65,14 @@ export class Places implements Disposable {
   readonly #gpu: Gpu;
   readonly #options: PlacesOptions;
   readonly #places = new Map<Tensor, BufferSlice>();
-  /** Inputs that stand for weights in a texture. */
+  /** Inputs that stand for weights in a texture, and packed tensors. */
   readonly #textures = new Map<Tensor, TexelSlice>();
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
   readonly #arenas: GPUBuffer[] = [];
-  /** Texels of whichever op runs: `texels0`, … */
-  readonly #texels: TexelSlice[] = [];
-  #scratch: ReadonlyMap<Tensor, readonly BufferSlice[]> = new Map();
+  /** The textures that steps use one after the other. */
+  readonly #shared: TexelSlice[] = [];
+  /** Scratch of each step, by the kernel's own names. */
+  readonly #scratch = new Map<Step, Map<string, Bindable>>();
 
   private constructor(gpu: Gpu, options: PlacesOptions) {
     this.#gpu = gpu;
@@ -90,7 +90,7 @@ export class Places implements Disposable {
       await places.#placeInputs();
       await places.#placeOutputs();
       await places.#placeIntermediates();
-      await places.#placeTexels();
+      await places.#placeTextures();
       return places;
     } catch (error) {
       places[Symbol.dispose]();
@@ -102,7 +102,7 @@ export class Places implements Disposable {
   get bytes(): { readonly owned: number; readonly arena: number } {
     const bytes = (memory: readonly (GPUBuffer | GPUTexture)[]) =>
       memory.reduce((sum, each) => sum + this.#gpu.buffers.bytesOf(each), 0);
-    const texels = this.#texels.map(({ texture }) => texture)
+    const texels = this.#shared.map(({ texture }) => texture)
       .filter((texture) => this.#owned.includes(texture));
     return {
       owned: bytes(this.#owned),
@@ -110,31 +110,38 @@ export class Places implements Disposable {
     };
   }
 
-  /** What a launch binds under a name; null where that input is absent. */
-  bindable(
-    node: OpNode,
-    { name, access, part }: BindingUse,
-  ): Bindable | null {
-    if (name.startsWith("texels")) {
-      return this.#texels[Number(name.slice("texels".length))];
-    }
-    const tensor = name === "output" ? node : node.source.inputs[name];
-    if (access === "texels") return this.texture(tensor!);
-    const whole = name.startsWith("scratch")
-      ? this.#scratch.get(node)![Number(name.slice("scratch".length))]
-      : tensor && this.slice(tensor);
-    if (!whole) return null;
-    if (!part) return whole;
+  /** What a launch binds; null where that operand is absent. */
+  bindable(step: Step, binding: Binding): Bindable | null {
+    if ("absent" in binding) return null;
+    const whole = this.#operand(step, binding);
+    if (!whole || !binding.slice || "texture" in whole) return whole;
     const { buffer, offset } = whole;
-    return { buffer, offset: offset + part.offset, size: part.size };
+    const { slice } = binding;
+    return { buffer, offset: offset + slice.offset, size: slice.size };
   }
 
-  /** Where a weight, or an input that stands for one, lies in a texture. */
+  #operand(
+    step: Step,
+    binding: Exclude<Binding, { absent: true }>,
+  ): Bindable | null {
+    if ("scratch" in binding) {
+      return this.#scratch.get(step)!.get(binding.scratch)!;
+    }
+    const tensor = "input" in binding
+      ? step.operands[binding.input]
+      : step.node.outputs[binding.output];
+    if (!tensor) return null;
+    const isTexture = binding.access === "read texels" ||
+      binding.access === "write texels";
+    return isTexture ? this.texture(tensor) : this.slice(tensor);
+  }
+
+  /** Where a weight, an input that stands for one, or a packed tensor lies in a texture. */
   texture(tensor: Tensor): TexelSlice {
     const base = baseOf(tensor);
     const { source } = base;
-    return source.kind === "weight"
-      ? this.#weight(source.ref, (store) => store.texels(source.ref))
+    return source.kind === "parameter"
+      ? this.#parameter(base, source, "texture")
       : this.#textures.get(base)!;
   }
 
@@ -142,8 +149,8 @@ export class Places implements Disposable {
   slice(tensor: Tensor): BufferSlice {
     const base = baseOf(tensor);
     const { source } = base;
-    if (source.kind === "weight") {
-      return this.#weight(source.ref, (store) => store.slice(source.ref));
+    if (source.kind === "parameter") {
+      return this.#parameter(base, source, "buffer");
     }
     if (source.kind === "constant" && !this.#places.has(base)) {
       return this.#writeConstant(base, source.data);
@@ -151,15 +158,22 @@ export class Places implements Disposable {
     return this.#places.get(base)!;
   }
 
-  #weight<T>(
-    { name }: WeightRef,
-    find: (store: WeightStore) => T | undefined,
-  ): T {
+  #parameter<T extends "buffer" | "texture">(
+    tensor: Tensor,
+    { ref, trainable }: ParameterSource,
+    memory: T,
+  ): T extends "buffer" ? BufferSlice : TexelSlice {
+    const layout = this.#options.choice.layout(tensor);
+    const dtype = tensor.dtype as WeightDtype;
+    const wanted = { ref, dtype, trainable, layout };
     for (const store of this.#options.weights) {
-      const found = find(store);
-      if (found) return found;
+      const found = store.find(wanted);
+      if (found && memory in found) return found as never;
     }
-    throw new MasterWeaverError("gpu", `Weight ${name} was not loaded`);
+    throw new MasterWeaverError(
+      "gpu",
+      `Weight ${ref.name} was not loaded as ${tensor.dtype} in ${layout}`,
+    );
   }
 
   #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {
@@ -220,7 +234,12 @@ export class Places implements Disposable {
     }
   }
 
-  #bind(bound: GpuTensor, tensor: Tensor, what: string): void {
+  #bind(
+    bound: GpuTensor,
+    base: Tensor,
+    what: string,
+    tensor: Tensor = base,
+  ): void {
     if (describe(bound.spec) !== describe(tensor)) {
       throw new MasterWeaverError(
         "gpu",
@@ -229,11 +248,11 @@ export class Places implements Disposable {
         }`,
       );
     }
-    this.#places.set(baseOf(tensor), bound.slice);
+    this.#places.set(base, bound.slice);
   }
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
-    const layout = this.#options.variants.layout(tensor);
+    const layout = this.#options.choice.layout(tensor);
     if (isTexels(layout)) {
       const shape = layoutShape(tensor, layout);
       this.#textures.set(tensor, await this.#ownTexels(shape, what));
@@ -249,28 +268,34 @@ export class Places implements Disposable {
     this.#places.set(tensor, { buffer, offset: 0, size });
   }
 
-  /** Outputs have buffers of their own; in-place results their input's. */
+  /** Outputs have buffers of their own; what overwrites an input lies there. */
   async #placeOutputs(): Promise<void> {
-    const { graph, nodes, bindings } = this.#options;
-    for (const [node, target] of inPlaceTargets(nodes)) {
-      this.#places.set(node, this.#places.get(target)!);
-    }
+    const { graph, steps, bindings } = this.#options;
     for (const [name, tensor] of graph.outputs) {
-      const base = baseOf(tensor);
-      if (base.source.kind !== "op" || this.#places.has(base)) continue;
+      const root = rootOf(tensor);
+      if (root.source.kind !== "op" || this.#places.has(root)) continue;
       const bound = bindings[name];
-      if (bound) this.#bind(bound, tensor, `output ${name}`);
-      else await this.#placeAlone(base, `output ${name}`);
+      if (bound) this.#bind(bound, root, `output ${name}`, tensor);
+      else await this.#placeAlone(root, `output ${name}`);
+    }
+    for (const { node } of steps) {
+      for (const output of Object.values(node.outputs)) {
+        const root = rootOf(output);
+        if (root === output) continue;
+        const place = root.source.kind === "parameter"
+          ? this.slice(root)
+          : this.#places.get(root);
+        if (place) this.#places.set(output, place);
+      }
     }
   }
 
-  /** Gives every other result, and scratch memory, a place by lifetime. */
+  /** Gives every other result, and scratch buffers, a place by lifetime. */
   async #placeIntermediates(): Promise<void> {
-    const { nodes, variants, shares } = this.#options;
+    const { steps, shares } = this.#options;
     const { items, tensors, scratch } = memoryItems(
-      nodes,
-      (tensor) => this.#places.has(tensor),
-      (node) => variants.of(node),
+      steps,
+      (root) => root.source.kind === "parameter" || this.#places.has(root),
     );
     const { placements, arenas } = planMemory(
       items,
@@ -290,34 +315,47 @@ export class Places implements Disposable {
       }
       buffers.push(buffer);
     }
-    const slice = (item: number, size: number): BufferSlice => ({
+    const slice = (item: number, spec: TensorSpec): BufferSlice => ({
       buffer: buffers[placements[item].arena],
       offset: placements[item].offset,
-      size,
+      size: tensorBytes(spec),
     });
     for (const [tensor, item] of tensors) {
-      this.#places.set(tensor, slice(item, tensorBytes(tensor)));
+      this.#places.set(tensor, slice(item, tensor));
     }
-    this.#scratch = new Map(
-      [...scratch].map(([node, held]) => [
-        node,
-        held.map(({ item, bytes }) => slice(item, bytes)),
-      ]),
-    );
+    for (const [step, held] of scratch) {
+      const places = this.#scratchOf(step);
+      for (const [name, item] of held) {
+        places.set(name, slice(item, step.scratch[name] as TensorSpec));
+      }
+    }
   }
 
-  /** The textures that ops use one after the other, as large as any needs. */
-  async #placeTexels(): Promise<void> {
-    const { nodes, targetOf, shares } = this.#options;
-    const needed = texelsNeeded(nodes, targetOf);
-    const lent = shares ? shares.#texels : [];
-    for (const [i, count] of needed.entries()) {
+  /** The textures that steps use one after the other, as large as any needs. */
+  async #placeTextures(): Promise<void> {
+    const { steps, shares } = this.#options;
+    const { texels, tensors, scratch } = textureNeeds(steps);
+    const lent = shares ? shares.#shared : [];
+    for (const [i, count] of texels.entries()) {
       const shape = scratchShape(count);
       const fits = lent[i]?.texture.height >= shape.height;
-      this.#texels.push(
-        fits ? lent[i] : await this.#ownTexels(shape, `texels${i}`),
+      this.#shared.push(
+        fits ? lent[i] : await this.#ownTexels(shape, `texels ${i}`),
       );
     }
+    for (const [tensor, i] of tensors) {
+      this.#textures.set(tensor, this.#shared[i]);
+    }
+    for (const [step, held] of scratch) {
+      const places = this.#scratchOf(step);
+      for (const [name, i] of held) places.set(name, this.#shared[i]);
+    }
+  }
+
+  #scratchOf(step: Step): Map<string, Bindable> {
+    let places = this.#scratch.get(step);
+    if (!places) this.#scratch.set(step, places = new Map());
+    return places;
   }
 
   /** Frees every buffer and texture it made. */

@@ -13,27 +13,28 @@ import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
 import { MOST_A_SUBMIT, type Pace, type PacedDispatch } from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { writeTexels } from "../gpu/texels.ts";
-import { isTexels, layoutWriter } from "../ops/weight_layouts.ts";
-import { describe, elementCount, type Launch, type Target } from "../ops/op.ts";
-import { describeNode, type Graph, type Tensor } from "./graph.ts";
+import { describe, elementCount, type Launch } from "../ops/op.ts";
+import { isTexels, layoutWriter } from "../ops/weights/layouts.ts";
+import { describeNode, type Graph, type OpNode, type Tensor } from "./graph.ts";
 import { fromBytes, toBytes } from "./elements.ts";
-import { checkBindings, launchWork, packParams } from "./launches.ts";
+import { KernelChoice } from "./kernel_choice.ts";
+import { checkBindings, launchWork } from "./launch_checks.ts";
+import { launchesOf, lower, type Step } from "./lowering.ts";
 import { type GpuTensor, Places } from "./places.ts";
 import { timeDispatches, timeRuns, type TimeSpan } from "./profile.ts";
-import { neededNodes, type OpNode } from "./schedule.ts";
-import { Variants } from "./variants.ts";
+import { packParams } from "./uniforms.ts";
 import type { WeightStore } from "./weight_store.ts";
 
 export type { GpuTensor } from "./places.ts";
 
 /** What a plan is made from beside its graph. */
 export interface PlanOptions {
-  /** Together these hold every weight of the graph. */
+  /** Together these hold every parameter of the graph. */
   readonly weights?: readonly WeightStore[];
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
-  /** Which way ops are computed; the one that runs everywhere where not given. */
-  readonly variants?: Variants;
+  /** The kernels of the graph's ops; those that run everywhere where not given. */
+  readonly kernels?: KernelChoice;
   /** A plan that lives as long and never runs at the same time: its intermediates' memory serves both. */
   readonly shares?: Plan;
   /** Tighter limits than the device's own; for tests. */
@@ -44,12 +45,12 @@ export interface PlanOptions {
 
 /** A dispatch, and what it is for. */
 interface NamedDispatch extends PacedDispatch {
-  readonly node: Tensor;
+  readonly node: OpNode;
 }
 
-/** A launch, and the op it belongs to. */
-interface NodeLaunch {
-  readonly node: OpNode;
+/** A launch, and the step it belongs to. */
+interface StepLaunch {
+  readonly step: Step;
   readonly launch: Launch;
 }
 
@@ -67,7 +68,7 @@ export interface PlanStatistics {
 export class Plan implements Disposable {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
-  readonly #variants: Variants;
+  readonly #kernels: KernelChoice;
   readonly #places: Places;
   readonly #dispatches: NamedDispatch[] = [];
 
@@ -75,12 +76,12 @@ export class Plan implements Disposable {
     gpu: Gpu,
     graph: Graph,
     places: Places,
-    variants: Variants,
+    kernels: KernelChoice,
   ) {
     this.#gpu = gpu;
     this.#graph = graph;
     this.#places = places;
-    this.#variants = variants;
+    this.#kernels = kernels;
   }
 
   /**
@@ -99,31 +100,25 @@ export class Plan implements Disposable {
     const {
       weights = [],
       bindings = {},
-      variants = new Variants(graph),
+      kernels = new KernelChoice(graph),
       shares,
       limits = gpu.limits,
       breath,
     } = options;
-    const targetOf = (node: OpNode): Target => ({
-      storage: graph.storage,
-      limits,
-      variant: variants.of(node),
-    });
-    const nodes = neededNodes(graph);
-    const launches = nodes.flatMap((node) => launchesOf(node, targetOf(node)));
-    for (const { node, launch } of launches) {
-      checkBindings(node, launch, targetOf(node));
-    }
+    const steps = lower(kernels, limits);
+    const launches = steps.flatMap((step) =>
+      launchesOf(step).map((launch) => ({ step, launch }))
+    );
+    for (const { step, launch } of launches) checkBindings(step, launch);
     const places = await Places.make(gpu, {
       graph,
-      nodes,
-      variants,
-      targetOf,
+      steps,
+      choice: kernels,
       weights,
       bindings,
       shares: shares && shares.#places,
     });
-    const plan = new Plan(gpu, graph, places, variants);
+    const plan = new Plan(gpu, graph, places, kernels);
     try {
       await plan.#prepare(launches, breath);
       return plan;
@@ -144,7 +139,7 @@ export class Plan implements Disposable {
   }
 
   /** Each dispatch's op, shader and workgroups, in order; for the bench. */
-  get listing(): readonly { node: Tensor; shader: string; groups: number }[] {
+  get listing(): readonly { node: OpNode; shader: string; groups: number }[] {
     return this.#dispatches.map(({ node, shader, groups }) => ({
       node,
       shader,
@@ -183,7 +178,7 @@ export class Plan implements Disposable {
     }
     const bytes = toBytes(data, tensor.dtype);
     const { queue } = this.#gpu.device;
-    const layout = this.#variants.layout(tensor);
+    const layout = this.#kernels.layout(tensor);
     if (!isTexels(layout)) {
       const { buffer, offset } = this.#places.slice(tensor);
       queue.writeBuffer(buffer, offset, bytes);
@@ -295,7 +290,7 @@ export class Plan implements Disposable {
 
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
-    launches: readonly NodeLaunch[],
+    launches: readonly StepLaunch[],
     breath?: Breath,
   ): Promise<void> {
     const nothing = await this.#places.own(
@@ -307,11 +302,12 @@ export class Plan implements Disposable {
       launches.map(({ launch }) => launch),
     );
     const groups = new BindGroups(this.#gpu);
-    const prepare = ({ node, launch }: NodeLaunch, i: number, work: number) => {
+    const prepare = ({ step, launch }: StepLaunch, i: number, work: number) => {
+      const { node } = step;
       const access = launch.bind.map((use) => use.access);
-      const key = { ...launch, storage: this.#graph.storage, access };
+      const key = { ...launch, storage: node.storage, access };
       const bound = launch.bind.map((use) =>
-        this.#places.bindable(node, use) ??
+        this.#places.bindable(step, use) ??
           { buffer: nothing, offset: 0, size: 256 }
       );
       this.#dispatches.push({
@@ -328,14 +324,14 @@ export class Plan implements Disposable {
     };
     // One op may be hundreds of launches: errors are asked for once an op.
     for (let i = 0; i < launches.length;) {
-      const { node } = launches[i];
+      const { step } = launches[i];
       let end = i;
-      while (end < launches.length && launches[end].node === node) end++;
+      while (end < launches.length && launches[end].step === step) end++;
       const from = i;
       const own = launches.slice(from, end);
-      const work = launchWork(node, own.map(({ launch }) => launch));
+      const work = launchWork(step.node, own.map(({ launch }) => launch));
       await this.#gpu.scoped(
-        describeNode(node),
+        describeNode(step.node),
         () => own.forEach((each, j) => prepare(each, from + j, work[j])),
       );
       if (breath?.due) await breath.take();
@@ -356,11 +352,4 @@ export class Plan implements Disposable {
     this.#gpu.device.queue.writeBuffer(buffer, 0, bytes);
     return places.map((place) => ({ buffer, ...place }));
   }
-}
-
-/** The dispatches of an op, in order. */
-function launchesOf(node: OpNode, target: Target): NodeLaunch[] {
-  const { op, inputs, attributes } = node.source;
-  return op.launch(inputs, node, attributes, target)
-    .map((launch: Launch) => ({ node, launch }));
 }

@@ -1,147 +1,92 @@
 /**
- * Which ops run, in what order, and what memory each needs for how long.
+ * Which ops run, and what they may overwrite.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { alignBinding } from "../gpu/buffers.ts";
+import { describe } from "../ops/op.ts";
 import {
-  describe,
-  type Target,
-  tensorBytes,
-  type TensorSpec,
-} from "../ops/op.ts";
-import { baseOf, describeNode, type Graph, type Tensor } from "./graph.ts";
-import type { MemoryItem } from "./memory.ts";
+  baseOf,
+  describeNode,
+  type Graph,
+  type OpNode,
+  type Tensor,
+} from "./graph.ts";
 
-/** The result of an op. */
-export type OpNode = Tensor & { readonly source: { readonly kind: "op" } };
-
-/** The ops that outputs need, in order; in-place ops count as outputs. */
+/** The ops that outputs need, in order; those that change an input or a parameter count as outputs. */
 export function neededNodes(graph: Graph): OpNode[] {
   const needed = new Set<Tensor>([...graph.outputs.values()].map(baseOf));
   const nodes: OpNode[] = [];
   for (const node of [...graph.ops].reverse()) {
-    const { source } = node;
-    if (source.kind !== "op") continue;
-    if (!needed.has(node) && source.op.inPlace === undefined) continue;
-    for (const input of Object.values(source.inputs)) {
+    const isNeeded = Object.values(node.outputs).some((t) => needed.has(t)) ||
+      changedBy(node).some((input) => outlivesRun(rootOf(input)));
+    if (!isNeeded) continue;
+    for (const input of Object.values(node.inputs)) {
       if (input) needed.add(baseOf(input));
     }
-    nodes.push(node as OpNode);
+    nodes.push(node);
   }
   return nodes.reverse();
 }
 
+/** The inputs whose memory an op takes over. */
+function changedBy({ op, inputs }: OpNode): Tensor[] {
+  return Object.values(op.overwrites ?? {})
+    .map((name) => baseOf(inputs[name as string]!));
+}
+
+/** The tensor whose memory a tensor lies in: itself, or what an op overwrote. */
+export function rootOf(tensor: Tensor): Tensor {
+  const base = baseOf(tensor);
+  const { source } = base;
+  if (source.kind !== "op") return base;
+  const { op, inputs } = source.node;
+  const overwritten = op.overwrites?.[source.output];
+  return overwritten === undefined ? base : rootOf(inputs[overwritten]!);
+}
+
+function outlivesRun({ source }: Tensor): boolean {
+  return source.kind === "input" || source.kind === "parameter";
+}
+
 /**
- * The ops whose result takes over the memory of an input, and that input.
+ * Requires that what ops overwrite may be, and that nobody wants its old value.
  *
- * @throws {MasterWeaverError} `gpu` where the input's old value is still wanted
+ * @throws {MasterWeaverError} `gpu` naming the ops
  */
-export function inPlaceTargets(
+export function checkOverwrites(
   nodes: readonly OpNode[],
-): Map<OpNode, Tensor> {
-  const targets = new Map<OpNode, Tensor>();
+  { outputs }: Graph,
+): void {
   nodes.forEach((node, i) => {
-    const { op, inputs } = node.source;
-    if (op.inPlace === undefined) return;
-    const changed = baseOf(inputs[op.inPlace]!);
-    const later = nodes.slice(i + 1).find((other) =>
-      Object.values(other.source.inputs).some((input) =>
-        input && baseOf(input) === changed
-      )
-    );
-    // What one op changed in place the next one may change again.
-    const target = targets.get(changed as OpNode) ?? changed;
-    if (target.source.kind !== "input" || later) {
+    for (const changed of changedBy(node)) {
+      const later = nodes.slice(i + 1).find(({ inputs }) =>
+        Object.values(inputs).some((input) =>
+          input && baseOf(input) === changed
+        )
+      );
+      const [name] = [...outputs].find(([, tensor]) =>
+        baseOf(tensor) === changed && changed.source.kind === "op"
+      ) ?? [];
+      const { source } = rootOf(changed);
+      const why = later
+        ? `${describeNode(later)} still reads it`
+        : name !== undefined
+        ? `it is the output ${name}`
+        : source.kind === "constant"
+        ? "it is a constant"
+        : source.kind === "parameter" && !source.trainable
+        ? `the parameter ${source.ref.name} is not trainable`
+        : null;
+      if (why === null) {
+        continue;
+      }
       throw new MasterWeaverError(
         "gpu",
-        `Cannot change ${describe(target)} in place by ${describeNode(node)}: ${
-          later ? `${describeNode(later)} still reads it` : "it is not an input"
-        }`,
+        `Cannot overwrite ${describe(changed)} by ${
+          describeNode(node)
+        }: ${why}`,
       );
     }
-    targets.set(node, target);
   });
-  return targets;
-}
-
-/** What a schedule has to place. */
-export interface MemoryNeeds {
-  /** Each thing to place. */
-  readonly items: readonly MemoryItem[];
-  /** The results without a place of their own, and their item. */
-  readonly tensors: ReadonlyMap<Tensor, number>;
-  /** Scratch memory of each op: the items, and bytes without alignment. */
-  readonly scratch: ReadonlyMap<
-    Tensor,
-    readonly { readonly item: number; readonly bytes: number }[]
-  >;
-}
-
-/**
- * Texels of each of the scratch textures that ops use one after the other: as
- * many as any needs.
- *
- * @param targetOf what an op's launches depend on
- */
-export function texelsNeeded(
-  nodes: readonly OpNode[],
-  targetOf: (node: OpNode) => Target,
-): number[] {
-  const most: number[] = [];
-  for (const node of nodes) {
-    const { op, inputs, attributes } = node.source;
-    const needed: number[] =
-      op.texels?.(inputs, node, attributes, targetOf(node)) ?? [];
-    needed.forEach((count, i) => most[i] = Math.max(most[i] ?? 0, count));
-  }
-  return most;
-}
-
-/** What has to be placed, with lifetimes and what must lie apart. */
-export function memoryItems(
-  nodes: readonly OpNode[],
-  hasPlace: (tensor: Tensor) => boolean,
-  variantOf: (node: OpNode) => string | undefined,
-): MemoryNeeds {
-  const items: (MemoryItem & { last: number; apart: Set<number> })[] = [];
-  const tensors = new Map<Tensor, number>();
-  const scratch = new Map<Tensor, { item: number; bytes: number }[]>();
-  const add = (bytes: number, time: number) =>
-    items.push({
-      bytes: alignBinding(bytes),
-      first: time,
-      last: time,
-      apart: new Set(),
-    }) - 1;
-  nodes.forEach((node, time) => {
-    const { op, inputs, attributes } = node.source;
-    const written: number[] = [];
-    if (!hasPlace(node)) {
-      const item = add(tensorBytes(node), time);
-      tensors.set(node, item);
-      written.push(item);
-    }
-    const needed: TensorSpec[] =
-      op.scratch?.(inputs, node, attributes, variantOf(node)) ?? [];
-    const held = needed.map((spec) => ({
-      item: add(tensorBytes(spec), time),
-      bytes: tensorBytes(spec),
-    }));
-    scratch.set(node, held);
-    written.push(...held.map(({ item }) => item));
-    for (const input of Object.values(inputs)) {
-      const read = input && tensors.get(baseOf(input));
-      if (read === undefined) continue;
-      items[read].last = time;
-      for (const item of written) items[item].apart.add(read);
-    }
-    for (const item of written) {
-      for (const other of written) {
-        if (item !== other) items[item].apart.add(other);
-      }
-    }
-  });
-  return { items, tensors, scratch };
 }

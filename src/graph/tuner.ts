@@ -1,20 +1,21 @@
 /**
- * Chooses variants by measurement: each kind of op is timed once on an adapter,
- * on a piece of its heaviest work, and the choice is kept for the next process.
+ * Chooses kernels by measurement: each kind of op is timed once on an adapter,
+ * on an excerpt of its heaviest work, and the choice is kept for the next process.
  *
  * @module
  */
 import type { Breath } from "../base/breathe.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { isQuantised, type Launch, type Specs } from "../ops/op.ts";
-import { Graph, type Tensor } from "./graph.ts";
+import { isQuantised, kernelsFor, type Specs } from "../ops/op.ts";
+import { Graph, type OpNode, type Tensor } from "./graph.ts";
+import { KernelChoice, type KernelChooser } from "./kernel_choice.ts";
+import { packingCode } from "../ops/pack_texels.ts";
 import { Plan } from "./plan.ts";
-import { neededNodes, type OpNode } from "./schedule.ts";
+import { neededNodes } from "./schedule.ts";
 import { type Stopwatch, stopwatchOf, timeOneRun } from "./stopwatch.ts";
-import { type VariantChooser, Variants } from "./variants.ts";
 
-/** Whether variants are measured: where nothing is known, never, always anew. */
+/** Whether kernels are measured: where nothing is known, never, always anew. */
 export type TuneMode = "auto" | "off" | "force";
 
 /** Keeps what was measured from one process to the next. */
@@ -33,8 +34,8 @@ export interface TuneStore {
 export interface Choice {
   /** Op, element types, and what else decides, such as `linear f16 q8`. */
   readonly kind: string;
-  /** The variant that runs. */
-  readonly variant: string;
+  /** The kernel that runs. */
+  readonly kernel: string;
   /** Milliseconds of each that was measured; none where none was. */
   readonly milliseconds: Readonly<Record<string, number>>;
   /** SHA-256 of the shaders that were compared. */
@@ -60,12 +61,12 @@ const EXCERPT_FLOPS = 1e8;
 const WORTH_FLOPS = 1e9;
 /** Milliseconds all measuring may take. */
 const BUDGET = 10_000;
-/** Times a variant is measured, after a run that compiles it. */
+/** Times a kernel is measured, after a run that compiles it. */
 const SAMPLES = 3;
 /** What takes so many times as long as another in one run is not run again. */
 const HOPELESS = 4;
 
-/** Decides which variant of each kind of op runs on one GPU. */
+/** Decides which kernel of each kind of op runs on one GPU. */
 export class Tuner {
   readonly #gpu: Gpu;
   readonly #mode: TuneMode;
@@ -79,7 +80,7 @@ export class Tuner {
   /**
    * Nothing is decided yet.
    *
-   * @param gpu whose variants
+   * @param gpu whose kernels
    * @param mode whether to measure
    * @param store where choices are kept; only in this object where not given
    * @param stopwatch what measures; the best of the GPU where not given
@@ -119,7 +120,7 @@ export class Tuner {
       const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
       const before = this.#choices.get(kind);
       if (before && (isMeasured(before) || work < WORTH_FLOPS)) continue;
-      const code = await codeHash(this.#gpu, graph, nodes[0]);
+      const code = await codeHash(this.#gpu, nodes[0]);
       const known = (await this.#known()).get(kind);
       if (this.#mode === "auto" && known?.code === code) {
         this.#choices.set(kind, known);
@@ -133,19 +134,19 @@ export class Tuner {
   }
 
   /** Chooses what {@linkcode prepare} decided, or what is likely best. */
-  readonly choose: VariantChooser = (node, variants) => {
-    const choice = this.#choices.get(kindOf(node, node.graph.storage));
-    return choice && variants.includes(choice.variant)
-      ? choice.variant
-      : this.#likely(variants)[0];
+  readonly choose: KernelChooser = (node, kernels) => {
+    const choice = this.#choices.get(kindOf(node));
+    return choice && kernels.includes(choice.kernel)
+      ? choice.kernel
+      : this.#likely(kernels)[0];
   };
 
-  /** The two variants worth measuring on this adapter, the likely best first. */
-  #likely(variants: readonly string[]): string[] {
+  /** The two kernels worth measuring on this adapter, the likely best first. */
+  #likely(kernels: readonly string[]): string[] {
     const order = this.#gpu.isSoftware
-      ? ["winograd", "texels", "registers"]
-      : ["tiles", "registers"];
-    return order.filter((name) => variants.includes(name)).slice(0, 2);
+      ? ["winograd", "texture-backed", "baseline"]
+      : ["workgroup-tiled", "baseline"];
+    return order.filter((name) => kernels.includes(name)).slice(0, 2);
   }
 
   async #decide(
@@ -155,7 +156,7 @@ export class Tuner {
     work: number,
     code: string,
   ): Promise<Choice> {
-    const likely = this.#likely(variantsOf(nodes[0]));
+    const likely = this.#likely(namesOf(nodes[0]));
     const milliseconds: Record<string, number> = {};
     if (
       this.#mode !== "off" && likely.length > 1 && work >= WORTH_FLOPS &&
@@ -163,27 +164,27 @@ export class Tuner {
     ) {
       const started = performance.now();
       const heaviest = nodes.toSorted((a, b) => flopsOf(b) - flopsOf(a));
-      const piece = heaviest.map(excerptOf).find((found) => found);
+      const excerpt = heaviest.map(excerptOf).find((found) => found);
       let best = Infinity;
-      for (const variant of piece ? likely : []) {
-        const time = await this.#time(graph, piece!, variant, HOPELESS * best);
-        milliseconds[variant] = time;
+      for (const kernel of excerpt ? likely : []) {
+        const time = await this.#time(graph, excerpt!, kernel, HOPELESS * best);
+        milliseconds[kernel] = time;
         best = Math.min(best, time);
       }
       this.#spent += performance.now() - started;
     }
-    const variant =
+    const kernel =
       likely.toSorted((a, b) =>
         (milliseconds[a] ?? 0) - (milliseconds[b] ?? 0)
       )[0];
-    return { kind, variant, milliseconds, code };
+    return { kind, kernel, milliseconds, code };
   }
 
   /** Milliseconds of one run, the median; of fewer samples where one is over a limit. */
   async #time(
     { storage }: Graph,
     { node, inputs }: Excerpt,
-    variant: string,
+    kernel: string,
     limit: number,
   ): Promise<number> {
     const g = new Graph(storage);
@@ -191,10 +192,14 @@ export class Tuner {
     for (const [name, spec] of Object.entries(inputs)) {
       given[name] = spec && g.input(name, spec.shape, spec.dtype);
     }
-    const { op, attributes } = node.source;
-    g.output("y", g.apply(op, given, attributes));
-    const variants = new Variants(g, () => variant);
-    using plan = await Plan.make(this.#gpu, g, { variants });
+    const { op, attributes } = node;
+    for (
+      const [name, output] of Object.entries(
+        g.applyAll(op, given, attributes),
+      )
+    ) g.output(name, output);
+    const kernels = new KernelChoice(g, () => kernel);
+    using plan = await Plan.make(this.#gpu, g, { kernels });
     // The driver compiles at the first run.
     await this.#stopwatch.time(plan, 1);
     return await timeOneRun(
@@ -227,21 +232,20 @@ export class Tuner {
   }
 }
 
-function variantsOf(node: OpNode): readonly string[] {
-  const { op, inputs, attributes } = node.source;
-  return op.variants?.(inputs, node, attributes) ?? [];
+function namesOf(node: OpNode): readonly string[] {
+  return kernelsFor(node.op, node).map(({ name }) => name);
 }
 
 function isMeasured({ milliseconds }: Choice): boolean {
   return Object.keys(milliseconds).length > 0;
 }
 
-/** The ops of a graph that have variants, by kind. */
+/** The ops of a graph that have several kernels, by kind. */
 function kindsOf(graph: Graph): Map<string, OpNode[]> {
   const kinds = new Map<string, OpNode[]>();
   for (const node of neededNodes(graph)) {
-    if (variantsOf(node).length < 2) continue;
-    const kind = kindOf(node, graph.storage);
+    if (namesOf(node).length < 2) continue;
+    const kind = kindOf(node);
     const nodes = kinds.get(kind);
     if (nodes) nodes.push(node);
     else kinds.set(kind, [node]);
@@ -249,9 +253,8 @@ function kindsOf(graph: Graph): Map<string, OpNode[]> {
   return kinds;
 }
 
-/** What decides which variant is best, but for the size of the image. */
-function kindOf(node: OpNode, storage: string): string {
-  const { op, inputs, attributes } = node.source;
+/** What decides which kernel is best, but for the size of the image. */
+function kindOf({ op, inputs, attributes, storage }: OpNode): string {
   const weight = inputs.weight?.dtype;
   const detail = op.kind?.(inputs, attributes);
   return [op.name, storage, weight && isQuantised(weight) ? weight : "", detail]
@@ -259,8 +262,7 @@ function kindOf(node: OpNode, storage: string): string {
 }
 
 function flopsOf(node: OpNode): number {
-  const { op, inputs, attributes } = node.source;
-  return op.flops?.(inputs, node, attributes) ?? 0;
+  return node.op.flops?.(node) ?? 0;
 }
 
 /** An op, and smaller inputs for it. */
@@ -270,25 +272,19 @@ interface Excerpt {
 }
 
 function excerptOf(node: OpNode): Excerpt | undefined {
-  const { op, inputs, attributes } = node.source;
+  const { op, inputs, attributes } = node;
   const share = Math.min(1, EXCERPT_FLOPS / flopsOf(node));
   const smaller: Specs | undefined = op.excerpt?.(inputs, attributes, share);
   return smaller && { node, inputs: smaller };
 }
 
-/** SHA-256 of the shaders of all an op's variants. */
-async function codeHash(
-  gpu: Gpu,
-  { storage }: Graph,
-  node: OpNode,
-): Promise<string> {
-  const { op, inputs, attributes } = node.source;
-  const codes = variantsOf(node).flatMap((variant) => {
-    const target = { storage, limits: gpu.limits, variant };
-    const launches: Launch[] = op.launch(inputs, node, attributes, target);
-    return [...new Set(launches.map(({ code }) => code))];
-  });
-  return await sha256(codes.join("\n"));
+/** SHA-256 of the shaders of all an op's kernels. */
+async function codeHash({ limits }: Gpu, node: OpNode): Promise<string> {
+  const target = { storage: node.storage, limits };
+  const launches = kernelsFor(node.op, node)
+    .flatMap((kernel) => kernel.launch(node, target));
+  const codes = new Set([...launches.map(({ code }) => code), packingCode]);
+  return await sha256([...codes].join("\n"));
 }
 
 /** Stands for adapter, driver and runtime. */
@@ -321,7 +317,7 @@ function parseChoices(text: string): Choice[] {
   }
   if (!Array.isArray(parsed)) return [];
   return parsed.filter((each): each is Choice =>
-    typeof each?.kind === "string" && typeof each.variant === "string" &&
+    typeof each?.kind === "string" && typeof each.kernel === "string" &&
     typeof each.code === "string" && typeof each.milliseconds === "object" &&
     each.milliseconds !== null
   );

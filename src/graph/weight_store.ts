@@ -6,21 +6,29 @@
  */
 import type { Breath } from "../base/breathe.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
-import type { Gpu, StorageType } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { readBuffers } from "../gpu/readback.ts";
 import {
   type TexelShape,
   type TexelSlice,
   writeTexels,
 } from "../gpu/texels.ts";
-import { isQuantised, type TensorSpec, type WeightLayout } from "../ops/op.ts";
+import {
+  elementCount,
+  isQuantised,
+  type TensorSpec,
+  type WeightLayout,
+} from "../ops/op.ts";
 import {
   isTexels,
   layoutBytes,
   layoutShape,
   layoutWriter,
-} from "../ops/weight_layouts.ts";
+} from "../ops/weights/layouts.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
+import { weightChunks, type WeightDtype } from "../weights/source.ts";
+import { fromBytes } from "./elements.ts";
 
 /** Weights are gathered in buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
@@ -30,91 +38,105 @@ const QUEUED_BYTES = 32 * 2 ** 20;
 /** Bytes handed to the GPU at once. */
 const GATHERED_BYTES = 4 * 2 ** 20;
 
-/** Weights that share a buffer, or one in a texture. */
+/** A parameter as a graph wants it. */
+export interface StoredParameter {
+  /** The tensor of a file. */
+  readonly ref: WeightRef;
+  /** Element type on the GPU. */
+  readonly dtype: WeightDtype;
+  /** How it lies. */
+  readonly layout: WeightLayout;
+  /** Whether ops may overwrite it: it is then alone in its buffer. */
+  readonly trainable: boolean;
+}
+
+/** Parameters that share a buffer, or one in a texture. */
 interface Block {
-  readonly refs: WeightRef[];
+  readonly parameters: StoredParameter[];
   readonly offsets: number[];
   readonly shape?: TexelShape;
   bytes: number;
 }
 
-/** Weights of one network. */
+/** Parameters of one network. */
 export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
-  readonly #storage: StorageType;
-  readonly #slices = new Map<WeightRef, BufferSlice>();
-  readonly #textures = new Map<WeightRef, TexelSlice>();
-  readonly #layouts = new Map<WeightRef, WeightLayout>();
+  readonly #held = new Map<WeightRef, Map<string, BufferSlice | TexelSlice>>();
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
 
-  /** An empty store; `storage` is the type weights that are not quantised are stored as. */
-  constructor(gpu: Gpu, storage: StorageType) {
+  /** An empty store. */
+  constructor(gpu: Gpu) {
     this.#gpu = gpu;
-    this.#storage = storage;
   }
 
-  /** Where a weight lies, if this store holds it in a buffer. */
-  slice(ref: WeightRef): BufferSlice | undefined {
-    return this.#slices.get(ref);
-  }
-
-  /** Where a weight lies, if this store holds it in a texture. */
-  texels(ref: WeightRef): TexelSlice | undefined {
-    return this.#textures.get(ref);
+  /** Where a parameter lies, if this store holds it as it is wanted. */
+  find(wanted: StoredParameter): BufferSlice | TexelSlice | undefined {
+    return this.#held.get(wanted.ref)?.get(formOf(wanted));
   }
 
   /**
-   * Streams weights to the GPU that are not there yet, or lie otherwise. Where
-   * it fails or is stopped, what was not complete is freed.
+   * Streams parameters to the GPU that are not there yet as they are wanted.
+   * Where it fails or is stopped, what was not complete is freed.
    *
-   * @param refs the weights, in any order
+   * @param wanted the parameters, in any order
    * @param onLoad told of bytes read from the file so far, and of how many
-   * @param layoutOf how each weight must lie; row-major where not given
    * @param breath pauses on the way; stops where its signal says so
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
-    refs: readonly WeightRef[],
+    wanted: readonly StoredParameter[],
     onLoad: (done: number, total: number) => void = () => {},
-    layoutOf: (ref: WeightRef) => WeightLayout = () => "rows",
     breath?: Breath,
   ): Promise<void> {
-    const missing = refs.filter((ref) =>
-      this.#layouts.get(ref) !== layoutOf(ref)
-    );
-    const total = missing.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
+    const missing = wanted.filter((parameter) => !this.find(parameter));
+    const total = missing.reduce((sum, { ref }) => sum + ref.tensor.bytes, 0);
     let done = 0;
     const stream = new WeightStream(this.#gpu, (bytes) => {
       done += bytes;
       onLoad(done, total);
     }, breath);
     if (total > 0) onLoad(done, total);
-    for (const block of this.#layOut(missing, layoutOf)) {
-      await this.#loadBlock(block, layoutOf, stream);
+    for (const block of this.#layOut(missing)) {
+      await this.#loadBlock(block, stream);
     }
     await stream.finish();
     this.#gpu.check();
   }
 
-  /** Makes a block and streams its weights, which are there when all of it is. */
-  async #loadBlock(
-    block: Block,
-    layoutOf: (ref: WeightRef) => WeightLayout,
-    stream: WeightStream,
-  ): Promise<void> {
+  /**
+   * Reads a parameter that lies in rows back from the GPU, as it is now.
+   *
+   * @returns its elements, row by row
+   * @throws {MasterWeaverError} `gpu` where it is not held so, or quantised
+   */
+  async read(parameter: StoredParameter): Promise<Float32Array> {
+    const held = this.find(parameter);
+    const { ref, dtype, layout } = parameter;
+    if (!held || "texture" in held || isQuantised(dtype)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot read ${ref.name} back as ${dtype} in ${layout}: expected a parameter that lies in rows of f16 or f32`,
+      );
+    }
+    const [bytes] = await readBuffers(this.#gpu, [held]);
+    const elements = fromBytes(bytes, dtype) as Float32Array;
+    return elements.subarray(0, elementCount(ref.shape));
+  }
+
+  /** Makes a block and streams its parameters, which are there when all of it is. */
+  async #loadBlock(block: Block, stream: WeightStream): Promise<void> {
     const memory = await this.#makeBlock(block);
     try {
-      for (const [i, ref] of block.refs.entries()) {
+      for (const [i, parameter] of block.parameters.entries()) {
+        const { ref: { tensor }, dtype, layout } = parameter;
         const writer = layoutWriter(
-          this.#spec(ref),
-          layoutOf(ref),
+          specOf(parameter),
+          layout,
           (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
-        for await (const chunk of ref.tensor.chunks()) {
-          writer.push(
-            convert(chunk, ref.tensor.dtype, this.#storage, ref.name),
-          );
-          await stream.pass(chunk.byteLength);
+        for await (const { bytes, read } of weightChunks(tensor, dtype)) {
+          writer.push(bytes);
+          await stream.pass(read);
         }
         writer.finish();
       }
@@ -123,107 +145,90 @@ export class WeightStore implements Disposable {
       throw error;
     }
     this.#owned.push(memory);
-    for (const [i, ref] of block.refs.entries()) {
-      const layout = layoutOf(ref);
-      if (memory instanceof GPUTexture) {
-        const view = memory.createView();
-        this.#textures.set(ref, { texture: memory, view });
-      } else {
-        const size = layoutBytes(this.#spec(ref), layout);
-        const offset = block.offsets[i];
-        this.#slices.set(ref, { buffer: memory, offset, size });
-      }
-      this.#layouts.set(ref, layout);
+    for (const [i, parameter] of block.parameters.entries()) {
+      const place = memory instanceof GPUTexture
+        ? { texture: memory, view: memory.createView() }
+        : {
+          buffer: memory,
+          offset: block.offsets[i],
+          size: layoutBytes(specOf(parameter), parameter.layout),
+        };
+      let forms = this.#held.get(parameter.ref);
+      if (!forms) this.#held.set(parameter.ref, forms = new Map());
+      forms.set(formOf(parameter), place);
     }
   }
 
   async #makeBlock(
-    { refs, bytes, shape }: Block,
+    { parameters, bytes, shape }: Block,
   ): Promise<GPUBuffer | GPUTexture> {
-    const { name } = refs[0];
+    const { name } = parameters[0].ref;
     const { buffers } = this.#gpu;
     const label = `weights from ${name}`;
     return await this.#gpu.scoped(
-      `${refs.length} weights from ${name} on (${bytes} bytes)`,
+      `${parameters.length} weights from ${name} on (${bytes} bytes)`,
       () =>
         shape ? buffers.makeTexture(shape, label) : buffers.make(
           bytes,
-          GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+          GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
+            GPUBufferUsage.COPY_SRC,
           label,
         ),
     );
   }
 
-  #spec({ shape, tensor: { dtype } }: WeightRef): TensorSpec {
-    return { shape, dtype: isQuantised(dtype) ? dtype : this.#storage };
-  }
-
-  /** Packs weights into buffers, each starting where a binding may start; one in a texture has its own. */
-  #layOut(
-    refs: readonly WeightRef[],
-    layoutOf: (ref: WeightRef) => WeightLayout,
-  ): Block[] {
+  /**
+   * Packs parameters into buffers, each starting where a binding may start. One
+   * in a texture has its own, and so has one that is overwritten: a dispatch
+   * cannot read and write one buffer.
+   */
+  #layOut(wanted: readonly StoredParameter[]): Block[] {
     const { maxBufferSize } = this.#gpu.limits;
     const blocks: Block[] = [];
     let shared: Block | null = null;
-    for (const ref of refs) {
-      const spec = this.#spec(ref);
-      const layout = layoutOf(ref);
+    for (const parameter of wanted) {
+      const { ref, dtype, layout, trainable } = parameter;
+      const spec = specOf(parameter);
       const size = layoutBytes(spec, layout);
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",
-          `Weight ${ref.name} takes ${size} bytes as ${this.#storage}, a buffer of this adapter holds ` +
-            `${maxBufferSize}; use --dtype f16 or a quantised model`,
+          `Weight ${ref.name} takes ${size} bytes as ${dtype}, a buffer of this adapter holds ` +
+            `${maxBufferSize}; use dtype: "f16" or a quantised model`,
         );
       }
-      if (isTexels(layout)) {
-        const shape = layoutShape(spec, layout);
-        blocks.push({ refs: [ref], offsets: [0], shape, bytes: size });
+      if (isTexels(layout) || trainable) {
+        const shape = isTexels(layout) ? layoutShape(spec, layout) : undefined;
+        const bytes = shape ? size : alignBinding(size);
+        blocks.push({ parameters: [parameter], offsets: [0], shape, bytes });
         continue;
       }
       const room = Math.min(BLOCK_BYTES, maxBufferSize);
       if (!shared || shared.bytes + size > room) {
-        shared = { refs: [], offsets: [], bytes: 0 };
+        shared = { parameters: [], offsets: [], bytes: 0 };
         blocks.push(shared);
       }
-      shared.refs.push(ref);
+      shared.parameters.push(parameter);
       shared.offsets.push(shared.bytes);
       shared.bytes = alignBinding(shared.bytes + size);
     }
     return blocks;
   }
 
-  /** Frees the weights. */
+  /** Frees the parameters. */
   [Symbol.dispose](): void {
-    this.#slices.clear();
-    this.#textures.clear();
-    this.#layouts.clear();
+    this.#held.clear();
     for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
   }
 }
 
-/** A chunk of a file's tensor in the type the GPU stores. */
-function convert(
-  chunk: Uint8Array<ArrayBuffer>,
-  from: string,
-  to: StorageType,
-  name: string,
-): Uint8Array<ArrayBuffer> {
-  if (from === to || isQuantised(from)) return chunk;
-  const { buffer, byteOffset, byteLength } = chunk;
-  if (from === "f16") {
-    const half = new Float16Array(buffer, byteOffset, byteLength / 2);
-    return new Uint8Array(new Float32Array(half).buffer);
-  }
-  if (from === "f32") {
-    const single = new Float32Array(buffer, byteOffset, byteLength / 4);
-    return new Uint8Array(new Float16Array(single).buffer);
-  }
-  throw new MasterWeaverError(
-    "bad-model",
-    `Weight ${name} is stored as ${from}, expected f32, f16, q8 or q4`,
-  );
+/** What tells the forms apart in which one tensor of a file may be held. */
+function formOf({ dtype, layout, trainable }: StoredParameter): string {
+  return `${dtype} ${layout} ${trainable}`;
+}
+
+function specOf({ ref: { shape }, dtype }: StoredParameter): TensorSpec {
+  return { shape, dtype };
 }
 
 /** Weights on their way to the GPU: written together, with a wait where much is queued. */

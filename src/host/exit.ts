@@ -4,6 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import { flagOf, withFlags } from "./advice.ts";
 import { printable } from "../weights/brief.ts";
 import { isHostError, reason } from "./reasons.ts";
 import { tell } from "./streams.ts";
@@ -30,11 +31,11 @@ export async function exitCode(
   } catch (thrown) {
     const error = usageOf(thrown);
     if (error instanceof UsageError) {
-      tell(`${oneLine(error.message)}; see --help\n`);
+      tell(`${oneLine(withFlags(error.message))}; see --help\n`);
       return 2;
     }
     if (error instanceof MasterWeaverError) {
-      tell(`${oneLine(error.message)}\n`);
+      tell(`${oneLine(withFlags(error.message))}\n`);
       return 1;
     }
     if (isHostError(error)) {
@@ -99,8 +100,7 @@ function usageOf(
   }
   const name = wrongOption(error);
   if (name === undefined) return new UsageError(error.message);
-  const flag = flags[name] ??
-    name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  const flag = flags[name] ?? flagOf(name).slice(2);
   const message = error.message.replace(OPTION, () => `Option --${flag}`);
   const value = values[flag];
   return new UsageError(

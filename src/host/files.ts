@@ -1,6 +1,6 @@
 /**
- * The file system's edge: with `host/` and the command the only modules of
- * `src/` that touch files.
+ * The file system's edge: files read whole or at random, images read and
+ * written, a model's folder opened.
  *
  * @module
  */
@@ -15,7 +15,6 @@ import {
 import { MasterWeaverError } from "../base/errors.ts";
 import { decodeImage, encodePng, readPngText } from "./codecs/codec.ts";
 import { joinBytes } from "./codecs/bytes.ts";
-import type { TuneStore } from "../graph/tuner.ts";
 import { cannotRead } from "./reasons.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
@@ -193,7 +192,7 @@ export async function readImageText(path: string): Promise<ImageText> {
 
 /** A model folder's files, opened; `await using` closes them. */
 export interface ModelFolder extends AsyncDisposable {
-  /** The files by part. */
+  /** The files by component. */
   readonly files: ModelFiles;
 }
 
@@ -274,14 +273,14 @@ export async function openModelFolder(
   };
 }
 
-/** Tells where a conversion that was cut off left a part under another name. */
+/** Tells where a conversion that was cut off left a component under another name. */
 async function leftOver(
   folder: string,
   missing: readonly string[],
 ): Promise<string> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir(folder)) {
-    const isOld = missing.some((part) => name.endsWith(`-${part}.old`));
+    const isOld = missing.some((file) => name.endsWith(`-${file}.old`));
     if (isOld && name.startsWith(".masterweaver-model-")) found.push(name);
   }
   return found.length === 0
@@ -294,46 +293,4 @@ async function leftOver(
 async function isFile(path: string): Promise<boolean> {
   const info = await Deno.stat(path).catch(() => null);
   return info?.isFile ?? false;
-}
-
-/**
- * Keeps which shaders are fastest here in the user's cache folder:
- * `$XDG_CACHE_HOME`, `~/.cache`, `~/Library/Caches` or `%LOCALAPPDATA%`. Without
- * leave to read or write there nothing is kept, and nothing fails.
- */
-export function userTuneStore(): TuneStore {
-  const path = (key: string) => `${userCacheFolder()}/variants-${key}.json`;
-  return {
-    read: async (key) => {
-      try {
-        return await Deno.readTextFile(path(key));
-      } catch {
-        return null;
-      }
-    },
-    write: async (key, text) => {
-      try {
-        await Deno.mkdir(userCacheFolder(), { recursive: true });
-        const bytes = new TextEncoder().encode(text);
-        await writeFileAtomic(path(key), (write) => write(bytes));
-      } catch {
-        // It is measured again next time.
-      }
-    },
-  };
-}
-
-/**
- * This project's place in the user's cache folder.
- *
- * @throws where there is none, or we may not ask
- */
-export function userCacheFolder(): string {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
-  const own = Deno.build.os === "windows"
-    ? Deno.env.get("LOCALAPPDATA")
-    : Deno.env.get("XDG_CACHE_HOME");
-  const usual = Deno.build.os === "darwin" ? "Library/Caches" : ".cache";
-  if (!own && !home) throw new Error("There is no home folder");
-  return `${own || `${home}/${usual}`}/masterweaver`;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { userCacheFolder } from "./files.ts";
+import { userCacheFolder } from "./cache.ts";
 
 /**
  * Keeps a file in the temporary folder, else in the user's cache folder, else

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { withFlags } from "./advice.ts";
 import type { OnProgress, Progress, Stage } from "../base/progress.ts";
 
 const titles: Readonly<Record<Stage, string>> = {
@@ -71,10 +72,10 @@ export class ProgressLines implements Disposable {
     }
   };
 
-  /** A line of its own, for warnings. */
+  /** A line of its own, for warnings; options in them are told as flags. */
   readonly warning = (text: string): void => {
     this.#closeLine();
-    this.#write(`Note: ${text}\n`);
+    this.#write(`Note: ${withFlags(text)}\n`);
   };
 
   /** Ends a line that is still being rewritten. */

@@ -71,7 +71,7 @@ export async function fitReference(
   if (parse && fit === undefined) {
     if (1 - Math.min(width / height, height / width) >= LEAST_SHARE) {
       onWarning?.(
-        `${name}: its ${width}×${height} pixels are squeezed to a square, as the reference implementation does; --fit pad or --fit crop keeps the proportions`,
+        `${name}: its ${width}×${height} pixels are squeezed to a square, as the reference implementation does; fit: "pad" or fit: "crop" keeps the proportions`,
       );
     }
     return image;
@@ -82,7 +82,7 @@ export async function fitReference(
     onWarning?.(
       `${name}: of its ${width}×${height} pixels only the middle ${region.width}×${region.height} are used, ${
         Math.round(100 * share)
-      } % are cut off; --fit pad keeps all of it`,
+      } % are cut off; fit: "pad" keeps all of it`,
     );
   }
   return parse ? await cutOut(image, region, breath) : image;

@@ -294,7 +294,7 @@ function notFinite(
   storage: StorageType,
 ): MasterWeaverError {
   const advice = storage === "f16"
-    ? "load the model with dtype f32 (--dtype f32); if that does not help, convert it again from a sound checkpoint"
+    ? 'load the model with dtype: "f32"; if that does not help, convert it again from a sound checkpoint'
     : "its weights are damaged or too large: convert the model again from a sound checkpoint";
   return new MasterWeaverError(
     "non-finite",

@@ -103,7 +103,7 @@ export async function prepareReference(
   if (!align) return photo;
   if (faces.length > 1 && face === "best") {
     onWarning?.(
-      `${name}: found ${faces.length} faces and took the best-scoring one; --face N or --face largest takes another`,
+      `${name}: found ${faces.length} faces and took the best-scoring one; face: N or face: "largest" takes another`,
     );
   }
   return await finder.align(photo, chosen, breath);
@@ -128,8 +128,8 @@ export function cannotAlign(finder: FaceFinder | null): MasterWeaverError {
   return new MasterWeaverError(
     "bad-model",
     finder
-      ? "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder"
-      : "Cannot look for faces: the model has no face_detector.weave; copy it from weights/mini into the model's folder",
+      ? "Cannot align faces without the landmark model: give landmarks.weave among the model's files"
+      : "Cannot look for faces: the model has no face_detector.weave; give face_detector.weave among the model's files",
   );
 }
 

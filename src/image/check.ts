@@ -4,8 +4,8 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { fileKind } from "../host/codecs/file_kind.ts";
 import type { Image } from "./image.ts";
+import { imageFileKind } from "./signature.ts";
 
 /** Fewer pixels on a side than this show no face. */
 const MIN_SIDE = 16;
@@ -14,7 +14,11 @@ const MAX_SIDE = 16384;
 const MAX_PIXELS = 100e6;
 
 const EXPECTED =
-  "expected { width, height, data } with RGBA bytes, as readImage returns";
+  "expected { width, height, data } with RGBA bytes, as ImageData has";
+
+/** Deno's way and a page's. */
+const DECODE =
+  "decode a file first, with await readImage(path) or createImageBitmap";
 
 /**
  * Checks that a value is an image that can be worked with.
@@ -54,33 +58,31 @@ export function checkImage(
 /** Why a value cannot even have a width; nothing for other objects. */
 function notAnObject(value: unknown): string | undefined {
   if (typeof value === "string") {
-    return `is the text ${
-      quoted(value)
-    }, ${EXPECTED}: read a file with await readImage(path)`;
+    return `is the text ${quoted(value)}, ${EXPECTED}: ${DECODE}`;
   }
   if (value instanceof URL) {
-    return `is a URL, ${EXPECTED}: read a file with await readImage(path)`;
+    return `is a URL, ${EXPECTED}: ${DECODE}`;
   }
   if (value === null || typeof value !== "object") {
     const what = typeof value === "function" ? "a function" : String(value);
-    return `is ${what}, ${EXPECTED}: read a file with await readImage(path)`;
+    return `is ${what}, ${EXPECTED}: ${DECODE}`;
   }
   if (value instanceof Promise) {
-    return `is a promise, ${EXPECTED}: write await before readImage(path)`;
+    return `is a promise, ${EXPECTED}: write await before it`;
   }
   if (Array.isArray(value)) {
     return `is an array of ${value.length}, ${EXPECTED}: give its images one by one`;
   }
   const type = typeName(value);
   if (type === "Uint8Array" && !("width" in value)) {
-    const kind = fileKind(value as Uint8Array);
-    const what = typeof kind === "string"
-      ? `the bytes of a ${kind.toUpperCase()} file`
-      : "a Uint8Array without a size";
-    return `is ${what}, ${EXPECTED}: read the file with await readImage(path), or say its width and height`;
+    const kind = imageFileKind(value as Uint8Array);
+    const what = kind === undefined
+      ? "a Uint8Array without a size"
+      : `the bytes of a ${kind.toUpperCase()} file`;
+    return `is ${what}, ${EXPECTED}: ${DECODE}, or say its width and height`;
   }
   if (ArrayBuffer.isView(value) || /Buffer$|^Blob$|^File$/.test(type)) {
-    return `is a ${type}, ${EXPECTED}: read a file with await readImage(path), or say its width and height`;
+    return `is a ${type}, ${EXPECTED}: ${DECODE}, or say its width and height`;
   }
   return undefined;
 }
@@ -101,7 +103,7 @@ function rgbaFault(
       .filter(([, part]) => part === undefined).map(([key]) => key);
     return `has no ${
       lacks.join(" and no ")
-    }, ${EXPECTED}: read a file with await readImage(path), or make such an object`;
+    }, ${EXPECTED}: ${DECODE}, or make such an object`;
   }
   if (!isWhole(width) || !isWhole(height)) {
     return `is ${shown(width)}x${
@@ -147,16 +149,16 @@ function dataFault(
 export function sizeFault(width: number, height: number): string | undefined {
   const found = `is ${width}x${height} pixels`;
   if (width < MIN_SIDE || height < MIN_SIDE) {
-    return `${found}, expected at least ${MIN_SIDE} on a side: give a larger picture`;
+    return `${found}, expected at least ${MIN_SIDE} on a side: give a larger image`;
   }
   if (width > MAX_SIDE || height > MAX_SIDE) {
-    return `${found}, expected at most ${MAX_SIDE} on a side: give a smaller picture`;
+    return `${found}, expected at most ${MAX_SIDE} on a side: give a smaller image`;
   }
   if (width * height > MAX_PIXELS) {
     const megapixels = Math.ceil(width * height / 1e6);
     return `${found} (${megapixels} megapixels), expected at most ${
       MAX_PIXELS / 1e6
-    } megapixels: give a smaller picture`;
+    } megapixels: give a smaller image`;
   }
   return undefined;
 }

@@ -130,7 +130,7 @@ function checkRange(whole: number, start: number, length: number): void {
   ) {
     throw new MasterWeaverError(
       "bad-option",
-      `Picture sides must be whole numbers in 1..${MAX_SIDE}, got ${length} from ${start} of ${whole}`,
+      `Image sides must be whole numbers in 1..${MAX_SIDE}, got ${length} from ${start} of ${whole}`,
     );
   }
 }

@@ -105,8 +105,8 @@ export function clipText(
     .tensor("weight", [positions, channels]);
   let x = g.apply(embedding, {
     ids,
-    table: g.weight(tokens),
-    positions: g.weight(places),
+    table: g.parameter(tokens),
+    positions: g.parameter(places),
   }, {}); // (B, T, C)
   for (let i = 0; i < config.layers; i++) {
     x = clipLayer(x, w.at(`encoder.layers.${i}`), config, true);
@@ -137,10 +137,10 @@ export function clipVision(
     padding: 0,
     bias: false,
   }).reshape(batch, tokens - 1, channels);
-  const classToken = g.weight(
+  const classToken = g.parameter(
     w.at("embeddings").tensor("class_embedding", [channels]),
   ).reshape(1, channels);
-  const places = g.weight(
+  const places = g.parameter(
     w.at("embeddings.position_embedding").tensor("weight", [tokens, channels]),
   );
   const first = repeat(classToken.reshape(1, 1, channels), batch);

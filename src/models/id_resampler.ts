@@ -69,7 +69,7 @@ export function idResampler(
 ): Tensor {
   const g = features.graph;
   const inner = config.feedForward * channels;
-  const start = g.weight(w.tensor("latents", [1, config.tokens, channels]));
+  const start = g.parameter(w.tensor("latents", [1, config.tokens, channels]));
   let latents = repeat(start, features.shape[0]); // (B, tokens, C)
   const x = linear(features, w.at("proj_in"), channels); // (B, T, C)
   for (let i = 0; i < config.depth; i++) {

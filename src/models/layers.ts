@@ -9,12 +9,12 @@ import type { Activation } from "../ops/activation.ts";
 import {
   attention as attentionOp,
   type AttentionAttributes,
-} from "../ops/attention.ts";
-import { conv2d as conv2dOp } from "../ops/conv2d.ts";
+} from "../ops/attention/attention.ts";
+import { conv2d as conv2dOp } from "../ops/conv2d/conv2d.ts";
 import { binary } from "../ops/elementwise.ts";
 import { groupNorm as groupNormOp } from "../ops/group_norm.ts";
 import { layerNorm as layerNormOp } from "../ops/layer_norm.ts";
-import { linear as linearOp } from "../ops/linear.ts";
+import { linear as linearOp } from "../ops/linear/linear.ts";
 import { concat as concatOp, view } from "../ops/views.ts";
 import type { WeightScope } from "../weights/scope.ts";
 
@@ -36,11 +36,11 @@ export function linear(
   { bias = true, residual, activation }: LinearOptions = {},
 ): Tensor {
   const g = x.graph;
-  const weight = g.weight(w.tensor("weight", [out, x.shape.at(-1)!]));
+  const weight = g.parameter(w.tensor("weight", [out, x.shape.at(-1)!]));
   return g.apply(linearOp, {
     x,
     weight,
-    bias: bias ? g.weight(w.tensor("bias", [out])) : undefined,
+    bias: bias ? g.parameter(w.tensor("bias", [out])) : undefined,
     residual,
   }, { activation });
 }
@@ -54,7 +54,7 @@ export interface Conv2dOptions extends LinearOptions {
   /** Zeros around: one number, or [top, right, bottom, left]; half the window where not given. */
   padding?: number | readonly [number, number, number, number];
   /** Added to every pixel: (B, out). */
-  shift?: Tensor;
+  channelBias?: Tensor;
   /** Size [rows, columns] the image is upsampled to, by 2, before. */
   upsampleTo?: readonly [number, number];
 }
@@ -66,15 +66,15 @@ export function conv2d(
   out: number,
   options: Conv2dOptions = {},
 ): Tensor {
-  const { bias = true, residual, activation, shift } = options;
+  const { bias = true, residual, activation, channelBias } = options;
   const { kernel = 3, stride = 1, padding = kernel >> 1, upsampleTo } = options;
   const g = x.graph;
   const channels = x.shape.at(-1)!;
-  const weight = g.weight(
+  const weight = g.parameter(
     w.tensor("weight", [out, kernel, kernel, channels]),
   );
-  const biasTensor = bias ? g.weight(w.tensor("bias", [out])) : undefined;
-  if (kernel === 1 && stride === 1 && !upsampleTo && !shift) {
+  const biasTensor = bias ? g.parameter(w.tensor("bias", [out])) : undefined;
+  if (kernel === 1 && stride === 1 && !upsampleTo && !channelBias) {
     // A 1 × 1 convolution is a linear layer over the pixels.
     return g.apply(linearOp, {
       x,
@@ -88,7 +88,7 @@ export function conv2d(
     : padding;
   return g.apply(
     conv2dOp,
-    { x, weight, bias: biasTensor, shift, residual },
+    { x, weight, bias: biasTensor, channelBias, residual },
     { stride, padding: sides, upsampleTo, activation },
   );
 }
@@ -116,8 +116,8 @@ export function layerNorm(x: Tensor, w: WeightScope, eps: number): Tensor {
 function affine(x: Tensor, w: WeightScope) {
   const channels = x.shape.at(-1)!;
   return {
-    weight: x.graph.weight(w.tensor("weight", [channels])),
-    bias: x.graph.weight(w.tensor("bias", [channels])),
+    weight: x.graph.parameter(w.tensor("weight", [channels])),
+    bias: x.graph.parameter(w.tensor("bias", [channels])),
   };
 }
 

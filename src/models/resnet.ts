@@ -20,9 +20,9 @@ export function resnet(
   w: WeightScope,
   { out, groups, eps, time }: ResnetOptions,
 ): Tensor {
-  const shift = time && linear(time, w.at("time_emb_proj"), out);
+  const channelBias = time && linear(time, w.at("time_emb_proj"), out);
   let h = groupNorm(x, w.at("norm1"), groups, eps, "silu");
-  h = conv2d(h, w.at("conv1"), out, { shift });
+  h = conv2d(h, w.at("conv1"), out, { channelBias });
   h = groupNorm(h, w.at("norm2"), groups, eps, "silu");
   const residual = x.shape[3] === out
     ? x

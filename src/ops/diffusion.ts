@@ -30,7 +30,7 @@ export const guidance: Op<GuidanceInputs, Record<never, never>> = {
   name: "guidance",
   dtypes: { scale: "f32" },
 
-  output(inputs) {
+  outputs(inputs) {
     const { x, scale } = inputs;
     expectShape(
       x.shape[0] % 2 === 0 && sameShape(scale.shape, [1]),
@@ -38,19 +38,23 @@ export const guidance: Op<GuidanceInputs, Record<never, never>> = {
       "x (2B, …), scale f32 (1)",
       inputs,
     );
-    return { shape: [x.shape[0] / 2, ...x.shape.slice(1)], dtype: "f32" };
+    const shape = [x.shape[0] / 2, ...x.shape.slice(1)];
+    return { output: { shape, dtype: "f32" } };
   },
 
-  launch(_inputs, output) {
-    const total = elementCount(output.shape);
-    return [{
-      shader: "guidance",
-      code: guidanceCode,
-      bind: [...reads("x", "scale"), ...writes("output")],
-      params: [total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ outputs: { output } }) {
+      const total = elementCount(output.shape);
+      return [{
+        shader: "guidance",
+        code: guidanceCode,
+        bind: [...reads("x", "scale"), ...writes("output")],
+        params: { total },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** Inputs of {@linkcode ddimStep}. */
@@ -67,9 +71,9 @@ export type DdimStepInputs = {
 export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
   name: "ddim_step",
   dtypes: { latents: "f32", eps: "f32", coefficients: "f32" },
-  inPlace: "latents",
+  overwrites: { output: "latents" },
 
-  output(inputs) {
+  outputs(inputs) {
     const { latents, eps, coefficients } = inputs;
     expectShape(
       sameShape(latents.shape, eps.shape) &&
@@ -78,17 +82,20 @@ export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
       "latents and eps of one shape and coefficients (2)",
       inputs,
     );
-    return latents;
+    return { output: latents };
   },
 
-  launch({ latents }) {
-    const total = elementCount(latents.shape);
-    return [{
-      shader: "ddim_step",
-      code: ddimCode,
-      bind: [...reads("eps", "coefficients"), ...writes("output")],
-      params: [total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs: { latents } }) {
+      const total = elementCount(latents.shape);
+      return [{
+        shader: "ddim_step",
+        code: ddimCode,
+        bind: [...reads("eps", "coefficients"), ...writes("output")],
+        params: { total },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };

@@ -18,7 +18,7 @@ import {
   writes,
 } from "./op.ts";
 import { vec4Code } from "./stored_vectors.ts";
-import { bindRows, cutRows } from "./pieces.ts";
+import { bindRows, cutRows } from "./slices.ts";
 
 const GROUP = 64;
 
@@ -35,22 +35,27 @@ export interface MapAttributes {
 /** `scale * activation(x) + offset`. */
 export const map: Op<{ x: TensorSpec }, MapAttributes> = {
   name: "map",
-  output: ({ x }) => x,
-  launch({ x }, _output, { activation, scale = 1, offset = 0 }) {
-    const total = elementCount(x.shape);
-    return [{
-      shader: "map",
-      code: mapCode,
-      bind: [...reads("x"), ...writes("output")],
-      params: [
-        total,
-        { f32: scale },
-        { f32: offset },
-        activationNumber(activation),
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  outputs: ({ x }) => ({ output: x }),
+  kernels: [{
+    name: "baseline",
+    launch(
+      { inputs: { x }, attributes: { activation, scale = 1, offset = 0 } },
+    ) {
+      const total = elementCount(x.shape);
+      return [{
+        shader: "map",
+        code: mapCode,
+        bind: [...reads("x"), ...writes("output")],
+        params: {
+          total,
+          scale,
+          offset,
+          activation: activationNumber(activation),
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** Attributes of {@linkcode binary}. */
@@ -65,7 +70,7 @@ const operations = ["add", "sub", "mul", "div"] as const;
 export const binary: Op<{ a: TensorSpec; b: TensorSpec }, BinaryAttributes> = {
   name: "binary",
 
-  output(inputs) {
+  outputs(inputs) {
     const { a, b } = inputs;
     const rank = Math.max(a.shape.length, b.shape.length);
     const left = padShape(a.shape, rank);
@@ -76,33 +81,38 @@ export const binary: Op<{ a: TensorSpec; b: TensorSpec }, BinaryAttributes> = {
       throw shapeError("binary", "shapes that broadcast", inputs);
     });
     expectShape(rank <= 4, "binary", "at most four axes", inputs);
-    return { shape, dtype: a.dtype };
+    return { output: { shape, dtype: a.dtype } };
   },
 
-  launch({ a, b }, output, { operation }) {
-    const shape = padShape(output.shape, 4);
-    const total = elementCount(shape);
-    return [{
-      shader: "binary",
-      code: binaryCode,
-      constants: { OPERATION: operations.indexOf(operation) },
-      bind: [...reads("a", "b"), ...writes("output")],
-      params: [
-        ...shape,
-        ...broadcastStrides(a.shape, shape),
-        ...broadcastStrides(b.shape, shape),
-        total,
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch(
+      { inputs: { a, b }, outputs: { output }, attributes: { operation } },
+    ) {
+      const shape = padShape(output.shape, 4);
+      const total = elementCount(shape);
+      return [{
+        shader: "binary",
+        code: binaryCode,
+        constants: { OPERATION: operations.indexOf(operation) },
+        bind: [...reads("a", "b"), ...writes("output")],
+        params: {
+          shape,
+          a: broadcastStrides(a.shape, shape),
+          b: broadcastStrides(b.shape, shape),
+          total,
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** diffusers' GEGLU after its projection: (…, 2N) → (…, N), N % 4 = 0. */
 export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "geglu",
 
-  output(inputs) {
+  outputs(inputs) {
     const { x } = inputs;
     const columns = x.shape.at(-1)! / 2;
     expectShape(
@@ -111,24 +121,31 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
       "x (…, 2N), N a multiple of 4",
       inputs,
     );
-    return { shape: [...x.shape.slice(0, -1), columns], dtype: x.dtype };
+    const shape = [...x.shape.slice(0, -1), columns];
+    return { output: { shape, dtype: x.dtype } };
   },
 
-  launch(_inputs, output, _attributes, { limits, storage }) {
-    const columns = output.shape.at(-1)!;
-    const rowBytes = columns * elementBytes(output.dtype);
-    const all = elementCount(output.shape) / columns;
-    return cutRows(all, 2 * rowBytes, limits).map((piece) => ({
-      shader: "geglu",
-      code: vec4Code(storage) + gegluCode,
-      bind: bindRows([...reads("x"), ...writes("output")], piece, {
-        x: 2 * rowBytes,
-        output: rowBytes,
-      }),
-      params: [columns / 4, piece.rows * columns / 4],
-      workgroups: Math.ceil(piece.rows * columns / 4 / GROUP),
-    }));
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ outputs: { output } }, { limits, storage }) {
+      const columns = output.shape.at(-1)!;
+      const rowBytes = columns * elementBytes(output.dtype);
+      const all = elementCount(output.shape) / columns;
+      return cutRows(all, 2 * rowBytes, limits).map((slice) => ({
+        shader: "geglu",
+        code: vec4Code(storage) + gegluCode,
+        bind: bindRows([...reads("x"), ...writes("output")], slice, {
+          x: 2 * rowBytes,
+          output: rowBytes,
+        }),
+        params: {
+          columns4: columns / 4,
+          total: slice.rows * columns / 4,
+        },
+        workgroups: Math.ceil(slice.rows * columns / 4 / GROUP),
+      }));
+    },
+  }],
 };
 
 /** A shape with ones in front, up to a number of axes. */

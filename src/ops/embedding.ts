@@ -9,7 +9,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { bindRows, cutRows } from "./pieces.ts";
+import { bindRows, cutRows } from "./slices.ts";
 
 const GROUP = 64;
 
@@ -28,7 +28,7 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
   name: "embedding",
   dtypes: { ids: "u32" },
 
-  output(inputs) {
+  outputs(inputs) {
     const { ids, table, positions } = inputs;
     expectShape(
       ids.shape.length === 2 &&
@@ -40,34 +40,41 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
       "ids (B, T), table (V, C), positions (T or more, C)",
       inputs,
     );
-    return { shape: [...ids.shape, table.shape[1]], dtype: table.dtype };
+    const shape = [...ids.shape, table.shape[1]];
+    return { output: { shape, dtype: table.dtype } };
   },
 
-  launch({ ids, table, positions }, output, _attributes, { limits }) {
-    const total = elementCount(output.shape);
-    const [vocabulary, channels] = table.shape;
-    const rowBytes = channels * elementBytes(table.dtype);
-    // A long table is looked at in pieces; each writes the tokens it has.
-    return cutRows(vocabulary, rowBytes, limits).map((piece) => ({
-      shader: "embedding",
-      code: embeddingCode,
-      constants: { HAS_POSITIONS: Number(positions !== undefined) },
-      bind: bindRows(
-        [...reads("ids", "table", "positions"), ...writes("output")],
-        piece,
-        { table: rowBytes },
-      ),
-      params: [
-        channels,
-        ids.shape[1],
-        vocabulary,
-        piece.start,
-        piece.start + piece.rows,
-        total,
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }));
-  },
+  kernels: [{
+    name: "baseline",
+    launch(
+      { inputs: { ids, table, positions }, outputs: { output } },
+      { limits },
+    ) {
+      const total = elementCount(output.shape);
+      const [vocabulary, channels] = table.shape;
+      const rowBytes = channels * elementBytes(table.dtype);
+      // A long table is looked at in slices; each writes the tokens it has.
+      return cutRows(vocabulary, rowBytes, limits).map((slice) => ({
+        shader: "embedding",
+        code: embeddingCode,
+        constants: { HAS_POSITIONS: Number(positions !== undefined) },
+        bind: bindRows(
+          [...reads("ids", "table", "positions"), ...writes("output")],
+          slice,
+          { table: rowBytes },
+        ),
+        params: {
+          channels,
+          tokens: ids.shape[1],
+          vocabulary,
+          first: slice.start,
+          end: slice.start + slice.rows,
+          total,
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }));
+    },
+  }],
 };
 
 /** Inputs of {@linkcode timeEmbedding}. */
@@ -83,7 +90,7 @@ export const timeEmbedding: Op<TimeEmbeddingInputs, Record<never, never>> = {
   name: "time_embedding",
   dtypes: { t: "f32", frequencies: "f32" },
 
-  output(inputs, _attributes, storage) {
+  outputs(inputs, _attributes, storage) {
     const { t, frequencies } = inputs;
     expectShape(
       t.shape.length === 1 && frequencies.shape.length === 1,
@@ -91,17 +98,21 @@ export const timeEmbedding: Op<TimeEmbeddingInputs, Record<never, never>> = {
       "t (B), frequencies (N)",
       inputs,
     );
-    return { shape: [t.shape[0], 2 * frequencies.shape[0]], dtype: storage };
+    const shape = [t.shape[0], 2 * frequencies.shape[0]];
+    return { output: { shape, dtype: storage } };
   },
 
-  launch({ t, frequencies }) {
-    const total = t.shape[0] * frequencies.shape[0];
-    return [{
-      shader: "time_embedding",
-      code: timeCode,
-      bind: [...reads("t", "frequencies"), ...writes("output")],
-      params: [frequencies.shape[0], total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs: { t, frequencies } }) {
+      const total = t.shape[0] * frequencies.shape[0];
+      return [{
+        shader: "time_embedding",
+        code: timeCode,
+        bind: [...reads("t", "frequencies"), ...writes("output")],
+        params: { frequencies: frequencies.shape[0], total },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };

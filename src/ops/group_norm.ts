@@ -1,21 +1,25 @@
 import sums from "../../shaders/group_norm_sums.wgsl" with { type: "text" };
 import merge from "../../shaders/group_norm_merge.wgsl" with { type: "text" };
 import apply from "../../shaders/group_norm_apply.wgsl" with { type: "text" };
-import type { GpuLimits, StorageType } from "../gpu/gpu.ts";
 import { type Activation, activationNumber } from "./activation.ts";
 import {
+  type Call,
   elementBytes,
   elementCount,
   expectShape,
+  type Kernel,
   type Launch,
   type Op,
   reads,
+  readsScratch,
   sameShape,
+  type Target,
   type TensorSpec,
   writes,
+  writesScratch,
 } from "./op.ts";
 import { vec4Code } from "./stored_vectors.ts";
-import { bindRows, cutRows, ROW_STEP } from "./pieces.ts";
+import { bindRows, cutRows, ROW_STEP } from "./slices.ts";
 
 /** Inputs of {@linkcode groupNorm}. */
 export type GroupNormInputs = {
@@ -37,25 +41,54 @@ export interface GroupNormAttributes {
   activation?: Activation;
 }
 
-/** Most pieces an image's sums are cut into, and the fewest pixels in one. */
-const PIECES = 64;
-const PIECE = 32;
+/** Most partial sums of an image, and the fewest pixels in one. */
+const PARTIALS = 64;
+const PARTIAL = 32;
 /** Pixels an invocation normalises. */
 const APPLIED = 8;
 
+type GroupNormCall = Call<GroupNormInputs, GroupNormAttributes>;
+/** Partial sums, and what is made of them: scale and offset of every channel. */
+type Scratch = "moments" | "statistics";
+type NormLaunch = Launch<keyof GroupNormInputs, "output", Scratch>;
+
+/** How sums are cut: `partials` of `partial` pixels an image. */
 function layout(x: TensorSpec) {
   const batch = x.shape[0];
   const channels = x.shape.at(-1)!;
   const pixels = elementCount(x.shape) / batch / channels;
-  const piece = Math.max(PIECE, Math.ceil(pixels / PIECES));
-  return { batch, channels, pixels, piece, pieces: Math.ceil(pixels / piece) };
+  const partial = Math.max(PARTIAL, Math.ceil(pixels / PARTIALS));
+  const partials = Math.ceil(pixels / partial);
+  return { batch, channels, pixels, partial, partials };
 }
+
+const baseline: Kernel<
+  GroupNormInputs,
+  GroupNormAttributes,
+  "output",
+  Scratch
+> = {
+  name: "baseline",
+  scratch({ inputs: { x } }) {
+    const { batch, channels, partials } = layout(x);
+    return {
+      moments: { shape: [batch, partials, 3, channels], dtype: "f32" },
+      statistics: { shape: [batch, 2, channels], dtype: "f32" },
+    };
+  },
+  launch: (call, target) => [
+    ...launchSums(call, target),
+    launchMerge(call),
+    ...launchApply(call, target),
+  ],
+};
 
 /** `torch.nn.functional.group_norm`, channels last, then an activation. */
 export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
   name: "group_norm",
+  kernels: [baseline],
 
-  output(inputs, { groups }) {
+  outputs(inputs, { groups }) {
     const { x, weight, bias } = inputs;
     const channels = x.shape.at(-1)!;
     expectShape(
@@ -66,75 +99,25 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
       `x (B, …, C), weight and bias (C), C a multiple of 4 and of ${groups} groups`,
       inputs,
     );
-    return x;
-  },
-
-  scratch({ x }) {
-    const { batch, channels, pieces } = layout(x);
-    return [
-      { shape: [batch, pieces, 3, channels], dtype: "f32" },
-      { shape: [batch, 2, channels], dtype: "f32" },
-    ];
-  },
-
-  launch({ x }, _output, { groups, eps, activation }, { limits, storage }) {
-    const { batch, channels, pixels, piece, pieces } = layout(x);
-    const rowBytes = channels * elementBytes(x.dtype);
-    const merging: Launch = {
-      shader: "group_norm_merge",
-      code: merge,
-      bind: [...reads("scratch0", "weight"), ...writes("scratch1")],
-      params: [
-        pixels,
-        channels,
-        pieces,
-        piece,
-        groups,
-        batch * groups,
-        { f32: eps },
-      ],
-      workgroups: Math.ceil(batch * groups / 32),
-    };
-    const applying = cutRows(batch * pixels, rowBytes, limits).map((rows) => {
-      const total = Math.ceil(rows.rows / APPLIED) * channels / 4;
-      return {
-        shader: "group_norm_apply",
-        code: vec4Code(storage) + apply,
-        bind: bindRows(
-          [...reads("x", "scratch1", "bias"), ...writes("output")],
-          rows,
-          { x: rowBytes, output: rowBytes },
-        ),
-        params: [
-          channels / 4,
-          pixels,
-          rows.start,
-          rows.rows,
-          activationNumber(activation),
-        ],
-        workgroups: Math.ceil(total / 64),
-      };
-    });
-    return [...summing(x, limits, storage), merging, ...applying];
+    return { output: x };
   },
 };
 
-/** The launches that read x for its moments. */
-function summing(
-  x: TensorSpec,
-  limits: GpuLimits,
-  storage: StorageType,
-): Launch[] {
-  const { batch, channels, pixels, piece, pieces } = layout(x);
+/** The launches that read x for its moments, a partial sum an invocation. */
+function launchSums(
+  { inputs: { x } }: GroupNormCall,
+  { limits, storage }: Target,
+): NormLaunch[] {
+  const { batch, channels, pixels, partial, partials } = layout(x);
   const rowBytes = channels * elementBytes(x.dtype);
-  const all = batch * pieces;
-  const pixelOf = (unit: number) =>
-    Math.floor(unit / pieces) * pixels + (unit % pieces) * piece;
-  // Whole pieces, as many as one binding holds of x.
+  const all = batch * partials;
+  const pixelOf = (number: number) =>
+    Math.floor(number / partials) * pixels + (number % partials) * partial;
+  // Whole partial sums, as many as one binding holds of x.
   const room = limits.maxStorageBufferBindingSize / rowBytes - ROW_STEP;
   const step = batch * pixels * rowBytes <= limits.maxStorageBufferBindingSize
     ? all
-    : Math.max(1, Math.floor(room / piece));
+    : Math.max(1, Math.floor(room / partial));
   return Array.from({ length: Math.ceil(all / step) }, (_, i) => {
     const first = i * step;
     const end = Math.min(first + step, all);
@@ -144,13 +127,81 @@ function summing(
     return {
       shader: "group_norm_sums",
       code: vec4Code(storage) + sums,
-      bind: bindRows(
-        [...reads("x"), ...writes("scratch0")],
+      bind: bindRows<NormLaunch["bind"][number]>(
+        [...reads("x"), ...writesScratch("moments")],
         { start, rows: pixelOf(end) - start },
         { x: rowBytes },
       ),
-      params: [pixels, channels / 4, pieces, piece, first, start, total],
+      params: {
+        pixels,
+        channels4: channels / 4,
+        partials,
+        partial,
+        first_partial: first,
+        first_source: start,
+        total,
+      },
       workgroups: Math.ceil(total / 32),
+    };
+  });
+}
+
+/** Partial sums to mean and variance of every group. */
+function launchMerge(
+  { inputs: { x }, attributes: { groups, eps } }: GroupNormCall,
+): NormLaunch {
+  const { batch, channels, pixels, partial, partials } = layout(x);
+  return {
+    shader: "group_norm_merge",
+    code: merge,
+    bind: [
+      ...readsScratch("moments"),
+      ...reads("weight"),
+      ...writesScratch("statistics"),
+    ],
+    params: {
+      pixels,
+      channels,
+      partials,
+      partial,
+      groups,
+      total: batch * groups,
+      eps,
+    },
+    workgroups: Math.ceil(batch * groups / 32),
+  };
+}
+
+/** Normalises, and applies the activation. */
+function launchApply(
+  { inputs: { x }, attributes: { activation } }: GroupNormCall,
+  { limits, storage }: Target,
+): NormLaunch[] {
+  const { batch, channels, pixels } = layout(x);
+  const rowBytes = channels * elementBytes(x.dtype);
+  return cutRows(batch * pixels, rowBytes, limits).map((slice) => {
+    const total = Math.ceil(slice.rows / APPLIED) * channels / 4;
+    return {
+      shader: "group_norm_apply",
+      code: vec4Code(storage) + apply,
+      bind: bindRows<NormLaunch["bind"][number]>(
+        [
+          ...reads("x"),
+          ...readsScratch("statistics"),
+          ...reads("bias"),
+          ...writes("output"),
+        ],
+        slice,
+        { x: rowBytes, output: rowBytes },
+      ),
+      params: {
+        channels4: channels / 4,
+        pixels,
+        first_pixel: slice.start,
+        rows: slice.rows,
+        activation: activationNumber(activation),
+      },
+      workgroups: Math.ceil(total / 64),
     };
   });
 }

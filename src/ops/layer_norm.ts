@@ -1,17 +1,20 @@
 import code from "../../shaders/layer_norm.wgsl" with { type: "text" };
 import tiles from "../../shaders/layer_norm_tiles.wgsl" with { type: "text" };
 import {
+  type Call,
   elementBytes,
   elementCount,
   expectShape,
+  type Launch,
   type Op,
   reads,
   sameShape,
+  type Target,
   type TensorSpec,
   writes,
 } from "./op.ts";
 import { vec4Code } from "./stored_vectors.ts";
-import { bindRows, cutRows } from "./pieces.ts";
+import { bindRows, cutRows } from "./slices.ts";
 
 /** Inputs of {@linkcode layerNorm}. */
 export type LayerNormInputs = {
@@ -29,11 +32,18 @@ export interface LayerNormAttributes {
   eps: number;
 }
 
+type NormLaunch = Launch<"x" | "weight" | "bias", "output", never>;
+type LayerNormCall = Call<LayerNormInputs, LayerNormAttributes>;
+
 /** `torch.nn.functional.layer_norm` over the last axis; C % 4 = 0. */
 export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
   name: "layer_norm",
+  kernels: [
+    { name: "baseline", launch: launchBaseline },
+    { name: "workgroup-tiled", launch: launchTiled },
+  ],
 
-  output(inputs) {
+  outputs(inputs) {
     const { x, weight, bias } = inputs;
     const channels = x.shape.at(-1)!;
     expectShape(
@@ -43,28 +53,39 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
       "x (…, C), weight and bias (C), C a multiple of 4",
       inputs,
     );
-    return x;
-  },
-
-  variants() {
-    return ["registers", "tiles"];
-  },
-
-  launch({ x }, _output, { eps }, { limits, storage, variant }) {
-    const byGroups = variant === "tiles";
-    const channels = x.shape.at(-1)!;
-    const rowBytes = channels * elementBytes(x.dtype);
-    const all = elementCount(x.shape) / channels;
-    return cutRows(all, rowBytes, limits).map((piece) => ({
-      shader: byGroups ? "layer_norm_tiles" : "layer_norm",
-      code: vec4Code(storage) + (byGroups ? tiles : code),
-      bind: bindRows(
-        [...reads("x", "weight", "bias"), ...writes("output")],
-        piece,
-        { x: rowBytes, output: rowBytes },
-      ),
-      params: [piece.rows, channels / 4, { f32: eps }],
-      workgroups: byGroups ? piece.rows : Math.ceil(piece.rows / 32),
-    }));
+    return { output: x };
   },
 };
+
+/** Rows, one an invocation. */
+function launchBaseline(call: LayerNormCall, target: Target): NormLaunch[] {
+  return launchRows("layer_norm", code, 32, call, target);
+}
+
+/** Rows, one a workgroup. */
+function launchTiled(call: LayerNormCall, target: Target): NormLaunch[] {
+  return launchRows("layer_norm_tiles", tiles, 1, call, target);
+}
+
+function launchRows(
+  shader: string,
+  main: string,
+  rowsOfGroup: number,
+  { inputs: { x }, attributes: { eps } }: LayerNormCall,
+  { limits, storage }: Target,
+) {
+  const channels = x.shape.at(-1)!;
+  const rowBytes = channels * elementBytes(x.dtype);
+  const all = elementCount(x.shape) / channels;
+  return cutRows(all, rowBytes, limits).map((slice) => ({
+    shader,
+    code: vec4Code(storage) + main,
+    bind: bindRows(
+      [...reads("x", "weight", "bias"), ...writes("output")],
+      slice,
+      { x: rowBytes, output: rowBytes },
+    ),
+    params: { rows: slice.rows, channels4: channels / 4, eps },
+    workgroups: Math.ceil(slice.rows / rowsOfGroup),
+  }));
+}

@@ -30,7 +30,7 @@ function sizes({ a, b }: MatmulInputs, attributes: MatmulAttributes) {
 export const matmul: Op<MatmulInputs, MatmulAttributes> = {
   name: "matmul",
 
-  output(inputs, attributes) {
+  outputs(inputs, attributes) {
     const { batch, m, n, k, kb } = sizes(inputs, attributes);
     const { a, b } = inputs;
     expectShape(
@@ -40,40 +40,43 @@ export const matmul: Op<MatmulInputs, MatmulAttributes> = {
       "a (B, M, K) and b (B or 1, K, N), transposed where so asked",
       inputs,
     );
-    return { shape: [batch, m, n], dtype: a.dtype };
+    return { output: { shape: [batch, m, n], dtype: a.dtype } };
   },
 
-  launch(inputs, _output, attributes) {
-    const { batch, m, n, k, transposeA, transposeB } = sizes(
-      inputs,
-      attributes,
-    );
-    const tilesM = Math.ceil(m / 4);
-    const tilesN = Math.ceil(n / 4);
-    const total = batch * tilesM * tilesN;
-    return [{
-      shader: "matmul",
-      code,
-      bind: [...reads("a", "b"), ...writes("output")],
-      params: [
-        m,
-        n,
-        k,
-        m * k,
-        transposeA ? 1 : k,
-        transposeA ? m : 1,
-        inputs.b.shape[0] === 1 ? 0 : k * n,
-        transposeB ? 1 : n,
-        transposeB ? k : 1,
-        tilesM,
-        tilesN,
-        total,
-      ],
-      workgroups: Math.ceil(total / 32),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs, attributes }) {
+      const { batch, m, n, k, transposeA, transposeB } = sizes(
+        inputs,
+        attributes,
+      );
+      const tilesM = Math.ceil(m / 4);
+      const tilesN = Math.ceil(n / 4);
+      const total = batch * tilesM * tilesN;
+      return [{
+        shader: "matmul",
+        code,
+        bind: [...reads("a", "b"), ...writes("output")],
+        params: {
+          m,
+          n,
+          k,
+          a_batch: m * k,
+          a_row: transposeA ? 1 : k,
+          a_column: transposeA ? m : 1,
+          b_batch: inputs.b.shape[0] === 1 ? 0 : k * n,
+          b_row: transposeB ? 1 : n,
+          b_column: transposeB ? k : 1,
+          tiles_m: tilesM,
+          tiles_n: tilesN,
+          total,
+        },
+        workgroups: Math.ceil(total / 32),
+      }];
+    },
+  }],
 
-  flops(inputs, _output, attributes) {
+  flops({ inputs, attributes }) {
     const { batch, m, n, k } = sizes(inputs, attributes);
     return 2 * batch * m * n * k;
   },

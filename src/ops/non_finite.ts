@@ -8,11 +8,13 @@ import {
   elementCount,
   expectShape,
   type Op,
+  reads,
   sameShape,
   tensorBytes,
   type TensorSpec,
+  writes,
 } from "./op.ts";
-import { cutRows, rowsPart } from "./pieces.ts";
+import { cutRows, sliceOf } from "./slices.ts";
 
 /** Inputs of {@linkcode nonFinite}. */
 export type NonFiniteInputs = {
@@ -40,9 +42,9 @@ const NONE = 2 ** 32 - 1;
 export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
   name: "non_finite",
   dtypes: { x: "any", number: "u32", health: "u32" },
-  inPlace: "health",
+  overwrites: { output: "health" },
 
-  output(inputs, { slot }) {
+  outputs(inputs, { slot }) {
     const { x, number, health } = inputs;
     expectShape(
       x.dtype !== "u32" && health.shape.length === 1 &&
@@ -51,30 +53,35 @@ export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
       `x f16 or f32, number (1), health (S) with more than ${slot} numbers`,
       inputs,
     );
-    return health;
+    return { output: health };
   },
 
-  launch({ x, number }, _output, { slot }, { limits }) {
-    const isHalf = x.dtype === "f16";
-    const words = Math.ceil(tensorBytes(x) / WORD);
-    const isOdd = isHalf && elementCount(x.shape) % 2 === 1;
-    return cutRows(words, WORD, limits).map((piece) => ({
-      shader: "non_finite",
-      code,
-      bind: [
-        { name: "x", access: "read", part: rowsPart(piece, WORD) },
-        { name: "number", access: "read" },
-        { name: "output", access: "write" },
-      ],
-      params: [
-        piece.rows,
-        isHalf ? 0x7c00 : 0x7f800000,
-        isHalf ? 0x7c000000 : 0x7f800000,
-        isOdd && piece.start + piece.rows === words ? piece.rows - 1 : NONE,
-        slot,
-        Number(number !== undefined),
-      ],
-      workgroups: Math.ceil(piece.rows / GROUP),
-    }));
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs: { x, number }, attributes: { slot } }, { limits }) {
+      const isHalf = x.dtype === "f16";
+      const words = Math.ceil(tensorBytes(x) / WORD);
+      const isOdd = isHalf && elementCount(x.shape) % 2 === 1;
+      return cutRows(words, WORD, limits).map((slice) => ({
+        shader: "non_finite",
+        code,
+        bind: [
+          { input: "x", access: "read", slice: sliceOf(slice, WORD) },
+          ...reads("number"),
+          ...writes("output"),
+        ],
+        params: {
+          words: slice.rows,
+          low: isHalf ? 0x7c00 : 0x7f800000,
+          high: isHalf ? 0x7c000000 : 0x7f800000,
+          half_word: isOdd && slice.start + slice.rows === words
+            ? slice.rows - 1
+            : NONE,
+          slot,
+          has_number: Number(number !== undefined),
+        },
+        workgroups: Math.ceil(slice.rows / GROUP),
+      }));
+    },
+  }],
 };

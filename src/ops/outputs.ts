@@ -23,42 +23,48 @@ const GROUP = 64;
 export const argmax: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "argmax",
 
-  output(inputs) {
+  outputs(inputs) {
     const { shape } = inputs.x;
     expectShape(shape.length > 1, "argmax", "x (…, N)", inputs);
-    return { shape: shape.slice(0, -1), dtype: "u32" };
+    return { output: { shape: shape.slice(0, -1), dtype: "u32" } };
   },
 
-  launch({ x }, output) {
-    const total = elementCount(output.shape);
-    return [{
-      shader: "argmax",
-      code: argmaxCode,
-      bind: [...reads("x"), ...writes("output")],
-      params: [x.shape.at(-1)!, total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs: { x }, outputs: { output } }) {
+      const total = elementCount(output.shape);
+      return [{
+        shader: "argmax",
+        code: argmaxCode,
+        bind: [...reads("x"), ...writes("output")],
+        params: { columns: x.shape.at(-1)!, total },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** −1..1 to 8-bit RGBA: (…, 3) → u32 (…), red in the low byte. */
 export const imageOutput: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "image_output",
 
-  output(inputs) {
+  outputs(inputs) {
     const { shape } = inputs.x;
     expectShape(shape.at(-1) === 3, "image_output", "x (…, 3)", inputs);
-    return { shape: shape.slice(0, -1), dtype: "u32" };
+    return { output: { shape: shape.slice(0, -1), dtype: "u32" } };
   },
 
-  launch(_inputs, output) {
-    const total = elementCount(output.shape);
-    return [{
-      shader: "image_output",
-      code: imageCode,
-      bind: [...reads("x"), ...writes("output")],
-      params: [total],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ outputs: { output } }) {
+      const total = elementCount(output.shape);
+      return [{
+        shader: "image_output",
+        code: imageCode,
+        bind: [...reads("x"), ...writes("output")],
+        params: { total },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };

@@ -12,25 +12,28 @@ import {
 export const softmax: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "softmax",
 
-  output(inputs) {
+  outputs(inputs) {
     expectShape(
       inputs.x.shape.length > 0 && elementCount(inputs.x.shape) > 0,
       "softmax",
       "x (…, N) with N > 0",
       inputs,
     );
-    return inputs.x;
+    return { output: inputs.x };
   },
 
-  launch({ x }) {
-    const columns = x.shape.at(-1)!;
-    const rows = elementCount(x.shape) / columns;
-    return [{
-      shader: "softmax",
-      code,
-      bind: [...reads("x"), ...writes("output")],
-      params: [rows, columns],
-      workgroups: Math.ceil(rows / 32),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch({ inputs: { x } }) {
+      const columns = x.shape.at(-1)!;
+      const rows = elementCount(x.shape) / columns;
+      return [{
+        shader: "softmax",
+        code,
+        bind: [...reads("x"), ...writes("output")],
+        params: { rows, columns },
+        workgroups: Math.ceil(rows / 32),
+      }];
+    },
+  }],
 };

@@ -35,7 +35,7 @@ export interface ResizeAttributes {
 export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
   name: "resize",
 
-  output(inputs, { height, width }) {
+  outputs(inputs, { height, width }) {
     const { x } = inputs;
     expectShape(
       x.shape.length === 4 && height > 0 && width > 0,
@@ -43,26 +43,44 @@ export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
       "x (B, H, W, C)",
       inputs,
     );
-    return { shape: [x.shape[0], height, width, x.shape[3]], dtype: x.dtype };
+    const shape = [x.shape[0], height, width, x.shape[3]];
+    return { output: { shape, dtype: x.dtype } };
   },
 
-  launch({ x }, output, { height, width, mode }) {
-    const [, inHeight, inWidth, channels] = x.shape;
-    const total = elementCount(output.shape);
-    const sizes = [inHeight, inWidth, channels, height, width, total];
-    const step = (from: number, to: number) => ({
-      f32: to > 1 ? (from - 1) / (to - 1) : 0,
-    });
-    return [{
-      shader: mode === "nearest" ? "resize_nearest" : "resize_bilinear",
-      code: mode === "nearest" ? nearestCode : bilinearCode,
-      bind: [...reads("x"), ...writes("output")],
-      params: mode === "nearest"
-        ? sizes
-        : [...sizes, step(inHeight, height), step(inWidth, width)],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch(
+      {
+        inputs: { x },
+        outputs: { output },
+        attributes: { height, width, mode },
+      },
+    ) {
+      const [, inHeight, inWidth, channels] = x.shape;
+      const total = elementCount(output.shape);
+      const sizes = {
+        height: inHeight,
+        width: inWidth,
+        channels,
+        out_height: height,
+        out_width: width,
+        total,
+      };
+      const step = (from: number, to: number) =>
+        to > 1 ? (from - 1) / (to - 1) : 0;
+      return [{
+        shader: mode === "nearest" ? "resize_nearest" : "resize_bilinear",
+        code: mode === "nearest" ? nearestCode : bilinearCode,
+        bind: [...reads("x"), ...writes("output")],
+        params: mode === "nearest" ? sizes : {
+          ...sizes,
+          step_y: step(inHeight, height),
+          step_x: step(inWidth, width),
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** Attributes of {@linkcode pool2d}. */
@@ -81,7 +99,7 @@ export interface Pool2dAttributes {
 export const pool2d: Op<{ x: TensorSpec }, Pool2dAttributes> = {
   name: "pool2d",
 
-  output(inputs, { kernel, stride = 1, padding = 0 }) {
+  outputs(inputs, { kernel, stride = 1, padding = 0 }) {
     const { x } = inputs;
     const [batch, height, width, channels] = x.shape;
     const shape = [
@@ -96,26 +114,38 @@ export const pool2d: Op<{ x: TensorSpec }, Pool2dAttributes> = {
       `x (B, H, W, C) that holds a ${kernel.join(" × ")} window`,
       inputs,
     );
-    return { shape, dtype: x.dtype };
+    return { output: { shape, dtype: x.dtype } };
   },
 
-  launch({ x }, output, { mode, kernel, stride = 1, padding = 0 }) {
-    const total = elementCount(output.shape);
-    return [{
-      shader: "pool2d",
-      code: poolCode,
-      constants: { IS_MAX: Number(mode === "max") },
-      bind: [...reads("x"), ...writes("output")],
-      params: [
-        ...x.shape.slice(1),
-        output.shape[1],
-        output.shape[2],
-        ...kernel,
-        stride,
-        padding,
-        total,
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch(
+      {
+        inputs: { x },
+        outputs: { output },
+        attributes: { mode, kernel, stride = 1, padding = 0 },
+      },
+    ) {
+      const total = elementCount(output.shape);
+      return [{
+        shader: "pool2d",
+        code: poolCode,
+        constants: { IS_MAX: Number(mode === "max") },
+        bind: [...reads("x"), ...writes("output")],
+        params: {
+          height: x.shape[1],
+          width: x.shape[2],
+          channels: x.shape[3],
+          out_height: output.shape[1],
+          out_width: output.shape[2],
+          kernel_height: kernel[0],
+          kernel_width: kernel[1],
+          stride,
+          padding,
+          total,
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };

@@ -13,20 +13,21 @@ import rankCode from "../../shaders/token_rank.wgsl" with { type: "text" };
 import unmergeCode from "../../shaders/unmerge_tokens.wgsl" with {
   type: "text",
 };
-import { BINDING_ALIGNMENT } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
 import {
-  type BindingUse,
   elementBytes,
   expectShape,
+  type Kernel,
   type Launch,
   type Op,
   reads,
+  readsScratch,
   sameShape,
   type TensorSpec,
   writes,
+  writesScratch,
 } from "./op.ts";
-import { type ShiftedPart, shiftedPart } from "./pieces.ts";
+import { cutBatch, type ShiftedSlice, shiftedSlice } from "./slices.ts";
 
 /** Destinations are matched in at most so many chunks at once. */
 const CHUNKS = 8;
@@ -55,6 +56,102 @@ function matchSizes(x: TensorSpec, { height, width }: MatchAttributes) {
   return { batch, tokens, channels, sources, destinations, chunk, chunks };
 }
 
+/** Similarities and destinations: of every chunk, and the best of all. */
+type Scratch = "chunkSimilarity" | "chunkBest" | "similarity" | "best";
+type MatchLaunch = Launch<"x", "output", Scratch>;
+
+const matching: Kernel<
+  { x: TensorSpec },
+  MatchAttributes,
+  "output",
+  Scratch
+> = {
+  name: "baseline",
+
+  scratch({ inputs: { x }, attributes }) {
+    const { batch, sources, chunks } = matchSizes(x, attributes);
+    return {
+      chunkSimilarity: { shape: [batch, chunks, sources], dtype: "f32" },
+      chunkBest: { shape: [batch, chunks, sources], dtype: "u32" },
+      similarity: { shape: [batch, sources], dtype: "f32" },
+      best: { shape: [batch, sources], dtype: "u32" },
+    };
+  },
+
+  launch({ inputs: { x }, attributes }, { limits }) {
+    const { batch, tokens, sources, chunks } = matchSizes(x, attributes);
+    const { width, merged } = attributes;
+    const total = batch * tokens;
+    const places = { width, tokens, sources, merged, total };
+    return [...comparing(x, attributes, limits), {
+      shader: "token_best",
+      code: bestCode,
+      bind: [
+        ...readsScratch("chunkSimilarity", "chunkBest"),
+        ...writesScratch("similarity", "best"),
+      ],
+      params: { sources, chunks, total: batch * sources },
+      workgroups: Math.ceil(batch * sources / 64),
+    }, {
+      shader: "token_rank",
+      code: gridCode + rankCode,
+      bind: [
+        ...readsScratch("similarity"),
+        ...writesScratch("best"),
+        ...writes("output"),
+      ],
+      params: places,
+      workgroups: Math.ceil(total / 64),
+    }, {
+      shader: "token_chain",
+      code: gridCode + chainCode,
+      bind: [...readsScratch("best"), ...writes("output")],
+      params: places,
+      workgroups: Math.ceil(total / 64),
+    }];
+  },
+};
+
+/** The launches that compare sources with destinations. */
+function comparing(
+  x: TensorSpec,
+  attributes: MatchAttributes,
+  limits: GpuLimits,
+): MatchLaunch[] {
+  const { batch, tokens, channels, sources, destinations, chunk, chunks } =
+    matchSizes(x, attributes);
+  const tiles = Math.ceil(sources / 4);
+  const size = elementBytes(x.dtype);
+  return cutBatch(batch, tokens * channels * size, limits).map(
+    ({ start, rows }) => {
+      const slice = imagesOf(start, rows, tokens * channels, size);
+      const total = rows * chunks * tiles;
+      return {
+        shader: "token_match",
+        code: gridCode + matchCode,
+        bind: [
+          { input: "x", access: "read", slice },
+          ...writesScratch("chunkSimilarity", "chunkBest"),
+        ],
+        params: {
+          width: attributes.width,
+          channels4: channels / 4,
+          tokens,
+          sources,
+          destinations,
+          chunk,
+          chunks,
+          tiles,
+          first: start,
+          skip: slice.skip / 4,
+          total,
+        },
+        workgroups: Math.ceil(total / 32),
+      };
+    },
+  );
+}
+
 /**
  * Which tokens are merged: of each 2×2 block the first is a destination, every
  * other token is matched with the destination it is most similar to by cosine,
@@ -65,8 +162,9 @@ function matchSizes(x: TensorSpec, { height, width }: MatchAttributes) {
  */
 export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
   name: "match_tokens",
+  kernels: [matching],
 
-  output(inputs, { height, width, merged }) {
+  outputs(inputs, { height, width, merged }) {
     const { shape } = inputs.x;
     expectShape(
       shape.length === 3 && shape[1] === height * width &&
@@ -78,48 +176,10 @@ export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
       } merged tokens, not ${merged},`,
       inputs,
     );
-    return { shape: [shape[0], 3, shape[1]], dtype: "u32" };
+    return { output: { shape: [shape[0], 3, shape[1]], dtype: "u32" } };
   },
 
-  scratch({ x }, _output, attributes) {
-    const { batch, sources, chunks } = matchSizes(x, attributes);
-    return [
-      { shape: [batch, chunks, sources], dtype: "f32" },
-      { shape: [batch, chunks, sources], dtype: "u32" },
-      { shape: [batch, sources], dtype: "f32" },
-      { shape: [batch, sources], dtype: "u32" },
-    ];
-  },
-
-  launch({ x }, _output, attributes, { limits }) {
-    const { batch, tokens, sources, chunks } = matchSizes(x, attributes);
-    const { width, merged } = attributes;
-    const places = [width, tokens, sources, merged, batch * tokens];
-    return [...matching(x, attributes, limits), {
-      shader: "token_best",
-      code: bestCode,
-      bind: [
-        ...reads("scratch0", "scratch1"),
-        ...writes("scratch2", "scratch3"),
-      ],
-      params: [sources, chunks, batch * sources],
-      workgroups: Math.ceil(batch * sources / 64),
-    }, {
-      shader: "token_rank",
-      code: gridCode + rankCode,
-      bind: [...reads("scratch2"), ...writes("scratch3", "output")],
-      params: places,
-      workgroups: Math.ceil(batch * tokens / 64),
-    }, {
-      shader: "token_chain",
-      code: gridCode + chainCode,
-      bind: [...reads("scratch3"), ...writes("output")],
-      params: places,
-      workgroups: Math.ceil(batch * tokens / 64),
-    }];
-  },
-
-  flops({ x }, _output, attributes) {
+  flops({ inputs: { x }, attributes }) {
     const { batch, channels, sources, destinations } = matchSizes(
       x,
       attributes,
@@ -127,46 +187,6 @@ export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
     return 2 * batch * sources * destinations * channels;
   },
 };
-
-/** The launches that compare sources with destinations. */
-function matching(
-  x: TensorSpec,
-  attributes: MatchAttributes,
-  limits: GpuLimits,
-): Launch[] {
-  const { batch, tokens, channels, sources, destinations, chunk, chunks } =
-    matchSizes(x, attributes);
-  const tiles = Math.ceil(sources / 4);
-  const size = elementBytes(x.dtype);
-  return imagePieces(batch, tokens * channels * size, limits).map(
-    ({ first, count }) => {
-      const part = imagesPart(first, count, tokens * channels, size);
-      const total = count * chunks * tiles;
-      return {
-        shader: "token_match",
-        code: gridCode + matchCode,
-        bind: [
-          { name: "x", access: "read", part },
-          ...writes("scratch0", "scratch1"),
-        ],
-        params: [
-          attributes.width,
-          channels / 4,
-          tokens,
-          sources,
-          destinations,
-          chunk,
-          chunks,
-          tiles,
-          first,
-          part.skip / 4,
-          total,
-        ],
-        workgroups: Math.ceil(total / 32),
-      };
-    },
-  );
-}
 
 /** Inputs of {@linkcode mergeTokens}. */
 export type MergeInputs = {
@@ -187,7 +207,7 @@ export const mergeTokens: Op<MergeInputs, MergeAttributes> = {
   name: "merge_tokens",
   dtypes: { place: "u32" },
 
-  output(inputs, { merged }) {
+  outputs(inputs, { merged }) {
     const { x, place } = inputs;
     const [batch, tokens, channels] = x.shape;
     expectShape(
@@ -197,12 +217,15 @@ export const mergeTokens: Op<MergeInputs, MergeAttributes> = {
       `x (B, T, C), C a multiple of 4, T over ${merged}, place (B, 3, T)`,
       inputs,
     );
-    return { shape: [batch, tokens - merged, channels], dtype: x.dtype };
+    const shape = [batch, tokens - merged, channels];
+    return { output: { shape, dtype: x.dtype } };
   },
 
-  launch({ x }, output, _attributes, { limits }) {
-    return launchRows("merge_tokens", mergeCode, x, output, limits);
-  },
+  kernels: [{
+    name: "baseline",
+    launch: ({ inputs: { x }, outputs: { output } }, { limits }) =>
+      launchRows("merge_tokens", mergeCode, x, output, limits, []),
+  }],
 };
 
 /** Inputs of {@linkcode unmergeTokens}. */
@@ -220,7 +243,7 @@ export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
   name: "unmerge_tokens",
   dtypes: { place: "u32" },
 
-  output(inputs) {
+  outputs(inputs) {
     const { x, place, residual } = inputs;
     const [batch, rows, channels] = x.shape;
     const tokens = residual.shape[1];
@@ -232,85 +255,72 @@ export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
       "x (B, M, C), C a multiple of 4, place (B, 3, T), residual (B, T, C), T over M",
       inputs,
     );
-    return residual;
+    return { output: residual };
   },
 
-  launch({ x }, output, _attributes, { limits }) {
-    return launchRows("unmerge_tokens", unmergeCode, x, output, limits, true);
-  },
+  kernels: [{
+    name: "baseline",
+    launch: ({ inputs: { x }, outputs: { output } }, { limits }) =>
+      launchRows("unmerge_tokens", unmergeCode, x, output, limits, [
+        "residual",
+      ]),
+  }],
 };
 
-/** Launches from (B, M, C) to (B, N, C), one of them tokens, the other rows. */
-function launchRows(
+/**
+ * Launches from (B, M, C) to (B, N, C), one of them tokens, the other rows.
+ *
+ * @param added inputs (B, N, C) that are read beside x
+ */
+function launchRows<A extends string>(
   shader: string,
   code: string,
   x: TensorSpec,
   output: TensorSpec,
   limits: GpuLimits,
-  residual = false,
-): Launch[] {
+  added: readonly A[],
+): Launch<"x" | "place" | A, "output", never>[] {
   const [batch, fromRows, channels] = x.shape;
   const toRows = output.shape[1];
-  const [tokens, rows] = [
-    Math.max(fromRows, toRows),
-    Math.min(fromRows, toRows),
-  ];
+  const tokens = Math.max(fromRows, toRows);
   const size = elementBytes(x.dtype);
-  return imagePieces(batch, tokens * channels * size, limits).map(
-    ({ first, count }): Launch => {
-      const from = imagesPart(first, count, fromRows * channels, size);
-      const to = imagesPart(first, count, toRows * channels, size);
-      const total = count * toRows * channels / 4;
-      const added: BindingUse = { name: "residual", access: "read", part: to };
+  return cutBatch(batch, tokens * channels * size, limits).map(
+    ({ start, rows }): Launch<"x" | "place" | A, "output", never> => {
+      const from = imagesOf(start, rows, fromRows * channels, size);
+      const to = imagesOf(start, rows, toRows * channels, size);
+      const total = rows * toRows * channels / 4;
       return {
         shader,
         code,
         bind: [
-          { name: "x", access: "read", part: from },
-          { name: "place", access: "read" },
-          ...(residual ? [added] : []),
-          { name: "output", access: "write", part: to },
+          { input: "x", access: "read", slice: from },
+          ...reads("place"),
+          ...added.map((
+            input,
+          ) => ({ input, access: "read", slice: to } as const)),
+          { output: "output", access: "write", slice: to },
         ],
-        params: [
+        params: {
           tokens,
-          rows,
-          channels / 4,
-          first,
-          from.skip / 4,
-          to.skip / 4,
+          rows: Math.min(fromRows, toRows),
+          channels4: channels / 4,
+          first: start,
+          skip_x: from.skip / 4,
+          skip_y: to.skip / 4,
           total,
-        ],
+        },
         workgroups: Math.ceil(total / 64),
       };
     },
   );
 }
 
-/** Consecutive images. */
-interface Images {
-  readonly first: number;
-  readonly count: number;
-}
-
-/** Cuts a batch so that what is bound of it fits, `bytes` an image. */
-function imagePieces(
-  batch: number,
-  bytes: number,
-  { maxStorageBufferBindingSize: limit }: GpuLimits,
-): Images[] {
-  const room = Math.floor((limit - BINDING_ALIGNMENT) / bytes);
-  const step = Math.min(batch, Math.max(1, room));
-  return Array.from({ length: Math.ceil(batch / step) }, (_, i) => ({
-    first: i * step,
-    count: Math.min(step, batch - i * step),
-  }));
-}
-
-function imagesPart(
-  first: number,
+/** Where some images of a batch lie. */
+function imagesOf(
+  start: number,
   count: number,
   elements: number,
   size: number,
-): ShiftedPart {
-  return shiftedPart(first * elements, count * elements, size);
+): ShiftedSlice {
+  return shiftedSlice(start * elements, count * elements, size);
 }

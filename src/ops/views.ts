@@ -16,7 +16,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { bindRows, cutRows } from "./pieces.ts";
+import { bindRows, cutRows } from "./slices.ts";
 
 const GROUP = 64;
 /** Types a copy may be made of, widest first, and their bytes. */
@@ -39,7 +39,7 @@ export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
   name: "view",
   dtypes: { x: "any" },
 
-  output(inputs, { shape, strides, offset = 0, dtype = inputs.x.dtype }) {
+  outputs(inputs, { shape, strides, offset = 0, dtype = inputs.x.dtype }) {
     const last = shape.reduce(
       (sum, length, i) => sum + (length - 1) * strides[i],
       offset,
@@ -53,26 +53,34 @@ export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
       }) from ${offset}`,
       inputs,
     );
-    return { shape: [...shape], dtype };
+    return { output: { shape: [...shape], dtype } };
   },
 
-  launch({ x }, output, { strides, offset = 0 }) {
-    const total = elementCount(output.shape);
-    return [{
-      shader: "view",
-      code: viewCode,
-      types: { SOURCE: x.dtype, TARGET: output.dtype },
-      bind: [...reads("x"), ...writes("output")],
-      params: [
-        ...padShape(output.shape, 4),
-        ...Array(4 - strides.length).fill(0),
-        ...strides,
-        offset,
-        total,
-      ],
-      workgroups: Math.ceil(total / GROUP),
-    }];
-  },
+  kernels: [{
+    name: "baseline",
+    launch(
+      {
+        inputs: { x },
+        outputs: { output },
+        attributes: { strides, offset = 0 },
+      },
+    ) {
+      const total = elementCount(output.shape);
+      return [{
+        shader: "view",
+        code: viewCode,
+        types: { SOURCE: x.dtype, TARGET: output.dtype },
+        bind: [...reads("x"), ...writes("output")],
+        params: {
+          shape: padShape(output.shape, 4),
+          stride: [...Array(4 - strides.length).fill(0), ...strides],
+          offset,
+          total,
+        },
+        workgroups: Math.ceil(total / GROUP),
+      }];
+    },
+  }],
 };
 
 /** Attributes of {@linkcode concat}. */
@@ -85,7 +93,7 @@ export interface ConcatAttributes {
 export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
   name: "concat",
 
-  output(inputs, { axis }) {
+  outputs(inputs, { axis }) {
     const { a, b } = inputs;
     expectShape(
       a.shape.length === b.shape.length && axis < a.shape.length &&
@@ -96,33 +104,38 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
     );
     const shape = [...a.shape];
     shape[axis] += b.shape[axis];
-    return { shape, dtype: a.dtype };
+    return { output: { shape, dtype: a.dtype } };
   },
 
-  launch({ a, b }, output, { axis }, { limits }) {
-    const size = elementBytes(output.dtype);
-    const bytesA = elementCount(a.shape.slice(axis)) * size;
-    const bytesB = elementCount(b.shape.slice(axis)) * size;
-    const rowBytes = bytesA + bytesB;
-    const all = elementCount(output.shape) * size / rowBytes;
-    const [wide, unit] =
-      copyUnits.find(([, bytes]) =>
+  kernels: [{
+    name: "baseline",
+    launch(
+      { inputs: { a, b }, outputs: { output }, attributes: { axis } },
+      { limits },
+    ) {
+      const size = elementBytes(output.dtype);
+      const bytesA = elementCount(a.shape.slice(axis)) * size;
+      const bytesB = elementCount(b.shape.slice(axis)) * size;
+      const rowBytes = bytesA + bytesB;
+      const all = elementCount(output.shape) * size / rowBytes;
+      const [wide, unit] = copyUnits.find(([, bytes]) =>
         bytesA % bytes === 0 && bytesB % bytes === 0
       ) ?? [output.dtype, size];
-    return cutRows(all, rowBytes, limits).map((piece) => {
-      const total = piece.rows * rowBytes / unit;
-      return {
-        shader: "concat",
-        code: concatCode,
-        types: { ELEMENT: wide },
-        bind: bindRows([...reads("a", "b"), ...writes("output")], piece, {
-          a: bytesA,
-          b: bytesB,
-          output: rowBytes,
-        }),
-        params: [bytesA / unit, bytesB / unit, total],
-        workgroups: Math.ceil(total / GROUP),
-      };
-    });
-  },
+      return cutRows(all, rowBytes, limits).map((slice) => {
+        const total = slice.rows * rowBytes / unit;
+        return {
+          shader: "concat",
+          code: concatCode,
+          types: { ELEMENT: wide },
+          bind: bindRows([...reads("a", "b"), ...writes("output")], slice, {
+            a: bytesA,
+            b: bytesB,
+            output: rowBytes,
+          }),
+          params: { a: bytesA / unit, b: bytesB / unit, total },
+          workgroups: Math.ceil(total / GROUP),
+        };
+      });
+    },
+  }],
 };

@@ -148,25 +148,22 @@ export function checkOptions(of: CallName, given: unknown): void {
 /**
  * Checks what a model is loaded from, as far as its kind.
  *
+ * @param files the model's, by component
+ * @param options of the call; another adapter is one of the files
  * @throws {MasterWeaverError} `bad-option` saying what was given
  */
-export function checkModel(model: unknown, adapter: unknown): void {
-  const isFolder = typeof model === "string" || model instanceof URL;
-  const isFiles = typeof model === "object" && model !== null &&
-    !Array.isArray(model) && !(model instanceof Promise);
-  if (model === "" || !(isFolder || isFiles)) {
+export function checkModelFiles(files: unknown, options: object): void {
+  const isFiles = typeof files === "object" && files !== null &&
+    !Array.isArray(files) && !(files instanceof Promise) &&
+    !(files instanceof URL);
+  if (!isFiles) {
     throw bad(
-      `Option model must be a folder's path or its files, got ${shown(model)}`,
+      `Option model must be the model's files by component, got ${
+        shown(files)
+      }; read them first`,
     );
   }
-  if (model instanceof URL && model.protocol !== "file:") {
-    throw bad(
-      `Option model must be a folder's path, a file: URL or its files, got ${
-        model.href.slice(0, 60)
-      }; download the model first`,
-    );
-  }
-  if (!isFolder && adapter !== undefined) {
+  if ("adapter" in options && options.adapter !== undefined) {
     throw bad(
       "Option adapter belongs to a model's folder; give the adapter among the model's files, as identity_adapter",
     );

@@ -48,7 +48,7 @@ export function latentNoise(
   if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
     onWarning?.(
       `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of one with as many threads: ` +
-        `give --cuda-threads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
+        `give cudaThreads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
     );
   }
   const noise = onCuda

@@ -1,5 +1,6 @@
 /**
- * The parts a model folder consists of: each a file, its config, its weights.
+ * The components a model folder consists of: each a file, its config, its
+ * weights.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { checkListed, readManifest } from "./manifest.ts";
 import { openWeave, type WeaveFile } from "./weave.ts";
 import { WeightScope } from "./scope.ts";
 
-/** Name of a part: of its file, and in its file's header. */
+/** Name of a component: of its file, and in its file's header. */
 export type ComponentName =
   | "text_encoder"
   | "unet"
@@ -21,8 +22,11 @@ export type ComponentName =
   | "face_detector"
   | "landmarks";
 
+/** Name of a component that is a network. */
+export type NetworkName = Exclude<ComponentName, "face_detector" | "landmarks">;
+
 /** Components an image cannot be made without. */
-export const requiredComponents: readonly ComponentName[] = [
+export const requiredComponents: readonly NetworkName[] = [
   "text_encoder",
   "unet",
   "vae",
@@ -37,18 +41,23 @@ export const optionalComponents: readonly ComponentName[] = [
   "landmarks",
 ];
 
-/** All parts there are. */
+/** All components there are. */
 export const componentNames: readonly ComponentName[] = [
   ...requiredComponents,
   ...optionalComponents,
 ];
 
-/** Whether a text, from a file's header, is the name of a part. */
+/** Whether a text is the name of a network: of a component that is required. */
+export function isNetworkName(name: string): name is NetworkName {
+  return (requiredComponents as readonly string[]).includes(name);
+}
+
+/** Whether a text, from a file's header, is the name of a component. */
 export function isComponentName(name: string): name is ComponentName {
   return (componentNames as readonly string[]).includes(name);
 }
 
-/** The files of a model, by part. */
+/** The files of a model, by component. */
 export type ModelFiles =
   & Readonly<Partial<Record<ComponentName, ByteSource>>>
   & {
@@ -58,7 +67,7 @@ export type ModelFiles =
     readonly elsewhere?: readonly ComponentName[];
   };
 
-/** A network's part: header, config as its model reads it, weights. */
+/** A network's component: header, config as its model reads it, weights. */
 export interface Component<C> {
   /** The opened file. */
   readonly file: WeaveFile;
@@ -69,8 +78,8 @@ export interface Component<C> {
 }
 
 /**
- * Opens the file of one part and checks that it is that part, and the one that
- * the model's manifest lists, where there is one.
+ * Opens the file of one component and checks that it is that component, and the
+ * one that the model's manifest lists, where there is one.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
@@ -82,7 +91,7 @@ export async function openComponentFile(
   if (!source) {
     throw new MasterWeaverError(
       "bad-model",
-      `The model has no ${name}.weave: convert it with tools/convert.ts, or give another --model`,
+      `The model has no ${name}.weave: convert the model, or give another`,
     );
   }
   const file = await openWeave(source);
@@ -104,7 +113,7 @@ export async function openComponentFile(
   return file;
 }
 
-/** A network's part: its file, read with the network's own reader. */
+/** A network's component: its file, read with the network's own reader. */
 export function component<C>(
   file: WeaveFile,
   readConfig: (json: unknown) => C,
@@ -117,7 +126,7 @@ export function component<C>(
 }
 
 /**
- * Opens a network's part.
+ * Opens a network's component.
  *
  * @param readConfig turns the header's config into the network's own
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`

@@ -120,7 +120,7 @@ export function checkListed(
   found: FoundFile,
 ): void {
   const entry = manifest.components.get(component);
-  // Readers open a part by its own name.
+  // Readers open a component by its own name.
   const file = `${component}.weave`;
   const isSame = entry?.hash === found.hash && entry.bytes === found.bytes;
   if (isSame && entry.file === file) return;

@@ -18,7 +18,11 @@ export interface WeightRef {
   readonly name: string;
   /** The shape asked for, outermost dimension first. */
   readonly shape: readonly number[];
-  /** The stored tensor; cannot be read where it is missing or misshapen. */
+  /**
+   * The tensor as it is read: of the file's type, or f32 where a delta is added
+   * to it. Its type decides what it is on the GPU. It cannot be read where it is
+   * missing or misshapen.
+   */
   readonly tensor: WeaveTensor;
 }
 
@@ -67,6 +71,23 @@ export class WeightScope {
       ignored: [],
     };
     this.#prefix = prefix;
+  }
+
+  /** The root of no file's names: it records what is asked for, and reads nothing. */
+  static recording(component: string): WeightScope {
+    return new WeightScope({
+      name: component,
+      component,
+      config: {},
+      provenance: {},
+      tensors: new Map(),
+      hash: "",
+    });
+  }
+
+  /** Every weight asked for so far, of all scopes of the file, in that order. */
+  get asked(): readonly WeightRef[] {
+    return [...this.#ledger.refs.values()];
   }
 
   /** The file the weights come from. */

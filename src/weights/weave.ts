@@ -49,8 +49,8 @@ export interface WeaveTensor {
   /**
    * Streams the stored bytes, little endian, and checks them on the way.
    *
-   * @param maxBytes the longest piece, rounded down to a multiple of 256 (4 MiB)
-   * @throws {MasterWeaverError} `bad-model`, after the last piece, where the checksum differs
+   * @param maxBytes the longest chunk, rounded down to a multiple of 256 (4 MiB)
+   * @throws {MasterWeaverError} `bad-model`, after the last chunk, where the checksum differs
    */
   chunks(maxBytes?: number): AsyncIterable<Uint8Array<ArrayBuffer>>;
 }

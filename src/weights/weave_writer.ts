@@ -25,7 +25,7 @@ export interface TensorToWrite {
   /** Dimensions, outermost first, none of them 0. */
   readonly shape: readonly number[];
   /**
-   * The stored bytes, little endian, piece by piece. Asked for twice, as the
+   * The stored bytes, little endian, chunk by chunk. Asked for twice, as the
    * checksum stands before the data, and must give the same both times.
    */
   readonly data: () => AsyncIterable<Uint8Array>;
@@ -44,11 +44,11 @@ export interface WeaveContent {
 }
 
 /**
- * Writes a component, holding one piece of one tensor at a time.
+ * Writes a component, holding one chunk of one tensor at a time.
  *
  * @param append takes the file's bytes in order
  * @param content what to write
- * @param onBytes told of the bytes of every piece; the data passes twice
+ * @param onBytes told of the bytes of every chunk; the data passes twice
  * @throws {MasterWeaverError} `bad-option` where a tensor's data does not fit its shape, or names repeat
  */
 export async function writeWeave(
@@ -103,11 +103,11 @@ async function checksum(
 ): Promise<number> {
   const crc = new Crc32();
   let total = 0;
-  for await (const piece of tensor.data()) {
-    crc.update(piece);
-    total += piece.byteLength;
-    await append(piece);
-    onBytes(piece.byteLength);
+  for await (const chunk of tensor.data()) {
+    crc.update(chunk);
+    total += chunk.byteLength;
+    await append(chunk);
+    onBytes(chunk.byteLength);
   }
   if (total !== size) {
     throw wrong(

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Activation } from "../../src/ops/activation.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
+import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
 import { groupNorm } from "../../src/ops/group_norm.ts";
 import { argmax, imageOutput } from "../../src/ops/outputs.ts";
 import { pool2d, resize } from "../../src/ops/spatial.ts";
@@ -18,7 +18,7 @@ interface ConvOptions {
   readonly upsampleTo?: readonly [number, number];
   readonly activation?: Activation;
   readonly bias?: boolean;
-  readonly shift?: boolean;
+  readonly channelBias?: boolean;
   readonly residual?: boolean;
 }
 
@@ -29,7 +29,7 @@ function convCase(
   [out, kernelHeight, kernelWidth]: readonly number[],
   options: ConvOptions = {},
 ): OpCase {
-  const { bias = true, shift, residual, upsampleTo, ...window } = options;
+  const { bias = true, channelBias, residual, upsampleTo, ...window } = options;
   const [batch, , , channels] = x;
   const [height, width] = upsampleTo ?? x.slice(1);
   const { stride = 1, padding = [0, 0, 0, 0] } = window;
@@ -45,7 +45,7 @@ function convCase(
       x: normal(x),
       weight: weight([out, kernelHeight, kernelWidth, channels], terms),
       ...(bias && { bias: normal([out]) }),
-      ...(shift && { shift: normal([batch, out]) }),
+      ...(channelBias && { channelBias: normal([batch, out]) }),
       ...(residual && { residual: normal(y) }),
     },
     reference: (inputs) => {
@@ -124,7 +124,7 @@ export const imageCases: readonly OpCase[] = [
   convCase("3×3, odd, batch 2", [2, 5, 7, 8], [6, 3, 3], { padding: SAME }),
   convCase("whole octets, all that is added", [2, 5, 7, 16], [24, 3, 3], {
     padding: SAME,
-    shift: true,
+    channelBias: true,
     residual: true,
     activation: "silu",
   }),
@@ -138,11 +138,11 @@ export const imageCases: readonly OpCase[] = [
   }),
   convCase("slices across places of the window", [1, 9, 7, 24], [72, 3, 3], {
     padding: SAME,
-    shift: true,
+    channelBias: true,
   }),
   convCase("tiles across pictures, 2×2, stride 2", [3, 10, 13, 8], [8, 2, 2], {
     stride: 2,
-    shift: true,
+    channelBias: true,
     residual: true,
   }),
   convCase("a place of the window longer than a binding", [1, 3, 3, 2080], [
@@ -152,7 +152,7 @@ export const imageCases: readonly OpCase[] = [
   ]),
   convCase("tiles that the picture does not fill", [2, 5, 7, 72], [64, 3, 3], {
     padding: SAME,
-    shift: true,
+    channelBias: true,
     residual: true,
     activation: "silu",
   }),
@@ -199,11 +199,11 @@ export const imageCases: readonly OpCase[] = [
     "relu",
     "sigmoid",
   ] as const).map((activation) =>
-    convCase(`shift and residual, then ${activation}`, [2, 4, 3, 4], [
+    convCase(`channel bias and residual, then ${activation}`, [2, 4, 3, 4], [
       5,
       3,
       3,
-    ], { padding: SAME, shift: true, residual: true, activation })
+    ], { padding: SAME, channelBias: true, residual: true, activation })
   ),
   convCase("the mini UNet's largest", [2, 32, 32, 144], [48, 3, 3], {
     padding: SAME,
@@ -218,7 +218,7 @@ export const imageCases: readonly OpCase[] = [
   ...quantised([
     convCase("whole octets, all that is added", [2, 7, 5, 32], [24, 3, 3], {
       padding: SAME,
-      shift: true,
+      channelBias: true,
       residual: true,
       activation: "gelu",
     }),
@@ -228,7 +228,7 @@ export const imageCases: readonly OpCase[] = [
       3,
     ], {
       padding: SAME,
-      shift: true,
+      channelBias: true,
       residual: true,
       activation: "silu",
     }),

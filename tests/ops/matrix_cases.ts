@@ -4,8 +4,8 @@
  * @module
  */
 import type { Activation } from "../../src/ops/activation.ts";
-import { attention } from "../../src/ops/attention.ts";
-import { linear } from "../../src/ops/linear.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { linear } from "../../src/ops/linear/linear.ts";
 import { matmul } from "../../src/ops/matmul.ts";
 import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";

@@ -133,13 +133,13 @@ export interface Window {
   readonly activation?: Activation;
 }
 
-/** x (B, H, W, I), weight (O, KH, KW, I), shift (B, O). */
+/** x (B, H, W, I), weight (O, KH, KW, I), channelBias (B, O). */
 export function conv2d(
-  { x, weight, bias, shift, residual }: {
+  { x, weight, bias, channelBias, residual }: {
     x: Dense;
     weight: Dense;
     bias?: Dense;
-    shift?: Dense;
+    channelBias?: Dense;
     residual?: Dense;
   },
   { stride = 1, padding = [0, 0, 0, 0], activation }: Window,
@@ -154,7 +154,7 @@ export function conv2d(
     const ox = Math.floor(i / out) % columns;
     const oy = Math.floor(i / out / columns) % rows;
     const b = Math.floor(i / out / columns / rows);
-    let sum = (bias?.data[o] ?? 0) + (shift?.data[b * out + o] ?? 0) +
+    let sum = (bias?.data[o] ?? 0) + (channelBias?.data[b * out + o] ?? 0) +
       (residual?.data[i] ?? 0);
     for (let ky = 0; ky < kernelHeight; ky++) {
       const iy = oy * stride + ky - top;

@@ -7,7 +7,7 @@
 import { MemorySource } from "../../src/base/bytes.ts";
 import type { ModelFiles } from "../../src/weights/components.ts";
 import { openWeave } from "../../src/weights/weave.ts";
-import { weaveFloats } from "../../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../../src/weights/floats.ts";
 import { repositoryPath } from "./paths.ts";
 import { floatTensor, weaveBytes } from "./weights.ts";
 
@@ -36,8 +36,8 @@ export async function changedComponent(
       const values = change(name);
       if (!values) return { name, dtype, shape, data: () => tensor.chunks() };
       changed++;
-      const pieces = await Array.fromAsync(weaveFloats(tensor));
-      const floats = pieces.flatMap((piece) => [...piece]);
+      const chunks = await Array.fromAsync(weaveFloats(tensor));
+      const floats = chunks.flatMap((chunk) => [...chunk]);
       return floatTensor(name, shape, floats.map(values));
     }),
   );

@@ -29,7 +29,7 @@ export class DlibWriter {
   }
 
   /** StorageType numbers. */
-  storage(...values: number[]): this {
+  double(...values: number[]): this {
     for (let value of values) {
       let exponent = 0;
       while (!Number.isInteger(value)) {
@@ -81,7 +81,7 @@ export function smallPredictor(
   const next = random(7);
   const small = (scale: number) => Math.fround((next(2001) - 1000) * scale);
   const writer = new DlibWriter().int(m.version).int(-136, -1);
-  for (let i = 0; i < 136; i++) writer.storage(next(1000) / 1024);
+  for (let i = 0; i < 136; i++) writer.double(next(1000) / 1024);
   writer.int(m.cascades);
   // Counts may lie; what follows is always that of the small model.
   for (let cascade = 0; cascade < SMALL.cascades; cascade++) {
@@ -89,12 +89,12 @@ export function smallPredictor(
     for (let tree = 0; tree < SMALL.trees; tree++) {
       writer.int(m.splits);
       for (let split = 0; split < SMALL.splits; split++) {
-        writer.int(next(SMALL.pixels), m.lastPixel).storage(small(0.125));
+        writer.int(next(SMALL.pixels), m.lastPixel).double(small(0.125));
       }
       writer.int(m.leaves);
       for (let leaf = 0; leaf < SMALL.leaves; leaf++) {
         writer.int(-136, -1);
-        for (let i = 0; i < 136; i++) writer.storage(small(1e-5));
+        for (let i = 0; i < 136; i++) writer.double(small(1e-5));
       }
     }
   }
@@ -107,7 +107,7 @@ export function smallPredictor(
   for (let cascade = 0; cascade < SMALL.cascades; cascade++) {
     writer.int(m.pixels);
     for (let i = 0; i < SMALL.pixels; i++) {
-      writer.storage(small(1e-4), small(1e-4));
+      writer.double(small(1e-4), small(1e-4));
     }
   }
   return writer.bytes;

@@ -4,7 +4,7 @@
  * @module
  */
 import { openComponents } from "../../src/components/networks.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
 import { repositoryPath } from "./paths.ts";

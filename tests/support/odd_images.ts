@@ -4,7 +4,8 @@
  * @module
  */
 import { deflateSync } from "node:zlib";
-import { PNG_SIGNATURE, pngChunk } from "../../src/host/codecs/png_chunks.ts";
+import { pngChunk } from "../../src/host/codecs/png_chunks.ts";
+import { PNG_SIGNATURE } from "../../src/image/signature.ts";
 
 /** What a PNG file is made from. */
 export interface PngParts {

@@ -6,6 +6,7 @@
 import type { StepKind } from "../../src/generate/step_kinds.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { Graph } from "../../src/graph/graph.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../../src/graph/plan.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import {
@@ -36,7 +37,7 @@ export class StepPlans implements Disposable {
 
   /** None yet. */
   static async open(layout: Layout): Promise<StepPlans> {
-    const store = new WeightStore(await sharedGpu(), "f32");
+    const store = new WeightStore(await sharedGpu());
     const { files } = await openModelFolder(repositoryPath("weights/mini"));
     return new StepPlans(await openComponents(files), layout, store);
   }
@@ -52,7 +53,7 @@ export class StepPlans implements Disposable {
     bindings: Readonly<Record<string, GpuTensor>> = {},
   ): Promise<Plan> {
     const graph = this.graph(kind);
-    await this.#store.load(graph.weights);
+    await this.#store.load(new KernelChoice(graph).parameters);
     const weights = [this.#store];
     const plan = await Plan.make(await sharedGpu(), graph, {
       weights,

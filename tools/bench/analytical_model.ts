@@ -15,7 +15,7 @@ import {
   sumOf,
   total,
 } from "./cost.ts";
-import { inventComponents, layoutOf } from "./invented.ts";
+import { layoutOf, madeUpComponents } from "./invented.ts";
 import { gpuKernels, planBytes } from "./kernels.ts";
 import type { Roofline } from "./roofline.ts";
 import { describeStep, planStep, type StepTask } from "./step.ts";
@@ -89,16 +89,15 @@ export function dispatchTime(
 }
 
 /** What a model costs, and how long it takes at least. */
-export type Prediction = Awaited<ReturnType<typeof predict>>;
+export type Prediction = ReturnType<typeof predict>;
 
 /** Counts, and predicts. */
-export async function predict(task: StepTask, gpus: readonly GpuClass[]) {
+export function predict(task: StepTask, gpus: readonly GpuClass[]) {
   const { dtype, batch } = task;
-  const components = await inventComponents(task.sizes, task.weights);
+  const components = madeUpComponents(task.sizes, task.weights);
   const layout = layoutOf(components, task.size, batch);
-  const count = (graph: Graph) =>
-    countDispatches(graph, ROOMY, gpuKernels(graph));
-  const { graph, size } = await planStep(task);
+  const count = (graph: Graph) => countDispatches(gpuKernels(graph));
+  const { graph, size } = planStep(task);
   const step = count(graph);
   const condition = count(conditionGraph(dtype, components, layout));
   const decode = count(decodeGraph(dtype, components, layout));
@@ -109,7 +108,7 @@ export async function predict(task: StepTask, gpus: readonly GpuClass[]) {
       b.flops - a.flops || b.bytes - a.bytes
     ),
     /** The step's memory. */
-    memory: planBytes(graph, ROOMY, gpuKernels(graph)),
+    memory: planBytes(graph, gpuKernels(graph), ROOMY),
     /** Milliseconds by class of GPU. */
     classes: gpus.map((gpu) => ({
       gpu,

@@ -5,14 +5,9 @@
  * @module
  */
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
-import type { Graph, Tensor } from "../../src/graph/graph.ts";
-import type { OpNode } from "../../src/graph/schedule.ts";
-import {
-  baselineKernels,
-  dispatchesOf,
-  type Kernels,
-  nodeFlops,
-} from "./kernels.ts";
+import type { OpNode } from "../../src/graph/graph.ts";
+import type { KernelChoice } from "../../src/graph/kernel_choice.ts";
+import { dispatchesOf, nodeFlops } from "./kernels.ts";
 
 /** What a dispatch, or several together, cost. */
 export interface Cost {
@@ -51,11 +46,10 @@ export const ROOMY: GpuLimits = {
 
 /** Counts every dispatch of a run, in order. */
 export function countDispatches(
-  graph: Graph,
+  kernels: KernelChoice,
   limits: GpuLimits = ROOMY,
-  kernels: Kernels = baselineKernels(graph),
 ): DispatchCost[] {
-  return dispatchesOf(graph, limits, kernels).flatMap(
+  return dispatchesOf(kernels, limits).flatMap(
     ({ node, dispatches }, op) => {
       const kind = kindOf(node);
       const shape = shapeOf(node);
@@ -71,8 +65,7 @@ export function countDispatches(
 }
 
 /** What an op does, as far as its cost is of a different nature. */
-function kindOf({ source }: OpNode): string {
-  const { op, inputs } = source;
+function kindOf({ op, inputs }: OpNode): string {
   const at = (name: string): readonly number[] => inputs[name]?.shape ?? [];
   switch (op.name) {
     case "conv2d":
@@ -86,10 +79,10 @@ function kindOf({ source }: OpNode): string {
 
 /** Sizes of what an op reads and makes, such as `(2, 64, 64, 320) → 640`. */
 function shapeOf(node: OpNode): string {
-  const inputs: (Tensor | undefined)[] = Object.values(node.source.inputs);
-  const sizes = (shape: readonly number[]) => `(${shape.join(", ")})`;
-  const first = inputs.find((input) => input);
-  return `${sizes(first?.shape ?? [])} → ${sizes(node.shape)}`;
+  const [input] = Object.values(node.inputs).filter((input) => input);
+  const [output] = Object.values(node.outputs);
+  const sizes = (shape: readonly number[] = []) => `(${shape.join(", ")})`;
+  return `${sizes(input?.shape)} → ${sizes(output.shape)}`;
 }
 
 /** Adds up costs. */

@@ -6,7 +6,7 @@
 import type { Progress, Stage } from "../../src/base/progress.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
 import { readImage } from "../../src/host/files.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
 import { single, type Table } from "./table.ts";
 
@@ -75,7 +75,7 @@ export async function benchImage(
     notes: [
       callsLine(clock.stepCalls(steps)),
       `on ${weaver.gpu.info.description || weaver.gpu.info.device}`,
-      ...weaver.variants.map(({ kind, variant }) => `${kind}: ${variant}`),
+      ...weaver.kernels.map(({ kind, kernel }) => `${kind}: ${kernel}`),
     ],
   };
 }

@@ -8,44 +8,39 @@
 import { alignBinding } from "../../src/gpu/buffers.ts";
 import type { Gpu, GpuLimits } from "../../src/gpu/gpu.ts";
 import { scratchShape, shapeBytes, TEXEL_BYTES } from "../../src/gpu/texels.ts";
-import { baseOf, type Graph, type Tensor } from "../../src/graph/graph.ts";
-import { planMemory } from "../../src/graph/memory.ts";
-import { Plan } from "../../src/graph/plan.ts";
 import {
-  memoryItems,
-  neededNodes,
+  baseOf,
+  type Graph,
   type OpNode,
-  texelsNeeded,
-} from "../../src/graph/schedule.ts";
+  type Tensor,
+} from "../../src/graph/graph.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
+import { launchesOf, lower, type Step } from "../../src/graph/lowering.ts";
+import { planMemory } from "../../src/graph/memory.ts";
+import { memoryItems, textureNeeds } from "../../src/graph/memory_needs.ts";
+import { Plan } from "../../src/graph/plan.ts";
+import { neededNodes, rootOf } from "../../src/graph/schedule.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
-import { Variants } from "../../src/graph/variants.ts";
 import type { WeightStore } from "../../src/graph/weight_store.ts";
-import {
-  type Launch,
-  type Target,
-  tensorBytes,
-  type TensorSpec,
-} from "../../src/ops/op.ts";
-import { heldBytes } from "../../src/ops/weight_layouts.ts";
-
-/** Which kernel each op of a graph runs. */
-export type Kernels = Variants;
+import { type Launch, tensorBytes } from "../../src/ops/op.ts";
+import { heldBytes } from "../../src/ops/weights/layouts.ts";
 
 /** Those that run everywhere. */
-export function baselineKernels(graph: Graph): Kernels {
-  return new Variants(graph);
+export function baselineKernels(graph: Graph): KernelChoice {
+  return new KernelChoice(graph);
 }
 
 /** Those that are likely the best on an adapter. */
-export function adapterKernels(gpu: Gpu, graph: Graph): Kernels {
-  return new Variants(graph, new Tuner(gpu).choose);
+export function adapterKernels(gpu: Gpu, graph: Graph): KernelChoice {
+  return new KernelChoice(graph, new Tuner(gpu).choose);
 }
 
 /** Those that are likely the best on a GPU that is not at hand. */
-export function gpuKernels(graph: Graph): Kernels {
-  return new Variants(
+export function gpuKernels(graph: Graph): KernelChoice {
+  return new KernelChoice(
     graph,
-    (_node, names) => names.includes("tiles") ? "tiles" : names[0],
+    (_node, names) =>
+      names.find((name) => name === "workgroup-tiled") ?? names[0],
   );
 }
 
@@ -55,17 +50,15 @@ export async function makePlan(
   graph: Graph,
   store?: WeightStore,
 ): Promise<Plan> {
-  const variants = adapterKernels(gpu, graph);
-  await store?.load(graph.weights, undefined, (ref) => variants.layout(ref));
+  const kernels = adapterKernels(gpu, graph);
+  await store?.load(kernels.parameters);
   const weights = store ? [store] : [];
-  return await Plan.make(gpu, graph, { weights, variants });
+  return await Plan.make(gpu, graph, { weights, kernels });
 }
 
 /** Floating-point operations of an op, as it counts them itself. */
-export function nodeFlops(node: Tensor): number {
-  if (node.source.kind !== "op") return 0;
-  const { op, inputs, attributes } = node.source;
-  return op.flops?.(inputs, node, attributes) ?? 0;
+export function nodeFlops(node: OpNode): number {
+  return node.op.flops?.(node) ?? 0;
 }
 
 /** Floating-point operations of all ops that a graph needs. */
@@ -87,25 +80,19 @@ export interface Dispatch {
 
 /** The dispatches of each op that a graph needs, in order. */
 export function dispatchesOf(
-  graph: Graph,
+  kernels: KernelChoice,
   limits: GpuLimits,
-  kernels: Kernels,
 ): { readonly node: OpNode; readonly dispatches: readonly Dispatch[] }[] {
-  return neededNodes(graph).map((node) => {
-    const { op, inputs, attributes } = node.source;
-    const variant = kernels.of(node);
-    const target = { storage: graph.storage, limits, variant };
-    const launches: Launch[] = op.launch(inputs, node, attributes, target);
+  return lower(kernels, limits).map((step) => {
+    const launches = launchesOf(step);
     const multiplying = new Set(multiplyingOf(launches));
-    return {
-      node,
-      dispatches: launches.map((launch) => ({
-        shader: launch.shader,
-        groups: launch.workgroups,
-        multiplies: multiplying.has(launch),
-        bytes: boundBytes(node, launch, target),
-      })),
-    };
+    const dispatches = launches.map((launch): Dispatch => ({
+      shader: launch.shader,
+      groups: launch.workgroups,
+      multiplies: multiplying.has(launch),
+      bytes: boundBytes(step, launch),
+    }));
+    return { node: step.node, dispatches };
   });
 }
 
@@ -115,36 +102,34 @@ export function dispatchesOf(
  */
 function multiplyingOf(launches: readonly Launch[]): readonly Launch[] {
   const rules: ((launch: Launch) => boolean)[] = [
-    ({ bind }) => bind.some(({ name }) => name === "weight"),
-    ({ bind }) => bind.filter(({ access }) => access === "texels").length > 1,
-    ({ bind }) => bind.some(({ name }) => name === "output"),
+    ({ bind }) => bind.some((b) => "input" in b && b.input === "weight"),
+    ({ bind }) =>
+      bind.filter(({ access }) => access === "read texels").length > 1,
+    ({ bind }) => bind.some((binding) => "output" in binding),
   ];
   const rule = rules.find((each) => launches.some(each));
   return rule ? launches.filter(rule) : [];
 }
 
-function boundBytes(
-  node: OpNode,
-  { bind }: Launch,
-  target: Target,
-): number {
-  const { op, inputs, attributes } = node.source;
-  const scratch: TensorSpec[] =
-    op.scratch?.(inputs, node, attributes, target.variant) ?? [];
-  const texels: number[] = op.texels?.(inputs, node, attributes, target) ?? [];
+function boundBytes(step: Step, { bind }: Launch): number {
   let bytes = 0;
   // A texture may be bound twice, as both operands of a product.
-  const textures = new Set(bind.map(({ name }) => name));
-  for (const [i, count] of texels.entries()) {
-    if (textures.has(`texels${i}`)) bytes += count * TEXEL_BYTES;
-  }
-  for (const { name, part } of bind) {
-    const spec: TensorSpec | undefined = name === "output"
-      ? node
-      : name.startsWith("scratch")
-      ? scratch[Number(name.slice("scratch".length))]
-      : inputs[name];
-    if (spec) bytes += part?.size ?? tensorBytes(spec);
+  const textures = new Set<string>();
+  for (const binding of bind) {
+    if ("absent" in binding) continue;
+    if ("scratch" in binding) {
+      const spec = step.scratch[binding.scratch];
+      if ("shape" in spec) bytes += binding.slice?.size ?? tensorBytes(spec);
+      else if (!textures.has(binding.scratch)) {
+        textures.add(binding.scratch);
+        bytes += spec.texels * TEXEL_BYTES;
+      }
+      continue;
+    }
+    const tensor = "input" in binding
+      ? step.operands[binding.input]
+      : step.node.outputs[binding.output];
+    if (tensor) bytes += binding.slice?.size ?? tensorBytes(tensor);
   }
   return bytes;
 }
@@ -162,43 +147,32 @@ export interface PlanBytes {
 /** Counts the memory of a graph's plan, before there is one. */
 export function planBytes(
   graph: Graph,
+  kernels: KernelChoice,
   limits: GpuLimits,
-  kernels: Kernels,
 ): PlanBytes {
-  const nodes = neededNodes(graph);
-  const placed = new Set<Tensor>();
-  for (const tensor of graph.outputs.values()) placed.add(baseOf(tensor));
-  for (const node of nodes) if (node.source.op.inPlace) placed.add(node);
+  const steps = lower(kernels, limits);
+  const placed = new Set<Tensor>(
+    [...graph.outputs.values(), ...graph.inputs.values()].map(rootOf),
+  );
   const { items } = memoryItems(
-    nodes,
-    (tensor) => placed.has(tensor),
-    (node) => kernels.of(node),
+    steps,
+    (root) => placed.has(root) || root.source.kind === "parameter",
   );
   const { arenas } = planMemory(items, limits.maxBufferSize);
-  const texels = texelsNeeded(
-    nodes,
-    (node) => ({ storage: graph.storage, limits, variant: kernels.of(node) }),
-  ).map((count) => shapeBytes(scratchShape(count)));
-  const weights = new Map(
-    nodes.flatMap(({ source }) => Object.values(source.inputs) as Tensor[])
-      .filter((input) => input && baseOf(input).source.kind === "weight")
-      .map((input) => [
-        baseOf(input),
-        alignBinding(heldBytes(input, kernels.layout(input))),
-      ]),
+  const texels = textureNeeds(steps).texels
+    .map((count) => shapeBytes(scratchShape(count)));
+  const weights = kernels.parameters.map(({ ref: { shape }, dtype, layout }) =>
+    alignBinding(heldBytes({ shape, dtype }, layout))
   );
   const outputs = [...graph.outputs.values()].filter((tensor) =>
     baseOf(tensor).source.kind === "op"
   );
-  const sum = (values: Iterable<number>) =>
-    [...values].reduce((total, value) => total + value, 0);
+  const handed = [...graph.inputs.values(), ...outputs];
+  const sum = (values: readonly number[]) =>
+    values.reduce((total, value) => total + value, 0);
   return {
-    weights: sum(weights.values()),
+    weights: sum(weights),
     arenas: sum(arenas) + sum(texels),
-    inputs: sum(
-      [...graph.inputs.values(), ...outputs].map((tensor) =>
-        alignBinding(tensorBytes(tensor))
-      ),
-    ),
+    inputs: sum(handed.map((tensor) => alignBinding(tensorBytes(tensor)))),
   };
 }

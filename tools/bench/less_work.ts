@@ -13,7 +13,7 @@ import { readImage } from "../../src/host/files.ts";
 import { print } from "../../src/host/streams.ts";
 import type { Image } from "../../src/image/image.ts";
 import { defaultSettings, type Settings } from "../../src/options/options.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import {
   flag,
   oneOf,
@@ -29,7 +29,7 @@ import { psnr } from "../compare/measures.ts";
 import { median } from "./clock.ts";
 import { PROMPT } from "./image.ts";
 import {
-  inventComponents,
+  madeUpComponents,
   type ModelSizes,
   SD15,
   sizesOf,
@@ -103,8 +103,8 @@ async function measure(asked: Asked): Promise<Table> {
   const settings = [exact, ...rows.map((less) => ({ steps, ...less }))];
   const { images, size, dtype } = await imagesOf(asked, settings);
 
-  const own = await shareOf(await sizesOf(model), size, exact);
-  const sd15 = await shareOf(SD15, 512, exact);
+  const own = shareOf(await sizesOf(model), size, exact);
+  const sd15 = shareOf(SD15, 512, exact);
   const kinds = settings.flatMap(stepsOf);
   const times = await timeSteps(model, dtype, size, kinds, samples);
   const time = (less: Less) => imageCost(less, (step) => times.get(step.name)!);
@@ -130,12 +130,12 @@ async function measure(asked: Asked): Promise<Table> {
 }
 
 /** The share of an exact image's operations that another takes. */
-async function shareOf(
+function shareOf(
   sizes: ModelSizes,
   side: number,
   exact: Less,
-): Promise<(less: Less) => number> {
-  const count = countWork(await inventComponents(sizes, "f16"), side);
+): (less: Less) => number {
+  const count = countWork(madeUpComponents(sizes, "f16"), side);
   return (less) => imageCost(less, count) / imageCost(exact, count);
 }
 

@@ -7,14 +7,14 @@ import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph, type Tensor } from "../../src/graph/graph.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
-import { attention } from "../../src/ops/attention.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
 import { groupNorm } from "../../src/ops/group_norm.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
-import { linear } from "../../src/ops/linear.ts";
+import { linear } from "../../src/ops/linear/linear.ts";
 import type { WeightRef } from "../../src/weights/scope.ts";
 import type { Contender } from "./clock.ts";
-import { makePlan, nodeFlops } from "./kernels.ts";
+import { graphFlops, makePlan } from "./kernels.ts";
 import { EPS, inputsOf, type Work, type WorkInput } from "./work.ts";
 
 /** An op on the GPU. */
@@ -42,12 +42,12 @@ export async function makeOwn(
   const specs = inputsOf(work);
   const tensors = specs.map((spec, i) =>
     spec.weight
-      ? g.weight(weightRef(spec, values[i]))
+      ? g.parameter(weightRef(spec, values[i]))
       : g.input(spec.name, spec.shape, storage)
   );
   const y = build(g, work, tensors);
   g.output("y", y);
-  const store = new WeightStore(gpu, storage);
+  const store = new WeightStore(gpu);
   const plan = await makePlan(gpu, g, store);
   specs.forEach(({ name, weight }, i) => {
     if (!weight) plan.write(name, values[i]);
@@ -55,7 +55,7 @@ export async function makeOwn(
   const { buffer, offset } = plan.tensor("y").slice;
   return {
     shaders: counted(plan.listing.map(({ shader }) => shader)),
-    flops: nodeFlops(y),
+    flops: graphFlops(g),
     queue: () => plan.run(),
     // As others are waited for: by reading one word back.
     wait: async () =>

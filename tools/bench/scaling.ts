@@ -78,7 +78,7 @@ export async function benchScaling(
   const known = new Map<string, Measured>();
   const firsts = new Map<string, number>();
   for (const { series, ...step } of scalingTasks(task, best)) {
-    const planned = await measurePlan(step);
+    const planned = measurePlan(step);
     const { dtype, weights, batch } = step;
     const key = [planned.size, batch, dtype, weights].join(" ");
     const found = known.get(key) ??
@@ -116,9 +116,9 @@ export async function benchScaling(
 }
 
 /** What a step takes, counted. */
-async function measurePlan(step: StepTask): Promise<Measured> {
-  const { graph, size } = await planStep(step);
-  const memory = planBytes(graph, ROOMY, baselineKernels(graph));
+function measurePlan(step: StepTask): Measured {
+  const { graph, size } = planStep(step);
+  const memory = planBytes(graph, baselineKernels(graph), ROOMY);
   const peakBytes = total(Object.values(memory), (bytes) => bytes);
   return { size, peakBytes, flops: graphFlops(graph) };
 }

@@ -13,7 +13,7 @@ import { elementCount } from "../../src/ops/op.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine, Census } from "./census.ts";
 import { countDispatches, type DispatchCost, sumBy, total } from "./cost.ts";
-import { inventComponents, layoutOf, type ModelSizes } from "./invented.ts";
+import { layoutOf, madeUpComponents, type ModelSizes } from "./invented.ts";
 import { adapterKernels, makePlan } from "./kernels.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { figure, measured, type Row, single, type Table } from "./table.ts";
@@ -33,10 +33,10 @@ export interface StepTask {
 }
 
 /** Builds a step's graph. */
-export async function planStep(
+export function planStep(
   { sizes, dtype, weights, size, batch }: StepTask,
-): Promise<{ graph: Graph; size: readonly [number, number] }> {
-  const components = await inventComponents(sizes, weights);
+): { graph: Graph; size: readonly [number, number] } {
+  const components = madeUpComponents(sizes, weights);
   const layout = layoutOf(components, size, batch);
   const { factor } = components.vae.config;
   return {
@@ -50,9 +50,9 @@ export type ReadyStep = Awaited<ReturnType<typeof makeStep>>;
 
 /** Makes everything a step needs. */
 export async function makeStep(gpu: Gpu, task: StepTask) {
-  const { graph, size } = await planStep(task);
+  const { graph, size } = planStep(task);
   await using stack = new AsyncDisposableStack();
-  const store = stack.use(new WeightStore(gpu, task.dtype));
+  const store = stack.use(new WeightStore(gpu));
   const plan = stack.use(await makePlan(gpu, graph, store));
   writeInputs(plan, graph);
   const images = elementCount(graph.inputs.get("t")!.shape);
@@ -64,7 +64,7 @@ export async function makeStep(gpu: Gpu, task: StepTask) {
     plan,
     size,
     /** What each dispatch costs, in order. */
-    costs: countDispatches(graph, gpu.limits, adapterKernels(gpu, graph)),
+    costs: countDispatches(adapterKernels(gpu, graph), gpu.limits),
     /** Writes what a step is given, and queues it. */
     run() {
       plan.write("t", t);

@@ -8,7 +8,7 @@ import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
 import type { Image } from "../../src/image/image.ts";
 import type { Components } from "../../src/components/networks.ts";
-import { MasterWeaver } from "../../src/pipeline.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import { largestDifference, nmse, psnr } from "./measures.ts";
 import type { RecordedPass, Scene } from "./recorded.ts";

@@ -94,7 +94,8 @@ function buildPass(
       throw wrong(name, formatShape(shape));
     }
   }
-  for (const { name, shape, tensor } of g.weights) {
+  for (const { source } of g.parameters) {
+    const { name, shape, tensor } = source.ref;
     if (String(shape) === String(tensor.shape)) continue;
     throw new MasterWeaverError(
       "bad-model",

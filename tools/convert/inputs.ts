@@ -19,7 +19,7 @@ import {
 import { fromFile, isWholeModel, strayReason } from "./single_file.ts";
 
 /** Tells the user something that is no error. */
-export type Notice = (line: string) => void;
+export type Warn = (line: string) => void;
 
 /** What to look through. */
 export interface Search {
@@ -32,12 +32,17 @@ export interface Search {
   /** Whether what nobody knows, or needs, is left out instead of refused. */
   readonly allowUnused: boolean;
   /** Told what is left out or replaced. */
-  readonly warning: Notice;
+  readonly warning: Warn;
 }
 
 /** The networks of a diffusers folder, each in a folder of its name. */
-const PARTS = ["unet", "vae", "text_encoder", "image_encoder"] as const;
-type Part = typeof PARTS[number];
+const NETWORK_FOLDERS = [
+  "unet",
+  "vae",
+  "text_encoder",
+  "image_encoder",
+] as const;
+type NetworkFolder = typeof NETWORK_FOLDERS[number];
 /** Single files that stand beside them. */
 const BESIDE_EXTENSIONS = [".pt", ".pth"];
 /** Endings of a whole model's file, the preferred first. */
@@ -106,36 +111,36 @@ async function fromFolder(
   around: TextSurroundings,
 ): Promise<FolderContent> {
   const names = await list(folder);
-  const parts = await partsIn(folder, names);
+  const networks = await networksIn(folder, names);
   if (names.includes("model_index.json")) await checkPipeline(folder);
   else if (names.includes("config.json")) {
     return { components: [await fromNetwork(folder, around)], files: [] };
-  } else if (parts.length === 0) {
+  } else if (networks.length === 0) {
     const loose = await looseFiles(folder);
     const isTokenizer = names.includes("vocab.json") ||
       names.includes("tokenizer.json");
     if (loose.length === 0 && !isTokenizer) throw nothingIn(folder);
     return { components: [], files: chosen(loose, folder, around.warning) };
   }
-  return await fromModel(folder, names, parts, around);
+  return await fromModel(folder, names, networks, around);
 }
 
 /** Folders of networks, with a config in each. */
-async function partsIn(
+async function networksIn(
   folder: string,
   names: readonly string[],
-): Promise<Part[]> {
-  const found: Part[] = [];
-  for (const part of PARTS) {
-    if (!names.includes(part)) continue;
+): Promise<NetworkFolder[]> {
+  const found: NetworkFolder[] = [];
+  for (const network of NETWORK_FOLDERS) {
+    if (!names.includes(network)) continue;
     // The configs of a single file may lie there without weights.
-    const inside = await isFolder(`${folder}/${part}`)
-      ? await list(`${folder}/${part}`)
+    const inside = await isFolder(`${folder}/${network}`)
+      ? await list(`${folder}/${network}`)
       : [];
     const hasWeights = inside.some((name) =>
       /\.(safetensors|bin|index(\.\w+)?\.json)$/.test(name)
     );
-    if (hasWeights) found.push(part);
+    if (hasWeights) found.push(network);
   }
   return found;
 }
@@ -161,27 +166,32 @@ async function checkPipeline(folder: string): Promise<void> {
   );
 }
 
-/** A diffusers folder, or one with a single-file checkpoint and other parts. */
+/** A diffusers folder, or one with a single-file checkpoint and other networks. */
 async function fromModel(
   folder: string,
   names: readonly string[],
-  parts: readonly Part[],
+  networks: readonly NetworkFolder[],
   around: TextSurroundings,
 ): Promise<FolderContent> {
   const { warning } = around;
   const components: Component[] = [];
-  for (const part of parts) {
-    components.push(await fromNetwork(`${folder}/${part}`, around, part));
+  for (const network of networks) {
+    components.push(await fromNetwork(`${folder}/${network}`, around, network));
   }
-  const missing = PARTS.filter((part) => !parts.includes(part));
-  const whole = missing.some((part) => part !== "image_encoder")
+  const missing = NETWORK_FOLDERS.filter((network) =>
+    !networks.includes(network)
+  );
+  const whole = missing.some((network) => network !== "image_encoder")
     ? await wholeModel(folder, warning)
     : undefined;
-  for (const part of missing) {
-    if (whole !== undefined && part !== "image_encoder") continue;
-    if (!names.includes(part)) warning(`${part}: not in ${folder}`);
+  for (const network of missing) {
+    if (whole !== undefined && network !== "image_encoder") continue;
+    if (!names.includes(network)) warning(`${network}: not in ${folder}`);
     // Says what lacks there.
-    else components.push(await fromNetwork(`${folder}/${part}`, around, part));
+    else {
+      const content = fromNetwork(`${folder}/${network}`, around, network);
+      components.push(await content);
+    }
   }
   const beside = names.includes("model_index.json")
     ? await besideNetworks(folder, names, warning)
@@ -196,11 +206,11 @@ async function fromModel(
   };
 }
 
-/** Files that lie beside `model_index.json` and may be parts of the model. */
+/** Files that lie beside `model_index.json` and may be components of the model. */
 async function besideNetworks(
   folder: string,
   names: readonly string[],
-  warning: Notice,
+  warning: Warn,
 ): Promise<string[]> {
   const found: string[] = [];
   for (const name of names) {
@@ -220,7 +230,7 @@ async function besideNetworks(
  */
 async function wholeModel(
   folder: string,
-  warning: Notice,
+  warning: Warn,
 ): Promise<string | undefined> {
   const found: string[] = [];
   const rank = (name: string) => WHOLE_EXTENSIONS.indexOf(extname(name));
@@ -234,7 +244,7 @@ async function wholeModel(
     throw badCheckpoint(
       folder,
       `it has several models, ${found.join(" and ")}; give one of them, and ` +
-        "the folder's other parts one by one",
+        "the folder's other networks one by one",
     );
   }
   if (found.length === 1) warning(`${folder}: ${found[0]} is taken`);
@@ -245,7 +255,7 @@ async function wholeModel(
 function chosen(
   names: readonly string[],
   folder: string,
-  warning: Notice,
+  warning: Warn,
 ): string[] {
   const hasFinal = names.includes("adapter_final.pt");
   return names.filter((name) => {
@@ -262,12 +272,12 @@ function chosen(
 async function fromNetwork(
   folder: string,
   around: TextSurroundings,
-  part?: Part,
+  kind?: NetworkFolder,
 ): Promise<Component> {
   const configName = `${folder}/config.json`;
   const json = await readJson(configName);
   const network = { files: await weightFiles(folder), json, configName };
-  switch (part ?? json._class_name ?? json.model_type) {
+  switch (kind ?? json._class_name ?? json.model_type) {
     case "unet":
     case "UNet2DConditionModel":
       return await unetComponent(network, around.warning);

@@ -1,11 +1,12 @@
 /**
  * Judges everything that is to be converted before anything is written: each
- * part as loading would, and all of them together where they are a whole model.
+ * component as loading would, and all of them together where they are a whole model.
  *
  * @module
  */
 import {
   type ComponentName,
+  isNetworkName,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
@@ -28,7 +29,7 @@ import { exists } from "./folder.ts";
 import { checkTarget } from "./staging.ts";
 
 /** A component that can be written. */
-export interface JudgedPart {
+export interface JudgedComponent {
   /** What it is and where it comes from. */
   readonly component: Component;
   /** What will be written. */
@@ -38,13 +39,16 @@ export interface JudgedPart {
 /** All that is to be written; `await using` closes the sources. */
 export interface Judged extends AsyncDisposable {
   /** In the order they were found. */
-  readonly parts: readonly JudgedPart[];
+  readonly components: readonly JudgedComponent[];
   /** What the user is to know, each once. */
   readonly warnings: readonly string[];
 }
 
 /** Where a component is written. */
-export function partPath(output: string, { output: name }: Component): string {
+export function componentPath(
+  output: string,
+  { output: name }: Component,
+): string {
   return `${output}/${name}.weave`;
 }
 
@@ -66,10 +70,10 @@ export async function judge(
   listed?: Manifest,
 ): Promise<Judged> {
   await using stack = new AsyncDisposableStack();
-  const parts: JudgedPart[] = [];
+  const judged: JudgedComponent[] = [];
   const files = new Map<string, WeaveFile>();
   for (const component of components) {
-    const path = partPath(output, component);
+    const path = componentPath(output, component);
     await checkTarget(path);
     const sources: FileSource[] = [];
     for (const file of component.files) {
@@ -79,13 +83,13 @@ export async function judge(
     const file = plannedFile(path, planned.content);
     asLoaded(component.files[0], () => checkComponent(file));
     files.set(component.output, file);
-    parts.push({ component, planned });
+    judged.push({ component, planned });
   }
-  const warnings = parts.flatMap(({ planned }) => planned.warnings);
+  const warnings = judged.flatMap(({ planned }) => planned.warnings);
   await checkModel(files, output, listed);
   const sources = stack.move();
   return {
-    parts,
+    components: judged,
     warnings: [...new Set(warnings)],
     [Symbol.asyncDispose]: () => sources.disposeAsync(),
   };
@@ -113,7 +117,7 @@ function plannedFile(name: string, content: WeaveContent): WeaveFile {
 }
 
 /**
- * Judges the parts that are written together with those that stay in the
+ * Judges the components that are written together with those that stay in the
  * folder: what they state of each other, and, where they make a whole model,
  * all that loading would refuse. Adapters beside the model's own are judged in
  * its place.
@@ -126,7 +130,9 @@ async function checkModel(
   listed: Manifest | undefined,
 ): Promise<void> {
   // A folder of detectors, or with them, is judged with no network.
-  if (![...written.values()].some(({ component }) => isRequired(component))) {
+  if (
+    ![...written.values()].some(({ component }) => isNetworkName(component))
+  ) {
     return;
   }
   await using stack = new AsyncDisposableStack();
@@ -158,14 +164,14 @@ async function checkModel(
         ? error.message
         : `what is written now and what stays in it (${
           stay.join(", ")
-        }) make no model: ${error.message}; convert all parts of one model ` +
+        }) make no model: ${error.message}; convert all components of one model ` +
           "together, or to another folder",
       { cause: error },
     );
   }
 }
 
-/** A part that stays, which loading must take as it is. */
+/** A component that stays, which loading must take as it is. */
 async function staying(
   source: FileSource,
   name: ComponentName,
@@ -188,20 +194,16 @@ async function staying(
   return file;
 }
 
-/** Builds all networks as loading does; nothing where some part is not there yet. */
+/** Builds all networks as loading does; nothing where one is not there yet. */
 async function checkWhole(
   files: ReadonlyMap<string, WeaveFile>,
 ): Promise<void> {
   if (requiredComponents.some((name) => !files.has(name))) return;
-  const parts = await componentsFrom((name) =>
+  const components = await componentsFrom((name) =>
     Promise.resolve(files.get(name)!)
   );
-  readTokenizer(parts);
-  checkWeights("f32", parts);
-}
-
-function isRequired(component: string): boolean {
-  return (requiredComponents as readonly string[]).includes(component);
+  readTokenizer(components);
+  checkWeights("f32", components);
 }
 
 /** Runs what loading runs: what it refuses is the checkpoint's fault. */

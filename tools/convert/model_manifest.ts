@@ -114,7 +114,7 @@ export function manifestAfter(
  *
  * @param folder the model folder
  * @returns the manifest's path and how many files it lists
- * @throws {MasterWeaverError} `bad-model` where the folder holds no part of a model; `cannot-write`
+ * @throws {MasterWeaverError} `bad-model` where the folder holds no component of a model; `cannot-write`
  */
 export async function writeManifest(
   folder: string,

@@ -1,6 +1,6 @@
 /**
  * Names of the files that are written. What an input says of itself, or is
- * called, must not lead out of the folder, or to another part's file.
+ * called, must not lead out of the folder, or to another component's file.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export function knownComponent(file: string, component: string): ComponentName {
  * `identity_adapter` are the model's own, others keep their names.
  *
  * @param file its path
- * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of another part, or no plain one
+ * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of another component, or no plain one
  */
 export function adapterName(file: string): string {
   const stem = basename(file, extname(file));

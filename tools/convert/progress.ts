@@ -30,15 +30,15 @@ export class ProgressLine implements Disposable {
     this.#isShown = isShown;
   }
 
-  /** Goes on by some part of the total. */
+  /** Goes on by so much of the total. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
     if (!this.#isShown || now - this.#drawn < INTERVAL_MS) return;
     this.#drawn = now;
-    const part = Math.min(1, this.#done / Math.max(1, this.#total));
-    const bar = "█".repeat(Math.round(part * WIDTH)).padEnd(WIDTH, "░");
-    tell(`\r${this.#label} ${bar} ${Math.floor(part * 100)} %`);
+    const share = Math.min(1, this.#done / Math.max(1, this.#total));
+    const bar = "█".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "░");
+    tell(`\r${this.#label} ${bar} ${Math.floor(share * 100)} %`);
   }
 
   /** Clears the line. */

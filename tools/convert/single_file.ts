@@ -93,7 +93,7 @@ export async function fromFile(
       return await fromSingleFile(file, checkpoint, around);
     case "single_file_vae":
       return [vaeComponent({
-        ...await partConfig(file, "vae", SD15_VAE_CONFIG),
+        ...await componentConfig(file, "vae", SD15_VAE_CONFIG),
         table: (config) => ldmVaeTable(config, ""),
       })];
     case "unet":
@@ -155,7 +155,7 @@ export async function isWholeModel(file: string): Promise<boolean> {
 const EXPECTED = /^(adapter_.*\.pt|face_parser.*\.pth|\d+_iter\.pth)$/;
 
 /**
- * Why a file beside a model's networks is none of its parts, such as a training
+ * Why a file beside a model's networks is none of its components, such as a training
  * program's `optimizer.pt`; nothing where it may be one.
  *
  * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged, so that nobody can tell; `cannot-read`
@@ -188,7 +188,7 @@ async function fromSingleFile(
   const found: Component[] = [];
   const last = has(LDM_UNET);
   if (has(LDM_EMA) || last) {
-    const config = await partConfig(file, "unet", SD15_UNET_CONFIG);
+    const config = await componentConfig(file, "unet", SD15_UNET_CONFIG);
     // A file may have kept some tensors of the mean, and lost the others.
     const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
     if (has(LDM_EMA) && !mean) {
@@ -206,7 +206,7 @@ async function fromSingleFile(
   } else warning(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
     found.push(vaeComponent({
-      ...await partConfig(file, "vae", SD15_VAE_CONFIG),
+      ...await componentConfig(file, "vae", SD15_VAE_CONFIG),
       table: (config) => ldmVaeTable(config, LDM_VAE),
     }));
   } else warning(`vae: not in ${file}`);
@@ -214,7 +214,7 @@ async function fromSingleFile(
     found.push(
       await textEncoderComponent(
         {
-          ...await partConfig(
+          ...await componentConfig(
             file,
             "text_encoder",
             textConfig(checkpoint, LDM_TEXT),
@@ -254,8 +254,16 @@ function ownConfig(file: string, standard: JsonObject) {
 }
 
 /** A whole model's file, with the configs of a diffusers folder around it. */
-function partConfig(file: string, part: string, standard: JsonObject) {
-  return configured(file, `${dirname(file)}/${part}/config.json`, standard);
+function componentConfig(
+  file: string,
+  component: string,
+  standard: JsonObject,
+) {
+  return configured(
+    file,
+    `${dirname(file)}/${component}/config.json`,
+    standard,
+  );
 }
 
 async function configured(file: string, path: string, standard: JsonObject) {

@@ -13,7 +13,7 @@ import {
   writeTorchZip,
 } from "../../src/checkpoints/torch_writer.ts";
 import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
-import { weaveFloats } from "../../src/checkpoints/weave_floats.ts";
+import { weaveFloats } from "../../src/weights/floats.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** What was written. */

@@ -12,16 +12,8 @@ import {
   checkTensors,
   planReconversion,
 } from "../../src/checkpoints/reconversion.ts";
-import {
-  imageEncoderTable,
-  textEncoderTable,
-} from "../../src/checkpoints/tables/clip.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
-import { faceParserTable } from "../../src/checkpoints/tables/face_parser.ts";
-import { identityAdapterTable } from "../../src/checkpoints/tables/identity_adapter.ts";
-import type { Table } from "../../src/checkpoints/tables/table.ts";
-import { unetTable } from "../../src/checkpoints/tables/unet.ts";
-import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
+import { networkTable } from "../../src/checkpoints/tables/networks.ts";
 import {
   type JsonObject,
   openWeave,
@@ -57,7 +49,11 @@ export function weaveComponent(
       if (component === "face_detector") await loadFaceDetector(weave);
       else if (component === "landmarks") await loadLandmarkPredictor(weave);
       else {
-        const table = tableOf(component, weave, unet);
+        const own = new CheckpointConfig(weave.config, weave.name);
+        const table = networkTable(component, own, {
+          unet: () => new CheckpointConfig(unet(), "the UNet's config"),
+          imageWidth: () => imageWidth(weave),
+        });
         checkTensors(weave, table);
         // They were computed when they were converted, and stay f32.
         for (const row of table.rows) if (row.exact) exact.add(row.name);
@@ -77,32 +73,11 @@ export function weaveComponent(
   };
 }
 
-function tableOf(
-  component: Exclude<ComponentName, "face_detector" | "landmarks">,
-  { name, config, tensors }: WeaveFile,
-  unet: () => JsonObject,
-): Table {
-  const own = new CheckpointConfig(config, name);
-  switch (component) {
-    case "unet":
-      return unetTable(own);
-    case "vae":
-      return vaeTable(own);
-    case "text_encoder":
-      return textEncoderTable(own);
-    case "image_encoder":
-      return imageEncoderTable(own);
-    case "face_parser":
-      return faceParserTable(own);
-    case "identity_adapter": {
-      const width = tensors.get("id_encoder.proj_in.weight")?.shape[1];
-      if (width === undefined) {
-        throw badCheckpoint(name, "it has no id_encoder.proj_in.weight");
-      }
-      const config = new CheckpointConfig(unet(), "the UNet's config");
-      return identityAdapterTable(own, config, width);
-    }
-  }
+/** Width of the states that an adapter takes: no config of one states it. */
+function imageWidth({ name, tensors }: WeaveFile): number {
+  const width = tensors.get("id_encoder.proj_in.weight")?.shape[1];
+  if (width !== undefined) return width;
+  throw badCheckpoint(name, "it has no id_encoder.proj_in.weight");
 }
 
 function storedTypes({ tensors }: WeaveFile): string[] {

@@ -3,17 +3,11 @@
  *
  * @module
  */
-import {
-  imageEncoderTable,
-  textEncoderTable,
-} from "../../src/checkpoints/tables/clip.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
-  faceParserTable,
   STANDARD_FACE_PARSER_CONFIG,
 } from "../../src/checkpoints/tables/face_parser.ts";
 import {
-  identityAdapterTable,
   STANDARD_ADAPTER_CONFIG,
 } from "../../src/checkpoints/tables/identity_adapter.ts";
 import {
@@ -28,26 +22,23 @@ import {
   VIT_L14_CONFIG,
 } from "../../src/checkpoints/tables/stable_diffusion.ts";
 import type { Table } from "../../src/checkpoints/tables/table.ts";
-import { unetTable } from "../../src/checkpoints/tables/unet.ts";
-import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
+import { networkTable } from "../../src/checkpoints/tables/networks.ts";
+import type { NetworkName } from "../../src/weights/components.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import type { TensorShape } from "./distributions.ts";
 
-/** Networks of a model, by the names of their parts. */
-export const PARTS = [
+/** Networks of a model. */
+export const NETWORKS = [
   "unet",
   "vae",
   "text_encoder",
   "image_encoder",
   "identity_adapter",
   "face_parser",
-] as const;
+] as const satisfies readonly NetworkName[];
 
-/** A part. */
-export type Part = typeof PARTS[number];
-
-/** Configs of the parts. */
-export type Configs = Readonly<Record<Part, JsonObject>>;
+/** Configs of the networks. */
+export type Configs = Readonly<Record<NetworkName, JsonObject>>;
 
 /** Stable Diffusion 1.5, CLIP ViT-L/14, the reference's adapter and parser. */
 export const FULL_SIZE: Configs = {
@@ -65,21 +56,25 @@ export interface CheckpointShape extends TensorShape {
   readonly ownName: string;
 }
 
-/** A part's tensors, in diffusers' and the reference's names. */
-export function tensorsOf(part: Part, configs: Configs): CheckpointShape[] {
-  return shapes(tableOf(part, configs));
+/** A network's tensors, in diffusers' and the reference's names. */
+export function tensorsOf(
+  network: NetworkName,
+  configs: Configs,
+): CheckpointShape[] {
+  return shapes(tableOf(network, configs));
 }
 
 /** Those of a single file's three networks, under its names. */
 export function singleFileTensors(configs: Configs): CheckpointShape[][] {
-  const config = (part: Part) => new CheckpointConfig(configs[part], part);
-  const parts: [Part, Table][] = [
+  const config = (name: NetworkName) =>
+    new CheckpointConfig(configs[name], name);
+  const tables: [NetworkName, Table][] = [
     ["unet", ldmUnetTable(config("unet"), "last")],
     ["vae", ldmVaeTable(config("vae"), "first_stage_model.")],
     ["text_encoder", ldmTextTable(config("text_encoder"))],
   ];
-  return parts.map(([part, table]) => {
-    const own = tensorsOf(part, configs);
+  return tables.map(([network, table]) => {
+    const own = tensorsOf(network, configs);
     return shapes(table).map((tensor, i) => ({
       ...tensor,
       ownName: own[i].name,
@@ -87,27 +82,14 @@ export function singleFileTensors(configs: Configs): CheckpointShape[][] {
   });
 }
 
-/** How a part becomes a component. */
-export function tableOf(part: Part, configs: Configs): Table {
-  const config = (part: Part) => new CheckpointConfig(configs[part], part);
-  switch (part) {
-    case "unet":
-      return unetTable(config(part));
-    case "vae":
-      return vaeTable(config(part));
-    case "text_encoder":
-      return textEncoderTable(config(part));
-    case "image_encoder":
-      return imageEncoderTable(config(part));
-    case "identity_adapter":
-      return identityAdapterTable(
-        config(part),
-        config("unet"),
-        config("image_encoder").size("hidden_size"),
-      );
-    case "face_parser":
-      return faceParserTable(config(part));
-  }
+/** How a network becomes a component. */
+export function tableOf(network: NetworkName, configs: Configs): Table {
+  const config = (name: NetworkName) =>
+    new CheckpointConfig(configs[name], name);
+  return networkTable(network, config(network), {
+    unet: () => config("unet"),
+    imageWidth: () => config("image_encoder").size("hidden_size"),
+  });
 }
 
 /** What a table reads, each tensor once. */

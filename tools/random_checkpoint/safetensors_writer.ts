@@ -1,5 +1,5 @@
 /**
- * Writes safetensors piece by piece.
+ * Writes safetensors chunk by chunk.
  *
  * @module
  */

@@ -3,8 +3,15 @@
  *
  * @module
  */
+import {
+  clipText,
+  type ClipTowerConfig,
+  clipVision,
+} from "../../models/clip.ts";
+import { layerNorm } from "../../models/layers.ts";
+import { askedWeights } from "./asked.ts";
 import type { CheckpointConfig } from "./config.ts";
-import { type Dropped, type Table, TableRows } from "./table.ts";
+import { type Dropped, plainRow, type Table } from "./table.ts";
 
 /** What transformers assumes of a text tower where its config is silent. */
 export const STANDARD_TEXT_CONFIG = {
@@ -35,6 +42,35 @@ const POSITION_IDS: Dropped = {
   reason: "the numbers 0, 1, 2, … in order",
 };
 
+/** Modules of both towers, in the order they run. */
+const ORDER = [
+  "text_model",
+  "vision_model",
+  "embeddings",
+  "token_embedding",
+  "class_embedding",
+  "patch_embedding",
+  "position_embedding",
+  // Spelt so in the checkpoint.
+  "pre_layrnorm",
+  "encoder",
+  "layers",
+  "layer_norm1",
+  "self_attn",
+  "q_proj",
+  "k_proj",
+  "v_proj",
+  "out_proj",
+  "layer_norm2",
+  "mlp",
+  "fc1",
+  "fc2",
+  "final_layer_norm",
+  "post_layernorm",
+  "weight",
+  "bias",
+];
+
 /**
  * The table of the text tower.
  *
@@ -42,62 +78,72 @@ const POSITION_IDS: Dropped = {
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function textEncoderTable(config: CheckpointConfig): Table {
-  const t = new TableRows();
-  const size = config.size("hidden_size");
-  const embeddings = "text_model.embeddings";
-  t.tensor(`${embeddings}.token_embedding.weight`, [
-    config.size("vocab_size"),
-    size,
-  ]);
-  t.tensor(`${embeddings}.position_embedding.weight`, [
-    config.size("max_position_embeddings"),
-    size,
-  ]);
-  layers(t, "text_model.encoder", config);
-  t.norm("text_model.final_layer_norm", size);
-  const dropped = [POSITION_IDS, ...otherParts("vision_model", "image")];
-  return { component: "text_encoder", rows: t.rows, dropped };
+  const sizes = {
+    ...towerSizes(config),
+    vocabularySize: config.size("vocab_size"),
+    positions: config.size("max_position_embeddings"),
+  };
+  const weights = askedWeights({
+    component: "text_encoder",
+    config,
+    order: ORDER,
+    build: (g, w) => {
+      const ids = g.input("ids", [1, sizes.positions], "u32");
+      clipText(ids, w.at("text_model"), sizes);
+    },
+  });
+  const rows = weights.map((weight) => plainRow(weight));
+  const dropped = [POSITION_IDS, ...otherTower("vision_model", "image")];
+  return { component: "text_encoder", rows, dropped };
 }
 
 /**
- * The table of the vision tower, of a whole CLIP or alone.
+ * The table of the vision tower, of a whole CLIP or alone: all of its layers,
+ * though what is asked of it here is the last but one's result.
  *
  * @param config `vision_config`, complete
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function imageEncoderTable(config: CheckpointConfig): Table {
-  const t = new TableRows();
-  const size = config.size("hidden_size");
-  const patch = config.size("patch_size");
-  const side = Math.floor(config.size("image_size") / patch);
-  const embeddings = "vision_model.embeddings";
-  t.tensor(`${embeddings}.class_embedding`, [size]);
-  t.tensor(`${embeddings}.patch_embedding.weight`, [size, 3, patch, patch]);
-  t.tensor(`${embeddings}.position_embedding.weight`, [side ** 2 + 1, size]);
-  // Spelt so in the checkpoint.
-  t.norm("vision_model.pre_layrnorm", size);
-  layers(t, "vision_model.encoder", config);
-  t.norm("vision_model.post_layernorm", size);
-  const dropped = [POSITION_IDS, ...otherParts("text_model", "text")];
-  return { component: "image_encoder", rows: t.rows, dropped };
+  const tower = towerSizes(config);
+  const patchSize = config.size("patch_size");
+  const side = Math.floor(config.size("image_size") / patchSize);
+  const sizes = { ...tower, patchSize, imageSize: side * patchSize };
+  const model = "vision_model";
+  const weights = askedWeights({
+    component: "image_encoder",
+    config,
+    order: ORDER,
+    overImages: [`${model}.embeddings.patch_embedding`],
+    build: (g, w) => {
+      const { imageSize } = sizes;
+      const pixels = g.input("pixels", [1, imageSize, imageSize, 4], "f32");
+      // The graph stops before its last layer: one more asks for all of them.
+      const x = clipVision(pixels, w.at(model), {
+        ...sizes,
+        layers: sizes.layers + 1,
+      });
+      layerNorm(x, w.at(model).at("post_layernorm"), sizes.eps);
+    },
+  });
+  const rows = weights.map((weight) => plainRow(weight));
+  const dropped = [POSITION_IDS, ...otherTower("text_model", "text")];
+  return { component: "image_encoder", rows, dropped };
 }
 
-function layers(t: TableRows, path: string, config: CheckpointConfig): void {
-  const size = config.size("hidden_size");
-  const inner = config.size("intermediate_size");
-  for (let i = 0; i < config.layers("num_hidden_layers"); i++) {
-    const layer = `${path}.layers.${i}`;
-    t.norm(`${layer}.layer_norm1`, size);
-    for (const name of ["q_proj", "k_proj", "v_proj", "out_proj"]) {
-      t.linear(`${layer}.self_attn.${name}`, size, size);
-    }
-    t.norm(`${layer}.layer_norm2`, size);
-    t.linear(`${layer}.mlp.fc1`, inner, size);
-    t.linear(`${layer}.mlp.fc2`, size, inner);
-  }
+/** What decides the shapes of a tower's weights. */
+function towerSizes(config: CheckpointConfig): ClipTowerConfig {
+  return {
+    hiddenSize: config.size("hidden_size"),
+    intermediateSize: config.size("intermediate_size"),
+    layers: config.layers("num_hidden_layers"),
+    heads: 1,
+    activation: "quick_gelu",
+    eps: 1e-5,
+  };
 }
 
-function otherParts(tower: string, kind: string): Dropped[] {
+function otherTower(tower: string, kind: string): Dropped[] {
   return [
     {
       names: new RegExp(`^${tower}\\.`),

@@ -80,6 +80,15 @@ export class CheckpointConfig {
     throw this.#wrong(key, `expected ${brief(expected)} (${what})`);
   }
 
+  /** The error of sizes that are each right and make no network together. */
+  wrongSizes(cause: Error): Error {
+    return badCheckpoint(
+      this.#name,
+      `its sizes do not make a network (${cause.message})`,
+      { cause },
+    );
+  }
+
   #wrong(key: string, expected: string): Error {
     return badCheckpoint(
       this.#name,

@@ -4,8 +4,15 @@
  *
  * @module
  */
+import { bisenet } from "../../models/bisenet.ts";
+import { askedWeights } from "./asked.ts";
 import type { CheckpointConfig } from "./config.ts";
-import type { SourceTensor, Table, TableRow } from "./table.ts";
+import {
+  plainRow,
+  type SourceTensor,
+  type Table,
+  type TableRow,
+} from "./table.ts";
 
 /** `torch.nn.BatchNorm2d`'s own. */
 const EPS = 1e-5;
@@ -17,6 +24,33 @@ export const STANDARD_FACE_PARSER_CONFIG = {
   input_size: 512,
 } as const;
 
+/** Modules of BiSeNet, in the file's order. */
+const ORDER = [
+  "cp",
+  "resnet",
+  "arm16",
+  "arm32",
+  "conv_head32",
+  "conv_head16",
+  "conv_avg",
+  "ffm",
+  "convblk",
+  "conv",
+  "conv_atten",
+  "conv1",
+  "conv2",
+  "downsample",
+  "layer1",
+  "layer2",
+  "layer3",
+  "layer4",
+  "conv_out",
+  "weight",
+  "bias",
+];
+/** Side of the image that the graph is built for; no weight depends on it. */
+const SIDE = 32;
+
 /**
  * The table of a face parser.
  *
@@ -24,41 +58,27 @@ export const STANDARD_FACE_PARSER_CONFIG = {
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function faceParserTable(config: CheckpointConfig): Table {
-  const rows: TableRow[] = [];
-  const conv = (path: string, norm: string, shape: number[]) =>
-    rows.push(...folded(path, norm, shape));
-  const width = config.size("width");
-  const half = 2 * width;
-
-  const trunk = "cp.resnet";
-  conv(`${trunk}.conv1`, `${trunk}.bn1`, [width, 3, 7, 7]);
-  for (let level = 1; level <= 4; level++) {
-    const out = width * 2 ** (level - 1);
-    for (const i of [0, 1]) {
-      const shrinks = level > 1 && i === 0;
-      const inner = shrinks ? out / 2 : out;
-      const path = `${trunk}.layer${level}.${i}`;
-      conv(`${path}.conv1`, `${path}.bn1`, [out, inner, 3, 3]);
-      conv(`${path}.conv2`, `${path}.bn2`, [out, out, 3, 3]);
-      const shortcut = `${path}.downsample`;
-      if (shrinks) conv(`${shortcut}.0`, `${shortcut}.1`, [out, inner, 1, 1]);
-    }
-  }
-  for (const [path, inner] of [["cp.arm16", 4], ["cp.arm32", 8]] as const) {
-    conv(`${path}.conv.conv`, `${path}.conv.bn`, [half, inner * width, 3, 3]);
-    conv(`${path}.conv_atten`, `${path}.bn_atten`, [half, half, 1, 1]);
-  }
-  const block = (path: string, shape: number[]) =>
-    conv(`${path}.conv`, `${path}.bn`, shape);
-  block("cp.conv_head32", [half, half, 3, 3]);
-  block("cp.conv_head16", [half, half, 3, 3]);
-  block("cp.conv_avg", [half, 8 * width, 1, 1]);
-  block("ffm.convblk", [4 * width, 4 * width, 1, 1]);
-  rows.push(plain("ffm.conv1.weight", [width, 4 * width, 1, 1]));
-  rows.push(plain("ffm.conv2.weight", [4 * width, width, 1, 1]));
-  block("conv_out.conv", [4 * width, 4 * width, 3, 3]);
-  const classes = config.size("n_classes");
-  rows.push(plain("conv_out.conv_out.weight", [classes, 4 * width, 1, 1]));
+  const sizes = {
+    width: config.size("width"),
+    classes: config.size("n_classes"),
+    inputSize: SIDE,
+  };
+  const weights = askedWeights({
+    component: "face_parser",
+    config,
+    order: ORDER,
+    overImages: ["cp.resnet.conv1"],
+    build: (g, w) => {
+      bisenet(g.input("image", [1, SIDE, SIDE, 4], "f32"), w, sizes);
+    },
+  });
+  const names = new Set(weights.map(({ name }) => name));
+  const rows = weights.flatMap((weight): TableRow[] => {
+    const [, path, kind] = /^(.*)\.(weight|bias)$/.exec(weight.name)!;
+    // PyTorch has a bias in no convolution: here it comes from a batch norm.
+    if (!names.has(`${path}.bias`)) return [plainRow(weight)];
+    return kind === "weight" ? folded(path, normOf(path), weight.shape) : [];
+  });
   return {
     component: "face_parser",
     rows,
@@ -72,8 +92,11 @@ export function faceParserTable(config: CheckpointConfig): Table {
   };
 }
 
-function plain(name: string, shape: readonly number[]): TableRow {
-  return { name, shape, from: [{ names: [name], shape }] };
+/** The batch norm after a convolution, by the convolution's path. */
+function normOf(path: string): string {
+  return path.endsWith("downsample.0")
+    ? path.replace(/0$/, "1")
+    : path.replace(/conv([^.]*)$/, "bn$1");
 }
 
 /**
@@ -86,17 +109,17 @@ function folded(
   shape: readonly number[],
 ): TableRow[] {
   const channels = [shape[0]];
-  const part = (name: string): SourceTensor => ({
+  const ofNorm = (name: string): SourceTensor => ({
     names: [`${norm}.${name}`],
     shape: channels,
   });
   const weight = { names: [`${path}.weight`], shape };
-  const variance = part("running_var");
+  const variance = ofNorm("running_var");
   return [
     {
       name: `${path}.weight`,
       shape,
-      from: [weight, part("weight"), variance],
+      from: [weight, ofNorm("weight"), variance],
       make: ([weight, gain, variance]) => {
         const size = weight.length / gain.length;
         return weight.map((value, i) => {
@@ -109,7 +132,12 @@ function folded(
     {
       name: `${path}.bias`,
       shape: channels,
-      from: [part("weight"), part("bias"), part("running_mean"), variance],
+      from: [
+        ofNorm("weight"),
+        ofNorm("bias"),
+        ofNorm("running_mean"),
+        variance,
+      ],
       make: ([gain, bias, mean, variance]) =>
         bias.map((b, i) => b - mean[i] * scale(gain[i], variance[i])),
       exact: true,

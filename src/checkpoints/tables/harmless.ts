@@ -42,7 +42,7 @@ export const HARMLESS: readonly Dropped[] = [
     names: /^(v_pred|ztsnr)$/,
     reason: "the mark of a model that predicts velocity",
     warning: "it is marked as a model that predicts velocity (v_pred), not " +
-      "noise; here noise is taken for granted, and its pictures may be wrong",
+      "noise; here noise is taken for granted, and its images may be wrong",
   },
   {
     names: LORA,

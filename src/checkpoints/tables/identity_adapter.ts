@@ -4,9 +4,13 @@
  *
  * @module
  */
+import { idResampler } from "../../models/id_resampler.ts";
+import { crossAttentions, crossKeys } from "../../models/unet.ts";
+import { WeightScope } from "../../weights/scope.ts";
+import { askedWeights } from "./asked.ts";
 import type { CheckpointConfig } from "./config.ts";
-import { type Table, TableRows } from "./table.ts";
-import { attentionLayers } from "./unet.ts";
+import { plainRow, type Table } from "./table.ts";
+import { unetSizes } from "./unet.ts";
 
 /** What the reference writes into its code, for Stable Diffusion 1.5. */
 export const STANDARD_ADAPTER_CONFIG = {
@@ -18,6 +22,34 @@ export const STANDARD_ADAPTER_CONFIG = {
   max_references: 3,
   align_faces: true,
 } as const;
+
+/** In the order in which a UNet registers its modules. */
+const STAGES = ["down_blocks", "up_blocks", "mid_block"];
+
+/** Modules of an adapter, in the file's order. */
+const ORDER = [
+  "id_encoder",
+  "latents",
+  "proj_in",
+  "layers",
+  "norm1",
+  "norm2",
+  "to_q",
+  "to_kv",
+  "to_out",
+  "final_attn",
+  "proj_out",
+  "norm_out",
+  ...STAGES,
+  "attentions",
+  "resnets",
+  "transformer_blocks",
+  "attn2",
+  "to_k_img",
+  "to_v_img",
+  "weight",
+  "bias",
+];
 
 /**
  * The table of an adapter. `adapter_modules` are numbered by the UNet's
@@ -33,44 +65,38 @@ export function identityAdapterTable(
   unet: CheckpointConfig,
   imageWidth: number,
 ): Table {
-  const t = new TableRows();
-  const dim = unet.size("cross_attention_dim");
-  const inner = config.size("heads") * config.size("dim_head");
-  const path = "id_encoder";
-  t.tensor(`${path}.latents`, [1, config.size("num_tokens"), dim]);
-  t.linear(`${path}.proj_in`, dim, imageWidth);
-  for (let i = 0; i < config.layers("depth"); i++) {
-    attention(t, `${path}.layers.${i}.0`, dim, inner);
-    const wide = config.size("ff_mult") * dim;
-    t.norm(`${path}.layers.${i}.1.0`, dim);
-    t.linear(`${path}.layers.${i}.1.1`, wide, dim, false);
-    t.linear(`${path}.layers.${i}.1.3`, dim, wide, false);
-  }
-  attention(t, `${path}.final_attn`, dim, inner);
-  t.linear(`${path}.proj_out`, dim, dim);
-  t.norm(`${path}.norm_out`, dim);
-  for (const [i, layer] of attentionLayers(unet).entries()) {
-    if (!layer.path.endsWith(".attn2")) continue;
-    for (const name of ["to_k_img.weight", "to_v_img.weight"]) {
-      t.tensor(`${layer.path}.${name}`, [layer.channels, dim], [
-        `adapter_modules.${i}.${name}`,
-      ]);
-    }
-  }
-  return { component: "identity_adapter", rows: t.rows, dropped: [] };
-}
-
-function attention(
-  t: TableRows,
-  path: string,
-  dim: number,
-  inner: number,
-): void {
-  t.norm(`${path}.norm1`, dim);
-  t.norm(`${path}.norm2`, dim);
-  t.linear(`${path}.to_q`, inner, dim, false);
-  t.linear(`${path}.to_kv`, 2 * inner, dim, false);
-  t.linear(`${path}.to_out`, dim, inner, false);
+  const unetConfig = unetSizes(unet);
+  const dim = unetConfig.crossAttentionDim;
+  const sizes = {
+    tokens: config.size("num_tokens"),
+    depth: config.layers("depth"),
+    heads: config.size("heads"),
+    headWidth: config.size("dim_head"),
+    feedForward: config.size("ff_mult"),
+    maxReferences: 1,
+    alignFaces: false,
+  };
+  const weights = askedWeights({
+    component: "identity_adapter",
+    config,
+    order: ORDER,
+    build: (g, w) => {
+      const features = g.input("features", [1, 1, imageWidth], "f32");
+      const identity = idResampler(features, w.at("id_encoder"), sizes, dim);
+      const text = g.input("text", [1, 1, dim], "f32");
+      // The UNet's own keys and values are asked for elsewhere.
+      const others = WeightScope.recording("unet");
+      for (const attention of crossAttentions(unetConfig)) {
+        crossKeys(attention, text, others, identity, w);
+      }
+    },
+  });
+  const key = checkpointKey(weights.map(({ name }) => name));
+  const rows = weights.map((weight) => {
+    const { dict, name } = key(weight.name)!;
+    return plainRow(weight, [`${dict}.${name}`]);
+  });
+  return { component: "identity_adapter", rows, dropped: [] };
 }
 
 /** Where the reference keeps a tensor. */
@@ -83,8 +109,6 @@ export interface CheckpointKey {
 
 const IDENTITY_LAYER =
   /^((down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.attentions\.(\d+))\.transformer_blocks\.0\.attn2\.(to_[kv]_img\.weight)$/;
-/** In the order in which a UNet registers its modules. */
-const STAGES = ["down_blocks", "up_blocks", "mid_block"];
 
 /**
  * The way back: what the reference calls an adapter's tensors. Every attention

@@ -6,7 +6,7 @@
  */
 import type { CheckpointConfig } from "./config.ts";
 import { ModuleNames } from "./module_names.ts";
-import { unetParts } from "./unet.ts";
+import { unetSizes } from "./unet.ts";
 
 /** A residual block's layers, in diffusers' names and as numbered there. */
 const RESNET = {
@@ -29,22 +29,24 @@ const RESNET = {
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function ldmUnetNames(config: CheckpointConfig): ModuleNames {
-  const { channels, layers, down, up } = unetParts(config);
+  const sizes = unetSizes(config);
+  const { layersPerBlock: layers, downAttention, upAttention } = sizes;
+  const levels = sizes.blockOutChannels.length;
   const names = new ModuleNames();
   names.set("conv_in", "input_blocks.0.0");
   names.set("time_embedding.linear_1", "time_embed.0");
   names.set("time_embedding.linear_2", "time_embed.2");
 
   let block = 1;
-  for (const i of channels.keys()) {
+  for (let i = 0; i < levels; i++) {
     const path = `down_blocks.${i}`;
     for (let j = 0; j < layers; j++, block++) {
       names.setAll(`${path}.resnets.${j}`, `input_blocks.${block}.0`, RESNET);
-      if (down[i]) {
+      if (downAttention[i]) {
         names.set(`${path}.attentions.${j}`, `input_blocks.${block}.1`);
       }
     }
-    if (i < channels.length - 1) {
+    if (i < levels - 1) {
       names.set(`${path}.downsamplers.0.conv`, `input_blocks.${block++}.0.op`);
     }
   }
@@ -54,16 +56,16 @@ export function ldmUnetNames(config: CheckpointConfig): ModuleNames {
   names.setAll("mid_block.resnets.1", "middle_block.2", RESNET);
 
   block = 0;
-  for (const i of channels.keys()) {
+  for (let i = 0; i < levels; i++) {
     const path = `up_blocks.${i}`;
     for (let j = 0; j <= layers; j++, block++) {
       names.setAll(`${path}.resnets.${j}`, `output_blocks.${block}.0`, RESNET);
-      if (up[i]) {
+      if (upAttention[i]) {
         names.set(`${path}.attentions.${j}`, `output_blocks.${block}.1`);
       }
     }
-    if (i < channels.length - 1) {
-      const position = up[i] ? 2 : 1;
+    if (i < levels - 1) {
+      const position = upAttention[i] ? 2 : 1;
       names.set(
         `${path}.upsamplers.0.conv`,
         `output_blocks.${block - 1}.${position}.conv`,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { NamedShape } from "./asked.ts";
 
 /** A tensor that is read from the checkpoint. */
 export interface SourceTensor {
@@ -55,37 +56,15 @@ export interface Table {
   readonly dropped: readonly Dropped[];
 }
 
-/** Collects the rows of a table. */
-export class TableRows {
-  /** The rows so far. */
-  readonly rows: TableRow[] = [];
-
-  /**
-   * A tensor.
-   *
-   * @param name its name in the component
-   * @param shape PyTorch's dimensions
-   * @param names its names in the checkpoint, where it has others
-   */
-  tensor(name: string, shape: readonly number[], names = [name]): void {
-    this.rows.push({ name, shape, from: [{ names, shape }] });
-  }
-
-  /** A Linear: weight (out, in) and, unless told otherwise, bias (out). */
-  linear(path: string, out: number, inner: number, bias = true): void {
-    this.tensor(`${path}.weight`, [out, inner]);
-    if (bias) this.tensor(`${path}.bias`, [out]);
-  }
-
-  /** A LayerNorm or GroupNorm over `size` channels. */
-  norm(path: string, size: number): void {
-    this.tensor(`${path}.weight`, [size]);
-    this.tensor(`${path}.bias`, [size]);
-  }
-
-  /** A Conv2d with bias: weight (out, in, kernel, kernel). */
-  conv(path: string, out: number, inner: number, kernel: number): void {
-    this.tensor(`${path}.weight`, [out, inner, kernel, kernel]);
-    this.tensor(`${path}.bias`, [out]);
-  }
+/**
+ * A row whose values are taken as they are.
+ *
+ * @param weight its name in the component and its shape
+ * @param names its names in the checkpoint, where it has others
+ */
+export function plainRow(
+  { name, shape }: NamedShape,
+  names: readonly string[] = [name],
+): TableRow {
+  return { name, shape, from: [{ names, shape }] };
 }

@@ -117,7 +117,7 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   }
   // Without a frame the size is 0: where the file is cut, that is the reason.
   if (end === undefined && width === 0) failCut(name, bytes);
-  if (width === 0) failDamaged(name, "it holds no picture");
+  if (width === 0) failDamaged(name, "it holds no image");
   checkSize(width, height, name);
   if (end === undefined) failCut(name, bytes);
   // Each 8×8 block takes at least a bit.
@@ -177,7 +177,7 @@ function decoding<T>(name: string, decode: () => T): T {
     if (error instanceof RangeError) {
       fail(
         name,
-        "needs more memory to decode than there is: give a smaller picture",
+        "needs more memory to decode than there is: give a smaller image",
         error,
       );
     }
@@ -186,7 +186,7 @@ function decoding<T>(name: string, decode: () => T): T {
 }
 
 function fail(name: string, what: string, cause?: unknown): never {
-  throw new MasterWeaverError("bad-image", `Picture ${name} ${what}`, {
+  throw new MasterWeaverError("bad-image", `Image ${name} ${what}`, {
     cause,
   });
 }

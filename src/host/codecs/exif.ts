@@ -1,6 +1,6 @@
 /**
- * How a camera was held: the orientation in a picture's EXIF or XMP data, and
- * turning the picture upright.
+ * How a camera was held: the orientation in an image's EXIF or XMP data, and
+ * turning the image upright.
  *
  * @module
  */
@@ -45,7 +45,7 @@ function knownOrientation(value: number | undefined): number {
 }
 
 /**
- * Turns a picture upright.
+ * Turns an image upright.
  *
  * @param image as stored
  * @param orientation 1..8 of EXIF; 5..8 swap width and height

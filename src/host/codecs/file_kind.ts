@@ -5,8 +5,8 @@
  *
  * @module
  */
+import { imageFileKind } from "../../image/signature.ts";
 import { fromLatin1 } from "./bytes.ts";
-import { PNG_SIGNATURE } from "./png_chunks.ts";
 
 /** First bytes of files that people take for PNG or JPEG images. */
 const known: [kind: string, start: RegExp][] = [
@@ -82,8 +82,8 @@ const PACKED =
 export function fileKind(
   file: Uint8Array,
 ): "png" | "jpeg" | { is: string; todo: string } {
-  if (PNG_SIGNATURE.every((byte, i) => file[i] === byte)) return "png";
-  if (file[0] === 0xff && file[1] === 0xd8 && file[2] === 0xff) return "jpeg";
+  const image = imageFileKind(file);
+  if (image !== undefined) return image;
   const start = fromLatin1(file.subarray(0, 300));
   const found = known.find(([, pattern]) => pattern.test(start));
   const is = found?.[0] ?? `something that begins with ${hexadecimal(file)}`;

@@ -63,7 +63,7 @@ export type Taker = (bytes: Uint8Array) => boolean;
  * Inflates a zlib stream; bytes behind it do no harm.
  *
  * @param bytes the stream
- * @param take is given what comes out, piece by piece
+ * @param take is given what comes out, chunk by chunk
  * @throws {ImageFault} `cut` where the stream's end is missing, `damaged` where
  *   it makes no sense; what came before was given to `take`
  */

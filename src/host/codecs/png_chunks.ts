@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { PNG_SIGNATURE } from "../../image/signature.ts";
 
 /** One chunk of a PNG file. */
 export interface PngChunk {
@@ -14,18 +15,6 @@ export interface PngChunk {
   /** The chunk as it stands in the file. */
   readonly bytes: Uint8Array;
 }
-
-/** What every PNG file starts with. */
-export const PNG_SIGNATURE: readonly number[] = [
-  0x89,
-  0x50,
-  0x4e,
-  0x47,
-  0x0d,
-  0x0a,
-  0x1a,
-  0x0a,
-];
 
 /**
  * Goes through the chunks of a PNG file up to its end chunk, `IEND`; stops

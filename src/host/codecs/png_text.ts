@@ -5,15 +5,10 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
+import { PNG_SIGNATURE } from "../../image/signature.ts";
 import { fromLatin1, joinBytes, toLatin1 } from "./bytes.ts";
 import { inflate } from "./inflate.ts";
-import {
-  isIntact,
-  PNG_SIGNATURE,
-  type PngChunk,
-  pngChunk,
-  pngChunks,
-} from "./png_chunks.ts";
+import { isIntact, type PngChunk, pngChunk, pngChunks } from "./png_chunks.ts";
 
 /** All compressed texts of a file; the longest known are a few megabytes. */
 const MAX_INFLATED = 16 * 2 ** 20;

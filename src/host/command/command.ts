@@ -27,7 +27,7 @@ import {
   type Settings,
   type SizeRule,
 } from "../../options/options.ts";
-import { type LoadOptions, MasterWeaver } from "../../pipeline.ts";
+import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import {
   fromText,
@@ -174,9 +174,9 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     },
     peakGpuBytes: weaver.gpu.buffers.peakBytes,
     tuneSeconds: seconds(0, weaver.tuneMilliseconds),
-    variants: weaver.variants.map(({ kind, variant, milliseconds }) => ({
+    kernels: weaver.kernels.map(({ kind, kernel, milliseconds }) => ({
       kind,
-      variant,
+      kernel,
       milliseconds,
     })),
   };

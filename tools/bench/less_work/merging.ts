@@ -7,8 +7,8 @@
 import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../../../src/graph/graph.ts";
 import type { Plan } from "../../../src/graph/plan.ts";
-import { attention } from "../../../src/ops/attention.ts";
-import { linear } from "../../../src/ops/linear.ts";
+import { attention } from "../../../src/ops/attention/attention.ts";
+import { linear } from "../../../src/ops/linear/linear.ts";
 import {
   matchTokens,
   mergeTokens,

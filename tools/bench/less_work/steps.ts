@@ -102,7 +102,7 @@ export async function timeSteps(
   await using folder = await openModelFolder(model);
   const components = await openComponents(folder.files);
   using gpu = await Gpu.open();
-  using store = new WeightStore(gpu, storage);
+  using store = new WeightStore(gpu);
   using stack = new DisposableStack();
   const timed: Timed[] = [];
   for (const [name, step] of new Map(steps.map((step) => [step.name, step]))) {

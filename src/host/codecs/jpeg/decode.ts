@@ -78,7 +78,7 @@ class JpegDecoder {
       } else this.#readTables(marker, content);
     }
     const frame = this.#frame;
-    if (!frame) throw new ImageFault("damaged", "it holds no picture");
+    if (!frame) throw new ImageFault("damaged", "it holds no image");
     this.#transformBlocks();
     const readers = this.#channels.map((channel) => rowReader(frame, channel));
     return toRgba(frame, colourSpace(frame, this.#colour), readers);

@@ -1,0 +1,59 @@
+/**
+ * The library without a host: what a browser page or a worker imports.
+ *
+ * Files come as {@linkcode ByteSource} by component, images as pixels, as a
+ * page's own `ImageData` has them. Nothing here reaches a file system, a
+ * process or a package: {@link https://docs.deno.com/api/web/ | web APIs} only.
+ * What Deno adds, `mod.ts` exports.
+ *
+ * @example
+ * ```ts no-eval
+ * import { MasterWeaver, MemorySource, type ModelFiles } from "./core.ts";
+ *
+ * async function portrait(files: ModelFiles, photo: ImageData) {
+ *   await using weaver = await MasterWeaver.load(files);
+ *   const identity = await weaver.encodeIdentity([photo]);
+ *   const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
+ *   return new ImageData(images[0].data, images[0].width);
+ * }
+ * ```
+ *
+ * @module
+ */
+export { type ByteSource, MemorySource } from "./base/bytes.ts";
+export { type ErrorCode, MasterWeaverError } from "./base/errors.ts";
+export type {
+  CallOptions,
+  NetworkName,
+  OnProgress,
+  Progress,
+  Stage,
+} from "./base/progress.ts";
+export { version } from "./base/version.ts";
+export type { DetectedFace, Point, Rect } from "./face/detect.ts";
+export type { FaceChoice } from "./face/finder.ts";
+export type { BufferPool } from "./gpu/buffers.ts";
+export type { Gpu } from "./gpu/gpu.ts";
+export type { GpuLimits, StorageType } from "./gpu/limits.ts";
+export type { PartStarts } from "./gpu/part_starts.ts";
+export type { Access, PipelineCache, PipelineKey } from "./gpu/pipelines.ts";
+export type { TexelShape } from "./gpu/texels.ts";
+export type { Choice, TuneMode, TuneStore } from "./graph/tuner.ts";
+export type { Fit } from "./identity/fit.ts";
+export type {
+  Identity,
+  IdentityHashes,
+  IdentityTokens,
+} from "./identity/identity.ts";
+export type { SavedIdentity } from "./identity/input.ts";
+export type { Image } from "./image/image.ts";
+export type { LoadOptions } from "./load.ts";
+export type { Rng, Settings, SizeRule } from "./options/options.ts";
+export {
+  type Generated,
+  type GenerateOptions,
+  type IdentityOptions,
+  MasterWeaver,
+} from "./pipeline.ts";
+export type { TurnOptions, WhenBusy } from "./turns.ts";
+export type { ComponentName, ModelFiles } from "./weights/components.ts";

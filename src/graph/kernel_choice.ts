@@ -1,0 +1,160 @@
+/**
+ * Which kernel computes each op of a graph, and how parameters must lie for it.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+import { kernelsFor, type WeightLayout } from "../ops/op.ts";
+import {
+  type AnyKernel,
+  baseOf,
+  describeNode,
+  type Graph,
+  type OpNode,
+  type Tensor,
+} from "./graph.ts";
+import { checkOverwrites, neededNodes } from "./schedule.ts";
+import type { StoredParameter } from "./weight_store.ts";
+
+/**
+ * Chooses one of an op's kernels by name.
+ *
+ * The choice may depend on op, weight and element types but not on the size of
+ * an image: plans of several sizes share weights, which lie in one way.
+ */
+export type KernelChooser = (
+  node: OpNode,
+  kernels: readonly string[],
+) => string;
+
+/** Always what runs everywhere. */
+const baseline: KernelChooser = (_node, kernels) => kernels[0];
+
+/** The kernels of a graph's ops, decided. */
+export class KernelChoice {
+  /** The ops that run, in order. */
+  readonly nodes: readonly OpNode[];
+  readonly #graph: Graph;
+  readonly #kernels = new Map<OpNode, AnyKernel>();
+  readonly #layouts = new Map<Tensor, WeightLayout>();
+
+  /**
+   * Decides for every op that an output needs. A weight lies in one way: where
+   * the kernels chosen disagree, the first one's layout counts that all ops which
+   * read the weight have a kernel for.
+   *
+   * @throws {MasterWeaverError} `gpu` naming the weight where there is no such layout, and what is overwritten though it may not be
+   */
+  constructor(graph: Graph, choose: KernelChooser = baseline) {
+    this.#graph = graph;
+    this.nodes = neededNodes(graph);
+    checkOverwrites(this.nodes, graph);
+    const wanted = new Map(
+      this.nodes.map((node) => [node, preferred(node, choose)]),
+    );
+    for (const [weight, users] of weightUsers(this.nodes)) {
+      const layouts = users.map((node) => layoutOf(wanted.get(node)!));
+      this.#layouts.set(weight, this.#agree(weight, layouts));
+    }
+    for (const node of this.nodes) {
+      const kernel = wanted.get(node)!;
+      const { weight } = node.inputs;
+      const layout = weight && this.layout(weight);
+      this.#kernels.set(
+        node,
+        layout === undefined || layoutOf(kernel) === layout
+          ? kernel
+          : kernelsOf(node).find((other) => layoutOf(other) === layout)!,
+      );
+    }
+  }
+
+  /** The first layout of those wanted that every reader of a weight can do with. */
+  #agree(weight: Tensor, wanted: readonly WeightLayout[]): WeightLayout {
+    const readers = this.nodes.filter((node) => reads(node, weight));
+    const possible = (layout: WeightLayout) =>
+      (layout === "rows" || mayLieOtherwise(weight, this.#graph)) &&
+      readers.every((node) => layoutsOf(node, weight).has(layout));
+    const layout = [...wanted, "rows" as const].find(possible);
+    if (layout) return layout;
+    throw new MasterWeaverError(
+      "gpu",
+      `Cannot lay out ${
+        weight.source.kind === "parameter" ? weight.source.ref.name : "a weight"
+      }: these have no layout of it in common: ${
+        readers.map((node) =>
+          `${describeNode(node)} (${[...layoutsOf(node, weight)].join(", ")})`
+        ).join("; ")
+      }`,
+    );
+  }
+
+  /** The kernel of an op. */
+  kernel(node: OpNode): AnyKernel {
+    return this.#kernels.get(node)!;
+  }
+
+  /** How a weight, or an input used as one, must lie. */
+  layout(weight: Tensor): WeightLayout {
+    return this.#layouts.get(baseOf(weight)) ?? "rows";
+  }
+
+  /** The parameters of the graph as they must lie. */
+  get parameters(): readonly StoredParameter[] {
+    return this.#graph.parameters.map((tensor) => ({
+      ref: tensor.source.ref,
+      dtype: tensor.dtype,
+      trainable: tensor.source.trainable,
+      layout: this.layout(tensor),
+    }));
+  }
+}
+
+function kernelsOf(node: OpNode): readonly AnyKernel[] {
+  return kernelsFor(node.op, node);
+}
+
+function layoutOf(kernel: AnyKernel): WeightLayout {
+  return kernel.weightLayout ?? "rows";
+}
+
+function preferred(node: OpNode, choose: KernelChooser): AnyKernel {
+  const kernels = kernelsOf(node);
+  const name = choose(node, kernels.map((kernel) => kernel.name));
+  return kernels.find((kernel) => kernel.name === name) ?? kernels[0];
+}
+
+/** The ops that use a tensor as their `weight`, by that tensor. */
+function weightUsers(nodes: readonly OpNode[]): Map<Tensor, OpNode[]> {
+  const users = new Map<Tensor, OpNode[]>();
+  for (const node of nodes) {
+    if (!node.inputs.weight) continue;
+    const weight = baseOf(node.inputs.weight);
+    const known = users.get(weight);
+    if (known) known.push(node);
+    else users.set(weight, [node]);
+  }
+  return users;
+}
+
+function reads(node: OpNode, tensor: Tensor): boolean {
+  return Object.values(node.inputs)
+    .some((input) => input && baseOf(input) === tensor);
+}
+
+/** Layouts in which an op can read a tensor: others than rows only as its `weight`. */
+function layoutsOf({ op, inputs, ...call }: OpNode, tensor: Tensor) {
+  const others = Object.entries(inputs).some(([name, input]) =>
+    name !== "weight" && input && baseOf(input) === tensor
+  );
+  const layouts = kernelsFor(op, { inputs, ...call }).map(layoutOf);
+  return new Set(others ? layouts.filter((one) => one === "rows") : layouts);
+}
+
+/** Only what the host writes, and no op, can be laid out by the host. */
+function mayLieOtherwise(weight: Tensor, { outputs }: Graph): boolean {
+  const { source } = weight;
+  const isWritten = source.kind === "input" ||
+    source.kind === "parameter" && !source.trainable;
+  return isWritten && ![...outputs.values()].some((t) => baseOf(t) === weight);
+}

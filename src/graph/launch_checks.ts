@@ -1,0 +1,112 @@
+/**
+ * What a plan asks of launches before there is anything on the GPU: that what
+ * they bind fits, and how much work they are.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+import type { TexelShape } from "../gpu/texels.ts";
+import {
+  type Binding,
+  describe,
+  type Launch,
+  tensorBytes,
+  type TensorSpec,
+} from "../ops/op.ts";
+import { describeNode, type OpNode } from "./graph.ts";
+import type { Step } from "./lowering.ts";
+
+/** The tensor that a launch binds; nothing where it is a texture or absent. */
+export function boundSpec(
+  { node, operands, scratch }: Step,
+  binding: Binding,
+): TensorSpec | undefined {
+  if (binding.access === "read texels" || binding.access === "write texels") {
+    return undefined;
+  }
+  if ("input" in binding) return operands[binding.input];
+  if ("output" in binding) return node.outputs[binding.output];
+  if (!("scratch" in binding)) return undefined;
+  const spec = scratch[binding.scratch];
+  return "shape" in spec ? spec : undefined;
+}
+
+/**
+ * Requires that every buffer a launch binds fits a binding.
+ *
+ * @throws {MasterWeaverError} `out-of-memory`
+ */
+export function checkBindings(step: Step, launch: Launch): void {
+  const { maxStorageBufferBindingSize: limit } = step.target.limits;
+  for (const binding of launch.bind) {
+    const spec = boundSpec(step, binding);
+    if (!spec || "absent" in binding) continue;
+    const bytes = binding.slice?.size ?? tensorBytes(spec);
+    if (bytes <= limit) continue;
+    const name = "input" in binding
+      ? binding.input
+      : "output" in binding
+      ? binding.output
+      : binding.scratch;
+    throw new MasterWeaverError(
+      "out-of-memory",
+      `Cannot place ${name} ${describe(spec)} of ${
+        describeNode(step.node)
+      }: ${bytes} bytes, the adapter binds at most ${limit}; ` +
+        'use dtype: "f16", a smaller image or fewer images at once',
+    );
+  }
+}
+
+/**
+ * Requires that a texture is no taller than the adapter's.
+ *
+ * @throws {MasterWeaverError} `out-of-memory`
+ */
+export function checkShape(
+  { width, height }: TexelShape,
+  what: string,
+  most: number,
+): void {
+  if (height <= most) return;
+  throw new MasterWeaverError(
+    "out-of-memory",
+    `Cannot make ${what}: a texture of ${width}×${height}, one of this adapter has at most ${most} rows; ` +
+      "use a smaller image or fewer images at once",
+  );
+}
+
+/** Floating-point operations that a CPU does in the time it moves a byte. */
+const OPERATIONS_A_BYTE = 8;
+
+/**
+ * The work of an op's launches, in floating-point operations or what moving its
+ * tensors stands for: to estimate how long they take.
+ *
+ * Shaders that only move data do so once; the others do an equal share of the
+ * op's operations, and the launches of each by their workgroups.
+ */
+export function launchWork(
+  node: OpNode,
+  launches: readonly Launch[],
+): number[] {
+  const tensors = [
+    ...Object.values(node.outputs),
+    ...Object.values(node.inputs),
+  ];
+  const bytes = tensors.reduce(
+    (sum, spec) => sum + (spec ? tensorBytes(spec) : 0),
+    0,
+  );
+  const flops: number = node.op.flops?.(node) ?? 0;
+  const groups = new Map<string, number>();
+  const busy = new Set<string>();
+  for (const { shader, workgroups, moves } of launches) {
+    groups.set(shader, (groups.get(shader) ?? 0) + workgroups);
+    if (!moves) busy.add(shader);
+  }
+  return launches.map(({ shader, workgroups, moves }) => {
+    const work = OPERATIONS_A_BYTE * bytes + (moves ? 0 : flops / busy.size);
+    return work * workgroups / Math.max(1, groups.get(shader)!);
+  });
+}

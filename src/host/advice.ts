@@ -1,0 +1,103 @@
+/**
+ * What messages advise, in the host's words.
+ *
+ * The core tells what to do as a script does it: `dtype: "f16"`, "convert the
+ * model". Whoever typed a command needs the flag, and whoever has files needs
+ * the tool to run.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+import { defaultSettings } from "../options/options.ts";
+
+/** Advice of the core, and the tool or file that follows it. */
+const tools: readonly (readonly [core: RegExp, host: string])[] = [
+  [
+    /^(Found no WebGPU adapter\b.*)$/,
+    "$1; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+  ],
+  [
+    /give landmarks\.weave among the model's files/,
+    "run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
+  ],
+  [
+    /give face_detector\.weave among the model's files/,
+    "copy it from weights/mini into the model's folder",
+  ],
+  [/\bconvert the model(?=[,;]|$)/, "convert the model with tools/convert.ts"],
+];
+
+/** Options of which a message names a value, as in `dtype: "f16"`. */
+const WITH_VALUE = /\b(dtype|face|fit): (?:"(\w+)"|(N)\b)/g;
+
+/** Options that a message may name alone: no word of English has such a spelling. */
+const alone = Object.keys(defaultSettings)
+  .filter((name) => /[A-Z]/.test(name)).join("|");
+/** Not in a path or a longer name, nor as the subject of an error, which `exit.ts` knows better. */
+const ALONE = new RegExp(
+  `(?<!Option |[\\w./\\\\-])(?:${alone})(?![\\w./\\\\-])`,
+  "g",
+);
+
+/**
+ * An option's flag: `guidanceScale` is typed as `--guidance-scale`.
+ *
+ * @example
+ * ```ts
+ * import { flagOf } from "./advice.ts";
+ *
+ * console.log(flagOf("guidanceScale")); // "--guidance-scale"
+ * ```
+ */
+export function flagOf(option: string): string {
+  return `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+}
+
+/**
+ * A message of the core with the tools to run.
+ *
+ * @example
+ * ```ts
+ * import { withTools } from "./advice.ts";
+ *
+ * console.log(withTools("The model has no vae.weave: convert the model"));
+ * // "The model has no vae.weave: convert the model with tools/convert.ts"
+ * ```
+ */
+export function withTools(message: string): string {
+  return tools.reduce(
+    (text, [core, host]) => text.replace(core, host),
+    message,
+  );
+}
+
+/**
+ * A message of the core as the command tells it: with the tools to run, and
+ * options as they are typed.
+ *
+ * @example
+ * ```ts
+ * import { withFlags } from "./advice.ts";
+ *
+ * console.log(withFlags('Too large; use dtype: "f16", or a lower idScale'));
+ * // "Too large; use --dtype f16, or a lower --id-scale"
+ * ```
+ */
+export function withFlags(message: string): string {
+  return withTools(message)
+    .replace(
+      WITH_VALUE,
+      (_, name, word, number) => `${flagOf(name)} ${word ?? number}`,
+    )
+    .replace(ALONE, flagOf)
+    .replace(/\bgive another face$/, "give another --face");
+}
+
+/** An error of the core with the tools to run in its message; others as they are. */
+export function inTools(error: unknown): unknown {
+  if (!(error instanceof MasterWeaverError)) return error;
+  const message = withTools(error.message);
+  return message === error.message
+    ? error
+    : new MasterWeaverError(error.code, message, { cause: error });
+}

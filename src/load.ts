@@ -1,0 +1,98 @@
+/**
+ * Loading: a model's files, checked, to what an image can be made with.
+ *
+ * @module
+ */
+import { type CallOptions, throwIfAborted } from "./base/progress.ts";
+import {
+  checkWeights,
+  type Components,
+  openComponents,
+  readTokenizer,
+} from "./components/networks.ts";
+import { Engine } from "./engine.ts";
+import { chooseDtype, Gpu } from "./gpu/gpu.ts";
+import type { StorageType } from "./gpu/limits.ts";
+import { type TuneMode, Tuner, type TuneStore } from "./graph/tuner.ts";
+import { checkModelFiles, checkOptions } from "./options/checks.ts";
+import type { ClipTokenizer } from "./text/tokenizer.ts";
+import {
+  type Component,
+  type ModelFiles,
+  modelHash,
+} from "./weights/components.ts";
+
+/** How a model is loaded. */
+export interface LoadOptions extends CallOptions {
+  /** Storage of activations and weights; f16 where the adapter has it. */
+  readonly dtype?: StorageType;
+  /**
+   * Whether every network stays on the GPU once it is loaded: images after
+   * the first start sooner, and all networks take memory at once. Otherwise a
+   * network is freed before the next one is loaded.
+   */
+  readonly keepLoaded?: boolean;
+  /**
+   * Whether ops are timed to choose how they are computed here: where nothing
+   * is known of the adapter (`auto`), never, or always anew.
+   */
+  readonly tune?: TuneMode;
+  /** Where what was measured is kept; nowhere where not given. */
+  readonly tuneStore?: TuneStore;
+}
+
+/** A model whose files are open and checked, on a device. */
+export interface LoadedModel {
+  /** Storage of activations and weights. */
+  readonly dtype: StorageType;
+  /** Hexadecimal SHA-256 that stands for all its files. */
+  readonly hash: string;
+  /** Its files, which whoever opened them closes. */
+  readonly files: ModelFiles;
+  /** Configs and weights of its networks. */
+  readonly components: Components;
+  /** Prompts to token ids. */
+  readonly tokenizer: ClipTokenizer;
+  /** The model on the device. */
+  readonly engine: Engine;
+  /** The model on another device, after this one was lost. */
+  readonly openEngine: (gpu: Gpu) => Engine;
+}
+
+/**
+ * Opens a model's files, checks every name and shape, and opens a device.
+ *
+ * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`, `aborted`
+ */
+export async function loadModel(
+  files: ModelFiles,
+  options: LoadOptions,
+): Promise<LoadedModel> {
+  checkOptions("load", options);
+  checkModelFiles(files, options);
+  const { signal, keepLoaded = false, tune = "auto", tuneStore } = options;
+  throwIfAborted(signal);
+  const gpu = await Gpu.open();
+  // Until an engine owns it.
+  using opened = new DisposableStack();
+  opened.use(gpu);
+  const dtype = chooseDtype(gpu, options.dtype);
+  throwIfAborted(signal);
+  const components = await openComponents(files);
+  throwIfAborted(signal);
+  const tokenizer = readTokenizer(components);
+  checkWeights(dtype, components);
+  const hash = await modelHash(
+    Object.values(components).map(({ file }: Component<unknown>) => file),
+  );
+  throwIfAborted(signal);
+  const adapterHash = components.adapter.file.hash;
+  const openEngine = (gpu: Gpu) => {
+    const tuner = new Tuner(gpu, tune, tuneStore);
+    const hashes = { modelHash: hash, adapterHash };
+    return new Engine(gpu, dtype, components, keepLoaded, tuner, hashes);
+  };
+  const engine = openEngine(gpu);
+  opened.move();
+  return { dtype, hash, files, components, tokenizer, engine, openEngine };
+}

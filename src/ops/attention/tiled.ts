@@ -1,0 +1,73 @@
+/**
+ * Launches of `shaders/attention_tiles.wgsl`: blocks of queries and keys in
+ * workgroup memory.
+ *
+ * @module
+ */
+import code from "../../../shaders/attention_tiles.wgsl" with { type: "text" };
+import gather from "../../../shaders/gather.wgsl" with { type: "text" };
+import type { Target } from "../op.ts";
+import { VEC8, vec8Code } from "../stored_vectors.ts";
+import { elementBytes } from "../tensor_spec.ts";
+import type { AttentionSizes } from "./sizes.ts";
+import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
+
+/** Widest head of a workgroup with 64 queries; wider ones have 32. */
+const WIDE = 80;
+/** Narrower heads are mostly exponentials; wider ones need too many registers. */
+const NARROWEST = 24;
+const WIDEST = 160;
+/** Rows of eight vec4 that values find in workgroup memory. */
+const TILE_ROWS = 48;
+const LANES = 64;
+
+/** Whether tiles suit a head of this width. */
+export function fitsTiles(width: number): boolean {
+  return width % VEC8 === 0 && width >= NARROWEST && width <= WIDEST;
+}
+
+/** One launch for as many images of a batch as a binding holds. */
+export function launchTiled(
+  sizes: AttentionSizes,
+  { storage, limits }: Target,
+): AttentionLaunch[] {
+  const { queries, keys, textKeys, heads, width } = sizes;
+  const rows = width > WIDE ? 32 : 64;
+  const blocks = Math.ceil(queries / rows);
+  const bytes = elementBytes(storage);
+  return cutAttention(sizes, bytes, limits).map((slice): AttentionLaunch => {
+    const groups = slice.sizes.batch * heads * blocks;
+    return {
+      shader: "attention_tiles",
+      code: vec8Code(storage) + gather + code,
+      defines: {
+        HEAD8: width / VEC8,
+        QUERIES: rows,
+        VALUE_GROUPS: valueGroups(width, rows),
+      },
+      bind: bindSlice(slice),
+      params: {
+        heads,
+        queries,
+        keys,
+        first_keys: textKeys,
+        blocks,
+        groups,
+        causal: Number(sizes.causal),
+        walks: sizes.identity ? 3 : 1,
+        scale: Math.LOG2E / Math.sqrt(width),
+        skip_queries: slice.queries.skip / VEC8,
+        skip_keys: slice.keys.skip / VEC8,
+      },
+      workgroups: groups,
+    };
+  });
+}
+
+/** How many four keys' values workgroup memory holds: a power of two. */
+function valueGroups(width: number, rows: number): number {
+  const split = LANES / (rows / 4);
+  const places = Math.ceil(width / 4 / split);
+  const most = TILE_ROWS / (split * Math.ceil(places / 2));
+  return 2 ** Math.floor(Math.log2(most));
+}

@@ -1,0 +1,69 @@
+/**
+ * Convolutions whose operands are longer than a binding may be: the output's
+ * pixels are cut, and each slice binds the rows of x that it is made of.
+ *
+ * @module
+ */
+import type { GpuLimits } from "../../gpu/gpu.ts";
+import { cutRows, ROW_STEP, type RowSlice } from "../slices.ts";
+import { elementBytes, elementCount, type TensorSpec } from "../tensor_spec.ts";
+import type { Conv2dAttributes, Conv2dCall } from "./call.ts";
+import type { PixelSlice } from "./convolution.ts";
+
+/**
+ * Cuts the output's pixels so that they, and the pixels they need, fit.
+ *
+ * @param inBytes bytes of a pixel of x as it is bound
+ */
+export function cutPixels(
+  { inputs: { x, weight }, outputs: { output }, attributes }: Conv2dCall,
+  limits: GpuLimits,
+  inBytes: number,
+): PixelSlice[] {
+  const limit = limits.maxStorageBufferBindingSize;
+  const pixels = elementCount(output.shape.slice(0, 3));
+  const outBytes = output.shape[3] * elementBytes(x.dtype);
+  const cut = (most: number) =>
+    cutRows(pixels, outBytes, {
+      ...limits,
+      maxStorageBufferBindingSize: most * outBytes,
+    }).map((to) => ({
+      to,
+      from: pixelsNeeded(to, x, weight, output, attributes),
+    }));
+  let most = Math.floor(limit / outBytes);
+  let slices = cut(most);
+  while (
+    most > ROW_STEP && slices.some(({ from }) => from.rows * inBytes > limit)
+  ) {
+    most = Math.max(ROW_STEP, Math.floor(most / 2));
+    slices = cut(most);
+  }
+  return slices;
+}
+
+/** The pixels of x, in whole rows, that some output pixels are made of. */
+function pixelsNeeded(
+  { start, rows }: RowSlice,
+  x: TensorSpec,
+  weight: TensorSpec,
+  output: TensorSpec,
+  { stride = 1, padding = [0, 0, 0, 0], upsampleTo }: Conv2dAttributes,
+): RowSlice {
+  const [, height, width] = x.shape;
+  const [, outHeight, outWidth] = output.shape;
+  const upsample = upsampleTo ? 2 : 1;
+  const fullHeight = upsampleTo?.[0] ?? height;
+  /** Row of the whole batch that holds a row of a window. */
+  const row = (pixel: number, ofWindow: number) => {
+    const image = Math.floor(pixel / (outWidth * outHeight));
+    const y = Math.floor(pixel / outWidth) % outHeight;
+    const full = y * stride - padding[0] + ofWindow;
+    const inside = Math.min(Math.max(full, 0), fullHeight - 1);
+    return image * height + Math.floor(inside / upsample);
+  };
+  const first = row(start, 0) * width;
+  const end = (row(start + rows - 1, weight.shape[1] - 1) + 1) * width;
+  const aligned = first - first % ROW_STEP;
+  return { start: aligned, rows: end - aligned };
+}

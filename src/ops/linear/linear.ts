@@ -1,0 +1,157 @@
+import type { GpuLimits } from "../../gpu/gpu.ts";
+import type { Activation } from "../activation.ts";
+import { type Convolution, matrixProduct } from "../conv2d/convolution.ts";
+import {
+  launchTextured,
+  packedInputs,
+  packedScratch,
+  texelLimits,
+} from "../conv2d/textured.ts";
+import { launchTiled } from "../conv2d/tiled.ts";
+import {
+  type Call,
+  elementBytes,
+  elementCount,
+  expectShape,
+  type Kernel,
+  type Op,
+  sameShape,
+  type Target,
+  type TensorSpec,
+} from "../op.ts";
+import { texelPixelBytes } from "../pack_texels.ts";
+import { cutRows, type RowSlice } from "../slices.ts";
+import { fitsVec8 } from "../stored_vectors.ts";
+import { launchBaseline } from "./baseline.ts";
+
+/** Inputs of {@linkcode linear}. */
+export type LinearInputs = {
+  /** (…, K); the leading axes are rows */
+  x: TensorSpec;
+  /** (N, K) */
+  weight: TensorSpec;
+  /** (N) */
+  bias?: TensorSpec;
+  /** (…, N), added before the activation */
+  residual?: TensorSpec;
+  /** never given: a linear layer is computed as a convolution, but has none */
+  channelBias?: undefined;
+};
+
+/** Attributes of {@linkcode linear}. */
+export interface LinearAttributes {
+  /** Applied last. */
+  activation?: Activation;
+}
+
+/** A linear layer's shapes and attributes. */
+export type LinearCall = Call<LinearInputs, LinearAttributes>;
+
+/** Fewest rows that a kernel is timed with. */
+const LEAST_ROWS = 256;
+
+const baseline: Kernel<LinearInputs, LinearAttributes> = {
+  name: "baseline",
+  launch(call, { limits }) {
+    const conv = convolutionOf(call);
+    return slicesOf(call, limits).map(({ to }) => launchBaseline(conv, to));
+  },
+};
+
+const tiled: Kernel<LinearInputs, LinearAttributes> = {
+  name: "workgroup-tiled",
+  supports: ({ inputs: { weight } }) => fitsVec8(weight),
+  launch(call, target) {
+    const conv = convolutionOf(call);
+    return slicesOf(call, target.limits)
+      .map((slice) => launchTiled(conv, slice, target));
+  },
+};
+
+const textured: Kernel<LinearInputs, LinearAttributes> = {
+  name: "texture-backed",
+  supports: ({ inputs: { weight } }) => fitsVec8(weight),
+  weightLayout: "blocks",
+  packed: (call, target) => packedInputs(texelSlices(call, target)),
+  scratch: (call, target) =>
+    packedScratch(convolutionOf(call), texelSlices(call, target)),
+  launch(call, target) {
+    const slices = texelSlices(call, target);
+    return launchTextured(convolutionOf(call), call.inputs.x, slices, target);
+  },
+};
+
+/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0, of quantised weights K % 32 = 0. */
+export const linear: Op<LinearInputs, LinearAttributes> = {
+  name: "linear",
+  dtypes: { weight: "weight" },
+  kernels: [baseline, tiled, textured],
+
+  outputs(inputs) {
+    const { x, weight, bias, residual } = inputs;
+    const k = x.shape.at(-1)!;
+    const shape = [...x.shape.slice(0, -1), weight.shape[0]];
+    expectShape(
+      weight.shape.length === 2 && weight.shape[1] === k && k % 4 === 0 &&
+        (!bias || sameShape(bias.shape, [weight.shape[0]])) &&
+        (!residual || sameShape(residual.shape, shape)),
+      "linear",
+      "x (…, K), weight (N, K), bias (N), residual (…, N), K a multiple of 4",
+      inputs,
+    );
+    return { output: { shape, dtype: x.dtype } };
+  },
+
+  excerpt({ x, weight, bias }, _attributes, share) {
+    const [n, k] = weight.shape;
+    const all = elementCount(x.shape) / k;
+    const rows = Math.min(all, Math.max(LEAST_ROWS, Math.ceil(all * share)));
+    return {
+      x: { shape: [rows, k], dtype: x.dtype },
+      weight: { shape: [n, k], dtype: weight.dtype },
+      bias,
+    };
+  },
+
+  flops({ inputs: { x, weight } }) {
+    return 2 * elementCount(x.shape) * weight.shape[0];
+  },
+};
+
+function convolutionOf(
+  { inputs: { x, weight, bias, residual }, attributes }: LinearCall,
+): Convolution {
+  const rows = elementCount(x.shape) / weight.shape[1];
+  return {
+    ...matrixProduct(rows, weight, x.dtype),
+    has: {
+      bias: bias !== undefined,
+      channelBias: false,
+      residual: residual !== undefined,
+    },
+    activation: attributes.activation,
+  };
+}
+
+/** Cuts the rows of x so that what a launch binds of them fits. */
+function slicesOf(
+  { inputs: { x, weight: { shape: [n, k] } } }: LinearCall,
+  limits: GpuLimits,
+) {
+  const longest = Math.max(n, k) * elementBytes(x.dtype);
+  return cutRows(elementCount(x.shape) / k, longest, limits).map(samePixels);
+}
+
+function texelSlices(
+  { inputs: { x, weight: { shape: [n, k] } } }: LinearCall,
+  { limits }: Target,
+) {
+  const longest = Math.max(n * elementBytes(x.dtype), texelPixelBytes(k));
+  const rows = elementCount(x.shape) / k;
+  return cutRows(rows, longest, texelLimits(limits)).map(samePixels);
+}
+
+/** A row of the output is made of the same row of x. */
+function samePixels(rows: RowSlice) {
+  return { to: rows, from: rows };
+}

@@ -1,0 +1,110 @@
+/**
+ * Advice in messages: a script's words in the core, flags and tools at the
+ * command line.
+ */
+import { assertEquals, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { inTools, withFlags, withTools } from "../src/host/advice.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { ProgressLines } from "../src/host/progress_lines.ts";
+import { cannotAlign } from "../src/identity/references.ts";
+import { MasterWeaver as CoreMasterWeaver } from "../src/pipeline.ts";
+import { deno, finished } from "./support/command.ts";
+import { gpuTest } from "./support/gpu.ts";
+
+Deno.test("advice: options are told as flags where they are typed", () => {
+  const rows: readonly (readonly [core: string, command: string])[] = [
+    [
+      'use dtype: "f16", a smaller image or fewer images at once',
+      "use --dtype f16, a smaller image or fewer images at once",
+    ],
+    [
+      'try dtype: "f32", or a lower guidanceScale or idScale; if',
+      "try --dtype f32, or a lower --guidance-scale or --id-scale; if",
+    ],
+    [
+      'face: N or face: "largest" takes another',
+      "--face N or --face largest takes another",
+    ],
+    [
+      'fit: "pad" or fit: "crop" keeps the proportions',
+      "--fit pad or --fit crop keeps the proportions",
+    ],
+    ["give cudaThreads to repeat", "give --cuda-threads to repeat"],
+    [
+      "best or largest; give another face",
+      "best or largest; give another --face",
+    ],
+  ];
+  for (const [core, command] of rows) {
+    assertEquals(withFlags(core), command);
+    // What is told as flags stays as it is.
+    assertEquals(withFlags(command), command);
+  }
+});
+
+Deno.test("advice: what only looks like an option stays as it is", () => {
+  for (
+    const text of [
+      "Cannot read photos/idScale/a.png: no such file or folder",
+      "Cannot read idScale.png: no such file or folder",
+      "Option cudaThreads must be a multiple of 256",
+      "Model has 3 steps and a width of 5",
+    ]
+  ) assertEquals(withFlags(text), text);
+});
+
+Deno.test("advice: the host names the tool to run", () => {
+  assertEquals(
+    withTools("Found no WebGPU adapter: a driver is needed"),
+    "Found no WebGPU adapter: a driver is needed; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+  );
+  const { message } = cannotAlign(null);
+  assertEquals(
+    withTools(message),
+    "Cannot look for faces: the model has no face_detector.weave; copy it from weights/mini into the model's folder",
+  );
+  assertEquals(
+    withTools(
+      "Cannot align faces without the landmark model: give landmarks.weave among the model's files",
+    ),
+    "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
+  );
+  const other = new MasterWeaverError("gpu", "The GPU refused a command");
+  assertEquals(inTools(other), other);
+  assertEquals(inTools(7), 7);
+});
+
+gpuTest("advice: a component that is missing", async () => {
+  const message = async (load: () => Promise<unknown>) =>
+    (await assertRejects(load, MasterWeaverError)).message;
+  assertEquals(
+    await message(() => CoreMasterWeaver.load({})),
+    "The model has no text_encoder.weave: convert the model, or give another",
+  );
+  assertEquals(
+    await message(() => MasterWeaver.load({})),
+    "The model has no text_encoder.weave: convert the model with tools/convert.ts, or give another",
+  );
+});
+
+Deno.test("advice: warnings and errors of a command name flags", async () => {
+  let written = "";
+  const lines = new ProgressLines((text) => written += text, false);
+  lines.warning('its pixels are squeezed; fit: "pad" keeps the proportions');
+  assertEquals(
+    written,
+    "Note: its pixels are squeezed; --fit pad keeps the proportions\n",
+  );
+  const exit = new URL("../src/host/exit.ts", import.meta.url);
+  const errors = new URL("../src/base/errors.ts", import.meta.url);
+  const { code, err } = await finished(deno([
+    "eval",
+    `import { exitCode } from "${exit}";
+    import { MasterWeaverError } from "${errors}";
+    Deno.exitCode = await exitCode(() => {
+      throw new MasterWeaverError("out-of-memory", 'No room; use dtype: "f16"');
+    });`,
+  ]));
+  assertEquals([code, ...err], [1, "No room; use --dtype f16"]);
+});

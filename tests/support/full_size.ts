@@ -1,0 +1,17 @@
+/**
+ * Stable Diffusion 1.5 with its encoders at full size: all names, shapes and
+ * configs, and no values. Its graphs can be built and planned, not run.
+ *
+ * @module
+ */
+import type { Components } from "../../src/components/networks.ts";
+import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
+import {
+  FULL_SIZE_FILES,
+  inventComponents,
+} from "../../tools/random_checkpoint/invented.ts";
+
+/** Every component, as it is stored with a `--dtype` of `tools/convert.ts`. */
+export function fullSizeParts(dtype: ModelDtype): Components {
+  return inventComponents(FULL_SIZE_FILES, dtype);
+}
