@@ -99,6 +99,7 @@ gpuTest(
     });
     using network = new Network(await sharedGpu(), true, tuner);
     const recipe = (name: string) => ({
+      key: name,
       graph: () => {
         const g = new Graph("f32");
         const x = g.input("x", [4], "f32");
@@ -106,12 +107,11 @@ gpuTest(
         return g;
       },
     });
-    const owner = {};
     const use = async (...names: string[]) => {
       const plans = Object.fromEntries(names.map((n) => [n, recipe(n)]));
       const onPrepare = (done: number, total: number) =>
         events.push(`${done} of ${total}`);
-      await network.use({ owner, plans, onPrepare }, async (plans) => {
+      await network.use({ plans, onPrepare }, async (plans) => {
         for (const name of names) {
           plans[name].write("x", Float32Array.of(1, 2, 3, 4));
           plans[name].run();

@@ -61,7 +61,7 @@ export interface Identity extends IdentityTokens, IdentityHashes {
   readonly references: readonly Image[];
 }
 
-/** The parts of a model that make an identity. */
+/** The components of a model that make an identity. */
 export interface IdentityComponents {
   /** CLIP's vision tower and how images come to it. */
   readonly vision: Component<
@@ -95,7 +95,7 @@ export interface LookOptions extends CallOptions {
 export class IdentityEncoder {
   readonly #gpu: Gpu;
   readonly #storage: StorageType;
-  readonly #parts: IdentityComponents;
+  readonly #components: IdentityComponents;
   readonly #networks: IdentityNetworks;
   readonly #hashes: IdentityHashes;
   #zeros: Float32Array | null = null;
@@ -104,19 +104,19 @@ export class IdentityEncoder {
    * Nothing is loaded yet.
    *
    * @param gpu where
-   * @param real storage of activations and weights
+   * @param storage storage of activations and weights
    * @param hashes what its identities are marked with
    */
   constructor(
     gpu: Gpu,
     storage: StorageType,
-    parts: IdentityComponents,
+    components: IdentityComponents,
     networks: IdentityNetworks,
     hashes: IdentityHashes,
   ) {
     this.#gpu = gpu;
     this.#storage = storage;
-    this.#parts = parts;
+    this.#components = components;
     this.#networks = networks;
     this.#hashes = hashes;
   }
@@ -138,7 +138,7 @@ export class IdentityEncoder {
       options.onProgress?.({ stage: "identity", done: done++, total });
     };
     const breath = new Breath(options.signal);
-    const { preprocess } = this.#parts.vision.config;
+    const { preprocess } = this.#components.vision.config;
     const fit = { ...options, preprocess };
     const square: Image[] = [];
     for (const [i, face] of faces.entries()) {
@@ -153,7 +153,7 @@ export class IdentityEncoder {
     for (const reference of references) {
       seen.push(await seenPart(reference, preprocess, breath));
     }
-    const { maxReferences } = this.#parts.adapter.config;
+    const { maxReferences } = this.#components.adapter.config;
     const zeros = this.#zeros!;
     while (parts.length < maxReferences) parts.push(zeros);
     return {
@@ -176,10 +176,11 @@ export class IdentityEncoder {
     options: LookOptions,
     breath: Breath,
   ): Promise<Image[]> {
-    const { inputSize, classes: none } = this.#parts.parser.config;
+    const { inputSize, classes: none } = this.#components.parser.config;
     return this.#networks.parser.use({
-      owner: this,
-      plans: { parse: { graph: () => parserGraph(this.#parts) } },
+      plans: {
+        parse: { key: "parse", graph: () => parserGraph(this.#components) },
+      },
       ...networkProgress("face parser", options),
     }, async ({ parse: plan }) => {
       const parsed: Image[] = [];
@@ -206,11 +207,13 @@ export class IdentityEncoder {
     options: LookOptions,
     breath: Breath,
   ): Promise<Float32Array[]> {
-    const { imageSize, preprocess } = this.#parts.vision.config;
+    const { imageSize, preprocess } = this.#components.vision.config;
     return this.#networks.encoder.use({
-      owner: this,
       plans: {
-        see: { graph: () => identityGraph(this.#storage, this.#parts) },
+        see: {
+          key: "see",
+          graph: () => identityGraph(this.#storage, this.#components),
+        },
       },
       ...networkProgress("image encoder", options),
     }, async ({ see: plan }) => {

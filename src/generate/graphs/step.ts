@@ -1,201 +1,183 @@
 /**
- * What painting computes, as graphs: conditions, a denoising step, decoding.
+ * A denoising step, as a graph.
  *
  * @module
  */
-import type { Component } from "../weights/components.ts";
-import type { DdimConfig } from "../samplers/ddim.ts";
-import type { StepKind } from "./step_kinds.ts";
-import type { StorageType } from "../gpu/gpu.ts";
-import { Graph, type Tensor } from "../graph/graph.ts";
-import { Health } from "./health.ts";
-import { clipText, type ClipTextConfig } from "../models/clip.ts";
-import type { IdentityConfig } from "../models/id_resampler.ts";
+import { MasterWeaverError } from "../../base/errors.ts";
+import type { StorageType } from "../../gpu/gpu.ts";
+import { baseOf, Graph, type Tensor } from "../../graph/graph.ts";
+import { unet } from "../../models/unet.ts";
+import { guidance } from "../../ops/diffusion.ts";
+import { type DType, elementCount, type TensorSpec } from "../../ops/op.ts";
+import { view } from "../../ops/views.ts";
+import { ddimSampler } from "../../samplers/ddim.ts";
+import type { Sampler } from "../../samplers/sampler.ts";
+import type { GeneratorComponents } from "../context.ts";
+import { Health } from "../health.ts";
 import {
-  crossAttentions,
-  type CrossKeys,
-  crossKeys,
-  unet,
-  type UNetConfig,
-} from "../models/unet.ts";
-import { type VaeConfig, vaeDecode } from "../models/vae.ts";
-import { ddimStep, guidance } from "../ops/diffusion.ts";
-import { map } from "../ops/elementwise.ts";
-import { elementCount } from "../ops/op.ts";
-import { imageOutput } from "../ops/outputs.ts";
-import { view } from "../ops/views.ts";
-
-/** The parts of a model that paint. */
-export interface GeneratorComponents {
-  /** CLIP's text tower. */
-  readonly text: Component<ClipTextConfig>;
-  /** The UNet and its noise schedule. */
-  readonly unet: Component<UNetConfig & { readonly scheduler: DdimConfig }>;
-  /** The identity's keys and values, among the adapter's weights. */
-  readonly adapter: Component<IdentityConfig>;
-  /** The autoencoder. */
-  readonly vae: Component<VaeConfig>;
-}
-
-/** What decides the shapes of the plans. */
-export interface Layout {
-  /** Images at once. */
-  readonly images: number;
-  /** Rows of the latents. */
-  readonly height: number;
-  /** Columns of the latents. */
-  readonly width: number;
-  /** Whether both halves of guidance are computed, in some step at least. */
-  readonly guided: boolean;
-  /** Whether some steps use deep features of others. */
-  readonly reuse?: boolean;
-  /** Share of the tokens that self-attention merges; none where not given. */
-  readonly mergeTokens?: number;
-}
+  type Handed,
+  handedSpecs,
+  keysName,
+  type Layout,
+  stateName,
+  valuesName,
+} from "../layout.ts";
+import type { StepKind } from "../step_kinds.ts";
 
 /**
- * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
- * conditional one first, to `….attn2.k` and `….attn2.v` of every
- * cross-attention, one for every image, and marks in `health`.
- */
-export function conditionGraph(
-  storage: StorageType,
-  { text, unet: component, adapter }: GeneratorComponents,
-  { images, guided }: Layout,
-): Graph {
-  const g = new Graph(storage);
-  const halves = guided ? 2 : 1;
-  const { tokens, maxReferences } = adapter.config;
-  const { crossAttentionDim } = component.config;
-  const ids = g.input("ids", [halves, text.config.positions], "u32");
-  const identity = g.input(
-    "identity",
-    [halves, maxReferences * tokens, crossAttentionDim],
-    storage,
-  );
-  const embedding = clipText(ids, text.weights.at("text_model"), text.config);
-  g.name("text", embedding);
-  const health = new Health(g);
-  health.mark("text", embedding);
-  health.mark("identity", identity);
-  for (const attention of crossAttentions(component.config)) {
-    const { k, v } = crossKeys(
-      attention,
-      embedding,
-      component.weights,
-      identity,
-      adapter.weights,
-    );
-    for (const kind of ["k", "v"]) {
-      const of = (name: string) => g.named.get(`${attention.path}.${name}`)!;
-      health.mark("text keys", of(`to_${kind}`));
-      health.mark("identity keys", of(`to_${kind}_img`));
-    }
-    g.output(`${attention.path}.k`, repeatEach(k, images));
-    g.output(`${attention.path}.v`, repeatEach(v, images));
-  }
-  return g;
-}
-
-/** Each of B tensors `times` times, one after the other: (B · times, T, C). */
-function repeatEach(x: Tensor, times: number): Tensor {
-  if (times === 1) return x;
-  const [batch, tokens, channels] = x.shape;
-  const one = tokens * channels;
-  return x.graph.apply(view, { x }, {
-    shape: [batch, times, one],
-    strides: [one, 0, 1],
-  }).reshape(batch * times, tokens, channels);
-}
-
-/**
- * One step: `latents` f32 (B, h, w, C) becomes less noisy, in place; where it
- * is not finite `health` says since which `step`, u32 (1).
+ * One step: `latents` f32 (images, h, w, C) become less noisy where they lie;
+ * where they are not finite `health` says since which `step`, u32 (1).
+ *
+ * Latents and state that the sampler does not change in place are outputs under
+ * their inputs' names: both must be bound to the same tensor.
  *
  * @param kind its work; as the layout says where not given
+ * @param sampler leads from level to level of noise; DDIM where not given
+ * @throws {MasterWeaverError} `gpu` where the sampler leaves out a state of its own
  */
 export function stepGraph(
   storage: StorageType,
-  { text, unet: component, adapter }: GeneratorComponents,
+  components: Omit<GeneratorComponents, "vae">,
   layout: Layout,
-  { guided, reused }: StepKind = { guided: layout.guided, reused: false },
+  kind: StepKind = { guided: layout.guided, cached: false },
+  sampler: Sampler = ddimSampler(components.unet.config.scheduler),
 ): Graph {
-  const { images, height, width, reuse, mergeTokens } = layout;
+  const specs = handedSpecs(
+    storage,
+    components,
+    {
+      ...layout,
+      guided: kind.guided,
+      cachesFeatures: layout.cachesFeatures || kind.cached,
+    },
+    sampler,
+  );
   const g = new Graph(storage);
-  const { channels, blockOutChannels } = component.config;
-  const halves = guided ? 2 : 1;
-  const batch = halves * images;
-  const shape = [images, height, width, channels];
-  const latents = g.input("latents", shape, "f32");
-  const textKeys = text.config.positions;
-  const keys = textKeys +
-    adapter.config.maxReferences * adapter.config.tokens;
+  const latents = input(g, "latents", specs.latents);
+  const coefficients = g.input("coefficients", [sampler.coefficients], "f32");
 
+  // (images, h, w, C) f32 → (halves · images, h, w, C)
+  const scaled = sampler.scaleInput?.(latents, coefficients) ?? latents;
+  const output = runUnet(scaled, components, layout, kind, specs);
+
+  // (halves · images, h, w, C) → (images, h, w, C) f32
+  const predictedNoise = kind.guided
+    ? g.apply(guidance, {
+      x: output,
+      scale: g.input("guidance_scale", [1], "f32"),
+    }, {})
+    : copy(output, "f32");
+
+  const state = Object.fromEntries(
+    Object.entries(specs.samplerState)
+      .map(([name, spec]) => [name, input(g, stateName(name), spec)]),
+  );
+  const next = sampler.update({
+    latents,
+    predictedNoise,
+    coefficients,
+    noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
+    state,
+  });
+  new Health(g).mark("latents", next.latents, g.input("step", [1], "u32"));
+  writeBack([
+    ["latents", latents, next.latents],
+    ...Object.entries(state).map(([name, before]): Change => [
+      stateName(name),
+      before,
+      next.state?.[name] ?? noState(sampler, name),
+    ]),
+  ]);
+  return g;
+}
+
+function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
+  return g.input(name, shape, dtype);
+}
+
+/** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
+function runUnet(
+  latents: Tensor,
+  { text, unet: { weights, config } }: Omit<GeneratorComponents, "vae">,
+  { cachesFeatures, mergeTokens }: Layout,
+  { guided, cached }: StepKind,
+  specs: Handed<TensorSpec>,
+): Tensor {
+  const g = latents.graph;
+  const halves = guided ? 2 : 1;
+  const [images, ...pixels] = latents.shape;
+  const batch = halves * images;
   // The same latents for both halves of guidance.
   const sample = g.apply(view, { x: latents }, {
-    shape: [halves, elementCount(shape)],
+    shape: [halves, elementCount(latents.shape)],
     strides: [0, 1],
-    dtype: storage,
-  }).reshape(batch, height, width, channels);
-  const cross = (path: string, width: number): CrossKeys => ({
-    k: g.input(`${path}.k`, [batch, keys, width], storage),
-    v: g.input(`${path}.v`, [batch, keys, width], storage),
-    textKeys,
-  });
-  const predicted = unet(
+    dtype: g.storage,
+  }).reshape(batch, ...pixels);
+  const keys = new Map(specs.keys.map((each) => [each.path, each]));
+  const output = unet(
     {
       sample,
       t: g.input("t", [batch], "f32"),
-      cross: ({ path, channels }) => cross(path, channels),
+      // Asked for one by one: a step with cached features has fewer.
+      cross: ({ path }) => ({
+        k: input(g, keysName(path), keys.get(path)!.k),
+        v: input(g, valuesName(path), keys.get(path)!.v),
+        textKeys: text.config.positions,
+      }),
       identityScale: g.input("identity_scale", [1], "f32"),
-      deep: reused
-        ? g.input("deep", [batch, height, width, blockOutChannels[0]], storage)
+      cachedFeatures: cached
+        ? input(g, "cached_features", specs.cachedFeatures!)
         : undefined,
       mergeTokens,
     },
-    component.weights,
-    component.config,
+    weights,
+    config,
   );
-  if (reuse && !reused) g.output("deep", g.named.get("deep")!);
-  const eps = guided
-    ? g.apply(guidance, {
-      x: predicted,
-      scale: g.input("guidance_scale", [1], "f32"),
-    }, {})
-    : toF32(predicted);
-  const coefficients = g.input("coefficients", [2], "f32");
-  const next = g.apply(ddimStep, { latents, eps, coefficients }, {});
-  new Health(g).mark("latents", next, g.input("step", [1], "u32"));
-  return g;
+  if (cachesFeatures && !cached) {
+    g.output("cached_features", g.named.get("cached_features")!);
+  }
+  return output;
 }
 
-function toF32(x: Tensor): Tensor {
-  const total = elementCount(x.shape);
+/** An input, and what it shall be at the next run. */
+type Change = [name: string, input: Tensor, next: Tensor];
+
+/** Writes what is not changed in place to where its inputs lie. */
+function writeBack(changes: readonly Change[]): void {
+  const rest = changes.filter(([, input, next]) =>
+    !changesInPlace(next, input)
+  );
+  // A history moves on by one: what is an input itself is read before any is
+  // written.
+  const values = rest.map(([, , next]) =>
+    baseOf(next).source.kind === "input" ? copy(next, next.dtype) : next
+  );
+  // The last nodes: all that reads the old values has run.
+  rest.forEach(([name, input], i) =>
+    input.graph.output(name, copy(values[i], input.dtype))
+  );
+}
+
+function noState({ name }: Sampler, state: string): never {
+  throw new MasterWeaverError(
+    "gpu",
+    `Sampler ${name} keeps ${state} from step to step, but its update makes none`,
+  );
+}
+
+/** Whether a tensor lies where an input lay. */
+function changesInPlace(next: Tensor, input: Tensor): boolean {
+  const { source } = baseOf(next);
+  if (source.kind !== "op" || source.op.inPlace === undefined) return false;
+  const changed = baseOf(source.inputs[source.op.inPlace]!);
+  return changed === input || changesInPlace(changed, input);
+}
+
+/** The same elements, in another type or place. */
+function copy(x: Tensor, dtype: DType): Tensor {
   return x.graph.apply(view, { x }, {
-    shape: [total],
+    shape: [elementCount(x.shape)],
     strides: [1],
-    dtype: "f32",
+    dtype,
   }).reshape(...x.shape);
-}
-
-/** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W), and marks in `health`. */
-export function decodeGraph(
-  storage: StorageType,
-  { vae }: Pick<GeneratorComponents, "vae">,
-  { height, width }: Layout,
-): Graph {
-  const g = new Graph(storage);
-  const { latentChannels, scalingFactor } = vae.config;
-  const latents = g.input("latents", [1, height, width, latentChannels], "f32");
-  const typed = g.apply(view, { x: latents }, {
-    shape: [elementCount(latents.shape)],
-    strides: [1],
-    dtype: storage,
-  }).reshape(...latents.shape);
-  const scaled = g.apply(map, { x: typed }, { scale: 1 / scalingFactor });
-  const decoded = vaeDecode(scaled, vae.weights, vae.config);
-  g.name("decoded", decoded);
-  new Health(g).mark("decoded", decoded);
-  g.output("pixels", g.apply(imageOutput, { x: decoded }, {}));
-  return g;
 }
