@@ -41,8 +41,7 @@ import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
   checkPhotos,
-  prepareReference,
-  referenceName,
+  prepareReferences,
 } from "./identity/references.ts";
 import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
@@ -329,45 +328,18 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
     checkFaceChoice(options.face);
+    const { alignFaces } = this.#components.adapter.config;
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };
-      const faces = await this.#prepare(checked, call);
+      const faces = await prepareReferences(
+        checked,
+        call,
+        alignFaces,
+        () => this.#finder(),
+      );
       const engine = await this.#ready();
       return await engine.encode(faces, { ...call, parse: call.parse ?? true });
     });
-  }
-
-  /** Found, chosen and aligned faces, or the photos as they are. */
-  async #prepare(
-    photos: readonly Image[],
-    options: IdentityOptions,
-  ): Promise<Image[]> {
-    const { alignFaces } = this.#components.adapter.config;
-    const chosen = {
-      // Who chooses a face wants it taken out of the photo.
-      align: options.align ?? (alignFaces || options.face !== undefined),
-      face: options.face ?? "best",
-      requireFace: options.requireFace ?? false,
-      onWarning: options.onWarning,
-    };
-    const finder = chosen.align || chosen.requireFace
-      ? await this.#finder()
-      : null;
-    const breath = new Breath(options.signal);
-    const faces: Image[] = [];
-    for (const [i, photo] of photos.entries()) {
-      throwIfAborted(options.signal);
-      faces.push(
-        await prepareReference(
-          photo,
-          finder,
-          referenceName(i),
-          chosen,
-          breath,
-        ),
-      );
-    }
-    return faces;
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Progress } from "../src/base/progress.ts";
 import type { ImageSettings } from "../src/generate/generator.ts";
 import { type PlanKey, planKey } from "../src/generate/plan_key.ts";
 import { ddimSampler } from "../src/samplers/ddim.ts";
+import type { NoiseLevel } from "../src/samplers/sampler.ts";
 import {
   madeUpConditions,
   miniGenerator,
@@ -192,15 +193,22 @@ gpuTest(
     using mini = await miniGenerator(false);
     const conditions = await madeUpConditions();
     const told: string[] = [];
+    const levels: NoiseLevel[] = [];
     const request = { ...conditions, settings: { ...settings, numImages: 2 } };
     const previews: Float32Array[] = [];
     const images = await mini.generator.generate(request, {
-      onStep: async ({ index, total, step: { timestep }, latents }) => {
+      onStep: async ({ index, total, timestep, latents, level }) => {
         told.push(`${index} of ${total} at ${timestep}`);
+        levels.push(level);
         previews.push(await readTensor(latents));
       },
     });
     assertEquals(told, ["0 of 2 at 501", "1 of 2 at 1"]);
+    const { scheduler } = (await miniParts).unet.config;
+    assertEquals(levels, [
+      ddimSampler(scheduler).schedule(2).steps[1].level,
+      { image: 1, noise: 0 },
+    ]);
     // Two images of 4 channels, 8 × 8.
     assertEquals(previews.map(({ length }) => length), [512, 512]);
     assert(previews[0].some((value, i) => value !== previews[1][i]));

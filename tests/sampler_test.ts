@@ -274,9 +274,8 @@ gpuTest("start: an image's latents go on where they are put in", async () => {
       start,
     });
     const steps: { timestep: number; latents: Float32Array }[] = [];
-    for await (const { index, total, step, latents } of ready.steps) {
+    for await (const { index, total, timestep, latents } of ready.steps) {
       assertEquals([index, total], [steps.length, start ? 3 : 5]);
-      const { timestep } = step;
       steps.push({ timestep, latents: await readTensor(latents) });
     }
     return steps;

@@ -16,6 +16,7 @@ import type { GpuTensor, Plan } from "../graph/plan.ts";
 import { elementCount } from "../ops/op.ts";
 import type { NoiseSource } from "../samplers/latent_noise.ts";
 import type {
+  NoiseLevel,
   Sampler,
   SamplerSchedule,
   SamplerStep,
@@ -54,14 +55,19 @@ export interface DenoisedStep {
   readonly index: number;
   /** How many are done in all. */
   readonly total: number;
-  /** The step: its timestep, and the noise that was left before it. */
-  readonly step: SamplerStep;
+  /** What the UNet was told of the noise. */
+  readonly timestep: number;
   /**
    * (images, h, w, C) f32, after the step: what is submitted before the next
    * step is asked for reads them so, for a preview or to save them.
    */
   readonly latents: GpuTensor;
+  /** What the latents hold now. */
+  readonly level: NoiseLevel;
 }
+
+/** After the last step. */
+const NO_NOISE: NoiseLevel = { image: 1, noise: 0 };
 
 /** A step's work, its plan and its numbers. */
 interface PlannedStep {
@@ -164,7 +170,8 @@ async function* loop(
       pace,
       () => onProgress?.({ stage: "denoise", done: index + 1, total }),
     );
-    yield { index, total, step, latents };
+    const level = steps[index + 1]?.step.level ?? NO_NOISE;
+    yield { index, total, timestep: step.timestep, latents, level };
   }
   await pace.finish();
 }

@@ -9,8 +9,9 @@ import type { SamplerSchedule } from "../samplers/sampler.ts";
 /** Makes the latents of the first step. */
 export interface Start {
   /**
-   * Which step of the schedule is the first, from 0: where an image gives the
-   * start, those with more noise than it is meant to have are left out.
+   * Which step of the schedule is the first, from 0 to the last one: where an
+   * image gives the start, those with more noise than it is meant to have are
+   * left out.
    */
   firstStep(schedule: SamplerSchedule): number;
 

@@ -147,7 +147,7 @@ export class IdentityEncoder {
     const references = options.parse
       ? await this.#parse(square, look, options, breath)
       : square;
-    const parts = await this.#tokens(references, look, options, breath);
+    const tokens = await this.#tokens(references, look, options, breath);
     look();
     const seen: Image[] = [];
     for (const reference of references) {
@@ -155,10 +155,10 @@ export class IdentityEncoder {
     }
     const { maxReferences } = this.#components.adapter.config;
     const zeros = this.#zeros!;
-    while (parts.length < maxReferences) parts.push(zeros);
+    while (tokens.length < maxReferences) tokens.push(zeros);
     return {
-      tokens: joined(parts),
-      unconditional: joined(parts.map(() => zeros)),
+      tokens: joined(tokens),
+      unconditional: joined(tokens.map(() => zeros)),
       references: seen,
       ...this.#hashes,
     };
@@ -228,17 +228,17 @@ export class IdentityEncoder {
           : "image encoder";
         throw notFinite(first, name, this.#storage);
       };
-      const parts: Float32Array[] = [];
+      const seen: Float32Array[] = [];
       for (const [i, reference] of references.entries()) {
         look();
         const pixels = await clipPreprocess(reference, preprocess, breath);
-        parts.push(await see(pixels, referenceName(i)));
+        seen.push(await see(pixels, referenceName(i)));
       }
       this.#zeros ??= await see(
         new Float32Array(imageSize * imageSize * 4),
         "The empty reference",
       );
-      return parts;
+      return seen;
     });
   }
 }
@@ -305,13 +305,13 @@ function notFinite(
   );
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+function joined(lists: readonly Float32Array[]): Float32Array {
+  const length = lists.reduce((sum, list) => sum + list.length, 0);
   const whole = new Float32Array(length);
   let start = 0;
-  for (const part of parts) {
-    whole.set(part, start);
-    start += part.length;
+  for (const list of lists) {
+    whole.set(list, start);
+    start += list.length;
   }
   return whole;
 }
