@@ -40,7 +40,7 @@ async function paint(keepLoaded: boolean) {
   bytes.push(buffers.bytes);
   // Once more, at another size.
   await weaver.generate({ ...small, identity, height: 72, onProgress });
-  return { picture: images[0].data, bytes, loads, peak: buffers.peakBytes };
+  return { pixels: images[0].data, bytes, loads, peak: buffers.peakBytes };
 }
 
 const each = ["face parser", "image encoder", "text encoder", "UNet", "VAE"];
@@ -53,7 +53,7 @@ gpuTest(
     const [before, between, after] = freed.bytes;
     assertEquals([before, between], [0, 0]);
     // Latents, keys and values stay for the next image of that size.
-    assert(after < 2 ** 20, `${after} bytes after a picture`);
+    assert(after < 2 ** 20, `${after} bytes after an image`);
 
     const kept = await paint(true);
     assertEquals(kept.loads, each);
@@ -62,7 +62,7 @@ gpuTest(
       freed.peak < 0.8 * kept.peak,
       `peak ${freed.peak} bytes, ${kept.peak} where all are kept`,
     );
-    assertEquals(freed.picture, kept.picture);
+    assertEquals(freed.pixels, kept.pixels);
   },
 );
 
@@ -135,15 +135,15 @@ async function residentBytes(name: string): Promise<number> {
   return 1024 * Number(new RegExp(`${name}:\\s*(\\d+) kB`).exec(status)![1]);
 }
 
-/** A weight of 16 MiB that is read in pieces of 4. */
+/** A weight of 16 MiB that is read in chunks of 4. */
 function largeWeight(i: number): WeightRef {
   const name = `weight ${i}`;
   const shape = [8 * 2 ** 20];
   const bytes = 16 * 2 ** 20;
-  const piece = 4 * 2 ** 20;
+  const chunk = 4 * 2 ** 20;
   async function* chunks() {
-    for (let at = 0; at < bytes; at += piece) {
-      yield await Promise.resolve(new Uint8Array(piece).fill(i + 1));
+    for (let at = 0; at < bytes; at += chunk) {
+      yield await Promise.resolve(new Uint8Array(chunk).fill(i + 1));
     }
   }
   return { name, shape, tensor: { name, dtype: "f16", shape, bytes, chunks } };

@@ -26,6 +26,9 @@ export interface GeneratorComponents {
   readonly vae: Component<VaeConfig>;
 }
 
+/** Those that a step, and what it is conditioned on, are made of. */
+export type DenoiserComponents = Omit<GeneratorComponents, "vae">;
+
 /** The networks that make images, loaded when they are needed. */
 export interface GeneratorNetworks {
   /** Text and identity to keys and values. */

@@ -78,8 +78,8 @@ interface PlannedStep {
 
 /**
  * Noise in the handover's latents to latents of images, a step at a time: one
- * plan a kind of step, none made on the way. Whoever breaks off leaves the
- * network as a call that is stopped does.
+ * plan a kind of step, none made on the way. The caller may break off after any
+ * step: the network is then freed as after the last one.
  *
  * @returns yields each step when it is submitted, before the GPU is done with it
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`

@@ -7,7 +7,7 @@ import type { StorageType } from "../gpu/gpu.ts";
 import { crossAttentions } from "../models/unet.ts";
 import type { TensorSpec } from "../ops/op.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import type { GeneratorComponents } from "./context.ts";
+import type { DenoiserComponents } from "./context.ts";
 import { healthSpec } from "./health.ts";
 
 /** What decides the shapes of the plans. */
@@ -53,7 +53,7 @@ export interface Handed<T> {
 /** What is handed on in a layout, all as graphs bind it. */
 export function handedSpecs(
   storage: StorageType,
-  { text, unet, adapter }: Omit<GeneratorComponents, "vae">,
+  { text, unet, adapter }: DenoiserComponents,
   { images, height, width, guided, cachesFeatures }: Layout,
   sampler: Pick<Sampler, "state">,
 ): Handed<TensorSpec> {

@@ -1,11 +1,10 @@
 /**
  * What decides a plan, as the string by which it is found again.
  *
- * Each graph names what it is built from and nothing else: of two requests that
- * differ in prompt, seed and scales the second makes no plan, and neither
- * prompt nor seed can be in a key by mistake. Which buffers a plan is bound to
- * is not a part of it: that is compared where the plans are kept, in
- * {@linkcode Network}.
+ * A key names what its graph is built from and nothing else, so that requests
+ * that differ only in prompt, seed and scales share their plans. The tensors that
+ * a plan is bound to are not in it: {@linkcode Network}, which keeps the plans,
+ * compares them itself.
  *
  * @module
  */

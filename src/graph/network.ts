@@ -88,8 +88,9 @@ export class Network implements Disposable {
   }
 
   /**
-   * As {@linkcode use}, for work that is done step by step. Whoever breaks off
-   * between two steps ends the use; whoever never goes on keeps the network.
+   * As {@linkcode use}, for work that is done step by step. Breaking off between
+   * two steps ends the use and frees as usual; a generator that is left unfinished
+   * holds the network.
    *
    * @returns yields what `work` yields
    * @throws {MasterWeaverError} as {@linkcode use}

@@ -8,7 +8,7 @@ import { Graph, type Tensor } from "../../graph/graph.ts";
 import { clipText } from "../../models/clip.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
 import { view } from "../../ops/views.ts";
-import type { GeneratorComponents } from "../context.ts";
+import type { DenoiserComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import { keysName, type Layout, valuesName } from "../layout.ts";
 
@@ -19,7 +19,7 @@ import { keysName, type Layout, valuesName } from "../layout.ts";
  */
 export function conditionGraph(
   storage: StorageType,
-  { text, unet, adapter }: Omit<GeneratorComponents, "vae">,
+  { text, unet, adapter }: DenoiserComponents,
   { images, guided }: Pick<Layout, "images" | "guided">,
 ): Graph {
   const g = new Graph(storage);

@@ -12,7 +12,7 @@ import { type DType, elementCount, type TensorSpec } from "../../ops/op.ts";
 import { view } from "../../ops/views.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
-import type { GeneratorComponents } from "../context.ts";
+import type { DenoiserComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import {
   type Handed,
@@ -37,7 +37,7 @@ import type { StepKind } from "../step_kinds.ts";
  */
 export function stepGraph(
   storage: StorageType,
-  components: Omit<GeneratorComponents, "vae">,
+  components: DenoiserComponents,
   layout: Layout,
   kind: StepKind = { guided: layout.guided, cached: false },
   sampler: Sampler = ddimSampler(components.unet.config.scheduler),
@@ -98,7 +98,7 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 /** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
 function runUnet(
   latents: Tensor,
-  { text, unet: { weights, config } }: Omit<GeneratorComponents, "vae">,
+  { text, unet: { weights, config } }: DenoiserComponents,
   { cachesFeatures, mergeTokens }: Layout,
   { guided, cached }: StepKind,
   specs: Handed<TensorSpec>,
