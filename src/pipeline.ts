@@ -29,10 +29,9 @@ import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
   checkPhotos,
-  prepareReference,
-  referenceName,
+  prepareReferences,
 } from "./identity/references.ts";
-import type { ClipTokenizer } from "./text/tokenizer.ts";
+import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
 /** How references are looked at. */
@@ -71,8 +70,8 @@ export interface Generated {
   readonly images: readonly Image[];
   /** Every setting, defaults filled in. */
   readonly settings: Settings;
-  /** The part of the prompt that did not fit, empty where all did. */
-  readonly cut: string;
+  /** The end of the prompt that did not fit, empty where all did. */
+  readonly truncatedPrompt: string;
 }
 
 /**
@@ -95,7 +94,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly dtype: StorageType;
   /** Hexadecimal SHA-256 that stands for all its files. */
   readonly hash: string;
-  readonly #parts: Components;
+  readonly #components: Components;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
   readonly #openEngine: (gpu: Gpu) => Engine;
@@ -111,7 +110,7 @@ export class MasterWeaver implements AsyncDisposable {
   protected constructor(model: LoadedModel) {
     this.dtype = model.dtype;
     this.hash = model.hash;
-    this.#parts = model.components;
+    this.#components = model.components;
     this.#tokenizer = model.tokenizer;
     this.#files = model.files;
     this.#openEngine = model.openEngine;
@@ -140,7 +139,7 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** Sides an image may have. */
   get size(): SizeRule {
-    const { unet, vae } = this.#parts;
+    const { unet, vae } = this.#components;
     const { factor } = vae.config;
     return { own: unet.config.sampleSize * factor, multiple: factor };
   }
@@ -157,7 +156,7 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** The most references an identity may have. */
   get maxReferences(): number {
-    return this.#parts.adapter.config.maxReferences;
+    return this.#components.adapter.config.maxReferences;
   }
 
   /** Finds and aligns faces; nothing where the model has no face detector. */
@@ -246,45 +245,18 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
     checkFaceChoice(options.face);
+    const { alignFaces } = this.#components.adapter.config;
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };
-      const faces = await this.#prepare(checked, call);
+      const faces = await prepareReferences(
+        checked,
+        call,
+        alignFaces,
+        () => this.#finder(),
+      );
       const engine = await this.#ready();
       return await engine.encode(faces, { ...call, parse: call.parse ?? true });
     });
-  }
-
-  /** Found, chosen and aligned faces, or the photos as they are. */
-  async #prepare(
-    photos: readonly Image[],
-    options: IdentityOptions,
-  ): Promise<Image[]> {
-    const { alignFaces } = this.#parts.adapter.config;
-    const chosen = {
-      // Who chooses a face wants it taken out of the photo.
-      align: options.align ?? (alignFaces || options.face !== undefined),
-      face: options.face ?? "best",
-      requireFace: options.requireFace ?? false,
-      onWarning: options.onWarning,
-    };
-    const finder = chosen.align || chosen.requireFace
-      ? await this.#finder()
-      : null;
-    const breath = new Breath(options.signal);
-    const faces: Image[] = [];
-    for (const [i, photo] of photos.entries()) {
-      throwIfAborted(options.signal);
-      faces.push(
-        await prepareReference(
-          photo,
-          finder,
-          referenceName(i),
-          chosen,
-          breath,
-        ),
-      );
-    }
-    return faces;
   }
 
   /**
@@ -298,27 +270,36 @@ export class MasterWeaver implements AsyncDisposable {
       options;
     const settings = checkSettings(given, this.size);
     const tokens = this.#checkIdentity(identity);
-    const prompt = this.#tokenizer.encode(settings.prompt);
-    const negative = this.#tokenizer.encode(settings.negativePrompt);
-    for (
-      const [name, { cut }] of [
-        ["prompt", prompt],
-        ["negative prompt", negative],
-      ] as const
-    ) {
-      if (cut === "") continue;
-      onWarning?.(truncationWarning(name, cut, this.#tokenizer.maxLength));
-    }
+    const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
+    const negative = this.#encodeText(
+      "negative prompt",
+      settings.negativePrompt,
+      onWarning,
+    );
     return await this.#turns.take({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
-      const images = await engine.paint(
-        { prompt: prompt.ids, negative: negative.ids },
-        tokens,
+      const images = await engine.generate({
+        ids: { prompt: prompt.ids, negative: negative.ids },
+        identity: tokens,
         settings,
-        { onProgress, onWarning, signal },
-      );
-      return { images, settings, cut: prompt.cut };
+      }, { onProgress, onWarning, signal });
+      return { images, settings, truncatedPrompt: prompt.truncated };
     });
+  }
+
+  /** Text to token ids; warns of what does not fit. */
+  #encodeText(
+    name: string,
+    text: string,
+    onWarning: CallOptions["onWarning"],
+  ): EncodedPrompt {
+    const encoded = this.#tokenizer.encode(text);
+    const { truncated } = encoded;
+    if (truncated !== "") {
+      const { maxLength } = this.#tokenizer;
+      onWarning?.(truncationWarning(name, truncated, maxLength));
+    }
+    return encoded;
   }
 
   /** The engine; a new one, on a new device, where the old one was lost. */
@@ -334,7 +315,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   #checkIdentity(identity: unknown): IdentityTokens {
-    const { adapter, unet } = this.#parts;
+    const { adapter, unet } = this.#components;
     const { maxReferences, tokens } = adapter.config;
     return checkIdentity(identity, {
       length: maxReferences * tokens * unet.config.crossAttentionDim,
@@ -352,7 +333,13 @@ export class MasterWeaver implements AsyncDisposable {
   }
 }
 
-function truncationWarning(name: string, cut: string, length: number): string {
-  const shown = cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
+function truncationWarning(
+  name: string,
+  truncated: string,
+  length: number,
+): string {
+  const shown = truncated.length > 200
+    ? `${truncated.slice(0, 200)}…`
+    : truncated;
   return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

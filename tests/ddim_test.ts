@@ -5,11 +5,11 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
-  alphasCumprod,
   ddimSchedule,
   ddimStepCoefficients,
   readDdimConfig,
 } from "../src/samplers/ddim.ts";
+import { alphasCumprod } from "../src/samplers/noise_levels.ts";
 import { otherSampler } from "../src/samplers/ddim_config.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 

@@ -8,12 +8,14 @@ import type { Gpu } from "../src/gpu/gpu.ts";
 import { texelShape } from "../src/gpu/texels.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import { GpuTensors } from "../src/graph/tensors.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import type {
   StoredParameter,
   WeightStore,
 } from "../src/graph/weight_store.ts";
+import { Handover } from "../src/generate/handover.ts";
+import { handedSpecs } from "../src/generate/layout.ts";
+import { ddimSampler } from "../src/samplers/ddim.ts";
 import { identityGraph, parserGraph } from "../src/identity/identity.ts";
 import { heldBytes } from "../src/ops/weights/layouts.ts";
 import { checkSettings } from "../src/options/options.ts";
@@ -63,7 +65,7 @@ function anyParameters(
 async function plannedBytes(
   gpu: Gpu,
   g: Graph,
-  handed: GpuTensors,
+  handed: Handover,
   way: readonly string[],
 ): Promise<number> {
   const limits = { ...gpu.limits, maxStorageBufferBindingSize: BINDING_LIMIT };
@@ -98,12 +100,15 @@ function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
   };
 }
 
-/** What the networks of an image hand to each other. */
-async function handedTensors(gpu: Gpu, step: Graph): Promise<GpuTensors> {
-  const handed = [...step.inputs].filter(([name]) =>
-    name === "latents" || /\.[kv]$/.test(name)
-  );
-  return await GpuTensors.make(gpu, Object.fromEntries(handed));
+/** What the stages of an image hand to each other. */
+async function handedOver(
+  gpu: Gpu,
+  parts: ReturnType<typeof fullSizeParts>,
+  layout: Layout,
+): Promise<Handover> {
+  const sampler = ddimSampler(parts.unet.config.scheduler);
+  const specs = handedSpecs("f16", parts, layout, sampler);
+  return await Handover.make(gpu, specs);
 }
 
 /** Limits of issue 5, of 512×512, one image, guidance on; in bytes. */
@@ -118,7 +123,7 @@ for (const [dtype, most] of budgets) {
       const layout = { images: 1, height: 64, width: 64, guided: true };
       const all = graphs(parts, layout);
       const before = gpu.buffers.bytes;
-      using handed = await handedTensors(gpu, all.step);
+      using handed = await handedOver(gpu, parts, layout);
       const kept = gpu.buffers.bytes - before;
       const cases = Object.entries(ways).flatMap(([title, way]) =>
         Object.entries(all).map(([name, g]) => ({ name, g, title, way }))
@@ -157,7 +162,7 @@ for (const [width, height] of sizes) {
         guided: true,
       };
       const { step, decode } = graphs(parts, layout);
-      using handed = await handedTensors(gpu, step);
+      using handed = await handedOver(gpu, parts, layout);
       for (const way of Object.values(ways)) {
         for (const g of [step, decode]) {
           const bytes = await plannedBytes(gpu, g, handed, way);

@@ -20,15 +20,15 @@ Deno.test("bench of less work: an image is the sum of its steps", () => {
   } as const;
   assertEquals(stepsOf(settings).map(({ name }) => name), [
     "guided, 0.25",
-    "guided, reused, 0.25",
+    "guided, cached, 0.25",
     "guided, 0.25",
-    "conditional, reused, 0.25",
+    "conditional, cached, 0.25",
     "conditional, 0.25",
-    "conditional, reused, 0.25",
+    "conditional, cached, 0.25",
   ]);
   const cost = imageCost(
     settings,
-    ({ kind }) => (kind.guided ? 2 : 1) * (kind.reused ? 10 : 100),
+    ({ kind }) => (kind.guided ? 2 : 1) * (kind.cached ? 10 : 100),
   );
   assertEquals(cost, 200 + 20 + 200 + 10 + 100 + 10);
 });
@@ -41,8 +41,8 @@ Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", ()
   // Two halves of what tests/bench_cost_test.ts sums up from the sizes.
   assert(Math.abs(whole / 1605e9 - 1) < 0.01, `${whole / 1e9} GFLOP`);
   assertEquals(work({ guidanceScale: 1 }), whole / 2);
-  const reused = work({ steps: 2, reuseFeatures: 2 }) - whole;
-  assert(reused > 0.07 * whole && reused < 0.09 * whole, `${reused / whole}`);
+  const cached = work({ steps: 2, reuseFeatures: 2 }) - whole;
+  assert(cached > 0.07 * whole && cached < 0.09 * whole, `${cached / whole}`);
   // Five of 4096 tokens: projections go with the rest, scores with its square.
   const tokens = 4096;
   const scores = (rest: number) => 4 * rest ** 2 * 320;

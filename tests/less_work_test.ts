@@ -90,10 +90,10 @@ Deno.test("steps: guided from one fraction to another, both rounded", () => {
   assertEquals(guided({ ...scale, guidanceRange: [0, 1] }), "0000");
 });
 
-Deno.test("steps: deep features are made anew every so many steps", () => {
+Deno.test("steps: features are computed anew every so many steps", () => {
   const whole = (rules: Partial<StepRules>) =>
     stepKinds({ ...defaultSettings, ...rules })
-      .map(({ reused }) => Number(!reused)).join("");
+      .map(({ cached }) => Number(!cached)).join("");
   assertEquals(whole({ steps: 7, reuseFeatures: 1 }), "1111111");
   assertEquals(whole({ steps: 7, reuseFeatures: 2 }), "1010101");
   assertEquals(whole({ steps: 7, reuseFeatures: 3 }), "1001001");
@@ -107,8 +107,8 @@ Deno.test("steps: deep features are made anew every so many steps", () => {
   assertEquals(whole({ ...late, reuseFeatures: 4 }), "101000100");
   assertEquals(kinds({ ...early, steps: 3, reuseFeatures: 4 }), [
     "guided",
-    "guided, reused",
-    "conditional, reused",
+    "guided, cached",
+    "conditional, cached",
   ]);
 });
 
@@ -214,18 +214,18 @@ gpuTest(
   },
 );
 
-gpuTest("reused features: of the same step, they change nothing", async () => {
+gpuTest("cached features: of the same step, they change nothing", async () => {
   const layout = {
     images: 1,
     height: 16,
     width: 12,
     guided: true,
-    reuse: true,
+    cachesFeatures: true,
   };
   using plans = await StepPlans.open(layout);
-  const whole = await plans.plan({ guided: true, reused: false });
-  const reused = await plans.plan({ guided: true, reused: true }, {
-    deep: whole.tensor("deep"),
+  const whole = await plans.plan({ guided: true, cached: false });
+  const cached = await plans.plan({ guided: true, cached: true }, {
+    cached_features: whole.tensor("cached_features"),
   });
   const noise = torchCpuNormal(7, 16 * 12 * 4);
   const step = async (plan: typeof whole, t: number) => {
@@ -238,9 +238,9 @@ gpuTest("reused features: of the same step, they change nothing", async () => {
     return (await plan.read("latents")).latents;
   };
   const result = await step(whole, 500);
-  assertEquals(await step(reused, 500), result);
+  assertEquals(await step(cached, 500), result);
   // Of another step they are an approximation.
-  const later = await step(reused, 400);
+  const later = await step(cached, 400);
   const exact = await step(whole, 400);
   const error = nmse(later, exact);
   assert(error > 0 && error < 1e-2, `NMSE ${error}`);
@@ -254,23 +254,23 @@ gpuTest(
       height: 12,
       width: 16,
       guided: true,
-      reuse: true,
+      cachesFeatures: true,
     };
     using plans = await StepPlans.open(layout);
-    const guided = await plans.plan({ guided: true, reused: false });
+    const guided = await plans.plan({ guided: true, cached: false });
     const halves: Record<string, GpuTensor> = {
-      deep: firstHalf(guided.tensor("deep")),
+      cached_features: firstHalf(guided.tensor("cached_features")),
     };
-    const { inputs } = plans.graph({ guided: true, reused: false });
+    const { inputs } = plans.graph({ guided: true, cached: false });
     let seed = 0;
     for (const [name, { shape }] of inputs) {
       guided.write(name, torchCpuNormal(seed++, elementCount(shape)));
       if (/\.[kv]$/.test(name)) halves[name] = firstHalf(guided.tensor(name));
     }
     guided.write("t", new Float32Array(4).fill(500));
-    const { deep: _, ...keys } = halves;
-    const whole = await plans.plan({ guided: false, reused: false }, keys);
-    const reused = await plans.plan({ guided: false, reused: true }, halves);
+    const { cached_features: _, ...keys } = halves;
+    const whole = await plans.plan({ guided: false, cached: false }, keys);
+    const cached = await plans.plan({ guided: false, cached: true }, halves);
     const step = async (plan: typeof whole) => {
       plan.write("latents", torchCpuNormal(9, 2 * 12 * 16 * 4));
       plan.write("t", new Float32Array(2).fill(500));
@@ -282,11 +282,11 @@ gpuTest(
     guided.write("latents", torchCpuNormal(9, 2 * 12 * 16 * 4));
     guided.write("identity_scale", Float32Array.of(1));
     guided.run();
-    assertEquals(await step(reused), await step(whole));
+    assertEquals(await step(cached), await step(whole));
   },
 );
 
-gpuTest("reused features: every step whole is exact", async () => {
+gpuTest("cached features: every step whole is exact", async () => {
   const exact = await paint(small);
   assertEquals(await paint({ ...small, reuseFeatures: 1 }), exact);
   // An image of one step has none to use again.
@@ -295,13 +295,13 @@ gpuTest("reused features: every step whole is exact", async () => {
 });
 
 gpuTest(
-  "reused features: the picture is close, and the same again",
+  "cached features: the picture is close, and the same again",
   async () => {
-    const [reused] = await paint({ reuseFeatures: 2 });
+    const [cached] = await paint({ reuseFeatures: 2 });
     const [same] = await paint({ reuseFeatures: 2 });
-    assertEquals(reused, same);
+    assertEquals(cached, same);
     const [picture] = await exact();
-    const quality = psnr(reused, picture);
+    const quality = psnr(cached, picture);
     // Outlines and colours stay; half as many steps in all give less.
     const [half] = await paint({ steps: 6 });
     assert(quality > psnr(half, picture), `PSNR ${quality.toFixed(1)} dB`);
@@ -310,7 +310,7 @@ gpuTest(
 );
 
 gpuTest(
-  "reused features: without guidance, and of several pictures at once",
+  "cached features: without guidance, and of several pictures at once",
   async () => {
     const options = { ...small, numImages: 2, steps: 5 };
     for (const guidanceScale of [1, 5]) {
@@ -370,28 +370,28 @@ gpuTest("steps: what is left out is not dispatched", async () => {
     height: 32,
     width: 32,
     guided: true,
-    reuse: true,
+    cachesFeatures: true,
   };
   using plans = await StepPlans.open(layout);
-  const work = async (guided: boolean, reused: boolean) => {
-    const { statistics } = await plans.plan({ guided, reused });
-    const flops = graphFlops(plans.graph({ guided, reused }));
+  const work = async (guided: boolean, cached: boolean) => {
+    const { statistics } = await plans.plan({ guided, cached });
+    const flops = graphFlops(plans.graph({ guided, cached }));
     return { dispatches: statistics.dispatches, flops };
   };
   const all = await work(true, false);
   const conditional = await work(false, false);
-  const reused = await work(true, true);
+  const cached = await work(true, true);
   const least = await work(false, true);
   // The time embedding and the like are computed for both halves too.
   assertEquals(conditional.flops, all.flops / 2);
-  assertEquals(least.flops, reused.flops / 2);
+  assertEquals(least.flops, cached.flops / 2);
   assert(conditional.dispatches <= all.dispatches);
-  assert(reused.flops < 0.2 * all.flops, `${reused.flops / all.flops}`);
-  assert(reused.dispatches < 0.2 * all.dispatches);
+  assert(cached.flops < 0.2 * all.flops, `${cached.flops / all.flops}`);
+  assert(cached.dispatches < 0.2 * all.dispatches);
   // Nothing but handing the features on is added where they are kept.
-  const { reuse: _, ...plain } = layout;
+  const { cachesFeatures: _, ...plain } = layout;
   using others = await StepPlans.open(plain);
-  const usual = await others.plan({ guided: true, reused: false });
+  const usual = await others.plan({ guided: true, cached: false });
   assertEquals(usual.statistics.dispatches, all.dispatches);
 });
 
@@ -442,7 +442,7 @@ gpuTest("less work: the plans of a picture share their memory", async () => {
   };
   const usual = await peak({});
   const two = await peak({ reuseFeatures: 2 });
-  // One tensor of deep features, (2, 32, 32, 48) in f16, and small inputs.
-  const deep = 2 * 32 * 32 * 48 * 2;
-  assert(two - usual < deep + 2 ** 16, `${two - usual} bytes more`);
+  // One tensor of features, (2, 32, 32, 48) in f16, and small inputs.
+  const features = 2 * 32 * 32 * 48 * 2;
+  assert(two - usual < features + 2 ** 16, `${two - usual} bytes more`);
 });

@@ -42,7 +42,7 @@ async function paint(keepLoaded: boolean) {
   bytes.push(buffers.bytes);
   // Once more, at another size.
   await weaver.generate({ ...small, identity, height: 72, onProgress });
-  return { picture: images[0].data, bytes, loads, peak: buffers.peakBytes };
+  return { pixels: images[0].data, bytes, loads, peak: buffers.peakBytes };
 }
 
 const each = ["face parser", "image encoder", "text encoder", "UNet", "VAE"];
@@ -55,7 +55,7 @@ gpuTest(
     const [before, between, after] = freed.bytes;
     assertEquals([before, between], [0, 0]);
     // Latents, keys and values stay for the next image of that size.
-    assert(after < 2 ** 20, `${after} bytes after a picture`);
+    assert(after < 2 ** 20, `${after} bytes after an image`);
 
     const kept = await paint(true);
     assertEquals(kept.loads, each);
@@ -64,7 +64,7 @@ gpuTest(
       freed.peak < 0.8 * kept.peak,
       `peak ${freed.peak} bytes, ${kept.peak} where all are kept`,
     );
-    assertEquals(freed.picture, kept.picture);
+    assertEquals(freed.pixels, kept.pixels);
   },
 );
 
@@ -101,6 +101,7 @@ gpuTest(
     });
     using network = new Network(await sharedGpu(), true, tuner);
     const recipe = (name: string) => ({
+      key: name,
       graph: () => {
         const g = new Graph("f32");
         const x = g.input("x", [4], "f32");
@@ -108,12 +109,11 @@ gpuTest(
         return g;
       },
     });
-    const owner = {};
     const use = async (...names: string[]) => {
       const plans = Object.fromEntries(names.map((n) => [n, recipe(n)]));
       const onPrepare = (done: number, total: number) =>
         events.push(`${done} of ${total}`);
-      await network.use({ owner, plans, onPrepare }, async (plans) => {
+      await network.use({ plans, onPrepare }, async (plans) => {
         for (const name of names) {
           plans[name].write("x", Float32Array.of(1, 2, 3, 4));
           plans[name].run();

@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { torchCpuNormal, torchCudaNormal } from "../src/samplers/noise.ts";
+import {
+  torchCpuNormal,
+  torchCpuNormals,
+  torchCudaNormal,
+} from "../src/samplers/noise.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { floats, readSafetensors } from "./support/safetensors.ts";
 
@@ -202,4 +206,18 @@ Deno.test("noise: seeds and counts outside are refused with the number", () => {
     assertThrows(() => torchCudaNormal(0, count), MasterWeaverError);
   }
   assertThrows(() => torchCudaNormal(0, 1, -1), MasterWeaverError, "Draw");
+});
+
+Deno.test("noise: later draws of one CPU generator are PyTorch's", () => {
+  // g = torch.Generator().manual_seed(7); torch.randn(64, generator=g), …
+  const draw = torchCpuNormals(7);
+  assertEquals(draw(64), torchCpuNormal(7, 64));
+  const near = (found: Float32Array, first: number, last: number) => {
+    assert(Math.abs(found[0] - first) < 1e-5, `${found[0]}`);
+    assert(Math.abs(found.at(-1)! - last) < 1e-5, `${found.at(-1)}`);
+  };
+  near(draw(64), 0.13323980569839478, 1.1854521036148071);
+  // A ragged draw takes a block more.
+  near(draw(33), 0.5688964128494263, 1.6221805810928345);
+  near(draw(20), -0.8482168316841125, 0.4177989363670349);
 });

@@ -54,7 +54,7 @@ function countSubmits(gpu: Gpu): { count: number } & Disposable {
 gpuTest("pace: launches cut into parts give the same bits", async () => {
   const gpu = await sharedGpu();
   using plans = await StepPlans.open(layout);
-  const kind = { guided: true, reused: false };
+  const kind = { guided: true, cached: false };
   const plan = await plans.plan(kind);
   const graph = plans.graph(kind);
   const results: Float32Array[] = [];
@@ -132,7 +132,7 @@ gpuTest(
 gpuTest("pace: learns how long launches take", async () => {
   const gpu = await sharedGpu();
   using plans = await StepPlans.open(layout);
-  const kind = { guided: true, reused: false };
+  const kind = { guided: true, cached: false };
   const plan = await plans.plan(kind);
   fill(plan, plans.graph(kind));
   expectSpeed(gpu, plan, 1e3);
@@ -159,7 +159,7 @@ gpuTest("pace: the tuner is stopped, too", async () => {
   await assertRejects(
     () =>
       new Tuner(gpu).prepare(
-        plans.graph({ guided: true, reused: false }),
+        plans.graph({ guided: true, cached: false }),
         breath,
       ),
     Error,

@@ -18,7 +18,7 @@ import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";
 
-const whole = { guided: true, reused: false };
+const whole = { guided: true, cached: false };
 
 /** Merges tokens and takes it back: (B, H·W, C) + what each row has. */
 async function roundTrip(

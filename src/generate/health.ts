@@ -8,6 +8,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
 import { nonFinite } from "../ops/non_finite.ts";
+import type { TensorSpec } from "../ops/op.ts";
 
 /** What is marked, in the order in which it is made. */
 export const STAGES = [
@@ -21,6 +22,9 @@ export const STAGES = [
 
 /** A stage that may go wrong. */
 export type HealthStage = typeof STAGES[number];
+
+/** One number a stage: 0 as long as it is finite. */
+export const healthSpec: TensorSpec = { shape: [STAGES.length], dtype: "u32" };
 
 /** What messages call the stages before the latents, and where their weights are. */
 const names: Readonly<
@@ -40,7 +44,7 @@ export class Health {
   /** Adds the input, u32: one number a stage, 0 as long as it is finite. */
   constructor(graph: Graph) {
     this.#graph = graph;
-    this.#health = graph.input("health", [STAGES.length], "u32");
+    this.#health = graph.input("health", healthSpec.shape, healthSpec.dtype);
   }
 
   /**
@@ -74,7 +78,7 @@ export function isMarked(
  * Requires that everything up to the latents stayed finite.
  *
  * @param health as it was read back
- * @param real what activations were stored as
+ * @param storage what activations were stored as
  * @param steps denoising steps
  * @throws {MasterWeaverError} `non-finite` naming the first stage that did not
  */

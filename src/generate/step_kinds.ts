@@ -20,15 +20,15 @@ export interface StepRules {
 export interface StepKind {
   /** Whether both halves of guidance are computed. */
   readonly guided: boolean;
-  /** Whether deep features of an earlier step are used, not computed. */
-  readonly reused: boolean;
+  /** Whether cached features of an earlier step are used, not computed. */
+  readonly cached: boolean;
 }
 
 /**
  * The work of every step.
  *
  * Guided are the steps from number `from · steps` to the one before
- * `to · steps`, both rounded. Deep features are computed at the first step,
+ * `to · steps`, both rounded. Features are computed and cached at the first step,
  * then every `reuseFeatures` steps, and where guidance sets in, whose
  * unconditional half no earlier step has.
  *
@@ -42,7 +42,7 @@ export interface StepKind {
  *   guidanceRange: [0, 0.5],
  *   reuseFeatures: 3,
  * }).map(stepName);
- * console.log(names); // [ "guided", "guided, reused", "conditional, reused", "conditional" ]
+ * console.log(names); // [ "guided", "guided, cached", "conditional, cached", "conditional" ]
  * ```
  */
 export function stepKinds(
@@ -53,14 +53,14 @@ export function stepKinds(
   let whole: { readonly step: number; readonly guided: boolean } | null = null;
   return Array.from({ length: steps }, (_, step) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
-    const reused = whole !== null && step - whole.step < reuseFeatures &&
+    const cached = whole !== null && step - whole.step < reuseFeatures &&
       (whole.guided || !guided);
-    if (!reused) whole = { step, guided };
-    return { guided, reused };
+    if (!cached) whole = { step, guided };
+    return { guided, cached };
   });
 }
 
 /** What a kind of step is called; one name, one plan. */
-export function stepName({ guided, reused }: StepKind): string {
-  return `${guided ? "guided" : "conditional"}${reused ? ", reused" : ""}`;
+export function stepName({ guided, cached }: StepKind): string {
+  return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}`;
 }

@@ -61,7 +61,7 @@ export interface Identity extends IdentityTokens, IdentityHashes {
   readonly references: readonly Image[];
 }
 
-/** The parts of a model that make an identity. */
+/** The components of a model that make an identity. */
 export interface IdentityComponents {
   /** CLIP's vision tower and how images come to it. */
   readonly vision: Component<
@@ -95,7 +95,7 @@ export interface LookOptions extends CallOptions {
 export class IdentityEncoder {
   readonly #gpu: Gpu;
   readonly #storage: StorageType;
-  readonly #parts: IdentityComponents;
+  readonly #components: IdentityComponents;
   readonly #networks: IdentityNetworks;
   readonly #hashes: IdentityHashes;
   #zeros: Float32Array | null = null;
@@ -104,19 +104,19 @@ export class IdentityEncoder {
    * Nothing is loaded yet.
    *
    * @param gpu where
-   * @param real storage of activations and weights
+   * @param storage storage of activations and weights
    * @param hashes what its identities are marked with
    */
   constructor(
     gpu: Gpu,
     storage: StorageType,
-    parts: IdentityComponents,
+    components: IdentityComponents,
     networks: IdentityNetworks,
     hashes: IdentityHashes,
   ) {
     this.#gpu = gpu;
     this.#storage = storage;
-    this.#parts = parts;
+    this.#components = components;
     this.#networks = networks;
     this.#hashes = hashes;
   }
@@ -138,7 +138,7 @@ export class IdentityEncoder {
       options.onProgress?.({ stage: "identity", done: done++, total });
     };
     const breath = new Breath(options.signal);
-    const { preprocess } = this.#parts.vision.config;
+    const { preprocess } = this.#components.vision.config;
     const fit = { ...options, preprocess };
     const square: Image[] = [];
     for (const [i, face] of faces.entries()) {
@@ -147,18 +147,18 @@ export class IdentityEncoder {
     const references = options.parse
       ? await this.#parse(square, look, options, breath)
       : square;
-    const parts = await this.#tokens(references, look, options, breath);
+    const tokens = await this.#tokens(references, look, options, breath);
     look();
     const seen: Image[] = [];
     for (const reference of references) {
       seen.push(await seenPart(reference, preprocess, breath));
     }
-    const { maxReferences } = this.#parts.adapter.config;
+    const { maxReferences } = this.#components.adapter.config;
     const zeros = this.#zeros!;
-    while (parts.length < maxReferences) parts.push(zeros);
+    while (tokens.length < maxReferences) tokens.push(zeros);
     return {
-      tokens: joined(parts),
-      unconditional: joined(parts.map(() => zeros)),
+      tokens: joined(tokens),
+      unconditional: joined(tokens.map(() => zeros)),
       references: seen,
       ...this.#hashes,
     };
@@ -176,10 +176,11 @@ export class IdentityEncoder {
     options: LookOptions,
     breath: Breath,
   ): Promise<Image[]> {
-    const { inputSize, classes: none } = this.#parts.parser.config;
+    const { inputSize, classes: none } = this.#components.parser.config;
     return this.#networks.parser.use({
-      owner: this,
-      plans: { parse: { graph: () => parserGraph(this.#parts) } },
+      plans: {
+        parse: { key: "parse", graph: () => parserGraph(this.#components) },
+      },
       ...networkProgress("face parser", options),
     }, async ({ parse: plan }) => {
       const parsed: Image[] = [];
@@ -206,11 +207,13 @@ export class IdentityEncoder {
     options: LookOptions,
     breath: Breath,
   ): Promise<Float32Array[]> {
-    const { imageSize, preprocess } = this.#parts.vision.config;
+    const { imageSize, preprocess } = this.#components.vision.config;
     return this.#networks.encoder.use({
-      owner: this,
       plans: {
-        see: { graph: () => identityGraph(this.#storage, this.#parts) },
+        see: {
+          key: "see",
+          graph: () => identityGraph(this.#storage, this.#components),
+        },
       },
       ...networkProgress("image encoder", options),
     }, async ({ see: plan }) => {
@@ -225,17 +228,17 @@ export class IdentityEncoder {
           : "image encoder";
         throw notFinite(first, name, this.#storage);
       };
-      const parts: Float32Array[] = [];
+      const seen: Float32Array[] = [];
       for (const [i, reference] of references.entries()) {
         look();
         const pixels = await clipPreprocess(reference, preprocess, breath);
-        parts.push(await see(pixels, referenceName(i)));
+        seen.push(await see(pixels, referenceName(i)));
       }
       this.#zeros ??= await see(
         new Float32Array(imageSize * imageSize * 4),
         "The empty reference",
       );
-      return parts;
+      return seen;
     });
   }
 }
@@ -302,13 +305,13 @@ function notFinite(
   );
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+function joined(lists: readonly Float32Array[]): Float32Array {
+  const length = lists.reduce((sum, list) => sum + list.length, 0);
   const whole = new Float32Array(length);
   let start = 0;
-  for (const part of parts) {
-    whole.set(part, start);
-    start += part.length;
+  for (const list of lists) {
+    whole.set(list, start);
+    start += list.length;
   }
   return whole;
 }

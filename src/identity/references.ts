@@ -4,8 +4,9 @@
  *
  * @module
  */
-import type { Breath } from "../base/breathe.ts";
+import { Breath } from "../base/breathe.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { type CallOptions, throwIfAborted } from "../base/progress.ts";
 import type { DetectedFace } from "../face/detect.ts";
 import {
   chooseFace,
@@ -26,6 +27,16 @@ export interface ReferenceOptions {
   readonly requireFace: boolean;
   /** Told of what was done otherwise than asked, in one line. */
   readonly onWarning?: (warning: string) => void;
+}
+
+/** How a caller wants faces to be looked for; what is not given is decided here. */
+export interface ReferenceChoices extends CallOptions {
+  /** Whether faces are found and aligned first. */
+  readonly align?: boolean;
+  /** Which face of a photo with several; the best-scoring where not given. */
+  readonly face?: FaceChoice;
+  /** Whether it is an error that no face is found; it is not where not given. */
+  readonly requireFace?: boolean;
 }
 
 /** What messages call a reference. */
@@ -60,6 +71,40 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
     // The caller may use its own again before this call has its turn.
     return overWhite(photo);
   });
+}
+
+/**
+ * Finds, chooses and aligns the face of each photo.
+ *
+ * @param photos upright
+ * @param alignFaces whether the model wants faces aligned
+ * @param openFinder opens the face finder where one is needed; gives nothing where the model has no face detector
+ * @returns each 512 × 512 where a face was aligned, else the photo itself
+ * @throws {MasterWeaverError} as {@linkcode prepareReference}, and what `openFinder` throws
+ */
+export async function prepareReferences(
+  photos: readonly Image[],
+  { align, face, requireFace = false, onWarning, signal }: ReferenceChoices,
+  alignFaces: boolean,
+  openFinder: () => Promise<FaceFinder | null>,
+): Promise<Image[]> {
+  const options: ReferenceOptions = {
+    // Who chooses a face wants it taken out of the photo.
+    align: align ?? (alignFaces || face !== undefined),
+    face: face ?? "best",
+    requireFace,
+    onWarning,
+  };
+  const isNeeded = options.align || options.requireFace;
+  const finder = isNeeded ? await openFinder() : null;
+  const breath = new Breath(signal);
+  const faces: Image[] = [];
+  for (const [i, photo] of photos.entries()) {
+    throwIfAborted(signal);
+    const name = referenceName(i);
+    faces.push(await prepareReference(photo, finder, name, options, breath));
+  }
+  return faces;
 }
 
 /**

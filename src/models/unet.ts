@@ -117,8 +117,8 @@ export interface UNetInputs {
   readonly cross: (attention: CrossAttention) => CrossKeys;
   /** f32 (1), where there is an identity */
   readonly identityScale?: Tensor;
-  /** (B, H, W, C0), what an earlier step named `deep`: it is not computed anew. */
-  readonly deep?: Tensor;
+  /** (B, H, W, C0), what an earlier step named `cached_features`: not computed anew. */
+  readonly cachedFeatures?: Tensor;
   /**
    * Share of the tokens of the finest level with attention that are merged into
    * others before they attend to each other, 0..0.75; none where not given.
@@ -130,10 +130,10 @@ export interface UNetInputs {
  * Predicts the noise in latents.
  *
  * Names the result of every block by its path; the text part of each
- * cross-attention, before identity is added, as `….attn2.text`; and as `deep`
- * what all layers but the outermost make, which changes slowly from step to
- * step: given back as {@linkcode UNetInputs.deep}, it spares them (DeepCache,
- * Ma et al. 2024).
+ * cross-attention, before identity is added, as `….attn2.text`; and as
+ * `cached_features` what all layers but the outermost make, which changes slowly
+ * from step to step: given back as {@linkcode UNetInputs.cachedFeatures}, it
+ * spares them (DeepCache, Ma et al. 2024).
  *
  * @returns (B, H, W, channels)
  */
@@ -155,11 +155,12 @@ export function unet(
   g.name("conv_in", first);
 
   // All but the outermost layer: (B, H, W, C0) → (B, H, W, C0)
-  const deep = inputs.deep ?? deepLayers(first, blocks, w, config);
-  g.name("deep", deep);
+  const features = inputs.cachedFeatures ??
+    innerLayers(first, blocks, w, config);
+  g.name("cached_features", features);
 
   // The last layer going up, where the first skip comes back.
-  let x = blocks.up(deep, first, last, layersPerBlock);
+  let x = blocks.up(features, first, last, layersPerBlock);
   g.name(`up_blocks.${last}`, x);
 
   // Out: (B, H, W, C0) → (B, H, W, channels)
@@ -169,7 +170,7 @@ export function unet(
 }
 
 /** Down, through the middle, and up to the layer before the last. */
-function deepLayers(
+function innerLayers(
   first: Tensor,
   blocks: Blocks,
   w: WeightScope,

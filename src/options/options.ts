@@ -46,7 +46,7 @@ export interface Settings {
   guidanceRange: readonly [from: number, to: number];
   /**
    * Every so many steps the whole UNet runs, 1..1000; in between only its
-   * outermost layers do, on the deep features of the last whole step.
+   * outermost layers do, on the cached features of the last whole step.
    */
   reuseFeatures: number;
   /**

@@ -7,7 +7,10 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import { ddimStep } from "../ops/diffusion.ts";
 import type { DdimConfig } from "./ddim_config.ts";
+import { alphasCumprod, spacedTimesteps } from "./noise_levels.ts";
+import type { Sampler } from "./sampler.ts";
 
 export {
   type DdimConfig,
@@ -29,30 +32,6 @@ export interface DdimSchedule {
   timesteps: Int32Array;
   /** One pair a step. */
   coefficients: StepAlphas[];
-}
-
-/**
- * The share of the image left at every noise level, as PyTorch computes it:
- * betas in float32, their running product accumulated in float64 and each
- * value stored as float32.
- *
- * @returns `trainSteps` values, falling from nearly 1 towards 0
- */
-export function alphasCumprod(config: DdimConfig): Float32Array {
-  const scaled = config.betaSchedule === "scaled_linear";
-  const line = linspace(
-    scaled ? Math.sqrt(config.betaStart) : config.betaStart,
-    scaled ? Math.sqrt(config.betaEnd) : config.betaEnd,
-    config.trainSteps,
-  );
-  const alphas = new Float32Array(config.trainSteps);
-  let product = 1;
-  for (let t = 0; t < alphas.length; t++) {
-    const beta = scaled ? Math.fround(line[t] * line[t]) : line[t];
-    product *= Math.fround(1 - beta);
-    alphas[t] = product;
-  }
-  return alphas;
 }
 
 /**
@@ -84,7 +63,7 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
   }
   const alphas = alphasCumprod(config);
   const stride = Math.floor(trainSteps / steps);
-  const planned = plannedTimesteps(config, steps);
+  const planned = spacedTimesteps(config, steps);
   const timesteps = planned.map((timestep) =>
     Math.min(timestep, trainSteps - 1)
   );
@@ -99,43 +78,6 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
     });
   }
   return { timesteps, coefficients };
-}
-
-/** Timesteps as diffusers spreads them, with NumPy's arithmetic. */
-function plannedTimesteps(
-  { trainSteps, stepsOffset, timestepSpacing }: DdimConfig,
-  steps: number,
-): Int32Array {
-  switch (timestepSpacing) {
-    case "leading": {
-      const stride = Math.floor(trainSteps / steps);
-      return Int32Array.from(
-        { length: steps },
-        (_, i) => (steps - 1 - i) * stride + stepsOffset,
-      );
-    }
-    case "trailing": {
-      // np.arange adds up the difference of its first two values.
-      const stride = trainSteps - (trainSteps - trainSteps / steps);
-      return Int32Array.from(
-        { length: steps },
-        (_, i) => roundHalfToEven(trainSteps - i * stride) - 1,
-      );
-    }
-    case "linspace": {
-      const stride = (trainSteps - 1) / Math.max(steps - 1, 1);
-      return Int32Array.from(
-        { length: steps },
-        (_, i) => roundHalfToEven((steps - 1 - i) * stride),
-      );
-    }
-  }
-}
-
-function roundHalfToEven(value: number): number {
-  const low = Math.floor(value);
-  const isHalf = value - low === 0.5;
-  return isHalf ? low + low % 2 : Math.round(value);
 }
 
 /**
@@ -154,15 +96,50 @@ export function ddimStepCoefficients(
   };
 }
 
-/** `torch.linspace` in float32: from each end towards the middle. */
-function linspace(start: number, end: number, count: number): Float32Array {
-  const first = Math.fround(start);
-  const last = Math.fround(end);
-  const step = count > 1 ? Math.fround((last - first) / (count - 1)) : 0;
-  // Products of two float32 are exact in float64, so each value is rounded
-  // once, as the fused multiply-add of PyTorch's kernel does.
-  return Float32Array.from(
-    { length: count },
-    (_, i) => i < count / 2 ? first + step * i : last - step * (count - 1 - i),
-  );
+/**
+ * DDIM as a sampler: it draws no noise and keeps nothing from step to step.
+ *
+ * @param config the checkpoint's scheduler
+ *
+ * @example
+ * ```ts
+ * import { ddimSampler, readDdimConfig } from "./ddim.ts";
+ *
+ * const config = readDdimConfig({ clip_sample: false, steps_offset: 1 }, "demo");
+ * const { steps } = ddimSampler(config).schedule(2);
+ * console.log(steps.map(({ timestep }) => timestep)); // [ 501, 1 ]
+ * ```
+ */
+export function ddimSampler(config: DdimConfig): Sampler {
+  return {
+    name: "ddim",
+    coefficients: 2,
+    drawsNoise: false,
+
+    schedule(count) {
+      const { timesteps, coefficients } = ddimSchedule(config, count);
+      const steps = coefficients.map((alphas, i) => {
+        const { sample, eps } = ddimStepCoefficients(alphas);
+        return {
+          timestep: timesteps[i],
+          level: {
+            image: Math.sqrt(alphas.alpha),
+            noise: Math.sqrt(1 - alphas.alpha),
+          },
+          coefficients: [sample, eps],
+        };
+      });
+      return { initialNoiseScale: 1, steps };
+    },
+
+    update({ latents, predictedNoise, coefficients }) {
+      return {
+        latents: latents.graph.apply(ddimStep, {
+          latents,
+          eps: predictedNoise,
+          coefficients,
+        }, {}),
+      };
+    },
+  };
 }

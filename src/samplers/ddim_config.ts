@@ -301,7 +301,7 @@ class SchedulerValues {
       "bad-model",
       `Scheduler config of ${this.#name} has ${key} ${
         show(found)
-      }, expected ${wanted}: pictures are made with DDIM, and another ` +
+      }, expected ${wanted}: images are made with DDIM, and another ` +
         "value asks for a computation that it has not",
     );
   }

@@ -1,11 +1,11 @@
 /**
- * The noise that denoising starts with.
+ * The noise that denoising starts with, and that some samplers add on the way.
  *
  * @module
  */
 import {
   COMMON_CUDA_THREADS,
-  torchCpuNormal,
+  torchCpuNormals,
   torchCudaNormal,
 } from "./noise.ts";
 
@@ -31,19 +31,24 @@ export interface LatentSizes {
   readonly width: number;
 }
 
+/** Draws noise of variance 1 anew at every call: (B, h, w, C). */
+export type NoiseSource = () => Float32Array;
+
 /**
- * Noise as PyTorch draws it, (B, C, H, W), as (B, H, W, C).
+ * Noise as PyTorch draws it, (B, C, h, w), one draw after the other of a
+ * generator that is seeded once.
  *
  * @param onWarning told where the noise differs between GPUs and none is named
+ * @returns gives each draw as (B, h, w, C)
  * @throws {MasterWeaverError} `bad-option`
  */
-export function latentNoise(
+export function noiseSource(
   { seed, rng, cudaThreads }: NoiseSettings,
-  { images, channels, height, width }: LatentSizes,
+  sizes: LatentSizes,
   onWarning?: (warning: string) => void,
-): Float32Array {
-  const pixels = height * width;
-  const count = images * channels * pixels;
+): NoiseSource {
+  const { images, channels, height, width } = sizes;
+  const count = images * channels * height * width;
   const onCuda = rng === "torch-cuda";
   if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
     onWarning?.(
@@ -51,10 +56,35 @@ export function latentNoise(
         `give cudaThreads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
     );
   }
-  const noise = onCuda
-    ? torchCudaNormal(seed, count, 0, cudaThreads)
-    : torchCpuNormal(seed, count);
-  const latents = new Float32Array(count);
+  if (onCuda) {
+    let draw = 0;
+    return () =>
+      channelsLast(torchCudaNormal(seed, count, draw++, cudaThreads), sizes);
+  }
+  const draw = torchCpuNormals(seed);
+  return () => channelsLast(draw(count), sizes);
+}
+
+/**
+ * The first draw of {@linkcode noiseSource}.
+ *
+ * @throws {MasterWeaverError} `bad-option`
+ */
+export function latentNoise(
+  settings: NoiseSettings,
+  sizes: LatentSizes,
+  onWarning?: (warning: string) => void,
+): Float32Array {
+  return noiseSource(settings, sizes, onWarning)();
+}
+
+/** (B, C, h, w) as (B, h, w, C). */
+function channelsLast(
+  noise: Float32Array,
+  { images, channels, height, width }: LatentSizes,
+): Float32Array {
+  const pixels = height * width;
+  const latents = new Float32Array(noise.length);
   for (let b = 0; b < images; b++) {
     for (let c = 0; c < channels; c++) {
       const plane = (b * channels + c) * pixels;

@@ -32,8 +32,27 @@ export function torchCpuNormal(
   seed: bigint | number,
   count: number,
 ): Float32Array {
-  checkCount(count);
+  return torchCpuNormals(seed)(count);
+}
+
+/**
+ * As {@linkcode torchCpuNormal}, one draw after the other of one generator. From
+ * 16 values on; of a shorter draw with an odd count PyTorch keeps the last value
+ * for the next, which is not done here.
+ *
+ * @param seed -2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
+ * @returns draws so many values, in row-major order of the tensor to fill
+ * @throws {MasterWeaverError} `bad-option` for a seed or count outside
+ */
+export function torchCpuNormals(
+  seed: bigint | number,
+): (count: number) => Float32Array {
   const random = new MersenneTwister(Number(seedBits(seed) & 0xffffffffn));
+  return (count) => drawNormals(random, count);
+}
+
+function drawNormals(random: MersenneTwister, count: number): Float32Array {
+  checkCount(count);
   const data = new Float32Array(count);
   if (count < BLOCK) {
     fillPairs(random, data);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { alphasCumprod } from "../../src/samplers/ddim.ts";
+import { alphasCumprod } from "../../src/samplers/noise_levels.ts";
 import { torchCpuNormal } from "../../src/samplers/noise.ts";
 import { clipPreprocess } from "../../src/image/clip_preprocess.ts";
 import type { Image } from "../../src/image/image.ts";

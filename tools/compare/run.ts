@@ -47,8 +47,8 @@ export async function runPass(
   gpu.buffers.resetPeak();
   const g = buildPass(storage, pass, parts, inputs);
   using network = new Network(gpu, false, new Tuner(gpu));
-  const plans = { pass: { graph: () => g } };
-  const read = await network.use({ owner: g, plans }, ({ pass: plan }) => {
+  const plans = { pass: { key: "pass", graph: () => g } };
+  const read = await network.use({ plans }, ({ pass: plan }) => {
     for (const name of g.inputs.keys()) {
       plan.write(name, inputs.get(name)!.data);
     }

@@ -164,7 +164,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     outputs: outputs.images,
     references: outputs.references,
     settings: { ...made.settings, seed: String(made.settings.seed) },
-    cut: made.cut,
+    truncatedPrompt: made.truncatedPrompt,
     ...reported(provenance),
     warnings,
     seconds: {

@@ -1,0 +1,79 @@
+/**
+ * Text and identity to the keys and values of every cross-attention, computed
+ * once an image.
+ *
+ * @module
+ */
+import { type CallOptions, networkProgress } from "../base/progress.ts";
+import type { IdentityTokens } from "../identity/identity.ts";
+import { callPace, type GeneratorContext } from "./context.ts";
+import { conditionGraph } from "./graphs/conditions.ts";
+import type { Handover } from "./handover.ts";
+import { healthy } from "./health.ts";
+import type { Layout } from "./layout.ts";
+import { planKey } from "./plan_key.ts";
+
+/** Token ids of a prompt and of the negative prompt, each (T). */
+export interface PromptIds {
+  /** What the image shows. */
+  readonly prompt: Int32Array;
+  /** What it should not show. */
+  readonly negative: Int32Array;
+}
+
+/** What an image is conditioned on. */
+export interface Conditions {
+  /** The prompts. */
+  readonly ids: PromptIds;
+  /** The person. */
+  readonly identity: IdentityTokens;
+}
+
+/**
+ * Writes keys and values to the handover, and whether they are finite.
+ *
+ * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
+ */
+export async function encodeConditions(
+  { gpu, storage, components, networks }: GeneratorContext,
+  { images, guided }: Pick<Layout, "images" | "guided">,
+  handover: Handover,
+  conditions: Conditions,
+  options: CallOptions,
+): Promise<void> {
+  const of = { images, guided };
+  const { ids, identity } = conditionInputs(conditions, guided);
+  await networks.condition.use({
+    plans: {
+      condition: {
+        key: planKey({ graph: "condition", storage, of }),
+        graph: () => conditionGraph(storage, components, of),
+        bindings: handover.bindings,
+      },
+    },
+    ...networkProgress("text encoder", options),
+  }, async ({ condition }) => {
+    condition.write("ids", ids);
+    condition.write("identity", identity);
+    condition.write("health", healthy());
+    await condition.runPaced(callPace(gpu, options));
+  });
+}
+
+/**
+ * (B, T) ids and (B, S, C) tokens: the conditional half first, so that it can be
+ * used without the other.
+ */
+function conditionInputs(
+  { ids, identity }: Conditions,
+  guided: boolean,
+): { ids: Uint32Array; identity: Float32Array } {
+  const { tokens, unconditional } = identity;
+  if (!guided) {
+    return { ids: Uint32Array.from(ids.prompt), identity: tokens };
+  }
+  return {
+    ids: Uint32Array.from([...ids.prompt, ...ids.negative]),
+    identity: Float32Array.from([...tokens, ...unconditional]),
+  };
+}

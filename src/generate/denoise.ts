@@ -1,0 +1,177 @@
+/**
+ * The denoising loop.
+ *
+ * Each step writes a few small inputs and replays the dispatches of its plan: it
+ * allocates nothing, makes no pipeline and no bind group, and reads nothing back.
+ *
+ * @module
+ */
+import {
+  type CallOptions,
+  networkProgress,
+  throwIfAborted,
+} from "../base/progress.ts";
+import type { PlanRecipe } from "../graph/network.ts";
+import type { GpuTensor, Plan } from "../graph/plan.ts";
+import { elementCount } from "../ops/op.ts";
+import type { NoiseSource } from "../samplers/latent_noise.ts";
+import type {
+  NoiseLevel,
+  Sampler,
+  SamplerSchedule,
+  SamplerStep,
+} from "../samplers/sampler.ts";
+import { callPace, type GeneratorContext } from "./context.ts";
+import { stepGraph } from "./graphs/step.ts";
+import type { Handover } from "./handover.ts";
+import { type Layout, stateName } from "./layout.ts";
+import { planKey } from "./plan_key.ts";
+import type { Start } from "./start.ts";
+import { type StepKind, stepName } from "./step_kinds.ts";
+
+/** What the loop does. */
+export interface Denoising {
+  /** What the plans compute. */
+  readonly layout: Layout;
+  /** The work of each step from the first that is done. */
+  readonly kinds: readonly StepKind[];
+  /** Leads from step to step. */
+  readonly sampler: Sampler;
+  /** The sampler's, all its steps. */
+  readonly schedule: SamplerSchedule;
+  /** Where the latents of the first step come from. */
+  readonly start: Start;
+  /** Draws noise, for the start and for samplers that add some. */
+  readonly draw: NoiseSource;
+  /** How strongly the prompt is followed. */
+  readonly guidanceScale: number;
+  /** How strongly the identity is followed. */
+  readonly idScale: number;
+}
+
+/** A step that the GPU has been given. */
+export interface DenoisedStep {
+  /** Of the steps that are done, from 0. */
+  readonly index: number;
+  /** How many are done in all. */
+  readonly total: number;
+  /** What the UNet was told of the noise. */
+  readonly timestep: number;
+  /**
+   * (images, h, w, C) f32, after the step: what is submitted before the next
+   * step is asked for reads them so, for a preview or to save them.
+   */
+  readonly latents: GpuTensor;
+  /** What the latents hold now. */
+  readonly level: NoiseLevel;
+}
+
+/** After the last step. */
+const NO_NOISE: NoiseLevel = { image: 1, noise: 0 };
+
+/** A step's work, its plan and its numbers. */
+interface PlannedStep {
+  readonly kind: StepKind;
+  readonly plan: Plan;
+  readonly step: SamplerStep;
+}
+
+/**
+ * Noise in the handover's latents to latents of images, a step at a time: one
+ * plan a kind of step, none made on the way. The caller may break off after any
+ * step: the network is then freed as after the last one.
+ *
+ * @returns yields each step when it is submitted, before the GPU is done with it
+ * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
+ */
+export function denoise(
+  context: GeneratorContext,
+  handover: Handover,
+  denoising: Denoising,
+  options: CallOptions,
+): AsyncGenerator<DenoisedStep, void, void> {
+  const { schedule, kinds } = denoising;
+  const first = schedule.steps.length - kinds.length;
+  return context.networks.step.stream({
+    plans: recipes(context, handover, denoising),
+    ...networkProgress("UNet", options),
+  }, async function* (plans) {
+    const steps = kinds.map((kind, i): PlannedStep => ({
+      kind,
+      plan: plans[stepName(kind)],
+      step: schedule.steps[first + i],
+    }));
+    await begin(steps, handover, denoising);
+    yield* loop(context, steps, handover, denoising, options);
+  });
+}
+
+/** A plan for each kind of step there is. */
+function recipes(
+  { storage, components }: GeneratorContext,
+  handover: Handover,
+  { layout, kinds, sampler }: Denoising,
+): Record<string, PlanRecipe> {
+  const whole = handover.bindings;
+  const half = layout.guided ? handover.conditionalBindings : whole;
+  return Object.fromEntries(kinds.map((kind) => {
+    const of = { layout, kind, sampler: sampler.name };
+    return [stepName(kind), {
+      key: planKey({ graph: "step", storage, of }),
+      graph: () => stepGraph(storage, components, layout, kind, sampler),
+      bindings: kind.guided ? whole : half,
+    }];
+  }));
+}
+
+/** Writes what stays over all steps, and what the first one starts from. */
+async function begin(
+  steps: readonly PlannedStep[],
+  { samplerState }: Handover,
+  { schedule, start, draw, guidanceScale, idScale }: Denoising,
+): Promise<void> {
+  for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
+    plan.write("identity_scale", Float32Array.of(idScale));
+    if (kind.guided) {
+      plan.write("guidance_scale", Float32Array.of(guidanceScale));
+    }
+  }
+  const [{ plan }] = steps;
+  plan.write("latents", await start.latents(schedule, draw));
+  for (const [name, { spec }] of Object.entries(samplerState)) {
+    plan.write(stateName(name), new Float32Array(elementCount(spec.shape)));
+  }
+}
+
+async function* loop(
+  { gpu }: GeneratorContext,
+  steps: readonly PlannedStep[],
+  { latents }: Handover,
+  { layout: { images }, sampler, draw }: Denoising,
+  options: CallOptions,
+): AsyncGenerator<DenoisedStep, void, void> {
+  const { onProgress, signal } = options;
+  const times = new Float32Array(2 * images);
+  const coefficients = new Float32Array(sampler.coefficients);
+  const number = new Uint32Array(1);
+  const total = steps.length;
+  const pace = callPace(gpu, options);
+  onProgress?.({ stage: "denoise", done: 0, total });
+  for (const [index, { kind, plan, step }] of steps.entries()) {
+    throwIfAborted(signal);
+    const t = times.subarray(0, (kind.guided ? 2 : 1) * images);
+    plan.write("t", t.fill(step.timestep));
+    coefficients.set(step.coefficients);
+    plan.write("coefficients", coefficients);
+    number[0] = index + 1;
+    plan.write("step", number);
+    if (sampler.drawsNoise) plan.write("noise", draw());
+    await plan.runPaced(
+      pace,
+      () => onProgress?.({ stage: "denoise", done: index + 1, total }),
+    );
+    const level = steps[index + 1]?.step.level ?? NO_NOISE;
+    yield { index, total, timestep: step.timestep, latents, level };
+  }
+  await pace.finish();
+}

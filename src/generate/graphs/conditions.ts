@@ -1,0 +1,69 @@
+/**
+ * Text and identity to keys and values, as a graph.
+ *
+ * @module
+ */
+import type { StorageType } from "../../gpu/gpu.ts";
+import { Graph, type Tensor } from "../../graph/graph.ts";
+import { clipText } from "../../models/clip.ts";
+import { crossAttentions, crossKeys } from "../../models/unet.ts";
+import { view } from "../../ops/views.ts";
+import type { DenoiserComponents } from "../context.ts";
+import { Health } from "../health.ts";
+import { keysName, type Layout, valuesName } from "../layout.ts";
+
+/**
+ * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
+ * conditional one first, to `….attn2.k` and `….attn2.v` of every
+ * cross-attention, one for every image, and marks in `health`.
+ */
+export function conditionGraph(
+  storage: StorageType,
+  { text, unet, adapter }: DenoiserComponents,
+  { images, guided }: Pick<Layout, "images" | "guided">,
+): Graph {
+  const g = new Graph(storage);
+  const halves = guided ? 2 : 1;
+  const { tokens, maxReferences } = adapter.config;
+  const { crossAttentionDim } = unet.config;
+  const ids = g.input("ids", [halves, text.config.positions], "u32");
+  const identity = g.input(
+    "identity",
+    [halves, maxReferences * tokens, crossAttentionDim],
+    storage,
+  );
+  const embedding = clipText(ids, text.weights.at("text_model"), text.config);
+  g.name("text", embedding);
+  const health = new Health(g);
+  health.mark("text", embedding);
+  health.mark("identity", identity);
+  for (const attention of crossAttentions(unet.config)) {
+    const { path } = attention;
+    const { k, v } = crossKeys(
+      attention,
+      embedding,
+      unet.weights,
+      identity,
+      adapter.weights,
+    );
+    for (const kind of ["k", "v"]) {
+      const of = (name: string) => g.named.get(`${path}.${name}`)!;
+      health.mark("text keys", of(`to_${kind}`));
+      health.mark("identity keys", of(`to_${kind}_img`));
+    }
+    g.output(keysName(path), repeatEach(k, images));
+    g.output(valuesName(path), repeatEach(v, images));
+  }
+  return g;
+}
+
+/** Each of B tensors `times` times, one after the other: (B · times, T, C). */
+function repeatEach(x: Tensor, times: number): Tensor {
+  if (times === 1) return x;
+  const [batch, tokens, channels] = x.shape;
+  const one = tokens * channels;
+  return x.graph.apply(view, { x }, {
+    shape: [batch, times, one],
+    strides: [one, 0, 1],
+  }).reshape(batch * times, tokens, channels);
+}

@@ -1,0 +1,174 @@
+/**
+ * A denoising step, as a graph.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../base/errors.ts";
+import type { StorageType } from "../../gpu/gpu.ts";
+import { baseOf, Graph, type Tensor } from "../../graph/graph.ts";
+import { rootOf } from "../../graph/schedule.ts";
+import { unet } from "../../models/unet.ts";
+import { guidance } from "../../ops/diffusion.ts";
+import { type DType, elementCount, type TensorSpec } from "../../ops/op.ts";
+import { view } from "../../ops/views.ts";
+import { ddimSampler } from "../../samplers/ddim.ts";
+import type { Sampler } from "../../samplers/sampler.ts";
+import type { DenoiserComponents } from "../context.ts";
+import { Health } from "../health.ts";
+import {
+  type Handed,
+  handedSpecs,
+  keysName,
+  type Layout,
+  stateName,
+  valuesName,
+} from "../layout.ts";
+import type { StepKind } from "../step_kinds.ts";
+
+/**
+ * One step: `latents` f32 (images, h, w, C) become less noisy where they lie;
+ * where they are not finite `health` says since which `step`, u32 (1).
+ *
+ * Latents and state that the sampler does not change in place are outputs under
+ * their inputs' names: both must be bound to the same tensor.
+ *
+ * @param kind its work; as the layout says where not given
+ * @param sampler leads from level to level of noise; DDIM where not given
+ * @throws {MasterWeaverError} `gpu` where the sampler leaves out a state of its own
+ */
+export function stepGraph(
+  storage: StorageType,
+  components: DenoiserComponents,
+  layout: Layout,
+  kind: StepKind = { guided: layout.guided, cached: false },
+  sampler: Sampler = ddimSampler(components.unet.config.scheduler),
+): Graph {
+  const specs = handedSpecs(
+    storage,
+    components,
+    {
+      ...layout,
+      guided: kind.guided,
+      cachesFeatures: layout.cachesFeatures || kind.cached,
+    },
+    sampler,
+  );
+  const g = new Graph(storage);
+  const latents = input(g, "latents", specs.latents);
+  const coefficients = g.input("coefficients", [sampler.coefficients], "f32");
+
+  // (images, h, w, C) f32 → (halves · images, h, w, C)
+  const scaled = sampler.scaleInput?.(latents, coefficients) ?? latents;
+  const output = runUnet(scaled, components, layout, kind, specs);
+
+  // (halves · images, h, w, C) → (images, h, w, C) f32
+  const predictedNoise = kind.guided
+    ? g.apply(guidance, {
+      x: output,
+      scale: g.input("guidance_scale", [1], "f32"),
+    }, {})
+    : copy(output, "f32");
+
+  const state = Object.fromEntries(
+    Object.entries(specs.samplerState)
+      .map(([name, spec]) => [name, input(g, stateName(name), spec)]),
+  );
+  const next = sampler.update({
+    latents,
+    predictedNoise,
+    coefficients,
+    noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
+    state,
+  });
+  new Health(g).mark("latents", next.latents, g.input("step", [1], "u32"));
+  writeBack([
+    ["latents", latents, next.latents],
+    ...Object.entries(state).map(([name, before]): Change => [
+      stateName(name),
+      before,
+      next.state?.[name] ?? noState(sampler, name),
+    ]),
+  ]);
+  return g;
+}
+
+function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
+  return g.input(name, shape, dtype);
+}
+
+/** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
+function runUnet(
+  latents: Tensor,
+  { text, unet: { weights, config } }: DenoiserComponents,
+  { cachesFeatures, mergeTokens }: Layout,
+  { guided, cached }: StepKind,
+  specs: Handed<TensorSpec>,
+): Tensor {
+  const g = latents.graph;
+  const halves = guided ? 2 : 1;
+  const [images, ...pixels] = latents.shape;
+  const batch = halves * images;
+  // The same latents for both halves of guidance.
+  const sample = g.apply(view, { x: latents }, {
+    shape: [halves, elementCount(latents.shape)],
+    strides: [0, 1],
+    dtype: g.storage,
+  }).reshape(batch, ...pixels);
+  const keys = new Map(specs.keys.map((each) => [each.path, each]));
+  const output = unet(
+    {
+      sample,
+      t: g.input("t", [batch], "f32"),
+      // Asked for one by one: a step with cached features has fewer.
+      cross: ({ path }) => ({
+        k: input(g, keysName(path), keys.get(path)!.k),
+        v: input(g, valuesName(path), keys.get(path)!.v),
+        textKeys: text.config.positions,
+      }),
+      identityScale: g.input("identity_scale", [1], "f32"),
+      cachedFeatures: cached
+        ? input(g, "cached_features", specs.cachedFeatures!)
+        : undefined,
+      mergeTokens,
+    },
+    weights,
+    config,
+  );
+  if (cachesFeatures && !cached) {
+    g.output("cached_features", g.named.get("cached_features")!);
+  }
+  return output;
+}
+
+/** An input, and what it shall be at the next run. */
+type Change = [name: string, input: Tensor, next: Tensor];
+
+/** Writes what is not changed in place to where its inputs lie. */
+function writeBack(changes: readonly Change[]): void {
+  const rest = changes.filter(([, input, next]) => rootOf(next) !== input);
+  // A history moves on by one: what is an input itself is read before any is
+  // written.
+  const values = rest.map(([, , next]) =>
+    baseOf(next).source.kind === "input" ? copy(next, next.dtype) : next
+  );
+  // The last nodes: all that reads the old values has run.
+  rest.forEach(([name, input], i) =>
+    input.graph.output(name, copy(values[i], input.dtype))
+  );
+}
+
+function noState({ name }: Sampler, state: string): never {
+  throw new MasterWeaverError(
+    "gpu",
+    `Sampler ${name} keeps ${state} from step to step, but its update makes none`,
+  );
+}
+
+/** The same elements, in another type or place. */
+function copy(x: Tensor, dtype: DType): Tensor {
+  return x.graph.apply(view, { x }, {
+    shape: [elementCount(x.shape)],
+    strides: [1],
+    dtype,
+  }).reshape(...x.shape);
+}
