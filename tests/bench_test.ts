@@ -119,6 +119,10 @@ Deno.test("bench: reports are compared row by row", () => {
     rows: [
       { labels: ["step"], figures: [figure("", step, "ms")] },
       { labels: ["decode"], figures: [figure("", 0.4, "s")] },
+      {
+        labels: ["choosing kernels"],
+        figures: [{ ...figure("", 0, "s"), once: true }],
+      },
       { labels: ["peak GPU memory"], figures: [figure("", 1e6, "bytes")] },
     ],
   });

@@ -24,10 +24,9 @@ export function timesOf({ tables }: Pick<Report, "tables">) {
   const times = new Map<string, number>();
   for (const { section, subject, rows } of tables) {
     for (const { labels, figures } of rows) {
-      for (const { name, value, unit } of figures) {
-        if (typeof value !== "number" || (unit !== "s" && unit !== "ms")) {
-          continue;
-        }
+      for (const { name, value, unit, once } of figures) {
+        const isTime = unit === "s" || unit === "ms";
+        if (typeof value !== "number" || !isTime || once) continue;
         const key = [section, subject, ...labels, name].filter((word) => word)
           .join(", ");
         // An op by several shaders is one row: which of them run may change.

@@ -30,6 +30,8 @@ export interface Figure {
   readonly unit: Unit;
   /** Only for programs: people have it by other figures. */
   readonly detail?: true;
+  /** A time that depends on what earlier runs left behind: not compared. */
+  readonly once?: true;
 }
 
 /** Figures of one thing. */

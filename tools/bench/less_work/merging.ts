@@ -14,65 +14,56 @@ import {
   mergeTokens,
   unmergeTokens,
 } from "../../../src/ops/tokens.ts";
+import { total } from "../cost.ts";
 import { graphFlops, makePlan } from "../kernels.ts";
-import { spent, writeInputs } from "../step.ts";
+import { writeInputs } from "../step.ts";
 import { figure, type Row, type Table } from "../table.ts";
+import { fastestTimes } from "./steps.ts";
 
 const SIDE = 64;
 const CHANNELS = 320;
 const HEADS = 8;
 
-/** Times each share by turns, the fastest sample, after a run that compiles. */
+/** Times each share of merged tokens by turns, the fastest sample. */
 export async function benchMerging(
   gpu: Gpu,
   storage: StorageType,
   samples: number,
 ): Promise<Table> {
   using stack = new DisposableStack();
-  const benches: { share: number; plan: Plan; flops: number; best: number }[] =
-    [];
-  for (const share of [0, 0.25, 0.5, 0.75]) {
-    const graph = selfAttention(storage, Math.floor(share * SIDE * SIDE));
+  const graphs = [0, 0.25, 0.5, 0.75].map((share) => ({
+    share,
+    graph: selfAttention(storage, Math.floor(share * SIDE * SIDE)),
+  }));
+  const plans: Plan[] = [];
+  for (const { graph } of graphs) {
     const plan = stack.use(await makePlan(gpu, graph));
     writeInputs(plan, graph);
-    plan.run();
-    await gpu.idle();
-    benches.push({ share, plan, flops: graphFlops(graph), best: Infinity });
+    plans.push(plan);
   }
-  for (let i = 0; i < samples; i++) {
-    for (const bench of benches) {
-      const time = await spent(() => {
-        bench.plan.run();
-        return gpu.idle();
-      });
-      bench.best = Math.min(bench.best, time);
-    }
-  }
-  const rows: Row[] = [];
-  for (const { share, plan, flops, best } of benches) {
+  const times = await fastestTimes(gpu, plans, samples);
+  const wholes = times.map((each) => total(each, (time) => time));
+  const rows = graphs.map(({ share, graph }, i): Row => {
+    const { listing } = plans[i];
     // Matching, merging and unmerging, by the GPU's clock where it has one.
-    const merging = gpu.hasTimestamps ? await mergingTime(plan) : undefined;
-    rows.push({
+    const merging = gpu.hasTimestamps
+      ? total(
+        times[i].filter((_, j) => /token/.test(listing[j].shader)),
+        (t) => t,
+      )
+      : undefined;
+    return {
       labels: [`${share} merged`],
       figures: [
-        figure("time", best, "ms"),
+        figure("time", wholes[i], "ms"),
         figure("of which merging", merging, "ms"),
-        figure("times as fast", benches[0].best / best, "×"),
-        figure("operations", flops / 1e9, "GFLOP"),
+        figure("times as fast", wholes[0] / wholes[i], "×"),
+        figure("operations", graphFlops(graph) / 1e9, "GFLOP"),
       ],
-    });
-  }
+    };
+  });
   const subject = `self-attention of ${SIDE * SIDE} tokens, ${storage}`;
   return { section: "merged tokens", subject, rows };
-}
-
-/** Milliseconds of the dispatches that match, merge and unmerge. */
-async function mergingTime(plan: Plan): Promise<number> {
-  const times = await plan.profile();
-  return plan.listing.reduce(
-    (sum, { shader }, i) => sum + (/token/.test(shader) ? times[i] : 0),
-    0,
-  );
 }
 
 /** x (1, 4096, 320), normalised already, to x + attention. */

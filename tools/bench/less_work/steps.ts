@@ -76,18 +76,8 @@ function square(components: GeneratorComponents, size: number): Layout {
   return layoutOf(components, [size, size], 1);
 }
 
-/** A plan, and the fastest samples of its dispatches, or of a whole run. */
-interface Timed {
-  readonly name: string;
-  readonly plan: Plan;
-  best: readonly number[];
-}
-
 /**
- * Milliseconds of each step by its name, timed by turns. On the GPU's own clock
- * each dispatch counts with the fastest of its samples: what others do on the
- * machine only ever adds, and hits now this dispatch, now that. Without such a
- * clock, the fastest whole step.
+ * Milliseconds of each step by its name, the fastest of some samples.
  *
  * @param size side of the image, in pixels
  * @param samples how many times each is timed
@@ -104,34 +94,48 @@ export async function timeSteps(
   using gpu = await Gpu.open();
   using store = new WeightStore(gpu);
   using stack = new DisposableStack();
-  const timed: Timed[] = [];
-  for (const [name, step] of new Map(steps.map((step) => [step.name, step]))) {
-    const layout = {
-      ...square(components, size),
-      mergeTokens: step.mergeTokens,
-    };
-    const graph = stepGraph(storage, components, layout, step.kind);
+  const plans = new Map<string, Plan>();
+  for (const { name, kind, mergeTokens } of steps) {
+    if (plans.has(name)) continue;
+    const layout = { ...square(components, size), mergeTokens };
+    const graph = stepGraph(storage, components, layout, kind);
     const plan = stack.use(await makePlan(gpu, graph, store));
     writeInputs(plan, graph);
-    // The driver compiles at the first run.
-    timed.push({ name, plan, best: await sample(gpu, plan) });
+    plans.set(name, plan);
   }
-  for (let i = 0; i < samples; i++) {
-    for (const each of timed) {
-      const times = await sample(gpu, each.plan);
-      each.best = times.map((time, j) => Math.min(time, each.best[j]));
-    }
-  }
-  return new Map(timed.map(({ name, best }) => [name, total(best, (t) => t)]));
+  const times = await fastestTimes(gpu, [...plans.values()], samples);
+  return new Map([...plans.keys()].map((name, i) => [
+    name,
+    total(times[i], (time) => time),
+  ]));
 }
 
-/** Milliseconds of each dispatch of a run, or of the run where the GPU has no clock. */
-async function sample(gpu: Gpu, plan: Plan): Promise<number[]> {
-  if (gpu.hasTimestamps) return await plan.profile();
-  return [
-    await spent(() => {
+/**
+ * Milliseconds of each plan's dispatches, timed by turns after a run that
+ * compiles. On the GPU's own clock each dispatch counts with the fastest of its
+ * samples: what others do on the machine only ever adds, and hits now this
+ * dispatch, now that. Without such a clock, the fastest whole run.
+ */
+export async function fastestTimes(
+  gpu: Gpu,
+  plans: readonly Plan[],
+  samples: number,
+): Promise<number[][]> {
+  const sample = async (plan: Plan) => {
+    if (gpu.hasTimestamps) return await plan.profile();
+    const whole = await spent(() => {
       plan.run();
       return gpu.idle();
-    }),
-  ];
+    });
+    return [whole];
+  };
+  const best: number[][] = [];
+  for (const plan of plans) best.push(await sample(plan));
+  for (let i = 0; i < samples; i++) {
+    for (const [j, plan] of plans.entries()) {
+      const times = await sample(plan);
+      best[j] = times.map((time, k) => Math.min(time, best[j][k]));
+    }
+  }
+  return best;
 }
