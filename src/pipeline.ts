@@ -10,8 +10,7 @@ import type { Engine } from "./engine.ts";
 import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
-import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
-import type { Fit } from "./identity/fit.ts";
+import { FaceFinder } from "./face/finder.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
@@ -25,6 +24,7 @@ import {
   type Settings,
   type SizeRule,
 } from "./options/options.ts";
+import type { IdentityChoices } from "./options/settings.ts";
 import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
@@ -36,22 +36,8 @@ import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
 /** How references are looked at. */
-export interface IdentityOptions extends CallOptions, TurnOptions {
-  /** Whether all but the face is blackened first; it is where not given. */
-  readonly parse?: boolean;
-  /** Whether faces are found and aligned first; as the model says where not given. */
-  readonly align?: boolean;
-  /** Which face of a photo with several; the best-scoring where not given. */
-  readonly face?: FaceChoice;
-  /** Whether it is an error that no face is found. */
-  readonly requireFace?: boolean;
-  /**
-   * Whether an image that is not square is cut to its middle or padded with
-   * black. Where not given, as the reference implementation does: squeezed to a
-   * square where it is parsed, else cut to its middle.
-   */
-  readonly fit?: Fit;
-}
+export interface IdentityOptions
+  extends Partial<IdentityChoices>, CallOptions, TurnOptions {}
 
 /** What an image is made from. */
 export interface GenerateOptions
@@ -72,7 +58,7 @@ export interface Generated {
   /** Every setting, defaults filled in. */
   readonly settings: Settings;
   /** The part of the prompt that did not fit, empty where all did. */
-  readonly cut: string;
+  readonly truncatedPrompt: string;
 }
 
 /**
@@ -245,7 +231,6 @@ export class MasterWeaver implements AsyncDisposable {
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
-    checkFaceChoice(options.face);
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };
       const faces = await this.#prepare(checked, call);
@@ -301,13 +286,15 @@ export class MasterWeaver implements AsyncDisposable {
     const prompt = this.#tokenizer.encode(settings.prompt);
     const negative = this.#tokenizer.encode(settings.negativePrompt);
     for (
-      const [name, { cut }] of [
+      const [name, { truncated }] of [
         ["prompt", prompt],
         ["negative prompt", negative],
       ] as const
     ) {
-      if (cut === "") continue;
-      onWarning?.(truncationWarning(name, cut, this.#tokenizer.maxLength));
+      if (truncated === "") continue;
+      onWarning?.(
+        truncationWarning(name, truncated, this.#tokenizer.maxLength),
+      );
     }
     return await this.#turns.take({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
@@ -317,7 +304,7 @@ export class MasterWeaver implements AsyncDisposable {
         settings,
         { onProgress, onWarning, signal },
       );
-      return { images, settings, cut: prompt.cut };
+      return { images, settings, truncatedPrompt: prompt.truncated };
     });
   }
 
@@ -352,7 +339,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 }
 
-function truncationWarning(name: string, cut: string, length: number): string {
-  const shown = cut.length > 200 ? `${cut.slice(0, 200)}…` : cut;
+function truncationWarning(name: string, rest: string, length: number): string {
+  const shown = rest.length > 200 ? `${rest.slice(0, 200)}…` : rest;
   return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

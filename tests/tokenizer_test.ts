@@ -47,7 +47,7 @@ Deno.test("tokenizer: odd prompts have the tokens of transformers", async () => 
     const encoded = tokenizer.encode(prompt);
     assertEquals(encoded.ids.length, 77);
     assertEquals(unpadded(encoded.ids), ids, JSON.stringify(prompt));
-    assertEquals(encoded.cut !== "", length > 77, JSON.stringify(prompt));
+    assertEquals(encoded.truncated !== "", length > 77, JSON.stringify(prompt));
   }
 });
 
@@ -94,12 +94,12 @@ Deno.test("tokenizer: added tokens that make no sense are refused by name", () =
 
 Deno.test("tokenizer: what is cut is told, from the first lost character", () => {
   const woman = "woman ".repeat(74);
-  const cut = (prompt: string) => tokenizer.encode(prompt).cut;
+  const cut = (prompt: string) => tokenizer.encode(prompt).truncated;
   assertEquals(cut(woman + "Woman"), "");
   assertEquals(cut(woman + "Woman  AND her Hat"), "and her hat");
   // A word that is cut in the middle: its lost end.
   const half = tokenizer.encode(woman + "zzzq end");
-  assertEquals(half.cut, "zzq end");
+  assertEquals(half.truncated, "zzq end");
   assertEquals(half.ids[75], numbers["z"]);
   // A character whose bytes are parted is lost as a whole.
   assertEquals(cut(woman + "😀 end"), "😀 end");
@@ -115,7 +115,7 @@ Deno.test("tokenizer: 10,000 words and a word of 200,000 letters are quick", () 
   const words = "a man with a hat and ".repeat(10_000);
   const start = performance.now();
   assertEquals(tokenizer.encode(words).ids.length, 77);
-  assert(letters.endsWith(tokenizer.encode(letters).cut));
+  assert(letters.endsWith(tokenizer.encode(letters).truncated));
   // Some 50 ms; merging in quadratic time would take minutes.
   assert(performance.now() - start < 10_000);
 });
@@ -163,7 +163,9 @@ Deno.test("tokenizer: no text of random code units fails or misfits", () => {
   const random = randomIntegers(17);
   for (let i = 0; i < 500; i++) {
     const units = Array.from({ length: random(200) }, () => random(0x10000));
-    const { ids, cut } = tokenizer.encode(String.fromCharCode(...units));
+    const { ids, truncated: cut } = tokenizer.encode(
+      String.fromCharCode(...units),
+    );
     assertEquals(ids.length, 77);
     assertEquals(ids[76], eos);
     assert(ids.every((id) => id >= 0 && id < vocab.length));

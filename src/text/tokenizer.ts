@@ -35,7 +35,7 @@ export interface EncodedPrompt {
   /** `maxLength` token numbers: mark, tokens, mark, padding. */
   ids: Int32Array<ArrayBuffer>;
   /** What did not fit, cleaned and in lower case; empty where all did. */
-  cut: string;
+  truncated: string;
 }
 
 /**
@@ -146,12 +146,12 @@ export class ClipTokenizer {
     const ids = new Int32Array(this.maxLength).fill(this.#eos);
     ids[0] = this.#bos;
     let used = 0;
-    const cut: string[] = [];
+    const truncated: string[] = [];
     for (const { text: part, isWhole } of this.#splitAtWhole(prompt)) {
       const text = isWhole ? part : cleanText(part);
       if (used === room) {
         // Nothing else is looked at: a long prompt costs no more than a short.
-        cut.push(text);
+        truncated.push(text);
         continue;
       }
       if (isWhole) {
@@ -168,14 +168,15 @@ export class ClipTokenizer {
         if (fitting.length < pieces.length) {
           const word = match[0];
           const kept = fitting.reduce((sum, piece) => sum + piece.length, 0);
-          cut.push(
+          truncated.push(
             textFrom(word, kept) + text.slice(match.index + word.length),
           );
           break;
         }
       }
     }
-    return { ids, cut: cut.filter((text) => text !== "").join(" ").trim() };
+    const rest = truncated.filter((text) => text !== "").join(" ").trim();
+    return { ids, truncated: rest };
   }
 
   #mark(token: string): number {

@@ -46,7 +46,7 @@ const STDOUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
  * @throws {UsageError} where they cannot go there
  */
 export async function planOutputs(
-  { output, refs, saveReferences, json, settings, fromImage }: Flags,
+  { output, ref, saveReferences, json, settings, fromImage }: Flags,
   count: number,
 ): Promise<Outputs> {
   const ending = /\.([^./\\]+)$/.exec(output)?.[1].toLowerCase() ?? "";
@@ -90,7 +90,7 @@ export async function planOutputs(
       ? [output]
       : Array.from({ length: count }, (_, i) => numbered(output, `-${i}`)),
     references: saveReferences
-      ? refs.map((_, i) => numbered(output, `.reference-${i}`))
+      ? ref.map((_, i) => numbered(output, `.reference-${i}`))
       : [],
     format,
     toStdout,
