@@ -143,15 +143,16 @@ export async function checkRoom(
   await checkWritable(images[0], bytes);
 }
 
-/** An image file with its settings. */
+/** An image file with its settings: for us, and as other programs show them. */
 export function encodeImage(
   format: Outputs["format"],
   image: Image,
   text: Record<string, string> | null,
 ): Uint8Array {
+  const parameters = text ? toParameters(text) : "";
   return format === "jpeg"
-    ? encodeJpeg(image, text ? toParameters(text) : "")
-    : encodePng(image, text ?? {});
+    ? encodeJpeg(image, parameters)
+    : encodePng(image, text ? { ...text, parameters } : {});
 }
 
 /** Writes what was worked for; what cannot be written is kept elsewhere. */
