@@ -349,9 +349,14 @@ export const options: readonly NamedOption[] = Object.entries(table).map(
   ([name, option]) => ({
     ...option,
     name: name as OptionName,
-    flag: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+    flag: flagName(name),
   }),
 );
+
+/** An option as it is typed, but for the dashes: `guidanceScale` is `guidance-scale`. */
+export function flagName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
 
 /** The options of some groups, in the table's order. */
 export function optionsOf(...groups: OptionGroup[]): readonly NamedOption[] {
