@@ -1,6 +1,6 @@
 /**
- * The examples do what they say: each runs as a process, as its reader would run
- * it.
+ * The examples do what they say, and so do the commands that SECURITY.md
+ * gives: each runs as a process, as its reader would run it.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage } from "../src/host/files.ts";
@@ -159,3 +159,44 @@ Deno.test("examples: wrong usage is told", async () => {
     assertMatch(err[0], new RegExp(`^Usage: ${name}\\.ts [A-Za-z]`));
   }
 });
+
+/** A command of SECURITY.md's, to run anywhere: paths of this project are whole. */
+async function givenCommand(script: string): Promise<string[]> {
+  const text = await Deno.readTextFile(repositoryPath("SECURITY.md"));
+  const found = text.split("\n").map((line) => line.trim()).filter((line) =>
+    line.startsWith("deno run ") && line.includes(` ${script} `)
+  );
+  assertEquals(found.length, 1, script);
+  return found[0]
+    .replaceAll("weights/mini", repositoryPath("weights/mini"))
+    .replace(script, repositoryPath(script))
+    .replace(/"[^"]*"/, "x")
+    .split(" ").slice(1);
+}
+
+gpuTest(
+  "SECURITY.md: the permissions it gives the command suffice",
+  () =>
+    inFolder(async (folder) => {
+      await Deno.mkdir(`${folder}/photos`);
+      await Deno.mkdir(`${folder}/out`);
+      await Deno.copyFile(demo, `${folder}/photos/a.png`);
+      const args = [...await givenCommand("mod.ts"), "--steps=1", "--quiet"];
+      const { code, out, err } = await finished(deno(args, { cwd: folder }));
+      assertEquals([code, err, out], [0, [], "out/a.png\n"]);
+      await pixels(`${folder}/out/a.png`);
+    }),
+);
+
+Deno.test("SECURITY.md: the permissions it gives the converter suffice", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/download`);
+    const name = "image_encoder.weave";
+    const from = repositoryPath(`weights/mini/${name}`);
+    await Deno.copyFile(from, `${folder}/download/${name}`);
+    const args = await givenCommand("tools/convert.ts");
+    const { code, err } = await finished(deno(args, { cwd: folder }));
+    assertEquals(code, 0, err.join("\n"));
+    const files = await namesIn(`${folder}/weights/mine`);
+    assertEquals(files, [name, "model.json"]);
+  }));

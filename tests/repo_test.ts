@@ -15,6 +15,7 @@ const topLevel = new Set([
   "CHANGELOG.md",
   "LICENSE",
   "README.md",
+  "SECURITY.md",
   "deno.json",
   "deno.lock",
   "mod.ts",
