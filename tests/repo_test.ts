@@ -13,6 +13,7 @@ const topLevel = new Set([
   ".ci",
   ".gitignore",
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "LICENSE",
   "README.md",
   "SECURITY.md",
