@@ -48,7 +48,13 @@ export type {
 export type { SavedIdentity } from "./identity/input.ts";
 export type { Image } from "./image/image.ts";
 export type { LoadOptions } from "./load.ts";
-export type { Rng, Settings, SizeRule } from "./options/options.ts";
+export type { SizeRule } from "./options/options.ts";
+export type {
+  IdentityChoices,
+  LoadChoices,
+  Rng,
+  Settings,
+} from "./options/settings.ts";
 export {
   type Generated,
   type GenerateOptions,

@@ -13,8 +13,9 @@ import {
 import { Engine } from "./engine.ts";
 import { chooseDtype, Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
-import { type TuneMode, Tuner, type TuneStore } from "./graph/tuner.ts";
+import { Tuner, type TuneStore } from "./graph/tuner.ts";
 import { checkModelFiles, checkOptions } from "./options/checks.ts";
+import type { LoadChoices } from "./options/settings.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
 import {
   type Component,
@@ -23,20 +24,8 @@ import {
 } from "./weights/components.ts";
 
 /** How a model is loaded. */
-export interface LoadOptions extends CallOptions {
-  /** Storage of activations and weights; f16 where the adapter has it. */
-  readonly dtype?: StorageType;
-  /**
-   * Whether every network stays on the GPU once it is loaded: images after
-   * the first start sooner, and all networks take memory at once. Otherwise a
-   * network is freed before the next one is loaded.
-   */
-  readonly keepLoaded?: boolean;
-  /**
-   * Whether ops are timed to choose how they are computed here: where nothing
-   * is known of the adapter (`auto`), never, or always anew.
-   */
-  readonly tune?: TuneMode;
+export interface LoadOptions
+  extends Partial<Omit<LoadChoices, "adapter">>, CallOptions {
   /** Where what was measured is kept; nowhere where not given. */
   readonly tuneStore?: TuneStore;
 }

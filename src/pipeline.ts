@@ -10,8 +10,7 @@ import type { Engine } from "./engine.ts";
 import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
-import { checkFaceChoice, type FaceChoice, FaceFinder } from "./face/finder.ts";
-import type { Fit } from "./identity/fit.ts";
+import { FaceFinder } from "./face/finder.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
@@ -25,6 +24,7 @@ import {
   type Settings,
   type SizeRule,
 } from "./options/options.ts";
+import type { IdentityChoices } from "./options/settings.ts";
 import { type CallOptions, throwIfAborted } from "./base/progress.ts";
 import {
   cannotAlign,
@@ -35,22 +35,8 @@ import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
 /** How references are looked at. */
-export interface IdentityOptions extends CallOptions, TurnOptions {
-  /** Whether all but the face is blackened first; it is where not given. */
-  readonly parse?: boolean;
-  /** Whether faces are found and aligned first; as the model says where not given. */
-  readonly align?: boolean;
-  /** Which face of a photo with several; the best-scoring where not given. */
-  readonly face?: FaceChoice;
-  /** Whether it is an error that no face is found. */
-  readonly requireFace?: boolean;
-  /**
-   * Whether an image that is not square is cut to its middle or padded with
-   * black. Where not given, as the reference implementation does: squeezed to a
-   * square where it is parsed, else cut to its middle.
-   */
-  readonly fit?: Fit;
-}
+export interface IdentityOptions
+  extends Partial<IdentityChoices>, CallOptions, TurnOptions {}
 
 /** What an image is made from. */
 export interface GenerateOptions
@@ -244,7 +230,6 @@ export class MasterWeaver implements AsyncDisposable {
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
-    checkFaceChoice(options.face);
     const { alignFaces } = this.#components.adapter.config;
     return await this.#turns.take(options, async (signal) => {
       const call = { ...options, signal };

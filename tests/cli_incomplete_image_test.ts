@@ -144,6 +144,46 @@ gpuTest(
 );
 
 gpuTest(
+  "incomplete image: of another program's, what can be is repeated, and the rest is said",
+  () =>
+    inFolder(async (folder) => {
+      const parameters =
+        "a man, in snow\nNegative prompt: a hat\nSteps: 2, Sampler: Euler a, CFG scale: 3.5, Seed: 9, Size: 64x96, Model hash: 6ce0161689, Model: other, Clip skip: 2";
+      const path = `${folder}/a.png`;
+      await writePng(path, await readImage(demo), { parameters });
+      const args = ["--from-image=a.png", "--output=b.png", "--json"];
+      const given = [...args, "--quiet", "--tune=off"];
+      const { code, err, out } = await command(
+        ["--ref", demo, ...given, "--seed=3"],
+        { cwd: folder },
+      );
+      assertEquals([code, err.length], [0, 2], err.join("\n"));
+      assertMatch(
+        err[0],
+        /^Note: .* another program made a\.png, with the model other \(6ce0161689\) and without these references; .* with weights\/mini$/,
+      );
+      assertMatch(err[1], /the sampler Euler a, this is DDIM$/);
+      const { settings, warnings } = JSON.parse(out);
+      assertEquals(warnings.length, 2);
+      const { prompt, negativePrompt, steps, guidanceScale } = settings;
+      assertEquals([prompt, negativePrompt], ["a man, in snow", "a hat"]);
+      assertEquals([steps, guidanceScale, settings.seed], [2, 3.5, "3"]);
+      assertEquals([settings.width, settings.height], [64, 96]);
+      // It has no reference, so one is needed.
+      const bare = await command(given, { cwd: folder });
+      assertEquals([bare.code, bare.err.length], [2, 1]);
+      assertMatch(bare.err[0], /Give a photo with --ref FILE/);
+      // What is made now says so by itself, for us and for others.
+      const { text } = await readImageText(`${folder}/b.png`);
+      assertEquals([text.steps, text.model], ["2", "weights/mini"]);
+      assertMatch(
+        text.parameters,
+        /^a man, in snow\nNegative prompt: a hat\nSteps: 2, Sampler: DDIM, CFG scale: 3\.5, Seed: 3, Size: 64x96, Model hash: [0-9a-f]{64}, Model: weights\/mini, RNG: NV, /,
+      );
+    }),
+);
+
+gpuTest(
   "incomplete image: one that is cut off, or none, is refused",
   () =>
     inFolder(async (folder) => {

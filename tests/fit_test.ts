@@ -6,7 +6,6 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage, writePng } from "../src/host/files.ts";
 import {
-  checkFit,
   type FitOptions,
   fitReference,
   seenPart,
@@ -14,6 +13,7 @@ import {
 import { clipPreprocess, seenRegion } from "../src/image/clip_preprocess.ts";
 import type { Image } from "../src/image/image.ts";
 import { resizeImage } from "../src/image/resize.ts";
+import { checkOptions } from "../src/options/checks.ts";
 import { command } from "./support/command.ts";
 import { largestDifference } from "./support/compare.ts";
 import { cut, flat } from "./support/faces.ts";
@@ -177,7 +177,10 @@ Deno.test("fit: padding keeps all, in the middle of black", async () => {
 
 Deno.test("fit: other values are refused", () => {
   for (const fit of ["squeeze", "", null, 1, ["crop"]]) {
-    const error = assertThrows(() => checkFit(fit), MasterWeaverError);
+    const error = assertThrows(
+      () => checkOptions("encodeIdentity", { fit }),
+      MasterWeaverError,
+    );
     assertEquals(error.code, "bad-option");
   }
 });

@@ -87,20 +87,23 @@ Deno.test("settings: broken ones are told with their file", () => {
   }
 });
 
-Deno.test("parameters: written as others write them", () => {
+Deno.test("parameters: written as AUTOMATIC1111's web UI writes them", () => {
   const text = toText(settings, provenance);
   const lines = toParameters(text).split("\n");
   assertEquals(lines.slice(0, 2), ["a man", "Negative prompt: a hat"]);
+  // Its order of names, and its names of the generators of noise.
   assertMatch(
     lines[2],
-    /^Steps: 7, Sampler: DDIM, CFG scale: 5, Seed: -1, Model hash: 0123/,
+    /^Steps: 7, Sampler: DDIM, CFG scale: 5, Seed: -1, Size: 64x96, Model hash: 0123/,
   );
-  assertMatch(
-    lines[2],
-    /, Model: "models\/mine, the second", RNG: torch-cpu, /,
-  );
-  assertMatch(lines[2], /, Size: 64x96$/);
+  assertMatch(lines[2], /, Model: "models\/mine, the second", RNG: CPU, /);
+  assertMatch(lines[2], /, Version: masterweaver [\d.]+$/);
   assertEquals(lines.length, 3);
+  // Without a prompt there is no line of it.
+  const bare = toText({ ...settings, prompt: "", negativePrompt: "" }, {
+    ...provenance,
+  });
+  assertMatch(toParameters(bare), /^Steps: 7, .*$/);
 });
 
 Deno.test("parameters: any prompt comes back", () => {

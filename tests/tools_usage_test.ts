@@ -18,6 +18,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/random_checkpoint.ts", ["--help"]],
   ["tools/compare.ts", ["--help"]],
   ["tools/strip.ts", ["--help"]],
+  ["tools/readme.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
   ["tools/bench/less_work.ts", ["--help"]],
 ];

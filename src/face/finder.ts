@@ -6,7 +6,6 @@
 import { Breath } from "../base/breathe.ts";
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
-import { shownWord } from "../base/shown.ts";
 import type { Image } from "../image/image.ts";
 import { resizeImage } from "../image/resize.ts";
 import { openWeave, type WeaveFile } from "../weights/weave.ts";
@@ -195,24 +194,6 @@ function scaleRect(rect: Rect, from: Image, to: Image): Rect {
     right: Math.round((rect.right + 1) * x) - 1,
     bottom: Math.round((rect.bottom + 1) * y) - 1,
   };
-}
-
-/**
- * Checks which of several faces is asked for.
- *
- * @throws {MasterWeaverError} `bad-option`
- */
-export function checkFaceChoice(face: unknown): void {
-  const isNumber = Number.isInteger(face) && Number(face) >= 0;
-  if (face === undefined || face === "best" || face === "largest" || isNumber) {
-    return;
-  }
-  throw new MasterWeaverError(
-    "bad-option",
-    `Option face must be best, largest or a whole number from 0, got ${
-      shownWord(face)
-    }`,
-  );
 }
 
 /**

@@ -5,7 +5,6 @@
  * @module
  */
 import type { Breath } from "../base/breathe.ts";
-import { MasterWeaverError } from "../base/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, kernelsFor, type Specs } from "../ops/op.ts";
 import { Graph, type OpNode, type Tensor } from "./graph.ts";
@@ -40,19 +39,6 @@ export interface Choice {
   readonly milliseconds: Readonly<Record<string, number>>;
   /** SHA-256 of the shaders that were compared. */
   readonly code: string;
-}
-
-/**
- * Checks what a caller gave.
- *
- * @throws {MasterWeaverError} `bad-option`
- */
-export function checkTuneMode(mode: string | undefined): void {
-  if (mode === undefined || ["auto", "off", "force"].includes(mode)) return;
-  throw new MasterWeaverError(
-    "bad-option",
-    `Option tune must be auto, off or force, got ${mode || '""'}`,
-  );
 }
 
 /** Floating-point operations of what is timed: some milliseconds on a CPU. */

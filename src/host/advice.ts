@@ -9,6 +9,7 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { defaultSettings } from "../options/options.ts";
+import { flagName } from "../options/table.ts";
 
 /** Advice of the core, and the tool or file that follows it. */
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
@@ -50,7 +51,7 @@ const ALONE = new RegExp(
  * ```
  */
 export function flagOf(option: string): string {
-  return `--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+  return `--${flagName(option)}`;
 }
 
 /**

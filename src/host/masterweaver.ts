@@ -11,6 +11,7 @@ import {
   type LoadOptions as CoreLoadOptions,
 } from "../load.ts";
 import { checkOptions } from "../options/checks.ts";
+import type { LoadChoices } from "../options/settings.ts";
 import { MasterWeaver as CoreMasterWeaver } from "../pipeline.ts";
 import { throwIfAborted } from "../base/progress.ts";
 import type { ModelFiles } from "../weights/components.ts";
@@ -19,9 +20,8 @@ import { userTuneStore } from "./cache.ts";
 import { openModelFolder } from "./files.ts";
 
 /** How a model is loaded. */
-export interface LoadOptions extends CoreLoadOptions {
-  /** Path of another identity adapter for this model, where `model` is a folder. */
-  readonly adapter?: string;
+export interface LoadOptions
+  extends CoreLoadOptions, Partial<Pick<LoadChoices, "adapter">> {
   /** Where what was measured is kept; the user's cache folder where `model` is a folder. */
   readonly tuneStore?: CoreLoadOptions["tuneStore"];
 }

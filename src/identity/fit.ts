@@ -5,14 +5,12 @@
  * @module
  */
 import { Breath } from "../base/breathe.ts";
-import { MasterWeaverError } from "../base/errors.ts";
 import {
   type ClipPreprocessConfig,
   seenRegion,
 } from "../image/clip_preprocess.ts";
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
-import { shownWord } from "../base/shown.ts";
 
 /** Cut to the middle, or padded with black. */
 export type Fit = "crop" | "pad";
@@ -33,19 +31,6 @@ export interface FitOptions {
 const PADDED_SIDE = 2048;
 /** What is less than this share of an image is not worth a word. */
 const LEAST_SHARE = 0.01;
-
-/**
- * Checks how references shall be made square.
- *
- * @throws {MasterWeaverError} `bad-option`
- */
-export function checkFit(fit: unknown): void {
-  if (fit === undefined || fit === "crop" || fit === "pad") return;
-  throw new MasterWeaverError(
-    "bad-option",
-    `Option fit must be crop or pad, got ${shownWord(fit)}`,
-  );
-}
 
 /**
  * Makes a reference square as asked, and tells of what else is done to it on

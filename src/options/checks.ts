@@ -1,68 +1,53 @@
 /**
  * Options of the library's calls: that there are such, and that each is of its
- * kind. What else a setting must be, `options.ts` checks.
+ * type. Settings of an image `options.ts` checks, against a model.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
-import { defaultSettings } from "./options.ts";
 import type { CallOptions } from "../base/progress.ts";
-import { shown, shownWord } from "../base/shown.ts";
+import { shown } from "../base/shown.ts";
+import { type OptionGroup, optionsOf } from "./table.ts";
+import { checkValue, choice, type OptionType } from "./types.ts";
 
-/** What an option must be. */
-interface Kind {
-  /** Words for it. */
-  readonly expected: string;
-  /** Whether a value is one. */
-  readonly is: (value: unknown) => boolean;
-  /** How another one is shown. */
-  readonly show?: (value: unknown) => string;
-}
-
+/** What an option must be, as far as it is checked here. */
+type Kind = Pick<OptionType<unknown>, "fault" | "show">;
 type Kinds = Readonly<Record<string, Kind>>;
 
-const yesOrNo: Kind = {
-  expected: "true or false",
-  is: (value) => typeof value === "boolean",
-};
-const callback: Kind = {
-  expected: "a function",
-  is: (value) => typeof value === "function",
-};
-const path: Kind = {
-  expected: "a file's path",
-  is: (value) => typeof value === "string" && value !== "",
-};
-const abortSignal: Kind = {
-  expected: "an AbortSignal",
-  is: (value) => value instanceof AbortSignal,
-};
-const store: Kind = {
-  expected: "an object with the functions read and write",
-  is: (value) =>
+/** A value that is no text and no number. */
+function object(expected: string, is: (value: unknown) => boolean): Kind {
+  return { fault: (value) => is(value) ? undefined : expected, show: shown };
+}
+
+const callback = object("a function", (value) => typeof value === "function");
+const abortSignal = object(
+  "an AbortSignal",
+  (value) => value instanceof AbortSignal,
+);
+const store = object(
+  "an object with the functions read and write",
+  (value) =>
     typeof value === "object" && value !== null &&
     "read" in value && typeof value.read === "function" &&
     "write" in value && typeof value.write === "function",
-};
+);
 /** Checked elsewhere. */
-const anything: Kind = { expected: "", is: () => true };
-
-function oneOf(...words: readonly string[]): Kind {
-  const last = words.at(-1)!;
-  return {
-    expected: `${words.slice(0, -1).join(", ")} or ${last}`,
-    is: (value) => words.some((word) => word === value),
-    show: shownWord,
-  };
-}
+const anything = object("", () => true);
 
 const call: Kinds = {
   onProgress: callback,
   onWarning: callback,
   signal: abortSignal,
 };
-const turn: Kinds = { whenBusy: oneOf("wait", "refuse") };
+const turn: Kinds = { whenBusy: choice("wait", "refuse") };
+
+/** The table's options of a group. */
+function ofGroup(group: OptionGroup): Kinds {
+  return Object.fromEntries(
+    optionsOf(group).map(({ name, type }) => [name, type]),
+  );
+}
 
 /** A call of the library that takes options. */
 export type CallName =
@@ -74,32 +59,14 @@ export type CallName =
 
 /** The options of each call. */
 const calls: Readonly<Record<CallName, Kinds>> = {
-  load: {
-    ...call,
-    dtype: oneOf("f16", "f32"),
-    adapter: path,
-    keepLoaded: yesOrNo,
-    tune: oneOf("auto", "off", "force"),
-    tuneStore: store,
-  },
-  encodeIdentity: {
-    ...call,
-    ...turn,
-    parse: yesOrNo,
-    align: yesOrNo,
-    face: anything,
-    requireFace: yesOrNo,
-    fit: oneOf("crop", "pad"),
-  },
+  load: { ...call, ...ofGroup("load"), tuneStore: store },
+  encodeIdentity: { ...call, ...turn, ...ofGroup("identity") },
   generate: {
     ...call,
     ...turn,
     identity: anything,
-    prompt: anything,
-    width: anything,
-    height: anything,
     ...Object.fromEntries(
-      Object.keys(defaultSettings).map((name) => [name, anything]),
+      optionsOf("image").map(({ name }) => [name, anything]),
     ),
   },
   detectFaces: { signal: abortSignal },
@@ -137,9 +104,7 @@ export function checkOptions(of: CallName, given: unknown): void {
       others.push(what);
       continue;
     }
-    const { is, expected, show = shown } = kinds[name];
-    if (value === undefined || is(value)) continue;
-    throw bad(`Option ${name} must be ${expected}, got ${show(value)}`);
+    if (value !== undefined) checkValue(name, kinds[name], value);
   }
   const { onWarning } = given as CallOptions;
   for (const what of others) onWarning?.(`${what} and does nothing`);

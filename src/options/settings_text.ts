@@ -4,43 +4,30 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import type { FaceChoice } from "../face/finder.ts";
-import type { Fit } from "../identity/fit.ts";
-import type { StorageType } from "../gpu/gpu.ts";
-import { checkTuneMode, type TuneMode } from "../graph/tuner.ts";
-import {
-  anySize,
-  checkSettings,
-  type Rng,
-  type Settings,
-  withoutUndefined,
-} from "./options.ts";
 import { version } from "../base/version.ts";
+import { fromParameters } from "./parameters_text.ts";
+import type {
+  CommandChoices,
+  IdentityChoices,
+  LoadChoices,
+  Settings,
+} from "./settings.ts";
+import { type NamedOption, options, table } from "./table.ts";
+import { checkValue } from "./types.ts";
+import { withoutUndefined } from "./options.ts";
 
-/** What made an image, beside its settings. */
-export interface Provenance {
-  /** The model's folder, as it was given. */
-  readonly model: string;
+/** What made an image, beside its settings; some is said only if it was asked for. */
+export interface Provenance
+  extends
+    Pick<CommandChoices, "model">,
+    Pick<LoadChoices, "dtype" | "tune">,
+    Partial<Pick<LoadChoices, "adapter">>,
+    Pick<IdentityChoices, "parse" | "requireFace">,
+    Partial<Pick<IdentityChoices, "align" | "face" | "fit">> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
-  /** The identity adapter's file, where another than the model's was given. */
-  readonly adapter?: string;
-  /** Its header's hash. */
+  /** The hash of the identity adapter's header. */
   readonly adapterHash: string;
-  /** Storage of activations. */
-  readonly dtype: StorageType;
-  /** How shaders were chosen. */
-  readonly tune: TuneMode;
-  /** Whether faces were aligned; as the model says where not given. */
-  readonly align?: boolean;
-  /** Whether all but the face was blackened. */
-  readonly parse: boolean;
-  /** Which face was asked for, where one was. */
-  readonly face?: FaceChoice;
-  /** Whether a face was required. */
-  readonly requireFace: boolean;
-  /** How what was not square became square, where that was asked for. */
-  readonly fit?: Fit;
   /** SHA-256 of the reference photos' files, in order. */
   readonly referenceHashes: readonly string[];
 }
@@ -51,102 +38,151 @@ export interface Recorded {
   readonly settings: Partial<Settings>;
   /** What else made it. */
   readonly provenance: Partial<Provenance>;
+  /** What cannot be repeated of another program's image. */
+  readonly foreign?: Foreign;
 }
+
+/** What made another program's image, and is not here. */
+export interface Foreign {
+  /** Its sampler, where it is another than ours. */
+  readonly sampler?: string;
+  /** Its model. */
+  readonly model?: string;
+  /** That model's hash, as that program makes it. */
+  readonly modelHash?: string;
+}
+
+/** Texts by the keys of their chunks. */
+export type Texts = Readonly<Record<string, string>>;
+type Keyed = NamedOption & { readonly key: string };
+
+/** What an image says, in the table's order. */
+const keyed = options.filter((option): option is Keyed =>
+  option.key !== undefined
+);
+const imageOptions = keyed.filter(({ group }) => group === "image");
+const otherOptions = keyed.filter(({ group }) => group !== "image");
 
 /** Settings and provenance by the keys their chunks have. */
 export function toText(
   settings: Settings,
   provenance: Provenance,
 ): Record<string, string> {
-  const { adapter, align, face, fit } = provenance;
+  const values: Readonly<Record<string, unknown>> = {
+    ...settings,
+    ...provenance,
+  };
+  const said = keyed.filter(({ name }) => values[name] !== undefined);
   return {
     software: `masterweaver ${version}`,
-    prompt: settings.prompt,
-    negative_prompt: settings.negativePrompt,
-    steps: String(settings.steps),
-    guidance_scale: String(settings.guidanceScale),
-    id_scale: String(settings.idScale),
-    seed: String(settings.seed),
-    num_images: String(settings.numImages),
-    width: String(settings.width),
-    height: String(settings.height),
-    rng: settings.rng,
-    cuda_threads: String(settings.cudaThreads),
-    guidance_range: settings.guidanceRange.join(","),
-    reuse_features: String(settings.reuseFeatures),
-    merge_tokens: String(settings.mergeTokens),
-    dtype: provenance.dtype,
-    tune: provenance.tune,
-    ...align !== undefined && { align: String(align) },
-    parse: String(provenance.parse),
-    ...face !== undefined && { face: String(face) },
-    require_face: String(provenance.requireFace),
-    ...fit !== undefined && { fit },
-    model: provenance.model,
+    ...Object.fromEntries(said.map(({ key, name }) => [
+      key,
+      String(values[name]),
+    ])),
     model_hash: provenance.modelHash,
-    ...adapter !== undefined && { adapter },
     adapter_hash: provenance.adapterHash,
     reference_hashes: provenance.referenceHashes.join(","),
   };
 }
 
+/** Whether text chunks are those of an image that was made here. */
+export function isOwnText(text: Texts): boolean {
+  return text.software?.startsWith("masterweaver ") ?? false;
+}
+
 /**
- * What text chunks hold; what is absent stays absent.
+ * What text chunks hold; what is absent stays absent. Of another program's
+ * image it is what its chunk `parameters` says and what can be done here, too.
  *
  * @param text chunks by key
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-image` where it was not made here, or a value cannot be
+ * @throws {MasterWeaverError} `bad-image` where it says nothing of its making, or a value cannot be
  */
-export function fromText(
-  text: Readonly<Record<string, string>>,
-  name: string,
-): Recorded {
-  if (!text.software?.startsWith("masterweaver ")) {
+export function fromText(text: Texts, name: string): Recorded {
+  if (!isOwnText(text)) return fromForeignText(text, name);
+  const provenance = withoutUndefined({
+    modelHash: text.model_hash,
+    adapterHash: text.adapter_hash,
+    referenceHashes: text.reference_hashes?.split(","),
+  });
+  return {
+    settings: read(imageOptions, text, name),
+    provenance: { ...read(otherOptions, text, name), ...provenance },
+  };
+}
+
+/** Of what others write, these keys mean the same to us. */
+const SHARED = new Set(
+  "prompt negative_prompt steps guidance_scale seed width height".split(" "),
+);
+
+function fromForeignText({ parameters = "" }: Texts, name: string): Recorded {
+  const text = fromParameters(parameters);
+  if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
       "bad-image",
       `Cannot repeat ${name}: it carries no settings; give a PNG or JPEG that this command made`,
     );
   }
-  const read = new Reader(text, name);
-  const range = read.value("guidance_range", "two fractions", fractions);
-  const given: Partial<Settings> = {
-    prompt: text.prompt,
-    negativePrompt: text.negative_prompt,
-    steps: read.number("steps"),
-    guidanceScale: read.number("guidance_scale"),
-    idScale: read.number("id_scale"),
-    numImages: read.number("num_images"),
-    width: read.number("width"),
-    height: read.number("height"),
-    reuseFeatures: read.number("reuse_features"),
-    mergeTokens: read.number("merge_tokens"),
-    cudaThreads: read.number("cuda_threads"),
-    seed: read.value("seed", "a whole number", wholeNumber),
-    rng: text.rng as Rng | undefined,
-    guidanceRange: range,
+  const shared = Object.fromEntries(
+    Object.entries(text).filter(([key, value]) =>
+      SHARED.has(key) ||
+      (key === "rng" && table.rng.type.fault(value) === undefined)
+    ),
+  );
+  const { sampler, model, model_hash: modelHash } = text;
+  return {
+    settings: read(imageOptions, shared, name),
+    provenance: {},
+    foreign: withoutUndefined({ sampler, model, modelHash }),
   };
-  const settings = withoutUndefined(given);
-  read.checked(() => checkSettings({ prompt: "", ...settings }, anySize));
-  read.checked(() => checkTuneMode(text.tune));
-  const provenance: Partial<Provenance> = {
-    model: text.model,
-    modelHash: text.model_hash,
-    adapter: text.adapter,
-    adapterHash: text.adapter_hash,
-    dtype: read.value("dtype", "f16 or f32", storage),
-    tune: text.tune as TuneMode | undefined,
-    align: read.boolean("align"),
-    parse: read.boolean("parse"),
-    face: read.value("face", "a number from 0, best or largest", faceChoice),
-    requireFace: read.boolean("require_face"),
-    fit: read.value("fit", "crop or pad", fitChoice),
-    referenceHashes: text.reference_hashes?.split(","),
-  };
-  return { settings, provenance: withoutUndefined(provenance) };
+}
+
+/**
+ * Reads the options that a text has.
+ *
+ * @throws {MasterWeaverError} `bad-image` that names the key, or the option, and the file
+ */
+function read(
+  wanted: readonly Keyed[],
+  text: Texts,
+  name: string,
+): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = {};
+  for (const option of wanted) {
+    const said = text[option.key];
+    if (said !== undefined) values[option.name] = valueOf(option, said, name);
+  }
+  return values;
+}
+
+function valueOf({ name, key, type }: Keyed, text: string, file: string) {
+  const broken = (why: string) =>
+    new MasterWeaverError(
+      "bad-image",
+      `The settings in ${file} are broken: ${why}`,
+    );
+  const value = type.parse(text);
+  if (value === undefined) {
+    const expected = type.takes(text).replace(/^\w+ /, "");
+    throw broken(
+      `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
+    );
+  }
+  try {
+    checkValue(name, type, value);
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    throw broken(error.message);
+  }
+  return value;
 }
 
 /** What an image says only where it was asked for. */
-const OPTIONAL = new Set(["software", "adapter", "align", "face", "fit"]);
+const ifAsked = new Set([
+  "software",
+  ...keyed.filter(({ onlyIfAsked }) => onlyIfAsked).map(({ key }) => key),
+]);
 
 /**
  * Names what an image that is repeated does not say of its making, and what is
@@ -158,12 +194,12 @@ const OPTIONAL = new Set(["software", "adapter", "align", "face", "fit"]);
  * @returns no line or one
  */
 export function missingWarnings(
-  said: Readonly<Record<string, string>>,
-  used: Readonly<Record<string, string>>,
+  said: Texts,
+  used: Texts,
   typed: ReadonlySet<string>,
 ): string[] {
   const missing = Object.keys(used).filter((key) =>
-    !Object.hasOwn(said, key) && !OPTIONAL.has(key) && !typed.has(key)
+    !Object.hasOwn(said, key) && !ifAsked.has(key) && !typed.has(key)
   );
   if (missing.length === 0) return [];
   const values = missing.map((key) => {
@@ -180,88 +216,28 @@ export function missingWarnings(
 }
 
 /**
- * A face by its name or number.
+ * Says what of another program's image is not repeated.
  *
- * @returns nothing where it is neither
+ * @param name what messages call the image
+ * @param used the model that is used instead
  */
-export function faceChoice(text: string): FaceChoice | undefined {
-  if (text === "best" || text === "largest") return text;
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-function fitChoice(text: string): Fit | undefined {
-  return text === "crop" || text === "pad" ? text : undefined;
-}
-
-/** Reads values; a wrong one is told with its key and its file. */
-class Reader {
-  readonly #text: Readonly<Record<string, string>>;
-  readonly #name: string;
-
-  constructor(text: Readonly<Record<string, string>>, name: string) {
-    this.#text = text;
-    this.#name = name;
-  }
-
-  value<T>(
-    key: string,
-    expected: string,
-    read: (text: string) => T | undefined,
-  ): T | undefined {
-    const text = this.#text[key];
-    if (text === undefined) return undefined;
-    const value = read(text);
-    if (value !== undefined) return value;
-    throw this.#broken(
-      `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
+export function foreignWarnings(
+  { sampler, model, modelHash }: Foreign,
+  name: string,
+  used: string,
+): string[] {
+  const theirs = [model ?? "it does not name", modelHash && `(${modelHash})`];
+  const warnings = [
+    `The image will differ: another program made ${name}, with the model ${
+      theirs.filter(Boolean).join(" ").slice(0, 120)
+    } and without these references; its prompts, steps, CFG scale, seed and size are repeated with ${used}`,
+  ];
+  if (sampler !== undefined) {
+    warnings.push(
+      `The image will differ: it was made with the sampler ${
+        sampler.slice(0, 60)
+      }, this is DDIM`,
     );
   }
-
-  number(key: string): number | undefined {
-    return this.value(key, "a number", finite);
-  }
-
-  boolean(key: string): boolean | undefined {
-    const read = (text: string) =>
-      text === "true" ? true : text === "false" ? false : undefined;
-    return this.value(key, "true or false", read);
-  }
-
-  /** What is no option for the caller either. */
-  checked(check: () => void): void {
-    try {
-      check();
-    } catch (error) {
-      if (!(error instanceof MasterWeaverError)) throw error;
-      throw this.#broken(error.message);
-    }
-  }
-
-  #broken(why: string): MasterWeaverError {
-    return new MasterWeaverError(
-      "bad-image",
-      `The settings in ${this.#name} are broken: ${why}`,
-    );
-  }
-}
-
-/** As `String` writes numbers. */
-function finite(text: string): number | undefined {
-  const value = /^-?\d+(\.\d+)?(e[+-]\d+)?$/.test(text) ? Number(text) : NaN;
-  return Number.isFinite(value) ? value : undefined;
-}
-
-function wholeNumber(text: string): bigint | undefined {
-  return /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
-}
-
-function fractions(text: string): readonly [number, number] | undefined {
-  const [from, to, ...more] = text.split(",").map(finite);
-  return from === undefined || to === undefined || more.length > 0
-    ? undefined
-    : [from, to];
-}
-
-function storage(text: string): StorageType | undefined {
-  return text === "f16" || text === "f32" ? text : undefined;
+  return warnings;
 }

@@ -157,7 +157,7 @@ export function torchCudaNormal(
 export const COMMON_CUDA_THREADS = 125_952;
 
 /** Most threads a setting may name: more than any GPU has. */
-const MOST_CUDA_THREADS = 2 ** 24;
+export const MOST_CUDA_THREADS = 2 ** 24;
 
 /** What {@linkcode isCudaThreads} takes, for messages. */
 export const CUDA_THREADS_RANGE =
@@ -171,7 +171,7 @@ export function isCudaThreads(threads: unknown): boolean {
 }
 
 /** Threads of a block of PyTorch's kernels that fill with random values. */
-const CUDA_BLOCK = 256;
+export const CUDA_BLOCK = 256;
 /** Values that cuRAND's `curand_normal4` makes of four random words. */
 const NORMALS = 4;
 

@@ -9,10 +9,14 @@ import { fileKind } from "./file_kind.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
 import { inspectPngText } from "./png_text.ts";
 import { fromParameters } from "../../options/parameters_text.ts";
+import { isOwnText } from "../../options/settings_text.ts";
 
 /** The words in an image file. */
 export interface ImageText {
-  /** A PNG's text chunks by key, or a JPEG's comment as if it were them. */
+  /**
+   * A PNG's text chunks by key, or those that its `parameters`, or a JPEG's
+   * comment, make up. What another program wrote stays `parameters`.
+   */
   readonly text: Readonly<Record<string, string>>;
   /** What was passed over and why, a line each. */
   readonly warnings: readonly string[];
@@ -34,14 +38,21 @@ export function readImageWords(bytes: Uint8Array, name: string): ImageText {
     const warnings = passedOver.map(({ keyword, why }) =>
       `The text ${keyword} in ${name} is passed over: it is ${why}`
     );
-    return { text, warnings };
+    return { text: isOwnText(text) ? text : ownText(text), warnings };
   }
   if (kind === "jpeg") {
     if (summarizeJpeg(bytes).end === undefined) throw cutOff(name);
-    const comment = readJpegComment(bytes) ?? "";
-    return { text: comment && fromParameters(comment) || {}, warnings: [] };
+    const parameters = readJpegComment(bytes);
+    const text = parameters === undefined ? {} : ownText({ parameters });
+    return { text, warnings: [] };
   }
   throw unusable(name, `it looks like ${kind.is}`);
+}
+
+/** Our own chunks where `parameters` holds them, else the chunks as they are. */
+function ownText(text: ImageText["text"]): ImageText["text"] {
+  const own = fromParameters(text.parameters ?? "");
+  return isOwnText(own) ? own : text;
 }
 
 function cutOff(name: string): MasterWeaverError {

@@ -4,38 +4,27 @@
  * @module
  */
 import { version } from "../../base/version.ts";
-import { type Flags, readFlags, typedKeys } from "./flags.ts";
+import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
-import {
-  checkOutputs,
-  checkRoom,
-  Delivery,
-  encodeImage,
-  type Outputs,
-  planOutputs,
-} from "./outputs.ts";
+import { checkRoom, Delivery, encodeImage } from "./outputs.ts";
 import { readPhotos, referenceWarnings } from "./photos.ts";
+import {
+  checkedSettings,
+  chosenLooks,
+  notTyped,
+  readTask,
+  repeatWarnings,
+  type Task,
+} from "./task.ts";
 import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
-import { readImageText } from "../files.ts";
-import { asUsage, exitCode, UsageError, wrongOption } from "../exit.ts";
+import { exitCode, UsageError } from "../exit.ts";
 import { print, tell } from "../streams.ts";
-import type { ImageText } from "../codecs/image_text.ts";
-import {
-  checkSettings,
-  type Settings,
-  type SizeRule,
-} from "../../options/options.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
-import {
-  fromText,
-  missingWarnings,
-  type Provenance,
-  type Recorded,
-  toText,
-} from "../../options/settings_text.ts";
+import { type Provenance, toText } from "../../options/settings_text.ts";
+import { table } from "../../options/table.ts";
 
 /**
  * Runs the command.
@@ -50,34 +39,10 @@ export async function main(
 ): Promise<number> {
   return await exitCode(async () => {
     const flags = readFlags(args);
-    if (flags.only === "help") print(usage);
-    else if (flags.only === "version") print(`masterweaver ${version}\n`);
+    if (flags.help) print(usage);
+    else if (flags.version) print(`masterweaver ${version}\n`);
     else await run(flags, defaultModel);
   });
-}
-
-/** What the images are made from, before a model is loaded. */
-interface Task {
-  readonly flags: Flags;
-  /** What is repeated; empty where nothing is. */
-  readonly recorded: Recorded;
-  /** Its words, where something is repeated. */
-  readonly said?: ImageText;
-  /** The flags over what is repeated. */
-  readonly settings: Partial<Settings> & { prompt: string };
-  readonly outputs: Outputs;
-}
-
-async function readTask(flags: Flags): Promise<Task> {
-  const from = flags.fromImage;
-  const said = from === undefined ? undefined : await readImageText(from);
-  const recorded = from === undefined || said === undefined
-    ? { settings: {}, provenance: {} }
-    : fromText(said.text, from);
-  const settings = { prompt: "", ...recorded.settings, ...flags.settings };
-  const outputs = await planOutputs(flags, settings.numImages ?? 1);
-  await checkOutputs(outputs, flags.refs);
-  return { flags, recorded, said, settings, outputs };
 }
 
 async function run(flags: Flags, defaultModel: string): Promise<void> {
@@ -85,7 +50,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const task = await readTask(flags);
   const { recorded, outputs } = task;
   // Until here nothing is begun: Ctrl-C ends the process by itself.
-  const photos = await readPhotos(flags.refs);
+  const photos = await readPhotos(flags.ref);
   const chosen = await chooseModel({
     ...flags,
     defaultModel,
@@ -100,16 +65,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     signal: interrupt.signal,
   };
   const looks = chosenLooks(task);
-  const tune = flags.tune ?? recorded.provenance.tune ?? "auto";
+  const tune = flags.tune ?? recorded.provenance.tune ?? table.tune.default;
   await using weaver = await load(
     task,
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
   const settings = checkedSettings(task, weaver.size);
-  if (flags.refs.length > weaver.maxReferences) {
+  if (flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
-      `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.refs.length}; give the clearest`,
+      `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
   const referenceHashes = photos.map(({ hash }) => hash);
@@ -124,10 +89,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
   await checkRoom(outputs, settings, text);
-  const { said } = task;
   const warnings = [
-    ...said?.warnings ?? [],
-    ...said ? missingWarnings(said.text, text, typedKeys(flags)) : [],
+    ...repeatWarnings(task, text),
     ...chosen.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
@@ -181,56 +144,6 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${JSON.stringify(report)}\n`);
-}
-
-/**
- * All settings, as the model takes them.
- *
- * @throws {UsageError} about what was typed
- * @throws {MasterWeaverError} `bad-image` about what comes from the image
- */
-function checkedSettings(
-  { flags, recorded, settings }: Task,
-  size: SizeRule,
-): Settings {
-  try {
-    return checkSettings(settings, size);
-  } catch (error) {
-    const name = wrongOption(error) ?? "";
-    const isTyped = Object.hasOwn(flags.settings, name);
-    if (!isTyped && Object.hasOwn(recorded.settings, name)) {
-      throw notTyped(error, flags);
-    }
-    return asUsage<never>(() => {
-      throw error;
-    }, flags);
-  }
-}
-
-/** A wrong option that an image gave is no wrong usage. */
-function notTyped(error: unknown, { fromImage }: Flags): unknown {
-  if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
-    return error;
-  }
-  return new MasterWeaverError(
-    "bad-image",
-    `The settings in ${fromImage} cannot be used here: ${error.message}`,
-    { cause: error },
-  );
-}
-
-/** How faces are looked at: what is typed goes over what is repeated. */
-function chosenLooks({ flags, recorded: { provenance } }: Task) {
-  // A face that is chosen is cut out, and none is where nothing is aligned.
-  const isChosen = flags.face !== undefined;
-  const isLeft = flags.align === false;
-  return {
-    parse: flags.parse ?? provenance.parse ?? true,
-    requireFace: flags.requireFace ?? provenance.requireFace ?? false,
-    align: flags.align ?? (isChosen ? undefined : provenance.align),
-    face: flags.face ?? (isLeft ? undefined : provenance.face),
-    fit: flags.fit ?? provenance.fit,
-  };
 }
 
 /** Loads the model; storage that is only repeated need not be possible here. */

@@ -4,103 +4,41 @@
  *
  * @module
  */
-import type { FaceChoice } from "../../face/finder.ts";
-import { checkFit, type Fit } from "../../identity/fit.ts";
-import type { StorageType } from "../../gpu/gpu.ts";
-import { checkTuneMode, type TuneMode } from "../../graph/tuner.ts";
-import { type OptionValues, parseArguments } from "../arguments.ts";
-import { asUsage, typed, UsageError } from "../exit.ts";
-import {
-  anySize,
-  checkSettings,
-  type LessWork,
-  type Rng,
-  type Settings,
-} from "../../options/options.ts";
-import { faceChoice } from "../../options/settings_text.ts";
+import { type OptionSpec, parseArguments } from "../arguments.ts";
+import { typed, UsageError } from "../exit.ts";
+import type {
+  CommandChoices,
+  IdentityChoices,
+  LoadChoices,
+  Settings,
+} from "../../options/settings.ts";
+import { type NamedOption, options } from "../../options/table.ts";
+import type { OptionType } from "../../options/types.ts";
 
-const specs = {
-  ref: { type: "string", multiple: true },
-  prompt: { type: "string" },
-  "negative-prompt": { type: "string" },
-  model: { type: "string" },
-  adapter: { type: "string" },
-  steps: { type: "string" },
-  "guidance-scale": { type: "string" },
-  "id-scale": { type: "string" },
-  seed: { type: "string" },
-  "num-images": { type: "string" },
-  width: { type: "string" },
-  height: { type: "string" },
-  rng: { type: "string" },
-  "cuda-threads": { type: "string" },
-  dtype: { type: "string" },
-  tune: { type: "string" },
-  output: { type: "string" },
-  "save-references": { type: "boolean" },
-  align: { type: "boolean" },
-  "no-align": { type: "boolean" },
-  parse: { type: "boolean" },
-  "no-parse": { type: "boolean" },
-  face: { type: "string" },
-  "require-face": { type: "boolean" },
-  "no-require-face": { type: "boolean" },
-  fit: { type: "string" },
-  "reuse-features": { type: "string" },
-  "guidance-range": { type: "string" },
-  "merge-tokens": { type: "string" },
-  "from-image": { type: "string" },
-  json: { type: "boolean" },
-  quiet: { type: "boolean" },
-  help: { type: "boolean" },
-  version: { type: "boolean" },
-} as const;
-
-/** Numbers as people write them: in decimal, with no blanks around them. */
-const WHOLE = /^[+-]?\d+$/;
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
-type Values = OptionValues<typeof specs>;
-
-/** What was typed; what was not is absent. */
-export interface Flags {
-  /** The reference photos' files. */
-  readonly refs: readonly string[];
+/** What was typed; what was not, and has no default, is absent. */
+export interface Flags
+  extends
+    Omit<CommandChoices, "model" | "fromImage">,
+    Partial<Pick<CommandChoices, "model" | "fromImage">>,
+    Partial<IdentityChoices>,
+    Partial<LoadChoices> {
   /** Settings of the image. */
   readonly settings: Partial<Settings>;
-  /** What was typed, by option. */
+  /** What was typed, by flag. */
   readonly typed: Readonly<Record<string, unknown>>;
-  /** The model's folder. */
-  readonly model?: string;
-  /** The identity adapter's file. */
-  readonly adapter?: string;
-  /** Storage of activations. */
-  readonly dtype?: StorageType;
-  /** How shaders are chosen. */
-  readonly tune?: TuneMode;
-  /** Whether faces are aligned. */
-  readonly align?: boolean;
-  /** Whether all but the face is blackened. */
-  readonly parse?: boolean;
-  /** Which face of several. */
-  readonly face?: FaceChoice;
-  /** Whether a face is required. */
-  readonly requireFace?: boolean;
-  /** How what is not square becomes square. */
-  readonly fit?: Fit;
-  /** Where the image goes. */
-  readonly output: string;
-  /** Whether what the encoder saw is written, too. */
-  readonly saveReferences: boolean;
-  /** The image whose making is repeated. */
-  readonly fromImage?: string;
-  /** Whether one JSON object is printed. */
-  readonly json: boolean;
-  /** Whether no progress is told. */
-  readonly quiet: boolean;
-  /** What is printed instead of working. */
-  readonly only?: "help" | "version";
 }
+
+const flags = options.filter(({ libraryOnly }) => !libraryOnly);
+
+/** How each option is typed, for the parser of command lines. */
+const specs: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
+  flags.flatMap(({ flag, type: { form } }): [string, OptionSpec][] => {
+    if (form === "value") return [[flag, { type: "string" }]];
+    if (form === "values") return [[flag, { type: "string", multiple: true }]];
+    const names = form === "pair" ? [flag, `no-${flag}`] : [flag];
+    return names.map((name) => [name, { type: "boolean" }]);
+  }),
+);
 
 /**
  * Reads the command line.
@@ -109,165 +47,76 @@ export interface Flags {
  */
 export function readFlags(args: readonly string[]): Flags {
   const { values } = parseArguments(args, specs, "no-positionals");
-  const only = values.help ? "help" : values.version ? "version" : undefined;
-  const { rng, dtype, tune } = values;
-  const settings = withoutUndefined<Settings>({
-    prompt: values.prompt,
-    negativePrompt: values["negative-prompt"],
-    steps: whole(values, "steps"),
-    guidanceScale: number(values, "guidance-scale"),
-    idScale: number(values, "id-scale"),
-    seed: seed(values.seed),
-    numImages: whole(values, "num-images"),
-    width: whole(values, "width"),
-    height: whole(values, "height"),
-    rng: rng as Rng | undefined,
-    cudaThreads: whole(values, "cuda-threads"),
-    reuseFeatures: whole(values, "reuse-features"),
-    mergeTokens: number(values, "merge-tokens"),
-    guidanceRange: fractions(values["guidance-range"]),
-  });
-  asUsage(() => checkSettings({ prompt: "", ...settings }, anySize), {
-    typed: values,
-  });
-  asUsage(() => checkTuneMode(tune), { typed: values });
-  asUsage(() => checkFit(values.fit), { typed: values });
-  if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") {
-    throw new UsageError(
-      `Option --dtype must be f16 or f32, got ${typed(dtype)}`,
-    );
+  const settings: Record<string, unknown> = {};
+  const others: Record<string, unknown> = {};
+  for (const option of flags) {
+    const { name, group } = option;
+    const value = valueOf(option, values) ??
+      (group === "command" ? option.default : undefined);
+    if (value === undefined) continue;
+    if (group === "image") settings[name] = value;
+    else others[name] = value;
   }
-  for (const name of ["output", "model", "adapter", "from-image"] as const) {
-    if (values[name] === "") {
-      throw new UsageError(`Option --${name} needs a path, got ""`);
-    }
-  }
-  const flags: Flags = {
-    refs: values.ref ?? [],
-    settings,
-    typed: values,
-    model: values.model,
-    adapter: values.adapter,
-    dtype,
-    tune: tune as TuneMode | undefined,
-    align: either(values, "align", "no-align"),
-    parse: either(values, "parse", "no-parse"),
-    face: face(values.face),
-    requireFace: either(values, "require-face", "no-require-face"),
-    fit: values.fit as Fit | undefined,
-    output: values.output ?? "output.png",
-    saveReferences: values["save-references"] ?? false,
-    fromImage: values["from-image"],
-    json: values.json ?? false,
-    quiet: values.quiet ?? false,
-    only,
-  };
-  if (only === undefined) checkTogether(flags);
-  return flags;
+  const made: unknown = { ref: [], ...others, settings, typed: values };
+  // Each value is of its option's type, and those with a default are there.
+  const read = made as Flags;
+  if (!read.help && !read.version) checkTogether(read);
+  return read;
 }
 
-/** Of an image's settings, those that the command line has instead. */
-export function typedKeys(flags: Flags): ReadonlySet<string> {
-  const { settings, model, adapter, dtype, tune, parse, requireFace } = flags;
-  const keys = Object.entries({ ...settings, dtype, tune, parse, requireFace })
-    .filter(([, value]) => value !== undefined)
-    .map(([name]) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
-  return new Set([
-    ...keys,
-    ...model === undefined ? [] : ["model", "model_hash", "adapter_hash"],
-    ...adapter === undefined ? [] : ["adapter_hash"],
-  ]);
+/** An option's value on a command line; nothing where it is not typed. */
+function valueOf(
+  { flag, type }: NamedOption,
+  values: Readonly<Record<string, unknown>>,
+): unknown {
+  const given = values[flag];
+  if (type.form === "switch") return given;
+  if (type.form === "pair") return either(flag, values);
+  if (Array.isArray(given)) {
+    return given.flatMap((text) => parsed(flag, type, text));
+  }
+  return typeof given === "string" ? parsed(flag, type, given) : undefined;
 }
 
-function checkTogether({ refs, face, align }: Flags): void {
-  if (refs.length === 0) throw new UsageError("Give a photo with --ref FILE");
-  if (refs.includes("")) {
-    throw new UsageError('Option --ref needs a path, got ""');
+function parsed<T>(flag: string, type: OptionType<T>, text: string): T {
+  const value = type.parse(text);
+  const fault = value === undefined ? undefined : type.fault(value);
+  if (value !== undefined && fault === undefined) return value;
+  const why = fault === undefined ? type.takes(text) : `must be ${fault}`;
+  throw new UsageError(`Option --${flag} ${why}, got ${typed(text)}`);
+}
+
+function either(
+  flag: string,
+  values: Readonly<Record<string, unknown>>,
+): boolean | undefined {
+  const [yes, no] = [values[flag], values[`no-${flag}`]];
+  if (yes && no) {
+    throw new UsageError(`Give --${flag} or --no-${flag}, not both`);
   }
+  return yes ? true : no ? false : undefined;
+}
+
+function checkTogether({ ref, face, align }: Flags): void {
+  if (ref.length === 0) throw new UsageError("Give a photo with --ref FILE");
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
 }
 
-type TwoSided = "align" | "parse" | "require-face";
-
-function either<N extends TwoSided>(
-  values: Values,
-  yes: N,
-  no: `no-${N}`,
-): boolean | undefined {
-  if (values[yes] && values[no]) {
-    throw new UsageError(`Give --${yes} or --${no}, not both`);
-  }
-  return values[yes] ? true : values[no] ? false : undefined;
-}
-
-/** Options that take whole numbers, and those that take others too. */
-type NumberFlag =
-  | "steps"
-  | "num-images"
-  | "width"
-  | "height"
-  | "cuda-threads"
-  | "reuse-features";
-type FractionFlag = "guidance-scale" | "id-scale" | "merge-tokens";
-
-function whole(values: Values, name: NumberFlag): number | undefined {
-  const text = values[name];
-  if (text === undefined) return undefined;
-  if (WHOLE.test(text)) return Number(text);
-  throw notA(DECIMAL.test(text) ? "whole number" : "number", name, text);
-}
-
-function number(values: Values, name: FractionFlag): number | undefined {
-  const text = values[name];
-  if (text === undefined) return undefined;
-  if (DECIMAL.test(text)) return Number(text);
-  throw notA("number", name, text);
-}
-
-function notA(what: string, name: string, text: string): UsageError {
-  return new UsageError(`Option --${name} takes a ${what}, got ${typed(text)}`);
-}
-
-function fractions(
-  text: string | undefined,
-): LessWork["guidanceRange"] | undefined {
-  if (text === undefined) return undefined;
-  const [from, to, ...more] = text.split(",")
-    .map((part) => DECIMAL.test(part.trim()) ? Number(part) : NaN);
-  if (Number.isNaN(from + (to ?? NaN)) || more.length > 0) {
-    throw new UsageError(
-      `Option --guidance-range takes two numbers, such as 0,0.5, got ${
-        typed(text)
-      }`,
-    );
-  }
-  return [from, to];
-}
-
-function seed(text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined;
-  if (!/^-?\d+$/.test(text)) {
-    throw new UsageError(
-      `Option --seed takes a whole number, got ${typed(text)}`,
-    );
-  }
-  return BigInt(text.slice(0, 100));
-}
-
-function face(text: string | undefined): FaceChoice | undefined {
-  if (text === undefined) return undefined;
-  const choice = faceChoice(text);
-  if (choice !== undefined) return choice;
-  throw new UsageError(
-    `Option --face takes a number from 0, best or largest, got ${typed(text)}`,
+/** Of an image's settings, those that the command line has instead. */
+export function typedKeys(given: Flags): ReadonlySet<string> {
+  const values: Readonly<Record<string, unknown>> = {
+    ...given,
+    ...given.settings,
+  };
+  const keys = flags.flatMap(({ name, key }) =>
+    key === undefined || values[name] === undefined ? [] : [key]
   );
-}
-
-function withoutUndefined<T>(given: { [K in keyof T]?: T[K] | undefined }) {
-  const entries = Object.entries(given).filter(([, value]) =>
-    value !== undefined
-  );
-  return Object.fromEntries(entries) as Partial<T>;
+  // Of what is named, the hash is another, too.
+  return new Set([
+    ...keys,
+    ...given.model === undefined ? [] : ["model_hash", "adapter_hash"],
+    ...given.adapter === undefined ? [] : ["adapter_hash"],
+  ]);
 }

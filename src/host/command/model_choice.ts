@@ -18,7 +18,7 @@ export interface ModelChoice {
   readonly model: string;
   /** The adapter's file, where it is another than the folder's. */
   readonly adapter?: string;
-  /** The hash of all parts. */
+  /** The hash of all components. */
   readonly modelHash: string;
   /** The hash of the adapter alone. */
   readonly adapterHash: string;
@@ -38,14 +38,14 @@ export interface ModelWish {
   readonly recorded: Partial<Provenance>;
 }
 
-/** Hashes of a model's parts. */
+/** Hashes of a model's components. */
 type Components = readonly {
   readonly component: string;
   readonly hash: string;
 }[];
 
 interface Candidate extends Omit<ModelChoice, "warnings"> {
-  readonly parts: Components;
+  readonly components: Components;
 }
 
 /**
@@ -86,20 +86,20 @@ export async function chooseModel(wish: ModelWish): Promise<ModelChoice> {
   return { ...first, warnings: await differences(first, recorded) };
 }
 
-/** Reads the headers of a model's parts. */
+/** Reads the headers of a model's components. */
 async function identify(model: string, adapter?: string): Promise<Candidate> {
   await using folder = await openModelFolder(model, adapter);
-  const parts = [];
+  const components = [];
   for (const name of requiredComponents) {
     const { component, hash } = await openComponentFile(folder.files, name);
-    parts.push({ component, hash });
+    components.push({ component, hash });
   }
   return {
     model,
     ...adapter !== undefined && { adapter },
-    modelHash: await modelHash(parts),
-    adapterHash: parts.find(isAdapter)!.hash,
-    parts,
+    modelHash: await modelHash(components),
+    adapterHash: components.find(isAdapter)!.hash,
+    components,
   };
 }
 
@@ -140,14 +140,14 @@ async function differences(
 
 /** Whether it is the recorded model but for its adapter, which is told by itself. */
 async function isSame(
-  { modelHash: is, parts }: Candidate,
+  { modelHash: is, components }: Candidate,
   was: string,
   adapterWas: string | undefined,
 ): Promise<boolean> {
   if (is === was) return true;
   if (adapterWas === undefined) return false;
-  const others = parts.map((part) =>
-    isAdapter(part) ? { ...part, hash: adapterWas } : part
+  const others = components.map((one) =>
+    isAdapter(one) ? { ...one, hash: adapterWas } : one
   );
   return await modelHash(others) === was;
 }

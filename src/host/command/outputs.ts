@@ -46,7 +46,7 @@ const STDOUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
  * @throws {UsageError} where they cannot go there
  */
 export async function planOutputs(
-  { output, refs, saveReferences, json, settings, fromImage }: Flags,
+  { output, ref, saveReferences, json, settings, fromImage }: Flags,
   count: number,
 ): Promise<Outputs> {
   const ending = /\.([^./\\]+)$/.exec(output)?.[1].toLowerCase() ?? "";
@@ -90,7 +90,7 @@ export async function planOutputs(
       ? [output]
       : Array.from({ length: count }, (_, i) => numbered(output, `-${i}`)),
     references: saveReferences
-      ? refs.map((_, i) => numbered(output, `.reference-${i}`))
+      ? ref.map((_, i) => numbered(output, `.reference-${i}`))
       : [],
     format,
     toStdout,
@@ -143,15 +143,16 @@ export async function checkRoom(
   await checkWritable(images[0], bytes);
 }
 
-/** An image file with its settings. */
+/** An image file with its settings: for us, and as other programs show them. */
 export function encodeImage(
   format: Outputs["format"],
   image: Image,
   text: Record<string, string> | null,
 ): Uint8Array {
+  const parameters = text ? toParameters(text) : "";
   return format === "jpeg"
-    ? encodeJpeg(image, text ? toParameters(text) : "")
-    : encodePng(image, text ?? {});
+    ? encodeJpeg(image, parameters)
+    : encodePng(image, text ? { ...text, parameters } : {});
 }
 
 /** Writes what was worked for; what cannot be written is kept elsewhere. */

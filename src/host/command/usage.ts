@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { defaultSettings } from "../../options/options.ts";
+import { type NamedOption, options } from "../../options/table.ts";
+
+/** Where an option's meaning begins, and where a line ends. */
+const [INDENT, WIDTH] = [27, 80];
 
 /** The command's options and what they mean. */
 export const usage =
@@ -11,46 +14,45 @@ export const usage =
 
   deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
 
-  --ref FILE               reference photo, PNG or JPEG; up to three times
-  --prompt TEXT            what the image shows ("")
-  --negative-prompt TEXT   what it should not show ("")
-  --model DIR              a converted model (weights/mini beside mod.ts)
-  --adapter FILE           another identity adapter for that model
-  --steps N                denoising steps, 1..1000 (${defaultSettings.steps})
-  --guidance-scale X       how strongly the prompt is followed (${defaultSettings.guidanceScale})
-  --id-scale X             how strongly the identity is followed (${defaultSettings.idScale})
-  --seed N                 (${defaultSettings.seed})
-  --num-images N           pictures at once (${defaultSettings.numImages})
-  --width N, --height N    in pixels, a multiple of the model's factor: 4 in
-                           weights/mini, 8 in SD 1.5 (the model's own)
-  --rng torch-cuda|torch-cpu   whose noise a seed reproduces (${defaultSettings.rng})
-  --cuda-threads N         threads of the GPU whose noise torch-cuda reproduces:
-                           noise of more numbers (4 per 8x8 pixels, all images)
-                           differs between GPUs, see README (enough for all)
-  --dtype f16|f32          storage of activations (f16 where the adapter has it)
-  --tune auto|off|force    time ops to choose the fastest shaders: once on an
-                           adapter, never, or now (auto)
-  --output FILE            .png or .jpg (output.png; several: output-0.png, ...);
-                           - for standard output
-  --save-references        also write what the encoder saw, beside the output
-  --align, --no-align      align faces first, or not (as the model says)
-  --parse, --no-parse      blacken what is not face, or not (it is blackened)
-  --face N|best|largest    of several faces, the Nth (from 0, best first), the
-                           best-scoring or the largest (best)
-  --require-face, --no-require-face
-                           fail where no face is found, or not (it does not)
-  --fit crop|pad           what is not square: cut to its middle, or padded with
-                           black (as the reference: squeezed; --no-parse: cut)
-  --reuse-features N       the whole UNet only every N steps, in between its outer
-                           layers alone: faster, changes the image (${defaultSettings.reuseFeatures})
-  --guidance-range FROM,TO from which fraction of the steps to which the prompt
-                           is followed so strongly; the others take half the
-                           time and change the image (${defaultSettings.guidanceRange})
-  --merge-tokens R         share of similar tokens merged in self-attention,
-                           0..0.75: faster, changes the image (${defaultSettings.mergeTokens})
-  --from-image FILE        repeat what made an image before: settings, model,
-                           adapter, how faces are looked at; options go over it
-  --json                   one JSON object on stdout, all else on stderr
-  --quiet                  no progress; notes and errors only
-  -h, --help, --version
+${options.filter(({ libraryOnly }) => !libraryOnly).map(lines).join("\n")}
 `;
+
+/** An option, what it means, its limits and its default. */
+function lines(option: NamedOption): string {
+  const { range, default: value } = aside(option);
+  const name = `  ${typedForm(option)}`;
+  const wrapped = wrap(`${option.help}${range}${value}`);
+  const rest = wrapped.map((line) => " ".repeat(INDENT) + line);
+  // A long name has a line of its own.
+  if (name.length + 1 > INDENT) return [name, ...rest].join("\n");
+  return [name.padEnd(INDENT) + wrapped[0], ...rest.slice(1)].join("\n");
+}
+
+function wrap(text: string): string[] {
+  const wrapped = [""];
+  for (const word of text.split(" ")) {
+    const line = `${wrapped.at(-1)} ${word}`.trimStart();
+    if (line.length <= WIDTH - INDENT) wrapped[wrapped.length - 1] = line;
+    else wrapped.push(word);
+  }
+  return wrapped;
+}
+
+/** How an option is typed, such as `--seed N` or `--align, --no-align`. */
+export function typedForm({ flag, alias, type }: NamedOption): string {
+  const own = type.form === "pair"
+    ? `--${flag}, --no-${flag}`
+    : `--${flag} ${type.placeholder}`.trimEnd();
+  return alias === undefined ? own : `${alias}, ${own}`;
+}
+
+/** An option's limits and default, as they follow its help. */
+export function aside(option: NamedOption): { range: string; default: string } {
+  const { type, default: value, otherwise } = option;
+  const hasDefault = value !== undefined && type.form !== "switch";
+  const shown = otherwise ?? (hasDefault ? String(value) || '""' : undefined);
+  return {
+    range: type.range === undefined ? "" : `, ${type.range}`,
+    default: shown === undefined ? "" : ` (${shown})`,
+  };
+}

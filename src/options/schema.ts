@@ -1,0 +1,49 @@
+/**
+ * The options of an image as a JSON Schema, for requests that come as JSON.
+ *
+ * @module
+ */
+import { sideOf, type SizeRule } from "./options.ts";
+import { optionsOf } from "./table.ts";
+import type { JsonSchema } from "./types.ts";
+
+/**
+ * Describes an object with the settings of an image and how its references are
+ * looked at, by the library's names. A seed beyond ±(2⁵³ − 1) is a text.
+ *
+ * @param size of the model, where there is one: the sides it can have
+ * @returns a schema of JSON Schema's draft 2020-12
+ *
+ * @example
+ * ```ts
+ * import { optionsSchema } from "./schema.ts";
+ *
+ * const { properties } = optionsSchema({ own: 512, multiple: 8 });
+ * console.log(properties.steps); // { type: "integer", minimum: 1, … }
+ * ```
+ */
+export function optionsSchema(size?: SizeRule): JsonSchema & {
+  readonly properties: Readonly<Record<string, JsonSchema>>;
+} {
+  const properties = optionsOf("image", "identity").map((option) => {
+    const { name, help, otherwise } = option;
+    const isSide = name === "width" || name === "height";
+    const { schema } = size && isSide ? sideOf(size) : option.type;
+    const fallback = size && isSide ? size.own : option.default;
+    const words = fallback === undefined && otherwise !== undefined
+      ? `${help} (${otherwise})`
+      : help;
+    return [name, {
+      ...schema,
+      ...fallback !== undefined && { default: fallback },
+      description: words,
+    }];
+  });
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    type: "object",
+    properties: Object.fromEntries(properties),
+    required: ["prompt"],
+    additionalProperties: false,
+  };
+}

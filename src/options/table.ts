@@ -1,0 +1,364 @@
+/**
+ * Every option, once. The command's flags and `--help`, README's table, the
+ * texts in an image file, the library's checks and the JSON Schema are made
+ * from this table.
+ *
+ * @module
+ */
+import {
+  CUDA_BLOCK,
+  CUDA_THREADS_RANGE,
+  isCudaThreads,
+  MOST_CUDA_THREADS,
+} from "../samplers/noise.ts";
+import type {
+  CommandChoices,
+  IdentityChoices,
+  LoadChoices,
+  Settings,
+} from "./settings.ts";
+import {
+  choice,
+  face,
+  fractions,
+  integer,
+  number,
+  type OptionType,
+  path,
+  paths,
+  seed,
+  side,
+  switched,
+  text,
+  yesOrNo,
+} from "./types.ts";
+
+/** What an option belongs to: the call of the library, or the command alone. */
+export type OptionGroup = "image" | "identity" | "load" | "command";
+
+/** All that is known of an option, but for its name. */
+export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
+  /** What it belongs to. */
+  readonly group: G;
+  /** What its value may be. */
+  readonly type: OptionType<T>;
+  /** Its value where it is not given. */
+  readonly default?: T;
+  /** That value in words, where `default` is none or says too little. */
+  readonly otherwise?: string;
+  /** What it means, for `--help` and README. */
+  readonly help: string;
+  /** What README adds. */
+  readonly details?: string;
+  /** What an image file calls it; `--from-image` repeats what has a key. */
+  readonly key?: string;
+  /** Whether an image file says it only where it was asked for. */
+  readonly onlyIfAsked?: true;
+  /** Another name of the flag. */
+  readonly alias?: string;
+  /** Whether the command does not have it. */
+  readonly libraryOnly?: true;
+}
+
+/** Options of a group; all but some have a default. */
+export type Entries<V, G extends OptionGroup, Undefaulted extends keyof V> =
+  & {
+    readonly [N in Exclude<keyof V, Undefaulted>]: Option<V[N], G> & {
+      readonly default: V[N];
+    };
+  }
+  & { readonly [N in Undefaulted]: Option<V[N], G> };
+
+/** The options by group. */
+export type Table =
+  & Entries<Settings, "image", "prompt" | "width" | "height">
+  & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
+  & Entries<LoadChoices, "load", "dtype" | "adapter">
+  & Entries<CommandChoices, "command", "ref" | "model" | "fromImage">;
+
+/** The name of an option, as the library calls it. */
+export type OptionName = keyof Table;
+
+/** Longest side of an image, in pixels. */
+export const LONGEST_SIDE = 2048;
+
+/** The options by name, in the order they are listed in. */
+export const table: Table = {
+  ref: {
+    group: "command",
+    type: paths,
+    help: "reference photo, PNG or JPEG; up to three times",
+    details: "of one person; its pixels are Pillow's, to the byte",
+  },
+  prompt: {
+    group: "image",
+    type: text,
+    otherwise: '""',
+    help: "what the image shows",
+    key: "prompt",
+  },
+  negativePrompt: {
+    group: "image",
+    type: text,
+    default: "",
+    help: "what it should not show",
+    key: "negative_prompt",
+  },
+  model: {
+    group: "command",
+    type: path("DIR"),
+    otherwise: "weights/mini beside mod.ts",
+    help: "a converted model",
+    key: "model",
+  },
+  adapter: {
+    group: "load",
+    type: path("FILE"),
+    help: "another identity adapter for that model",
+    key: "adapter",
+    onlyIfAsked: true,
+  },
+  steps: {
+    group: "image",
+    type: integer(1, 1000),
+    default: 30,
+    help: "denoising steps",
+    key: "steps",
+  },
+  guidanceScale: {
+    group: "image",
+    type: number(0, 100),
+    default: 5,
+    help: "how strongly the prompt is followed",
+    details: "1 or less switches guidance off, which halves the work",
+    key: "guidance_scale",
+  },
+  idScale: {
+    group: "image",
+    type: number(0, 10),
+    default: 1,
+    help: "how strongly the identity is followed",
+    details: "0 leaves it out",
+    key: "id_scale",
+  },
+  seed: {
+    group: "image",
+    type: seed,
+    default: 42,
+    help: "of the noise",
+    key: "seed",
+  },
+  numImages: {
+    group: "image",
+    type: integer(1, 16),
+    default: 1,
+    help: "images at once",
+    key: "num_images",
+  },
+  width: {
+    group: "image",
+    type: side(LONGEST_SIDE),
+    otherwise: "the model's own",
+    help:
+      "in pixels, a multiple of the model's factor: 4 in weights/mini, 8 in SD 1.5",
+    details: `from 8 times that to ${LONGEST_SIDE}`,
+    key: "width",
+  },
+  height: {
+    group: "image",
+    type: side(LONGEST_SIDE),
+    otherwise: "the model's own",
+    help: "likewise",
+    key: "height",
+  },
+  rng: {
+    group: "image",
+    type: choice("torch-cuda", "torch-cpu"),
+    default: "torch-cuda",
+    help: "whose noise a seed reproduces",
+    details: "PyTorch's on a GPU, as the reference, or on a CPU",
+    key: "rng",
+  },
+  cudaThreads: {
+    group: "image",
+    type: {
+      ...integer(0, MOST_CUDA_THREADS, CUDA_BLOCK),
+      range: undefined,
+      fault: (value) => isCudaThreads(value) ? undefined : CUDA_THREADS_RANGE,
+    },
+    default: 0,
+    otherwise: "enough for all",
+    help:
+      "threads of the GPU whose noise torch-cuda reproduces: noise of more numbers (4 per 8x8 pixels, all images) differs between GPUs; see Whose noise in README",
+    key: "cuda_threads",
+  },
+  dtype: {
+    group: "load",
+    type: choice("f16", "f32"),
+    otherwise: "f16 where the adapter has it",
+    help: "storage of weights and activations",
+    key: "dtype",
+  },
+  keepLoaded: {
+    group: "load",
+    type: yesOrNo,
+    default: false,
+    help: "keep every network on the GPU once it is loaded",
+    libraryOnly: true,
+  },
+  tune: {
+    group: "load",
+    type: choice("auto", "off", "force"),
+    default: "auto",
+    help:
+      "time ops to choose the fastest shaders: once on an adapter, never, or now",
+    details:
+      "what was measured is kept in the user's cache folder; `off` gives the same bits every time on one adapter",
+    key: "tune",
+  },
+  output: {
+    group: "command",
+    type: path("FILE"),
+    default: "output.png",
+    otherwise: "output.png; several: output-0.png, ...",
+    help: ".png or .jpg; - for standard output",
+    details:
+      "a JPEG has the settings in EXIF's UserComment; each file is written whole or not at all",
+  },
+  saveReferences: {
+    group: "command",
+    type: switched,
+    default: false,
+    help: "also write what the encoder saw, beside the output",
+    details: "cut and masked as it saw it: `output.reference-0.png`, …",
+  },
+  align: {
+    group: "identity",
+    type: yesOrNo,
+    otherwise: "as the model says",
+    help: "align faces first, or not",
+    details: "`weights/mini` says no: its portraits are framed already",
+    key: "align",
+    onlyIfAsked: true,
+  },
+  parse: {
+    group: "identity",
+    type: yesOrNo,
+    default: true,
+    otherwise: "it is blackened",
+    help: "blacken what is not face, or not",
+    key: "parse",
+  },
+  face: {
+    group: "identity",
+    type: face,
+    otherwise: "best",
+    help:
+      "of several faces, the Nth (from 0, best first), the best-scoring or the largest",
+    details: "the reference takes the best",
+    key: "face",
+    onlyIfAsked: true,
+  },
+  requireFace: {
+    group: "identity",
+    type: yesOrNo,
+    default: false,
+    otherwise: "it does not",
+    help: "fail where no face is found, or not",
+    key: "require_face",
+  },
+  fit: {
+    group: "identity",
+    type: choice("crop", "pad"),
+    otherwise: "as the reference: squeezed; unparsed: cut",
+    help: "what is not square: cut to its middle, or padded with black",
+    details: "a warning says what is lost",
+    key: "fit",
+    onlyIfAsked: true,
+  },
+  reuseFeatures: {
+    group: "image",
+    type: integer(1, 1000),
+    default: 1,
+    help:
+      "faster, changes the image: the whole UNet only every N steps, in between its outer layers alone",
+    key: "reuse_features",
+  },
+  guidanceRange: {
+    group: "image",
+    type: fractions,
+    default: [0, 1],
+    help:
+      "from which fraction of the steps to which the prompt is followed so strongly; the others take half the time and change the image",
+    key: "guidance_range",
+  },
+  mergeTokens: {
+    group: "image",
+    type: number(0, 0.75, "R"),
+    default: 0,
+    help:
+      "faster, changes the image: share of similar tokens merged in self-attention",
+    details: "at the finest level that has it",
+    key: "merge_tokens",
+  },
+  fromImage: {
+    group: "command",
+    type: path("FILE"),
+    help:
+      "repeat what made an image before: settings, model, adapter, how faces are looked at; options go over it",
+    details:
+      "a PNG or JPEG of this command, or one with AUTOMATIC1111's `parameters`; what is not the same, or what it does not say, is said",
+  },
+  json: {
+    group: "command",
+    type: switched,
+    default: false,
+    help: "one JSON object on stdout, all else on stderr",
+  },
+  quiet: {
+    group: "command",
+    type: switched,
+    default: false,
+    help: "no progress; warnings and errors only",
+  },
+  help: {
+    group: "command",
+    type: switched,
+    default: false,
+    alias: "-h",
+    help: "this list",
+  },
+  version: {
+    group: "command",
+    type: switched,
+    default: false,
+    help: "the version alone",
+  },
+};
+
+/** An option with its names. */
+export interface NamedOption extends Option {
+  /** As the library calls it. */
+  readonly name: OptionName;
+  /** As the command calls it. */
+  readonly flag: string;
+}
+
+/** Every option, in the table's order. */
+export const options: readonly NamedOption[] = Object.entries(table).map(
+  ([name, option]) => ({
+    ...option,
+    name: name as OptionName,
+    flag: flagName(name),
+  }),
+);
+
+/** An option as it is typed, but for the dashes: `guidanceScale` is `guidance-scale`. */
+export function flagName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The options of some groups, in the table's order. */
+export function optionsOf(...groups: OptionGroup[]): readonly NamedOption[] {
+  return options.filter(({ group }) => groups.includes(group));
+}

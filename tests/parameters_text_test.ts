@@ -1,0 +1,205 @@
+/**
+ * The `parameters` text of AUTOMATIC1111's web UI and its kin: what others
+ * wrote is read, and no text at all breaks anything.
+ */
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { encodeJpeg, encodePng } from "../src/host/codecs/codec.ts";
+import { readImageWords } from "../src/host/codecs/image_text.ts";
+import { encodeImage } from "../src/host/command/outputs.ts";
+import { anySize, checkSettings } from "../src/options/options.ts";
+import {
+  fromParameters,
+  toParameters,
+} from "../src/options/parameters_text.ts";
+import {
+  foreignWarnings,
+  fromText,
+  type Recorded,
+  toText,
+} from "../src/options/settings_text.ts";
+
+const image = {
+  width: 16,
+  height: 16,
+  data: new Uint8ClampedArray(16 * 16 * 4).fill(128),
+};
+
+/** What the command makes of an image with such a text, as PNG and as JPEG. */
+function recorded(parameters: string): Recorded {
+  const png = readImageWords(encodePng(image, { parameters }), "a.png");
+  const jpeg = readImageWords(encodeJpeg(image, parameters), "a.png");
+  const read = fromText(png.text, "a.png");
+  assertEquals(fromText(jpeg.text, "a.png"), read);
+  return read;
+}
+
+Deno.test("parameters: what the web UI writes is repeated", () => {
+  const read = recorded(
+    `a (smiling:1.2) woman, <lora:hair:0.5>
+red hair, Steps: 3, "snow"
+Negative prompt: a hat,
+blurry
+Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 3718437551, Size: 512x768, Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, VAE: "a: b, c", Clip skip: 2, RNG: CPU, Lora hashes: "hair: 0123, x: 4567", Version: v1.10.1`,
+  );
+  assertEquals(read, {
+    settings: {
+      prompt:
+        'a (smiling:1.2) woman, <lora:hair:0.5>\nred hair, Steps: 3, "snow"',
+      negativePrompt: "a hat,\nblurry",
+      steps: 25,
+      guidanceScale: 7.5,
+      seed: 3718437551n,
+      width: 512,
+      height: 768,
+      rng: "torch-cpu",
+    },
+    provenance: {},
+    foreign: {
+      sampler: "DPM++ 2M",
+      model: "v1-5-pruned-emaonly",
+      modelHash: "6ce0161689",
+    },
+  });
+  const warnings = foreignWarnings(read.foreign!, "a.png", "weights/mini");
+  assertEquals(warnings.length, 2);
+  assertMatch(
+    warnings[0],
+    /another program made a\.png, with the model v1-5-pruned-emaonly \(6ce0161689\) and without these references; .* repeated with weights\/mini$/,
+  );
+  assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
+});
+
+Deno.test("parameters: what others leave out stays absent", () => {
+  const read = recorded(
+    "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64",
+  );
+  assertEquals(read.foreign, {});
+  assertEquals(read.settings, {
+    prompt: "",
+    negativePrompt: "",
+    steps: 20,
+    guidanceScale: 7,
+    seed: 1n,
+    width: 64,
+    height: 64,
+  });
+  const [warning, ...more] = foreignWarnings(read.foreign!, "a.png", "m");
+  assertMatch(warning, /with the model it does not name and/);
+  assertEquals(more, []);
+  // Blanks after a colon or at a line's end, and what no value of ours is.
+  const odd = recorded(
+    'a man\r\nNegative prompt:a hat\r\nSteps:  9 , Sampler: Euler a, CFG scale: 7, RNG: dice, Hashes: {"model":"0a","lora:x":"1,2"}, Size: big\n',
+  );
+  assertEquals(odd.settings.steps, 9);
+  assertEquals(odd.settings.rng, undefined);
+  assertEquals(odd.settings.width, undefined);
+  assertEquals(odd.settings.negativePrompt?.trim(), "a hat");
+  assertEquals(odd.foreign, { sampler: "Euler a" });
+});
+
+Deno.test("parameters: of our own image nothing is lost where only they are left", () => {
+  const settings = checkSettings({
+    prompt: 'two\nlines, "quoted": ☃',
+    negativePrompt: "Negative prompt: x",
+    seed: 2n ** 64n - 1n,
+    guidanceRange: [0, 0.5],
+  }, anySize);
+  const text = toText(settings, {
+    model: 'a, "b": c\\d',
+    modelHash: "0".repeat(64),
+    adapterHash: "1".repeat(64),
+    dtype: "f16",
+    tune: "off",
+    align: true,
+    parse: false,
+    requireFace: true,
+    referenceHashes: ["2".repeat(64), "3".repeat(64)],
+  });
+  const whole = readImageWords(encodeImage("png", image, text), "a.png").text;
+  assertEquals(whole.parameters, toParameters(text));
+  const { parameters } = whole;
+  const { text: left } = readImageWords(encodePng(image, { parameters }), "a");
+  assertEquals(left, text);
+  assertEquals(fromText(left, "a"), fromText(whole, "a"));
+  assertEquals(fromText(left, "a").foreign, undefined);
+});
+
+Deno.test("parameters: every value comes back, however it is quoted", () => {
+  const values = [
+    ...["", " ", "a", "a,b", "a: b", '"', '""', '"a"', "\\", '\\"', 'a"b,"'],
+    ...["\n", "a\r\nb", "\t", "☃", "\u2028", "{}", '["a","b"]', "Steps: 3"],
+    ...["1x2", "DDIM", "NV", "__proto__", "\ud800"],
+  ];
+  for (const value of values) {
+    for (const key of ["model", "adapter", "reference_hashes"]) {
+      const text = { software: "masterweaver 1", steps: "1", [key]: value };
+      const expected = { ...text, prompt: "", negative_prompt: "" };
+      assertEquals(fromParameters(toParameters(text)), expected, value);
+    }
+  }
+});
+
+Deno.test("parameters: a value that cannot be is told, with the file", () => {
+  const row = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64";
+  for (
+    const [from, to] of [
+      ["Steps: 20", "Steps: 0"],
+      ["Steps: 20", `Steps: ${"9".repeat(400)}`],
+      ["CFG scale: 7", "CFG scale: many"],
+      ["CFG scale: 7", "CFG scale: -1"],
+      ["Seed: 1", "Seed: 1e9"],
+      ["Seed: 1", `Seed: ${"9".repeat(30_000)}`],
+    ]
+  ) {
+    const error = assertThrows(
+      () => recorded(row.replace(from, to)),
+      MasterWeaverError,
+      "The settings in a.png are broken: ",
+    );
+    assertEquals(error.code, "bad-image");
+    assert(error.message.length < 300, error.message);
+  }
+});
+
+/** Small pseudo-random numbers, the same every time. */
+function* numbers(seed: number): Generator<number> {
+  for (;;) yield seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+}
+
+Deno.test("parameters: hostile texts are read in short time, or refused", () => {
+  const bits = [
+    ...["Steps: ", "20", "Steps: 3", ", ", ":", '"', "\\", "\n", "Size: 1x1"],
+    ...["Negative prompt:", "Sampler: ", "a", " ", '"a, b"', "RNG: CPU", "☃"],
+    ...["Exact prompts: [1,2]", "Exact prompts: [[[", "__proto__: 1", "\0"],
+    ...["CFG scale: 5, Seed: 1", "Version: masterweaver 0.1.0, ", "\ud800"],
+  ];
+  const random = numbers(7);
+  const read = (parameters: string) => {
+    const text = fromParameters(parameters);
+    for (const said of [{ parameters }, text]) {
+      try {
+        checkSettings({ prompt: "", ...fromText(said, "a").settings }, anySize);
+      } catch (error) {
+        assert(error instanceof MasterWeaverError, String(error));
+      }
+    }
+    if (parameters.length < 1000) toParameters(text);
+  };
+  for (let i = 0; i < 3000; i++) {
+    const length = random.next().value! % 24;
+    const parts = Array.from(
+      { length },
+      () => bits[(random.next().value! >>> 8) % bits.length],
+    );
+    read(parts.join(""));
+  }
+  const started = performance.now();
+  for (const bit of [...bits, 'a: "', "a: \\", '"\\",a:', "a:,", "[", ",,"]) {
+    read(bit.repeat(60_000 / bit.length));
+    read(`Steps: 3, Seed: 5, Size: 8x8, ${bit.repeat(60_000 / bit.length)}`);
+    read(bit.repeat(3e6 / bit.length));
+  }
+  const seconds = (performance.now() - started) / 1000;
+  assert(seconds < 10, `${seconds} s`);
+});
