@@ -24,10 +24,15 @@ export interface Product {
 
 /** softmax(q · kᵀ / √width) · v of each head, apart. */
 export interface Attention {
+  /** What it is. */
   readonly kind: "attention";
+  /** Images. */
   readonly batch: number;
+  /** Tokens that attend. */
   readonly queries: number;
+  /** Tokens that are attended to. */
   readonly keys: number;
+  /** Heads. */
   readonly heads: number;
   /** Channels of a head. */
   readonly width: number;
@@ -35,10 +40,15 @@ export interface Attention {
 
 /** A norm: of a layer norm's rows each is an image of one pixel and one group. */
 export interface Norm {
+  /** What it is. */
   readonly kind: "group norm + SiLU" | "layer norm";
+  /** Images; rows of a layer norm. */
   readonly batch: number;
+  /** Rows and columns of an image. */
   readonly side: number;
+  /** Channels. */
   readonly channels: number;
+  /** Groups of channels that are normed apart. */
   readonly groups: number;
 }
 
