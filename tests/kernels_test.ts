@@ -7,6 +7,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { launchesOf, lower } from "../src/graph/lowering.ts";
+import { textureNeeds } from "../src/graph/memory_needs.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { packParams, paramFields } from "../src/graph/uniforms.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
@@ -402,4 +403,21 @@ Deno.test("parameters: asked for in two ways is refused by name", () => {
     "Graph has the parameter w as f16 and as f32, trainable",
   );
   assertEquals(error.code, "gpu");
+});
+
+Deno.test("packing: what is small and read for long takes no large texture", () => {
+  const g = new Graph("f32");
+  const weight = (name: string) => g.input(name, [16, 16], "f32");
+  const long = g.input("long", [1, 16], "f32");
+  let x = g.input("x", [4096, 16], "f32");
+  for (let i = 0; i < 4; i++) {
+    const e = g.apply(linear, { x: long, weight: weight(`e${i}`) }, {});
+    g.output(`e${i}`, e);
+    x = g.apply(linear, { x, weight: weight(`x${i}`) }, {});
+  }
+  g.output("x", x);
+  const steps = lower(new KernelChoice(g, () => "texture-backed"), limits);
+  const { texels } = textureNeeds(steps);
+  // 4096 rows and one of zeros, one row and one of zeros, in groups of 32.
+  assertEquals(texels, [4 * (4096 + 32), 4 * 32]);
 });
