@@ -77,7 +77,7 @@ export function checkShape(
 }
 
 /** Floating-point operations that a CPU does in the time it moves a byte. */
-const OPERATIONS_A_BYTE = 8;
+const OPERATIONS_PER_BYTE = 8;
 
 /**
  * The work of an op's launches, in floating-point operations or what moving its
@@ -106,7 +106,7 @@ export function launchWork(
     if (!moves) busy.add(shader);
   }
   return launches.map(({ shader, workgroups, moves }) => {
-    const work = OPERATIONS_A_BYTE * bytes + (moves ? 0 : flops / busy.size);
+    const work = OPERATIONS_PER_BYTE * bytes + (moves ? 0 : flops / busy.size);
     return work * workgroups / Math.max(1, groups.get(shader)!);
   });
 }

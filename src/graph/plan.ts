@@ -10,7 +10,11 @@ import { BindGroups } from "../gpu/bind_groups.ts";
 import type { BufferSlice } from "../gpu/buffers.ts";
 import { encodeDispatch, foldGroups } from "../gpu/dispatches.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
-import { MOST_A_SUBMIT, type Pace, type PacedDispatch } from "../gpu/pace.ts";
+import {
+  MAX_SUBMIT_DISPATCHES,
+  type Pace,
+  type PacedDispatch,
+} from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { writeTexels } from "../gpu/texels.ts";
 import { describe, elementCount, type Launch } from "../ops/op.ts";
@@ -233,7 +237,7 @@ export class Plan implements Disposable {
   run(): void {
     const { device, partStarts } = this.#gpu;
     for (let at = 0; at < this.#dispatches.length;) {
-      const end = Math.min(at + MOST_A_SUBMIT, this.#dispatches.length);
+      const end = Math.min(at + MAX_SUBMIT_DISPATCHES, this.#dispatches.length);
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       while (at < end) {

@@ -6,11 +6,11 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { type Dispatch, encodeDispatch } from "../gpu/dispatches.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { MOST_A_SUBMIT } from "../gpu/pace.ts";
+import { MAX_SUBMIT_DISPATCHES } from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 
 /** A query set holds at most 4096 timestamps: two a dispatch. */
-const MOST_A_SET = 2048;
+const MAX_SET_DISPATCHES = 2048;
 
 /**
  * Runs dispatches in order, each timed.
@@ -24,9 +24,12 @@ export async function timeDispatches(
 ): Promise<number[]> {
   requireTimestamps(gpu);
   const times: number[] = [];
-  for (let start = 0; start < dispatches.length; start += MOST_A_SET) {
+  for (let start = 0; start < dispatches.length; start += MAX_SET_DISPATCHES) {
     times.push(
-      ...await timeSet(gpu, dispatches.slice(start, start + MOST_A_SET)),
+      ...await timeSet(
+        gpu,
+        dispatches.slice(start, start + MAX_SET_DISPATCHES),
+      ),
     );
   }
   return times;
@@ -81,7 +84,7 @@ export async function timeRuns(
   const [begin, end] = await readStamps(gpu, 2, (encoder, querySet, next) => {
     for (let at = 0; at < total;) {
       if (at > 0) encoder = next();
-      const until = Math.min(at + MOST_A_SUBMIT, total);
+      const until = Math.min(at + MAX_SUBMIT_DISPATCHES, total);
       const pass = encoder.beginComputePass({
         timestampWrites: {
           querySet,
