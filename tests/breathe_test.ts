@@ -93,7 +93,7 @@ Deno.test("breath: due after a while, lets timers run, hears a stop", async () =
   assertEquals((error.cause as Error).message, "enough");
 });
 
-Deno.test("breath: pieces are whole, in order and end where asked to", async () => {
+Deno.test("breath: chunks are whole, in order and end where asked to", async () => {
   const counts = [0, 1, 65536, 65537, 200000];
   for (const count of counts) {
     let next = 0;
