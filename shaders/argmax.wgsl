@@ -1,7 +1,7 @@
-// y[m] = the first n where x[m, n] is largest; N where any of them is not finite
+// y[m] = the first n for which x[m, n] is largest; N if any x[m, n] is not finite
 //
 // x (M, N), y (M) as u32. = torch.argmax over the last axis of finite x.
-// Grid: one invocation a row, in groups of 64.
+// Grid: one invocation per row, in groups of 64.
 
 struct Params {
   columns: u32, // N
@@ -12,7 +12,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 @group(0) @binding(2) var<uniform> p: Params;
 
-// By its bits: a compiler may assume that there are no NaNs and infinities.
+// Tests bits, as a compiler may assume that there are no NaNs and infinities.
 fn is_finite(v: real) -> bool {
   return (bitcast<u32>(f32(v)) & 0x7f800000u) != 0x7f800000u;
 }

@@ -1,36 +1,36 @@
 // y = softmax(q k₁ᵀ · scale) v₁  [ + id_scale · softmax(q k₂ᵀ · scale) v₂ ]
 //
 // per image and head. q and y (B, T, H·D), k and v (B, S, H·D), D a multiple
-// of 4. k₁, v₁ are the first S₁ tokens of k and v, k₂, v₂ the others: text and
-// identity attention of MasterWeaver in one pass, two softmaxes that share
-// nothing but the queries. With causal, token t sees tokens 0..t. id_scale is
-// read from a buffer, so that it can change between two runs of one plan.
+// of 4. k₁, v₁ are the first S₁ tokens of k and v (the text), k₂, v₂ the others
+// (the identity): two softmaxes over two segments of the keys, in one pass. With
+// causal, token t attends only to tokens 0..t. id_scale is a buffer, so that it can
+// change between runs of a plan.
 // = torch.nn.functional.scaled_dot_product_attention, twice, and their sum.
 //
 // The score matrix is never stored: each invocation keeps, for 2 queries, a
 // running maximum, the sum of exponentials and a slice of the output of
-// VALUE4 · 4 channels, and walks the keys four at a time. Heads wider than a
-// slice are done by several invocations, each computing the scores anew.
+// VALUE4 · 4 channels, and walks the keys four at a time. A head wider than a
+// slice is computed by several invocations, each of which recomputes the scores.
 // Accumulates in f32.
 // Grid: B · H · (D / 4 / VALUE4) · ⌈T/2⌉ invocations in groups of 32, queries
 // fastest, so that neighbours read the same keys.
 //
-// Constant put in front: VALUE4, vec4 in a slice.
+// Prepended constant: VALUE4, vec4s in a slice.
 
 struct Params {
   heads: u32,
   queries: u32, // T
   keys: u32, // S
-  first_keys: u32, // S₁
+  text_keys: u32, // S₁
   head4: u32, // D / 4
   slices: u32, // D / 4 / VALUE4
   pairs: u32, // ⌈T/2⌉
   total: u32, // invocations with work
   causal: u32,
-  parts: u32, // 1, or 2 with an identity
+  segments: u32, // of the keys: 1, or 2 with an identity
   scale: f32,
-  skip_queries: u32, // vec4 of q and y before the first image
-  skip_keys: u32, // vec4 of k and v before the first image
+  skip_queries: u32, // vec4s of q and y before the first image
+  skip_keys: u32, // vec4s of k and v before the first image
 }
 
 @group(0) @binding(0) var<storage, read> q: array<real4>;
@@ -40,7 +40,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<real4>;
 @group(0) @binding(5) var<uniform> p: Params;
 
-const FAR = -3.0e38; // the score of a key that is not seen
+const MASKED = -3.0e38; // score of a masked key
 
 @compute @workgroup_size(32)
 fn main(
@@ -56,7 +56,7 @@ fn main(
   let head = (index / (p.pairs * p.slices)) % p.heads;
   let b = index / (p.pairs * p.slices * p.heads);
 
-  let row = p.heads * p.head4; // vec4 from one token to the next
+  let row = p.heads * p.head4; // vec4s from one token to the next
   let q0 = p.skip_queries + (b * p.queries + t0) * row + head * p.head4;
   let q1 = p.skip_queries + (b * p.queries + t1) * row + head * p.head4;
   let base = p.skip_keys + b * p.keys * row + head * p.head4;
@@ -64,17 +64,17 @@ fn main(
   var out0 = array<vec4<f32>, VALUE4>();
   var out1 = array<vec4<f32>, VALUE4>();
 
-  // Once over the first keys; with an identity, again over the others.
-  for (var part = 0u; part < p.parts; part++) {
-    let start = select(0u, p.first_keys, part == 1u);
-    var end0 = select(p.first_keys, p.keys, part == 1u);
+  // Once over the text's keys; with an identity, again over the others.
+  for (var segment = 0u; segment < p.segments; segment++) {
+    let start = select(0u, p.text_keys, segment == 1u);
+    var end0 = select(p.text_keys, p.keys, segment == 1u);
     var end1 = end0;
     if p.causal != 0u {
       end0 = min(end0, t0 + 1u);
       end1 = min(end1, t1 + 1u);
     }
     let last = end1 - 1u;
-    var maximum = vec2<f32>(FAR);
+    var maximum = vec2<f32>(MASKED);
     var sum = vec2<f32>();
     var value0 = array<vec4<f32>, VALUE4>();
     var value1 = array<vec4<f32>, VALUE4>();
@@ -98,11 +98,10 @@ fn main(
         s1 += vec4<f32>(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
       }
       let at = vec4<u32>(s, s + 1u, s + 2u, s + 3u);
-      s0 = select(vec4<f32>(FAR), s0 * p.scale, at < vec4<u32>(end0));
-      s1 = select(vec4<f32>(FAR), s1 * p.scale, at < vec4<u32>(end1));
+      s0 = select(vec4<f32>(MASKED), s0 * p.scale, at < vec4<u32>(end0));
+      s1 = select(vec4<f32>(MASKED), s1 * p.scale, at < vec4<u32>(end1));
 
-      // They become weights; what was gathered so far is scaled down where the
-      // maximum grew.
+      // Scores become weights; the sums so far are scaled down if the maximum grew.
       let top = max(
         maximum,
         vec2<f32>(
@@ -132,7 +131,7 @@ fn main(
     }
 
     var weight = 1.0;
-    if part == 1u { weight = id_scale[0]; }
+    if segment == 1u { weight = id_scale[0]; }
     let share = vec2<f32>(weight) / sum;
     for (var d = 0u; d < VALUE4; d++) {
       out0[d] += value0[d] * share.x;

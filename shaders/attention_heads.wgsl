@@ -1,16 +1,17 @@
 // t[b, h, s, d] = x[b, s, h · D + d]
 //
 // Keys or values by head, as attention_texels.wgsl reads them: x (B, S, H·D) in
-// vec8s, t (B, H, S, D) in texels, a vec8 being one in f16 and two in f32, from
-// vec8 `start` on. In front of it stand texels.wgsl and one of vec8_*.wgsl.
-// Grid: an invocation a vec8 of x, in groups of 64.
+// vec8s; t (B, H, S, D) in texels, one per vec8 in f16 and two in f32, starting at
+// vec8 `start`. = x.view(B, S, H, D).transpose(1, 2).
+// Prepended: texels.wgsl and one of vec8_*.wgsl.
+// Grid: one invocation per vec8 of x, in groups of 64.
 
 struct Params {
   tokens: u32, // S
   heads: u32,
   head8: u32, // D / 8
-  start: u32,
-  total: u32,
+  start: u32, // first vec8 of t to write
+  total: u32, // vec8s of x
   skip: u32, // vec8s of the binding before x
 }
 
@@ -32,9 +33,9 @@ fn main(
   let head = line - token * p.heads;
   let b = divide(token, p.tokens);
   let row = (b * p.heads + head) * p.tokens + token - b * p.tokens;
-  let at = (p.start + row * p.head8 + d) * OCTET_TEXELS;
+  let at = (p.start + row * p.head8 + d) * VEC8_TEXELS;
   let o = x[p.skip + index];
-  for (var i = 0u; i < OCTET_TEXELS; i++) {
+  for (var i = 0u; i < VEC8_TEXELS; i++) {
     textureStore(t, texel_place(at + i), packed8_texel(o, i));
   }
 }

@@ -1,23 +1,23 @@
 // t[b, h, block, vec4, s] = scale · x[b, token, h · D + 4 vec4 … + 3]
 //
 // Queries or keys by head, as conv2d_texels.wgsl reads pixels and weights:
-// x (B, S, H·D) in vec8s, t (B·H, blocks, D/4, width) in texels of f32 from texel
-// `start` on, a block being `width` tokens. Tokens from `second` on begin with a
-// block of their own; what a block lacks is left as it is.
-// In front of it stand texels.wgsl and one of vec8_*.wgsl.
-// Grid: ⌈B · S / 8⌉ · ⌈H·D/8 / 8⌉, workgroups of 8 tokens × 8 vec8s, tokens fastest.
+// x (B, S, H·D) in vec8s; t (B·H, blocks, D/4, width) in f32 texels, starting at
+// texel `start`; a block is `width` tokens. Token `second` starts the second segment
+// and a new block; texels that pad a segment's last block are not written.
+// Prepended: texels.wgsl and one of vec8_*.wgsl.
+// Grid: ⌈B · S / 8⌉ · ⌈H·D/8 / 8⌉ workgroups of 8 tokens × 8 vec8s, tokens fastest.
 
 struct Params {
-  tokens: u32, // S, of which
-  seen: u32, // are packed
+  tokens: u32, // S
+  seen: u32, // tokens that are packed
   batch: u32, // B
   heads: u32,
   head8: u32, // D / 8
   blocks: u32, // of a head
   width: u32, // tokens of a block
-  second: u32, // first token of the second part
-  second_block: u32, // the block it begins with
-  start: u32,
+  second: u32, // first token of the second segment
+  second_block: u32, // first block of the second segment
+  start: u32, // first texel of t
   groups_t: u32, // ⌈B · S / 8⌉
   scale: f32,
   skip: u32, // vec8s of the binding before x

@@ -1,33 +1,32 @@
-// y = softmax(q kᵀ · scale) v  [ + identityScale · softmax(q k'ᵀ · scale) v' ]
+// y = softmax(q kᵀ · scale) v  [ + id_scale · softmax(q k'ᵀ · scale) v' ]
 //
-// What attention.wgsl computes, of narrow heads, for adapters that are CPUs:
-// keys and values come as texels, whose 16 bytes such an adapter fetches at once,
-// while every component of a load from a buffer is a branch a lane.
+// Computes what attention.wgsl does, for narrow heads on software adapters. Keys and
+// values come from a texture: such an adapter loads the 16 bytes of a texel at once,
+// while a load from a buffer costs it one branch per lane and vector component.
+// = torch.nn.functional.scaled_dot_product_attention, twice, and their sum.
 //
 // q and y (B, T, H·D) in vec4s; k and v (B, H, S, D) in vec8s of texels from
-// attention_heads.wgsl, k first. The identity's keys k', v' come after the text's,
-// and are looked at apart.
+// attention_heads.wgsl, k first. The identity's keys k', v' follow the text's and
+// have a softmax of their own.
 //
-// Each invocation keeps 4 queries of a head: a running maximum, the sum of
-// exponentials and the output so far; keys are walked four at a time, so that the
-// output is scaled anew but once for them. Loops over keys are not written out: a
-// driver's compiler keeps order in short bodies only. Accumulates in f32.
-// In front of it stand texels.wgsl, one of vec8_*.wgsl, one of vec4_*.wgsl and
-// one of texel_vec8_*.wgsl.
-// Grid: ⌈T / 32⌉ · B · H, workgroups of 8, queries fastest.
-//
-// Constants put in front: D8, vec8s of a head.
+// Each invocation has 4 queries of a head: a running maximum, the sum of
+// exponentials and the output so far. Keys are walked four at a time, so that the
+// output is rescaled only once for all four. Loops over keys are not unrolled, as
+// drivers schedule only short bodies well. Accumulates in f32.
+// Prepended: texels.wgsl, one of vec8_*.wgsl, of vec4_*.wgsl and of
+// texel_vec8_*.wgsl, and the constant D8, vec8s of a head.
+// Grid: ⌈T / 32⌉ · B · H workgroups of 8, queries fastest.
 
 struct Params {
   heads: u32,
   queries: u32, // T
   keys: u32, // S
-  text_keys: u32, // of these, the text's
+  text_keys: u32, // the first of these, the text's
   groups_t: u32, // ⌈T / 32⌉
-  values_start: u32, // vec8 of t that v begins with
-  scale: f32, // times log₂ e
-  parts: u32, // 2 with an identity's keys, else 1
-  head4: u32, // 2 · D8, but not known to the compiler
+  values_start: u32, // first vec8 of v in t
+  scale: f32, // includes the factor log₂ e
+  segments: u32, // of the keys: 1, or 2 with an identity
+  head4: u32, // 2 · D8, as a uniform so that loops are not unrolled
   skip: u32, // vec4s of the bindings before q and y
 }
 
@@ -37,7 +36,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<packed4>;
 @group(0) @binding(4) var<uniform> p: Params;
 
-const FAR = -3.0e38; // the score of a key that is not there
+const MASKED = -3.0e38; // score of a masked key
 const D4 = 2u * D8;
 
 @compute @workgroup_size(8)
@@ -65,26 +64,26 @@ fn main(
     q3[c] = p.scale * unpack4(q[row.w + c]);
   }
 
-  for (var part = 0u; part < p.parts; part++) {
-    let end_key = select(p.text_keys, p.keys, part == 1u);
+  for (var segment = 0u; segment < p.segments; segment++) {
+    let end_key = select(p.text_keys, p.keys, segment == 1u);
     var out0 = array<vec4<f32>, D4>();
     var out1 = array<vec4<f32>, D4>();
     var out2 = array<vec4<f32>, D4>();
     var out3 = array<vec4<f32>, D4>();
-    var maximum = vec4<f32>(FAR);
+    var maximum = vec4<f32>(MASKED);
     var sum = vec4<f32>();
-    for (var s = part * p.text_keys; s < end_key; s += 4u) {
-      // Scores of four keys, a vec4 a query.
-      var s0 = vec4<f32>(FAR);
-      var s1 = vec4<f32>(FAR);
-      var s2 = vec4<f32>(FAR);
-      var s3 = vec4<f32>(FAR);
+    for (var s = segment * p.text_keys; s < end_key; s += 4u) {
+      // Scores of four keys, one vec4 per query.
+      var s0 = vec4<f32>(MASKED);
+      var s1 = vec4<f32>(MASKED);
+      var s2 = vec4<f32>(MASKED);
+      var s3 = vec4<f32>(MASKED);
       let count = min(4u, end_key - s);
       for (var j = 0u; j < count; j++) {
         let at = (head * p.keys + s + j) * D8;
         var score = vec4<f32>();
         for (var c = 0u; c < D8; c++) {
-          let k = load_octet(at + c);
+          let k = load_vec8(at + c);
           let i = 2u * c;
           score += vec4<f32>(
             dot(q0[i], k[0]) + dot(q0[i + 1u], k[1]),
@@ -130,7 +129,7 @@ fn main(
         let w2 = s2[j];
         let w3 = s3[j];
         for (var c = 0u; c < D8; c++) {
-          let v = load_octet(at + c);
+          let v = load_vec8(at + c);
           let i = 2u * c;
           out0[i] += w0 * v[0];
           out0[i + 1u] += w0 * v[1];
@@ -144,19 +143,19 @@ fn main(
       }
     }
 
-    let weight = select(1.0, id_scale[0], part == 1u) / sum;
+    let weight = select(1.0, id_scale[0], segment == 1u) / sum;
     for (var c = 0u; c < p.head4; c++) {
-      write(query.x, row.x + c, part, weight.x * out0[c]);
-      write(query.y, row.y + c, part, weight.y * out1[c]);
-      write(query.z, row.z + c, part, weight.z * out2[c]);
-      write(query.w, row.w + c, part, weight.w * out3[c]);
+      write(query.x, row.x + c, segment, weight.x * out0[c]);
+      write(query.y, row.y + c, segment, weight.y * out1[c]);
+      write(query.z, row.z + c, segment, weight.z * out2[c]);
+      write(query.w, row.w + c, segment, weight.w * out3[c]);
     }
   }
 }
 
-fn write(query: u32, at: u32, part: u32, result: vec4<f32>) {
+fn write(query: u32, at: u32, segment: u32, result: vec4<f32>) {
   if query >= p.queries { return; }
-  if part == 1u {
+  if segment == 1u {
     y[at] = pack4(result + unpack4(y[at]));
   } else {
     y[at] = pack4(result);

@@ -1,48 +1,47 @@
 // y = softmax(q k₁ᵀ · scale) v₁  [ + id_scale · softmax(q k₂ᵀ · scale) v₂ ]
 //
-// What attention.wgsl computes, for real GPUs: keys and values go through
+// Computes what attention.wgsl does, for hardware GPUs: keys and values go through
 // workgroup memory. q and y (B, T, H·D), k and v (B, S, H·D) in vec8s; D is
 // 8 · HEAD8, 24 … 160. k₁, v₁ are the first S₁ tokens of k and v, k₂, v₂ the
-// others. With causal, token t sees tokens 0..t. Accumulates in f32.
+// others. With causal, token t attends only to tokens 0..t. Accumulates in f32.
 // = torch.nn.functional.scaled_dot_product_attention, twice, and their sum.
-// In front of it stand gather.wgsl and one of vec8_*.wgsl.
+// Prepended: gather.wgsl and one of vec8_*.wgsl.
 //
 // A workgroup of 64 computes QUERIES rows of a head and walks the keys KEYS at a
-// time, QUERIES · KEYS = 2048; the score matrix is never stored. Of a block
-// 1. scores: an invocation has 8 queries × 4 keys. q and k come in slices of an
-//    vec8, the next one while the current one is used (two slices in workgroup
-//    memory, one barrier a slice): 128 multiply-adds for 12 vec4 from there. q is
-//    read anew for every block, from the cache, for as f32 it has no room; where
-//    it lies as f16 it would be unpacked at every use.
-// 2. weights: invocation t has query t: maximum, sum, exponentials of 2.
-// 3. values: an invocation has 4 queries × PLACES vec4 of the head, SPLIT of them
-//    side by side; v comes 4 · VALUE_GROUPS keys at a time where slices were. A
-//    head of 40 is so filled up to 48, of 24 to 32.
-// Of the identity's keys, which are few, maximum and sum are found first and the
-// scores computed a second time: so one set of sums in registers does for both
-// parts.
+// time, QUERIES · KEYS = 2048; the score matrix is never stored. For each block:
+// 1. Scores: an invocation has 8 queries × 4 keys. q and k come in slices of one
+//    vec8; the next is fetched while the current one is used (two slices in workgroup
+//    memory, one barrier per slice): 128 multiply-adds per 12 vec4s read from there. q is
+//    read again for every block, from the cache: as f32 it would not fit, and as f16
+//    it would have to be unpacked at every use.
+// 2. Weights: invocation t has query t: maximum, sum, exponentials to base 2.
+// 3. Values: an invocation has 4 queries × PLACES vec4s of the head, SPLIT invocations
+//    side by side; v comes 4 · VALUE_GROUPS keys at a time, in the memory of the
+//    slices. This pads a head of 40 to 48, one of 24 to 32.
+// For the identity's keys, which are few, maximum and sum are found first and the
+// scores computed again, so that one set of sums in registers serves both segments.
 // Grid: B · H · ⌈T / QUERIES⌉ workgroups, queries fastest, so that neighbours
 // read the same keys.
 //
-// Workgroup memory: 6.8 KiB of slices, 8.3 KiB of scores, 0.3 KiB: less than the
-// 16 KiB of every device. Rows are what one invocation reads, in its order, and a
-// vec4 more, so that rows start in different banks; only the row is clamped.
-// What limits it: registers, 16 · PLACES + 32 for sums and about 40 others, and
-// eight barriers and more a block, which other workgroups must hide.
+// Workgroup memory: 6.8 KiB of slices, 8.3 KiB of scores and 0.3 KiB of factors, less
+// than the 16 KiB of every device. A row is what one invocation reads, in its order,
+// plus one vec4, so that rows start in different banks; only row indices need clamping.
+// Limits: registers, 16 · PLACES + 32 for sums and about 40 others; and at least eight
+// barriers per block, which other workgroups must hide.
 //
-// Constants put in front: HEAD8; QUERIES, 64, or 32 of heads wider than 80;
-// VALUE_GROUPS, how many four keys' values fit at once.
+// Prepended constants: HEAD8; QUERIES, 64, or 32 for heads wider than 80;
+// VALUE_GROUPS, how many groups of four keys' values fit at once.
 
 struct Params {
   heads: u32,
   queries: u32, // T
   keys: u32, // S
-  first_keys: u32, // S₁
+  text_keys: u32, // S₁
   blocks: u32, // ⌈T / QUERIES⌉
   groups: u32, // workgroups with work
   causal: u32,
-  walks: u32, // over keys: 1, or 3 with an identity
-  scale: f32, // times log₂ e
+  walks: u32, // over the keys: 1, or 3 with an identity
+  scale: f32, // includes the factor log₂ e
   skip_queries: u32, // vec8s of q and y before the first image
   skip_keys: u32, // vec8s of k and v before the first image
 }
@@ -54,34 +53,34 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<real4>;
 @group(0) @binding(5) var<uniform> p: Params;
 
-const FAR = -3.0e38; // the score of a key that is not seen
+const MASKED = -3.0e38; // score of a masked key
 const LANES = 64u;
 const KEYS = 2048u / QUERIES;
-const LANES_Q = QUERIES / 8u; // of scores: invocations along the queries
+const LANES_Q = QUERIES / 8u; // for scores: invocations along the queries
 const LANES_K = KEYS / 4u; // and along the keys
-const LANES_T = QUERIES / 4u; // of values: invocations along the queries
+const LANES_T = QUERIES / 4u; // for values: invocations along the queries
 const SPLIT = LANES / LANES_T; // and along the head
-const PLACES = (2u * HEAD8 + SPLIT - 1u) / SPLIT; // vec4 of the head, at most 5
+const PLACES = (2u * HEAD8 + SPLIT - 1u) / SPLIT; // vec4s of the head per invocation, at most 5
 const PAIRS = (PLACES + 1u) / 2u;
 
-// Slices of q, of k, or values; two buffers b of a vec8 each, d its halves.
+// Slices of q and k, two buffers b of one vec8 each, with halves d; or values.
 // q: row (2 · b + d) · LANES_Q + m holds queries m, m + LANES_Q, … at 0 … 7.
 // k: row 4 · LANES_Q + b · LANES_K + n holds keys 4 · n + i at 4 · d + i.
-// v: row (g · PAIRS + j / 2) · SPLIT + n holds, of keys 4 · g + i, vec4 number
-// n + j · SPLIT at 4 · (j % 2) + i.
+// v: row (g · PAIRS + j / 2) · SPLIT + n holds vec4 n + j · SPLIT of key 4 · g + i at
+// 4 · (j % 2) + i.
 var<workgroup> tile: array<array<vec4<f32>, 9>, 4u * LANES_Q + 2u * LANES_K>;
 // Scores, then weights, of four keys, by query.
 var<workgroup> scores: array<array<vec4<f32>, QUERIES + 1u>, LANES_K>;
-// By query, what its sums are multiplied by.
+// Factor for the sums of each query.
 var<workgroup> shrinks: array<f32, QUERIES>;
 
-// Scores of an invocation: four queries each, of four keys.
+// Scores of an invocation: each matrix has four queries × four keys.
 struct Sums {
   left: mat4x4<f32>,
   right: mat4x4<f32>,
 }
 
-// Goes on with the scores by half d of the vec8 in buffer b.
+// Adds to the scores the products of half d of the vec8 in buffer b.
 fn step(sums: Sums, m: u32, n: u32, b: u32, d: u32) -> Sums {
   let row_k = 4u * LANES_Q + b * LANES_K + n;
   let row_q = (2u * b + d) * LANES_Q + m;
@@ -97,22 +96,22 @@ fn step(sums: Sums, m: u32, n: u32, b: u32, d: u32) -> Sums {
   );
 }
 
-// Puts a query's scores of the four keys from `first` on; those it does not see,
-// and those from `end` on, count nothing.
+// Stores a query's scores of the four keys from `first` on, masking later keys if
+// causal, and keys from `end` on.
 fn put_score(n: u32, m: u32, score: vec4<f32>, first: u32, end: u32, t0: u32) {
   let seen = select(end, min(end, t0 + m + 1u), p.causal != 0u);
   let at = vec4<u32>(first, first + 1u, first + 2u, first + 3u);
-  scores[n][m] = select(vec4<f32>(FAR), score, at < vec4<u32>(seen));
+  scores[n][m] = select(vec4<f32>(MASKED), score, at < vec4<u32>(seen));
 }
 
-// Puts vec4 number `place` of a key's value.
+// Stores vec4 number `place` of a key's value.
 fn put_value(key: u32, place: u32, value: vec4<f32>) {
   let j = place / SPLIT;
   tile[(key / 4u * PAIRS + j / 2u) * SPLIT + place % SPLIT][j % 2u * 4u + key % 4u] = value;
 }
 
-// Puts values of keys from `first` on, the last of them `last`; what lies at
-// `base` is the head's first vec8.
+// Stores the values of the keys from `first` on, clamped to `last`; `base` is the
+// head's first vec8.
 fn put_values(lane: u32, base: u32, first: u32, last: u32) {
   for (var i = lane; i < 4u * VALUE_GROUPS * HEAD8; i += LANES) {
     let key = i / HEAD8;
@@ -123,7 +122,7 @@ fn put_values(lane: u32, base: u32, first: u32, last: u32) {
   }
 }
 
-// Four vec4 of a row of values: of four keys.
+// Four vec4s of a row of values, one per key.
 fn values4(row: u32, at: u32) -> mat4x4<f32> {
   return mat4x4<f32>(
     tile[row][at],
@@ -137,7 +136,7 @@ fn shrunk(o: mat4x4<f32>, by: vec4<f32>) -> mat4x4<f32> {
   return mat4x4<f32>(by.x * o[0], by.y * o[1], by.z * o[2], by.w * o[3]);
 }
 
-// Results of four queries from t on, LANES_T apart, at vec4 number `place`.
+// Stores vec4 number `place` of four queries, from t on, LANES_T apart.
 fn store(o: mat4x4<f32>, base: u32, t: u32, place: u32) {
   if place >= 2u * HEAD8 { return; }
   let row = 2u * p.heads * HEAD8;
@@ -163,29 +162,30 @@ fn main(
   let base_q = p.skip_queries + image * p.queries * row + head * HEAD8;
   let base_k = p.skip_keys + image * p.keys * row + head * HEAD8;
 
-  let m = lane / LANES_K; // of scores
+  let m = lane / LANES_K; // for scores
   let n = lane % LANES_K;
-  let t = lane / SPLIT; // of values
+  let t = lane / SPLIT; // for values
   let place = lane % SPLIT;
   let from_q = base_q + min(t0 + lane, p.queries - 1u) * row;
 
-  // Sums of four queries, at each of the head's places.
+  // Sums of four queries, for each of the invocation's vec4s of the head.
   var o0 = mat4x4<f32>();
   var o1 = mat4x4<f32>();
   var o2 = mat4x4<f32>();
   var o3 = mat4x4<f32>();
   var o4 = mat4x4<f32>();
-  // Of query t0 + lane: the largest score, and the sum of exponentials.
-  var maximum = FAR;
+  // Largest score and sum of exponentials of query t0 + lane.
+  var maximum = MASKED;
   var sum = 0.0;
 
-  // Over the first keys; over the others for their maximum and sum, and again.
+  // One walk over the text's keys; two over the identity's, the first of which only
+  // finds maximum and sum.
   for (var walk = 0u; walk < p.walks; walk++) {
-    let start = select(0u, p.first_keys, walk > 0u);
-    var end = select(p.first_keys, p.keys, walk > 0u);
+    let start = select(0u, p.text_keys, walk > 0u);
+    var end = select(p.text_keys, p.keys, walk > 0u);
     if p.causal != 0u { end = min(end, min(t0 + QUERIES, p.queries)); }
     if walk == 1u {
-      maximum = FAR;
+      maximum = MASKED;
       sum = 0.0;
     }
     var gain = 1.0;
@@ -194,7 +194,7 @@ fn main(
     for (var first = start; first < end; first += KEYS) {
       let from_k = base_k + min(first + lane, end - 1u) * row;
       var sums = Sums();
-      // The slice to come, put where the one before it was.
+      // Fetches the next slice into the buffer of the one before the current.
       for (var slice = 0u; slice <= HEAD8; slice++) {
         var next_q = packed8();
         var next_k = packed8();
@@ -236,7 +236,7 @@ fn main(
       workgroupBarrier();
 
       let last = walk == 0u && first + KEYS >= end;
-      // Nothing is gathered where maximum and sum are looked for: one round.
+      // The walk that only finds maximum and sum needs no values, so one round.
       let used = select(min(LANES_K, (end - first + 3u) / 4u), 1u, walk == 1u);
       for (var g0 = 0u; g0 < used; g0 += VALUE_GROUPS) {
         if walk != 1u { put_values(lane, base_k, first + 4u * g0, end - 1u); }
@@ -256,7 +256,7 @@ fn main(
           var shrink = exp2(maximum - top);
           sum = sum * shrink + all.x + all.y + all.z + all.w;
           maximum = top;
-          // With the last keys, all that was gathered is divided by its sum.
+          // After the last text keys, the sums of values are divided by the sum.
           if last {
             shrink /= sum;
             for (var g = 0u; g < LANES_K; g++) { scores[g][lane] /= sum; }

@@ -1,22 +1,23 @@
 // t[b, h, block, t4, d] = x[b, token … token + 3, h · D + 16 block + d]
 //
-// Values by head, as conv2d_texels.wgsl reads weights: x (B, S, H·D) in vec8s,
-// t (B·H, ⌈D/16⌉, tokens4, 16) in texels of f32 from texel `start` on, each one
-// channel of four tokens. Tokens from `second` on begin at vec4 `second4`;
-// tokens that a part lacks there are zero, channels are left as they are.
-// In front of it stand texels.wgsl and one of vec8_*.wgsl.
-// Grid: an invocation a vec8 of channels of four tokens, in groups of 64.
+// Values by head, as conv2d_texels.wgsl reads weights: x (B, S, H·D) in vec8s;
+// t (B·H, ⌈D/16⌉, tokens4, 16) in f32 texels, starting at texel `start`, each one
+// channel of four tokens. Token `second` starts the second segment, at vec4
+// `second4`; tokens that pad a segment are zero, channels that pad a block are not
+// written.
+// Prepended: texels.wgsl and one of vec8_*.wgsl.
+// Grid: one invocation per vec8 of channels of four tokens, in groups of 64.
 
 struct Params {
-  tokens: u32, // S, of which
-  seen: u32, // are packed
+  tokens: u32, // S
+  seen: u32, // tokens that are packed
   heads: u32,
   head8: u32, // D / 8
-  tokens4: u32, // of tokens
-  second: u32, // first token of the second part
-  second4: u32, // the vec4 of tokens it begins with
-  start: u32,
-  total: u32,
+  tokens4: u32, // vec4s of tokens in all segments
+  second: u32, // first token of the second segment
+  second4: u32, // first vec4 of tokens of the second segment
+  start: u32, // first texel of t
+  total: u32, // invocations with work
   skip: u32, // vec8s of the binding before x
 }
 
@@ -24,7 +25,7 @@ struct Params {
 @group(0) @binding(1) var t: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
-// A vec8 of a token of image b, of a part that ends with token `end`.
+// A vec8 of a token of image b; zero from token `end`, the end of the segment, on.
 fn value(b: u32, token: u32, end: u32, channel8: u32) -> values {
   if token >= end { return values(); }
   return unpack(x[p.skip + (b * p.tokens + token) * p.heads * p.head8 + channel8]);

@@ -1,11 +1,11 @@
 // y = a ∘ b with ∘ one of + − × ÷, broadcast as in PyTorch
 //
-// y has up to four axes; a stride of 0 repeats an operand along an axis.
+// a, b and y have up to four axes; a stride of 0 repeats an operand along an axis.
 // Computes in f32. = torch.add, sub, mul, div.
-// Grid: one invocation an element of y, in groups of 64.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
-  shape: vec4<u32>, // y's axes, filled up with ones in front
+  shape: vec4<u32>, // of y, padded in front with ones
   a: vec4<u32>, // strides of a, in elements
   b: vec4<u32>, // strides of b
   total: u32,

@@ -1,10 +1,10 @@
-// Scales of quantised weights, as conv2d_texels reads them: f16, for 32 values of
-// 16 columns two texels, apart from the quants.
+// Scales of quantised weights, as conv2d_texels reads them: stored in f16 after all
+// quants; for each 32 values of 16 columns, two texels.
 
-// Of 16 columns: two vec4 for every vec8 of them.
+// The scales of 16 columns, in order.
 alias scales = array<vec4<f32>, 4>;
 
-fn eight_scales(at: u32) -> array<vec4<f32>, 2> {
+fn scales8(at: u32) -> array<vec4<f32>, 2> {
   let s = textureLoad(w, weight_place(at));
   return array<vec4<f32>, 2>(
     vec4<f32>(unpack2x16float(s.x), unpack2x16float(s.y)),
@@ -13,7 +13,7 @@ fn eight_scales(at: u32) -> array<vec4<f32>, 2> {
 }
 
 fn load_scales(at: u32) -> scales {
-  let a = eight_scales(at);
-  let b = eight_scales(at + 1u);
+  let a = scales8(at);
+  let b = scales8(at + 1u);
   return scales(a[0], a[1], b[0], b[1]);
 }

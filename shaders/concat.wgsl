@@ -1,11 +1,11 @@
 // y[m, n] = a[m, n] for n < A, else b[m, n − A]
 //
-// Joins two tensors along an axis; what lies before the axis is M, the axis and
-// what follows are A and B elements. a (M, A), b (M, B), y (M, A + B).
-// ELEMENT, put in front, is the widest type that divides A and B: a wide copy
-// costs no more than a narrow one.
+// Joins two tensors along an axis: M are the axes before it; A and B are the elements
+// of that axis and those after it. a (M, A), b (M, B), y (M, A + B).
+// Prepended type: ELEMENT, the widest that divides A and B, as a wide copy costs no
+// more than a narrow one.
 // = torch.cat.
-// Grid: one invocation an element of y, in groups of 64.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   a: u32, // A

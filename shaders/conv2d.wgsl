@@ -1,16 +1,15 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
 //                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
-// with iy = oy · stride + ky − pad_top, ix likewise; what lies outside the
-// image counts as zero. With enlarge 2, x is the image upsampled to twice its
-// size, or one row or column less, by repeating its pixels.
+// with iy = oy · stride + ky − pad_top, ix likewise; pixels outside the image are
+// zero. With upsample 2, x is first upsampled to twice its size, or one row or
+// column less, by repeating its pixels.
 //
 // x (B, H, W, I), w (O, KH, KW, I), bias (O), channel_bias (B, O) (the time embedding),
 // residual and y (B, OH, OW, O); I a multiple of 4. Accumulates in f32.
-// = torch.nn.functional.conv2d on channels-last tensors; when upsampled, after
+// = torch.nn.functional.conv2d on channels-last tensors; with upsample, after
 // interpolate(size=…, mode="nearest").
 //
-// In front of it stand convolution.wgsl and one of weights_*.wgsl, which binds
-// and reads w.
+// Prepended: convolution.wgsl and one of weights_*.wgsl, which binds and reads w.
 //
 // An implicit GEMM: rows are output pixels, columns output channels, the sum
 // runs over the window and the input channels. Each invocation keeps a tile of
@@ -33,9 +32,9 @@ struct Params {
   full_height: u32, // of the upsampled image
   full_width: u32,
   weight4: u32, // O · KH · KW · I / 4
-  pixels: u32, // of the output in this launch
-  first_pixel: u32, // of these, in the whole batch
-  first_source: u32, // pixel of the batch that x, as bound here, begins with
+  pixels: u32, // of the output, in this launch
+  first_pixel: u32, // index in the batch of the first of them
+  first_source: u32, // index in the batch of x's first bound pixel
   tiles_m: u32,
   tiles: u32,
   has_bias: u32,
@@ -138,7 +137,7 @@ fn main(
       tap += p.in4;
     }
   }
-  // Loops, for a driver takes long to compile this body sixteen times.
+  // Loops, as drivers take long to compile this body sixteen times.
   let acc = mat4x4<f32>(acc0, acc1, acc2, acc3);
   let pixels = min(first + 4u, p.pixels) - first;
   let channels = min(channel + 4u, p.out) - channel;

@@ -1,23 +1,24 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
 //                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
-// What conv2d.wgsl computes, with a window of 1 × 1 what linear.wgsl computes,
-// and the products of Winograd's convolutions and of attention, for adapters that
-// are CPUs: there every component of a load from a buffer is a branch a
-// lane, while a texel's 16 bytes are fetched at once. So x comes as texels, as
-// from texels_pack.wgsl, and so does w, in blocks of 16 columns, see
-// src/ops/blocks.ts.
+// Computes what conv2d.wgsl does, with a 1 × 1 window what linear.wgsl does, and the
+// matrix products of Winograd convolutions and of attention, for software adapters:
+// there a load from a buffer costs one branch per lane and vector component, while
+// the 16 bytes of a texel are loaded at once. So x is a texture, packed by
+// texels_pack.wgsl, and so is w, in blocks of 16 columns; see
+// src/ops/weights/blocks.ts.
+// = torch.nn.functional.conv2d on channels-last tensors, or linear.
 //
-// x (⌈pixels/32⌉, I/4, 32) in texels of f32, of which pixel `outside` is zero; I and
+// x (⌈pixels/32⌉, I/4, 32) in f32 texels, of which pixel `outside` is zero; I and
 // O are multiples of 8. Accumulates in f32.
 //
-// In front of it stand texels.wgsl, convolution.wgsl, one of columns_*.wgsl, which
-// reads w, one of vec8_*.wgsl, and one of sums_*.wgsl, which stores y.
+// Prepended: texels.wgsl, convolution.wgsl, one of columns_*.wgsl, which reads w,
+// one of vec8_*.wgsl, and one of sums_*.wgsl, which binds and stores y.
 //
 // Each invocation keeps 4 pixels × 16 columns in registers: each texel of x is
 // used 16 times, each value of w four times.
-// Grid: ⌈pixels / 32⌉ · blocks of 16 columns · products, workgroups of 8, pixels
-// fastest. A product is the same sum over another part of x, w and y.
+// Grid: ⌈pixels / 32⌉ · blocks of 16 columns · products workgroups of 8, pixels
+// fastest. All products have the same sizes and lie one after the other in x, w and y.
 
 struct Params {
   height: u32,
@@ -27,27 +28,27 @@ struct Params {
   out_width: u32,
   out8: u32, // O / 8
   kernel_width: u32,
-  taps: u32, // places in the window
+  taps: u32, // positions in the window
   stride: u32,
   pad_top: u32,
   pad_left: u32,
   upsample: u32, // 1 or 2
   full_height: u32, // of the upsampled image
   full_width: u32,
-  pixels: u32, // of the output in this launch
-  first_pixel: u32, // of these, in the whole batch
-  first_source: u32, // pixel of the batch that x begins with
+  pixels: u32, // of the output, in this launch
+  first_pixel: u32, // index in the batch of the first of them
+  first_source: u32, // index in the batch of x's first packed pixel
   groups_m: u32, // ⌈pixels / 32⌉
   blocks: u32, // of 16 columns
   outside: u32, // pixel of x that is zero
-  scaled4: u32, // vec4s that share scales; I / 4 where there are none
+  scaled4: u32, // vec4s that share scales; I / 4 without scales
   weight_shift: u32, // log₂ of the width of w's texture
-  block_texels: u32, // of w
-  scales_start: u32, // texel of w
-  block_scales: u32, // texels of scales of a block
-  start_x: u32, // texel that x begins with
-  start_w: u32, // and w
-  start_y: u32, // vec8 or texel that y begins with
+  block_texels: u32, // texels of a block of w, without scales
+  scales_start: u32, // first texel of the scales in w
+  block_scales: u32, // texels of a block's scales
+  start_x: u32, // first texel of x
+  start_w: u32, // first texel of w
+  start_y: u32, // first vec8 or texel of y
   product_x: u32, // texels of x from one product to the next
   product_w: u32, // texels of w
   product_y: u32, // vec8s or texels of y
@@ -61,8 +62,8 @@ struct Params {
 @group(0) @binding(0) var x: texture_storage_2d<rgba32uint, read>;
 @group(0) @binding(1) var w: texture_storage_2d<rgba32uint, read>;
 
-// A vec4 of eight columns.
-struct eight {
+// One vec4 of each of eight columns.
+struct Columns8 {
   c0: vec4<f32>,
   c1: vec4<f32>,
   c2: vec4<f32>,
@@ -73,7 +74,7 @@ struct eight {
   c7: vec4<f32>,
 }
 
-// Where texel t of w lies.
+// Position of texel t of w in its texture.
 fn weight_place(t: u32) -> vec2<u32> {
   return vec2<u32>(t & ((1u << p.weight_shift) - 1u), t >> p.weight_shift);
 }
@@ -82,13 +83,13 @@ fn load_x(t: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(textureLoad(x, texel_place(t)));
 }
 
-// The first texel of x at a place of the window.
+// The first texel of the pixel of x at a position of the window.
 fn texel(at: Pixel, ky: u32, kx: u32) -> u32 {
   let pixel = source(at, ky, kx);
   return pixel_texel(select(u32(pixel), p.outside, pixel < 0), p.in4);
 }
 
-// One column's vec4 with those of four pixels.
+// Products of a column's vec4 with those of four pixels.
 fn dots(w: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(dot(w, a), dot(w, b), dot(w, c), dot(w, d));
 }
@@ -103,14 +104,14 @@ fn main(
   let line = divide(number, p.groups_m);
   let product = divide(line, p.blocks);
   let block = line - product * p.blocks;
-  // Lanes are neighbours: what they load of x is, too.
+  // Neighbouring lanes load neighbouring texels of x.
   let first = (number - line * p.groups_m) * 32u + lane;
   let p0 = pixel(first);
   let p1 = pixel(first + 8u);
   let p2 = pixel(first + 16u);
   let p3 = pixel(first + 24u);
 
-  // Sums of a column, over the four pixels.
+  // Sums of each column, for the four pixels.
   var c0 = vec4<f32>();
   var c1 = vec4<f32>();
   var c2 = vec4<f32>();
@@ -144,8 +145,8 @@ fn main(
         let b = load_x(at.y);
         let c = load_x(at.z);
         let d = load_x(at.w);
-        // Eight columns are loaded, then used: with two at a time lavapipe's
-        // compiler puts sums aside and takes 1.6 times as long.
+        // Eight columns are loaded, then used: with two at a time, lavapipe's
+        // compiler spills sums and the kernel takes 1.6 times as long.
         let w0 = columns(weight, k4, 0u, s);
         c0 += dots(w0.c0, a, b, c, d);
         c1 += dots(w0.c1, a, b, c, d);
@@ -170,7 +171,7 @@ fn main(
     }
   }
 
-  // A loop, for a driver takes long to compile this body eight times.
+  // A loop, as drivers take long to compile this body eight times.
   for (var i = 0u; i < 8u; i++) {
     let r = i / 2u;
     let o = i % 2u;

@@ -1,39 +1,39 @@
 // y[b, oy, ox, o] = act(Σ_{ky, kx, i} x[b, iy, ix, i] · w[o, ky, kx, i]
 //                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
-// What conv2d.wgsl computes, and with a window of 1 × 1 what linear.wgsl
-// computes, for real GPUs: operands go through workgroup memory.
-// = torch.nn.functional.conv2d on channels-last tensors (when upsampled, after
-// interpolate(size=…, mode="nearest")), torch.nn.functional.linear.
+// Computes what conv2d.wgsl does, and with a 1 × 1 window what linear.wgsl does, for
+// hardware GPUs: operands go through workgroup memory.
+// = torch.nn.functional.conv2d on channels-last tensors (with upsample, after
+// interpolate(size=…, mode="nearest")), or torch.nn.functional.linear.
 //
 // x (B, H, W, I), w (O, KH, KW, I) row-major, bias (O), channel_bias (B, O), residual
 // and y (B, OH, OW, O) in vec8s: I and O are multiples of 8. Accumulates in f32.
-// In front of it stand gather.wgsl, convolution.wgsl, one of vec8_*.wgsl and
-// one of tiles_*.wgsl, which binds and reads w.
+// Prepended: gather.wgsl, convolution.wgsl, one of vec8_*.wgsl and one of
+// tiles_*.wgsl, which binds and reads w.
 //
-// An implicit GEMM: rows are output pixels, columns output channels, the sum
-// runs over the window and the channels as one axis of vec8s, of which a slice
-// takes two, from whatever places of the window they come.
+// An implicit GEMM: rows are output pixels, columns output channels; the sum runs
+// over the window and the channels as one axis of vec8s. A slice of it is two vec8s,
+// which may belong to different positions of the window.
 // A workgroup computes TILE_M pixels × 64 columns, an invocation 4 pixels × 8
-// columns of them: 32 sums, and 128 multiply-adds for 12 vec4 out of workgroup
-// memory, about what a GPU needs not to wait for that memory; 8 × 8 would save a
-// third of the loads and take registers that not every GPU has. The eight columns
-// are a vec8 of y, which is one store.
+// columns: 32 sums, and 128 multiply-adds per 12 vec4s read from workgroup memory,
+// about enough not to wait for it. 8 × 8 would save a third of the loads but take
+// more registers than every GPU has. Eight columns are a vec8 of y, which is one
+// store.
 // Grid: ⌈pixels / TILE_M⌉ · ⌈O / 64⌉ workgroups of 2 · TILE_M, pixels fastest, so
 // that neighbours read the same columns of w.
 //
 // Workgroup memory holds f32: a value is unpacked, or dequantised, once and used
-// 64 or TILE_M times; kept as f16 it would be unpacked by every invocation that
-// reads it, 12 values for 32 multiply-adds. So a slice takes 12.6 KiB at TILE_M 128 and a second
-// one has no room in 16; the next slice waits in registers instead, 16 bytes of
-// each operand per invocation, fetched before the sums of the current one begin,
-// so that they hide its way. 16 channels of f16 are the 32 bytes that a GPU's
-// cache fetches at once.
-// A row of a tile is what one invocation reads, in the order it reads it, and one
-// vec4 more, so that rows start in different banks. Places in a row are known
-// when the shader is compiled: only the row is clamped to the tile, once.
+// 64 or TILE_M times; as f16, every invocation that reads it would unpack it, 12
+// values per 32 multiply-adds. A slice takes 12.6 KiB at TILE_M 128, so a second one
+// does not fit in 16 KiB; instead, the next slice waits in registers, 16 bytes of
+// each operand per invocation. It is fetched before the current slice is multiplied,
+// which hides the latency. 16 channels of f16 are the 32 bytes that a GPU's cache
+// fetches at once.
+// A row of a tile is what one invocation reads, in its order, plus one vec4, so that
+// rows start in different banks. Positions in a row are constants, so that only the
+// row index is clamped, once.
 //
-// Constant put in front: TILE_M, 128, or 64 where there would be few workgroups.
+// Prepended constant: TILE_M, 128, or 64 if that would leave too few workgroups.
 
 struct Params {
   height: u32,
@@ -53,9 +53,9 @@ struct Params {
   row8: u32, // KH · KW · I / 8
   weight8: u32, // O · KH · KW · I / 8
   slices: u32, // ⌈KH · KW · I / 16⌉
-  pixels: u32, // of the output in this launch
-  first_pixel: u32, // of these, in the whole batch
-  first_source: u32, // pixel of the batch that x, as bound here, begins with
+  pixels: u32, // of the output, in this launch
+  first_pixel: u32, // index in the batch of the first of them
+  first_source: u32, // index in the batch of x's first bound pixel
   groups_m: u32, // ⌈pixels / TILE_M⌉
   has_bias: u32,
   has_channel_bias: u32,
@@ -72,18 +72,18 @@ struct Params {
 
 const LANES_M = TILE_M / 4u; // invocations along the pixels
 
-// vec4 along the sum. Of x: row m holds pixels m, m + LANES_M, … at 4 · k + i. Of
-// w: row n holds columns 8 · n … 8 · n + 7 at 8 · k + j. k counts vec4, 0 … 3.
+// vec4s along the sum; k = 0 … 3 counts those of a slice. tile_x: row m holds pixel
+// m + i · LANES_M at 4 · k + i. tile_w: row n holds column 8 · n + j at 8 · k + j.
 var<workgroup> tile_x: array<array<vec4<f32>, 17>, LANES_M>;
 var<workgroup> tile_w: array<array<vec4<f32>, 33>, 8>;
 
-// Sums of an invocation: of four pixels, columns 0 … 3 and 4 … 7.
+// Sums of an invocation: four pixels × columns 0 … 3 and 4 … 7.
 struct Sums {
   left: mat4x4<f32>,
   right: mat4x4<f32>,
 }
 
-// Goes on with the sums by vec4 k of the slice.
+// Adds to the sums the products of vec4 k of the slice.
 fn step(sums: Sums, m: u32, n: u32, k: u32) -> Sums {
   let a = tile_x[m][4u * k];
   let b = tile_x[m][4u * k + 1u];
@@ -107,7 +107,7 @@ fn step(sums: Sums, m: u32, n: u32, k: u32) -> Sums {
   );
 }
 
-// Eight columns of one pixel.
+// Stores eight columns of one pixel.
 fn store(index: u32, o8: u32, a: vec4<f32>, b: vec4<f32>) {
   if index >= p.pixels || o8 >= p.out8 { return; }
   var v = values(a, b);
@@ -134,15 +134,15 @@ fn main(
   let m = lane / 8u;
   let n = lane % 8u;
 
-  // What this invocation fetches: one vec8 a slice of one pixel, the first 128
-  // also one of one column. Eight neighbours fetch one vec8 of eight rows, the
-  // next eight the vec8 beside it.
+  // For each slice, an invocation fetches one vec8 of one pixel, and the first 128
+  // also one of one column. Eight neighbours fetch the first vec8 of eight rows, the
+  // next eight the second.
   let row = lane % 8u + lane / 16u * 8u;
   let half = lane / 8u % 2u;
   let mine = pixel(first + row);
   let column = min(first8 * 8u + row, p.out8 * 8u - 1u) * p.row8;
-  var k8 = half; // of the whole sum
-  var i8 = half; // of the channels at (ky, kx)
+  var k8 = half; // vec8 of the whole sum
+  var i8 = half; // vec8 of the channels at (ky, kx)
   var ky = 0u;
   var kx = 0u;
   var at = source(mine, 0u, 0u);
@@ -159,10 +159,10 @@ fn main(
           kx = 0u;
           ky += 1u;
         }
-        // Below the window there is nothing: half a slice may be left over.
+        // The last slice may end half a slice past the window.
         at = select(source(mine, ky, kx), -1, ky >= p.kernel_height);
       }
-      // What is not there is zero in both, for garbage could be no number.
+      // Both operands are zero outside: zero times garbage could be NaN.
       if at >= 0 { next_x = x[u32(at) * p.in8 + i8]; }
       if lane < 128u && k8 < p.row8 { next_w = fetch(column + k8); }
       i8 += 2u;
@@ -190,7 +190,7 @@ fn main(
     workgroupBarrier();
   }
 
-  // A loop, for a driver takes long to compile this body four times.
+  // A loop, as drivers take long to compile this body four times.
   for (var i = 0u; i < 4u; i++) {
     store(first + m + i * LANES_M, first8 + n, sums.left[0], sums.right[0]);
     sums.left = mat4x4<f32>(sums.left[1], sums.left[2], sums.left[3], vec4<f32>());

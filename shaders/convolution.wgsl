@@ -1,11 +1,11 @@
-// Where a convolution's window lies in the image it is taken from.
+// Where a convolution's window lies in its image.
 //
-// Stands in front of the conv2d shaders, whose uniform `p` has height, width,
-// out_height, out_width, stride, pad_top, pad_left, enlarge, full_height,
-// full_width, pixels, first_pixel and first_source.
+// Prepended to the conv2d shaders, whose uniform `p` has height, width, out_height,
+// out_width, stride, pad_top, pad_left, upsample, full_height, full_width, pixels,
+// first_pixel and first_source.
 
-// An output pixel: where its window starts in the upsampled image, and the
-// first pixel of its image in x.
+// For an output pixel: where its window starts in the upsampled image, and the index
+// in x of its image's first pixel.
 struct Pixel {
   top: i32,
   left: i32,
@@ -25,14 +25,14 @@ fn pixel(index: u32) -> Pixel {
   );
 }
 
-// The pixel of x at a place of the window, or −1 outside the image.
+// The pixel of x at a position of the window, or −1 outside the image.
 fn source(at: Pixel, ky: u32, kx: u32) -> i32 {
   let iy = at.top + i32(ky);
   let ix = at.left + i32(kx);
   if iy < 0 || ix < 0 || iy >= i32(p.full_height) || ix >= i32(p.full_width) {
     return -1;
   }
-  // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
+  // Divides by 1 or 2 with a shift, as a CPU divides integers lane by lane.
   let row = u32(iy) >> (p.upsample - 1u);
   let column = u32(ix) >> (p.upsample - 1u);
   return i32(at.base + row * p.width + column);

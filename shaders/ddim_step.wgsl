@@ -1,8 +1,8 @@
 // latents[i] = coefficients[0] · latents[i] + coefficients[1] · eps[i]
 //
 // latents and eps in f32, coefficients (2) in f32 from src/samplers/ddim.ts.
-// The latents are changed in place. = diffusers' DDIMScheduler.step, eta 0.
-// Grid: one invocation an element, in groups of 64.
+// Updates the latents in place. = diffusers' DDIMScheduler.step, eta 0.
+// Grid: one invocation per element, in groups of 64.
 
 struct Params {
   total: u32,

@@ -1,11 +1,10 @@
 // y[m, c] = table[ids[m], c] + positions[m mod T, c]
 //
-// ids (B, T), table (V, C), positions (T or more, C), y (B, T, C). An id past
-// the table takes its last row; the host checks ids before they come here.
-// Only the table's rows first..end are bound here; tokens of other rows are left
-// to other launches.
-// = torch.nn.functional.embedding, and CLIP's position embedding added.
-// Grid: one invocation an element of y, in groups of 64.
+// ids (B, T), table (V, C), positions (T or more, C), y (B, T, C). An id outside the
+// table takes its last row; the host has checked the ids. Only rows first..end of the
+// table are bound; tokens of other rows are written by other launches. Adds in f32.
+// = torch.nn.functional.embedding, plus CLIP's position embedding.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   channels: u32,

@@ -1,9 +1,9 @@
-// The multiply-and-add that matrix kernels with tiles are made of.
+// The multiply-add of the tiled matrix kernels.
 //
 // Four sums at once, each of four columns: result[i] = sums[i] + Σ_k w_i[k] · m[k].
-// Written out, so that every product goes into the running sum as one fused
-// multiply-add; a product of two mat4x4 would be summed apart and then added. On
-// a CPU of scalars, as GPUs are, components are picked at no cost.
+// It is written out so that every product is added to the running sum by a fused
+// multiply-add; a product of two mat4x4 would be summed separately, then added. On a
+// GPU, whose lanes are scalar, selecting components costs nothing.
 
 fn add4(sum: vec4<f32>, w: vec4<f32>, m: mat4x4<f32>) -> vec4<f32> {
   return sum + w.x * m[0] + w.y * m[1] + w.z * m[2] + w.w * m[3];

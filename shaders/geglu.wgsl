@@ -1,9 +1,9 @@
 // y[m, n] = x[m, n] · gelu(x[m, N + n])
 //
-// x (M, 2N), y (M, N); exact GELU, computed in f32.
+// x (M, 2N), y (M, N), N a multiple of 4; exact GELU, computed in f32.
 // = diffusers' GEGLU after its projection: hidden, gate = x.chunk(2).
-// N is a multiple of 4.
-// Grid: one invocation four elements of y, in groups of 64.
+// Prepended: one of vec4_*.wgsl.
+// Grid: one invocation per four elements of y, in groups of 64.
 
 struct Params {
   columns4: u32, // N / 4

@@ -1,18 +1,19 @@
-// Group normalisation, last of three.
+// Group normalisation, last of three shaders.
 //
 // y[b, n, c] = act((x[b, n, c] − stats[b, 0, c]) · stats[b, 1, c] + bias[c])
 //
-// x and y (B, N, C), or pixels of it, stats (B, 2, C) in f32, bias (C); C a multiple of 4.
-// All three = torch.nn.functional.group_norm on channels-last tensors, then the
+// x and y (B, N, C), or a slice of the pixels; stats (B, 2, C) in f32; bias (C); C a
+// multiple of 4. Computes in f32. Prepended: one of vec4_*.wgsl.
+// The three = torch.nn.functional.group_norm on channels-last tensors, then the
 // activation.
-// Each invocation does four channels of 8 pixels, so that mean, scale and bias
-// are read once for them.
+// Each invocation computes four channels of 8 pixels, for which it reads mean, scale
+// and bias once.
 // Grid: ⌈pixels / 8⌉ · C/4 invocations in groups of 64, channels fastest.
 
 struct Params {
   channels4: u32, // C / 4
   pixels: u32, // N
-  first_pixel: u32, // of this launch, in the whole batch
+  first_pixel: u32, // index in the batch of the launch's first pixel
   rows: u32, // pixels of this launch
   activation: u32,
 }
@@ -33,8 +34,8 @@ fn main(
   let eight = divide(index, p.channels4);
   let c = index - eight * p.channels4;
   let end = min(eight * 8u + 8u, p.rows);
-  let shift = unpack4(bias[c]);
-  // Pixels of one image, then, where another begins, of that.
+  let offset = unpack4(bias[c]);
+  // The eight pixels may belong to more than one image, each with its own statistics.
   for (var pixel = eight * 8u; pixel < end;) {
     let b = divide(p.first_pixel + pixel, p.pixels);
     let stop = min(end, (b + 1u) * p.pixels - p.first_pixel);
@@ -42,7 +43,7 @@ fn main(
     let scale = stats[(b * 2u + 1u) * p.channels4 + c];
     for (; pixel < stop; pixel++) {
       let at = pixel * p.channels4 + c;
-      let v = (unpack4(x[at]) - mean) * scale + shift;
+      let v = (unpack4(x[at]) - mean) * scale + offset;
       y[at] = pack4(activate4(p.activation, v));
     }
   }

@@ -1,18 +1,18 @@
-// Group normalisation, second of three: from moments of partials to a mean and a
-// scale for every channel.
+// Group normalisation, second of three shaders: merges the moments of partial sums
+// into a mean and a scale for every channel.
 //
 // stats[b, 0, c] = mean of c's group
 // stats[b, 1, c] = weight[c] / sqrt(variance of c's group + eps)
 //
 // moments (B, P, 3, C), weight (C), stats (B, 2, C) in f32. The variance is the
-// biased one; moments are merged by Chan's rule.
+// biased one; moments are merged by Chan's rule, in f32.
 // Grid: B · G invocations in groups of 32.
 
 struct Params {
   pixels: u32, // N
   channels: u32, // C
   partials: u32, // P
-  partial: u32, // pixels a partial
+  partial: u32, // pixels per partial sum
   groups: u32, // G
   total: u32, // B · G
   eps: f32,
@@ -35,10 +35,10 @@ fn main(
   let b = index / p.groups;
   let first = (index % p.groups) * width;
 
-  // All means are kept as differences to one pixel, which loses no digits.
+  // Means are kept as differences to one pixel's value, so that no digits are lost.
   let origin = moments[b * p.partials * 3u * p.channels + first];
   var mean = 0.0;
-  var m2 = 0.0; // Σ (x − mean)² over what is merged so far
+  var m2 = 0.0; // Σ (x − mean)² over all values merged so far
   var count = 0.0;
   for (var partial = 0u; partial < p.partials; partial++) {
     let n = f32(min(p.partial, p.pixels - partial * p.partial));

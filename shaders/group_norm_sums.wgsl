@@ -1,22 +1,23 @@
-// Group normalisation, first of three: moments of partials of an image.
+// Group normalisation, first of three shaders: moments of partial sums over pixels.
 //
-// moments[b, partial, 0, c] = x₀, the partial's first pixel
-// moments[b, partial, 1, c] = mean of x − x₀ over the partial's pixels
-// moments[b, partial, 2, c] = Σ (x − mean)² over them
+// moments[b, partial, 0, c] = x₀, x at the partial sum's first pixel
+// moments[b, partial, 1, c] = mean of x − x₀ over its pixels
+// moments[b, partial, 2, c] = Σ (x − mean)² over its pixels
 // Sums of differences to a value near the mean lose far fewer digits than sums
 // of x and x².
 //
-// x (B, N, C), from any pixel on; moments (B, P, 3, C) in f32; C a multiple of 4.
-// Grid: an invocation for each C/4 of some partials, in groups of 32, channels
-// fastest.
+// x (B, N, C), or a slice of the pixels; moments (B, P, 3, C) in f32; C a multiple
+// of 4. Accumulates in f32. Prepended: one of vec4_*.wgsl.
+// Grid: one invocation per partial sum and vec4 of channels, in groups of 32,
+// channels fastest.
 
 struct Params {
   pixels: u32, // N
   channels4: u32, // C / 4
   partials: u32, // P
-  partial: u32, // pixels a partial
-  first_partial: u32, // of this launch, in the whole batch
-  first_source: u32, // pixel of the batch that x, as bound here, begins with
+  partial: u32, // pixels per partial sum
+  first_partial: u32, // index in the batch of the launch's first partial sum
+  first_source: u32, // index in the batch of x's first bound pixel
   total: u32,
 }
 

@@ -1,9 +1,9 @@
 // y[i] = uncond[i] + scale · (cond[i] − uncond[i])
 //
 // x (2B, …): the conditional half, then the unconditional one; scale (1) in f32;
-// y (B, …) in f32, where the scheduler goes on.
+// y (B, …) in f32, as the sampler takes it.
 // = classifier-free guidance.
-// Grid: one invocation an element of y, in groups of 64.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   total: u32,

@@ -1,8 +1,8 @@
 // y[m] = the pixel x[m] as 8-bit RGBA, red in the low byte, alpha 255
 //
-// x (M, 3) in −1..1, y (M) as u32: round(clamp(x / 2 + 1/2, 0, 1) · 255), halves
+// x (M, 3) in −1..1, y (M) as u32: round(clamp(x / 2 + 1/2, 0, 1) · 255), ties
 // to even. = diffusers' VaeImageProcessor after decoding.
-// Grid: one invocation a pixel, in groups of 64.
+// Grid: one invocation per pixel, in groups of 64.
 
 struct Params {
   total: u32,

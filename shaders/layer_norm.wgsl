@@ -1,9 +1,10 @@
 // y[m, c] = (x[m, c] − mean_m) / sqrt(variance_m + eps) · weight[c] + bias[c]
 //
 // x and y (M, C), weight and bias (C); C a multiple of 4; the variance is the
-// biased one, taken in a second pass over the row. Accumulates in f32.
+// biased one, computed in a second pass over the row. Accumulates in f32.
 // = torch.nn.functional.layer_norm over the last axis.
-// Grid: M invocations in groups of 32, one a row.
+// Prepended: one of vec4_*.wgsl.
+// Grid: M invocations in groups of 32, one per row.
 
 struct Params {
   rows: u32,

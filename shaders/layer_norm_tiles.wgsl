@@ -1,13 +1,14 @@
-// y[r, c] = (x[r, c] − mean[r]) / sqrt(var[r] + eps) · weight[c] + bias[c]
+// y[m, c] = (x[m, c] − mean_m) / sqrt(variance_m + eps) · weight[c] + bias[c]
 //
-// What layer_norm.wgsl computes, for adapters whose neighbouring invocations
-// load neighbouring memory at once: a workgroup does a row. Each invocation sums
-// every 64th vec4 of the row, then sums are added in workgroup memory, in six
-// halvings; the mean first, then squares of differences to it.
+// Computes what layer_norm.wgsl does, one row per workgroup, for hardware GPUs, which
+// load the memory of neighbouring invocations at once. Each invocation sums every
+// 64th vec4 of the row; these sums are added in workgroup memory, in six halvings.
+// The mean comes first, then the squares of differences to it.
 //
-// x and y (M, C), weight and bias (C), in vec4s; C a multiple of 4. f32 sums.
+// x and y (M, C), weight and bias (C), in vec4s; C a multiple of 4. Accumulates in f32.
 // = torch.nn.functional.layer_norm over the last axis.
-// Grid: a workgroup of 64 a row.
+// Prepended: one of vec4_*.wgsl.
+// Grid: M workgroups of 64.
 
 struct Params {
   rows: u32,
@@ -23,7 +24,7 @@ struct Params {
 
 var<workgroup> sums: array<f32, 64>;
 
-// The sum of what all invocations of the workgroup give.
+// The sum of the values of all invocations of the workgroup.
 fn add_all(lane: u32, value: f32) -> f32 {
   workgroupBarrier();
   sums[lane] = value;
@@ -41,8 +42,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  // A dispatch folded over two axes may have workgroups too many: they do the
-  // last row again, for a barrier must be reached by all.
+  // A dispatch folded over two axes may have surplus workgroups: they compute the
+  // last row again, as an early return would break the uniformity of barriers.
   let row = min(group_index(group, groups), p.rows - 1u);
   let base = row * p.channels4;
   let count = f32(p.channels4 * 4u);

@@ -2,16 +2,16 @@
 //
 // x (M, K), w (N, K) as torch.nn.Linear stores it, bias (N), residual and y
 // (M, N); K a multiple of 4. Accumulates in f32.
-// = torch.nn.functional.linear, then activation and residual.
-// In front of it stands one of weights_*.wgsl, which binds and reads w.
+// = torch.nn.functional.linear, plus residual, then activation.
+// Prepended: one of weights_*.wgsl, which binds and reads w.
 //
 // Each invocation keeps a 4 × 4 tile of y in registers and reads both operands
 // along K as vec4; neighbouring invocations take neighbouring rows, so that
-// they share the same rows of w. No workgroup memory: what a software adapter
-// does best.
+// they share the same rows of w. It uses no workgroup memory, which would not speed
+// up a software adapter.
 // Grid: ⌈M/4⌉ · ⌈N/4⌉ invocations in groups of 32, rows fastest.
-// What is optional is told by the uniform, not by overrides: a branch on it costs
-// nothing here, a pipeline more costs up to a second of the driver's time.
+// Optional operands are flags of the uniform, not overrides: a branch costs nothing
+// here, while each further pipeline costs up to a second of the driver's time.
 
 struct Params {
   m: u32,
@@ -49,7 +49,7 @@ fn main(
   let row = (tile % p.tiles_m) * 4u;
   let column = (tile / p.tiles_m) * 4u;
 
-  // A tile at the edge reads the last row again and does not store it.
+  // A tile at the edge reads the last row several times and stores it once.
   let x0 = row * p.k4;
   let x1 = min(row + 1u, p.m - 1u) * p.k4;
   let x2 = min(row + 2u, p.m - 1u) * p.k4;
@@ -95,7 +95,7 @@ fn main(
     acc3 += scale * sum3;
     start = end;
   }
-  // Loops, for a driver takes long to compile this body sixteen times.
+  // Loops, as drivers take long to compile this body sixteen times.
   let acc = mat4x4<f32>(acc0, acc1, acc2, acc3);
   let rows = min(row + 4u, p.m) - row;
   let columns = min(column + 4u, p.n) - column;

@@ -1,8 +1,8 @@
 // y[i] = scale · act(x[i]) + offset
 //
-// x and y of any shape, taken as one row. Computes in f32.
+// x and y of any shape, read as one axis. Computes in f32.
 // = torch's elementwise activations, followed by mul and add of numbers.
-// Grid: one invocation an element, in groups of 64.
+// Grid: one invocation per element, in groups of 64.
 
 struct Params {
   total: u32,

@@ -1,8 +1,8 @@
 // y[b, m, n] = Σ_k a[b, m, k] · b[b, k, n]
 //
-// Batched matrix product of two activations, either of them transposed: the
-// strides say where a row and a column begin. Accumulates in f32.
-// = torch.matmul on 3-D tensors. (A product with a weight is linear.wgsl.)
+// Batched product of two activations, either of which may be transposed: strides
+// give the distance between rows and between columns. Accumulates in f32.
+// = torch.matmul of 3-D tensors. (For a product with a weight, see linear.wgsl.)
 // Each invocation computes a 4 × 4 tile of y.
 // Grid: B · ⌈M/4⌉ · ⌈N/4⌉ invocations in groups of 32, rows fastest.
 

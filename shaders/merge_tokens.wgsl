@@ -2,16 +2,16 @@
 //
 // x (B, T, C), C a multiple of 4; place u32 (B, 3, T), as token_chain.wgsl writes
 // it; y (B, M, C). Accumulates in f32.
-// = torch.scatter_reduce(reduce="mean") over the tokens, rows in place's order.
-// Grid: one invocation for 4 channels of a row, in groups of 64.
+// = torch.scatter_reduce(reduce="mean") over the tokens.
+// Grid: one invocation per 4 channels of a row, in groups of 64.
 
 struct Params {
   tokens: u32, // T
   rows: u32, // M
   channels4: u32, // C / 4
-  first: u32, // the first image of this dispatch
-  skip_x: u32, // vec4 of x before it
-  skip_y: u32, // vec4 of y before it
+  first: u32, // index in the batch of the launch's first image
+  skip_x: u32, // vec4s of x's binding before it
+  skip_y: u32, // vec4s of y's binding before it
   total: u32, // invocations with work
 }
 

@@ -1,17 +1,17 @@
-// health[slot] = number, where some value of x is infinite or NaN and nothing was there
+// health[slot] = number, if any value of x is infinite or NaN and the slot is still 0
 //
-// x (N) as its words, two values of f16 or one of f32 each; values are tested by
-// their bits, for a compiler may assume that there are no NaNs and infinities: one
-// is not finite where all bits of its exponent are set. health in place; number (1)
-// is 1 where there is none.
-// = torch.isfinite(x).all()
-// Grid: ⌈words / 256⌉, workgroups of 64, four words an invocation.
+// x (N) as 32-bit words, two f16 values or one f32 each. Values are tested by their
+// bits, as a compiler may assume that there are no NaNs and infinities: a value is
+// not finite if all bits of its exponent are set. health (S) in place; number (1),
+// or 1 without it.
+// = not torch.isfinite(x).all()
+// Grid: ⌈words / 256⌉ workgroups of 64, four words per invocation.
 
 struct Params {
   words: u32, // of this launch
   low: u32, // exponent bits of a word's first value
-  high: u32, // and of its second; of the only one
-  half_word: u32, // the last word, where its second value is none of x's
+  high: u32, // exponent bits of its second value, or of its only one
+  half_word: u32, // the last word, if only its first value belongs to x
   slot: u32,
   has_number: u32,
 }
@@ -39,6 +39,6 @@ fn main(
   if !wrong { return; }
   var value = 1u;
   if p.has_number != 0u { value = number[0]; }
-  // All that write in one dispatch write the same.
+  // Not atomic together, but all invocations of a dispatch write the same value.
   if atomicLoad(&health[p.slot]) == 0u { atomicStore(&health[p.slot], value); }
 }

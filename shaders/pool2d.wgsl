@@ -1,9 +1,9 @@
 // y[b, oy, ox, c] = max or mean of x[b, ·, ·, c] over a window
 //
-// x (B, H, W, C), y (B, OH, OW, C). The maximum ignores what lies outside the
-// image; the mean counts it as zero, as PyTorch does. Sums in f32.
+// x (B, H, W, C), y (B, OH, OW, C). The maximum ignores pixels outside the image;
+// the mean counts them as zero, as PyTorch does. Accumulates in f32.
 // = torch.nn.functional.max_pool2d, avg_pool2d.
-// Grid: one invocation an element of y, in groups of 64.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   height: u32,
@@ -53,7 +53,7 @@ fn main(
     }
   }
   let mean = sum / f32(p.kernel_height * p.kernel_width);
-  // A NaN or infinity in the window stays one, as in PyTorch: max() would hide it.
+  // NaNs and infinities are kept, as in PyTorch; max() would hide NaNs.
   let broken = (bitcast<u32>(sum) & 0x7f800000u) == 0x7f800000u;
   y[index] = real(select(mean, select(largest, sum, broken), IS_MAX));
 }

@@ -1,14 +1,14 @@
-// What every shader here begins with, after `alias real = f16 | f32;`, the
-// storage type of activations and weights. Arithmetic is always f32.
+// Prepended to every shader, after `alias real = f16 | f32;`, the storage type.
+// Arithmetic is always f32.
 
 alias real4 = vec4<real>;
 
-// Activations, by number, as epilogues and on their own; see src/ops/activation.ts.
+// Activations by number; see src/ops/activation.ts.
 const ACT_NONE = 0u;
 const ACT_SILU = 1u;
 const ACT_GELU = 2u; // exact: x/2 (1 + erf(x/√2))
 const ACT_QUICK_GELU = 3u; // x σ(1.702 x)
-const ACT_RELU = 4u; // a NaN stays one, as in PyTorch: max() would hide it
+const ACT_RELU = 4u; // keeps NaNs, as PyTorch does; max() would hide them
 const ACT_SIGMOID = 5u;
 
 fn sigmoid(x: f32) -> f32 {
@@ -51,22 +51,21 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
   }
 }
 
-// Number of a dispatch's first workgroup: 0, but for a part of a launch that was
-// cut because it takes too long for one submission; see src/gpu/pace.ts.
+// Number of a dispatch's first workgroup: 0, except for the later parts of a launch
+// that takes too long for one submission; see src/gpu/part_starts.ts.
 @group(1) @binding(0) var<uniform> first_group: u32;
 
-// Work is numbered in one dimension; a dispatch too wide for the x axis goes on
-// along y, so the number of a workgroup is x + y · (groups along x), from the
-// first of its part on.
+// The number of a workgroup. Workgroups are numbered in one dimension; a dispatch too
+// wide for the x axis continues along y.
 fn group_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
   return first_group + id.x + id.y * groups.x;
 }
 
-// a / b by floats, for what runs once an element: a CPU divides integers one
-// lane after the other, each in the time of a dozen multiplications.
+// a / b, computed with floats for code that runs once per element: a CPU divides
+// integers lane by lane, each in the time of a dozen multiplications.
 fn divide(a: u32, b: u32) -> u32 {
   let near = u32(f32(a) / f32(b));
-  // Off by what an f32 cannot hold of a; then by one at most.
+  // Corrects the rounding of a to f32; what is left is off by at most one.
   let off = i32(a - near * b);
   let q = i32(near) + i32(floor(f32(off) / f32(b)));
   let rest = i32(a) - q * i32(b);

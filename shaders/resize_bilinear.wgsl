@@ -1,9 +1,9 @@
-// y[b, oy, ox, c] = x[b, ·, ·, c] interpolated at oy · (H − 1) / (OH − 1),
-// ox · (W − 1) / (OW − 1)
+// y[b, oy, ox, c] = x[b, ·, ·, c] interpolated at row oy · (H − 1) / (OH − 1) and
+// column ox · (W − 1) / (OW − 1)
 //
 // x (B, H, W, C), y (B, OH, OW, C). Computes in f32.
 // = torch.nn.functional.interpolate(mode="bilinear", align_corners=True).
-// Grid: one invocation an element of y, in groups of 64.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   height: u32,

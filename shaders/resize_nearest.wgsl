@@ -1,9 +1,9 @@
-// y[b, oy, ox, c] = x[b, ⌊oy · H / OH⌋, ⌊ox · W / OW⌋, c]
+// y[b, oy, ox, c] = x[b, ⌊oy · (H / OH)⌋, ⌊ox · (W / OW)⌋, c]
 //
 // x (B, H, W, C), y (B, OH, OW, C).
-// = torch.nn.functional.interpolate(mode="nearest"), which computes the source
-// row as ⌊oy · (H / OH)⌋ in f32; so does this.
-// Grid: one invocation an element of y, in groups of 64.
+// = torch.nn.functional.interpolate(mode="nearest"), which also computes the source
+// row and column in f32.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
   height: u32,

@@ -1,9 +1,8 @@
 // y[m, n] = exp(x[m, n] − max_m) / Σ_n exp(x[m, n] − max_m)
 //
 // x and y (M, N), any N. Accumulates in f32.
-// = torch.nn.functional.softmax over the last axis. (Attention has its own,
-// inside its kernel.)
-// Grid: M invocations in groups of 32, one a row.
+// = torch.nn.functional.softmax over the last axis. (Attention computes its own.)
+// Grid: M invocations in groups of 32, one per row.
 
 struct Params {
   rows: u32,

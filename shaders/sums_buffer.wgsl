@@ -1,5 +1,6 @@
-// Where conv2d_texels stores its sums: in a buffer, after bias, time embedding,
-// residual and activation. bias (O), channel_bias (B, O), residual and y in vec8s.
+// Stores the sums of conv2d_texels in a buffer, after adding bias, channel bias and
+// residual and applying the activation. bias (O), channel_bias (B, O), residual and y
+// in vec8s.
 
 @group(0) @binding(2) var<storage, read> bias: array<packed8>;
 @group(0) @binding(3) var<storage, read> channel_bias: array<packed8>;
@@ -7,7 +8,7 @@
 @group(0) @binding(5) var<storage, read_write> y: array<packed8>;
 @group(0) @binding(6) var<uniform> p: Params;
 
-// Eight columns of one pixel, index in the launch.
+// Stores eight columns of pixel number `index` of the launch.
 fn store(index: u32, o8: u32, product: u32, sums: values) {
   if index >= p.pixels || o8 >= p.out8 { return; }
   var v = sums;

@@ -1,10 +1,10 @@
-// Where conv2d_texels stores its sums: as texels of f32, four columns of a pixel
-// each, as it reads them.
+// Stores the sums of conv2d_texels as f32 texels, four columns of a pixel each, in
+// the layout in which conv2d_texels reads x.
 
 @group(0) @binding(2) var y: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(3) var<uniform> p: Params;
 
-// Eight columns of one pixel, index in the launch.
+// Stores eight columns of pixel number `index` of the launch.
 fn store(index: u32, o8: u32, product: u32, sums: values) {
   if index >= p.pixels || o8 >= p.out8 { return; }
   let at = p.start_y + product * p.product_y + pixel_texel(index, 2u * p.out8) + 64u * o8;

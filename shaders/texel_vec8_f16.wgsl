@@ -1,6 +1,6 @@
-// A vec8 of the texture `t`, stored as f16, a texel each. In front of it stand
+// Loads vec8s from the texture `t`, stored as f16, one texel each. Prepended:
 // texels.wgsl and vec8_f16.wgsl.
 
-fn load_octet(at: u32) -> values {
+fn load_vec8(at: u32) -> values {
   return unpack(textureLoad(t, texel_place(at)));
 }

@@ -1,7 +1,7 @@
-// A vec8 of the texture `t`, stored as f32, two texels each. In front of it
-// stand texels.wgsl and vec8_f32.wgsl.
+// Loads vec8s from the texture `t`, stored as f32, two texels each. Prepended:
+// texels.wgsl and vec8_f32.wgsl.
 
-fn load_octet(at: u32) -> values {
+fn load_vec8(at: u32) -> values {
   return values(
     bitcast<vec4<f32>>(textureLoad(t, texel_place(2u * at))),
     bitcast<vec4<f32>>(textureLoad(t, texel_place(2u * at + 1u))),

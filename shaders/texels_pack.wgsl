@@ -1,12 +1,12 @@
 // t[group, vec4, pixel] = x[32 group + pixel, vec4]
 //
-// Pixels to texels, as conv2d_texels.wgsl reads them: a texel is four channels of
-// a pixel in f32. After the last pixel comes one of zeros, for what is outside the
-// image.
+// Packs pixels into texels, as conv2d_texels.wgsl reads them: a texel is four channels
+// of a pixel in f32. The last pixel is followed by one of zeros, which stands for
+// pixels outside the image.
 //
-// x (pixels, I) in vec8s, t (groups, I/4, 32) in texels.
-// In front of it stand texels.wgsl and one of vec8_*.wgsl.
-// Grid: ⌈(pixels + 1) / 8⌉ · ⌈I/8 / 8⌉, workgroups of 8 pixels × 8 vec8s,
+// x (pixels, I) in vec8s; t (groups, I/4, 32) in texels.
+// Prepended: texels.wgsl and one of vec8_*.wgsl.
+// Grid: ⌈(pixels + 1) / 8⌉ · ⌈I/8 / 8⌉ workgroups of 8 pixels × 8 vec8s,
 // pixels fastest.
 
 struct Params {

@@ -1,7 +1,7 @@
-// How conv2d_tiles reads its weight, stored as q4: a word holds a vec8, the
-// first four values in the lower halves of its bytes, the others in the upper, 8
-// standing for zero. After all words come the scales, an f16 for every four
-// vec8s. p.weight8 is the number of vec8s in the weight. See weights/FORMAT.md.
+// How conv2d_tiles reads its weight, stored as q4: a word holds a vec8, the first
+// four values in the lower halves of its bytes, the others in the upper halves, each
+// plus 8. The scales follow all words, one f16 for every four vec8s. p.weight8 is the
+// number of vec8s in the weight. See weights/FORMAT.md.
 
 @group(0) @binding(1) var<storage, read> w: array<u32>;
 
@@ -10,7 +10,7 @@ struct fetched {
   scale: f32,
 }
 
-// Octet `at` of the weight, row-major, with its scale.
+// Vec8 `at` of the weight, row-major, with its scale.
 fn fetch(at: u32) -> fetched {
   let block = at / 4u;
   let pair = unpack2x16float(w[p.weight8 + block / 2u]);

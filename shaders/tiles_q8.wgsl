@@ -1,6 +1,6 @@
-// How conv2d_tiles reads its weight, stored as q8: two words of four signed bytes
-// are a vec8, and after all words come the scales, an f16 for every four vec8s.
-// p.weight8 is the number of vec8s in the weight. See weights/FORMAT.md.
+// How conv2d_tiles reads its weight, stored as q8: a vec8 is two words of four signed
+// bytes. The scales follow all words, one f16 for every four vec8s. p.weight8 is the
+// number of vec8s in the weight. See weights/FORMAT.md.
 
 @group(0) @binding(1) var<storage, read> w: array<u32>;
 
@@ -10,7 +10,7 @@ struct fetched {
   scale: f32,
 }
 
-// Octet `at` of the weight, row-major, with its scale.
+// Vec8 `at` of the weight, row-major, with its scale.
 fn fetch(at: u32) -> fetched {
   let block = at / 4u;
   let pair = unpack2x16float(w[p.weight8 * 2u + block / 2u]);

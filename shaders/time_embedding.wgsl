@@ -1,8 +1,8 @@
 // y[b, i] = cos(t[b] · f[i]), y[b, N + i] = sin(t[b] · f[i])
 //
 // t (B) and frequencies f (N) in f32, y (B, 2N). The angle reaches 1000 radians,
-// more than a GPU's sine is good for, so whole turns are taken off first, in
-// two steps that lose nothing.
+// too much for a GPU's sine, so whole turns are subtracted first, in two steps that
+// lose no digits.
 // = diffusers' get_timestep_embedding with flip_sin_to_cos.
 // Grid: B · N invocations in groups of 64.
 
@@ -16,8 +16,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<real>;
 @group(0) @binding(3) var<uniform> p: Params;
 
-// 2π = TURN_HIGH + TURN_LOW; TURN_HIGH has 9 bits, so that a product with a
-// number of turns below 2^15 is exact.
+// 2π = TURN_HIGH + TURN_LOW. TURN_HIGH has 9 significant bits, so that its product
+// with a number of turns below 2^15 is exact.
 const TURN_HIGH = 6.28125;
 const TURN_LOW = 1.9353071795864769e-3;
 

@@ -1,6 +1,7 @@
-// similarity[b, s] = max_k parts[b, k, s], best[b, s] = the best of the first such k
+// similarity[b, s] = max_k chunk_similarity[b, k, s]
+// best[b, s] = chunk_best[b, k, s] of the first such k
 //
-// parts f32 and part_best u32 (B, K, S), as token_match.wgsl writes them;
+// chunk_similarity f32 and chunk_best u32 (B, K, S), as token_match.wgsl writes them;
 // similarity f32 and best u32 (B, S).
 // = torch.max over axis 1, and gather.
 // Grid: B · S invocations in groups of 64.
@@ -11,8 +12,8 @@ struct Params {
   total: u32, // B · S
 }
 
-@group(0) @binding(0) var<storage, read> parts: array<f32>;
-@group(0) @binding(1) var<storage, read> part_best: array<u32>;
+@group(0) @binding(0) var<storage, read> chunk_similarity: array<f32>;
+@group(0) @binding(1) var<storage, read> chunk_best: array<u32>;
 @group(0) @binding(2) var<storage, read_write> similarity: array<f32>;
 @group(0) @binding(3) var<storage, read_write> best: array<u32>;
 @group(0) @binding(4) var<uniform> p: Params;
@@ -26,13 +27,13 @@ fn main(
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
   let base = index / p.sources * p.chunks * p.sources + index % p.sources;
-  var highest = parts[base];
-  var at = part_best[base];
+  var highest = chunk_similarity[base];
+  var at = chunk_best[base];
   for (var k = 1u; k < p.chunks; k++) {
-    let value = parts[base + k * p.sources];
+    let value = chunk_similarity[base + k * p.sources];
     if value > highest {
       highest = value;
-      at = part_best[base + k * p.sources];
+      at = chunk_best[base + k * p.sources];
     }
   }
   similarity[index] = highest;

@@ -1,10 +1,11 @@
 // place[b, 1, t] = the next token that is merged into the row of token t, or NONE
 // place[b, 2, m] = the first token of row m, or NONE past the last row
 //
-// so that a row's tokens are found by walking, in an order that is always the
-// same: the destination, then its sources in reading order. best u32 (B, S) and
-// place u32 (B, 3, H·W), of which row 0 is there, as token_rank.wgsl leaves them.
+// so that walking the chain gives a row's tokens in a fixed order: the destination,
+// then its sources in reading order. best u32 (B, S) and place u32 (B, 3, H·W), whose
+// row 0 is already written, are as token_rank.wgsl leaves them.
 // = the inverse of the map of tokens to rows.
+// Prepended: token_grid.wgsl.
 // Grid: B · H·W invocations in groups of 64: the destinations, then the sources.
 
 struct Params {
@@ -36,7 +37,7 @@ fn main(
   let base = b * p.sources;
   if i >= p.tokens - p.merged { place[rows + 2u * p.tokens + i] = NONE; }
 
-  // Where to look on from, and whose sources to look for.
+  // The source to search from, and the row to search for.
   var token = 0u;
   var start = 0u;
   var row = i;

@@ -1,13 +1,14 @@
 // similarity[b, k, s] = max_d cos(x[b, source s], x[b, destination d])
-// best[b, k, s] = the first d that has it
+// best[b, k, s] = the first d with that similarity
 //
-// over the destinations of chunk k, of which there are K. x (B, H·W, C), C a
-// multiple of 4; similarity f32 and best u32 (B, K, S). What is a source and what
-// a destination: token_grid.wgsl. The length of a token of zeros counts as 1e-15.
-// = torch.max over the last axis of the matrix of cosine similarities, a chunk of
+// over the destinations d of chunk k. x (B, H·W, C), C a multiple of 4; similarity
+// f32 and best u32 (B, K, S). token_grid.wgsl says which tokens are sources and which
+// destinations. Norms are at least 1e-15, so a token of zeros has similarity 0.
+// = torch.max over the last axis of the matrix of cosine similarities, one chunk of
 // its columns at a time; the matrix is never stored. Accumulates in f32.
-// Grid: one invocation for 4 sources and a chunk, in groups of 32, sources
-// fastest, so that neighbours read the same destinations.
+// Prepended: token_grid.wgsl.
+// Grid: one invocation per 4 sources and chunk, in groups of 32, sources fastest, so
+// that neighbours read the same destinations.
 
 struct Params {
   width: u32, // W
@@ -18,8 +19,8 @@ struct Params {
   chunk: u32, // destinations in a chunk, a multiple of 4
   chunks: u32, // K
   tiles: u32, // ⌈S/4⌉
-  first: u32, // the first image of this dispatch
-  skip: u32, // vec4 of x before it
+  first: u32, // index in the batch of the launch's first image
+  skip: u32, // vec4s of the binding before it
   total: u32, // invocations with work
 }
 
@@ -47,13 +48,13 @@ fn main(
   let q2 = base + source_token(min(s + 2u, last), p.width) * p.channels4;
   let q3 = base + source_token(min(s + 3u, last), p.width) * p.channels4;
 
-  var lengths = vec4<f32>(); // of the sources, squared
+  var norms = vec4<f32>(); // of the sources, squared
   for (var c = 0u; c < p.channels4; c++) {
     let a0 = vec4<f32>(x[q0 + c]);
     let a1 = vec4<f32>(x[q1 + c]);
     let a2 = vec4<f32>(x[q2 + c]);
     let a3 = vec4<f32>(x[q3 + c]);
-    lengths += vec4<f32>(dot(a0, a0), dot(a1, a1), dot(a2, a2), dot(a3, a3));
+    norms += vec4<f32>(dot(a0, a0), dot(a1, a1), dot(a2, a2), dot(a3, a3));
   }
 
   let start = chunk * p.chunk;
@@ -87,7 +88,7 @@ fn main(
       squares += vec4<f32>(dot(b0, b0), dot(b1, b1), dot(b2, b2), dot(b3, b3));
     }
     let scale = inverseSqrt(max(squares, vec4<f32>(1e-30)));
-    // Past the end the last one comes again, and is no longer higher.
+    // Past the end the last destination is repeated, which is not strictly higher.
     let t0 = dots0 * scale.x;
     at = select(at, vec4<u32>(d), t0 > highest);
     highest = max(highest, t0);
@@ -101,7 +102,7 @@ fn main(
     at = select(at, vec4<u32>(d + 3u), t3 > highest);
     highest = max(highest, t3);
   }
-  highest *= inverseSqrt(max(lengths, vec4<f32>(1e-30)));
+  highest *= inverseSqrt(max(norms, vec4<f32>(1e-30)));
 
   let y = ((p.first + b) * p.chunks + chunk) * p.sources + s;
   similarity[y] = highest.x;

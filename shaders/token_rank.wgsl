@@ -1,13 +1,14 @@
-// place[b, 0, t] = the row of token t among the merged ones
+// place[b, 0, t] = the row of token t among the merged tokens
 //
-// A source's rank is how many sources of its image are more similar to their
-// best destination; of equals the earlier comes first. The R first are merged:
-// their row is best[b, s], a destination's number. The others, in the order of
-// their ranks, get rows of their own after the D destinations; for them best
-// becomes NONE. similarity f32 and best u32 (B, S), place u32 (B, 3, H·W), of
-// which rows 1 and 2 are token_chain.wgsl's.
-// = torch.argsort(descending, stable), and its inverse by counting: no sort, and
-// every row is found by itself.
+// A source's rank is the number of sources of its image that are more similar to
+// their best destinations; of equals, the earlier ranks first. The first R sources
+// are merged: their row is best[b, s], a destination's number. The others get rows of
+// their own after the D destinations, in the order of their ranks, and their best
+// becomes NONE. similarity f32 and best u32 (B, S); place u32 (B, 3, H·W), whose
+// rows 1 and 2 token_chain.wgsl writes.
+// = the inverse of torch.argsort(descending=True, stable=True), by counting instead
+// of sorting, so that each invocation finds its rank alone.
+// Prepended: token_grid.wgsl.
 // Grid: B · H·W invocations in groups of 64: the destinations, then the sources.
 
 struct Params {

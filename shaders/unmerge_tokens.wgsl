@@ -1,17 +1,17 @@
 // y[b, t, c] = x[b, place[b, 0, t], c] + residual[b, t, c]
 //
-// Every token gets its row back. x (B, M, C), C a multiple of 4; place u32
+// Copies each merged row to all its tokens. x (B, M, C), C a multiple of 4; place u32
 // (B, 3, T), as token_rank.wgsl writes it; residual and y (B, T, C). Adds in f32.
 // = torch.gather over the tokens, and a sum.
-// Grid: one invocation for 4 channels of a token, in groups of 64.
+// Grid: one invocation per 4 channels of a token, in groups of 64.
 
 struct Params {
   tokens: u32, // T
   rows: u32, // M
   channels4: u32, // C / 4
-  first: u32, // the first image of this dispatch
-  skip_x: u32, // vec4 of x before it
-  skip_y: u32, // vec4 of residual and y before it
+  first: u32, // index in the batch of the launch's first image
+  skip_x: u32, // vec4s of x's binding before it
+  skip_y: u32, // vec4s of residual's and y's bindings before it
   total: u32, // invocations with work
 }
 

@@ -1,4 +1,4 @@
-// Four values in a row as one load: f32.
+// A vec4 of f32 as one load.
 
 alias packed4 = vec4<f32>;
 

@@ -1,7 +1,7 @@
-// Eight values in a row as one load: f16, packed in four words.
+// A vec8 of f16 as one load: packed in four words.
 //
 // A software adapter pays for every component of a load, whatever its width, so
-// words of two halves cost half of what halves cost.
+// words that hold two f16 each cost half as much as f16 components.
 
 alias packed8 = vec4<u32>;
 alias values = mat2x4<f32>;
@@ -13,7 +13,7 @@ fn unpack(o: packed8) -> values {
   );
 }
 
-// pack2x16float need not round to the nearest: what it gets is rounded already.
+// Rounded before packing, as pack2x16float need not round to nearest.
 fn pack(v: values) -> packed8 {
   let a = vec4<f32>(vec4<f16>(v[0]));
   let b = vec4<f32>(vec4<f16>(v[1]));
@@ -25,8 +25,8 @@ fn pack(v: values) -> packed8 {
   );
 }
 
-// As texels of 16 bytes.
-const OCTET_TEXELS = 1u;
+// Texels of 16 bytes that a vec8 takes, and one of them.
+const VEC8_TEXELS = 1u;
 
 fn packed8_texel(o: packed8, i: u32) -> vec4<u32> {
   return o;

@@ -1,13 +1,13 @@
 // y[i0, i1, i2, i3] = x[offset + Σ_d i_d · stride_d]
 //
-// One copy for every view that memory order does not give for free: slice,
-// transpose, repeat (stride 0) and change of element type.
+// A copy for every view that needs another memory order: slice, transpose, repeat
+// (stride 0) and change of element type.
 // = Tensor.narrow, permute, expand, to, made contiguous.
-// Types put in front: SOURCE and TARGET, the element types of x and y.
-// Grid: one invocation an element of y, in groups of 64.
+// Prepended types: SOURCE and TARGET, the element types of x and y.
+// Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
-  shape: vec4<u32>, // y's axes, filled up with ones in front
+  shape: vec4<u32>, // of y, padded in front with ones
   stride: vec4<u32>, // of x, in elements, along y's axes
   offset: u32,
   total: u32,

@@ -1,9 +1,8 @@
-// How linear and conv2d read their weight, stored as `real`: four values in a
-// row, one scale of 1 for everything.
+// How linear and conv2d read their weight, stored in the storage type, without scales.
 
 @group(0) @binding(1) var<storage, read> w: array<real4>;
 
-const SCALED4 = 0xffffffffu; // vec4 of a row that share a scale: all
+const SCALED4 = 0xffffffffu; // vec4s of a row that share a scale: all
 
 fn weight4(at: u32) -> vec4<f32> {
   return vec4<f32>(w[at]);

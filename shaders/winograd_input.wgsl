@@ -1,47 +1,49 @@
 // v[ξ, t, i] = (Bᵀ d B)[ξ],  d the 4 × 4 pixels of tile t, channel i
 //
-// First of three of Winograd's F(2 × 2, 3 × 3): a convolution of 3 × 3 with
-// padding 1 and step 1 as 16 products of matrices, one for every ξ = 4 row +
-// column, with 16 multiplications where there were 36. A tile is 2 × 2 pixels of
-// the output and the 4 × 4 of x around them; outside the image is zero. With
-// enlarge 2, x is the image upsampled to twice its size, or one row or column
-// less, by repeating its pixels.
+// First of three shaders of Winograd's F(2 × 2, 3 × 3): a 3 × 3 convolution with
+// padding 1 and stride 1 as 16 matrix products, one for each ξ = 4 row + column, with
+// 16 multiplications instead of 36. A tile is 2 × 2 pixels of the output and the
+// 4 × 4 pixels of x around them; pixels outside the image are zero. With upsample 2,
+// x is first upsampled to twice its size, or one row or column less, by repeating its
+// pixels.
 //
 //        1  0 −1  0
 // Bᵀ  =  0  1  1  0     (Lavin and Gray, 2016)
 //        0 −1  1  0
 //        0  1  0 −1
 //
-// x (B, H, W, I) in vec4s, v (16, room/32, I/4, 32) in texels of f32, as
-// conv2d_texels.wgsl reads them, of some of the tiles. In front of it stands texels.wgsl.
-// Grid: ⌈tiles / 8⌉ · ⌈I/4 / 8⌉, workgroups of 8 tiles × 8 vec4s, tiles fastest.
+// x (B, H, W, I) in vec4s; v (16, room/32, I/4, 32) in f32 texels, as
+// conv2d_texels.wgsl reads them, for a chunk of the tiles. Computes in f32.
+// The three = torch.nn.functional.conv2d.
+// Prepended: texels.wgsl and one of vec4_*.wgsl.
+// Grid: ⌈tiles / 8⌉ · ⌈I/4 / 8⌉ workgroups of 8 tiles × 8 vec4s, tiles fastest.
 
 struct Params {
   height: u32,
   width: u32,
   in4: u32, // I / 4
   upsample: u32, // 1 or 2
-  full_height: u32, // of the upsampled image, as the output's
+  full_height: u32, // of the upsampled image, which is the output's
   full_width: u32,
   tiles_y: u32, // of an image
   tiles_x: u32,
-  first_tile: u32, // of this launch, in the whole batch
+  first_tile: u32, // index in the batch of the launch's first tile
   tiles: u32, // of this launch
   room: u32, // tiles from one ξ to the next
   groups_t: u32, // ⌈tiles / 8⌉
-  first_source: u32, // pixel of the batch that x, as bound here, begins with
+  first_source: u32, // index in the batch of x's first bound pixel
 }
 
 @group(0) @binding(0) var<storage, read> x: array<packed4>;
 @group(0) @binding(1) var v: texture_storage_2d<rgba32uint, write>;
 @group(0) @binding(2) var<uniform> p: Params;
 
-// Where a pixel of image b lies, or nothing outside of it.
+// A pixel of image b, zero outside the image.
 fn pixel(b: u32, y: i32, x_: i32, c: u32) -> vec4<f32> {
   if y < 0 || x_ < 0 || y >= i32(p.full_height) || x_ >= i32(p.full_width) {
     return vec4<f32>();
   }
-  // Enlarged by 1 or 2: not divided, for a division is done lane by lane.
+  // Divides by 1 or 2 with a shift, as a CPU divides integers lane by lane.
   let row = b * p.height + (u32(y) >> (p.upsample - 1u));
   let at = row * p.width + (u32(x_) >> (p.upsample - 1u)) - p.first_source;
   return unpack4(x[at * p.in4 + c]);
@@ -82,7 +84,7 @@ fn main(
   store(3u, t, c, a0[3], a1[3], a2[3], a3[3]);
 }
 
-// A row of Bᵀ d, times B.
+// Stores one row of Bᵀ d, times B.
 fn store(
   row: u32,
   t: u32,

@@ -1,15 +1,16 @@
 // y[b, oy, ox, o] = act((Aᵀ m A)[oy % 2, ox % 2]
 //                       + bias[o] + channel_bias[b, o] + residual[b, oy, ox, o])
 //
-// Last of three of Winograd's F(2 × 2, 3 × 3), see winograd_input.wgsl; m are the
-// 16 products of tile (oy / 2, ox / 2), channel o.
+// Last of three shaders of Winograd's F(2 × 2, 3 × 3), see winograd_input.wgsl; m are
+// the 16 products of tile (oy / 2, ox / 2), channel o.
 //
 // Aᵀ  =  1  1  1  0
 //        0  1 −1 −1
 //
 // m (16, room, O), bias (O), channel_bias (B, O), residual and y (B, OH, OW, O), all in
 // vec4s. Accumulates in f32.
-// Grid: an invocation a tile and vec4, in groups of 64, channels fastest.
+// Prepended: one of vec4_*.wgsl.
+// Grid: one invocation per tile and vec4 of channels, in groups of 64, channels fastest.
 
 struct Params {
   out_height: u32,
@@ -17,9 +18,9 @@ struct Params {
   out4: u32, // O / 4
   tiles_y: u32, // of an image
   tiles_x: u32,
-  first_tile: u32, // of this launch, in the whole batch
+  first_tile: u32, // index in the batch of the launch's first tile
   room: u32, // tiles from one ξ to the next
-  first_pixel: u32, // of the batch, that y and residual, as bound here, begin with
+  first_pixel: u32, // index in the batch of y's and residual's first bound pixel
   total: u32,
   has_bias: u32,
   has_channel_bias: u32,
@@ -68,7 +69,7 @@ fn main(
   var added = vec4<f32>();
   if p.has_bias != 0u { added += unpack4(bias[c]); }
   if p.has_channel_bias != 0u { added += unpack4(channel_bias[b * p.out4 + c]); }
-  // A loop, for a driver takes long to compile this body four times.
+  // A loop, as drivers take long to compile this body four times.
   for (var i = 0u; i < 4u; i++) {
     let lower = i / 2u;
     let s0 = select(a0[0], a0[1], lower == 1u);

@@ -3,7 +3,7 @@
  * looked for, aligned and padded, images resized.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Breath, inPieces } from "../src/base/breathe.ts";
+import { Breath, inChunks } from "../src/base/breathe.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { alignFace } from "../src/face/align.ts";
 import type { Point } from "../src/face/detect.ts";
@@ -93,11 +93,11 @@ Deno.test("breath: due after a while, lets timers run, hears a stop", async () =
   assertEquals((error.cause as Error).message, "enough");
 });
 
-Deno.test("breath: pieces are whole, in order and end where asked to", async () => {
+Deno.test("breath: chunks are whole, in order and end where asked to", async () => {
   const counts = [0, 1, 65536, 65537, 200000];
   for (const count of counts) {
     let next = 0;
-    await inPieces(count, new Breath(), (start, end) => {
+    await inChunks(count, new Breath(), (start, end) => {
       assertEquals(start, next);
       assert(end > start && end <= count);
       next = end;

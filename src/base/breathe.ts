@@ -1,19 +1,19 @@
 /**
- * Pauses in long work on the CPU, so that other work goes on and a stop is
- * heard.
+ * Pauses in long CPU work, so that the event loop runs and an abort signal is
+ * noticed.
  *
  * @module
  */
 import { throwIfAborted } from "./progress.ts";
 
-/** Work goes on for so long before the event loop gets a turn. */
-const MILLISECONDS = 100;
+/** Milliseconds of work between two pauses. */
+const INTERVAL = 100;
 
 /**
  * Lets the event loop run every now and then during long work.
  *
- * Work is done in chunks of a few milliseconds; after each, it asks whether a
- * pause is {@linkcode Breath.due}. Asking costs less than a microsecond, a
+ * The caller works in chunks of a few milliseconds and checks after each whether
+ * a pause is {@linkcode Breath.due}. The check costs less than a microsecond, a
  * pause a millisecond or two.
  *
  * @example
@@ -34,7 +34,7 @@ export class Breath {
   #since = performance.now();
 
   /**
-   * The first pause is due a while from now.
+   * Starts the clock: the first pause is due 100 ms from now.
    *
    * @param signal stops the work at the next pause
    */
@@ -42,15 +42,15 @@ export class Breath {
     this.#signal = signal;
   }
 
-  /** Whether the event loop has had no turn for so long that it needs one. */
+  /** Whether the last pause was long enough ago for another. */
   get due(): boolean {
-    return performance.now() - this.#since >= MILLISECONDS;
+    return performance.now() - this.#since >= INTERVAL;
   }
 
   /**
    * Gives the event loop a turn.
    *
-   * @throws {MasterWeaverError} `aborted` where the signal says so, before or after
+   * @throws {MasterWeaverError} `aborted` if the signal has fired, before or after the turn
    */
   async take(): Promise<void> {
     throwIfAborted(this.#signal);
@@ -60,35 +60,35 @@ export class Breath {
   }
 }
 
-/** What browsers have for this: a task behind those that wait, sooner than a timer. */
+/** The browsers' Prioritized Task Scheduling API: queues a task without a timer's delay. */
 const { scheduler } = globalThis as {
   scheduler?: { postTask?(task: () => void): Promise<void> };
 };
 
 /**
- * One turn of the event loop.
+ * Waits for one turn of the event loop.
  *
- * Elsewhere by a timer, not by a message: once a module of Node's is loaded, Deno
- * hands out messages before timers, signals and files, which then have to wait
- * for as long as messages come.
+ * Without the scheduler, a timer is used rather than a MessageChannel: once a
+ * `node:` module is loaded, Deno delivers messages ahead of timers, signals and
+ * file reads, so a stream of messages would starve them.
  */
 function turn(): Promise<void> {
   if (scheduler?.postTask) return scheduler.postTask(() => {});
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** Elements of a chunk: some tenths of a millisecond of simple work. */
+/** Elements per chunk: a few tenths of a millisecond of simple work. */
 const CHUNK = 1 << 16;
 
 /**
- * Does simple work on many elements, with pauses.
+ * Processes many elements chunk by chunk, with pauses between chunks.
  *
- * @param count how many elements
+ * @param count number of elements
  * @param breath when to pause
- * @param work does those from `start`, before `end`
+ * @param work processes elements `start` to `end` − 1
  * @throws {MasterWeaverError} `aborted`
  */
-export async function inPieces(
+export async function inChunks(
   count: number,
   breath: Breath,
   work: (start: number, end: number) => void,

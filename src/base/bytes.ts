@@ -1,24 +1,24 @@
 /**
- * Random access to bytes that may be too many to hold: what every file reader
- * here is written against, so that none of them touches a file system.
+ * Random access to bytes that may not fit in memory. Every file reader is written
+ * against this interface, so that none of them touches a file system.
  *
  * @module
  */
 
 import { MasterWeaverError } from "./errors.ts";
 
-/** Bytes that can be read chunk by chunk. */
+/** A file or other byte sequence that can be read in chunks. */
 export interface ByteSource {
-  /** What messages call it: usually the file's name. */
+  /** Name used in messages, usually the file's. */
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
   /**
    * Reads `length` bytes at `offset`.
    *
-   * @returns exactly `length` bytes, in memory the caller may keep and change;
-   * they may lie anywhere in their buffer
-   * @throws {RangeError} where the range is not inside `0..size`
+   * @returns exactly `length` bytes, which the caller may keep and change; the
+   * view may start anywhere in its buffer
+   * @throws {RangeError} if the range is not inside `0..size`
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -32,7 +32,7 @@ export class MemorySource implements ByteSource {
    * Wraps bytes without copying them.
    *
    * @param bytes the content
-   * @param name what messages call it
+   * @param name used in messages
    */
   constructor(bytes: Uint8Array, name = "memory") {
     this.name = name;
@@ -54,11 +54,11 @@ export class MemorySource implements ByteSource {
 }
 
 /**
- * A source whose bytes begin at the start of a buffer of their own, so that
- * numbers of any size can be read in place: another's may be a part of a larger
- * one, as Node's are, at any offset.
+ * Wraps a source so that every read starts at offset 0 of its own buffer, which
+ * lets typed arrays of any element size view it in place. Other sources may return
+ * a view into a larger buffer at any offset, as Node's do.
  *
- * @param source anyone's
+ * @param source any source, including a caller's own
  */
 export function alignedSource(source: ByteSource): ByteSource {
   return source instanceof AlignedSource ? source : new AlignedSource(source);
@@ -82,7 +82,7 @@ class AlignedSource implements ByteSource {
   /**
    * Reads `length` bytes at `offset`.
    *
-   * @throws {MasterWeaverError} `cannot-read` where the source gives other than that
+   * @throws {MasterWeaverError} `cannot-read` if the source returns anything else
    */
   async read(
     offset: number,
@@ -108,7 +108,7 @@ class AlignedSource implements ByteSource {
 /**
  * Checks that a range lies inside a source.
  *
- * @throws {RangeError} where it does not
+ * @throws {RangeError} if it does not
  */
 export function checkRange(
   source: ByteSource,

@@ -19,7 +19,7 @@ export type ErrorCode =
   | "bad-model"
   /** An option or argument is outside what is allowed. */
   | "bad-option"
-  /** Another call runs on this model, and this one was not to wait for it. */
+  /** Another call is running on this model, and this one was told not to wait. */
   | "busy"
   /** A file or address cannot be read. */
   | "cannot-read"
@@ -29,7 +29,7 @@ export type ErrorCode =
   | "device-lost"
   /** The model was disposed before or while it was used. */
   | "disposed"
-  /** The GPU refused a command: a fault of this library or of the driver. */
+  /** The GPU refused a command: a bug in this library or the driver. */
   | "gpu"
   /** There is no WebGPU adapter. */
   | "no-adapter"

@@ -1,13 +1,13 @@
 /**
- * What was meant by a name that there is not.
+ * Suggests the valid name that an unknown one was probably meant to be.
  *
  * @module
  */
 
 /**
- * The name most like a wrong one, however it is cased and divided.
+ * Finds the valid name closest to an unknown one, ignoring case, `-` and `_`.
  *
- * @returns nothing where none is like it at all
+ * @returns `undefined` if none is close
  *
  * @example
  * ```ts
@@ -17,18 +17,18 @@
  * ```
  */
 export function nearest(
-  wrong: string,
+  unknown: string,
   names: readonly string[],
 ): string | undefined {
-  const typed = plain(wrong);
+  const typed = plain(unknown);
   const [best] = names
     .map((name) => {
-      const whole = plain(name);
-      const isStart = typed.length > 2 && whole.startsWith(typed);
-      return { name, far: isStart ? 0 : edits(typed, whole) };
+      const candidate = plain(name);
+      const isPrefix = typed.length > 2 && candidate.startsWith(typed);
+      return { name, distance: isPrefix ? 0 : editDistance(typed, candidate) };
     })
-    .sort((a, b) => a.far - b.far);
-  return best && best.far <= Math.max(1, Math.floor(typed.length / 2))
+    .sort((a, b) => a.distance - b.distance);
+  return best && best.distance <= Math.max(1, Math.floor(typed.length / 2))
     ? best.name
     : undefined;
 }
@@ -37,14 +37,14 @@ function plain(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, "");
 }
 
-/** Letters to insert, leave out or change between two words. */
-function edits(a: string, b: string): number {
+/** Levenshtein distance: letters to insert, delete or replace. */
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
+      const replace = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, row[j] + 1, next[j - 1] + 1));
     }
     row = next;
   }

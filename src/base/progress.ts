@@ -1,14 +1,14 @@
 /**
- * How far a long call has come.
+ * Progress, warnings and cancellation of long calls.
  *
  * @module
  */
 import { MasterWeaverError } from "./errors.ts";
 
-/** What is being done. */
+/** The stage a long call is in. */
 export type Stage = "load" | "prepare" | "identity" | "denoise" | "decode";
 
-/** A network, as progress names it. */
+/** A network, as progress reports name it. */
 export type NetworkName =
   | "face parser"
   | "image encoder"
@@ -16,33 +16,33 @@ export type NetworkName =
   | "UNet"
   | "VAE";
 
-/** A moment of a long call; each stage starts with none of it done. */
+/** A progress report; the first one of each stage has `done: 0`. */
 export interface Progress {
-  /** What is being done. */
+  /** The current stage. */
   readonly stage: Stage;
-  /** Which network is loaded or made ready: `load` and `prepare` come once a network. */
+  /** The network being loaded or prepared: `load` and `prepare` run once per network. */
   readonly network?: NetworkName;
-  /** How much of it is done, in bytes, plans, looks at a reference, steps or images. */
+  /** Finished so far: bytes, plans, passes over a reference, steps or images, by stage. */
   readonly done: number;
-  /** Of how much. */
+  /** How many there are in all. */
   readonly total: number;
 }
 
-/** Told of progress; must return quickly. */
+/** Receives progress reports; must return quickly. */
 export type OnProgress = (progress: Progress) => void;
 
-/** What every long call takes. */
+/** Options of every long call. */
 export interface CallOptions {
-  /** Told of progress. */
+  /** Receives progress reports. */
   readonly onProgress?: OnProgress;
-  /** Told of what was done otherwise than asked, in one line. */
+  /** Receives warnings, one line each, about what was done differently than asked. */
   readonly onWarning?: (warning: string) => void;
   /** Stops the call between two steps. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Stops where the caller asked for it.
+ * Stops if the caller has aborted.
  *
  * @throws {MasterWeaverError} `aborted`
  */
@@ -54,7 +54,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   }
 }
 
-/** What a network tells of itself while it is loaded, as progress of a call. */
+/** Callbacks that report one network's loading as progress of a call. */
 export function networkProgress(
   network: NetworkName,
   { onProgress, signal }: CallOptions,
@@ -63,14 +63,14 @@ export function networkProgress(
   onPrepare: (done: number, total: number) => void;
   signal: AbortSignal | undefined;
 } {
-  // Of thousands of tensors, no more than a hundred are told of.
-  let told = -Infinity;
+  // At most about a hundred reports, however many tensors there are.
+  let reported = -Infinity;
   return {
     signal,
     onLoad: (done, total) => {
       throwIfAborted(signal);
-      if (done > 0 && done < total && done - told < total / 100) return;
-      told = done;
+      if (done > 0 && done < total && done - reported < total / 100) return;
+      reported = done;
       onProgress?.({ stage: "load", network, done, total });
     },
     onPrepare: (done, total) =>

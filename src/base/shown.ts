@@ -1,14 +1,14 @@
 /**
- * A wrong value as messages show it.
+ * How error messages show an invalid value.
  *
  * @module
  */
 
-/** Longer ones are cut. */
+/** Longer texts are truncated to this many characters. */
 const LENGTH = 60;
 
 /**
- * Shows a value so that its kind is seen: `"2"` is a text, `2n` a bigint.
+ * Shows a value so that its type is visible: `"2"` is a string, `2n` a bigint.
  *
  * @example
  * ```ts
@@ -32,8 +32,8 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Shows one that should have been one of some words: a text as it is, unless it
- * could be taken for something else.
+ * Shows a value given where a keyword was expected: a string without quotes, unless
+ * it could be mistaken for another type.
  */
 export function shownWord(value: unknown): string {
   const isWord = typeof value === "string" && /^[A-Za-z][^\s"]*$/.test(value) &&

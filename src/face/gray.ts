@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../base/breathe.ts";
+import { Breath, inChunks } from "../base/breathe.ts";
 import type { Image } from "../image/image.ts";
 
 /** An image of one channel: 8 bits a pixel, row by row. */
@@ -28,7 +28,7 @@ export async function toGray(
   breath: Breath = new Breath(),
 ): Promise<GrayImage> {
   const gray = new Uint8Array(width * height);
-  await inPieces(gray.length, breath, (start, end) => {
+  await inChunks(gray.length, breath, (start, end) => {
     for (let i = start, at = 4 * start; i < end; i++, at += 4) {
       gray[i] = (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] +
         16384) >> 15;

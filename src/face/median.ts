@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../base/breathe.ts";
+import { Breath, inChunks } from "../base/breathe.ts";
 
 /**
  * The middle value; the mean of both, in f32, where their number is even.
@@ -38,12 +38,12 @@ async function valueAt(
 ): Promise<number> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const counts = new Uint32Array(1 << 16);
-  await inPieces(bits.length, breath, (start, end) => {
+  await inChunks(bits.length, breath, (start, end) => {
     for (let i = start; i < end; i++) counts[orderOf(bits[i]) >>> 16]++;
   });
   const high = bucketOf(counts, place);
   counts.fill(0);
-  await inPieces(bits.length, breath, (start, end) => {
+  await inChunks(bits.length, breath, (start, end) => {
     for (let i = start; i < end; i++) {
       const order = orderOf(bits[i]);
       if (order >>> 16 === high.bucket) counts[order & 0xffff]++;

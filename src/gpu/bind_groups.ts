@@ -1,6 +1,6 @@
 /**
- * Bind groups, each made once: dispatches that differ only in where their
- * parameters begin share one.
+ * Caches bind groups: dispatches that differ only in the offset of their uniform
+ * share one.
  *
  * @module
  */
@@ -9,49 +9,53 @@ import type { Gpu } from "./gpu.ts";
 import type { Access } from "./pipelines.ts";
 import type { TexelSlice } from "./texels.ts";
 
-/** What a binding shows: a part of a buffer, or a texture. */
+/** What can be bound: a range of a buffer, or a texture. */
 export type Bindable = BufferSlice | TexelSlice;
 
-/** Makes bind groups and remembers them. */
+/** Makes bind groups and caches them. */
 export class BindGroups {
   readonly #gpu: Gpu;
   readonly #groups = new Map<string, GPUBindGroup>();
   readonly #numbers = new Map<GPUBuffer | GPUTexture, number>();
 
-  /** None yet. */
+  /** An empty cache on one device. */
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
   }
 
   /**
-   * Binds what a dispatch needs; where its parameters begin is told when it runs.
+   * The bind group of a dispatch. The uniform's offset is dynamic: it is set when
+   * the dispatch is encoded.
    *
-   * @param access how its shader sees each of the things bound
-   * @param bound buffers and textures
-   * @param params the buffer with its parameters, and how many bytes they are
+   * @param access how the shader accesses each binding
+   * @param bound buffers and textures, in the order of `access`
+   * @param params the uniform buffer, and the bytes of one launch's parameters
    */
   bind(
     access: readonly Access[],
     bound: readonly Bindable[],
     { buffer, size }: BufferSlice,
   ): GPUBindGroup {
-    const all = [...bound, { buffer, offset: 0, size }];
-    const name = [...access, ...all.map((each) => this.#name(each))].join(" ");
-    let bindGroup = this.#groups.get(name);
+    const bindings = [...bound, { buffer, offset: 0, size }];
+    const key = [...access, ...bindings.map((binding) => this.#key(binding))]
+      .join(" ");
+    let bindGroup = this.#groups.get(key);
     if (!bindGroup) {
       bindGroup = this.#gpu.device.createBindGroup({
         layout: this.#gpu.pipelines.layout(access),
-        entries: all.map((each, binding) => ({
+        entries: bindings.map((bindable, binding) => ({
           binding,
-          resource: "view" in each ? each.view : bufferBinding(each),
+          resource: "view" in bindable
+            ? bindable.view
+            : bufferBinding(bindable),
         })),
       });
-      this.#groups.set(name, bindGroup);
+      this.#groups.set(key, bindGroup);
     }
     return bindGroup;
   }
 
-  #name(bound: Bindable): string {
+  #key(bound: Bindable): string {
     if ("view" in bound) return String(this.#number(bound.texture));
     const { buffer, offset, size } = bound;
     return `${this.#number(buffer)}:${offset}+${size}`;
@@ -70,6 +74,6 @@ export class BindGroups {
 function bufferBinding(
   { buffer, offset, size }: BufferSlice,
 ): GPUBufferBinding {
-  // Bindings are a multiple of 4 bytes long.
+  // WebGPU wants the size of a storage binding to be a multiple of 4 bytes.
   return { buffer, offset, size: Math.ceil(size / 4) * 4 };
 }

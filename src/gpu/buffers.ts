@@ -1,23 +1,23 @@
 /**
- * GPU memory: every buffer and texture is made here, counted, and destroyed by
+ * GPU memory: every buffer and texture is made and counted here, and destroyed by
  * its owner.
  *
- * V8's collector does not see GPU memory, so nothing is left to it.
+ * V8's garbage collector does not see GPU memory, so nothing is left to it.
  *
  * @module
  */
 
 import { shapeBytes, TEXEL_FORMAT, type TexelShape } from "./texels.ts";
 
-/** Bindings must start at a multiple of this (WebGPU's default limit). */
+/** Offsets of bindings are multiples of this many bytes (WebGPU's default limit). */
 export const BINDING_ALIGNMENT = 256;
 
-/** Rounds a byte count up to what a binding may start at. */
+/** Rounds a byte count up to a valid binding offset. */
 export function alignBinding(bytes: number): number {
   return Math.ceil(bytes / BINDING_ALIGNMENT) * BINDING_ALIGNMENT;
 }
 
-/** A part of a buffer, as a binding sees it. */
+/** A range of a buffer, as a binding sees it. */
 export interface BufferSlice {
   /** The buffer it lies in. */
   readonly buffer: GPUBuffer;
@@ -30,7 +30,7 @@ export interface BufferSlice {
 /** Makes and counts buffers and textures. */
 export class BufferPool {
   readonly #device: GPUDevice;
-  /** What is alive, and its bytes. */
+  /** Live buffers and textures, with their bytes. */
   readonly #live = new Map<GPUBuffer | GPUTexture, number>();
   #bytes = 0;
   #peak = 0;
@@ -41,12 +41,12 @@ export class BufferPool {
     this.#device = device;
   }
 
-  /** Bytes alive now. */
+  /** Bytes of all live buffers and textures. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Most bytes alive at once since {@linkcode resetPeak}. */
+  /** The largest value of {@linkcode bytes} since {@linkcode resetPeak}. */
   get peakBytes(): number {
     return this.#peak;
   }
@@ -61,7 +61,7 @@ export class BufferPool {
     this.#peak = this.#bytes;
   }
 
-  /** Makes a buffer; its caller owns it and gives it to {@linkcode free}. */
+  /** Makes a buffer; the caller owns it and passes it to {@linkcode free}. */
   make(bytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 4) * 4);
     const buffer = this.#device.createBuffer({ size, usage, label });
@@ -69,7 +69,7 @@ export class BufferPool {
     return buffer;
   }
 
-  /** Makes a texture to be used as memory; its caller owns it and gives it to {@linkcode free}. */
+  /** Makes a texture for use as memory; the caller owns it and passes it to {@linkcode free}. */
   makeTexture(shape: TexelShape, label: string): GPUTexture {
     const texture = this.#device.createTexture({
       size: [shape.width, shape.height],
@@ -81,7 +81,7 @@ export class BufferPool {
     return texture;
   }
 
-  /** What was made since the last call of this. */
+  /** Returns what was made since this was last called. */
   takeMade(): readonly (GPUBuffer | GPUTexture)[] {
     return this.#made.splice(0);
   }

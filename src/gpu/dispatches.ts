@@ -1,37 +1,37 @@
 /**
- * Dispatches: what a plan replays, as a pass takes it.
+ * Dispatches, as a plan records them and a compute pass replays them.
  *
  * @module
  */
 import type { GpuLimits } from "./limits.ts";
 
-/** A launch, ready to run. */
+/** A launch, ready to be encoded. */
 export interface Dispatch {
-  /** What runs. */
+  /** The compute pipeline. */
   readonly pipeline: GPUComputePipeline;
-  /** On what. */
+  /** Its buffers and textures: bind group 0. */
   readonly bindGroup: GPUBindGroup;
-  /** Where its parameters begin, in bytes, alone in an array as WebGPU wants it. */
+  /** The dynamic offset of its uniform, in bytes, as WebGPU's list of one. */
   readonly offsets: number[];
   /** Number of workgroups. */
   readonly workgroups: number;
-  /** The same over x and y, as `group_index` of the prelude reads them. */
+  /** The workgroups along x and y, from which the prelude's `group_index` counts. */
   readonly groups: readonly [number, number];
 }
 
-/** Workgroups over two axes, as `group_index` of the prelude reads them. */
+/** Splits workgroups over x and y, from which the prelude's `group_index` counts. */
 export function foldGroups(
   workgroups: number,
-  { maxComputeWorkgroupsPerDimension: most }: GpuLimits,
+  { maxComputeWorkgroupsPerDimension: limit }: GpuLimits,
 ): readonly [number, number] {
-  const rows = Math.ceil(workgroups / most);
+  const rows = Math.ceil(workgroups / limit);
   return rows <= 1 ? [workgroups, 1] : [Math.ceil(workgroups / rows), rows];
 }
 
 /**
- * Adds a launch to a pass, whole.
+ * Encodes all workgroups of a launch.
  *
- * @param whole bind group 1 of a dispatch that begins at workgroup 0
+ * @param whole bind group 1 of a dispatch that starts at workgroup 0
  */
 export function encodeDispatch(
   pass: GPUComputePassEncoder,

@@ -1,5 +1,5 @@
 /**
- * The adapter, its limits and the device: the floor everything stands on.
+ * The WebGPU device, with its limits and the objects that live as long as it does.
  *
  * @module
  */
@@ -21,27 +21,27 @@ const requestedLimits = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
-/** A device with what is made once on it: buffers and pipelines. */
+/** A device with its buffers and pipelines. */
 export class Gpu implements Disposable {
   /** The WebGPU device. */
   readonly device: GPUDevice;
-  /** What the driver says of itself; may be empty strings. */
+  /** What the driver reports about itself; strings may be empty. */
   readonly info: GPUAdapterInfo;
   /** The limits in force. */
   readonly limits: GpuLimits;
   /** Whether shaders may store f16. */
   readonly hasF16: boolean;
-  /** Whether the adapter is a CPU that stands in for a GPU. */
+  /** Whether this is a software adapter, which runs shaders on the CPU. */
   readonly isSoftware: boolean;
   /** Whether passes can be timed on the GPU's own clock. */
   readonly hasTimestamps: boolean;
-  /** Every buffer made here, counted. */
+  /** Makes and counts the device's buffers and textures. */
   readonly buffers: BufferPool;
-  /** Every pipeline made here, once. */
+  /** Makes the device's pipelines, each once. */
   readonly pipelines: PipelineCache;
-  /** Tells dispatches where they begin. */
+  /** Bind groups with the first workgroup of a dispatch. */
   readonly partStarts: PartStarts;
-  /** Operations a millisecond of each shader, as last measured where it ran. */
+  /** Operations per millisecond of each shader, as last measured. */
   readonly speeds: Map<string, number> = new Map();
   #fault: MasterWeaverError | null = null;
   #lost: MasterWeaverError | null = null;
@@ -113,19 +113,19 @@ export class Gpu implements Disposable {
     }
   }
 
-  /** The storage type used where the caller does not choose. */
-  get defaultReal(): StorageType {
+  /** The storage type used if the caller does not choose one. */
+  get defaultStorage(): StorageType {
     return this.hasF16 ? "f16" : "f32";
   }
 
-  /** Whether the device is gone, lost or freed: nothing on it works any more. */
+  /** Whether the device was lost or disposed, so that nothing on it works any more. */
   get isLost(): boolean {
     return this.#closed || this.#lost !== null;
   }
 
   /**
-   * Throws what went wrong on the device since the last call of this; a lost
-   * device is told every time.
+   * Throws the error that the device reported since the last check; a lost device
+   * throws every time.
    *
    * @throws {MasterWeaverError} `device-lost`, `gpu`
    */
@@ -136,8 +136,8 @@ export class Gpu implements Disposable {
   }
 
   /**
-   * Lets what happened on the device be heard, and forgets what went wrong but
-   * for a lost device: whoever it concerned has been told.
+   * Waits for pending device events, then clears any error except a lost device:
+   * the call it belonged to has already failed with it.
    */
   async settle(): Promise<void> {
     await nextTask();
@@ -155,8 +155,8 @@ export class Gpu implements Disposable {
   }
 
   /**
-   * Lets other tasks run: a wait for the GPU blocks the event loop, so signals
-   * are heard only after a turn of it.
+   * Lets other tasks run: waiting for the GPU blocks the event loop, so abort
+   * signals are only noticed after a turn of it.
    *
    * @throws {MasterWeaverError} `device-lost`, `gpu`
    */
@@ -165,19 +165,19 @@ export class Gpu implements Disposable {
     this.check();
   }
 
-  /** Waits until everything queued is done, whatever became of it. */
+  /** Waits until everything queued is done, ignoring failures. */
   async drain(): Promise<void> {
     if (!this.isLost) await this.flush().catch(() => {});
   }
 
-  /** Hands everything written so far to the GPU and waits until it has it. */
+  /** Submits all queued writes and waits until the GPU has done them. */
   async flush(): Promise<void> {
     this.device.queue.submit([]);
     await this.device.queue.onSubmittedWorkDone();
   }
 
   /**
-   * Runs `make` and turns what WebGPU reports about it into an error.
+   * Runs `make` and throws the errors that WebGPU reports for it.
    *
    * @param what the op with its shapes, or the tensor, for the message
    * @throws {MasterWeaverError} `gpu`, `out-of-memory`
@@ -200,15 +200,15 @@ export class Gpu implements Disposable {
     const memory = this.device.popErrorScope();
     const [validation, outOfMemory] = await Promise.all([invalid, memory])
       .catch((error): [GPUError | null, GPUError | null] => {
-        // The scopes of a lost device cannot be asked.
+        // Popping the scopes of a lost device fails.
         failure ??= error;
         return [null, null];
       });
     if (validation || outOfMemory || failure !== undefined) {
-      // Whether the device was lost is told by a task of its own.
+      // The loss of the device is reported in a task of its own.
       await nextTask();
-      // What is not valid is counted like the rest, and must not be used again.
-      for (const each of made) this.buffers.free(each);
+      // Invalid objects were counted and cached like valid ones: undo both.
+      for (const memory of made) this.buffers.free(memory);
       this.pipelines.forget(pipelines);
       if (this.#lost) throw this.#lost;
     }
@@ -243,9 +243,9 @@ export class Gpu implements Disposable {
 }
 
 /**
- * The storage type asked for, or the adapter's best.
+ * The requested storage type, or the adapter's default.
  *
- * @throws {MasterWeaverError} `bad-option` where it is none, or the adapter cannot store it
+ * @throws {MasterWeaverError} `bad-option` if it is not a storage type, or the adapter does not support it
  */
 export function chooseDtype(
   gpu: Gpu,
@@ -263,10 +263,10 @@ export function chooseDtype(
       "Option dtype must be f32 here: the adapter has no shader-f16",
     );
   }
-  return asked ?? gpu.defaultReal;
+  return asked ?? gpu.defaultStorage;
 }
 
-/** After the tasks that wait to run. */
+/** Resolves after the tasks that are already queued. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,6 +1,5 @@
 /**
- * What decides how an op is computed on an adapter: how it stores numbers, and
- * how much of them a binding, a buffer and a dispatch take.
+ * The storage type and the device limits on which an op's launches depend.
  *
  * @module
  */
@@ -8,9 +7,9 @@
 /** Storage type of activations and weights on the GPU; accumulation is f32. */
 export type StorageType = "f16" | "f32";
 
-/** The limits that decide how an op is launched or a tensor is placed. */
+/** The limits on which an op's launches and a tensor's place depend. */
 export interface GpuLimits {
-  /** Largest range one shader binding may see, in bytes. */
+  /** Largest range of a buffer that can be bound, in bytes. */
   readonly maxStorageBufferBindingSize: number;
   /** Largest single buffer, in bytes. */
   readonly maxBufferSize: number;

@@ -1,88 +1,89 @@
 /**
- * Work for the GPU in slices of bounded time, so that a stop is heard within a
- * second and no watchdog resets a slow GPU.
+ * Submits GPU work in time slices, so that an abort takes effect within a second
+ * and no watchdog resets a slow GPU.
  *
- * How long a launch takes is estimated from its operations at first, then known
- * from the slices it ran in. A launch longer than a slice is cut into parts. One
- * slice runs while the next is encoded: waiting costs the GPU nothing.
+ * A launch's time is first estimated from its operations, then measured from the
+ * slices it ran in. A launch longer than a slice is split into parts. One slice
+ * runs while the next is encoded, so the GPU never idles.
  *
  * @module
  */
 import { type Dispatch, foldGroups } from "./dispatches.ts";
 import type { Gpu } from "./gpu.ts";
-import { MOST_PARTS } from "./part_starts.ts";
+import { MAX_SUBMIT_PARTS } from "./part_starts.ts";
 
-/** Milliseconds of a slice, about: two of them may be under way. */
+/** Target milliseconds of a slice; up to two may be in flight. */
 const SLICE = 200;
 /**
- * Dispatches of one command buffer. lavapipe maps memory for each that tells
- * where its parameters begin, and frees it when the command buffer is done; a
- * process may have 65530 maps.
+ * Most dispatches in one command buffer. lavapipe maps memory for each dynamic
+ * uniform offset until the command buffer is done, and Linux limits a process to
+ * 65530 maps.
  */
-export const MOST_A_SUBMIT = 2048;
-/** No slice's measurement changes an estimate by more than so many times. */
-const MOST_CHANGE = 16;
+export const MAX_SUBMIT_DISPATCHES = 2048;
+/** One measurement changes an estimate by at most this factor. */
+const MAX_CHANGE = 16;
 /**
- * Operations a millisecond that are expected of a shader that has not run yet:
- * few, so that its first slice is not too long.
+ * Operations per millisecond assumed for a shader that has not run yet: a low
+ * guess, so that its first slice is not too long.
  */
 const FIRST_SPEED = { software: 5e6, gpu: 1e8 };
 
-/** A launch with what is known of its time. */
+/** A dispatch with an estimate of its time. */
 export interface PacedDispatch extends Dispatch {
-  /** File name of its shader, and what else tells its code from others. */
+  /** File name of its shader, without folder and extension. */
   readonly shader: string;
-  /** Floating-point operations, or as many as its memory traffic stands for. */
+  /** Floating-point operations, including the equivalent of its memory traffic. */
   readonly work: number;
-  /** Milliseconds that it takes, from the slices it ran in; 0 before. */
+  /** Milliseconds it takes, from the slices it ran in; 0 until it has run. */
   milliseconds: number;
 }
 
 /** Some of a launch's workgroups. */
 interface Part {
   readonly dispatch: PacedDispatch;
-  /** Milliseconds that they were expected to take. */
+  /** Milliseconds they were expected to take. */
   readonly expected: number;
   /** Their share of the launch's workgroups. */
   readonly share: number;
 }
 
-/** What is submitted and waited for together. */
+/** Work that is submitted and waited for together. */
 class Slice {
   readonly parts: Part[] = [];
-  /** Called when the GPU is done. */
+  /** Callbacks for when the GPU is done. */
   readonly after: (() => void)[] = [];
+  /** Milliseconds that all parts are expected to take. */
   expected = 0;
-  /** When the first of it was submitted. */
+  /** When its first part was submitted. */
   submitted = 0;
 
-  /** Takes a share of a launch that is expected to take so many milliseconds. */
+  /** Adds a share of a launch; `whole` is the expected milliseconds of all of it. */
   add(dispatch: PacedDispatch, share: number, whole: number): void {
     this.parts.push({ dispatch, share, expected: whole * share });
     this.expected += whole * share;
   }
 }
 
-/** A slice that runs. */
+/** A slice on the GPU. */
 interface RunningSlice {
   readonly slice: Slice;
   readonly done: Promise<unknown>;
 }
 
-/** Feeds the GPU for the time of one call. */
+/** Paces the GPU work of one call. */
 export class Pace {
   readonly #gpu: Gpu;
   readonly #check: () => void;
   #open = new Slice();
   #running: RunningSlice | null = null;
-  /** When the last slice was known to be done. */
+  /** When the last slice was seen to be done. */
   #last = 0;
 
   /**
-   * Nothing runs yet.
+   * A pace with nothing queued.
    *
-   * @param gpu where
-   * @param check asked between two slices; throws to stop
+   * @param gpu the device
+   * @param check called between two slices; throws to stop
    */
   constructor(gpu: Gpu, check: () => void = () => {}) {
     this.#gpu = gpu;
@@ -90,11 +91,11 @@ export class Pace {
   }
 
   /**
-   * Queues launches in order; returns when they are submitted, two slices at
-   * most before the GPU is done.
+   * Queues dispatches in order; returns once they are submitted, when at most two
+   * slices are left to run.
    *
-   * @param dispatches the launches of one run
-   * @param after called when the GPU is known to be done with them
+   * @param dispatches the dispatches of one run
+   * @param after called once the GPU is done with them
    * @throws {MasterWeaverError} `device-lost`, `gpu`, and what `check` and `after` throw
    */
   async run(
@@ -114,7 +115,7 @@ export class Pace {
           encoder = null;
           await this.#turn();
         }
-        // After a turn it may be known better.
+        // Estimated again: the turn may have measured this shader.
         const whole = this.#estimate(dispatch);
         const left = whole * share;
         const count = this.#count(rest, left);
@@ -142,18 +143,18 @@ export class Pace {
     await this.#settle();
   }
 
-  /** Milliseconds that a launch is expected to take. */
+  /** Milliseconds that all of a launch is expected to take. */
   #estimate({ milliseconds, work, shader }: PacedDispatch): number {
     const { speeds, isSoftware } = this.#gpu;
     const first = isSoftware ? FIRST_SPEED.software : FIRST_SPEED.gpu;
     return milliseconds || work / (speeds.get(shader) ?? first);
   }
 
-  /** How many of the rest of a launch's workgroups go into the open slice. */
+  /** How many of a launch's remaining workgroups go into the open slice. */
   #count(rest: number, milliseconds: number): number {
     if (milliseconds <= SLICE) return rest;
     const parts = Math.ceil(milliseconds / SLICE);
-    // In one row of workgroups: a part has no more than it should.
+    // A single row, as folding into two would round the count up.
     return Math.min(
       Math.ceil(rest / parts),
       this.#gpu.limits.maxComputeWorkgroupsPerDimension,
@@ -167,20 +168,20 @@ export class Pace {
     return new PassEncoder(this.#gpu);
   }
 
-  /** Waits for the slice that runs; the open one, submitted, takes its place. */
+  /** Waits for the running slice; the open one, already submitted, replaces it. */
   async #turn(): Promise<void> {
     await this.#settle();
     const slice = this.#open;
     this.#open = new Slice();
-    // In Deno this call blocks until the slice is done, and only then sleeps:
-    // what is submitted before the promise is waited for runs meanwhile.
+    // In Deno, awaiting this promise blocks until the slice is done: the next slice
+    // is encoded and submitted before that, so the GPU has work meanwhile.
     const done = this.#gpu.device.queue.onSubmittedWorkDone();
-    // Awaited at the next turn, or never where the call fails before.
+    // Awaited at the next turn, or never if the call fails before it.
     done.catch(() => {});
     this.#running = { slice, done };
   }
 
-  /** Waits for the slice that runs, learns from its time, and tells of it. */
+  /** Waits for the running slice, updates the estimates and calls its callbacks. */
   async #settle(): Promise<void> {
     const running = this.#running;
     if (!running) return;
@@ -197,19 +198,19 @@ export class Pace {
     this.#check();
   }
 
-  /** All parts of a slice took longer, or shorter, by the same factor. */
+  /** Scales the estimate of every part of a slice by the same factor. */
   #learn({ parts, expected }: Slice, took: number): void {
     if (expected === 0) return;
     const scale = Math.min(
-      MOST_CHANGE,
-      Math.max(1 / MOST_CHANGE, took / expected),
+      MAX_CHANGE,
+      Math.max(1 / MAX_CHANGE, took / expected),
     );
     for (const { dispatch, share, expected } of parts) {
-      const found = expected / share * scale;
-      // The mean with what was known, as other programs disturb the time.
+      const measured = expected / share * scale;
+      // Averaged with the last estimate, as other programs disturb the time.
       dispatch.milliseconds = dispatch.milliseconds
-        ? (dispatch.milliseconds + found) / 2
-        : found;
+        ? (dispatch.milliseconds + measured) / 2
+        : measured;
       this.#gpu.speeds.set(
         dispatch.shader,
         dispatch.work / Math.max(dispatch.milliseconds, 1e-6),
@@ -232,9 +233,10 @@ class PassEncoder {
     this.#pass = this.#encoder.beginComputePass();
   }
 
-  /** Whether it must be submitted before more is added. */
+  /** Whether it must be submitted before anything is added. */
   get isFull(): boolean {
-    return this.#dispatches >= MOST_A_SUBMIT || this.#parts >= MOST_PARTS;
+    return this.#dispatches >= MAX_SUBMIT_DISPATCHES ||
+      this.#parts >= MAX_SUBMIT_PARTS;
   }
 
   add(dispatch: Dispatch, first: number, count: number): void {

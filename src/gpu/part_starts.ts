@@ -1,29 +1,29 @@
 /**
- * Where a dispatch begins that runs only some of a launch's workgroups.
+ * The first workgroup of a dispatch that runs only part of a launch.
  *
- * A launch that takes too long for one submission is cut: each part is a
- * dispatch of the same pipeline and bindings, whose shaders add the number of
- * its first workgroup (`first_group` of the prelude, bind group 1).
+ * A launch that takes too long for one submission is split into parts: dispatches
+ * with the same pipeline and bindings, whose shaders add the number of the part's
+ * first workgroup (`first_group` of the prelude, bind group 1).
  *
  * @module
  */
 import { BINDING_ALIGNMENT } from "./buffers.ts";
 
-/** Most parts of launches in one submission: each has a place of its own. */
-export const MOST_PARTS = 32;
+/** Most parts of launches in one submission, as each needs its own uniform. */
+export const MAX_SUBMIT_PARTS = 32;
 
-/** The bind groups that tell a dispatch where it begins. */
+/** Bind groups with the first workgroup of a dispatch. */
 export class PartStarts {
   /** Layout of bind group 1 of every pipeline. */
   readonly layout: GPUBindGroupLayout;
-  /** For a dispatch of a whole launch: begins at workgroup 0. */
+  /** For a dispatch of a whole launch, which starts at workgroup 0. */
   readonly whole: GPUBindGroup;
   readonly #queue: GPUQueue;
   readonly #buffer: GPUBuffer;
   readonly #groups: readonly GPUBindGroup[];
   #next = 0;
 
-  /** Makes all places; they live as long as the device. */
+  /** Makes all bind groups; they live as long as the device. */
   constructor(device: GPUDevice) {
     this.#queue = device.queue;
     this.layout = device.createBindGroupLayout({
@@ -34,14 +34,14 @@ export class PartStarts {
         buffer: { type: "uniform" },
       }],
     });
-    // Place 0 is never written, so it stays 0.
+    // Uniform 0 is never written, so it stays 0.
     this.#buffer = device.createBuffer({
       label: "first workgroups",
-      size: (1 + MOST_PARTS) * BINDING_ALIGNMENT,
+      size: (1 + MAX_SUBMIT_PARTS) * BINDING_ALIGNMENT,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
     const groups = Array.from(
-      { length: 1 + MOST_PARTS },
+      { length: 1 + MAX_SUBMIT_PARTS },
       (_, i) =>
         device.createBindGroup({
           layout: this.layout,
@@ -60,24 +60,24 @@ export class PartStarts {
   }
 
   /**
-   * The bind group of a part. Its place is used again after
-   * {@linkcode MOST_PARTS} others, so no more may be in one submission.
+   * The bind group of a part. Its uniform is reused after {@linkcode MAX_SUBMIT_PARTS}
+   * parts, so a submission has no more than that.
    *
-   * @param first number of its first workgroup
+   * @param first number of the part's first workgroup
    */
   at(first: number): GPUBindGroup {
     if (first === 0) return this.whole;
-    const place = 1 + this.#next;
-    this.#next = (this.#next + 1) % MOST_PARTS;
+    const slot = 1 + this.#next;
+    this.#next = (this.#next + 1) % MAX_SUBMIT_PARTS;
     this.#queue.writeBuffer(
       this.#buffer,
-      place * BINDING_ALIGNMENT,
+      slot * BINDING_ALIGNMENT,
       Uint32Array.of(first),
     );
-    return this.#groups[place];
+    return this.#groups[slot];
   }
 
-  /** Frees the places. */
+  /** Frees the uniforms. */
   destroy(): void {
     this.#buffer.destroy();
   }

@@ -1,6 +1,6 @@
 /**
- * Compute pipelines, each made once: WebGPU has no cache of its own here, and
- * a driver takes up to a second for one.
+ * Caches compute pipelines: Deno's WebGPU does not, and a driver takes up to a
+ * second to compile one.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import type { StorageType } from "./limits.ts";
 import { TEXEL_FORMAT } from "./texels.ts";
 
 /**
- * How a shader sees what it binds: a buffer it reads, a buffer it reads and
- * writes, a texture whose texels it reads, or a texture whose texels it writes.
+ * How a shader accesses a binding: a buffer it reads, a buffer it reads and writes,
+ * a texture it reads, or a texture it writes.
  */
 export type Access = "read" | "write" | "read texels" | "write texels";
 
-/** Everything that tells one pipeline from another. */
+/** Everything that distinguishes one pipeline from another. */
 export interface PipelineKey {
-  /** File name of the shader, without folder and ending. */
+  /** File name of the shader, without folder and extension. */
   readonly shader: string;
   /** Its WGSL, without the prelude. */
   readonly code: string;
-  /** The storage type: what `real` means in it. */
+  /** The storage type: what `real` stands for in the WGSL. */
   readonly storage: StorageType;
-  /** Constants put in front of it, for sizes that WGSL wants at compile time. */
+  /** u32 constants prepended to the WGSL, for sizes it needs at compile time. */
   readonly defines?: Readonly<Record<string, number>>;
-  /** Type aliases put in front of it, by name. */
+  /** Type aliases prepended to the WGSL, by name. */
   readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Its buffers and textures, `@binding(0)` onwards; a uniform with its parameters follows. */
+  /** Its buffers and textures from `@binding(0)` on; the uniform with its parameters follows. */
   readonly access: readonly Access[];
 }
 
-/** What a binding of each kind is declared as. */
+/** The layout entry for each kind of access. */
 const bindingTypes: Readonly<
   Record<Access, Pick<GPUBindGroupLayoutEntry, "buffer" | "storageTexture">>
 > = {
@@ -46,28 +46,28 @@ const bindingTypes: Readonly<
   },
 };
 
-/** Makes pipelines once and remembers them. */
+/** Makes pipelines and caches them. */
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
-  /** The codes that came under a shader's name, mostly one. */
+  /** The different WGSL seen under each shader name, mostly one. */
   readonly #codes = new Map<string, string[]>();
 
-  readonly #parts: GPUBindGroupLayout;
+  readonly #partLayout: GPUBindGroupLayout;
   readonly #made: string[] = [];
 
   /**
-   * A cache on one device.
+   * An empty cache on one device.
    *
-   * @param parts layout of bind group 1, where a dispatch begins
+   * @param partLayout layout of bind group 1, the first workgroup of a dispatch
    */
-  constructor(device: GPUDevice, parts: GPUBindGroupLayout) {
+  constructor(device: GPUDevice, partLayout: GPUBindGroupLayout) {
     this.#device = device;
-    this.#parts = parts;
+    this.#partLayout = partLayout;
   }
 
-  /** Names of the pipelines made since the last call of this. */
+  /** Returns the names of the pipelines made since this was last called. */
   takeMade(): readonly string[] {
     return this.#made.splice(0);
   }
@@ -77,12 +77,12 @@ export class PipelineCache {
     for (const name of names) this.#pipelines.delete(name);
   }
 
-  /** How many pipelines have been made. */
+  /** How many pipelines it holds. */
   get count(): number {
     return this.#pipelines.size;
   }
 
-  /** The pipeline for a key, made on first request. */
+  /** The pipeline for a key, made when first requested. */
   get(key: PipelineKey): GPUComputePipeline {
     const name = this.#name(key);
     let pipeline = this.#pipelines.get(name);
@@ -90,7 +90,7 @@ export class PipelineCache {
       pipeline = this.#device.createComputePipeline({
         label: name,
         layout: this.#device.createPipelineLayout({
-          bindGroupLayouts: [this.layout(key.access), this.#parts],
+          bindGroupLayouts: [this.layout(key.access), this.#partLayout],
         }),
         compute: {
           module: this.#device.createShaderModule({
@@ -107,16 +107,17 @@ export class PipelineCache {
     return pipeline;
   }
 
-  /** What tells a key from others; two codes of one shader's name by their number. */
+  /** A text unique to a key; different WGSL under one shader name is numbered. */
   #name(key: PipelineKey): string {
     const { shader, storage, code, access } = key;
     let codes = this.#codes.get(shader);
     if (!codes) this.#codes.set(shader, codes = []);
-    // Compared, not hashed: a plan has thousands of launches of some 10 KB each.
+    // Compared, not hashed: a plan has thousands of launches with some 10 KB each.
     let number = codes.indexOf(code);
     if (number < 0) number = codes.push(code) - 1;
-    const values = (of: Readonly<Record<string, unknown>> = {}) =>
-      Object.keys(of).sort().map((name) => `${name}=${of[name]}`).join(" ");
+    const values = (record: Readonly<Record<string, unknown>> = {}) =>
+      Object.keys(record).sort()
+        .map((name) => `${name}=${record[name]}`).join(" ");
     return [
       number === 0 ? shader : `${shader} (${number + 1})`,
       storage,
@@ -128,9 +129,9 @@ export class PipelineCache {
   }
 
   /**
-   * The layout of a bind group: buffers and textures, then the uniform with
-   * parameters. Where the uniform begins is told at the dispatch, so that
-   * dispatches share a bind group: a driver may hold but some ten thousand.
+   * The layout of bind group 0: buffers and textures, then the uniform. The
+   * uniform's offset is dynamic, so that dispatches can share a bind group: some
+   * drivers allow only about ten thousand.
    */
   layout(access: readonly Access[]): GPUBindGroupLayout {
     const name = access.join(", ");
@@ -157,7 +158,7 @@ export class PipelineCache {
   }
 }
 
-/** The whole WGSL of a pipeline: storage type, constants, prelude, shader. */
+/** The complete WGSL of a pipeline: storage type, aliases, constants, prelude, shader. */
 export function shaderSource(key: PipelineKey): string {
   const defines = Object.entries(key.defines ?? {})
     .map(([name, value]) => `const ${name} = ${value}u;\n`).join("");

@@ -1,8 +1,7 @@
 /**
- * The one way back from the GPU: copies ranges to a mapped buffer and waits.
+ * Reads GPU memory back: copies ranges to a mapped buffer and waits.
  *
- * Waiting blocks and then sleeps (10 ms in Deno), so all ranges wanted are
- * read by one call.
+ * Each wait blocks and then sleeps (10 ms in Deno), so read all ranges in one call.
  *
  * @module
  */
@@ -23,7 +22,7 @@ export async function readBuffers(
   slices: readonly BufferSlice[],
 ): Promise<ArrayBuffer[]> {
   gpu.check();
-  // Copies are multiples of 4 bytes, mapped ranges start at multiples of 8.
+  // Copies are multiples of 4 bytes; mapped ranges start at multiples of 8.
   const sizes = slices.map((slice) => Math.ceil(slice.size / 4) * 4);
   const starts: number[] = [];
   let total = 0;

@@ -1,10 +1,10 @@
 /**
- * Textures as plain memory: 16 bytes a texel, numbered row by row.
+ * Textures as plain memory: 16 bytes per texel, numbered row by row.
  *
- * What a shader loads from a storage texture is fetched 16 bytes at a time, also
- * by an adapter that is a CPU, where every component of a load from a
- * buffer is a branch a lane. A texture is as wide as a power of two, so that a
- * shader finds texel t at (t mod width, t / width) with a mask and a shift.
+ * A load from a storage texture fetches 16 bytes at once even on a software
+ * adapter, where a load from a buffer costs one branch per lane and vector
+ * component. The width is a power of two, so that a shader finds texel t at
+ * (t mod width, t / width) with a mask and a shift.
  *
  * @module
  */
@@ -12,17 +12,17 @@
 /** Bytes of a texel. */
 export const TEXEL_BYTES = 16;
 
-/** What every texture here stores: four words, floats among them by their bits. */
+/** Format of every texture here: four 32-bit words; floats are stored by their bits. */
 export const TEXEL_FORMAT = "rgba32uint";
 
-/** log₂ of the widest texture, which is also that of scratch. */
+/** log₂ of the largest width, which scratch textures have. */
 export const SCRATCH_SHIFT = 12;
-/** log₂ of the narrowest: what is read together lies in one row. */
-const NARROWEST = 5;
+/** log₂ of the smallest width: texels that are read together share a row. */
+const MIN_SHIFT = 5;
 
-/** How a texture's texels lie. */
+/** Size of a texture, in texels. */
 export interface TexelShape {
-  /** Texels of a row: 2 ** shift. */
+  /** Texels per row: 2 ** shift. */
   readonly width: number;
   /** Rows. */
   readonly height: number;
@@ -30,15 +30,15 @@ export interface TexelShape {
   readonly shift: number;
 }
 
-/** The shape of the scratch texture that a plan's ops share: as wide as can be. */
+/** The shape of a scratch texture that a plan's ops share: the largest width. */
 export function scratchShape(texels: number): TexelShape {
   return shapeOf(texels, SCRATCH_SHIFT);
 }
 
-/** The shape of a texture for so many texels: about a square, so that little is lost. */
+/** The shape of a texture with room for `texels`: nearly square, to waste little of the last row. */
 export function texelShape(texels: number): TexelShape {
   const shift = Math.ceil(Math.log2(Math.max(1, texels)) / 2);
-  return shapeOf(texels, Math.min(SCRATCH_SHIFT, Math.max(NARROWEST, shift)));
+  return shapeOf(texels, Math.min(SCRATCH_SHIFT, Math.max(MIN_SHIFT, shift)));
 }
 
 function shapeOf(texels: number, shift: number): TexelShape {
@@ -51,19 +51,19 @@ export function shapeBytes({ width, height }: TexelShape): number {
   return width * height * TEXEL_BYTES;
 }
 
-/** A texture, and how shaders see it. */
+/** A texture and the view to bind. */
 export interface TexelSlice {
   /** The texture. */
   readonly texture: GPUTexture;
-  /** All of it. */
+  /** A view of all of it. */
   readonly view: GPUTextureView;
 }
 
 /**
- * Writes bytes from some texel on.
+ * Writes whole texels.
  *
- * @param start where, in bytes: a multiple of 16
- * @param bytes as many as whole texels have
+ * @param start offset in bytes, a multiple of 16
+ * @param bytes a multiple of 16 bytes
  */
 export function writeTexels(
   queue: GPUQueue,
@@ -77,7 +77,7 @@ export function writeTexels(
     const count = bytes.length / TEXEL_BYTES;
     const x = texel % width;
     const rows = x === 0 ? Math.floor(count / width) : 0;
-    // Whole rows, or a part of one.
+    // Whole rows, or part of one.
     const across = rows > 0 ? width : Math.min(width - x, count);
     const down = Math.max(1, rows);
     const length = across * down * TEXEL_BYTES;

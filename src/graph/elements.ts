@@ -1,11 +1,11 @@
 /**
- * Elements of a tensor as a caller has them, and as bytes on the GPU.
+ * Converts a tensor's elements between typed arrays and bytes on the GPU.
  *
  * @module
  */
 import type { DType } from "../ops/op.ts";
 
-/** Elements as a tensor of a type stores them, up to a whole word. */
+/** Elements as a tensor of a type stores them, padded to whole 32-bit words. */
 export function toBytes(
   data: Float32Array | Uint32Array,
   dtype: DType,
@@ -19,7 +19,7 @@ export function toBytes(
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
-/** A tensor's elements as f32, or as they are where they are u32. */
+/** A tensor's elements as f32, or unchanged if they are u32. */
 export function fromBytes(
   bytes: ArrayBuffer,
   dtype: DType,

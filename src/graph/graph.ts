@@ -24,7 +24,7 @@ import {
 import type { WeightRef } from "../weights/scope.ts";
 import type { WeightDtype } from "../weights/source.ts";
 
-/** An op with its inputs, attributes and outputs forgotten. */
+/** An op of any inputs, attributes and outputs. */
 // deno-lint-ignore no-explicit-any
 export type AnyOp = Op<any, any, any>;
 
@@ -36,11 +36,11 @@ export type AnyKernel = Kernel<any, any, any, any>;
 export interface OpNode extends Call<Specs, unknown, string> {
   /** The op. */
   readonly op: AnyOp;
-  /** What it is given, by its own names. */
+  /** Its inputs, by the op's names for them. */
   readonly inputs: Readonly<Record<string, Tensor | undefined>>;
-  /** What it makes, by its own names. */
+  /** Its outputs, by the op's names for them. */
   readonly outputs: Readonly<Record<string, Tensor>>;
-  /** The storage type of its floats. */
+  /** The storage type its shaders are made for. */
   readonly storage: StorageType;
 }
 
@@ -54,11 +54,11 @@ export type Source =
 
 /** A parameter of a network, from a file. */
 export interface ParameterSource {
-  /** What it is. */
+  /** Tells it from other sources. */
   readonly kind: "parameter";
-  /** The tensor of the file. */
+  /** The tensor in the file. */
   readonly ref: WeightRef;
-  /** Whether ops may overwrite it: then it lies in rows, in a buffer of its own. */
+  /** Whether ops may overwrite it; it then lies in rows, in a buffer of its own. */
   readonly trainable: boolean;
 }
 
@@ -68,11 +68,11 @@ export type ParameterTensor = Tensor & {
   readonly dtype: WeightDtype;
 };
 
-/** How a graph wants a parameter. */
+/** How a graph wants a parameter stored. */
 export interface ParameterOptions {
-  /** Element type on the GPU; the graph's storage type, or quantised as in the file, where not given. */
+  /** Element type on the GPU; by default the file's if quantised, else the graph's storage type. */
   readonly dtype?: StorageType;
-  /** Whether ops may overwrite it; not where not given. */
+  /** Whether ops may overwrite it; `false` by default. */
   readonly trainable?: boolean;
 }
 
@@ -84,12 +84,12 @@ export class Tensor implements TensorSpec {
   readonly shape: readonly number[];
   /** Element type. */
   readonly dtype: DType;
-  /** Where it is packed into a texture: texels of 16 bytes. */
+  /** If it is packed into a texture: how many texels, of 16 bytes each. */
   readonly texels?: number;
   /** Where it comes from. */
   readonly source: Source;
 
-  /** Made by {@linkcode Graph}. */
+  /** Called by {@linkcode Graph} alone. */
   constructor(graph: Graph, spec: TensorSpec, source: Source) {
     this.graph = graph;
     this.shape = spec.shape;
@@ -99,9 +99,9 @@ export class Tensor implements TensorSpec {
   }
 
   /**
-   * The same elements under another shape; one length may be −1.
+   * The same elements under another shape; one length may be −1, to be inferred.
    *
-   * @throws {MasterWeaverError} `gpu` where the number of elements differs
+   * @throws {MasterWeaverError} `gpu` if the number of elements differs
    */
   reshape(...shape: number[]): Tensor {
     const total = elementCount(this.shape);
@@ -128,7 +128,7 @@ export type Inputs<I extends Specs> = {
 
 /** A computation under construction. */
 export class Graph {
-  /** The storage type of activations and parameters, where nothing else is asked for. */
+  /** The default storage type of activations and parameters. */
   readonly storage: StorageType;
   readonly #ops: OpNode[] = [];
   readonly #inputs = new Map<string, Tensor>();
@@ -161,12 +161,12 @@ export class Graph {
     return [...this.#parameters.values()];
   }
 
-  /** Tensors given a name by {@linkcode name}. */
+  /** Tensors named by {@linkcode name}. */
   get named(): ReadonlyMap<string, Tensor> {
     return this.#named;
   }
 
-  /** A tensor written from outside before a run. */
+  /** A tensor that the host writes before a run. */
   input(name: string, shape: readonly number[], dtype: DType): Tensor {
     if (this.#inputs.has(name)) {
       throw new MasterWeaverError("gpu", `Graph has two inputs named ${name}`);
@@ -177,9 +177,9 @@ export class Graph {
   }
 
   /**
-   * A tensor of a model file. Asked for again, it is the same one.
+   * A tensor of a model file; the same one each time it is asked for.
    *
-   * @throws {MasterWeaverError} `gpu` where it was asked for as something else before
+   * @throws {MasterWeaverError} `gpu` if it was asked for with other options before
    */
   parameter(ref: WeightRef, options: ParameterOptions = {}): Tensor {
     const { trainable = false } = options;
@@ -195,27 +195,27 @@ export class Graph {
     }
     const before = known.source.trainable;
     if (known.dtype !== dtype || before !== trainable) {
-      const said = (dtype: DType, trainable: boolean) =>
+      const form = (dtype: DType, trainable: boolean) =>
         `${dtype}${trainable ? ", trainable" : ""}`;
       throw new MasterWeaverError(
         "gpu",
         `Graph has the parameter ${ref.name} as ${
-          said(known.dtype, before)
+          form(known.dtype, before)
         } and as ${
-          said(dtype, trainable)
+          form(dtype, trainable)
         }: ask for it once, and cast it by a view`,
       );
     }
     return known;
   }
 
-  /** A small f32 table known when the graph is made. */
+  /** A small f32 table that is known when the graph is built. */
   constant(data: Float32Array, shape: readonly number[]): Tensor {
     const spec: TensorSpec = { shape, dtype: "f32" };
     return new Tensor(this, spec, { kind: "constant", data });
   }
 
-  /** The result of an op with one output, whose shape rule is checked here. */
+  /** Adds an op with one output, after checking its shape rule. */
   apply<I extends Specs, A>(
     op: Op<I, A>,
     inputs: Inputs<I>,
@@ -224,7 +224,7 @@ export class Graph {
     return this.applyAll(op, inputs, attributes).output;
   }
 
-  /** The results of an op by its own names, whose shape rule is checked here. */
+  /** Adds an op, after checking its shape rule; returns its outputs by name. */
   applyAll<I extends Specs, A, O extends string>(
     op: Op<I, A, O>,
     inputs: Inputs<I>,
@@ -235,22 +235,22 @@ export class Graph {
     return node.outputs as Record<O, Tensor>;
   }
 
-  /** An op applied, without a place in the graph's order: for what a plan inserts. */
+  /** Makes a node without adding it to the graph: for ops that a plan inserts. */
   node<I extends Specs, A, O extends string>(
     op: Op<I, A, O>,
     inputs: Inputs<I>,
     attributes: A,
   ): OpNode {
     const specs = inputs as unknown as I;
-    const free = storageOf(op, specs, this.storage);
-    checkDtypes(op, specs, free);
+    const storage = storageOf(op, specs, this.storage);
+    checkDtypes(op, specs, storage);
     const made: Record<string, TensorSpec> = op.outputs(
       specs,
       attributes,
-      free,
+      storage,
     );
-    const isFree = storageOf(op, specs, "f32") === storageOf(op, specs, "f16");
-    const halves = [...Object.values(inputs), ...Object.values(made)]
+    const isFixed = storageOf(op, specs, "f32") === storageOf(op, specs, "f16");
+    const hasF16 = [...Object.values(inputs), ...Object.values(made)]
       .some((spec) => (spec as TensorSpec | undefined)?.dtype === "f16");
     const outputs: Record<string, Tensor> = {};
     const node: OpNode = {
@@ -258,8 +258,8 @@ export class Graph {
       inputs: inputs as Record<string, Tensor | undefined>,
       attributes,
       outputs,
-      // Shaders of an op that casts must know f16 where either side is.
-      storage: !isFree && halves ? "f16" : free,
+      // The shader of an op that casts must enable f16 if either side has it.
+      storage: !isFixed && hasF16 ? "f16" : storage,
     };
     for (const [output, spec] of Object.entries(made)) {
       const source = { kind: "op", node, output } as const;
@@ -269,15 +269,15 @@ export class Graph {
   }
 
   /**
-   * Gives a tensor a name under which a test or a loss finds it; it costs
-   * nothing unless it is made an {@linkcode output} too.
+   * Names a tensor so that a test or a loss can find it; costs nothing unless it is
+   * made an {@linkcode output} as well.
    */
   name(name: string, tensor: Tensor): Tensor {
     this.#named.set(name, tensor);
     return tensor;
   }
 
-  /** Names a tensor that outlives the run. */
+  /** Names a tensor that is still there after the run. */
   output(name: string, tensor: Tensor): Tensor {
     if (this.#outputs.has(name)) {
       throw new MasterWeaverError("gpu", `Graph has two outputs named ${name}`);
@@ -291,13 +291,13 @@ function specOf({ shape, dtype, texels }: TensorSpec): TensorSpec {
   return { shape, dtype, texels };
 }
 
-/** The tensor whose memory a tensor is: itself, or what it reshapes. */
+/** The tensor that owns a tensor's memory: itself, or the one it reshapes. */
 export function baseOf(tensor: Tensor): Tensor {
   while (tensor.source.kind === "reshape") tensor = tensor.source.of;
   return tensor;
 }
 
-/** What an op is called in messages: its name and its shapes. */
+/** An op as messages name it: its name and the shapes of its inputs. */
 export function describeNode({ op, inputs }: OpNode): string {
   const given = Object.entries(inputs).filter(([, input]) => input)
     .map(([name, input]) => `${name} ${describe(input)}`);

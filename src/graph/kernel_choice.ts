@@ -1,5 +1,5 @@
 /**
- * Which kernel computes each op of a graph, and how parameters must lie for it.
+ * Chooses a kernel for each op of a graph, and with it the layout of each weight.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import type { StoredParameter } from "./weight_store.ts";
 /**
  * Chooses one of an op's kernels by name.
  *
- * The choice may depend on op, weight and element types but not on the size of
- * an image: plans of several sizes share weights, which lie in one way.
+ * The choice may depend on the op and its types but not on the size of an image:
+ * plans of several sizes share weights, and a weight has one layout.
  */
 export type KernelChooser = (
   node: OpNode,
   kernels: readonly string[],
 ) => string;
 
-/** Always what runs everywhere. */
+/** Always the kernel that runs on every adapter. */
 const baseline: KernelChooser = (_node, kernels) => kernels[0];
 
-/** The kernels of a graph's ops, decided. */
+/** The kernels chosen for a graph's ops. */
 export class KernelChoice {
   /** The ops that run, in order. */
   readonly nodes: readonly OpNode[];
@@ -39,11 +39,11 @@ export class KernelChoice {
   readonly #layouts = new Map<Tensor, WeightLayout>();
 
   /**
-   * Decides for every op that an output needs. A weight lies in one way: where
-   * the kernels chosen disagree, the first one's layout counts that all ops which
-   * read the weight have a kernel for.
+   * Chooses for every op that an output needs. A weight has one layout: where the
+   * preferred kernels disagree, the first of their layouts wins for which every op
+   * that reads the weight has a kernel.
    *
-   * @throws {MasterWeaverError} `gpu` naming the weight where there is no such layout, and what is overwritten though it may not be
+   * @throws {MasterWeaverError} `gpu` naming the weight if there is no such layout, or the tensor that may not be overwritten
    */
   constructor(graph: Graph, choose: KernelChooser = baseline) {
     this.#graph = graph;
@@ -69,7 +69,7 @@ export class KernelChoice {
     }
   }
 
-  /** The first layout of those wanted that every reader of a weight can do with. */
+  /** The first of the wanted layouts that every op that reads the weight supports. */
   #agree(weight: Tensor, wanted: readonly WeightLayout[]): WeightLayout {
     const readers = this.nodes.filter((node) => reads(node, weight));
     const possible = (layout: WeightLayout) =>
@@ -94,12 +94,12 @@ export class KernelChoice {
     return this.#kernels.get(node)!;
   }
 
-  /** How a weight, or an input used as one, must lie. */
+  /** The layout of a weight, or of an input used as one. */
   layout(weight: Tensor): WeightLayout {
     return this.#layouts.get(baseOf(weight)) ?? "rows";
   }
 
-  /** The parameters of the graph as they must lie. */
+  /** The parameters of the graph, with the layout of each. */
   get parameters(): readonly StoredParameter[] {
     return this.#graph.parameters.map((tensor) => ({
       ref: tensor.source.ref,
@@ -124,7 +124,7 @@ function preferred(node: OpNode, choose: KernelChooser): AnyKernel {
   return kernels.find((kernel) => kernel.name === name) ?? kernels[0];
 }
 
-/** The ops that use a tensor as their `weight`, by that tensor. */
+/** Groups ops by the tensor that is their `weight` input. */
 function weightUsers(nodes: readonly OpNode[]): Map<Tensor, OpNode[]> {
   const users = new Map<Tensor, OpNode[]>();
   for (const node of nodes) {
@@ -142,16 +142,18 @@ function reads(node: OpNode, tensor: Tensor): boolean {
     .some((input) => input && baseOf(input) === tensor);
 }
 
-/** Layouts in which an op can read a tensor: others than rows only as its `weight`. */
+/** The layouts in which an op can read a tensor; only rows unless it is its `weight`. */
 function layoutsOf({ op, inputs, ...call }: OpNode, tensor: Tensor) {
-  const others = Object.entries(inputs).some(([name, input]) =>
+  const isOperand = Object.entries(inputs).some(([name, input]) =>
     name !== "weight" && input && baseOf(input) === tensor
   );
   const layouts = kernelsFor(op, { inputs, ...call }).map(layoutOf);
-  return new Set(others ? layouts.filter((one) => one === "rows") : layouts);
+  return new Set(
+    isOperand ? layouts.filter((layout) => layout === "rows") : layouts,
+  );
 }
 
-/** Only what the host writes, and no op, can be laid out by the host. */
+/** Whether a layout other than rows is possible: only the host writes such layouts, no op does. */
 function mayLieOtherwise(weight: Tensor, { outputs }: Graph): boolean {
   const { source } = weight;
   const isWritten = source.kind === "input" ||

@@ -1,6 +1,6 @@
 /**
- * What a plan asks of launches before there is anything on the GPU: that what
- * they bind fits, and how much work they are.
+ * Checks of a plan's launches before anything is allocated, and estimates of their
+ * work.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
 import { describeNode, type OpNode } from "./graph.ts";
 import type { Step } from "./lowering.ts";
 
-/** The tensor that a launch binds; nothing where it is a texture or absent. */
+/** The tensor that a launch binds as a buffer; `undefined` for a texture or an absent operand. */
 export function boundSpec(
   { node, operands, scratch }: Step,
   binding: Binding,
@@ -59,7 +59,9 @@ export function checkBindings(step: Step, launch: Launch): void {
 }
 
 /**
- * Requires that a texture is no taller than the adapter's.
+ * Requires that a texture is no taller than the adapter allows.
+ *
+ * @param most rows that a texture of this adapter has at most
  *
  * @throws {MasterWeaverError} `out-of-memory`
  */
@@ -76,15 +78,16 @@ export function checkShape(
   );
 }
 
-/** Floating-point operations that a CPU does in the time it moves a byte. */
-const OPERATIONS_A_BYTE = 8;
+/** Floating-point operations that a CPU does in the time it takes to move a byte. */
+const OPERATIONS_PER_BYTE = 8;
 
 /**
- * The work of an op's launches, in floating-point operations or what moving its
- * tensors stands for: to estimate how long they take.
+ * The work of each of an op's launches, in floating-point operations including the
+ * equivalent of its memory traffic: used to estimate their time.
  *
- * Shaders that only move data do so once; the others do an equal share of the
- * op's operations, and the launches of each by their workgroups.
+ * Every shader moves the op's tensors once. Shaders that do more than move data
+ * share the op's operations equally. A shader's launches share its work in
+ * proportion to their workgroups.
  */
 export function launchWork(
   node: OpNode,
@@ -100,13 +103,14 @@ export function launchWork(
   );
   const flops: number = node.op.flops?.(node) ?? 0;
   const groups = new Map<string, number>();
-  const busy = new Set<string>();
+  const computing = new Set<string>();
   for (const { shader, workgroups, moves } of launches) {
     groups.set(shader, (groups.get(shader) ?? 0) + workgroups);
-    if (!moves) busy.add(shader);
+    if (!moves) computing.add(shader);
   }
   return launches.map(({ shader, workgroups, moves }) => {
-    const work = OPERATIONS_A_BYTE * bytes + (moves ? 0 : flops / busy.size);
+    const work = OPERATIONS_PER_BYTE * bytes +
+      (moves ? 0 : flops / computing.size);
     return work * workgroups / Math.max(1, groups.get(shader)!);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * From ops to steps: each op with its kernel, and before it the packing of what
- * the kernel wants packed. A tensor is packed once, however many want it so.
+ * Lowers ops to steps: each op with its kernel, preceded by packing the inputs that
+ * the kernel reads from textures. A tensor is packed once for all its readers.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { packTexels } from "../ops/pack_texels.ts";
 import { type AnyKernel, baseOf, type OpNode, type Tensor } from "./graph.ts";
 import type { KernelChoice } from "./kernel_choice.ts";
 
-/** An op, ready to be placed. */
+/** An op with its kernel, before memory is assigned. */
 export interface Step {
   /** The op. */
   readonly node: OpNode;
-  /** What computes it. */
+  /** The kernel that computes it. */
   readonly kernel: AnyKernel;
-  /** What its launches depend on. */
+  /** Storage type and limits that its launches are made for. */
   readonly target: Target;
-  /** Its inputs as the kernel reads them: some of them packed. */
+  /** Its inputs as the kernel reads them, some of them packed. */
   readonly operands: Readonly<Record<string, Tensor | undefined>>;
-  /** Memory it needs while it runs, by the kernel's own names. */
+  /** Memory it needs only while it runs, by the kernel's names for it. */
   readonly scratch: Readonly<Record<string, ScratchSpec>>;
 }
 
@@ -56,7 +56,7 @@ export function lower(choice: KernelChoice, limits: GpuLimits): Step[] {
   return steps;
 }
 
-/** The dispatches of a step, in order. */
+/** The launches of a step, in order. */
 export function launchesOf({ node, kernel, target }: Step): readonly Launch[] {
   return kernel.launch(node, target);
 }

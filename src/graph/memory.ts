@@ -1,46 +1,46 @@
 /**
- * Where intermediates live: a few large buffers, shared by tensors that are
- * never needed at the same time.
+ * Assigns intermediates to a few large buffers (arenas), in which tensors that are
+ * never needed at the same time overlap.
  *
- * WebGPU forbids a dispatch to read and write one buffer, even in different
- * ranges, so what an op reads and what it writes lie in different buffers.
+ * WebGPU does not let a dispatch both read and write one buffer, even in different
+ * ranges, so an op's inputs and outputs lie in different buffers.
  *
  * @module
  */
 
 /** A tensor to be placed. */
 export interface MemoryItem {
-  /** Its length, a multiple of the alignment of bindings. */
+  /** Its size, a multiple of the alignment of bindings. */
   readonly bytes: number;
-  /** Number of the op that makes it. */
+  /** Number of the op that writes it. */
   readonly first: number;
   /** Number of the last op that reads it. */
   readonly last: number;
-  /** Items (by index) that must lie in another buffer. */
+  /** Items, by index, that must lie in another buffer. */
   readonly apart: ReadonlySet<number>;
 }
 
 /** Where an item lies. */
 export interface Placement {
-  /** Number of the buffer. */
+  /** Index of the buffer. */
   readonly arena: number;
-  /** Where in it, in bytes. */
+  /** Offset in it, in bytes. */
   readonly offset: number;
 }
 
 /** The result of {@linkcode planMemory}. */
 export interface MemoryPlan {
-  /** Where each item lies, in the order given. */
+  /** Where each item lies, in the order of the items. */
   readonly placements: readonly Placement[];
-  /** Length of each buffer in bytes. */
+  /** Size of each buffer, in bytes. */
   readonly arenas: readonly number[];
 }
 
 /**
- * Places items, the largest first, each in the buffer that grows least by it.
+ * Places items, the largest first, each in the buffer that it enlarges least.
  *
  * @param items what to place; lifetimes include both ends
- * @param largest the longest a buffer may become, in bytes
+ * @param largest limit on the size of a buffer, in bytes
  */
 export function planMemory(
   items: readonly MemoryItem[],
@@ -74,7 +74,7 @@ export function planMemory(
   return { placements, arenas: arenas.map(({ size }) => size) };
 }
 
-/** Takes the smallest that is long enough out of some buffers, if there is one. */
+/** Removes and returns the smallest buffer that is large enough, if there is one. */
 export function takeFitting<T extends { readonly size: number }>(
   buffers: T[],
   bytes: number,
@@ -93,7 +93,7 @@ function areApart(
   return items[a].apart.has(b) || items[b].apart.has(a);
 }
 
-/** The lowest offset at which an item meets no other of its time. */
+/** The lowest offset at which an item overlaps no other that lives at the same time. */
 function firstGap(
   items: readonly MemoryItem[],
   placements: readonly Placement[],

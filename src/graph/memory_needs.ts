@@ -1,5 +1,5 @@
 /**
- * What memory the steps of a graph need, and for how long.
+ * Lifetimes of the buffers and textures that the steps of a graph need.
  *
  * @module
  */
@@ -10,22 +10,22 @@ import type { Step } from "./lowering.ts";
 import type { MemoryItem } from "./memory.ts";
 import { rootOf } from "./schedule.ts";
 
-/** What a schedule has to place. */
+/** What {@linkcode memoryItems} found to place. */
 export interface MemoryNeeds {
-  /** Each thing to place in a buffer. */
+  /** Everything to place in a buffer. */
   readonly items: readonly MemoryItem[];
-  /** The results without a place of their own, and their item. */
+  /** The item of each intermediate tensor. */
   readonly tensors: ReadonlyMap<Tensor, number>;
-  /** Scratch buffers of each step: the item by the kernel's own name. */
+  /** The items of each step's scratch buffers, by the kernel's names for them. */
   readonly scratch: ReadonlyMap<Step, ReadonlyMap<string, number>>;
 }
 
 type Lifetime = MemoryItem & { last: number; apart: Set<number> };
 
 /**
- * What has to be placed in buffers, with lifetimes and what must lie apart.
+ * Lists what has to be placed in buffers, when it lives and what must lie apart.
  *
- * @param hasPlace whether what a tensor lies in has a place of its own already
+ * @param hasPlace whether the tensor whose memory is used already has its own place
  */
 export function memoryItems(
   steps: readonly Step[],
@@ -75,26 +75,26 @@ export function memoryItems(
   return { items, tensors, scratch };
 }
 
-/** Textures that steps use one after the other. */
+/** Textures that steps use in turn. */
 export interface TextureNeeds {
-  /** Texels of each, as many as any of its users needs. */
+  /** Texels of each texture: the most that any of its users needs. */
   readonly texels: readonly number[];
-  /** Which one a packed tensor lies in. */
+  /** Index of the texture of each packed tensor. */
   readonly tensors: ReadonlyMap<Tensor, number>;
-  /** Which ones a step's scratch lies in, by the kernel's own names. */
+  /** Indices of the textures of each step's scratch, by the kernel's names for them. */
   readonly scratch: ReadonlyMap<Step, ReadonlyMap<string, number>>;
 }
 
-/** Something packed, from the step that writes it to the last that reads it. */
+/** A packed tensor or scratch, from the step that writes it to the last that reads it. */
 interface PackedItem {
   readonly texels: number;
   readonly first: number;
   readonly last: number;
-  /** Told which texture it lies in. */
+  /** Called with the number of the texture it lies in. */
   readonly place: (texture: number) => void;
 }
 
-/** Which texture everything packed lies in, as long as it is needed. */
+/** Assigns packed tensors and scratch to textures, which they share by lifetime. */
 export function textureNeeds(steps: readonly Step[]): TextureNeeds {
   const lastRead = new Map<Tensor, number>();
   steps.forEach(({ operands }, time) => {
@@ -125,9 +125,9 @@ export function textureNeeds(steps: readonly Step[]): TextureNeeds {
 }
 
 /**
- * Places items, the largest first, each in the first texture that is free as
- * long as it is needed: what is small and needed for long then takes no place
- * that is large.
+ * Places items, the largest first, each in the first texture that is free during
+ * its lifetime: a small item that is needed for long then occupies a small
+ * texture, not a large one.
  *
  * @returns texels of each texture
  */

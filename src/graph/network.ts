@@ -1,5 +1,6 @@
 /**
- * A network on the GPU for as long as it is needed: its weights and its plans.
+ * A network on the GPU: its weights and plans, loaded on first use and freed or
+ * kept afterwards.
  *
  * @module
  */
@@ -12,32 +13,32 @@ import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";
 import { WeightStore } from "./weight_store.ts";
 
-/** What one plan of a network is made from. */
+/** How to make one plan of a network. */
 export interface PlanRecipe {
-  /** Stands for all that decides the graph: equal keys, equal graphs. */
+  /** Identifies the graph: recipes with equal keys build equal graphs. */
   readonly key: string;
-  /** Builds what is computed. */
+  /** Builds the graph. */
   readonly graph: () => Graph;
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
 }
 
-/** What a network is used for. */
+/** One use of a network. */
 export interface NetworkUse<Name extends string> {
   /**
-   * The plans by any name, all over the same weights; the one that needs most
-   * of them first.
+   * The plans, by the caller's names. All share the weights; the plan that needs
+   * the most weights comes first.
    */
   readonly plans: Readonly<Record<Name, PlanRecipe>>;
-  /** Told of bytes of weights streamed to the GPU, of how many in all. */
+  /** Receives the bytes of weights read so far, and the total. */
   readonly onLoad?: (done: number, total: number) => void;
-  /** Told of plans made, of how many that were not there. */
+  /** Receives the number of plans made so far, and of those to be made. */
   readonly onPrepare?: (done: number, total: number) => void;
-  /** Stops loading and making of plans. */
+  /** Stops the loading of weights and the making of plans. */
   readonly signal?: AbortSignal;
 }
 
-/** A plan that is kept, and what it was bound to when it was made. */
+/** A plan that is kept, with the bindings it was made with. */
 interface KeptPlan {
   readonly plan: Plan;
   readonly bindings: Readonly<Record<string, GpuTensor>>;
@@ -48,16 +49,16 @@ export class Network implements Disposable {
   readonly #gpu: Gpu;
   readonly #keepLoaded: boolean;
   readonly #tuner: Tuner;
-  /** By key. The first lends its memory to those after it. */
+  /** Plans by key; the first lends its memory to the others. */
   readonly #kept = new Map<string, KeptPlan>();
   #store: WeightStore | null = null;
 
   /**
-   * Nothing is loaded yet.
+   * A network of which nothing is loaded yet.
    *
-   * @param gpu where it will run
-   * @param keepLoaded whether it stays on the GPU when a use is over
-   * @param tuner decides which way its ops are computed
+   * @param gpu the device
+   * @param keepLoaded whether it stays on the GPU after a use
+   * @param tuner chooses the kernels of its ops
    */
   constructor(gpu: Gpu, keepLoaded: boolean, tuner: Tuner) {
     this.#gpu = gpu;
@@ -66,9 +67,8 @@ export class Network implements Disposable {
   }
 
   /**
-   * Loads what is not there yet, lets the plans be used, and frees it all
-   * unless it is kept. Where something fails, nothing is kept: what a fault of
-   * the GPU left behind is not known.
+   * Loads what is missing, runs `work` with the plans, then frees everything unless
+   * it is kept. After a failure nothing is kept, as the state of the GPU is unknown.
    *
    * @param work runs the plans; may return before the GPU is done
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `gpu`, and what `work` throws
@@ -88,9 +88,9 @@ export class Network implements Disposable {
   }
 
   /**
-   * As {@linkcode use}, for work that is done step by step. Breaking off between
-   * two steps ends the use and frees as usual; a generator that is left unfinished
-   * holds the network.
+   * Like {@linkcode use}, for work that is a generator. Breaking off between two
+   * yields ends the use and frees as usual; a generator that is neither finished nor
+   * returned holds the network.
    *
    * @returns yields what `work` yields
    * @throws {MasterWeaverError} as {@linkcode use}
@@ -113,7 +113,7 @@ export class Network implements Disposable {
     }
   }
 
-  /** Frees it, unless it is kept, when the GPU is done: memory is free only then. */
+  /** Frees it unless it is kept, after the GPU is done: its memory is in use until then. */
   async #release(): Promise<void> {
     if (this.#keepLoaded) return;
     try {
@@ -123,14 +123,14 @@ export class Network implements Disposable {
     }
   }
 
-  /** Frees it, unless it is kept and all that happened is that a call was stopped. */
+  /** Frees it, unless it is kept and the error is merely that the call was aborted. */
   #releaseAfter(error: unknown): void {
     const isStop = error instanceof MasterWeaverError &&
       error.code === "aborted";
     if (!this.#keepLoaded || !isStop) this[Symbol.dispose]();
   }
 
-  /** The plans asked for; those that are not there yet are made. */
+  /** The plans of a use; those that are missing are made. */
   async #ready<Name extends string>(
     { plans, onLoad, onPrepare, signal }: NetworkUse<Name>,
   ): Promise<Readonly<Record<Name, Plan>>> {
@@ -139,7 +139,7 @@ export class Network implements Disposable {
     const missing = recipes.filter(([, { key }]) => !this.#kept.has(key))
       .map(([, recipe]) => ({ ...recipe, graph: recipe.graph() }));
     const breath = new Breath(signal);
-    // All before any weight is laid out: a later choice would lay it otherwise.
+    // All graphs before any weight is loaded: a later choice might change its layout.
     for (const { graph } of missing) await this.#tuner.prepare(graph, breath);
     for (const [i, { key, graph, bindings = {} }] of missing.entries()) {
       const plan = await this.#make(
@@ -158,9 +158,8 @@ export class Network implements Disposable {
   }
 
   /**
-   * Frees all plans where one of them is bound to other tensors than is asked
-   * for now, or where none of those asked for is among them. They go together,
-   * as they share memory.
+   * Frees all plans if one of those asked for is bound to other tensors now, or if
+   * none of those asked for is kept. They are freed together as they share memory.
    */
   #makeRoom(recipes: readonly PlanRecipe[]): void {
     const known = recipes.filter(({ key }) => this.#kept.has(key));
@@ -170,7 +169,7 @@ export class Network implements Disposable {
     if (isStale || known.length === 0) this.#freePlans();
   }
 
-  /** Loads the weights of a graph, then makes its plan; the plans never run at once. */
+  /** Loads a graph's weights, then makes its plan. Plans share memory: only one runs at a time. */
   async #make(
     graph: Graph,
     bindings: PlanRecipe["bindings"],
@@ -204,7 +203,7 @@ export class Network implements Disposable {
   }
 }
 
-/** Whether a plan that is bound to one set may be used for the other. */
+/** Whether two sets of bindings name the same places. */
 function sameBindings(
   one: Readonly<Record<string, GpuTensor>>,
   other: Readonly<Record<string, GpuTensor>>,

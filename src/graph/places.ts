@@ -1,6 +1,5 @@
 /**
- * Where each tensor of a plan lies on the GPU, and the memory that the plan
- * owns.
+ * The place of each of a plan's tensors on the GPU, and the memory the plan owns.
  *
  * @module
  */
@@ -44,19 +43,19 @@ export interface GpuTensor {
   readonly slice: BufferSlice;
 }
 
-/** What decides where tensors lie. */
+/** What {@linkcode Places} needs to place tensors. */
 export interface PlacesOptions {
-  /** What is computed. */
+  /** The graph. */
   readonly graph: Graph;
   /** Its steps, in order. */
   readonly steps: readonly Step[];
-  /** How its parameters lie. */
+  /** Its kernels, which decide the layout of its parameters. */
   readonly choice: KernelChoice;
   /** Together these hold every parameter. */
   readonly weights: readonly WeightStore[];
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings: Readonly<Record<string, GpuTensor>>;
-  /** Places of a plan that never runs at the same time: intermediates may lie there. */
+  /** Places of a plan that never runs at the same time, whose intermediates' memory is reused. */
   readonly shares?: Places;
 }
 
@@ -65,13 +64,13 @@ export class Places implements Disposable {
   readonly #gpu: Gpu;
   readonly #options: PlacesOptions;
   readonly #places = new Map<Tensor, BufferSlice>();
-  /** Inputs that stand for weights in a texture, and packed tensors. */
+  /** Packed tensors, and inputs used as weights that lie in a texture. */
   readonly #textures = new Map<Tensor, TexelSlice>();
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
   readonly #arenas: GPUBuffer[] = [];
-  /** The textures that steps use one after the other. */
+  /** The textures that steps use in turn. */
   readonly #shared: TexelSlice[] = [];
-  /** Scratch of each step, by the kernel's own names. */
+  /** Scratch of each step, by the kernel's names for it. */
   readonly #scratch = new Map<Step, Map<string, Bindable>>();
 
   private constructor(gpu: Gpu, options: PlacesOptions) {
@@ -98,10 +97,10 @@ export class Places implements Disposable {
     }
   }
 
-  /** Bytes of all it owns, and of those that intermediates share. */
+  /** Bytes of everything it owns, and of what intermediates and scratch share. */
   get bytes(): { readonly owned: number; readonly arena: number } {
-    const bytes = (memory: readonly (GPUBuffer | GPUTexture)[]) =>
-      memory.reduce((sum, each) => sum + this.#gpu.buffers.bytesOf(each), 0);
+    const bytes = (owned: readonly (GPUBuffer | GPUTexture)[]) =>
+      owned.reduce((sum, memory) => sum + this.#gpu.buffers.bytesOf(memory), 0);
     const texels = this.#shared.map(({ texture }) => texture)
       .filter((texture) => this.#owned.includes(texture));
     return {
@@ -110,7 +109,7 @@ export class Places implements Disposable {
     };
   }
 
-  /** What a launch binds; null where that operand is absent. */
+  /** What a launch binds; null if the operand is absent. */
   bindable(step: Step, binding: Binding): Bindable | null {
     if ("absent" in binding) return null;
     const whole = this.#operand(step, binding);
@@ -136,7 +135,7 @@ export class Places implements Disposable {
     return isTexture ? this.texture(tensor) : this.slice(tensor);
   }
 
-  /** Where a weight, an input that stands for one, or a packed tensor lies in a texture. */
+  /** The texture of a weight, an input used as one, or a packed tensor. */
   texture(tensor: Tensor): TexelSlice {
     const base = baseOf(tensor);
     const { source } = base;
@@ -145,7 +144,7 @@ export class Places implements Disposable {
       : this.#textures.get(base)!;
   }
 
-  /** Where a tensor lies in a buffer. */
+  /** The place of a tensor in a buffer. */
   slice(tensor: Tensor): BufferSlice {
     const base = baseOf(tensor);
     const { source } = base;
@@ -268,7 +267,7 @@ export class Places implements Disposable {
     this.#places.set(tensor, { buffer, offset: 0, size });
   }
 
-  /** Outputs have buffers of their own; what overwrites an input lies there. */
+  /** Gives outputs buffers of their own, unless they overwrite an input or parameter. */
   async #placeOutputs(): Promise<void> {
     const { graph, steps, bindings } = this.#options;
     for (const [name, tensor] of graph.outputs) {
@@ -290,7 +289,7 @@ export class Places implements Disposable {
     }
   }
 
-  /** Gives every other result, and scratch buffers, a place by lifetime. */
+  /** Gives intermediates and scratch buffers places in the arenas, by lifetime. */
   async #placeIntermediates(): Promise<void> {
     const { steps, shares } = this.#options;
     const { items, tensors, scratch } = memoryItems(
@@ -331,7 +330,7 @@ export class Places implements Disposable {
     }
   }
 
-  /** The textures that steps use one after the other, as large as any needs. */
+  /** Makes the textures that steps use in turn, each large enough for all its users. */
   async #placeTextures(): Promise<void> {
     const { steps, shares } = this.#options;
     const { texels, tensors, scratch } = textureNeeds(steps);
@@ -358,7 +357,7 @@ export class Places implements Disposable {
     return places;
   }
 
-  /** Frees every buffer and texture it made. */
+  /** Frees every buffer and texture made here. */
   [Symbol.dispose](): void {
     for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
   }

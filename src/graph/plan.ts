@@ -1,16 +1,20 @@
 /**
- * A graph made ready to run: buffers, pipelines and bind groups, all made once.
- * A run only replays the list of dispatches.
+ * A graph prepared to run: its buffers, pipelines and bind groups are made once,
+ * and a run only replays the list of dispatches.
  *
  * @module
  */
 import type { Breath } from "../base/breathe.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { BindGroups } from "../gpu/bind_groups.ts";
-import type { BufferSlice } from "../gpu/buffers.ts";
+import { BINDING_ALIGNMENT, type BufferSlice } from "../gpu/buffers.ts";
 import { encodeDispatch, foldGroups } from "../gpu/dispatches.ts";
 import type { Gpu, GpuLimits } from "../gpu/gpu.ts";
-import { MOST_A_SUBMIT, type Pace, type PacedDispatch } from "../gpu/pace.ts";
+import {
+  MAX_SUBMIT_DISPATCHES,
+  type Pace,
+  type PacedDispatch,
+} from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { writeTexels } from "../gpu/texels.ts";
 import { describe, elementCount, type Launch } from "../ops/op.ts";
@@ -27,38 +31,38 @@ import type { WeightStore } from "./weight_store.ts";
 
 export type { GpuTensor } from "./places.ts";
 
-/** What a plan is made from beside its graph. */
+/** What a plan is made from, besides its graph. */
 export interface PlanOptions {
   /** Together these hold every parameter of the graph. */
   readonly weights?: readonly WeightStore[];
   /** Inputs and outputs that lie in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
-  /** The kernels of the graph's ops; those that run everywhere where not given. */
+  /** The kernels of the graph's ops; the baseline by default. */
   readonly kernels?: KernelChoice;
-  /** A plan that lives as long and never runs at the same time: its intermediates' memory serves both. */
+  /** A plan that lives at least as long and never runs at the same time: its intermediates' memory is reused. */
   readonly shares?: Plan;
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
-  /** Pauses while it is made; stops where its signal says so. */
+  /** Pauses while the plan is made; its signal stops the making. */
   readonly breath?: Breath;
 }
 
-/** A dispatch, and what it is for. */
+/** A dispatch with the op it belongs to. */
 interface NamedDispatch extends PacedDispatch {
   readonly node: OpNode;
 }
 
-/** A launch, and the step it belongs to. */
+/** A launch with the step it belongs to. */
 interface StepLaunch {
   readonly step: Step;
   readonly launch: Launch;
 }
 
-/** What a plan takes, for reports. */
+/** The dispatches and memory of a plan, for reports. */
 export interface PlanStatistics {
-  /** Dispatches a run. */
+  /** Dispatches per run. */
   readonly dispatches: number;
-  /** Bytes of the buffers and textures that intermediates share; without those of another plan. */
+  /** Bytes of the buffers and textures that intermediates share, excluding another plan's. */
   readonly arenaBytes: number;
   /** Bytes of inputs, outputs, constants and uniforms the plan owns. */
   readonly ownBytes: number;
@@ -89,7 +93,7 @@ export class Plan implements Disposable {
    *
    * @param gpu the device
    * @param graph what to compute; ops that no output needs are left out
-   * @param options weights, and inputs that live elsewhere
+   * @param options weights, kernels, and inputs and outputs that lie elsewhere
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`
    */
   static async make(
@@ -128,7 +132,7 @@ export class Plan implements Disposable {
     }
   }
 
-  /** What the plan takes. */
+  /** The plan's dispatches and memory. */
   get statistics(): PlanStatistics {
     const { owned, arena } = this.#places.bytes;
     return {
@@ -138,7 +142,7 @@ export class Plan implements Disposable {
     };
   }
 
-  /** Each dispatch's op, shader and workgroups, in order; for the bench. */
+  /** The op, shader and workgroups of each dispatch, in order, for the bench. */
   get listing(): readonly { node: OpNode; shader: string; groups: number }[] {
     return this.#dispatches.map(({ node, shader, groups }) => ({
       node,
@@ -147,7 +151,7 @@ export class Plan implements Disposable {
     }));
   }
 
-  /** An input or output on the GPU, to be bound to another plan. */
+  /** The place of an input or output, to be bound to another plan. */
   tensor(name: string): GpuTensor {
     const tensor = this.#named(name);
     return { spec: tensor, slice: this.#places.slice(tensor) };
@@ -161,7 +165,7 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Writes an input; it keeps its value over runs.
+   * Writes an input, which keeps its value until it is written again.
    *
    * @param name the input
    * @param data its elements; floats are converted to the input's type
@@ -195,10 +199,10 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Copies another tensor's bytes to an input, on the GPU.
+   * Copies another tensor to an input, on the GPU.
    *
    * @param name the input
-   * @param from where to copy from; as long as the input
+   * @param from the bytes to copy; as many as the input has
    */
   copy(name: string, from: BufferSlice): void {
     const { slice } = this.tensor(name);
@@ -214,26 +218,26 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Queues one run in slices of bounded time.
+   * Queues one run in time slices.
    *
-   * @param pace of the call that this is a part of
-   * @param after called when the GPU is known to be done with it
-   * @throws {MasterWeaverError} `aborted` where the call is stopped, `device-lost`, `gpu`
+   * @param pace the pace of the call that this run belongs to
+   * @param after called once the GPU is done with the run
+   * @throws {MasterWeaverError} `aborted` if the call is stopped, `device-lost`, `gpu`
    */
   async runPaced(pace: Pace, after?: () => void): Promise<void> {
     await pace.run(this.#dispatches, after);
   }
 
-  /** Forgets how long its launches take, for another speed of the adapter. */
+  /** Forgets how long its dispatches take, for when the adapter's speed has changed. */
   forgetTimes(): void {
     for (const dispatch of this.#dispatches) dispatch.milliseconds = 0;
   }
 
-  /** Queues one run, all of it at once; returns before the GPU is done. */
+  /** Queues one run without pacing; returns before the GPU is done. */
   run(): void {
     const { device, partStarts } = this.#gpu;
     for (let at = 0; at < this.#dispatches.length;) {
-      const end = Math.min(at + MOST_A_SUBMIT, this.#dispatches.length);
+      const end = Math.min(at + MAX_SUBMIT_DISPATCHES, this.#dispatches.length);
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       while (at < end) {
@@ -245,16 +249,16 @@ export class Plan implements Disposable {
   }
 
   /**
-   * Times each dispatch on the GPU's own clock, in one run.
+   * Times each dispatch of one run by the GPU's clock.
    *
    * @returns milliseconds, in the order of {@linkcode listing}
-   * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+   * @throws {MasterWeaverError} `gpu` if the adapter has no timestamps
    */
   async profile(): Promise<number[]> {
     return await timeDispatches(this.#gpu, this.#dispatches);
   }
 
-  /** As {@linkcode profile}, some runs one after the other as a whole. */
+  /** Like {@linkcode profile}, but times several consecutive runs as a whole. */
   async timeRuns(runs: number): Promise<TimeSpan> {
     return await timeRuns(this.#gpu, this.#dispatches, runs);
   }
@@ -263,7 +267,7 @@ export class Plan implements Disposable {
    * Waits for the GPU and reads outputs back, all in one copy.
    *
    * @param names the outputs
-   * @returns their elements as f32, or as they are where they are u32
+   * @returns their elements as f32, or unchanged if they are u32
    * @throws {MasterWeaverError} `device-lost`, `gpu`, `out-of-memory`
    */
   async read<N extends string>(
@@ -293,28 +297,28 @@ export class Plan implements Disposable {
     launches: readonly StepLaunch[],
     breath?: Breath,
   ): Promise<void> {
-    const nothing = await this.#places.own(
-      256,
+    const absent = await this.#places.own(
+      BINDING_ALIGNMENT,
       GPUBufferUsage.STORAGE,
-      "nothing",
+      "absent operands",
     );
     const params = await this.#writeParams(
       launches.map(({ launch }) => launch),
     );
-    const groups = new BindGroups(this.#gpu);
+    const bindGroups = new BindGroups(this.#gpu);
     const prepare = ({ step, launch }: StepLaunch, i: number, work: number) => {
       const { node } = step;
-      const access = launch.bind.map((use) => use.access);
+      const access = launch.bind.map((binding) => binding.access);
       const key = { ...launch, storage: node.storage, access };
-      const bound = launch.bind.map((use) =>
-        this.#places.bindable(step, use) ??
-          { buffer: nothing, offset: 0, size: 256 }
+      const bound = launch.bind.map((binding) =>
+        this.#places.bindable(step, binding) ??
+          { buffer: absent, offset: 0, size: BINDING_ALIGNMENT }
       );
       this.#dispatches.push({
         node,
         shader: launch.shader,
         pipeline: this.#gpu.pipelines.get(key),
-        bindGroup: groups.bind(access, bound, params[i]),
+        bindGroup: bindGroups.bind(access, bound, params[i]),
         offsets: [params[i].offset],
         workgroups: launch.workgroups,
         groups: foldGroups(launch.workgroups, this.#gpu.limits),
@@ -322,7 +326,7 @@ export class Plan implements Disposable {
         milliseconds: 0,
       });
     };
-    // One op may be hundreds of launches: errors are asked for once an op.
+    // An op may have hundreds of launches: errors are checked once per op.
     for (let i = 0; i < launches.length;) {
       const { step } = launches[i];
       let end = i;
@@ -332,7 +336,7 @@ export class Plan implements Disposable {
       const work = launchWork(step.node, own.map(({ launch }) => launch));
       await this.#gpu.scoped(
         describeNode(step.node),
-        () => own.forEach((each, j) => prepare(each, from + j, work[j])),
+        () => own.forEach((launch, j) => prepare(launch, from + j, work[j])),
       );
       if (breath?.due) await breath.take();
       i = end;
@@ -341,7 +345,7 @@ export class Plan implements Disposable {
 
   /** The parameters of all launches, in one buffer. */
   async #writeParams(launches: readonly Launch[]): Promise<BufferSlice[]> {
-    // Deno's writeBuffer panics on no bytes at all.
+    // Deno's writeBuffer panics if there is nothing to write.
     if (launches.length === 0) return [];
     const { bytes, places } = packParams(launches);
     const buffer = await this.#places.own(

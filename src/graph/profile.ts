@@ -1,22 +1,22 @@
 /**
- * Times dispatches by the GPU's own clock.
+ * Times dispatches by the GPU's clock.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { type Dispatch, encodeDispatch } from "../gpu/dispatches.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { MOST_A_SUBMIT } from "../gpu/pace.ts";
+import { MAX_SUBMIT_DISPATCHES } from "../gpu/pace.ts";
 import { readBuffers } from "../gpu/readback.ts";
 
-/** A query set holds at most 4096 timestamps: two a dispatch. */
-const MOST_A_SET = 2048;
+/** Most dispatches in a query set: it holds 4096 timestamps, two per dispatch. */
+const MAX_SET_DISPATCHES = 2048;
 
 /**
- * Runs dispatches in order, each timed.
+ * Runs dispatches in order and times each.
  *
- * @returns milliseconds, one a dispatch
- * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+ * @returns milliseconds of each dispatch
+ * @throws {MasterWeaverError} `gpu` if the adapter has no timestamps
  */
 export async function timeDispatches(
   gpu: Gpu,
@@ -24,9 +24,12 @@ export async function timeDispatches(
 ): Promise<number[]> {
   requireTimestamps(gpu);
   const times: number[] = [];
-  for (let start = 0; start < dispatches.length; start += MOST_A_SET) {
+  for (let start = 0; start < dispatches.length; start += MAX_SET_DISPATCHES) {
     times.push(
-      ...await timeSet(gpu, dispatches.slice(start, start + MOST_A_SET)),
+      ...await timeSet(
+        gpu,
+        dispatches.slice(start, start + MAX_SET_DISPATCHES),
+      ),
     );
   }
   return times;
@@ -57,19 +60,19 @@ async function timeSet(
   );
 }
 
-/** Nanoseconds on the GPU's own clock. */
+/** A span of time on the GPU's clock, in nanoseconds. */
 export interface TimeSpan {
-  /** When it began. */
+  /** When the first dispatch started. */
   readonly begin: bigint;
-  /** When it was done. */
+  /** When the last one ended. */
   readonly end: bigint;
 }
 
 /**
- * Runs dispatches in order, again and again, and times the whole.
+ * Runs dispatches in order, several times, and times all runs as a whole.
  *
- * @param runs how often
- * @throws {MasterWeaverError} `gpu` where the adapter has no timestamps
+ * @param runs number of runs
+ * @throws {MasterWeaverError} `gpu` if the adapter has no timestamps
  */
 export async function timeRuns(
   gpu: Gpu,
@@ -81,7 +84,7 @@ export async function timeRuns(
   const [begin, end] = await readStamps(gpu, 2, (encoder, querySet, next) => {
     for (let at = 0; at < total;) {
       if (at > 0) encoder = next();
-      const until = Math.min(at + MOST_A_SUBMIT, total);
+      const until = Math.min(at + MAX_SUBMIT_DISPATCHES, total);
       const pass = encoder.beginComputePass({
         timestampWrites: {
           querySet,
@@ -103,10 +106,10 @@ export async function timeRuns(
 }
 
 /**
- * Time stamps of some passes.
+ * Encodes compute passes and reads their timestamps.
  *
- * @param count how many they write
- * @param encode writes the passes; `next` submits them and gives another encoder
+ * @param count number of timestamps they write
+ * @param encode encodes the passes; `next` submits the encoder and returns a new one
  */
 async function readStamps(
   gpu: Gpu,

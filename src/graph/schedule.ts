@@ -1,5 +1,5 @@
 /**
- * Which ops run, and what they may overwrite.
+ * Decides which ops of a graph run, and checks what they overwrite.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from "./graph.ts";
 
-/** The ops that outputs need, in order; those that change an input or a parameter count as outputs. */
+/** The ops that outputs need, in order; an op that changes an input or a parameter is needed too. */
 export function neededNodes(graph: Graph): OpNode[] {
   const needed = new Set<Tensor>([...graph.outputs.values()].map(baseOf));
   const nodes: OpNode[] = [];
@@ -29,13 +29,13 @@ export function neededNodes(graph: Graph): OpNode[] {
   return nodes.reverse();
 }
 
-/** The inputs whose memory an op takes over. */
+/** The inputs that an op overwrites. */
 function changedBy({ op, inputs }: OpNode): Tensor[] {
   return Object.values(op.overwrites ?? {})
     .map((name) => baseOf(inputs[name as string]!));
 }
 
-/** The tensor whose memory a tensor lies in: itself, or what an op overwrote. */
+/** The tensor whose memory holds a tensor: itself, or the one that an op overwrote. */
 export function rootOf(tensor: Tensor): Tensor {
   const base = baseOf(tensor);
   const { source } = base;
@@ -50,7 +50,7 @@ function outlivesRun({ source }: Tensor): boolean {
 }
 
 /**
- * Requires that what ops overwrite may be, and that nobody wants its old value.
+ * Requires that ops overwrite only what may be, after its last reader.
  *
  * @throws {MasterWeaverError} `gpu` naming the ops
  */

@@ -1,6 +1,6 @@
 /**
- * How long a plan takes, by a clock that may tick coarsely: a browser's
- * timestamps step by 65 µs, its `performance.now` by up to a millisecond.
+ * Times plans by a clock that may be coarse: a browser's timestamps advance by
+ * 65 µs, its `performance.now` by up to a millisecond.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import type { Plan } from "./plan.ts";
 
 /** Measures runs of plans. */
 export interface Stopwatch {
-  /** Milliseconds that so many runs take, one after the other. */
+  /** Milliseconds that `runs` consecutive runs take. */
   time(plan: Plan, runs: number): Promise<number>;
-  /** Milliseconds below which it cannot tell a difference, as far as it knows by now. */
+  /** Resolution of the clock in milliseconds, as far as measured so far. */
   readonly tick: number;
 }
 
-/** A sample is so many ticks long, so that one of them is 2 % of it. */
+/** Ticks that a sample must last, so that one tick is 2 % of it. */
 const TICKS = 50;
-/** Milliseconds after which a sample is long enough for any clock. */
-const LONG = 250;
-/** Most runs of a sample: for a clock that stands still. */
-const MOST_RUNS = 1024;
+/** Milliseconds that are long enough for a sample by any clock. */
+const LONG_ENOUGH = 250;
+/** Most runs per sample, in case the clock does not advance. */
+const MAX_RUNS = 1024;
 
 /**
- * Milliseconds of one run, from as many runs at a time as the clock needs.
+ * Milliseconds of one run, the median of samples that are long enough for the clock.
  *
- * @param time measures so many runs
- * @param tick what the clock cannot tell; asked after each sample
- * @param samples how many long ones there are; the median counts
- * @param limit a run that takes longer is sampled but once
+ * @param time times so many consecutive runs
+ * @param tick the clock's resolution; called after each sample
+ * @param samples number of samples that are long enough
+ * @param limit sampling stops after a run that takes longer, in milliseconds
  */
 export async function timeOneRun(
   time: (runs: number) => Promise<number>,
@@ -40,15 +40,15 @@ export async function timeOneRun(
   const times: number[] = [];
   while (times.length < samples) {
     const elapsed = await time(runs);
-    const wanted = Math.min(LONG, TICKS * tick());
-    if (elapsed < wanted && runs < MOST_RUNS) {
-      // As many as it likely takes, and a few more; twice as many at least.
+    const wanted = Math.min(LONG_ENOUGH, TICKS * tick());
+    if (elapsed < wanted && runs < MAX_RUNS) {
+      // 20 % more than should suffice, but between 2 and 8 times as many as before.
       const needed = Math.ceil(1.2 * runs * wanted / Math.max(elapsed, 1e-9));
       runs = Math.min(
-        MOST_RUNS,
+        MAX_RUNS,
         Math.max(2 * runs, Math.min(needed, 8 * runs)),
       );
-      // Those before were too short to be compared.
+      // Earlier samples were too short to be comparable.
       times.length = 0;
       continue;
     }
@@ -58,17 +58,17 @@ export async function timeOneRun(
   return times.toSorted((a, b) => a - b)[times.length >> 1];
 }
 
-/** The best clock a GPU has. */
+/** The most precise stopwatch for a GPU. */
 export function stopwatchOf(gpu: Gpu): Stopwatch {
   return gpu.hasTimestamps ? new GpuStopwatch() : new WallStopwatch(gpu);
 }
 
-/** The GPU's own clock. */
+/** Times by the GPU's timestamps. */
 class GpuStopwatch implements Stopwatch {
-  /** Nanoseconds of which every time so far is a multiple. */
+  /** Greatest common divisor of all timestamps so far, in nanoseconds. */
   #step = 0n;
 
-  /** Milliseconds of what it counts in. */
+  /** Resolution of the timestamps, in milliseconds. */
   get tick(): number {
     return Number(this.#step) / 1e6;
   }
@@ -85,27 +85,27 @@ function commonDivisor(a: bigint, b: bigint): bigint {
   return a;
 }
 
-/** The clock on the wall, and waiting for the GPU. */
+/** Times by the host's clock, from submission until the GPU is idle. */
 export class WallStopwatch implements Stopwatch {
   readonly #gpu: Gpu;
   readonly #now: () => number;
-  /** Milliseconds of a step of the clock; once measured. */
+  /** Resolution of the clock in milliseconds, once measured. */
   #step: number | null = null;
-  /** Milliseconds it takes to wait for nothing; once measured. */
+  /** Milliseconds that waiting for an idle GPU takes, once measured. */
   #wait: number | null = null;
 
   /**
-   * Nothing is measured yet.
+   * A stopwatch that has measured nothing yet.
    *
-   * @param gpu what it waits for
-   * @param now milliseconds; `performance.now` where not given
+   * @param gpu the device it waits for
+   * @param now returns milliseconds; `performance.now` by default
    */
   constructor(gpu: Gpu, now: () => number = () => performance.now()) {
     this.#gpu = gpu;
     this.#now = now;
   }
 
-  /** Milliseconds of a step of the clock, and of what waiting may differ by. */
+  /** Milliseconds: the clock's resolution, or a tenth of the wait if that is more. */
   get tick(): number {
     return Math.max(this.#step ?? 0, (this.#wait ?? 0) / 10);
   }
@@ -128,24 +128,24 @@ export class WallStopwatch implements Stopwatch {
   }
 }
 
-/** How many steps of a clock are looked at. */
+/** How many steps of a clock are observed. */
 const STEPS = 4;
-/** How often a clock that may stand still is looked at. */
-const LOOKS = 1e6;
+/** Most readings of a clock, in case it does not advance. */
+const READINGS = 1e6;
 
-/** Milliseconds between two readings of a clock that differ: the least of some. */
+/** Resolution of a clock in milliseconds: the smallest of a few steps. */
 export function clockStep(now: () => number): number {
   let step = Infinity;
   let last = now();
   let steps = 0;
-  for (let look = 0; look < LOOKS && steps < STEPS; look++) {
+  for (let reading = 0; reading < READINGS && steps < STEPS; reading++) {
     const time = now();
     if (time === last) continue;
-    // The first is a part of a step: it was begun in the midst of one.
+    // The first is not a whole step: the readings started in the middle of one.
     if (steps > 0) step = Math.min(step, time - last);
     last = time;
     steps++;
   }
-  // Where nothing was seen it is coarser than all that looking.
+  // If it never advanced, it is coarser than all these readings took.
   return Number.isFinite(step) ? step : 100;
 }

@@ -18,7 +18,7 @@ export class GpuTensors implements Disposable {
   }
 
   /**
-   * Makes them, filled with zeros.
+   * Makes tensors filled with zeros.
    *
    * @throws {MasterWeaverError} `out-of-memory`
    */
@@ -50,12 +50,12 @@ export class GpuTensors implements Disposable {
     }
   }
 
-  /** All of them, as a plan's bindings. */
+  /** All tensors by name, as bindings of a plan. */
   get bindings(): Readonly<Record<string, GpuTensor>> {
     return this.#tensors;
   }
 
-  /** Frees them. */
+  /** Frees the tensors. */
   [Symbol.dispose](): void {
     for (const { slice } of Object.values(this.#tensors)) {
       this.#gpu.buffers.free(slice.buffer);
@@ -63,7 +63,7 @@ export class GpuTensors implements Disposable {
   }
 }
 
-/** The first of two halves along the first axis. */
+/** The first half of a tensor along its first axis. */
 export function firstHalf({ spec, slice }: GpuTensor): GpuTensor {
   const [batch, ...rest] = spec.shape;
   return {

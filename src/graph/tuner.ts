@@ -1,6 +1,6 @@
 /**
- * Chooses kernels by measurement: each kind of op is timed once on an adapter,
- * on an excerpt of its heaviest work, and the choice is kept for the next process.
+ * Chooses kernels by measurement: each kind of op is timed once per adapter, on an
+ * excerpt of its heaviest work, and the choice is kept for later processes.
  *
  * @module
  */
@@ -14,62 +14,62 @@ import { Plan } from "./plan.ts";
 import { neededNodes } from "./schedule.ts";
 import { type Stopwatch, stopwatchOf, timeOneRun } from "./stopwatch.ts";
 
-/** Whether kernels are measured: where nothing is known, never, always anew. */
+/** When kernels are measured: if no choice is kept, never, or every time. */
 export type TuneMode = "auto" | "off" | "force";
 
-/** Keeps what was measured from one process to the next. */
+/** Keeps measurements from one process to the next. */
 export interface TuneStore {
   /**
-   * What was written under a key; null where nothing was, or it cannot be read.
+   * The text written under a key; null if there is none or it cannot be read.
    *
-   * @param key stands for adapter, driver and runtime
+   * @param key identifies adapter, driver and runtime
    */
   read(key: string): Promise<string | null>;
-  /** Keeps a text under a key; what cannot be kept is measured again. */
+  /** Keeps a text under a key; may fail silently, which costs measuring again. */
   write(key: string, text: string): Promise<void>;
 }
 
-/** What was found for a kind of op. */
+/** The kernel chosen for a kind of op. */
 export interface Choice {
-  /** Op, element types, and what else decides, such as `linear f16 q8`. */
+  /** Op, element types, and details that matter to it, such as `linear f16 q8`. */
   readonly kind: string;
-  /** The kernel that runs. */
+  /** Name of the chosen kernel. */
   readonly kernel: string;
-  /** Milliseconds of each that was measured; none where none was. */
+  /** Milliseconds of each kernel that was measured; empty if none was. */
   readonly milliseconds: Readonly<Record<string, number>>;
   /** SHA-256 of the shaders that were compared. */
   readonly code: string;
 }
 
-/** Floating-point operations of what is timed: some milliseconds on a CPU. */
+/** Floating-point operations of the excerpt that is timed: a few milliseconds on a CPU. */
 const EXCERPT_FLOPS = 1e8;
-/** Kinds with less work a run are not worth a pipeline that is then thrown away. */
-const WORTH_FLOPS = 1e9;
-/** Milliseconds all measuring may take. */
+/** Kinds with fewer operations per run are not worth compiling a pipeline to throw away. */
+const MIN_FLOPS = 1e9;
+/** Milliseconds that all measuring may take. */
 const BUDGET = 10_000;
-/** Times a kernel is measured, after a run that compiles it. */
+/** Samples per kernel, after a first run that compiles it. */
 const SAMPLES = 3;
-/** What takes so many times as long as another in one run is not run again. */
+/** A kernel that takes this many times as long as the best is sampled only once. */
 const HOPELESS = 4;
 
-/** Decides which kernel of each kind of op runs on one GPU. */
+/** Decides which kernel runs each kind of op on one GPU. */
 export class Tuner {
   readonly #gpu: Gpu;
   readonly #mode: TuneMode;
   readonly #store: TuneStore | undefined;
   readonly #stopwatch: Stopwatch;
   readonly #choices = new Map<string, Choice>();
-  /** What earlier processes found, by kind; read once. */
+  /** Choices of earlier processes, by kind; read once. */
   #kept: Promise<Map<string, Choice>> | null = null;
   #spent = 0;
 
   /**
-   * Nothing is decided yet.
+   * A tuner that has decided nothing yet.
    *
-   * @param gpu whose kernels
-   * @param mode whether to measure
-   * @param store where choices are kept; only in this object where not given
-   * @param stopwatch what measures; the best of the GPU where not given
+   * @param gpu the device to choose for
+   * @param mode when to measure
+   * @param store where choices are kept; by default only in this object
+   * @param stopwatch measures; by default the most precise for the GPU
    */
   constructor(
     gpu: Gpu,
@@ -83,7 +83,7 @@ export class Tuner {
     this.#stopwatch = stopwatch;
   }
 
-  /** What was chosen so far. */
+  /** The choices so far. */
   get choices(): readonly Choice[] {
     return [...this.#choices.values()];
   }
@@ -94,9 +94,9 @@ export class Tuner {
   }
 
   /**
-   * Makes sure that every kind of op of a graph is decided.
+   * Chooses a kernel for every kind of op in a graph.
    *
-   * @param breath pauses on the way; stops where its signal says so
+   * @param breath pauses between kinds; its signal stops the tuning
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`, `device-lost`
    */
   async prepare(graph: Graph, breath?: Breath): Promise<void> {
@@ -105,7 +105,7 @@ export class Tuner {
       if (breath?.due) await breath.take();
       const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
       const before = this.#choices.get(kind);
-      if (before && (isMeasured(before) || work < WORTH_FLOPS)) continue;
+      if (before && (isMeasured(before) || work < MIN_FLOPS)) continue;
       const code = await codeHash(this.#gpu, nodes[0]);
       const known = (await this.#known()).get(kind);
       if (this.#mode === "auto" && known?.code === code) {
@@ -119,7 +119,7 @@ export class Tuner {
     if (measured) await this.#keep();
   }
 
-  /** Chooses what {@linkcode prepare} decided, or what is likely best. */
+  /** The kernel that {@linkcode prepare} chose, or else the likely best. */
   readonly choose: KernelChooser = (node, kernels) => {
     const choice = this.#choices.get(kindOf(node));
     return choice && kernels.includes(choice.kernel)
@@ -127,7 +127,7 @@ export class Tuner {
       : this.#likely(kernels)[0];
   };
 
-  /** The two kernels worth measuring on this adapter, the likely best first. */
+  /** At most two kernels worth measuring on this adapter, the likely best first. */
   #likely(kernels: readonly string[]): string[] {
     const order = this.#gpu.isSoftware
       ? ["winograd", "texture-backed", "baseline"]
@@ -145,7 +145,7 @@ export class Tuner {
     const likely = this.#likely(namesOf(nodes[0]));
     const milliseconds: Record<string, number> = {};
     if (
-      this.#mode !== "off" && likely.length > 1 && work >= WORTH_FLOPS &&
+      this.#mode !== "off" && likely.length > 1 && work >= MIN_FLOPS &&
       this.#spent < BUDGET
     ) {
       const started = performance.now();
@@ -166,7 +166,7 @@ export class Tuner {
     return { kind, kernel, milliseconds, code };
   }
 
-  /** Milliseconds of one run, the median; of fewer samples where one is over a limit. */
+  /** Median milliseconds of one run; sampling stops after a run over the limit. */
   async #time(
     { storage }: Graph,
     { node, inputs }: Excerpt,
@@ -186,7 +186,7 @@ export class Tuner {
     ) g.output(name, output);
     const kernels = new KernelChoice(g, () => kernel);
     using plan = await Plan.make(this.#gpu, g, { kernels });
-    // The driver compiles at the first run.
+    // The driver compiles during the first run.
     await this.#stopwatch.time(plan, 1);
     return await timeOneRun(
       (runs) => this.#stopwatch.time(plan, runs),
@@ -204,7 +204,9 @@ export class Tuner {
     const text = this.#mode === "off"
       ? null
       : await this.#store?.read(await deviceKey(this.#gpu));
-    return new Map(parseChoices(text ?? "").map((each) => [each.kind, each]));
+    return new Map(
+      parseChoices(text ?? "").map((choice) => [choice.kind, choice]),
+    );
   }
 
   async #keep(): Promise<void> {
@@ -239,7 +241,7 @@ function kindsOf(graph: Graph): Map<string, OpNode[]> {
   return kinds;
 }
 
-/** What decides which kernel is best, but for the size of the image. */
+/** Names what decides which kernel is best, apart from the size of the image. */
 function kindOf({ op, inputs, attributes, storage }: OpNode): string {
   const weight = inputs.weight?.dtype;
   const detail = op.kind?.(inputs, attributes);
@@ -251,7 +253,7 @@ function flopsOf(node: OpNode): number {
   return node.op.flops?.(node) ?? 0;
 }
 
-/** An op, and smaller inputs for it. */
+/** An op with smaller inputs. */
 interface Excerpt {
   readonly node: OpNode;
   readonly inputs: Specs;
@@ -273,7 +275,7 @@ async function codeHash({ limits }: Gpu, node: OpNode): Promise<string> {
   return await sha256([...codes].join("\n"));
 }
 
-/** Stands for adapter, driver and runtime. */
+/** Identifies adapter, driver and runtime. */
 async function deviceKey({ info, device }: Gpu): Promise<string> {
   const { vendor, architecture, device: name, description } = info;
   const features = [...device.features].sort();
@@ -293,7 +295,7 @@ async function sha256(text: string): Promise<string> {
   return new Uint8Array(hash).toHex();
 }
 
-/** Choices of a text; what does not look like one is left out. */
+/** Parses choices; whatever does not look like one is left out. */
 function parseChoices(text: string): Choice[] {
   let parsed: unknown;
   try {
@@ -302,9 +304,9 @@ function parseChoices(text: string): Choice[] {
     return [];
   }
   if (!Array.isArray(parsed)) return [];
-  return parsed.filter((each): each is Choice =>
-    typeof each?.kind === "string" && typeof each.kernel === "string" &&
-    typeof each.code === "string" && typeof each.milliseconds === "object" &&
-    each.milliseconds !== null
+  return parsed.filter((item): item is Choice =>
+    typeof item?.kind === "string" && typeof item.kernel === "string" &&
+    typeof item.code === "string" && typeof item.milliseconds === "object" &&
+    item.milliseconds !== null
   );
 }

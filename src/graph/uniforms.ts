@@ -1,5 +1,6 @@
 /**
- * Parameters of launches as their shaders lay them out.
+ * Packs the parameters of launches into uniforms, as their shaders' `struct Params`
+ * lays them out.
  *
  * @module
  */
@@ -11,11 +12,11 @@ import type { Launch, Params } from "../ops/op.ts";
 export interface ParamField {
   /** Its name. */
   readonly name: string;
-  /** Whether it is made of floats; else of unsigned integers. */
+  /** Whether its components are f32; otherwise u32. */
   readonly isFloat: boolean;
-  /** How many of them: 1, or 4 of a vector. */
+  /** Number of components: 1, or 4 for a vector. */
   readonly length: number;
-  /** Where it lies, in words of 4 bytes. */
+  /** Its offset, in words of 4 bytes. */
   readonly word: number;
 }
 
@@ -23,9 +24,9 @@ const STRUCT = /\bstruct Params \{([^}]*)\}/;
 const MEMBER = /^\s*(\w+): (?:(u32|f32)|vec4<(u32|f32)>),/gm;
 
 /**
- * The members of `struct Params` in WGSL, by WGSL's rules of layout.
+ * The members of `struct Params`, placed by WGSL's layout rules.
  *
- * @throws {MasterWeaverError} `gpu` where a member is of a type that no shader here has
+ * @throws {MasterWeaverError} `gpu` if a member is not u32, f32 or a vec4 of these
  */
 export function paramFields(code: string): readonly ParamField[] {
   const body = STRUCT.exec(code)?.[1] ?? "";
@@ -47,11 +48,11 @@ export function paramFields(code: string): readonly ParamField[] {
   return fields;
 }
 
-/** The parameters of some launches, and where each one's lie, in bytes. */
+/** The parameters of launches in one buffer. */
 export interface PackedParams {
-  /** All of them, little-endian. */
+  /** All parameters, little-endian. */
   readonly bytes: ArrayBuffer;
-  /** In the order of the launches; each begins where a binding may. */
+  /** The bytes of each launch, in order; offsets are valid for a binding. */
   readonly places: readonly {
     readonly offset: number;
     readonly size: number;
@@ -59,9 +60,9 @@ export interface PackedParams {
 }
 
 /**
- * Lays the parameters of launches one after the other.
+ * Packs the parameters of launches one after the other.
  *
- * @throws {MasterWeaverError} `gpu` where a launch lacks a member of its shader's struct, or has more
+ * @throws {MasterWeaverError} `gpu` if a launch's parameters are not exactly the members of its shader's struct
  */
 export function packParams(launches: readonly Launch[]): PackedParams {
   const known = new Map<string, readonly ParamField[]>();

@@ -1,6 +1,5 @@
 /**
- * A component's weights on the GPU: streamed there once, shared by every plan
- * that uses them.
+ * A network's weights on the GPU: streamed there once and shared by all its plans.
  *
  * @module
  */
@@ -30,27 +29,27 @@ import type { WeightRef } from "../weights/scope.ts";
 import { weightChunks, type WeightDtype } from "../weights/source.ts";
 import { fromBytes } from "./elements.ts";
 
-/** Weights are gathered in buffers of at most this many bytes. */
+/** Weights share buffers of at most this many bytes. */
 const BLOCK_BYTES = 256 * 2 ** 20;
-/** What is written stays in host memory until it is flushed: after so many bytes. */
+/** Queued writes stay in host memory until they are flushed, which is after this many bytes. */
 const QUEUED_BYTES = 32 * 2 ** 20;
 
-/** Bytes handed to the GPU at once. */
+/** Most bytes of one write to the GPU. */
 const GATHERED_BYTES = 4 * 2 ** 20;
 
 /** A parameter as a graph wants it. */
 export interface StoredParameter {
-  /** The tensor of a file. */
+  /** The tensor in the file. */
   readonly ref: WeightRef;
   /** Element type on the GPU. */
   readonly dtype: WeightDtype;
-  /** How it lies. */
+  /** Layout on the GPU. */
   readonly layout: WeightLayout;
-  /** Whether ops may overwrite it: it is then alone in its buffer. */
+  /** Whether ops may overwrite it; it then has a buffer of its own. */
   readonly trainable: boolean;
 }
 
-/** Parameters that share a buffer, or one in a texture. */
+/** Parameters that share a buffer, or a single one in a texture. */
 interface Block {
   readonly parameters: StoredParameter[];
   readonly offsets: number[];
@@ -69,18 +68,18 @@ export class WeightStore implements Disposable {
     this.#gpu = gpu;
   }
 
-  /** Where a parameter lies, if this store holds it as it is wanted. */
+  /** The place of a parameter, if this store holds it in the wanted form. */
   find(wanted: StoredParameter): BufferSlice | TexelSlice | undefined {
     return this.#held.get(wanted.ref)?.get(formOf(wanted));
   }
 
   /**
-   * Streams parameters to the GPU that are not there yet as they are wanted.
-   * Where it fails or is stopped, what was not complete is freed.
+   * Streams those parameters to the GPU that are not there yet in the wanted form.
+   * If it fails or is stopped, incomplete buffers are freed.
    *
    * @param wanted the parameters, in any order
-   * @param onLoad told of bytes read from the file so far, and of how many
-   * @param breath pauses on the way; stops where its signal says so
+   * @param onLoad receives the bytes read from the file so far, and the total
+   * @param breath pauses on the way; its signal stops the loading
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
@@ -104,10 +103,10 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Reads a parameter that lies in rows back from the GPU, as it is now.
+   * Reads the current values of a parameter that lies in rows back from the GPU.
    *
    * @returns its elements, row by row
-   * @throws {MasterWeaverError} `gpu` where it is not held so, or quantised
+   * @throws {MasterWeaverError} `gpu` if it is not held in this form, not in rows, or quantised
    */
   async read(parameter: StoredParameter): Promise<Float32Array> {
     const held = this.find(parameter);
@@ -123,7 +122,7 @@ export class WeightStore implements Disposable {
     return elements.subarray(0, elementCount(ref.shape));
   }
 
-  /** Makes a block and streams its parameters, which are there when all of it is. */
+  /** Makes a block and streams its parameters; they are found only once all are there. */
   async #loadBlock(block: Block, stream: WeightStream): Promise<void> {
     const memory = await this.#makeBlock(block);
     try {
@@ -136,7 +135,7 @@ export class WeightStore implements Disposable {
         );
         for await (const { bytes, read } of weightChunks(tensor, dtype)) {
           writer.push(bytes);
-          await stream.pass(read);
+          await stream.countRead(read);
         }
         writer.finish();
       }
@@ -178,9 +177,9 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Packs parameters into buffers, each starting where a binding may start. One
-   * in a texture has its own, and so has one that is overwritten: a dispatch
-   * cannot read and write one buffer.
+   * Assigns parameters to blocks, each at a valid binding offset. A parameter in a
+   * texture has a block of its own, and so has a trainable one: a dispatch cannot
+   * both read and write one buffer.
    */
   #layOut(wanted: readonly StoredParameter[]): Block[] {
     const { maxBufferSize } = this.#gpu.limits;
@@ -222,7 +221,7 @@ export class WeightStore implements Disposable {
   }
 }
 
-/** What tells the forms apart in which one tensor of a file may be held. */
+/** Identifies one of the forms in which a tensor of a file may be held. */
 function formOf({ dtype, layout, trainable }: StoredParameter): string {
   return `${dtype} ${layout} ${trainable}`;
 }
@@ -231,22 +230,22 @@ function specOf({ ref: { shape }, dtype }: StoredParameter): TensorSpec {
   return { shape, dtype };
 }
 
-/** Weights on their way to the GPU: written together, with a wait where much is queued. */
+/** Writes weights to the GPU, waiting whenever much is queued. */
 class WeightStream {
   readonly #gpu: Gpu;
-  readonly #onPass: (bytes: number) => void;
+  readonly #onRead: (bytes: number) => void;
   readonly #breath: Breath | undefined;
   readonly #gathered: GatheredWrites;
   #queued = 0;
 
-  constructor(gpu: Gpu, onPass: (bytes: number) => void, breath?: Breath) {
+  constructor(gpu: Gpu, onRead: (bytes: number) => void, breath?: Breath) {
     this.#gpu = gpu;
-    this.#onPass = onPass;
+    this.#onRead = onRead;
     this.#breath = breath;
     this.#gathered = new GatheredWrites(gpu.device.queue);
   }
 
-  /** Takes bytes for a place of a buffer or texture. */
+  /** Writes bytes at an offset of a buffer or texture. */
   write(
     memory: GPUBuffer | GPUTexture,
     offset: number,
@@ -255,15 +254,15 @@ class WeightStream {
     this.#gathered.write(memory, offset, bytes);
   }
 
-  /** So many bytes of the file were taken; waits where the GPU has not kept up. */
-  async pass(bytes: number): Promise<void> {
-    this.#onPass(bytes);
+  /** Counts bytes read from the file; waits if too many of them are queued. */
+  async countRead(bytes: number): Promise<void> {
+    this.#onRead(bytes);
     this.#queued += bytes;
     if (this.#queued >= QUEUED_BYTES) await this.finish();
     if (this.#breath?.due) await this.#breath.take();
   }
 
-  /** Hands over what is held and waits until the GPU has it. */
+  /** Writes what is still gathered and waits until the GPU has done all writes. */
   async finish(): Promise<void> {
     this.#gathered.flush();
     await this.#gpu.flush();
@@ -271,7 +270,7 @@ class WeightStream {
   }
 }
 
-/** Writes that follow each other, handed to the GPU as one: each costs a mapping. */
+/** Joins adjacent writes into one, as each write to the GPU costs a mapping. */
 class GatheredWrites {
   readonly #queue: GPUQueue;
   readonly #bytes = new Uint8Array(GATHERED_BYTES);
@@ -283,7 +282,7 @@ class GatheredWrites {
     this.#queue = queue;
   }
 
-  /** Takes bytes for a place of a buffer or texture; they may be used again at once. */
+  /** Writes bytes at an offset of a buffer or texture; the caller may reuse them at once. */
   write(
     memory: GPUBuffer | GPUTexture,
     offset: number,
@@ -306,7 +305,7 @@ class GatheredWrites {
     }
   }
 
-  /** Hands over what is held; a last word that is not full is filled with zeros. */
+  /** Writes what is gathered, padded with zeros to a whole word. */
   flush(): void {
     if (!this.#memory || this.#length === 0) return;
     const length = Math.ceil(this.#length / 4) * 4;

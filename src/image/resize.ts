@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Breath, inPieces } from "../base/breathe.ts";
+import { Breath, inChunks } from "../base/breathe.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 
@@ -399,7 +399,7 @@ async function copyRegion(
 
 async function isOpaque({ data }: Image, breath: Breath): Promise<boolean> {
   let opaque = true;
-  await inPieces(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, breath, (start, end) => {
     for (let i = start; i < end && opaque; i++) {
       opaque = data[4 * i + 3] === 255;
     }
@@ -413,7 +413,7 @@ async function premultiply(
   breath: Breath,
 ): Promise<Uint8ClampedArray> {
   const output = new Uint8ClampedArray(data.length);
-  await inPieces(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, breath, (start, end) => {
     for (let i = 4 * start; i < 4 * end; i += 4) {
       for (let c = 0; c < 3; c++) {
         const product = data[i + c] * data[i + 3] + 128;
@@ -430,7 +430,7 @@ async function unpremultiply(
   data: Uint8ClampedArray,
   breath: Breath,
 ): Promise<void> {
-  await inPieces(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, breath, (start, end) => {
     for (let i = 4 * start; i < 4 * end; i += 4) {
       const alpha = data[i + 3];
       if (alpha === 0 || alpha === 255) continue;

@@ -1,5 +1,5 @@
 /**
- * The activations, by the numbers `shaders/prelude.wgsl` gives them.
+ * Activations, numbered as in `shaders/prelude.wgsl`.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const numbers: Readonly<Record<Activation, number>> = {
   sigmoid: 5,
 };
 
-/** The number a shader knows an activation by. */
+/** The number of an activation in shaders. */
 export function activationNumber(activation: Activation = "none"): number {
   return numbers[activation];
 }

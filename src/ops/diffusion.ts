@@ -1,5 +1,5 @@
 /**
- * The sampler's own ops, in f32: guidance and the DDIM step.
+ * Ops of the denoising loop, in f32: guidance and the DDIM step.
  *
  * @module
  */
@@ -63,7 +63,7 @@ export type DdimStepInputs = {
   latents: TensorSpec;
   /** f32, like the latents */
   eps: TensorSpec;
-  /** f32 (2): multipliers of latents and eps */
+  /** f32 (2): factors of latents and eps */
   coefficients: TensorSpec;
 };
 

@@ -1,5 +1,5 @@
 /**
- * Ops that treat every element alike.
+ * Elementwise ops.
  *
  * @module
  */
@@ -26,9 +26,9 @@ const GROUP = 64;
 export interface MapAttributes {
   /** Applied first. */
   activation?: Activation;
-  /** Multiplied next; 1 where not given. */
+  /** Multiplied next; 1 by default. */
   scale?: number;
-  /** Added last; 0 where not given. */
+  /** Added last; 0 by default. */
   offset?: number;
 }
 
@@ -60,7 +60,7 @@ export const map: Op<{ x: TensorSpec }, MapAttributes> = {
 
 /** Attributes of {@linkcode binary}. */
 export interface BinaryAttributes {
-  /** What is done with the two operands. */
+  /** The operation on the two operands. */
   operation: "add" | "sub" | "mul" | "div";
 }
 
@@ -130,8 +130,8 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
     launch({ outputs: { output } }, { limits, storage }) {
       const columns = output.shape.at(-1)!;
       const rowBytes = columns * elementBytes(output.dtype);
-      const all = elementCount(output.shape) / columns;
-      return cutRows(all, 2 * rowBytes, limits).map((slice) => ({
+      const rows = elementCount(output.shape) / columns;
+      return cutRows(rows, 2 * rowBytes, limits).map((slice) => ({
         shader: "geglu",
         code: vec4Code(storage) + gegluCode,
         bind: bindRows([...reads("x"), ...writes("output")], slice, {
@@ -148,12 +148,12 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
   }],
 };
 
-/** A shape with ones in front, up to a number of axes. */
+/** A shape padded in front with ones, to `rank` axes. */
 export function padShape(shape: readonly number[], rank: number): number[] {
   return [...Array(rank - shape.length).fill(1), ...shape];
 }
 
-/** Strides that walk `shape` along the axes of `target`, 0 where it repeats. */
+/** Strides of a dense `shape` along the axes of `target`; 0 along axes that are broadcast. */
 function broadcastStrides(
   shape: readonly number[],
   target: readonly number[],

@@ -23,7 +23,7 @@ export type EmbeddingInputs = {
   positions?: TensorSpec;
 };
 
-/** `torch.nn.functional.embedding`, with positions added. */
+/** `torch.nn.functional.embedding`, plus an embedding of positions if given. */
 export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
   name: "embedding",
   dtypes: { ids: "u32" },
@@ -53,7 +53,7 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
       const total = elementCount(output.shape);
       const [vocabulary, channels] = table.shape;
       const rowBytes = channels * elementBytes(table.dtype);
-      // A long table is looked at in slices; each writes the tokens it has.
+      // A table too long for a binding is sliced; each launch writes the tokens whose rows it has.
       return cutRows(vocabulary, rowBytes, limits).map((slice) => ({
         shader: "embedding",
         code: embeddingCode,
@@ -79,7 +79,7 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
 
 /** Inputs of {@linkcode timeEmbedding}. */
 export type TimeEmbeddingInputs = {
-  /** f32 (B), in training steps */
+  /** f32 (B), timesteps */
   t: TensorSpec;
   /** f32 (N) */
   frequencies: TensorSpec;

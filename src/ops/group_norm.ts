@@ -41,23 +41,23 @@ export interface GroupNormAttributes {
   activation?: Activation;
 }
 
-/** Most partial sums of an image, and the fewest pixels in one. */
-const PARTIALS = 64;
-const PARTIAL = 32;
-/** Pixels an invocation normalises. */
+/** Most partial sums per image, and fewest pixels per partial sum. */
+const MAX_PARTIALS = 64;
+const MIN_PIXELS = 32;
+/** Pixels that an invocation normalises. */
 const APPLIED = 8;
 
 type GroupNormCall = Call<GroupNormInputs, GroupNormAttributes>;
-/** Partial sums, and what is made of them: scale and offset of every channel. */
+/** Scratch: moments of the partial sums, and mean and scale of every channel. */
 type Scratch = "moments" | "statistics";
 type NormLaunch = Launch<keyof GroupNormInputs, "output", Scratch>;
 
-/** How sums are cut: `partials` of `partial` pixels an image. */
+/** Divides each image into `partials` partial sums of `partial` pixels. */
 function layout(x: TensorSpec) {
   const batch = x.shape[0];
   const channels = x.shape.at(-1)!;
   const pixels = elementCount(x.shape) / batch / channels;
-  const partial = Math.max(PARTIAL, Math.ceil(pixels / PARTIALS));
+  const partial = Math.max(MIN_PIXELS, Math.ceil(pixels / MAX_PARTIALS));
   const partials = Math.ceil(pixels / partial);
   return { batch, channels, pixels, partial, partials };
 }
@@ -103,24 +103,24 @@ export const groupNorm: Op<GroupNormInputs, GroupNormAttributes> = {
   },
 };
 
-/** The launches that read x for its moments, a partial sum an invocation. */
+/** Computes the moments of x, one partial sum of four channels per invocation. */
 function launchSums(
   { inputs: { x } }: GroupNormCall,
   { limits, storage }: Target,
 ): NormLaunch[] {
   const { batch, channels, pixels, partial, partials } = layout(x);
   const rowBytes = channels * elementBytes(x.dtype);
-  const all = batch * partials;
+  const count = batch * partials;
   const pixelOf = (number: number) =>
     Math.floor(number / partials) * pixels + (number % partials) * partial;
-  // Whole partial sums, as many as one binding holds of x.
+  // Each launch computes as many whole partial sums as fit a binding of x.
   const room = limits.maxStorageBufferBindingSize / rowBytes - ROW_STEP;
   const step = batch * pixels * rowBytes <= limits.maxStorageBufferBindingSize
-    ? all
+    ? count
     : Math.max(1, Math.floor(room / partial));
-  return Array.from({ length: Math.ceil(all / step) }, (_, i) => {
+  return Array.from({ length: Math.ceil(count / step) }, (_, i) => {
     const first = i * step;
-    const end = Math.min(first + step, all);
+    const end = Math.min(first + step, count);
     const firstPixel = pixelOf(first);
     const start = firstPixel - firstPixel % ROW_STEP;
     const total = (end - first) * channels / 4;
@@ -146,7 +146,7 @@ function launchSums(
   });
 }
 
-/** Partial sums to mean and variance of every group. */
+/** Merges partial sums into mean and scale, one group per invocation. */
 function launchMerge(
   { inputs: { x }, attributes: { groups, eps } }: GroupNormCall,
 ): NormLaunch {
@@ -172,7 +172,7 @@ function launchMerge(
   };
 }
 
-/** Normalises, and applies the activation. */
+/** Normalises x and applies the activation. */
 function launchApply(
   { inputs: { x }, attributes: { activation } }: GroupNormCall,
   { limits, storage }: Target,

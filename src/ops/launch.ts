@@ -1,41 +1,41 @@
 /**
- * A launch: one dispatch of a shader, in an op's own names. It knows tensors by
- * what they are to the op, not where they lie.
+ * A launch: one dispatch of a shader, whose operands are named as in the op, not by
+ * where they lie.
  *
  * @module
  */
 import type { Access } from "../gpu/pipelines.ts";
 
-/** One dispatch, in the names of an op's inputs `I`, outputs `O` and its kernel's scratch `S`. */
+/** One dispatch; `I`, `O` and `S` are the names of an op's inputs and outputs and its kernel's scratch. */
 export interface Launch<
   I extends string = string,
   O extends string = string,
   S extends string = string,
 > {
-  /** File name of the shader, without folder and ending, and what else tells its code from others. */
+  /** File name of the shader, without folder and extension, then what distinguishes its WGSL, such as the weight's type. */
   readonly shader: string;
   /** Its WGSL. */
   readonly code: string;
-  /** Whether it only lays data out anew: the op's operations are done by its other launches. */
+  /** Whether it only rearranges data, so that none of the op's operations are its work. */
   readonly moves?: boolean;
-  /** Constants put in front of it. */
+  /** u32 constants prepended to the WGSL. */
   readonly defines?: Readonly<Record<string, number>>;
-  /** Type aliases put in front of it. */
+  /** Type aliases prepended to the WGSL. */
   readonly types?: Readonly<Record<string, string>>;
   /** Values of its `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
-  /** Its buffers and textures, `@binding(0)` onwards. */
+  /** Its buffers and textures, from `@binding(0)` on. */
   readonly bind: readonly Binding<I, O, S>[];
-  /** Its uniform, by the names of the shader's `Params`. */
+  /** The members of its uniform, the shader's `struct Params`. */
   readonly params: Params;
   /** Number of workgroups. */
   readonly workgroups: number;
 }
 
-/** Members of a shader's `Params` by name: a number, of a vector one a component. */
+/** Members of a shader's `struct Params` by name: a number, or a vector's components. */
 export type Params = Readonly<Record<string, number | readonly number[]>>;
 
-/** What a launch binds, and how the shader sees it. */
+/** What a launch binds, and how the shader accesses it. */
 export type Binding<
   I extends string = string,
   O extends string = string,
@@ -44,26 +44,26 @@ export type Binding<
   | { readonly input: I } & BindingUse
   | { readonly output: O } & BindingUse
   | { readonly scratch: S } & BindingUse
-  /** Zeros, in place of an operand that this launch does not have. */
+  /** Zeros, in place of an operand that the launch lacks. */
   | { readonly absent: true; readonly access: "read" };
 
 /** How a binding is used. */
 export interface BindingUse {
-  /** As the shader declares it. */
+  /** The access that the shader declares. */
   readonly access: Access;
-  /** The slice of a buffer's tensor that is bound; all of it where not given. */
+  /** The slice of the tensor to bind, if it lies in a buffer; all of it by default. */
   readonly slice?: BindingSlice;
 }
 
-/** A slice of a tensor, in bytes from its start. */
+/** A slice of a tensor, in bytes. */
 export interface BindingSlice {
-  /** Where it starts: a multiple of 256. */
+  /** Offset from the tensor's start, a multiple of 256. */
   readonly offset: number;
-  /** Its length. */
+  /** Length. */
   readonly size: number;
 }
 
-/** Nothing but zeros. */
+/** The binding of an operand that a launch lacks: zeros. */
 export const absent = { absent: true, access: "read" } as const;
 
 /** A buffer that a shader reads. */
@@ -71,7 +71,7 @@ export type BufferRead = BindingUse & { readonly access: "read" };
 /** A buffer that a shader writes. */
 export type BufferWrite = BindingUse & { readonly access: "write" };
 
-/** Inputs that a shader reads from buffers; an absent one is bound to zeros. */
+/** Inputs that a shader reads from buffers; zeros are bound for an optional input that is not given. */
 export function reads<I extends string>(
   ...names: I[]
 ): ({ readonly input: I } & BufferRead)[] {

@@ -57,12 +57,12 @@ export const layerNorm: Op<LayerNormInputs, LayerNormAttributes> = {
   },
 };
 
-/** Rows, one an invocation. */
+/** One row per invocation. */
 function launchBaseline(call: LayerNormCall, target: Target): NormLaunch[] {
   return launchRows("layer_norm", code, 32, call, target);
 }
 
-/** Rows, one a workgroup. */
+/** One row per workgroup. */
 function launchTiled(call: LayerNormCall, target: Target): NormLaunch[] {
   return launchRows("layer_norm_tiles", tiles, 1, call, target);
 }
@@ -70,14 +70,14 @@ function launchTiled(call: LayerNormCall, target: Target): NormLaunch[] {
 function launchRows(
   shader: string,
   main: string,
-  rowsOfGroup: number,
+  rowsPerGroup: number,
   { inputs: { x }, attributes: { eps } }: LayerNormCall,
   { limits, storage }: Target,
 ) {
   const channels = x.shape.at(-1)!;
   const rowBytes = channels * elementBytes(x.dtype);
-  const all = elementCount(x.shape) / channels;
-  return cutRows(all, rowBytes, limits).map((slice) => ({
+  const rows = elementCount(x.shape) / channels;
+  return cutRows(rows, rowBytes, limits).map((slice) => ({
     shader,
     code: vec4Code(storage) + main,
     bind: bindRows(
@@ -86,6 +86,6 @@ function launchRows(
       { x: rowBytes, output: rowBytes },
     ),
     params: { rows: slice.rows, channels4: channels / 4, eps },
-    workgroups: Math.ceil(slice.rows / rowsOfGroup),
+    workgroups: Math.ceil(slice.rows / rowsPerGroup),
   }));
 }

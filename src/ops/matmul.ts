@@ -5,15 +5,15 @@ import { expectShape, type Op, reads, type TensorSpec, writes } from "./op.ts";
 export type MatmulInputs = {
   /** (B, M, K), or (B, K, M) with `transposeA` */
   a: TensorSpec;
-  /** (B, K, N), or (B, N, K) with `transposeB`; B = 1 serves every matrix of a */
+  /** (B, K, N), or (B, N, K) with `transposeB`; B may be 1, for all matrices of a */
   b: TensorSpec;
 };
 
 /** Attributes of {@linkcode matmul}. */
 export interface MatmulAttributes {
-  /** Whether a is given as (B, K, M). */
+  /** Whether a is (B, K, M). */
   transposeA?: boolean;
-  /** Whether b is given as (B, N, K). */
+  /** Whether b is (B, N, K). */
   transposeB?: boolean;
 }
 
@@ -26,7 +26,7 @@ function sizes({ a, b }: MatmulInputs, attributes: MatmulAttributes) {
   return { batch, m, n, k, kb, transposeA, transposeB };
 }
 
-/** `torch.matmul` of batched matrices, either of them transposed. */
+/** `torch.matmul` of batched matrices, either of which may be transposed. */
 export const matmul: Op<MatmulInputs, MatmulAttributes> = {
   name: "matmul",
 
@@ -37,7 +37,7 @@ export const matmul: Op<MatmulInputs, MatmulAttributes> = {
       a.shape.length === 3 && b.shape.length === 3 && k === kb &&
         (b.shape[0] === batch || b.shape[0] === 1),
       "matmul",
-      "a (B, M, K) and b (B or 1, K, N), transposed where so asked",
+      "a (B, M, K) and b (B or 1, K, N), transposed as the attributes say",
       inputs,
     );
     return { output: { shape: [batch, m, n], dtype: a.dtype } };

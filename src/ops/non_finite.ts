@@ -1,5 +1,5 @@
 /**
- * Tells that a tensor holds infinities or NaNs, without reading it back.
+ * Detects infinities and NaNs in a tensor without reading it back.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { cutRows, sliceOf } from "./slices.ts";
 export type NonFiniteInputs = {
   /** f16 or f32, of any shape */
   x: TensorSpec;
-  /** u32 (1): what is written; 1 where not given */
+  /** u32 (1): the number to write; 1 by default */
   number?: TensorSpec;
   /** u32 (S), changed in place */
   health: TensorSpec;
@@ -28,17 +28,18 @@ export type NonFiniteInputs = {
 
 /** Attributes of {@linkcode nonFinite}. */
 export interface NonFiniteAttributes {
-  /** Which number of `health` stands for x. */
+  /** The element of `health` that reports on x. */
   slot: number;
 }
 
+/** Bytes of a word. */
 const WORD = 4;
-/** Words of a workgroup. */
+/** Words per workgroup. */
 const GROUP = 256;
-/** No word has this number. */
+/** Stands for no word. */
 const NONE = 2 ** 32 - 1;
 
-/** Writes `number` to `health[slot]` where x is not all finite and nothing was there: what went wrong first. */
+/** Writes `number` to `health[slot]` if x is not all finite and the slot is still 0: the first fault stays. */
 export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
   name: "non_finite",
   dtypes: { x: "any", number: "u32", health: "u32" },
@@ -59,9 +60,9 @@ export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
   kernels: [{
     name: "baseline",
     launch({ inputs: { x, number }, attributes: { slot } }, { limits }) {
-      const isHalf = x.dtype === "f16";
+      const isF16 = x.dtype === "f16";
       const words = Math.ceil(tensorBytes(x) / WORD);
-      const isOdd = isHalf && elementCount(x.shape) % 2 === 1;
+      const isOdd = isF16 && elementCount(x.shape) % 2 === 1;
       return cutRows(words, WORD, limits).map((slice) => ({
         shader: "non_finite",
         code,
@@ -72,8 +73,8 @@ export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
         ],
         params: {
           words: slice.rows,
-          low: isHalf ? 0x7c00 : 0x7f800000,
-          high: isHalf ? 0x7c000000 : 0x7f800000,
+          low: isF16 ? 0x7c00 : 0x7f800000,
+          high: isF16 ? 0x7c000000 : 0x7f800000,
           half_word: isOdd && slice.start + slice.rows === words
             ? slice.rows - 1
             : NONE,

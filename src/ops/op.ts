@@ -1,6 +1,5 @@
 /**
- * What an op is: a shape rule and a list of kernels, nothing that knows of a
- * graph.
+ * What an op is: a shape rule and a list of kernels, independent of any graph.
  *
  * @module
  */
@@ -19,13 +18,13 @@ import {
 export * from "./launch.ts";
 export * from "./tensor_spec.ts";
 
-/** An op applied: what it is given and what it makes. */
+/** An application of an op: the specs of its inputs and outputs, and its attributes. */
 export interface Call<I extends Specs, A, O extends string = "output"> {
-  /** Shapes and element types of its inputs. */
+  /** Shapes and element types of the inputs. */
   readonly inputs: I;
-  /** Those of its outputs. */
+  /** Shapes and element types of the outputs. */
   readonly outputs: Readonly<Record<O, TensorSpec>>;
-  /** Its attributes. */
+  /** The attributes. */
   readonly attributes: A;
 }
 
@@ -35,79 +34,79 @@ export interface Op<
   A = unknown,
   O extends string = "output",
 > {
-  /** What messages and the bench call it. */
+  /** Name in messages and in the bench. */
   readonly name: string;
   /**
-   * Element types of inputs that are not floats of the op's storage type;
-   * `any` suits any but quantised ones, `weight` the storage type or quantised.
+   * Element types of inputs that need not have the op's storage type: `any` is
+   * anything but quantised, `weight` the storage type or quantised.
    */
   readonly dtypes?: Readonly<Record<string, DType | "any" | "weight">>;
-  /** Outputs that take over the memory of an input, and that input: its old value is lost. */
+  /** Outputs that overwrite an input, and which one. */
   readonly overwrites?: Readonly<Partial<Record<O, keyof I & string>>>;
-  /** The shape rule; throws {@linkcode shapeError} where inputs do not fit. */
+  /** The shape rule; throws {@linkcode shapeError} if the inputs do not fit. */
   outputs(
     inputs: I,
     attributes: A,
     storage: StorageType,
   ): Readonly<Record<O, TensorSpec>>;
-  /** Ways to compute it; the first runs everywhere. */
+  /** Its kernels; the first supports every call and every adapter. */
   readonly kernels: readonly Kernel<I, A, O>[];
-  /** What else than element types decides which kernel is best. */
+  /** What decides which kernel is best, besides element types. */
   kind?(inputs: I, attributes: A): string;
   /**
-   * Inputs for about so large a share of the work, to time a kernel with;
-   * nothing where these inputs cannot be cut.
+   * Smaller inputs with about this share of the work, to time kernels with;
+   * `undefined` if these inputs cannot be made smaller.
    */
   excerpt?(inputs: I, attributes: A, share: number): I | undefined;
-  /** Floating-point operations, for the bench. */
+  /** Floating-point operations, to estimate and compare times. */
   flops?(call: Call<I, A, O>): number;
 }
 
-/** One way to compute an op; `S` are the names of its scratch memory. */
+/** One way to compute an op; `S` names its scratch memory. */
 export interface Kernel<
   I extends Specs,
   A,
   O extends string = "output",
   S extends string = string,
 > {
-  /** Such as `baseline`, `workgroup-tiled`, `texture-backed`, `winograd`. */
+  /** `baseline`, `workgroup-tiled`, `texture-backed` or `winograd`. */
   readonly name: string;
-  /** Whether it can compute this; whatever the op can where not given. */
+  /** Whether it can compute a call; every call of the op by default. */
   supports?(call: Call<I, A, O>): boolean;
-  /** How it wants the input `weight` to lie; in rows where not given. */
+  /** Layout of the input `weight`; rows by default. */
   readonly weightLayout?: WeightLayout;
-  /** Inputs it wants packed into texels, as `pack_texels.ts` does; none where not given. */
+  /** Inputs that must be packed into texels, by `pack_texels.ts`; none by default. */
   packed?(call: Call<I, A, O>, target: Target): readonly (keyof I & string)[];
   /** Memory it needs only while it runs. */
   scratch?(
     call: Call<I, A, O>,
     target: Target,
   ): Readonly<Record<S, ScratchSpec>>;
-  /** Its dispatches. */
+  /** Its launches, in order. */
   launch(
     call: Call<I, A, O>,
     target: Target,
   ): readonly Launch<keyof I & string, O, S>[];
 }
 
-/** Scratch memory: a tensor in a buffer, or so many texels of 16 bytes in a texture. */
+/** Scratch memory: a tensor in a buffer, or a number of 16-byte texels in a texture. */
 export type ScratchSpec = TensorSpec | { readonly texels: number };
 
-/** What a launch may depend on beside its op. */
+/** What launches may depend on besides the call. */
 export interface Target {
-  /** The storage type of the op's floats: what `real` means in its shaders. */
+  /** The storage type, which is `real` in shaders. */
   readonly storage: StorageType;
   /** The device's limits. */
   readonly limits: GpuLimits;
 }
 
 /**
- * How a weight lies: row-major in a buffer, or in a texture as `blocks.ts` or
- * `winograd.ts` say.
+ * Layout of a weight: row-major in a buffer, or in a texture as described in
+ * `weights/blocks.ts` or `weights/winograd.ts`.
  */
 export type WeightLayout = "rows" | "blocks" | "winograd";
 
-/** The kernels of an op that can compute something. */
+/** The kernels of an op that support a call. */
 export function kernelsFor<I extends Specs, A, O extends string>(
   op: Op<I, A, O>,
   call: Call<I, A, O>,
@@ -115,7 +114,7 @@ export function kernelsFor<I extends Specs, A, O extends string>(
   return op.kernels.filter((kernel) => kernel.supports?.(call) ?? true);
 }
 
-/** The error of a shape rule: op, what it expects, what it was given. */
+/** The error of a shape rule: which op, what it expected, what it got. */
 export function shapeError(
   op: string,
   expected: string,
@@ -130,26 +129,26 @@ export function shapeError(
 }
 
 /**
- * The storage type an op works in: that of its first float input which may be
- * of either.
+ * The storage type an op works in: that of its first float input whose type is not
+ * fixed by {@linkcode Op.dtypes}.
  *
- * @param usual where it has none
+ * @param fallback for an op without such an input
  */
 export function storageOf(
   { dtypes }: Pick<Op, "dtypes">,
   inputs: Specs,
-  usual: StorageType,
+  fallback: StorageType,
 ): StorageType {
   for (const [key, spec] of Object.entries(inputs)) {
-    const own = dtypes?.[key];
-    const isFree = own === undefined || own === "weight";
+    const expected = dtypes?.[key];
+    const isFree = expected === undefined || expected === "weight";
     if (spec && isFree && isFloat(spec.dtype)) return spec.dtype;
   }
-  return usual;
+  return fallback;
 }
 
 /**
- * Requires every input's element type to be what the shader reads.
+ * Requires every input to have the element type that the op's shaders read.
  *
  * @throws {MasterWeaverError} `gpu` naming op and input
  */
@@ -181,7 +180,7 @@ function suits(
   return dtype === expected;
 }
 
-/** Requires a condition of a shape rule. */
+/** Throws {@linkcode shapeError} unless a shape rule's condition holds. */
 export function expectShape(
   holds: boolean,
   op: string,

@@ -1,5 +1,5 @@
 /**
- * Ops that end in whole numbers: classes and pixels.
+ * Ops whose outputs are integers: class indices and 8-bit pixels.
  *
  * @module
  */
@@ -17,8 +17,8 @@ import {
 const GROUP = 64;
 
 /**
- * `torch.argmax` over the last axis: (…, N) → u32 (…); N, which is no index,
- * where a row has a value that is not finite.
+ * `torch.argmax` over the last axis: (…, N) → u32 (…). A row with a value that is
+ * not finite gets N, which is not a valid index.
  */
 export const argmax: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "argmax",

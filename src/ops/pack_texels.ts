@@ -1,9 +1,9 @@
 /**
- * Pixels, or rows of a matrix, packed into a texture, as
- * `shaders/conv2d_texels.wgsl` reads them.
+ * Packs pixels, or rows of a matrix, into a texture for
+ * `shaders/conv2d_texels.wgsl`.
  *
- * A plan packs a tensor once for all kernels that want it so; a tensor too large
- * for that is packed by the kernel, a slice at a time.
+ * A plan packs a tensor once for all kernels that read it packed; a tensor too large
+ * for that is packed by the kernel, slice by slice.
  *
  * @module
  */
@@ -24,10 +24,10 @@ import { type RowSlice, sliceOf } from "./slices.ts";
 import { VEC8, vec8Code } from "./stored_vectors.ts";
 import { VEC4 } from "./weights/blocks.ts";
 
-/** The shader that packs, without what depends on the storage type. */
+/** WGSL of the packing shader, without the code that depends on the storage type. */
 export const packingCode: string = texels + code;
 
-/** Pixels of a group, which lie together. */
+/** Pixels of a group, whose texels are interleaved. */
 export const PIXEL_GROUP = 32;
 /** Pixels, and vec8s of channels, that a workgroup packs. */
 const PACKED = 8;
@@ -37,17 +37,17 @@ export function texelPixelBytes(channels: number): number {
   return channels / VEC4 * TEXEL_BYTES;
 }
 
-/** Texels that some pixels take, and one of zeros. */
+/** Texels of packed pixels and the pixel of zeros that follows them. */
 export function texelsOf(channels: number, pixels: number): number {
-  return channels / VEC4 * groupRoom(pixels + 1);
+  return channels / VEC4 * padToGroups(pixels + 1);
 }
 
-/** Pixels that groups have room for. */
-export function groupRoom(pixels: number): number {
+/** Rounds a number of pixels up to whole groups. */
+export function padToGroups(pixels: number): number {
   return Math.ceil(pixels / PIXEL_GROUP) * PIXEL_GROUP;
 }
 
-/** (…, C) to texels of f32; C is a multiple of 8. */
+/** Packs (…, C) into f32 texels; C is a multiple of 8. */
 export const packTexels: Op<{ x: TensorSpec }, Record<never, never>> = {
   name: "pack_texels",
 
@@ -83,10 +83,10 @@ export const packTexels: Op<{ x: TensorSpec }, Record<never, never>> = {
 };
 
 /**
- * Packs some pixels of the input `x`.
+ * The launch that packs a slice of the input `x`.
  *
  * @param x (…, C)
- * @param slice which pixels
+ * @param slice the pixels to pack
  * @param packed the texture, written from its first texel on
  */
 export function launchPacking<

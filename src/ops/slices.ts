@@ -1,6 +1,6 @@
 /**
- * Ops on tensors that are longer than one binding may be: the work is cut into
- * slices of rows, each a launch that binds only its own.
+ * Slices of tensors that are too large for one binding: work is cut by rows, and
+ * each launch binds only its slice.
  *
  * @module
  */
@@ -10,24 +10,24 @@ import type { Binding, BindingSlice } from "./launch.ts";
 
 /** Consecutive rows of an op's operands. */
 export interface RowSlice {
-  /** Number of the first row. */
+  /** Index of the first row. */
   readonly start: number;
-  /** How many. */
+  /** Number of rows. */
   readonly rows: number;
 }
 
 /**
- * Slices start at a multiple of so many rows: rows of any length in f16 then
- * start at a multiple of 256 bytes, where a binding may.
+ * Slices start at a multiple of this many rows: 128 rows of any length, in f16 or
+ * f32, are a multiple of 256 bytes, as the offset of a binding must be.
  */
 export const ROW_STEP = 128;
 
 /**
- * Cuts rows so that what a slice binds of each operand fits.
+ * Cuts rows so that a slice of each operand fits a binding.
  *
- * @param rows how many there are
- * @param rowBytes bytes of a row, of the operand with the longest
- * @returns one slice where all fits, or where a row is too long to be cut
+ * @param rows number of rows
+ * @param rowBytes bytes of a row in the operand with the longest rows
+ * @returns one slice if everything fits, or if {@linkcode ROW_STEP} rows do not
  */
 export function cutRows(
   rows: number,
@@ -43,7 +43,7 @@ export function cutRows(
   });
 }
 
-/** Where rows lie in a tensor whose rows have so many bytes. */
+/** The bytes of a slice in a tensor with rows of `rowBytes`. */
 export function sliceOf(
   { start, rows }: RowSlice,
   rowBytes: number,
@@ -52,10 +52,10 @@ export function sliceOf(
 }
 
 /**
- * Binds a slice of some inputs and outputs, the whole of the others.
+ * Restricts some bindings to a slice; the others bind whole tensors.
  *
  * @param bindings all bindings of the launch
- * @param rowBytes bytes of a row by name, of those that are cut
+ * @param rowBytes bytes of a row of each input and output that is sliced, by name
  */
 export function bindRows<B extends Binding>(
   bindings: readonly B[],
@@ -75,17 +75,17 @@ export function bindRows<B extends Binding>(
   });
 }
 
-/** A slice that may start anywhere: bound from the last place before it. */
+/** A slice that may start anywhere; it is bound from the last valid offset before it. */
 export interface ShiftedSlice extends BindingSlice {
-  /** Elements of the binding before the slice begins. */
+  /** Elements in the binding before the slice. */
   readonly skip: number;
 }
 
 /**
- * Elements from any place on.
+ * A slice that starts at any element.
  *
- * @param start number of the first element
- * @param count how many
+ * @param start index of the first element
+ * @param count number of elements
  * @param elementBytes 2 or 4
  */
 export function shiftedSlice(
@@ -100,11 +100,11 @@ export function shiftedSlice(
 }
 
 /**
- * Cuts a batch so that what a slice binds fits, wherever it starts.
+ * Cuts a batch so that a slice of each operand fits a binding, wherever it starts.
  *
- * @param batch how many images there are
- * @param bytes bytes of one, of the operand with the longest
- * @param most images of a slice, whatever fits
+ * @param batch number of images
+ * @param bytes bytes of an image in the largest operand
+ * @param most limit on the images of a slice, even if more fit
  * @returns slices of at least one image
  */
 export function cutBatch(

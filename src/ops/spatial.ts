@@ -1,5 +1,5 @@
 /**
- * Ops on images (B, H, W, C) that change their size.
+ * Ops that change the size of images (B, H, W, C).
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface ResizeAttributes {
   height: number;
   /** Columns of the output. */
   width: number;
-  /** `bilinear` is PyTorch's with `align_corners`. */
+  /** `bilinear` is PyTorch's with `align_corners=True`. */
   mode: "nearest" | "bilinear";
 }
 
@@ -85,13 +85,13 @@ export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
 
 /** Attributes of {@linkcode pool2d}. */
 export interface Pool2dAttributes {
-  /** What of a window is kept. */
+  /** How a window is reduced. */
   mode: "max" | "mean";
-  /** Window, [rows, columns]. */
+  /** Size of the window, [rows, columns]. */
   kernel: readonly [number, number];
-  /** Step of the window; 1 where not given. */
+  /** Step of the window; 1 by default. */
   stride?: number;
-  /** Rows and columns around the image; 0 where not given. */
+  /** Rows and columns of padding on each side; 0 by default. */
   padding?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Rows of whole vec8s, eight values each, and WGSL that loads eight or four
- * values at once, by storage type.
+ * WGSL that loads and stores vec8s and vec4s by storage type, and which weights
+ * consist of whole vec8s.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { isQuantised, type TensorSpec } from "./tensor_spec.ts";
 export const VEC8 = 8;
 
 /**
- * Whether inputs and outputs of a weight are whole vec8s, inputs of a quantised
- * one whole scales: what every kernel but the baseline needs.
+ * Whether a weight's input and output channels are multiples of 8, and the inputs
+ * of a quantised one multiples of 32: all kernels but the baseline need this.
  */
 export function fitsVec8({ shape, dtype }: TensorSpec): boolean {
-  const [out, last] = [shape[0], shape.at(-1)!];
+  const [out, inChannels] = [shape[0], shape.at(-1)!];
   return out % VEC8 === 0 &&
-    last % (isQuantised(dtype) ? SCALED : VEC8) === 0;
+    inChannels % (isQuantised(dtype) ? SCALED : VEC8) === 0;
 }
 
 /** WGSL that declares `packed8`, `values`, `unpack` and `pack`. */

@@ -1,5 +1,5 @@
 /**
- * Shapes and element types of tensors, and what they take.
+ * Shapes, element types and sizes of tensors.
  *
  * @module
  */
@@ -18,24 +18,24 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** Element type. */
   readonly dtype: DType;
-  /** Where it is packed into a texture: texels of 16 bytes. */
+  /** If it is packed into a texture: how many texels, of 16 bytes each. */
   readonly texels?: number;
 }
 
-/** Specs by the name an op knows its inputs by; optional ones may be absent. */
+/** Specs of an op's inputs by name; optional inputs may be absent. */
 export type Specs = Readonly<Record<string, TensorSpec | undefined>>;
 
-/** Whether a tensor is a quantised weight. */
+/** Whether an element type is quantised. */
 export function isQuantised(dtype: string): dtype is Quantised {
   return dtype === "q8" || dtype === "q4";
 }
 
-/** Whether a tensor's elements are floats as shaders compute with them. */
+/** Whether an element type is a storage type: f16 or f32. */
 export function isFloat(dtype: string): dtype is StorageType {
   return dtype === "f16" || dtype === "f32";
 }
 
-/** Bytes an element takes; a quantised one has no such number. */
+/** Bytes per element; not defined for quantised types. */
 export function elementBytes(dtype: DType): number {
   if (isQuantised(dtype)) {
     throw new RangeError(`Cannot count bytes of one element of ${dtype}`);
@@ -48,7 +48,7 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Bytes a tensor takes; of a quantised one with its scales. */
+/** Bytes of a tensor, including the scales of a quantised one. */
 export function tensorBytes({ shape, dtype, texels }: TensorSpec): number {
   if (texels !== undefined) return TEXEL_BYTES * texels;
   const count = elementCount(shape);

@@ -1,6 +1,6 @@
 /**
- * Merging of tokens that say nearly the same, before self-attention, and taking
- * it back after (token merging, Bolya & Hoffman 2023).
+ * Token merging (Bolya & Hoffman 2023): averages similar tokens before
+ * self-attention and undoes it afterwards.
  *
  * @module
  */
@@ -29,14 +29,14 @@ import {
 } from "./op.ts";
 import { cutBatch, type ShiftedSlice, shiftedSlice } from "./slices.ts";
 
-/** Destinations are matched in at most so many chunks at once. */
-const CHUNKS = 8;
+/** Most chunks of destinations that are searched in parallel. */
+const MAX_CHUNKS = 8;
 
 /** Attributes of {@linkcode matchTokens}. */
 export interface MatchAttributes {
-  /** Rows of the image the tokens are of. */
+  /** Rows of the image whose pixels are the tokens. */
   height: number;
-  /** Its columns. */
+  /** Columns of that image. */
   width: number;
   /** How many tokens are merged into others, at most {@linkcode mostMerged}. */
   merged: number;
@@ -51,12 +51,12 @@ function matchSizes(x: TensorSpec, { height, width }: MatchAttributes) {
   const [batch, tokens, channels] = x.shape;
   const sources = mostMerged(height, width);
   const destinations = tokens - sources;
-  const chunk = Math.ceil(destinations / CHUNKS / 4) * 4;
+  const chunk = Math.ceil(destinations / MAX_CHUNKS / 4) * 4;
   const chunks = Math.ceil(destinations / chunk);
   return { batch, tokens, channels, sources, destinations, chunk, chunks };
 }
 
-/** Similarities and destinations: of every chunk, and the best of all. */
+/** Scratch: the best destination of each source and its similarity, per chunk and overall. */
 type Scratch = "chunkSimilarity" | "chunkBest" | "similarity" | "best";
 type MatchLaunch = Launch<"x", "output", Scratch>;
 
@@ -82,8 +82,8 @@ const matching: Kernel<
     const { batch, tokens, sources, chunks } = matchSizes(x, attributes);
     const { width, merged } = attributes;
     const total = batch * tokens;
-    const places = { width, tokens, sources, merged, total };
-    return [...comparing(x, attributes, limits), {
+    const params = { width, tokens, sources, merged, total };
+    return [...launchMatching(x, attributes, limits), {
       shader: "token_best",
       code: bestCode,
       bind: [
@@ -100,20 +100,20 @@ const matching: Kernel<
         ...writesScratch("best"),
         ...writes("output"),
       ],
-      params: places,
+      params,
       workgroups: Math.ceil(total / 64),
     }, {
       shader: "token_chain",
       code: gridCode + chainCode,
       bind: [...readsScratch("best"), ...writes("output")],
-      params: places,
+      params,
       workgroups: Math.ceil(total / 64),
     }];
   },
 };
 
 /** The launches that compare sources with destinations. */
-function comparing(
+function launchMatching(
   x: TensorSpec,
   attributes: MatchAttributes,
   limits: GpuLimits,
@@ -153,12 +153,12 @@ function comparing(
 }
 
 /**
- * Which tokens are merged: of each 2×2 block the first is a destination, every
- * other token is matched with the destination it is most similar to by cosine,
- * and the most similar `merged` of them are merged into theirs.
+ * Chooses the tokens to merge: the first of each 2×2 block is a destination, every
+ * other token is matched with the destination of the highest cosine similarity, and
+ * the `merged` most similar ones are merged into their destinations.
  *
- * (B, H·W, C) → u32 (B, 3, H·W): of each token its row among the merged ones, of
- * each token the next of its row, of each row its first token; 2³² − 1 is none.
+ * (B, H·W, C) → u32 (B, 3, H·W): for each token its row among the merged tokens; for
+ * each token the next token of its row; for each row its first token. 2³² − 1 is none.
  */
 export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
   name: "match_tokens",
@@ -198,7 +198,7 @@ export type MergeInputs = {
 
 /** Attributes of {@linkcode mergeTokens}. */
 export interface MergeAttributes {
-  /** As {@linkcode matchTokens} was told. */
+  /** As in {@linkcode MatchAttributes}. */
   merged: number;
 }
 
@@ -230,7 +230,7 @@ export const mergeTokens: Op<MergeInputs, MergeAttributes> = {
 
 /** Inputs of {@linkcode unmergeTokens}. */
 export type UnmergeInputs = {
-  /** (B, M, C): of each row */
+  /** (B, M, C), merged tokens */
   x: TensorSpec;
   /** u32 (B, 3, T), of {@linkcode matchTokens} */
   place: TensorSpec;
@@ -238,7 +238,7 @@ export type UnmergeInputs = {
   residual: TensorSpec;
 };
 
-/** Every token gets its row back, and a residual: (B, M, C) → (B, T, C). */
+/** Copies each row to all its tokens and adds a residual: (B, M, C) → (B, T, C). */
 export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
   name: "unmerge_tokens",
   dtypes: { place: "u32" },
@@ -268,9 +268,9 @@ export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
 };
 
 /**
- * Launches from (B, M, C) to (B, N, C), one of them tokens, the other rows.
+ * Launches from (B, M, C) to (B, N, C), of which one is tokens, the other merged rows.
  *
- * @param added inputs (B, N, C) that are read beside x
+ * @param added inputs (B, N, C) that are read besides x
  */
 function launchRows<A extends string>(
   shader: string,
@@ -315,7 +315,7 @@ function launchRows<A extends string>(
   );
 }
 
-/** Where some images of a batch lie. */
+/** The slice of some images of a batch. */
 function imagesOf(
   start: number,
   count: number,

@@ -1,5 +1,5 @@
 /**
- * Ops that move elements and compute nothing.
+ * Ops that only move elements.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import {
 import { bindRows, cutRows } from "./slices.ts";
 
 const GROUP = 64;
-/** Types a copy may be made of, widest first, and their bytes. */
+/** Types to copy by, widest first, with their bytes. */
 const copyUnits = [["vec4<u32>", 16], ["u32", 4]] as const;
 
 /** Attributes of {@linkcode view}. */
 export interface ViewAttributes {
   /** Shape of the output, at most four axes. */
   shape: readonly number[];
-  /** Elements of x from one element of the output to the next, by axis. */
+  /** Distance in x, in elements, from one element of the output to the next along each axis. */
   strides: readonly number[];
-  /** Where in x the output starts, in elements; 0 where not given. */
+  /** Index in x of the output's first element; 0 by default. */
   offset?: number;
-  /** Element type of the output; x's own where not given. */
+  /** Element type of the output; that of x by default. */
   dtype?: DType;
 }
 
@@ -85,7 +85,7 @@ export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
 
 /** Attributes of {@linkcode concat}. */
 export interface ConcatAttributes {
-  /** The axis that grows. */
+  /** The axis along which the tensors are joined. */
   axis: number;
 }
 
@@ -99,7 +99,7 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
       a.shape.length === b.shape.length && axis < a.shape.length &&
         a.shape.every((length, i) => i === axis || length === b.shape[i]),
       "concat",
-      `shapes that differ in axis ${axis} alone`,
+      `shapes that differ only in axis ${axis}`,
       inputs,
     );
     const shape = [...a.shape];
@@ -117,16 +117,16 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
       const bytesA = elementCount(a.shape.slice(axis)) * size;
       const bytesB = elementCount(b.shape.slice(axis)) * size;
       const rowBytes = bytesA + bytesB;
-      const all = elementCount(output.shape) * size / rowBytes;
-      const [wide, unit] = copyUnits.find(([, bytes]) =>
+      const rows = elementCount(output.shape) * size / rowBytes;
+      const [element, unit] = copyUnits.find(([, bytes]) =>
         bytesA % bytes === 0 && bytesB % bytes === 0
       ) ?? [output.dtype, size];
-      return cutRows(all, rowBytes, limits).map((slice) => {
+      return cutRows(rows, rowBytes, limits).map((slice) => {
         const total = slice.rows * rowBytes / unit;
         return {
           shader: "concat",
           code: concatCode,
-          types: { ELEMENT: wide },
+          types: { ELEMENT: element },
           bind: bindRows([...reads("a", "b"), ...writes("output")], slice, {
             a: bytesA,
             b: bytesB,

@@ -22,7 +22,7 @@ export type AttentionInputs = {
   k: TensorSpec;
   /** (B, S, H·D) */
   v: TensorSpec;
-  /** f32 (1): weight of the identity's part; absent: no identity is looked at */
+  /** f32 (1): multiplies the identity's attention; without it, identity keys are ignored */
   identityScale?: TensorSpec;
 };
 
@@ -30,14 +30,14 @@ export type AttentionInputs = {
 export interface AttentionAttributes {
   /** Number of heads H; D = channels / H is a multiple of 4. */
   heads: number;
-  /** How many keys come before the identity's; all where not given. */
+  /** How many keys come before the identity's; all keys by default. */
   textKeys?: number;
-  /** Whether token t sees only tokens 0..t. */
+  /** Whether token t attends only to tokens 0..t. */
   causal?: boolean;
 }
 
-/** Fewest queries that a kernel is timed with. */
-const LEAST_QUERIES = 256;
+/** Fewest queries of an excerpt that a kernel is timed with. */
+const MIN_QUERIES = 256;
 
 type AttentionKernel = Kernel<AttentionInputs, AttentionAttributes>;
 
@@ -90,7 +90,7 @@ function sizesOf(
   };
 }
 
-/** Scaled dot-product attention over text (or itself) and, apart, an identity. */
+/** Scaled dot-product attention to text (or itself) plus, with its own softmax, to an identity. */
 export const attention: Op<AttentionInputs, AttentionAttributes> = {
   name: "attention",
   dtypes: { identityScale: "f32" },
@@ -100,16 +100,16 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     const { q, k, v, identityScale } = inputs;
     const [batch, , channels] = q.shape;
     const keys = k.shape[1];
-    const first = textKeys ?? keys;
+    const text = textKeys ?? keys;
     expectShape(
       q.shape.length === 3 && channels % (4 * heads) === 0 &&
         sameShape(k.shape, [batch, keys, channels]) &&
-        sameShape(v.shape, k.shape) && first > 0 && first <= keys &&
+        sameShape(v.shape, k.shape) && text > 0 && text <= keys &&
         (!identityScale ||
-          (first < keys && sameShape(identityScale.shape, [1]))),
+          (text < keys && sameShape(identityScale.shape, [1]))),
       "attention",
       `q (B, T, C), k and v (B, S, C), C a multiple of 4 · ${heads} heads, ` +
-        `${first} of the S keys text, an identityScale (1) only where others follow`,
+        `${text} of the S keys text, identityScale (1) only if identity keys follow`,
       inputs,
     );
     return { output: { shape: q.shape, dtype: q.dtype } };
@@ -122,7 +122,7 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
   excerpt({ q, k }, { textKeys = k.shape[1] }, share) {
     const [batch, queries, channels] = q.shape;
     const tokens = Math.ceil(batch * queries * share);
-    const kept = Math.min(queries, Math.max(LEAST_QUERIES, tokens));
+    const kept = Math.min(queries, Math.max(MIN_QUERIES, tokens));
     const keys = { shape: [1, textKeys, channels], dtype: k.dtype };
     return {
       q: { shape: [1, kept, channels], dtype: q.dtype },

@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/attention.wgsl`: two queries an invocation, in registers,
- * on every adapter and of any width.
+ * Launches of `shaders/attention.wgsl`: two queries per invocation, in registers;
+ * for every adapter and any head width.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import type { AttentionSizes } from "./sizes.ts";
 import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
 
 const GROUP = 32;
-/** Widest slice of a head that an invocation keeps in registers, in vec4. */
-const WIDEST = 10;
+/** Most vec4s of a head that an invocation keeps in registers. */
+const MAX_SLICE = 10;
 
-/** One launch for as many images of a batch as a binding holds. */
+/** One launch for as many images of a batch as fit a binding. */
 export function launchBaseline(
   sizes: AttentionSizes,
   { storage, limits }: Target,
@@ -35,13 +35,13 @@ export function launchBaseline(
         heads,
         queries,
         keys,
-        first_keys: textKeys,
+        text_keys: textKeys,
         head4,
         slices,
         pairs,
         total,
         causal: Number(causal),
-        parts: identity ? 2 : 1,
+        segments: identity ? 2 : 1,
         scale: 1 / Math.sqrt(width),
         skip_queries: slice.queries.skip / 4,
         skip_keys: slice.keys.skip / 4,
@@ -51,9 +51,9 @@ export function launchBaseline(
   });
 }
 
-/** The widest slice that divides a head of `head4` vec4. */
+/** The widest slice, in vec4s, that divides a head of `head4` vec4s evenly. */
 function sliceWidth(head4: number): number {
-  let width = Math.min(WIDEST, head4);
+  let width = Math.min(MAX_SLICE, head4);
   while (head4 % width !== 0) width--;
   return width;
 }

@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/attention_texels.wgsl`: narrow heads, whose keys and values
- * come as texels.
+ * Texture-backed attention of narrow heads: launches of
+ * `shaders/attention_texels.wgsl`, which reads keys and values from a texture.
  *
  * @module
  */
@@ -24,39 +24,39 @@ import {
   cutAttention,
 } from "./slices.ts";
 
-/** Keys, then values, by head. */
+/** Scratch: a texture with keys, then values, by head. */
 export type NarrowScratch = "keysAndValues";
 
-/** Queries of a workgroup. */
+/** Queries per workgroup. */
 const GROUP = 32;
 const PACKED = 64;
-/** Widest head: the code is written out over it, and what is long a compiler orders badly. */
-const WIDEST = 40;
+/** Widest head, in channels: the shader's loops over it are unrolled, and drivers schedule long bodies badly. */
+const MAX_WIDTH = 40;
 
-/** Whether an attention is computed so. */
+/** Whether an attention is computed by this kernel. */
 export function isNarrow({ width, causal }: AttentionSizes): boolean {
-  return width <= WIDEST && !causal;
+  return width <= MAX_WIDTH && !causal;
 }
 
-/** Octets of all keys, and of all values. */
+/** vec8s of all keys; as many of all values. */
 function keyVec8s({ batch, keys, heads, width }: AttentionSizes): number {
   return batch * keys * heads * width / VEC8;
 }
 
-/** Most bytes of keys and values as texels: more images than that are done one slice after the other. */
-const MOST_TEXEL_BYTES = 256 * 2 ** 20;
+/** Most bytes of keys and values as texels; a batch with more is processed slice by slice. */
+const MAX_TEXEL_BYTES = 256 * 2 ** 20;
 
 function slicesOf(
   sizes: AttentionSizes,
   { storage, limits }: Target,
 ): AttentionSlice[] {
   const bytes = elementBytes(storage);
-  const one = 2 * keyVec8s({ ...sizes, batch: 1 }) * VEC8 * bytes;
-  const most = Math.floor(MOST_TEXEL_BYTES / one);
+  const imageBytes = 2 * keyVec8s({ ...sizes, batch: 1 }) * VEC8 * bytes;
+  const most = Math.floor(MAX_TEXEL_BYTES / imageBytes);
   return cutAttention(sizes, bytes, limits, most);
 }
 
-/** Texels of keys and values, of the largest slice. */
+/** Texels of the keys and values of the largest slice. */
 export function narrowScratch(
   sizes: AttentionSizes,
   target: Target,
@@ -67,7 +67,7 @@ export function narrowScratch(
   return { keysAndValues: { texels: bytes / TEXEL_BYTES } };
 }
 
-/** Keys and values by head, and the attention, of each slice. */
+/** For each slice: packing of keys and values by head, then the attention. */
 export function launchNarrow(
   sizes: AttentionSizes,
   target: Target,
@@ -132,7 +132,7 @@ function launchAttention(
       groups_t: groups,
       values_start: keyVec8s(sizes),
       scale: Math.LOG2E / Math.sqrt(width),
-      parts: identity ? 2 : 1,
+      segments: identity ? 2 : 1,
       head4: width / VEC4,
       skip: slice.skip / VEC4,
     },

@@ -1,5 +1,5 @@
 /**
- * Sizes of an attention, as all of its kernels count them.
+ * Sizes of an attention, shared by its kernels.
  *
  * @module
  */
@@ -12,14 +12,14 @@ export interface AttentionSizes {
   readonly queries: number;
   /** S, all keys */
   readonly keys: number;
-  /** Keys of the text, or all. */
+  /** Text keys: the first of the S, all of them without an identity. */
   readonly textKeys: number;
   /** H */
   readonly heads: number;
   /** D */
   readonly width: number;
-  /** Whether the other keys are looked at, and apart. */
+  /** Whether the other keys are attended to, with a softmax of their own. */
   readonly identity: boolean;
-  /** Whether token t sees only tokens 0..t. */
+  /** Whether token t attends only to tokens 0..t. */
   readonly causal: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * Attention of more images than one binding holds: a batch is cut, and the
- * launches of a slice bind only its queries, keys, values and output.
+ * Slices of a batch too large for one binding: the launches of a slice bind only
+ * its queries, keys, values and output.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { Launch } from "../launch.ts";
 import { cutBatch, type ShiftedSlice, shiftedSlice } from "../slices.ts";
 import type { AttentionSizes } from "./sizes.ts";
 
-/** Some images of an attention. */
+/** Consecutive images of an attention. */
 export interface AttentionSlice {
-  /** The sizes of their attention. */
+  /** Sizes, with the number of these images as batch. */
   readonly sizes: AttentionSizes;
-  /** Their slice of the queries, and of the output. */
+  /** Their slice of the queries and of the output. */
   readonly queries: ShiftedSlice;
-  /** Their slice of the keys, and of the values. */
+  /** Their slice of the keys and of the values. */
   readonly keys: ShiftedSlice;
 }
 
@@ -23,7 +23,7 @@ export interface AttentionSlice {
  * Cuts a batch so that each operand of a slice fits a binding.
  *
  * @param elementBytes bytes of an element of the operands
- * @param most images of a slice, whatever fits; as many as fit where not given
+ * @param most limit on the images of a slice, even if more fit
  */
 export function cutAttention(
   sizes: AttentionSizes,
@@ -49,7 +49,7 @@ export function cutAttention(
   });
 }
 
-/** What every attention binds. */
+/** The inputs that launches of an attention bind. */
 export type AttentionInput = "q" | "k" | "v" | "identityScale";
 
 /** A launch of an attention, with scratch `S`. */

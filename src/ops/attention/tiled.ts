@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/attention_tiles.wgsl`: blocks of queries and keys in
- * workgroup memory.
+ * Launches of `shaders/attention_tiles.wgsl`, which keeps blocks of queries and
+ * keys in workgroup memory.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import { elementBytes } from "../tensor_spec.ts";
 import type { AttentionSizes } from "./sizes.ts";
 import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
 
-/** Widest head of a workgroup with 64 queries; wider ones have 32. */
+/** Widest head for workgroups of 64 queries; wider heads have 32. */
 const WIDE = 80;
-/** Narrower heads are mostly exponentials; wider ones need too many registers. */
-const NARROWEST = 24;
-const WIDEST = 160;
-/** Rows of eight vec4 that values find in workgroup memory. */
+/** Narrower heads spend their time on exponentials; wider ones need too many registers. */
+const MIN_WIDTH = 24;
+const MAX_WIDTH = 160;
+/** Rows of eight vec4s in workgroup memory that values can use. */
 const TILE_ROWS = 48;
 const LANES = 64;
 
-/** Whether tiles suit a head of this width. */
+/** Whether the tiled kernel supports heads of this width. */
 export function fitsTiles(width: number): boolean {
-  return width % VEC8 === 0 && width >= NARROWEST && width <= WIDEST;
+  return width % VEC8 === 0 && width >= MIN_WIDTH && width <= MAX_WIDTH;
 }
 
-/** One launch for as many images of a batch as a binding holds. */
+/** One launch for as many images of a batch as fit a binding. */
 export function launchTiled(
   sizes: AttentionSizes,
   { storage, limits }: Target,
@@ -50,7 +50,7 @@ export function launchTiled(
         heads,
         queries,
         keys,
-        first_keys: textKeys,
+        text_keys: textKeys,
         blocks,
         groups,
         causal: Number(sizes.causal),
@@ -64,7 +64,7 @@ export function launchTiled(
   });
 }
 
-/** How many four keys' values workgroup memory holds: a power of two. */
+/** How many groups of four keys' values fit in workgroup memory, rounded down to a power of two. */
 function valueGroups(width: number, rows: number): number {
   const split = LANES / (rows / 4);
   const places = Math.ceil(width / 4 / split);

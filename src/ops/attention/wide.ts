@@ -1,8 +1,8 @@
 /**
- * Attention of wide heads as two products of matrices by
- * `shaders/conv2d_texels.wgsl`, and a softmax between them: scores q kᵀ and their
- * weights lie in scratch textures, of as many queries at a time as a CPU's
- * caches hold.
+ * Texture-backed attention of wide heads: two matrix products by
+ * `shaders/conv2d_texels.wgsl` with a softmax between them. The scores q kᵀ and the
+ * weights lie in scratch textures, for only as many queries at a time as fit a
+ * CPU's cache.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { type Convolution, matrixProduct } from "../conv2d/convolution.ts";
 import { launchProducts } from "../conv2d/textured.ts";
 import { reads } from "../launch.ts";
 import type { ScratchSpec, Target } from "../op.ts";
-import { groupRoom, PIXEL_GROUP as GROUP } from "../pack_texels.ts";
+import { padToGroups, PIXEL_GROUP as GROUP } from "../pack_texels.ts";
 import type { ShiftedSlice } from "../slices.ts";
 import { VEC8, vec8Code } from "../stored_vectors.ts";
 import { elementBytes } from "../tensor_spec.ts";
@@ -34,39 +34,37 @@ import {
   cutAttention,
 } from "./slices.ts";
 
-/** Queries, keys, values and their weights in one texture, scores in another. */
+/** Scratch: queries, keys, values and weights in one texture, scores in another. */
 export type WideScratch = "operands" | "scores";
 
-/** Most bytes of the scores that are in work at once. */
+/** Most bytes of a chunk's scores. */
 const CHUNK_BYTES = 8 * 2 ** 20;
 /** Tokens, and vec8s of channels, that a workgroup packs. */
 const PACKED = 8;
 
-/** Heads of one image, and queries of each, whose scores are in work at once. */
-interface Chunk {
-  /** How many. */
+/** Heads of one image, and queries of each, whose scores are computed together. */
+interface ChunkSize {
   readonly heads: number;
-  /** How many. */
   readonly queries: number;
 }
 
-/** How an attention lies in texels. */
+/** Sizes and offsets of an attention's operands in texels. */
 interface Layout {
-  /** Keys that are looked at: those of the text, then those of the identity. */
+  /** Keys that are attended to: the text's, then the identity's. */
   readonly seen: number;
-  /** Blocks of 16 keys; the identity's begin with one of their own. */
+  /** Blocks of 16 keys; the identity's keys start a block of their own. */
   readonly keyBlocks: number;
-  /** The block the identity's keys begin with. */
+  /** The block with the first of the identity's keys. */
   readonly secondBlock: number;
   /** Groups of 32 queries. */
   readonly queryGroups: number;
-  /** Texels of a head's queries, keys and values. */
+  /** Texels of one head's queries, keys and values. */
   readonly headTexels: readonly [number, number, number];
-  /** Where queries, keys, values and weights begin in the texture of operands. */
+  /** First texel of queries, keys, values and weights in the texture of operands. */
   readonly starts: readonly [number, number, number, number];
-  /** What is in work at once. */
-  readonly chunk: Chunk;
-  /** Texels of a head's scores. */
+  /** Largest chunk. */
+  readonly chunk: ChunkSize;
+  /** Texels of one head's scores in a chunk. */
   readonly scoreTexels: number;
 }
 
@@ -77,47 +75,47 @@ function layoutOf(
   const secondBlock = Math.ceil(textKeys / BLOCK_ROWS);
   const keyBlocks = secondBlock + Math.ceil((seen - textKeys) / BLOCK_ROWS);
   const vec4s = keyBlocks * BLOCK_ROWS / VEC4;
-  const queryRoom = groupRoom(queries);
+  const paddedQueries = padToGroups(queries);
   const valueBlocks = Math.ceil(width / BLOCK_ROWS);
   const headTexels = [
-    width / VEC4 * queryRoom,
+    width / VEC4 * paddedQueries,
     width / VEC4 * keyBlocks * BLOCK_ROWS,
     valueBlocks * vec4s * BLOCK_ROWS,
   ] as const;
-  const all = batch * heads;
-  const keysStart = all * headTexels[0];
-  const valuesStart = keysStart + all * headTexels[1];
+  const allHeads = batch * heads;
+  const keysStart = allHeads * headTexels[0];
+  const valuesStart = keysStart + allHeads * headTexels[1];
   const room = Math.floor(CHUNK_BYTES / (vec4s * TEXEL_BYTES));
-  const chunk = room >= queryRoom
-    ? { heads: Math.min(heads, Math.floor(room / queryRoom)), queries }
+  const chunk = room >= paddedQueries
+    ? { heads: Math.min(heads, Math.floor(room / paddedQueries)), queries }
     : { heads: 1, queries: Math.max(1, Math.floor(room / GROUP)) * GROUP };
   return {
     seen,
     keyBlocks,
     secondBlock,
-    queryGroups: queryRoom / GROUP,
+    queryGroups: paddedQueries / GROUP,
     headTexels,
-    starts: [0, keysStart, valuesStart, valuesStart + all * headTexels[2]],
+    starts: [0, keysStart, valuesStart, valuesStart + allHeads * headTexels[2]],
     chunk,
-    scoreTexels: vec4s * groupRoom(chunk.queries),
+    scoreTexels: vec4s * padToGroups(chunk.queries),
   };
 }
 
-/** Most bytes of queries, keys and values as texels: more images than that are done one slice after the other. */
-const MOST_TEXEL_BYTES = 256 * 2 ** 20;
+/** Most bytes of queries, keys and values as texels; a batch with more is processed slice by slice. */
+const MAX_TEXEL_BYTES = 256 * 2 ** 20;
 
 function slicesOf(
   sizes: AttentionSizes,
   { storage, limits }: Target,
 ): AttentionSlice[] {
   const { headTexels } = layoutOf({ ...sizes, batch: 1 });
-  const one = headTexels.reduce((sum, texels) => sum + texels, 0) *
+  const imageBytes = headTexels.reduce((sum, texels) => sum + texels, 0) *
     sizes.heads * TEXEL_BYTES;
-  const most = Math.floor(MOST_TEXEL_BYTES / one);
+  const most = Math.floor(MAX_TEXEL_BYTES / imageBytes);
   return cutAttention(sizes, elementBytes(storage), limits, most);
 }
 
-/** Texels of queries, keys, values and weights; and of scores; of the largest slice. */
+/** Texels of the operands and of the scores of the largest slice. */
 export function wideScratch(
   sizes: AttentionSizes,
   target: Target,
@@ -131,7 +129,7 @@ export function wideScratch(
   };
 }
 
-/** Of each slice: packing of queries, keys and values, then three launches a chunk. */
+/** For each slice: packing of queries, keys and values, then three launches per chunk. */
 export function launchWide(
   sizes: AttentionSizes,
   target: Target,
@@ -155,7 +153,7 @@ function launchSlice(
   for (let b = 0; b < batch; b++) {
     for (let head = 0; head < heads; head += chunk.heads) {
       for (let query = 0; query < queries; query += chunk.queries) {
-        const work: Work = {
+        const work: Chunk = {
           image: b,
           head,
           heads: Math.min(chunk.heads, heads - head),
@@ -165,7 +163,7 @@ function launchSlice(
         launches.push(
           launchScores(work, layout, sizes, target),
           launchSoftmax(work, layout, sizes),
-          launchMixing(work, layout, slice, target),
+          launchOutput(work, layout, slice, target),
         );
       }
     }
@@ -173,8 +171,8 @@ function launchSlice(
   return launches;
 }
 
-/** What one chunk computes. */
-interface Work {
+/** The heads and queries of one chunk. */
+interface Chunk {
   readonly image: number;
   /** First head of the image, and how many. */
   readonly head: number;
@@ -187,18 +185,18 @@ interface Work {
 /** How queries or keys are packed. */
 interface Packing {
   readonly input: "q" | "k";
-  /** Tokens of an image, and those of them that are packed. */
+  /** Tokens of an image, and how many of them are packed. */
   readonly tokens: number;
   readonly seen: number;
   /** Blocks of a head, and tokens of each. */
   readonly blocks: number;
   readonly width: number;
-  /** The token that begins the second part, and its block. */
+  /** First token of the second segment (the identity's keys), and its block. */
   readonly second: number;
   readonly secondBlock: number;
-  /** Texel it begins with. */
+  /** First texel to write. */
   readonly start: number;
-  /** What values are multiplied with. */
+  /** Factor that values are multiplied by. */
   readonly scale: number;
 }
 
@@ -303,17 +301,18 @@ function launchPackingValues(
   };
 }
 
-/** The packed operands, read. */
+/** Binds the packed operands for reading. */
 const operands = { scratch: "operands", access: "read texels" } as const;
 
-function product(queries: number, out: number, inside: number): Convolution {
-  const weight = { shape: [out, inside], dtype: "f32" } as const;
-  return matrixProduct(queries, weight, "f32");
+/** (rows, depth) · (columns, depth)ᵀ, in f32. */
+function product(rows: number, columns: number, depth: number): Convolution {
+  const weight = { shape: [columns, depth], dtype: "f32" } as const;
+  return matrixProduct(rows, weight, "f32");
 }
 
-/** s[h, four, t] = q kᵀ. */
+/** s[h, k4, t] = q kᵀ, four keys per texel. */
 function launchScores(
-  { image, head, heads, query, queries }: Work,
+  { image, head, heads, query, queries }: Chunk,
   layout: Layout,
   sizes: AttentionSizes,
   target: Target,
@@ -328,18 +327,18 @@ function launchScores(
       x: {
         binding: operands,
         start: first * q + query * sizes.width / VEC4,
-        product: q,
+        productStride: q,
       },
       weight: {
         binding: operands,
         start: starts[1] + first * k,
-        product: k,
+        productStride: k,
         shift: SCRATCH_SHIFT,
       },
       y: {
         binding: { scratch: "scores", access: "write texels" },
         start: 0,
-        product: layout.scoreTexels,
+        productStride: layout.scoreTexels,
       },
     },
     { to: rows, from: rows },
@@ -348,7 +347,7 @@ function launchScores(
 }
 
 function launchSoftmax(
-  { heads, query, queries }: Work,
+  { heads, query, queries }: Chunk,
   { seen, keyBlocks, secondBlock, scoreTexels, starts }: Layout,
   { textKeys, identity, causal }: AttentionSizes,
 ): AttentionLaunch<WideScratch> {
@@ -368,9 +367,9 @@ function launchSoftmax(
       head_texels: scoreTexels,
       keys4: keyBlocks * BLOCK_ROWS / VEC4,
       second4: secondBlock * BLOCK_ROWS / VEC4,
-      keys: textKeys,
-      second_keys: seen - textKeys,
-      parts: identity ? 2 : 1,
+      text_keys: textKeys,
+      identity_keys: seen - textKeys,
+      segments: identity ? 2 : 1,
       causal: Number(causal),
       start: starts[3],
     },
@@ -379,8 +378,8 @@ function launchSoftmax(
 }
 
 /** y[t, h] = weights · v. */
-function launchMixing(
-  { image, head, heads, query, queries }: Work,
+function launchOutput(
+  { image, head, heads, query, queries }: Chunk,
   layout: Layout,
   { sizes, queries: slice }: AttentionSlice,
   target: Target,
@@ -397,20 +396,20 @@ function launchMixing(
       x: {
         binding: operands,
         start: starts[3],
-        product: layout.scoreTexels,
+        productStride: layout.scoreTexels,
       },
       weight: {
         binding: operands,
         start: starts[2] + first * v,
-        product: v,
+        productStride: v,
         shift: SCRATCH_SHIFT,
       },
       y: {
         binding: { output: "output", access: "write", slice },
         start: slice.skip / VEC8 +
           (image * sizes.queries + query) * row + head * vec8s,
-        product: vec8s,
-        step: row,
+        productStride: vec8s,
+        pixelStride: row,
       },
     },
     { to: rows, from: rows },

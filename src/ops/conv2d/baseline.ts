@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/conv2d.wgsl`: a register tile an invocation, on every
- * adapter and of any size.
+ * Launches of `shaders/conv2d.wgsl`: one register tile per invocation; for every
+ * adapter and any size.
  *
  * @module
  */
@@ -17,16 +17,16 @@ import {
   type PixelSlice,
 } from "./convolution.ts";
 
-/** Side of an invocation's tile. */
+/** Pixels, and channels, of an invocation's tile. */
 const TILE = 4;
 const GROUP = 32;
 
-/** The one launch of a slice. */
+/** The launch of a slice. */
 export function launchBaseline(
   conv: Convolution,
   { to, from }: PixelSlice,
 ): Launch<ConvolutionInput, "output", never> {
-  const { weight, dtype, channels: [inside, out] } = conv;
+  const { weight, dtype, channels: [inChannels, out] } = conv;
   const bytes = elementBytes(dtype);
   const tilesM = Math.ceil(to.rows / TILE);
   const tiles = tilesM * Math.ceil(out / TILE);
@@ -35,14 +35,14 @@ export function launchBaseline(
     shader: `conv2d ${weight.dtype}`,
     code: weightCode(weight.dtype) + place + code,
     bind: [
-      { input: "x", access: "read", slice: sliceOf(from, inside * bytes) },
+      { input: "x", access: "read", slice: sliceOf(from, inChannels * bytes) },
       ...reads("weight", "bias", "channelBias"),
       { input: "residual", access: "read", slice: written },
       { output: "output", access: "write", slice: written },
     ],
     params: {
       ...convolutionParams(conv),
-      in4: inside / 4,
+      in4: inChannels / 4,
       out,
       kernel_height: weight.shape[1],
       weight4: elementCount(weight.shape) / 4,

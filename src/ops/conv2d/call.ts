@@ -1,5 +1,5 @@
 /**
- * What a convolution is given.
+ * Inputs and attributes of a convolution.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export type Conv2dInputs = {
   weight: TensorSpec;
   /** (O) */
   bias?: TensorSpec;
-  /** (B, O), added to every pixel of an image: the time embedding */
+  /** (B, O), such as the time embedding; added to every pixel of an image */
   channelBias?: TensorSpec;
   /** (B, OH, OW, O), added before the activation */
   residual?: TensorSpec;
@@ -23,13 +23,13 @@ export type Conv2dInputs = {
 
 /** Attributes of a convolution. */
 export interface Conv2dAttributes {
-  /** Step of the window, 1 where not given. */
+  /** Step of the window, 1 by default. */
   stride?: number;
-  /** Zeros around the image: [top, right, bottom, left]; none where not given. */
+  /** Zeros around the image, [top, right, bottom, left]; none by default. */
   padding?: readonly [number, number, number, number];
   /**
-   * Size [rows, columns] x is upsampled to before the convolution, by repeating
-   * its pixels: twice its own, or one less; its own where not given.
+   * Size [rows, columns] to which x is upsampled before the convolution, by
+   * repeating pixels: twice its own, or one less. Not upsampled by default.
    */
   upsampleTo?: readonly [number, number];
   /** Applied last. */

@@ -25,8 +25,8 @@ import { fitsWinograd, launchWinograd, winogradScratch } from "./winograd.ts";
 
 export type { Conv2dAttributes, Conv2dInputs } from "./call.ts";
 
-/** Fewest pixels that a kernel is timed with. */
-const LEAST_PIXELS = 256;
+/** Fewest pixels of an excerpt that a kernel is timed with. */
+const MIN_PIXELS = 256;
 
 const baseline: Kernel<Conv2dInputs, Conv2dAttributes> = {
   name: "baseline",
@@ -125,7 +125,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     if (upsampleTo) return undefined;
     const [batch, height, width, channels] = x.shape;
     const rows = Math.ceil(batch * height * share);
-    const least = Math.max(weight.shape[1], Math.ceil(LEAST_PIXELS / width));
+    const least = Math.max(weight.shape[1], Math.ceil(MIN_PIXELS / width));
     const kept = Math.min(height, Math.max(least, rows));
     return {
       x: { shape: [1, kept, width, channels], dtype: x.dtype },

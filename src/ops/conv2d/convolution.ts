@@ -1,5 +1,6 @@
 /**
- * A convolution as shaders see it that also compute linear layers.
+ * Sizes and parameters of a convolution, for shaders that also compute linear
+ * layers and other matrix products.
  *
  * @module
  */
@@ -16,7 +17,7 @@ export type ConvolutionInput =
   | "channelBias"
   | "residual";
 
-/** A convolution, or a linear layer as one with a window of 1 × 1. */
+/** A convolution, or a matrix product as a 1 × 1 convolution. */
 export interface Convolution {
   /** (O, …, I) */
   readonly weight: TensorSpec;
@@ -28,15 +29,15 @@ export interface Convolution {
   readonly outSize: readonly [number, number];
   /** Channels of x and of the output. */
   readonly channels: readonly [number, number];
-  /** Columns of the kernel. */
+  /** Columns of the window. */
   readonly kernelWidth: number;
   /** Step of the window. */
   readonly stride: number;
-  /** Zeros above, and at the left. */
+  /** Zeros above and to the left of the image. */
   readonly padding: readonly [number, number];
-  /** Size x is upsampled to, where it is. */
+  /** Size to which x is upsampled, if it is. */
   readonly upsampleTo?: readonly [number, number];
-  /** Which optional inputs there are. */
+  /** Which optional inputs are given. */
   readonly has: {
     readonly bias: boolean;
     readonly channelBias: boolean;
@@ -46,17 +47,17 @@ export interface Convolution {
   readonly activation?: Activation;
 }
 
-/** Pixels that a launch writes, and those of x they are made of, of the whole batch. */
+/** The pixels that a launch writes and those it reads, numbered over the whole batch. */
 export interface PixelSlice {
-  /** Of the output. */
+  /** Pixels of the output. */
   readonly to: RowSlice;
-  /** Of x. */
+  /** Pixels of x that they depend on. */
   readonly from: RowSlice;
 }
 
 /**
- * A product of matrices (rows, K) · (N, K)ᵀ as a convolution: rows are the pixels
- * of one image, one pixel high.
+ * The matrix product (rows, K) · (N, K)ᵀ as a convolution: the rows are the pixels
+ * of an image that is one pixel high.
  *
  * @param weight (N, K)
  * @param dtype element type of x and y
@@ -66,13 +67,13 @@ export function matrixProduct(
   weight: TensorSpec,
   dtype: DType,
 ): Convolution {
-  const [out, inside] = weight.shape;
+  const [out, inChannels] = weight.shape;
   return {
     weight,
     dtype,
     size: [1, rows],
     outSize: [1, rows],
-    channels: [inside, out],
+    channels: [inChannels, out],
     kernelWidth: 1,
     stride: 1,
     padding: [0, 0],
@@ -80,7 +81,7 @@ export function matrixProduct(
   };
 }
 
-/** What the parameters of every convolution's shader have in common. */
+/** The parameters that all convolution shaders have in common. */
 export function convolutionParams(
   {
     size,

@@ -1,6 +1,6 @@
 /**
- * Convolutions whose operands are longer than a binding may be: the output's
- * pixels are cut, and each slice binds the rows of x that it is made of.
+ * Slices of convolutions whose operands exceed a binding: each slice binds some
+ * pixels of the output and the rows of x that they depend on.
  *
  * @module
  */
@@ -11,7 +11,8 @@ import type { Conv2dAttributes, Conv2dCall } from "./call.ts";
 import type { PixelSlice } from "./convolution.ts";
 
 /**
- * Cuts the output's pixels so that they, and the pixels they need, fit.
+ * Cuts the output's pixels so that each slice, and the pixels of x it depends on,
+ * fit a binding.
  *
  * @param inBytes bytes of a pixel of x as it is bound
  */
@@ -42,7 +43,7 @@ export function cutPixels(
   return slices;
 }
 
-/** The pixels of x, in whole rows, that some output pixels are made of. */
+/** The pixels of x, in whole rows, that a slice of the output depends on. */
 function pixelsNeeded(
   { start, rows }: RowSlice,
   x: TensorSpec,
@@ -54,13 +55,13 @@ function pixelsNeeded(
   const [, outHeight, outWidth] = output.shape;
   const upsample = upsampleTo ? 2 : 1;
   const fullHeight = upsampleTo?.[0] ?? height;
-  /** Row of the whole batch that holds a row of a window. */
-  const row = (pixel: number, ofWindow: number) => {
+  /** The row of x, counted over the batch, under a row of an output pixel's window. */
+  const row = (pixel: number, windowRow: number) => {
     const image = Math.floor(pixel / (outWidth * outHeight));
     const y = Math.floor(pixel / outWidth) % outHeight;
-    const full = y * stride - padding[0] + ofWindow;
-    const inside = Math.min(Math.max(full, 0), fullHeight - 1);
-    return image * height + Math.floor(inside / upsample);
+    const full = y * stride - padding[0] + windowRow;
+    const clamped = Math.min(Math.max(full, 0), fullHeight - 1);
+    return image * height + Math.floor(clamped / upsample);
   };
   const first = row(start, 0) * width;
   const end = (row(start + rows - 1, weight.shape[1] - 1) + 1) * width;

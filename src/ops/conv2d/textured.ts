@@ -1,7 +1,7 @@
 /**
- * Launches of `shaders/conv2d_texels.wgsl`, whose operands are textures: for
- * convolutions, as windows of 1 × 1 for linear layers, and for the products of
- * Winograd's convolutions and of attention.
+ * Launches of `shaders/conv2d_texels.wgsl`, whose operands are textures. It computes
+ * convolutions, linear layers (as 1 × 1 convolutions), and the matrix products of
+ * Winograd convolutions and of attention.
  *
  * @module
  */
@@ -37,21 +37,21 @@ import {
   type PixelSlice,
 } from "./convolution.ts";
 
-/** Most bytes of x as texels: a longer one is done a slice at a time. */
-const MOST_TEXEL_BYTES = 64 * 2 ** 20;
+/** Most bytes of x as texels; a larger x is packed and read slice by slice. */
+const MAX_TEXEL_BYTES = 64 * 2 ** 20;
 
-/** Limits for slices of which each is texels as a whole. */
+/** Limits for cutting slices whose x is packed as a whole. */
 export function texelLimits(limits: GpuLimits): GpuLimits {
-  const most = Math.min(limits.maxStorageBufferBindingSize, MOST_TEXEL_BYTES);
+  const most = Math.min(limits.maxStorageBufferBindingSize, MAX_TEXEL_BYTES);
   return { ...limits, maxStorageBufferBindingSize: most };
 }
 
-/** Inputs that come packed: x, where it is done in one slice. */
+/** Inputs that the plan packs beforehand: x, if it is a single slice. */
 export function packedInputs(slices: readonly PixelSlice[]): readonly "x"[] {
   return slices.length === 1 ? ["x"] : [];
 }
 
-/** Room for the longest slice of x, where it is packed a slice at a time. */
+/** Scratch for the longest slice of x, if x is packed slice by slice. */
 export function packedScratch(
   { channels }: Convolution,
   slices: readonly PixelSlice[],
@@ -62,8 +62,8 @@ export function packedScratch(
 }
 
 /**
- * One launch where x comes packed; else two a slice: x to texels, and their
- * convolution.
+ * One launch if the plan has packed x; otherwise two per slice, one that packs its
+ * pixels and one that computes the convolution.
  */
 export function launchTextured(
   conv: Convolution,
@@ -105,20 +105,20 @@ function launchSlice<S extends string>(
     conv,
     {
       count: 1,
-      x: { binding: packed, start: 0, product: 0 },
+      x: { binding: packed, start: 0, productStride: 0 },
       weight: {
         binding: { input: "weight", access: "read texels" },
         start: 0,
-        product: 0,
+        productStride: 0,
         shift: layoutShape(weight, "blocks").shift,
       },
       y: {
         binding: { output: "output", access: "write", slice },
         start: 0,
-        product: 0,
-        step: out / VEC8,
+        productStride: 0,
+        pixelStride: out / VEC8,
       },
-      added: [
+      epilogue: [
         has.bias ? { input: "bias", access: "read" } : absent,
         has.channelBias ? { input: "channelBias", access: "read" } : absent,
         has.residual ? { input: "residual", access: "read", slice } : absent,
@@ -129,41 +129,41 @@ function launchSlice<S extends string>(
   );
 }
 
-/** Where an operand of several products lies. */
+/** An operand of one or more products, which lie one after the other. */
 export interface Operand<I extends string, O extends string, S extends string> {
-  /** What holds it. */
+  /** What it is bound to. */
   readonly binding: Binding<I, O, S>;
-  /** Where that of the first product begins. */
+  /** Offset of the first product's operand. */
   readonly start: number;
-  /** From one product to the next. */
-  readonly product: number;
+  /** Distance from one product's operand to the next. */
+  readonly productStride: number;
 }
 
-/** The same sum over several parts of x, of a weight and of y. */
+/** Several products of the same sizes, computed by one launch. */
 export interface Products<
   I extends string,
   O extends string,
   S extends string,
 > {
-  /** How many. */
+  /** Number of products. */
   readonly count: number;
-  /** In texels. */
+  /** x, a texture, in texels. */
   readonly x: Operand<I, O, S>;
-  /** In texels; log₂ of the width of its texture. */
+  /** The weight, a texture, in texels; `shift` is log₂ of the texture's width. */
   readonly weight: Operand<I, O, S> & { readonly shift: number };
   /**
-   * In a buffer, counted in vec8s, with the step from one pixel to the next; or
-   * in a texture, counted in texels.
+   * The output: a buffer, in vec8s, with the distance from one pixel to the next;
+   * or a texture, in texels.
    */
-  readonly y: Operand<I, O, S> & { readonly step?: number };
-  /** Bias, channel bias and residual, where y is a buffer and there may be any. */
-  readonly added?: readonly Binding<I, O, S>[];
+  readonly y: Operand<I, O, S> & { readonly pixelStride?: number };
+  /** Bindings of bias, channel bias and residual, if y is a buffer. */
+  readonly epilogue?: readonly Binding<I, O, S>[];
 }
 
 /**
- * The launch of all products, x being texels already.
+ * The launch of all products of an x that is already packed.
  *
- * @param slice pixels of the output, and pixels of x that the texels are
+ * @param slice pixels of the output, and the pixels of x that were packed
  */
 export function launchProducts<
   I extends string,
@@ -171,7 +171,7 @@ export function launchProducts<
   S extends string,
 >(
   conv: Convolution,
-  { count, x, weight: w, y, added = [absent, absent, absent] }: Products<
+  { count, x, weight: w, y, epilogue = [absent, absent, absent] }: Products<
     I,
     O,
     S
@@ -179,8 +179,8 @@ export function launchProducts<
   { to, from }: PixelSlice,
   target: Target,
 ): Launch<I, O, S> {
-  const { weight, channels: [inside, out] } = conv;
-  const in4 = inside / VEC4;
+  const { weight, channels: [inChannels, out] } = conv;
+  const in4 = inChannels / VEC4;
   const groups = Math.ceil(to.rows / PIXEL_GROUP);
   const blocks = Math.ceil(out / BLOCK_ROWS);
   const sizes = blockTexels(weight);
@@ -190,12 +190,12 @@ export function launchProducts<
       .trim(),
     code: vec8Code(target.storage) + texels + columnCode(weight.dtype) +
       place + (asTexels ? toTexels : toBuffer) + code,
-    bind: [x.binding, w.binding, ...(asTexels ? [] : added), y.binding],
+    bind: [x.binding, w.binding, ...(asTexels ? [] : epilogue), y.binding],
     params: {
       ...convolutionParams(conv),
       in4,
       out8: out / VEC8,
-      taps: elementCount(weight.shape) / (inside * out),
+      taps: elementCount(weight.shape) / (inChannels * out),
       pixels: to.rows,
       first_pixel: to.start,
       first_source: from.start,
@@ -210,10 +210,10 @@ export function launchProducts<
       start_x: x.start,
       start_w: w.start,
       start_y: y.start,
-      product_x: x.product,
-      product_w: w.product,
-      product_y: y.product,
-      step_y: y.step ?? 0,
+      product_x: x.productStride,
+      product_w: w.productStride,
+      product_y: y.productStride,
+      step_y: y.pixelStride ?? 0,
     },
     workgroups: groups * blocks * count,
   };

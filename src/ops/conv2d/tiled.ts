@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/conv2d_tiles.wgsl`, whose tiles lie in workgroup memory:
- * for convolutions and, as windows of 1 × 1, linear layers.
+ * Launches of `shaders/conv2d_tiles.wgsl`, which keeps tiles in workgroup memory. It
+ * computes convolutions and, as 1 × 1 convolutions, linear layers.
  *
  * @module
  */
@@ -22,25 +22,25 @@ import {
   type PixelSlice,
 } from "./convolution.ts";
 
-/** Columns of a workgroup. */
+/** Output channels per workgroup. */
 const COLUMNS = 64;
-/** Pixels of a workgroup where there are enough of them, and else. */
+/** Pixels per workgroup: tall if that makes enough workgroups, otherwise short. */
 const TALL = 128;
 const SHORT = 64;
-/** Fewer tall workgroups than this leave a large GPU idle. */
+/** Fewer tall workgroups than this would leave a large GPU idle. */
 const ENOUGH = 256;
 
-/** The one launch of a slice. */
+/** The launch of a slice. */
 export function launchTiled(
   conv: Convolution,
   { to, from }: PixelSlice,
   target: Target,
 ): Launch<ConvolutionInput, "output", never> {
-  const { weight, dtype, channels: [inside, out] } = conv;
+  const { weight, dtype, channels: [inChannels, out] } = conv;
   const bytes = elementBytes(dtype);
   const written = sliceOf(to, out * bytes);
   const row = elementCount(weight.shape) / out / VEC8;
-  const taps = row / (inside / VEC8);
+  const taps = row / (inChannels / VEC8);
   const groupsN = Math.ceil(out / COLUMNS);
   const tall = Math.ceil(to.rows / TALL) * groupsN >= ENOUGH;
   const height = tall ? TALL : SHORT;
@@ -51,14 +51,14 @@ export function launchTiled(
       place + code,
     defines: { TILE_M: height },
     bind: [
-      { input: "x", access: "read", slice: sliceOf(from, inside * bytes) },
+      { input: "x", access: "read", slice: sliceOf(from, inChannels * bytes) },
       ...reads("weight", "bias", "channelBias"),
       { input: "residual", access: "read", slice: written },
       { output: "output", access: "write", slice: written },
     ],
     params: {
       ...convolutionParams(conv),
-      in8: inside / VEC8,
+      in8: inChannels / VEC8,
       out8: out / VEC8,
       kernel_height: taps / conv.kernelWidth,
       row8: row,

@@ -1,11 +1,10 @@
 /**
- * Convolutions of 3 × 3 by Winograd's F(2 × 2, 3 × 3): x to tiles, 16 products
- * of matrices by `conv2d_texels`, and back.
+ * 3 × 3 convolutions by Winograd's F(2 × 2, 3 × 3): x is transformed to tiles, 16
+ * matrix products are computed by `conv2d_texels`, and the results transformed back.
  *
- * It wins where multiplying is what takes the time, which is so on a CPU.
- * Its weights take 16/9 of the room, so that only narrow layers use it: of Stable
- * Diffusion's UNet the two finest levels, 5 % of its weights and half of its
- * convolutions' work.
+ * It is faster where multiplications dominate, as on a CPU. Its weights take 16/9
+ * of the memory, so only narrow layers use it: in Stable Diffusion's UNet the two
+ * finest levels, with 5 % of the weights and half of the convolutions' work.
  *
  * @module
  */
@@ -19,7 +18,7 @@ import outputCode from "../../../shaders/winograd_output.wgsl" with {
 import { TEXEL_BYTES } from "../../gpu/texels.ts";
 import { type Launch, reads } from "../launch.ts";
 import type { ScratchSpec, Target } from "../op.ts";
-import { groupRoom } from "../pack_texels.ts";
+import { padToGroups } from "../pack_texels.ts";
 import { ROW_STEP, type RowSlice, sliceOf } from "../slices.ts";
 import { fitsVec8, vec4Code, VEC8 } from "../stored_vectors.ts";
 import { elementBytes, isQuantised, type TensorSpec } from "../tensor_spec.ts";
@@ -34,25 +33,25 @@ import {
 } from "./convolution.ts";
 import { launchProducts } from "./textured.ts";
 
-/** x by tiles, and the products with it. */
+/** Scratch: the transformed tiles of x, and the products. */
 export type WinogradScratch = "tiles" | "products";
-/** A launch of a convolution by tiles. */
+/** A launch of a Winograd convolution. */
 export type WinogradLaunch = Launch<
   ConvolutionInput,
   "output",
   WinogradScratch
 >;
 
-/** Fewest and most inputs · outputs of a layer: 64 · 64 and 640 · 1280. */
+/** Fewest and most input · output channels of a layer: 64 · 64 and 640 · 1280. */
 const NARROW = [4096, 819_200] as const;
-/** Most bytes of the tiles that are in work at once. */
+/** Most bytes of the tiles of one chunk. */
 const CHUNK_BYTES = 32 * 2 ** 20;
-/** Tiles, and vec4s of channels, of a workgroup. */
+/** Tiles, and vec4s of channels, per workgroup. */
 const TILES = 8;
 const VEC4S = 8;
 const GROUP = 64;
 
-/** Whether a convolution can be computed so, and is worth it. */
+/** Whether a convolution can be computed this way, and is worth it. */
 export function fitsWinograd(
   weight: TensorSpec,
   { stride = 1, padding = [0, 0, 0, 0] }: {
@@ -68,49 +67,49 @@ export function fitsWinograd(
     out * channels >= least && out * channels <= most;
 }
 
-/** Rows of tiles that are in work at once, of all rows of the batch. */
+/** How a batch is divided into tiles, and rows of tiles into chunks. */
 interface Tiling {
   /** Tiles of an image, down and across. */
   readonly tiles: readonly [number, number];
-  /** Rows of tiles of the whole batch. */
+  /** Rows of tiles in the whole batch. */
   readonly rows: number;
-  /** Rows of tiles at once. */
+  /** Rows of tiles per chunk. */
   readonly step: number;
-  /** Tiles that there is room for. */
+  /** Tiles per chunk, padded to whole groups. */
   readonly room: number;
 }
 
 function tilingOf(
   batch: number,
-  { outSize, channels: [inside, out], dtype }: Convolution,
+  { outSize, channels: [inChannels, out], dtype }: Convolution,
 ): Tiling {
   const [height, width] = outSize;
   const tiles = [Math.ceil(height / 2), Math.ceil(width / 2)] as const;
   const rows = batch * tiles[0];
   const tileBytes = Math.max(
-    inside * elementBytes("f32"),
+    inChannels * elementBytes("f32"),
     out * elementBytes(dtype),
   );
   const rowBytes = POINTS * tiles[1] * tileBytes;
   const step = Math.min(rows, Math.max(1, Math.floor(CHUNK_BYTES / rowBytes)));
-  const room = groupRoom(step * tiles[1]);
+  const room = padToGroups(step * tiles[1]);
   return { tiles, rows, step, room };
 }
 
-/** Texels of x by tiles, and products by tiles. */
+/** Texels of a chunk's tiles, and a buffer for its products. */
 export function winogradScratch(
   batch: number,
   conv: Convolution,
 ): Readonly<Record<WinogradScratch, ScratchSpec>> {
   const { room } = tilingOf(batch, conv);
-  const [inside, out] = conv.channels;
+  const [inChannels, out] = conv.channels;
   return {
-    tiles: { texels: POINTS * inside / VEC4 * room },
+    tiles: { texels: POINTS * inChannels / VEC4 * room },
     products: { shape: [POINTS, room, out], dtype: conv.dtype },
   };
 }
 
-/** The launches of all tiles. */
+/** Three launches per chunk: transform x, multiply, transform back. */
 export function launchWinograd(
   batch: number,
   conv: Convolution,
@@ -130,7 +129,7 @@ export function launchWinograd(
 }
 
 function launchInput(
-  { size, outSize, channels: [inside], dtype, upsampleTo }: Convolution,
+  { size, outSize, channels: [inChannels], dtype, upsampleTo }: Convolution,
   { tiles, room }: Tiling,
   first: number,
   rows: number,
@@ -141,9 +140,9 @@ function launchInput(
   // Rows of x from one above the first row of tiles to one below the last.
   const row = (tileRow: number, offset: number) => {
     const y = 2 * (tileRow % tiles[0]) + offset;
-    const inImage = Math.min(Math.max(y, 0), outSize[0] - 1);
+    const clamped = Math.min(Math.max(y, 0), outSize[0] - 1);
     return Math.floor(tileRow / tiles[0]) * height +
-      Math.floor(inImage / upsample);
+      Math.floor(clamped / upsample);
   };
   const from = alignedPixels(
     row(first, -1) * width,
@@ -151,7 +150,7 @@ function launchInput(
   );
   const count = rows * tiles[1];
   const groups = Math.ceil(count / TILES);
-  const vec4s = inside / VEC4;
+  const vec4s = inChannels / VEC4;
   return {
     shader: "winograd_input",
     moves: true,
@@ -160,7 +159,7 @@ function launchInput(
       {
         input: "x",
         access: "read",
-        slice: sliceOf(from, inside * elementBytes(dtype)),
+        slice: sliceOf(from, inChannels * elementBytes(dtype)),
       },
       { scratch: "tiles", access: "write texels" },
     ],
@@ -183,7 +182,7 @@ function launchInput(
   };
 }
 
-/** 16 products (tiles, I) · (I, O). */
+/** The 16 products (tiles, I) · (I, O). */
 function launchTileProducts(
   { weight, dtype, channels }: Convolution,
   { tiles, room }: Tiling,
@@ -192,7 +191,7 @@ function launchTileProducts(
 ): WinogradLaunch {
   const count = rows * tiles[1];
   const product = matrixProduct(count, pointWeight(weight), dtype);
-  const all = { start: 0, rows: count };
+  const tileRows = { start: 0, rows: count };
   return launchProducts<ConvolutionInput, "output", WinogradScratch>(
     product,
     {
@@ -200,22 +199,22 @@ function launchTileProducts(
       x: {
         binding: { scratch: "tiles", access: "read texels" },
         start: 0,
-        product: channels[0] / VEC4 * room,
+        productStride: channels[0] / VEC4 * room,
       },
       weight: {
         binding: { input: "weight", access: "read texels" },
         start: 0,
-        product: pointBytes(weight) / TEXEL_BYTES,
+        productStride: pointBytes(weight) / TEXEL_BYTES,
         shift: layoutShape(weight, "winograd").shift,
       },
       y: {
         binding: { scratch: "products", access: "write" },
         start: 0,
-        product: room * channels[1] / VEC8,
-        step: channels[1] / VEC8,
+        productStride: room * channels[1] / VEC8,
+        pixelStride: channels[1] / VEC8,
       },
     },
-    { to: all, from: all },
+    { to: tileRows, from: tileRows },
     target,
   );
 }
@@ -271,7 +270,7 @@ function launchOutput(
   };
 }
 
-/** Pixels from the last place before them that a binding may start at. */
+/** Pixels `start` to `end` − 1, extended back to a valid binding offset. */
 function alignedPixels(start: number, end: number): RowSlice {
   const aligned = start - start % ROW_STEP;
   return { start: aligned, rows: end - aligned };

@@ -1,6 +1,6 @@
 /**
- * Launches of `shaders/linear.wgsl`: a register tile an invocation, on every
- * adapter and of any size.
+ * Launches of `shaders/linear.wgsl`: one register tile per invocation; for every
+ * adapter and any size.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { elementBytes } from "../tensor_spec.ts";
 import { weightCode } from "../weights/code.ts";
 import { type Convolution, convolutionParams } from "../conv2d/convolution.ts";
 
-/** Side of an invocation's tile. */
+/** Rows, and columns, of an invocation's tile. */
 const TILE = 4;
 const GROUP = 32;
 
-/** The one launch of a slice. */
+/** The launch of a slice. */
 export function launchBaseline(
   conv: Convolution,
   slice: RowSlice,

@@ -34,7 +34,7 @@ export type LinearInputs = {
   bias?: TensorSpec;
   /** (…, N), added before the activation */
   residual?: TensorSpec;
-  /** never given: a linear layer is computed as a convolution, but has none */
+  /** never given: only declared because a linear layer is computed as a convolution */
   channelBias?: undefined;
 };
 
@@ -47,8 +47,8 @@ export interface LinearAttributes {
 /** A linear layer's shapes and attributes. */
 export type LinearCall = Call<LinearInputs, LinearAttributes>;
 
-/** Fewest rows that a kernel is timed with. */
-const LEAST_ROWS = 256;
+/** Fewest rows of an excerpt that a kernel is timed with. */
+const MIN_ROWS = 256;
 
 const baseline: Kernel<LinearInputs, LinearAttributes> = {
   name: "baseline",
@@ -81,7 +81,7 @@ const textured: Kernel<LinearInputs, LinearAttributes> = {
   },
 };
 
-/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0, of quantised weights K % 32 = 0. */
+/** `torch.nn.functional.linear` with residual and activation; K % 4 = 0, or K % 32 = 0 with a quantised weight. */
 export const linear: Op<LinearInputs, LinearAttributes> = {
   name: "linear",
   dtypes: { weight: "weight" },
@@ -104,8 +104,8 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
 
   excerpt({ x, weight, bias }, _attributes, share) {
     const [n, k] = weight.shape;
-    const all = elementCount(x.shape) / k;
-    const rows = Math.min(all, Math.max(LEAST_ROWS, Math.ceil(all * share)));
+    const total = elementCount(x.shape) / k;
+    const rows = Math.min(total, Math.max(MIN_ROWS, Math.ceil(total * share)));
     return {
       x: { shape: [rows, k], dtype: x.dtype },
       weight: { shape: [n, k], dtype: weight.dtype },
@@ -133,7 +133,7 @@ function convolutionOf(
   };
 }
 
-/** Cuts the rows of x so that what a launch binds of them fits. */
+/** Cuts the rows so that each slice of x and of the output fits a binding. */
 function slicesOf(
   { inputs: { x, weight: { shape: [n, k] } } }: LinearCall,
   limits: GpuLimits,
@@ -151,7 +151,7 @@ function texelSlices(
   return cutRows(rows, longest, texelLimits(limits)).map(samePixels);
 }
 
-/** A row of the output is made of the same row of x. */
+/** The slices of a convolution whose output rows depend on the same rows of x. */
 function samePixels(rows: RowSlice) {
   return { to: rows, from: rows };
 }

@@ -1,14 +1,14 @@
 /**
- * Weights in blocks of 16 rows, as `shaders/conv2d_texels.wgsl` reads them from a
- * texture.
+ * The `blocks` layout: weights in blocks of 16 rows, as
+ * `shaders/conv2d_texels.wgsl` reads them from a texture.
  *
- * A weight (N, K) of a linear layer or a convolution is stored block by block;
- * in a block, four values (a quad) of each of the 16 rows stand side by side,
- * then the next four: (⌈N/16⌉, K/4, 16, 4). A texel of 16 bytes thus holds a quad
- * of one row in f32, of two in f16, of four in q8. In q4, whose words hold eight
- * values, it holds eight of each of four rows: (⌈N/16⌉, K/8, 16, 8). Rows that N
- * lacks are zero. Scales of a quantised weight follow all quants as
- * (⌈N/16⌉, K/32, 16) in f16.
+ * A weight (N, K) of a linear layer or a convolution is stored as
+ * (⌈N/16⌉, K/4, 16, 4): in a block, the first vec4 of each of the 16 rows, then the
+ * second of each, and so on. A texel of 16 bytes holds a vec4 of one row in f32, of
+ * two rows in f16, of four in q8. A q4 word holds eight values, so the layout is
+ * (⌈N/16⌉, K/8, 16, 8), and a texel holds a vec8 of each of four rows. The last
+ * block is padded with rows of zeros. The scales of a quantised weight follow all
+ * quants, as (⌈N/16⌉, K/32, 16) in f16.
  *
  * @module
  */
@@ -22,33 +22,33 @@ import {
 
 /** Rows of a block. */
 export const BLOCK_ROWS = 16;
-/** Values that stand side by side. */
+/** Values of a vec4. */
 export const VEC4 = 4;
-/** Values that share a scale. */
+/** Quantised values that share a scale. */
 export const SCALED = 32;
 const SCALE_BYTES = 2;
 
-/** Where things lie in a weight in blocks, in bytes. */
+/** Sizes of a weight in blocks, in bytes unless stated otherwise. */
 export interface BlockSizes {
-  /** Rows of the weight. */
+  /** Number of rows of the weight. */
   readonly rows: number;
-  /** What of a row stands side by side: a quad, in q4 two. */
+  /** Values of a row that are stored together: a vec4, in q4 a vec8. */
   readonly unit: number;
   /** A row, without its scales. */
   readonly row: number;
   /** A block, without its scales. */
   readonly block: number;
-  /** How many blocks. */
+  /** Number of blocks. */
   readonly blocks: number;
-  /** The scales of a row; 0 where it has none. */
+  /** The scales of a row; 0 if it has none. */
   readonly rowScales: number;
-  /** From where on scales lie. */
+  /** Offset of the scales. */
   readonly scalesStart: number;
-  /** The whole: so many texels. */
+  /** The whole weight. */
   readonly total: number;
 }
 
-/** Sizes of a weight (N, …), whose further axes are one row, in blocks. */
+/** Sizes in blocks of a weight (N, …), whose other axes together form a row. */
 export function blockSizes({ shape, dtype }: TensorSpec): BlockSizes {
   const rows = shape[0];
   const columns = elementCount(shape) / rows;
@@ -62,11 +62,11 @@ export function blockSizes({ shape, dtype }: TensorSpec): BlockSizes {
   return { rows, unit, row, block, blocks, rowScales, scalesStart, total };
 }
 
-/** How a weight in blocks is counted in texels. */
+/** Sizes of a weight in blocks, in texels. */
 export interface BlockTexels {
   /** A block, without its scales. */
   readonly block: number;
-  /** From where on scales lie. */
+  /** Offset of the scales. */
   readonly scalesStart: number;
   /** The scales of a block. */
   readonly blockScales: number;
@@ -88,7 +88,7 @@ function unitBytes(dtype: DType): number {
 }
 
 /**
- * Puts a weight, given in row-major order and in chunks of any length, into
+ * Rearranges a weight, given in row-major order in chunks of any length, into
  * blocks.
  *
  * @example
@@ -106,19 +106,20 @@ function unitBytes(dtype: DType): number {
 export class BlockPacker {
   readonly #sizes: BlockSizes;
   readonly #write: (offset: number, bytes: Uint8Array<ArrayBuffer>) => void;
-  /** Rows of one block, quants or scales, as they came, and as they go. */
+  /** The current block's rows, values or scales, in the order given. */
   readonly #rows: Uint8Array<ArrayBuffer>;
+  /** The same, interleaved. */
   readonly #packed: Uint8Array<ArrayBuffer>;
   #held = 0;
   #block = 0;
-  /** Bytes of the weight's own, without scales, that are still to come. */
+  /** Bytes of values, without scales, that are still to come. */
   #quants: number;
 
   /**
-   * Nothing is packed yet.
+   * A packer that has taken nothing yet.
    *
    * @param spec shape and element type
-   * @param write called for every block, in order, then for the scales of every block; the bytes are used again
+   * @param write called for every block in order, then for every block's scales; the bytes are reused after the call
    */
   constructor(
     spec: TensorSpec,
@@ -137,7 +138,7 @@ export class BlockPacker {
       const room = this.#quants > 0
         ? Math.min(this.#sizes.block - this.#held, this.#quants)
         : BLOCK_ROWS * this.#sizes.rowScales - this.#held;
-      // What follows the last scale fills a word up.
+      // Bytes after the last scale only pad it to a word.
       if (room === 0 || this.#block >= 2 * this.#sizes.blocks) return;
       const part = bytes.subarray(0, room);
       this.#rows.set(part, this.#held);
@@ -151,7 +152,7 @@ export class BlockPacker {
     }
   }
 
-  /** Writes what is left: scales of a block that N does not fill. */
+  /** Writes what is left: the scales of an incomplete last block. */
   finish(): void {
     if (this.#held > 0) this.#flush();
   }
@@ -172,7 +173,7 @@ export class BlockPacker {
   }
 }
 
-/** 16 rows of units to units of 16 rows. */
+/** Transposes (16, columns) units to (columns, 16). */
 function interleave(
   rows: Uint8Array<ArrayBuffer>,
   packed: Uint8Array<ArrayBuffer>,

@@ -1,6 +1,6 @@
 /**
- * How shaders read a weight: in the storage type, or quantised and dequantised in
- * registers.
+ * WGSL by which the baseline shaders read a weight: in the storage type, or
+ * quantised and dequantised in registers.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import storage from "../../../shaders/weights_real.wgsl" with { type: "text" };
 import type { DType } from "../tensor_spec.ts";
 
 /**
- * WGSL that binds a weight at `@binding(1)` and reads it, to be put in front of
- * a shader whose uniform `p` has `weight4`.
+ * WGSL that binds a weight at `@binding(1)` and reads it, to be prepended to a
+ * shader whose uniform `p` has a member `weight4`.
  *
  * @param dtype element type of the weight
  */

@@ -1,5 +1,5 @@
 /**
- * How a weight lies on the GPU: its bytes there, and who brings them in order.
+ * Layouts of weights on the GPU: how many bytes they take, and how they are written.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { WeightLayout } from "../op.ts";
 import { tensorBytes, type TensorSpec } from "../tensor_spec.ts";
 import { pointBytes, POINTS, WinogradPacker } from "./winograd.ts";
 
-/** Whether a weight that lies so lies in a texture. */
+/** Whether a weight of this layout lies in a texture. */
 export function isTexels(layout: WeightLayout): boolean {
   return layout !== "rows";
 }
@@ -27,14 +27,14 @@ export interface ByteWriter {
   finish(): void;
 }
 
-/** Bytes of a weight on the GPU. */
+/** Bytes of a weight in a layout. */
 export function layoutBytes(spec: TensorSpec, layout: WeightLayout): number {
   if (layout === "blocks") return blockSizes(spec).total;
   if (layout === "winograd") return POINTS * pointBytes(spec);
   return Math.ceil(tensorBytes(spec) / 4) * 4;
 }
 
-/** The texture of a weight that lies in one. */
+/** Shape of the texture of a weight that lies in one. */
 export function layoutShape(
   spec: TensorSpec,
   layout: WeightLayout,
@@ -42,7 +42,7 @@ export function layoutShape(
   return texelShape(layoutBytes(spec, layout) / TEXEL_BYTES);
 }
 
-/** Bytes of what holds a weight on the GPU: of its texture, where it lies in one. */
+/** Bytes of GPU memory that a weight takes: of its whole texture, if it lies in one. */
 export function heldBytes(spec: TensorSpec, layout: WeightLayout): number {
   return isTexels(layout)
     ? shapeBytes(layoutShape(spec, layout))
@@ -50,9 +50,9 @@ export function heldBytes(spec: TensorSpec, layout: WeightLayout): number {
 }
 
 /**
- * Brings a weight's bytes into their order on the GPU.
+ * Rearranges a weight's bytes into a layout.
  *
- * @param write called with what is ready, and where it goes
+ * @param write called with bytes that are ready, and their offset
  */
 export function layoutWriter(
   spec: TensorSpec,

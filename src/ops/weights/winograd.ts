@@ -1,19 +1,20 @@
 /**
- * Kernels of 3 × 3 as Winograd's F(2 × 2, 3 × 3) multiplies with them.
+ * The `winograd` layout: weights of 3 × 3 convolutions, transformed for Winograd's
+ * F(2 × 2, 3 × 3).
  *
- * A weight (O, 3, 3, I) becomes 16 matrices U[ξ] = (G g Gᵀ)[ξ], each (O, I) in
- * blocks of 16 rows; ξ = 4 row + column. It takes 16/9 of its room.
+ * A weight g (O, 3, 3, I) becomes 16 matrices U[ξ] = (G g Gᵀ)[ξ], each (O, I) in
+ * blocks of 16 rows; ξ = 4 row + column. This takes 16/9 of the weight's bytes.
  *
  * @module
  */
 import { BLOCK_ROWS, blockSizes, VEC4 } from "./blocks.ts";
 import type { TensorSpec } from "../tensor_spec.ts";
 
-/** Places of the kernel, and matrices that come of them. */
+/** Values of a 3 × 3 window. */
 const TAPS = 9;
 /** Blocks that are transformed at once, for fewer and longer writes. */
 const BLOCKS = 8;
-/** How many matrices. */
+/** Number of matrices. */
 export const POINTS = 16;
 
 /** One of the 16 matrices, as a weight. */
@@ -27,27 +28,27 @@ export function pointBytes(weight: TensorSpec): number {
 }
 
 /**
- * Transforms a weight, given in row-major order and in chunks of any length.
+ * Transforms a weight, given in row-major order in chunks of any length.
  *
- * Sums are in f64, rounded once to the weight's own type.
+ * Sums are computed in f64 and stored in the weight's type.
  */
 export class WinogradPacker {
   readonly #write: (offset: number, bytes: Uint8Array<ArrayBuffer>) => void;
   readonly #channels: number;
-  readonly #half: boolean;
+  readonly #isF16: boolean;
   readonly #pointBytes: number;
-  /** Kernels of some blocks, as they came. */
+  /** Rows of the weight, up to {@linkcode BLOCKS} blocks, as given. */
   readonly #rows: Uint8Array<ArrayBuffer>;
-  /** These blocks of each matrix. */
+  /** The same blocks of each matrix. */
   readonly #points: Float32Array<ArrayBuffer>;
   #held = 0;
   #block = 0;
 
   /**
-   * Nothing is packed yet.
+   * A packer that has taken nothing yet.
    *
    * @param spec shape (O, 3, 3, I) and element type, f16 or f32
-   * @param write called for some blocks of every matrix at a time; the bytes are used again
+   * @param write called for a few blocks of every matrix at a time; the bytes are reused after the call
    */
   constructor(
     spec: TensorSpec,
@@ -55,9 +56,9 @@ export class WinogradPacker {
   ) {
     this.#write = write;
     this.#channels = spec.shape.at(-1)!;
-    this.#half = spec.dtype === "f16";
+    this.#isF16 = spec.dtype === "f16";
     this.#pointBytes = pointBytes(spec);
-    const bytes = this.#half ? 2 : 4;
+    const bytes = this.#isF16 ? 2 : 4;
     const block = BLOCK_ROWS * this.#channels;
     this.#rows = new Uint8Array(BLOCKS * TAPS * block * bytes);
     this.#points = new Float32Array(POINTS * BLOCKS * block);
@@ -74,24 +75,24 @@ export class WinogradPacker {
     }
   }
 
-  /** Writes a last block that O does not fill. */
+  /** Writes what is left: an incomplete last block. */
   finish(): void {
     if (this.#held > 0) this.#flush();
   }
 
   #flush(): void {
     const { buffer } = this.#rows;
-    const kernels = this.#half
+    const windows = this.#isF16
       ? new Float32Array(new Float16Array(buffer))
       : new Float32Array(buffer);
     const block = BLOCK_ROWS * this.#channels;
-    const size = this.#half ? 2 : 4;
+    const size = this.#isF16 ? 2 : 4;
     const blocks = Math.ceil(this.#held / (TAPS * block * size));
-    // What the last block lacks is zero.
-    kernels.fill(0, this.#held / size);
-    transformBlocks(kernels, blocks, this.#channels, this.#points);
+    // Pads the last block with zeros.
+    windows.fill(0, this.#held / size);
+    transformBlocks(windows, blocks, this.#channels, this.#points);
     const points = this.#points.subarray(0, POINTS * blocks * block);
-    const typed = this.#half ? new Float16Array(points) : points;
+    const typed = this.#isF16 ? new Float16Array(points) : points;
     const length = blocks * block * size;
     for (let point = 0; point < POINTS; point++) {
       this.#write(
@@ -104,9 +105,9 @@ export class WinogradPacker {
   }
 }
 
-/** Blocks of 16 kernels (16, 9, I) to those of each matrix: (16, I/4, 16, 4). */
+/** Transforms blocks (16 rows, 9 taps, I) to the blocks of each matrix (16 points, I/4, 16 rows, 4). */
 function transformBlocks(
-  kernels: Float32Array,
+  windows: Float32Array,
   blocks: number,
   channels: number,
   out: Float32Array,
@@ -120,7 +121,7 @@ function transformBlocks(
     const first = Math.floor(row / BLOCK_ROWS) * block;
     for (let i = 0; i < channels; i++) {
       for (let tap = 0; tap < TAPS; tap++) {
-        g[tap] = kernels[(row * TAPS + tap) * channels + i];
+        g[tap] = windows[(row * TAPS + tap) * channels + i];
       }
       for (let column = 0; column < 3; column++) {
         const a = g[column], b = g[3 + column], c = g[6 + column];
