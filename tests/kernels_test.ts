@@ -11,8 +11,8 @@ import { textureNeeds } from "../src/graph/memory_needs.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { packParams, paramFields } from "../src/graph/uniforms.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
-import { ddimStep } from "../src/ops/diffusion.ts";
-import { map } from "../src/ops/elementwise.ts";
+import { ddimStep } from "../src/ops/ddim_step.ts";
+import { map } from "../src/ops/map.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import {
@@ -23,7 +23,7 @@ import {
   type TensorSpec,
   writes,
 } from "../src/ops/op.ts";
-import { view } from "../src/ops/views.ts";
+import { view } from "../src/ops/view.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
 import { imageCases } from "./ops/image_cases.ts";
 import { matrixCases } from "./ops/matrix_cases.ts";

@@ -7,12 +7,9 @@ import type { GpuLimits } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { neededNodes } from "../src/graph/schedule.ts";
-import {
-  matchTokens,
-  mergeTokens,
-  mostMerged,
-  unmergeTokens,
-} from "../src/ops/tokens.ts";
+import { matchTokens, mostMerged } from "../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../src/ops/tokens/unmerge_tokens.ts";
 import { graphFlops } from "../tools/bench/kernels.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";

@@ -9,11 +9,9 @@ import { Graph, type Tensor } from "../../../src/graph/graph.ts";
 import type { Plan } from "../../../src/graph/plan.ts";
 import { attention } from "../../../src/ops/attention/attention.ts";
 import { linear } from "../../../src/ops/linear/linear.ts";
-import {
-  matchTokens,
-  mergeTokens,
-  unmergeTokens,
-} from "../../../src/ops/tokens.ts";
+import { matchTokens } from "../../../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../../../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../../../src/ops/tokens/unmerge_tokens.ts";
 import { total } from "../cost.ts";
 import { graphFlops, makePlan } from "../kernels.ts";
 import { writeInputs } from "../step.ts";
