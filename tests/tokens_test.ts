@@ -13,7 +13,7 @@ import {
   mostMerged,
   unmergeTokens,
 } from "../src/ops/tokens.ts";
-import { graphFlops } from "../tools/bench/kernels.ts";
+import { graphFlops } from "../tools/bench/cost.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";

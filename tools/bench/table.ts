@@ -81,28 +81,30 @@ export function single(label: string, value: number, unit: Unit): Row {
 export function tableText({ section, subject, rows, notes = [] }: Table) {
   const shown = rows.map(({ labels, figures }) => ({
     labels,
-    figures: figures.filter(({ detail }) => !detail),
+    figures: new Map(
+      figures.filter(({ detail }) => !detail).map((each) => [each.name, each]),
+    ),
   }));
   const names = [
-    ...new Set(shown.flatMap(({ figures }) => figures.map((f) => f.name))),
+    ...new Set(shown.flatMap(({ figures }) => [...figures.keys()])),
   ];
   const labels = Math.max(0, ...rows.map((row) => row.labels.length));
   const cells = shown.map((row) => [
     ...Array.from({ length: labels }, (_, i) => row.labels[i] ?? ""),
-    ...names.map((name) => cell(row.figures.find((f) => f.name === name))),
+    ...names.map((name) => cell(row.figures.get(name))),
   ]);
-  const isWord = (name: string) =>
-    shown.some(({ figures }) =>
-      figures.some((f) => f.name === name && typeof f.value === "string")
-    );
+  const isWord = names.map((name) =>
+    shown.some(({ figures }) => typeof figures.get(name)?.value === "string")
+  );
   const heads = names.some((name) => name !== "")
     ? [[...Array(labels).fill(""), ...names]]
     : [];
-  const left = (column: number) =>
-    column < labels || isWord(names[column - labels]);
   return [
     `${section}: ${subject}`,
-    ...columns([...heads, ...cells], left),
+    ...columns(
+      [...heads, ...cells],
+      (column) => column < labels || isWord[column - labels],
+    ),
     ...notes.map((note) => `  ${note}`),
   ].join("\n");
 }
@@ -126,26 +128,20 @@ function cell(found: Figure | undefined): string {
   return typeof value === "string" ? value : measured(value, unit);
 }
 
+/** How numbers are written that are not so many of their unit. */
+const FORMATS: Readonly<Partial<Record<Unit, (value: number) => string>>> = {
+  s: (value) => `${value.toFixed(2)} s`,
+  bytes: (value) => `${(value / 2 ** 20).toFixed(1)} MiB`,
+  dB: (value) => `${value.toFixed(1)} dB`,
+  NMSE: (value) => value.toExponential(1),
+  share: (value) => `${(100 * value).toFixed(0)} %`,
+  "×": (value) => `${value.toFixed(2)}×`,
+  "": (value) => `${Math.round(1000 * value) / 1000}`,
+};
+
 /** A number with its unit. */
 export function measured(value: number, unit: Unit): string {
-  switch (unit) {
-    case "s":
-      return `${value.toFixed(2)} s`;
-    case "bytes":
-      return `${(value / 2 ** 20).toFixed(1)} MiB`;
-    case "dB":
-      return `${value.toFixed(1)} dB`;
-    case "NMSE":
-      return value.toExponential(1);
-    case "share":
-      return `${(100 * value).toFixed(0)} %`;
-    case "×":
-      return `${value.toFixed(2)}×`;
-    case "":
-      return `${Math.round(1000 * value) / 1000}`;
-    default:
-      return `${digits(value)} ${unit}`;
-  }
+  return FORMATS[unit]?.(value) ?? `${digits(value)} ${unit}`;
 }
 
 /** Three digits or all before the point, such as 2208, 16.0, 0.65. */

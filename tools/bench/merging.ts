@@ -4,21 +4,18 @@
  *
  * @module
  */
-import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
-import { Graph, type Tensor } from "../../../src/graph/graph.ts";
-import type { Plan } from "../../../src/graph/plan.ts";
-import { attention } from "../../../src/ops/attention/attention.ts";
-import { linear } from "../../../src/ops/linear/linear.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
+import { Graph, type Tensor } from "../../src/graph/graph.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { linear } from "../../src/ops/linear/linear.ts";
 import {
   matchTokens,
   mergeTokens,
   unmergeTokens,
-} from "../../../src/ops/tokens.ts";
-import { total } from "../cost.ts";
-import { graphFlops, makePlan } from "../kernels.ts";
-import { writeInputs } from "../step.ts";
-import { figure, type Row, type Table } from "../table.ts";
-import { fastestTimes } from "./steps.ts";
+} from "../../src/ops/tokens.ts";
+import { graphFlops, total } from "./cost.ts";
+import { type TimedDispatch, timeGraphs } from "./plans.ts";
+import { figure, type Row, type Table } from "./table.ts";
 
 const SIDE = 64;
 const CHANNELS = 320;
@@ -30,30 +27,21 @@ export async function benchMerging(
   storage: StorageType,
   samples: number,
 ): Promise<Table> {
-  using stack = new DisposableStack();
-  const graphs = [0, 0.25, 0.5, 0.75].map((share) => ({
-    share,
-    graph: selfAttention(storage, Math.floor(share * SIDE * SIDE)),
-  }));
-  const plans: Plan[] = [];
-  for (const { graph } of graphs) {
-    const plan = stack.use(await makePlan(gpu, graph));
-    writeInputs(plan, graph);
-    plans.push(plan);
-  }
-  const times = await fastestTimes(gpu, plans, samples);
-  const wholes = times.map((each) => total(each, (time) => time));
-  const rows = graphs.map(({ share, graph }, i): Row => {
-    const { listing } = plans[i];
+  const shares = [0, 0.25, 0.5, 0.75];
+  const graphs = shares.map((share) =>
+    selfAttention(storage, Math.floor(share * SIDE * SIDE))
+  );
+  const timed = await timeGraphs(gpu, graphs, samples);
+  const time = (dispatches: readonly TimedDispatch[]) =>
+    total(dispatches, ({ time }) => time);
+  const wholes = timed.map(time);
+  const rows = graphs.map((graph, i): Row => {
     // Matching, merging and unmerging, by the GPU's clock where it has one.
     const merging = gpu.hasTimestamps
-      ? total(
-        times[i].filter((_, j) => /token/.test(listing[j].shader)),
-        (t) => t,
-      )
+      ? time(timed[i].filter(({ shader }) => /token/.test(shader)))
       : undefined;
     return {
-      labels: [`${share} merged`],
+      labels: [`${shares[i]} merged`],
       figures: [
         figure("time", wholes[i], "ms"),
         figure("of which merging", merging, "ms"),
