@@ -164,7 +164,7 @@ Deno.test("bench: contenders take turns, as many runs each", async () => {
 Deno.test("bench: a share of the ceiling is that of what limits", () => {
   const roofline = { gflops: 100, gigabytes: 10 };
   const share = (flops: number, bytes: number) =>
-    shareOfRoofline(roofline, { flops, bytes, milliseconds: 10 });
+    shareOfRoofline(roofline, { flops, bytes }, 10);
   assertEquals(share(5e8, 1), 0.5);
   assertEquals(share(0, 2e7), 0.2);
   assertEquals(share(5e8, 8e7), 0.8);

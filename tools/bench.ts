@@ -21,8 +21,7 @@ import { compareReports, readReport, type Report } from "./bench/compare.ts";
 import { benchFaces } from "./bench/faces.ts";
 import { benchImage } from "./bench/image.ts";
 import { SD15, sizesOf } from "./bench/invented.ts";
-import { benchLessWork } from "./bench/less_work.ts";
-import { benchMerging } from "./bench/merging.ts";
+import { benchLessWork, benchMerging } from "./bench/less_work.ts";
 import { benchOps, requireRight } from "./bench/ops.ts";
 import {
   type Asked,
@@ -33,8 +32,8 @@ import {
 } from "./bench/options.ts";
 import { runPeers } from "./bench/peers.ts";
 import {
-  type MeasuredRoofline,
   measureRoofline,
+  type Roofline,
   rooflineTable,
 } from "./bench/roofline.ts";
 import { benchScaling } from "./bench/scaling.ts";
@@ -55,7 +54,7 @@ class Run implements Disposable {
   readonly model;
   readonly effort;
   /** The adapter's ceiling, once it was measured. */
-  roofline: MeasuredRoofline | undefined;
+  roofline: Roofline | undefined;
   #gpu: Gpu | undefined;
 
   constructor(readonly asked: Asked) {
@@ -94,8 +93,9 @@ const SECTIONS = {
     benchImage({ ...asked, model, dtype, size }),
   faces: ({ asked }) => benchFaces(asked.photo),
   async roofline(run) {
-    run.roofline = await measureRoofline(await run.gpu());
-    return rooflineTable(run.roofline);
+    const measured = await measureRoofline(await run.gpu());
+    run.roofline = measured;
+    return rooflineTable(measured);
   },
   async ops(run) {
     const gpu = await run.gpu();

@@ -127,6 +127,7 @@ export function conv2d(
   const [batch, height, width, channels] = x.shape;
   const [out, kernelHeight, kernelWidth] = weight.shape;
   const [top, right, bottom, left] = padding;
+  const [image, taps] = [x.data, weight.data];
   const rows = Math.floor((height + top + bottom - kernelHeight) / stride) + 1;
   const columns = Math.floor((width + left + right - kernelWidth) / stride) + 1;
   return computed([batch, rows, columns, out], (i) => {
@@ -145,7 +146,7 @@ export function conv2d(
         const from = ((b * height + iy) * width + ix) * channels;
         const tap = ((o * kernelHeight + ky) * kernelWidth + kx) * channels;
         for (let c = 0; c < channels; c++) {
-          sum += x.data[from + c] * weight.data[tap + c];
+          sum += image[from + c] * taps[tap + c];
         }
       }
     }
@@ -176,6 +177,7 @@ export function attention(
   const width = channels / heads;
   const parts: [number, number, number][] = [[0, textKeys, 1]];
   if (identityScale) parts.push([textKeys, keys, identityScale.data[0]]);
+  const [queryData, keyData, valueData] = [q.data, k.data, v.data];
   /** The shares of a part's keys in what a head's query gets. */
   const sharesOf = (query: number, [start, end]: readonly number[]) => {
     const head = query % heads;
@@ -187,7 +189,7 @@ export function attention(
       const from = (b * keys + s) * channels + head * width;
       let sum = 0;
       for (let d = 0; d < width; d++) {
-        sum += q.data[query * width + d] * k.data[from + d];
+        sum += queryData[query * width + d] * keyData[from + d];
       }
       scores.push(sum / Math.sqrt(width));
     }
@@ -202,13 +204,14 @@ export function attention(
       known.shares = parts.map((part) => sharesOf(query, part));
     }
     const b = Math.floor(i / channels / queries);
+    const first = b * keys * channels + i % channels;
     let sum = 0;
-    parts.forEach(([start, , weight], part) =>
-      known.shares[part].forEach((share, s) => {
-        const from = (b * keys + start + s) * channels + i % channels;
-        sum += weight * share * v.data[from];
-      })
-    );
+    parts.forEach(([start, , weight], part) => {
+      const shares = known.shares[part];
+      for (let s = 0; s < shares.length; s++) {
+        sum += weight * shares[s] * valueData[first + (start + s) * channels];
+      }
+    });
     return sum;
   });
 }

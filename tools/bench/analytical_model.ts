@@ -17,7 +17,6 @@ import {
   sumOf,
   total,
 } from "./cost.ts";
-import { layoutOf, madeUpComponents } from "./invented.ts";
 import type { Roofline } from "./roofline.ts";
 import { describeStep, planStep, type StepTask } from "./step.ts";
 import { figure, measured, type Row, type Table } from "./table.ts";
@@ -87,10 +86,8 @@ const STEPS = 30;
 
 /** What a step costs, then how long an image takes at least, a table a GPU. */
 export function predict(task: StepTask, gpus: readonly GpuClass[]): Table[] {
-  const { sizes, dtype, weights, batch } = task;
-  const components = madeUpComponents(sizes, weights);
-  const layout = layoutOf(components, task.size, batch);
-  const { graph, size } = planStep(task);
+  const { dtype, batch } = task;
+  const { components, layout, graph, size } = planStep(task);
   const subject = describeStep(task, size);
   const count = (graph: Graph) => countDispatches(gpuKernels(graph));
   const step = count(graph);

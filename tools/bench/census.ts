@@ -31,7 +31,6 @@ export class Census implements Disposable {
   readonly #counts = { dispatches: 0, allocations: 0, readbacks: 0 };
   readonly #stack = new DisposableStack();
 
-  /** Starts to count. */
   constructor() {
     for (const name of MAKERS) {
       this.#watch(GPUDevice.prototype, name, "allocations");
@@ -63,7 +62,6 @@ export class Census implements Disposable {
     return { ...this.#counts };
   }
 
-  /** Stops to count. */
   [Symbol.dispose](): void {
     this.#stack.dispose();
   }

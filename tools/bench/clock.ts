@@ -15,7 +15,6 @@ export interface Contender {
 
 /** How long is measured. */
 export interface Effort {
-  /** Samples of which the median is taken. */
   readonly rounds: number;
   /** Short runs are queued together until a sample takes so many milliseconds. */
   readonly sample: number;

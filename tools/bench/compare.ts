@@ -9,11 +9,8 @@ import { figure, measured, type Table, type Unit } from "./table.ts";
 
 /** What `--json` prints. */
 export interface Report {
-  /** Version of the runtime. */
   readonly deno: string;
-  /** Name of the adapter, where one was used. */
   readonly adapter?: string;
-  /** All figures. */
   readonly tables: readonly Table[];
 }
 

@@ -11,12 +11,11 @@ import { sum } from "./cost.ts";
 import type { Asked } from "./options.ts";
 import { type Row, single, type Table } from "./table.ts";
 
-/** What to time; the adapter's best storage and the model's own size where not given. */
+/** What to time; the adapter's best storage and the model's own size (columns, rows) where not given. */
 type ImageTask =
   & Pick<Asked, "ref" | "prompt" | "steps" | "dtype" | "keep-loaded">
   & {
     readonly model: string;
-    /** Columns and rows. */
     readonly size?: readonly [number, number];
   };
 

@@ -9,7 +9,7 @@ import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { elementCount } from "../../src/ops/op.ts";
-import { type Contender, type Effort, medianTimes } from "./clock.ts";
+import { type Effort, medianTimes } from "./clock.ts";
 import { graphFlops, total } from "./cost.ts";
 import { checkPeer, type Peer, PEER_TOLERANCE } from "./peers/peer.ts";
 import { makePlan } from "./plans.ts";
@@ -44,25 +44,13 @@ export interface OpsTask {
   readonly onRow?: (label: string) => void;
 }
 
-/** An op of this project on the GPU. */
-export interface OwnOp extends Contender, AsyncDisposable {
-  /** Shaders it runs, with the number of dispatches of each. */
-  readonly shaders: readonly string[];
-  /** Floating-point operations; none are counted of a norm. */
-  readonly flops: number;
-  /** Elements it must move at least: every input read once, the result written. */
-  readonly elements: number;
-  /** Reads the result. */
-  read(): Promise<Float32Array>;
-}
-
 /** Puts an op on the GPU, its weight laid out as that of a model is. */
 export async function makeOwn(
   gpu: Gpu,
   storage: StorageType,
   { op, attributes, inputs }: Work,
   values: WorkValues,
-): Promise<OwnOp> {
+) {
   const g = new Graph(storage);
   const tensors = Object.fromEntries(
     Object.entries(inputs).map(([name, { shape }]) =>
@@ -76,11 +64,13 @@ export async function makeOwn(
   const { buffer, offset } = plan.tensor("y").slice;
   const shaders = Map.groupBy(plan.listing, ({ shader }) => shader);
   return {
-    // In the order of first mention: `a`, `b ×3`.
+    /** In the order of first mention, with how often: `a`, `b ×3`. */
     shaders: [...shaders].map(([name, { length }]) =>
       length > 1 ? `${name} ×${length}` : name
     ),
+    /** Floating-point operations; none are counted of a norm. */
     flops: graphFlops(g),
+    /** What it must move at least: every input read once, the result written. */
     elements: total(
       [...Object.values(tensors), y],
       ({ shape }) => elementCount(shape),
@@ -166,7 +156,7 @@ async function timeOp(
     ];
   });
   const share = roofline && milliseconds &&
-    shareOfRoofline(roofline, { flops, bytes, milliseconds });
+    shareOfRoofline(roofline, { flops, bytes }, milliseconds);
   return {
     labels: [name, sizes],
     figures: [

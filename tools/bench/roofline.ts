@@ -8,6 +8,7 @@ import copyCode from "./ceiling_copy.wgsl" with { type: "text" };
 import fmaCode from "./ceiling_fma.wgsl" with { type: "text" };
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { medianTimes } from "./clock.ts";
+import type { Cost } from "./cost.ts";
 import { single, type Table } from "./table.ts";
 
 /** A machine's two ceilings. */
@@ -16,14 +17,6 @@ export interface Roofline {
   readonly gflops: number;
   /** GB/s, read and written. */
   readonly gigabytes: number;
-}
-
-/** An adapter's ceilings as measured. */
-export interface MeasuredRoofline extends Roofline {
-  /** GFLOP/s of calls to fma(). */
-  readonly fma: number;
-  /** GFLOP/s of a multiplication and an addition. */
-  readonly multiplyAdd: number;
 }
 
 /** Invocations of the arithmetic: enough for any GPU. */
@@ -35,8 +28,8 @@ const TURNS = 1024;
 /** Bytes copied: more than the caches of any GPU or CPU hold. */
 const COPIED = 96 * 2 ** 20;
 
-/** Measures the adapter. */
-export async function measureRoofline(gpu: Gpu): Promise<MeasuredRoofline> {
+/** Measures the adapter; its arithmetic by calls to fma(), and by a multiplication and an addition. */
+export async function measureRoofline(gpu: Gpu) {
   const gigabytes = await copySpeed(gpu);
   const fma = await arithmeticSpeed(gpu, true);
   const multiplyAdd = await arithmeticSpeed(gpu, false);
@@ -117,16 +110,18 @@ function makeShader(
  */
 export function shareOfRoofline(
   { gflops, gigabytes }: Roofline,
-  { flops, bytes, milliseconds }: Readonly<
-    Record<"flops" | "bytes" | "milliseconds", number>
-  >,
+  { flops, bytes }: Pick<Cost, "flops" | "bytes">,
+  milliseconds: number,
 ): number {
   return Math.max(flops / gflops, bytes / gigabytes) / 1e6 / milliseconds;
 }
 
 /** The ceilings as a table. */
-export function rooflineTable(roofline: MeasuredRoofline): Table {
-  const { gflops, gigabytes, fma, multiplyAdd } = roofline;
+export function rooflineTable(
+  { gflops, gigabytes, fma, multiplyAdd }: Awaited<
+    ReturnType<typeof measureRoofline>
+  >,
+): Table {
   return {
     section: "roofline",
     subject: "the adapter's own ceiling",

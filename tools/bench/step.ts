@@ -30,12 +30,14 @@ export interface StepTask {
   readonly batch: number;
 }
 
-/** Builds a step's graph; size is of the image. */
+/** A step's graph, what it is built from, and the image's size. */
 export function planStep({ sizes, dtype, weights, size, batch }: StepTask) {
   const components = madeUpComponents(sizes, weights);
   const layout = layoutOf(components, size, batch);
   const { factor } = components.vae.config;
   return {
+    components,
+    layout,
     graph: stepGraph(dtype, components, layout),
     size: [factor * layout.width, factor * layout.height] as const,
   };
@@ -159,7 +161,7 @@ export function profileRows(
     .map(({ name, shader, dispatches, flops, bytes, milliseconds }) => {
       const speed = flops > 0 ? flops / milliseconds / 1e6 : undefined;
       const share = roofline &&
-        shareOfRoofline(roofline, { flops, bytes, milliseconds });
+        shareOfRoofline(roofline, { flops, bytes }, milliseconds);
       return {
         labels: [name.split("\n")[0]],
         figures: [

@@ -4,21 +4,28 @@
  * @module
  */
 
-/** What a figure is measured in; a share is of 1, bytes are printed as MiB. */
-export type Unit =
-  | "s"
-  | "ms"
-  | "GFLOP"
-  | "GFLOP/s"
-  | "GB"
-  | "GB/s"
-  | "FLOP/byte"
-  | "bytes"
-  | "dB"
-  | "NMSE"
-  | "share"
-  | "×"
-  | "";
+const plain = (value: number, unit: string) => `${digits(value)} ${unit}`;
+
+/** How a number of each unit is written. */
+const FORMATS = {
+  s: (value: number) => `${value.toFixed(2)} s`,
+  ms: plain,
+  GFLOP: plain,
+  "GFLOP/s": plain,
+  GB: plain,
+  "GB/s": plain,
+  "FLOP/byte": plain,
+  bytes: (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`,
+  dB: (value: number) => `${value.toFixed(1)} dB`,
+  NMSE: (value: number) => value.toExponential(1),
+  /** Of 1. */
+  share: (value: number) => `${(100 * value).toFixed(0)} %`,
+  "×": (value: number) => `${value.toFixed(2)}×`,
+  "": (value: number) => `${Math.round(1000 * value) / 1000}`,
+};
+
+/** What a figure is measured in. */
+export type Unit = keyof typeof FORMATS;
 
 /** One number that was measured or counted, or a word beside such numbers. */
 export interface Figure {
@@ -26,7 +33,6 @@ export interface Figure {
   readonly name: string;
   /** Nothing where it does not apply, or what was timed is wrong. */
   readonly value?: number | string;
-  /** What it is measured in. */
   readonly unit: Unit;
   /** Only for programs: people have it by other figures. */
   readonly detail?: true;
@@ -38,7 +44,6 @@ export interface Figure {
 export interface Row {
   /** What it is, the most general first; with section and subject its name. */
   readonly labels: readonly string[];
-  /** Its figures. */
   readonly figures: readonly Figure[];
 }
 
@@ -50,7 +55,6 @@ export interface Table {
   readonly subject: string;
   /** Rows with as many labels each. */
   readonly rows: readonly Row[];
-  /** What else is to be known. */
   readonly notes?: readonly string[];
 }
 
@@ -69,7 +73,7 @@ export function detail(
   value: number | string | undefined,
   unit: Unit = "",
 ): Figure {
-  return { name, value, unit, detail: true };
+  return { ...figure(name, value, unit), detail: true };
 }
 
 /** A row of one figure. */
@@ -128,20 +132,9 @@ function cell(found: Figure | undefined): string {
   return typeof value === "string" ? value : measured(value, unit);
 }
 
-/** How numbers are written that are not so many of their unit. */
-const FORMATS: Readonly<Partial<Record<Unit, (value: number) => string>>> = {
-  s: (value) => `${value.toFixed(2)} s`,
-  bytes: (value) => `${(value / 2 ** 20).toFixed(1)} MiB`,
-  dB: (value) => `${value.toFixed(1)} dB`,
-  NMSE: (value) => value.toExponential(1),
-  share: (value) => `${(100 * value).toFixed(0)} %`,
-  "×": (value) => `${value.toFixed(2)}×`,
-  "": (value) => `${Math.round(1000 * value) / 1000}`,
-};
-
 /** A number with its unit. */
 export function measured(value: number, unit: Unit): string {
-  return FORMATS[unit]?.(value) ?? `${digits(value)} ${unit}`;
+  return FORMATS[unit](value, unit);
 }
 
 /** Three digits or all before the point, such as 2208, 16.0, 0.65. */

@@ -9,7 +9,6 @@ import type { PeerOp } from "./peer.ts";
 
 /** What an engine does with its arrays; of `run` each takes an op's inputs. */
 export interface Engine<T> {
-  /** The device it runs on. */
   readonly device: GPUDevice;
   /** How images lie that it likes best: (B, C, H, W), or (B, H, W, C). */
   readonly channels: "first" | "last";
@@ -86,10 +85,21 @@ function arranged<T>(
   work: Work,
   values: WorkValues,
 ): Arranged<T> {
-  const { run, put, channels } = engine;
-  const { inputs } = work;
-  const shapes = Object.values(inputs).map(({ shape }) => [...shape]);
+  const { run, put } = engine;
+  const shapes = Object.values(work.inputs).map(({ shape }) => [...shape]);
   const { x, weight, bias } = values;
+  const isFirst = engine.channels === "first";
+  // (B, H, W, C) as the engine likes it.
+  const image = (values: Float32Array, [batch, ...size]: number[]) => {
+    const [height, width, channels] = size;
+    if (!isFirst) return put(values, [batch, ...size]);
+    const data = transposed(values, [batch, height * width, channels]);
+    return put(data, [batch, channels, height, width]);
+  };
+  const back =
+    ([batch, height, width]: number[], channels: number) =>
+    ([part]: readonly Float32Array[]) =>
+      isFirst ? transposed(part, [batch, channels, height * width]) : part;
   switch (work.op.name) {
     case "linear": {
       const [n, k] = shapes[1];
@@ -97,42 +107,28 @@ function arranged<T>(
       return { run: run.linear, calls: [[put(x, shapes[0]), w]] };
     }
     case "conv2d": {
-      const [batch, height, width, from] = shapes[0];
       const [to, ...window] = shapes[1];
-      if (channels === "last") {
-        const w = transposed(weight, [1, to, elementCount(window)]);
-        const given = [put(x, shapes[0]), put(w, [...window, to])];
-        return { run: run.conv2d, calls: [given] };
-      }
-      const [side] = window;
-      const image = transposed(x, [batch, height * width, from]);
-      const w = transposed(weight, [to, side * side, from]);
-      return {
-        run: run.conv2d,
-        calls: [[
-          put(image, [batch, from, height, width]),
-          put(w, [to, from, side, side]),
-        ]],
-        arrange: ([part]) => transposed(part, [batch, to, height * width]),
-      };
+      const taps = [1, to, elementCount(window)];
+      const w = isFirst
+        ? image(weight, shapes[1])
+        : put(transposed(weight, taps), [...window, to]);
+      const calls = [[image(x, shapes[0]), w]];
+      return { run: run.conv2d, calls, arrange: back(shapes[0], to) };
     }
     case "attention":
       return byHeads(engine, work, values);
     case "group_norm": {
       const { groups } = work.attributes as { groups: number };
-      const [batch, height, width, all] = shapes[0];
-      const [pixels, wide] = [height * width, all / groups];
-      const isFirst = channels === "first";
-      const image = isFirst ? transposed(x, [batch, pixels, all]) : x;
-      const shape = isFirst
-        ? [batch, groups, wide * pixels]
-        : [batch, pixels, groups, wide];
-      const of = isFirst ? [all, 1] : [groups, wide];
+      const [batch, height, width, channels] = shapes[0];
+      const [pixels, wide] = [height * width, channels / groups];
+      const whole = [batch, channels, pixels];
+      const data = isFirst ? transposed(x, [batch, pixels, channels]) : x;
+      const rest = isFirst ? [groups, wide * pixels] : [pixels, groups, wide];
+      const of = isFirst ? [channels, 1] : [groups, wide];
       return {
-        run: (x, w, b) => run.groupNormSilu(x, w, b, [batch, all, pixels]),
-        calls: [[put(image, shape), put(weight, of), put(bias, of)]],
-        arrange: ([part]) =>
-          isFirst ? transposed(part, [batch, all, pixels]) : part,
+        run: (x, w, b) => run.groupNormSilu(x, w, b, whole),
+        calls: [[put(data, [batch, ...rest]), put(weight, of), put(bias, of)]],
+        arrange: back(shapes[0], channels),
       };
     }
     default: {
