@@ -5,8 +5,15 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { type UNetConfig, unetConfig } from "../src/models/unet.ts";
 import { stepGraph } from "../src/generate/generator.ts";
+import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { Census } from "../tools/bench/census.ts";
-import { countDispatches, sumBy } from "../tools/bench/cost.ts";
+import {
+  countDispatches,
+  graphFlops,
+  planBytes,
+  ROOMY,
+  sumBy,
+} from "../tools/bench/cost.ts";
 import {
   layoutOf,
   madeUpComponents,
@@ -15,17 +22,11 @@ import {
   sizesOf,
 } from "../tools/bench/invented.ts";
 import {
-  adapterKernels,
-  baselineKernels,
-  graphFlops,
-  planBytes,
-} from "../tools/bench/kernels.ts";
-import {
   dispatchTime,
   GPU_CLASSES,
   predict,
-  predictionTables,
 } from "../tools/bench/analytical_model.ts";
+import { adapterKernels } from "../tools/bench/plans.ts";
 import { benchScaling, scalingTasks } from "../tools/bench/scaling.ts";
 import {
   makeStep,
@@ -138,7 +139,7 @@ Deno.test("cost: a step's operations are those of the drawing", () => {
     const parts = madeUpComponents(sizes, "f32");
     const layout = layoutOf(parts, size, batch);
     const graph = stepGraph("f32", parts, layout);
-    const costs = countDispatches(baselineKernels(graph));
+    const costs = countDispatches(new KernelChoice(graph));
     const counted = costs.reduce((sum, { flops }) => sum + flops, 0);
     assertEquals(counted, graphFlops(graph));
     const { positions } = parts.text.config;
@@ -152,34 +153,40 @@ Deno.test("cost: a step's operations are those of the drawing", () => {
 });
 
 Deno.test("cost: SD1.5 at 512×512, by kind of op", () => {
-  const { step, memory, classes } = predict({
-    sizes: SD15,
-    dtype: "f16",
-    weights: "f16",
-    batch: 1,
-  }, GPU_CLASSES);
-  const kinds = Object.fromEntries(step.map((kind) => [kind.name, kind]));
+  const task = { sizes: SD15, dtype: "f16", weights: "f16", batch: 1 } as const;
+  const [costs, ...classes] = predict(task, GPU_CLASSES);
+  const kinds = new Map(costs.rows.map((row) => [row.labels[0], row]));
+  const kind = (name: string, value: string) =>
+    Number(valueOf(kinds.get(name)!, value));
   // One of each a transformer.
-  assertEquals(kinds["self-attention"].dispatches, 16);
-  assertEquals(kinds["cross-attention"].dispatches, 16);
-  assert(Math.abs(kinds["conv2d 3×3"].flops / 801e9 - 1) < 0.01);
+  assertEquals(kind("self-attention", "dispatches"), 16);
+  assertEquals(kind("cross-attention", "dispatches"), 16);
+  assert(Math.abs(kind("conv2d 3×3", "operations") / 801 - 1) < 0.01);
   // 859 million weights of the UNet, less the keys and values of the text,
   // which are computed once an image.
-  const parameters = memory.weights / 2;
+  const { graph } = planStep(task);
+  const { weights } = planBytes(graph, new KernelChoice(graph), ROOMY);
+  const parameters = weights / 2;
   assert(parameters > 8.3e8 && parameters < 8.6e8, `${parameters}`);
-  assertEquals(classes.map(({ gpu }) => gpu.name), [
+  assertEquals(classes.map(({ subject }) => subject.split(", ")[0]), [
     "integrated",
     "mid-range",
     "high-end",
   ]);
-  for (const { step, kinds } of classes) {
-    const shares = kinds.reduce((sum, { share }) => sum + share, 0);
-    const times = kinds.reduce((sum, each) => sum + each.milliseconds, 0);
-    assert(Math.abs(shares - 1) < 1e-9 && Math.abs(times / step - 1) < 1e-9);
-    assertEquals(kinds[0].name, "conv2d 3×3");
-    for (let i = 1; i < kinds.length; i++) {
-      assert(kinds[i - 1].milliseconds >= kinds[i].milliseconds);
-    }
+  for (const { rows } of classes) {
+    const stages = rows.findIndex(({ labels }) => labels[0] === "step");
+    const kinds = rows.slice(0, stages);
+    const sum = (name: string) =>
+      kinds.reduce((sum, row) => sum + Number(valueOf(row, name)), 0);
+    const step = Number(valueOf(rows[stages], "time"));
+    assert(Math.abs(sum("share") - 1) < 1e-9);
+    assert(Math.abs(sum("time") / step - 1) < 1e-9);
+    assertEquals(kinds[0].labels, ["conv2d 3×3"]);
+    const times = kinds.map((row) => Number(valueOf(row, "time")));
+    assertEquals(times, times.toSorted((a, b) => b - a));
+    const [condition, decode, image] = rows.slice(stages + 1)
+      .map((row) => Number(valueOf(row, "time")));
+    assertEquals(image, 30 * step + condition + decode);
   }
 });
 
@@ -194,14 +201,16 @@ Deno.test("cost: a dispatch takes the longer of arithmetic and memory, and its l
 
 Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () => {
   const task = { sizes: SD15, dtype: "f16", batch: 1 } as const;
-  const half = predict({ ...task, weights: "f16" }, []);
-  const quarter = predict({ ...task, weights: "q4" }, []);
-  assert(quarter.memory.weights < 0.3 * half.memory.weights);
-  const flops = ({ step }: typeof half) =>
-    step.reduce((sum, kind) => sum + kind.flops, 0);
-  assertEquals(flops(quarter), flops(half));
-  assertEquals(quarter.memory.arenas, half.memory.arenas);
-  const tables = predictionTables(quarter);
+  const count = (weights: "f16" | "q4") => {
+    const { graph } = planStep({ ...task, weights });
+    const memory = planBytes(graph, new KernelChoice(graph), ROOMY);
+    return { ...memory, flops: graphFlops(graph) };
+  };
+  const [half, quarter] = [count("f16"), count("q4")];
+  assert(quarter.weights < 0.3 * half.weights);
+  assertEquals(quarter.flops, half.flops);
+  assertEquals(quarter.arenas, half.arenas);
+  const tables = predict({ ...task, weights: "q4" }, []);
   assertEquals(tables.length, 1);
   assert(
     tables[0].subject.startsWith("SD1.5, 512×512, 1 at once, guidance on"),

@@ -8,47 +8,35 @@ import { elementCount } from "../src/ops/op.ts";
 import { medianTimes } from "../tools/bench/clock.ts";
 import { compareReports, timesOf } from "../tools/bench/compare.ts";
 import { UsageError } from "../src/host/exit.ts";
-import { benchOps, requireRight } from "../tools/bench/ops.ts";
-import { makeOwn } from "../tools/bench/own.ts";
+import { benchOps, makeOwn, requireRight } from "../tools/bench/ops.ts";
 import {
+  chosenDtype,
+  chosenSize,
+  OPTIONS,
+  USAGE,
+} from "../tools/bench/options.ts";
+import {
+  type Engine,
   headsAtOnce,
-  joinHeads,
-  PACKAGES,
-  type Peer,
-  splitHeads,
-  startPeer,
+  peerOp,
   transposed,
-} from "../tools/bench/peers/peer.ts";
+} from "../tools/bench/peers/engine.ts";
+import { PACKAGES, type Peer, startPeer } from "../tools/bench/peers/peer.ts";
 import { shareOfRoofline } from "../tools/bench/roofline.ts";
 import { figure, type Table, tableText } from "../tools/bench/table.ts";
 import {
-  attend,
-  batched,
-  conv,
-  dense,
-  flopsOf,
-  inputsOf,
-  layerNorm,
-  norm,
-  outputOf,
-  type Work,
-  type WorkRow,
-  WORKS,
-} from "../tools/bench/work.ts";
-import {
-  expected,
+  checkerOf,
+  chooseWorks,
+  EPS,
   halved,
   makeValues,
-  sampleError,
-} from "../tools/bench/reference.ts";
-import {
-  chosenDtype,
-  chosenSections,
-  chosenSize,
-  main,
-  OPTIONS,
-  USAGE,
-} from "../tools/bench.ts";
+  type Work,
+} from "../tools/bench/works.ts";
+import { chosenSections, main } from "../tools/bench.ts";
+import { convCase, groupNormCase } from "./ops/image_cases.ts";
+import { attentionCase, linearCase } from "./ops/matrix_cases.ts";
+import { normal } from "./ops/op_case.ts";
+import { layerNormCase } from "./ops/other_cases.ts";
 import { readOptions } from "../tools/tool.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
@@ -176,7 +164,7 @@ Deno.test("bench: contenders take turns, as many runs each", async () => {
 Deno.test("bench: a share of the ceiling is that of what limits", () => {
   const roofline = { gflops: 100, gigabytes: 10 };
   const share = (flops: number, bytes: number) =>
-    shareOfRoofline(roofline, { flops, bytes, milliseconds: 10 });
+    shareOfRoofline(roofline, { flops, bytes }, 10);
   assertEquals(share(5e8, 1), 0.5);
   assertEquals(share(0, 2e7), 0.2);
   assertEquals(share(5e8, 8e7), 0.8);
@@ -211,13 +199,18 @@ Deno.test("bench: a table's columns are as wide as their longest cell", () => {
   ]);
 });
 
+const oneNorm = layerNormCase("a norm", normal([6, 12]), EPS);
+
 /** One small op of each kind. */
 const small: readonly Work[] = [
-  dense(5, 12, 7),
-  { ...conv(5, 8, 6), batch: 2 },
-  { ...attend(5, 7, 2, 8), batch: 2 },
-  { ...norm(4, 8, 2), batch: 2 },
-  layerNorm(6, 12),
+  linearCase("linear", [5], 12, 7, { bias: false }),
+  convCase("conv", [2, 5, 5, 8], [6, 3, 3], {
+    bias: false,
+    padding: [1, 1, 1, 1],
+  }),
+  attentionCase("attention", [2, 5, 7, 2, 8]),
+  groupNormCase("norm", [2, 4, 4, 8], 2, { activation: "silu", eps: EPS }),
+  oneNorm,
 ];
 
 gpuTest(
@@ -229,35 +222,44 @@ gpuTest(
       await using own = await makeOwn(gpu, "f32", work, values);
       own.queue();
       const result = await own.read();
-      assertEquals(result.length, elementCount(outputOf(work)));
-      const right = expected(work, values);
-      const error = sampleError(right, result);
-      assert(error < 1e-10, `${work.kind}: NMSE ${error}`);
+      const check = checkerOf(work, values);
+      const error = check(result);
+      assert(error < 1e-10, `${work.name}: NMSE ${error}`);
       result[0] += 0.1;
-      assert(sampleError(right, result) > 1e-6, work.kind);
+      assert(check(result) > 1e-6, work.name);
     }
   },
 );
 
-gpuTest("bench: every op's flops are those the op counts itself", async () => {
+gpuTest("bench: an op's flops and elements", async () => {
   const gpu = await sharedGpu();
-  for (const work of small.filter((work) => flopsOf(work) > 0)) {
+  const counts = [
+    [2 * 5 * 12 * 7, 5 * 12 + 12 * 7 + 5 * 7],
+    [
+      2 * (2 * 25 * 6) * (9 * 8),
+      2 * 25 * 8 + 6 * 9 * 8 + 2 * 25 * 6,
+    ],
+    [4 * (2 * 5 * 16) * 7, 2 * (5 + 7 + 7 + 5) * 16],
+    [0, 2 * (2 * 16 * 8) + 2 * 8],
+    [0, 2 * (6 * 12) + 2 * 12],
+  ];
+  for (const [i, work] of small.entries()) {
     await using own = await makeOwn(gpu, "f32", work, makeValues(work));
-    assertEquals(own.flops, flopsOf(work));
+    assertEquals([own.flops, own.elements], counts[i], work.name);
   }
 });
 
 gpuTest("bench: the mini model's rows, of two images at once", async () => {
   const gpu = await sharedGpu();
-  const rows = WORKS.filter(({ name }) => /^mini.*(attention|norm)/.test(name))
-    .map((row): WorkRow => batched(row, 2));
-  assertEquals(rows.length, 3);
+  const works = chooseWorks({ only: "mini", batch: 2 })
+    .filter(({ name }) => /attention|norm/.test(name));
+  assertEquals(works.length, 3);
   const effort = { rounds: 1, sample: 1 };
   const storages: readonly StorageType[] = gpu.hasF16
     ? ["f32", "f16"]
     : ["f32"];
   for (const storage of storages) {
-    const table = await benchOps(gpu, { storage, rows, effort });
+    const table = await benchOps(gpu, { storage, works, effort });
     requireRight([table]);
     for (const { labels, figures } of table.rows) {
       const value = (name: string) =>
@@ -269,24 +271,24 @@ gpuTest("bench: the mini model's rows, of two images at once", async () => {
 });
 
 Deno.test("bench: of two images twice as much is computed", () => {
-  for (const row of WORKS) {
-    const two = batched(row, 2).work;
-    assertEquals(flopsOf(two), 2 * flopsOf(row.work));
-    assertEquals(
-      elementCount(outputOf(two)),
-      2 * elementCount(outputOf(row.work)),
-    );
-    const weights = (work: Work) =>
-      inputsOf(work).filter(({ weight }) => weight);
-    assertEquals(weights(two), weights(row.work));
+  const two = chooseWorks({ batch: 2 });
+  for (const [i, { inputs }] of chooseWorks().entries()) {
+    for (const [name, { shape }] of Object.entries(inputs)) {
+      const isWeight = name === "weight" || name === "bias";
+      assertEquals(
+        elementCount(two[i].inputs[name].shape),
+        (isWeight ? 1 : 2) * elementCount(shape),
+      );
+    }
   }
 });
 
 Deno.test("bench: values have variance 1, and f16's rounding is applied", () => {
-  const [x] = makeValues(layerNorm(100, 100));
+  const { x } = makeValues(layerNormCase("", normal([100, 100])));
   const variance = x.reduce((sum, v) => sum + v * v, 0) / x.length;
   assert(Math.abs(variance - 1) < 0.02);
-  assertEquals(halved(Float32Array.of(0.1))[0], Math.f16round(0.1));
+  const { y: [y] } = halved({ y: Float32Array.of(0.1) });
+  assertEquals(y, Math.f16round(0.1));
 });
 
 Deno.test("bench: other engines' versions are locked, apart from everyone's lock", async () => {
@@ -299,31 +301,76 @@ Deno.test("bench: other engines' versions are locked, apart from everyone's lock
   assertEquals(packages.filter((name) => name in own.specifiers), []);
 });
 
-Deno.test("bench: layouts for other engines go there and back", () => {
+/** Keeps arrays with their shapes, and computes nothing: an op is its first input. */
+function fakeEngine(
+  channels: "first" | "last",
+  headsInside: boolean,
+  most: number,
+): Engine<{ values: Float32Array; shape: number[] }> {
+  const limits = { maxStorageBufferBindingSize: most };
+  return {
+    device: { limits } as GPUDevice,
+    channels,
+    headsInside,
+    run: {
+      linear: (x) => x,
+      conv2d: (x) => x,
+      attention: (q) => q,
+      groupNormSilu: (x) => x,
+      layerNorm: (x) => x,
+    },
+    put: (values, shape) => ({ values, shape }),
+    call: (run, inputs) => run(...inputs),
+    wait: () => Promise.resolve(),
+    data: ({ values }) => Promise.resolve(values),
+    free() {},
+  };
+}
+
+Deno.test("bench: layouts for other engines go there and back", async () => {
   const x = Float32Array.from({ length: 24 }, (_, i) => i);
-  assertEquals([...transposed(x.subarray(0, 6), 1, 2, 3)], [0, 3, 1, 4, 2, 5]);
-  assertEquals(transposed(transposed(x, 2, 3, 4), 2, 4, 3), x);
-  const heads = { heads: 3, width: 2 };
-  const split = splitHeads(x, heads);
+  assertEquals([...transposed(x.subarray(0, 6), [1, 2, 3])], [
+    0,
+    3,
+    1,
+    4,
+    2,
+    5,
+  ]);
+  assertEquals(transposed(transposed(x, [2, 3, 4]), [2, 4, 3]), x);
+  const split = transposed(x, [1, 4, 3, 2]);
   assertEquals([...split.subarray(8, 16)], [2, 3, 8, 9, 14, 15, 20, 21]);
-  assertEquals(joinHeads([split], heads), x);
-  const parts = [0, 8, 16].map((at) => split.subarray(at, at + 8));
-  assertEquals(joinHeads(parts, heads), x);
-  const device = { limits: { maxStorageBufferBindingSize: 4 * 2 * 35 } };
-  const attention = (heads: number) =>
-    headsAtOnce(attend(5, 7, heads, 8), device as GPUDevice);
-  assertEquals([attention(2), attention(3)], [2, 1]);
+  const heads = (heads: number) =>
+    headsAtOnce(attentionCase("", [1, 5, 7, heads, 8]), 4 * 2 * 35);
+  assertEquals([heads(2), heads(3)], [2, 1]);
+  // A convolution that keeps the number of channels, that its input may be its output.
+  const conv = convCase("", [2, 3, 4, 5], [5, 3, 3], { bias: false });
+  const [, , attention, norm] = small;
+  for (const work of [conv, attention, norm]) {
+    const values = makeValues(work);
+    const [first] = Object.values(values);
+    for (const channels of ["first", "last"] as const) {
+      for (const headsInside of [false, true]) {
+        for (const most of [0, 2 ** 30]) {
+          const engine = fakeEngine(channels, headsInside, most);
+          using op = peerOp(engine, work, values);
+          assertEquals(await op.read(), first);
+        }
+      }
+    }
+  }
 });
 
 gpuTest(
   "bench: an engine that is wrong or missing gets no time, and a reason",
   async () => {
     const gpu = await sharedGpu();
-    const work = layerNorm(6, 12);
-    const values = makeValues(work);
-    const { indices, values: right } = expected(work, values);
-    const result = new Float32Array(elementCount(outputOf(work)));
-    indices.forEach((index, i) => result[index] = right[i]);
+    const values = makeValues(oneNorm);
+    const given = Object.entries(oneNorm.inputs).map(([name, { shape }]) =>
+      [name, { shape, data: Float64Array.from(values[name]) }] as const
+    );
+    const { data } = oneNorm.reference(Object.fromEntries(given));
+    const result = Float32Array.from(data);
     const engine = (name: string, values: Float32Array): Peer => ({
       name,
       make: () => ({
@@ -335,7 +382,7 @@ gpuTest(
     });
     const table = await benchOps(gpu, {
       storage: "f32",
-      rows: [{ name: "a norm", work }],
+      works: [oneNorm],
       effort: { rounds: 1, sample: 0.01 },
       peers: [
         engine("right", result),
@@ -368,12 +415,13 @@ Deno.test("bench: a wrong result fails it, by name", () => {
   assertThrows(() => requireRight(tables), MasterWeaverError, "f64: conv 3×3;");
 });
 
-Deno.test("bench: --help lists every option of its README", async () => {
+Deno.test("bench: --help lists every option, and those of its README", async () => {
   const path = repositoryPath("tools/bench/README.md");
   const section = (await Deno.readTextFile(path)).split("## Less work")[0];
-  const options = section.match(/--[a-z][a-z-]*/g) ?? [];
-  assert(options.length > 8);
-  for (const option of options) {
-    assert(USAGE.includes(`${option} `), `${option} is not there`);
+  const told = section.match(/--[a-z][a-z-]*/g) ?? [];
+  assert(told.length > 8);
+  const known = Object.keys(OPTIONS).map((name) => `--${name}`);
+  for (const option of [...told, ...known]) {
+    assert(new RegExp(`${option}[ :]`).test(USAGE), `${option} is not there`);
   }
 });

@@ -2,12 +2,8 @@
  * The bench of the options that leave work out: what it counts.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { madeUpComponents, SD15 } from "../tools/bench/invented.ts";
-import {
-  countWork,
-  imageCost,
-  stepsOf,
-} from "../tools/bench/less_work/steps.ts";
+import { SD15 } from "../tools/bench/invented.ts";
+import { imageCost, stepsOf, workOf } from "../tools/bench/less_work.ts";
 import { deno, finished } from "./support/command.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -26,17 +22,18 @@ Deno.test("bench of less work: an image is the sum of its steps", () => {
     "conditional, 0.25",
     "conditional, cached, 0.25",
   ]);
-  const cost = imageCost(
-    settings,
-    ({ kind }) => (kind.guided ? 2 : 1) * (kind.cached ? 10 : 100),
+  const costs = stepsOf(settings).map(({ name, kind }) =>
+    [name, (kind.guided ? 2 : 1) * (kind.cached ? 10 : 100)] as const
   );
+  const cost = imageCost(settings, new Map(costs));
   assertEquals(cost, 200 + 20 + 200 + 10 + 100 + 10);
 });
 
 Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", () => {
-  const count = countWork(madeUpComponents(SD15, "f16"), 512);
-  const work = (settings: object) =>
-    imageCost({ steps: 1, ...settings }, count);
+  const work = (settings: object) => {
+    const image = { steps: 1, ...settings };
+    return imageCost(image, workOf(SD15, 512, stepsOf(image)));
+  };
   const whole = work({});
   // Two halves of what tests/bench_cost_test.ts sums up from the sizes.
   assert(Math.abs(whole / 1605e9 - 1) < 0.01, `${whole / 1e9} GFLOP`);
@@ -58,7 +55,8 @@ Deno.test("bench of less work: a wrong option is told", async () => {
   const run = await finished(deno([
     "run",
     "-A",
-    repositoryPath("tools/bench/less_work.ts"),
+    repositoryPath("tools/bench.ts"),
+    "--less-work",
     "--samples=0",
   ]));
   assertEquals([run.code, run.out, run.err.length], [2, "", 1]);

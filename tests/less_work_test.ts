@@ -27,7 +27,7 @@ import {
   type Provenance,
   toText,
 } from "../src/options/settings_text.ts";
-import { graphFlops } from "../tools/bench/kernels.ts";
+import { graphFlops } from "../tools/bench/cost.ts";
 import { nmse, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";

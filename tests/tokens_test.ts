@@ -10,7 +10,7 @@ import { neededNodes } from "../src/graph/schedule.ts";
 import { matchTokens, mostMerged } from "../src/ops/tokens/match_tokens.ts";
 import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
 import { unmergeTokens } from "../src/ops/tokens/unmerge_tokens.ts";
-import { graphFlops } from "../tools/bench/kernels.ts";
+import { graphFlops } from "../tools/bench/cost.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";

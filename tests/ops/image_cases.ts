@@ -25,7 +25,7 @@ interface ConvOptions {
 }
 
 /** A convolution from (B, H, W, I) to O channels with a KH × KW window. */
-function convCase(
+export function convCase(
   name: string,
   x: readonly number[],
   [out, kernelHeight, kernelWidth]: readonly number[],
@@ -61,7 +61,8 @@ function convCase(
 
 const SAME = [1, 1, 1, 1] as const;
 
-function groupNormCase(
+/** A group norm of (B, H, W, C). */
+export function groupNormCase(
   name: string,
   shape: readonly number[],
   groups: number,

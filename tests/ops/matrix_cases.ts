@@ -10,7 +10,8 @@ import { matmul } from "../../src/ops/matmul.ts";
 import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";
 
-function linearCase(
+/** A linear layer of k to n channels. */
+export function linearCase(
   name: string,
   rows: readonly number[],
   k: number,
@@ -61,7 +62,7 @@ function matmulCase(
   };
 }
 
-function attentionCase(
+export function attentionCase(
   name: string,
   [batch, queries, keys, heads, width]: readonly number[],
   { identityKeys = 0, scale = 1, causal, spread = 1 }: {

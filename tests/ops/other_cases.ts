@@ -86,7 +86,8 @@ function softmaxCase(name: string, x: InputSpec): OpCase {
   };
 }
 
-function layerNormCase(name: string, x: InputSpec, eps = 1e-5): OpCase {
+/** A layer norm over the last axis. */
+export function layerNormCase(name: string, x: InputSpec, eps = 1e-5): OpCase {
   const channels = x.shape.at(-1)!;
   return {
     name,

@@ -5,6 +5,9 @@
  * @module
  */
 import type { Activation } from "../../src/ops/activation.ts";
+import { activate, gelu } from "./activations.ts";
+
+export { activate } from "./activations.ts";
 
 /** A dense row-major tensor. */
 export interface Dense {
@@ -12,6 +15,8 @@ export interface Dense {
   readonly shape: readonly number[];
   /** Its elements. */
   readonly data: Float64Array;
+  /** One element without the others, of a result that is computed as it is read. */
+  readonly at?: (index: number) => number;
 }
 
 /** A tensor of a shape, each element from its index. */
@@ -23,44 +28,19 @@ export function dense(
   return { shape, data: Float64Array.from({ length }, (_, i) => value(i)) };
 }
 
-/** erf by its series and its continued fraction; error < 1e-14. */
-export function erf(x: number): number {
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  if (a < 2.5) {
-    let term = x;
-    let sum = x;
-    for (let n = 1; n < 100; n++) {
-      term *= -x * x / n;
-      sum += term / (2 * n + 1);
-    }
-    return 2 / Math.sqrt(Math.PI) * sum;
-  }
-  let fraction = 0;
-  for (let n = 200; n >= 1; n--) fraction = n / 2 / (a + fraction);
-  const tail = Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction);
-  return Math.sign(x) * (1 - tail);
-}
-
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-const gelu = (x: number) => x / 2 * (1 + erf(x / Math.SQRT2));
-
-/** An activation of one value. */
-export function activate(kind: Activation | undefined, x: number): number {
-  switch (kind) {
-    case "silu":
-      return x * sigmoid(x);
-    case "gelu":
-      return gelu(x);
-    case "quick_gelu":
-      return x * sigmoid(1.702 * x);
-    case "relu":
-      return Math.max(x, 0);
-    case "sigmoid":
-      return sigmoid(x);
-    default:
-      return x;
-  }
+/** A result that is computed as far as it is read: the bench reads samples of large ones. */
+function computed(
+  shape: readonly number[],
+  at: (index: number) => number,
+): Dense {
+  let all: Dense | undefined;
+  return {
+    shape,
+    at,
+    get data() {
+      return (all ??= dense(shape, at)).data;
+    },
+  };
 }
 
 /** x (…, K), weight (N, K), bias (N), residual (…, N). */
@@ -74,7 +54,7 @@ export function linear(
   activation?: Activation,
 ): Dense {
   const [n, k] = weight.shape;
-  return dense([...x.shape.slice(0, -1), n], (i) => {
+  return computed([...x.shape.slice(0, -1), n], (i) => {
     const row = Math.floor(i / n);
     const column = i % n;
     let sum = (bias?.data[column] ?? 0) + (residual?.data[i] ?? 0);
@@ -147,9 +127,10 @@ export function conv2d(
   const [batch, height, width, channels] = x.shape;
   const [out, kernelHeight, kernelWidth] = weight.shape;
   const [top, right, bottom, left] = padding;
+  const [image, taps] = [x.data, weight.data];
   const rows = Math.floor((height + top + bottom - kernelHeight) / stride) + 1;
   const columns = Math.floor((width + left + right - kernelWidth) / stride) + 1;
-  return dense([batch, rows, columns, out], (i) => {
+  return computed([batch, rows, columns, out], (i) => {
     const o = i % out;
     const ox = Math.floor(i / out) % columns;
     const oy = Math.floor(i / out / columns) % rows;
@@ -165,7 +146,7 @@ export function conv2d(
         const from = ((b * height + iy) * width + ix) * channels;
         const tap = ((o * kernelHeight + ky) * kernelWidth + kx) * channels;
         for (let c = 0; c < channels; c++) {
-          sum += x.data[from + c] * weight.data[tap + c];
+          sum += image[from + c] * taps[tap + c];
         }
       }
     }
@@ -191,39 +172,48 @@ export function attention(
   },
   { heads, textKeys = k.shape[1], causal = false }: Attend,
 ): Dense {
-  const [batch, queries, channels] = q.shape;
+  const [, queries, channels] = q.shape;
   const keys = k.shape[1];
   const width = channels / heads;
   const parts: [number, number, number][] = [[0, textKeys, 1]];
   if (identityScale) parts.push([textKeys, keys, identityScale.data[0]]);
-  const y = dense(q.shape);
-  for (let b = 0; b < batch; b++) {
-    for (let head = 0; head < heads; head++) {
-      for (let t = 0; t < queries; t++) {
-        const at = (b * queries + t) * channels + head * width;
-        for (const [start, end, weight] of parts) {
-          const last = causal ? Math.min(end, t + 1) : end;
-          const scores: number[] = [];
-          for (let s = start; s < last; s++) {
-            const from = (b * keys + s) * channels + head * width;
-            let sum = 0;
-            for (let d = 0; d < width; d++) {
-              sum += q.data[at + d] * k.data[from + d];
-            }
-            scores.push(sum / Math.sqrt(width));
-          }
-          const shares = softmaxRow(scores);
-          shares.forEach((share, s) => {
-            const from = (b * keys + start + s) * channels + head * width;
-            for (let d = 0; d < width; d++) {
-              y.data[at + d] += weight * share * v.data[from + d];
-            }
-          });
-        }
+  const [queryData, keyData, valueData] = [q.data, k.data, v.data];
+  /** The shares of a part's keys in what a head's query gets. */
+  const sharesOf = (query: number, [start, end]: readonly number[]) => {
+    const head = query % heads;
+    const t = Math.floor(query / heads) % queries;
+    const b = Math.floor(query / heads / queries);
+    const last = causal ? Math.min(end, t + 1) : end;
+    const scores: number[] = [];
+    for (let s = start; s < last; s++) {
+      const from = (b * keys + s) * channels + head * width;
+      let sum = 0;
+      for (let d = 0; d < width; d++) {
+        sum += queryData[query * width + d] * keyData[from + d];
       }
+      scores.push(sum / Math.sqrt(width));
     }
-  }
-  return y;
+    return softmaxRow(scores);
+  };
+  // A query's channels come one after the other.
+  const known = { query: -1, shares: [] as number[][] };
+  return computed(q.shape, (i) => {
+    const query = Math.floor(i / width);
+    if (known.query !== query) {
+      known.query = query;
+      known.shares = parts.map((part) => sharesOf(query, part));
+    }
+    const b = Math.floor(i / channels / queries);
+    const first = b * keys * channels + i % channels;
+    let sum = 0;
+    parts.forEach(([start, , weight], part) => {
+      const shares = known.shares[part];
+      for (let s = 0; s < shares.length; s++) {
+        sum += weight * shares[s] * valueData[first + (start + s) * channels];
+      }
+    });
+    return sum;
+  });
 }
 
 function softmaxRow(row: ArrayLike<number>): number[] {
@@ -252,22 +242,33 @@ function moments(data: Float64Array, places: readonly number[], eps: number) {
   return { mean, scale: 1 / Math.sqrt(variance + eps) };
 }
 
+/** Calls a function once for each number. */
+function once<T>(compute: (key: number) => T): (key: number) => T {
+  const known = new Map<number, T>();
+  return (key) => {
+    if (!known.has(key)) known.set(key, compute(key));
+    return known.get(key)!;
+  };
+}
+
 /** Over the last axis. */
 export function layerNorm(
   { x, weight, bias }: { x: Dense; weight: Dense; bias: Dense },
   eps: number,
 ): Dense {
   const channels = x.shape.at(-1)!;
-  const y = dense(x.shape);
-  for (let row = 0; row < x.data.length; row += channels) {
-    const places = Array.from({ length: channels }, (_, c) => row + c);
-    const { mean, scale } = moments(x.data, places, eps);
-    for (let c = 0; c < channels; c++) {
-      y.data[row + c] = (x.data[row + c] - mean) * scale * weight.data[c] +
-        bias.data[c];
-    }
-  }
-  return y;
+  const row = once((row) => {
+    const places = Array.from(
+      { length: channels },
+      (_, c) => row * channels + c,
+    );
+    return moments(x.data, places, eps);
+  });
+  return computed(x.shape, (i) => {
+    const c = i % channels;
+    const { mean, scale } = row(Math.floor(i / channels));
+    return (x.data[i] - mean) * scale * weight.data[c] + bias.data[c];
+  });
 }
 
 /** x (B, …, C): statistics over all pixels of a group's channels. */
@@ -283,25 +284,22 @@ export function groupNorm(
   const channels = x.shape.at(-1)!;
   const size = x.data.length / batch;
   const wide = channels / groups;
-  const y = dense(x.shape);
-  for (let b = 0; b < batch; b++) {
-    for (let group = 0; group < groups; group++) {
-      const places: number[] = [];
-      for (let pixel = 0; pixel < size; pixel += channels) {
-        for (let c = 0; c < wide; c++) {
-          places.push(b * size + pixel + group * wide + c);
-        }
-      }
-      const { mean, scale } = moments(x.data, places, eps);
-      for (const i of places) {
-        const c = i % channels;
-        const value = (x.data[i] - mean) * scale * weight.data[c] +
-          bias.data[c];
-        y.data[i] = activate(activation, value);
-      }
+  const group = once((group) => {
+    const first = Math.floor(group / groups) * size + group % groups * wide;
+    const places: number[] = [];
+    for (let pixel = 0; pixel < size; pixel += channels) {
+      for (let c = 0; c < wide; c++) places.push(first + pixel + c);
     }
-  }
-  return y;
+    return moments(x.data, places, eps);
+  });
+  return computed(x.shape, (i) => {
+    const c = i % channels;
+    const { mean, scale } = group(
+      Math.floor(i / size) * groups + Math.floor(c / wide),
+    );
+    const value = (x.data[i] - mean) * scale * weight.data[c] + bias.data[c];
+    return activate(activation, value);
+  });
 }
 
 /** a ∘ b with PyTorch's broadcasting. */

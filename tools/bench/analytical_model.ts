@@ -5,31 +5,24 @@
  *
  * @module
  */
-import type { Graph } from "../../src/graph/graph.ts";
 import { conditionGraph, decodeGraph } from "../../src/generate/generator.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import {
   countDispatches,
   type DispatchCost,
+  planBytes,
   ROOMY,
   sumBy,
   sumOf,
   total,
 } from "./cost.ts";
-import { layoutOf, madeUpComponents } from "./invented.ts";
-import { gpuKernels, planBytes } from "./kernels.ts";
 import type { Roofline } from "./roofline.ts";
 import { describeStep, planStep, type StepTask } from "./step.ts";
-import {
-  type Figure,
-  figure,
-  measured,
-  type Row,
-  type Table,
-} from "./table.ts";
+import { figure, measured, type Row, type Table } from "./table.ts";
 
 /** A GPU as its data sheet has it. */
 export interface GpuClass extends Roofline {
-  /** What kind it is. */
   readonly name: string;
   /** Where the figures are from. */
   readonly source: string;
@@ -88,109 +81,37 @@ export function dispatchTime(
   return { milliseconds: work + times.launches, bound };
 }
 
-/** What a model costs, and how long it takes at least. */
-export type Prediction = ReturnType<typeof predict>;
-
-/** Counts, and predicts. */
-export function predict(task: StepTask, gpus: readonly GpuClass[]) {
-  const { dtype, batch } = task;
-  const components = madeUpComponents(task.sizes, task.weights);
-  const layout = layoutOf(components, task.size, batch);
-  const count = (graph: Graph) => countDispatches(gpuKernels(graph));
-  const { graph, size } = planStep(task);
-  const step = count(graph);
-  const condition = count(conditionGraph(dtype, components, layout));
-  const decode = count(decodeGraph(dtype, components, layout));
-  return {
-    subject: describeStep(task, size),
-    /** By kind of op, of a step. */
-    step: sumBy(step, ({ kind }) => kind).sort((a, b) =>
-      b.flops - a.flops || b.bytes - a.bytes
-    ),
-    /** The step's memory. */
-    memory: planBytes(graph, gpuKernels(graph), ROOMY),
-    /** Milliseconds by class of GPU. */
-    classes: gpus.map((gpu) => ({
-      gpu,
-      step: timeOf(gpu, step),
-      /** Text and identity to keys and values, once an image. */
-      condition: timeOf(gpu, condition),
-      decode: batch * timeOf(gpu, decode),
-      /** The longest first: the next bottleneck. */
-      kinds: kindTimes(gpu, step),
-    })),
-  };
-}
-
-function timeOf(gpu: GpuClass, costs: readonly DispatchCost[]): number {
-  return total(costs, (cost) => dispatchTime(gpu, cost).milliseconds);
-}
-
-function kindTimes(gpu: GpuClass, costs: readonly DispatchCost[]) {
-  const all = timeOf(gpu, costs);
-  return sumBy(costs, ({ kind }) => kind).map(({ name, members }) => {
-    const times = members.map((cost) => dispatchTime(gpu, cost));
-    const bounds = [...Map.groupBy(times, ({ bound }) => bound)]
-      .map(([bound, of]) => ({
-        bound,
-        time: total(of, ({ milliseconds }) => milliseconds),
-      })).sort((a, b) => b.time - a.time);
-    const milliseconds = total(bounds, ({ time }) => time);
-    const [{ bound }] = bounds;
-    return { name, milliseconds, share: milliseconds / all, bound };
-  }).sort((a, b) => b.milliseconds - a.milliseconds);
-}
-
 /** Steps of a usual image. */
 const STEPS = 30;
 
-/** The prediction as tables: what a step costs, then a table a GPU. */
-export function predictionTables(
-  { subject, step, memory, classes }: Prediction,
-): Table[] {
-  const section = "analytical model";
-  const together = { name: "together", ...sumOf(step) };
-  const bytes = Object.entries(memory)
-    .map(([name, size]) => `${name} ${measured(size, "bytes")}`).join(", ");
+/** What a step costs, then how long an image takes at least, a table a GPU. */
+export function predict(task: StepTask, gpus: readonly GpuClass[]): Table[] {
+  const { dtype, batch } = task;
+  const { components, layout, graph, size } = planStep(task);
+  const subject = describeStep(task, size);
+  const count = (graph: Graph) => countDispatches(gpuKernels(graph));
+  const step = count(graph);
+  const condition = count(conditionGraph(dtype, components, layout));
+  const decode = count(decodeGraph(dtype, components, layout));
   return [
-    {
-      section,
-      subject,
-      rows: [...step, together].map(({ name, ...sum }): Row => ({
-        labels: [name],
-        figures: [
-          figure("dispatches", sum.dispatches),
-          figure("workgroups", sum.groups),
-          figure("operations", sum.flops / 1e9, "GFLOP"),
-          figure("moved", sum.bytes / 1e9, "GB"),
-          figure("intensity", sum.flops / sum.bytes, "FLOP/byte"),
-        ],
-      })),
-      notes: [
-        `memory: ${bytes}`,
-        "below: time at least, at the ceiling of each: arithmetic or memory, and each dispatch's own",
-      ],
-    },
-    ...classes.map(({ gpu, kinds, step, condition, decode }): Table => {
-      const whole = STEPS * step + condition + decode;
-      const row = (name: string, time: number, more: Figure[] = []) => ({
-        labels: [name],
-        figures: [figure("time", time, "ms"), ...more],
-      });
+    costTable(subject, step, planBytes(graph, gpuKernels(graph), ROOMY)),
+    ...gpus.map((gpu): Table => {
+      const time = {
+        step: timeOf(gpu, step),
+        // Text and identity to keys and values, once an image.
+        condition: timeOf(gpu, condition),
+        decode: batch * timeOf(gpu, decode),
+      };
+      const whole = STEPS * time.step + time.condition + time.decode;
+      const stages = { ...time, [`image of ${STEPS} steps`]: whole };
       return {
-        section,
+        section: "analytical model",
         subject: `${gpu.name}, ${subject}`,
         rows: [
-          ...kinds.map(({ name, milliseconds, share, bound }) =>
-            row(name, milliseconds, [
-              figure("share", share, "share"),
-              figure("bound by", bound),
-            ])
-          ),
-          row("step", step),
-          row("condition", condition),
-          row("decode", decode),
-          row(`image of ${STEPS} steps`, whole),
+          ...kindRows(gpu, step),
+          ...Object.entries(stages).map(([name, time]): Row => (
+            { labels: [name], figures: [figure("time", time, "ms")] }
+          )),
         ],
         notes: [
           `${gpu.source}: ${measured(gpu.gflops, "GFLOP/s")}, ${
@@ -200,4 +121,68 @@ export function predictionTables(
       };
     }),
   ];
+}
+
+/** Those that are likely the best on a GPU that is not at hand. */
+function gpuKernels(graph: Graph): KernelChoice {
+  const tiled = "workgroup-tiled";
+  return new KernelChoice(
+    graph,
+    (_node, names) => names.includes(tiled) ? tiled : names[0],
+  );
+}
+
+function costTable(
+  subject: string,
+  step: readonly DispatchCost[],
+  memory: ReturnType<typeof planBytes>,
+): Table {
+  const kinds = sumBy(step, ({ kind }) => kind)
+    .sort((a, b) => b.flops - a.flops || b.bytes - a.bytes);
+  const bytes = Object.entries(memory)
+    .map(([name, size]) => `${name} ${measured(size, "bytes")}`).join(", ");
+  return {
+    section: "analytical model",
+    subject,
+    rows: [...kinds, { name: "together", ...sumOf(step) }].map((sum): Row => ({
+      labels: [sum.name],
+      figures: [
+        figure("dispatches", sum.dispatches),
+        figure("workgroups", sum.groups),
+        figure("operations", sum.flops / 1e9, "GFLOP"),
+        figure("moved", sum.bytes / 1e9, "GB"),
+        figure("intensity", sum.flops / sum.bytes, "FLOP/byte"),
+      ],
+    })),
+    notes: [
+      `memory: ${bytes}`,
+      "below: time at least, at the ceiling of each: arithmetic or memory, and each dispatch's own",
+    ],
+  };
+}
+
+function timeOf(gpu: GpuClass, costs: readonly DispatchCost[]): number {
+  return total(costs, (cost) => dispatchTime(gpu, cost).milliseconds);
+}
+
+/** A step's time by kind of op, the longest first: the next bottleneck. */
+function kindRows(gpu: GpuClass, step: readonly DispatchCost[]): Row[] {
+  const whole = timeOf(gpu, step);
+  return sumBy(step, ({ kind }) => kind).map(({ name, members }) => {
+    const time = timeOf(gpu, members);
+    const bounds = Map.groupBy(
+      members,
+      (cost) => dispatchTime(gpu, cost).bound,
+    );
+    const [[bound]] = [...bounds]
+      .sort(([, a], [, b]) => timeOf(gpu, b) - timeOf(gpu, a));
+    return { name, time, bound };
+  }).sort((a, b) => b.time - a.time).map(({ name, time, bound }) => ({
+    labels: [name],
+    figures: [
+      figure("time", time, "ms"),
+      figure("share", time / whole, "share"),
+      figure("bound by", bound),
+    ],
+  }));
 }

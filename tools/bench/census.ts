@@ -7,7 +7,6 @@
 
 /** What was asked for. */
 export interface Calls {
-  /** Dispatches. */
   readonly dispatches: number;
   /** Buffers, bind groups, pipelines and shader modules made. */
   readonly allocations: number;
@@ -15,7 +14,7 @@ export interface Calls {
   readonly readbacks: number;
 }
 
-/** Methods that make something. */
+/** What makes something. */
 const MAKERS = [
   "createBuffer",
   "createTexture",
@@ -30,9 +29,8 @@ const MAKERS = [
 /** Counts the calls of every device of this process, from its making on. */
 export class Census implements Disposable {
   readonly #counts = { dispatches: 0, allocations: 0, readbacks: 0 };
-  readonly #restore: (() => void)[] = [];
+  readonly #stack = new DisposableStack();
 
-  /** Starts to count. */
   constructor() {
     for (const name of MAKERS) {
       this.#watch(GPUDevice.prototype, name, "allocations");
@@ -56,7 +54,7 @@ export class Census implements Disposable {
         return Reflect.apply(method, this, args);
       },
     });
-    this.#restore.push(() => Object.defineProperty(prototype, name, original));
+    this.#stack.defer(() => Object.defineProperty(prototype, name, original));
   }
 
   /** What was counted so far. */
@@ -64,9 +62,8 @@ export class Census implements Disposable {
     return { ...this.#counts };
   }
 
-  /** Stops to count. */
   [Symbol.dispose](): void {
-    for (const restore of this.#restore.splice(0).reverse()) restore();
+    this.#stack.dispose();
   }
 }
 

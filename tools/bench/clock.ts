@@ -15,7 +15,6 @@ export interface Contender {
 
 /** How long is measured. */
 export interface Effort {
-  /** Samples of which the median is taken. */
   readonly rounds: number;
   /** Short runs are queued together until a sample takes so many milliseconds. */
   readonly sample: number;
@@ -39,33 +38,35 @@ export async function medianTimes(
   contenders: readonly Contender[],
   { rounds, sample }: Effort = USUAL,
 ): Promise<number[]> {
+  const run = ({ queue, wait }: Contender, runs: number) =>
+    spent(async () => {
+      for (let i = 0; i < runs; i++) await queue();
+      await wait();
+    });
   const idle: number[] = [];
   const first: number[] = [];
-  for (const contender of contenders) {
-    await spent(contender, 1);
-    idle.push(median([
-      await spent(contender, 0),
-      await spent(contender, 0),
-      await spent(contender, 0),
-    ]));
-    first.push(await spent(contender, 1) - idle.at(-1)!);
+  for (const each of contenders) {
+    await run(each, 1);
+    const waits = [await run(each, 0), await run(each, 0), await run(each, 0)];
+    idle.push(median(waits));
+    first.push(await run(each, 1) - idle.at(-1)!);
   }
   const fastest = Math.max(Math.min(...first), sample / MOST);
   const runs = Math.max(1, Math.ceil(sample / fastest));
   // A run long enough to be a sample has been one already.
   const samples = first.map((time) => runs === 1 ? [time] : []);
   while (samples[0].length < rounds) {
-    for (const [i, contender] of contenders.entries()) {
-      samples[i].push((await spent(contender, runs) - idle[i]) / runs);
+    for (const [i, each] of contenders.entries()) {
+      samples[i].push((await run(each, runs) - idle[i]) / runs);
     }
   }
   return samples.map(median);
 }
 
-async function spent(contender: Contender, runs: number): Promise<number> {
+/** Milliseconds of some work. */
+export async function spent(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < runs; i++) await contender.queue();
-  await contender.wait();
+  await work();
   return performance.now() - start;
 }
 

@@ -4,20 +4,23 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import { figure, measured, type Table } from "./table.ts";
+import { total } from "./cost.ts";
+import { figure, measured, type Table, type Unit } from "./table.ts";
 
 /** What `--json` prints. */
 export interface Report {
-  /** Version of the runtime. */
   readonly deno: string;
-  /** Name of the adapter, where one was used. */
   readonly adapter?: string;
-  /** All figures. */
   readonly tables: readonly Table[];
 }
 
 /** Slower by more than a tenth is marked: less is within what a machine varies by. */
 const SLOWER = 1.1;
+
+const MILLISECONDS: Readonly<Partial<Record<Unit, number>>> = {
+  s: 1000,
+  ms: 1,
+};
 
 /** Milliseconds of all that was timed, by a name that is the same in every report. */
 export function timesOf({ tables }: Pick<Report, "tables">) {
@@ -25,15 +28,12 @@ export function timesOf({ tables }: Pick<Report, "tables">) {
   for (const { section, subject, rows } of tables) {
     for (const { labels, figures } of rows) {
       for (const { name, value, unit, once } of figures) {
-        const isTime = unit === "s" || unit === "ms";
-        if (typeof value !== "number" || !isTime || once) continue;
-        const key = [section, subject, ...labels, name].filter((word) => word)
-          .join(", ");
+        const factor = MILLISECONDS[unit];
+        if (typeof value !== "number" || !factor || once) continue;
+        const words = [section, subject, ...labels, name];
+        const key = words.filter((word) => word).join(", ");
         // An op by several shaders is one row: which of them run may change.
-        times.set(
-          key,
-          (times.get(key) ?? 0) + (unit === "s" ? 1000 : 1) * value,
-        );
+        times.set(key, (times.get(key) ?? 0) + factor * value);
       }
     }
   }
@@ -57,10 +57,8 @@ export function compareReports(
     return old === undefined ? [] : [{ name, old, time, ratio: time / old }];
   });
   const slower = pairs.filter(({ ratio }) => ratio > SLOWER).length;
-  const mean = Math.exp(
-    pairs.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) /
-      Math.max(1, pairs.length),
-  );
+  const logs = total(pairs, ({ ratio }) => Math.log(ratio));
+  const mean = Math.exp(logs / Math.max(1, pairs.length));
   const gone = before.size - pairs.length;
   const added = after.size - pairs.length;
   return {

@@ -1,17 +1,29 @@
 /**
  * Counts what a graph costs, without a GPU: operations, bytes, dispatches and
- * workgroups, dispatch by dispatch.
+ * workgroups, dispatch by dispatch, and the memory of its plan. All that the
+ * bench knows of how kernels are launched is in here.
  *
  * @module
  */
+import { alignBinding } from "../../src/gpu/buffers.ts";
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
-import type { OpNode } from "../../src/graph/graph.ts";
+import { scratchShape, shapeBytes, TEXEL_BYTES } from "../../src/gpu/texels.ts";
+import {
+  baseOf,
+  type Graph,
+  type OpNode,
+  type Tensor,
+} from "../../src/graph/graph.ts";
 import type { KernelChoice } from "../../src/graph/kernel_choice.ts";
-import { dispatchesOf, nodeFlops } from "./kernels.ts";
+import { launchesOf, lower, type Step } from "../../src/graph/lowering.ts";
+import { planMemory } from "../../src/graph/memory.ts";
+import { memoryItems, textureNeeds } from "../../src/graph/memory_needs.ts";
+import { neededNodes, rootOf } from "../../src/graph/schedule.ts";
+import { type Launch, tensorBytes } from "../../src/ops/op.ts";
+import { heldBytes } from "../../src/ops/weights/layouts.ts";
 
 /** What a dispatch, or several together, cost. */
 export interface Cost {
-  /** Dispatches. */
   readonly dispatches: number;
   /** Workgroups. */
   readonly groups: number;
@@ -29,11 +41,11 @@ export interface Cost {
 export interface DispatchCost extends Cost {
   /** What the op does, finer than its name: `conv2d 3×3`, `self-attention`. */
   readonly kind: string;
-  /** Its shader: which kernel of the op. */
+  /** Which kernel of the op. */
   readonly shader: string;
   /** Number of the op in the graph's order. */
   readonly op: number;
-  /** The op's sizes. */
+  /** The op's sizes, such as `(2, 64, 64, 320) → (2, 64, 64, 640)`. */
   readonly shape: string;
 }
 
@@ -44,24 +56,72 @@ export const ROOMY: GpuLimits = {
   maxComputeWorkgroupsPerDimension: 65535,
 };
 
+/** Floating-point operations of an op, as it counts them itself. */
+const nodeFlops = (node: OpNode): number => node.op.flops?.(node) ?? 0;
+
+/** Floating-point operations of all ops that a graph needs. */
+export function graphFlops(graph: Graph): number {
+  return total(neededNodes(graph), nodeFlops);
+}
+
 /** Counts every dispatch of a run, in order. */
 export function countDispatches(
   kernels: KernelChoice,
   limits: GpuLimits = ROOMY,
 ): DispatchCost[] {
-  return dispatchesOf(kernels, limits).flatMap(
-    ({ node, dispatches }, op) => {
-      const kind = kindOf(node);
-      const shape = shapeOf(node);
-      // An op in several slices is sliced evenly, or nearly so.
-      const each = nodeFlops(node) /
-        dispatches.filter(({ multiplies }) => multiplies).length;
-      return dispatches.map(({ multiplies, ...dispatch }) => {
-        const flops = multiplies ? each : 0;
-        return { ...dispatch, dispatches: 1, kind, op, shape, flops };
-      });
-    },
+  return lower(kernels, limits).flatMap((step, op) => {
+    const { node } = step;
+    const launches = launchesOf(step);
+    const multiplying = new Set(multiplyingOf(launches));
+    // An op in several slices is sliced evenly, or nearly so.
+    const each = nodeFlops(node) / multiplying.size;
+    return launches.map((launch) => ({
+      kind: kindOf(node),
+      shader: launch.shader,
+      op,
+      shape: shapeOf(node),
+      dispatches: 1,
+      groups: launch.workgroups,
+      flops: multiplying.has(launch) ? each : 0,
+      bytes: boundBytes(step, launch),
+    }));
+  });
+}
+
+/**
+ * What multiplies of an op's launches: those that read the weight, or two
+ * operands as texels, or else those that write the output.
+ */
+function multiplyingOf(launches: readonly Launch[]): readonly Launch[] {
+  const rules: ((launch: Launch) => boolean)[] = [
+    ({ bind }) => bind.some((b) => "input" in b && b.input === "weight"),
+    ({ bind }) =>
+      bind.filter(({ access }) => access === "read texels").length > 1,
+    ({ bind }) => bind.some((binding) => "output" in binding),
+  ];
+  const rule = rules.find((each) => launches.some(each));
+  return rule ? launches.filter(rule) : [];
+}
+
+function boundBytes(step: Step, { bind }: Launch): number {
+  const { operands, scratch, node: { outputs } } = step;
+  const buffers = bind.map((binding) => {
+    if ("absent" in binding) return 0;
+    const spec = "scratch" in binding
+      ? scratch[binding.scratch]
+      : "input" in binding
+      ? operands[binding.input]
+      : outputs[binding.output];
+    if (!spec || !("shape" in spec)) return 0;
+    return binding.slice?.size ?? tensorBytes(spec);
+  });
+  // A texture may be bound twice, as both operands of a product.
+  const names = bind.flatMap((binding) =>
+    "scratch" in binding ? binding.scratch : []
   );
+  const textures = [...new Set(names)].map((name) => scratch[name])
+    .map((spec) => "shape" in spec ? 0 : spec.texels * TEXEL_BYTES);
+  return sum([...buffers, ...textures]);
 }
 
 /** What an op does, as far as its cost is of a different nature. */
@@ -77,12 +137,46 @@ function kindOf({ op, inputs }: OpNode): string {
   }
 }
 
-/** Sizes of what an op reads and makes, such as `(2, 64, 64, 320) → 640`. */
 function shapeOf(node: OpNode): string {
   const [input] = Object.values(node.inputs).filter((input) => input);
   const [output] = Object.values(node.outputs);
   const sizes = (shape: readonly number[] = []) => `(${shape.join(", ")})`;
   return `${sizes(input?.shape)} → ${sizes(output.shape)}`;
+}
+
+/** The memory of a graph's plan in bytes, counted before there is one. */
+export function planBytes(
+  graph: Graph,
+  kernels: KernelChoice,
+  limits: GpuLimits,
+) {
+  const steps = lower(kernels, limits);
+  const inputs = [...graph.inputs.values()];
+  const outputs = [...graph.outputs.values()];
+  const placed = new Set<Tensor>([...inputs, ...outputs].map(rootOf));
+  const { items } = memoryItems(
+    steps,
+    (root) => placed.has(root) || root.source.kind === "parameter",
+  );
+  const { arenas } = planMemory(items, limits.maxBufferSize);
+  const textures = textureNeeds(steps).texels
+    .map((count) => shapeBytes(scratchShape(count)));
+  const own = outputs.filter((tensor) => baseOf(tensor).source.kind === "op");
+  return {
+    /** Each starting where a binding may. */
+    weights: total(
+      kernels.parameters,
+      ({ ref: { shape }, dtype, layout }) =>
+        alignBinding(heldBytes({ shape, dtype }, layout)),
+    ),
+    /** Buffers and textures that intermediates share. */
+    arenas: sum([...arenas, ...textures]),
+    /** Inputs and outputs. */
+    inputs: total(
+      [...inputs, ...own],
+      (tensor) => alignBinding(tensorBytes(tensor)),
+    ),
+  };
 }
 
 /** Adds up costs. */
@@ -111,4 +205,9 @@ export function total<T>(
   of: (value: T) => number,
 ): number {
   return values.reduce((sum, value) => sum + of(value), 0);
+}
+
+/** A sum of numbers. */
+export function sum(values: readonly number[]): number {
+  return total(values, (value) => value);
 }

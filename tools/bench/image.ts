@@ -4,56 +4,46 @@
  * @module
  */
 import type { Progress, Stage } from "../../src/base/progress.ts";
-import type { StorageType } from "../../src/gpu/gpu.ts";
 import { readImage } from "../../src/host/files.ts";
 import { MasterWeaver } from "../../src/host/masterweaver.ts";
 import { type Calls, callsLine, Census } from "./census.ts";
+import { sum } from "./cost.ts";
+import type { Asked } from "./options.ts";
 import { type Row, single, type Table } from "./table.ts";
 
-/** What every image of the bench shows. */
-export const PROMPT = "a photo of a smiling woman with red hair";
-
-/** What to time. */
-export interface ImageTask {
-  /** The model's folder. */
-  readonly model: string;
-  /** The reference photo. */
-  readonly ref: string;
-  /** Denoising steps, guidance on. */
-  readonly steps: number;
-  /** Storage of activations; the adapter's best where not given. */
-  readonly dtype?: StorageType;
-  /** Columns and rows of the image; the model's own size where not given. */
-  readonly size?: readonly [number, number];
-  /** Whether networks stay on the GPU. */
-  readonly keepLoaded: boolean;
-}
+/** What to time; the adapter's best storage and the model's own size (columns, rows) where not given. */
+type ImageTask =
+  & Pick<Asked, "ref" | "prompt" | "steps" | "dtype" | "keep-loaded">
+  & {
+    readonly model: string;
+    readonly size?: readonly [number, number];
+  };
 
 /** Makes two images and takes the time. */
 export async function benchImage(
-  { model, ref, steps, dtype, size, keepLoaded }: ImageTask,
+  { model, ref, prompt, steps, dtype, size, ...asked }: ImageTask,
 ): Promise<Table> {
   const photo = await readImage(ref);
+  const keepLoaded = asked["keep-loaded"];
   const started = performance.now();
   const since = (from: number) => (performance.now() - from) / 1000;
   await using weaver = await MasterWeaver.load(model, { dtype, keepLoaded });
   const open = since(started);
   const [width, height] = size ?? [weaver.size.own, weaver.size.own];
-
   const paint = async () => {
-    using clock = new StageClock();
-    const options = { onProgress: clock.progress };
+    using stages = new Stages();
+    const options = { onProgress: stages.onProgress };
     const from = performance.now();
     const identity = await weaver.encodeIdentity([photo], options);
-    const asked = { identity, prompt: PROMPT, steps, width, height };
-    await weaver.generate({ ...asked, ...options });
-    return { clock, seconds: since(from) };
+    const image = { identity, prompt, steps, width, height };
+    await weaver.generate({ ...image, ...options });
+    return { stages, seconds: since(from) };
   };
   const first = await paint();
   const whole = since(started);
   // Its identity is encoded anew; networks that are not kept are loaded again.
   const second = await paint();
-  const { clock } = second;
+  const { stages } = second;
   const row = (label: string, seconds: number) => single(label, seconds, "s");
   const once = (label: string, value: number): Row => ({
     labels: [label],
@@ -64,71 +54,66 @@ export async function benchImage(
     subject: `${width}×${height}, ${steps} steps, ${weaver.dtype}`,
     rows: [
       // Opening the files, and streaming the weights of all networks to the GPU.
-      row("load", open + first.clock.seconds("load")),
+      row("load", open + first.stages.seconds("load")),
       // Memory plans and pipelines, of all networks.
-      row("prepare", first.clock.seconds("prepare")),
+      row("prepare", first.stages.seconds("prepare")),
       once("choosing kernels", weaver.tuneMilliseconds / 1000),
-      once("to the first step", (first.clock.firstStep - started) / 1000),
-      row("encode", clock.seconds("identity")),
-      single("step", 1000 * clock.seconds("denoise") / steps, "ms"),
-      row("decode", clock.seconds("decode")),
+      once("to the first step", (first.stages.firstStep - started) / 1000),
+      row("encode", stages.seconds("identity")),
+      single("step", 1000 * stages.seconds("denoise") / steps, "ms"),
+      row("decode", stages.seconds("decode")),
       row("first image", whole),
       row("second image", second.seconds),
       single("peak GPU memory", weaver.gpu.buffers.peakBytes, "bytes"),
     ],
     notes: [
-      callsLine(clock.stepCalls(steps)),
+      callsLine(stages.stepCalls(steps)),
       `on ${weaver.gpu.info.description || weaver.gpu.info.device}`,
       ...weaver.kernels.map(({ kind, kernel }) => `${kind}: ${kernel}`),
     ],
   };
 }
 
-/**
- * Adds up the time between a stage's start and its last report, and counts
- * what the denoising asks of WebGPU.
- */
-class StageClock implements Disposable {
+/** Every report of an image's progress, when it came, and the calls until then. */
+class Stages implements Disposable {
   readonly #census = new Census();
-  #calls: readonly [Calls, Calls] | null = null;
-  readonly #spent = new Map<Stage, number>();
-  #stage: Stage | null = null;
-  #last = 0;
-  /** When the first step was done, as `performance.now` tells it. */
-  firstStep = 0;
+  readonly #reports: (Progress & { time: number; calls: Calls })[] = [];
 
-  /** To be given to a long call. */
-  readonly progress = ({ stage, done }: Progress): void => {
-    const now = performance.now();
-    if (stage === "denoise") {
-      if (done > 0) this.firstStep ||= now;
-      const { calls } = this.#census;
-      this.#calls = [done === 0 ? calls : this.#calls![0], calls];
-    }
-    if (done > 0 && stage === this.#stage) {
-      this.#spent.set(stage, this.seconds(stage) + (now - this.#last) / 1000);
-    }
-    this.#stage = stage;
-    this.#last = now;
+  readonly onProgress = (progress: Progress): void => {
+    const { calls } = this.#census;
+    this.#reports.push({ ...progress, time: performance.now(), calls });
   };
 
-  /** Seconds a stage took. */
+  /** Seconds a stage took: from its start, wherever it comes, to its last report. */
   seconds(stage: Stage): number {
-    return this.#spent.get(stage) ?? 0;
+    const milliseconds = this.#reports.map((report, i) => {
+      const before = this.#reports[i - 1];
+      const isOf = report.stage === stage && before?.stage === stage;
+      return isOf && report.done > 0 ? report.time - before.time : 0;
+    });
+    return sum(milliseconds) / 1000;
+  }
+
+  get #steps() {
+    return this.#reports.filter(({ stage }) => stage === "denoise");
+  }
+
+  /** When the first step was done, as `performance.now` tells it. */
+  get firstStep(): number {
+    return this.#steps.find(({ done }) => done > 0)!.time;
   }
 
   /** What one of so many steps asked of WebGPU, the mean of all. */
   stepCalls(steps: number): Calls {
-    const [first, last] = this.#calls!;
-    const each = (key: keyof Calls) => (last[key] - first[key]) / steps;
+    const [first, last] = [this.#steps[0].calls, this.#steps.at(-1)!.calls];
+    const mean = (kind: keyof Calls) => (last[kind] - first[kind]) / steps;
     return {
-      dispatches: each("dispatches"),
-      allocations: each("allocations"),
-      readbacks: each("readbacks"),
+      dispatches: mean("dispatches"),
+      allocations: mean("allocations"),
+      readbacks: mean("readbacks"),
     };
   }
 
-  /** Stops to count. */
   [Symbol.dispose](): void {
     this.#census[Symbol.dispose]();
   }

@@ -15,7 +15,6 @@ import type {
 } from "../../src/generate/generator.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { Components } from "../../src/components/networks.ts";
-import type { WeaveDtype } from "../../src/weights/dtype.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import {
@@ -26,7 +25,6 @@ import type { Configs } from "../random_checkpoint/model.ts";
 
 /** A model's sizes. */
 export interface ModelSizes {
-  /** What it is called. */
   readonly name: string;
   /** Configs of its components, as their files have them. */
   readonly configs: Configs;
@@ -59,27 +57,7 @@ export function madeUpComponents(
   { configs }: ModelSizes,
   stored: ModelDtype,
 ): Components {
-  return inventComponents(configs, stored, invent);
-}
-
-/** Small values of either sign, by turns. */
-const VALUES = [0.01, -0.01, 0.01, -0.01];
-/** The longest chunk, in bytes. */
-const CHUNK_BYTES = 4 * 2 ** 20;
-
-async function* invent(dtype: WeaveDtype, bytes: number) {
-  // What stands for f16 does for quants and their scales, too.
-  const pattern = new Uint8Array(
-    (dtype === "f32" ? new Float32Array(VALUES) : new Float16Array(VALUES))
-      .buffer,
-  );
-  const chunk = new Uint8Array(Math.min(bytes, CHUNK_BYTES));
-  for (let i = 0; i < chunk.length; i++) chunk[i] = pattern[i % 8];
-  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
-    yield await Promise.resolve(
-      new Uint8Array(chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at))),
-    );
-  }
+  return inventComponents(configs, stored);
 }
 
 /**

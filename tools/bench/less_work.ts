@@ -1,73 +1,50 @@
 /**
  * What leaving work out gains and what it changes: each option's images
- * beside the exact one of the same noise, in one run.
- *
- *     deno run -A tools/bench/less_work.ts
- *     deno run -A tools/bench/less_work.ts --model weights/sd15 --seeds 1
- *     deno run -A tools/bench/less_work.ts --attention
+ * beside the exact one of the same noise, in one run. An image's time and work
+ * are the sum of its steps'. And what merged tokens gain in an attention alone.
  *
  * @module
  */
-import { chooseDtype, Gpu } from "../../src/gpu/gpu.ts";
-import { readImage } from "../../src/host/files.ts";
-import { print } from "../../src/host/streams.ts";
-import type { Image } from "../../src/image/image.ts";
-import { defaultSettings, type Settings } from "../../src/options/options.ts";
-import { MasterWeaver } from "../../src/host/masterweaver.ts";
+import { openComponents } from "../../src/components/networks.ts";
 import {
-  flag,
-  oneOf,
-  option,
-  printJson,
-  repositoryFile,
-  text,
-  toolMain,
-  type Values,
-  whole,
-} from "../tool.ts";
+  type GeneratorComponents,
+  stepGraph,
+} from "../../src/generate/generator.ts";
+import {
+  type StepKind,
+  stepKinds,
+  stepName,
+} from "../../src/generate/step_kinds.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
+import { Graph, type Tensor } from "../../src/graph/graph.ts";
+import { WeightStore } from "../../src/graph/weight_store.ts";
+import { openModelFolder, readImage } from "../../src/host/files.ts";
+import { MasterWeaver } from "../../src/host/masterweaver.ts";
+import type { Image } from "../../src/image/image.ts";
+import { attention } from "../../src/ops/attention/attention.ts";
+import { linear } from "../../src/ops/linear/linear.ts";
+import { matchTokens } from "../../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../../src/ops/tokens/unmerge_tokens.ts";
+import { defaultSettings, type Settings } from "../../src/options/options.ts";
 import { psnr } from "../compare/measures.ts";
 import { median } from "./clock.ts";
-import { PROMPT } from "./image.ts";
+import { graphFlops, total } from "./cost.ts";
 import {
+  layoutOf,
   madeUpComponents,
   type ModelSizes,
   SD15,
   sizesOf,
 } from "./invented.ts";
-import { benchMerging } from "./less_work/merging.ts";
-import { countWork, imageCost, stepsOf, timeSteps } from "./less_work/steps.ts";
-import { figure, type Table, tableText } from "./table.ts";
+import type { Asked } from "./options.ts";
+import { type TimedDispatch, timeGraphs } from "./plans.ts";
+import { figure, type Row, type Table } from "./table.ts";
 
-const USAGE = `What leaving work out gains and what it changes.
-
-  deno run -A tools/bench/less_work.ts [options]
-
-  --model DIR      a converted model (weights/mini)
-  --ref FILE       reference photo (weights/mini/demo.png)
-  --prompt TEXT    ("${PROMPT}")
-  --steps N        denoising steps (30)
-  --seeds N        images of each row, from 42 on (4)
-  --samples N      how often each kind of step is timed (9)
-  --dtype f16|f32  storage of activations (f16 where the adapter has it)
-  --attention      only: a self-attention of Stable Diffusion 1.5 with merged
-                   tokens, 4096 of 320 channels
-  --json           one JSON object on stdout
-  -h, --help
-`;
-
-const OPTIONS = {
-  model: option(text, repositoryFile("weights/mini")),
-  ref: option(text, repositoryFile("weights/mini/demo.png")),
-  prompt: option(text, PROMPT),
-  steps: option(whole(1), "30"),
-  seeds: option(whole(1), "4"),
-  samples: option(whole(1), "9"),
-  dtype: option(oneOf(["f16", "f32"])),
-  attention: flag,
-  json: flag,
-};
-
-type Asked = Values<typeof OPTIONS>;
+/** What is compared; the exact image has so many steps. */
+type LessWorkTask =
+  & Pick<Asked, "ref" | "prompt" | "steps" | "seeds" | "samples" | "dtype">
+  & { readonly model: string };
 
 /** What is left out. */
 type Less = Partial<Settings>;
@@ -95,19 +72,22 @@ function asOptions(settings: Less): string {
   ).join(" ");
 }
 
-/** Times every kind of step, then makes every row's image with every seed. */
-async function measure(asked: Asked): Promise<Table> {
-  const { model, steps, samples } = asked;
+/** Makes every row's image with every seed, then times every kind of step. */
+export async function benchLessWork(
+  gpu: Gpu,
+  task: LessWorkTask,
+): Promise<Table> {
+  const { model, steps } = task;
   const rows = rowsOf(steps);
   const exact: Less = { steps };
   const settings = [exact, ...rows.map((less) => ({ steps, ...less }))];
-  const { images, size, dtype } = await imagesOf(asked, settings);
-
-  const own = shareOf(await sizesOf(model), size, exact);
-  const sd15 = shareOf(SD15, 512, exact);
+  const { images, size, dtype } = await imagesOf(task, settings);
   const kinds = settings.flatMap(stepsOf);
-  const times = await timeSteps(model, dtype, size, kinds, samples);
-  const time = (less: Less) => imageCost(less, (step) => times.get(step.name)!);
+  const own = workOf(await sizesOf(model), size, kinds);
+  const sd15 = workOf(SD15, 512, kinds);
+  const times = await timeSteps(gpu, task, dtype, size, kinds);
+  const share = (of: Less, costs: StepCosts) =>
+    imageCost(of, costs) / imageCost(exact, costs);
   return {
     section: "less work",
     subject: `${model}, ${steps} steps, ${size}×${size}, ${dtype}`,
@@ -117,31 +97,21 @@ async function measure(asked: Asked): Promise<Table> {
       return {
         labels: [asOptions(less)],
         figures: [
-          figure("steps' time", time(of), "ms"),
-          figure("times as fast", time(exact) / time(of), "×"),
+          figure("steps' time", imageCost(of, times), "ms"),
+          figure("times as fast", 1 / share(of, times), "×"),
           figure("PSNR", median(quality), "dB"),
           figure("worst", Math.min(...quality), "dB"),
-          figure("work", own(of), "share"),
-          figure("work, SD1.5", sd15(of), "share"),
+          figure("work", share(of, own), "share"),
+          figure("work, SD1.5", share(of, sd15), "share"),
         ],
       };
     }),
   };
 }
 
-/** The share of an exact image's operations that another takes. */
-function shareOf(
-  sizes: ModelSizes,
-  side: number,
-  exact: Less,
-): (less: Less) => number {
-  const count = countWork(madeUpComponents(sizes, "f16"), side);
-  return (less) => imageCost(less, count) / imageCost(exact, count);
-}
-
 /** The images of each seed, in the order of the settings. */
 async function imagesOf(
-  { model, dtype, ref, seeds, prompt }: Asked,
+  { model, dtype, ref, seeds, prompt }: LessWorkTask,
   settings: readonly Less[],
 ) {
   const keepLoaded = true;
@@ -160,20 +130,136 @@ async function imagesOf(
   return { images, size: weaver.size.own, dtype: weaver.dtype };
 }
 
-async function benchAttention({ dtype, samples }: Asked): Promise<Table> {
-  using gpu = await Gpu.open();
-  return await benchMerging(gpu, chooseDtype(gpu, dtype), samples);
+/** A step as a plan does it. */
+interface StepWork {
+  /** What tells it from others. */
+  readonly name: string;
+  readonly kind: StepKind;
+  /** Share of the tokens that self-attention merges. */
+  readonly mergeTokens: number;
 }
 
-/** Runs the bench of what leaves work out. */
-export const main = toolMain({
-  usage: USAGE,
-  options: OPTIONS,
-  async run(asked) {
-    const table = await (asked.attention ? benchAttention : measure)(asked);
-    if (asked.json) printJson({ deno: Deno.version.deno, tables: [table] });
-    else print(`${tableText(table)}\n`);
-  },
-});
+/** Every step of an image, in order. */
+export function stepsOf(settings: Less): StepWork[] {
+  const { mergeTokens, ...rules } = { ...defaultSettings, ...settings };
+  return stepKinds(rules).map((kind) => ({
+    name: `${stepName(kind)}, ${mergeTokens}`,
+    kind,
+    mergeTokens,
+  }));
+}
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+/** What each kind of step costs, by its name. */
+type StepCosts = ReadonlyMap<string, number>;
+
+/** The sum over an image's steps of what each costs. */
+export function imageCost(settings: Less, costs: StepCosts): number {
+  return total(stepsOf(settings), ({ name }) => costs.get(name)!);
+}
+
+/** The graph of each kind of step of one square image, by its name. */
+function graphsOf(
+  components: GeneratorComponents,
+  storage: StorageType,
+  side: number,
+  steps: readonly StepWork[],
+): ReadonlyMap<string, Graph> {
+  const layout = layoutOf(components, [side, side], 1);
+  const kinds = new Map(steps.map((step) => [step.name, step]));
+  return new Map(
+    [...kinds].map(([name, { kind, mergeTokens }]) => [
+      name,
+      stepGraph(storage, components, { ...layout, mergeTokens }, kind),
+    ]),
+  );
+}
+
+/** Floating-point operations of a model's steps. */
+export function workOf(
+  sizes: ModelSizes,
+  side: number,
+  steps: readonly StepWork[],
+): StepCosts {
+  const graphs = graphsOf(madeUpComponents(sizes, "f16"), "f16", side, steps);
+  return new Map([...graphs].map(([name, graph]) => [name, graphFlops(graph)]));
+}
+
+/** Milliseconds of a model's steps, the fastest of some samples. */
+async function timeSteps(
+  gpu: Gpu,
+  { model, samples }: LessWorkTask,
+  storage: StorageType,
+  side: number,
+  steps: readonly StepWork[],
+): Promise<StepCosts> {
+  await using folder = await openModelFolder(model);
+  const components = await openComponents(folder.files);
+  const graphs = graphsOf(components, storage, side, steps);
+  using store = new WeightStore(gpu);
+  const timed = await timeGraphs(gpu, [...graphs.values()], samples, store);
+  return new Map([...graphs.keys()].map((name, i) => [name, timeOf(timed[i])]));
+}
+
+const SIDE = 64;
+const CHANNELS = 320;
+const HEADS = 8;
+
+const timeOf = (dispatches: readonly TimedDispatch[]) =>
+  total(dispatches, ({ time }) => time);
+
+/**
+ * Times a self-attention of Stable Diffusion 1.5's finest level, with its
+ * projections, with tokens merged and without.
+ */
+export async function benchMerging(
+  gpu: Gpu,
+  storage: StorageType,
+  samples: number,
+): Promise<Table> {
+  const shares = [0, 0.25, 0.5, 0.75];
+  const graphs = shares.map((share) =>
+    selfAttention(storage, Math.floor(share * SIDE * SIDE))
+  );
+  const timed = await timeGraphs(gpu, graphs, samples);
+  const wholes = timed.map(timeOf);
+  const rows = graphs.map((graph, i): Row => {
+    // Matching, merging and unmerging, by the GPU's clock where it has one.
+    const merging = gpu.hasTimestamps
+      ? timeOf(timed[i].filter(({ shader }) => /token/.test(shader)))
+      : undefined;
+    return {
+      labels: [`${shares[i]} merged`],
+      figures: [
+        figure("time", wholes[i], "ms"),
+        figure("of which merging", merging, "ms"),
+        figure("times as fast", wholes[0] / wholes[i], "×"),
+        figure("operations", graphFlops(graph) / 1e9, "GFLOP"),
+      ],
+    };
+  });
+  const subject = `self-attention of ${SIDE * SIDE} tokens, ${storage}`;
+  return { section: "merged tokens", subject, rows };
+}
+
+/** x (1, 4096, 320), normalised already, to x + attention. */
+function selfAttention(storage: StorageType, merged: number): Graph {
+  const g = new Graph(storage);
+  const x = g.input("x", [1, SIDE * SIDE, CHANNELS], storage);
+  const match = { height: SIDE, width: SIDE, merged };
+  const place = merged > 0 ? g.apply(matchTokens, { x }, match) : null;
+  const tokens = place ? g.apply(mergeTokens, { x, place }, match) : x;
+  const project = (name: string, x: Tensor, residual?: Tensor) => {
+    const weight = g.input(name, [CHANNELS, CHANNELS], storage);
+    return g.apply(linear, { x, weight, bias: undefined, residual }, {});
+  };
+  const [q, k, v] = ["q", "k", "v"].map((name) => project(name, tokens));
+  const given = { q, k, v, identityScale: undefined };
+  const y = g.apply(attention, given, { heads: HEADS });
+  g.output(
+    "y",
+    place
+      ? g.apply(unmergeTokens, { x: project("out", y), place, residual: x }, {})
+      : project("out", y, x),
+  );
+  return g;
+}

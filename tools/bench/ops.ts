@@ -6,16 +6,26 @@
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
+import { readBuffers } from "../../src/gpu/readback.ts";
+import { Graph } from "../../src/graph/graph.ts";
+import { elementCount } from "../../src/ops/op.ts";
 import { type Effort, medianTimes } from "./clock.ts";
-import { makeOwn } from "./own.ts";
+import { graphFlops, total } from "./cost.ts";
 import { checkPeer, type Peer, PEER_TOLERANCE } from "./peers/peer.ts";
-import { expected, halved, makeValues, sampleError } from "./reference.ts";
+import { makePlan } from "./plans.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { detail, figure, type Row, type Table, type Unit } from "./table.ts";
-import { bytesOf, describeWork, flopsOf, type WorkRow } from "./work.ts";
+import {
+  checkerOf,
+  describeWork,
+  halved,
+  makeValues,
+  type Work,
+  type WorkValues,
+} from "./works.ts";
 
 /** Largest NMSE of an op, by storage type: those of the project's tests. */
-export const TOLERANCE: Readonly<Record<StorageType, number>> = {
+const TOLERANCE: Readonly<Record<StorageType, number>> = {
   f32: 1e-10,
   f16: 1e-6,
 };
@@ -24,30 +34,70 @@ export const TOLERANCE: Readonly<Record<StorageType, number>> = {
 export interface OpsTask {
   /** Storage of activations and weights; other engines store f32. */
   readonly storage: StorageType;
-  /** The ops. */
-  readonly rows: readonly WorkRow[];
-  /** How long each is measured. */
+  readonly works: readonly Work[];
   readonly effort: Effort;
   /** What the adapter can do at most, where that was measured. */
   readonly roofline?: Roofline;
   /** Other engines, by turns with this project's own ops. */
   readonly peers?: readonly Peer[];
-  /** Called before each row. */
+  /** Called before each op. */
   readonly onRow?: (label: string) => void;
 }
 
-/** Times rows, one after the other. */
+/** Puts an op on the GPU, its weight laid out as that of a model is. */
+export async function makeOwn(
+  gpu: Gpu,
+  storage: StorageType,
+  { op, attributes, inputs }: Work,
+  values: WorkValues,
+) {
+  const g = new Graph(storage);
+  const tensors = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape }]) =>
+      [name, g.input(name, shape, storage)] as const
+    ),
+  );
+  const y = g.apply(op, tensors, attributes);
+  g.output("y", y);
+  const plan = await makePlan(gpu, g);
+  for (const name of g.inputs.keys()) plan.write(name, values[name]);
+  const { buffer, offset } = plan.tensor("y").slice;
+  const shaders = Map.groupBy(plan.listing, ({ shader }) => shader);
+  return {
+    /** In the order of first mention, with how often: `a`, `b ×3`. */
+    shaders: [...shaders].map(([name, { length }]) =>
+      length > 1 ? `${name} ×${length}` : name
+    ),
+    /** Floating-point operations; none are counted of a norm. */
+    flops: graphFlops(g),
+    /** What it must move at least: every input read once, the result written. */
+    elements: total(
+      [...Object.values(tensors), y],
+      ({ shape }) => elementCount(shape),
+    ),
+    queue: () => plan.run(),
+    // As others are waited for: by reading one word back.
+    wait: async () =>
+      void await readBuffers(gpu, [{ buffer, offset, size: 4 }]),
+    read: async () => (await plan.read("y")).y as Float32Array,
+    [Symbol.asyncDispose]: async () => {
+      await gpu.idle();
+      plan[Symbol.dispose]();
+    },
+  };
+}
+
+/** Times ops, one after the other. */
 export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
-  const { storage, peers } = task;
+  const { storage, works, peers } = task;
   const rows: Row[] = [];
   const faults: string[] = [];
-  for (const [i, row] of task.rows.entries()) {
-    task.onRow?.(`${i + 1} of ${task.rows.length}: ${row.name}`);
-    rows.push(await timeRow(gpu, task, row, faults));
+  for (const [i, work] of works.entries()) {
+    task.onRow?.(`${i + 1} of ${works.length}: ${work.name}`);
+    rows.push(await timeOp(gpu, task, work, faults));
   }
-  const own = `each checked against f64: NMSE at most ${
-    TOLERANCE[storage]
-  }, else no time`;
+  const own = "each checked against f64: NMSE at most " +
+    `${TOLERANCE[storage]}, else no time`;
   return {
     section: peers ? "peers" : "ops",
     subject: storage,
@@ -65,66 +115,63 @@ export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
   };
 }
 
-async function timeRow(
+async function timeOp(
   gpu: Gpu,
-  { storage, effort, roofline, peers = [] }: OpsTask,
-  { name, work, oneDnn }: WorkRow,
+  { storage, effort, roofline, peers }: OpsTask,
+  work: Work,
   faults: string[],
 ): Promise<Row> {
-  const labels = [name, describeWork(work)];
+  const { name, oneDnn } = work;
+  const sizes = describeWork(work);
   const values = makeValues(work);
-  const exact = expected(work, values);
+  const exact = checkerOf(work, values);
   await using own = await makeOwn(gpu, storage, work, values);
   own.queue();
-  const rounded = storage === "f16"
-    ? expected(work, values.map(halved))
-    : exact;
-  const error = sampleError(rounded, await own.read());
+  const check = storage === "f16" ? checkerOf(work, halved(values)) : exact;
+  const error = check(await own.read());
   using stack = new DisposableStack();
-  const others = [];
-  for (const peer of peers) {
+  const others: Awaited<ReturnType<typeof checkPeer>>[] = [];
+  for (const peer of peers ?? []) {
     others.push(await checkPeer(peer, work, values, exact, stack));
   }
   const running = others.flatMap(({ op }) => op ?? []);
   const [ownTime, ...times] = await medianTimes([own, ...running], effort);
-  const flops = flopsOf(work);
+  const { flops, elements } = own;
   const unit: Unit = flops > 0 ? "GFLOP/s" : "GB/s";
-  const elementBytes = storage === "f16" ? 2 : 4;
-  const bytes = bytesOf(work, elementBytes);
-  const speed = (time: number, size = elementBytes) =>
-    (flops || bytesOf(work, size)) / time / 1e6;
+  const bytes = elements * (storage === "f16" ? 2 : 4);
   const milliseconds = error <= TOLERANCE[storage] ? ownTime : undefined;
+  const speed = milliseconds && (flops || bytes) / milliseconds / 1e6;
   const ratios: number[] = [];
   const theirs = others.flatMap(({ engine, op, error, fault }) => {
-    if (fault) faults.push(`${engine}, ${labels.join(" ")}: ${fault}`);
+    if (fault) faults.push(`${engine}, ${name} ${sizes}: ${fault}`);
     const time = op && times[running.indexOf(op)];
     const ratio = time && time / ownTime;
     if (ratio) ratios.push(ratio);
+    const speed = time && (flops || 4 * elements) / time / 1e6;
     return [
       detail(`${engine} time`, time, "ms"),
       detail(`${engine} NMSE`, error, "NMSE"),
-      figure(engine, time && speed(time, 4), unit),
+      figure(engine, speed, unit),
       figure(`${engine} ratio`, ratio, "×"),
     ];
   });
   const share = roofline && milliseconds &&
-    shareOfRoofline(roofline, { flops, bytes, milliseconds });
-  const ownSpeed = milliseconds && speed(milliseconds);
+    shareOfRoofline(roofline, { flops, bytes }, milliseconds);
   return {
-    labels,
+    labels: [name, sizes],
     figures: [
       figure("NMSE", error, "NMSE"),
       figure("time", milliseconds, "ms"),
-      figure("speed", ownSpeed, unit),
+      figure("speed", speed, unit),
       ...roofline ? [figure("of ceiling", share, "share")] : [],
-      ...peers.length > 0
+      ...peers
         ? [
           ...theirs,
           figure("least ratio", ratios.sort((a, b) => a - b)[0], "×"),
         ]
         : [
           figure("oneDNN", oneDnn, unit),
-          figure("remains", oneDnn && ownSpeed && oneDnn / ownSpeed, "×"),
+          figure("remains", oneDnn && speed && oneDnn / speed, "×"),
         ],
       figure("shaders", own.shaders.join(", ")),
     ],
@@ -143,10 +190,9 @@ export function requireRight(tables: readonly Table[]): void {
     figures.some(({ name, value }) => name === "time" && value === undefined)
   );
   if (wrong.length === 0) return;
+  const names = wrong.map(({ labels }) => labels.join(" ")).join("; ");
   throw new MasterWeaverError(
     "gpu",
-    `Wrong results, compared with f64: ${
-      wrong.map(({ labels }) => labels.join(" ")).join("; ")
-    }; run the tests of the ops, deno test -A tests/ops_test.ts`,
+    `Wrong results, compared with f64: ${names}; run the tests of the ops, deno test -A tests/ops_test.ts`,
   );
 }

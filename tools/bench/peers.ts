@@ -13,15 +13,14 @@ import { startJax } from "./peers/jax.ts";
 import { startPeer } from "./peers/peer.ts";
 import { startTfjs } from "./peers/tfjs.ts";
 import type { Table } from "./table.ts";
-import type { WorkRow } from "./work.ts";
+import { chooseWorks } from "./works.ts";
 
-/** What is timed. */
-export interface PeersTask {
+/** What is timed: as the bench's options of these names say. */
+interface PeersTask {
   /** Storage of this project's activations and weights. */
   readonly storage: StorageType;
-  /** The ops. */
-  readonly rows: readonly WorkRow[];
-  /** How long each is measured. */
+  readonly only: string;
+  readonly batch: number;
   readonly effort: Effort;
 }
 
@@ -57,11 +56,12 @@ export async function runPeers(task: PeersTask): Promise<Table> {
 }
 
 if (import.meta.main) {
-  const { storage, ...task }: PeersTask = JSON.parse(Deno.args[0]);
+  const task: PeersTask = JSON.parse(Deno.args[0]);
   using gpu = await Gpu.open();
   const table = await benchOps(gpu, {
-    ...task,
-    storage: chooseDtype(gpu, storage),
+    storage: chooseDtype(gpu, task.storage),
+    works: chooseWorks(task),
+    effort: task.effort,
     peers: [
       await startPeer("tfjs-webgpu", startTfjs),
       await startPeer("jax-js", startJax),

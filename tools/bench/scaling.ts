@@ -5,17 +5,16 @@
  * @module
  */
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine } from "./census.ts";
-import { ROOMY, total } from "./cost.ts";
+import { graphFlops, planBytes, ROOMY, sum } from "./cost.ts";
 import type { ModelSizes } from "./invented.ts";
-import { baselineKernels, graphFlops, planBytes } from "./kernels.ts";
-import { planStep, type StepTask, type StepTiming, timeStep } from "./step.ts";
+import { planStep, type StepTask, timeStep } from "./step.ts";
 import { figure, type Row, type Table } from "./table.ts";
 
 /** What is varied, each from the model's own size, one image, the best storage. */
 export interface ScalingTask {
-  /** The model. */
   readonly sizes: ModelSizes;
   /** Sides of square images. */
   readonly sides: readonly number[];
@@ -27,40 +26,23 @@ export interface ScalingTask {
   readonly weights: readonly ModelDtype[];
 }
 
-/** A step to be timed, and what is varied in it. */
-type ScalingStep = StepTask & {
-  readonly series: "size" | "batch" | "weights";
-};
-
 /** Every step to be timed, a series after the other. */
 export function scalingTasks(
   { sizes, sides, size, batches, weights }: ScalingTask,
   best: StorageType,
-): ScalingStep[] {
-  const usual = { sizes, size, dtype: best, weights: best, batch: 1 } as const;
+) {
+  const usual = { sizes, size, dtype: best, weights: best, batch: 1 };
+  const varied = (series: string, step: Partial<StepTask>) => (
+    { series, ...usual, ...step }
+  );
   return [
-    ...sides.map((side): ScalingStep => (
-      { ...usual, series: "size", size: [side, side] }
-    )),
-    ...batches.map((batch): ScalingStep => (
-      { ...usual, series: "batch", batch }
-    )),
-    ...weights.map((stored): ScalingStep => (
-      {
-        ...usual,
-        series: "weights",
-        weights: stored,
-        dtype: stored === "f32" ? "f32" : best,
-      }
-    )),
+    ...sides.map((side) => varied("size", { size: [side, side] })),
+    ...batches.map((batch) => varied("batch", { batch })),
+    ...weights.map((weights) =>
+      varied("weights", { weights, dtype: weights === "f32" ? "f32" : best })
+    ),
   ];
 }
-
-/** What is known of a step; without times where it was only planned. */
-type Measured =
-  & Pick<StepTiming, "size" | "peakBytes">
-  & Partial<StepTiming>
-  & { readonly flops: number };
 
 /**
  * Times each step once, after another; or plans it only.
@@ -78,9 +60,10 @@ export async function benchScaling(
   const known = new Map<string, Measured>();
   const firsts = new Map<string, number>();
   for (const { series, ...step } of scalingTasks(task, best)) {
-    const planned = measurePlan(step);
     const { dtype, weights, batch } = step;
-    const key = [planned.size, batch, dtype, weights].join(" ");
+    const planned = measurePlan(step);
+    const side = planned.size.join("×");
+    const key = [side, batch, dtype, weights].join(" ");
     const found = known.get(key) ??
       { ...planned, ...gpu && await timeStep(gpu, step) };
     known.set(key, found);
@@ -90,9 +73,8 @@ export async function benchScaling(
     const perPixel = (milliseconds ?? flops) / (size[0] * size[1] * batch);
     const first = firsts.get(series) ?? perPixel;
     firsts.set(series, first);
-    const labels = [series, size.join("×"), `${batch}`, dtype, weights];
     rows.push({
-      labels,
+      labels: [series, side, `${batch}`, dtype, weights],
       figures: [
         figure("operations", flops / 1e9, "GFLOP"),
         ...gpu
@@ -115,10 +97,14 @@ export async function benchScaling(
   };
 }
 
-/** What a step takes, counted. */
-function measurePlan(step: StepTask): Measured {
+/** What a step takes, counted; its times are added where it is run. */
+type Measured =
+  & ReturnType<typeof measurePlan>
+  & Partial<Awaited<ReturnType<typeof timeStep>>>;
+
+function measurePlan(step: StepTask) {
   const { graph, size } = planStep(step);
-  const memory = planBytes(graph, baselineKernels(graph), ROOMY);
-  const peakBytes = total(Object.values(memory), (bytes) => bytes);
+  const memory = planBytes(graph, new KernelChoice(graph), ROOMY);
+  const peakBytes = sum(Object.values(memory));
   return { size, peakBytes, flops: graphFlops(graph) };
 }

@@ -4,23 +4,21 @@
  *
  * @module
  */
-import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
-import type { Graph } from "../../src/graph/graph.ts";
-import type { Plan } from "../../src/graph/plan.ts";
-import { WeightStore } from "../../src/graph/weight_store.ts";
 import { stepGraph } from "../../src/generate/generator.ts";
+import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
+import { WeightStore } from "../../src/graph/weight_store.ts";
 import { elementCount } from "../../src/ops/op.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine, Census } from "./census.ts";
+import { spent } from "./clock.ts";
 import { countDispatches, type DispatchCost, sumBy, total } from "./cost.ts";
 import { layoutOf, madeUpComponents, type ModelSizes } from "./invented.ts";
-import { adapterKernels, makePlan } from "./kernels.ts";
+import { adapterKernels, makePlan } from "./plans.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { figure, measured, type Row, single, type Table } from "./table.ts";
 
 /** A step to time. */
 export interface StepTask {
-  /** The model. */
   readonly sizes: ModelSizes;
   /** Storage of activations. */
   readonly dtype: StorageType;
@@ -32,21 +30,18 @@ export interface StepTask {
   readonly batch: number;
 }
 
-/** Builds a step's graph. */
-export function planStep(
-  { sizes, dtype, weights, size, batch }: StepTask,
-): { graph: Graph; size: readonly [number, number] } {
+/** A step's graph, what it is built from, and the image's size. */
+export function planStep({ sizes, dtype, weights, size, batch }: StepTask) {
   const components = madeUpComponents(sizes, weights);
   const layout = layoutOf(components, size, batch);
   const { factor } = components.vae.config;
   return {
+    components,
+    layout,
     graph: stepGraph(dtype, components, layout),
-    size: [factor * layout.width, factor * layout.height],
+    size: [factor * layout.width, factor * layout.height] as const,
   };
 }
-
-/** A step on the GPU, ready to run. */
-export type ReadyStep = Awaited<ReturnType<typeof makeStep>>;
 
 /** Makes everything a step needs. */
 export async function makeStep(gpu: Gpu, task: StepTask) {
@@ -54,7 +49,6 @@ export async function makeStep(gpu: Gpu, task: StepTask) {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(new WeightStore(gpu));
   const plan = stack.use(await makePlan(gpu, graph, store));
-  writeInputs(plan, graph);
   const images = elementCount(graph.inputs.get("t")!.shape);
   const t = new Float32Array(images).fill(500);
   const coefficients = Float32Array.of(1, -0.01);
@@ -75,27 +69,13 @@ export async function makeStep(gpu: Gpu, task: StepTask) {
   };
 }
 
-/** Gives every input of a plan values that differ. */
-export function writeInputs(plan: Plan, graph: Graph): void {
-  for (const [name, { shape }] of graph.inputs) {
-    const length = elementCount(shape);
-    plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));
-  }
-}
-
-/** A step's time. */
-export type StepTiming = Awaited<ReturnType<typeof timeStep>>;
-
 /**
  * Times one step, after one that warms up.
  *
- * @param then does more with the step before it is freed
+ * @param profiled whether each dispatch is timed too, in another step
+ * @throws {MasterWeaverError} `gpu` where that is asked of an adapter without timestamps
  */
-export async function timeStep(
-  gpu: Gpu,
-  task: StepTask,
-  then?: (step: ReadyStep) => Promise<void>,
-) {
+export async function timeStep(gpu: Gpu, task: StepTask, profiled = false) {
   gpu.buffers.resetPeak();
   const before = gpu.buffers.bytes;
   await using step = await makeStep(gpu, task);
@@ -110,16 +90,15 @@ export async function timeStep(
   const milliseconds = await spent(run) - idle;
   const { calls } = census;
   const peakBytes = gpu.buffers.peakBytes - before;
-  await then?.(step);
-  const gflops = total(step.costs, ({ flops }) => flops) / milliseconds / 1e6;
-  return { size: step.size, milliseconds, gflops, peakBytes, calls };
-}
-
-/** Milliseconds of some work. */
-export async function spent(work: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
+  const times = profiled ? await step.plan.profile() : [];
+  return {
+    size: step.size,
+    milliseconds,
+    gflops: total(step.costs, ({ flops }) => flops) / milliseconds / 1e6,
+    peakBytes,
+    calls,
+    profile: times.map((time, i): TimedCost => ({ ...step.costs[i], time })),
+  };
 }
 
 /**
@@ -132,42 +111,33 @@ export async function profileStep(
   task: StepTask,
   roofline?: Roofline,
 ): Promise<Table[]> {
-  let costs: readonly TimedCost[] = [];
-  const timing = await timeStep(gpu, task, async (step) => {
-    const times = await step.plan.profile();
-    costs = step.costs.map((cost, i) => ({ ...cost, time: times[i] }));
-  });
-  const { milliseconds, gflops, peakBytes, calls } = timing;
-  const section = "step";
-  const subject = describeStep(task, timing.size);
-  const alone = total(costs, ({ time }) => time);
-  const slowest = slowestConv(costs);
+  const timed = await timeStep(gpu, task, true);
+  const { profile, gflops } = timed;
+  const subject = describeStep(task, timed.size);
+  const alone = total(profile, ({ time }) => time);
+  const slowest = slowestConv(profile);
   const notes = slowest && [
     `slowest big convolution ${measured(slowest.gflops, "GFLOP/s")}, ` +
     `${slowest.shape}: the step reaches ${
       measured(gflops / slowest.gflops, "share")
     } of it`,
   ];
+  const rows = [
+    single("all dispatches, each by itself", alone, "ms"),
+    single("as a whole", timed.milliseconds, "ms"),
+    single("speed", gflops, "GFLOP/s"),
+    single("peak GPU memory", timed.peakBytes, "bytes"),
+  ];
   return [
-    { section, subject, rows: profileRows(costs, roofline), notes },
-    {
-      section,
-      subject,
-      rows: [
-        single("all dispatches, each by itself", alone, "ms"),
-        single("as a whole", milliseconds, "ms"),
-        single("speed", gflops, "GFLOP/s"),
-        single("peak GPU memory", peakBytes, "bytes"),
-      ],
-      notes: [callsLine(calls)],
-    },
+    { section: "step", subject, rows: profileRows(profile, roofline), notes },
+    { section: "step", subject, rows, notes: [callsLine(timed.calls)] },
   ];
 }
 
 /** What is timed, for a heading. */
 export function describeStep(
   { sizes, dtype, weights, batch }: StepTask,
-  size: readonly [number, number],
+  size: readonly number[],
 ): string {
   return `${sizes.name}, ${size.join("×")}, ${batch} at once, guidance on, ` +
     `activations ${dtype}, weights ${weights}`;
@@ -191,7 +161,7 @@ export function profileRows(
     .map(({ name, shader, dispatches, flops, bytes, milliseconds }) => {
       const speed = flops > 0 ? flops / milliseconds / 1e6 : undefined;
       const share = roofline &&
-        shareOfRoofline(roofline, { flops, bytes, milliseconds });
+        shareOfRoofline(roofline, { flops, bytes }, milliseconds);
       return {
         labels: [name.split("\n")[0]],
         figures: [

@@ -4,21 +4,28 @@
  * @module
  */
 
-/** What a figure is measured in; a share is of 1, bytes are printed as MiB. */
-export type Unit =
-  | "s"
-  | "ms"
-  | "GFLOP"
-  | "GFLOP/s"
-  | "GB"
-  | "GB/s"
-  | "FLOP/byte"
-  | "bytes"
-  | "dB"
-  | "NMSE"
-  | "share"
-  | "×"
-  | "";
+const plain = (value: number, unit: string) => `${digits(value)} ${unit}`;
+
+/** How a number of each unit is written. */
+const FORMATS = {
+  s: (value: number) => `${value.toFixed(2)} s`,
+  ms: plain,
+  GFLOP: plain,
+  "GFLOP/s": plain,
+  GB: plain,
+  "GB/s": plain,
+  "FLOP/byte": plain,
+  bytes: (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`,
+  dB: (value: number) => `${value.toFixed(1)} dB`,
+  NMSE: (value: number) => value.toExponential(1),
+  /** Of 1. */
+  share: (value: number) => `${(100 * value).toFixed(0)} %`,
+  "×": (value: number) => `${value.toFixed(2)}×`,
+  "": (value: number) => `${Math.round(1000 * value) / 1000}`,
+};
+
+/** What a figure is measured in. */
+export type Unit = keyof typeof FORMATS;
 
 /** One number that was measured or counted, or a word beside such numbers. */
 export interface Figure {
@@ -26,7 +33,6 @@ export interface Figure {
   readonly name: string;
   /** Nothing where it does not apply, or what was timed is wrong. */
   readonly value?: number | string;
-  /** What it is measured in. */
   readonly unit: Unit;
   /** Only for programs: people have it by other figures. */
   readonly detail?: true;
@@ -38,7 +44,6 @@ export interface Figure {
 export interface Row {
   /** What it is, the most general first; with section and subject its name. */
   readonly labels: readonly string[];
-  /** Its figures. */
   readonly figures: readonly Figure[];
 }
 
@@ -50,7 +55,6 @@ export interface Table {
   readonly subject: string;
   /** Rows with as many labels each. */
   readonly rows: readonly Row[];
-  /** What else is to be known. */
   readonly notes?: readonly string[];
 }
 
@@ -69,7 +73,7 @@ export function detail(
   value: number | string | undefined,
   unit: Unit = "",
 ): Figure {
-  return { name, value, unit, detail: true };
+  return { ...figure(name, value, unit), detail: true };
 }
 
 /** A row of one figure. */
@@ -81,28 +85,30 @@ export function single(label: string, value: number, unit: Unit): Row {
 export function tableText({ section, subject, rows, notes = [] }: Table) {
   const shown = rows.map(({ labels, figures }) => ({
     labels,
-    figures: figures.filter(({ detail }) => !detail),
+    figures: new Map(
+      figures.filter(({ detail }) => !detail).map((each) => [each.name, each]),
+    ),
   }));
   const names = [
-    ...new Set(shown.flatMap(({ figures }) => figures.map((f) => f.name))),
+    ...new Set(shown.flatMap(({ figures }) => [...figures.keys()])),
   ];
   const labels = Math.max(0, ...rows.map((row) => row.labels.length));
   const cells = shown.map((row) => [
     ...Array.from({ length: labels }, (_, i) => row.labels[i] ?? ""),
-    ...names.map((name) => cell(row.figures.find((f) => f.name === name))),
+    ...names.map((name) => cell(row.figures.get(name))),
   ]);
-  const isWord = (name: string) =>
-    shown.some(({ figures }) =>
-      figures.some((f) => f.name === name && typeof f.value === "string")
-    );
+  const isWord = names.map((name) =>
+    shown.some(({ figures }) => typeof figures.get(name)?.value === "string")
+  );
   const heads = names.some((name) => name !== "")
     ? [[...Array(labels).fill(""), ...names]]
     : [];
-  const left = (column: number) =>
-    column < labels || isWord(names[column - labels]);
   return [
     `${section}: ${subject}`,
-    ...columns([...heads, ...cells], left),
+    ...columns(
+      [...heads, ...cells],
+      (column) => column < labels || isWord[column - labels],
+    ),
     ...notes.map((note) => `  ${note}`),
   ].join("\n");
 }
@@ -128,24 +134,7 @@ function cell(found: Figure | undefined): string {
 
 /** A number with its unit. */
 export function measured(value: number, unit: Unit): string {
-  switch (unit) {
-    case "s":
-      return `${value.toFixed(2)} s`;
-    case "bytes":
-      return `${(value / 2 ** 20).toFixed(1)} MiB`;
-    case "dB":
-      return `${value.toFixed(1)} dB`;
-    case "NMSE":
-      return value.toExponential(1);
-    case "share":
-      return `${(100 * value).toFixed(0)} %`;
-    case "×":
-      return `${value.toFixed(2)}×`;
-    case "":
-      return `${Math.round(1000 * value) / 1000}`;
-    default:
-      return `${digits(value)} ${unit}`;
-  }
+  return FORMATS[unit](value, unit);
 }
 
 /** Three digits or all before the point, such as 2208, 16.0, 0.65. */

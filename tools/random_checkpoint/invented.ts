@@ -29,36 +29,23 @@ export const FULL_SIZE_FILES: Configs = {
   },
 };
 
-/** Gives a tensor's bytes; they need not mean anything. */
-export type InventBytes = (
-  dtype: WeaveDtype,
-  bytes: number,
-) => AsyncIterable<Uint8Array<ArrayBuffer>>;
-
 /**
  * The networks of a model, with all names, shapes and types of a file.
  *
  * @param configs what the files' headers would say
  * @param dtype as a `--dtype` of `tools/convert.ts`
- * @param invent makes values; where not given, none can be read
  */
 export function inventComponents(
   configs: Configs,
   dtype: ModelDtype,
-  invent: InventBytes = noValues,
 ): Components {
-  return componentsOf((name) => inventFile(name, configs, dtype, invent));
-}
-
-function noValues(): never {
-  throw new Error("This model has no values");
+  return componentsOf((name) => inventFile(name, configs, dtype));
 }
 
 function inventFile(
   network: NetworkName,
   configs: Configs,
   dtype: ModelDtype,
-  invent: InventBytes,
 ): WeaveFile {
   const tensors = storedTensors(tableOf(network, configs), dtype).map(
     (tensor): WeaveTensor => {
@@ -74,4 +61,24 @@ function inventFile(
     hash: "",
     tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
   };
+}
+
+/** Small values of either sign, by turns. */
+const VALUES = [0.01, -0.01, 0.01, -0.01];
+/** The longest chunk, in bytes. */
+const CHUNK_BYTES = 4 * 2 ** 20;
+
+async function* invent(dtype: WeaveDtype, bytes: number) {
+  // What stands for f16 does for quants and their scales, too.
+  const pattern = new Uint8Array(
+    (dtype === "f32" ? new Float32Array(VALUES) : new Float16Array(VALUES))
+      .buffer,
+  );
+  const chunk = new Uint8Array(Math.min(bytes, CHUNK_BYTES));
+  for (let i = 0; i < chunk.length; i++) chunk[i] = pattern[i % 8];
+  for (let at = 0; at < bytes; at += CHUNK_BYTES) {
+    yield await Promise.resolve(
+      new Uint8Array(chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at))),
+    );
+  }
 }

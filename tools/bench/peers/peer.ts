@@ -1,12 +1,11 @@
 /**
  * Other WebGPU engines: which there are, what each is asked to do, and how
- * their ops are laid out, run and checked.
+ * their ops are checked.
  *
  * @module
  */
 import type { Contender } from "../clock.ts";
-import { type Expected, sampleError } from "../reference.ts";
-import type { Attention, Work } from "../work.ts";
+import type { Work, WorkValues } from "../works.ts";
 
 /**
  * The engines' packages, exactly. They are imported by these strings at run
@@ -47,54 +46,7 @@ export interface Peer {
    *
    * @param values of its inputs, channels last
    */
-  make(work: Work, values: readonly Float32Array[]): PeerOp;
-}
-
-/** A function of an engine's arrays, and what it is called with. */
-export interface Arranged<T> {
-  /** Computes the op, or a head of it. */
-  readonly run: (...inputs: T[]) => T;
-  /** The inputs of each call: one, or one a head. */
-  readonly calls: readonly (readonly T[])[];
-  /** The calls' results to one, channels last; the first as it is where missing. */
-  readonly arrange?: (parts: readonly Float32Array[]) => Float32Array;
-}
-
-/** What an engine does with its arrays. */
-export interface Arrays<T> {
-  /** Queues a function. */
-  call(run: (...inputs: T[]) => T, inputs: readonly T[]): T;
-  /** Waits until an array has been computed. */
-  wait(array: T): Promise<void>;
-  /** Reads one. */
-  data(array: T): Promise<Float32Array>;
-  /** Frees one. */
-  free(array: T): void;
-}
-
-/** An op that keeps its last results until the next run. */
-export function peerOp<T>(
-  { call, wait, data, free }: Arrays<T>,
-  { run, calls, arrange = ([part]) => part }: Arranged<T>,
-): PeerOp {
-  let last: T[] = [];
-  const queue = () => {
-    for (const each of last) free(each);
-    last = calls.map((inputs) => call(run, inputs));
-  };
-  return {
-    queue,
-    wait: () => wait(last.at(-1)!),
-    async read() {
-      queue();
-      const parts: Float32Array[] = [];
-      for (const each of last) parts.push(await data(each));
-      return arrange(parts);
-    },
-    [Symbol.dispose]() {
-      for (const each of [...last, ...calls.flat()]) free(each);
-    },
-  };
+  make(work: Work, values: WorkValues): PeerOp;
 }
 
 /** Starts an engine; one that does not start can make no op. */
@@ -110,20 +62,28 @@ export async function startPeer(
   }));
 }
 
+/** An engine's op, or why it cannot be timed. */
+export interface CheckedOp {
+  readonly engine: string;
+  readonly op?: PeerOp;
+  /** NMSE. */
+  readonly error?: number;
+  readonly fault?: string;
+}
+
 /**
- * Runs an op once on another engine and compares the result.
+ * Runs an op once on another engine and checks the result.
  *
- * @returns the op, or why it cannot be timed
+ * @param check NMSE of a result
+ * @param stack frees the op
  */
 export async function checkPeer(
   { name: engine, device, make }: Peer,
   work: Work,
-  values: readonly Float32Array[],
-  right: Expected,
+  values: WorkValues,
+  check: (result: Float32Array) => number,
   stack: DisposableStack,
-): Promise<
-  { engine: string; op?: PeerOp; error?: number; fault?: string }
-> {
+): Promise<CheckedOp> {
   const refused: string[] = [];
   const listen = (event: Event) => {
     event.preventDefault();
@@ -132,7 +92,7 @@ export async function checkPeer(
   device?.addEventListener("uncapturederror", listen);
   try {
     const op = stack.use(make(work, values));
-    const error = sampleError(right, await op.read());
+    const error = check(await op.read());
     // Events of what was refused come after a turn of the event loop.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (error <= PEER_TOLERANCE) return { engine, op, error };
@@ -149,100 +109,5 @@ export async function checkPeer(
 
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : `${error}`;
-  return text.trim().split("\n").map((line) => line.trim()).join(" ")
-    .slice(0, 200);
-}
-
-/** A matrix (rows, columns) to (columns, rows), of each of a batch. */
-export function transposed(
-  values: Float32Array,
-  batch: number,
-  rows: number,
-  columns: number,
-): Float32Array<ArrayBuffer> {
-  const result = new Float32Array(values.length);
-  for (let b = 0; b < batch; b++) {
-    const start = b * rows * columns;
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++) {
-        result[start + j * rows + i] = values[start + i * columns + j];
-      }
-    }
-  }
-  return result;
-}
-
-/** (B, T, H·D) as heads one after the other, (H, B, T, D). */
-export function splitHeads(
-  values: Float32Array,
-  { heads, width }: Pick<Attention, "heads" | "width">,
-): Float32Array<ArrayBuffer> {
-  const result = new Float32Array(values.length);
-  const tokens = values.length / heads / width;
-  for (let t = 0; t < tokens; t++) {
-    for (let head = 0; head < heads; head++) {
-      const from = (t * heads + head) * width;
-      const to = (head * tokens + t) * width;
-      result.set(values.subarray(from, from + width), to);
-    }
-  }
-  return result;
-}
-
-/** Heads (H, B, T, D), in one part or a part each, side by side again. */
-export function joinHeads(
-  parts: readonly Float32Array[],
-  { heads, width }: Pick<Attention, "heads" | "width">,
-): Float32Array<ArrayBuffer> {
-  const all = joined(parts);
-  // The way back is the same with tokens and heads the other way round.
-  return splitHeads(all, { heads: all.length / heads / width, width });
-}
-
-/** Arrays one after the other. */
-function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const all = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-/**
- * An attention's q, k and v for each call, all heads at once, or one after the
- * other where their scores together are longer than the device may bind.
- *
- * @param put makes an array of heads (H, B, T, D)
- */
-export function attentionCalls<T>(
-  work: Attention,
-  values: readonly Float32Array[],
-  device: GPUDevice,
-  put: (values: Float32Array, heads: number, tokens: number) => T,
-): T[][] {
-  const { queries, keys, heads } = work;
-  const atOnce = headsAtOnce(work, device);
-  return Array.from(
-    { length: heads / atOnce },
-    (_, i) =>
-      values.map((all, j) => {
-        const split = splitHeads(all, work);
-        const length = split.length * atOnce / heads;
-        const part = split.subarray(i * length, (i + 1) * length);
-        return put(part, atOnce, j === 0 ? queries : keys);
-      }),
-  );
-}
-
-/** Heads that are computed at once: all, or one. */
-export function headsAtOnce(
-  { batch, queries, keys, heads }: Attention,
-  device: GPUDevice,
-): number {
-  const scores = 4 * batch * queries * keys;
-  const { maxStorageBufferBindingSize: most } = device.limits;
-  return heads * scores <= most ? heads : 1;
+  return text.trim().replace(/\s*\n\s*/g, " ").slice(0, 200);
 }

@@ -3,17 +3,9 @@
  *
  * @module
  */
-import { EPS, inputsOf, type Work } from "../work.ts";
-import {
-  type Arranged,
-  type Arrays,
-  attentionCalls,
-  joinHeads,
-  PACKAGES,
-  type Peer,
-  peerOp,
-  transposed,
-} from "./peer.ts";
+import { EPS } from "../works.ts";
+import { type Engine, peerOp } from "./engine.ts";
+import { PACKAGES, type Peer } from "./peer.ts";
 
 /** As much of a tensor as is used here. */
 interface TfTensor {
@@ -58,16 +50,44 @@ export async function startTfjs(): Promise<Peer> {
     throw new Error("its WebGPU backend does not start");
   }
   const { device } = tf.backend();
+  const engine = engineOf(tf, device);
   return {
     name: `tfjs-webgpu ${tf.version_core ?? ""}`.trim(),
     device,
-    make: (work, values) =>
-      peerOp(arraysOf(tf), arrange(tf, device, work, values)),
+    make: (work, values) => peerOp(engine, work, values),
   };
 }
 
-function arraysOf(tf: Tf): Arrays<TfTensor> {
+function engineOf(tf: Tf, device: GPUDevice): Engine<TfTensor> {
+  const normed = (
+    axes: number[],
+    x: TfTensor,
+    weight: TfTensor,
+    bias: TfTensor,
+  ) => {
+    const { mean, variance } = tf.moments(x, axes, true);
+    const factor = tf.rsqrt(tf.add(variance, EPS));
+    return tf.add(tf.mul(tf.mul(tf.sub(x, mean), factor), weight), bias);
+  };
   return {
+    device,
+    channels: "last",
+    headsInside: false,
+    run: {
+      linear: (x, w) => tf.matMul(x, w),
+      conv2d: (x, w) => tf.conv2d(x, w, 1, "same"),
+      attention(q, k, v, width) {
+        const scaled = tf.mul(q, 1 / Math.sqrt(width));
+        const scores = tf.matMul(scaled, k, false, true);
+        return tf.matMul(tf.softmax(scores), v);
+      },
+      groupNormSilu(x, w, b) {
+        const y = normed([1, 3], x, w, b);
+        return tf.mul(y, tf.sigmoid(y));
+      },
+      layerNorm: (x, w, b) => normed([1], x, w, b),
+    },
+    put: (values, shape) => tf.tensor(values, shape),
     call: (run, inputs) => tf.tidy(() => run(...inputs)),
     // It hands its commands over only when something is read.
     async wait(tensor) {
@@ -78,86 +98,4 @@ function arraysOf(tf: Tf): Arrays<TfTensor> {
     data: (tensor) => tensor.data(),
     free: (tensor) => tensor.dispose(),
   };
-}
-
-function arrange(
-  tf: Tf,
-  device: GPUDevice,
-  work: Work,
-  values: readonly Float32Array[],
-): Arranged<TfTensor> {
-  const put = (data: Float32Array, ...shape: number[]) =>
-    tf.tensor(data, shape);
-  const shapes = inputsOf(work).map(({ shape }) => shape);
-  switch (work.kind) {
-    case "linear": {
-      const { channels: k, out: n } = work;
-      const weight = put(transposed(values[1], 1, n, k), k, n);
-      return {
-        run: (x, w) => tf.matMul(x, w),
-        calls: [[put(values[0], ...shapes[0]), weight]],
-      };
-    }
-    case "conv": {
-      const { kernel, channels, out } = work;
-      const taps = kernel * kernel * channels;
-      const weight = transposed(values[1], 1, out, taps);
-      return {
-        run: (x, w) => tf.conv2d(x, w, 1, "same"),
-        calls: [[
-          put(values[0], ...shapes[0]),
-          put(weight, kernel, kernel, channels, out),
-        ]],
-      };
-    }
-    case "attention": {
-      const { batch, width } = work;
-      const scale = 1 / Math.sqrt(width);
-      return {
-        run: (q, k, v) => {
-          const scores = tf.matMul(tf.mul(q, scale), k, false, true);
-          return tf.matMul(tf.softmax(scores), v);
-        },
-        calls: attentionCalls(
-          work,
-          values,
-          device,
-          (part, heads, tokens) => put(part, heads * batch, tokens, width),
-        ),
-        arrange: (parts) => joinHeads(parts, work),
-      };
-    }
-    case "group norm + SiLU": {
-      const { batch, side, channels, groups } = work;
-      const size = channels / groups;
-      return {
-        run: (x, w, b) => {
-          const y = normed(tf, x, [1, 3], w, b);
-          return tf.mul(y, tf.sigmoid(y));
-        },
-        calls: [[
-          put(values[0], batch, side * side, groups, size),
-          put(values[1], groups, size),
-          put(values[2], groups, size),
-        ]],
-      };
-    }
-    case "layer norm":
-      return {
-        run: (x, w, b) => normed(tf, x, [1], w, b),
-        calls: [values.map((data, i) => put(data, ...shapes[i]))],
-      };
-  }
-}
-
-function normed(
-  tf: Tf,
-  x: TfTensor,
-  axes: number[],
-  weight: TfTensor,
-  bias: TfTensor,
-): TfTensor {
-  const { mean, variance } = tf.moments(x, axes, true);
-  const factor = tf.rsqrt(tf.add(variance, EPS));
-  return tf.add(tf.mul(tf.mul(tf.sub(x, mean), factor), weight), bias);
 }
