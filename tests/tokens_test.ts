@@ -9,8 +9,8 @@ import { Plan } from "../src/graph/plan.ts";
 import { neededNodes } from "../src/graph/schedule.ts";
 import {
   matchTokens,
+  maxMerged,
   mergeTokens,
-  mostMerged,
   unmergeTokens,
 } from "../src/ops/tokens.ts";
 import { flopsOf } from "../tools/bench/less_work/work.ts";
@@ -46,10 +46,10 @@ async function roundTrip(
 }
 
 Deno.test("tokens: at most all but one of each 2×2 block are merged", () => {
-  assertEquals(mostMerged(64, 64), 3072);
-  assertEquals(mostMerged(5, 7), 35 - 12);
-  assertEquals(mostMerged(1, 1), 0);
-  assertEquals(mostMerged(1, 2), 1);
+  assertEquals(maxMerged(64, 64), 3072);
+  assertEquals(maxMerged(5, 7), 35 - 12);
+  assertEquals(maxMerged(1, 1), 0);
+  assertEquals(maxMerged(1, 2), 1);
 });
 
 gpuTest(

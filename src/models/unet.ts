@@ -12,8 +12,8 @@ import { timeEmbedding } from "../ops/embedding.ts";
 import {
   type MatchAttributes,
   matchTokens,
+  maxMerged,
   mergeTokens,
-  mostMerged,
   unmergeTokens,
 } from "../ops/tokens.ts";
 import type { WeightScope } from "../weights/scope.ts";
@@ -312,7 +312,7 @@ function transformer(
   const b = w.at("transformer_blocks.0");
   const merged = Math.min(
     Math.floor((inputs.mergeTokens ?? 0) * height * width),
-    mostMerged(height, width),
+    maxMerged(height, width),
   );
   h = selfAttention(h, b, heads, { height, width, merged });
   h = crossAttention(h, `${path}.transformer_blocks.0.attn2`, b, inputs, heads);

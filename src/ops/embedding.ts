@@ -1,3 +1,8 @@
+/**
+ * Embeddings of token ids and of timesteps.
+ *
+ * @module
+ */
 import embeddingCode from "../../shaders/embedding.wgsl" with { type: "text" };
 import timeCode from "../../shaders/time_embedding.wgsl" with { type: "text" };
 import {

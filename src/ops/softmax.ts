@@ -1,3 +1,8 @@
+/**
+ * Softmax over the last axis, outside attention.
+ *
+ * @module
+ */
 import code from "../../shaders/softmax.wgsl" with { type: "text" };
 import {
   elementCount,

@@ -300,8 +300,8 @@ class SchedulerValues {
       "bad-model",
       `Scheduler config of ${this.#name} has ${key} ${
         show(found)
-      }, expected ${wanted}: images are made with DDIM, and another ` +
-        "value asks for a computation that it has not",
+      }, expected ${wanted}: images are made with DDIM, for which no other ` +
+        "value is implemented",
     );
   }
 }

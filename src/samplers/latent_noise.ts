@@ -52,8 +52,8 @@ export function noiseSource(
   const onCuda = rng === "torch-cuda";
   if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
     onWarning?.(
-      `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of one with as many threads: ` +
-        `give cudaThreads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
+      `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of a GPU with at least as many threads: ` +
+        `give cudaThreads to repeat another GPU's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
     );
   }
   if (onCuda) {

@@ -208,7 +208,7 @@ function seedBits(seed: bigint | number): bigint {
   if (!valid) {
     throw new MasterWeaverError(
       "bad-option",
-      `Seed must be a whole number in -2^63..2^64-1 (a bigint where it is over 2^53), got ${seed}`,
+      `Seed must be a whole number in -2^63..2^64-1 (a bigint if above 2^53), got ${seed}`,
     );
   }
   return BigInt.asUintN(64, BigInt(seed));

@@ -77,7 +77,7 @@ export class ClipTokenizer {
       fail(`a length of ${maxLength}, expected a whole number in 2..65536`);
     }
     this.maxLength = maxLength;
-    // Both come from a file, whatever the types say.
+    // They come from a file, so their declared types do not hold for certain.
     if (!Array.isArray(vocab)) fail("no vocab, expected a list of tokens");
     if (!Array.isArray(merges)) fail("no merges, expected a list of pairs");
     vocab.forEach((token, id) => {
@@ -85,7 +85,7 @@ export class ClipTokenizer {
         fail(
           `token ${id} ${
             JSON.stringify(token)
-          }, expected a text not used before`,
+          }, expected a text that no other token has`,
         );
       }
       this.#ids.set(token, id);
@@ -127,7 +127,7 @@ export class ClipTokenizer {
         fail(
           `the added token ${JSON.stringify(token)} with the number ${
             JSON.stringify(id)
-          }, expected one that no other token has`,
+          }, expected a number that no other token has`,
         );
       }
       owners.set(id, token);

@@ -1,3 +1,8 @@
+/**
+ * The attention op: its shape rule and its kernels.
+ *
+ * @module
+ */
 import {
   type Call,
   elementCount,

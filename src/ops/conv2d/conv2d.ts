@@ -1,3 +1,8 @@
+/**
+ * The convolution op: its shape rule and its kernels.
+ *
+ * @module
+ */
 import {
   elementBytes,
   elementCount,

@@ -1,3 +1,8 @@
+/**
+ * The linear layer op: its shape rule and its kernels.
+ *
+ * @module
+ */
 import type { GpuLimits } from "../../gpu/gpu.ts";
 import type { Activation } from "../activation.ts";
 import { type Convolution, matrixProduct } from "../conv2d/convolution.ts";
