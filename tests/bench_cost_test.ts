@@ -1,40 +1,46 @@
 /**
- * What a step costs: counted on paper, planned, and asked of the device.
+ * What a step costs: counted, planned, and asked of the device.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { type UNetConfig, unetConfig } from "../src/models/unet.ts";
 import { stepGraph } from "../src/generate/generator.ts";
 import { Census } from "../tools/bench/census.ts";
-import { countDispatches, countMemory, sumBy } from "../tools/bench/cost.ts";
+import { countDispatches, sumBy } from "../tools/bench/cost.ts";
 import {
-  inventParts,
+  layoutOf,
+  madeUpComponents,
   type ModelSizes,
   SD15,
   sizesOf,
 } from "../tools/bench/invented.ts";
 import {
+  adapterKernels,
+  baselineKernels,
+  graphFlops,
+  planBytes,
+} from "../tools/bench/kernels.ts";
+import {
   dispatchTime,
   GPU_CLASSES,
-  layoutOf,
-  paperLines,
   predict,
-} from "../tools/bench/paper.ts";
-import {
-  benchScaling,
-  scalingLines,
-  scalingTasks,
-} from "../tools/bench/scaling.ts";
+  predictionTables,
+} from "../tools/bench/analytical_model.ts";
+import { benchScaling, scalingTasks } from "../tools/bench/scaling.ts";
 import {
   makeStep,
-  profileKinds,
-  profileLines,
+  planStep,
+  profileRows,
   profileStep,
 } from "../tools/bench/step.ts";
+import { type Row, tableText } from "../tools/bench/table.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { Tuner } from "../src/graph/tuner.ts";
-import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { miniParts, repositoryPath } from "./support/model.ts";
+
+/** A row's figure. */
+function valueOf({ figures }: Row, name: string) {
+  return figures.find((figure) => figure.name === name)?.value;
+}
 
 const mini = await sizesOf(repositoryPath("weights/mini"));
 
@@ -129,10 +135,12 @@ Deno.test("cost: a step's operations are those of the drawing", () => {
     [SD15, undefined, 1],
   ];
   for (const [sizes, size, batch] of cases) {
-    const parts = inventParts(sizes, "f32");
+    const parts = madeUpComponents(sizes, "f32");
     const layout = layoutOf(parts, size, batch);
-    const costs = countDispatches(stepGraph("f32", parts, layout));
+    const graph = stepGraph("f32", parts, layout);
+    const costs = countDispatches(baselineKernels(graph));
     const counted = costs.reduce((sum, { flops }) => sum + flops, 0);
+    assertEquals(counted, graphFlops(graph));
     const { positions } = parts.text.config;
     const { tokens, maxReferences } = parts.adapter.config;
     const { height, width } = layout;
@@ -149,8 +157,7 @@ Deno.test("cost: SD1.5 at 512×512, by kind of op", () => {
     dtype: "f16",
     weights: "f16",
     batch: 1,
-    gpus: GPU_CLASSES,
-  });
+  }, GPU_CLASSES);
   const kinds = Object.fromEntries(step.map((kind) => [kind.name, kind]));
   // One of each a transformer.
   assertEquals(kinds["self-attention"].dispatches, 16);
@@ -160,7 +167,7 @@ Deno.test("cost: SD1.5 at 512×512, by kind of op", () => {
   // which are computed once an image.
   const parameters = memory.weights / 2;
   assert(parameters > 8.3e8 && parameters < 8.6e8, `${parameters}`);
-  assertEquals(classes.map(({ name }) => name), [
+  assertEquals(classes.map(({ gpu }) => gpu.name), [
     "integrated",
     "mid-range",
     "high-end",
@@ -186,31 +193,39 @@ Deno.test("cost: a dispatch takes the longer of arithmetic and memory, and its l
 });
 
 Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () => {
-  const task = { sizes: SD15, dtype: "f16", batch: 1, gpus: [] } as const;
-  const half = predict({ ...task, weights: "f16" });
-  const quarter = predict({ ...task, weights: "q4" });
+  const task = { sizes: SD15, dtype: "f16", batch: 1 } as const;
+  const half = predict({ ...task, weights: "f16" }, []);
+  const quarter = predict({ ...task, weights: "q4" }, []);
   assert(quarter.memory.weights < 0.3 * half.memory.weights);
   const flops = ({ step }: typeof half) =>
     step.reduce((sum, kind) => sum + kind.flops, 0);
   assertEquals(flops(quarter), flops(half));
   assertEquals(quarter.memory.arenas, half.memory.arenas);
-  const text = paperLines(quarter).join("\n");
-  assert(text.includes("a step of SD1.5, 512×512, 1 at once, guidance on"));
+  const tables = predictionTables(quarter);
+  assertEquals(tables.length, 1);
+  assert(
+    tables[0].subject.startsWith("SD1.5, 512×512, 1 at once, guidance on"),
+  );
   assertThrows(
-    () => predict({ ...task, weights: "f16", size: [500, 512] }),
+    () => predict({ ...task, weights: "f16", size: [500, 512] }, []),
     MasterWeaverError,
     "Sides must be multiples of 8 for this model, got 500×512",
   );
 });
 
 Deno.test("cost: weights that are made up are those of the file", async () => {
-  const { unet } = inventParts(mini, "f16");
-  const { file } = (await miniParts).unet;
-  for (const [name, { shape }] of unet.file.tensors) {
-    assertEquals(file.tensors.get(name)?.shape, shape, name);
+  const invented = madeUpComponents(mini, "f16");
+  const converted = await miniParts;
+  for (const name of Object.keys(converted) as (keyof typeof converted)[]) {
+    const { tensors } = invented[name].file;
+    const { file } = converted[name];
+    for (const [path, { dtype, shape }] of file.tensors) {
+      const tensor = tensors.get(path);
+      assertEquals([tensor?.dtype, tensor?.shape], [dtype, shape], path);
+    }
+    assertEquals(tensors.size, file.tensors.size);
   }
-  assertEquals(unet.file.tensors.size, file.tensors.size);
-  const [tensor] = unet.file.tensors.values();
+  const [tensor] = invented.unet.file.tensors.values();
   let bytes = 0;
   for await (const chunk of tensor.chunks()) bytes += chunk.byteLength;
   assertEquals(bytes, tensor.bytes);
@@ -231,8 +246,9 @@ Deno.test("scaling: each series has its own first, memory is planned without a G
     "f32",
     "f16",
   ]);
-  const rows = await benchScaling(task, "f16", undefined);
-  assertEquals(rows.map(({ series }) => series), [
+  const table = await benchScaling(task, "f16", undefined);
+  const { rows } = table;
+  assertEquals(rows.map(({ labels: [series] }) => series), [
     "size",
     "size",
     "batch",
@@ -240,12 +256,14 @@ Deno.test("scaling: each series has its own first, memory is planned without a G
     "weights",
     "weights",
   ]);
-  for (const i of [0, 2, 4]) assertEquals(rows[i].perPixel, 1);
+  const perPixel = (i: number) => Number(valueOf(rows[i], "a pixel"));
+  for (const i of [0, 2, 4]) assertEquals(perPixel(i), 1);
   // Twice the images is twice the work, to the operation.
-  assertEquals(rows[3].perPixel, 1);
-  assert(rows[1].perPixel > 1 && rows[1].perPixel < 1.1);
-  assert(rows[5].peakGpuBytes < rows[4].peakGpuBytes / 3);
-  const text = scalingLines(rows).join("\n");
+  assertEquals(perPixel(3), 1);
+  assert(perPixel(1) > 1 && perPixel(1) < 1.1);
+  const memory = (i: number) => Number(valueOf(rows[i], "memory"));
+  assert(memory(5) < memory(4) / 3);
+  const text = tableText(table);
   assert(text.includes("planned and not run") && !text.includes("ms"), text);
 });
 
@@ -266,10 +284,8 @@ gpuTest(
       plan.listing.map(({ shader }) => shader),
       costs.map(({ shader }) => shader),
     );
-    const parts = inventParts(mini, "f32");
-    const graph = stepGraph("f32", parts, layoutOf(parts, undefined, 1));
-    const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
-    const memory = countMemory(graph, gpu.limits, kernels);
+    const { graph } = planStep(task);
+    const memory = planBytes(graph, adapterKernels(gpu, graph), gpu.limits);
     assertEquals(memory.arenas, plan.statistics.arenaBytes);
     const all = memory.weights + memory.arenas + memory.inputs;
     const held = gpu.buffers.bytes - before;
@@ -302,7 +318,7 @@ gpuTest(
       assertEquals(census.calls, { dispatches, allocations: 1, readbacks: 1 });
     }
     using after = new Census();
-    assertEquals(after.dispatches, 0);
+    assertEquals(after.calls.dispatches, 0);
   },
 );
 
@@ -310,15 +326,19 @@ gpuTest("step: its profile adds up", async () => {
   const gpu = await sharedGpu();
   if (!gpu.hasTimestamps) return;
   const task = { sizes: tiny, dtype: "f32", weights: "f32", batch: 1 } as const;
-  const profile = await profileStep(gpu, task, { gflops: 50, gigabytes: 2 });
-  const { kinds, calls, milliseconds } = profile;
-  assert(milliseconds > 0);
-  const dispatches = kinds.reduce((sum, each) => sum + each.dispatches, 0);
-  assertEquals(calls, { dispatches, allocations: 0, readbacks: 0 });
-  assert(Math.abs(kinds.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9);
-  const text = profileLines(profile).join("\n");
-  assert(text.includes("0 allocations, 0 readbacks"), text);
-  assert(text.includes("slowest big convolution"), text);
+  const roofline = { gflops: 50, gigabytes: 2 };
+  const [kinds, whole] = await profileStep(gpu, task, roofline);
+  const sum = (name: string) =>
+    kinds.rows.reduce((sum, row) => sum + Number(valueOf(row, name)), 0);
+  assert(Math.abs(sum("share") - 1) < 1e-9);
+  const byName = new Map(whole.rows.map((row) => [row.labels[0], row]));
+  assert(Number(valueOf(byName.get("as a whole")!, "")) > 0);
+  const alone = byName.get("all dispatches, each by itself")!;
+  assert(Math.abs(sum("time") / Number(valueOf(alone, "")) - 1) < 1e-9);
+  assertEquals(whole.notes, [
+    `a step: ${sum("dispatches")} dispatches, 0 allocations, 0 readbacks`,
+  ]);
+  assert(kinds.notes![0].startsWith("slowest big convolution"));
 });
 
 Deno.test("step: dispatches are added up by kind and shader", () => {
@@ -327,6 +347,7 @@ Deno.test("step: dispatches are added up by kind and shader", () => {
     shader: string,
     flops: number,
     bytes: number,
+    time: number,
   ) => ({
     kind,
     shader,
@@ -334,23 +355,21 @@ Deno.test("step: dispatches are added up by kind and shader", () => {
     shape: "",
     flops,
     bytes,
-    weightBytes: 0,
+    time,
+    dispatches: 1,
     groups: 2,
   });
   const costs = [
-    cost("conv", "a", 2e6, 1e3),
-    cost("norm", "b", 0, 4e6),
-    cost("conv", "a", 6e6, 1e3),
-    cost("conv", "c", 1e6, 1e3),
+    cost("conv", "a", 2e6, 1e3, 1),
+    cost("norm", "b", 0, 4e6, 4),
+    cost("conv", "a", 6e6, 1e3, 3),
+    cost("conv", "c", 1e6, 1e3, 2),
   ];
-  const kinds = profileKinds(costs, [1, 4, 3, 2]);
+  const rows = profileRows(costs);
   assertEquals(
-    kinds.map(({ name, shader, milliseconds, share, gflops }) => [
-      name,
-      shader,
-      milliseconds,
-      share,
-      gflops,
+    rows.map((row) => [
+      ...row.labels,
+      ...["shader", "time", "share", "speed"].map((name) => valueOf(row, name)),
     ]),
     [
       ["conv", "a", 4, 0.4, 2],

@@ -8,7 +8,7 @@ import { readBuffers } from "../src/gpu/readback.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { type Op, reads, writes } from "../src/ops/op.ts";
-import { map } from "../src/ops/elementwise.ts";
+import { map } from "../src/ops/map.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 gpuTest("gpu: the adapter's own limits are asked for", async () => {

@@ -7,11 +7,12 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { launchesOf, lower } from "../src/graph/lowering.ts";
+import { textureNeeds } from "../src/graph/memory_needs.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { packParams, paramFields } from "../src/graph/uniforms.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
-import { ddimStep } from "../src/ops/diffusion.ts";
-import { map } from "../src/ops/elementwise.ts";
+import { ddimStep } from "../src/ops/ddim_step.ts";
+import { map } from "../src/ops/map.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import {
@@ -22,7 +23,7 @@ import {
   type TensorSpec,
   writes,
 } from "../src/ops/op.ts";
-import { view } from "../src/ops/views.ts";
+import { view } from "../src/ops/view.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
 import { imageCases } from "./ops/image_cases.ts";
 import { matrixCases } from "./ops/matrix_cases.ts";
@@ -402,4 +403,21 @@ Deno.test("parameters: asked for in two ways is refused by name", () => {
     "Graph has the parameter w as f16 and as f32, trainable",
   );
   assertEquals(error.code, "gpu");
+});
+
+Deno.test("packing: what is small and read for long takes no large texture", () => {
+  const g = new Graph("f32");
+  const weight = (name: string) => g.input(name, [16, 16], "f32");
+  const long = g.input("long", [1, 16], "f32");
+  let x = g.input("x", [4096, 16], "f32");
+  for (let i = 0; i < 4; i++) {
+    const e = g.apply(linear, { x: long, weight: weight(`e${i}`) }, {});
+    g.output(`e${i}`, e);
+    x = g.apply(linear, { x, weight: weight(`x${i}`) }, {});
+  }
+  g.output("x", x);
+  const steps = lower(new KernelChoice(g, () => "texture-backed"), limits);
+  const { texels } = textureNeeds(steps);
+  // 4096 rows and one of zeros, one row and one of zeros, in groups of 32.
+  assertEquals(texels, [4 * (4096 + 32), 4 * 32]);
 });

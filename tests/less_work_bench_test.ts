@@ -2,12 +2,12 @@
  * The bench of the options that leave work out: what it counts.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { inventParts, SD15 } from "../tools/bench/invented.ts";
+import { madeUpComponents, SD15 } from "../tools/bench/invented.ts";
 import {
   countWork,
   imageCost,
   stepsOf,
-} from "../tools/bench/less_work/work.ts";
+} from "../tools/bench/less_work/steps.ts";
 import { deno, finished } from "./support/command.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -34,7 +34,7 @@ Deno.test("bench of less work: an image is the sum of its steps", () => {
 });
 
 Deno.test("bench of less work: what a step of Stable Diffusion 1.5 computes", () => {
-  const count = countWork(inventParts(SD15, "f16"), 512);
+  const count = countWork(madeUpComponents(SD15, "f16"), 512);
   const work = (settings: object) =>
     imageCost({ steps: 1, ...settings }, count);
   const whole = work({});
@@ -62,5 +62,8 @@ Deno.test("bench of less work: a wrong option is told", async () => {
     "--samples=0",
   ]));
   assertEquals([run.code, run.out, run.err.length], [2, "", 1]);
-  assertMatch(run.err[0], /--samples takes a whole number from 1, got 0; see/);
+  assertMatch(
+    run.err[0],
+    /--samples is 0, expected a whole number from 1; see/,
+  );
 });

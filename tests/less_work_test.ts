@@ -27,7 +27,7 @@ import {
   type Provenance,
   toText,
 } from "../src/options/settings_text.ts";
-import { flopsOf } from "../tools/bench/less_work/work.ts";
+import { graphFlops } from "../tools/bench/kernels.ts";
 import { nmse, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
@@ -375,7 +375,7 @@ gpuTest("steps: what is left out is not dispatched", async () => {
   using plans = await StepPlans.open(layout);
   const work = async (guided: boolean, cached: boolean) => {
     const { statistics } = await plans.plan({ guided, cached });
-    const flops = flopsOf(plans.graph({ guided, cached }));
+    const flops = graphFlops(plans.graph({ guided, cached }));
     return { dispatches: statistics.dispatches, flops };
   };
   const all = await work(true, false);

@@ -12,7 +12,7 @@ import {
   type StoredParameter,
   WeightStore,
 } from "../src/graph/weight_store.ts";
-import { map } from "../src/ops/elementwise.ts";
+import { map } from "../src/ops/map.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";

@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileSource } from "../src/host/files.ts";
 import type { StorageType } from "../src/gpu/gpu.ts";
-import { argmax } from "../src/ops/outputs.ts";
+import { argmax } from "../src/ops/argmax.ts";
 import { openSafetensors } from "../src/checkpoints/safetensors.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import {

@@ -8,7 +8,7 @@ import { Pace } from "../src/gpu/pace.ts";
 import { Graph, type Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { attention } from "../src/ops/attention/attention.ts";
-import { map } from "../src/ops/elementwise.ts";
+import { map } from "../src/ops/map.ts";
 import { Tuner } from "../src/graph/tuner.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";

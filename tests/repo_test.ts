@@ -1,6 +1,7 @@
 /**
- * What must not be in the repository.
+ * What must not be in the repository, and that its pages link to what there is.
  */
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { HUB_CLIENT } from "../tools/download/hub.ts";
 import { usage } from "../src/host/command/usage.ts";
@@ -97,6 +98,50 @@ Deno.test("repo: everyone's lock has what mod.ts needs, and no tool's packages",
   assertEquals(Object.keys(own.specifiers).toSorted(), specifiers);
   const hub = await lock("tools/download/deno.lock");
   assertEquals(Object.keys(hub.specifiers), [HUB_CLIENT]);
+});
+
+/** What another page may link to: the anchors of a page's headings. */
+function anchors(markdown: string): Set<string> {
+  const headings = withoutCode(markdown).matchAll(/^#+ (.+)$/gm);
+  return new Set(
+    [...headings].map(([, title]) =>
+      title.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-")
+    ),
+  );
+}
+
+/** Markdown without what only looks like a heading or a link. */
+function withoutCode(markdown: string): string {
+  return markdown.replace(/^```.*?^```$/gms, "");
+}
+
+Deno.test("repository: README has at most 150 lines", async () => {
+  const readme = await Deno.readTextFile(repositoryPath("README.md"));
+  const { length } = readme.trimEnd().split("\n");
+  assert(length <= 150, `${length} lines; move some beside what they describe`);
+});
+
+Deno.test("repository: links between its pages lead somewhere", async () => {
+  const broken: string[] = [];
+  let count = 0;
+  for (const path of await tracked()) {
+    if (!path.endsWith(".md")) continue;
+    const page = pathToFileURL(`${root}${path}`);
+    const text = await Deno.readTextFile(page).catch(() => "");
+    const links = withoutCode(text).matchAll(/\]\(([^)\s]*)\)/g);
+    for (const [, link] of links) {
+      if (/^[a-z]+:/.test(link)) continue;
+      count++;
+      const { hash, href } = new URL(link, page);
+      const target = fileURLToPath(href);
+      const isThere = await Deno.stat(target).then(() => true, () => false);
+      const leadsTo = isThere && (hash === "" || !target.endsWith(".md") ||
+        anchors(await Deno.readTextFile(target)).has(hash.slice(1)));
+      if (!leadsTo) broken.push(`${path}: ${link}`);
+    }
+  }
+  assert(count > 20, `${count} links`);
+  assertEquals(broken, []);
 });
 
 Deno.test("repo: README and --help name every choice of a face", async () => {

@@ -15,8 +15,8 @@ import type { Tensor } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
-import { binary } from "../src/ops/elementwise.ts";
-import { view } from "../src/ops/views.ts";
+import { binary } from "../src/ops/binary.ts";
+import { view } from "../src/ops/view.ts";
 import {
   ddimSampler,
   ddimSchedule,

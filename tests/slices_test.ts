@@ -10,14 +10,14 @@ import { Plan } from "../src/graph/plan.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { attention } from "../src/ops/attention/attention.ts";
 import { conv2d } from "../src/ops/conv2d/conv2d.ts";
-import { geglu } from "../src/ops/elementwise.ts";
+import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { elementCount } from "../src/ops/op.ts";
 import { cutRows, shiftedSlice } from "../src/ops/slices.ts";
-import { concat } from "../src/ops/views.ts";
+import { concat } from "../src/ops/concat.ts";
 import { makeInput, normal } from "./ops/op_case.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 

@@ -7,13 +7,10 @@ import type { GpuLimits } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { neededNodes } from "../src/graph/schedule.ts";
-import {
-  matchTokens,
-  maxMerged,
-  mergeTokens,
-  unmergeTokens,
-} from "../src/ops/tokens.ts";
-import { flopsOf } from "../tools/bench/less_work/work.ts";
+import { matchTokens, maxMerged } from "../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../src/ops/tokens/unmerge_tokens.ts";
+import { graphFlops } from "../tools/bench/kernels.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";
@@ -103,7 +100,7 @@ gpuTest(
     const tokens = [[2, 256, 96], [2, 128, 96]];
     assertEquals(merges(half), [tokens, tokens, tokens]);
     const [all, some] = [exact, half].map((plans) =>
-      flopsOf(plans.graph(whole))
+      graphFlops(plans.graph(whole))
     );
     assert(some < all, `${some} operations, ${all} where none are merged`);
     // Odd sizes, all of what may be merged.

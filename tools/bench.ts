@@ -11,214 +11,199 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../src/base/errors.ts";
 import { chooseDtype, Gpu, type StorageType } from "../src/gpu/gpu.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { UsageError } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
-import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
-import { USUAL } from "./bench/clock.ts";
-import { compareLines, compareReports } from "./bench/compare.ts";
-import { benchFaces, faceLines } from "./bench/faces.ts";
+import { MODEL_DTYPES } from "../src/weights/quantisation_policy.ts";
 import {
-  type BenchFlags,
-  parseFlags,
-  repositoryFile,
-  type Section,
-  SECTIONS,
-  USAGE,
-} from "./bench/flags.ts";
+  GPU_CLASSES,
+  type GpuClass,
+  predict,
+  predictionTables,
+} from "./bench/analytical_model.ts";
+import { USUAL } from "./bench/clock.ts";
+import { compareReports, readReport, type Report } from "./bench/compare.ts";
+import { benchFaces } from "./bench/faces.ts";
+import { benchImage } from "./bench/image.ts";
 import { type ModelSizes, SD15, sizesOf } from "./bench/invented.ts";
-import { benchOps, opLines } from "./bench/ops.ts";
-import { GPU_CLASSES, paperLines, predict } from "./bench/paper.ts";
-import { peerLines, runPeers } from "./bench/peers.ts";
-import { benchImage, imageLines } from "./bench/picture.ts";
+import { benchOps, requireRight } from "./bench/ops.ts";
+import { runPeers } from "./bench/peers.ts";
 import {
   type MeasuredRoofline,
   measureRoofline,
-  rooflineLines,
+  rooflineTable,
 } from "./bench/roofline.ts";
-import { batched, describeWork, type Row, ROWS } from "./bench/rows.ts";
-import { benchScaling, scalingLines } from "./bench/scaling.ts";
-import { profileLines, profileStep } from "./bench/step.ts";
+import { benchScaling } from "./bench/scaling.ts";
+import { profileStep } from "./bench/step.ts";
+import { type Table, tableText } from "./bench/table.ts";
+import { batched, describeWork, type WorkRow, WORKS } from "./bench/work.ts";
+import {
+  flag,
+  listOf,
+  oneOf,
+  option,
+  printJson,
+  refuse,
+  repositoryFile,
+  text,
+  toolMain,
+  type Values,
+  whole,
+} from "./tool.ts";
+
+/** What `--help` prints. */
+export const USAGE = `Times ops, images and the face pipeline on this machine.
+
+  deno task bench [what] [options]
+
+what (--ops, --picture and --faces where nothing is given):
+  --ops            each op: shaders, ms, GFLOP/s or GB/s, checked against f64
+  --roofline       the adapter's own ceiling, and what share of it --ops (or
+                   --step) reach; --paper predicts this adapter, too
+  --peers          jax-js and tfjs-webgpu on the same ops, by turns, in f32;
+                   downloads them from npm
+  --step           one denoising step by kind of op and shader, on the GPU's
+                   own clock; what it asks of WebGPU
+  --scaling        a step's time and memory over sizes, images at once and
+                   storage of weights
+  --paper          the analytical model: operations, bytes and dispatches of a
+                   step of SD1.5, its time at least on three classes of GPU
+  --picture        an image: load, prepare, encode, per step, decode, peak GPU
+                   memory
+  --faces          find faces, place landmarks, align: on the CPU
+
+options:
+  --model DIR      a converted model (weights/mini; of --paper SD1.5); of
+                   --step, --scaling and --paper its sizes alone count
+  --full-size      --step and --scaling of SD1.5, with weights made up
+  --ref FILE       reference photo (weights/mini/demo.png)
+  --photo FILE     photo to find faces in (one of the tests')
+  --steps N        denoising steps (30)
+  --width N, --height N
+                   in pixels (the model's own size)
+  --keep-loaded    networks stay on the GPU when they are done
+  --dtype f16|f32  storage of activations (f16 where the adapter has it)
+  --weights f32|f16|q8|q4
+                   storage of weights, of --step, --scaling and --paper
+  --sizes N,N,…    sides of square images, of --scaling
+  --batches N,N,…  images at once, of --scaling (1,2,4)
+  --plan-only      --scaling without running: memory as planned
+  --gpu TFLOPS,GB/S,MICROSECONDS
+                   another GPU for --paper: its ceilings, and a dispatch's own
+                   time; with --roofline this adapter's are used too
+  --only TEXT      rows of ops whose name or sizes have this in them
+  --batch N        so many images in every op and step (1)
+  --rounds N       samples, of which the median is taken (3)
+  --json           one JSON object on stdout
+  --compare FILE   a report of --json: each row's time, new over old
+  -h, --help
+`;
+
+const side = whole(1, 16384);
+
+/** The bench's options. */
+export const OPTIONS = {
+  picture: flag,
+  faces: flag,
+  roofline: flag,
+  ops: flag,
+  peers: flag,
+  step: flag,
+  scaling: flag,
+  paper: flag,
+  model: option(text),
+  "full-size": flag,
+  ref: option(text, repositoryFile("weights/mini/demo.png")),
+  photo: option(text, repositoryFile("tests/goldens/face/astronaut.png")),
+  steps: option(whole(1, 1000), "30"),
+  width: option(side),
+  height: option(side),
+  "keep-loaded": flag,
+  dtype: option(oneOf(["f16", "f32"])),
+  weights: option(oneOf(MODEL_DTYPES)),
+  sizes: option(listOf(side)),
+  batches: option(listOf(whole(1, 16)), "1,2,4"),
+  "plan-only": flag,
+  gpu: option(describedGpu),
+  only: option(text, ""),
+  batch: option(whole(1, 16), "1"),
+  rounds: option(whole(1, 1000), "3"),
+  json: flag,
+  compare: option(text),
+};
+
+type Asked = Values<typeof OPTIONS>;
+
+/** `TFLOPS,GB/S,MICROSECONDS`. */
+function describedGpu(value: string, option: string): GpuClass {
+  const numbers = value.split(",").map(Number);
+  const [tera, gigabytes, launch] = numbers;
+  const isRight = numbers.length === 3 && numbers.every(Number.isFinite) &&
+    tera > 0 && gigabytes > 0 && launch >= 0;
+  if (!isRight) {
+    const expected = "TFLOP/s, GB/s and microseconds a dispatch, as 12,360,5";
+    return refuse(option, value, expected);
+  }
+  const gpu = { gflops: 1000 * tera, gigabytes, launch };
+  return { name: "as described", source: "--gpu", ...gpu };
+}
+
+/** Parts of the bench by their options, in the order they are run. */
+const SECTIONS = [
+  "picture",
+  "faces",
+  "roofline",
+  "ops",
+  "peers",
+  "step",
+  "scaling",
+  "paper",
+] as const;
+
+type Section = typeof SECTIONS[number];
+
+/** What is timed where these are asked for. */
+export function chosenSections(
+  asked: Readonly<Record<Section, boolean>>,
+): readonly Section[] {
+  const given = SECTIONS.filter((name) => asked[name]);
+  if (given.length === 0) return ["picture", "faces", "ops"];
+  // A ceiling is there to be compared with.
+  const isCompared = asked.ops || asked.step || asked.paper;
+  return asked.roofline && !isCompared
+    ? SECTIONS.filter((name) => asked[name] || name === "ops")
+    : given;
+}
 
 /**
- * Runs the bench.
+ * Storage of activations: weights that are not quantised are stored alike.
  *
- * @returns the exit code: 0 done, 1 failed, 2 wrong usage
+ * @throws {UsageError} where the two options contradict each other
  */
-export async function main(args: readonly string[]): Promise<number> {
-  return await toolExitCode(async () => {
-    const flags = parseFlags(args);
-    if (flags.help) return print(USAGE);
-    // Before anything is timed: a wrong name must not cost the run.
-    const old = flags.compare && await readReport(flags.compare);
-    const bench = new Bench(flags);
-    await bench.run();
-    const { report } = bench;
-    if (old && flags.compare) {
-      report.compared = bench.show(
-        compareReports(old, report),
-        (compared) => compareLines(compared, flags.compare!),
-      );
-    }
-    if (flags.json) print(`${JSON.stringify(report)}\n`);
-  });
+export function chosenDtype(
+  { dtype, weights }: Pick<Asked, "dtype" | "weights">,
+): StorageType | undefined {
+  if (weights !== "f16" && weights !== "f32") return dtype;
+  if (dtype === undefined || dtype === weights) return weights;
+  throw new UsageError(
+    `--weights ${weights} goes with --dtype ${weights}, got --dtype ${dtype}`,
+  );
 }
 
-/** One run of the bench. */
-class Bench {
-  /** What `--json` prints: a key for each part that was asked for. */
-  readonly report: Record<string, unknown> = { deno: Deno.version.deno };
-  readonly #flags: BenchFlags;
-  readonly #rows: readonly Row[];
-  #roofline: MeasuredRoofline | undefined;
-
-  constructor(flags: BenchFlags) {
-    this.#flags = flags;
-    this.#rows = chosenRows(flags);
-  }
-
-  /** Prints a result for a person, unless JSON was asked for. */
-  show<T>(result: T, lines: (result: T) => readonly string[]): T {
-    if (!this.#flags.json) print(`${lines(result).join("\n")}\n`);
-    return result;
-  }
-
-  /** Times what was asked for, one part after the other. */
-  async run(): Promise<void> {
-    for (const section of SECTIONS) {
-      if (!this.#flags.sections.has(section)) continue;
-      this.report[section] = await this.#parts[section]();
-    }
-  }
-
-  readonly #parts: Readonly<Record<Section, () => Promise<unknown>>> = {
-    picture: async () =>
-      this.show(
-        await benchImage({ ...this.#flags, model: this.#folder }),
-        imageLines,
-      ),
-    faces: async () =>
-      this.show(await benchFaces(this.#flags.photo), faceLines),
-    roofline: () => this.#measure(),
-    ops: () => this.#ops(),
-    peers: () => this.#peers(),
-    step: () => this.#step(),
-    scaling: () => this.#scaling(),
-    paper: () => this.#paper(),
-  };
-
-  /** Folder of the model that is run. */
-  get #folder(): string {
-    return this.#flags.model ?? repositoryFile("weights/mini");
-  }
-
-  async #measure(): Promise<MeasuredRoofline> {
-    using gpu = await this.#open();
-    this.#roofline = await measureRoofline(gpu);
-    return this.show(this.#roofline, rooflineLines);
-  }
-
-  async #ops() {
-    using gpu = await this.#open();
-    const dtype = chooseDtype(gpu, this.#flags.dtype);
-    const timings = await benchOps(
-      gpu,
-      dtype,
-      this.#rows,
-      { ...USUAL, rounds: this.#flags.rounds },
-      this.#roofline,
-    );
-    this.show(timings, () => opLines(timings, dtype));
-    requireRight(timings.filter(({ right }) => !right));
-    return { dtype, timings };
-  }
-
-  async #peers() {
-    const timings = await runPeers({
-      // What others store; their f32 against our f16 would be no comparison.
-      dtype: this.#flags.dtype ?? "f32",
-      rows: this.#rows,
-      effort: { ...USUAL, rounds: this.#flags.rounds },
-    });
-    this.show(timings, peerLines);
-    requireRight(timings.filter(({ right }) => !right));
-    return { timings };
-  }
-
-  async #step() {
-    using gpu = await this.#open();
-    const { size, batch } = this.#flags;
-    const sizes = await this.#sizes();
-    const stored = this.#stored(gpu);
-    const task = { sizes, ...stored, batch, ...(size && { size }) };
-    const profile = await profileStep(gpu, task, this.#roofline);
-    return this.show(profile, profileLines);
-  }
-
-  async #scaling() {
-    const { sides, size, batches, weights, planOnly } = this.#flags;
-    using gpu = planOnly ? undefined : await this.#open();
-    const sizes = await this.#sizes();
-    const rows = await benchScaling(
-      {
-        sizes,
-        sides: sides ?? (sizes === SD15 ? FULL_SIDES : MINI_SIDES),
-        ...(size && { size }),
-        batches,
-        weights: weights ? [weights] : ["f32", "f16", "q8", "q4"],
-      },
-      gpu ? chooseDtype(gpu, this.#flags.dtype) : this.#flags.dtype ?? "f16",
-      gpu,
-    );
-    return this.show(rows, scalingLines);
-  }
-
-  async #paper() {
-    const { dtype = "f16", weights = dtype, model } = this.#flags;
-    const { size, batch, gpu } = this.#flags;
-    const gpus = [...GPU_CLASSES, ...(gpu ? [gpu] : [])];
-    if (this.#roofline) {
-      gpus.push({
-        name: "this adapter",
-        source: "as measured",
-        ...this.#roofline,
-        launch: 0,
-      });
-    }
-    const sizes = model === undefined ? SD15 : await sizesOf(model);
-    const task = { sizes, dtype, weights, batch, gpus };
-    return this.show(predict({ ...task, ...(size && { size }) }), paperLines);
-  }
-
-  /** Sizes of the model that steps are of. */
-  async #sizes(): Promise<ModelSizes> {
-    return this.#flags.fullSize ? SD15 : await sizesOf(this.#folder);
-  }
-
-  #stored(gpu: Gpu): { dtype: StorageType; weights: ModelDtype } {
-    const dtype = chooseDtype(gpu, this.#flags.dtype);
-    return { dtype, weights: this.#flags.weights ?? dtype };
-  }
-
-  async #open(): Promise<Gpu> {
-    const gpu = await Gpu.open();
-    this.report.adapter = gpu.info.description || gpu.info.device;
-    return gpu;
-  }
+/** Columns and rows of the image, where one of them was given. */
+export function chosenSize(
+  { width, height }: Pick<Asked, "width" | "height">,
+): readonly [number, number] | undefined {
+  const one = width ?? height;
+  return one === undefined ? undefined : [width ?? one, height ?? one];
 }
-
-/** Sides of images for `--scaling`. */
-const FULL_SIDES = [256, 384, 512, 640, 768];
-const MINI_SIDES = [64, 96, 128, 192, 256];
 
 /** The rows of `--only`, at the size of `--batch`. */
-function chosenRows({ only, batch }: BenchFlags): Row[] {
-  const rows = ROWS.map((row) => batched(row, batch)).filter(({ name, work }) =>
-    `${name} ${describeWork(work)}`.includes(only)
-  );
+function chosenWorks({ only, batch }: Asked): WorkRow[] {
+  const rows = WORKS.map((row) => batched(row, batch))
+    .filter(({ name, work }) => `${name} ${describeWork(work)}`.includes(only));
   if (rows.length > 0) return rows;
-  const names = [...new Set(ROWS.map(({ name }) => name))];
+  const names = [...new Set(WORKS.map(({ name }) => name))];
   throw new UsageError(
     `--only ${only} is in no row's name or sizes, expected a part of: ${
       names.join(", ")
@@ -226,30 +211,155 @@ function chosenRows({ only, batch }: BenchFlags): Row[] {
   );
 }
 
-/** A time of a wrong result counts for nothing. */
-function requireRight(wrong: readonly { name: string; shapes: string }[]) {
-  if (wrong.length === 0) return;
-  throw new MasterWeaverError(
-    "gpu",
-    `Wrong results, compared with f64: ${
-      wrong.map(({ name, shapes }) => `${name} ${shapes}`).join("; ")
-    }; run the tests of the ops, deno test -A tests/ops_test.ts`,
-  );
-}
+/** Sides of images for `--scaling`. */
+const FULL_SIDES = [256, 384, 512, 640, 768];
+const MINI_SIDES = [64, 96, 128, 192, 256];
 
-/** A report of an earlier run. */
-async function readReport(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    throw new MasterWeaverError(
-      "cannot-read",
-      `Cannot compare with ${path}, expected what --json prints: ${
-        error instanceof Error ? error.message : error
-      }`,
-      { cause: error },
-    );
+/** One run of the bench. */
+class Bench implements Disposable {
+  readonly #asked: Asked;
+  readonly #dtype: StorageType | undefined;
+  readonly #size: readonly [number, number] | undefined;
+  readonly #works: readonly WorkRow[];
+  #roofline: MeasuredRoofline | undefined;
+  #gpu: Gpu | undefined;
+
+  /** Nothing has been timed yet. */
+  constructor(asked: Asked) {
+    this.#asked = asked;
+    this.#dtype = chosenDtype(asked);
+    this.#size = chosenSize(asked);
+    this.#works = chosenWorks(asked);
+  }
+
+  /** Times a part. */
+  async run(section: Section): Promise<readonly Table[]> {
+    return [await this.#parts[section]()].flat();
+  }
+
+  readonly #parts: Readonly<Record<Section, () => Promise<Table | Table[]>>> = {
+    picture: () => {
+      const { ref, steps, "keep-loaded": keepLoaded } = this.#asked;
+      const stored = { dtype: this.#dtype, size: this.#size };
+      const model = this.#folder;
+      return benchImage({ model, ref, steps, keepLoaded, ...stored });
+    },
+    faces: () => benchFaces(this.#asked.photo),
+    roofline: async () => {
+      this.#roofline = await measureRoofline(await this.#open());
+      return rooflineTable(this.#roofline);
+    },
+    ops: async () => {
+      const gpu = await this.#open();
+      return await benchOps(gpu, {
+        storage: chooseDtype(gpu, this.#dtype),
+        rows: this.#works,
+        effort: this.#effort,
+        roofline: this.#roofline,
+      });
+    },
+    peers: () =>
+      runPeers({
+        // What others store; their f32 against our f16 would be no comparison.
+        storage: this.#dtype ?? "f32",
+        rows: this.#works,
+        effort: this.#effort,
+      }),
+    step: async () => {
+      const gpu = await this.#open();
+      const sizes = await this.#sizes();
+      const dtype = chooseDtype(gpu, this.#dtype);
+      const { weights = dtype, batch } = this.#asked;
+      const task = { sizes, dtype, weights, batch, size: this.#size };
+      return await profileStep(gpu, task, this.#roofline);
+    },
+    scaling: async () => {
+      const { batches, weights, "plan-only": planOnly } = this.#asked;
+      const gpu = planOnly ? undefined : await this.#open();
+      const sizes = await this.#sizes();
+      const task = {
+        sizes,
+        sides: this.#asked.sizes ??
+          (sizes === SD15 ? FULL_SIDES : MINI_SIDES),
+        size: this.#size,
+        batches,
+        weights: weights ? [weights] : MODEL_DTYPES,
+      };
+      const best = gpu ? chooseDtype(gpu, this.#dtype) : this.#dtype ?? "f16";
+      return await benchScaling(task, best, gpu);
+    },
+    paper: async () => {
+      const { weights, model, batch, gpu } = this.#asked;
+      const dtype = this.#dtype ?? "f16";
+      const own = this.#roofline &&
+        { name: "this adapter", source: "as measured", launch: 0 };
+      const sizes = model === undefined ? SD15 : await sizesOf(model);
+      const stored = { dtype, weights: weights ?? dtype };
+      const prediction = predict(
+        { sizes, ...stored, batch, size: this.#size },
+        [
+          ...GPU_CLASSES,
+          ...gpu ? [gpu] : [],
+          ...own ? [{ ...own, ...this.#roofline! }] : [],
+        ],
+      );
+      return predictionTables(prediction);
+    },
+  };
+
+  /** Folder of the model that is run. */
+  get #folder(): string {
+    return this.#asked.model ?? repositoryFile("weights/mini");
+  }
+
+  get #effort() {
+    return { ...USUAL, rounds: this.#asked.rounds };
+  }
+
+  /** Sizes of the model that steps are of. */
+  async #sizes(): Promise<ModelSizes> {
+    return this.#asked["full-size"] ? SD15 : await sizesOf(this.#folder);
+  }
+
+  async #open(): Promise<Gpu> {
+    return this.#gpu ??= await Gpu.open();
+  }
+
+  /** Name of the adapter, where one was opened. */
+  get adapter(): string | undefined {
+    const { info } = this.#gpu ?? {};
+    return info?.description || info?.device;
+  }
+
+  /** Frees the GPU. */
+  [Symbol.dispose](): void {
+    this.#gpu?.[Symbol.dispose]();
   }
 }
+
+/** Runs the bench. */
+export const main = toolMain({
+  usage: USAGE,
+  options: OPTIONS,
+  async run(asked) {
+    const { json, compare } = asked;
+    // Before anything is timed: a wrong name must not cost the run.
+    const old = compare === undefined ? undefined : await readReport(compare);
+    using bench = new Bench(asked);
+    const tables: Table[] = [];
+    const show = (table: Table) => {
+      tables.push(table);
+      if (!json) print(`${tableText(table)}\n`);
+    };
+    for (const section of chosenSections(asked)) {
+      for (const table of await bench.run(section)) show(table);
+    }
+    if (old) show(compareReports(old, { tables }, compare!));
+    const { adapter } = bench;
+    const report: Report = { deno: Deno.version.deno, adapter, tables };
+    if (json) printJson(report);
+    requireRight(tables);
+  },
+});
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

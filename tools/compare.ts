@@ -9,7 +9,7 @@
  */
 import { FileSource, openModelFolder, readImage } from "../src/host/files.ts";
 import { chooseDtype, Gpu } from "../src/gpu/gpu.ts";
-import { asUsage, toolExitCode } from "../src/host/exit.ts";
+import { asUsage } from "../src/host/exit.ts";
 import { print } from "../src/host/streams.ts";
 import { checkSettings } from "../src/options/options.ts";
 import { type Components, openComponents } from "../src/components/networks.ts";
@@ -28,8 +28,9 @@ import {
 } from "./compare/reference.ts";
 import {
   checkForReference,
-  readRequest,
+  OPTIONS,
   type Request,
+  requestOf,
   USAGE,
 } from "./compare/request.ts";
 import {
@@ -40,6 +41,7 @@ import {
   toMarkdown,
   toText,
 } from "./compare/report.ts";
+import { printJson, toolMain } from "./tool.ts";
 
 /** What was found, for people and for programs. */
 interface Result {
@@ -203,27 +205,21 @@ async function compare(request: Request): Promise<Result> {
 }
 
 function show(how: Request["print"], { table, json }: Result): void {
-  if (how === "json") print(`${JSON.stringify(json)}\n`);
+  if (how === "json") printJson(json);
   else print(`${(how === "markdown" ? toMarkdown : toText)(table)}\n`);
 }
 
-/**
- * Runs the command.
- *
- * @param args what was typed after the script's name
- * @returns the exit code: 0, 1 = it failed or a limit is missed, 2 = wrong usage
- */
-export async function main(args: readonly string[]): Promise<number> {
-  return await toolExitCode(async () => {
-    const request = readRequest(args);
-    if (request === null) {
-      print(`${USAGE}\n`);
-      return 0;
-    }
+/** Runs the command; exit code 1 where a limit is missed, too. */
+export const main = toolMain({
+  usage: USAGE,
+  options: OPTIONS,
+  words: true,
+  async run(values, models) {
+    const request = requestOf(values, models);
     const result = await compare(request);
     show(request.print, result);
     return result.isOk ? 0 : 1;
-  });
-}
+  },
+});
 
 if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -7,14 +7,11 @@
  * @module
  */
 import { basename, dirname, resolve } from "node:path";
-import process from "node:process";
 import { Interrupt } from "../src/host/command/interrupt.ts";
 import { checkWritable, FileSource } from "../src/host/files.ts";
-import { parseArguments } from "../src/host/arguments.ts";
-import { endOnSignals, exitCode, UsageError } from "../src/host/exit.ts";
+import { endOnSignals, UsageError } from "../src/host/exit.ts";
 import { cannotWrite } from "../src/host/reasons.ts";
-import { print, tell } from "../src/host/streams.ts";
-import { printable } from "../src/weights/brief.ts";
+import { tell } from "../src/host/streams.ts";
 import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
@@ -38,6 +35,16 @@ import { restoreOld } from "./convert/neighbours.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
+import {
+  flag,
+  oneOf,
+  option,
+  printJson,
+  talk,
+  text,
+  toolMain,
+  type Values,
+} from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
        deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
@@ -263,51 +270,33 @@ async function makeFolder(path: string): Promise<MadeFolder> {
   };
 }
 
-/**
- * Runs the command.
- *
- * @param args what was typed after the script's name
- * @returns the exit code: 0, 1 = it failed, 2 = wrong usage
- */
-export async function main(args: string[]): Promise<number> {
-  return await exitCode(() => run(args));
-}
+const OPTIONS = {
+  output: option(text),
+  dtype: option(oneOf(MODEL_DTYPES), "f16"),
+  "to-pytorch": option(text),
+  manifest: option(text),
+  "allow-unused": flag,
+  "no-ema": flag,
+  json: flag,
+  quiet: flag,
+};
 
-async function run(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArguments(args, {
-    output: { type: "string" },
-    dtype: { type: "string", default: "f16" },
-    "to-pytorch": { type: "string" },
-    manifest: { type: "string" },
-    "allow-unused": { type: "boolean", default: false },
-    "no-ema": { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    quiet: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  }, "positionals");
-  const { output, json, quiet, help } = values;
-  if (help) return print(`${USAGE}\n`);
-  const { manifest, "to-pytorch": adapter } = values;
-  const jobs = [adapter, manifest, positionals[0]];
+async function run(
+  values: Values<typeof OPTIONS>,
+  inputs: readonly string[],
+): Promise<void> {
+  const { output, manifest, "to-pytorch": adapter, json } = values;
+  const jobs = [adapter, manifest, inputs[0]];
   if (jobs.filter((job) => job !== undefined).length !== 1) {
     throw new UsageError(
       "Give a file or a folder, or --to-pytorch FILE, or --manifest DIR",
     );
   }
-  const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
-  if (dtype === undefined) {
-    throw new UsageError(
-      `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
-    );
-  }
-  const report = quiet
-    ? undefined
-    : (line: string) => tell(`${printable(line)}\n`);
-  const progress = !quiet && process.stderr.isTTY === true;
+  const { report, progress } = talk(values.quiet);
   if (manifest !== undefined) {
     const written = await writeManifest(manifest);
-    report?.(`${written.files} files → ${written.manifest}`);
-    if (json) print(toJson(written));
+    report(`${written.files} files → ${written.manifest}`);
+    if (json) printJson(written);
     return;
   }
   if (!output) throw new UsageError("Give --output");
@@ -315,27 +304,31 @@ async function run(args: readonly string[]): Promise<void> {
     await checkWritable(output);
     using _ = endOnSignals();
     const written = await toPyTorch(adapter, output, progress);
-    report?.(`${written.tensors} tensors → ${output}`);
-    if (json) print(toJson(written));
+    report(`${written.tensors} tensors → ${output}`);
+    if (json) printJson(written);
     return;
   }
   await using interrupt = new Interrupt((text) => tell(`${text}\n`));
   const components = await convert({
-    inputs: positionals,
+    inputs,
     output,
-    dtype,
+    dtype: values.dtype,
     ldmWeights: values["no-ema"] ? "last" : "ema",
     allowUnused: values["allow-unused"],
     signal: interrupt.signal,
     report,
     progress,
   });
-  if (json) print(toJson({ output, components }));
+  if (json) printJson({ output, components });
 }
 
-/** One line; what a terminal would obey is written as JSON writes it. */
-function toJson(value: unknown): string {
-  return `${printable(JSON.stringify(value))}\n`;
-}
+/** Runs the command. */
+export const main = toolMain({
+  usage: USAGE,
+  options: OPTIONS,
+  words: true,
+  stopsItself: true,
+  run,
+});
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -5,12 +5,10 @@
  *
  * @module
  */
-import process from "node:process";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
-import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
-import { print, tell } from "../src/host/streams.ts";
+import { UsageError } from "../src/host/exit.ts";
+import { tell } from "../src/host/streams.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -32,6 +30,7 @@ import {
   LINKED_PARTS,
   type LinkedPart,
 } from "./download/parts.ts";
+import { flag, oneOf, option, printJson, talk, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/download.ts DIR
 
@@ -238,51 +237,29 @@ function instructions(
   ].join("\n");
 }
 
-/**
- * Runs the command.
- *
- * @param args what was typed after the script's name
- * @returns the exit code: 0, 1 = it failed or a file is missing, 2 = wrong usage
- */
-export async function main(args: string[]): Promise<number> {
-  return await toolExitCode(() => run(args));
-}
+/** Runs the command; exit code 1 where a file is missing, too. */
+export const main = toolMain({
+  usage: USAGE,
+  options: {
+    dtype: option(oneOf(MODEL_DTYPES), "f16"),
+    keep: flag,
+    json: flag,
+    quiet: flag,
+  },
+  words: true,
+  async run({ dtype, keep, json, quiet }, words) {
+    const [output] = words;
+    if (words.length !== 1 || output === "") {
+      throw new UsageError("Give one folder");
+    }
+    const hub = hubFromEnvironment();
+    const task = { output, hub, dtype, keep };
+    const done = await downloadModel({ ...task, ...talk(quiet) });
+    const { missing } = done;
+    if (missing.length > 0) tell(`${instructions(missing, output)}\n`);
+    if (json) printJson({ output, ...done });
+    return missing.length > 0 ? 1 : 0;
+  },
+});
 
-async function run(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArguments(args, {
-    dtype: { type: "string", default: "f16" },
-    keep: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    quiet: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  }, "positionals");
-  const { keep, json, quiet, help } = values;
-  if (help) {
-    print(`${USAGE}\n`);
-    return 0;
-  }
-  if (positionals.length !== 1 || positionals[0] === "") {
-    throw new UsageError("Give one folder");
-  }
-  const dtype = MODEL_DTYPES.find((dtype) => dtype === values.dtype);
-  if (dtype === undefined) {
-    throw new UsageError(
-      `--dtype is ${values.dtype}, expected ${MODEL_DTYPES.join(", ")}`,
-    );
-  }
-  const [output] = positionals;
-  const done = await downloadModel({
-    output,
-    hub: hubFromEnvironment(),
-    dtype,
-    keep,
-    report: quiet ? undefined : (line) => tell(`${line}\n`),
-    progress: !quiet && process.stderr.isTTY === true,
-  });
-  const { missing } = done;
-  if (missing.length > 0) tell(`${instructions(missing, output)}\n`);
-  if (json) print(`${JSON.stringify({ output, ...done })}\n`);
-  return missing.length > 0 ? 1 : 0;
-}
-
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

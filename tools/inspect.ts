@@ -7,7 +7,6 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import process from "node:process";
 import type { ByteSource } from "../src/base/bytes.ts";
 import {
   type ComponentName,
@@ -17,8 +16,7 @@ import {
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
-import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
+import { UsageError } from "../src/host/exit.ts";
 import { print, tell } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
 import { byteLength } from "../src/weights/dtype.ts";
@@ -40,6 +38,7 @@ import {
   type WeaveTensor,
 } from "../src/weights/weave.ts";
 import { weaveFloats } from "../src/weights/floats.ts";
+import { flag, printJson, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
@@ -125,7 +124,7 @@ async function inspectManifest(
 ): Promise<Inspection> {
   const manifest = await readManifest(source);
   if (verify) {
-    for (const name of await partsBeside(source.name, manifest)) {
+    for (const name of await componentsBeside(source.name, manifest)) {
       await using found = await FileSource.open(
         join(dirname(source.name), `${name}.weave`),
       );
@@ -143,7 +142,7 @@ async function inspectManifest(
 }
 
 /** What loading compares or could use: components that are listed, or must be. */
-async function partsBeside(
+async function componentsBeside(
   path: string,
   { components }: Manifest,
 ): Promise<ComponentName[]> {
@@ -264,54 +263,40 @@ function toText(found: Inspection): string {
     .map(printable).join("\n");
 }
 
-/**
- * Runs the command.
- *
- * @param args what was typed after the script's name
- * @returns the exit code: 0, 1 = a file is bad, 2 = wrong usage
- */
-export async function main(args: string[]): Promise<number> {
-  return await toolExitCode(() => run(args));
-}
-
-async function run(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArguments(args, {
-    verify: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  }, "positionals");
-  const { verify, json, help } = values;
-  if (help) {
-    print(`${USAGE}\n`);
-    return 0;
-  }
-  if (positionals.length === 0) throw new UsageError("Give a file");
+async function run(
+  { verify, json }: { readonly verify: boolean; readonly json: boolean },
+  files: readonly string[],
+): Promise<number> {
+  if (files.length === 0) throw new UsageError("Give a file");
   let failures = 0;
-  for (const file of positionals) {
-    let text: string;
+  for (const file of files) {
+    let found: Inspection;
     try {
       await using source = await FileSource.open(file);
-      const found = await inspect(source, verify);
-      text = json ? toJson(found) : `${toText(found)}\n`;
+      found = await inspect(source, verify);
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
-      if (json) print(toJson({ file, error: message(error) }));
+      if (json) printJson({ file, error: message(error) });
       else tell(`${printable(`${file}: ${message(error)}`)}\n`);
       continue;
     }
-    print(text);
+    if (json) printJson(found);
+    else print(`${toText(found)}\n`);
   }
   return failures > 0 ? 1 : 0;
-}
-
-/** One line; what a terminal would obey is written as JSON writes it. */
-function toJson(value: unknown): string {
-  return `${printable(JSON.stringify(value))}\n`;
 }
 
 function message(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-if (import.meta.main) process.exitCode = await main(Deno.args);
+/** Runs the command; exit code 1 where a file is bad. */
+export const main = toolMain({
+  usage: USAGE,
+  options: { verify: flag, json: flag },
+  words: true,
+  run,
+});
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

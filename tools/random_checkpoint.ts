@@ -8,9 +8,7 @@
  * @module
  */
 import { writeFileAtomic } from "../src/host/files.ts";
-import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
-import { print, tell } from "../src/host/streams.ts";
+import { UsageError } from "../src/host/exit.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
@@ -34,6 +32,16 @@ import {
 import type { NetworkName } from "../src/weights/components.ts";
 import { writeSafetensors } from "./random_checkpoint/safetensors_writer.ts";
 import { makeTokenizer } from "./random_checkpoint/tokenizer.ts";
+import {
+  flag,
+  oneOf,
+  option,
+  repeatable,
+  talk,
+  text,
+  toolMain,
+  whole,
+} from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/random_checkpoint.ts --output DIR
 
@@ -204,51 +212,24 @@ async function writeJson(path: string, json: unknown): Promise<void> {
   await writeFileAtomic(path, (append) => append(bytes));
 }
 
-/**
- * Runs the command.
- *
- * @param args what was typed after the script's name
- * @returns the exit code: 0, 1 = it failed, 2 = wrong usage
- */
-export async function main(args: string[]): Promise<number> {
-  return await toolExitCode(() => run(args));
-}
+/** Runs the command. */
+export const main = toolMain({
+  usage: USAGE,
+  options: {
+    output: option(text),
+    part: repeatable(oneOf(NETWORKS)),
+    "single-file": flag,
+    dtype: option(oneOf(["f32", "f16"]), "f32"),
+    seed: option(whole(0), "0"),
+  },
+  async run({ output, part = NETWORKS, ...values }) {
+    if (!output) throw new UsageError("Give --output DIR");
+    const { dtype, seed, "single-file": singleFile } = values;
+    const networks = NETWORKS.filter((name) => part.includes(name));
+    const { report } = talk(false);
+    const stored = { singleFile, dtype, seed };
+    await writeRandomCheckpoint({ output, networks, ...stored, report });
+  },
+});
 
-async function run(args: readonly string[]): Promise<void> {
-  const { values } = parseArguments(args, {
-    output: { type: "string" },
-    part: { type: "string", multiple: true },
-    "single-file": { type: "boolean", default: false },
-    dtype: { type: "string", default: "f32" },
-    seed: { type: "string", default: "0" },
-    help: { type: "boolean", default: false },
-  }, "no-positionals");
-  const { output, part = NETWORKS, dtype, seed, help } = values;
-  if (help) return print(`${USAGE}\n`);
-  if (!output) throw new UsageError("Give --output DIR");
-  if (dtype !== "f32" && dtype !== "f16") {
-    throw new UsageError(`--dtype is ${dtype}, expected f32 or f16`);
-  }
-  if (!/^\d{1,9}$/.test(seed)) {
-    throw new UsageError(`--seed is ${seed}, expected a whole number`);
-  }
-  const networks = NETWORKS.filter((name) => part.includes(name));
-  const unknown = part.find((name) =>
-    !NETWORKS.some((known) => known === name)
-  );
-  if (unknown !== undefined) {
-    throw new UsageError(
-      `--part is ${unknown}, expected ${NETWORKS.join(", ")}`,
-    );
-  }
-  await writeRandomCheckpoint({
-    output,
-    networks,
-    singleFile: values["single-file"],
-    dtype,
-    seed: Number(seed),
-    report: (line) => tell(`${line}\n`),
-  });
-}
-
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -5,13 +5,10 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
-import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode } from "../src/host/exit.ts";
-import { print } from "../src/host/streams.ts";
 import { writeFileAtomic } from "../src/host/write.ts";
 import { aside, typedForm } from "../src/host/command/usage.ts";
 import { type NamedOption, options } from "../src/options/table.ts";
+import { repositoryFile, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/readme.ts
 
@@ -44,14 +41,16 @@ function row(option: NamedOption): string {
   return `| ${names.join(", ")} | ${help}${range}${more}${value} |`;
 }
 
-if (import.meta.main) {
-  Deno.exitCode = await toolExitCode(async () => {
-    const specs = { help: { type: "boolean" } } as const;
-    const { values } = parseArguments(Deno.args, specs, "no-positionals");
-    if (values.help) return print(`${USAGE}\n`);
-    const path = fileURLToPath(new URL("../README.md", import.meta.url));
+/** Runs the command. */
+export const main = toolMain({
+  usage: USAGE,
+  options: {},
+  async run() {
+    const path = repositoryFile("README.md");
     const made = withOptions(await Deno.readTextFile(path));
     const bytes = new TextEncoder().encode(made);
     await writeFileAtomic(path, (append) => append(bytes));
-  });
-}
+  },
+});
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

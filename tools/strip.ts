@@ -6,13 +6,11 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { checkWritable, readImage, writePng } from "../src/host/files.ts";
-import { parseArguments } from "../src/host/arguments.ts";
-import { toolExitCode, UsageError } from "../src/host/exit.ts";
-import { print } from "../src/host/streams.ts";
+import { UsageError } from "../src/host/exit.ts";
 import type { Image } from "../src/image/image.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { repositoryFile, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/strip.ts [FILE.png]
 
@@ -67,19 +65,11 @@ export function sideBySide(images: readonly Image[], gap: number): Image {
   return { width, height, data };
 }
 
-function repositoryFile(path: string): string {
-  return fileURLToPath(new URL(`../${path}`, import.meta.url));
-}
-
-async function run(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArguments(args, {
-    help: { type: "boolean", default: false },
-  }, "positionals");
-  if (values.help) return print(`${USAGE}\n`);
-  if (positionals.length > 1) {
-    throw new UsageError(`Give one file, got ${positionals.length}`);
+async function run(paths: readonly string[]): Promise<void> {
+  if (paths.length > 1) {
+    throw new UsageError(`Give one file, got ${paths.length}`);
   }
-  const path = positionals[0] ?? repositoryFile("weights/mini/strip.png");
+  const path = paths[0] ?? repositoryFile("weights/mini/strip.png");
   await checkWritable(path);
   await using weaver = await MasterWeaver.load(repositoryFile("weights/mini"), {
     dtype: "f32",
@@ -89,6 +79,12 @@ async function run(args: readonly string[]): Promise<void> {
   await writePng(path, sideBySide([photo, ...await paintStrip(weaver)], GAP));
 }
 
-if (import.meta.main) {
-  Deno.exit(await toolExitCode(() => run(Deno.args)));
-}
+/** Runs the command. */
+export const main = toolMain({
+  usage: USAGE,
+  options: {},
+  words: true,
+  run: (_, words) => run(words),
+});
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -1,8 +1,2 @@
-/**
- * The version of this library.
- *
- * @module
- */
-
 /** The version, as in `deno.json` and the changelog. */
 export const version = "0.1.0";

@@ -85,41 +85,61 @@ export interface TextureNeeds {
   readonly scratch: ReadonlyMap<Step, ReadonlyMap<string, number>>;
 }
 
-/** Assigns packed tensors and scratch to textures, each to the first that is free. */
+/** A packed tensor or scratch, from the step that writes it to the last that reads it. */
+interface PackedItem {
+  readonly texels: number;
+  readonly first: number;
+  readonly last: number;
+  /** Called with the number of the texture it lies in. */
+  readonly place: (texture: number) => void;
+}
+
+/** Assigns packed tensors and scratch to textures, which they share by lifetime. */
 export function textureNeeds(steps: readonly Step[]): TextureNeeds {
-  const last = new Map<Tensor, number>();
-  steps.forEach(({ node, operands }, time) => {
-    for (
-      const tensor of [
-        ...Object.values(node.outputs),
-        ...Object.values(operands),
-      ]
-    ) {
-      if (tensor?.texels !== undefined) last.set(tensor, time);
+  const lastRead = new Map<Tensor, number>();
+  steps.forEach(({ operands }, time) => {
+    for (const tensor of Object.values(operands)) {
+      if (tensor?.texels !== undefined) lastRead.set(tensor, time);
     }
   });
-  const texels: number[] = [];
-  const until: number[] = [];
-  const take = (count: number, from: number, to: number): number => {
-    let slot = until.findIndex((end) => end < from);
-    if (slot < 0) slot = until.length;
-    until[slot] = to;
-    texels[slot] = Math.max(texels[slot] ?? 0, count);
-    return slot;
-  };
+  const items: PackedItem[] = [];
   const tensors = new Map<Tensor, number>();
   const scratch = new Map<Step, Map<string, number>>();
-  steps.forEach((step, time) => {
+  steps.forEach((step, first) => {
     for (const output of Object.values(step.node.outputs)) {
-      if (output.texels === undefined) continue;
-      tensors.set(output, take(output.texels, time, last.get(output)!));
+      const { texels } = output;
+      if (texels === undefined) continue;
+      const last = lastRead.get(output) ?? first;
+      const place = (texture: number) => tensors.set(output, texture);
+      items.push({ texels, first, last, place });
     }
     const held = new Map<string, number>();
+    scratch.set(step, held);
     for (const [name, spec] of Object.entries(step.scratch)) {
       if ("shape" in spec) continue;
-      held.set(name, take(spec.texels, time, time));
+      const place = (texture: number) => held.set(name, texture);
+      items.push({ texels: spec.texels, first, last: first, place });
     }
-    scratch.set(step, held);
   });
-  return { texels, tensors, scratch };
+  return { texels: shareTextures(items), tensors, scratch };
+}
+
+/**
+ * Places items, the largest first, each in the first texture that is free during
+ * its lifetime: a small item that is needed for long then occupies a small
+ * texture, not a large one.
+ *
+ * @returns texels of each texture
+ */
+function shareTextures(items: readonly PackedItem[]): number[] {
+  const textures: PackedItem[][] = [];
+  for (const item of items.toSorted((a, b) => b.texels - a.texels)) {
+    const isFree = (held: readonly PackedItem[]) =>
+      held.every(({ first, last }) => last < item.first || item.last < first);
+    let texture = textures.findIndex(isFree);
+    if (texture < 0) texture = textures.push([]) - 1;
+    textures[texture].push(item);
+    item.place(texture);
+  }
+  return textures.map(([largest]) => largest.texels);
 }

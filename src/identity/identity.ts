@@ -27,7 +27,7 @@ import { resizeImage } from "../image/resize.ts";
 import { bisenet, type FaceParserConfig } from "../models/bisenet.ts";
 import { clipVision, type ClipVisionConfig } from "../models/clip.ts";
 import { type IdentityConfig, idResampler } from "../models/id_resampler.ts";
-import { argmax } from "../ops/outputs.ts";
+import { argmax } from "../ops/argmax.ts";
 import {
   type CallOptions,
   networkProgress,

@@ -7,7 +7,8 @@
  * @module
  */
 import type { Tensor } from "../graph/graph.ts";
-import { pool2d, resize } from "../ops/spatial.ts";
+import { pool2d } from "../ops/pool2d.ts";
+import { resize } from "../ops/resize.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import { ConfigReader } from "./config.ts";
 import { add, concat, conv2d, multiply } from "./layers.ts";

@@ -11,11 +11,12 @@ import {
   type AttentionAttributes,
 } from "../ops/attention/attention.ts";
 import { conv2d as conv2dOp } from "../ops/conv2d/conv2d.ts";
-import { binary } from "../ops/elementwise.ts";
+import { binary } from "../ops/binary.ts";
 import { groupNorm as groupNormOp } from "../ops/group_norm.ts";
 import { layerNorm as layerNormOp } from "../ops/layer_norm.ts";
 import { linear as linearOp } from "../ops/linear/linear.ts";
-import { concat as concatOp, view } from "../ops/views.ts";
+import { concat as concatOp } from "../ops/concat.ts";
+import { view } from "../ops/view.ts";
 import type { WeightScope } from "../weights/scope.ts";
 
 /** Options of {@linkcode linear}. */

@@ -1,8 +1,3 @@
-/**
- * The residual block of the UNet and the VAE.
- *
- * @module
- */
 import type { Tensor } from "../graph/graph.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import { conv2d, groupNorm, linear } from "./layers.ts";

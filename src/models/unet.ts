@@ -7,15 +7,15 @@
  * @module
  */
 import type { Tensor } from "../graph/graph.ts";
-import { geglu } from "../ops/elementwise.ts";
-import { timeEmbedding } from "../ops/embedding.ts";
+import { geglu } from "../ops/geglu.ts";
+import { timeEmbedding } from "../ops/time_embedding.ts";
 import {
   type MatchAttributes,
   matchTokens,
   maxMerged,
-  mergeTokens,
-  unmergeTokens,
-} from "../ops/tokens.ts";
+} from "../ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../ops/tokens/unmerge_tokens.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import {
   attention,

@@ -1,8 +1,3 @@
-/**
- * Group normalisation, in three shaders.
- *
- * @module
- */
 import sums from "../../shaders/group_norm_sums.wgsl" with { type: "text" };
 import merge from "../../shaders/group_norm_merge.wgsl" with { type: "text" };
 import apply from "../../shaders/group_norm_apply.wgsl" with { type: "text" };

@@ -1,8 +1,3 @@
-/**
- * Layer normalisation over the last axis.
- *
- * @module
- */
 import code from "../../shaders/layer_norm.wgsl" with { type: "text" };
 import tiles from "../../shaders/layer_norm_tiles.wgsl" with { type: "text" };
 import {

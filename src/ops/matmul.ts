@@ -1,8 +1,3 @@
-/**
- * Batched products of two activations.
- *
- * @module
- */
 import code from "../../shaders/matmul.wgsl" with { type: "text" };
 import { expectShape, type Op, reads, type TensorSpec, writes } from "./op.ts";
 

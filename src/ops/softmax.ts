@@ -1,8 +1,3 @@
-/**
- * Softmax over the last axis, outside attention.
- *
- * @module
- */
 import code from "../../shaders/softmax.wgsl" with { type: "text" };
 import {
   elementCount,

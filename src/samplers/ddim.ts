@@ -7,7 +7,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { ddimStep } from "../ops/diffusion.ts";
+import { ddimStep } from "../ops/ddim_step.ts";
 import type { DdimConfig } from "./ddim_config.ts";
 import { alphasCumprod, spacedTimesteps } from "./noise_levels.ts";
 import type { Sampler } from "./sampler.ts";

@@ -7,8 +7,10 @@
 import type { Activation } from "../../src/ops/activation.ts";
 import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
 import { groupNorm } from "../../src/ops/group_norm.ts";
-import { argmax, imageOutput } from "../../src/ops/outputs.ts";
-import { pool2d, resize } from "../../src/ops/spatial.ts";
+import { argmax } from "../../src/ops/argmax.ts";
+import { imageOutput } from "../../src/ops/image_output.ts";
+import { pool2d } from "../../src/ops/pool2d.ts";
+import { resize } from "../../src/ops/resize.ts";
 import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";
 

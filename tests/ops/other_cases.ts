@@ -5,13 +5,18 @@
  * @module
  */
 import type { Activation } from "../../src/ops/activation.ts";
-import { ddimStep, guidance } from "../../src/ops/diffusion.ts";
-import { binary, geglu, map } from "../../src/ops/elementwise.ts";
-import { embedding, timeEmbedding } from "../../src/ops/embedding.ts";
+import { ddimStep } from "../../src/ops/ddim_step.ts";
+import { guidance } from "../../src/ops/guidance.ts";
+import { binary } from "../../src/ops/binary.ts";
+import { geglu } from "../../src/ops/geglu.ts";
+import { map } from "../../src/ops/map.ts";
+import { embedding } from "../../src/ops/embedding.ts";
+import { timeEmbedding } from "../../src/ops/time_embedding.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { nonFinite } from "../../src/ops/non_finite.ts";
 import { softmax } from "../../src/ops/softmax.ts";
-import { concat, view } from "../../src/ops/views.ts";
+import { concat } from "../../src/ops/concat.ts";
+import { view } from "../../src/ops/view.ts";
 import { type InputSpec, normal, type OpCase } from "./op_case.ts";
 import * as reference from "./reference.ts";
 

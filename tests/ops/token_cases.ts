@@ -7,9 +7,9 @@
 import {
   type MatchAttributes,
   matchTokens,
-  mergeTokens,
-  unmergeTokens,
-} from "../../src/ops/tokens.ts";
+} from "../../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../../src/ops/tokens/unmerge_tokens.ts";
 import { makeInput, normal, type OpCase } from "./op_case.ts";
 import { type Dense, dense } from "./reference.ts";
 

@@ -28,57 +28,40 @@ const MAKERS = [
 ] as const;
 
 /** Counts the calls of every device of this process, from its making on. */
-export class Census implements Disposable, Calls {
-  #dispatches = 0;
-  #allocations = 0;
-  #readbacks = 0;
+export class Census implements Disposable {
+  readonly #counts = { dispatches: 0, allocations: 0, readbacks: 0 };
   readonly #restore: (() => void)[] = [];
 
   /** Starts to count. */
   constructor() {
     for (const name of MAKERS) {
-      this.#watch(GPUDevice.prototype, name, () => this.#allocations++);
+      this.#watch(GPUDevice.prototype, name, "allocations");
     }
-    this.#watch(GPUBuffer.prototype, "mapAsync", () => this.#readbacks++);
+    this.#watch(GPUBuffer.prototype, "mapAsync", "readbacks");
     const pass = GPUComputePassEncoder.prototype;
-    this.#watch(pass, "dispatchWorkgroups", () => this.#dispatches++);
-    this.#watch(pass, "dispatchWorkgroupsIndirect", () => this.#dispatches++);
+    this.#watch(pass, "dispatchWorkgroups", "dispatches");
+    this.#watch(pass, "dispatchWorkgroupsIndirect", "dispatches");
   }
 
   /** Puts a method that counts in the place of another. */
-  #watch<T extends object>(prototype: T, name: keyof T, count: () => void) {
+  #watch<T extends object>(prototype: T, name: keyof T, kind: keyof Calls) {
     const original = Object.getOwnPropertyDescriptor(prototype, name);
     const method = original?.value;
     if (!original || typeof method !== "function") return;
+    const counts = this.#counts;
     Object.defineProperty(prototype, name, {
       ...original,
       value(this: unknown, ...args: unknown[]) {
-        count();
+        counts[kind]++;
         return Reflect.apply(method, this, args);
       },
     });
     this.#restore.push(() => Object.defineProperty(prototype, name, original));
   }
 
-  /** Dispatches so far. */
-  get dispatches(): number {
-    return this.#dispatches;
-  }
-
-  /** Things made so far. */
-  get allocations(): number {
-    return this.#allocations;
-  }
-
-  /** Readbacks so far. */
-  get readbacks(): number {
-    return this.#readbacks;
-  }
-
   /** What was counted so far. */
   get calls(): Calls {
-    const { dispatches, allocations, readbacks } = this;
-    return { dispatches, allocations, readbacks };
+    return { ...this.#counts };
   }
 
   /** Stops to count. */
@@ -89,5 +72,5 @@ export class Census implements Disposable, Calls {
 
 /** The calls of a step for a person. */
 export function callsLine({ dispatches, allocations, readbacks }: Calls) {
-  return `${dispatches} dispatches, ${allocations} allocations, ${readbacks} readbacks`;
+  return `a step: ${dispatches} dispatches, ${allocations} allocations, ${readbacks} readbacks`;
 }

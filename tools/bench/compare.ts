@@ -3,151 +3,103 @@
  *
  * @module
  */
-import { tableLines } from "./table.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { figure, measured, type Table } from "./table.ts";
 
-/** A row of both reports. */
-export interface Comparison {
-  /** What was timed. */
-  readonly name: string;
-  /** Its time in the old report, in seconds or milliseconds. */
-  readonly old: number;
-  /** Its time in the new one, in the same unit. */
-  readonly new: number;
-  /** New over old: below 1 is faster. */
-  readonly ratio: number;
-  /** Whether it is slower by more than {@linkcode SLOWER}. */
-  readonly slower: boolean;
-}
-
-/** What two reports have in common, and what only one has. */
-export interface Compared {
-  /** Rows of both. */
-  readonly rows: readonly Comparison[];
-  /** Names of rows that only the old report has. */
-  readonly gone: readonly string[];
-  /** Names of rows that only the new report has. */
-  readonly added: readonly string[];
-  /** The geometric mean of the ratios; 1 where there are no rows. */
-  readonly mean: number;
+/** What `--json` prints. */
+export interface Report {
+  /** Version of the runtime. */
+  readonly deno: string;
+  /** Name of the adapter, where one was used. */
+  readonly adapter?: string;
+  /** All figures. */
+  readonly tables: readonly Table[];
 }
 
 /** Slower by more than a tenth is marked: less is within what a machine varies by. */
 const SLOWER = 1.1;
 
-/** Times in a report, by what lies on the way to them. */
-const TIMES = new Set([
-  "milliseconds",
-  "load",
-  "compile",
-  "encode",
-  "step",
-  "decode",
-  "first",
-  "second",
-  "detect",
-  "align",
-]);
-
-/** Properties that tell one entry of a list from another, in this order. */
-const NAMES = [
-  "name",
-  "shapes",
-  "engine",
-  "model",
-  "series",
-  "size",
-  "batch",
-  "dtype",
-  "weights",
-];
-
-/**
- * Every time in a report, under a name that is the same in other reports.
- *
- * @param report what `--json` prints
- */
-export function timesOf(report: unknown): Map<string, number> {
+/** Milliseconds of all that was timed, by a name that is the same in every report. */
+export function timesOf({ tables }: Pick<Report, "tables">) {
   const times = new Map<string, number>();
-  const visit = (value: unknown, path: readonly string[]) => {
-    if (typeof value !== "object" || value === null) return;
-    if (Array.isArray(value)) {
-      value.forEach((entry, i) => visit(entry, [...path, nameOf(entry, i)]));
-      return;
-    }
-    for (const [key, inner] of Object.entries(value)) {
-      if (typeof inner === "number" && TIMES.has(key)) {
-        const own = key === "milliseconds" ? path : [...path, key];
-        const name = own.join(" ");
-        // A kind of op by several shaders is one row: variants may change.
-        times.set(name, (times.get(name) ?? 0) + inner);
-      } else {
-        visit(inner, listed(inner) ? path : [...path, key, ...titles(inner)]);
+  for (const { section, subject, rows } of tables) {
+    for (const { labels, figures } of rows) {
+      for (const { name, value, unit, once } of figures) {
+        const isTime = unit === "s" || unit === "ms";
+        if (typeof value !== "number" || !isTime || once) continue;
+        const key = [section, subject, ...labels, name].filter((word) => word)
+          .join(", ");
+        // An op by several shaders is one row: which of them run may change.
+        times.set(
+          key,
+          (times.get(key) ?? 0) + (unit === "s" ? 1000 : 1) * value,
+        );
       }
     }
-  };
-  visit(report, []);
+  }
   return times;
 }
 
-/** Lists of named entries add nothing to a name. */
-function listed(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 &&
-    typeof value[0] === "object";
-}
-
-function nameOf(entry: unknown, index: number): string {
-  return titles(entry).join(", ") || `${index}`;
-}
-
-/** What an entry is called. */
-function titles(entry: unknown): string[] {
-  if (typeof entry !== "object" || entry === null) return [];
-  const values = entry as Readonly<Record<string, unknown>>;
-  return NAMES.filter((key) => values[key] !== undefined).map((key) => {
-    const value = values[key];
-    return Array.isArray(value) ? value.join("×") : `${value}`;
-  });
-}
-
-/** Compares a report with an older one. */
-export function compareReports(older: unknown, newer: unknown): Compared {
+/**
+ * Each time of both reports, new over old, and their geometric mean.
+ *
+ * @param file name of the older report
+ */
+export function compareReports(
+  older: Pick<Report, "tables">,
+  newer: Pick<Report, "tables">,
+  file: string,
+): Table {
   const before = timesOf(older);
   const after = timesOf(newer);
-  const rows = [...after].filter(([name]) => before.has(name)).map(
-    ([name, time]): Comparison => {
-      const old = before.get(name)!;
-      const ratio = time / old;
-      return { name, old, new: time, ratio, slower: ratio > SLOWER };
-    },
+  const pairs = [...after].flatMap(([name, time]) => {
+    const old = before.get(name);
+    return old === undefined ? [] : [{ name, old, time, ratio: time / old }];
+  });
+  const slower = pairs.filter(({ ratio }) => ratio > SLOWER).length;
+  const mean = Math.exp(
+    pairs.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) /
+      Math.max(1, pairs.length),
   );
-  const logs = rows.map(({ ratio }) => Math.log(ratio));
+  const gone = before.size - pairs.length;
+  const added = after.size - pairs.length;
   return {
-    rows,
-    gone: [...before.keys()].filter((name) => !after.has(name)),
-    added: [...after.keys()].filter((name) => !before.has(name)),
-    mean: Math.exp(logs.reduce((a, b) => a + b, 0) / Math.max(1, logs.length)),
+    section: "compared",
+    subject: `with ${file}, new over old: below 1 is faster`,
+    rows: pairs.map(({ name, old, time, ratio }) => ({
+      labels: [name],
+      figures: [
+        figure("old", measured(old, "ms")),
+        figure("new", measured(time, "ms")),
+        figure("ratio", ratio, "×"),
+        figure("", ratio > SLOWER ? "SLOWER" : ""),
+      ],
+    })),
+    notes: [
+      `${pairs.length} rows, geometric mean ${mean.toFixed(2)}, ` +
+      `${slower} slower by more than ${Math.round(100 * (SLOWER - 1))} %; ` +
+      `${gone} only in the old report, ${added} only in the new one`,
+    ],
   };
 }
 
-/** The comparison as lines for a person. */
-export function compareLines(
-  { rows, gone, added, mean }: Compared,
-  file: string,
-): string[] {
-  if (rows.length === 0) {
-    return [`Compared with ${file}: no row is in both`];
+/**
+ * A report of an earlier run.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readReport(path: string): Promise<Report> {
+  try {
+    const report: Report = JSON.parse(await Deno.readTextFile(path));
+    if (!Array.isArray(report.tables)) throw new Error("it has no tables");
+    return report;
+  } catch (error) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot compare with ${path}, expected what --json prints: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
   }
-  const slower = rows.filter((row) => row.slower).length;
-  return [
-    `Compared with ${file}: new over old, below 1 is faster`,
-    ...tableLines(rows.map((row) => [
-      row.name,
-      `${row.ratio.toFixed(2)}`,
-      row.slower ? "SLOWER" : "",
-    ])),
-    `  ${rows.length} rows, geometric mean ${mean.toFixed(2)}, ` +
-    `${slower} slower by more than ${Math.round((SLOWER - 1) * 100)} %` +
-    (gone.length > 0 ? `; ${gone.length} only in the old report` : "") +
-    (added.length > 0 ? `; ${added.length} only in the new one` : ""),
-  ];
 }

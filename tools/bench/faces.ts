@@ -3,49 +3,52 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { DetectedFace } from "../../src/face/detect.ts";
 import { FaceFinder } from "../../src/face/finder.ts";
 import { FileSource, readImage } from "../../src/host/files.ts";
-import type { Image } from "../../src/image/image.ts";
+import { repositoryFile } from "../tool.ts";
+import { medianTimes } from "./clock.ts";
+import { single, type Table } from "./table.ts";
 
-/** Seconds of each part, medians. */
-export interface FaceTiming {
-  /** Columns and rows of the photo. */
-  readonly size: readonly [number, number];
-  /** How many faces were found. */
-  readonly faces: number;
-  /** Finding the faces, and their landmarks where the model for them is there. */
-  readonly detect: number;
-  /** Aligning the best one; nothing without the landmark model. */
-  readonly align?: number;
-}
-
-/** Rounds after one that only warms up. */
-const ROUNDS = 5;
-
-/** A file of this repository. */
-function repositoryFile(path: string): string {
-  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
-}
+/** One run a sample. */
+const EFFORT = { rounds: 5, sample: 0 };
 
 /**
  * Takes the time on a photo.
  *
- * @param photo path of the photo
+ * @param path of the photo
  * @throws {MasterWeaverError} `no-face` where it has none: then there is nothing to align
  */
-export async function benchFaces(photo: string): Promise<FaceTiming> {
-  const image = await readImage(photo);
+export async function benchFaces(path: string): Promise<Table> {
+  const photo = await readImage(path);
   const finder = await loadFinder();
-  const [{ face, faces }, detect] = await timed(() =>
-    findBest(finder, image, photo)
-  );
-  const size = [image.width, image.height] as const;
-  if (!finder.canAlign) return { size, faces, detect };
-  const [, align] = await timed(() => finder.align(image, face));
-  return { size, faces, detect, align };
+  const faces = await finder.detect(photo);
+  if (faces.length === 0) {
+    throw new MasterWeaverError(
+      "no-face",
+      `Cannot time faces: ${path} shows none, expected one or more; give another --photo`,
+    );
+  }
+  const seconds = async (run: () => Promise<unknown>) => {
+    const queue = async () => void await run();
+    const [time] = await medianTimes([{ queue, wait: async () => {} }], EFFORT);
+    return time / 1000;
+  };
+  const row = (label: string, seconds: number) => single(label, seconds, "s");
+  const detect = await seconds(() => finder.detect(photo));
+  const subject =
+    `${photo.width}×${photo.height}, ${faces.length} found, one core`;
+  if (!finder.canAlign) {
+    const notes = ["no landmark model: sh tools/setup.sh --with-landmarks"];
+    return { section: "faces", subject, rows: [row("detect", detect)], notes };
+  }
+  const align = await seconds(() => finder.align(photo, faces[0]));
+  const rows = [
+    row("detect, landmarks", detect),
+    row("align", align),
+    row("together", detect + align),
+  ];
+  return { section: "faces", subject, rows };
 }
 
 async function loadFinder(): Promise<FaceFinder> {
@@ -56,53 +59,4 @@ async function loadFinder(): Promise<FaceFinder> {
     repositoryFile("weights/landmarks.weave"),
   ).catch(() => undefined);
   return await FaceFinder.load(detector, landmarks);
-}
-
-async function findBest(
-  finder: FaceFinder,
-  image: Image,
-  photo: string,
-): Promise<{ face: DetectedFace; faces: number }> {
-  const found = await finder.detect(image);
-  if (found.length === 0) {
-    throw new MasterWeaverError(
-      "no-face",
-      `Cannot time faces: ${photo} shows none, expected one or more; give another --photo`,
-    );
-  }
-  return { face: found[0], faces: found.length };
-}
-
-/** What a function gives, and its median time in seconds. */
-async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
-  let result = await run();
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const start = performance.now();
-    result = await run();
-    times.push((performance.now() - start) / 1000);
-  }
-  return [result, times.sort((a, b) => a - b)[ROUNDS >> 1]];
-}
-
-/** The timing as lines for a person. */
-export function faceLines(
-  { size, faces, detect, align }: FaceTiming,
-): string[] {
-  const row = (name: string, text: string) =>
-    `  ${name.padEnd(20)}${text.padStart(10)}`;
-  const seconds = (value: number) => `${value.toFixed(2)} s`;
-  return [
-    `Faces of a photo of ${size.join("×")}: ${faces} found, one core`,
-    ...(align === undefined
-      ? [
-        row("detect", seconds(detect)),
-        "  no landmark model: sh tools/setup.sh --with-landmarks",
-      ]
-      : [
-        row("detect, landmarks", seconds(detect)),
-        row("align", seconds(align)),
-        row("together", seconds(detect + align)),
-      ]),
-  ];
 }

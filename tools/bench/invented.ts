@@ -8,6 +8,11 @@ import {
   openComponentFile,
   requiredComponents,
 } from "../../src/weights/components.ts";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import type {
+  GeneratorComponents,
+  Layout,
+} from "../../src/generate/generator.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { Components } from "../../src/components/networks.ts";
 import type { WeaveDtype } from "../../src/weights/dtype.ts";
@@ -50,7 +55,7 @@ export async function sizesOf(folder: string): Promise<ModelSizes> {
  * The components of a model whose weights are as long as those of a file of
  * that type, and made up.
  */
-export function inventParts(
+export function madeUpComponents(
   { configs }: ModelSizes,
   stored: ModelDtype,
 ): Components {
@@ -75,4 +80,32 @@ async function* invent(dtype: WeaveDtype, bytes: number) {
       new Uint8Array(chunk.subarray(0, Math.min(CHUNK_BYTES, bytes - at))),
     );
   }
+}
+
+/**
+ * The layout of an image in a model, guidance on.
+ *
+ * @param size columns and rows of the image; the model's own where not given
+ * @throws {MasterWeaverError} `bad-option` where a side is no multiple of what a latent stands for
+ */
+export function layoutOf(
+  { unet, vae }: GeneratorComponents,
+  size: readonly [number, number] | undefined,
+  images: number,
+): Layout {
+  const { factor } = vae.config;
+  const own = unet.config.sampleSize * factor;
+  const [width, height] = size ?? [own, own];
+  if (width % factor !== 0 || height % factor !== 0) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Sides must be multiples of ${factor} for this model, got ${width}×${height}`,
+    );
+  }
+  return {
+    images,
+    width: width / factor,
+    height: height / factor,
+    guided: true,
+  };
 }

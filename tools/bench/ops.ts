@@ -1,41 +1,18 @@
 /**
- * Times this project's ops, each checked against f64 first.
+ * Times ops, this project's alone or by turns with other engines', each
+ * checked against f64 first.
  *
  * @module
  */
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { type Effort, medianTimes } from "./clock.ts";
-import { makeOwn } from "./ours.ts";
+import { makeOwn } from "./own.ts";
+import { checkPeer, type Peer, PEER_TOLERANCE } from "./peers/peer.ts";
+import { expected, halved, makeValues, sampleError } from "./reference.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
-import { bytesOf, describeWork, flopsOf, type Row, speedOf } from "./rows.ts";
-import { figure, tableLines } from "./table.ts";
-import { expected, halved, makeValues, sampleError } from "./values.ts";
-
-/** One op's time. */
-export interface OpTiming {
-  /** Which network has it, and what it is. */
-  readonly name: string;
-  /** Its sizes. */
-  readonly shapes: string;
-  /** Storage of activations and weights. */
-  readonly dtype: StorageType;
-  /** The shaders it ran, with how many dispatches of each. */
-  readonly shaders: readonly string[];
-  /** NMSE of a sample of the result against f64. */
-  readonly error: number;
-  /** Whether the error is within {@linkcode TOLERANCE}; if not, the time counts for nothing. */
-  readonly right: boolean;
-  /** Milliseconds of one run, the median. */
-  readonly milliseconds: number;
-  /** GFLOP/s, of ops bound by arithmetic. */
-  readonly gflops?: number;
-  /** GB/s if every input is read once and the result written, of ops that have no flops. */
-  readonly gigabytes?: number;
-  /** The share of the adapter's ceiling it reaches, where that was measured. */
-  readonly ofRoofline?: number;
-  /** What oneDNN reaches on two quiet cores, in GFLOP/s or GB/s. */
-  readonly oneDnn?: number;
-}
+import { detail, figure, type Row, type Table, type Unit } from "./table.ts";
+import { bytesOf, describeWork, flopsOf, type WorkRow } from "./work.ts";
 
 /** Largest NMSE of an op, by storage type: those of the project's tests. */
 export const TOLERANCE: Readonly<Record<StorageType, number>> = {
@@ -43,92 +20,133 @@ export const TOLERANCE: Readonly<Record<StorageType, number>> = {
   f16: 1e-6,
 };
 
+/** How ops are timed. */
+export interface OpsTask {
+  /** Storage of activations and weights; other engines store f32. */
+  readonly storage: StorageType;
+  /** The ops. */
+  readonly rows: readonly WorkRow[];
+  /** How long each is measured. */
+  readonly effort: Effort;
+  /** What the adapter can do at most, where that was measured. */
+  readonly roofline?: Roofline;
+  /** Other engines, by turns with this project's own ops. */
+  readonly peers?: readonly Peer[];
+  /** Called before each row. */
+  readonly onRow?: (label: string) => void;
+}
+
 /** Times rows, one after the other. */
-export async function benchOps(
-  gpu: Gpu,
-  storage: StorageType,
-  rows: readonly Row[],
-  effort: Effort,
-  roofline?: Roofline,
-): Promise<OpTiming[]> {
-  const timings: OpTiming[] = [];
-  for (const row of rows) {
-    timings.push(await timeRow(gpu, storage, row, effort, roofline));
+export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
+  const { storage, peers } = task;
+  const rows: Row[] = [];
+  const faults: string[] = [];
+  for (const [i, row] of task.rows.entries()) {
+    task.onRow?.(`${i + 1} of ${task.rows.length}: ${row.name}`);
+    rows.push(await timeRow(gpu, task, row, faults));
   }
-  return timings;
+  const own = `each checked against f64: NMSE at most ${
+    TOLERANCE[storage]
+  }, else no time`;
+  return {
+    section: peers ? "peers" : "ops",
+    subject: storage,
+    rows,
+    notes: peers
+      ? [
+        `${own}; ${PEER_TOLERANCE} of others, which store f32`,
+        "ratio: their time over ours, by turns on the same adapter",
+        ...faults,
+      ]
+      : [
+        own,
+        "oneDNN: published for two quiet cores, f32, in GFLOP/s or GB/s; not measured here",
+      ],
+  };
 }
 
 async function timeRow(
   gpu: Gpu,
-  storage: StorageType,
-  { name, work, oneDnn }: Row,
-  effort: Effort,
-  roofline: Roofline | undefined,
-): Promise<OpTiming> {
+  { storage, effort, roofline, peers = [] }: OpsTask,
+  { name, work, oneDnn }: WorkRow,
+  faults: string[],
+): Promise<Row> {
+  const labels = [name, describeWork(work)];
   const values = makeValues(work);
-  const stored = storage === "f16" ? values.map(halved) : values;
+  const exact = expected(work, values);
   await using own = await makeOwn(gpu, storage, work, values);
   own.queue();
-  const error = sampleError(expected(work, stored), await own.read());
-  const [milliseconds] = await medianTimes([own], effort);
+  const rounded = storage === "f16"
+    ? expected(work, values.map(halved))
+    : exact;
+  const error = sampleError(rounded, await own.read());
+  using stack = new DisposableStack();
+  const others = [];
+  for (const peer of peers) {
+    others.push(await checkPeer(peer, work, values, exact, stack));
+  }
+  const running = others.flatMap(({ op }) => op ?? []);
+  const [ownTime, ...times] = await medianTimes([own, ...running], effort);
   const flops = flopsOf(work);
-  const size = storage === "f16" ? 2 : 4;
+  const unit: Unit = flops > 0 ? "GFLOP/s" : "GB/s";
+  const elementBytes = storage === "f16" ? 2 : 4;
+  const bytes = bytesOf(work, elementBytes);
+  const speed = (time: number, size = elementBytes) =>
+    (flops || bytesOf(work, size)) / time / 1e6;
+  const milliseconds = error <= TOLERANCE[storage] ? ownTime : undefined;
+  const ratios: number[] = [];
+  const theirs = others.flatMap(({ engine, op, error, fault }) => {
+    if (fault) faults.push(`${engine}, ${labels.join(" ")}: ${fault}`);
+    const time = op && times[running.indexOf(op)];
+    const ratio = time && time / ownTime;
+    if (ratio) ratios.push(ratio);
+    return [
+      detail(`${engine} time`, time, "ms"),
+      detail(`${engine} NMSE`, error, "NMSE"),
+      figure(engine, time && speed(time, 4), unit),
+      figure(`${engine} ratio`, ratio, "×"),
+    ];
+  });
+  const share = roofline && milliseconds &&
+    shareOfRoofline(roofline, { flops, bytes, milliseconds });
+  const ownSpeed = milliseconds && speed(milliseconds);
   return {
-    name,
-    shapes: describeWork(work),
-    dtype: storage,
-    shaders: own.shaders,
-    error,
-    right: error <= TOLERANCE[storage],
-    milliseconds,
-    [flops > 0 ? "gflops" : "gigabytes"]: speedOf(work, size, milliseconds),
-    ...(roofline && {
-      ofRoofline: shareOfRoofline(roofline, {
-        flops,
-        bytes: bytesOf(work, size),
-        milliseconds,
-      }),
-    }),
-    ...(oneDnn !== undefined && { oneDnn }),
+    labels,
+    figures: [
+      figure("NMSE", error, "NMSE"),
+      figure("time", milliseconds, "ms"),
+      figure("speed", ownSpeed, unit),
+      ...roofline ? [figure("of ceiling", share, "share")] : [],
+      ...peers.length > 0
+        ? [
+          ...theirs,
+          figure("least ratio", ratios.sort((a, b) => a - b)[0], "×"),
+        ]
+        : [
+          figure("oneDNN", oneDnn, unit),
+          figure("remains", oneDnn && ownSpeed && oneDnn / ownSpeed, "×"),
+        ],
+      figure("shaders", own.shaders.join(", ")),
+    ],
   };
 }
 
-/** The timings as lines for a person. */
-export function opLines(
-  timings: readonly OpTiming[],
-  storage: StorageType,
-): string[] {
-  const withRoofline = timings.some(({ ofRoofline }) => ofRoofline);
-  const rows = timings.map((timing) => {
-    const speed = timing.gflops ?? timing.gigabytes!;
-    const { oneDnn, ofRoofline, shaders } = timing;
-    return [
-      timing.name,
-      timing.shapes,
-      `${figure(timing.milliseconds)} ms`,
-      timing.right
-        ? `${figure(speed)} ${timing.gflops ? "GFLOP/s" : "GB/s"}`
-        : `WRONG: NMSE ${timing.error.toExponential(1)}`,
-      ...(withRoofline ? [`${((ofRoofline ?? 0) * 100).toFixed(0)} %`] : []),
-      ...(oneDnn ? [figure(oneDnn), `${figure(oneDnn / speed)}×`] : ["", ""]),
-      shaders.join(", "),
-    ];
-  });
-  const headings = [
-    "",
-    "",
-    "time",
-    "speed",
-    ...(withRoofline ? ["of ceiling"] : []),
-    "oneDNN*",
-    "remains",
-    "shaders",
-  ];
-  return [
-    `Ops, ${storage}, each checked against f64 (NMSE at most ${
-      TOLERANCE[storage]
-    })`,
-    ...tableLines([headings, ...rows], [0, 1, headings.length - 1]),
-    "  * published for two quiet cores, f32, in GFLOP/s or GB/s; not measured here",
-  ];
+/**
+ * A wrong result fails the bench, once everything has been shown.
+ *
+ * @throws {MasterWeaverError} `gpu` naming what is wrong
+ */
+export function requireRight(tables: readonly Table[]): void {
+  const wrong = tables.filter(({ section }) =>
+    section === "ops" || section === "peers"
+  ).flatMap(({ rows }) => rows).filter(({ figures }) =>
+    figures.some(({ name, value }) => name === "time" && value === undefined)
+  );
+  if (wrong.length === 0) return;
+  throw new MasterWeaverError(
+    "gpu",
+    `Wrong results, compared with f64: ${
+      wrong.map(({ labels }) => labels.join(" ")).join("; ")
+    }; run the tests of the ops, deno test -A tests/ops_test.ts`,
+  );
 }

@@ -1,22 +1,29 @@
 /**
- * Other WebGPU engines beside this project's own: starts the process that
- * times them, and shows what it found.
+ * Other WebGPU engines beside this project's own, by turns in a process of
+ * their own: this module is also what that process runs.
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import type { PeersTask } from "./peers/main.ts";
-import {
-  PEER_TOLERANCE,
-  type PeerRow,
-  type PeerTiming,
-} from "./peers/measure.ts";
-import { PACKAGES } from "./peers/peer.ts";
-import { figure, tableLines } from "./table.ts";
+import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
+import { repositoryFile } from "../tool.ts";
+import type { Effort } from "./clock.ts";
+import { benchOps } from "./ops.ts";
+import { startJax } from "./peers/jax.ts";
+import { startPeer } from "./peers/peer.ts";
+import { startTfjs } from "./peers/tfjs.ts";
+import type { Table } from "./table.ts";
+import type { WorkRow } from "./work.ts";
 
-const path = (name: string) =>
-  fileURLToPath(new URL(`peers/${name}`, import.meta.url));
+/** What is timed. */
+export interface PeersTask {
+  /** Storage of this project's activations and weights. */
+  readonly storage: StorageType;
+  /** The ops. */
+  readonly rows: readonly WorkRow[];
+  /** How long each is measured. */
+  readonly effort: Effort;
+}
 
 /**
  * Times this project and all engines in one process, with a lock file of its
@@ -25,17 +32,13 @@ const path = (name: string) =>
  *
  * @throws {MasterWeaverError} `gpu` where that process fails
  */
-export async function runPeers(task: PeersTask): Promise<PeerRow[]> {
+export async function runPeers(task: PeersTask): Promise<Table> {
   const { success, code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
-      "run",
-      "-A",
-      "--quiet",
-      "--no-config",
-      "--unstable-webgpu",
-      `--lock=${path("deno.lock")}`,
+      ...["run", "-A", "--quiet", "--no-config", "--unstable-webgpu"],
+      `--lock=${repositoryFile("tools/bench/peers/deno.lock")}`,
       "--frozen",
-      path("main.ts"),
+      repositoryFile("tools/bench/peers.ts"),
       JSON.stringify(task),
     ],
     stdin: "null",
@@ -49,48 +52,23 @@ export async function runPeers(task: PeersTask): Promise<PeerRow[]> {
     );
   }
   // What else an engine prints comes before.
-  const last = new TextDecoder().decode(stdout).trim().split("\n").at(-1)!;
-  return JSON.parse(last);
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  return JSON.parse(lines.at(-1)!);
 }
 
-/** The rows as lines for a person. */
-export function peerLines(rows: readonly PeerRow[]): string[] {
-  const names = rows[0]?.peers.map(({ engine }) => engine) ?? [];
-  const faults = rows.flatMap(({ name, shapes, peers }) =>
-    peers.filter(({ fault }) => fault)
-      .map(({ engine, fault }) => `${engine}, ${name} ${shapes}: ${fault}`)
-  );
-  const cell = ({ speed, ratio }: PeerTiming) =>
-    speed === undefined || ratio === undefined
-      ? ["–", "–"]
-      : [figure(speed), `${figure(ratio)}×`];
-  const packages = Object.values(PACKAGES).flat().join(", ");
-  return [
-    `Ops and other engines on the same adapter, by turns, ${
-      rows[0]?.dtype
-    }; they store f32`,
-    ...tableLines([
-      [
-        "",
-        "",
-        "unit",
-        "ours",
-        ...names.flatMap((name) => [name, "ratio"]),
-        "least",
-        "shaders",
-      ],
-      ...rows.map((row) => [
-        row.name,
-        row.shapes,
-        row.unit,
-        row.right ? figure(row.speed) : "WRONG",
-        ...row.peers.flatMap(cell),
-        row.least === undefined ? "–" : `${figure(row.least)}×`,
-        row.shaders.join(", "),
-      ]),
-    ], [0, 1, 2, 5 + 2 * names.length]),
-    `  ratio: their time over ours; each result compared with f64 (NMSE at most ${PEER_TOLERANCE}`,
-    `  of theirs); ${packages}`,
-    ...faults.map((fault) => `  ${fault}`),
-  ];
+if (import.meta.main) {
+  const { storage, ...task }: PeersTask = JSON.parse(Deno.args[0]);
+  using gpu = await Gpu.open();
+  const table = await benchOps(gpu, {
+    ...task,
+    storage: chooseDtype(gpu, storage),
+    peers: [
+      await startPeer("tfjs-webgpu", startTfjs),
+      await startPeer("jax-js", startJax),
+    ],
+    onRow: (label) => Deno.stderr.isTerminal() && console.error(label),
+  });
+  console.log(JSON.stringify(table));
+  // Engines leave timers and devices behind.
+  Deno.exit(0);
 }

@@ -7,8 +7,8 @@
 import copyCode from "./ceiling_copy.wgsl" with { type: "text" };
 import fmaCode from "./ceiling_fma.wgsl" with { type: "text" };
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { medianTimes, USUAL } from "./clock.ts";
-import { figure, tableLines } from "./table.ts";
+import { type Contender, medianTimes } from "./clock.ts";
+import { single, type Table } from "./table.ts";
 
 /** A machine's two ceilings. */
 export interface Roofline {
@@ -32,7 +32,7 @@ const INVOCATIONS = 2 ** 18;
 const FLOPS_A_TURN = 2 * 10 * 8;
 /** The arithmetic is made this many milliseconds long at least. */
 const LONG = 20;
-/** Bytes copied: more than the caches of any GPU or processor hold. */
+/** Bytes copied: more than the caches of any GPU or CPU hold. */
 const COPIED = 96 * 2 ** 20;
 
 /** Measures the adapter. */
@@ -44,98 +44,98 @@ export async function measureRoofline(gpu: Gpu): Promise<MeasuredRoofline> {
 }
 
 async function arithmeticSpeed(gpu: Gpu, contract: boolean): Promise<number> {
-  const { device, buffers } = gpu;
-  const pipeline = device.createComputePipeline({
-    label: "ceiling_fma",
-    layout: "auto",
-    compute: {
-      module: device.createShaderModule({ code: fmaCode }),
-      entryPoint: "main",
-      constants: { CONTRACT: Number(contract) },
-    },
-  });
-  const y = buffers.make(4 * INVOCATIONS, GPUBufferUsage.STORAGE, "ceiling");
-  const uniform = buffers.make(
-    16,
-    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    "ceiling",
-  );
-  try {
-    const run = runner(gpu, pipeline, [y, uniform], INVOCATIONS / 64);
-    const time = async (turns: number) => {
-      const words = new DataView(new ArrayBuffer(16));
-      words.setUint32(0, turns, true);
-      words.setFloat32(4, 0.5, true);
-      words.setFloat32(8, 0.5, true);
-      device.queue.writeBuffer(uniform, 0, words.buffer);
-      const [milliseconds] = await medianTimes([run], USUAL);
-      return milliseconds;
-    };
-    let turns = 64;
-    let milliseconds = await time(turns);
-    while (milliseconds < LONG && turns < 2 ** 20) {
-      turns *= Math.ceil(LONG / milliseconds) + 1;
-      milliseconds = await time(turns);
-    }
-    return FLOPS_A_TURN * turns * INVOCATIONS / milliseconds / 1e6;
-  } finally {
-    buffers.free(y);
-    buffers.free(uniform);
+  const constants = { CONTRACT: Number(contract) };
+  using shader = new Shader(gpu, fmaCode, constants, INVOCATIONS / 64, [
+    [4 * INVOCATIONS, GPUBufferUsage.STORAGE],
+    [16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST],
+  ]);
+  const time = async (turns: number) => {
+    const words = new DataView(new ArrayBuffer(16));
+    words.setUint32(0, turns, true);
+    words.setFloat32(4, 0.5, true);
+    words.setFloat32(8, 0.5, true);
+    gpu.device.queue.writeBuffer(shader.buffers[1], 0, words.buffer);
+    const [milliseconds] = await medianTimes([shader]);
+    return milliseconds;
+  };
+  let turns = 64;
+  let milliseconds = await time(turns);
+  while (milliseconds < LONG && turns < 2 ** 20) {
+    turns *= Math.ceil(LONG / milliseconds) + 1;
+    milliseconds = await time(turns);
   }
+  return FLOPS_A_TURN * turns * INVOCATIONS / milliseconds / 1e6;
 }
 
 async function copySpeed(gpu: Gpu): Promise<number> {
-  const { device, buffers, limits } = gpu;
-  const most = limits.maxStorageBufferBindingSize;
+  const most = gpu.limits.maxStorageBufferBindingSize;
   const bytes = Math.min(COPIED, most - most % 4096);
-  const pipeline = device.createComputePipeline({
-    label: "ceiling_copy",
-    layout: "auto",
-    compute: {
-      module: device.createShaderModule({ code: copyCode }),
-      entryPoint: "main",
-    },
-  });
-  const x = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
-  const y = buffers.make(bytes, GPUBufferUsage.STORAGE, "ceiling");
-  try {
-    const run = runner(gpu, pipeline, [x, y], bytes / 4096);
-    const [milliseconds] = await medianTimes([run], USUAL);
-    return 2 * bytes / milliseconds / 1e6;
-  } finally {
-    buffers.free(x);
-    buffers.free(y);
-  }
+  const buffer = [bytes, GPUBufferUsage.STORAGE] as const;
+  using shader = new Shader(gpu, copyCode, {}, bytes / 4096, [buffer, buffer]);
+  const [milliseconds] = await medianTimes([shader]);
+  return 2 * bytes / milliseconds / 1e6;
 }
 
-/** A dispatch of so many workgroups, again and again. */
-function runner(
-  { device, limits }: Gpu,
-  pipeline: GPUComputePipeline,
-  bound: readonly GPUBuffer[],
-  groups: number,
-) {
-  const bindGroup = device.createBindGroup({
-    layout: pipeline.getBindGroupLayout(0),
-    entries: bound.map((buffer, binding) => ({
-      binding,
-      resource: { buffer },
-    })),
-  });
-  // Whole rows of workgroups: what is left of the last one is left out.
-  const rows = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
-  return {
-    queue() {
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(Math.floor(groups / rows), rows);
-      pass.end();
-      device.queue.submit([encoder.finish()]);
-    },
-    wait: () => device.queue.onSubmittedWorkDone().then(() => {}),
-  };
+/** A shader with buffers of its own, dispatched again and again. */
+class Shader implements Contender, Disposable {
+  /** In the order of their bindings. */
+  readonly buffers: readonly GPUBuffer[];
+  readonly #gpu: Gpu;
+  readonly #pipeline: GPUComputePipeline;
+  readonly #bindGroup: GPUBindGroup;
+  readonly #groups: number;
+
+  constructor(
+    gpu: Gpu,
+    code: string,
+    constants: Readonly<Record<string, number>>,
+    groups: number,
+    buffers: readonly (readonly [bytes: number, usage: number])[],
+  ) {
+    const { device } = gpu;
+    this.#gpu = gpu;
+    this.#groups = groups;
+    this.#pipeline = device.createComputePipeline({
+      label: "ceiling",
+      layout: "auto",
+      compute: {
+        module: device.createShaderModule({ code }),
+        entryPoint: "main",
+        constants,
+      },
+    });
+    this.buffers = buffers.map(([bytes, usage]) =>
+      gpu.buffers.make(bytes, usage, "ceiling")
+    );
+    this.#bindGroup = device.createBindGroup({
+      layout: this.#pipeline.getBindGroupLayout(0),
+      entries: this.buffers.map((buffer, binding) => (
+        { binding, resource: { buffer } }
+      )),
+    });
+  }
+
+  queue(): void {
+    const { device, limits } = this.#gpu;
+    const groups = this.#groups;
+    // Whole rows of workgroups: what is left of the last one is left out.
+    const rows = Math.ceil(groups / limits.maxComputeWorkgroupsPerDimension);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(this.#pipeline);
+    pass.setBindGroup(0, this.#bindGroup);
+    pass.dispatchWorkgroups(Math.floor(groups / rows), rows);
+    pass.end();
+    device.queue.submit([encoder.finish()]);
+  }
+
+  async wait(): Promise<void> {
+    await this.#gpu.device.queue.onSubmittedWorkDone();
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.buffers) this.#gpu.buffers.free(buffer);
+  }
 }
 
 /**
@@ -154,18 +154,17 @@ export function shareOfRoofline(
   return Math.max(flops / gflops, bytes / gigabytes) / 1e6 / milliseconds;
 }
 
-/** The ceilings as lines for a person. */
-export function rooflineLines(roofline: MeasuredRoofline): string[] {
+/** The ceilings as a table. */
+export function rooflineTable(roofline: MeasuredRoofline): Table {
   const { gflops, gigabytes, fma, multiplyAdd } = roofline;
-  return [
-    "The adapter's own ceiling",
-    ...tableLines([
-      [
-        "arithmetic, f32",
-        `${figure(gflops)} GFLOP/s`,
-        `fma() ${figure(fma)}, multiply and add ${figure(multiplyAdd)}`,
-      ],
-      ["copy", `${figure(gigabytes)} GB/s`, "read and written"],
-    ]),
-  ];
+  return {
+    section: "roofline",
+    subject: "the adapter's own ceiling",
+    rows: [
+      single("arithmetic, f32", gflops, "GFLOP/s"),
+      single("  by fma()", fma, "GFLOP/s"),
+      single("  by multiply and add", multiplyAdd, "GFLOP/s"),
+      single("copy, read and written", gigabytes, "GB/s"),
+    ],
+  };
 }

@@ -5,16 +5,15 @@
  * @module
  */
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
-import { stepGraph } from "../../src/generate/generator.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine } from "./census.ts";
-import { countDispatches, countMemory } from "./cost.ts";
-import { inventParts, type ModelSizes } from "./invented.ts";
-import { layoutOf } from "./paper.ts";
-import { type StepTask, type StepTiming, timeStep } from "./step.ts";
-import { figure, tableLines } from "./table.ts";
+import { ROOMY, total } from "./cost.ts";
+import type { ModelSizes } from "./invented.ts";
+import { baselineKernels, graphFlops, planBytes } from "./kernels.ts";
+import { planStep, type StepTask, type StepTiming, timeStep } from "./step.ts";
+import { figure, type Row, type Table } from "./table.ts";
 
-/** What is varied, each from the model's own size, one image, f16. */
+/** What is varied, each from the model's own size, one image, the best storage. */
 export interface ScalingTask {
   /** The model. */
   readonly sizes: ModelSizes;
@@ -24,52 +23,44 @@ export interface ScalingTask {
   readonly size?: readonly [number, number];
   /** Images at once. */
   readonly batches: readonly number[];
-  /** Storage of weights; activations are f32 with f32, else f16. */
+  /** Storage of weights; activations are f32 with f32, else the best. */
   readonly weights: readonly ModelDtype[];
 }
 
-/** A row of the table; without times where it was only planned. */
-export interface ScalingRow extends
-  Pick<
-    StepTiming,
-    "model" | "size" | "batch" | "dtype" | "weights" | "peakGpuBytes"
-  >,
-  Partial<Pick<StepTiming, "milliseconds" | "gflops" | "calls">> {
-  /** What is varied in it. */
+/** A step to be timed, and what is varied in it. */
+type ScalingStep = StepTask & {
   readonly series: "size" | "batch" | "weights";
-  /** Operations of a step. */
-  readonly flops: number;
-  /** Time, or operations where there is none, a pixel: over those of the series' first. */
-  readonly perPixel: number;
-}
+};
 
 /** Every step to be timed, a series after the other. */
 export function scalingTasks(
   { sizes, sides, size, batches, weights }: ScalingTask,
   best: StorageType,
-): (StepTask & { readonly series: ScalingRow["series"] })[] {
-  const usual = { sizes, dtype: best, weights: best, batch: 1 } as const;
+): ScalingStep[] {
+  const usual = { sizes, size, dtype: best, weights: best, batch: 1 } as const;
   return [
-    ...sides.map((side) => ({
-      ...usual,
-      series: "size" as const,
-      size: [side, side] as const,
-    })),
-    ...batches.map((batch) => ({
-      ...usual,
-      ...(size && { size }),
-      series: "batch" as const,
-      batch,
-    })),
-    ...weights.map((stored) => ({
-      ...usual,
-      ...(size && { size }),
-      series: "weights" as const,
-      weights: stored,
-      dtype: stored === "f32" ? "f32" as const : best,
-    })),
+    ...sides.map((side): ScalingStep => (
+      { ...usual, series: "size", size: [side, side] }
+    )),
+    ...batches.map((batch): ScalingStep => (
+      { ...usual, series: "batch", batch }
+    )),
+    ...weights.map((stored): ScalingStep => (
+      {
+        ...usual,
+        series: "weights",
+        weights: stored,
+        dtype: stored === "f32" ? "f32" : best,
+      }
+    )),
   ];
 }
+
+/** What is known of a step; without times where it was only planned. */
+type Measured =
+  & Pick<StepTiming, "size" | "peakBytes">
+  & Partial<StepTiming>
+  & { readonly flops: number };
 
 /**
  * Times each step once, after another; or plans it only.
@@ -80,85 +71,54 @@ export async function benchScaling(
   task: ScalingTask,
   best: StorageType,
   gpu: Gpu | undefined,
-): Promise<ScalingRow[]> {
-  const rows: ScalingRow[] = [];
+): Promise<Table> {
+  const rows: Row[] = [];
+  const notes: string[] = gpu ? [] : ["planned and not run"];
   // What is in several series is timed once.
   const known = new Map<string, Measured>();
+  const firsts = new Map<string, number>();
   for (const { series, ...step } of scalingTasks(task, best)) {
-    const planned = planStep(step);
-    const { size, batch, dtype, weights } = planned;
-    const key = [size, batch, dtype, weights].join(" ");
-    const timed = known.get(key) ??
-      (gpu ? await timeStep(gpu, step) : planned);
-    known.set(key, timed);
-    const row = { ...timed, series, flops: planned.flops };
-    const first = rows.find((other) => other.series === series) ?? row;
-    rows.push({ ...row, perPixel: perPixel(row) / perPixel(first) });
+    const planned = measurePlan(step);
+    const { dtype, weights, batch } = step;
+    const key = [planned.size, batch, dtype, weights].join(" ");
+    const found = known.get(key) ??
+      { ...planned, ...gpu && await timeStep(gpu, step) };
+    known.set(key, found);
+    if (found.calls && notes.length === 0) notes.push(callsLine(found.calls));
+    const { size, flops, milliseconds, gflops, peakBytes } = found;
+    // Operations where there is no time.
+    const perPixel = (milliseconds ?? flops) / (size[0] * size[1] * batch);
+    const first = firsts.get(series) ?? perPixel;
+    firsts.set(series, first);
+    const labels = [series, size.join("×"), `${batch}`, dtype, weights];
+    rows.push({
+      labels,
+      figures: [
+        figure("operations", flops / 1e9, "GFLOP"),
+        ...gpu
+          ? [
+            figure("time", milliseconds, "ms"),
+            figure("speed", gflops, "GFLOP/s"),
+          ]
+          : [],
+        figure("a pixel", perPixel / first, "×"),
+        figure("memory", peakBytes, "bytes"),
+      ],
+    });
   }
-  return rows;
-}
-
-type Measured = Omit<ScalingRow, "series" | "perPixel" | "flops">;
-
-function perPixel(
-  { milliseconds, flops, size, batch }: Omit<ScalingRow, "perPixel">,
-): number {
-  return (milliseconds ?? flops) / (size[0] * size[1] * batch);
-}
-
-/** What a step takes, counted. */
-function planStep(
-  { sizes, dtype, weights, size, batch }: StepTask,
-): Measured & { readonly flops: number } {
-  const parts = inventParts(sizes, weights);
-  const layout = layoutOf(parts, size, batch);
-  const graph = stepGraph(dtype, parts, layout);
-  const memory = countMemory(graph);
-  const { factor } = parts.vae.config;
   return {
-    model: sizes.name,
-    size: [layout.width * factor, layout.height * factor],
-    batch,
-    dtype,
-    weights,
-    peakGpuBytes: memory.weights + memory.arenas + memory.inputs,
-    flops: countDispatches(graph).reduce((sum, { flops }) => sum + flops, 0),
+    section: "scaling",
+    subject: `a step of ${task.sizes.name}, guidance on, weights made up; ` +
+      "varied, size, at once, activations, weights",
+    rows,
+    notes,
   };
 }
 
-/** The rows as lines for a person. */
-export function scalingLines(rows: readonly ScalingRow[]): string[] {
-  const timed = rows.some(({ milliseconds }) => milliseconds !== undefined);
-  const calls = rows.find((row) => row.calls)?.calls;
-  return [
-    `A step of ${rows[0]?.model}, guidance on, weights made up` +
-    (timed ? "" : ", planned and not run"),
-    ...tableLines([
-      [
-        "varied",
-        "picture",
-        "at once",
-        "activations",
-        "weights",
-        "GFLOP",
-        ...(timed ? ["time", "GFLOP/s"] : []),
-        timed ? "time a pixel" : "GFLOP a pixel",
-        "memory",
-      ],
-      ...rows.map((row) => [
-        row.series,
-        row.size.join("×"),
-        `${row.batch}`,
-        row.dtype,
-        row.weights,
-        figure(row.flops / 1e9),
-        ...(row.milliseconds === undefined
-          ? []
-          : [`${figure(row.milliseconds)} ms`, figure(row.gflops!)]),
-        `${row.perPixel.toFixed(2)}×`,
-        `${(row.peakGpuBytes / 2 ** 20).toFixed(0)} MiB`,
-      ]),
-    ]),
-    ...(calls ? [`  a step: ${callsLine(calls)}`] : []),
-  ];
+/** What a step takes, counted. */
+function measurePlan(step: StepTask): Measured {
+  const { graph, size } = planStep(step);
+  const memory = planBytes(graph, baselineKernels(graph), ROOMY);
+  const peakBytes = total(Object.values(memory), (bytes) => bytes);
+  return { size, peakBytes, flops: graphFlops(graph) };
 }

@@ -5,19 +5,18 @@
  * @module
  */
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
-import { Plan } from "../../src/graph/plan.ts";
-import { Tuner } from "../../src/graph/tuner.ts";
-import { KernelChoice } from "../../src/graph/kernel_choice.ts";
+import type { Graph } from "../../src/graph/graph.ts";
+import type { Plan } from "../../src/graph/plan.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
-import { elementCount } from "../../src/ops/op.ts";
 import { stepGraph } from "../../src/generate/generator.ts";
+import { elementCount } from "../../src/ops/op.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
-import { type Calls, callsLine, Census } from "./census.ts";
-import { countDispatches, type DispatchCost } from "./cost.ts";
-import { inventParts, type ModelSizes } from "./invented.ts";
-import { layoutOf } from "./paper.ts";
+import { callsLine, Census } from "./census.ts";
+import { countDispatches, type DispatchCost, sumBy, total } from "./cost.ts";
+import { layoutOf, madeUpComponents, type ModelSizes } from "./invented.ts";
+import { adapterKernels, makePlan } from "./kernels.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
-import { figure, tableLines } from "./table.ts";
+import { figure, measured, type Row, single, type Table } from "./table.ts";
 
 /** A step to time. */
 export interface StepTask {
@@ -29,73 +28,44 @@ export interface StepTask {
   readonly weights: ModelDtype;
   /** Columns and rows of the image; the model's own where not given. */
   readonly size?: readonly [number, number];
-  /** Images at once. */
+  /** Images at once; guidance is on, so that twice as many are computed. */
   readonly batch: number;
 }
 
-/** A step's time. */
-export interface StepTiming {
-  /** The model. */
-  readonly model: string;
-  /** Columns and rows of the image. */
-  readonly size: readonly [number, number];
-  /** Images at once; guidance is on, so that twice as many are computed. */
-  readonly batch: number;
-  /** Storage of activations. */
-  readonly dtype: StorageType;
-  /** Storage of weights. */
-  readonly weights: ModelDtype;
-  /** Milliseconds of one step, after another. */
-  readonly milliseconds: number;
-  /** GFLOP/s of products. */
-  readonly gflops: number;
-  /** Most bytes on the GPU: the UNet's weights and its plan. */
-  readonly peakGpuBytes: number;
-  /** What a step asks of WebGPU. */
-  readonly calls: Calls;
+/** Builds a step's graph. */
+export function planStep(
+  { sizes, dtype, weights, size, batch }: StepTask,
+): { graph: Graph; size: readonly [number, number] } {
+  const components = madeUpComponents(sizes, weights);
+  const layout = layoutOf(components, size, batch);
+  const { factor } = components.vae.config;
+  return {
+    graph: stepGraph(dtype, components, layout),
+    size: [factor * layout.width, factor * layout.height],
+  };
 }
 
 /** A step on the GPU, ready to run. */
-export interface ReadyStep extends AsyncDisposable {
-  /** What runs. */
-  readonly plan: Plan;
-  /** What each dispatch costs, in order. */
-  readonly costs: readonly DispatchCost[];
-  /** Columns and rows of the image. */
-  readonly size: readonly [number, number];
-  /** Writes what a step is given, and queues it. */
-  run(): void;
-}
+export type ReadyStep = Awaited<ReturnType<typeof makeStep>>;
 
 /** Makes everything a step needs. */
-export async function makeStep(
-  gpu: Gpu,
-  { sizes, dtype, weights, size, batch }: StepTask,
-): Promise<ReadyStep> {
-  const parts = inventParts(sizes, weights);
-  const layout = layoutOf(parts, size, batch);
-  const graph = stepGraph(dtype, parts, layout);
+export async function makeStep(gpu: Gpu, task: StepTask) {
+  const { graph, size } = planStep(task);
   await using stack = new AsyncDisposableStack();
-  const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
   const store = stack.use(new WeightStore(gpu));
-  await store.load(kernels.parameters);
-  const plan = stack.use(
-    await Plan.make(gpu, graph, { weights: [store], kernels }),
-  );
-  for (const [name, spec] of graph.inputs) {
-    const length = elementCount(spec.shape);
-    plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i)));
-  }
+  const plan = stack.use(await makePlan(gpu, graph, store));
+  writeInputs(plan, graph);
   const images = elementCount(graph.inputs.get("t")!.shape);
   const t = new Float32Array(images).fill(500);
   const coefficients = Float32Array.of(1, -0.01);
-  const { factor } = parts.vae.config;
   stack.defer(() => gpu.idle());
   const owned = stack.move();
   return {
     plan,
-    costs: countDispatches(graph, gpu.limits, kernels),
-    size: [layout.width * factor, layout.height * factor],
+    size,
+    /** What each dispatch costs, in order. */
+    costs: countDispatches(adapterKernels(gpu, graph), gpu.limits),
+    /** Writes what a step is given, and queues it. */
     run() {
       plan.write("t", t);
       plan.write("coefficients", coefficients);
@@ -105,77 +75,51 @@ export async function makeStep(
   };
 }
 
-/** Times one step, after one that warms up. */
-export async function timeStep(gpu: Gpu, task: StepTask): Promise<StepTiming> {
+/** Gives every input of a plan values that differ. */
+export function writeInputs(plan: Plan, graph: Graph): void {
+  for (const [name, { shape }] of graph.inputs) {
+    const length = elementCount(shape);
+    plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));
+  }
+}
+
+/** A step's time. */
+export type StepTiming = Awaited<ReturnType<typeof timeStep>>;
+
+/**
+ * Times one step, after one that warms up.
+ *
+ * @param then does more with the step before it is freed
+ */
+export async function timeStep(
+  gpu: Gpu,
+  task: StepTask,
+  then?: (step: ReadyStep) => Promise<void>,
+) {
   gpu.buffers.resetPeak();
   const before = gpu.buffers.bytes;
   await using step = await makeStep(gpu, task);
-  const { milliseconds, calls } = await timeReady(gpu, step);
-  return {
-    model: task.sizes.name,
-    size: step.size,
-    batch: task.batch,
-    dtype: task.dtype,
-    weights: task.weights,
-    milliseconds,
-    gflops: flopsOf(step.costs) / milliseconds / 1e6,
-    peakGpuBytes: gpu.buffers.peakBytes - before,
-    calls,
+  const run = () => {
+    step.run();
+    return gpu.idle();
   };
-}
-
-async function timeReady(
-  gpu: Gpu,
-  step: ReadyStep,
-): Promise<{ milliseconds: number; calls: Calls }> {
-  step.run();
-  await gpu.idle();
+  await run();
   // A wait costs 10 ms by itself.
   const idle = await spent(() => gpu.idle());
   using census = new Census();
-  const milliseconds = await spent(() => {
-    step.run();
-    return gpu.idle();
-  });
-  return { milliseconds: milliseconds - idle, calls: census.calls };
+  const milliseconds = await spent(run) - idle;
+  const { calls } = census;
+  const peakBytes = gpu.buffers.peakBytes - before;
+  await then?.(step);
+  const gflops = total(step.costs, ({ flops }) => flops) / milliseconds / 1e6;
+  return { size: step.size, milliseconds, gflops, peakBytes, calls };
 }
 
-async function spent(work: () => Promise<void>): Promise<number> {
+/** Milliseconds of some work. */
+export async function spent(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function flopsOf(costs: readonly DispatchCost[]): number {
-  return costs.reduce((sum, { flops }) => sum + flops, 0);
-}
-
-/** What all dispatches of one kind and variant take of a step. */
-export interface KindProfile {
-  /** The kind of op. */
-  readonly name: string;
-  /** Its shader: which variant of the op ran. */
-  readonly shader: string;
-  /** Dispatches a step. */
-  readonly dispatches: number;
-  /** Milliseconds a step, on the GPU's own clock. */
-  readonly milliseconds: number;
-  /** Of all dispatches' time. */
-  readonly share: number;
-  /** GFLOP/s, where it has flops. */
-  readonly gflops?: number;
-  /** GB/s of what is bound, each byte once. */
-  readonly gigabytes: number;
-  /** Share of the adapter's ceiling, where that was measured. */
-  readonly ofRoofline?: number;
-}
-
-/** A step by kind of op. */
-export interface StepProfile extends StepTiming {
-  /** By kind and variant, the longest first. */
-  readonly kinds: readonly KindProfile[];
-  /** The big convolution (half the flops of the largest, or more) with the fewest GFLOP/s. */
-  readonly slowestConv?: { readonly shape: string; readonly gflops: number };
 }
 
 /**
@@ -187,133 +131,93 @@ export async function profileStep(
   gpu: Gpu,
   task: StepTask,
   roofline?: Roofline,
-): Promise<StepProfile> {
-  gpu.buffers.resetPeak();
-  const before = gpu.buffers.bytes;
-  await using step = await makeStep(gpu, task);
-  const { milliseconds, calls } = await timeReady(gpu, step);
-  const peakGpuBytes = gpu.buffers.peakBytes - before;
-  const times = await step.plan.profile();
-  const { costs } = step;
-  const slowestConv = slowest(costs, times);
-  return {
-    model: task.sizes.name,
-    size: step.size,
-    batch: task.batch,
-    dtype: task.dtype,
-    weights: task.weights,
-    milliseconds,
-    gflops: flopsOf(costs) / milliseconds / 1e6,
-    peakGpuBytes,
-    calls,
-    kinds: profileKinds(costs, times, roofline),
-    ...(slowestConv && { slowestConv }),
-  };
+): Promise<Table[]> {
+  let costs: readonly TimedCost[] = [];
+  const timing = await timeStep(gpu, task, async (step) => {
+    const times = await step.plan.profile();
+    costs = step.costs.map((cost, i) => ({ ...cost, time: times[i] }));
+  });
+  const { milliseconds, gflops, peakBytes, calls } = timing;
+  const section = "step";
+  const subject = describeStep(task, timing.size);
+  const alone = total(costs, ({ time }) => time);
+  const slowest = slowestConv(costs);
+  const notes = slowest && [
+    `slowest big convolution ${measured(slowest.gflops, "GFLOP/s")}, ` +
+    `${slowest.shape}: the step reaches ${
+      measured(gflops / slowest.gflops, "share")
+    } of it`,
+  ];
+  return [
+    { section, subject, rows: profileRows(costs, roofline), notes },
+    {
+      section,
+      subject,
+      rows: [
+        single("all dispatches, each by itself", alone, "ms"),
+        single("as a whole", milliseconds, "ms"),
+        single("speed", gflops, "GFLOP/s"),
+        single("peak GPU memory", peakBytes, "bytes"),
+      ],
+      notes: [callsLine(calls)],
+    },
+  ];
 }
 
-/** Adds up dispatches' times by kind and variant. */
-export function profileKinds(
-  costs: readonly DispatchCost[],
-  times: readonly number[],
+/** What is timed, for a heading. */
+export function describeStep(
+  { sizes, dtype, weights, batch }: StepTask,
+  size: readonly [number, number],
+): string {
+  return `${sizes.name}, ${size.join("×")}, ${batch} at once, guidance on, ` +
+    `activations ${dtype}, weights ${weights}`;
+}
+
+/** A dispatch and its milliseconds, on the GPU's own clock. */
+export type TimedCost = DispatchCost & { readonly time: number };
+
+/** Dispatches' times by kind of op and shader, the longest first. */
+export function profileRows(
+  costs: readonly TimedCost[],
   roofline?: Roofline,
-): KindProfile[] {
-  const all = times.reduce((sum, time) => sum + time, 0);
-  const groups = Map.groupBy(
-    costs.map((cost, i) => ({ ...cost, time: times[i] })),
-    ({ kind, shader }) => `${kind}\n${shader}`,
-  );
-  return [...groups.values()].map((group): KindProfile => {
-    const sum = (key: "flops" | "bytes" | "time") =>
-      group.reduce((total, each) => total + each[key], 0);
-    const milliseconds = sum("time");
-    const [flops, bytes] = [sum("flops"), sum("bytes")];
-    return {
-      name: group[0].kind,
-      shader: group[0].shader,
-      dispatches: group.length,
-      milliseconds,
-      share: milliseconds / all,
-      ...(flops > 0 && { gflops: flops / milliseconds / 1e6 }),
-      gigabytes: bytes / milliseconds / 1e6,
-      ...(roofline && {
-        ofRoofline: shareOfRoofline(roofline, { flops, bytes, milliseconds }),
-      }),
-    };
-  }).sort((a, b) => b.milliseconds - a.milliseconds);
-}
-
-function slowest(
-  costs: readonly DispatchCost[],
-  times: readonly number[],
-): StepProfile["slowestConv"] {
-  const timed = costs.map((cost, i) => ({ ...cost, time: times[i] }));
-  const convs = [...Map.groupBy(timed, ({ op }) => op).values()]
-    .filter(([{ kind }]) => kind.startsWith("conv2d"))
-    .map((launches) => {
-      const sum = (key: "flops" | "time") =>
-        launches.reduce((total, each) => total + each[key], 0);
-      const [{ kind, shape }] = launches;
-      const flops = sum("flops");
+): Row[] {
+  const all = total(costs, ({ time }) => time);
+  return sumBy(costs, ({ kind, shader }) => `${kind}\n${shader}`)
+    .map(({ members, ...sum }) => {
+      const milliseconds = total(members, ({ time }) => time);
+      return { ...sum, milliseconds, shader: members[0].shader };
+    })
+    .sort((a, b) => b.milliseconds - a.milliseconds)
+    .map(({ name, shader, dispatches, flops, bytes, milliseconds }) => {
+      const speed = flops > 0 ? flops / milliseconds / 1e6 : undefined;
+      const share = roofline &&
+        shareOfRoofline(roofline, { flops, bytes, milliseconds });
       return {
-        shape: `${kind} ${shape}`,
-        flops,
-        gflops: flops / sum("time") / 1e6,
+        labels: [name.split("\n")[0]],
+        figures: [
+          figure("shader", shader),
+          figure("dispatches", dispatches),
+          figure("time", milliseconds, "ms"),
+          figure("share", milliseconds / all, "share"),
+          figure("speed", speed, "GFLOP/s"),
+          // Of what is bound, each byte once.
+          figure("moved", bytes / milliseconds / 1e6, "GB/s"),
+          ...roofline ? [figure("of ceiling", share, "share")] : [],
+        ],
       };
     });
-  const largest = Math.max(0, ...convs.map(({ flops }) => flops));
-  const [first] = convs.filter(({ flops }) => flops >= largest / 2)
-    .sort((a, b) => a.gflops - b.gflops);
-  return first && { shape: first.shape, gflops: first.gflops };
 }
 
-/** The profile as lines for a person. */
-export function profileLines(profile: StepProfile): string[] {
-  const { model, size, batch, dtype, weights, kinds, slowestConv } = profile;
-  const withRoofline = kinds.some(({ ofRoofline }) => ofRoofline !== undefined);
-  return [
-    `A step of ${model}, ${size.join("×")}, ${batch} at once, guidance on, ` +
-    `activations ${dtype}, weights ${weights}`,
-    ...tableLines([
-      [
-        "",
-        "shader",
-        "dispatches",
-        "time",
-        "share",
-        "GFLOP/s",
-        "GB/s",
-        ...(withRoofline ? ["of ceiling"] : []),
-      ],
-      ...kinds.map((kind) => [
-        kind.name,
-        kind.shader,
-        `${kind.dispatches}`,
-        `${figure(kind.milliseconds)} ms`,
-        `${(kind.share * 100).toFixed(0)} %`,
-        kind.gflops === undefined ? "" : figure(kind.gflops),
-        figure(kind.gigabytes),
-        ...(withRoofline
-          ? [`${((kind.ofRoofline ?? 0) * 100).toFixed(0)} %`]
-          : []),
-      ]),
-    ], [0, 1]),
-    `  all dispatches, each by itself ${
-      figure(kinds.reduce((sum, each) => sum + each.milliseconds, 0))
-    } ms`,
-    `  as a whole ${figure(profile.milliseconds)} ms, ${
-      figure(profile.gflops)
-    } GFLOP/s; ${callsLine(profile.calls)}; ${
-      (profile.peakGpuBytes / 2 ** 20).toFixed(0)
-    } MiB`,
-    ...(slowestConv
-      ? [
-        `  slowest big convolution ${
-          figure(slowestConv.gflops)
-        } GFLOP/s, ${slowestConv.shape}: ` +
-        `the step reaches ${
-          (100 * profile.gflops / slowestConv.gflops).toFixed(0)
-        } % of it`,
-      ]
-      : []),
-  ];
+/** The big convolution (half the flops of the largest, or more) with the fewest GFLOP/s. */
+function slowestConv(costs: readonly TimedCost[]) {
+  const convs = sumBy(costs, ({ op }) => `${op}`)
+    .filter(({ members: [{ kind }] }) => kind.startsWith("conv2d"))
+    .map(({ members, flops }) => ({
+      shape: `${members[0].kind} ${members[0].shape}`,
+      flops,
+      gflops: flops / total(members, ({ time }) => time) / 1e6,
+    }));
+  const largest = Math.max(0, ...convs.map(({ flops }) => flops));
+  return convs.filter(({ flops }) => flops >= largest / 2)
+    .sort((a, b) => a.gflops - b.gflops).at(0);
 }

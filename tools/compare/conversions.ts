@@ -79,7 +79,7 @@ export async function paint(
 ): Promise<Image[]> {
   await using weaver = await MasterWeaver.load(folder, { dtype });
   const identity = await weaver.encodeIdentity([photo], { align: false });
-  const pictures: Image[] = [];
+  const painted: Image[] = [];
   for (let i = 0; i < count; i++) {
     const { images } = await weaver.generate({
       identity,
@@ -89,10 +89,10 @@ export async function paint(
       width: size,
       height: size,
     });
-    pictures.push(images[0]);
+    painted.push(images[0]);
     onImage(i + 1);
   }
-  return pictures;
+  return painted;
 }
 
 /** How far a finished image is from the other model's. */
@@ -107,11 +107,11 @@ export interface ImageError {
 
 /** Compares images in pairs. */
 export function compareImages(
-  pictures: readonly Image[],
+  images: readonly Image[],
   expected: readonly Image[],
   seed: number,
 ): ImageError[] {
-  return pictures.map(({ data }, i) => ({
+  return images.map(({ data }, i) => ({
     seed: seed + i,
     psnr: psnr(data, expected[i].data),
     largestDifference: largestDifference(data, expected[i].data),

@@ -3,11 +3,19 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import type { StorageType } from "../../src/gpu/gpu.ts";
-import { parseArguments } from "../../src/host/arguments.ts";
 import { UsageError } from "../../src/host/exit.ts";
-import { tell } from "../../src/host/streams.ts";
+import {
+  flag,
+  oneOf,
+  option,
+  repeatable,
+  repositoryFile,
+  talk,
+  text,
+  type Values,
+  whole,
+} from "../tool.ts";
 import { type NetworkName, NETWORKS } from "./passes.ts";
 
 /** What `--help` prints. */
@@ -82,88 +90,59 @@ export interface Request {
   readonly report: (line: string) => void;
 }
 
-function parseFlags(args: readonly string[]) {
-  return parseArguments(args, {
-    with: { type: "string" },
-    network: { type: "string", multiple: true },
-    dtype: { type: "string", default: "f32" },
-    pictures: { type: "string" },
-    "no-networks": { type: "boolean" },
-    steps: { type: "string" },
-    size: { type: "string" },
-    ref: { type: "string" },
-    prompt: { type: "string" },
-    seed: { type: "string" },
-    markdown: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    quiet: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  }, "positionals");
-}
-
-type Flags = ReturnType<typeof parseFlags>;
-
-/** A whole number from 0, or nothing. */
-function count(values: Flags["values"], name: keyof Flags["values"]) {
-  const text = values[name];
-  if (text === undefined) return undefined;
-  if (/^\d{1,9}$/.test(String(text))) return Number(text);
-  throw new UsageError(`--${name} is ${text}, expected a whole number`);
-}
-
-function networksAsked({ network, ...values }: Flags["values"]): NetworkName[] {
-  if (values["no-networks"]) {
-    if (network === undefined) return [];
-    throw new UsageError("Give --network or --no-networks, not both");
-  }
-  return (network ?? NETWORKS).map((name) => {
-    const known = NETWORKS.find((one) => one === name);
-    if (known) return known;
-    throw new UsageError(
-      `--network is ${name}, expected ${NETWORKS.join(", ")}`,
-    );
-  });
-}
+/** The command's options. */
+export const OPTIONS = {
+  with: option(text),
+  network: repeatable(oneOf(NETWORKS)),
+  dtype: option(oneOf(["f32", "f16"]), "f32"),
+  pictures: option(whole(0)),
+  "no-networks": flag,
+  steps: option(whole(0)),
+  size: option(whole(0)),
+  ref: option(text),
+  prompt: option(text),
+  seed: option(whole(0)),
+  markdown: flag,
+  json: flag,
+  quiet: flag,
+};
 
 /**
- * Turns arguments into what is asked for.
+ * Turns options into what is asked for.
  *
- * @param args what was typed after the script's name
- * @returns nothing where help is asked for
  * @throws {UsageError} saying what was given and what was expected
  */
-export function readRequest(args: readonly string[]): Request | null {
-  const { values, positionals } = parseFlags(args);
-  if (values.help) return null;
-  if (positionals.length === 0) throw new UsageError("Give a model's folder");
+export function requestOf(
+  values: Values<typeof OPTIONS>,
+  models: readonly string[],
+): Request {
+  const { network, pictures: images = 0, "no-networks": noNetworks } = values;
+  if (models.length === 0) throw new UsageError("Give a model's folder");
   if (values.with === undefined) {
     throw new UsageError("Give --with, a reference file or a model's folder");
   }
-  const { dtype } = values;
-  if (dtype !== "f32" && dtype !== "f16") {
-    throw new UsageError(`--dtype is ${dtype}, expected f32 or f16`);
-  }
-  const images = count(values, "pictures") ?? 0;
-  if (values["no-networks"] && images === 0) {
+  if (noNetworks && images === 0) {
     throw new UsageError("Give --pictures N with --no-networks");
   }
+  if (noNetworks && network) {
+    throw new UsageError("Give --network or --no-networks, not both");
+  }
   return {
-    models: positionals,
+    models,
     with: values.with,
-    networks: networksAsked(values),
-    dtype,
+    networks: noNetworks ? [] : network ?? NETWORKS,
+    dtype: values.dtype,
     images,
-    steps: count(values, "steps") ?? 30,
-    size: count(values, "size"),
-    ref: values.ref ??
-      fileURLToPath(new URL("../../weights/mini/demo.png", import.meta.url)),
+    steps: values.steps ?? 30,
+    size: values.size,
+    ref: values.ref ?? repositoryFile("weights/mini/demo.png"),
     prompt: values.prompt ?? "a photo of a smiling woman with red hair",
-    seed: count(values, "seed") ?? 42,
+    seed: values.seed ?? 42,
     print: values.json ? "json" : values.markdown ? "markdown" : "text",
     conversionOptions: CONVERSION_OPTIONS.filter((name) =>
-      values[name] !== undefined
+      values[name] !== undefined && values[name] !== false
     ),
-    report: values.quiet ? () => {} : (line) => tell(`${line}\n`),
+    report: talk(values.quiet).report,
   };
 }
 

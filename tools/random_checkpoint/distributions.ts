@@ -104,7 +104,7 @@ function fill(
 }
 
 /** Numbers in 0 ≤ x < 1 from a 32-bit state (mulberry32). */
-function generator(state: number): () => number {
+export function generator(state: number): () => number {
   return () => {
     state = state + 0x6d2b79f5 | 0;
     let t = Math.imul(state ^ state >>> 15, 1 | state);

@@ -7,7 +7,7 @@ import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { clipText } from "../../models/clip.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
-import { view } from "../../ops/views.ts";
+import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import { keysName, type Layout, valuesName } from "../layout.ts";

@@ -6,10 +6,10 @@
 import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph } from "../../graph/graph.ts";
 import { vaeDecode } from "../../models/vae.ts";
-import { map } from "../../ops/elementwise.ts";
+import { map } from "../../ops/map.ts";
 import { elementCount } from "../../ops/op.ts";
-import { imageOutput } from "../../ops/outputs.ts";
-import { view } from "../../ops/views.ts";
+import { imageOutput } from "../../ops/image_output.ts";
+import { view } from "../../ops/view.ts";
 import type { GeneratorComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import type { Layout } from "../layout.ts";

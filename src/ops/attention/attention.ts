@@ -1,8 +1,3 @@
-/**
- * The attention op: its shape rule and its kernels.
- *
- * @module
- */
 import {
   type Call,
   elementCount,

@@ -1,8 +1,3 @@
-/**
- * The convolution op: its shape rule and its kernels.
- *
- * @module
- */
 import {
   elementBytes,
   elementCount,
@@ -10,22 +5,18 @@ import {
   type Kernel,
   type Op,
   sameShape,
-  type Target,
 } from "../op.ts";
-import type { GpuLimits } from "../../gpu/gpu.ts";
 import { texelPixelBytes } from "../pack_texels.ts";
-import { fitsVec8 } from "../stored_vectors.ts";
 import { launchBaseline } from "./baseline.ts";
 import type { Conv2dAttributes, Conv2dCall, Conv2dInputs } from "./call.ts";
 import type { Convolution } from "./convolution.ts";
-import { cutPixels } from "./pixel_slices.ts";
 import {
-  launchTextured,
-  packedInputs,
-  packedScratch,
-  texelLimits,
-} from "./textured.ts";
-import { launchTiled } from "./tiled.ts";
+  type ConvolutionRule,
+  texturedKernel,
+  tiledKernel,
+} from "./kernels.ts";
+import { cutPixels } from "./pixel_slices.ts";
+import { texelLimits } from "./textured.ts";
 import { fitsWinograd, launchWinograd, winogradScratch } from "./winograd.ts";
 
 export type { Conv2dAttributes, Conv2dInputs } from "./call.ts";
@@ -33,34 +24,24 @@ export type { Conv2dAttributes, Conv2dInputs } from "./call.ts";
 /** Fewest pixels of an excerpt that a kernel is timed with. */
 const MIN_PIXELS = 256;
 
+const rule: ConvolutionRule<Conv2dAttributes> = {
+  convolution: convolutionOf,
+  slices(call, limits) {
+    const { shape, dtype } = call.inputs.x;
+    return cutPixels(call, limits, shape[3] * elementBytes(dtype));
+  },
+  texelSlices(call, limits) {
+    const bytes = texelPixelBytes(call.inputs.x.shape[3]);
+    return cutPixels(call, texelLimits(limits), bytes);
+  },
+};
+
 const baseline: Kernel<Conv2dInputs, Conv2dAttributes> = {
   name: "baseline",
   launch(call, { limits }) {
     const conv = convolutionOf(call);
-    return slicesOf(call, limits).map((slice) => launchBaseline(conv, slice));
-  },
-};
-
-const tiled: Kernel<Conv2dInputs, Conv2dAttributes> = {
-  name: "workgroup-tiled",
-  supports: ({ inputs: { weight } }) => fitsVec8(weight),
-  launch(call, target) {
-    const conv = convolutionOf(call);
-    return slicesOf(call, target.limits)
-      .map((slice) => launchTiled(conv, slice, target));
-  },
-};
-
-const textured: Kernel<Conv2dInputs, Conv2dAttributes> = {
-  name: "texture-backed",
-  supports: ({ inputs: { weight } }) => fitsVec8(weight),
-  weightLayout: "blocks",
-  packed: (call, target) => packedInputs(texelSlices(call, target)),
-  scratch: (call, target) =>
-    packedScratch(convolutionOf(call), texelSlices(call, target)),
-  launch(call, target) {
-    const slices = texelSlices(call, target);
-    return launchTextured(convolutionOf(call), call.inputs.x, slices, target);
+    return rule.slices(call, limits)
+      .map((slice) => launchBaseline(conv, slice));
   },
 };
 
@@ -74,16 +55,6 @@ const winograd: Kernel<Conv2dInputs, Conv2dAttributes> = {
   launch: (call, target) =>
     launchWinograd(call.inputs.x.shape[0], convolutionOf(call), target),
 };
-
-function slicesOf(call: Conv2dCall, limits: GpuLimits) {
-  const { shape, dtype } = call.inputs.x;
-  return cutPixels(call, limits, shape[3] * elementBytes(dtype));
-}
-
-function texelSlices(call: Conv2dCall, { limits }: Target) {
-  const bytes = texelPixelBytes(call.inputs.x.shape[3]);
-  return cutPixels(call, texelLimits(limits), bytes);
-}
 
 /** `torch.nn.functional.conv2d`, channels last; I % 4 = 0. */
 export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
@@ -120,7 +91,7 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
     return { output: { shape, dtype: x.dtype } };
   },
 
-  kernels: [baseline, tiled, textured, winograd],
+  kernels: [baseline, tiledKernel(rule), texturedKernel(rule), winograd],
 
   kind({ weight }, attributes) {
     return fitsWinograd(weight, attributes) ? "3×3, narrow" : "";

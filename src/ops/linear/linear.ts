@@ -1,18 +1,12 @@
-/**
- * The linear layer op: its shape rule and its kernels.
- *
- * @module
- */
-import type { GpuLimits } from "../../gpu/gpu.ts";
 import type { Activation } from "../activation.ts";
+import type { Conv2dInputs } from "../conv2d/call.ts";
 import { type Convolution, matrixProduct } from "../conv2d/convolution.ts";
 import {
-  launchTextured,
-  packedInputs,
-  packedScratch,
-  texelLimits,
-} from "../conv2d/textured.ts";
-import { launchTiled } from "../conv2d/tiled.ts";
+  type ConvolutionRule,
+  texturedKernel,
+  tiledKernel,
+} from "../conv2d/kernels.ts";
+import { texelLimits } from "../conv2d/textured.ts";
 import {
   type Call,
   elementBytes,
@@ -21,12 +15,10 @@ import {
   type Kernel,
   type Op,
   sameShape,
-  type Target,
   type TensorSpec,
 } from "../op.ts";
 import { texelPixelBytes } from "../pack_texels.ts";
 import { cutRows, type RowSlice } from "../slices.ts";
-import { fitsVec8 } from "../stored_vectors.ts";
 import { launchBaseline } from "./baseline.ts";
 
 /** Inputs of {@linkcode linear}. */
@@ -49,40 +41,28 @@ export interface LinearAttributes {
   activation?: Activation;
 }
 
-/** A linear layer's shapes and attributes. */
-export type LinearCall = Call<LinearInputs, LinearAttributes>;
-
 /** Fewest rows of an excerpt that a kernel is timed with. */
 const MIN_ROWS = 256;
+
+const rule: ConvolutionRule<LinearAttributes> = {
+  convolution: convolutionOf,
+  slices({ inputs: { x, weight: { shape: [n, k] } } }, limits) {
+    const longest = Math.max(n, k) * elementBytes(x.dtype);
+    return cutRows(elementCount(x.shape) / k, longest, limits).map(samePixels);
+  },
+  texelSlices({ inputs: { x, weight: { shape: [n, k] } } }, limits) {
+    const longest = Math.max(n * elementBytes(x.dtype), texelPixelBytes(k));
+    return cutRows(elementCount(x.shape) / k, longest, texelLimits(limits))
+      .map(samePixels);
+  },
+};
 
 const baseline: Kernel<LinearInputs, LinearAttributes> = {
   name: "baseline",
   launch(call, { limits }) {
     const conv = convolutionOf(call);
-    return slicesOf(call, limits).map(({ to }) => launchBaseline(conv, to));
-  },
-};
-
-const tiled: Kernel<LinearInputs, LinearAttributes> = {
-  name: "workgroup-tiled",
-  supports: ({ inputs: { weight } }) => fitsVec8(weight),
-  launch(call, target) {
-    const conv = convolutionOf(call);
-    return slicesOf(call, target.limits)
-      .map((slice) => launchTiled(conv, slice, target));
-  },
-};
-
-const textured: Kernel<LinearInputs, LinearAttributes> = {
-  name: "texture-backed",
-  supports: ({ inputs: { weight } }) => fitsVec8(weight),
-  weightLayout: "blocks",
-  packed: (call, target) => packedInputs(texelSlices(call, target)),
-  scratch: (call, target) =>
-    packedScratch(convolutionOf(call), texelSlices(call, target)),
-  launch(call, target) {
-    const slices = texelSlices(call, target);
-    return launchTextured(convolutionOf(call), call.inputs.x, slices, target);
+    return rule.slices(call, limits)
+      .map(({ to }) => launchBaseline(conv, to));
   },
 };
 
@@ -90,7 +70,7 @@ const textured: Kernel<LinearInputs, LinearAttributes> = {
 export const linear: Op<LinearInputs, LinearAttributes> = {
   name: "linear",
   dtypes: { weight: "weight" },
-  kernels: [baseline, tiled, textured],
+  kernels: [baseline, tiledKernel(rule), texturedKernel(rule)],
 
   outputs(inputs) {
     const { x, weight, bias, residual } = inputs;
@@ -124,7 +104,10 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
 };
 
 function convolutionOf(
-  { inputs: { x, weight, bias, residual }, attributes }: LinearCall,
+  { inputs: { x, weight, bias, residual }, attributes }: Call<
+    Conv2dInputs,
+    LinearAttributes
+  >,
 ): Convolution {
   const rows = elementCount(x.shape) / weight.shape[1];
   return {
@@ -136,24 +119,6 @@ function convolutionOf(
     },
     activation: attributes.activation,
   };
-}
-
-/** Cuts the rows so that each slice of x and of the output fits a binding. */
-function slicesOf(
-  { inputs: { x, weight: { shape: [n, k] } } }: LinearCall,
-  limits: GpuLimits,
-) {
-  const longest = Math.max(n, k) * elementBytes(x.dtype);
-  return cutRows(elementCount(x.shape) / k, longest, limits).map(samePixels);
-}
-
-function texelSlices(
-  { inputs: { x, weight: { shape: [n, k] } } }: LinearCall,
-  { limits }: Target,
-) {
-  const longest = Math.max(n * elementBytes(x.dtype), texelPixelBytes(k));
-  const rows = elementCount(x.shape) / k;
-  return cutRows(rows, longest, texelLimits(limits)).map(samePixels);
 }
 
 /** The slices of a convolution whose output rows depend on the same rows of x. */

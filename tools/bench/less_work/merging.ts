@@ -6,86 +6,62 @@
  */
 import type { Gpu, StorageType } from "../../../src/gpu/gpu.ts";
 import { Graph, type Tensor } from "../../../src/graph/graph.ts";
-import { Plan } from "../../../src/graph/plan.ts";
-import { Tuner } from "../../../src/graph/tuner.ts";
-import { KernelChoice } from "../../../src/graph/kernel_choice.ts";
+import type { Plan } from "../../../src/graph/plan.ts";
 import { attention } from "../../../src/ops/attention/attention.ts";
 import { linear } from "../../../src/ops/linear/linear.ts";
-import { elementCount } from "../../../src/ops/op.ts";
-import {
-  matchTokens,
-  mergeTokens,
-  unmergeTokens,
-} from "../../../src/ops/tokens.ts";
-import { flopsOf } from "./work.ts";
+import { matchTokens } from "../../../src/ops/tokens/match_tokens.ts";
+import { mergeTokens } from "../../../src/ops/tokens/merge_tokens.ts";
+import { unmergeTokens } from "../../../src/ops/tokens/unmerge_tokens.ts";
+import { total } from "../cost.ts";
+import { graphFlops, makePlan } from "../kernels.ts";
+import { writeInputs } from "../step.ts";
+import { figure, type Row, type Table } from "../table.ts";
+import { fastestTimes } from "./steps.ts";
 
 const SIDE = 64;
 const CHANNELS = 320;
 const HEADS = 8;
 
-/** One share of merged tokens, measured. */
-export interface MergingTime {
-  /** Share of the tokens that are merged. */
-  readonly share: number;
-  /** Milliseconds, the fastest sample. */
-  readonly milliseconds: number;
-  /** Of which the GPU's clock counts for matching, merging and unmerging; where it has one. */
-  readonly merging?: number;
-  /** GFLOP. */
-  readonly gflop: number;
-}
-
-/** Times each share by turns, after a run that compiles. */
+/** Times each share of merged tokens by turns, the fastest sample. */
 export async function benchMerging(
   gpu: Gpu,
   storage: StorageType,
   samples: number,
-): Promise<MergingTime[]> {
+): Promise<Table> {
   using stack = new DisposableStack();
-  const benches: {
-    share: number;
-    plan: Plan;
-    graph: Graph;
-    times: number[];
-  }[] = [];
-  for (const share of [0, 0.25, 0.5, 0.75]) {
-    const graph = selfAttention(storage, Math.floor(share * SIDE * SIDE));
-    const kernels = new KernelChoice(graph, new Tuner(gpu).choose);
-    const plan = stack.use(await Plan.make(gpu, graph, { kernels }));
-    for (const [name, { shape }] of graph.inputs) {
-      plan.write(name, values(elementCount(shape)));
-    }
-    benches.push({ share, plan, graph, times: [] });
-    plan.run();
-    await gpu.idle();
+  const graphs = [0, 0.25, 0.5, 0.75].map((share) => ({
+    share,
+    graph: selfAttention(storage, Math.floor(share * SIDE * SIDE)),
+  }));
+  const plans: Plan[] = [];
+  for (const { graph } of graphs) {
+    const plan = stack.use(await makePlan(gpu, graph));
+    writeInputs(plan, graph);
+    plans.push(plan);
   }
-  for (let i = 0; i < samples; i++) {
-    for (const { plan, times } of benches) {
-      const start = performance.now();
-      plan.run();
-      await gpu.idle();
-      times.push(performance.now() - start);
-    }
-  }
-  const rows: MergingTime[] = [];
-  for (const { share, plan, graph, times } of benches) {
-    rows.push({
-      share,
-      milliseconds: Math.min(...times),
-      merging: gpu.hasTimestamps ? await mergingTime(plan) : undefined,
-      gflop: flopsOf(graph) / 1e9,
-    });
-  }
-  return rows;
-}
-
-/** Milliseconds of the dispatches that match, merge and unmerge. */
-async function mergingTime(plan: Plan): Promise<number> {
-  const times = await plan.profile();
-  return plan.listing.reduce(
-    (sum, { shader }, i) => sum + (/token/.test(shader) ? times[i] : 0),
-    0,
-  );
+  const times = await fastestTimes(gpu, plans, samples);
+  const wholes = times.map((each) => total(each, (time) => time));
+  const rows = graphs.map(({ share, graph }, i): Row => {
+    const { listing } = plans[i];
+    // Matching, merging and unmerging, by the GPU's clock where it has one.
+    const merging = gpu.hasTimestamps
+      ? total(
+        times[i].filter((_, j) => /token/.test(listing[j].shader)),
+        (t) => t,
+      )
+      : undefined;
+    return {
+      labels: [`${share} merged`],
+      figures: [
+        figure("time", wholes[i], "ms"),
+        figure("of which merging", merging, "ms"),
+        figure("times as fast", wholes[0] / wholes[i], "×"),
+        figure("operations", graphFlops(graph) / 1e9, "GFLOP"),
+      ],
+    };
+  });
+  const subject = `self-attention of ${SIDE * SIDE} tokens, ${storage}`;
+  return { section: "merged tokens", subject, rows };
 }
 
 /** x (1, 4096, 320), normalised already, to x + attention. */
@@ -95,19 +71,13 @@ function selfAttention(storage: StorageType, merged: number): Graph {
   const match = { height: SIDE, width: SIDE, merged };
   const place = merged > 0 ? g.apply(matchTokens, { x }, match) : null;
   const tokens = place ? g.apply(mergeTokens, { x, place }, match) : x;
-  const project = (name: string, x: Tensor, residual?: Tensor) =>
-    g.apply(linear, {
-      x,
-      weight: g.input(name, [CHANNELS, CHANNELS], storage),
-      bias: undefined,
-      residual,
-    }, {});
+  const project = (name: string, x: Tensor, residual?: Tensor) => {
+    const weight = g.input(name, [CHANNELS, CHANNELS], storage);
+    return g.apply(linear, { x, weight, bias: undefined, residual }, {});
+  };
   const [q, k, v] = ["q", "k", "v"].map((name) => project(name, tokens));
-  const y = g.apply(
-    attention,
-    { q, k, v, identityScale: undefined },
-    { heads: HEADS },
-  );
+  const given = { q, k, v, identityScale: undefined };
+  const y = g.apply(attention, given, { heads: HEADS });
   g.output(
     "y",
     place
@@ -115,24 +85,4 @@ function selfAttention(storage: StorageType, merged: number): Graph {
       : project("out", y, x),
   );
   return g;
-}
-
-/** Values that differ, as large as normalised activations are. */
-function values(length: number): Float32Array {
-  return Float32Array.from({ length }, (_, i) => Math.sin(i * 0.7 + i * i));
-}
-
-/** The times as lines for a person. */
-export function attentionLines(rows: readonly MergingTime[]): string[] {
-  return [
-    "| merged | ms | of which merging | times as fast | GFLOP |",
-    "|---|---|---|---|---|",
-    ...rows.map(({ share, milliseconds, merging, gflop }) =>
-      `| ${share} | ${milliseconds.toFixed(0)} | ${
-        merging?.toFixed(0) ?? "–"
-      } | ${(rows[0].milliseconds / milliseconds).toFixed(2)} | ${
-        gflop.toFixed(1)
-      } |`
-    ),
-  ];
 }

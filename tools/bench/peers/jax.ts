@@ -3,14 +3,16 @@
  *
  * @module
  */
-import { EPS, inputsOf, type Work } from "../rows.ts";
+import { EPS, inputsOf, type Work } from "../work.ts";
 import {
-  headOf,
+  type Arranged,
+  type Arrays,
+  attentionCalls,
   headsAtOnce,
   joinHeads,
   PACKAGES,
   type Peer,
-  type PeerOp,
+  peerOp,
   transposed,
 } from "./peer.ts";
 
@@ -27,18 +29,15 @@ interface JaxArray {
   dispose(): void;
 }
 
+type JaxFunction = (...inputs: JaxArray[]) => JaxArray;
+
 /** As much of the package as is used here. */
 interface Jax {
   init(device: "webgpu"): Promise<string[]>;
   defaultDevice(device: "webgpu"): void;
   getWebGPUDevice(): GPUDevice;
-  jit(
-    run: (...inputs: JaxArray[]) => JaxArray,
-  ): (...inputs: JaxArray[]) => JaxArray;
-  numpy: {
-    array(values: Float32Array): JaxArray;
-    matmul(a: JaxArray, b: JaxArray): JaxArray;
-  };
+  jit(run: JaxFunction): JaxFunction;
+  numpy: { array(values: Float32Array): JaxArray; matmul: JaxFunction };
   lax: {
     conv(
       x: JaxArray,
@@ -48,13 +47,13 @@ interface Jax {
     ): JaxArray;
   };
   nn: {
-    dotProductAttention(q: JaxArray, k: JaxArray, v: JaxArray): JaxArray;
+    dotProductAttention: JaxFunction;
     standardize(
       x: JaxArray,
       axis: number,
       options: { epsilon: number },
     ): JaxArray;
-    silu(x: JaxArray): JaxArray;
+    silu: JaxFunction;
   };
 }
 
@@ -74,116 +73,82 @@ export async function startJax(): Promise<Peer> {
   return {
     name: `jax-js ${name.split("@").at(-1)}`,
     device,
-    make: (work, values) => make(jax, device, work, values),
-  };
-}
-
-function make(
-  jax: Jax,
-  device: GPUDevice,
-  work: Work,
-  values: readonly Float32Array[],
-): PeerOp {
-  const { run, calls, arrange } = arranged(jax, device, work, values);
-  const compiled = jax.jit(run);
-  let last: JaxArray[] = [];
-  const queue = () => {
-    for (const each of last) each.dispose();
-    last = calls.map((inputs) => {
-      const y = compiled(...inputs.map((input) => input.ref));
-      y.ref.gpuBufferSync();
-      return y;
-    });
-  };
-  return {
-    queue,
-    wait: async () => void await last.at(-1)!.blockUntilReady(),
-    async read() {
-      queue();
-      const parts: Float32Array[] = [];
-      for (const each of last) parts.push(await each.ref.data());
-      return arrange(parts);
-    },
-    [Symbol.dispose]() {
-      for (const each of [...last, ...calls.flat()]) each.dispose();
+    make(work, values) {
+      const { run, ...arranged } = arrange(jax, device, work, values);
+      return peerOp(ARRAYS, { run: jax.jit(run), ...arranged });
     },
   };
 }
 
-/** A function, the inputs of each call of it, and how its results become channels last. */
-interface Arranged {
-  readonly run: (...inputs: JaxArray[]) => JaxArray;
-  readonly calls: readonly (readonly JaxArray[])[];
-  readonly arrange: (parts: readonly Float32Array[]) => Float32Array;
-}
+const ARRAYS: Arrays<JaxArray> = {
+  call(run, inputs) {
+    const y = run(...inputs.map((input) => input.ref));
+    y.ref.gpuBufferSync();
+    return y;
+  },
+  wait: async (array) => void await array.blockUntilReady(),
+  data: (array) => array.ref.data(),
+  free: (array) => array.dispose(),
+};
 
 /** Images are channels first, as its convolution wants them. */
-function arranged(
+function arrange(
   { numpy, lax, nn }: Jax,
   device: GPUDevice,
   work: Work,
   values: readonly Float32Array[],
-): Arranged {
+): Arranged<JaxArray> {
   const put = (data: Float32Array, ...shape: number[]) =>
     numpy.array(data).reshape(shape);
-  const plain = ([part]: readonly Float32Array[]) => part;
+  const { batch } = work;
   switch (work.kind) {
     case "linear": {
-      const { rows, k, n } = work;
+      const { channels: k, out: n } = work;
+      const weight = put(transposed(values[1], 1, n, k), k, n);
       return {
         run: (x, w) => numpy.matmul(x, w),
-        calls: [[
-          put(values[0], rows, k),
-          put(transposed(values[1], 1, n, k), k, n),
-        ]],
-        arrange: plain,
+        calls: [[put(values[0], batch, k), weight]],
       };
     }
     case "conv": {
-      const { batch, side, channels, out, kernel } = work;
+      const { side, channels, out, kernel } = work;
       const pixels = side * side;
+      const x = transposed(values[0], batch, pixels, channels);
+      const w = transposed(values[1], out, kernel * kernel, channels);
       return {
         run: (x, w) => lax.conv(x, w, [1, 1], "SAME"),
         calls: [[
-          put(
-            transposed(values[0], batch, pixels, channels),
-            batch,
-            channels,
-            side,
-            side,
-          ),
-          put(
-            transposed(values[1], out, kernel * kernel, channels),
-            out,
-            channels,
-            kernel,
-            kernel,
-          ),
+          put(x, batch, channels, side, side),
+          put(w, out, channels, kernel, kernel),
         ]],
         arrange: ([part]) => transposed(part, batch, out, pixels),
       };
     }
     case "attention": {
-      const { batch, queries, keys, heads, width } = work;
-      const each = headsAtOnce(work, device);
-      const tokens = [queries, keys, keys];
+      const { queries, keys, heads, width } = work;
+      const run: JaxFunction = (q, k, v) => nn.dotProductAttention(q, k, v);
+      if (headsAtOnce(work, device) === heads) {
+        const tokens = [queries, keys, keys];
+        const all = values.map((each, i) =>
+          put(each, batch, tokens[i], heads, width)
+        );
+        return { run, calls: [all] };
+      }
       return {
-        run: (q, k, v) => nn.dotProductAttention(q, k, v),
-        calls: each === heads
-          ? [values.map((all, i) => put(all, batch, tokens[i], heads, width))]
-          : Array.from(
-            { length: heads },
-            (_, h) =>
-              values.map((all, i) =>
-                put(headOf(all, h, work), batch, tokens[i], 1, width)
-              ),
-          ),
-        arrange: (parts) => each === heads ? parts[0] : joinHeads(parts, width),
+        run,
+        calls: attentionCalls(
+          work,
+          values,
+          device,
+          (part, heads, tokens) => put(part, heads * batch, tokens, 1, width),
+        ),
+        arrange: (parts) => joinHeads(parts, work),
       };
     }
     case "group norm + SiLU": {
-      const { batch, side, channels, groups } = work;
+      const { side, channels, groups } = work;
       const pixels = side * side;
+      const x = transposed(values[0], batch, pixels, channels);
       return {
         run: (x, w, b) => {
           const y = nn.standardize(x, 2, { epsilon: EPS })
@@ -191,12 +156,7 @@ function arranged(
           return nn.silu(y);
         },
         calls: [[
-          put(
-            transposed(values[0], batch, pixels, channels),
-            batch,
-            groups,
-            channels / groups * pixels,
-          ),
+          put(x, batch, groups, channels / groups * pixels),
           put(values[1], channels, 1),
           put(values[2], channels, 1),
         ]],
@@ -207,7 +167,6 @@ function arranged(
       return {
         run: (x, w, b) => nn.standardize(x, 1, { epsilon: EPS }).mul(w).add(b),
         calls: [inputsOf(work).map(({ shape }, i) => put(values[i], ...shape))],
-        arrange: plain,
       };
   }
 }

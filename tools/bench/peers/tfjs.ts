@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { EPS, inputsOf, type Work } from "../rows.ts";
+import { EPS, inputsOf, type Work } from "../work.ts";
 import {
-  headOf,
-  headsAtOnce,
+  type Arranged,
+  type Arrays,
+  attentionCalls,
   joinHeads,
   PACKAGES,
   type Peer,
-  type PeerOp,
+  peerOp,
   transposed,
 } from "./peer.ts";
 
@@ -26,7 +27,7 @@ interface Tf {
   setBackend(name: string): Promise<boolean>;
   backend(): { device: GPUDevice };
   tensor(values: Float32Array, shape: number[]): TfTensor;
-  tidy<T>(run: () => T): T;
+  tidy(run: () => TfTensor): TfTensor;
   matMul(a: TfTensor, b: TfTensor, ta?: boolean, tb?: boolean): TfTensor;
   conv2d(x: TfTensor, w: TfTensor, stride: number, pad: "same"): TfTensor;
   mul(a: TfTensor, b: TfTensor | number): TfTensor;
@@ -60,135 +61,92 @@ export async function startTfjs(): Promise<Peer> {
   return {
     name: `tfjs-webgpu ${tf.version_core ?? ""}`.trim(),
     device,
-    make: (work, values) => make(tf, device, work, values),
+    make: (work, values) =>
+      peerOp(arraysOf(tf), arrange(tf, device, work, values)),
   };
 }
 
-function make(
-  tf: Tf,
-  device: GPUDevice,
-  work: Work,
-  values: readonly Float32Array[],
-): PeerOp {
-  const { run, held, arrange } = arranged(tf, device, work, values);
-  let last: TfTensor[] = [];
-  const queue = () => {
-    for (const each of last) each.dispose();
-    last = tf.tidy(run);
-  };
+function arraysOf(tf: Tf): Arrays<TfTensor> {
   return {
-    queue,
+    call: (run, inputs) => tf.tidy(() => run(...inputs)),
     // It hands its commands over only when something is read.
-    async wait() {
-      const word = tf.tidy(() =>
-        tf.slice(tf.reshape(last.at(-1)!, [-1]), 0, 1)
-      );
+    async wait(tensor) {
+      const word = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1));
       await word.data();
       word.dispose();
     },
-    async read() {
-      queue();
-      const parts: Float32Array[] = [];
-      for (const each of last) parts.push(await each.data());
-      return arrange(parts);
-    },
-    [Symbol.dispose]() {
-      for (const each of [...last, ...held]) each.dispose();
-    },
+    data: (tensor) => tensor.data(),
+    free: (tensor) => tensor.dispose(),
   };
 }
 
-/** An op, what it holds on the GPU, and how its results become channels last. */
-interface Arranged {
-  readonly run: () => TfTensor[];
-  readonly held: readonly TfTensor[];
-  readonly arrange: (parts: readonly Float32Array[]) => Float32Array;
-}
-
-function arranged(
+function arrange(
   tf: Tf,
   device: GPUDevice,
   work: Work,
   values: readonly Float32Array[],
-): Arranged {
-  const held: TfTensor[] = [];
-  const hold = (data: Float32Array, ...shape: number[]) => {
-    const tensor = tf.tensor(data, shape);
-    held.push(tensor);
-    return tensor;
-  };
-  const plain = ([part]: readonly Float32Array[]) => part;
+): Arranged<TfTensor> {
+  const put = (data: Float32Array, ...shape: number[]) =>
+    tf.tensor(data, shape);
   const shapes = inputsOf(work).map(({ shape }) => shape);
   switch (work.kind) {
     case "linear": {
-      const { k, n } = work;
-      const x = hold(values[0], ...shapes[0]);
-      const w = hold(transposed(values[1], 1, n, k), k, n);
-      return { run: () => [tf.matMul(x, w)], held, arrange: plain };
+      const { channels: k, out: n } = work;
+      const weight = put(transposed(values[1], 1, n, k), k, n);
+      return {
+        run: (x, w) => tf.matMul(x, w),
+        calls: [[put(values[0], ...shapes[0]), weight]],
+      };
     }
     case "conv": {
       const { kernel, channels, out } = work;
-      const x = hold(values[0], ...shapes[0]);
       const taps = kernel * kernel * channels;
-      const w = hold(
-        transposed(values[1], 1, out, taps),
-        kernel,
-        kernel,
-        channels,
-        out,
-      );
-      return { run: () => [tf.conv2d(x, w, 1, "same")], held, arrange: plain };
+      const weight = transposed(values[1], 1, out, taps);
+      return {
+        run: (x, w) => tf.conv2d(x, w, 1, "same"),
+        calls: [[
+          put(values[0], ...shapes[0]),
+          put(weight, kernel, kernel, channels, out),
+        ]],
+      };
     }
     case "attention": {
-      const { batch, queries, keys, heads, width } = work;
-      const each = headsAtOnce(work, device);
-      // (B, T, H·D) to one or H matrices (T, D) of each image.
-      const tokens = [queries, keys, keys];
-      const inputs = values.map((all, i) => {
-        const parts = Array.from(
-          { length: heads },
-          (_, h) => headOf(all, h, work),
-        );
-        return each === 1
-          ? parts.map((part) => hold(part, batch, tokens[i], width))
-          : [hold(stack(parts), heads * batch, tokens[i], width)];
-      });
+      const { batch, width } = work;
       const scale = 1 / Math.sqrt(width);
       return {
-        run: () =>
-          inputs[0].map((q, h) => {
-            const scores = tf.matMul(
-              tf.mul(q, scale),
-              inputs[1][h],
-              false,
-              true,
-            );
-            return tf.matMul(tf.softmax(scores), inputs[2][h]);
-          }),
-        held,
-        arrange: (parts) =>
-          joinHeads(each === 1 ? parts : unstack(parts[0], heads), width),
+        run: (q, k, v) => {
+          const scores = tf.matMul(tf.mul(q, scale), k, false, true);
+          return tf.matMul(tf.softmax(scores), v);
+        },
+        calls: attentionCalls(
+          work,
+          values,
+          device,
+          (part, heads, tokens) => put(part, heads * batch, tokens, width),
+        ),
+        arrange: (parts) => joinHeads(parts, work),
       };
     }
     case "group norm + SiLU": {
       const { batch, side, channels, groups } = work;
       const size = channels / groups;
-      const x = hold(values[0], batch, side * side, groups, size);
-      const w = hold(values[1], groups, size);
-      const b = hold(values[2], groups, size);
       return {
-        run: () => {
+        run: (x, w, b) => {
           const y = normed(tf, x, [1, 3], w, b);
-          return [tf.mul(y, tf.sigmoid(y))];
+          return tf.mul(y, tf.sigmoid(y));
         },
-        held,
-        arrange: plain,
+        calls: [[
+          put(values[0], batch, side * side, groups, size),
+          put(values[1], groups, size),
+          put(values[2], groups, size),
+        ]],
       };
     }
-    case "layer norm": {
-      const [x, w, b] = values.map((data, i) => hold(data, ...shapes[i]));
-      return { run: () => [normed(tf, x, [1], w, b)], held, arrange: plain };
-    }
+    case "layer norm":
+      return {
+        run: (x, w, b) => normed(tf, x, [1], w, b),
+        calls: [values.map((data, i) => put(data, ...shapes[i]))],
+      };
   }
 }
 
@@ -202,20 +160,4 @@ function normed(
   const { mean, variance } = tf.moments(x, axes, true);
   const factor = tf.rsqrt(tf.add(variance, EPS));
   return tf.add(tf.mul(tf.mul(tf.sub(x, mean), factor), weight), bias);
-}
-
-/** Arrays of one length, one after the other. */
-function stack(parts: readonly Float32Array[]): Float32Array {
-  const { length } = parts[0];
-  const all = new Float32Array(parts.length * length);
-  parts.forEach((part, i) => all.set(part, i * length));
-  return all;
-}
-
-function unstack(all: Float32Array, parts: number): Float32Array[] {
-  const length = all.length / parts;
-  return Array.from(
-    { length: parts },
-    (_, i) => all.subarray(i * length, (i + 1) * length),
-  );
 }

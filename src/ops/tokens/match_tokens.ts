@@ -4,30 +4,25 @@
  *
  * @module
  */
-import bestCode from "../../shaders/token_best.wgsl" with { type: "text" };
-import chainCode from "../../shaders/token_chain.wgsl" with { type: "text" };
-import gridCode from "../../shaders/token_grid.wgsl" with { type: "text" };
-import matchCode from "../../shaders/token_match.wgsl" with { type: "text" };
-import mergeCode from "../../shaders/merge_tokens.wgsl" with { type: "text" };
-import rankCode from "../../shaders/token_rank.wgsl" with { type: "text" };
-import unmergeCode from "../../shaders/unmerge_tokens.wgsl" with {
-  type: "text",
-};
-import type { GpuLimits } from "../gpu/gpu.ts";
+import bestCode from "../../../shaders/token_best.wgsl" with { type: "text" };
+import chainCode from "../../../shaders/token_chain.wgsl" with { type: "text" };
+import gridCode from "../../../shaders/token_grid.wgsl" with { type: "text" };
+import matchCode from "../../../shaders/token_match.wgsl" with { type: "text" };
+import rankCode from "../../../shaders/token_rank.wgsl" with { type: "text" };
+import type { GpuLimits } from "../../gpu/gpu.ts";
 import {
   elementBytes,
   expectShape,
   type Kernel,
   type Launch,
   type Op,
-  reads,
   readsScratch,
-  sameShape,
   type TensorSpec,
   writes,
   writesScratch,
-} from "./op.ts";
-import { cutBatch, type ShiftedSlice, shiftedSlice } from "./slices.ts";
+} from "../op.ts";
+import { cutBatch } from "../slices.ts";
+import { imagesOf } from "./rows.ts";
 
 /** Most chunks of destinations that are searched in parallel. */
 const MAX_CHUNKS = 8;
@@ -187,140 +182,3 @@ export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
     return 2 * batch * sources * destinations * channels;
   },
 };
-
-/** Inputs of {@linkcode mergeTokens}. */
-export type MergeInputs = {
-  /** (B, T, C) */
-  x: TensorSpec;
-  /** u32 (B, 3, T), of {@linkcode matchTokens} */
-  place: TensorSpec;
-};
-
-/** Attributes of {@linkcode mergeTokens}. */
-export interface MergeAttributes {
-  /** As in {@linkcode MatchAttributes}. */
-  merged: number;
-}
-
-/** The mean of the tokens of each row: (B, T, C) → (B, T − merged, C). */
-export const mergeTokens: Op<MergeInputs, MergeAttributes> = {
-  name: "merge_tokens",
-  dtypes: { place: "u32" },
-
-  outputs(inputs, { merged }) {
-    const { x, place } = inputs;
-    const [batch, tokens, channels] = x.shape;
-    expectShape(
-      x.shape.length === 3 && channels % 4 === 0 && merged < tokens &&
-        sameShape(place.shape, [batch, 3, tokens]),
-      "merge_tokens",
-      `x (B, T, C), C a multiple of 4, T over ${merged}, place (B, 3, T)`,
-      inputs,
-    );
-    const shape = [batch, tokens - merged, channels];
-    return { output: { shape, dtype: x.dtype } };
-  },
-
-  kernels: [{
-    name: "baseline",
-    launch: ({ inputs: { x }, outputs: { output } }, { limits }) =>
-      launchRows("merge_tokens", mergeCode, x, output, limits, []),
-  }],
-};
-
-/** Inputs of {@linkcode unmergeTokens}. */
-export type UnmergeInputs = {
-  /** (B, M, C), merged tokens */
-  x: TensorSpec;
-  /** u32 (B, 3, T), of {@linkcode matchTokens} */
-  place: TensorSpec;
-  /** (B, T, C), added */
-  residual: TensorSpec;
-};
-
-/** Copies each row to all its tokens and adds a residual: (B, M, C) → (B, T, C). */
-export const unmergeTokens: Op<UnmergeInputs, Record<never, never>> = {
-  name: "unmerge_tokens",
-  dtypes: { place: "u32" },
-
-  outputs(inputs) {
-    const { x, place, residual } = inputs;
-    const [batch, rows, channels] = x.shape;
-    const tokens = residual.shape[1];
-    expectShape(
-      x.shape.length === 3 && channels % 4 === 0 && rows < tokens &&
-        sameShape(residual.shape, [batch, tokens, channels]) &&
-        sameShape(place.shape, [batch, 3, tokens]),
-      "unmerge_tokens",
-      "x (B, M, C), C a multiple of 4, place (B, 3, T), residual (B, T, C), T over M",
-      inputs,
-    );
-    return { output: residual };
-  },
-
-  kernels: [{
-    name: "baseline",
-    launch: ({ inputs: { x }, outputs: { output } }, { limits }) =>
-      launchRows("unmerge_tokens", unmergeCode, x, output, limits, [
-        "residual",
-      ]),
-  }],
-};
-
-/**
- * Launches from (B, M, C) to (B, N, C), of which one is tokens, the other merged rows.
- *
- * @param added inputs (B, N, C) that are read besides x
- */
-function launchRows<A extends string>(
-  shader: string,
-  code: string,
-  x: TensorSpec,
-  output: TensorSpec,
-  limits: GpuLimits,
-  added: readonly A[],
-): Launch<"x" | "place" | A, "output", never>[] {
-  const [batch, fromRows, channels] = x.shape;
-  const toRows = output.shape[1];
-  const tokens = Math.max(fromRows, toRows);
-  const size = elementBytes(x.dtype);
-  return cutBatch(batch, tokens * channels * size, limits).map(
-    ({ start, rows }): Launch<"x" | "place" | A, "output", never> => {
-      const from = imagesOf(start, rows, fromRows * channels, size);
-      const to = imagesOf(start, rows, toRows * channels, size);
-      const total = rows * toRows * channels / 4;
-      return {
-        shader,
-        code,
-        bind: [
-          { input: "x", access: "read", slice: from },
-          ...reads("place"),
-          ...added.map((
-            input,
-          ) => ({ input, access: "read", slice: to } as const)),
-          { output: "output", access: "write", slice: to },
-        ],
-        params: {
-          tokens,
-          rows: Math.min(fromRows, toRows),
-          channels4: channels / 4,
-          first: start,
-          skip_x: from.skip / 4,
-          skip_y: to.skip / 4,
-          total,
-        },
-        workgroups: Math.ceil(total / 64),
-      };
-    },
-  );
-}
-
-/** The slice of some images of a batch. */
-function imagesOf(
-  start: number,
-  count: number,
-  elements: number,
-  size: number,
-): ShiftedSlice {
-  return shiftedSlice(start * elements, count * elements, size);
-}

@@ -6,9 +6,6 @@
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph, type Tensor } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
-import { Tuner } from "../../src/graph/tuner.ts";
-import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import { attention } from "../../src/ops/attention/attention.ts";
 import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
@@ -17,11 +14,12 @@ import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { linear } from "../../src/ops/linear/linear.ts";
 import type { WeightRef } from "../../src/weights/scope.ts";
 import type { Contender } from "./clock.ts";
-import { EPS, inputsOf, type RowInput, type Work } from "./rows.ts";
+import { graphFlops, makePlan } from "./kernels.ts";
+import { EPS, inputsOf, type Work, type WorkInput } from "./work.ts";
 
 /** An op on the GPU. */
 export interface OwnOp extends Contender, AsyncDisposable {
-  /** Shaders it runs, with the number of dispatches of each: which variant it is. */
+  /** Shaders it runs, with the number of dispatches of each. */
   readonly shaders: readonly string[];
   /** Floating-point operations as the op itself counts them. */
   readonly flops: number;
@@ -49,19 +47,15 @@ export async function makeOwn(
   );
   const y = build(g, work, tensors);
   g.output("y", y);
-  const kernels = new KernelChoice(g, new Tuner(gpu).choose);
   const store = new WeightStore(gpu);
-  await store.load(kernels.parameters);
-  const plan = await Plan.make(gpu, g, { weights: [store], kernels });
+  const plan = await makePlan(gpu, g, store);
   specs.forEach(({ name, weight }, i) => {
     if (!weight) plan.write(name, values[i]);
   });
   const { buffer, offset } = plan.tensor("y").slice;
   return {
     shaders: counted(plan.listing.map(({ shader }) => shader)),
-    flops: y.source.kind === "op"
-      ? y.source.node.op.flops?.(y.source.node) ?? 0
-      : 0,
+    flops: graphFlops(g),
     queue: () => plan.run(),
     // As others are waited for: by reading one word back.
     wait: async () =>
@@ -76,68 +70,49 @@ export async function makeOwn(
 }
 
 /** Names in the order of first mention, with how often: `a`, `b ×3`. */
-export function counted(names: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].map(([name, n]) => n > 1 ? `${name} ×${n}` : name);
+function counted(names: readonly string[]): string[] {
+  return [...Map.groupBy(names, (name) => name)].map(([name, { length }]) =>
+    length > 1 ? `${name} ×${length}` : name
+  );
 }
 
 function build(g: Graph, work: Work, inputs: readonly Tensor[]): Tensor {
+  const [x, weight, bias] = inputs;
   switch (work.kind) {
     case "linear": {
-      const [x, weight] = inputs;
       const none = { bias: undefined, residual: undefined };
       return g.apply(linear, { x, weight, ...none }, {});
     }
     case "conv": {
-      const [x, weight] = inputs;
       const none = { bias: undefined, shift: undefined, residual: undefined };
       const pad = work.kernel >> 1;
-      return g.apply(conv2d, { x, weight, ...none }, {
-        padding: [pad, pad, pad, pad],
-      });
+      const padding = [pad, pad, pad, pad] as const;
+      return g.apply(conv2d, { x, weight, ...none }, { padding });
     }
     case "attention": {
       const [q, k, v] = inputs;
-      const { heads } = work;
-      return g.apply(
-        attention,
-        { q, k, v, identityScale: undefined },
-        { heads },
-      );
+      const given = { q, k, v, identityScale: undefined };
+      return g.apply(attention, given, { heads: work.heads });
     }
     case "group norm + SiLU": {
-      const [x, weight, bias] = inputs;
-      return g.apply(groupNorm, { x, weight, bias }, {
-        groups: work.groups,
-        eps: EPS,
-        activation: "silu",
-      });
+      const { groups } = work;
+      const attributes = { groups, eps: EPS, activation: "silu" } as const;
+      return g.apply(groupNorm, { x, weight, bias }, attributes);
     }
-    case "layer norm": {
-      const [x, weight, bias] = inputs;
+    case "layer norm":
       return g.apply(layerNorm, { x, weight, bias }, { eps: EPS });
-    }
   }
 }
 
 /** Values as if a model's file had them. */
 function weightRef(
-  { name, shape }: RowInput,
+  { name, shape }: WorkInput,
   values: Float32Array<ArrayBuffer>,
 ): WeightRef {
   const bytes = new Uint8Array(values.buffer);
-  return {
-    name,
-    shape,
-    tensor: {
-      name,
-      dtype: "f32",
-      shape,
-      bytes: bytes.length,
-      chunks: async function* () {
-        yield await Promise.resolve(bytes);
-      },
-    },
+  const chunks = async function* () {
+    yield await Promise.resolve(bytes);
   };
+  const tensor = { name, dtype: "f32", shape, bytes: bytes.length, chunks };
+  return { name, shape, tensor: tensor as WeightRef["tensor"] };
 }

@@ -4,51 +4,59 @@
  *
  * @module
  */
+import { elementCount } from "../../src/ops/op.ts";
+
+/** A product: a linear layer is a convolution of one pixel, 1×1. */
+export interface Product {
+  /** (rows, k) · (n, k)ᵀ; or a window of kernel × kernel, zeros around. */
+  readonly kind: "linear" | "conv";
+  /** Images; rows of a linear layer. */
+  readonly batch: number;
+  /** Rows and columns of an image. */
+  readonly side: number;
+  /** Channels in. */
+  readonly channels: number;
+  /** Channels out. */
+  readonly out: number;
+  /** Rows and columns of the window. */
+  readonly kernel: number;
+}
+
+/** softmax(q · kᵀ / √width) · v of each head, apart. */
+export interface Attention {
+  /** What it is. */
+  readonly kind: "attention";
+  /** Images. */
+  readonly batch: number;
+  /** Tokens that attend. */
+  readonly queries: number;
+  /** Tokens that are attended to. */
+  readonly keys: number;
+  /** Heads. */
+  readonly heads: number;
+  /** Channels of a head. */
+  readonly width: number;
+}
+
+/** A norm: of a layer norm's rows each is an image of one pixel and one group. */
+export interface Norm {
+  /** What it is. */
+  readonly kind: "group norm + SiLU" | "layer norm";
+  /** Images; rows of a layer norm. */
+  readonly batch: number;
+  /** Rows and columns of an image. */
+  readonly side: number;
+  /** Channels. */
+  readonly channels: number;
+  /** Groups of channels that are normed apart. */
+  readonly groups: number;
+}
 
 /** An op and its sizes; images are channels last. */
-export type Work =
-  | {
-    /** y (rows, n) = x (rows, k) · weight (n, k)ᵀ */
-    readonly kind: "linear";
-    readonly rows: number;
-    readonly k: number;
-    readonly n: number;
-  }
-  | {
-    /** y (batch, side, side, out), a window of kernel × kernel, zeros around */
-    readonly kind: "conv";
-    readonly batch: number;
-    readonly side: number;
-    readonly channels: number;
-    readonly out: number;
-    readonly kernel: number;
-  }
-  | {
-    /** softmax(q · kᵀ / √width) · v of each head, apart */
-    readonly kind: "attention";
-    readonly batch: number;
-    readonly queries: number;
-    readonly keys: number;
-    readonly heads: number;
-    readonly width: number;
-  }
-  | {
-    /** SiLU of a group norm of (batch, side, side, channels) */
-    readonly kind: "group norm + SiLU";
-    readonly batch: number;
-    readonly side: number;
-    readonly channels: number;
-    readonly groups: number;
-  }
-  | {
-    /** layer norm of (rows, channels) */
-    readonly kind: "layer norm";
-    readonly rows: number;
-    readonly channels: number;
-  };
+export type Work = Product | Attention | Norm;
 
-/** A row of the table. */
-export interface Row {
+/** What is timed. */
+export interface WorkRow {
   /** Which network has it, and what it is. */
   readonly name: string;
   /** What is computed. */
@@ -61,7 +69,7 @@ export interface Row {
 }
 
 /** An input of an op. */
-export interface RowInput {
+export interface WorkInput {
   /** What it is called. */
   readonly name: string;
   /** Its shape, channels last. */
@@ -75,37 +83,44 @@ export interface RowInput {
 /** Added to variances by every norm that is timed. */
 export const EPS = 1e-5;
 
-const dense = (rows: number, k: number, n: number): Work => ({
-  kind: "linear",
-  rows,
-  k,
-  n,
-});
+/** A linear layer. */
+export function dense(rows: number, k: number, n: number): Product {
+  const one = { side: 1, kernel: 1 };
+  return { kind: "linear", batch: rows, channels: k, out: n, ...one };
+}
 
-const conv = (
+/** A convolution of one image. */
+export function conv(
   side: number,
   channels: number,
   out: number,
   kernel = 3,
-): Work => ({ kind: "conv", batch: 1, side, channels, out, kernel });
+): Product {
+  return { kind: "conv", batch: 1, side, channels, out, kernel };
+}
 
-const attend = (
+/** An attention of one image. */
+export function attend(
   queries: number,
   keys: number,
   heads: number,
   width: number,
-): Work => ({ kind: "attention", batch: 1, queries, keys, heads, width });
+): Attention {
+  return { kind: "attention", batch: 1, queries, keys, heads, width };
+}
 
-const norm = (side: number, channels: number, groups: number): Work => ({
-  kind: "group norm + SiLU",
-  batch: 1,
-  side,
-  channels,
-  groups,
-});
+/** A group norm of one image, with SiLU. */
+export function norm(side: number, channels: number, groups: number): Norm {
+  return { kind: "group norm + SiLU", batch: 1, side, channels, groups };
+}
+
+/** A layer norm. */
+export function layerNorm(rows: number, channels: number): Norm {
+  return { kind: "layer norm", batch: rows, side: 1, channels, groups: 1 };
+}
 
 /** The shapes that take most of SD1.5's time at 512×512, and the mini model's. */
-export const ROWS: readonly Row[] = [
+export const WORKS: readonly WorkRow[] = [
   { name: "linear 1024³", work: dense(1024, 1024, 1024), oneDnn: 184 },
   { name: "SD1.5 conv", work: conv(64, 320, 320), oneDnn: 189 },
   { name: "SD1.5 conv", work: conv(16, 1280, 1280), oneDnn: 193 },
@@ -117,10 +132,7 @@ export const ROWS: readonly Row[] = [
   },
   { name: "SD1.5 text attention", work: attend(4096, 77, 8, 40), oneDnn: 97 },
   { name: "SD1.5 group norm + SiLU", work: norm(64, 320, 32), oneDnn: 12 },
-  {
-    name: "SD1.5 layer norm",
-    work: { kind: "layer norm", rows: 4096, channels: 320 },
-  },
+  { name: "SD1.5 layer norm", work: layerNorm(4096, 320) },
   { name: "SD1.5 linear", work: dense(4096, 320, 1280) },
   { name: "SD1.5 linear", work: dense(256, 1280, 1280) },
   { name: "mini UNet conv", work: conv(32, 48, 48) },
@@ -136,39 +148,28 @@ export const ROWS: readonly Row[] = [
 ];
 
 /** A row for so many images at once. */
-export function batched(row: Row, batch: number): Row {
+export function batched(row: WorkRow, batch: number): WorkRow {
   const { work } = row;
-  switch (work.kind) {
-    case "linear":
-    case "layer norm":
-      return { ...row, work: { ...work, rows: work.rows * batch } };
-    default:
-      return { ...row, work: { ...work, batch: work.batch * batch } };
-  }
+  return { ...row, work: { ...work, batch: batch * work.batch } };
 }
 
 /** What an op is given, in order. */
-export function inputsOf(work: Work): RowInput[] {
-  const input = (name: string, ...shape: number[]): RowInput => ({
-    name,
-    shape,
-    scale: 1,
-    weight: false,
-  });
-  const weight = (name: string, terms: number, ...shape: number[]) => ({
-    name,
-    shape,
-    scale: 1 / Math.sqrt(terms),
-    weight: true,
-  });
+export function inputsOf(work: Work): WorkInput[] {
+  const input = (name: string, ...shape: number[]) =>
+    ({ name, shape, scale: 1, weight: false }) as const;
+  const weight = (name: string, terms: number, ...shape: number[]) =>
+    ({ name, shape, scale: 1 / Math.sqrt(terms), weight: true }) as const;
+  const { batch } = work;
   switch (work.kind) {
-    case "linear":
+    case "linear": {
+      const { channels, out } = work;
       return [
-        input("x", work.rows, work.k),
-        weight("weight", work.k, work.n, work.k),
+        input("x", batch, channels),
+        weight("weight", channels, out, channels),
       ];
+    }
     case "conv": {
-      const { batch, side, channels, out, kernel } = work;
+      const { side, channels, out, kernel } = work;
       const terms = kernel * kernel * channels;
       return [
         input("x", batch, side, side, channels),
@@ -176,27 +177,21 @@ export function inputsOf(work: Work): RowInput[] {
       ];
     }
     case "attention": {
-      const { batch, queries, keys, heads, width } = work;
+      const { queries, keys, heads, width } = work;
       return [
         input("q", batch, queries, heads * width),
         input("k", batch, keys, heads * width),
         input("v", batch, keys, heads * width),
       ];
     }
-    case "group norm + SiLU": {
-      const { batch, side, channels } = work;
+    default: {
+      const { channels } = work;
       return [
-        input("x", batch, side, side, channels),
+        input("x", ...outputOf(work)),
         weight("weight", 1, channels),
         weight("bias", 1, channels),
       ];
     }
-    case "layer norm":
-      return [
-        input("x", work.rows, work.channels),
-        weight("weight", 1, work.channels),
-        weight("bias", 1, work.channels),
-      ];
   }
 }
 
@@ -204,7 +199,7 @@ export function inputsOf(work: Work): RowInput[] {
 export function outputOf(work: Work): number[] {
   switch (work.kind) {
     case "linear":
-      return [work.rows, work.n];
+      return [work.batch, work.out];
     case "conv":
       return [work.batch, work.side, work.side, work.out];
     case "attention":
@@ -212,7 +207,7 @@ export function outputOf(work: Work): number[] {
     case "group norm + SiLU":
       return [work.batch, work.side, work.side, work.channels];
     case "layer norm":
-      return [work.rows, work.channels];
+      return [work.batch, work.channels];
   }
 }
 
@@ -220,13 +215,11 @@ export function outputOf(work: Work): number[] {
 export function flopsOf(work: Work): number {
   switch (work.kind) {
     case "linear":
-      return 2 * work.rows * work.k * work.n;
     case "conv":
-      return 2 * work.batch * work.side ** 2 * work.out * work.kernel ** 2 *
+      return 2 * elementCount(outputOf(work)) * work.kernel ** 2 *
         work.channels;
     case "attention":
-      return 4 * work.batch * work.queries * work.keys * work.heads *
-        work.width;
+      return 4 * elementCount(outputOf(work)) * work.keys;
     default:
       return 0;
   }
@@ -235,33 +228,16 @@ export function flopsOf(work: Work): number {
 /** Bytes an op must move at least: every input read once, the result written. */
 export function bytesOf(work: Work, elementBytes: number): number {
   const shapes = [...inputsOf(work).map(({ shape }) => shape), outputOf(work)];
-  return elementBytes * shapes.reduce((sum, shape) => sum + count(shape), 0);
-}
-
-/**
- * GFLOP/s of an op, or GB/s of one that has no flops.
- *
- * @param elementBytes how long a stored element is
- */
-export function speedOf(
-  work: Work,
-  elementBytes: number,
-  milliseconds: number,
-): number {
-  return (flopsOf(work) || bytesOf(work, elementBytes)) / milliseconds / 1e6;
-}
-
-/** Number of elements of a shape. */
-export function count(shape: readonly number[]): number {
-  return shape.reduce((product, n) => product * n, 1);
+  return elementBytes *
+    shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 }
 
 /** An op's sizes for a person, such as `64×64 320→320, 3×3`. */
 export function describeWork(work: Work): string {
-  const times = "batch" in work && work.batch > 1 ? `${work.batch} × ` : "";
+  const times = work.batch > 1 ? `${work.batch} × ` : "";
   switch (work.kind) {
     case "linear":
-      return `${work.rows}×${work.k}→${work.n}`;
+      return `${work.batch}×${work.channels}→${work.out}`;
     case "conv":
       return `${times}${work.side}×${work.side} ${work.channels}→${work.out}, ` +
         `${work.kernel}×${work.kernel}`;
@@ -270,6 +246,6 @@ export function describeWork(work: Work): string {
     case "group norm + SiLU":
       return `${times}${work.side}×${work.side} ${work.channels}, ${work.groups} groups`;
     case "layer norm":
-      return `${work.rows}×${work.channels}`;
+      return `${work.batch}×${work.channels}`;
   }
 }
