@@ -14,7 +14,7 @@ import type {
   WeightStore,
 } from "../src/graph/weight_store.ts";
 import { Handover } from "../src/generate/handover.ts";
-import { handedSpecs } from "../src/generate/layout.ts";
+import { handoverSpecs } from "../src/generate/layout.ts";
 import { ddimSampler } from "../src/samplers/ddim.ts";
 import { identityGraph, parserGraph } from "../src/identity/identity.ts";
 import { heldBytes } from "../src/ops/weights/layouts.ts";
@@ -107,7 +107,7 @@ async function handedOver(
   layout: Layout,
 ): Promise<Handover> {
   const sampler = ddimSampler(parts.unet.config.scheduler);
-  const specs = handedSpecs("f16", parts, layout, sampler);
+  const specs = handoverSpecs("f16", parts, layout, sampler);
   return await Handover.make(gpu, specs);
 }
 

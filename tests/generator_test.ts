@@ -36,20 +36,20 @@ const settings: ImageSettings = {
 Deno.test("plan keys: every deciding field makes another, nothing else does", () => {
   const layout = { images: 1, height: 8, width: 8, guided: true };
   const kind = { guided: true, cached: false };
-  const step = (of: object): PlanKey => ({
+  const step = (details: object): PlanKey => ({
     graph: "step",
     storage: "f16",
-    of: { layout, kind, sampler: "ddim", ...of },
+    details: { layout, kind, sampler: "ddim", ...details },
   });
-  const condition = (of: object): PlanKey => ({
+  const condition = (details: object): PlanKey => ({
     graph: "condition",
     storage: "f16",
-    of: { images: 1, guided: true, ...of },
+    details: { images: 1, guided: true, ...details },
   });
-  const decode = (of: object): PlanKey => ({
+  const decode = (details: object): PlanKey => ({
     graph: "decode",
     storage: "f16",
-    of: { height: 8, width: 8, ...of },
+    details: { height: 8, width: 8, ...details },
   });
   const different: PlanKey[] = [
     step({}),

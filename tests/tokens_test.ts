@@ -7,7 +7,7 @@ import type { GpuLimits } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
 import { neededNodes } from "../src/graph/schedule.ts";
-import { matchTokens, mostMerged } from "../src/ops/tokens/match_tokens.ts";
+import { matchTokens, maxMerged } from "../src/ops/tokens/match_tokens.ts";
 import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
 import { unmergeTokens } from "../src/ops/tokens/unmerge_tokens.ts";
 import { graphFlops } from "../tools/bench/cost.ts";
@@ -43,10 +43,10 @@ async function roundTrip(
 }
 
 Deno.test("tokens: at most all but one of each 2×2 block are merged", () => {
-  assertEquals(mostMerged(64, 64), 3072);
-  assertEquals(mostMerged(5, 7), 35 - 12);
-  assertEquals(mostMerged(1, 1), 0);
-  assertEquals(mostMerged(1, 2), 1);
+  assertEquals(maxMerged(64, 64), 3072);
+  assertEquals(maxMerged(5, 7), 35 - 12);
+  assertEquals(maxMerged(1, 1), 0);
+  assertEquals(maxMerged(1, 2), 1);
 });
 
 gpuTest(

@@ -7,7 +7,7 @@
  * @module
  */
 
-/** What kind of thing went wrong; stable, so that a script can branch on it. */
+/** The kind of error; stable, so that a script can branch on it. */
 export type ErrorCode =
   /** The run was stopped by its `AbortSignal`. */
   | "aborted"
@@ -25,7 +25,7 @@ export type ErrorCode =
   | "cannot-read"
   /** A file cannot be written. */
   | "cannot-write"
-  /** The GPU went away while in use. */
+  /** The GPU was lost while in use. */
   | "device-lost"
   /** The model was disposed before or while it was used. */
   | "disposed"
@@ -55,13 +55,13 @@ export type ErrorCode =
  * ```
  */
 export class MasterWeaverError extends Error {
-  /** What kind of thing went wrong. */
+  /** The kind of error. */
   readonly code: ErrorCode;
 
   /**
    * Makes an error.
    *
-   * @param code what kind of thing went wrong
+   * @param code the kind of error
    * @param message what was attempted, expected, found, and what to do
    * @param options the underlying error as `cause`, if there is one
    */

@@ -1,6 +1,6 @@
 /**
- * Text and identity to the keys and values of every cross-attention, computed
- * once an image.
+ * Conditioning: encodes text and identity as the keys and values of every
+ * cross-attention, once per image.
  *
  * @module
  */
@@ -15,22 +15,23 @@ import { planKey } from "./plan_key.ts";
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
 export interface PromptIds {
-  /** What the image shows. */
+  /** What the image should show. */
   readonly prompt: Int32Array;
-  /** What it should not show. */
+  /** What the image should not show. */
   readonly negative: Int32Array;
 }
 
 /** What an image is conditioned on. */
 export interface Conditions {
-  /** The prompts. */
+  /** Token ids of the prompts. */
   readonly ids: PromptIds;
-  /** The person. */
+  /** Tokens of the person's identity. */
   readonly identity: IdentityTokens;
 }
 
 /**
- * Writes keys and values to the handover, and whether they are finite.
+ * Writes keys and values to the handover, and marks in its health any that are not
+ * finite.
  *
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
@@ -41,13 +42,13 @@ export async function encodeConditions(
   conditions: Conditions,
   options: CallOptions,
 ): Promise<void> {
-  const of = { images, guided };
+  const details = { images, guided };
   const { ids, identity } = conditionInputs(conditions, guided);
   await networks.condition.use({
     plans: {
       condition: {
-        key: planKey({ graph: "condition", storage, of }),
-        graph: () => conditionGraph(storage, components, of),
+        key: planKey({ graph: "condition", storage, details }),
+        graph: () => conditionGraph(storage, components, details),
         bindings: handover.bindings,
       },
     },
@@ -61,8 +62,8 @@ export async function encodeConditions(
 }
 
 /**
- * (B, T) ids and (B, S, C) tokens: the conditional half first, so that it can be
- * used without the other.
+ * Token ids (B, T) and identity tokens (B, S, C). The conditional half comes first,
+ * so that it can be used alone.
  */
 function conditionInputs(
   { ids, identity }: Conditions,

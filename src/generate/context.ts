@@ -1,5 +1,5 @@
 /**
- * What every stage of generating works with.
+ * The device, components and networks that every stage of generation uses.
  *
  * @module
  */
@@ -14,30 +14,30 @@ import type { VaeConfig } from "../models/vae.ts";
 import type { DdimConfig } from "../samplers/ddim_config.ts";
 import type { Component } from "../weights/components.ts";
 
-/** The components of a model that make images. */
+/** The components of a model that generation uses. */
 export interface GeneratorComponents {
   /** CLIP's text tower. */
   readonly text: Component<ClipTextConfig>;
   /** The UNet and its noise schedule. */
   readonly unet: Component<UNetConfig & { readonly scheduler: DdimConfig }>;
-  /** The identity's keys and values, among the adapter's weights. */
+  /** The identity adapter, whose projections make the identity's keys and values. */
   readonly adapter: Component<IdentityConfig>;
   /** The autoencoder. */
   readonly vae: Component<VaeConfig>;
 }
 
-/** Those that a step, and what it is conditioned on, are made of. */
+/** The components of denoising steps and conditioning. */
 export type DenoiserComponents = Omit<GeneratorComponents, "vae">;
 
-/** The networks that make images, loaded when they are needed. */
+/** The networks of generation, loaded when they are needed. */
 export interface GeneratorNetworks {
-  /** Text and identity to keys and values. */
+  /** Text and identity → keys and values. */
   readonly condition: Network;
   /** One denoising step. */
   readonly step: Network;
-  /** Latents of one image to its pixels. */
+  /** Latents of one image → its pixels. */
   readonly decode: Network;
-  /** The same in f32, for what f16 does not hold. */
+  /** The decoder in f32, for images whose values overflow f16. */
   readonly decodeF32: Network;
 }
 
@@ -45,15 +45,15 @@ export interface GeneratorNetworks {
 export interface GeneratorContext {
   /** The device. */
   readonly gpu: Gpu;
-  /** Storage of activations and weights. */
+  /** Storage type of activations and weights. */
   readonly storage: StorageType;
   /** Configs and weights. */
   readonly components: GeneratorComponents;
-  /** What of it is on the device. */
+  /** The networks on the device. */
   readonly networks: GeneratorNetworks;
 }
 
-/** Feeds the GPU until a call is stopped. */
+/** The pace of a call's GPU work, which stops when the call is aborted. */
 export function callPace(gpu: Gpu, { signal }: CallOptions): Pace {
   return new Pace(gpu, () => throwIfAborted(signal));
 }

@@ -1,6 +1,6 @@
 /**
- * Latents to images, one after the other; in f32 where they are more than f16
- * holds.
+ * Decodes latents to images one by one; images that overflow in f16 are decoded again
+ * in f32.
  *
  * @module
  */
@@ -22,8 +22,8 @@ import { planKey } from "./plan_key.ts";
 /**
  * Decodes the handover's latents (images, h, w, C).
  *
- * @param steps how many led to them, for messages
- * @returns each image of (H, W)
+ * @param steps number of denoising steps, for messages
+ * @returns one image per latents
  * @throws {MasterWeaverError} `non-finite` naming the first stage that went wrong, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
 export async function decodeLatents(
@@ -33,16 +33,16 @@ export async function decodeLatents(
   options: CallOptions,
 ): Promise<Image[]> {
   const { storage } = context;
-  const all = [...Array(handover.latents.spec.shape[0]).keys()];
-  const decodeAs = (as: StorageType, images: readonly number[]) =>
-    decodeSome(context, handover, as, images, steps, options);
-  const decoded = await decodeAs(storage, all);
-  const failed = all.filter((i) => decoded[i] === null);
+  const images = [...Array(handover.latents.spec.shape[0]).keys()];
+  const decodeIn = (type: StorageType, indices: readonly number[]) =>
+    decodeSome(context, handover, type, indices, steps, options);
+  const decoded = await decodeIn(storage, images);
+  const failed = images.filter((i) => decoded[i] === null);
   if (failed.length > 0 && storage === "f16") {
     options.onWarning?.(
-      `The VAE overflows in f16: decoding ${failed.length} of ${all.length} images again in f32 (no-half-vae); use dtype: "f32" to have all in f32`,
+      `The VAE overflows in f16: decoding ${failed.length} of ${images.length} images again in f32 (no-half-vae); use dtype: "f32" to have all in f32`,
     );
-    const again = await decodeAs("f32", failed);
+    const again = await decodeIn("f32", failed);
     failed.forEach((image, i) => decoded[image] = again[i]);
   }
   return decoded.map((image) => {
@@ -51,24 +51,28 @@ export async function decodeLatents(
   });
 }
 
-/** Some images with a decoder of a storage type; null where one is not finite. */
+/**
+ * Decodes some of the images with a given storage type.
+ *
+ * @returns null in place of an image that is not finite
+ */
 async function decodeSome(
   { gpu, storage, components, networks }: GeneratorContext,
   { latents, health }: Handover,
-  as: StorageType,
+  type: StorageType,
   images: readonly number[],
   steps: number,
   options: CallOptions,
 ): Promise<(Image | null)[]> {
   const [, height, width] = latents.spec.shape;
-  const of = { height, width };
-  const network = networks[as === storage ? "decode" : "decodeF32"];
+  const size = { height, width };
+  const network = networks[type === storage ? "decode" : "decodeF32"];
   return await network.use({
     plans: {
-      // Latents and marks are its own, of one image.
+      // It has its own latents and health, for one image, so that it binds nothing.
       decode: {
-        key: planKey({ graph: "decode", storage: as, of }),
-        graph: () => decodeGraph(as, components, of),
+        key: planKey({ graph: "decode", storage: type, details: size }),
+        graph: () => decodeGraph(type, components, size),
       },
     },
     ...networkProgress("VAE", options),
@@ -89,7 +93,7 @@ async function decodeSome(
   });
 }
 
-/** The latents of one image among those of several. */
+/** The latents of one image of the batch. */
 function imageSlice(
   { buffer, offset, size }: BufferSlice,
   { shape: [images] }: { readonly shape: readonly number[] },
@@ -100,9 +104,10 @@ function imageSlice(
 }
 
 /**
- * What a decoder made; null where it is not finite.
+ * Reads a decoded image back.
  *
- * @param storage of what led to its latents
+ * @param storage the storage type of the earlier stages, for messages
+ * @returns null if the image is not finite
  */
 async function readImage(
   decode: Plan,

@@ -1,8 +1,8 @@
 /**
  * The denoising loop.
  *
- * Each step writes a few small inputs and replays the dispatches of its plan: it
- * allocates nothing, makes no pipeline and no bind group, and reads nothing back.
+ * Each step writes a few small inputs and replays the dispatches of its plan. It
+ * allocates nothing, makes no pipeline or bind group, and reads nothing back.
  *
  * @module
  */
@@ -29,19 +29,19 @@ import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
 
-/** What the loop does. */
+/** One run of the loop. */
 export interface Denoising {
-  /** What the plans compute. */
+  /** The sizes that decide the plans. */
   readonly layout: Layout;
-  /** The work of each step from the first that is done. */
+  /** The kind of each step that is run: the schedule's last steps. */
   readonly kinds: readonly StepKind[];
-  /** Leads from step to step. */
+  /** Computes each step's latents from the last. */
   readonly sampler: Sampler;
-  /** The sampler's, all its steps. */
+  /** The sampler's schedule, with all its steps. */
   readonly schedule: SamplerSchedule;
-  /** Where the latents of the first step come from. */
+  /** Makes the latents of the first step. */
   readonly start: Start;
-  /** Draws noise, for the start and for samplers that add some. */
+  /** Draws noise, for the start and for samplers that add noise. */
   readonly draw: NoiseSource;
   /** How strongly the prompt is followed. */
   readonly guidanceScale: number;
@@ -49,27 +49,27 @@ export interface Denoising {
   readonly idScale: number;
 }
 
-/** A step that the GPU has been given. */
+/** A step that has been submitted to the GPU. */
 export interface DenoisedStep {
-  /** Of the steps that are done, from 0. */
+  /** Index among the steps that are run, from 0. */
   readonly index: number;
-  /** How many are done in all. */
+  /** Number of steps that are run. */
   readonly total: number;
-  /** What the UNet was told of the noise. */
+  /** The UNet's timestep. */
   readonly timestep: number;
   /**
-   * (images, h, w, C) f32, after the step: what is submitted before the next
-   * step is asked for reads them so, for a preview or to save them.
+   * (images, h, w, C) f32, after the step. GPU work that is submitted before the next
+   * step is requested reads them in this state, for a preview or for saving.
    */
   readonly latents: GpuTensor;
-  /** What the latents hold now. */
+  /** Noise level of the latents after the step. */
   readonly level: NoiseLevel;
 }
 
-/** After the last step. */
+/** Noise level after the last step. */
 const NO_NOISE: NoiseLevel = { image: 1, noise: 0 };
 
-/** A step's work, its plan and its numbers. */
+/** A step with its plan. */
 interface PlannedStep {
   readonly kind: StepKind;
   readonly plan: Plan;
@@ -77,11 +77,11 @@ interface PlannedStep {
 }
 
 /**
- * Noise in the handover's latents to latents of images, a step at a time: one
- * plan a kind of step, none made on the way. The caller may break off after any
- * step: the network is then freed as after the last one.
+ * Denoises the handover's latents step by step. There is one plan per kind of step,
+ * all made before the first step. The caller may break off after any step, which frees
+ * the network as the last step does.
  *
- * @returns yields each step when it is submitted, before the GPU is done with it
+ * @returns yields each step once it is submitted, before the GPU is done with it
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
 export function denoise(
@@ -106,25 +106,25 @@ export function denoise(
   });
 }
 
-/** A plan for each kind of step there is. */
+/** The recipes of the plans, by the name of the kind of step. */
 function recipes(
   { storage, components }: GeneratorContext,
   handover: Handover,
   { layout, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
-  const whole = handover.bindings;
-  const half = layout.guided ? handover.conditionalBindings : whole;
+  const both = handover.bindings;
+  const conditional = layout.guided ? handover.conditionalBindings : both;
   return Object.fromEntries(kinds.map((kind) => {
-    const of = { layout, kind, sampler: sampler.name };
+    const details = { layout, kind, sampler: sampler.name };
     return [stepName(kind), {
-      key: planKey({ graph: "step", storage, of }),
+      key: planKey({ graph: "step", storage, details }),
       graph: () => stepGraph(storage, components, layout, kind, sampler),
-      bindings: kind.guided ? whole : half,
+      bindings: kind.guided ? both : conditional,
     }];
   }));
 }
 
-/** Writes what stays over all steps, and what the first one starts from. */
+/** Writes the inputs that stay the same in all steps, and the initial latents and state. */
 async function begin(
   steps: readonly PlannedStep[],
   { samplerState }: Handover,

@@ -1,5 +1,5 @@
 /**
- * Text, identity and noise to images: conditions, the denoising loop, decoding.
+ * Generates images: conditioning, the denoising loop, decoding.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { GeneratorContext } from "./context.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
-import { handedSpecs, type Layout } from "./layout.ts";
+import { handoverSpecs, type Layout } from "./layout.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
 
@@ -23,17 +23,17 @@ export { conditionGraph } from "./graphs/conditions.ts";
 export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
-/** How an image is made; the settings of the same names. */
+/** How an image is made; see the settings of the same names. */
 export interface ImageSettings extends StepRules, NoiseSettings {
-  /** How strongly the identity is followed; 0 leaves it out. */
+  /** How strongly the identity is followed; 0 ignores it. */
   readonly idScale: number;
-  /** Images made at once. */
+  /** Images that are denoised together. */
   readonly numImages: number;
   /** Columns of the image, a multiple of the autoencoder's factor. */
   readonly width: number;
   /** Rows of the image, a multiple of the autoencoder's factor. */
   readonly height: number;
-  /** Share of the tokens that self-attention merges. */
+  /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
 }
 
@@ -41,32 +41,32 @@ export interface ImageSettings extends StepRules, NoiseSettings {
 export interface ImageRequest extends Conditions {
   /** How they are made. */
   readonly settings: ImageSettings;
-  /** How noise is taken away; DDIM where not given. */
+  /** The sampler; DDIM by default. */
   readonly sampler?: Sampler;
-  /** What is denoised; noise where not given. */
+  /** Makes the initial latents; noise by default. */
   readonly start?: Start;
 }
 
-/** What a caller is told while images are made. */
+/** Options of a call that generates images. */
 export interface GenerateCallOptions extends CallOptions {
-  /** Told of each step when it is submitted; awaited before the next one. */
+  /** Receives each step once it is submitted; awaited before the next one. */
   readonly onStep?: (step: DenoisedStep) => void | Promise<void>;
 }
 
-/** Makes images of a model, and keeps what stages hand on for the next. */
+/** Generates images with a model; keeps the handover between calls of one layout. */
 export class ImageGenerator implements Disposable {
   readonly #context: GeneratorContext;
-  #handed: { readonly key: string; readonly handover: Handover } | null = null;
+  #kept: { readonly key: string; readonly handover: Handover } | null = null;
 
-  /** Nothing is loaded yet. */
+  /** A generator that has loaded nothing yet. */
   constructor(context: GeneratorContext) {
     this.#context = context;
   }
 
   /**
-   * Makes images.
+   * Generates images.
    *
-   * @returns as many as the settings say
+   * @returns `numImages` images
    * @throws {MasterWeaverError} `bad-option`, `non-finite`, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(
@@ -103,7 +103,7 @@ export class ImageGenerator implements Disposable {
     return await decodeLatents(context, handover, steps, options);
   }
 
-  /** What decides the plans. */
+  /** The layout of a call. */
   #layout(
     { numImages, height, width, mergeTokens }: ImageSettings,
     kinds: readonly StepKind[],
@@ -128,21 +128,21 @@ export class ImageGenerator implements Disposable {
     return noiseSource(settings, { ...layout, channels }, onWarning);
   }
 
-  /** What stages hand on in a layout: that at hand, or another in its place. */
+  /** The handover for a layout: the one that is kept, or a new one that replaces it. */
   async #handover(layout: Layout, sampler: Sampler): Promise<Handover> {
     const { gpu, storage, components } = this.#context;
-    const specs = handedSpecs(storage, components, layout, sampler);
+    const specs = handoverSpecs(storage, components, layout, sampler);
     const key = handoverKey(specs);
-    if (this.#handed?.key !== key) {
+    if (this.#kept?.key !== key) {
       this[Symbol.dispose]();
-      this.#handed = { key, handover: await Handover.make(gpu, specs) };
+      this.#kept = { key, handover: await Handover.make(gpu, specs) };
     }
-    return this.#handed!.handover;
+    return this.#kept!.handover;
   }
 
-  /** Frees what stages hand on; it can be used again. */
+  /** Frees the handover; the generator can still be used. */
   [Symbol.dispose](): void {
-    this.#handed?.handover[Symbol.dispose]();
-    this.#handed = null;
+    this.#kept?.handover[Symbol.dispose]();
+    this.#kept = null;
   }
 }

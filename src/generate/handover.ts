@@ -1,6 +1,6 @@
 /**
- * What one stage hands to the next, on the GPU: it outlives the plans that write
- * and read it.
+ * The tensors that one stage hands to the next. They stay on the GPU and outlive the
+ * plans that write and read them.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import type { GpuTensor } from "../graph/plan.ts";
 import { firstHalf, GpuTensors } from "../graph/tensors.ts";
 import { describe, type TensorSpec } from "../ops/op.ts";
 import {
-  type Handed,
-  handedByName,
+  handoverByName,
+  type HandoverTensors,
   type Keys,
   keysName,
   stateName,
   valuesName,
 } from "./layout.ts";
 
-/** Tensors that stages hand on, as a plan's bindings. */
+/** The tensors of a handover, as a plan's bindings. */
 export type Bindings = Readonly<Record<string, GpuTensor>>;
 
 /** Latents, health, keys and values, cached features, the sampler's state. */
-export class Handover implements Handed<GpuTensor>, Disposable {
+export class Handover implements HandoverTensors<GpuTensor>, Disposable {
   /** (images, h, w, C) f32 */
   readonly latents: GpuTensor;
-  /** u32, one number a stage */
+  /** u32, one number per stage */
   readonly health: GpuTensor;
-  /** Of every cross-attention, in the UNet's order. */
+  /** Keys and values of every cross-attention, in the UNet's order. */
   readonly keys: readonly Keys<GpuTensor>[];
-  /** (B, h, w, C0), where some steps use cached features */
+  /** (B, h, w, C0), if some steps use cached features */
   readonly cachedFeatures?: GpuTensor;
-  /** What the sampler keeps from step to step. */
+  /** The sampler's state, by name. */
   readonly samplerState: Readonly<Record<string, GpuTensor>>;
   readonly #tensors: GpuTensors;
 
-  private constructor(tensors: GpuTensors, specs: Handed<TensorSpec>) {
+  private constructor(tensors: GpuTensors, specs: HandoverTensors<TensorSpec>) {
     const made = tensors.bindings;
     this.#tensors = tensors;
     this.latents = made.latents;
@@ -52,26 +52,26 @@ export class Handover implements Handed<GpuTensor>, Disposable {
   }
 
   /**
-   * Makes the tensors, filled with zeros.
+   * Makes the tensors, initially zero.
    *
    * @throws {MasterWeaverError} `out-of-memory`
    */
   static async make(
     gpu: Gpu,
-    specs: Handed<TensorSpec>,
+    specs: HandoverTensors<TensorSpec>,
   ): Promise<Handover> {
-    const tensors = await GpuTensors.make(gpu, handedByName(specs));
+    const tensors = await GpuTensors.make(gpu, handoverByName(specs));
     return new Handover(tensors, specs);
   }
 
-  /** For plans that compute all that the layout has. */
+  /** Bindings of plans that compute every half of guidance that the layout has. */
   get bindings(): Bindings {
-    return handedByName(this);
+    return handoverByName(this);
   }
 
-  /** For plans of the conditional half alone, in a layout with both. */
+  /** Bindings of plans that compute only the conditional half, in a layout with both. */
   get conditionalBindings(): Bindings {
-    return handedByName({
+    return handoverByName({
       latents: this.latents,
       health: this.health,
       keys: this.keys.map(({ path, k, v }) => ({
@@ -84,14 +84,14 @@ export class Handover implements Handed<GpuTensor>, Disposable {
     });
   }
 
-  /** Frees the tensors; no plan that is bound to them may run any more. */
+  /** Frees the tensors; plans that are bound to them must not run any more. */
   [Symbol.dispose](): void {
     this.#tensors[Symbol.dispose]();
   }
 }
 
-/** One string for what {@linkcode Handover.make} makes the same of. */
-export function handoverKey(specs: Handed<TensorSpec>): string {
-  return Object.entries(handedByName(specs))
+/** A string that is equal for specs from which {@linkcode Handover.make} makes equal tensors. */
+export function handoverKey(specs: HandoverTensors<TensorSpec>): string {
+  return Object.entries(handoverByName(specs))
     .map(([name, spec]) => `${name} ${describe(spec)}`).join("; ");
 }

@@ -1,6 +1,6 @@
 /**
- * Whether all that an image is made of stayed finite: marked on the GPU stage by
- * stage, read back with the image.
+ * Detects values that are not finite: each stage is checked on the GPU, and the result
+ * is read back with the image.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Graph, Tensor } from "../graph/graph.ts";
 import { nonFinite } from "../ops/non_finite.ts";
 import type { TensorSpec } from "../ops/op.ts";
 
-/** What is marked, in the order in which it is made. */
+/** The stages that are checked, in the order in which they are computed. */
 export const STAGES = [
   "text",
   "identity",
@@ -20,13 +20,13 @@ export const STAGES = [
   "decoded",
 ] as const;
 
-/** A stage that may go wrong. */
+/** A stage that is checked. */
 export type HealthStage = typeof STAGES[number];
 
-/** One number a stage: 0 as long as it is finite. */
+/** One number per stage, 0 as long as it is finite. */
 export const healthSpec: TensorSpec = { shape: [STAGES.length], dtype: "u32" };
 
-/** What messages call the stages before the latents, and where their weights are. */
+/** Names of the stages before the latents in messages, which tell where their weights are. */
 const names: Readonly<
   Record<Exclude<HealthStage, "latents" | "decoded">, string>
 > = {
@@ -36,21 +36,21 @@ const names: Readonly<
   "identity keys": "The identity adapter's keys and values",
 };
 
-/** Marks tensors of a graph that are not finite, in its input `health`. */
+/** Marks stages whose tensors are not finite, in a graph's input `health`. */
 export class Health {
   readonly #graph: Graph;
   #health: Tensor;
 
-  /** Adds the input, u32: one number a stage, 0 as long as it is finite. */
+  /** Adds the input `health`, u32: one number per stage, 0 as long as it is finite. */
   constructor(graph: Graph) {
     this.#graph = graph;
     this.#health = graph.input("health", healthSpec.shape, healthSpec.dtype);
   }
 
   /**
-   * Marks a stage where a tensor is not finite.
+   * Marks a stage if a tensor is not finite and the stage is not yet marked.
    *
-   * @param number u32 (1), what it is marked with: the first that went wrong stays
+   * @param number u32 (1), the mark; 1 by default
    */
   mark(stage: HealthStage, x: Tensor, number?: Tensor): void {
     this.#health = this.#graph.apply(nonFinite, {
@@ -61,12 +61,12 @@ export class Health {
   }
 }
 
-/** A mark that nothing went wrong, for all stages. */
+/** The value of `health` before anything is computed: no stage is marked. */
 export function healthy(): Uint32Array {
   return new Uint32Array(STAGES.length);
 }
 
-/** Whether a stage went wrong. */
+/** Whether a stage was marked as not finite. */
 export function isMarked(
   health: ArrayLike<number>,
   stage: HealthStage,
@@ -77,17 +77,17 @@ export function isMarked(
 /**
  * Requires that everything up to the latents stayed finite.
  *
- * @param health as it was read back
- * @param storage what activations were stored as
- * @param steps denoising steps
- * @throws {MasterWeaverError} `non-finite` naming the first stage that did not
+ * @param health the marks, as read back
+ * @param storage the storage type of the activations
+ * @param steps number of denoising steps
+ * @throws {MasterWeaverError} `non-finite` naming the first stage that is marked
  */
 export function requireFinite(
   health: ArrayLike<number>,
   storage: StorageType,
   steps: number,
 ): void {
-  const stage = STAGES.find((each) => isMarked(health, each));
+  const stage = STAGES.find((stage) => isMarked(health, stage));
   if (stage === undefined || stage === "decoded") return;
   if (stage === "latents") {
     const step = health[STAGES.indexOf(stage)];
@@ -100,7 +100,7 @@ export function requireFinite(
   throw notFinite(`${names[stage]} went wrong: its numbers`, storage);
 }
 
-/** The error of a decoder whose images are not finite. */
+/** The error for a decoded image that is not finite. */
 export function decoderNotFinite(): MasterWeaverError {
   return notFinite("The VAE went wrong: its decoded image's numbers", "f32");
 }
@@ -108,18 +108,18 @@ export function decoderNotFinite(): MasterWeaverError {
 function notFinite(
   what: string,
   storage: StorageType,
-  more?: string,
+  remedy?: string,
 ): MasterWeaverError {
-  const ways = [
+  const remedies = [
     ...storage === "f16" ? ['dtype: "f32"'] : [],
-    ...more ? [more] : [],
+    ...remedy ? [remedy] : [],
   ];
-  const first = ways.length > 0
-    ? `try ${ways.join(", or ")}; if it stays, `
+  const advice = remedies.length > 0
+    ? `try ${remedies.join(", or ")}; if that does not help, `
     : "";
   return new MasterWeaverError(
     "non-finite",
-    `${what} are infinite or not a number (${storage}); ${first}` +
+    `${what} are infinite or not a number (${storage}); ${advice}` +
       "the weights are damaged: check the checkpoint and convert it again",
   );
 }

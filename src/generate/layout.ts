@@ -1,5 +1,5 @@
 /**
- * What decides the shapes of the plans, and of what one stage hands to the next.
+ * The sizes that decide the shapes of plans and of the tensors that stages hand on.
  *
  * @module
  */
@@ -10,53 +10,53 @@ import type { Sampler } from "../samplers/sampler.ts";
 import type { DenoiserComponents } from "./context.ts";
 import { healthSpec } from "./health.ts";
 
-/** What decides the shapes of the plans. */
+/** The sizes that decide the shapes of plans. */
 export interface Layout {
-  /** Images at once. */
+  /** Images that are denoised together. */
   readonly images: number;
   /** Rows of the latents. */
   readonly height: number;
   /** Columns of the latents. */
   readonly width: number;
-  /** Whether both halves of guidance are computed, in some step at least. */
+  /** Whether at least one step computes both halves of guidance. */
   readonly guided: boolean;
-  /** Whether some steps use cached features of others. */
+  /** Whether some steps use features that others have cached. */
   readonly cachesFeatures?: boolean;
-  /** Share of the tokens that self-attention merges; none where not given. */
+  /** Share of the tokens that self-attention merges; 0 by default. */
   readonly mergeTokens?: number;
 }
 
 /** Keys and values of one cross-attention. */
 export interface Keys<T> {
-  /** Such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
+  /** Path in the checkpoint, such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
   readonly path: string;
-  /** (B, T + S, C): of the text, then of the identity */
+  /** (B, T + S, C), the text's keys, then the identity's */
   readonly k: T;
   /** (B, T + S, C) */
   readonly v: T;
 }
 
-/** What one stage hands to the next, as tensors or as their specs. */
-export interface Handed<T> {
-  /** (images, h, w, C) f32, changed in place by every step */
+/** The tensors that one stage hands to the next, or their specs. */
+export interface HandoverTensors<T> {
+  /** (images, h, w, C) f32, updated in place by every step */
   readonly latents: T;
-  /** u32, one number a stage: see {@linkcode Health} */
+  /** u32, one number per stage: see {@linkcode Health} */
   readonly health: T;
-  /** B is halves of guidance · images, the conditional half first. */
+  /** Keys and values with B = halves of guidance · images, the conditional half first. */
   readonly keys: readonly Keys<T>[];
-  /** (B, h, w, C0), where some steps use cached features */
+  /** (B, h, w, C0), if some steps use cached features */
   readonly cachedFeatures?: T;
-  /** What the sampler keeps from step to step, by its own names. */
+  /** The sampler's state, by its own names. */
   readonly samplerState: Readonly<Record<string, T>>;
 }
 
-/** What is handed on in a layout, all as graphs bind it. */
-export function handedSpecs(
+/** Specs of the tensors that stages hand on in a layout. */
+export function handoverSpecs(
   storage: StorageType,
   { text, unet, adapter }: DenoiserComponents,
   { images, height, width, guided, cachesFeatures }: Layout,
   sampler: Pick<Sampler, "state">,
-): Handed<TensorSpec> {
+): HandoverTensors<TensorSpec> {
   const { channels, blockOutChannels } = unet.config;
   const { maxReferences, tokens: perReference } = adapter.config;
   const batch = (guided ? 2 : 1) * images;
@@ -82,23 +82,25 @@ export function handedSpecs(
   };
 }
 
-/** What graphs call the keys of a cross-attention. */
+/** Name in graphs of a cross-attention's keys. */
 export function keysName(path: string): string {
   return `${path}.k`;
 }
 
-/** What graphs call the values of a cross-attention. */
+/** Name in graphs of a cross-attention's values. */
 export function valuesName(path: string): string {
   return `${path}.v`;
 }
 
-/** What graphs call a tensor that the sampler keeps. */
+/** Name in graphs of a tensor of the sampler's state. */
 export function stateName(name: string): string {
   return `sampler.${name}`;
 }
 
-/** All that is handed on, by the names that graphs give it. */
-export function handedByName<T>(handed: Handed<T>): Record<string, T> {
+/** The tensors that stages hand on, by their names in graphs. */
+export function handoverByName<T>(
+  handed: HandoverTensors<T>,
+): Record<string, T> {
   const { latents, health, keys, cachedFeatures, samplerState } = handed;
   return Object.fromEntries<T>([
     ["latents", latents],
@@ -111,7 +113,7 @@ export function handedByName<T>(handed: Handed<T>): Record<string, T> {
       ["cached_features", cachedFeatures] as [string, T],
     ]),
     ...Object.entries(samplerState).map(
-      ([name, each]): [string, T] => [stateName(name), each],
+      ([name, tensor]): [string, T] => [stateName(name), tensor],
     ),
   ]);
 }

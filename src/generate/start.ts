@@ -1,5 +1,5 @@
 /**
- * What denoising starts with: noise alone, or an image with some noise.
+ * The latents that denoising starts from: pure noise, or later an image with noise.
  *
  * @module
  */
@@ -9,17 +9,16 @@ import type { SamplerSchedule } from "../samplers/sampler.ts";
 /** Makes the latents of the first step. */
 export interface Start {
   /**
-   * Which step of the schedule is the first, from 0 to the last one: where an
-   * image gives the start, those with more noise than it is meant to have are
-   * left out.
+   * Index of the first step to run. A start from an image skips the steps whose noise
+   * level is above the one the image is given.
    */
   firstStep(schedule: SamplerSchedule): number;
 
   /**
    * Latents at the noise level of the first step.
    *
-   * @param schedule whose {@linkcode SamplerStep.level} says what they hold
-   * @param draw noise of variance 1, (B, h, w, C)
+   * @param schedule the sampler's schedule; see {@linkcode SamplerStep.level}
+   * @param draw draws noise of variance 1, (B, h, w, C)
    * @returns (B, h, w, C) f32
    */
   latents(
@@ -28,7 +27,7 @@ export interface Start {
   ): Float32Array | Promise<Float32Array>;
 }
 
-/** Noise alone, as much as the sampler starts with. */
+/** Pure noise, scaled as the sampler expects. */
 export const noiseStart: Start = {
   firstStep: () => 0,
 

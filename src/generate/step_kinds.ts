@@ -1,36 +1,35 @@
 /**
- * Which work each step of an image does, where a caller allows less than all.
+ * Decides for each step whether it is guided and whether it reuses cached features.
  *
  * @module
  */
 
-/** What decides the work of the steps; the settings of the same names. */
+/** What decides the kinds of steps; see the settings of the same names. */
 export interface StepRules {
-  /** Denoising steps. */
+  /** Number of denoising steps. */
   readonly steps: number;
-  /** 1 or less: no step is guided. */
+  /** No step is guided if this is 1 or less. */
   readonly guidanceScale: number;
-  /** From which fraction of the steps to which they are guided. */
+  /** The fractions of the steps between which they are guided. */
   readonly guidanceRange: readonly [from: number, to: number];
-  /** Every so many steps the whole UNet runs; 1: at every step. */
+  /** The whole UNet runs every this many steps; 1 means at every step. */
   readonly reuseFeatures: number;
 }
 
-/** The work of one step. */
+/** What one step computes. */
 export interface StepKind {
-  /** Whether both halves of guidance are computed. */
+  /** Whether it computes both halves of guidance. */
   readonly guided: boolean;
-  /** Whether cached features of an earlier step are used, not computed. */
+  /** Whether it uses the cached features of an earlier step instead of computing them. */
   readonly cached: boolean;
 }
 
 /**
- * The work of every step.
+ * The kind of every step.
  *
- * Guided are the steps from number `from · steps` to the one before
- * `to · steps`, both rounded. Features are computed and cached at the first step,
- * then every `reuseFeatures` steps, and where guidance sets in, whose
- * unconditional half no earlier step has.
+ * Steps `from · steps` to `to · steps` − 1 are guided, with both products rounded.
+ * Features are computed and cached at the first step, then every `reuseFeatures`
+ * steps, and where guidance begins, as no earlier step has its unconditional half.
  *
  * @example
  * ```ts
@@ -50,17 +49,17 @@ export function stepKinds(
 ): StepKind[] {
   const first = Math.round(from * steps);
   const end = Math.round(to * steps);
-  let whole: { readonly step: number; readonly guided: boolean } | null = null;
+  let source: { readonly step: number; readonly guided: boolean } | null = null;
   return Array.from({ length: steps }, (_, step) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
-    const cached = whole !== null && step - whole.step < reuseFeatures &&
-      (whole.guided || !guided);
-    if (!cached) whole = { step, guided };
+    const cached = source !== null && step - source.step < reuseFeatures &&
+      (source.guided || !guided);
+    if (!cached) source = { step, guided };
     return { guided, cached };
   });
 }
 
-/** What a kind of step is called; one name, one plan. */
+/** The name of a kind of step, and of its plan. */
 export function stepName({ guided, cached }: StepKind): string {
   return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}`;
 }

@@ -64,7 +64,7 @@ export class Gpu implements Disposable {
         `The GPU was lost (${reason}): ${
           message || "the driver gives no reason"
         }; ` +
-          'start again, with a smaller image or dtype: "f16" if it recurs',
+          'start again, and if it recurs, with a smaller image or dtype: "f16"',
       );
     });
     device.addEventListener("uncapturederror", (event) => {
@@ -81,7 +81,7 @@ export class Gpu implements Disposable {
   /**
    * Asks for an adapter and opens a device with the adapter's own limits.
    *
-   * @throws {MasterWeaverError} `no-adapter` where there is none
+   * @throws {MasterWeaverError} `no-adapter` if there is none
    */
   static async open(): Promise<Gpu> {
     const adapter = await navigator.gpu?.requestAdapter({
@@ -227,7 +227,7 @@ export class Gpu implements Disposable {
     const held = (this.buffers.bytes / 2 ** 20).toFixed(0);
     return new MasterWeaverError(
       "out-of-memory",
-      `The GPU has no memory left for ${what} beside ${held} MiB in use; ` +
+      `The GPU has no memory left for ${what}, with ${held} MiB in use; ` +
         'use dtype: "f16", a smaller image or fewer images at once',
     );
   }

@@ -49,7 +49,7 @@ export type Source =
   | { readonly kind: "input"; readonly name: string }
   | ParameterSource
   | { readonly kind: "constant"; readonly data: Float32Array }
-  | { readonly kind: "reshape"; readonly of: Tensor }
+  | { readonly kind: "reshape"; readonly from: Tensor }
   | { readonly kind: "op"; readonly node: OpNode; readonly output: string };
 
 /** A parameter of a network, from a file. */
@@ -117,7 +117,7 @@ export class Tensor implements TensorSpec {
       );
     }
     const spec = { shape: full, dtype: this.dtype };
-    return new Tensor(this.graph, spec, { kind: "reshape", of: this });
+    return new Tensor(this.graph, spec, { kind: "reshape", from: this });
   }
 }
 
@@ -293,7 +293,7 @@ function specOf({ shape, dtype, texels }: TensorSpec): TensorSpec {
 
 /** The tensor that owns a tensor's memory: itself, or the one it reshapes. */
 export function baseOf(tensor: Tensor): Tensor {
-  while (tensor.source.kind === "reshape") tensor = tensor.source.of;
+  while (tensor.source.kind === "reshape") tensor = tensor.source.from;
   return tensor;
 }
 

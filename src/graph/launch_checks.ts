@@ -52,7 +52,7 @@ export function checkBindings(step: Step, launch: Launch): void {
       "out-of-memory",
       `Cannot place ${name} ${describe(spec)} of ${
         describeNode(step.node)
-      }: ${bytes} bytes, the adapter binds at most ${limit}; ` +
+      }: ${bytes} bytes, but this adapter binds at most ${limit}; ` +
         'use dtype: "f16", a smaller image or fewer images at once',
     );
   }
@@ -61,7 +61,7 @@ export function checkBindings(step: Step, launch: Launch): void {
 /**
  * Requires that a texture is no taller than the adapter allows.
  *
- * @param most rows that a texture of this adapter has at most
+ * @param most most rows that the adapter allows
  *
  * @throws {MasterWeaverError} `out-of-memory`
  */
@@ -73,7 +73,7 @@ export function checkShape(
   if (height <= most) return;
   throw new MasterWeaverError(
     "out-of-memory",
-    `Cannot make ${what}: a texture of ${width}×${height}, one of this adapter has at most ${most} rows; ` +
+    `Cannot make ${what}: a texture of ${width}×${height}, but this adapter allows at most ${most} rows; ` +
       "use a smaller image or fewer images at once",
   );
 }

@@ -202,7 +202,7 @@ export class Places implements Disposable {
     if (bytes > maxBufferSize) {
       throw new MasterWeaverError(
         "out-of-memory",
-        `Cannot make ${what}: ${bytes} bytes, a buffer of this adapter holds ${maxBufferSize}; ` +
+        `Cannot make ${what}: ${bytes} bytes, but this adapter's buffers hold at most ${maxBufferSize}; ` +
           "use a smaller image or fewer images at once",
       );
     }

@@ -192,7 +192,7 @@ export class WeightStore implements Disposable {
       if (size > maxBufferSize) {
         throw new MasterWeaverError(
           "out-of-memory",
-          `Weight ${ref.name} takes ${size} bytes as ${dtype}, a buffer of this adapter holds ` +
+          `Weight ${ref.name} takes ${size} bytes as ${dtype}, but this adapter's buffers hold at most ` +
             `${maxBufferSize}; use dtype: "f16" or a quantised model`,
         );
       }

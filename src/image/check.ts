@@ -1,5 +1,5 @@
 /**
- * What a script gives as an image: checked, and made opaque.
+ * Checks images that a caller gives, and makes them opaque.
  *
  * @module
  */
@@ -7,27 +7,27 @@ import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 import { imageFileKind } from "./signature.ts";
 
-/** Fewer pixels on a side than this show no face. */
+/** A side of fewer pixels is too small to show a face. */
 const MIN_SIDE = 16;
-/** More than any photo that a face is looked for in. */
+/** A longer side is more than any camera's photo has. */
 const MAX_SIDE = 16384;
 const MAX_PIXELS = 100e6;
 
 const EXPECTED =
   "expected { width, height, data } with RGBA bytes, as ImageData has";
 
-/** Deno's way and a page's. */
+/** How to decode a file in Deno and in a browser. */
 const DECODE =
   "decode a file first, with await readImage(path) or createImageBitmap";
 
 /**
- * Checks that a value is an image that can be worked with.
+ * Checks that a value is an image of a usable size.
  *
- * A plain `Uint8Array` of the right length passes, too: what reads bytes reads
- * both, and {@linkcode overWhite} gives the clamped one.
+ * A plain `Uint8Array` of the right length is accepted too, as it is read alike;
+ * {@linkcode overWhite} returns a `Uint8ClampedArray` for it.
  *
- * @param value what a script gave
- * @param name what messages call it, such as `1` or `photos[0]`
+ * @param value the value that a caller gave
+ * @param name used in messages, such as `1` or `photos[0]`
  * @throws {MasterWeaverError} `bad-image` saying what was given, what was
  *   expected and what to do
  *
@@ -55,7 +55,7 @@ export function checkImage(
   }
 }
 
-/** Why a value cannot even have a width; nothing for other objects. */
+/** What is wrong with a value that cannot have a width; `undefined` for other objects. */
 function notAnObject(value: unknown): string | undefined {
   if (typeof value === "string") {
     return `is the text ${quoted(value)}, ${EXPECTED}: ${DECODE}`;
@@ -93,14 +93,14 @@ function imageFault(
   return rgbaFault(image, sizeFault);
 }
 
-/** @param judge says what is wrong with a size */
+/** @param checkSize returns what is wrong with a size */
 function rgbaFault(
   { width, height, data }: Partial<Record<keyof Image, unknown>>,
-  judge: (width: number, height: number) => string | undefined = isEmpty,
+  checkSize: (width: number, height: number) => string | undefined = emptyFault,
 ): string | undefined {
   if (width === undefined || height === undefined || data === undefined) {
     const lacks = Object.entries({ width, height, data })
-      .filter(([, part]) => part === undefined).map(([key]) => key);
+      .filter(([, value]) => value === undefined).map(([key]) => key);
     return `has no ${
       lacks.join(" and no ")
     }, ${EXPECTED}: ${DECODE}, or make such an object`;
@@ -110,10 +110,10 @@ function rgbaFault(
       shown(height)
     } pixels, expected whole numbers of pixels: give the size that its data has`;
   }
-  return judge(width, height) ?? dataFault(width, height, data);
+  return checkSize(width, height) ?? dataFault(width, height, data);
 }
 
-function isEmpty(width: number, height: number): string | undefined {
+function emptyFault(width: number, height: number): string | undefined {
   return width < 1 || height < 1
     ? `is ${width}x${height} pixels, expected at least 1 on a side`
     : undefined;
@@ -143,8 +143,8 @@ function dataFault(
 }
 
 /**
- * Why an image of a size is not worked with, after "Image … "; nothing where
- * it is.
+ * What is wrong with the size of an image, to follow "Image … "; `undefined` if it is
+ * usable.
  */
 export function sizeFault(width: number, height: number): string | undefined {
   const found = `is ${width}x${height} pixels`;
@@ -164,9 +164,9 @@ export function sizeFault(width: number, height: number): string | undefined {
 }
 
 /**
- * Checks an image that is to be written: of any size that its data fits.
+ * Checks an image that is to be written, which may have any size that fits its data.
  *
- * @throws {MasterWeaverError} `bad-image` where it is none
+ * @throws {MasterWeaverError} `bad-image` if it is not an image
  */
 export function checkRgba(value: unknown): asserts value is Image {
   const fault = notAnObject(value) ??
@@ -177,9 +177,9 @@ export function checkRgba(value: unknown): asserts value is Image {
 }
 
 /**
- * Puts an image over white by its alpha, as reading a file does.
+ * Blends an image over white by its alpha, as reading a file does.
  *
- * @param image as {@linkcode checkImage} lets it pass
+ * @param image an image that {@linkcode checkImage} accepts
  * @returns an opaque copy
  *
  * @example
@@ -212,7 +212,7 @@ function isWhole(value: unknown): value is number {
   return Number.isInteger(value);
 }
 
-/** A number or what else was given for one, on one short line. */
+/** A number, or whatever was given instead, on one short line. */
 function shown(value: unknown): string {
   return typeof value === "number" ? String(value) : quoted(String(value));
 }
@@ -222,7 +222,7 @@ function quoted(text: string): string {
   return JSON.stringify(short);
 }
 
-/** The type's own name, whichever window or worker the value comes from. */
+/** The name of a value's type, even if it comes from another window or worker. */
 function typeName(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }

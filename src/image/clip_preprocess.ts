@@ -1,6 +1,6 @@
 /**
- * CLIP's way of reading an image, as `CLIPImageProcessor` of transformers does
- * it: shortest edge to a size, bicubic; centre crop; normalise.
+ * CLIP's image preprocessing, as in transformers' `CLIPImageProcessor`: resize the
+ * shortest edge (bicubic), crop the centre, normalise.
  *
  * @module
  */
@@ -10,29 +10,28 @@ import type { Image } from "./image.ts";
 import { type Rgb, toChannels4 } from "./normalize.ts";
 import { type Region, resizeRegion } from "./resize.ts";
 
-/** What preprocessing needs of a checkpoint's `preprocessor_config.json`. */
+/** The settings of a checkpoint's `preprocessor_config.json` that are used. */
 export interface ClipPreprocessConfig {
   /** Pixels of the shortest edge after resizing. */
   size: number;
   /** Width and height of the crop, in pixels; no more than `size`. */
   crop: number;
-  /** Subtracted from each channel, in units of 0..1. */
+  /** Subtracted from each channel, whose values are 0..1. */
   mean: Rgb;
-  /** Then divides it. */
+  /** Divisor of each channel after that. */
   std: Rgb;
 }
 
-/** No vision tower in use reads more; bounds what a hostile file can ask for. */
+/** More than any known vision tower reads; limits what a hostile file can ask for. */
 const MAX_SIZE = 2048;
 
 /**
- * Reads and checks a `preprocessor_config.json`, of any transformers version:
- * `size` is a number or `{ shortest_edge }`, `crop_size` a number or
- * `{ height, width }`.
+ * Reads and checks a `preprocessor_config.json` of any transformers version: `size`
+ * is a number or `{ shortest_edge }`, `crop_size` a number or `{ height, width }`.
  *
  * @param config the parsed JSON
- * @param name what messages call its file
- * @throws {MasterWeaverError} `bad-model` naming the key, what it is and what it may be
+ * @param name the file, for messages
+ * @throws {MasterWeaverError} `bad-model` naming a key, its value and what is expected
  */
 export function readClipPreprocessConfig(
   config: unknown,
@@ -78,8 +77,8 @@ export function readClipPreprocessConfig(
 /**
  * Prepares an image for CLIP's vision tower.
  *
- * @param image the image, of any size and shape; {@linkcode seenRegion} tells
- *   which part of it counts
+ * @param image an image of any size and aspect ratio; {@linkcode seenRegion} returns
+ *   the part of it that is used
  * @param config the checkpoint's preprocessing
  * @param breath when to pause
  * @returns (crop, crop, 4) float32, channels last: red, green, blue, 0
@@ -117,8 +116,8 @@ export async function clipPreprocess(
 }
 
 /**
- * The part of an image that {@linkcode clipPreprocess} keeps, in the image's
- * own pixels, to the nearest whole one.
+ * The part of an image that {@linkcode clipPreprocess} keeps, rounded to whole pixels
+ * of the image.
  *
  * @param image the image's size
  * @param config the checkpoint's preprocessing
@@ -142,12 +141,12 @@ export function seenRegion(
   };
 }
 
-/** The size after resizing, and what is kept of it. */
+/** The size after resizing, and the crop of it. */
 function resized(
   image: Pick<Image, "width" | "height">,
   { size, crop }: ClipPreprocessConfig,
 ): { width: number; height: number; crop: Region } {
-  // The other edge in proportion, cut to a whole pixel as transformers cuts it.
+  // The other edge is in proportion, truncated to a whole pixel as in transformers.
   const shortest = Math.min(image.width, image.height);
   const width = Math.trunc((size * image.width) / shortest);
   const height = Math.trunc((size * image.height) / shortest);

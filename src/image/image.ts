@@ -1,16 +1,16 @@
 /**
- * An image in memory.
+ * The type of images in memory.
  *
  * @module
  */
 
 /**
- * An image: 8-bit RGBA, row-major, as the web's `ImageData` (which is one).
+ * An image: 8-bit RGBA, row-major; the web's `ImageData` is one.
  *
- * Images of this library are opaque: alpha is 255 everywhere.
+ * Images that this library makes or reads are opaque: alpha is 255 everywhere.
  */
 export interface Image {
-  /** Pixels a row. */
+  /** Pixels per row. */
   readonly width: number;
   /** Rows. */
   readonly height: number;

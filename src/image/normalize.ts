@@ -1,12 +1,12 @@
 /**
- * From 8-bit colours to what a vision network reads: (x / 255 − mean) / std,
- * each operation rounded to float32 as NumPy does.
+ * Normalises 8-bit colours for a vision network: (x / 255 − mean) / std, with each
+ * operation rounded to float32 as in NumPy.
  *
  * @module
  */
 import type { Image } from "./image.ts";
 
-/** A number for each of red, green and blue. */
+/** One number each for red, green and blue. */
 export type Rgb = readonly [number, number, number];
 
 /** Mean of ImageNet's colours, which the face parser was trained with. */
@@ -15,12 +15,12 @@ export const IMAGENET_MEAN: Rgb = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: Rgb = [0.229, 0.224, 0.225];
 
 /**
- * Normalises an image into (height, width, 4) float32: red, green, blue and a
- * zero, for the GPU reads channels four at a time.
+ * Normalises an image to (height, width, 4) float32: red, green, blue and zero, as
+ * shaders read channels four at a time.
  *
  * @param image the image; its alpha is ignored
- * @param mean subtracted from each channel, in units of 0..1
- * @param std then divides it
+ * @param mean subtracted from each channel, whose values are 0..1
+ * @param std divisor of each channel after that
  */
 export function toChannels4(
   image: Image,
@@ -39,7 +39,7 @@ export function toChannels4(
   return pixels;
 }
 
-/** What each of the 256 values of a channel becomes. */
+/** The normalised value of each of a channel's 256 values. */
 function normalizationTable(mean: number, std: number): Float32Array {
   const f32 = Math.fround;
   return Float32Array.from(

@@ -1,8 +1,8 @@
 /**
- * Pillow's resizing, to the byte: `Image.resize((width, height), filter)`.
+ * Pillow's resizing, equal in every byte: `Image.resize((width, height), filter)`.
  *
- * Each output pixel is a weighted sum of the inputs under the filter, which is
- * widened by the scale when shrinking. Two passes, rows first; weights are
+ * Each output pixel is a weighted sum of the input pixels under the filter, which is
+ * widened by the scale when shrinking. There are two passes, rows first; weights are
  * fixed-point with 22 fraction bits, and each pass rounds to 8 bits.
  *
  * @module
@@ -14,22 +14,22 @@ import type { Image } from "./image.ts";
 /** The filters, named as in Pillow. */
 export type ResizeFilter = "nearest" | "bilinear" | "bicubic" | "lanczos";
 
-/** Larger sides are a mistake, not an image: the limit of what is decoded. */
+/** Longest side of a result; the same limit as for images that are decoded. */
 const MAX_SIDE = 16384;
 const FRACTION_BITS = 22;
 const HALF = 1 << (FRACTION_BITS - 1);
 
 /**
- * Resizes an image as Pillow does; pauses where it takes long.
+ * Resizes an image as Pillow does, with pauses if it takes long.
  *
  * @param image any image; transparency is handled as Pillow handles it, with
  *   colours weighted by alpha
  * @param width pixels of the result, 1..16384
  * @param height pixels of the result, 1..16384
- * @param filter how to weigh the pixels
- * @param breath when to pause; stops where its signal says so
+ * @param filter how to weight the pixels
+ * @param breath when to pause; its signal stops the resizing
  * @returns a new image
- * @throws {MasterWeaverError} `bad-option` for a size outside, `aborted`
+ * @throws {MasterWeaverError} `bad-option` if the size is out of range, `aborted`
  *
  * @example
  * ```ts
@@ -47,8 +47,8 @@ export function resizeImage(
   filter: ResizeFilter,
   breath: Breath = new Breath(),
 ): Promise<Image> {
-  const whole = { left: 0, top: 0, width, height };
-  return resizeRegion(image, width, height, filter, whole, breath);
+  const region = { left: 0, top: 0, width, height };
+  return resizeRegion(image, width, height, filter, region, breath);
 }
 
 /** A rectangle of pixels. */
@@ -57,23 +57,22 @@ export interface Region {
   readonly left: number;
   /** First row. */
   readonly top: number;
-  /** Pixels a row. */
+  /** Pixels per row. */
   readonly width: number;
   /** Rows. */
   readonly height: number;
 }
 
 /**
- * Resizes an image as {@linkcode resizeImage} does and keeps a part of the
- * result, without computing the rest.
+ * Computes a region of the result of {@linkcode resizeImage} without the rest.
  *
  * @param image any image
  * @param width pixels of the whole result
  * @param height pixels of the whole result
- * @param filter how to weigh the pixels
- * @param region the part to keep, inside the whole result, 1..16384 on a side
- * @param breath when to pause; stops where its signal says so
- * @throws {MasterWeaverError} `bad-option` for a size or region outside, `aborted`
+ * @param filter how to weight the pixels
+ * @param region the region to compute, inside the whole result, 1..16384 on a side
+ * @param breath when to pause; its signal stops the resizing
+ * @throws {MasterWeaverError} `bad-option` if the size or region is out of range, `aborted`
  */
 export async function resizeRegion(
   image: Image,
@@ -92,7 +91,7 @@ export async function resizeRegion(
     return await resizeNearest(image, width, height, region, breath);
   }
   const kernel = kernels[filter];
-  // An axis that keeps its size has weights of exactly one and passes unchanged.
+  // Along an axis that keeps its size, weights are exactly 1 and nothing changes.
   const columns = tapsFor(
     image.width,
     width,
@@ -135,7 +134,7 @@ function checkRange(whole: number, start: number, length: number): void {
   }
 }
 
-/** A filter's half width in input pixels, and its weight at a distance. */
+/** A filter's half width in pixels before widening, and its weight at a distance. */
 interface Kernel {
   support: number;
   weight(x: number): number;
@@ -172,21 +171,21 @@ function sinc(x: number): number {
   return Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
-/** Which inputs make each output along one axis, and their weights. */
+/** The inputs of each output along one axis, and their weights. */
 interface Taps {
   /** First input of each output. */
   first: Int32Array;
-  /** How many inputs each output has. */
+  /** Number of inputs of each output. */
   count: Int32Array;
-  /** `stride` places an output; fixed-point with 22 fraction bits. */
+  /** Fixed-point with 22 fraction bits; each output has `stride` entries. */
   weights: Int32Array;
   stride: number;
-  /** The inputs that any output needs: from `low`, before `high`. */
+  /** All outputs together need inputs `low` to `high` − 1. */
   low: number;
   high: number;
 }
 
-/** Taps of outputs `start..start + length` of an axis resized `from` → `to`. */
+/** Taps of `length` outputs from `start` on, of an axis resized from `from` to `to` pixels. */
 function tapsFor(
   from: number,
   to: number,
@@ -213,7 +212,7 @@ function tapsFor(
     }
     for (let i = 0; i < high - low; i++) {
       const weight = sum === 0 ? exact[i] : exact[i] / sum;
-      // Half away from zero, as Pillow rounds them.
+      // Rounded half away from zero, as in Pillow.
       weights[out * stride + i] = Math.trunc(
         weight * (1 << FRACTION_BITS) + (weight < 0 ? -0.5 : 0.5),
       );
@@ -226,9 +225,10 @@ function tapsFor(
   return { first, count, weights, stride, low: first[0], high };
 }
 
-// Sums stay below 2^31: |weights| add up to less than 2 * 2^22, samples to 2^8.
+// Sums stay below 2^31: the |weights| of an output add up to less than 2 * 2^22, and
+// samples are below 2^8.
 
-/** The first pass: every row that the second needs, to its new width. */
+/** The first pass: resizes every row that the second pass needs to its new width. */
 async function resizeRows(
   input: Uint8ClampedArray,
   from: number,
@@ -247,7 +247,7 @@ async function resizeRows(
   return output;
 }
 
-/** One row, from the pixel `start` on, to its new width. */
+/** Resizes one row, which starts at pixel `start`, to its new width. */
 function resizeRow(
   input: Uint8ClampedArray,
   start: number,
@@ -257,7 +257,7 @@ function resizeRow(
   at: number,
 ): void {
   for (let x = 0; x < first.length; x++, at += 4) {
-    let source = ((start + first[x]) * 4) & MOST_INDEX;
+    let source = ((start + first[x]) * 4) & MAX_INDEX;
     let r = HALF, g = HALF, b = HALF, a = HALF;
     const end = x * stride + count[x];
     for (let k = x * stride; k < end; k++, source += 4) {
@@ -274,7 +274,7 @@ function resizeRow(
   }
 }
 
-/** The second pass, over rows from `rows.low`, to the new height. */
+/** The second pass: resizes the rows from `rows.low` on to the new height. */
 async function resizeColumns(
   input: Uint8ClampedArray,
   width: number,
@@ -285,13 +285,13 @@ async function resizeColumns(
   const { first, count } = rows;
   const row = width * 4;
   const output = new Uint8ClampedArray(row * first.length);
-  // A row of sums at a time, so that inputs are read in memory order.
+  // Sums a whole row at a time, so that inputs are read in memory order.
   const sums = new Int32Array(row);
   for (let y = 0; y < first.length; y++) {
     sums.fill(HALF);
-    for (let k = 0; k < count[y]; k += TAPS_OF_A_PIECE) {
+    for (let k = 0; k < count[y]; k += CHUNK_TAPS) {
       if (breath.due) await breath.take();
-      const end = Math.min(k + TAPS_OF_A_PIECE, count[y]);
+      const end = Math.min(k + CHUNK_TAPS, count[y]);
       addRows(input, rows, y, k, end, sums);
     }
     roundRow(sums, output, y * row, opaque);
@@ -299,16 +299,16 @@ async function resizeColumns(
   return output;
 }
 
-// `& MOST_INDEX` changes nothing: it tells the compiler that sums of indices do
-// not overflow, which saves time.
+// `& MAX_INDEX` does not change a value: it tells the compiler that indices do not
+// overflow, which is faster.
 
 /** More bytes than the largest photo has. */
-const MOST_INDEX = 2 ** 30 - 1;
+const MAX_INDEX = 2 ** 30 - 1;
 
-/** Rows that are added before a pause: photos that shrink to a line have many. */
-const TAPS_OF_A_PIECE = 64;
+/** Input rows that are added between two pauses: an image shrunk to one row has many. */
+const CHUNK_TAPS = 64;
 
-/** Adds the inputs `from`, before `to`, of an output's row. */
+/** Adds taps `from` to `to` − 1 of an output row. */
 function addRows(
   input: Uint8ClampedArray,
   { first, weights, stride, low }: Taps,
@@ -320,7 +320,7 @@ function addRows(
   const row = sums.length;
   for (let k = from; k < to; k++) {
     const weight = weights[y * stride + k];
-    const source = ((first[y] + k - low) * row) & MOST_INDEX;
+    const source = ((first[y] + k - low) * row) & MAX_INDEX;
     for (let i = 0; i < row; i++) sums[i] += input[source + i] * weight;
   }
 }
@@ -331,7 +331,7 @@ function roundRow(
   at: number,
   opaque: boolean,
 ): void {
-  const start = at & MOST_INDEX;
+  const start = at & MAX_INDEX;
   const row = sums.length;
   for (let i = 0; i < row; i++) output[start + i] = sums[i] >> FRACTION_BITS;
   if (!opaque) return;
@@ -364,7 +364,7 @@ async function resizeNearest(
   return { width: region.width, height: region.height, data };
 }
 
-/** Steps are added up one by one, as in Pillow: a product rounds otherwise. */
+/** Adds steps one by one, as in Pillow: a product would round differently. */
 function nearestIndices(
   from: number,
   to: number,
@@ -425,7 +425,7 @@ async function premultiply(
   return output;
 }
 
-/** Colour times 255 / alpha, cut, as Pillow's RGBa → RGBA; in place. */
+/** Colour times 255 / alpha, truncated, as Pillow's RGBa → RGBA; in place. */
 async function unpremultiply(
   data: Uint8ClampedArray,
   breath: Breath,

@@ -1,10 +1,10 @@
 /**
- * What the first bytes of an image file are.
+ * Recognises image files by their first bytes.
  *
  * @module
  */
 
-/** What every PNG file starts with. */
+/** The first bytes of every PNG file. */
 export const PNG_SIGNATURE: readonly number[] = [
   0x89,
   0x50,
@@ -16,13 +16,13 @@ export const PNG_SIGNATURE: readonly number[] = [
   0x0a,
 ];
 
-/** What every JPEG file starts with: its first marker, and the next one's mark. */
+/** The first bytes of every JPEG file: its first marker, and the byte that starts the next. */
 const JPEG_SIGNATURE: readonly number[] = [0xff, 0xd8, 0xff];
 
 /**
- * Tells PNG and JPEG files by their first bytes.
+ * Recognises PNG and JPEG files by their first bytes.
  *
- * @returns nothing for any other file
+ * @returns `undefined` for any other file
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * BiSeNet: which of 19 classes each pixel of a face belongs to.
+ * BiSeNet, the face parser: assigns each pixel of a face to one of 19 classes.
  *
  * Source: the reference's `face_parsing.py`; batch norms are folded into the
  * convolutions at conversion.
@@ -19,7 +19,7 @@ export interface FaceParserConfig {
   readonly classes: number;
   /** Channels of the first layer; 64 in the reference. */
   readonly width: number;
-  /** Side of the image it is given, in pixels. */
+  /** Side of its input image, in pixels. */
   readonly inputSize: number;
 }
 
@@ -34,7 +34,7 @@ export function faceParserConfig(json: unknown): FaceParserConfig {
 }
 
 /**
- * An image to the scores of the classes, of the first of its three outputs.
+ * An image → the scores of each class, the first of BiSeNet's three outputs.
  *
  * @param x (B, S, S, 4), normalised, the fourth channel zero
  * @returns (B, S, S, classes)
@@ -45,20 +45,20 @@ export function bisenet(
   { classes, width }: FaceParserConfig,
 ): Tensor {
   const [, height, columns] = x.shape;
-  const half = 2 * width;
+  const context = 2 * width;
   const cp = w.at("cp");
   const [feat8, feat16, feat32] = resnet18(x, cp.at("resnet"), width);
 
-  // Context: from the coarsest level upwards, each refined by attention.
-  const average = convRelu(mean(feat32), cp.at("conv_avg"), half, 1);
-  const up32 = add(attentionRefine(feat32, cp.at("arm32"), half), average);
+  // Context: from the coarsest level to the finest, each refined by attention.
+  const average = convRelu(mean(feat32), cp.at("conv_avg"), context, 1);
+  const up32 = add(attentionRefine(feat32, cp.at("arm32"), context), average);
   const head32 = convRelu(
     upsample(up32, feat16),
     cp.at("conv_head32"),
-    half,
+    context,
   );
-  const up16 = add(attentionRefine(feat16, cp.at("arm16"), half), head32);
-  const head16 = convRelu(upsample(up16, feat8), cp.at("conv_head16"), half);
+  const up16 = add(attentionRefine(feat16, cp.at("arm16"), context), head32);
+  const head16 = convRelu(upsample(up16, feat8), cp.at("conv_head16"), context);
 
   // Fusion of detail (S/8) and context (S/8).
   const f = w.at("ffm");
@@ -141,7 +141,7 @@ function convRelu(
   return conv2d(x, w.at("conv"), out, { kernel, activation: "relu" });
 }
 
-/** Attention refinement: features, scaled by what their mean says. */
+/** Attention refinement: scales each channel by a gate computed from its mean. */
 function attentionRefine(x: Tensor, w: WeightScope, out: number): Tensor {
   const h = convRelu(x, w.at("conv"), out);
   const gate = conv2d(mean(h), w.at("conv_atten"), out, {

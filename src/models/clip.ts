@@ -21,7 +21,7 @@ import {
   repeat,
 } from "./layers.ts";
 
-/** What both towers have. */
+/** Sizes that both towers have. */
 export interface ClipTowerConfig {
   /** Channels C. */
   readonly hiddenSize: number;
@@ -37,7 +37,7 @@ export interface ClipTowerConfig {
   readonly eps: number;
 }
 
-/** The text tower. */
+/** Sizes of the text tower. */
 export interface ClipTextConfig extends ClipTowerConfig {
   /** Number of tokens V. */
   readonly vocabularySize: number;
@@ -45,7 +45,7 @@ export interface ClipTextConfig extends ClipTowerConfig {
   readonly positions: number;
 }
 
-/** The vision tower. */
+/** Sizes of the vision tower. */
 export interface ClipVisionConfig extends ClipTowerConfig {
   /** Side of the image in pixels. */
   readonly imageSize: number;
@@ -86,7 +86,7 @@ export function clipVisionConfig(json: unknown): ClipVisionConfig {
 }
 
 /**
- * Token ids to the text embedding.
+ * Token ids → the text embedding.
  *
  * @param ids u32 (B, T)
  * @returns (B, T, C), after `final_layer_norm`
@@ -101,12 +101,12 @@ export function clipText(
   const embeddings = w.at("embeddings");
   const tokens = embeddings.at("token_embedding")
     .tensor("weight", [vocabularySize, channels]);
-  const places = embeddings.at("position_embedding")
+  const positionTable = embeddings.at("position_embedding")
     .tensor("weight", [positions, channels]);
   let x = g.apply(embedding, {
     ids,
     table: g.parameter(tokens),
-    positions: g.parameter(places),
+    positions: g.parameter(positionTable),
   }, {}); // (B, T, C)
   for (let i = 0; i < config.layers; i++) {
     x = clipLayer(x, w.at(`encoder.layers.${i}`), config, true);
@@ -115,7 +115,7 @@ export function clipText(
 }
 
 /**
- * An image to the features of all its patches: `hidden_states[-2]`.
+ * An image → the features of all its patches: `hidden_states[-2]`.
  *
  * @param pixels (B, S, S, 4), normalised, the fourth channel zero
  * @returns (B, 1 + (S / patch)², C), the class token first
@@ -140,14 +140,14 @@ export function clipVision(
   const classToken = g.parameter(
     w.at("embeddings").tensor("class_embedding", [channels]),
   ).reshape(1, channels);
-  const places = g.parameter(
+  const positions = g.parameter(
     w.at("embeddings.position_embedding").tensor("weight", [tokens, channels]),
   );
-  const first = repeat(classToken.reshape(1, 1, channels), batch);
-  let x = add(concat(first, patches, 1), places); // (B, tokens, C)
+  const classTokens = repeat(classToken.reshape(1, 1, channels), batch);
+  let x = add(concat(classTokens, patches, 1), positions); // (B, tokens, C)
 
   x = layerNorm(x, w.at("pre_layrnorm"), eps);
-  // The last layer and the final norm are not asked for.
+  // hidden_states[-2] comes before the last layer and the final norm.
   for (let i = 0; i < config.layers - 1; i++) {
     x = clipLayer(x, w.at(`encoder.layers.${i}`), config, false);
   }

@@ -1,12 +1,12 @@
 /**
- * Reading a component's configuration: every value checked, none trusted.
+ * Reads a component's config and checks every value.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Activation } from "../ops/activation.ts";
 
-/** A JSON object from a component's header, asked key by key. */
+/** Reads a component's config, a JSON object, key by key. */
 export class ConfigReader {
   readonly #values: Record<string, unknown>;
   readonly #name: string;
@@ -14,9 +14,9 @@ export class ConfigReader {
   /**
    * Reads from a parsed JSON value.
    *
-   * @param value what the header holds
-   * @param name what messages call it, such as `unet.weave`
-   * @throws {MasterWeaverError} `bad-model` where it is no object
+   * @param value the config in the component's header
+   * @param name used in messages, such as `unet`
+   * @throws {MasterWeaverError} `bad-model` if it is not an object
    */
   constructor(value: unknown, name: string) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -29,7 +29,7 @@ export class ConfigReader {
     this.#name = name;
   }
 
-  /** A whole number of `least` or more, up to 10⁶. */
+  /** A whole number from `least` to 10⁶. */
   integer(key: string, fallback?: number, least = 1): number {
     const value = this.#values[key] ?? fallback;
     if (
@@ -92,12 +92,12 @@ export class ConfigReader {
     return found;
   }
 
-  /** A value whose reader checks it itself. */
+  /** A value that the caller checks. */
   raw(key: string): unknown {
     return this.#values[key];
   }
 
-  /** Requires a value to be what the code computes, where it is given at all. */
+  /** Requires a value, if given, to be the one that the code implements. */
   only(key: string, expected: unknown): void {
     const value = this.#values[key];
     if (value !== undefined && value !== null && value !== expected) {
@@ -105,7 +105,7 @@ export class ConfigReader {
     }
   }
 
-  /** As {@linkcode ConfigReader.only}; a list says it for each level. */
+  /** Like {@linkcode ConfigReader.only}, for a value that may be a list with one item per level. */
   onlyEach(key: string, expected: unknown): void {
     const value = this.#values[key];
     const isSame = Array.isArray(value) &&

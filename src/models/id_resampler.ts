@@ -1,8 +1,8 @@
 /**
- * IDResampler: the features of a face to a few identity tokens.
+ * IDResampler: turns the features of a face into a few identity tokens.
  *
- * Source: MasterWeaver's `resampler.py`; the single residual around attention
- * and feed-forward together is its own.
+ * Source: MasterWeaver's `resampler.py`. Unlike other Perceiver resamplers, it has a
+ * single residual around attention and feed-forward together.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import {
   sliceLast,
 } from "./layers.ts";
 
-/** Sizes of the resampler, and what the adapter expects around it. */
+/** Sizes of the resampler, and settings of the adapter. */
 export interface IdentityConfig {
-  /** Tokens a reference becomes. */
+  /** Identity tokens per reference. */
   readonly tokens: number;
   /** Number of layers. */
   readonly depth: number;
@@ -29,11 +29,11 @@ export interface IdentityConfig {
   readonly heads: number;
   /** Channels of a head. */
   readonly headWidth: number;
-  /** How much wider the feed-forward is. */
+  /** Width of the feed-forward, as a multiple of the channels. */
   readonly feedForward: number;
-  /** References an image may have; missing ones are filled up with zeros. */
+  /** Most references of an identity; fewer are padded with zeros. */
   readonly maxReferences: number;
-  /** Whether references are aligned where the caller does not say. */
+  /** Whether references are aligned by default. */
   readonly alignFaces: boolean;
 }
 
@@ -55,7 +55,7 @@ export function identityConfig(json: unknown): IdentityConfig {
 }
 
 /**
- * Features to identity tokens.
+ * Features → identity tokens.
  *
  * @param features (B, T, E) of the vision tower's penultimate layer
  * @param channels C, the UNet's cross-attention width
@@ -69,8 +69,10 @@ export function idResampler(
 ): Tensor {
   const g = features.graph;
   const inner = config.feedForward * channels;
-  const start = g.parameter(w.tensor("latents", [1, config.tokens, channels]));
-  let latents = repeat(start, features.shape[0]); // (B, tokens, C)
+  const initial = g.parameter(
+    w.tensor("latents", [1, config.tokens, channels]),
+  );
+  let latents = repeat(initial, features.shape[0]); // (B, tokens, C)
   const x = linear(features, w.at("proj_in"), channels); // (B, T, C)
   for (let i = 0; i < config.depth; i++) {
     const layer = w.at(`layers.${i}`);
@@ -97,7 +99,7 @@ export function idResampler(
   return add(last, latents);
 }
 
-/** Latents (B, tokens, C) ask x (B, T, C) and, with `withSelf`, themselves. */
+/** Latents (B, tokens, C) attend to x (B, T, C) and, with `withSelf`, to themselves. */
 function perceiverAttention(
   x: Tensor,
   latents: Tensor,
@@ -106,10 +108,10 @@ function perceiverAttention(
   withSelf: boolean,
 ): Tensor {
   const inner = config.heads * config.headWidth;
-  const asked = layerNorm(x, w.at("norm1"), EPS);
-  const asking = layerNorm(latents, w.at("norm2"), EPS);
-  const q = linear(asking, w.at("to_q"), inner, { bias: false });
-  const source = withSelf ? concat(asked, asking, 1) : asked;
+  const context = layerNorm(x, w.at("norm1"), EPS);
+  const queries = layerNorm(latents, w.at("norm2"), EPS);
+  const q = linear(queries, w.at("to_q"), inner, { bias: false });
+  const source = withSelf ? concat(context, queries, 1) : context;
   const kv = linear(source, w.at("to_kv"), 2 * inner, { bias: false });
   const k = sliceLast(kv, 0, inner);
   const v = sliceLast(kv, inner, inner);

@@ -1,6 +1,6 @@
 /**
- * PyTorch's layers over the graph: each asks its weights by the checkpoint's
- * own names and the shapes it expects.
+ * PyTorch's layers on the graph. Each asks for its weights by the checkpoint's names
+ * and the shapes it expects.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import type { WeightScope } from "../weights/scope.ts";
 
 /** Options of {@linkcode linear}. */
 export interface LinearOptions {
-  /** Whether the layer has a bias; it has where not given. */
+  /** Whether the layer has a bias; `true` by default. */
   bias?: boolean;
   /** Added before the activation. */
   residual?: Tensor;
@@ -48,15 +48,15 @@ export function linear(
 
 /** Options of {@linkcode conv2d}. */
 export interface Conv2dOptions extends LinearOptions {
-  /** Side of the window; 3 where not given. */
+  /** Side of the window; 3 by default. */
   kernel?: number;
-  /** Step of the window; 1 where not given. */
+  /** Step of the window; 1 by default. */
   stride?: number;
-  /** Zeros around: one number, or [top, right, bottom, left]; half the window where not given. */
+  /** Zeros around the image: one number, or [top, right, bottom, left]; ⌊kernel / 2⌋ by default. */
   padding?: number | readonly [number, number, number, number];
-  /** Added to every pixel: (B, out). */
+  /** (B, out), added to every pixel. */
   channelBias?: Tensor;
-  /** Size [rows, columns] the image is upsampled to, by 2, before. */
+  /** Size [rows, columns] to which the image is upsampled first, by 2. */
   upsampleTo?: readonly [number, number];
 }
 
@@ -122,7 +122,7 @@ function affine(x: Tensor, w: WeightScope) {
   };
 }
 
-/** Attention of (B, T, C) over keys and values (B, S, C). */
+/** Attention of queries (B, T, C) to keys and values (B, S, C). */
 export function attention(
   q: Tensor,
   k: Tensor,
@@ -148,7 +148,7 @@ export function concat(a: Tensor, b: Tensor, axis: number): Tensor {
   return a.graph.apply(concatOp, { a, b }, { axis });
 }
 
-/** Repeats a tensor along a new first axis, or one of length 1: → (batch, …). */
+/** Repeats a tensor along a new first axis, or along its first axis if that has length 1: → (batch, …). */
 export function repeat(x: Tensor, batch: number): Tensor {
   const shape = x.shape[0] === 1 ? x.shape.slice(1) : x.shape;
   const strides = rowMajor(shape);
@@ -167,7 +167,7 @@ export function sliceLast(x: Tensor, start: number, length: number): Tensor {
   });
 }
 
-/** Elements from one index to the next, by axis, of a dense tensor. */
+/** Strides of a dense tensor, in elements. */
 function rowMajor(shape: readonly number[]): number[] {
   const strides: number[] = [];
   let stride = 1;

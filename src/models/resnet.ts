@@ -4,13 +4,13 @@ import { conv2d, groupNorm, linear } from "./layers.ts";
 
 /** Sizes of a residual block. */
 export interface ResnetOptions {
-  /** Channels of the result. */
+  /** Output channels. */
   readonly out: number;
   /** Groups of its norms. */
   readonly groups: number;
   /** Added to variances. */
   readonly eps: number;
-  /** silu of the time embedding (B, E); the VAE has none. */
+  /** (B, E), SiLU of the time embedding; the VAE has none. */
   readonly time?: Tensor;
 }
 

@@ -12,7 +12,7 @@ import { timeEmbedding } from "../ops/time_embedding.ts";
 import {
   type MatchAttributes,
   matchTokens,
-  mostMerged,
+  maxMerged,
 } from "../ops/tokens/match_tokens.ts";
 import { mergeTokens } from "../ops/tokens/merge_tokens.ts";
 import { unmergeTokens } from "../ops/tokens/unmerge_tokens.ts";
@@ -30,24 +30,24 @@ import type { UNetConfig } from "./unet_config.ts";
 
 export { type UNetConfig, unetConfig } from "./unet_config.ts";
 
-/** Group norm before a transformer has its own. */
+/** Epsilon of the group norm before a transformer. */
 const TRANSFORMER_EPS = 1e-6;
 /** PyTorch's default for LayerNorm. */
 const LAYER_NORM_EPS = 1e-5;
 
-/** Keys and values of one cross-attention, computed once an image. */
+/** Keys and values of one cross-attention, computed once per image. */
 export interface CrossKeys {
-  /** (B, T + S, C): of the text, then of the identity */
+  /** (B, T + S, C), the text's keys, then the identity's */
   readonly k: Tensor;
   /** (B, T + S, C) */
   readonly v: Tensor;
-  /** T, tokens of the text; all where there is no identity */
+  /** T, the text's keys; all keys without an identity */
   readonly textKeys: number;
 }
 
-/** A cross-attention of the UNet: its path in the checkpoint, its channels. */
+/** A cross-attention of the UNet. */
 export interface CrossAttention {
-  /** Such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
+  /** Path in the checkpoint, such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
   readonly path: string;
   /** Channels of its queries, keys and values. */
   readonly channels: number;
@@ -57,30 +57,32 @@ export interface CrossAttention {
 export function crossAttentions(config: UNetConfig): CrossAttention[] {
   const { blockOutChannels, layersPerBlock } = config;
   const list: CrossAttention[] = [];
-  const block = (name: string, count: number, channels: number) => {
+  const addBlock = (name: string, count: number, channels: number) => {
     for (let i = 0; i < count; i++) {
       const path = `${name}.attentions.${i}.transformer_blocks.0.attn2`;
       list.push({ path, channels });
     }
   };
-  config.downAttention.forEach((has, i) => {
-    if (has) block(`down_blocks.${i}`, layersPerBlock, blockOutChannels[i]);
+  config.downAttention.forEach((hasAttention, i) => {
+    if (!hasAttention) return;
+    addBlock(`down_blocks.${i}`, layersPerBlock, blockOutChannels[i]);
   });
-  block("mid_block", 1, blockOutChannels.at(-1)!);
-  config.upAttention.forEach((has, i) => {
+  addBlock("mid_block", 1, blockOutChannels.at(-1)!);
+  config.upAttention.forEach((hasAttention, i) => {
     const channels = blockOutChannels.at(-1 - i)!;
-    if (has) block(`up_blocks.${i}`, layersPerBlock + 1, channels);
+    if (hasAttention) addBlock(`up_blocks.${i}`, layersPerBlock + 1, channels);
   });
   return list;
 }
 
 /**
- * Text and identity to the keys and values of one cross-attention.
+ * Text and identity → the keys and values of one cross-attention.
  *
- * Names each by its weight, `….attn2.to_k`, and the identity's `….attn2.to_k_img`.
+ * Names each projection by its weight: `….attn2.to_k` for the text,
+ * `….attn2.to_k_img` for the identity, likewise for values.
  *
  * @param text (B, T, D)
- * @param identity (B, S, D), or nothing for text alone
+ * @param identity (B, S, D); without it, text alone
  * @param w the UNet's weights
  * @param adapter the adapter's weights, under the UNet's own paths
  */
@@ -107,21 +109,21 @@ export function crossKeys(
   };
 }
 
-/** What the UNet is given. */
+/** Inputs of the UNet. */
 export interface UNetInputs {
-  /** (B, H, W, channels) noisy latents */
+  /** (B, H, W, channels), noisy latents */
   readonly sample: Tensor;
-  /** f32 (B) training steps */
+  /** f32 (B), timesteps */
   readonly t: Tensor;
-  /** Keys and values of each cross-attention, by path. */
+  /** Returns the keys and values of a cross-attention. */
   readonly cross: (attention: CrossAttention) => CrossKeys;
-  /** f32 (1), where there is an identity */
+  /** f32 (1), if there is an identity */
   readonly identityScale?: Tensor;
-  /** (B, H, W, C0), what an earlier step named `cached_features`: not computed anew. */
+  /** (B, H, W, C0), the `cached_features` of an earlier step, to be used instead of computed */
   readonly cachedFeatures?: Tensor;
   /**
-   * Share of the tokens of the finest level with attention that are merged into
-   * others before they attend to each other, 0..0.75; none where not given.
+   * Share of tokens that self-attention merges at the finest level with attention,
+   * 0..0.75; 0 by default.
    */
   readonly mergeTokens?: number;
 }
@@ -129,11 +131,11 @@ export interface UNetInputs {
 /**
  * Predicts the noise in latents.
  *
- * Names the result of every block by its path; the text part of each
- * cross-attention, before identity is added, as `….attn2.text`; and as
- * `cached_features` what all layers but the outermost make, which changes slowly
- * from step to step: given back as {@linkcode UNetInputs.cachedFeatures}, it
- * spares them (DeepCache, Ma et al. 2024).
+ * Names the output of every block by its path, and the text's output of each
+ * cross-attention, before the identity's is added, `….attn2.text`. The output of all
+ * layers but the outermost is named `cached_features`: it changes slowly from step to
+ * step, and those layers are skipped if it is passed as
+ * {@linkcode UNetInputs.cachedFeatures} (DeepCache, Ma et al. 2024).
  *
  * @returns (B, H, W, channels)
  */
@@ -146,7 +148,7 @@ export function unet(
   const g = inputs.sample.graph;
   const last = blockOutChannels.length - 1;
 
-  // Time: (B) → (B, 4 · C0), kept as silu of it, the only form that is used.
+  // Time: (B) → (B, 4 · C0), after SiLU, as every residual block uses it.
   const time = embedTime(inputs.t, w.at("time_embedding"), blockOutChannels[0]);
   const blocks = new Blocks(inputs, time, w, config);
 
@@ -154,12 +156,12 @@ export function unet(
   const first = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
   g.name("conv_in", first);
 
-  // All but the outermost layer: (B, H, W, C0) → (B, H, W, C0)
+  // All layers but the outermost: (B, H, W, C0) → (B, H, W, C0)
   const features = inputs.cachedFeatures ??
     innerLayers(first, blocks, w, config);
   g.name("cached_features", features);
 
-  // The last layer going up, where the first skip comes back.
+  // The last layer going up, which takes the first skip connection.
   let x = blocks.up(features, first, last, layersPerBlock);
   g.name(`up_blocks.${last}`, x);
 
@@ -169,7 +171,7 @@ export function unet(
   return conv2d(x, w.at("conv_out"), config.channels);
 }
 
-/** Down, through the middle, and up to the layer before the last. */
+/** Down, through the middle, and up to the last but one layer. */
 function innerLayers(
   first: Tensor,
   blocks: Blocks,
@@ -181,7 +183,7 @@ function innerLayers(
   const skips = [first];
   let x = first;
 
-  // Down: each level halves height and width, but for the last.
+  // Down: each level but the last halves height and width.
   blockOutChannels.forEach((out, i) => {
     const path = `down_blocks.${i}`;
     for (let j = 0; j < layersPerBlock; j++) {
@@ -205,7 +207,7 @@ function innerLayers(
   x = blocks.resnet(x, "mid_block.resnets.1", blockOutChannels[last]);
   g.name("mid_block", x);
 
-  // Up: each level takes back what the way down left, then doubles.
+  // Up: each level takes the skip connections of its level going down, then upsamples.
   for (let i = 0; i < last; i++) {
     const path = `up_blocks.${i}`;
     for (let j = 0; j <= layersPerBlock; j++) {
@@ -224,7 +226,7 @@ function innerLayers(
   return x;
 }
 
-/** The layers a level consists of, by their paths. */
+/** Builds the layers of a level by their paths. */
 class Blocks {
   readonly #inputs: UNetInputs;
   readonly #time: Tensor;
@@ -249,7 +251,7 @@ class Blocks {
     return resnet(x, this.#w.at(path), { out, groups, eps, time: this.#time });
   }
 
-  /** At a level, the finest being 0: (B, H, W, C) → (B, H, W, C) */
+  /** A transformer at a level, of which the finest is 0: (B, H, W, C) → (B, H, W, C) */
   attend(x: Tensor, level: number, path: string): Tensor {
     const finest = this.#config.downAttention.indexOf(true);
     const { mergeTokens = 0, ...inputs } = this.#inputs;
@@ -259,7 +261,7 @@ class Blocks {
     }, this.#config);
   }
 
-  /** A layer going up: takes back a skip, (B, H, W, …) → (B, H, W, C). */
+  /** A layer going up, with its skip connection: (B, H, W, …) → (B, H, W, C) */
   up(x: Tensor, skip: Tensor, block: number, layer: number): Tensor {
     const { blockOutChannels, upAttention } = this.#config;
     const path = `up_blocks.${block}`;
@@ -275,11 +277,11 @@ class Blocks {
   }
 }
 
-/** Training steps (B) to silu of the time embedding (B, 4 · channels). */
+/** Timesteps (B) → SiLU of the time embedding (B, 4 · channels). */
 function embedTime(t: Tensor, w: WeightScope, channels: number): Tensor {
   const g = t.graph;
   const half = channels / 2;
-  // As PyTorch computes them: exp in f32 of an f32 argument.
+  // As in PyTorch: exp of an argument rounded to f32, with an f32 result.
   const frequencies = Float32Array.from(
     { length: half },
     (_, i) => Math.exp(Math.fround(Math.fround(-Math.log(10000) * i) / half)),
@@ -310,7 +312,7 @@ function transformer(
   const b = w.at("transformer_blocks.0");
   const merged = Math.min(
     Math.floor((inputs.mergeTokens ?? 0) * height * width),
-    mostMerged(height, width),
+    maxMerged(height, width),
   );
   h = selfAttention(h, b, heads, { height, width, merged });
   h = crossAttention(h, `${path}.transformer_blocks.0.attn2`, b, inputs, heads);
@@ -335,8 +337,8 @@ function transformer(
 }
 
 /**
- * Tokens attend to each other: (B, T, C) → (B, T, C); where some are merged,
- * as fewer tokens.
+ * Tokens attend to each other, (B, T, C) → (B, T, C); if some are merged, the
+ * attention is computed on fewer tokens.
  */
 function selfAttention(
   h: Tensor,
@@ -362,7 +364,7 @@ function selfAttention(
   return g.apply(unmergeTokens, { x: y, place, residual: h }, {});
 }
 
-/** Tokens attend to text and, apart, to the identity. */
+/** Tokens attend to the text and, with a softmax of its own, to the identity. */
 function crossAttention(
   h: Tensor,
   path: string,

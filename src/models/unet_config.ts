@@ -1,5 +1,5 @@
 /**
- * What the config of a UNet says, and what it may not say.
+ * Reads the config of a UNet and refuses what is not implemented.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface UNetConfig {
   readonly downAttention: readonly boolean[];
   /** Whether each level going up has attention. */
   readonly upAttention: readonly boolean[];
-  /** Residual blocks of a level going down; one more going up. */
+  /** Residual blocks per level going down; one more going up. */
   readonly layersPerBlock: number;
   /** Channels of text and identity embeddings. */
   readonly crossAttentionDim: number;
@@ -30,8 +30,8 @@ export interface UNetConfig {
 }
 
 /**
- * What the UNet computes of the kinds that diffusers has: a config may leave
- * them out, or say just this.
+ * The variants of diffusers' UNet that are implemented: a config may omit these keys
+ * or have these values.
  */
 const COMPUTED: readonly (readonly [key: string, value: unknown])[] = [
   ["center_input_sample", false],
@@ -42,7 +42,7 @@ const COMPUTED: readonly (readonly [key: string, value: unknown])[] = [
   ["time_embedding_act_fn", null],
   ["timestep_post_act", null],
   ["time_cond_proj_dim", null],
-  // Conditions beside the text.
+  // Conditioning other than text.
   ["class_embed_type", null],
   ["num_class_embeds", null],
   ["class_embeddings_concat", false],

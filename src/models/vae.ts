@@ -15,21 +15,21 @@ import { resnet } from "./resnet.ts";
 export interface VaeConfig {
   /** Channels of each level, finest first. */
   readonly blockOutChannels: readonly number[];
-  /** Residual blocks of a level going down; one more going up. */
+  /** Residual blocks per level going down; one more going up. */
   readonly layersPerBlock: number;
   /** Channels of the latents. */
   readonly latentChannels: number;
   /** Groups of every group norm. */
   readonly groups: number;
-  /** What latents are multiplied with for the UNet. */
+  /** Factor by which latents are multiplied for the UNet. */
   readonly scalingFactor: number;
-  /** How many times smaller latents are than the image, along each side. */
+  /** Pixels of the image per latent along each side. */
   readonly factor: number;
 }
 
 const EPS = 1e-6;
-/** Channels of an image on the GPU going in: red, green, blue and a zero. */
-const PIXEL = 4;
+/** Channels of an input image on the GPU: red, green, blue and zero. */
+const INPUT_CHANNELS = 4;
 
 /** Reads the config of `vae`. */
 export function vaeConfig(json: unknown): VaeConfig {
@@ -42,7 +42,7 @@ export function vaeConfig(json: unknown): VaeConfig {
   config.only("mid_block_add_attention", true);
   config.only("use_quant_conv", true);
   config.only("use_post_quant_conv", true);
-  // Latents are multiplied with one factor, and nothing is added.
+  // Latents are only scaled by one factor.
   config.only("shift_factor", 0);
   config.only("latents_mean", null);
   config.only("latents_std", null);
@@ -58,7 +58,7 @@ export function vaeConfig(json: unknown): VaeConfig {
 }
 
 /**
- * Latents to an image.
+ * Latents → an image.
  *
  * @param latents (B, h, w, latent channels), already divided by the scaling factor
  * @returns (B, factor · h, factor · w, 3) in about −1..1
@@ -77,7 +77,7 @@ export function vaeDecode(
   x = conv2d(x, d.at("conv_in"), blockOutChannels[last]);
   x = middle(x, d.at("mid_block"), groups);
 
-  // Up: each level doubles height and width, but for the last.
+  // Up: each level but the last doubles height and width.
   for (let i = 0; i <= last; i++) {
     const out = blockOutChannels[last - i];
     const level = d.at(`up_blocks.${i}`);
@@ -99,12 +99,12 @@ export function vaeDecode(
 export interface LatentDistribution {
   /** (B, h, w, latent channels) */
   readonly mean: Tensor;
-  /** (B, h, w, latent channels), to be clamped to −30..20 where it is used */
+  /** (B, h, w, latent channels), to be clamped to −30..20 before use */
   readonly logvar: Tensor;
 }
 
 /**
- * An image to the distribution of its latents.
+ * An image → the distribution of its latents.
  *
  * @param image (B, H, W, 4) in −1..1, the fourth channel zero
  */
@@ -116,16 +116,16 @@ export function vaeEncode(
   const { blockOutChannels, layersPerBlock, groups, latentChannels } = config;
   const last = blockOutChannels.length - 1;
   const e = w.at("encoder");
-  if (image.shape[3] !== PIXEL) {
+  if (image.shape[3] !== INPUT_CHANNELS) {
     throw new RangeError(
       `Cannot encode an image of ${
         image.shape[3]
-      } channels: expected ${PIXEL}, the last zero`,
+      } channels: expected ${INPUT_CHANNELS}, the last zero`,
     );
   }
   let x = conv2d(image, e.at("conv_in"), blockOutChannels[0]);
 
-  // Down: each level halves height and width, but for the last.
+  // Down: each level but the last halves height and width.
   blockOutChannels.forEach((out, i) => {
     const level = e.at(`down_blocks.${i}`);
     for (let j = 0; j < layersPerBlock; j++) {
@@ -150,7 +150,7 @@ export function vaeEncode(
   };
 }
 
-/** Residual block, attention of one head over all pixels, residual block. */
+/** The middle block: residual block, single-head attention over all pixels, residual block. */
 function middle(x: Tensor, w: WeightScope, groups: number): Tensor {
   const [batch, height, width, channels] = x.shape;
   const sizes = { out: channels, groups, eps: EPS };

@@ -9,7 +9,7 @@ import {
   CUDA_BLOCK,
   CUDA_THREADS_RANGE,
   isCudaThreads,
-  MOST_CUDA_THREADS,
+  MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
 import type {
   CommandChoices,
@@ -182,7 +182,7 @@ export const table: Table = {
   cudaThreads: {
     group: "image",
     type: {
-      ...integer(0, MOST_CUDA_THREADS, CUDA_BLOCK),
+      ...integer(0, MAX_CUDA_THREADS, CUDA_BLOCK),
       range: undefined,
       fault: (value) => isCudaThreads(value) ? undefined : CUDA_THREADS_RANGE,
     },

@@ -1,8 +1,8 @@
 /**
- * DDIM without added noise (eta 0): which noise levels an image passes
- * through, and the two numbers each step multiplies with.
+ * DDIM without added noise (eta 0): its schedule of noise levels, and the two
+ * coefficients of each step.
  *
- * Equals `DDIMScheduler` of diffusers with epsilon prediction.
+ * Equals diffusers' `DDIMScheduler` with epsilon prediction.
  *
  * @module
  */
@@ -18,32 +18,32 @@ export {
   type TimestepSpacing,
 } from "./ddim_config.ts";
 
-/** How much of the image is left before and after one step. */
+/** `alphas_cumprod` before and after one step. */
 export interface StepAlphas {
-  /** alphas_cumprod at the step's own timestep. */
+  /** At the step's timestep. */
   alpha: number;
-  /** alphas_cumprod at the timestep the step leads to. */
+  /** At the timestep that the step leads to. */
   alphaPrev: number;
 }
 
-/** The plan of a whole run, most noise first. */
+/** The steps of a run, most noise first. */
 export interface DdimSchedule {
-  /** One timestep a step, for the UNet's time embedding. */
+  /** Timestep of each step, for the UNet's time embedding. */
   timesteps: Int32Array;
-  /** One pair a step. */
+  /** Noise levels of each step. */
   coefficients: StepAlphas[];
 }
 
 /**
- * Plans a run of `steps` steps.
+ * The schedule of a run.
  *
- * As many steps as training levels (1000) together with `stepsOffset` 1 would
- * begin past the last level, where diffusers fails; that one timestep is held
- * at the last level, and its step changes nothing.
+ * With `stepsOffset` 1 and as many steps as noise levels (1000), the first timestep
+ * would lie past the last level, where diffusers fails. It is clamped to the last
+ * level, so that its step changes nothing.
  *
  * @param config the checkpoint's scheduler
- * @param steps how many steps, 1..`trainSteps`
- * @throws {MasterWeaverError} `bad-option` where `steps` is outside
+ * @param steps number of steps, 1..`trainSteps`
+ * @throws {MasterWeaverError} `bad-option` if `steps` is out of range
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
   const coefficients: StepAlphas[] = [];
   const final = config.setAlphaToOne ? 1 : alphas[0];
   for (let i = 0; i < steps; i++) {
-    // Whole strides in every spacing, though not all spread by whole strides.
+    // diffusers subtracts a whole stride in every spacing, even if timesteps lie otherwise.
     const previous = planned[i] - stride;
     coefficients.push({
       alpha: alphas[timesteps[i]],
@@ -81,10 +81,10 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
 }
 
 /**
- * What a step multiplies with: x_prev = `sample`·x + `eps`·predicted noise.
+ * The coefficients of a step: x_prev = `sample`·x + `eps`·predicted noise.
  *
- * The same as predicting the clean image and adding the noise of the next
- * level to it, with both linear maps folded into one; float64.
+ * This equals predicting the clean image and adding the next level's noise to it;
+ * both linear maps are folded into one, in float64.
  */
 export function ddimStepCoefficients(
   { alpha, alphaPrev }: StepAlphas,
@@ -97,7 +97,7 @@ export function ddimStepCoefficients(
 }
 
 /**
- * DDIM as a sampler: it draws no noise and keeps nothing from step to step.
+ * DDIM as a {@linkcode Sampler}, without noise and without state.
  *
  * @param config the checkpoint's scheduler
  *

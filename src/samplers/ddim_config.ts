@@ -1,36 +1,36 @@
 /**
- * What a checkpoint's `scheduler_config.json` means for DDIM.
+ * Reads a checkpoint's `scheduler_config.json` for DDIM.
  *
- * Images are always made with DDIM, as the reference does, whichever sampler
- * the file names: what counts is the noise that the model was trained with.
- * What only steers another sampler is passed over; a setting of DDIM's own that
- * is not implemented, or of the training noise, is an error.
+ * Images are always made with DDIM, as in the reference, whichever sampler the file
+ * names: what matters is the noise that the model was trained with. Settings of other
+ * samplers' steps are ignored; settings of DDIM or of the training noise that are not
+ * implemented are errors.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 
-/** What the schedule needs of a checkpoint's `scheduler_config.json`. */
+/** The settings of a checkpoint's `scheduler_config.json` that the schedule needs. */
 export interface DdimConfig {
-  /** Noise levels the model was trained on; usually 1000. */
+  /** Number of noise levels the model was trained on; usually 1000. */
   trainSteps: number;
   /** Variance added at the first noise level. */
   betaStart: number;
   /** Variance added at the last noise level. */
   betaEnd: number;
-  /** Whether beta (`linear`) or its square root (`scaled_linear`) is linear. */
+  /** Whether beta (`linear`) or its square root (`scaled_linear`) is linear in the timestep. */
   betaSchedule: "linear" | "scaled_linear";
-  /** Whether the last step goes to no noise at all, not to the first level. */
+  /** Whether the last step removes all noise, rather than down to the first level. */
   setAlphaToOne: boolean;
-  /** Added to every timestep of "leading"; 1 for Stable Diffusion. */
+  /** Added to every timestep of `leading`; 1 for Stable Diffusion. */
   stepsOffset: number;
-  /** Which levels a run passes through. */
+  /** How timesteps are spread. */
   timestepSpacing: TimestepSpacing;
 }
 
 /**
- * How timesteps are spread, as diffusers has it: whole strides from the first
- * level (`leading`) or from the last (`trailing`), or from first to last
+ * How timesteps are spread, as in diffusers: by equal strides from the first level
+ * (`leading`) or from the last (`trailing`), or from the first to the last
  * (`linspace`).
  */
 export type TimestepSpacing = "leading" | "trailing" | "linspace";
@@ -41,7 +41,7 @@ const SPACINGS: readonly TimestepSpacing[] = [
   "linspace",
 ];
 
-/** What a class of diffusers assumes where its file is silent. */
+/** Defaults of a diffusers class for keys that are absent. */
 interface Defaults {
   readonly betaStart: number;
   readonly betaEnd: number;
@@ -59,15 +59,15 @@ const DDIM: Defaults = {
 };
 
 /**
- * Another class than DDIM's. Its file speaks of its own steps, never of DDIM's:
- * for those Stable Diffusion's own values count, as in the reference.
+ * Defaults of a class other than DDIM's. Its file describes its own steps, so DDIM's
+ * steps use the values of Stable Diffusion, as in the reference.
  */
 const OTHER: Defaults = { ...DDIM, setAlphaToOne: false, stepsOffset: 1 };
 
-/** Classes that assume Stable Diffusion's betas. */
+/** Defaults of classes that assume Stable Diffusion's betas. */
 const HEUN: Defaults = { ...OTHER, betaStart: 0.00085, betaEnd: 0.012 };
 
-/** Classes of diffusers whose models are trained on betas, as DDIM's. */
+/** Classes of diffusers whose models are trained with betas, as DDIM's are. */
 const CLASSES: Readonly<Record<string, Defaults>> = {
   DDIMScheduler: DDIM,
   DDIMParallelScheduler: DDIM,
@@ -88,7 +88,7 @@ const CLASSES: Readonly<Record<string, Defaults>> = {
   DPMSolverSDEScheduler: HEUN,
 };
 
-/** Settings of the training, that may only be absent or what is computed here. */
+/** Settings of the training noise that must be absent or have the implemented value. */
 const TRAINING: readonly Fixed[] = [
   ["prediction_type", "epsilon"],
   ["rescale_betas_zero_snr", false],
@@ -96,7 +96,7 @@ const TRAINING: readonly Fixed[] = [
   ["trained_betas", null],
 ];
 
-/** Settings of DDIM's own steps, as those. */
+/** Settings of DDIM's steps that must be absent or have the implemented value. */
 const OWN_STEPS: readonly Fixed[] = [
   ["clip_sample", false],
   ["thresholding", false],
@@ -107,7 +107,7 @@ const OWN_STEPS: readonly Fixed[] = [
 
 type Fixed = readonly [key: string, wanted: unknown];
 
-/** What steers the steps of another sampler, and says nothing of the model. */
+/** Settings of other samplers' steps, which do not depend on the model. */
 const OTHER_STEPS: readonly string[] = [
   "timestep_spacing",
   "steps_offset",
@@ -141,19 +141,19 @@ const OTHER_STEPS: readonly string[] = [
   "noise_sampler_seed",
 ];
 
-/** Samplers of distilled models, whose few steps no other sampler can make. */
+/** Samplers of distilled models, which only they can run in few steps. */
 const DISTILLED = ["LCMScheduler", "TCDScheduler"];
 
 /**
  * Reads and checks a `scheduler_config.json`.
  *
- * Keys that may be absent take the defaults of the class that the file names
- * (of DDIM where it names none), save `clip_sample`: latents are never clipped,
- * and pipelines of Stable Diffusion set it to false.
+ * Absent keys take the defaults of the class that the file names, or of DDIM if it
+ * names none. The exception is `clip_sample`: latents are never clipped, as Stable
+ * Diffusion's pipelines set it to false.
  *
  * @param config the parsed JSON
- * @param name what messages call its file
- * @throws {MasterWeaverError} `bad-model` naming a key of the file, what it is and what it may be
+ * @param name the file, for messages
+ * @throws {MasterWeaverError} `bad-model` naming a key, its value and what is expected
  */
 export function readDdimConfig(config: unknown, name: string): DdimConfig {
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
@@ -179,7 +179,7 @@ export function readDdimConfig(config: unknown, name: string): DdimConfig {
   };
 }
 
-/** What DDIM's own config says of its steps. */
+/** The settings of DDIM's own config for its steps. */
 function ownSteps(
   values: SchedulerValues,
 ): Pick<DdimConfig, "setAlphaToOne" | "stepsOffset" | "timestepSpacing"> {
@@ -191,17 +191,16 @@ function ownSteps(
   };
 }
 
-/** A sampler that a config names, and DDIM takes the place of. */
+/** A sampler that a config names and DDIM replaces. */
 export interface OtherSampler {
   /** Its class in diffusers. */
   readonly name: string;
-  /** Settings of its steps in the file, which are passed over. */
+  /** Settings of its steps in the file, which are ignored. */
   readonly passedOver: readonly string[];
 }
 
 /**
- * The sampler that a scheduler config names where it is not DDIM, which is used
- * in its place.
+ * The sampler that a scheduler config names, if it is one that DDIM replaces.
  *
  * @param config a config that {@linkcode readDdimConfig} accepts
  */
@@ -214,7 +213,7 @@ export function otherSampler(config: unknown): OtherSampler | undefined {
   return { name, passedOver: OTHER_STEPS.filter(isSet) };
 }
 
-/** A config asked key by key; null counts as absent, as in diffusers. */
+/** Reads a scheduler config key by key; null counts as absent, as in diffusers. */
 class SchedulerValues {
   readonly #values: Readonly<Record<string, unknown>>;
   readonly #name: string;
@@ -224,7 +223,7 @@ class SchedulerValues {
     this.#name = name;
   }
 
-  /** Of the class that the file names. */
+  /** Defaults of the class that the file names. */
   defaults(): Defaults {
     const name = this.#values._class_name ?? "DDIMScheduler";
     if (typeof name === "string" && Object.hasOwn(CLASSES, name)) {
@@ -255,7 +254,7 @@ class SchedulerValues {
     if (value !== wanted) throw this.#wrong(key, value, show(wanted));
   }
 
-  /** Such a UNet gives a variance beside the noise. */
+  /** Refuses a UNet that predicts a variance besides the noise. */
   noLearnedVariance(): void {
     const value = this.#values.variance_type;
     if (typeof value !== "string" || !value.startsWith("learned")) return;
@@ -301,8 +300,8 @@ class SchedulerValues {
       "bad-model",
       `Scheduler config of ${this.#name} has ${key} ${
         show(found)
-      }, expected ${wanted}: images are made with DDIM, and another ` +
-        "value asks for a computation that it has not",
+      }, expected ${wanted}: images are made with DDIM, for which no other ` +
+        "value is implemented",
     );
   }
 }

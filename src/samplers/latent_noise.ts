@@ -1,5 +1,5 @@
 /**
- * The noise that denoising starts with, and that some samplers add on the way.
+ * Draws the noise that denoising starts from, and that some samplers add at each step.
  *
  * @module
  */
@@ -9,37 +9,37 @@ import {
   torchCudaNormal,
 } from "./noise.ts";
 
-/** Whose noise it is. */
+/** Which noise to draw. */
 export interface NoiseSettings {
   /** A whole number from −2⁶³ to 2⁶⁴ − 1. */
   readonly seed: number | bigint;
-  /** Which of PyTorch's generators draws it. */
+  /** Which of PyTorch's generators to reproduce. */
   readonly rng: "torch-cuda" | "torch-cpu";
-  /** Threads of the GPU; 0: enough for all numbers. */
+  /** Threads of the GPU to reproduce; 0 for one with a thread for every value. */
   readonly cudaThreads: number;
 }
 
 /** Sizes of latents. */
 export interface LatentSizes {
-  /** Images. */
+  /** B, the number of images. */
   readonly images: number;
-  /** Channels. */
+  /** C, the channels. */
   readonly channels: number;
-  /** Rows. */
+  /** h, the rows. */
   readonly height: number;
-  /** Columns. */
+  /** w, the columns. */
   readonly width: number;
 }
 
-/** Draws noise of variance 1 anew at every call: (B, h, w, C). */
+/** Draws new noise of variance 1 at every call: (B, h, w, C). */
 export type NoiseSource = () => Float32Array;
 
 /**
- * Noise as PyTorch draws it, (B, C, h, w), one draw after the other of a
- * generator that is seeded once.
+ * Successive draws of one of PyTorch's generators, seeded once. PyTorch draws
+ * (B, C, h, w).
  *
- * @param onWarning told where the noise differs between GPUs and none is named
- * @returns gives each draw as (B, h, w, C)
+ * @param onWarning receives a warning if the noise differs between GPUs and none is chosen
+ * @returns returns each draw as (B, h, w, C)
  * @throws {MasterWeaverError} `bad-option`
  */
 export function noiseSource(
@@ -52,8 +52,8 @@ export function noiseSource(
   const onCuda = rng === "torch-cuda";
   if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
     onWarning?.(
-      `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of one with as many threads: ` +
-        `give cudaThreads to repeat another's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
+      `Noise of ${count} numbers differs between GPUs in PyTorch; this is the noise of a GPU with at least as many threads: ` +
+        `give cudaThreads to repeat another GPU's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
     );
   }
   if (onCuda) {
@@ -78,7 +78,7 @@ export function latentNoise(
   return noiseSource(settings, sizes, onWarning)();
 }
 
-/** (B, C, h, w) as (B, h, w, C). */
+/** (B, C, h, w) → (B, h, w, C). */
 function channelsLast(
   noise: Float32Array,
   { images, channels, height, width }: LatentSizes,

@@ -1,10 +1,10 @@
 /**
- * PyTorch's two normal generators, so that a seed gives the image it gives
- * there: `torch.randn(count, generator=torch.Generator(device).manual_seed(seed))`.
+ * PyTorch's two generators of normal values, so that a seed gives the same image as in
+ * PyTorch: `torch.randn(count, generator=torch.Generator(device).manual_seed(seed))`.
  *
- * The integers are PyTorch's exactly. Logarithm, sine and cosine are computed in
- * float64 and rounded to float32, where PyTorch uses float32 approximations that
- * differ between processors; values agree to about 1e-6.
+ * The random integers are exactly PyTorch's. Logarithm, sine and cosine are computed in
+ * float64 and rounded to float32; PyTorch uses float32 approximations that differ
+ * between CPUs and GPUs. Values agree to about 1e-6.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { MasterWeaverError } from "../base/errors.ts";
 /**
  * Standard normal values of PyTorch's CPU generator (mt19937).
  *
- * From 16 values on PyTorch transforms blocks of 16 float32 uniforms; below
- * that it draws pairs in float64. Both are reproduced, so the first values of a
- * short and a long draw differ, as they do there.
+ * PyTorch fills 16 values or more in blocks of 16 float32 uniforms, and fewer in pairs
+ * in float64. Both are reproduced, so the first values of a short and a long draw
+ * differ, as in PyTorch.
  *
- * @param seed -2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
- * @param count how many values, in row-major order of the tensor to fill
- * @throws {MasterWeaverError} `bad-option` for a seed or count outside
+ * @param seed −2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
+ * @param count number of values, in row-major order of the tensor to fill
+ * @throws {MasterWeaverError} `bad-option` if the seed or count is out of range
  *
  * @example
  * ```ts
@@ -36,13 +36,13 @@ export function torchCpuNormal(
 }
 
 /**
- * As {@linkcode torchCpuNormal}, one draw after the other of one generator. From
- * 16 values on; of a shorter draw with an odd count PyTorch keeps the last value
- * for the next, which is not done here.
+ * Like {@linkcode torchCpuNormal}, for successive draws of one generator. It equals
+ * PyTorch for draws of 16 values or more: of a shorter draw with an odd count, PyTorch
+ * keeps the last value for the next draw, which is not reproduced.
  *
- * @param seed -2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
- * @returns draws so many values, in row-major order of the tensor to fill
- * @throws {MasterWeaverError} `bad-option` for a seed or count outside
+ * @param seed −2⁶³..2⁶⁴−1; only the low 32 bits matter, as in PyTorch
+ * @returns draws `count` values, in row-major order of the tensor to fill
+ * @throws {MasterWeaverError} `bad-option` if the seed or count is out of range
  */
 export function torchCpuNormals(
   seed: bigint | number,
@@ -63,7 +63,7 @@ function drawNormals(random: MersenneTwister, count: number): Float32Array {
     transformBlock(data.subarray(at, at + BLOCK));
   }
   if (count % BLOCK !== 0) {
-    // A ragged tail is drawn again, as a whole block that overlaps the last.
+    // The last 16 values are drawn again as a block, which overlaps the one before.
     const tail = data.subarray(count - BLOCK);
     fillUniform(random, tail);
     transformBlock(tail);
@@ -74,10 +74,10 @@ function drawNormals(random: MersenneTwister, count: number): Float32Array {
 /**
  * Standard normal values of PyTorch's CUDA generator (Philox 4×32-10).
  *
- * A GPU starts as many threads as its processors hold, and each makes four
- * values at a time, a whole launch apart. As long as there are no more values
- * than threads, every GPU gives the same; longer noise goes on with the second of
- * each thread's four, and so differs by how many threads the GPU has:
+ * PyTorch launches as many threads as the GPU's multiprocessors hold. Each thread makes
+ * four values at a time, which are stored a launch's number of threads apart. Up to one
+ * value per thread, the noise is the same on every GPU; longer noise continues with each
+ * thread's second value, and so depends on the GPU's number of threads:
  *
  * | GPU | threads |
  * |---|---|
@@ -89,15 +89,15 @@ function drawNormals(random: MersenneTwister, count: number): Float32Array {
  * | A100 | 221,184 |
  * | H100 SXM | 270,336 |
  *
- * which is processors · most threads of one, `multi_processor_count` and
- * `max_threads_per_multi_processor` of `torch.cuda.get_device_properties()`.
+ * This number is `multi_processor_count` · `max_threads_per_multi_processor` of
+ * `torch.cuda.get_device_properties()`.
  *
- * @param seed -2⁶³..2⁶⁴−1
- * @param count how many values, in row-major order of the tensor to fill
- * @param draw how many draws of such size the generator made before, from 0
- * @param threads of the GPU whose noise it is, a multiple of 256; 0: of one
- * that makes them all at once
- * @throws {MasterWeaverError} `bad-option` for a seed, count, draw or number of threads outside
+ * @param seed −2⁶³..2⁶⁴−1
+ * @param count number of values, in row-major order of the tensor to fill
+ * @param draw number of draws of this size that the generator made before
+ * @param threads threads of the GPU to reproduce, a multiple of 256; 0 for one with a
+ * thread for every value
+ * @throws {MasterWeaverError} `bad-option` if seed, count, draw or threads is out of range
  *
  * @example
  * ```ts
@@ -130,7 +130,7 @@ export function torchCudaNormal(
   const key1 = Number(bits >> 32n);
   const words = new Uint32Array(4);
   const data = new Float32Array(count);
-  // A launch never has more threads than values, in whole blocks.
+  // A launch has no more threads than values, rounded up to whole blocks.
   const wanted = Math.ceil(count / CUDA_BLOCK) * CUDA_BLOCK;
   const launched = Math.min(threads || wanted, wanted);
   const turns = Math.ceil(count / (launched * NORMALS));
@@ -153,32 +153,32 @@ export function torchCudaNormal(
   return data;
 }
 
-/** Threads of an RTX 3090: longer noise differs between GPUs in wide use. */
+/** Threads of an RTX 3090: noise with more values differs between common GPUs. */
 export const COMMON_CUDA_THREADS = 125_952;
 
-/** Most threads a setting may name: more than any GPU has. */
-export const MOST_CUDA_THREADS = 2 ** 24;
+/** Most threads that a setting may give, which is more than any GPU has. */
+export const MAX_CUDA_THREADS = 2 ** 24;
 
-/** What {@linkcode isCudaThreads} takes, for messages. */
+/** The numbers that {@linkcode isCudaThreads} accepts, for messages. */
 export const CUDA_THREADS_RANGE =
-  `a multiple of 256 in 256..${MOST_CUDA_THREADS}, or 0`;
+  `a multiple of 256 in 256..${MAX_CUDA_THREADS}, or 0`;
 
-/** Whether a GPU can have so many threads; 0 stands for as many as there are values. */
+/** Whether a number of threads is valid; 0 stands for as many as there are values. */
 export function isCudaThreads(threads: unknown): boolean {
   return Number.isInteger(threads) && Number(threads) >= 0 &&
-    Number(threads) <= MOST_CUDA_THREADS &&
+    Number(threads) <= MAX_CUDA_THREADS &&
     Number(threads) % CUDA_BLOCK === 0;
 }
 
-/** Threads of a block of PyTorch's kernels that fill with random values. */
+/** Threads per block of PyTorch's random-number kernels. */
 export const CUDA_BLOCK = 256;
-/** Values that cuRAND's `curand_normal4` makes of four random words. */
+/** Values that cuRAND's `curand_normal4` computes from four random words. */
 const NORMALS = 4;
 
-/** One of the four values of `curand_normal4`: sine and cosine of two words, then of the others. */
+/** One of the four values of `curand_normal4`: sine and cosine from the first two words, then from the other two. */
 function curandNormal(words: Uint32Array, i: number): number {
   const pair = i & 2;
-  // (0, 1] and (0, 2π], each rounded as cuRAND's float32 arithmetic does.
+  // In (0, 1] and (0, 2π], each rounded as in cuRAND's float32 arithmetic.
   const u = Math.fround(Math.fround(words[pair]) * 2 ** -32 + 2 ** -33);
   const v = Math.fround(Math.fround(words[pair + 1]) * TURN + HALF_TURN);
   const radius = Math.sqrt(-2 * Math.log(u));
@@ -188,7 +188,7 @@ function curandNormal(words: Uint32Array, i: number): number {
 const BLOCK = 16;
 const TURN = Math.fround(2 * Math.PI * 2 ** -32);
 const HALF_TURN = Math.fround(Math.PI * 2 ** -32);
-/** 16 GiB of values: more is a mistake, not an image. */
+/** 16 GiB of values: a larger count must be a mistake. */
 const MAX_COUNT = 2 ** 32;
 
 function checkCount(count: number): void {
@@ -200,7 +200,7 @@ function checkCount(count: number): void {
   }
 }
 
-/** The seed as PyTorch stores it: 64 bits, a negative one wrapped around. */
+/** The seed as PyTorch stores it, in 64 bits; a negative one wraps around. */
 function seedBits(seed: bigint | number): bigint {
   const valid = typeof seed === "bigint"
     ? seed >= -(2n ** 63n) && seed < 2n ** 64n
@@ -208,20 +208,20 @@ function seedBits(seed: bigint | number): bigint {
   if (!valid) {
     throw new MasterWeaverError(
       "bad-option",
-      `Seed must be a whole number in -2^63..2^64-1 (a bigint where it is over 2^53), got ${seed}`,
+      `Seed must be a whole number in -2^63..2^64-1 (a bigint if above 2^53), got ${seed}`,
     );
   }
   return BigInt.asUintN(64, BigInt(seed));
 }
 
-/** Uniforms in [0, 1) with 24 random bits each. */
+/** Fills with uniforms in [0, 1) of 24 random bits each. */
 function fillUniform(random: MersenneTwister, data: Float32Array): void {
   for (let i = 0; i < data.length; i++) {
     data[i] = (random.next() & 0xffffff) / 2 ** 24;
   }
 }
 
-/** Box-Muller over 16 uniforms: the first half radii, the second angles. */
+/** Box-Muller transform of 16 uniforms: the first half gives radii, the second angles. */
 function transformBlock(data: Float32Array): void {
   for (let j = 0; j < BLOCK / 2; j++) {
     const radius = Math.sqrt(-2 * Math.log(1 - data[j]));
@@ -231,13 +231,13 @@ function transformBlock(data: Float32Array): void {
   }
 }
 
-/** Box-Muller in float64, two values from each pair of uniforms. */
+/** Box-Muller transform in float64, two values from each pair of uniforms. */
 function fillPairs(random: MersenneTwister, data: Float32Array): void {
   for (let i = 0; i < data.length; i += 2) {
     const angle = 2 * Math.PI * uniform53(random);
     const radius = Math.sqrt(-2 * Math.log1p(-uniform53(random)));
     data[i] = radius * Math.cos(angle);
-    // Out of range for the last of an odd count: typed arrays ignore it.
+    // With an odd count, the last write is out of range, which typed arrays ignore.
     data[i + 1] = radius * Math.sin(angle);
   }
 }
@@ -301,7 +301,7 @@ function philox(words: Uint32Array, key0: number, key1: number): void {
   }
 }
 
-/** The upper 32 bits of a 32×32-bit product, by 16-bit halves. */
+/** The upper 32 bits of a 32 × 32-bit product, computed from 16-bit halves. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;

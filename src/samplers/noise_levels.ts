@@ -1,15 +1,15 @@
 /**
- * The noise that a model was trained with: how much of the image is left at
- * every level, and which levels a run passes through. Every sampler starts here.
+ * The noise levels that a model was trained with, and the timesteps that a run passes
+ * through; shared by all samplers.
  *
  * @module
  */
 import type { DdimConfig } from "./ddim_config.ts";
 
 /**
- * The share of the image left at every noise level, as PyTorch computes it:
- * betas in float32, their running product accumulated in float64 and each
- * value stored as float32.
+ * `alphas_cumprod`, the share of the image's variance that is left at every noise
+ * level, as PyTorch computes it: betas in float32, the running product of 1 − beta in
+ * float64, each value stored as float32.
  *
  * @returns `trainSteps` values, falling from nearly 1 towards 0
  */
@@ -31,9 +31,9 @@ export function alphasCumprod(config: DdimConfig): Float32Array {
 }
 
 /**
- * Timesteps as diffusers spreads them, most noise first, with NumPy's arithmetic.
+ * Timesteps as diffusers spreads them, most noise first, in NumPy's arithmetic.
  *
- * @returns `steps` whole numbers, the first of which may be past the last level
+ * @returns `steps` whole numbers, the first of which may lie past the last level
  */
 export function spacedTimesteps(
   { trainSteps, stepsOffset, timestepSpacing }: DdimConfig,
@@ -48,7 +48,7 @@ export function spacedTimesteps(
       );
     }
     case "trailing": {
-      // np.arange adds up the difference of its first two values.
+      // np.arange steps by the difference of its first two values.
       const stride = trainSteps - (trainSteps - trainSteps / steps);
       return Int32Array.from(
         { length: steps },
@@ -71,13 +71,13 @@ function roundHalfToEven(value: number): number {
   return isHalf ? low + low % 2 : Math.round(value);
 }
 
-/** `torch.linspace` in float32: from each end towards the middle. */
+/** `torch.linspace` in float32, which counts from each end towards the middle. */
 function linspace(start: number, end: number, count: number): Float32Array {
   const first = Math.fround(start);
   const last = Math.fround(end);
   const step = count > 1 ? Math.fround((last - first) / (count - 1)) : 0;
-  // Products of two float32 are exact in float64, so each value is rounded
-  // once, as the fused multiply-add of PyTorch's kernel does.
+  // Products of two float32 are exact in float64, so that each value is rounded only
+  // once, as by the fused multiply-add in PyTorch's kernel.
   return Float32Array.from(
     { length: count },
     (_, i) => i < count / 2 ? first + step * i : last - step * (count - 1 - i),

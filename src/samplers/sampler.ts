@@ -1,92 +1,93 @@
 /**
- * What a sampler is: the levels of noise that latents pass through, and how a
- * step leads from one to the next. The denoising loop knows no sampler by name.
+ * The interface of samplers: the noise levels that latents pass through, and how a
+ * step leads from one to the next. The denoising loop knows no particular sampler.
  *
  * @module
  */
 import type { Tensor } from "../graph/graph.ts";
 import type { TensorSpec } from "../ops/op.ts";
 
-/** How much of the image and of the noise latents hold: `image · x0 + noise · ε`. */
+/** A noise level: latents are `image · x0 + noise · ε`. */
 export interface NoiseLevel {
-  /** What the image is multiplied with. */
+  /** Factor of the clean image's latents x0. */
   readonly image: number;
-  /** What noise of variance 1 is multiplied with. */
+  /** Factor of noise ε of variance 1. */
   readonly noise: number;
 }
 
-/** One step, as the host knows it. */
+/** One step of a schedule, on the host. */
 export interface SamplerStep {
-  /** For the UNet's time embedding; need not be whole. */
+  /** For the UNet's time embedding; need not be a whole number. */
   readonly timestep: number;
-  /** What the latents hold before the step. */
+  /** Noise level of the latents before the step. */
   readonly level: NoiseLevel;
-  /** What the step's nodes read as {@linkcode StepTensors.coefficients}. */
+  /** Values of {@linkcode StepTensors.coefficients} at this step. */
   readonly coefficients: readonly number[];
 }
 
-/** The plan of a whole run. */
+/** The steps of a run. */
 export interface SamplerSchedule {
-  /** What noise of variance 1 is multiplied with where a run starts with it alone. */
+  /** Factor of noise of variance 1 in a run that starts from pure noise. */
   readonly initialNoiseScale: number;
-  /** Its steps, most noise first. */
+  /** The steps, most noise first. */
   readonly steps: readonly SamplerStep[];
 }
 
-/** What the update of a step is computed from; all f32, B images of (h, w, C). */
+/** Inputs of a step's update, all f32, for B images of (h, w, C). */
 export interface StepTensors {
   /** (B, h, w, C), before the step */
   readonly latents: Tensor;
-  /** (B, h, w, C), after guidance */
+  /** (B, h, w, C), the UNet's output after guidance */
   readonly predictedNoise: Tensor;
-  /** (N), the step's own numbers */
+  /** (N), the step's coefficients */
   readonly coefficients: Tensor;
-  /** (B, h, w, C) of variance 1, where the sampler {@linkcode Sampler.drawsNoise}. */
+  /** (B, h, w, C), new noise of variance 1, if the sampler {@linkcode Sampler.drawsNoise} */
   readonly noise?: Tensor;
-  /** What {@linkcode StepUpdate.state} was at the step before; zeros at the first. */
+  /** {@linkcode StepUpdate.state} of the previous step; zeros at the first. */
   readonly state: Readonly<Record<string, Tensor>>;
 }
 
-/** What a step makes. */
+/** Outputs of a step's update. */
 export interface StepUpdate {
-  /** (B, h, w, C), less noisy */
+  /** (B, h, w, C), after the step */
   readonly latents: Tensor;
-  /** For the next step, each as its spec says; all that {@linkcode Sampler.state} names. */
+  /** State for the next step: every tensor that {@linkcode Sampler.state} names, with its spec. */
   readonly state?: Readonly<Record<string, Tensor>>;
 }
 
 /**
  * A sampler.
  *
- * Everything of a step that is as large as the latents is computed on the GPU,
- * by nodes that are the same at every step; what differs from step to step are
- * a few numbers, the coefficients. A sampler of several orders gives its first
- * steps the coefficients of a lower one: zeros for a history that is not there.
+ * Whatever is as large as the latents is computed on the GPU, by nodes that are the
+ * same at every step; only a few numbers, the coefficients, differ between steps. A
+ * multistep sampler therefore gives its first steps lower-order coefficients, with
+ * zeros for history that does not exist yet.
  */
 export interface Sampler {
-  /** One name, one set of nodes: what they depend on is a part of it. */
+  /** Identifies its nodes: whatever they depend on must be part of the name. */
   readonly name: string;
-  /** How many coefficients a step has, 1 or more. */
+  /** N, the number of coefficients per step, 1 or more. */
   readonly coefficients: number;
-  /** Whether each step takes noise of its own. */
+  /** Whether each step adds new noise. */
   readonly drawsNoise: boolean;
 
   /**
-   * Plans a run.
+   * The schedule of a run.
    *
-   * @throws {MasterWeaverError} `bad-option` where so many steps cannot be made
+   * @throws {MasterWeaverError} `bad-option` if it does not support this number of steps
    */
   schedule(steps: number): SamplerSchedule;
 
   /**
-   * What is kept on the GPU from step to step, by name; nothing where not given.
+   * Specs of the tensors that it keeps on the GPU from step to step, by name; none by
+   * default.
    *
    * @param latents (B, h, w, C) f32
    */
   state?(latents: TensorSpec): Readonly<Record<string, TensorSpec>>;
 
   /**
-   * Latents as the UNet takes them, of variance 1; as they are where not given.
+   * Scales latents to the variance of 1 that the UNet expects; unchanged by default.
    *
    * @param latents (B, h, w, C) f32
    * @param coefficients (N) f32
@@ -94,6 +95,6 @@ export interface Sampler {
    */
   scaleInput?(latents: Tensor, coefficients: Tensor): Tensor;
 
-  /** Adds the nodes of a step to the graph of its tensors. */
+  /** Adds the nodes of a step's update to the graph. */
   update(step: StepTensors): StepUpdate;
 }

@@ -1,33 +1,32 @@
 /**
- * Byte-pair merging: from the characters of a word to the longest pieces that
- * a vocabulary was learnt with.
+ * Byte-pair merging: joins the characters of a word into the tokens of a vocabulary.
  *
  * @module
  */
 
 /** The order in which pairs are merged. */
 export interface MergeRanks {
-  /** The rank of a pair, lower first; undefined where it is never merged. */
+  /** The rank of a pair; lower ranks merge first; `undefined` if it never merges. */
   get(pair: string): number | undefined;
 }
 
-/** The key of a pair: symbols hold no spaces. */
+/** The key of a pair; symbols contain no spaces. */
 export function pairKey(left: string, right: string): string {
   return `${left} ${right}`;
 }
 
 /**
- * Merges neighbouring symbols until no known pair is left: in each round the
- * lowest-ranked pair, wherever it stands, from left to right.
+ * Merges neighbouring symbols until no known pair is left: each round merges all
+ * occurrences of the lowest-ranked pair, from left to right.
  *
- * Takes n log n time for n symbols: words of any length may come in.
+ * Takes O(n log n) time for n symbols, as words may have any length.
  *
- * @param symbols at least one; changed
- * @returns the pieces, in order
+ * @param symbols at least one symbol; modified
+ * @returns the tokens, in order
  */
 export function mergePairs(symbols: string[], ranks: MergeRanks): string[] {
   const count = symbols.length;
-  // A linked list over places; a merged-away place has next = 0.
+  // A linked list of positions; one that was merged into its left has next = 0.
   const next = Int32Array.from({ length: count }, (_, i) => i + 1);
   const previous = Int32Array.from({ length: count }, (_, i) => i - 1);
   const queue = new MergeQueue();
@@ -39,7 +38,7 @@ export function mergePairs(symbols: string[], ranks: MergeRanks): string[] {
   for (let i = 0; i + 1 < count; i++) offer(i);
   while (queue.size > 0) {
     const rank = queue.lowestRank;
-    // What a round's merges make possible waits for the next round.
+    // Pairs that a round's merges create wait for the next round.
     const changed: number[] = [];
     while (queue.size > 0 && queue.lowestRank === rank) {
       const left = queue.pop();
@@ -52,20 +51,20 @@ export function mergePairs(symbols: string[], ranks: MergeRanks): string[] {
       if (next[left] < count) previous[next[left]] = left;
       changed.push(left);
     }
-    for (const place of changed) {
-      if (next[place] === 0) continue;
-      offer(previous[place]);
-      offer(place);
+    for (const position of changed) {
+      if (next[position] === 0) continue;
+      offer(previous[position]);
+      offer(position);
     }
   }
-  const pieces: string[] = [];
-  for (let i = 0; i < count; i = next[i]) pieces.push(symbols[i]);
-  return pieces;
+  const tokens: string[] = [];
+  for (let i = 0; i < count; i = next[i]) tokens.push(symbols[i]);
+  return tokens;
 }
 
-/** Places in a word by rank of the pair that starts there, then by place. */
+/** Positions in a word, ordered by the rank of the pair that starts there, then by position. */
 class MergeQueue {
-  // A binary heap of rank * 2^26 + place: exact for ranks below 2^27.
+  // A binary heap of rank * 2^26 + position: exact for ranks below 2^27.
   readonly #heap: number[] = [];
 
   get size(): number {
@@ -73,12 +72,12 @@ class MergeQueue {
   }
 
   get lowestRank(): number {
-    return Math.floor(this.#heap[0] / PLACES);
+    return Math.floor(this.#heap[0] / POSITIONS);
   }
 
-  push(rank: number, place: number): void {
+  push(rank: number, position: number): void {
     const heap = this.#heap;
-    const key = rank * PLACES + place;
+    const key = rank * POSITIONS + position;
     let at = heap.length;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -106,8 +105,9 @@ class MergeQueue {
       }
       heap[at] = key;
     }
-    return lowest % PLACES;
+    return lowest % POSITIONS;
   }
 }
 
-const PLACES = 2 ** 26;
+/** Limit on positions, so that a key holds rank and position. */
+const POSITIONS = 2 ** 26;

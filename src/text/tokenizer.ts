@@ -1,8 +1,8 @@
 /**
- * CLIP's byte-level byte-pair encoding: from a prompt to token numbers.
+ * CLIP's byte-level byte-pair encoding: turns a prompt into token ids.
  *
- * Equals the slow `CLIPTokenizer` of transformers without ftfy, up to the Unicode
- * version: characters assigned since its Python are dropped there.
+ * Equals the slow `CLIPTokenizer` of transformers without ftfy, except for characters
+ * that are newer than its Python's version of Unicode, which it drops.
  *
  * @module
  */
@@ -12,34 +12,33 @@ import { cleanText, clipWords } from "./clean.ts";
 
 /** What a {@linkcode ClipTokenizer} is made from. */
 export interface ClipTokenizerOptions {
-  /** The tokens, in the order of their numbers. */
+  /** The tokens, in the order of their ids. */
   vocab: readonly string[];
-  /** Pairs of symbols joined by a space, first merged first. */
+  /** Pairs of symbols joined by a space, in the order in which they merge. */
   merges: readonly string[];
   /**
-   * Numbers of tokens that were added to the vocabulary, as by training on a
-   * name like `<sks>`: they are found before a prompt is cut into words, upper
-   * and lower case apart.
+   * Ids of tokens that were added to the vocabulary, as by training on a name like
+   * `<sks>`. They are matched before a prompt is split into words, and case matters.
    */
   added?: Readonly<Record<string, number>>;
-  /** Tokens of a prompt with its marks and padding (77). */
+  /** Tokens of a prompt including start, end and padding; 77 by default. */
   maxLength?: number;
-  /** The mark before a prompt (`<|startoftext|>`). */
+  /** The start token; `<|startoftext|>` by default. */
   bos?: string;
-  /** The mark after it, which also pads (`<|endoftext|>`). */
+  /** The end token, which also pads; `<|endoftext|>` by default. */
   eos?: string;
 }
 
 /** A prompt as the text tower reads it. */
 export interface EncodedPrompt {
-  /** `maxLength` token numbers: mark, tokens, mark, padding. */
+  /** `maxLength` token ids: start, tokens, end, padding. */
   ids: Int32Array<ArrayBuffer>;
-  /** What did not fit, cleaned and in lower case; empty where all did. */
+  /** The text that did not fit, cleaned and in lower case; empty if all did. */
   truncated: string;
 }
 
 /**
- * Turns prompts into token numbers.
+ * Turns prompts into token ids.
  *
  * @example
  * ```ts
@@ -54,7 +53,7 @@ export interface EncodedPrompt {
  * ```
  */
 export class ClipTokenizer {
-  /** Tokens of a prompt with its marks and padding. */
+  /** Tokens of a prompt including start, end and padding. */
   readonly maxLength: number;
   readonly #ids = new Map<string, number>();
   readonly #ranks = new Map<string, number>();
@@ -62,14 +61,14 @@ export class ClipTokenizer {
   readonly #bos: number;
   readonly #eos: number;
   readonly #marks: readonly string[];
-  /** Tokens that are never cut, longest first: both marks and what was added. */
+  /** Tokens that are never split, longest first: start, end and added tokens. */
   readonly #whole: readonly string[];
 
   /**
    * Makes a tokenizer.
    *
-   * @throws {MasterWeaverError} `bad-model` where the vocabulary or the merges make
-   *   no sense, naming the entry
+   * @throws {MasterWeaverError} `bad-model` naming an invalid entry of the vocabulary or
+   *   the merges
    */
   constructor(options: ClipTokenizerOptions) {
     const { vocab, merges, added = {}, maxLength = 77 } = options;
@@ -78,7 +77,7 @@ export class ClipTokenizer {
       fail(`a length of ${maxLength}, expected a whole number in 2..65536`);
     }
     this.maxLength = maxLength;
-    // Both come from a file, whatever the types say.
+    // They come from a file, so their declared types do not hold for certain.
     if (!Array.isArray(vocab)) fail("no vocab, expected a list of tokens");
     if (!Array.isArray(merges)) fail("no merges, expected a list of pairs");
     vocab.forEach((token, id) => {
@@ -86,7 +85,7 @@ export class ClipTokenizer {
         fail(
           `token ${id} ${
             JSON.stringify(token)
-          }, expected a text not used before`,
+          }, expected a text that no other token has`,
         );
       }
       this.#ids.set(token, id);
@@ -106,7 +105,7 @@ export class ClipTokenizer {
       .sort((a, b) => b.length - a.length);
   }
 
-  /** The highest number of a token. */
+  /** The highest token id. */
   get highest(): number {
     let highest = 0;
     for (const id of this.#ids.values()) highest = Math.max(highest, id);
@@ -114,8 +113,8 @@ export class ClipTokenizer {
   }
 
   /**
-   * Takes in tokens beside the vocabulary; of one that it has, the added number
-   * counts, as in transformers.
+   * Adds tokens to the vocabulary; the added id replaces that of a token that it
+   * already has, as in transformers.
    */
   #add(added: Readonly<Record<string, number>>, vocab: readonly string[]) {
     if (typeof added !== "object" || added === null || Array.isArray(added)) {
@@ -128,7 +127,7 @@ export class ClipTokenizer {
         fail(
           `the added token ${JSON.stringify(token)} with the number ${
             JSON.stringify(id)
-          }, expected one that no other token has`,
+          }, expected a number that no other token has`,
         );
       }
       owners.set(id, token);
@@ -139,7 +138,7 @@ export class ClipTokenizer {
   /**
    * Encodes a prompt.
    *
-   * @param prompt any text at all; a mark or an added token spelt out in it becomes that token
+   * @param prompt any text; start, end and added tokens that are spelt out become those tokens
    */
   encode(prompt: string): EncodedPrompt {
     const room = this.maxLength - 2;
@@ -150,7 +149,7 @@ export class ClipTokenizer {
     for (const { text: part, isWhole } of this.#splitAtWhole(prompt)) {
       const text = isWhole ? part : cleanText(part);
       if (used === room) {
-        // Nothing else is looked at: a long prompt costs no more than a short.
+        // Skips splitting, so that a long prompt costs no more than a short one.
         truncated.push(text);
         continue;
       }
@@ -159,15 +158,15 @@ export class ClipTokenizer {
         continue;
       }
       for (const match of text.matchAll(clipWords())) {
-        const pieces = this.#pieces(match[0]);
-        const fitting = pieces.slice(0, room - used);
-        for (const piece of fitting) {
-          // What the vocabulary lacks is the end mark, CLIP's unknown token.
-          ids[++used] = this.#ids.get(piece) ?? this.#eos;
+        const tokens = this.#tokensOf(match[0]);
+        const fitting = tokens.slice(0, room - used);
+        for (const token of fitting) {
+          // CLIP's unknown token is the end token.
+          ids[++used] = this.#ids.get(token) ?? this.#eos;
         }
-        if (fitting.length < pieces.length) {
+        if (fitting.length < tokens.length) {
           const word = match[0];
-          const kept = fitting.reduce((sum, piece) => sum + piece.length, 0);
+          const kept = fitting.reduce((sum, token) => sum + token.length, 0);
           truncated.push(
             textFrom(word, kept) + text.slice(match.index + word.length),
           );
@@ -189,7 +188,7 @@ export class ClipTokenizer {
     return id;
   }
 
-  /** The prompt in parts that are either a token as a whole or free of them. */
+  /** Splits a prompt at the tokens that are never split further. */
   #splitAtWhole(prompt: string): { text: string; isWhole: boolean }[] {
     const pattern = new RegExp(this.#whole.map(RegExp.escape).join("|"), "g");
     const parts: { text: string; isWhole: boolean }[] = [];
@@ -204,7 +203,7 @@ export class ClipTokenizer {
   }
 
   /** The tokens of a word. */
-  #pieces(word: string): readonly string[] {
+  #tokensOf(word: string): readonly string[] {
     if (this.#marks.includes(word)) return [word];
     const known = this.#cache.get(word);
     if (known !== undefined) return known;
@@ -213,12 +212,12 @@ export class ClipTokenizer {
       (byte) => byteSymbols[byte],
     );
     symbols[symbols.length - 1] += WORD_END;
-    const pieces = mergePairs(symbols, this.#ranks);
+    const tokens = mergePairs(symbols, this.#ranks);
     if (word.length <= MAX_CACHED_LENGTH) {
       if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-      this.#cache.set(word, pieces);
+      this.#cache.set(word, tokens);
     }
-    return pieces;
+    return tokens;
   }
 }
 
@@ -227,8 +226,8 @@ const MAX_CACHED = 10000;
 const MAX_CACHED_LENGTH = 64;
 
 /**
- * A visible character for every byte, GPT-2's: printable Latin-1 stands for
- * itself, the other 68 bytes for the characters from 256 on.
+ * GPT-2's visible character for every byte: printable Latin-1 characters stand for
+ * themselves, the characters from 256 on for the other 68 bytes.
  */
 const byteSymbols: readonly string[] = (() => {
   const symbols: string[] = [];
@@ -241,11 +240,11 @@ const byteSymbols: readonly string[] = (() => {
   return symbols;
 })();
 
-/** A word from the character that holds its byte `start`. */
+/** The rest of a word, from the character that contains byte `start` on. */
 function textFrom(word: string, start: number): string {
   const bytes = new TextEncoder().encode(word);
   let at = start;
-  // 10xxxxxx continues a character.
+  // Bytes 10xxxxxx continue a character.
   while (at > 0 && (bytes[at] & 0xc0) === 0x80) at--;
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(
     bytes.subarray(at),

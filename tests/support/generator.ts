@@ -12,7 +12,7 @@ import type { GeneratorContext } from "../../src/generate/context.ts";
 import { denoise, type DenoisedStep } from "../../src/generate/denoise.ts";
 import { ImageGenerator } from "../../src/generate/generator.ts";
 import { Handover } from "../../src/generate/handover.ts";
-import { handedSpecs, type Layout } from "../../src/generate/layout.ts";
+import { handoverSpecs, type Layout } from "../../src/generate/layout.ts";
 import { noiseStart, type Start } from "../../src/generate/start.ts";
 import { stepKinds, type StepRules } from "../../src/generate/step_kinds.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
@@ -130,7 +130,7 @@ export async function readyLoop(
     cachesFeatures: kinds.some(({ cached }) => cached),
   };
   const { gpu, storage, components } = context;
-  const specs = handedSpecs(storage, components, layout, sampler);
+  const specs = handoverSpecs(storage, components, layout, sampler);
   const handover = await Handover.make(gpu, specs);
   const conditions = await madeUpConditions();
   await encodeConditions(context, layout, handover, conditions, options);

@@ -1,5 +1,5 @@
 /**
- * Text and identity to keys and values, as a graph.
+ * The graph of conditioning: text and identity → keys and values.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { Health } from "../health.ts";
 import { keysName, type Layout, valuesName } from "../layout.ts";
 
 /**
- * `ids` u32 (B, T) and `identity` (B, S, C), B the halves of guidance, the
- * conditional one first, to `….attn2.k` and `….attn2.v` of every
- * cross-attention, one for every image, and marks in `health`.
+ * `ids` u32 (B, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of every
+ * cross-attention, repeated for every image. B counts the halves of guidance, the
+ * conditional one first. Marks in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
@@ -47,9 +47,9 @@ export function conditionGraph(
       adapter.weights,
     );
     for (const kind of ["k", "v"]) {
-      const of = (name: string) => g.named.get(`${path}.${name}`)!;
-      health.mark("text keys", of(`to_${kind}`));
-      health.mark("identity keys", of(`to_${kind}_img`));
+      const projected = (name: string) => g.named.get(`${path}.${name}`)!;
+      health.mark("text keys", projected(`to_${kind}`));
+      health.mark("identity keys", projected(`to_${kind}_img`));
     }
     g.output(keysName(path), repeatEach(k, images));
     g.output(valuesName(path), repeatEach(v, images));
@@ -57,13 +57,13 @@ export function conditionGraph(
   return g;
 }
 
-/** Each of B tensors `times` times, one after the other: (B · times, T, C). */
+/** Repeats each item of the first axis: (B, T, C) → (B · times, T, C). */
 function repeatEach(x: Tensor, times: number): Tensor {
   if (times === 1) return x;
   const [batch, tokens, channels] = x.shape;
-  const one = tokens * channels;
+  const length = tokens * channels;
   return x.graph.apply(view, { x }, {
-    shape: [batch, times, one],
-    strides: [one, 0, 1],
+    shape: [batch, times, length],
+    strides: [length, 0, 1],
   }).reshape(batch * times, tokens, channels);
 }

@@ -1,5 +1,5 @@
 /**
- * Latents to pixels, as a graph.
+ * The graph of decoding: latents → pixels.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { GeneratorComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import type { Layout } from "../layout.ts";
 
-/** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W), and marks in `health`. */
+/** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W); marks in `health` if they are not finite. */
 export function decodeGraph(
   storage: StorageType,
   { vae }: Pick<GeneratorComponents, "vae">,

@@ -1,5 +1,5 @@
 /**
- * A denoising step, as a graph.
+ * The graph of a denoising step.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { Health } from "../health.ts";
 import {
-  type Handed,
-  handedSpecs,
+  handoverSpecs,
+  type HandoverTensors,
   keysName,
   type Layout,
   stateName,
@@ -26,15 +26,15 @@ import {
 import type { StepKind } from "../step_kinds.ts";
 
 /**
- * One step: `latents` f32 (images, h, w, C) become less noisy where they lie;
- * where they are not finite `health` says since which `step`, u32 (1).
+ * One step: denoises `latents` f32 (images, h, w, C) in place. If they are not finite,
+ * `health` records the first such `step`, u32 (1).
  *
- * Latents and state that the sampler does not change in place are outputs under
- * their inputs' names: both must be bound to the same tensor.
+ * Latents and state that the sampler does not update in place are outputs with the
+ * names of their inputs; both must be bound to the same tensor.
  *
- * @param kind its work; as the layout says where not given
- * @param sampler leads from level to level of noise; DDIM where not given
- * @throws {MasterWeaverError} `gpu` where the sampler leaves out a state of its own
+ * @param kind the kind of step; as guided as the layout by default
+ * @param sampler computes the next latents; DDIM by default
+ * @throws {MasterWeaverError} `gpu` if the sampler's update omits a state
  */
 export function stepGraph(
   storage: StorageType,
@@ -43,7 +43,7 @@ export function stepGraph(
   kind: StepKind = { guided: layout.guided, cached: false },
   sampler: Sampler = ddimSampler(components.unet.config.scheduler),
 ): Graph {
-  const specs = handedSpecs(
+  const specs = handoverSpecs(
     storage,
     components,
     {
@@ -102,27 +102,27 @@ function runUnet(
   { text, unet: { weights, config } }: DenoiserComponents,
   { cachesFeatures, mergeTokens }: Layout,
   { guided, cached }: StepKind,
-  specs: Handed<TensorSpec>,
+  specs: HandoverTensors<TensorSpec>,
 ): Tensor {
   const g = latents.graph;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
   const batch = halves * images;
-  // The same latents for both halves of guidance.
+  // Both halves of guidance have the same latents.
   const sample = g.apply(view, { x: latents }, {
     shape: [halves, elementCount(latents.shape)],
     strides: [0, 1],
     dtype: g.storage,
   }).reshape(batch, ...pixels);
-  const keys = new Map(specs.keys.map((each) => [each.path, each]));
+  const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
   const output = unet(
     {
       sample,
       t: g.input("t", [batch], "f32"),
-      // Asked for one by one: a step with cached features has fewer.
+      // Inputs are made on request: a step with cached features needs fewer.
       cross: ({ path }) => ({
-        k: input(g, keysName(path), keys.get(path)!.k),
-        v: input(g, valuesName(path), keys.get(path)!.v),
+        k: input(g, keysName(path), keysOf.get(path)!.k),
+        v: input(g, valuesName(path), keysOf.get(path)!.v),
         textKeys: text.config.positions,
       }),
       identityScale: g.input("identity_scale", [1], "f32"),
@@ -140,19 +140,19 @@ function runUnet(
   return output;
 }
 
-/** An input, and what it shall be at the next run. */
+/** An input and its value for the next run. */
 type Change = [name: string, input: Tensor, next: Tensor];
 
-/** Writes what is not changed in place to where its inputs lie. */
+/** Writes new values that were not computed in place to outputs with their inputs' names. */
 function writeBack(changes: readonly Change[]): void {
-  const rest = changes.filter(([, input, next]) => rootOf(next) !== input);
-  // A history moves on by one: what is an input itself is read before any is
-  // written.
-  const values = rest.map(([, , next]) =>
+  const pending = changes.filter(([, input, next]) => rootOf(next) !== input);
+  // A new value may be another input, as when a history shifts by one: it is copied
+  // before any input is overwritten.
+  const values = pending.map(([, , next]) =>
     baseOf(next).source.kind === "input" ? copy(next, next.dtype) : next
   );
-  // The last nodes: all that reads the old values has run.
-  rest.forEach(([name, input], i) =>
+  // These are the last nodes, so every reader of the old values has run.
+  pending.forEach(([name, input], i) =>
     input.graph.output(name, copy(values[i], input.dtype))
   );
 }
@@ -164,7 +164,7 @@ function noState({ name }: Sampler, state: string): never {
   );
 }
 
-/** The same elements, in another type or place. */
+/** A copy, which may have another element type. */
 function copy(x: Tensor, dtype: DType): Tensor {
   return x.graph.apply(view, { x }, {
     shape: [elementCount(x.shape)],

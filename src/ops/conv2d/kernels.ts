@@ -1,6 +1,6 @@
 /**
  * The kernels that convolutions and linear layers share: a linear layer is a
- * convolution with a window of 1 × 1.
+ * 1 × 1 convolution.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import { launchTiled } from "./tiled.ts";
 
 /** How an op with attributes `A` is computed as a convolution. */
 export interface ConvolutionRule<A> {
-  /** What is computed. */
+  /** The convolution that computes a call. */
   convolution(call: Call<Conv2dInputs, A>): Convolution;
-  /** Its pixels, cut so that what a launch binds of x and the output fits. */
+  /** Its pixels, cut so that each slice of x and of the output fits a binding. */
   slices(call: Call<Conv2dInputs, A>, limits: GpuLimits): PixelSlice[];
-  /** Likewise, with x packed into a texture. */
+  /** The same, if x is packed into a texture. */
   texelSlices(call: Call<Conv2dInputs, A>, limits: GpuLimits): PixelSlice[];
 }
 
-/** Tiles of the output in workgroup memory. */
+/** The kernel that keeps tiles in workgroup memory. */
 export function tiledKernel<A>(
   rule: ConvolutionRule<A>,
 ): Kernel<Conv2dInputs, A> {
@@ -37,7 +37,7 @@ export function tiledKernel<A>(
   };
 }
 
-/** x and the weight in textures. */
+/** The kernel that reads x and the weight from textures. */
 export function texturedKernel<A>(
   rule: ConvolutionRule<A>,
 ): Kernel<Conv2dInputs, A> {

@@ -33,18 +33,18 @@ export interface MatchAttributes {
   height: number;
   /** Columns of that image. */
   width: number;
-  /** How many tokens are merged into others, at most {@linkcode mostMerged}. */
+  /** How many tokens are merged into others, at most {@linkcode maxMerged}. */
   merged: number;
 }
 
 /** How many tokens of an image can be merged: all but one of each 2×2 block. */
-export function mostMerged(height: number, width: number): number {
+export function maxMerged(height: number, width: number): number {
   return height * width - Math.ceil(height / 2) * Math.ceil(width / 2);
 }
 
 function matchSizes(x: TensorSpec, { height, width }: MatchAttributes) {
   const [batch, tokens, channels] = x.shape;
-  const sources = mostMerged(height, width);
+  const sources = maxMerged(height, width);
   const destinations = tokens - sources;
   const chunk = Math.ceil(destinations / MAX_CHUNKS / 4) * 4;
   const chunks = Math.ceil(destinations / chunk);
@@ -164,10 +164,10 @@ export const matchTokens: Op<{ x: TensorSpec }, MatchAttributes> = {
     expectShape(
       shape.length === 3 && shape[1] === height * width &&
         shape[2] % 4 === 0 && Number.isInteger(merged) && merged > 0 &&
-        merged <= mostMerged(height, width),
+        merged <= maxMerged(height, width),
       "match_tokens",
       `x (B, ${height} · ${width}, C), C a multiple of 4, and 1 to ${
-        mostMerged(height, width)
+        maxMerged(height, width)
       } merged tokens, not ${merged},`,
       inputs,
     );
