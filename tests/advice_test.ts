@@ -4,7 +4,7 @@
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { inTools, withFlags, withTools } from "../src/host/advice.ts";
+import { errorWithTools, withFlags, withTools } from "../src/host/advice.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { ProgressLines } from "../src/host/progress_lines.ts";
 import { cannotAlign } from "../src/identity/references.ts";
@@ -71,8 +71,8 @@ Deno.test("advice: the host names the tool to run", () => {
     "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
   );
   const other = new MasterWeaverError("gpu", "The GPU refused a command");
-  assertEquals(inTools(other), other);
-  assertEquals(inTools(7), 7);
+  assertEquals(errorWithTools(other), other);
+  assertEquals(errorWithTools(7), 7);
 });
 
 gpuTest("advice: a component that is missing", async () => {

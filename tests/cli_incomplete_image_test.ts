@@ -109,7 +109,7 @@ gpuTest(
       });
       const unnamed = await repeated(folder, path);
       assert(!unnamed.notes.join().includes("undefined"), unnamed.notes.join());
-      assertMatch(unnamed.notes.join(), /made with the model it does not name/);
+      assertMatch(unnamed.notes.join(), /made with a model it does not name/);
     }),
 );
 

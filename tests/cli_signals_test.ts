@@ -72,7 +72,7 @@ for (
         assertEquals((await run.ended()).code, 1, run.err);
         assertMatch(
           run.err,
-          /\nNote: Stopping; Ctrl-C once more ends it at once\n(.*\n)*Stopped before it was done\n$/,
+          /\nNote: Stopping; press Ctrl-C again to end at once\n(.*\n)*Stopped before it was done\n$/,
         );
         assertEquals(await namesIn(folder), []);
       }),

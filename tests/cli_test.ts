@@ -117,7 +117,7 @@ gpuTest(
       assertEquals(report.settings.seed, "18446744073709551615");
       assertMatch(report.modelHash, /^[0-9a-f]{64}$/);
       assert(report.peakGpuBytes > 1e6);
-      assert(report.seconds.picture > 0);
+      assert(report.seconds.image > 0);
 
       const text = await readPngSettings(`${folder}/output.png`);
       assertEquals(text.prompt, prompt);

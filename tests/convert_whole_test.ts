@@ -210,7 +210,7 @@ Deno.test({
     await assertRejects(
       () => openModelFolder(output),
       MasterWeaverError,
-      "unet.weave missing (a conversion was cut off and left .masterweaver-model-0123abcd-unet.weave.old",
+      "unet.weave missing (an interrupted conversion left .masterweaver-model-0123abcd-unet.weave.old",
     );
     const lines: string[] = [];
     await convert({

@@ -124,7 +124,7 @@ Deno.test("jpeg decoding: what is broken is named", () => {
     [file.with(huffman + 5, 200), "Huffman table"],
     [file.with(huffman + 5, 3), "Huffman table"],
     [file.with(find(file, 0xd1) + 1, 0xd5), "restart markers"],
-    [file.with(scan + 5, 77), "a scan is of a channel 77"],
+    [file.with(scan + 5, 77), "a scan names an unknown channel 77"],
     [file.with(scan + 4, 2), "a scan's header has a wrong length"],
     [file.with(scan + 6, 0x33), "a Huffman table is missing"],
     [without(file, 0xc0), "it holds no image"],

@@ -5,7 +5,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodeImage } from "../src/host/command/outputs.ts";
 import { readFlags } from "../src/host/command/flags.ts";
-import { chosenLooks, readTask, type Task } from "../src/host/command/task.ts";
+import {
+  identityChoices,
+  readTask,
+  type Task,
+} from "../src/host/command/task.ts";
 import { usage } from "../src/host/command/usage.ts";
 import {
   anySize,
@@ -101,7 +105,7 @@ async function repeated(
 function effective(task: Task): Readonly<Record<string, unknown>> {
   const { flags, recorded } = task;
   const made = { ...recorded.provenance, ...task.settings };
-  const looks = Object.entries(chosenLooks(task));
+  const looks = Object.entries(identityChoices(task));
   const given = Object.entries(flags).filter(([, value]) =>
     value !== undefined
   );

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { encodeJpeg, encodePng } from "../src/host/codecs/codec.ts";
-import { readImageWords } from "../src/host/codecs/image_text.ts";
+import { parseImageText } from "../src/host/codecs/image_text.ts";
 import { encodeImage } from "../src/host/command/outputs.ts";
 import { anySize, checkSettings } from "../src/options/options.ts";
 import {
@@ -27,8 +27,8 @@ const image = {
 
 /** What the command makes of an image with such a text, as PNG and as JPEG. */
 function recorded(parameters: string): Recorded {
-  const png = readImageWords(encodePng(image, { parameters }), "a.png");
-  const jpeg = readImageWords(encodeJpeg(image, parameters), "a.png");
+  const png = parseImageText(encodePng(image, { parameters }), "a.png");
+  const jpeg = parseImageText(encodeJpeg(image, parameters), "a.png");
   const read = fromText(png.text, "a.png");
   assertEquals(fromText(jpeg.text, "a.png"), read);
   return read;
@@ -85,7 +85,7 @@ Deno.test("parameters: what others leave out stays absent", () => {
     height: 64,
   });
   const [warning, ...more] = foreignWarnings(read.foreign!, "a.png", "m");
-  assertMatch(warning, /with the model it does not name and/);
+  assertMatch(warning, /with a model it does not name and/);
   assertEquals(more, []);
   // Blanks after a colon or at a line's end, and what no value of ours is.
   const odd = recorded(
@@ -116,10 +116,10 @@ Deno.test("parameters: of our own image nothing is lost where only they are left
     requireFace: true,
     referenceHashes: ["2".repeat(64), "3".repeat(64)],
   });
-  const whole = readImageWords(encodeImage("png", image, text), "a.png").text;
+  const whole = parseImageText(encodeImage("png", image, text), "a.png").text;
   assertEquals(whole.parameters, toParameters(text));
   const { parameters } = whole;
-  const { text: left } = readImageWords(encodePng(image, { parameters }), "a");
+  const { text: left } = parseImageText(encodePng(image, { parameters }), "a");
   assertEquals(left, text);
   assertEquals(fromText(left, "a"), fromText(whole, "a"));
   assertEquals(fromText(left, "a").foreign, undefined);
@@ -155,7 +155,7 @@ Deno.test("parameters: a value that cannot be is told, with the file", () => {
     const error = assertThrows(
       () => recorded(row.replace(from, to)),
       MasterWeaverError,
-      "The settings in a.png are broken: ",
+      "The settings in a.png are not valid: ",
     );
     assertEquals(error.code, "bad-image");
     assert(error.message.length < 300, error.message);

@@ -244,12 +244,12 @@ Deno.test("png decoding: what is broken is named", () => {
     data.set([0, 0, 0, 16, 0, 0, 0, 16, ...bytes]);
     return concat([SIGNATURE, pngChunk("IHDR", data), IEND]);
   };
-  assertRefused(header(3, 0), "damaged", "depth of 3");
-  assertRefused(header(4, 2), "damaged", "depth of 4");
-  assertRefused(header(8, 5), "damaged", "depth of 8");
-  assertRefused(header(8, 0, 1), "damaged", "compression 1");
-  assertRefused(header(8, 0, 0, 1), "damaged", "filtering 1");
-  assertRefused(header(8, 0, 0, 0, 2), "damaged", "interlacing 2");
+  assertRefused(header(3, 0), "damaged", "bit depth 3");
+  assertRefused(header(4, 2), "damaged", "bit depth 4");
+  assertRefused(header(8, 5), "damaged", "bit depth 8");
+  assertRefused(header(8, 0, 1), "damaged", "compression method 1");
+  assertRefused(header(8, 0, 0, 1), "damaged", "filter method 1");
+  assertRefused(header(8, 0, 0, 0, 2), "damaged", "interlace method 2");
 });
 
 Deno.test("png decoding: kinds that are not read are named", () => {
@@ -265,7 +265,7 @@ Deno.test("png decoding: kinds that are not read are named", () => {
     pngChunk("ABCD", new Uint8Array(3)),
     file.subarray(33),
   ]);
-  assertRefused(unknown, '"ABCD"', "not known");
+  assertRefused(unknown, '"ABCD"', "unknown critical chunk");
 });
 
 Deno.test("png decoding: what does not decide the pixels may be broken", () => {

@@ -217,7 +217,10 @@ Deno.test("write: folders and nameless files are refused", () =>
     await isRefused("", /Cannot write "": its name is empty/);
     await isRefused(`${folder}/no/a.txt`, /no such file or folder/);
     await Deno.writeTextFile(`${folder}/file`, "");
-    await isRefused(`${folder}/file/a.txt`, /a part of its path is no folder/);
+    await isRefused(
+      `${folder}/file/a.txt`,
+      /a part of its path is not a folder/,
+    );
     assertEquals(await namesIn(folder), ["file"]);
   }));
 
