@@ -6,9 +6,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage, writePng } from "../src/host/files.ts";
 import {
+  cropToSeen,
   type FitOptions,
   fitReference,
-  seenPart,
 } from "../src/identity/fit.ts";
 import { clipPreprocess, seenRegion } from "../src/image/clip_preprocess.ts";
 import type { Image } from "../src/image/image.ts";
@@ -270,5 +270,5 @@ gpuTest(
 
 Deno.test("fit: the seen part of a square is the square itself", async () => {
   const image = await resizeImage(portrait, 97, 97, "bicubic");
-  assertEquals(await seenPart(image, preprocess) === image, true);
+  assertEquals(await cropToSeen(image, preprocess) === image, true);
 });

@@ -82,7 +82,7 @@ Deno.test("settings: broken ones are told with their file", () => {
       MasterWeaverError,
     );
     assertEquals(error.code, "bad-image");
-    assertMatch(error.message, /^The settings in a\.png are broken: /);
+    assertMatch(error.message, /^The settings in a\.png are not valid: /);
     assert(error.message.includes(value), error.message);
   }
 });
