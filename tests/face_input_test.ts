@@ -51,8 +51,8 @@ Deno.test("face input: rectangles that are none are refused by name", async () =
     [rect(5, 5, 5, 5), "its top before its bottom"],
     [rect(0, 0, 1e9, 1e9), "sides of up to"],
     [rect(-1e7, -1e7, 1e7, 1e7), "sides of up to"],
-    [rect(600, 0, 679, 79), "one that meets the photo of"],
-    [rect(0, -90, 79, -11), "one that meets the photo of"],
+    [rect(600, 0, 679, 79), "one that overlaps the photo of"],
+    [rect(0, -90, 79, -11), "one that overlaps the photo of"],
   ];
   for (const [face, why] of cases) await refused(finder, face, why);
 });

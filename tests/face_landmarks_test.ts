@@ -143,7 +143,7 @@ Deno.test("leaves: packed ones add up to the same sums", () => {
   values.fill(0, 5 * 136, 5 * 136 + 17);
   const { leaves, maxError } = packLeaves(values, initial);
   assertEquals(leaves.count, 200);
-  assert(leaves.parts.bits.length < values.byteLength * 0.7);
+  assert(leaves.arrays.bits.length < values.byteLength * 0.7);
   assert(maxError > 0 && maxError < 2 ** -27, `${maxError}`);
   let differences = 0;
   for (let leaf = 0; leaf < leaves.count; leaf++) {
