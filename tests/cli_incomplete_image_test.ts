@@ -128,7 +128,7 @@ gpuTest(
       );
       const { notes } = await repeated(folder, path);
       assertEquals(notes, [
-        `The text prompt in ${path} is passed over: it is too large`,
+        `The text prompt in ${path} is ignored: it is too large`,
         'The image does not say its prompt: "" is used',
       ]);
       const whole = encodePng(image, text);
@@ -137,7 +137,7 @@ gpuTest(
       await Deno.writeFile(path, whole);
       const damaged = await repeated(folder, path);
       assertEquals(damaged.notes, [
-        `The text seed in ${path} is passed over: it is damaged`,
+        `The text seed in ${path} is ignored: it is damaged`,
         "The image does not say its seed: 42 is used",
       ]);
     }),

@@ -162,7 +162,7 @@ Deno.test("dlib files: told by their first bytes", async () => {
   assertEquals(dlibKind(new Uint8Array(0)), undefined);
   await refused(
     readDlibFile(source(new Uint8Array(100)), "f16"),
-    "it is no frontal face detector",
+    "it is neither dlib's frontal face detector",
   );
 });
 

@@ -177,7 +177,7 @@ const broken: [string, (string | number)[], string][] = [
     [0x8b, 0, 202, 154, 59, "."],
     "a whole number takes 1000000000 bytes",
   ],
-  ["a number of letters", ["Iabc\n."], "abc is no whole number"],
+  ["a number of letters", ["Iabc\n."], "abc is not a whole number"],
 ];
 
 for (const [what, parts, message] of broken) {
@@ -360,7 +360,7 @@ Deno.test("pickle: unknown objects are described, never made", () => {
   );
   assert(value instanceof PickleObject);
   assertEquals(value.name, "my.code.Thing");
-  assertEquals(value.parts.length, 6); // parameters, state, list, 3: 4, 5
+  assertEquals(value.contents.length, 6); // parameters, state, list, 3: 4, 5
   const { otherValues, objects } = flatten(value, "test.pt");
   assertEquals([otherValues, objects], [1, ["my.code.Thing"]]);
 });

@@ -117,7 +117,7 @@ const hostile: [string, unknown, string][] = [
   [
     "metadata that is no text",
     { __metadata__: { a: 1 } },
-    "its __metadata__ is not text by name",
+    "its __metadata__ is not strings by name",
   ],
   ["a header that is a list", [], "its header is not a JSON object"],
   ["a header that is no JSON", "{a", "its header is not JSON"],

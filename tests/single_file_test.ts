@@ -189,7 +189,7 @@ Deno.test("single file: what nobody knows inside a network is refused by name", 
     assertEquals(
       lines.filter((line) => line.startsWith("Warning: ")),
       [
-        `Warning: ${folder.path}/all.safetensors: a LoRA lies beside the network and is not merged into it`,
+        `Warning: ${folder.path}/all.safetensors: the file also has a LoRA, which is not merged into the network`,
       ],
     );
   });

@@ -289,7 +289,7 @@ for (
     "objects_legacy.ckpt",
   ]
 ) {
-  Deno.test(`torch: ${name}: objects beside the weights are passed over`, async () => {
+  Deno.test(`torch: ${name}: objects beside the weights are ignored`, async () => {
     const checkpoint = await open(name);
     const values: Record<string, number[]> = {
       "state_dict.w": [0, 1, 2, 3, 4, 5],
@@ -356,7 +356,7 @@ for (
 }
 
 for (const name of ["beside.pt", "beside_legacy.pth"]) {
-  Deno.test(`torch: ${name}: sparse tensors and NumPy's generators are passed over`, async () => {
+  Deno.test(`torch: ${name}: sparse tensors and NumPy's generators are ignored`, async () => {
     const checkpoint = await open(name);
     assertEquals([...checkpoint.tensors.keys()], ["w"]);
     assertEquals([...await readFloats(tensorOf(checkpoint, "w"))], [1, 1]);
@@ -366,11 +366,11 @@ for (const name of ["beside.pt", "beside_legacy.pth"]) {
   });
 }
 
-Deno.test("torch: a tensor inside an object that is passed over is refused by name", async () => {
+Deno.test("torch: a tensor inside an object that is ignored is refused by name", async () => {
   await assertRejects(
     () => open("hidden.ckpt"),
     MasterWeaverError,
-    "a tensor lies inside an object of pytorch_lightning.callbacks.fake.Callback",
+    "a tensor is inside an object of pytorch_lightning.callbacks.fake.Callback",
   );
 });
 

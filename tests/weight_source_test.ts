@@ -209,7 +209,7 @@ Deno.test("deltas: unknown names and other shapes are refused, all of them", asy
     MasterWeaverError,
     "Cannot change the weights of toy.weave: its tensors are not those the " +
       "deltas are for: 1 unknown: b.weight; 2 misshapen: a.weight is (2, 4), " +
-      "its delta (4, 2), a.ids holds i32, no weights; give deltas",
+      "its delta (4, 2), a.ids holds i32, not weights; give deltas",
   );
   assertEquals(error.code, "bad-model");
   assertThrows(
