@@ -12,7 +12,7 @@ import { MasterWeaver as CoreMasterWeaver } from "../src/pipeline.ts";
 import { deno, finished } from "./support/command.ts";
 import { gpuTest } from "./support/gpu.ts";
 
-Deno.test("advice: options are told as flags where they are typed", () => {
+Deno.test("advice: options are named as flags in the command's messages", () => {
   const rows: readonly (readonly [core: string, command: string])[] = [
     [
       'use dtype: "f16", a smaller image or fewer images at once',
@@ -43,7 +43,7 @@ Deno.test("advice: options are told as flags where they are typed", () => {
   }
 });
 
-Deno.test("advice: what only looks like an option stays as it is", () => {
+Deno.test("advice: text that only looks like an option is unchanged", () => {
   for (
     const text of [
       "Cannot read photos/idScale/a.png: no such file or folder",

@@ -130,7 +130,7 @@ for (const [where, place] of Object.entries(places)) {
   });
 }
 
-Deno.test("bytes: a source that gives more, less or nothing is told by name", async () => {
+Deno.test("bytes: a source that gives more, less or nothing is named", async () => {
   const wrong: Record<string, () => unknown> = {
     "gave 3 bytes for 4 at 0": () => new Uint8Array(3),
     "gave 5 bytes for 4 at 0": () => new Uint8Array(5),
@@ -153,7 +153,7 @@ Deno.test("bytes: a source that gives more, less or nothing is told by name", as
   }
 });
 
-Deno.test("bytes: what begins its own buffer is not copied", async () => {
+Deno.test("bytes: bytes at the start of their buffer are not copied", async () => {
   const own = new Uint8Array(8);
   const source = alignedSource({
     name: "own",

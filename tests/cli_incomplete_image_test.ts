@@ -54,7 +54,7 @@ function without(
 }
 
 gpuTest(
-  "incomplete image: what it does not say is named, with what is used",
+  "incomplete image: missing settings are named, with the values used",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
@@ -89,7 +89,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: another adapter's hash is said, named or not",
+  "incomplete image: another adapter is reported, with or without a name",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
@@ -114,7 +114,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: a text that is passed over is named",
+  "incomplete image: a text that is ignored is named",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
@@ -144,7 +144,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: of another program's, what can be is repeated, and the rest is said",
+  "incomplete image: another program's is repeated as far as possible, with warnings",
   () =>
     inFolder(async (folder) => {
       const parameters =
@@ -184,7 +184,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: one that is cut off, or none, is refused",
+  "incomplete image: a file that is cut off, or no image, is refused",
   () =>
     inFolder(async (folder) => {
       const { image, bytes, text } = await madeIn(folder);

@@ -161,7 +161,7 @@ gpuTest(
 );
 
 unixTest(
-  "output: streams that are closed or full",
+  "output: closed or full streams fail with one line",
   () =>
     inFolder(async (folder) => {
       const loud = quick.slice(0, -1);
@@ -198,7 +198,7 @@ unixTest(
 );
 
 gpuTest(
-  "output: what stdout does not take is kept in the temporary folder",
+  "output: an image that stdout refuses is kept in the temporary folder",
   () =>
     inFolder(async (folder) => {
       const run = await shell(
@@ -244,7 +244,7 @@ async function meanwhile(
 const slow = ["--ref", demo, "--steps", "12"];
 
 gpuTest(
-  "output: an image whose folder went away meanwhile is kept",
+  "output: an image whose folder was removed meanwhile is kept",
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/out`);

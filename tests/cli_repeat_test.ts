@@ -33,7 +33,7 @@ function otherModel(folder: string, part: string): Promise<string> {
 }
 
 gpuTest(
-  "repeat: how faces are looked at comes back",
+  "repeat: how references are prepared is repeated",
   () =>
     inFolder(async (folder) => {
       await made(
@@ -75,7 +75,7 @@ gpuTest(
 );
 
 gpuTest(
-  "repeat: the model and the adapter come back",
+  "repeat: the model and the adapter are repeated",
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/a`);
@@ -124,7 +124,7 @@ gpuTest(
     }),
 );
 
-gpuTest("repeat: other photos are said", () =>
+gpuTest("repeat: other photos are reported", () =>
   inFolder(async (folder) => {
     await Deno.copyFile(demo, `${folder}/same.png`);
     const others = [
@@ -146,7 +146,7 @@ gpuTest("repeat: other photos are said", () =>
   }));
 
 gpuTest(
-  "json: the kernels are there whether they are timed or not",
+  "json: kernels are reported whether they are timed or not",
   () =>
     inFolder(async (folder) => {
       const kinds = async (...args: string[]) => {
@@ -165,7 +165,7 @@ gpuTest(
 );
 
 gpuTest(
-  "prompt: what did not fit is told of the text that is too long",
+  "prompt: a warning names the prompt that is too long, and the rest",
   () =>
     inFolder(async (folder) => {
       const long = Array.from({ length: 100 }, (_, i) => `hat${i}`).join(" ");

@@ -103,7 +103,7 @@ for (
 }
 
 Deno.test({
-  name: "signals: a second Ctrl-C that comes while all is stopped is heard",
+  name: "signals: a second Ctrl-C during the stop is handled",
   ignore: !isUnix,
   fn: async () => {
     const module = repositoryPath("src/host/command/interrupt.ts");
@@ -145,7 +145,7 @@ unixTest(
 );
 
 Deno.test({
-  name: "signals: a tool that is stopped leaves no half file",
+  name: "signals: a tool that is stopped leaves no unfinished file",
   ignore: !isUnix,
   fn: () =>
     inFolder(async (folder) => {

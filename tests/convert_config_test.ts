@@ -59,7 +59,7 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
   });
 });
 
-Deno.test("schedulers: another sampler's config is used, and said", async (t) => {
+Deno.test("schedulers: another sampler's config is used, with a warning", async (t) => {
   await withFolder(async (folder) => {
     for (
       const name of [
@@ -83,7 +83,7 @@ Deno.test("schedulers: another sampler's config is used, and said", async (t) =>
   });
 });
 
-Deno.test("schedulers: what only steers another sampler is passed over, and said", () =>
+Deno.test("schedulers: settings of another sampler are ignored, with a warning", () =>
   withFolder(async (folder) => {
     // As Python writes it; JSON itself has no infinite numbers.
     await folder.write(
@@ -113,7 +113,7 @@ Deno.test("schedulers: what only steers another sampler is passed over, and said
     );
   }));
 
-Deno.test("json: Python's infinite numbers are read, in texts they stay text", () => {
+Deno.test("json: Python's infinite numbers are read, but not inside strings", () => {
   const read = (text: string) =>
     parsePythonJson(new TextEncoder().encode(text));
   assertEquals(
@@ -136,7 +136,7 @@ Deno.test("json: Python's infinite numbers are read, in texts they stay text", (
   }
 });
 
-Deno.test("tokenizers: merges that are none, or no pairs, are refused by file", async (t) => {
+Deno.test("tokenizers: missing merges, or merges that are not pairs, are refused by file", async (t) => {
   const model = {
     type: "BPE",
     end_of_word_suffix: "</w>",
@@ -242,13 +242,13 @@ Deno.test("tokenizers: added tokens are kept, wherever they are written", async 
   }
 });
 
-Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) => {
+Deno.test("tokenizers: unsupported settings are refused by name", async (t) => {
   const token = { content: "<sks>", single_word: true };
   const cases: [string, object | string, string][] = [
     [
       "added_tokens.json",
       { "<sks>": 5 },
-      "tokenizer: its tokens are 6, the text encoder's 5",
+      "tokenizer: it has 6 tokens, the text encoder 5",
     ],
     [
       "added_tokens.json",
@@ -259,7 +259,7 @@ Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) =>
     [
       "tokenizer_config.json",
       { added_tokens_decoder: { 5: token } },
-      "its added token <sks> counts as a word of its own only",
+      "its added token <sks> only counts as a whole word",
     ],
     [
       "tokenizer_config.json",
@@ -291,13 +291,13 @@ Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) =>
   }
 });
 
-Deno.test("tokenizers: an embedding with more tokens is refused, or said", () =>
+Deno.test("tokenizers: an embedding with more tokens is refused, or left unused with a warning", () =>
   withFolder(async (folder) => {
     await grow(folder, { ...TEXT, vocab_size: 7 });
     await assertRejects(
       () => convertPart(folder, "text_encoder"),
       MasterWeaverError,
-      "its tokens are 5, the text encoder's 7; give the tokenizer that it was " +
+      "it has 5 tokens, the text encoder 7; give the tokenizer that it was " +
         "trained with, added_tokens.json included; --allow-unused",
     );
     const { lines } = await convertPart(folder, "text_encoder", true);
@@ -321,7 +321,7 @@ async function grow(folder: Folder, json: typeof TEXT): Promise<void> {
   });
 }
 
-Deno.test("preprocessors: one that is not computed is refused by file", () =>
+Deno.test("preprocessors: an unsupported one is refused by file", () =>
   withFolder(async (folder) => {
     const name = "image_encoder/preprocessor_config.json";
     await folder.write(name, { size: 4, do_center_crop: false });

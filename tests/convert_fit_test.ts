@@ -134,7 +134,7 @@ const PARTS = [
   "face_parser",
 ];
 
-Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
+Deno.test("fit: a .weave file is checked like a checkpoint", async (t) => {
   const folder = await makeFolder();
   const model = `${folder.path}/model`;
   await convert({ inputs: [folder.path], output: model, dtype: "f32" });
@@ -173,7 +173,7 @@ Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("fit: quantised values are looked at, too", async () => {
+Deno.test("fit: quantised values are checked, too", async () => {
   const folder = await Deno.makeTempDir();
   const mini = new URL("../weights/mini/", import.meta.url).pathname;
   const input = `${folder}/vae.weave`;
@@ -210,7 +210,7 @@ Deno.test("fit: quantised values are looked at, too", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("fit: an adapter is judged with the UNet it is put beside", async () => {
+Deno.test("fit: an adapter is checked with the UNet it is put beside", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -242,7 +242,7 @@ Deno.test("fit: an adapter is judged with the UNet it is put beside", async () =
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("fit: parts that do not fit those that stay are refused", async () => {
+Deno.test("fit: components that do not fit those that stay are refused", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -320,7 +320,7 @@ const CONFIGS: [string, string, object, string][] = [
   ],
 ];
 
-Deno.test("fit: sizes that make no network are refused by file and key", async () => {
+Deno.test("fit: sizes that do not make a network are refused by file and key", async () => {
   for (const [part, file, content, message] of CONFIGS) {
     const folder = await makeFolder();
     await folder.write(`${part}/${file}`, content);

@@ -58,7 +58,7 @@ const otherKinds: [part: string, keys: Record<string, unknown>][] = [
 ];
 
 for (const [part, keys] of otherKinds) {
-  Deno.test(`configs: what ${part} does not compute is refused by key`, () =>
+  Deno.test(`configs: unsupported values of ${part} are refused by key`, () =>
     withFolder(async (folder) => {
       const name = `${part}/config.json`;
       const json = JSON.parse(
@@ -85,7 +85,7 @@ for (const [part, keys] of otherKinds) {
     }));
 }
 
-Deno.test("configs: what diffusers writes of Stable Diffusion 1.5 is accepted", () =>
+Deno.test("configs: those that diffusers writes for Stable Diffusion 1.5 are accepted", () =>
   withFolder(async (folder) => {
     const add = async (part: string, more: object) => {
       const path = `${folder.path}/${part}/config.json`;

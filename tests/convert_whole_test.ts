@@ -90,7 +90,7 @@ for (const [what, spoil] of Object.entries(faults)) {
   });
 }
 
-Deno.test("convert: a place that cannot be written to is told before the work", async () => {
+Deno.test("convert: an output that cannot be written to is refused before the work", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await Deno.mkdir(`${output}/face_parser.weave`, { recursive: true });
@@ -104,7 +104,7 @@ Deno.test("convert: a place that cannot be written to is told before the work", 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: one that is stopped leaves everything as it was", async () => {
+Deno.test("convert: an aborted conversion leaves everything as it was", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -134,7 +134,7 @@ Deno.test("convert: one that is stopped leaves everything as it was", async () =
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: a model is stored anew in its own folder", async () => {
+Deno.test("convert: a model is stored as another type in its own folder", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f32" });
@@ -144,7 +144,7 @@ Deno.test("convert: a model is stored anew in its own folder", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: one that fails leaves no folder it made", async () => {
+Deno.test("convert: a failed conversion removes the folder it made", async () => {
   const folder = await makeFolder();
   await folder.write(
     "vae/model.safetensors",
@@ -202,7 +202,7 @@ Deno.test({
     assert(left.length > 0, "no conversion was killed in time");
     await again("f32");
     assertEquals(await hidden(), []);
-    // A part that has its old name only.
+    // A component that is only there under its `.old` name.
     await Deno.rename(
       `${output}/unet.weave`,
       `${output}/.masterweaver-model-0123abcd-unet.weave.old`,
@@ -219,7 +219,10 @@ Deno.test({
       dtype: "f16",
       report: (line) => lines.push(line),
     });
-    assert(lines[0].includes("unet.weave: back in its place"), lines[0]);
+    assert(
+      lines[0].includes("unet.weave: restored after an interrupted conversion"),
+      lines[0],
+    );
     assertEquals(await hidden(), []);
     await (await openModelFolder(output))[Symbol.asyncDispose]();
     await Deno.remove(folder.path, { recursive: true });

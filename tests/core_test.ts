@@ -32,7 +32,7 @@ async function inFolder(work: (folder: string) => Promise<void>) {
   }
 }
 
-Deno.test("core: a bundle of it has no host, no Deno, no Node and no package in it", () =>
+Deno.test("core: its bundle has no host, no Deno, no Node and no package in it", () =>
   inFolder(async (folder) => {
     const code = await Deno.readTextFile(await bundle(folder));
     // Every module begins with its path.
@@ -94,7 +94,7 @@ await writer.close();
 `;
 
 gpuTest(
-  "core: a bundle of it, allowed nothing, makes the same image from bytes",
+  "core: a bundle without permissions makes the same image from bytes",
   () =>
     inFolder(async (folder) => {
       await bundle(folder);

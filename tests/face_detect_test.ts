@@ -37,7 +37,7 @@ for (const { name, image, faces } of pictures) {
   });
 }
 
-Deno.test("face detection: pictures too small for a window hold no face", async () => {
+Deno.test("face detection: images too small for a window hold no face", async () => {
   for (
     const [width, height] of [[1, 1], [2, 300], [300, 1], [7, 7], [39, 39]]
   ) {

@@ -35,7 +35,7 @@ const rect = (
   rect: { left, top, right, bottom },
 });
 
-Deno.test("face input: rectangles that are none are refused by name", async () => {
+Deno.test("face input: invalid rectangles are refused by name", async () => {
   const finder = new FaceFinder(await miniDetector());
   const cases: [face: unknown, why: string][] = [
     [undefined, "the value undefined: expected a rectangle or landmarks"],
@@ -57,7 +57,7 @@ Deno.test("face input: rectangles that are none are refused by name", async () =
   for (const [face, why] of cases) await refused(finder, face, why);
 });
 
-Deno.test("face input: landmarks that are none are refused by name", async () => {
+Deno.test("face input: invalid landmarks are refused by name", async () => {
   const finder = new FaceFinder(await miniDetector());
   const with0 = (point: unknown) => [point, ...landmarks.slice(1)];
   const moved = (scale: number, by: number) =>

@@ -133,7 +133,7 @@ Deno.test("landmarks: a small model against f64", async () => {
   assertEquals(await findLandmarks(small, image, []), []);
 });
 
-Deno.test("leaves: packed ones add up to the same sums", () => {
+Deno.test("leaves: packed leaves give the same sums", () => {
   const next = random(13);
   const initial = Float32Array.from({ length: 136 }, (_, i) => 0.02 + i / 140);
   const values = Float32Array.from(
@@ -174,7 +174,7 @@ Deno.test("leaves: values of all widths survive packing", () => {
   );
 });
 
-Deno.test("landmarks: both ways of storing leaves give the model back", async () => {
+Deno.test("landmarks: plain and packed leaves give the same model", async () => {
   const image = flat(60, 60, 99);
   image.data.subarray(5000, 9000).fill(255);
   const rect = { left: 5, top: 5, right: 50, bottom: 50 };
@@ -191,7 +191,7 @@ Deno.test("landmarks: both ways of storing leaves give the model back", async ()
   assertEquals(new Set(points).size, 1);
 });
 
-Deno.test("landmarks: components that do not fit are refused", async () => {
+Deno.test("landmarks: invalid components are refused", async () => {
   const { leaves } = small;
   const content = (change: Partial<LandmarkPredictor>) =>
     landmarksToWeave({ ...small, ...change }, small.leaves);
@@ -246,7 +246,7 @@ Deno.test("landmarks: components that do not fit are refused", async () => {
   }
 });
 
-Deno.test("landmarks: packed leaves that do not fit are refused", () => {
+Deno.test("landmarks: invalid packed leaves are refused", () => {
   const part = {
     exponents: new Int32Array(136).fill(27),
     widths: new Uint8Array(8).fill(1),
@@ -263,7 +263,7 @@ Deno.test("landmarks: packed leaves that do not fit are refused", () => {
   }
 });
 
-Deno.test("face detector: components that do not fit are refused", async () => {
+Deno.test("face detector: invalid components are refused", async () => {
   const content = detectorToWeave(await miniDetector());
   const { config } = content;
   const cases: [WeaveContent, string][] = [
@@ -352,7 +352,7 @@ Deno.test("face finder: the wrong component is refused", async () => {
 });
 
 landmarkTest(
-  "landmarks: the real model as dlib, and at most 40 MB",
+  "landmarks: the real model gives dlib's points, in at most 40 MB",
   async () => {
     const predictor = await realPredictor();
     for (const { name, image, faces } of await knownPictures()) {

@@ -31,7 +31,7 @@ async function refuses(
   }
 }
 
-Deno.test("options: what no model can be loaded from", async () => {
+Deno.test("options: invalid models are refused", async () => {
   const load: Untyped = (...args) =>
     (MasterWeaver.load as unknown as Untyped)(...args);
   await refuses(load, [
@@ -60,7 +60,7 @@ Deno.test("options: what no model can be loaded from", async () => {
   ]);
 });
 
-Deno.test("options: the core takes a model's files alone", async () => {
+Deno.test("options: the core only accepts a model's files", async () => {
   const load: Untyped = (...args) =>
     (CoreMasterWeaver.load as unknown as Untyped)(...args);
   await refuses(load, [

@@ -34,7 +34,7 @@ function recorded(parameters: string): Recorded {
   return read;
 }
 
-Deno.test("parameters: what the web UI writes is repeated", () => {
+Deno.test("parameters: settings that the web UI writes are repeated", () => {
   const read = recorded(
     `a (smiling:1.2) woman, <lora:hair:0.5>
 red hair, Steps: 3, "snow"
@@ -70,7 +70,7 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
   assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
 });
 
-Deno.test("parameters: what others leave out stays absent", () => {
+Deno.test("parameters: settings that other programs leave out stay absent", () => {
   const read = recorded(
     "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64",
   );
@@ -98,7 +98,7 @@ Deno.test("parameters: what others leave out stays absent", () => {
   assertEquals(odd.foreign, { sampler: "Euler a" });
 });
 
-Deno.test("parameters: of our own image nothing is lost where only they are left", () => {
+Deno.test("parameters: they alone repeat our own image completely", () => {
   const settings = checkSettings({
     prompt: 'two\nlines, "quoted": ☃',
     negativePrompt: "Negative prompt: x",
@@ -125,7 +125,7 @@ Deno.test("parameters: of our own image nothing is lost where only they are left
   assertEquals(fromText(left, "a").foreign, undefined);
 });
 
-Deno.test("parameters: every value comes back, however it is quoted", () => {
+Deno.test("parameters: every value is read back, however it is quoted", () => {
   const values = [
     ...["", " ", "a", "a,b", "a: b", '"', '""', '"a"', "\\", '\\"', 'a"b,"'],
     ...["\n", "a\r\nb", "\t", "☃", "\u2028", "{}", '["a","b"]', "Steps: 3"],
@@ -140,7 +140,7 @@ Deno.test("parameters: every value comes back, however it is quoted", () => {
   }
 });
 
-Deno.test("parameters: a value that cannot be is told, with the file", () => {
+Deno.test("parameters: an invalid value is reported with its file", () => {
   const row = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64";
   for (
     const [from, to] of [

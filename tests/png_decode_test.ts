@@ -34,7 +34,7 @@ interface Fixture {
 const cases: Record<string, Fixture> = fixtures.cases;
 
 for (const [name, { width, height, sha256, file }] of Object.entries(cases)) {
-  Deno.test(`png decoding: ${name}, every byte as Pillow`, async () => {
+  Deno.test(`png decoding: ${name}, every byte as Pillow's`, async () => {
     const image = decodeImage(Uint8Array.fromBase64(file), name);
     assertEquals([image.width, image.height], [width, height]);
     const colours = image.data.filter((_, i) => i % 4 !== 3);
@@ -84,7 +84,7 @@ Deno.test("png decoding: gray PNG of 1, 2, 4, 8 and 16 bits", () => {
   }
 });
 
-Deno.test("png decoding: of 16 bits the high 8 are taken, as Pillow does", () => {
+Deno.test("png decoding: of 16 bits the high 8 are used, as Pillow does", () => {
   const file = makePng({
     width: 16,
     height: 16,
@@ -181,7 +181,7 @@ function grayPng(
   ]);
 }
 
-Deno.test("png decoding: rows that are missing are never made up", () => {
+Deno.test("png decoding: missing rows are never made up", () => {
   // A stream that is whole but holds half of the rows, and one cut in halves.
   assertRefused(
     grayPng((rows) => deflated(rows.subarray(0, 10 * 17))),
@@ -207,7 +207,7 @@ Deno.test("png decoding: rows that are missing are never made up", () => {
   );
 });
 
-Deno.test("png decoding: bytes behind the pixels do no harm", () => {
+Deno.test("png decoding: bytes after the pixels do no harm", () => {
   const plain = decodeImage(grayPng(deflated), "x");
   assertEquals(pixel(plain, 3, 19), [19, 19, 19, 255]);
   const same = (file: Uint8Array) =>
@@ -218,7 +218,7 @@ Deno.test("png decoding: bytes behind the pixels do no harm", () => {
   same(grayPng((rows) => deflated(rows).slice(0, -4)));
 });
 
-Deno.test("png decoding: what is broken is named", () => {
+Deno.test("png decoding: damage is named", () => {
   const file = grayPng(deflated);
   const idat = 33;
   assertEquals(String.fromCharCode(...file.subarray(37, 41)), "IDAT");
@@ -252,7 +252,7 @@ Deno.test("png decoding: what is broken is named", () => {
   assertRefused(header(8, 0, 0, 0, 2), "damaged", "interlace method 2");
 });
 
-Deno.test("png decoding: kinds that are not read are named", () => {
+Deno.test("png decoding: unsupported kinds are named", () => {
   const file = grayPng(deflated);
   const apple = concat([
     file.subarray(0, 8),
@@ -268,7 +268,7 @@ Deno.test("png decoding: kinds that are not read are named", () => {
   assertRefused(unknown, '"ABCD"', "unknown critical chunk");
 });
 
-Deno.test("png decoding: what does not decide the pixels may be broken", () => {
+Deno.test("png decoding: chunks that do not affect the pixels may be broken", () => {
   const file = grayPng(deflated);
   const text = pngChunk("tEXt", new TextEncoder().encode("a\0b"));
   const broken = concat([
@@ -281,7 +281,7 @@ Deno.test("png decoding: what does not decide the pixels may be broken", () => {
   assertEquals(decodeImage(end, "x"), decodeImage(file, "x"));
 });
 
-Deno.test("png decoding: a palette's broken parts and missing colours are told", () => {
+Deno.test("png decoding: a broken palette and missing colours are named", () => {
   const parts: PngParts = {
     width: 16,
     height: 16,

@@ -158,7 +158,7 @@ Deno.test("refusals: files", async (t) => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("refusals: a torch zip that was not downloaded to its end", async () => {
+Deno.test("refusals: a torch zip whose download was interrupted", async () => {
   const folder = await Deno.makeTempDir();
   const fixture = await Deno.readFile(
     new URL("./fixtures/torch/values.pt", import.meta.url),

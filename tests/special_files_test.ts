@@ -98,7 +98,7 @@ Deno.test({
     }),
 });
 
-Deno.test("special files: a config longer than any is refused by its length", () =>
+Deno.test("special files: a config that is too long is refused with its length", () =>
   withFolder(async (folder) => {
     const path = `${folder.path}/unet/config.json`;
     await Deno.truncate(path, 2 ** 25 + 1);
@@ -110,7 +110,7 @@ Deno.test("special files: a config longer than any is refused by its length", ()
   }));
 
 Deno.test({
-  name: "special files: a source is a file",
+  name: "special files: a FileSource must be a file",
   ignore: !isPosix,
   async fn() {
     const path = await Deno.makeTempFile();

@@ -78,7 +78,7 @@ for (const name of FILES) {
     await checkpoint.verify();
   });
 
-  Deno.test(`torch: ${name}: parts of a tensor equal the whole`, async () => {
+  Deno.test(`torch: ${name}: slices of a tensor equal the whole`, async () => {
     const checkpoint = await open(name);
     for (const path of ["transposed", "slice", "channels_last", "parameter"]) {
       const tensor = tensorOf(checkpoint, path);
@@ -106,7 +106,7 @@ async function readEverything(source: ByteSource): Promise<void> {
 }
 
 for (const name of ["forbidden.pt", "forbidden_legacy.pth"]) {
-  Deno.test(`torch: ${name}: a call of os.system is refused by name`, async () => {
+  Deno.test(`torch: ${name}: a call to os.system is refused by name`, async () => {
     const error = await assertRejects(
       () => open(name),
       MasterWeaverError,
@@ -174,7 +174,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
   );
 });
 
-Deno.test("torch: a zip that states no checksums is read", async () => {
+Deno.test("torch: a zip without checksums is read", async () => {
   // As `torch.serialization.set_crc32_options(False)` has them written.
   const bytes = await fixture("values.pt");
   const without = Uint8Array.from(bytes);

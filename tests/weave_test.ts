@@ -28,7 +28,7 @@ async function readAll(
 
 const values = Array.from({ length: 300 }, (_, i) => i / 8);
 
-Deno.test("weave: what is written is read", async () => {
+Deno.test("weave: what is written is read back", async () => {
   const bytes = await weaveBytes({
     component: "vae",
     config: { block_out_channels: [24, 48], text: "ünï" },
@@ -371,7 +371,7 @@ Deno.test("weave: the writer refuses data that does not fit its shape", async ()
   );
 });
 
-Deno.test("dtype: quantised tensors hold a scale a block of 32", () => {
+Deno.test("dtype: quantised tensors hold a scale for each block of 32", () => {
   assertEquals(byteLength("q8", [3, 64]), 192 + 12);
   assertEquals(byteLength("q4", [3, 64]), 96 + 12);
   // Scales are filled up to a multiple of 4 bytes.
@@ -379,7 +379,7 @@ Deno.test("dtype: quantised tensors hold a scale a block of 32", () => {
   assertEquals(byteLength("q4", [3, 32]), 48 + 8);
 });
 
-Deno.test("crc32: equals the standard's check value, in any pieces", () => {
+Deno.test("crc32: equals the standard's check value, in any chunks", () => {
   const text = new TextEncoder().encode("123456789");
   assertEquals(crc32(text), 0xcbf43926);
   assertEquals(crc32(new Uint8Array(0)), 0);

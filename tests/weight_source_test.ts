@@ -182,7 +182,7 @@ Deno.test("deltas: a graph sees the type that a weight is read as", async () => 
   }
 });
 
-Deno.test("deltas: unknown names and other shapes are refused, all of them", async () => {
+Deno.test("deltas: all unknown names and wrong shapes are refused together", async () => {
   const file = await openWeave(
     new MemorySource(
       await weaveBytes({
@@ -268,7 +268,7 @@ Deno.test("deltas: a large weight is never whole in memory", async () => {
   assertEquals(at, count(shape));
 });
 
-Deno.test("weight source: scales of a large weight are found behind its values", async () => {
+Deno.test("weight source: scales of a large weight are found after its values", async () => {
   for (const dtype of ["q8", "q4"] as const) {
     const shape = [2560, dtype === "q8" ? 2 ** 14 : 2 ** 15];
     const blocks = count(shape) / 32;
@@ -308,7 +308,7 @@ Deno.test("weight source: scales of a large weight are found behind its values",
   }
 });
 
-Deno.test("weight source: a type to any other, and all bytes counted", async () => {
+Deno.test("weight source: each type becomes any other, and all bytes are counted", async () => {
   const original = values(1, 96 * 64, 1);
   const path = repositoryPath("weights/mini/unet.weave");
   const unet = await openWeave(new MemorySource(await Deno.readFile(path)));

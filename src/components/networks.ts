@@ -204,7 +204,7 @@ export function readTokenizer(
   if (tokenizer.highest >= vocabularySize) {
     throw new MasterWeaverError(
       "bad-model",
-      `The tokenizer of ${text.file.name} has tokens up to number ${tokenizer.highest}, its network has ${vocabularySize} of them, numbered from 0; convert the model with the tokenizer it was trained with`,
+      `The tokenizer of ${text.file.name} has token ids up to ${tokenizer.highest}, its network has ${vocabularySize} tokens with ids from 0; convert the model with the tokenizer it was trained with`,
     );
   }
   return tokenizer;
