@@ -1,6 +1,6 @@
 /**
- * Advice in messages: a script's words in the core, flags and tools at the
- * command line.
+ * Advice in messages: the core's is for scripts, the command's names flags and
+ * tools.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -38,7 +38,7 @@ Deno.test("advice: options are named as flags in the command's messages", () => 
   ];
   for (const [core, command] of rows) {
     assertEquals(withFlags(core), command);
-    // What is told as flags stays as it is.
+    // What is a flag already is unchanged.
     assertEquals(withFlags(command), command);
   }
 });

@@ -1,5 +1,5 @@
 /**
- * Command lines: values as they are written, faults by the option's name.
+ * Command lines: values as they are written, errors that name the option.
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseArguments } from "../src/host/arguments.ts";

@@ -34,7 +34,7 @@ import {
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { Tuner } from "../src/graph/tuner.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
-import { miniParts, repositoryPath } from "./support/model.ts";
+import { miniComponents, repositoryPath } from "./support/model.ts";
 
 const mini = await sizesOf(repositoryPath("weights/mini"));
 
@@ -205,7 +205,7 @@ Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () 
 
 Deno.test("cost: weights that are made up are those of the file", async () => {
   const { unet } = inventParts(mini, "f16");
-  const { file } = (await miniParts).unet;
+  const { file } = (await miniComponents).unet;
   for (const [name, { shape }] of unet.file.tensors) {
     assertEquals(file.tensors.get(name)?.shape, shape, name);
   }

@@ -15,12 +15,12 @@ import { resizeImage } from "../src/image/resize.ts";
 import {
   flat,
   knownAligned,
-  knownPictures,
+  knownImages,
   miniDetector,
 } from "./support/faces.ts";
 import { random } from "./support/weights.ts";
 
-const { image: photo, faces: [face] } = (await knownPictures())
+const { image: photo, faces: [face] } = (await knownImages())
   .find(({ name }) => name === "astronaut_face")!;
 const finder = new FaceFinder(await miniDetector());
 

@@ -1,6 +1,6 @@
 /**
- * A caller's own source of bytes: what it gives may lie anywhere in a larger
- * buffer, as Node's Buffers do.
+ * A caller's own source of bytes: its results may be views of a larger buffer, as
+ * Node's Buffers are.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
@@ -26,7 +26,7 @@ import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
 import { safetensorsBytes } from "./support/weights.ts";
 
-/** Every way in which bytes may lie in a larger buffer. */
+/** Every way in which bytes may be placed in a larger buffer. */
 const places: Readonly<
   Record<string, (bytes: Uint8Array) => Uint8Array<ArrayBuffer>>
 > = {

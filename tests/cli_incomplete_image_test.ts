@@ -1,6 +1,6 @@
 /**
- * `--from-image` with an image that does not say all: what is missing, passed
- * over or another is said, and what is cut off is refused.
+ * `--from-image` with an image that does not say everything: warnings name what
+ * is missing, ignored or different, and files that are cut off are refused.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deflateSync } from "node:zlib";
@@ -60,7 +60,7 @@ gpuTest(
       const { image, text } = await madeIn(folder);
       const path = `${folder}/a.png`;
       await writePng(path, image, without(text, "steps", "seed"));
-      // A step count that is typed is not missed.
+      // A step count that is typed is not reported as missing.
       const one = await repeated(folder, path, "--steps=1");
       assertEquals(one.notes, ["The image does not say its seed: 42 is used"]);
 

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C and SIGTERM: once to stop in order, twice to end at once, and at any
+ * Ctrl-C and SIGTERM: once to stop cleanly, twice to end at once, and at any
  * time.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";

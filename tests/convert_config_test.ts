@@ -1,5 +1,5 @@
 /**
- * Configs and tokenizers are judged when a model is converted, as loading does.
+ * Configs and tokenizers are checked when a model is converted, as on loading.
  */
 import {
   assert,
@@ -11,7 +11,7 @@ import {
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { parsePythonJson } from "../src/weights/json.ts";
 import { type Folder, TEXT, VOCAB } from "./support/checkpoint_folder.ts";
-import { convertPart, withFolder } from "./support/convert_part.ts";
+import { convertComponent, withFolder } from "./support/convert_component.ts";
 
 const training = {
   beta_start: 0.00085,
@@ -49,7 +49,7 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
       await t.step(message, async () => {
         await folder.write(name, { ...training, ...json });
         const error = await assertRejects(
-          () => convertPart(folder, "unet"),
+          () => convertComponent(folder, "unet"),
           MasterWeaverError,
           `Cannot use ${folder.path}/${name}: ${message}`,
         );
@@ -72,7 +72,7 @@ Deno.test("schedulers: another sampler's config is used, with a warning", async 
       await t.step(name, async () => {
         const json = { _class_name: name, ...training };
         await folder.write("scheduler/scheduler_config.json", json);
-        const { lines, config } = await convertPart(folder, "unet");
+        const { lines, config } = await convertComponent(folder, "unet");
         assertEquals(config.scheduler, json);
         assertStringIncludes(
           lines[0],
@@ -94,7 +94,7 @@ Deno.test("schedulers: settings of another sampler are ignored, with a warning",
         "thresholding": false, "timestep_spacing": "linspace",
         "use_karras_sigmas": true}`,
     );
-    const { lines } = await convertPart(folder, "unet");
+    const { lines } = await convertComponent(folder, "unet");
     assertStringIncludes(
       lines[0],
       "names DPMSolverMultistepScheduler; DDIM takes its place, with the same " +
@@ -107,7 +107,7 @@ Deno.test("schedulers: settings of another sampler are ignored, with a warning",
       '{"_class_name": "EulerDiscreteScheduler", "beta_start": NaN}',
     );
     await assertRejects(
-      () => convertPart(folder, "unet"),
+      () => convertComponent(folder, "unet"),
       MasterWeaverError,
       "it has beta_start NaN, expected a number between 0 and 1",
     );
@@ -181,7 +181,7 @@ Deno.test("tokenizers: missing merges, or merges that are not pairs, are refused
           await folder.write(`tokenizer/${name}`, content);
         }
         const error = await assertRejects(
-          () => convertPart(folder, "text_encoder"),
+          () => convertComponent(folder, "text_encoder"),
           MasterWeaverError,
           message,
         );
@@ -232,7 +232,7 @@ Deno.test("tokenizers: added tokens are kept, wherever they are written", async 
         for (const [name, json] of files) {
           await folder.write(`tokenizer/${name}`, json);
         }
-        const { config } = await convertPart(folder, "text_encoder");
+        const { config } = await convertComponent(folder, "text_encoder");
         assertEquals(config.tokenizer, {
           vocab: ["a", "#", "b</w>", "<|startoftext|>", "<|endoftext|>"],
           merges: ["a b</w>", "# a"],
@@ -282,7 +282,7 @@ Deno.test("tokenizers: unsupported settings are refused by name", async (t) => {
       withFolder(async (folder) => {
         await folder.write(`tokenizer/${name}`, json);
         const error = await assertRejects(
-          () => convertPart(folder, "text_encoder"),
+          () => convertComponent(folder, "text_encoder"),
           MasterWeaverError,
           message,
         );
@@ -295,12 +295,12 @@ Deno.test("tokenizers: an embedding with more tokens is refused, or left unused 
   withFolder(async (folder) => {
     await grow(folder, { ...TEXT, vocab_size: 7 });
     await assertRejects(
-      () => convertPart(folder, "text_encoder"),
+      () => convertComponent(folder, "text_encoder"),
       MasterWeaverError,
       "it has 5 tokens, the text encoder 7; give the tokenizer that it was " +
         "trained with, added_tokens.json included; --allow-unused",
     );
-    const { lines } = await convertPart(folder, "text_encoder", true);
+    const { lines } = await convertComponent(folder, "text_encoder", true);
     assertStringIncludes(lines[0], "Warning: text_encoder: 2 of its 7 tokens");
   }));
 
@@ -326,7 +326,7 @@ Deno.test("preprocessors: an unsupported one is refused by file", () =>
     const name = "image_encoder/preprocessor_config.json";
     await folder.write(name, { size: 4, do_center_crop: false });
     const error = await assertRejects(
-      () => convertPart(folder, "image_encoder"),
+      () => convertComponent(folder, "image_encoder"),
       MasterWeaverError,
       `Cannot use ${folder.path}/${name}: `,
     );

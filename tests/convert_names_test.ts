@@ -1,5 +1,5 @@
 /**
- * Names from headers and of files lead to no other place and no other part.
+ * Names of files and in headers lead to no other folder and no other component.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";

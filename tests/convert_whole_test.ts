@@ -1,6 +1,6 @@
 /**
- * A conversion that fails changes nothing, whichever part is wrong and whenever
- * that shows.
+ * A conversion that fails changes nothing, whichever component is wrong and
+ * whenever that shows.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -21,15 +21,20 @@ async function snapshot(folder: string): Promise<Record<string, string>> {
 }
 
 /** Values of a tensor changed to one. */
-function filled(folder: Folder, part: string, name: string, value: number) {
-  const tensors = folder.tensors[part];
+function filled(
+  folder: Folder,
+  component: string,
+  name: string,
+  value: number,
+) {
+  const tensors = folder.tensors[component];
   const { shape, data } = tensors[name];
   return { ...tensors, [name]: { shape, data: data.map(() => value) } };
 }
 
-const without = (folder: Folder, part: string, name: string) =>
+const without = (folder: Folder, component: string, name: string) =>
   Object.fromEntries(
-    Object.entries(folder.tensors[part]).filter(([key]) => key !== name),
+    Object.entries(folder.tensors[component]).filter(([key]) => key !== name),
   );
 
 const NORM = "text_model.final_layer_norm.weight";
@@ -77,7 +82,7 @@ for (const [what, spoil] of Object.entries(faults)) {
     await attempt();
     const before = await snapshot(output);
     assertEquals(Object.keys(before).length, 7);
-    // The UNet, which comes first, is sound and another.
+    // The UNet, which comes first, is valid but different.
     await folder.write(
       "unet/model.safetensors",
       filled(folder, "unet", "conv_in.bias", 0.5),

@@ -1,6 +1,6 @@
 /**
  * The core as a page gets it: one bundled file without a host, which makes an
- * image where nothing is allowed and there is no Deno.
+ * image without permissions and without Deno.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage } from "../src/host/files.ts";
@@ -59,9 +59,8 @@ Deno.test("core: its bundle has no host, no Deno, no Node and no package in it",
   }));
 
 /**
- * What a page does. Standard input stands for its fetches: a line of JSON that
- * tells names and lengths, and then the bytes. The image's pixels go to
- * standard output.
+ * What a page does. Standard input stands for its fetches: a line of JSON with
+ * names and lengths, then the bytes. The image's pixels go to standard output.
  */
 const page = `
 const { stdin: { readable }, stdout: { writable } } = Deno;

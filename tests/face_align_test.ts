@@ -14,10 +14,10 @@ import { applyMask } from "../src/face/parse.ts";
 import { warpQuad } from "../src/face/warp_quad.ts";
 import type { Image } from "../src/image/image.ts";
 import { resizeImage } from "../src/image/resize.ts";
-import { flat, knownPictures, miniDetector } from "./support/faces.ts";
+import { flat, knownImages, miniDetector } from "./support/faces.ts";
 import { assertPixels } from "./support/pixels.ts";
 
-const pictures = await knownPictures();
+const pictures = await knownImages();
 const { image: photo, faces: [face] } = pictures[0];
 
 for (const { name, image, faces } of pictures) {

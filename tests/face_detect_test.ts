@@ -17,11 +17,11 @@ import {
 } from "../src/face/pyramid.ts";
 import { scoreWindows } from "../src/face/windows.ts";
 import { resizeImage } from "../src/image/resize.ts";
-import { cut, flat, knownPictures, miniDetector } from "./support/faces.ts";
+import { cut, flat, knownImages, miniDetector } from "./support/faces.ts";
 import { random } from "./support/weights.ts";
 
 const detector = await miniDetector();
-const pictures = await knownPictures();
+const pictures = await knownImages();
 const astronaut = pictures.find(({ name }) => name === "astronaut")!;
 
 for (const { name, image, faces } of pictures) {

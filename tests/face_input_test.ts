@@ -1,19 +1,19 @@
 /**
- * Faces that a script gives: what is none of this photo is refused by name,
- * never a hang, a crash or an image of nothing.
+ * Faces that a script gives: those that are not in the photo are refused by name,
+ * and never cause a hang, a crash or an image of nothing.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import {
   knownAligned,
-  knownPictures,
+  knownImages,
   landmarkTest,
   miniDetector,
   realPredictor,
 } from "./support/faces.ts";
 
-const { image: photo, faces: [known] } = (await knownPictures())
+const { image: photo, faces: [known] } = (await knownImages())
   .find(({ name }) => name === "astronaut_face")!;
 const { landmarks } = known;
 

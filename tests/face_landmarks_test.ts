@@ -33,7 +33,7 @@ import {
   facePath,
   flat,
   knownAligned,
-  knownPictures,
+  knownImages,
   LANDMARKS_PATH,
   landmarkTest,
   miniDetector,
@@ -355,7 +355,7 @@ landmarkTest(
   "landmarks: the real model gives dlib's points, in at most 40 MB",
   async () => {
     const predictor = await realPredictor();
-    for (const { name, image, faces } of await knownPictures()) {
+    for (const { name, image, faces } of await knownImages()) {
       const found = await findLandmarks(
         predictor,
         image,
@@ -380,7 +380,7 @@ landmarkTest(
     await using landmarks = await FileSource.open(LANDMARKS_PATH);
     const finder = await FaceFinder.load(detector, landmarks);
     assertEquals(finder.canAlign, true);
-    for (const { name, image, faces } of await knownPictures()) {
+    for (const { name, image, faces } of await knownImages()) {
       const found = await finder.detect(image);
       assertEquals(found.length, faces.length, name);
       for (const [i, face] of found.entries()) {

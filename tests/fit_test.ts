@@ -1,6 +1,6 @@
 /**
- * References that are not square: what is done to them is said, and shown as
- * the encoder saw it.
+ * References that are not square: warnings say what is done to them, and they
+ * are returned as the encoder saw them.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -84,7 +84,7 @@ Deno.test("fit: the seen region is what preprocessing keeps", async () => {
   const image = beside(300, 220);
   const { left, top, width, height } = seenRegion(image, preprocess);
   const kept = await clipPreprocess(image, preprocess);
-  // What lies outside has no part in it, but for the filter's reach.
+  // What is outside has no influence, except within the filter's reach.
   const changed = flat(300, 220, 0);
   const reach = 8;
   for (

@@ -177,7 +177,7 @@ Deno.test("folders: files beside the networks that are not components are ignore
       "scheduler.pt: left out, it is not a component of the model: it holds no tensors",
     ]
   ) assert(lines.some((found) => found.startsWith(line)), line);
-  // What nobody can tell, and what has the name of a part, is refused.
+  // A damaged file, and one named like a component, are refused.
   await Deno.writeTextFile(`${folder.path}/notes.pt`, "some text");
   await assertRejects(attempt, MasterWeaverError, "notes.pt");
   await Deno.remove(`${folder.path}/notes.pt`);

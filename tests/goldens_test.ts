@@ -1,6 +1,6 @@
 /**
- * How goldens are kept small: folded values, upsampled scores and hashes must
- * tell what the whole would.
+ * How goldens are kept small: folded values, small scores and hashes must show
+ * what the whole would.
  */
 import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
 import { torchCpuNormal } from "../src/samplers/noise.ts";

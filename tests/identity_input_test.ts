@@ -1,6 +1,6 @@
 /**
- * Identities that a script hands in: those of another model are refused, and
- * what JSON and clones make of them is used or refused by name.
+ * Identities that a script passes in: those of another model are refused, and
+ * those from JSON or clones are used, or refused by name.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";

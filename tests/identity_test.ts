@@ -1,6 +1,6 @@
 /**
- * What `encodeIdentity`, `detectFaces` and `alignFace` are given is checked,
- * and what networks compute as well.
+ * The inputs of `encodeIdentity`, `detectFaces` and `alignFace` are checked, and
+ * so are the networks' outputs.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ByteSource } from "../src/base/bytes.ts";
@@ -16,7 +16,7 @@ import { changedModel, withNaN } from "./support/model_folder.ts";
 
 const photo = await readImage(repositoryPath("weights/mini/demo.png"));
 
-/** What is no image, and what its error says. */
+/** Values that are not images, and what their errors say. */
 const odd: [value: unknown, why: string][] = [
   [undefined, "undefined"],
   ["demo.png", "await readImage"],

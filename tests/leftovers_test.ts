@@ -1,5 +1,5 @@
 /**
- * Tensors that no network has: known leftovers, and what nobody knows.
+ * Tensors that no network has: known leftovers, and unknown ones.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -9,7 +9,7 @@ import { rawSafetensors } from "./support/weights.ts";
 
 const one = { shape: [1], data: [1] };
 
-/** What checkpoints have been seen to carry, and what is said of it. */
+/** Leftovers seen in checkpoints, and the reason reported for each. */
 const leftovers: [string, RegExp][] = [
   ["v_pred", /predicts velocity/],
   ["global_step", /counters/],

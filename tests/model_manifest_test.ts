@@ -1,5 +1,5 @@
 /**
- * A model folder's list of its files, and folders that are not as it says.
+ * A model folder's manifest, and folders that do not match it.
  */
 import {
   assert,

@@ -1,6 +1,6 @@
 /**
- * Options of the library's calls: a wrong name, kind or value is `bad-option`,
- * and never a TypeError or taken for a yes.
+ * Options of the library's calls: a wrong name, type or value is `bad-option`,
+ * never a TypeError, and never counts as true.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -129,7 +129,7 @@ gpuTest("options: of calls on a model", async () => {
     [[null], /^Options of detectFaces must be an object, got null$/],
     [[{ signal: {} }], /signal must be an AbortSignal, got an object$/],
   ]);
-  // What a script keeps beside its settings is told of, and does no harm.
+  // What a script keeps beside its settings gives a warning and does no harm.
   const told: string[] = [];
   await weaver.generate({
     ...{ identity, prompt: "", steps: 1, width: 64, height: 64, trace: true },

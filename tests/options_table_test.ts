@@ -1,6 +1,6 @@
 /**
- * The table of options: what is made from it says the same everywhere, and what
- * an image file says of its making comes back.
+ * The table of options: everything generated from it agrees, and what an image
+ * file says about how it was made is repeated.
  */
 import { assert, assertEquals } from "@std/assert";
 import { encodeImage } from "../src/host/command/outputs.ts";
@@ -133,7 +133,7 @@ for (const format of ["png", "jpeg"] as const) {
       const task = await repeated(format, { [name]: value });
       assertEquals(effective(task)[name], value, name);
 
-      // Typed, it goes over the image's.
+      // A flag overrides the image's value.
       const typed = type.form === "pair"
         ? value ? `--${flag}` : `--no-${flag}`
         : `--${flag}=${value}`;

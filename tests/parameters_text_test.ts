@@ -1,6 +1,6 @@
 /**
- * The `parameters` text of AUTOMATIC1111's web UI and its kin: what others
- * wrote is read, and no text at all breaks anything.
+ * The `parameters` text of AUTOMATIC1111's web UI and similar programs: what they
+ * wrote is read, and no text does harm.
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";

@@ -1,5 +1,5 @@
 /**
- * PNG files to pixels, to the byte as Pillow gives them, put over white.
+ * PNG files are decoded to exactly Pillow's pixels, put over white.
  */
 import { deflateSync } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -13,8 +13,8 @@ import {
   concat,
   exifData,
   makePng,
+  type PngContent,
   pngHeader,
-  type PngParts,
 } from "./support/odd_images.ts";
 
 const SIGNATURE = Uint8Array.from(PNG_SIGNATURE);
@@ -164,7 +164,7 @@ Deno.test("png decoding: interlaced PNG is read, and no further than its pixels"
   assertEquals(decodeImage(file(1e7), "x"), image);
 });
 
-/** A gray PNG of 16 × 20, row by row one lighter, its pixels' stream changed. */
+/** A gray PNG of 16 × 20, each row one lighter, with a changed pixel stream. */
 function grayPng(
   change: (rows: Uint8Array) => Uint8Array,
   interlace = 0,
@@ -212,7 +212,7 @@ Deno.test("png decoding: bytes after the pixels do no harm", () => {
   assertEquals(pixel(plain, 3, 19), [19, 19, 19, 255]);
   const same = (file: Uint8Array) =>
     assertEquals(decodeImage(file, "x"), plain);
-  // Behind the stream, in it, and a stream that lacks its checksum.
+  // After the stream, in it, and a stream that lacks its checksum.
   same(grayPng((rows) => concat([deflated(rows), Uint8Array.of(1, 2, 3)])));
   same(grayPng((rows) => deflated([...rows, ...Array(5000).fill(7)])));
   same(grayPng((rows) => deflated(rows).slice(0, -4)));
@@ -282,7 +282,7 @@ Deno.test("png decoding: chunks that do not affect the pixels may be broken", ()
 });
 
 Deno.test("png decoding: a broken palette and missing colours are named", () => {
-  const parts: PngParts = {
+  const parts: PngContent = {
     width: 16,
     height: 16,
     depth: 8,

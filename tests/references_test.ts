@@ -1,6 +1,6 @@
 /**
- * From a photo to what the encoder sees: whose face is taken, when it is
- * aligned, and what is said where it is not.
+ * From a photo to what the encoder sees: which face is used, when it is aligned,
+ * and the warnings where it is not.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { Breath } from "../src/base/breathe.ts";

@@ -1,5 +1,5 @@
 /**
- * What is no model of ours is refused for what it is.
+ * Unsupported models are named and refused.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";

@@ -8,7 +8,7 @@ import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");
 
-/** What lies at the top; `.git` and what it ignores aside. */
+/** What is at the top, without `.git` and what it ignores. */
 const topLevel = new Set([
   ".ci",
   ".gitignore",

@@ -1,5 +1,5 @@
 /**
- * What an image says of its making: text chunks, the one text of a JPEG's
+ * What an image says about how it was made: text chunks, the one text of a JPEG's
  * comment, and back.
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";

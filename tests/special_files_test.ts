@@ -1,13 +1,12 @@
 /**
- * Pipes and devices where a file is expected, and files longer than any that
- * are of use.
+ * Pipes and devices where a file is expected, and files that are far too long.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
 import { convert } from "../tools/convert.ts";
 import type { Folder } from "./support/checkpoint_folder.ts";
-import { withFolder } from "./support/convert_part.ts";
+import { withFolder } from "./support/convert_component.ts";
 
 const isPosix = Deno.build.os !== "windows";
 

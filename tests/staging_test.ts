@@ -1,5 +1,5 @@
 /**
- * Files that are replaced all or none.
+ * Several files are replaced, all or none.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -173,7 +173,7 @@ Deno.test("staging: there is a file at every moment of a replacement", async () 
   await staging.write(path, (append) => append(text("new")));
   const stops = new Set<string>();
   const rename = Deno.rename;
-  // Whenever a name changes, the part is there.
+  // Whenever a name changes, the component's file is there.
   Deno.rename = async (from, to) => {
     stops.add(await Deno.readTextFile(path));
     await rename(from, to);

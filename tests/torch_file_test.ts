@@ -140,7 +140,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
     storages++;
     const text = await whole.tensors.get(name)!.read();
     const place = find(bytes, text);
-    // Views that are not in order lie nowhere as they are.
+    // Views that are not contiguous are nowhere in the file as they are.
     if (place < 0) continue;
     const flipped = Uint8Array.from(bytes);
     flipped[place + length - 1] ^= 4;
@@ -156,7 +156,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
         const message = /^Cannot use x\.pt: its entry \S+ is damaged/;
         assert(message.test(error.message), error.message);
         refused++;
-        // Components of it no less, and not only once.
+        // Reading slices checks it, too, and every time.
         await assertRejects(() => tensor.read(0, 0), MasterWeaverError);
         await assertRejects(() => tensor.read(0, size), MasterWeaverError);
       }

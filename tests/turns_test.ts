@@ -1,5 +1,5 @@
 /**
- * Two calls at once on one model, and disposing of one that works.
+ * Simultaneous calls on one model, and disposing of a model at work.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";

@@ -113,7 +113,7 @@ Deno.test("weave: bytes that belong to no tensor are zeros", async () => {
     other[at] = 7;
     return new MemorySource(other, "x.weave");
   };
-  // Behind the header: seen when the file is opened.
+  // After the header: found when the file is opened.
   for (const at of [dataStart, a - 1]) {
     await assertRejects(
       () => openWeave(changed(at)),
@@ -121,7 +121,7 @@ Deno.test("weave: bytes that belong to no tensor are zeros", async () => {
       `x.weave: byte ${at} is 7, expected the zeros between header and tensors`,
     );
   }
-  // Between two tensors: a whole look at the file finds it.
+  // Between two tensors: found when the whole file is checked.
   for (const at of [a + 12, a + 255]) {
     await openWeave(changed(at));
     await assertRejects(
@@ -340,7 +340,7 @@ Deno.test("weave: 3000 damaged files open or are refused", async () => {
   };
   const refused = await fuzz(whole, 2000, open);
   assertEquals(refused > 1000, true, `Only ${refused} were refused`);
-  // And with a right checksum, so that the header's content is looked at.
+  // And with a right checksum, so that the header's content is checked.
   const text = new TextDecoder().decode(
     whole.subarray(24, 24 + whole[16] + 256 * whole[17]),
   );
@@ -374,7 +374,7 @@ Deno.test("weave: the writer refuses data that does not fit its shape", async ()
 Deno.test("dtype: quantised tensors hold a scale for each block of 32", () => {
   assertEquals(byteLength("q8", [3, 64]), 192 + 12);
   assertEquals(byteLength("q4", [3, 64]), 96 + 12);
-  // Scales are filled up to a multiple of 4 bytes.
+  // Scales are padded to a multiple of 4 bytes.
   assertEquals(byteLength("q8", [3, 32]), 96 + 8);
   assertEquals(byteLength("q4", [3, 32]), 48 + 8);
 });

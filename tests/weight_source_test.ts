@@ -1,6 +1,6 @@
 /**
  * From a file's weights to the GPU's: types are converted in chunks, deltas are
- * added on the way, and a network does not tell them from weights that were
+ * added on the way, and a network cannot distinguish them from weights that were
  * changed in the file.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -29,7 +29,7 @@ import { unetPass } from "../tools/compare/passes.ts";
 import { runPass } from "../tools/compare/run.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { miniParts, repositoryPath } from "./support/model.ts";
+import { miniComponents, repositoryPath } from "./support/model.ts";
 import { floatTensor, join, random, weaveBytes } from "./support/weights.ts";
 
 const LINEAR = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight";
@@ -105,7 +105,7 @@ async function changedFile(
 }
 
 async function withUnet(unet: WeaveFile): Promise<Components> {
-  const parts = await miniParts;
+  const parts = await miniComponents;
   const files = new Map(
     Object.values(parts).map(({ file }) => [file.component, file]),
   );
@@ -247,7 +247,7 @@ Deno.test("deltas: a large weight is never whole in memory", async () => {
     },
   };
   const file = {
-    ...(await miniParts).unet.file,
+    ...(await miniComponents).unet.file,
     tensors: new Map([[tensor.name, tensor]]),
   };
   const delta: WeightDelta = {

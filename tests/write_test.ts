@@ -1,6 +1,6 @@
 /**
- * Writing files: what is there is written through or replaced whole, and what
- * the check lets pass can be written.
+ * Writing files: existing ones are written through or replaced whole, and files
+ * that pass the check beforehand can be written.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -24,7 +24,7 @@ const isUnix = Deno.build.os !== "windows";
 /** A test of what only Unix has. */
 const unixTest = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, ignore: !isUnix, fn });
-/** A test that needs to mount; beside it the same is tried with failing calls. */
+/** A test that needs to mount; others do the same with failing calls. */
 const rootTest = (name: string, fn: () => Promise<void>, ignore = false) =>
   Deno.test({ name, ignore: ignore || !isPrivileged, fn });
 
@@ -37,7 +37,7 @@ const write = (path: string, text: string, system?: FileSystem) =>
 
 const modeOf = async (path: string) => (await Deno.stat(path)).mode! & 0o7777;
 
-/** Refused with `cannot-write`, before and at the writing. */
+/** Refused with `cannot-write`, by the check and when writing. */
 async function isRefused(
   path: string,
   says: RegExp,
