@@ -21,12 +21,12 @@
  * @module
  */
 export * from "./src/core.ts";
-// What runs without files; a function that takes either wants these types.
+// The core's types, for a function that works with or without a file system.
 export type {
   LoadOptions as CoreLoadOptions,
   MasterWeaver as CoreMasterWeaver,
 } from "./src/core.ts";
-// In place of them: with a model's folder, and the user's cache.
+// Their replacements, which also load a model's folder and use the user's cache.
 export { type LoadOptions, MasterWeaver } from "./src/host/masterweaver.ts";
 export { readImage, writePng } from "./src/host/files.ts";
 

@@ -1,10 +1,10 @@
 /**
  * The library without a host: what a browser page or a worker imports.
  *
- * Files come as {@linkcode ByteSource} by component, images as pixels, as a
- * page's own `ImageData` has them. Nothing here reaches a file system, a
+ * Each component's file is a {@linkcode ByteSource}, and an image is RGBA
+ * pixels, like a page's own `ImageData`. Nothing here reaches a file system, a
  * process or a package: {@link https://docs.deno.com/api/web/ | web APIs} only.
- * What Deno adds, `mod.ts` exports.
+ * `mod.ts` exports this and what Deno adds.
  *
  * @example
  * ```ts no-eval

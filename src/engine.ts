@@ -1,6 +1,6 @@
 /**
- * What a model has on one device: its networks, and what makes identities and
- * images with them. When the device is lost, all of it is made anew.
+ * A model on one device: its networks, and what makes identities and images
+ * with them. When the device is lost, a new engine replaces this one.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { chooseDtype, type Gpu, type StorageType } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
 import type { Tuner } from "./graph/tuner.ts";
 import {
+  type EncodeOptions,
   type Identity,
   IdentityEncoder,
   type IdentityHashes,
-  type LookOptions,
 } from "./identity/identity.ts";
 import type { Image } from "./image/image.ts";
 
@@ -22,7 +22,7 @@ import type { Image } from "./image/image.ts";
 export class Engine implements Disposable {
   /** The device. */
   readonly gpu: Gpu;
-  /** Decides which way ops are computed there. */
+  /** Chooses the kernel of each op. */
   readonly tuner: Tuner;
   readonly #encoder: IdentityEncoder;
   readonly #generator: ImageGenerator;
@@ -30,14 +30,14 @@ export class Engine implements Disposable {
   readonly #owned = new DisposableStack();
 
   /**
-   * Nothing is loaded yet.
+   * Sets the networks up; their weights are loaded when first needed.
    *
    * @param gpu the device; freed with the engine
-   * @param dtype storage of activations and weights
+   * @param dtype storage type of activations and weights
    * @param components the model
-   * @param keepLoaded whether a network stays on the GPU when it is done
-   * @param tuner of the same device
-   * @param hashes what identities are marked with
+   * @param keepLoaded whether a network's weights stay on the GPU after use
+   * @param tuner for the same device
+   * @param hashes the files that identities are recorded to come from
    * @throws {MasterWeaverError} `bad-option` where the device cannot store the type
    */
   constructor(
@@ -70,12 +70,12 @@ export class Engine implements Disposable {
     );
   }
 
-  /** Faces to an identity. */
-  encode(faces: readonly Image[], options: LookOptions): Promise<Identity> {
+  /** Encodes faces as an identity. */
+  encode(faces: readonly Image[], options: EncodeOptions): Promise<Identity> {
     return this.#encoder.encode(faces, options);
   }
 
-  /** Text and identity to images. */
+  /** Makes images from text and an identity. */
   generate(request: ImageRequest, options: CallOptions): Promise<Image[]> {
     return this.#generator.generate(request, options);
   }

@@ -1,5 +1,5 @@
 /**
- * Loading: a model's files, checked, to what an image can be made with.
+ * Loading a model: its files are checked, and a device is opened for it.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 /** How a model is loaded. */
 export interface LoadOptions
   extends Partial<Omit<LoadChoices, "adapter">>, CallOptions {
-  /** Where what was measured is kept; nowhere where not given. */
+  /** Keeps the tuner's measurements; without it they are forgotten. */
   readonly tuneStore?: TuneStore;
 }
 
@@ -36,11 +36,11 @@ export interface LoadedModel {
   readonly dtype: StorageType;
   /** Hexadecimal SHA-256 that stands for all its files. */
   readonly hash: string;
-  /** Its files, which whoever opened them closes. */
+  /** Its files; whoever opened them closes them. */
   readonly files: ModelFiles;
   /** Configs and weights of its networks. */
   readonly components: Components;
-  /** Prompts to token ids. */
+  /** Turns prompts into token ids. */
   readonly tokenizer: ClipTokenizer;
   /** The model on the device. */
   readonly engine: Engine;
@@ -62,7 +62,7 @@ export async function loadModel(
   const { signal, keepLoaded = false, tune = "auto", tuneStore } = options;
   throwIfAborted(signal);
   const gpu = await Gpu.open();
-  // Until an engine owns it.
+  // Frees the device where loading fails.
   using opened = new DisposableStack();
   opened.use(gpu);
   const dtype = chooseDtype(gpu, options.dtype);

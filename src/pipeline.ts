@@ -1,5 +1,5 @@
 /**
- * The facade: photo and prompt to identity, to noise taken away, to an image.
+ * The facade: photos become an identity; identity and prompt become images.
  *
  * @module
  */
@@ -34,7 +34,7 @@ import {
 import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { type TurnOptions, Turns } from "./turns.ts";
 
-/** How references are looked at. */
+/** How references are prepared and encoded. */
 export interface IdentityOptions
   extends Partial<IdentityChoices>, CallOptions, TurnOptions {}
 
@@ -56,7 +56,7 @@ export interface Generated {
   readonly images: readonly Image[];
   /** Every setting, defaults filled in. */
   readonly settings: Settings;
-  /** The end of the prompt that did not fit, empty where all did. */
+  /** The end of the prompt that did not fit; empty where all of it did. */
   readonly truncatedPrompt: string;
 }
 
@@ -89,9 +89,9 @@ export class MasterWeaver implements AsyncDisposable {
   #faceFinder: Promise<FaceFinder | null> | null = null;
 
   /**
-   * Takes over a model that was loaded.
+   * Takes over a loaded model.
    *
-   * @param model nobody else uses its engine
+   * @param model one whose engine nobody else uses
    */
   protected constructor(model: LoadedModel) {
     this.dtype = model.dtype;
@@ -105,10 +105,10 @@ export class MasterWeaver implements AsyncDisposable {
 
   /**
    * Loads a model: opens its files and checks every name and shape. Weights
-   * are streamed to the GPU when a network is first needed; a damaged one is
+   * are streamed to the GPU when a network is first needed; damage in them is
    * found then.
    *
-   * @param files of a converted model, by component; they stay the caller's to close
+   * @param files a converted model's files by component; the caller closes them
    * @throws {MasterWeaverError} `no-adapter`, `bad-model`, `cannot-read`, `bad-option`, `aborted`
    */
   static async load(
@@ -118,24 +118,24 @@ export class MasterWeaver implements AsyncDisposable {
     return new MasterWeaver(await loadModel(files, options));
   }
 
-  /** The GPU it runs on; another one after a device that was lost. */
+  /** The GPU it runs on; a new one after a device was lost. */
   get gpu(): Gpu {
     return this.#engine.gpu;
   }
 
-  /** Sides an image may have. */
+  /** Widths and heights an image may have, in pixels. */
   get size(): SizeRule {
     const { unet, vae } = this.#components;
     const { factor } = vae.config;
     return { own: unet.config.sampleSize * factor, multiple: factor };
   }
 
-  /** Which way each kind of op is computed, of those needed so far. */
+  /** The kernel chosen for each kind of op that was needed so far. */
   get kernels(): readonly Choice[] {
     return this.#engine.tuner.choices;
   }
 
-  /** Milliseconds spent on choosing them. */
+  /** Milliseconds spent on choosing {@linkcode kernels}. */
   get tuneMilliseconds(): number {
     return this.#engine.tuner.milliseconds;
   }
@@ -145,10 +145,10 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#components.adapter.config.maxReferences;
   }
 
-  /** Finds and aligns faces; nothing where the model has no face detector. */
+  /** Finds and aligns faces; null where the model has no face detector. */
   #finder(): Promise<FaceFinder | null> {
     return this.#faceFinder ??= this.#loadFinder().catch((error) => {
-      // What failed once may work the next time.
+      // Not remembered: the next call may succeed.
       this.#faceFinder = null;
       throw error;
     });
@@ -192,12 +192,12 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /**
-   * Aligns a face as FFHQ's are, which is what the encoder was trained on.
+   * Aligns a face as in FFHQ, the dataset that the encoder was trained on.
    *
    * @param photo the photo it was found in
    * @param face one of {@linkcode detectFaces}
    * @returns 512 × 512
-   * @throws {MasterWeaverError} `bad-model` without the landmark model, `bad-image`, `bad-option` where the face is none of this photo, `cannot-read`, `aborted`
+   * @throws {MasterWeaverError} `bad-model` without the landmark model, `bad-image`, `bad-option` where the face is not in this photo, `cannot-read`, `aborted`
    */
   async alignFace(
     photo: Image,
@@ -219,7 +219,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /**
-   * Photos of one person to an identity, which can be used for many images.
+   * Encodes photos of one person as an identity, which many images can use.
    *
    * @param photos one to {@linkcode maxReferences}
    * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `cannot-read`, `no-face`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
@@ -245,7 +245,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   /**
-   * Makes images.
+   * Makes images of an identity from a prompt.
    *
    * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
@@ -272,7 +272,7 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** Text to token ids; warns of what does not fit. */
+  /** Turns text into token ids; warns where it does not fit. */
   #encodeText(
     name: string,
     text: string,
@@ -290,7 +290,7 @@ export class MasterWeaver implements AsyncDisposable {
   /** The engine; a new one, on a new device, where the old one was lost. */
   async #ready(): Promise<Engine> {
     const { gpu } = this.#engine;
-    // What an earlier call left behind was that call's.
+    // An error that an earlier call left behind must not fail this one.
     await gpu.settle();
     if (gpu.isLost) {
       this.#engine[Symbol.dispose]();
@@ -309,10 +309,10 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** Stops what runs and frees everything on the GPU; later calls are refused. */
+  /** Stops running calls and frees everything on the GPU; later calls are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turns.close();
-    // A driver may not take it well that a device goes while it works.
+    // Some drivers do not survive a device that is destroyed at work.
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();
   }

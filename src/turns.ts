@@ -11,26 +11,26 @@ export type WhenBusy = "wait" | "refuse";
 
 /** What decides a call's turn. */
 export interface TurnOptions {
-  /** Waits for its turn where not given; `refuse`: an error with the code `busy`. */
+  /** `wait` where not given; `refuse` throws an error with the code `busy`. */
   readonly whenBusy?: WhenBusy;
   /** Stops waiting. */
   readonly signal?: AbortSignal;
 }
 
-/** Lets one call work at a time, in the order they came. */
+/** Lets one call work at a time, in order of arrival. */
 export class Turns {
   readonly #closing = new AbortController();
-  /** Calls that work or wait. */
+  /** How many calls work or wait. */
   #calls = 0;
-  /** Settles when the last call that came is done. */
+  /** Settles when the latest call is done. */
   #last: Promise<unknown> = Promise.resolve();
-  /** Calls that need no turn, but hold what is freed at the end. */
+  /** Calls that need no turn, but must end before anything is freed. */
   readonly #beside = new Set<Promise<unknown>>();
 
   /**
    * Waits for its turn, then works.
    *
-   * @param work stops where its signal says so
+   * @param work stops when its signal is aborted
    * @throws {MasterWeaverError} `busy`, `disposed`, `aborted`, `bad-option`, and what `work` throws
    */
   async take<T>(
@@ -66,7 +66,7 @@ export class Turns {
   /**
    * Works at once, beside others.
    *
-   * @param work stops where its signal says so
+   * @param work stops when its signal is aborted
    * @throws {MasterWeaverError} `disposed`, and what `work` throws
    */
   async beside<T>(
@@ -90,7 +90,7 @@ export class Turns {
     await Promise.all(this.#beside);
   }
 
-  /** Aborted by the caller, or because the model is disposed. */
+  /** A signal aborted by the caller's, or when the model is disposed. */
   #signal(signal: AbortSignal | undefined): AbortSignal {
     this.#checkOpen();
     const closing = this.#closing.signal;

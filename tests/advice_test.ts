@@ -1,10 +1,10 @@
 /**
- * Advice in messages: a script's words in the core, flags and tools at the
- * command line.
+ * Advice in messages: the core's is for scripts, the command's names flags and
+ * tools.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { inTools, withFlags, withTools } from "../src/host/advice.ts";
+import { errorWithTools, withFlags, withTools } from "../src/host/advice.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { ProgressLines } from "../src/host/progress_lines.ts";
 import { cannotAlign } from "../src/identity/references.ts";
@@ -12,7 +12,7 @@ import { MasterWeaver as CoreMasterWeaver } from "../src/pipeline.ts";
 import { deno, finished } from "./support/command.ts";
 import { gpuTest } from "./support/gpu.ts";
 
-Deno.test("advice: options are told as flags where they are typed", () => {
+Deno.test("advice: options are named as flags in the command's messages", () => {
   const rows: readonly (readonly [core: string, command: string])[] = [
     [
       'use dtype: "f16", a smaller image or fewer images at once',
@@ -38,12 +38,12 @@ Deno.test("advice: options are told as flags where they are typed", () => {
   ];
   for (const [core, command] of rows) {
     assertEquals(withFlags(core), command);
-    // What is told as flags stays as it is.
+    // What is a flag already is unchanged.
     assertEquals(withFlags(command), command);
   }
 });
 
-Deno.test("advice: what only looks like an option stays as it is", () => {
+Deno.test("advice: text that only looks like an option is unchanged", () => {
   for (
     const text of [
       "Cannot read photos/idScale/a.png: no such file or folder",
@@ -71,8 +71,8 @@ Deno.test("advice: the host names the tool to run", () => {
     "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
   );
   const other = new MasterWeaverError("gpu", "The GPU refused a command");
-  assertEquals(inTools(other), other);
-  assertEquals(inTools(7), 7);
+  assertEquals(errorWithTools(other), other);
+  assertEquals(errorWithTools(7), 7);
 });
 
 gpuTest("advice: a component that is missing", async () => {

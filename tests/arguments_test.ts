@@ -1,5 +1,5 @@
 /**
- * Command lines: values as they are written, faults by the option's name.
+ * Command lines: values as they are written, errors that name the option.
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseArguments } from "../src/host/arguments.ts";
@@ -64,7 +64,7 @@ Deno.test("arguments: a value may start with a minus, and be empty", () => {
   assertEquals(parse("-h").values.help, true);
 });
 
-Deno.test("arguments: faults name what was typed", () => {
+Deno.test("arguments: errors name what was typed", () => {
   const faults: [string[], string][] = [
     [["--promt", "x"], "Option --promt is unknown; did you mean --prompt?"],
     [

@@ -36,7 +36,7 @@ import {
 } from "../tools/bench/step.ts";
 import { type Row, tableText } from "../tools/bench/table.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { miniParts, repositoryPath } from "./support/model.ts";
+import { miniComponents, repositoryPath } from "./support/model.ts";
 
 /** A row's figure. */
 function valueOf({ figures }: Row, name: string) {
@@ -224,7 +224,7 @@ Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () 
 
 Deno.test("cost: weights that are made up are those of the file", async () => {
   const invented = madeUpComponents(mini, "f16");
-  const converted = await miniParts;
+  const converted = await miniComponents;
   for (const name of Object.keys(converted) as (keyof typeof converted)[]) {
     const { tensors } = invented[name].file;
     const { file } = converted[name];

@@ -15,12 +15,12 @@ import { resizeImage } from "../src/image/resize.ts";
 import {
   flat,
   knownAligned,
-  knownPictures,
+  knownImages,
   miniDetector,
 } from "./support/faces.ts";
 import { random } from "./support/weights.ts";
 
-const { image: photo, faces: [face] } = (await knownPictures())
+const { image: photo, faces: [face] } = (await knownImages())
   .find(({ name }) => name === "astronaut_face")!;
 const finder = new FaceFinder(await miniDetector());
 
@@ -74,7 +74,7 @@ async function stopped(
   }
 }
 
-Deno.test("breath: due after a while, lets timers run, hears a stop", async () => {
+Deno.test("breath: due after a while, lets timers run, obeys a stop", async () => {
   const controller = new AbortController();
   const breath = new Breath(controller.signal);
   assertEquals(breath.due, false);
@@ -106,7 +106,7 @@ Deno.test("breath: chunks are whole, in order and end where asked to", async () 
   }
 });
 
-Deno.test("stop: looking for faces ends within a second, and works again", async () => {
+Deno.test("stop: face detection ends within a second, and works again", async () => {
   const big = noise(2000, 2000);
   const next = random(4);
   const times = [0, 1, ...Array.from({ length: 4 }, () => next(1500))];
@@ -153,13 +153,13 @@ Deno.test("stop: resizing and preprocessing large images ends within a second", 
   assert(await stopped(0, (breath) => clipPreprocess(big, config, breath)));
 });
 
-Deno.test("pauses: timers run while faces are looked for", async () => {
+Deno.test("pauses: timers run while faces are detected", async () => {
   using clock = gaps();
   await finder.detect(noise(1200, 900));
   assert(clock.longest() < 1000, `no timer ran for ${clock.longest()} ms`);
 });
 
-Deno.test("median: as sorting gives it", async () => {
+Deno.test("median: equals the one that sorting gives", async () => {
   const next = random(6);
   for (const length of [1, 2, 3, 10, 1001, 70000]) {
     for (const spread of [3, 256, 1e6]) {

@@ -1,6 +1,6 @@
 /**
- * A caller's own source of bytes: what it gives may lie anywhere in a larger
- * buffer, as Node's Buffers do.
+ * A caller's own source of bytes: its results may be views of a larger buffer, as
+ * Node's Buffers are.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
@@ -26,7 +26,7 @@ import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
 import { safetensorsBytes } from "./support/weights.ts";
 
-/** Every way in which bytes may lie in a larger buffer. */
+/** Every way in which bytes may be placed in a larger buffer. */
 const places: Readonly<
   Record<string, (bytes: Uint8Array) => Uint8Array<ArrayBuffer>>
 > = {
@@ -130,7 +130,7 @@ for (const [where, place] of Object.entries(places)) {
   });
 }
 
-Deno.test("bytes: a source that gives more, less or nothing is told by name", async () => {
+Deno.test("bytes: a source that gives more, less or nothing is named", async () => {
   const wrong: Record<string, () => unknown> = {
     "gave 3 bytes for 4 at 0": () => new Uint8Array(3),
     "gave 5 bytes for 4 at 0": () => new Uint8Array(5),
@@ -153,7 +153,7 @@ Deno.test("bytes: a source that gives more, less or nothing is told by name", as
   }
 });
 
-Deno.test("bytes: what begins its own buffer is not copied", async () => {
+Deno.test("bytes: bytes at the start of their buffer are not copied", async () => {
   const own = new Uint8Array(8);
   const source = alignedSource({
     name: "own",

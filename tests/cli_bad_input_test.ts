@@ -476,7 +476,7 @@ for (
     try {
       const given = await args(folder);
       const before = await filesIn(folder);
-      // One step, so that what is not refused does not take long.
+      // One step, so that input that is not refused does not take long.
       const steps = given.includes("--steps") ? [] : ["--steps=1"];
       const run = await command(
         [...given, ...steps, "--quiet"],

@@ -1,6 +1,6 @@
 /**
- * `--from-image` with an image that does not say all: what is missing, passed
- * over or another is said, and what is cut off is refused.
+ * `--from-image` with an image that does not say everything: warnings name what
+ * is missing, ignored or different, and files that are cut off are refused.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deflateSync } from "node:zlib";
@@ -54,13 +54,13 @@ function without(
 }
 
 gpuTest(
-  "incomplete image: what it does not say is named, with what is used",
+  "incomplete image: missing settings are named, with the values used",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
       const path = `${folder}/a.png`;
       await writePng(path, image, without(text, "steps", "seed"));
-      // A step count that is typed is not missed.
+      // A step count that is typed is not reported as missing.
       const one = await repeated(folder, path, "--steps=1");
       assertEquals(one.notes, ["The image does not say its seed: 42 is used"]);
 
@@ -89,7 +89,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: another adapter's hash is said, named or not",
+  "incomplete image: another adapter is reported, with or without a name",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
@@ -109,12 +109,12 @@ gpuTest(
       });
       const unnamed = await repeated(folder, path);
       assert(!unnamed.notes.join().includes("undefined"), unnamed.notes.join());
-      assertMatch(unnamed.notes.join(), /made with the model it does not name/);
+      assertMatch(unnamed.notes.join(), /made with a model it does not name/);
     }),
 );
 
 gpuTest(
-  "incomplete image: a text that is passed over is named",
+  "incomplete image: a text that is ignored is named",
   () =>
     inFolder(async (folder) => {
       const { image, text } = await madeIn(folder);
@@ -128,7 +128,7 @@ gpuTest(
       );
       const { notes } = await repeated(folder, path);
       assertEquals(notes, [
-        `The text prompt in ${path} is passed over: it is too large`,
+        `The text prompt in ${path} is ignored: it is too large`,
         'The image does not say its prompt: "" is used',
       ]);
       const whole = encodePng(image, text);
@@ -137,14 +137,14 @@ gpuTest(
       await Deno.writeFile(path, whole);
       const damaged = await repeated(folder, path);
       assertEquals(damaged.notes, [
-        `The text seed in ${path} is passed over: it is damaged`,
+        `The text seed in ${path} is ignored: it is damaged`,
         "The image does not say its seed: 42 is used",
       ]);
     }),
 );
 
 gpuTest(
-  "incomplete image: of another program's, what can be is repeated, and the rest is said",
+  "incomplete image: another program's is repeated as far as possible, with warnings",
   () =>
     inFolder(async (folder) => {
       const parameters =
@@ -184,7 +184,7 @@ gpuTest(
 );
 
 gpuTest(
-  "incomplete image: one that is cut off, or none, is refused",
+  "incomplete image: a file that is cut off, or no image, is refused",
   () =>
     inFolder(async (folder) => {
       const { image, bytes, text } = await madeIn(folder);

@@ -1,6 +1,6 @@
 /**
  * Where the command's image goes: files of every kind, streams that are full or
- * closed, places that turn bad while it works.
+ * closed, places that become unusable while it works.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, readImageText } from "../src/host/files.ts";
@@ -142,7 +142,7 @@ gpuTest(
         await Deno.readFile(`${folder}/b-1.jpg`),
         await Deno.readFile(`${folder}/a-1.JPG`),
       );
-      // A name that is an ending alone is one, too.
+      // A name that is only an ending has that ending, too.
       const short = await command(
         [...quick, "--output=./.jpg"],
         { cwd: folder },
@@ -150,7 +150,7 @@ gpuTest(
       assertEquals([short.code, short.err], [0, []]);
       const [start] = await Deno.readFile(`${folder}/.jpg`);
       assertEquals(start, 0xff);
-      // More words than a JPEG holds: told before the work.
+      // More text than a JPEG holds: refused before the work.
       const long = await command(
         [...quick, "--output=c.jpg", "--prompt", "word ".repeat(8000)],
         { cwd: folder },
@@ -161,7 +161,7 @@ gpuTest(
 );
 
 unixTest(
-  "output: streams that are closed or full",
+  "output: closed or full streams fail with one line",
   () =>
     inFolder(async (folder) => {
       const loud = quick.slice(0, -1);
@@ -198,7 +198,7 @@ unixTest(
 );
 
 gpuTest(
-  "output: what stdout does not take is kept in the temporary folder",
+  "output: an image that stdout refuses is kept in the temporary folder",
   () =>
     inFolder(async (folder) => {
       const run = await shell(
@@ -244,7 +244,7 @@ async function meanwhile(
 const slow = ["--ref", demo, "--steps", "12"];
 
 gpuTest(
-  "output: an image whose folder went away meanwhile is kept",
+  "output: an image whose folder was removed meanwhile is kept",
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/out`);
@@ -274,7 +274,7 @@ gpuTest(
       await onSmallDisk(folder, 256, async (disk) => {
         const path = `${disk}/a.png`;
         const args = [...slow, "--output", path];
-        // What is left does not hold the image at its largest.
+        // The room left is too small for the largest possible image.
         await Deno.writeFile(`${disk}/filler`, new Uint8Array(230_000));
         const before = await command(args, { cwd: folder });
         assertEquals(before.code, 1);

@@ -1,5 +1,5 @@
 /**
- * `--from-image` repeats all that made an image, and says what is not the same.
+ * `--from-image` repeats everything that made an image, and warns of differences.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, readImageText } from "../src/host/files.ts";
@@ -20,11 +20,11 @@ async function made(folder: string, ...args: string[]) {
   return { notes: err, out };
 }
 
-/** The mini model, one part of it from elsewhere: another hash, the same weights. */
-function otherModel(folder: string, part: string): Promise<string> {
+/** The mini model with one component of another hash, but the same weights. */
+function otherModel(folder: string, component: string): Promise<string> {
   return changedModel(
     folder,
-    `${part}.weave`,
+    `${component}.weave`,
     (bytes) =>
       withHeader(bytes, (header) => {
         header.provenance = {};
@@ -33,7 +33,7 @@ function otherModel(folder: string, part: string): Promise<string> {
 }
 
 gpuTest(
-  "repeat: how faces are looked at comes back",
+  "repeat: how references are prepared is repeated",
   () =>
     inFolder(async (folder) => {
       await made(
@@ -65,7 +65,7 @@ gpuTest(
         await readImage(`${folder}/b.png`),
         await readImage(`${folder}/output.png`),
       );
-      // Options go over it.
+      // Flags override it.
       const over = ["--parse", "--no-require-face", "--dtype=f16", "--json"];
       const other = await made(folder, ...repeat, ...over, "--output=c.png");
       const report = JSON.parse(other.out);
@@ -75,7 +75,7 @@ gpuTest(
 );
 
 gpuTest(
-  "repeat: the model and the adapter come back",
+  "repeat: the model and the adapter are repeated",
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/a`);
@@ -96,7 +96,7 @@ gpuTest(
       assertEquals([report.model, report.adapter], [model, adapter]);
       assertEquals(report.modelHash, text.model_hash);
 
-      // Another model and adapter by name: done, and said, with both hashes.
+      // Another model and adapter by name: used, with both hashes in a warning.
       const wrong = await made(folder, ...repeat, ...quiet, "--model", mini);
       assertEquals(wrong.notes.length, 1);
       assertMatch(
@@ -111,7 +111,7 @@ gpuTest(
         /identity adapter .*\(hash [0-9a-f]{10}\), this is .*a.* \(hash [0-9a-f]{10}\)/,
       );
 
-      // Moved: what is left runs, and it is said that the recorded is not there.
+      // Moved: what is left runs, with a warning that the recorded one is missing.
       await Deno.rename(`${folder}/a`, `${folder}/moved`);
       const lost = await made(folder, ...repeat, ...quiet);
       assertEquals(lost.notes.length, 1);
@@ -124,7 +124,7 @@ gpuTest(
     }),
 );
 
-gpuTest("repeat: other photos are said", () =>
+gpuTest("repeat: other photos are reported", () =>
   inFolder(async (folder) => {
     await Deno.copyFile(demo, `${folder}/same.png`);
     const others = [
@@ -146,7 +146,7 @@ gpuTest("repeat: other photos are said", () =>
   }));
 
 gpuTest(
-  "json: the kernels are there whether they are timed or not",
+  "json: kernels are reported whether they are timed or not",
   () =>
     inFolder(async (folder) => {
       const kinds = async (...args: string[]) => {
@@ -165,7 +165,7 @@ gpuTest(
 );
 
 gpuTest(
-  "prompt: what did not fit is told of the text that is too long",
+  "prompt: a warning names the prompt that is too long, and the rest",
   () =>
     inFolder(async (folder) => {
       const long = Array.from({ length: 100 }, (_, i) => `hat${i}`).join(" ");

@@ -1,5 +1,5 @@
 /**
- * Ctrl-C and SIGTERM: once to stop in order, twice to end at once, and at any
+ * Ctrl-C and SIGTERM: once to stop cleanly, twice to end at once, and at any
  * time.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -72,7 +72,7 @@ for (
         assertEquals((await run.ended()).code, 1, run.err);
         assertMatch(
           run.err,
-          /\nNote: Stopping; Ctrl-C once more ends it at once\n(.*\n)*Stopped before it was done\n$/,
+          /\nNote: Stopping; press Ctrl-C again to end at once\n(.*\n)*Stopped before it was done\n$/,
         );
         assertEquals(await namesIn(folder), []);
       }),
@@ -103,7 +103,7 @@ for (
 }
 
 Deno.test({
-  name: "signals: a second Ctrl-C that comes while all is stopped is heard",
+  name: "signals: a second Ctrl-C during the stop is handled",
   ignore: !isUnix,
   fn: async () => {
     const module = repositoryPath("src/host/command/interrupt.ts");
@@ -145,7 +145,7 @@ unixTest(
 );
 
 Deno.test({
-  name: "signals: a tool that is stopped leaves no half file",
+  name: "signals: a tool that is stopped leaves no unfinished file",
   ignore: !isUnix,
   fn: () =>
     inFolder(async (folder) => {

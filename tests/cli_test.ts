@@ -50,7 +50,7 @@ Deno.test("command: --help lists every option of the README", async () => {
   for (const flag of flags) assert(out.includes(flag), `${flag} is not there`);
 });
 
-Deno.test("command: --version says the version of deno.json", async () => {
+Deno.test("command: --version prints the version of deno.json", async () => {
   const { code, out } = await command(["--version"]);
   assertEquals([code, out], [0, `masterweaver ${version}\n`]);
   const json = JSON.parse(
@@ -90,7 +90,7 @@ for (const dtype of ["f32", "f16"]) {
 }
 
 gpuTest(
-  "command: the picture carries its settings, --from-image repeats it",
+  "command: the image carries its settings, --from-image repeats it",
   () =>
     inFolder(async (folder) => {
       const prompt = 'a "smiling" woman, ☃ in\nthe snow';
@@ -117,7 +117,7 @@ gpuTest(
       assertEquals(report.settings.seed, "18446744073709551615");
       assertMatch(report.modelHash, /^[0-9a-f]{64}$/);
       assert(report.peakGpuBytes > 1e6);
-      assert(report.seconds.picture > 0);
+      assert(report.seconds.image > 0);
 
       const text = await readPngSettings(`${folder}/output.png`);
       assertEquals(text.prompt, prompt);
@@ -142,7 +142,7 @@ gpuTest(
 );
 
 gpuTest(
-  "command: what may be left out is written down and repeated",
+  "command: optional settings are recorded and repeated",
   () =>
     inFolder(async (folder) => {
       const first = await command(
@@ -185,7 +185,7 @@ gpuTest(
 );
 
 gpuTest(
-  "command: several pictures from several photos, numbered",
+  "command: several images from several photos, numbered",
   () =>
     inFolder(async (folder) => {
       const { code, out } = await command([
@@ -217,7 +217,7 @@ gpuTest(
 );
 
 gpuTest(
-  "command: a prompt of 10,000 words is cut, and what is lost is shown",
+  "command: a prompt of 10,000 words is truncated, and the rest is shown",
   () =>
     inFolder(async (folder) => {
       const words = Array.from({ length: 10_000 }, (_, i) => `woman${i}`);
@@ -227,7 +227,7 @@ gpuTest(
       );
       assertEquals([code, err.length], [0, 1]);
       assertMatch(err[0], /^Note: .*77 tokens.*did not fit: .*woman\d+/);
-      assert(err[0].length < 500, "shown in part, it is long");
+      assert(err[0].length < 500, "too long: only its start may be shown");
     }),
 );
 

@@ -92,7 +92,7 @@ Deno.test("clip preprocess: the face parser's input is PyTorch's to the last bit
   }
 });
 
-Deno.test("clip preprocess: the thinnest pictures that are read make a crop", async () => {
+Deno.test("clip preprocess: the thinnest images accepted have a crop", async () => {
   const config = readClipPreprocessConfig(older, "test");
   for (const [width, height] of [[16, 16384], [16384, 16], [16, 16]]) {
     const data = new Uint8ClampedArray(width * height * 4).fill(255);

@@ -1,5 +1,5 @@
 /**
- * Configs and tokenizers are judged when a model is converted, as loading does.
+ * Configs and tokenizers are checked when a model is converted, as on loading.
  */
 import {
   assert,
@@ -11,7 +11,7 @@ import {
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { parsePythonJson } from "../src/weights/json.ts";
 import { type Folder, TEXT, VOCAB } from "./support/checkpoint_folder.ts";
-import { convertPart, withFolder } from "./support/convert_part.ts";
+import { convertComponent, withFolder } from "./support/convert_component.ts";
 
 const training = {
   beta_start: 0.00085,
@@ -49,7 +49,7 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
       await t.step(message, async () => {
         await folder.write(name, { ...training, ...json });
         const error = await assertRejects(
-          () => convertPart(folder, "unet"),
+          () => convertComponent(folder, "unet"),
           MasterWeaverError,
           `Cannot use ${folder.path}/${name}: ${message}`,
         );
@@ -59,7 +59,7 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
   });
 });
 
-Deno.test("schedulers: another sampler's config is used, and said", async (t) => {
+Deno.test("schedulers: another sampler's config is used, with a warning", async (t) => {
   await withFolder(async (folder) => {
     for (
       const name of [
@@ -72,7 +72,7 @@ Deno.test("schedulers: another sampler's config is used, and said", async (t) =>
       await t.step(name, async () => {
         const json = { _class_name: name, ...training };
         await folder.write("scheduler/scheduler_config.json", json);
-        const { lines, config } = await convertPart(folder, "unet");
+        const { lines, config } = await convertComponent(folder, "unet");
         assertEquals(config.scheduler, json);
         assertStringIncludes(
           lines[0],
@@ -83,7 +83,7 @@ Deno.test("schedulers: another sampler's config is used, and said", async (t) =>
   });
 });
 
-Deno.test("schedulers: what only steers another sampler is passed over, and said", () =>
+Deno.test("schedulers: settings of another sampler are ignored, with a warning", () =>
   withFolder(async (folder) => {
     // As Python writes it; JSON itself has no infinite numbers.
     await folder.write(
@@ -94,7 +94,7 @@ Deno.test("schedulers: what only steers another sampler is passed over, and said
         "thresholding": false, "timestep_spacing": "linspace",
         "use_karras_sigmas": true}`,
     );
-    const { lines } = await convertPart(folder, "unet");
+    const { lines } = await convertComponent(folder, "unet");
     assertStringIncludes(
       lines[0],
       "names DPMSolverMultistepScheduler; DDIM takes its place, with the same " +
@@ -107,13 +107,13 @@ Deno.test("schedulers: what only steers another sampler is passed over, and said
       '{"_class_name": "EulerDiscreteScheduler", "beta_start": NaN}',
     );
     await assertRejects(
-      () => convertPart(folder, "unet"),
+      () => convertComponent(folder, "unet"),
       MasterWeaverError,
       "it has beta_start NaN, expected a number between 0 and 1",
     );
   }));
 
-Deno.test("json: Python's infinite numbers are read, in texts they stay text", () => {
+Deno.test("json: Python's infinite numbers are read, but not inside strings", () => {
   const read = (text: string) =>
     parsePythonJson(new TextEncoder().encode(text));
   assertEquals(
@@ -136,7 +136,7 @@ Deno.test("json: Python's infinite numbers are read, in texts they stay text", (
   }
 });
 
-Deno.test("tokenizers: merges that are none, or no pairs, are refused by file", async (t) => {
+Deno.test("tokenizers: missing merges, or merges that are not pairs, are refused by file", async (t) => {
   const model = {
     type: "BPE",
     end_of_word_suffix: "</w>",
@@ -181,7 +181,7 @@ Deno.test("tokenizers: merges that are none, or no pairs, are refused by file", 
           await folder.write(`tokenizer/${name}`, content);
         }
         const error = await assertRejects(
-          () => convertPart(folder, "text_encoder"),
+          () => convertComponent(folder, "text_encoder"),
           MasterWeaverError,
           message,
         );
@@ -232,7 +232,7 @@ Deno.test("tokenizers: added tokens are kept, wherever they are written", async 
         for (const [name, json] of files) {
           await folder.write(`tokenizer/${name}`, json);
         }
-        const { config } = await convertPart(folder, "text_encoder");
+        const { config } = await convertComponent(folder, "text_encoder");
         assertEquals(config.tokenizer, {
           vocab: ["a", "#", "b</w>", "<|startoftext|>", "<|endoftext|>"],
           merges: ["a b</w>", "# a"],
@@ -242,13 +242,13 @@ Deno.test("tokenizers: added tokens are kept, wherever they are written", async 
   }
 });
 
-Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) => {
+Deno.test("tokenizers: unsupported settings are refused by name", async (t) => {
   const token = { content: "<sks>", single_word: true };
   const cases: [string, object | string, string][] = [
     [
       "added_tokens.json",
       { "<sks>": 5 },
-      "tokenizer: its tokens are 6, the text encoder's 5",
+      "tokenizer: it has 6 tokens, the text encoder 5",
     ],
     [
       "added_tokens.json",
@@ -259,7 +259,7 @@ Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) =>
     [
       "tokenizer_config.json",
       { added_tokens_decoder: { 5: token } },
-      "its added token <sks> counts as a word of its own only",
+      "its added token <sks> only counts as a whole word",
     ],
     [
       "tokenizer_config.json",
@@ -282,7 +282,7 @@ Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) =>
       withFolder(async (folder) => {
         await folder.write(`tokenizer/${name}`, json);
         const error = await assertRejects(
-          () => convertPart(folder, "text_encoder"),
+          () => convertComponent(folder, "text_encoder"),
           MasterWeaverError,
           message,
         );
@@ -291,16 +291,16 @@ Deno.test("tokenizers: what cannot be honoured is refused by name", async (t) =>
   }
 });
 
-Deno.test("tokenizers: an embedding with more tokens is refused, or said", () =>
+Deno.test("tokenizers: an embedding with more tokens is refused, or left unused with a warning", () =>
   withFolder(async (folder) => {
     await grow(folder, { ...TEXT, vocab_size: 7 });
     await assertRejects(
-      () => convertPart(folder, "text_encoder"),
+      () => convertComponent(folder, "text_encoder"),
       MasterWeaverError,
-      "its tokens are 5, the text encoder's 7; give the tokenizer that it was " +
+      "it has 5 tokens, the text encoder 7; give the tokenizer that it was " +
         "trained with, added_tokens.json included; --allow-unused",
     );
-    const { lines } = await convertPart(folder, "text_encoder", true);
+    const { lines } = await convertComponent(folder, "text_encoder", true);
     assertStringIncludes(lines[0], "Warning: text_encoder: 2 of its 7 tokens");
   }));
 
@@ -321,12 +321,12 @@ async function grow(folder: Folder, json: typeof TEXT): Promise<void> {
   });
 }
 
-Deno.test("preprocessors: one that is not computed is refused by file", () =>
+Deno.test("preprocessors: an unsupported one is refused by file", () =>
   withFolder(async (folder) => {
     const name = "image_encoder/preprocessor_config.json";
     await folder.write(name, { size: 4, do_center_crop: false });
     const error = await assertRejects(
-      () => convertPart(folder, "image_encoder"),
+      () => convertComponent(folder, "image_encoder"),
       MasterWeaverError,
       `Cannot use ${folder.path}/${name}: `,
     );

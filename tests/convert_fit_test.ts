@@ -1,6 +1,6 @@
 /**
- * What is converted loads: parts are judged alone, and with those that stay in
- * the folder; where they do not fit, nothing is changed.
+ * Converted models load: components are checked alone, and with those that stay
+ * in the folder; where they do not fit, nothing is changed.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -39,9 +39,9 @@ async function snapshot(folder: string): Promise<Record<string, string>> {
 
 async function load(folder: string): Promise<void> {
   await using opened = await openModelFolder(folder);
-  const parts = await openComponents(opened.files);
-  readTokenizer(parts);
-  checkWeights("f32", parts);
+  const components = await openComponents(opened.files);
+  readTokenizer(components);
+  checkWeights("f32", components);
 }
 
 interface Content {
@@ -134,17 +134,19 @@ const PARTS = [
   "face_parser",
 ];
 
-Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
+Deno.test("fit: a .weave file is checked like a checkpoint", async (t) => {
   const folder = await makeFolder();
   const model = `${folder.path}/model`;
   await convert({ inputs: [folder.path], output: model, dtype: "f32" });
   const before = await snapshot(model);
-  for (const part of PARTS) {
+  for (const component of PARTS) {
     for (const [what, change, message] of CHANGES) {
-      await t.step(`${part}: ${what}`, async () => {
-        const input = `${folder.path}/${part}.weave`;
-        if (part === "identity_adapter" && what.startsWith("config")) return;
-        await changed(`${model}/${part}.weave`, input, change);
+      await t.step(`${component}: ${what}`, async () => {
+        const input = `${folder.path}/${component}.weave`;
+        if (component === "identity_adapter" && what.startsWith("config")) {
+          return;
+        }
+        await changed(`${model}/${component}.weave`, input, change);
         for (const dtype of ["f32", "f16"] as const) {
           const error = await assertRejects(
             () => convert({ inputs: [input], output: model, dtype }),
@@ -167,13 +169,13 @@ Deno.test("fit: a .weave file is judged as a checkpoint is", async (t) => {
       });
     }
   }
-  // Sound ones are not refused.
+  // Valid ones are not refused.
   await convert({ inputs: [model], output: model, dtype: "f32" });
   await load(model);
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("fit: quantised values are looked at, too", async () => {
+Deno.test("fit: quantised values are checked, too", async () => {
   const folder = await Deno.makeTempDir();
   const mini = new URL("../weights/mini/", import.meta.url).pathname;
   const input = `${folder}/vae.weave`;
@@ -210,12 +212,12 @@ Deno.test("fit: quantised values are looked at, too", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("fit: an adapter is judged with the UNet it is put beside", async () => {
+Deno.test("fit: an adapter is checked with the UNet it is put beside", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
   const before = await snapshot(output);
-  // One of a UNet with other channels, whose folder it lies in.
+  // An adapter for a UNet with other channels, in that UNet's folder.
   const other = { ...UNET, block_out_channels: [4, 16] };
   const table = identityAdapterTable(config(ADAPTER), config(other), 8);
   const far = `${folder.path}/far`;
@@ -242,7 +244,7 @@ Deno.test("fit: an adapter is judged with the UNet it is put beside", async () =
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("fit: parts that do not fit those that stay are refused", async () => {
+Deno.test("fit: components that do not fit those that stay are refused", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -258,7 +260,7 @@ Deno.test("fit: parts that do not fit those that stay are refused", async () => 
   await assertRejects(vae, MasterWeaverError, "holds the component vae");
   await Deno.writeFile(`${output}/unet.weave`, unet);
   await vae();
-  // A part that the manifest does not list would be refused by loading.
+  // Loading would refuse a component that the manifest does not list.
   const manifest = JSON.parse(
     await Deno.readTextFile(`${output}/model.json`),
   );
@@ -267,7 +269,7 @@ Deno.test("fit: parts that do not fit those that stay are refused", async () => 
   before = await snapshot(output);
   await assertRejects(vae, MasterWeaverError, "lists no such file");
   assertEquals(await snapshot(output), before);
-  // Sizes that two parts state differently.
+  // Sizes on which two components disagree.
   await Deno.remove(`${output}/model.json`);
   await Deno.remove(`${output}/face_parser.weave`);
   await folder.write("text_encoder/config.json", {
@@ -289,7 +291,7 @@ Deno.test("fit: parts that do not fit those that stay are refused", async () => 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-/** Configs of one part each, that its tensors do not tell from a right one. */
+/** Wrong configs of one component each, which its tensors still fit. */
 const CONFIGS: [string, string, object, string][] = [
   ["unet", "config.json", { ...UNET, norm_num_groups: 3 }, "norm_num_groups"],
   ["unet", "config.json", { ...UNET, attention_head_dim: 3 }, "attention_head"],
@@ -320,11 +322,11 @@ const CONFIGS: [string, string, object, string][] = [
   ],
 ];
 
-Deno.test("fit: sizes that make no network are refused by file and key", async () => {
-  for (const [part, file, content, message] of CONFIGS) {
+Deno.test("fit: sizes that do not make a network are refused by file and key", async () => {
+  for (const [component, file, content, message] of CONFIGS) {
     const folder = await makeFolder();
-    await folder.write(`${part}/${file}`, content);
-    for (const input of [folder.path, `${folder.path}/${part}`]) {
+    await folder.write(`${component}/${file}`, content);
+    for (const input of [folder.path, `${folder.path}/${component}`]) {
       const error = await assertRejects(
         () =>
           convert({
@@ -335,7 +337,7 @@ Deno.test("fit: sizes that make no network are refused by file and key", async (
         MasterWeaverError,
         message,
       );
-      assertStringIncludes(error.message, `${folder.path}/${part}/`);
+      assertStringIncludes(error.message, `${folder.path}/${component}/`);
     }
     await Deno.remove(folder.path, { recursive: true });
   }

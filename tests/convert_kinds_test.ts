@@ -1,13 +1,13 @@
 /**
- * Kinds of networks that diffusers and transformers have, and this has not, are
- * told by their configs.
+ * Kinds of networks that diffusers and transformers support, but not this
+ * project, are recognised by their configs.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { convertPart, withFolder } from "./support/convert_part.ts";
+import { convertComponent, withFolder } from "./support/convert_component.ts";
 
-/** diffusers' and transformers' keys, at values that are not computed here. */
-const otherKinds: [part: string, keys: Record<string, unknown>][] = [
+/** diffusers' and transformers' keys, with values that are not supported here. */
+const otherKinds: [component: string, keys: Record<string, unknown>][] = [
   ["unet", {
     center_input_sample: true,
     flip_sin_to_cos: false,
@@ -57,10 +57,10 @@ const otherKinds: [part: string, keys: Record<string, unknown>][] = [
   ["image_encoder", { hidden_act: "gelu_pytorch_tanh", num_channels: 1 }],
 ];
 
-for (const [part, keys] of otherKinds) {
-  Deno.test(`configs: what ${part} does not compute is refused by key`, () =>
+for (const [component, keys] of otherKinds) {
+  Deno.test(`configs: unsupported values of ${component} are refused by key`, () =>
     withFolder(async (folder) => {
-      const name = `${part}/config.json`;
+      const name = `${component}/config.json`;
       const json = JSON.parse(
         await Deno.readTextFile(`${folder.path}/${name}`),
       );
@@ -76,7 +76,7 @@ for (const [part, keys] of otherKinds) {
             : own,
         );
         const error = await assertRejects(
-          () => convertPart(folder, part),
+          () => convertComponent(folder, component),
           MasterWeaverError,
           key,
         );
@@ -85,13 +85,13 @@ for (const [part, keys] of otherKinds) {
     }));
 }
 
-Deno.test("configs: what diffusers writes of Stable Diffusion 1.5 is accepted", () =>
+Deno.test("configs: those that diffusers writes for Stable Diffusion 1.5 are accepted", () =>
   withFolder(async (folder) => {
-    const add = async (part: string, more: object) => {
-      const path = `${folder.path}/${part}/config.json`;
+    const add = async (component: string, more: object) => {
+      const path = `${folder.path}/${component}/config.json`;
       const json = JSON.parse(await Deno.readTextFile(path));
-      await folder.write(`${part}/config.json`, { ...json, ...more });
-      return await convertPart(folder, part);
+      await folder.write(`${component}/config.json`, { ...json, ...more });
+      return await convertComponent(folder, component);
     };
     await add("unet", {
       dropout: 0,

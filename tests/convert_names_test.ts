@@ -1,5 +1,5 @@
 /**
- * Names from headers and of files lead to no other place and no other part.
+ * Names of files and in headers lead to no other folder and no other component.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -66,7 +66,7 @@ Deno.test("names: a header's component that is unknown is refused", async () => 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("names: an adapter does not take another part's place", async () => {
+Deno.test("names: an adapter does not replace another component", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -107,7 +107,7 @@ Deno.test("names: an adapter does not take another part's place", async () => {
     await assertRejects(
       () => convert({ inputs: [file], output, dtype: "f16" }),
       MasterWeaverError,
-      "no plain one",
+      "not a plain one",
     );
     assertEquals(await tree(output), before, name);
     await Deno.remove(file);

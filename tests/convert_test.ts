@@ -220,7 +220,7 @@ Deno.test("convert: a folder becomes a model", async (t) => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: wrong tensors are told together, and nothing is written", async () => {
+Deno.test("convert: wrong tensors are reported together, and nothing is written", async () => {
   const folder = await makeFolder();
   const { "conv_out.bias": _, ...rest } = folder.tensors.unet;
   await folder.write("unet/model.safetensors", {
@@ -275,7 +275,7 @@ Deno.test("convert: values that f16 cannot hold are refused or reported", async 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: a sharded checkpoint is put together", async () => {
+Deno.test("convert: a sharded checkpoint is read as one", async () => {
   const folder = await makeFolder();
   const all = Object.entries(folder.tensors.vae);
   const shards = {
@@ -299,7 +299,7 @@ Deno.test("convert: a sharded checkpoint is put together", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: what cannot be converted is refused for what it is", async () => {
+Deno.test("convert: unsupported models are refused by name", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   const attempt = (...inputs: string[]) => () =>

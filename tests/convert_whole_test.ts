@@ -1,6 +1,6 @@
 /**
- * A conversion that fails changes nothing, whichever part is wrong and whenever
- * that shows.
+ * A conversion that fails changes nothing, whichever component is wrong and
+ * whenever that shows.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -21,15 +21,20 @@ async function snapshot(folder: string): Promise<Record<string, string>> {
 }
 
 /** Values of a tensor changed to one. */
-function filled(folder: Folder, part: string, name: string, value: number) {
-  const tensors = folder.tensors[part];
+function filled(
+  folder: Folder,
+  component: string,
+  name: string,
+  value: number,
+) {
+  const tensors = folder.tensors[component];
   const { shape, data } = tensors[name];
   return { ...tensors, [name]: { shape, data: data.map(() => value) } };
 }
 
-const without = (folder: Folder, part: string, name: string) =>
+const without = (folder: Folder, component: string, name: string) =>
   Object.fromEntries(
-    Object.entries(folder.tensors[part]).filter(([key]) => key !== name),
+    Object.entries(folder.tensors[component]).filter(([key]) => key !== name),
   );
 
 const NORM = "text_model.final_layer_norm.weight";
@@ -77,7 +82,7 @@ for (const [what, spoil] of Object.entries(faults)) {
     await attempt();
     const before = await snapshot(output);
     assertEquals(Object.keys(before).length, 7);
-    // The UNet, which comes first, is sound and another.
+    // The UNet, which comes first, is valid but different.
     await folder.write(
       "unet/model.safetensors",
       filled(folder, "unet", "conv_in.bias", 0.5),
@@ -90,7 +95,7 @@ for (const [what, spoil] of Object.entries(faults)) {
   });
 }
 
-Deno.test("convert: a place that cannot be written to is told before the work", async () => {
+Deno.test("convert: an output that cannot be written to is refused before the work", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await Deno.mkdir(`${output}/face_parser.weave`, { recursive: true });
@@ -104,7 +109,7 @@ Deno.test("convert: a place that cannot be written to is told before the work", 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: one that is stopped leaves everything as it was", async () => {
+Deno.test("convert: an aborted conversion leaves everything as it was", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f16" });
@@ -134,7 +139,7 @@ Deno.test("convert: one that is stopped leaves everything as it was", async () =
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: a model is stored anew in its own folder", async () => {
+Deno.test("convert: a model is stored as another type in its own folder", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f32" });
@@ -144,7 +149,7 @@ Deno.test("convert: a model is stored anew in its own folder", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: one that fails leaves no folder it made", async () => {
+Deno.test("convert: a failed conversion removes the folder it made", async () => {
   const folder = await makeFolder();
   await folder.write(
     "vae/model.safetensors",
@@ -202,7 +207,7 @@ Deno.test({
     assert(left.length > 0, "no conversion was killed in time");
     await again("f32");
     assertEquals(await hidden(), []);
-    // A part that has its old name only.
+    // A component that is only there under its `.old` name.
     await Deno.rename(
       `${output}/unet.weave`,
       `${output}/.masterweaver-model-0123abcd-unet.weave.old`,
@@ -210,7 +215,7 @@ Deno.test({
     await assertRejects(
       () => openModelFolder(output),
       MasterWeaverError,
-      "unet.weave missing (a conversion was cut off and left .masterweaver-model-0123abcd-unet.weave.old",
+      "unet.weave missing (an interrupted conversion left .masterweaver-model-0123abcd-unet.weave.old",
     );
     const lines: string[] = [];
     await convert({
@@ -219,7 +224,10 @@ Deno.test({
       dtype: "f16",
       report: (line) => lines.push(line),
     });
-    assert(lines[0].includes("unet.weave: back in its place"), lines[0]);
+    assert(
+      lines[0].includes("unet.weave: restored after an interrupted conversion"),
+      lines[0],
+    );
     assertEquals(await hidden(), []);
     await (await openModelFolder(output))[Symbol.asyncDispose]();
     await Deno.remove(folder.path, { recursive: true });

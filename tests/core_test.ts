@@ -1,6 +1,6 @@
 /**
  * The core as a page gets it: one bundled file without a host, which makes an
- * image where nothing is allowed and there is no Deno.
+ * image without permissions and without Deno.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage } from "../src/host/files.ts";
@@ -32,7 +32,7 @@ async function inFolder(work: (folder: string) => Promise<void>) {
   }
 }
 
-Deno.test("core: a bundle of it has no host, no Deno, no Node and no package in it", () =>
+Deno.test("core: its bundle has no host, no Deno, no Node and no package in it", () =>
   inFolder(async (folder) => {
     const code = await Deno.readTextFile(await bundle(folder));
     // Every module begins with its path.
@@ -59,9 +59,8 @@ Deno.test("core: a bundle of it has no host, no Deno, no Node and no package in 
   }));
 
 /**
- * What a page does. Standard input stands for its fetches: a line of JSON that
- * tells names and lengths, and then the bytes. The image's pixels go to
- * standard output.
+ * What a page does. Standard input stands for its fetches: a line of JSON with
+ * names and lengths, then the bytes. The image's pixels go to standard output.
  */
 const page = `
 const { stdin: { readable }, stdout: { writable } } = Deno;
@@ -94,7 +93,7 @@ await writer.close();
 `;
 
 gpuTest(
-  "core: a bundle of it, allowed nothing, makes the same image from bytes",
+  "core: a bundle without permissions makes the same image from bytes",
   () =>
     inFolder(async (folder) => {
       await bundle(folder);

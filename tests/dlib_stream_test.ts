@@ -47,7 +47,7 @@ Deno.test("dlib stream: real numbers keep their 53 bits", async () => {
   assertEquals(stream.double("a large number"), -3 * 2 ** 900);
 });
 
-Deno.test("dlib stream: what is no number is refused", async () => {
+Deno.test("dlib stream: invalid numbers are refused", async () => {
   const cases: [number[], string][] = [
     [[], "ends after 0 bytes, inside a number"],
     [[0x00, 1], "starts with the byte 0"],
@@ -91,7 +91,7 @@ Deno.test("dlib detector: the numbers of dlib's own file", async () => {
   assertEquals(detector.maxCovered, 0.78857142857142859);
 });
 
-Deno.test("dlib detector: cut, longer, of other sizes: refused", async () => {
+Deno.test("dlib detector: files that are cut, longer or of other sizes are refused", async () => {
   const whole = await readFile(facePath("frontal_face_detector.svm"));
   const read = (bytes: Uint8Array) => readDlibDetector(source(bytes));
   await refused(read(whole.subarray(0, 1000)), "it ends after 1000 bytes");
@@ -155,14 +155,14 @@ Deno.test("dlib landmarks: hostile counts and indices are refused", async () => 
   );
 });
 
-Deno.test("dlib files: told by their first bytes", async () => {
+Deno.test("dlib files: recognised by their first bytes", async () => {
   const svm = await readFile(facePath("frontal_face_detector.svm"));
   assertEquals(dlibKind(svm), "face_detector");
   assertEquals(dlibKind(smallPredictor()), "landmarks");
   assertEquals(dlibKind(new Uint8Array(0)), undefined);
   await refused(
     readDlibFile(source(new Uint8Array(100)), "f16"),
-    "it is no frontal face detector",
+    "it is neither dlib's frontal face detector",
   );
 });
 

@@ -14,10 +14,10 @@ import { applyMask } from "../src/face/parse.ts";
 import { warpQuad } from "../src/face/warp_quad.ts";
 import type { Image } from "../src/image/image.ts";
 import { resizeImage } from "../src/image/resize.ts";
-import { flat, knownPictures, miniDetector } from "./support/faces.ts";
+import { flat, knownImages, miniDetector } from "./support/faces.ts";
 import { assertPixels } from "./support/pixels.ts";
 
-const pictures = await knownPictures();
+const pictures = await knownImages();
 const { image: photo, faces: [face] } = pictures[0];
 
 for (const { name, image, faces } of pictures) {
@@ -33,7 +33,7 @@ for (const { name, image, faces } of pictures) {
 const moved = (points: readonly Point[], scale: number, x: number, y: number) =>
   points.map((point): Point => [point[0] * scale + x, point[1] * scale + y]);
 
-Deno.test("face alignment: landmarks that are no face are refused", async () => {
+Deno.test("face alignment: landmarks that are not a face are refused", async () => {
   const cases: [readonly Point[], string][] = [
     [face.landmarks.slice(1), "with 67 landmarks: expected 68"],
     [moved(face.landmarks, 0, 50, 50), "a face of 0 pixels"],
@@ -154,7 +154,7 @@ Deno.test("padding: blurs with a Gaussian where it fades", async () => {
   }
 });
 
-Deno.test("warp: the whole picture as a quadrilateral stays as it is; outside is black", async () => {
+Deno.test("warp: the whole image as a quadrilateral is unchanged; outside is black", async () => {
   const size = 16;
   const square = await resizeImage(photo, size, size, "bilinear");
   const whole = [[0, 0], [0, size], [size, size], [size, 0]] as const;

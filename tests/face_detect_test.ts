@@ -17,11 +17,11 @@ import {
 } from "../src/face/pyramid.ts";
 import { scoreWindows } from "../src/face/windows.ts";
 import { resizeImage } from "../src/image/resize.ts";
-import { cut, flat, knownPictures, miniDetector } from "./support/faces.ts";
+import { cut, flat, knownImages, miniDetector } from "./support/faces.ts";
 import { random } from "./support/weights.ts";
 
 const detector = await miniDetector();
-const pictures = await knownPictures();
+const pictures = await knownImages();
 const astronaut = pictures.find(({ name }) => name === "astronaut")!;
 
 for (const { name, image, faces } of pictures) {
@@ -37,7 +37,7 @@ for (const { name, image, faces } of pictures) {
   });
 }
 
-Deno.test("face detection: pictures too small for a window hold no face", async () => {
+Deno.test("face detection: images too small for a window hold no face", async () => {
   for (
     const [width, height] of [[1, 1], [2, 300], [300, 1], [7, 7], [39, 39]]
   ) {

@@ -1,19 +1,19 @@
 /**
- * Faces that a script gives: what is none of this photo is refused by name,
- * never a hang, a crash or an image of nothing.
+ * Faces that a script gives: those that are not in the photo are refused by name,
+ * and never cause a hang, a crash or an image of nothing.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import {
   knownAligned,
-  knownPictures,
+  knownImages,
   landmarkTest,
   miniDetector,
   realPredictor,
 } from "./support/faces.ts";
 
-const { image: photo, faces: [known] } = (await knownPictures())
+const { image: photo, faces: [known] } = (await knownImages())
   .find(({ name }) => name === "astronaut_face")!;
 const { landmarks } = known;
 
@@ -35,7 +35,7 @@ const rect = (
   rect: { left, top, right, bottom },
 });
 
-Deno.test("face input: rectangles that are none are refused by name", async () => {
+Deno.test("face input: invalid rectangles are refused by name", async () => {
   const finder = new FaceFinder(await miniDetector());
   const cases: [face: unknown, why: string][] = [
     [undefined, "the value undefined: expected a rectangle or landmarks"],
@@ -51,13 +51,13 @@ Deno.test("face input: rectangles that are none are refused by name", async () =
     [rect(5, 5, 5, 5), "its top before its bottom"],
     [rect(0, 0, 1e9, 1e9), "sides of up to"],
     [rect(-1e7, -1e7, 1e7, 1e7), "sides of up to"],
-    [rect(600, 0, 679, 79), "one that meets the photo of"],
-    [rect(0, -90, 79, -11), "one that meets the photo of"],
+    [rect(600, 0, 679, 79), "one that overlaps the photo of"],
+    [rect(0, -90, 79, -11), "one that overlaps the photo of"],
   ];
   for (const [face, why] of cases) await refused(finder, face, why);
 });
 
-Deno.test("face input: landmarks that are none are refused by name", async () => {
+Deno.test("face input: invalid landmarks are refused by name", async () => {
   const finder = new FaceFinder(await miniDetector());
   const with0 = (point: unknown) => [point, ...landmarks.slice(1)];
   const moved = (scale: number, by: number) =>

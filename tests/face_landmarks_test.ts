@@ -33,7 +33,7 @@ import {
   facePath,
   flat,
   knownAligned,
-  knownPictures,
+  knownImages,
   LANDMARKS_PATH,
   landmarkTest,
   miniDetector,
@@ -133,7 +133,7 @@ Deno.test("landmarks: a small model against f64", async () => {
   assertEquals(await findLandmarks(small, image, []), []);
 });
 
-Deno.test("leaves: packed ones add up to the same sums", () => {
+Deno.test("leaves: packed leaves give the same sums", () => {
   const next = random(13);
   const initial = Float32Array.from({ length: 136 }, (_, i) => 0.02 + i / 140);
   const values = Float32Array.from(
@@ -143,7 +143,7 @@ Deno.test("leaves: packed ones add up to the same sums", () => {
   values.fill(0, 5 * 136, 5 * 136 + 17);
   const { leaves, maxError } = packLeaves(values, initial);
   assertEquals(leaves.count, 200);
-  assert(leaves.parts.bits.length < values.byteLength * 0.7);
+  assert(leaves.arrays.bits.length < values.byteLength * 0.7);
   assert(maxError > 0 && maxError < 2 ** -27, `${maxError}`);
   let differences = 0;
   for (let leaf = 0; leaf < leaves.count; leaf++) {
@@ -174,7 +174,7 @@ Deno.test("leaves: values of all widths survive packing", () => {
   );
 });
 
-Deno.test("landmarks: both ways of storing leaves give the model back", async () => {
+Deno.test("landmarks: plain and packed leaves give the same model", async () => {
   const image = flat(60, 60, 99);
   image.data.subarray(5000, 9000).fill(255);
   const rect = { left: 5, top: 5, right: 50, bottom: 50 };
@@ -191,7 +191,7 @@ Deno.test("landmarks: both ways of storing leaves give the model back", async ()
   assertEquals(new Set(points).size, 1);
 });
 
-Deno.test("landmarks: components that do not fit are refused", async () => {
+Deno.test("landmarks: invalid components are refused", async () => {
   const { leaves } = small;
   const content = (change: Partial<LandmarkPredictor>) =>
     landmarksToWeave({ ...small, ...change }, small.leaves);
@@ -246,7 +246,7 @@ Deno.test("landmarks: components that do not fit are refused", async () => {
   }
 });
 
-Deno.test("landmarks: packed leaves that do not fit are refused", () => {
+Deno.test("landmarks: invalid packed leaves are refused", () => {
   const part = {
     exponents: new Int32Array(136).fill(27),
     widths: new Uint8Array(8).fill(1),
@@ -263,7 +263,7 @@ Deno.test("landmarks: packed leaves that do not fit are refused", () => {
   }
 });
 
-Deno.test("face detector: components that do not fit are refused", async () => {
+Deno.test("face detector: invalid components are refused", async () => {
   const content = detectorToWeave(await miniDetector());
   const { config } = content;
   const cases: [WeaveContent, string][] = [
@@ -352,10 +352,10 @@ Deno.test("face finder: the wrong component is refused", async () => {
 });
 
 landmarkTest(
-  "landmarks: the real model as dlib, and at most 40 MB",
+  "landmarks: the real model gives dlib's points, in at most 40 MB",
   async () => {
     const predictor = await realPredictor();
-    for (const { name, image, faces } of await knownPictures()) {
+    for (const { name, image, faces } of await knownImages()) {
       const found = await findLandmarks(
         predictor,
         image,
@@ -380,7 +380,7 @@ landmarkTest(
     await using landmarks = await FileSource.open(LANDMARKS_PATH);
     const finder = await FaceFinder.load(detector, landmarks);
     assertEquals(finder.canAlign, true);
-    for (const { name, image, faces } of await knownPictures()) {
+    for (const { name, image, faces } of await knownImages()) {
       const found = await finder.detect(image);
       assertEquals(found.length, faces.length, name);
       for (const [i, face] of found.entries()) {

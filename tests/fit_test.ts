@@ -1,14 +1,14 @@
 /**
- * References that are not square: what is done to them is said, and shown as
- * the encoder saw it.
+ * References that are not square: warnings say what is done to them, and they
+ * are returned as the encoder saw them.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage, writePng } from "../src/host/files.ts";
 import {
+  cropToSeen,
   type FitOptions,
   fitReference,
-  seenPart,
 } from "../src/identity/fit.ts";
 import { clipPreprocess, seenRegion } from "../src/image/clip_preprocess.ts";
 import type { Image } from "../src/image/image.ts";
@@ -56,7 +56,7 @@ async function fitted(image: Image, options: Partial<FitOptions>) {
   return { fit, warnings };
 }
 
-Deno.test("fit: what is seen of an image, to the pixel", () => {
+Deno.test("fit: an image is cropped to the pixels that are seen", () => {
   const region = (width: number, height: number, more = {}) => {
     const { left, top, ...size } = seenRegion({ width, height }, {
       ...preprocess,
@@ -84,7 +84,7 @@ Deno.test("fit: the seen region is what preprocessing keeps", async () => {
   const image = beside(300, 220);
   const { left, top, width, height } = seenRegion(image, preprocess);
   const kept = await clipPreprocess(image, preprocess);
-  // What lies outside has no part in it, but for the filter's reach.
+  // What is outside has no influence, except within the filter's reach.
   const changed = flat(300, 220, 0);
   const reach = 8;
   for (
@@ -104,7 +104,7 @@ Deno.test("fit: the seen region is what preprocessing keeps", async () => {
   );
 });
 
-Deno.test("fit: square references stay as they are, and nothing is said", async () => {
+Deno.test("fit: square references are unchanged, without a warning", async () => {
   for (const fit of [undefined, "crop", "pad"] as const) {
     for (const parse of [true, false]) {
       const { fit: same, warnings } = await fitted(portrait, { fit, parse });
@@ -113,7 +113,7 @@ Deno.test("fit: square references stay as they are, and nothing is said", async 
   }
 });
 
-Deno.test("fit: without parsing the middle is taken, and how much is lost is said", async () => {
+Deno.test("fit: without parsing the middle is used, and a warning says how much is lost", async () => {
   for (const fit of [undefined, "crop"] as const) {
     const image = flat(300, 200);
     const { fit: same, warnings } = await fitted(image, { fit });
@@ -124,7 +124,7 @@ Deno.test("fit: without parsing the middle is taken, and how much is lost is sai
   }
 });
 
-Deno.test("fit: parsing squeezes, as the reference does, and that is said", async () => {
+Deno.test("fit: parsing squeezes, as the reference does, with a warning", async () => {
   const image = flat(300, 200);
   const { fit: same, warnings } = await fitted(image, { parse: true });
   assertEquals(same === image, true);
@@ -149,7 +149,7 @@ Deno.test("fit: parsing squeezes, as the reference does, and that is said", asyn
   assert(said[0].includes("57 % are cut off"), said[0]);
 });
 
-Deno.test("fit: padding keeps all, in the middle of black", async () => {
+Deno.test("fit: padding keeps all of the image, centred on black", async () => {
   for (const [width, height] of [[301, 200], [200, 301]]) {
     const image = flat(width, height, 90);
     const { fit: padded, warnings } = await fitted(image, { fit: "pad" });
@@ -175,7 +175,7 @@ Deno.test("fit: padding keeps all, in the middle of black", async () => {
   assertEquals([thin.width, thin.height], [2048, 2048]);
 });
 
-Deno.test("fit: other values are refused", () => {
+Deno.test("fit: unknown values are refused", () => {
   for (const fit of ["squeeze", "", null, 1, ["crop"]]) {
     const error = assertThrows(
       () => checkOptions("encodeIdentity", { fit }),
@@ -236,7 +236,7 @@ gpuTest("library: references are what the encoder saw", async () => {
 });
 
 gpuTest(
-  "command: --save-references shows the cut, --fit is checked",
+  "command: --save-references shows the crop, --fit is checked",
   async () => {
     const folder = await Deno.makeTempDir();
     try {
@@ -268,7 +268,7 @@ gpuTest(
   },
 );
 
-Deno.test("fit: the seen part of a square is the square itself", async () => {
+Deno.test("fit: a square is not cropped", async () => {
   const image = await resizeImage(portrait, 97, 97, "bicubic");
-  assertEquals(await seenPart(image, preprocess) === image, true);
+  assertEquals(await cropToSeen(image, preprocess) === image, true);
 });

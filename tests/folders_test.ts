@@ -39,7 +39,7 @@ async function valuesOf(path: string, name: string): Promise<number[]> {
   return chunks.flatMap((chunk) => [...chunk]);
 }
 
-Deno.test("folders: file names, precisions and parts", async (t) => {
+Deno.test("folders: file names, precisions and shards", async (t) => {
   const folder = await makeFolder();
   const vae = `${folder.path}/vae`;
   const output = `${folder.path}/out`;
@@ -154,7 +154,7 @@ Deno.test("folders: loose files, and an adapter before its UNet", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("folders: what belongs to no model beside the networks is passed over", async () => {
+Deno.test("folders: files beside the networks that are not components are ignored", async () => {
   const folder = await makeFolder();
   await Deno.writeFile(`${folder.path}/notes.pt`, new Uint8Array(0));
   await folder.write("optimizer.pt", {
@@ -172,12 +172,12 @@ Deno.test("folders: what belongs to no model beside the networks is passed over"
   assertEquals((await attempt()).length, 6);
   for (
     const line of [
-      "notes.pt: left out, it is no part of the model: it is empty",
-      "optimizer.pt: left out, it is no part of the model: ",
-      "scheduler.pt: left out, it is no part of the model: it holds no tensors",
+      "notes.pt: left out, it is not a component of the model: it is empty",
+      "optimizer.pt: left out, it is not a component of the model: ",
+      "scheduler.pt: left out, it is not a component of the model: it holds no tensors",
     ]
   ) assert(lines.some((found) => found.startsWith(line)), line);
-  // What nobody can tell, and what has the name of a part, is refused.
+  // A damaged file, and one named like a component, are refused.
   await Deno.writeTextFile(`${folder.path}/notes.pt`, "some text");
   await assertRejects(attempt, MasterWeaverError, "notes.pt");
   await Deno.remove(`${folder.path}/notes.pt`);

@@ -25,7 +25,7 @@ import {
   type Layout,
   stepGraph,
 } from "../src/generate/generator.ts";
-import { fullSizeParts } from "./support/full_size.ts";
+import { fullSizeComponents } from "./support/full_size.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 /** WebGPU's default, and all that lavapipe has. */
@@ -89,7 +89,7 @@ async function plannedBytes(
 }
 
 /** Every network of an image, by name. */
-function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
+function graphs(parts: ReturnType<typeof fullSizeComponents>, layout: Layout) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
     parser: parserGraph(parts),
@@ -103,7 +103,7 @@ function graphs(parts: ReturnType<typeof fullSizeParts>, layout: Layout) {
 /** What the stages of an image hand to each other. */
 async function handedOver(
   gpu: Gpu,
-  parts: ReturnType<typeof fullSizeParts>,
+  parts: ReturnType<typeof fullSizeComponents>,
   layout: Layout,
 ): Promise<Handover> {
   const sampler = ddimSampler(parts.unet.config.scheduler);
@@ -119,7 +119,7 @@ for (const [dtype, most] of budgets) {
     `full size, ${dtype}: 512×512 takes at most ${most / 1e9} GB of the GPU`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = fullSizeParts(dtype);
+      const parts = fullSizeComponents(dtype);
       const layout = { images: 1, height: 64, width: 64, guided: true };
       const all = graphs(parts, layout);
       const before = gpu.buffers.bytes;
@@ -154,7 +154,7 @@ for (const [width, height] of sizes) {
     `full size: ${width}×${height} fits bindings of 128 MiB`,
     async () => {
       const gpu = await sharedGpu();
-      const parts = fullSizeParts("q4");
+      const parts = fullSizeComponents("q4");
       const layout = {
         images: 1,
         height: height / 8,

@@ -16,7 +16,7 @@ import {
   readyLoop,
 } from "./support/generator.ts";
 import { gpuTest } from "./support/gpu.ts";
-import { miniParts } from "./support/model.ts";
+import { miniComponents } from "./support/model.ts";
 
 const settings: ImageSettings = {
   steps: 2,
@@ -140,7 +140,7 @@ gpuTest(
 );
 
 gpuTest("loop: whoever breaks off leaves no memory behind", async () => {
-  const { scheduler } = (await miniParts).unet.config;
+  const { scheduler } = (await miniComponents).unet.config;
   for (const keepLoaded of [false, true]) {
     using mini = await miniGenerator(keepLoaded);
     const { context } = mini;
@@ -204,7 +204,7 @@ gpuTest(
       },
     });
     assertEquals(told, ["0 of 2 at 501", "1 of 2 at 1"]);
-    const { scheduler } = (await miniParts).unet.config;
+    const { scheduler } = (await miniComponents).unet.config;
     assertEquals(levels, [
       ddimSampler(scheduler).schedule(2).steps[1].level,
       { image: 1, noise: 0 },

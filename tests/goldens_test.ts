@@ -1,6 +1,6 @@
 /**
- * How goldens are kept small: folded values, upsampled scores and hashes must
- * tell what the whole would.
+ * How goldens are kept small: folded values, small scores and hashes must show
+ * what the whole would.
  */
 import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
 import { torchCpuNormal } from "../src/samplers/noise.ts";
@@ -21,7 +21,7 @@ Deno.test("goldens: the NMSE of folded values is that of the values", () => {
   }
 });
 
-Deno.test("goldens: one wrong, moved or missing value shows in the folded ones", () => {
+Deno.test("goldens: one wrong, moved or missing value shows in the folded values", () => {
   const values = torchCpuNormal(3, 50_000);
   const expected = fold(values);
   for (const at of [0, 4095, 4096, 31_415, 49_999]) {
@@ -41,7 +41,7 @@ Deno.test("goldens: one wrong, moved or missing value shows in the folded ones",
   assert(nmse(fold(values.slice(0, -1)), expected) > 1e-8);
 });
 
-Deno.test("goldens: an enlargement is PyTorch's, and is undone", () => {
+Deno.test("goldens: upsampling equals PyTorch's, and can be undone", () => {
   // torch.nn.functional.interpolate(torch.tensor([[[[1., 2.], [4., 8.]]]]),
   // size=(4, 4), mode="bilinear", align_corners=True)
   // deno-fmt-ignore
@@ -57,7 +57,7 @@ Deno.test("goldens: an enlargement is PyTorch's, and is undone", () => {
   assert(nmse(reduce(upsample(planes, 32, 256), 256, 32), planes) < 1e-24);
 });
 
-Deno.test("goldens: an image that is off by one byte is refused, its rows are named", async () => {
+Deno.test("goldens: an image with one wrong byte is refused, and its rows are named", async () => {
   const name = "resize/nearest_256x256";
   assert(name in PIXELS);
   const image = flat(256, 256);

@@ -1,6 +1,6 @@
 /**
- * Identities that a script hands in: those of another model are refused, and
- * what JSON and clones make of them is used or refused by name.
+ * Identities that a script passes in: those of another model are refused, and
+ * those from JSON or clones are used, or refused by name.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -19,7 +19,7 @@ const right = {
   adapterHash: "bb22",
 };
 
-Deno.test("identity input: floats and lists of numbers are taken, as copies", () => {
+Deno.test("identity input: floats and lists of numbers are accepted, and copied", () => {
   for (
     const identity of [
       right,
@@ -40,7 +40,7 @@ Deno.test("identity input: floats and lists of numbers are taken, as copies", ()
   }
 });
 
-Deno.test("identity input: what is none is refused by name", () => {
+Deno.test("identity input: anything else is refused by name", () => {
   const sparse = new Array(4);
   const cases: [identity: unknown, why: string][] = [
     [undefined, "is undefined: make it with encodeIdentity"],

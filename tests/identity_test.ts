@@ -1,6 +1,6 @@
 /**
- * What `encodeIdentity`, `detectFaces` and `alignFace` are given is checked,
- * and what networks compute as well.
+ * The inputs of `encodeIdentity`, `detectFaces` and `alignFace` are checked, and
+ * so are the networks' outputs.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ByteSource } from "../src/base/bytes.ts";
@@ -16,7 +16,7 @@ import { changedModel, withNaN } from "./support/model_folder.ts";
 
 const photo = await readImage(repositoryPath("weights/mini/demo.png"));
 
-/** What is no image, and what its error says. */
+/** Values that are not images, and what their errors say. */
 const odd: [value: unknown, why: string][] = [
   [undefined, "undefined"],
   ["demo.png", "await readImage"],
@@ -29,7 +29,7 @@ const odd: [value: unknown, why: string][] = [
 ];
 
 gpuTest(
-  "images: what is none is refused wherever images are taken",
+  "images: anything else is refused wherever images are accepted",
   async () => {
     const weaver = await miniWeaver("f32");
     const rect = { left: 0, top: 0, right: 79, bottom: 79 };
@@ -101,7 +101,7 @@ gpuTest("images: alpha is put over white, as reading a file does", async () => {
 });
 
 gpuTest(
-  "identity options: a face or fit that there is not is refused",
+  "identity options: an unknown face or fit is refused",
   async () => {
     const weaver = await miniWeaver("f32");
     const cases: [options: object, why: string][] = [
@@ -167,7 +167,7 @@ gpuTest(
   },
 );
 
-gpuTest("faces: a detector that could not be read is tried again", async () => {
+gpuTest("faces: a detector that could not be read is read again", async () => {
   await using model = await openModelFolder(repositoryPath("weights/mini"));
   const detector = model.files.face_detector!;
   let fail = true;
@@ -194,7 +194,7 @@ gpuTest("faces: a detector that could not be read is tried again", async () => {
 });
 
 gpuTest(
-  "stop: detectFaces, alignFace and encodeIdentity hear their signal",
+  "stop: detectFaces, alignFace and encodeIdentity obey their signal",
   async () => {
     const weaver = await miniWeaver("f32");
     const face = await readImage(facePath("astronaut_face.png"));

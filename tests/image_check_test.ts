@@ -20,7 +20,7 @@ function assertRefused(value: unknown, ...words: string[]): void {
   }
 }
 
-Deno.test("image check: images of bytes pass, whoever made them", () => {
+Deno.test("image check: images of any byte array are accepted", () => {
   checkImage({ width: 16, height: 20, data: bytes(1280) }, "1");
   checkImage({ width: 16, height: 20, data: new Uint8Array(1280) }, "1");
   checkImage(
@@ -40,7 +40,7 @@ Deno.test("image check: images of bytes pass, whoever made them", () => {
   checkImage(new ImageData(), "1");
 });
 
-Deno.test("image check: what is no image is told by what it is", () => {
+Deno.test("image check: what is not an image is named", () => {
   assertRefused(undefined, "is undefined", "readImage");
   assertRefused(null, "is null", "readImage");
   assertRefused(7, "is 7");
@@ -59,13 +59,13 @@ Deno.test("image check: what is no image is told by what it is", () => {
   assertRefused(new Blob([]), "is a Blob");
 });
 
-Deno.test("image check: an object without a part is told which", () => {
+Deno.test("image check: a missing property is named", () => {
   assertRefused({}, "no width and no height and no data");
   assertRefused({ width: 16, height: 16 }, "has no data");
   assertRefused({ width: 16, data: bytes(1024) }, "has no height");
 });
 
-Deno.test("image check: sizes that are none, too small or too large", () => {
+Deno.test("image check: invalid sizes, too small or too large", () => {
   const sized = (width: unknown, height: unknown) => ({
     width,
     height,

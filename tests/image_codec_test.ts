@@ -67,7 +67,7 @@ function assertRefused(file: Uint8Array, ...words: string[]): void {
   }
 }
 
-Deno.test("image codec: a picture survives PNG unchanged, with its texts", () => {
+Deno.test("image codec: an image survives PNG unchanged, with its texts", () => {
   const image = gradient(23, 17);
   const text = {
     prompt: "a man, 100 % café",
@@ -171,7 +171,7 @@ Deno.test("image codec: a JPEG is turned upright by each EXIF orientation", () =
   }
 });
 
-Deno.test("image codec: EXIF that makes no sense leaves a picture as it is", () => {
+Deno.test("image codec: invalid EXIF data leaves an image unchanged", () => {
   const file = makeJpeg(gradient(20, 16));
   const plain = decodeImage(file, "x.jpg");
   const good = exifData(6, true);
@@ -207,7 +207,7 @@ Deno.test("image codec: a PNG is turned upright by its EXIF chunk", () => {
   assertEquals(pixel(image, 16, 5), [0, 0, 0, 255]);
 });
 
-Deno.test("image codec: bytes behind the end of a picture do no harm", () => {
+Deno.test("image codec: bytes after the end of an image do no harm", () => {
   const image = gradient(20, 16);
   const tail = new TextEncoder().encode("\xff\xd8 a second picture \xff\xd9");
   const png = encodePng(image, {});
@@ -219,7 +219,7 @@ Deno.test("image codec: bytes behind the end of a picture do no harm", () => {
   );
 });
 
-Deno.test("image codec: files that are no picture are told by their kind", () => {
+Deno.test("image codec: files that are not images are named by their kind", () => {
   const text = (words: string) =>
     Uint8Array.from(words, (char) => char.charCodeAt(0));
   assertRefused(new Uint8Array(), "empty", "0 bytes", "PNG or JPEG");
@@ -274,7 +274,7 @@ Deno.test("image codec: files that are no picture are told by their kind", () =>
   assertRefused(text("BZh91AY&SY"), "unpack it, or convert");
 });
 
-Deno.test("image codec: sizes outside are refused before decoding", () => {
+Deno.test("image codec: sizes out of range are refused before decoding", () => {
   const png = (width: number, height: number) =>
     concat([
       SIGNATURE,
@@ -303,7 +303,7 @@ Deno.test("image codec: sizes outside are refused before decoding", () => {
   assertRefused(jpg(9000, 9000), "cannot hold 9000x9000");
 });
 
-Deno.test("image codec: JPEG codings that are not read are named", () => {
+Deno.test("image codec: unsupported JPEG codings are named", () => {
   const file = makeJpeg(gradient(16, 16));
   const at = file.findIndex((x, i) => x === 0xff && file[i + 1] === 0xc0);
   assertRefused(file.with(at + 1, 0xc3), "lossless");
@@ -330,7 +330,7 @@ Deno.test("image codec: a JPEG of endless scans is refused before decoding", () 
   assertRefused(bomb, "2001 scans", "1000x1000");
 });
 
-Deno.test("image codec: a picture cut off anywhere is refused", () => {
+Deno.test("image codec: an image cut off anywhere is refused", () => {
   for (
     const file of [encodePng(gradient(32, 32), {}), makeJpeg(gradient(32, 32))]
   ) {
@@ -345,7 +345,7 @@ Deno.test("image codec: a picture cut off anywhere is refused", () => {
   }
 });
 
-Deno.test("image codec: damage anywhere ends in a picture or one clear line", async () => {
+Deno.test("image codec: damage anywhere ends in an image or one clear line", async () => {
   const random = randomIntegers(23);
   const exif = concat([
     new TextEncoder().encode("Exif\0\0"),

@@ -41,7 +41,7 @@ async function colourHash({ data }: Image): Promise<string> {
 }
 
 for (const [name, { width, height, sha256 }] of Object.entries(cases)) {
-  Deno.test(`jpeg decoding: ${name}, every byte as Pillow`, async () => {
+  Deno.test(`jpeg decoding: ${name}, every byte as Pillow's`, async () => {
     const image = decodeImage(files.get(name)!, name);
     assertEquals([image.width, image.height], [width, height]);
     assertEquals(await colourHash(image), sha256);
@@ -112,7 +112,7 @@ Deno.test("jpeg decoding: a progressive file without its last scans is refused",
   }
 });
 
-Deno.test("jpeg decoding: what is broken is named", () => {
+Deno.test("jpeg decoding: damage is named", () => {
   const file = files.get("restarts 1x1")!;
   const scan = find(file, 0xda);
   const table = find(file, 0xdb);
@@ -124,7 +124,7 @@ Deno.test("jpeg decoding: what is broken is named", () => {
     [file.with(huffman + 5, 200), "Huffman table"],
     [file.with(huffman + 5, 3), "Huffman table"],
     [file.with(find(file, 0xd1) + 1, 0xd5), "restart markers"],
-    [file.with(scan + 5, 77), "a scan is of a channel 77"],
+    [file.with(scan + 5, 77), "a scan names an unknown channel 77"],
     [file.with(scan + 4, 2), "a scan's header has a wrong length"],
     [file.with(scan + 6, 0x33), "a Huffman table is missing"],
     [without(file, 0xc0), "it holds no image"],
@@ -140,7 +140,7 @@ Deno.test("jpeg decoding: what is broken is named", () => {
   );
 });
 
-Deno.test("jpeg decoding: what is not read is named", () => {
+Deno.test("jpeg decoding: unsupported kinds are named", () => {
   const file = files.get("sampled 1x1")!;
   const frame = find(file, 0xc0);
   // The height is left open, for a DNL marker after the pixels to tell.
@@ -150,7 +150,7 @@ Deno.test("jpeg decoding: what is not read is named", () => {
   assertRefused(thirds, "sampled 2x1 beside 3x1");
 });
 
-Deno.test("jpeg decoding: orientation of every type that Pillow takes", () => {
+Deno.test("jpeg decoding: orientation of every type that Pillow accepts", () => {
   const stored = files.get("sampled 2x2")!;
   const turned = (tiff: Uint8Array) => {
     const exif = concat([new TextEncoder().encode("Exif\0\0"), tiff]);
@@ -201,7 +201,7 @@ Deno.test("jpeg decoding: orientation of every type that Pillow takes", () => {
   }
 });
 
-Deno.test("jpeg decoding: orientation in XMP, where EXIF is silent", () => {
+Deno.test("jpeg decoding: orientation in XMP, where EXIF has none", () => {
   const stored = files.get("sampled 2x2")!;
   const text = new TextEncoder();
   const segment = (words: string) =>
@@ -222,7 +222,7 @@ Deno.test("jpeg decoding: orientation in XMP, where EXIF is silent", () => {
   assertEquals(width(both), 35);
 });
 
-Deno.test("jpeg decoding: EXIF data longer than a segment goes on in the next", () => {
+Deno.test("jpeg decoding: EXIF data longer than a segment continues in the next", () => {
   const stored = encodeJpeg({
     width: 20,
     height: 16,

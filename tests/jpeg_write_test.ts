@@ -42,7 +42,7 @@ function littleEndianComment(coding: string, body: string): string {
     `0100 8692 0700 ${size}000000 2c000000 00000000 ${hex(coding)} ${body}`;
 }
 
-Deno.test("jpeg writing: an image and its comment come back", () => {
+Deno.test("jpeg writing: an image and its comment are read back", () => {
   for (const [width, height] of [[40, 30], [16, 17], [33, 16]]) {
     const image = gradient(width, height);
     for (
@@ -62,7 +62,7 @@ Deno.test("jpeg writing: an image and its comment come back", () => {
   }
 });
 
-Deno.test("jpeg writing: the comment lies as piexif lays it, and reads it", () => {
+Deno.test("jpeg writing: the comment is laid out as piexif writes and reads it", () => {
   const file = encodeJpeg(gradient(16, 16), "é 30");
   // JFIF first, then Exif, as every reader expects.
   assertEquals(file.slice(0, 4).toHex(), "ffd8ffe0");
@@ -77,7 +77,7 @@ Deno.test("jpeg writing: the comment lies as piexif lays it, and reads it", () =
   );
 });
 
-Deno.test("jpeg writing: no comment, no segment; half a pair is mended", () => {
+Deno.test("jpeg writing: no segment without a comment; half a surrogate pair is replaced", () => {
   const plain = encodeJpeg(gradient(16, 16), "");
   assertEquals(readJpegComment(plain), undefined);
   assert(!String.fromCharCode(...plain).includes("Exif"));
@@ -85,7 +85,7 @@ Deno.test("jpeg writing: no comment, no segment; half a pair is mended", () => {
   assertEquals(readJpegComment(half), "a\ufffdb");
 });
 
-Deno.test("jpeg writing: quality orders size; what cannot be written is refused", () => {
+Deno.test("jpeg writing: higher quality is larger; impossible images are refused", () => {
   const image = gradient(64, 64);
   const sizes = [20, 75, 95, 100].map((q) => encodeJpeg(image, "", q).length);
   assertEquals(sizes, sizes.toSorted((a, b) => a - b));

@@ -126,7 +126,7 @@ function circleOf(start: string): string[] | undefined {
   return undefined;
 }
 
-Deno.test("layers: there are sources to look at", () => {
+Deno.test("layers: there are sources to check", () => {
   assert(files.length > 40, `found ${files.length}`);
   // Imports of types and over several lines, text, and exports are all seen.
   const pipelines = imported(byPath.get("src/gpu/pipelines.ts")!);
@@ -165,7 +165,7 @@ Deno.test("layers: no files import each other in a circle", () => {
   assertEquals([...circles], []);
 });
 
-Deno.test("layers: the core reaches no host, and nothing that only tools need", () => {
+Deno.test("layers: the core imports no host, and nothing that only tools need", () => {
   const paths = closure("src/core.ts").map(({ path }) => path);
   assert(!paths.includes("src/weights/weave_writer.ts"));
   const reached = paths.map(layer);
@@ -195,7 +195,7 @@ Deno.test("layers: only the edge knows Deno, Node and packages", () => {
   assertEquals(wrong, []);
 });
 
-Deno.test("layers: what decodes images runs anywhere", () => {
+Deno.test("layers: image decoders run anywhere", () => {
   const decoders = ["png_decode", "inflate", "exif", "jpeg/decode"]
     .flatMap((name) => closure(`src/host/codecs/${name}.ts`));
   assert(decoders.length > 10, `${decoders.length} files`);
@@ -203,7 +203,7 @@ Deno.test("layers: what decodes images runs anywhere", () => {
   assertEquals(wrong, []);
 });
 
-Deno.test("layers: only the edge tells of flags and tools", () => {
+Deno.test("layers: only the edge mentions flags and tools", () => {
   const wrong = files
     .filter(({ path }) =>
       ![...atTheEdge, ...Object.keys(beside)].includes(layer(path))
@@ -215,7 +215,7 @@ Deno.test("layers: only the edge tells of flags and tools", () => {
   assertEquals(wrong, []);
 });
 
-Deno.test("layers: only src/gpu and src/graph speak to the device", () => {
+Deno.test("layers: only src/gpu and src/graph use the device", () => {
   const wrong = files
     .filter(({ path }) => !["gpu", "graph"].includes(layer(path)))
     .filter(({ code }) =>

@@ -23,7 +23,7 @@ function names(table: Table): Record<string, string> {
   );
 }
 
-Deno.test("single file: every name of the UNet is another one, once", () => {
+Deno.test("single file: every name of the UNet maps to a different name", () => {
   for (const weights of ["ema", "last"] as const) {
     const found = Object.values(
       names(ldmUnetTable(config(SD15_UNET_CONFIG), weights)),
@@ -110,7 +110,7 @@ Deno.test("single file: the text encoder's names, with and without text_model", 
   ]);
 });
 
-Deno.test("module names: the longest path wins, unknown ones are a fault", () => {
+Deno.test("module names: the longest path wins, unknown ones are errors", () => {
   const names = new ModuleNames();
   names.setAll("a.0", "x", { b: "y" });
   assertEquals(names.of("a.0.b.weight"), "x.y.weight");

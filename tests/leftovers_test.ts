@@ -1,5 +1,5 @@
 /**
- * Tensors that no network has: known leftovers, and what nobody knows.
+ * Tensors that no network has: known leftovers, and unknown ones.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -9,7 +9,7 @@ import { rawSafetensors } from "./support/weights.ts";
 
 const one = { shape: [1], data: [1] };
 
-/** What checkpoints have been seen to carry, and what is said of it. */
+/** Leftovers seen in checkpoints, and the reason reported for each. */
 const leftovers: [string, RegExp][] = [
   ["v_pred", /predicts velocity/],
   ["global_step", /counters/],
@@ -30,7 +30,7 @@ const leftovers: [string, RegExp][] = [
   ["optimizer_states.0.exp_avg", /training/],
 ];
 
-Deno.test("leftovers: each is left out and said, without any flag", async () => {
+Deno.test("leftovers: each is left out and reported, without any flag", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   for (const [name, reason] of leftovers) {
@@ -53,7 +53,7 @@ Deno.test("leftovers: each is left out and said, without any flag", async () => 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("leftovers: a network's file alone is told by its own tensors first", async () => {
+Deno.test("leftovers: a network's file is recognised by its own tensors first", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await folder.write("unet/all.safetensors", {
@@ -79,7 +79,7 @@ Deno.test("leftovers: a network's file alone is told by its own tensors first", 
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("leftovers: what nobody knows is refused, or left out with --allow-unused", async () => {
+Deno.test("leftovers: unknown tensors are refused, or left out with --allow-unused", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await folder.write("vae/model.safetensors", {

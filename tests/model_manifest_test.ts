@@ -1,5 +1,5 @@
 /**
- * A model folder's list of its files, and folders that are not as it says.
+ * A model folder's manifest, and folders that do not match it.
  */
 import {
   assert,
@@ -111,7 +111,7 @@ Deno.test("manifest: another adapter is not compared", async () => {
   await Deno.remove(path, { recursive: true });
 });
 
-Deno.test("manifest: a replacement that is cut off anywhere is refused", async () => {
+Deno.test("manifest: a replacement interrupted anywhere is refused", async () => {
   const { path, a, b } = await twoModels();
   // As tools/convert.ts puts them in place: the manifest first.
   const order = ["model.json", ...PARTS.map((part) => `${part}.weave`)];
@@ -131,7 +131,7 @@ Deno.test("manifest: a replacement that is cut off anywhere is refused", async (
   await Deno.remove(path, { recursive: true });
 });
 
-Deno.test("manifest: one part converted into a folder changes its entry alone", async () => {
+Deno.test("manifest: one component converted into a folder changes only its entry", async () => {
   const { path, a, b } = await twoModels();
   const before = await manifestOf(a);
   await convert({ inputs: [`${path}/vae`], output: a, dtype: "f32" });
@@ -154,7 +154,7 @@ Deno.test("manifest: one part converted into a folder changes its entry alone", 
   await Deno.remove(path, { recursive: true });
 });
 
-Deno.test("manifest: parts that belong to no model make none", async () => {
+Deno.test("manifest: components of no model get no manifest", async () => {
   const { path, a } = await twoModels();
   const detector = [repositoryPath("weights/mini/face_detector.weave")];
   const alone = `${path}/alone`;
@@ -199,7 +199,7 @@ const bad: [string, string][] = [
   ["x".repeat(2 ** 20 + 1), "it has 1048577 bytes"],
 ];
 
-Deno.test("manifest: a damaged or hostile one is refused for what it is", async () => {
+Deno.test("manifest: a damaged or hostile one is refused, saying why", async () => {
   for (const [text, message] of bad) {
     const bytes = new TextEncoder().encode(text);
     const error = await assertRejects(
@@ -217,7 +217,7 @@ Deno.test("manifest: a damaged or hostile one is refused for what it is", async 
   ]);
 });
 
-Deno.test("manifest: a damaged one stops one part, and is replaced with the whole", async () => {
+Deno.test("manifest: a damaged one stops a single component, and is replaced with a whole model", async () => {
   const { path, a, b } = await twoModels();
   await Deno.writeTextFile(`${a}/model.json`, "{");
   const vae = await Deno.readFile(`${a}/vae.weave`);
@@ -302,7 +302,7 @@ Deno.test("manifest: --manifest lists a folder as it is", async () => {
   await Deno.remove(path, { recursive: true });
 });
 
-Deno.test("manifest: weights/mini has its own, of its own files", async () => {
+Deno.test("manifest: weights/mini has one that lists its own files", async () => {
   const mini = repositoryPath("weights/mini");
   await using source = await FileSource.open(`${mini}/model.json`);
   const { components = [] } = await inspect(source, true);

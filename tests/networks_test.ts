@@ -23,7 +23,7 @@ import { runPass } from "../tools/compare/run.ts";
 import { channelsLast, type Values, zeros } from "../tools/compare/values.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { fold } from "./support/fold.ts";
-import { miniParts, repositoryPath } from "./support/model.ts";
+import { miniComponents, repositoryPath } from "./support/model.ts";
 import { FOLDED, networkGoldens } from "./support/network_goldens.ts";
 
 const goldens = await networkGoldens();
@@ -65,7 +65,7 @@ async function check(
   const { outputs } = await runPass(
     { gpu: await sharedGpu(), storage },
     pass,
-    await miniParts,
+    await miniComponents,
     new Map(Object.entries(inputs)),
   );
   for (const [name, want] of Object.entries(expected)) {
@@ -169,7 +169,7 @@ for (const storage of ["f32", "f16"] as const) {
       const reference = await openSafetensors(file);
       const errors = await compareWithReference(
         { gpu: await sharedGpu(), storage },
-        await miniParts,
+        await miniComponents,
         reference,
         passesIn(reference, NETWORKS),
         () => {},
@@ -201,7 +201,7 @@ gpuTest("BiSeNet: every pixel's class is PyTorch's", async () => {
   const { outputs } = await runPass(
     { gpu: await sharedGpu(), storage: "f32" },
     pass,
-    await miniParts,
+    await miniComponents,
     new Map([["face_parser.input", input("face_parser.input")]]),
   );
   const classes = outputs.get("classes")!.data;

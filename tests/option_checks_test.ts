@@ -1,6 +1,6 @@
 /**
- * Options of the library's calls: a wrong name, kind or value is `bad-option`,
- * and never a TypeError or taken for a yes.
+ * Options of the library's calls: a wrong name, type or value is `bad-option`,
+ * never a TypeError, and never counts as true.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -31,7 +31,7 @@ async function refuses(
   }
 }
 
-Deno.test("options: what no model can be loaded from", async () => {
+Deno.test("options: invalid models are refused", async () => {
   const load: Untyped = (...args) =>
     (MasterWeaver.load as unknown as Untyped)(...args);
   await refuses(load, [
@@ -60,7 +60,7 @@ Deno.test("options: what no model can be loaded from", async () => {
   ]);
 });
 
-Deno.test("options: the core takes a model's files alone", async () => {
+Deno.test("options: the core only accepts a model's files", async () => {
   const load: Untyped = (...args) =>
     (CoreMasterWeaver.load as unknown as Untyped)(...args);
   await refuses(load, [
@@ -109,8 +109,8 @@ gpuTest("options: of calls on a model", async () => {
     [[{ steps: "2" }], /steps must be a whole number in 1\.\.1000, got "2"$/],
     [[{ steps: 2n }], /steps must be .*, got 2n$/],
     [[{ width: "64" }], /width must be .*, got "64"$/],
-    [[{ prompt: ["a"] }], /prompt must be a text, got \["a"\]$/],
-    [[{ prompt: undefined }], /prompt must be a text, got undefined$/],
+    [[{ prompt: ["a"] }], /prompt must be a string, got \["a"\]$/],
+    [[{ prompt: undefined }], /prompt must be a string, got undefined$/],
     [[{ rng: "" }], /rng must be torch-cuda or torch-cpu, got ""$/],
     [[{ cudaThreads: "256" }], /cudaThreads .*, got "256"$/],
     [[{ guidanceRange: "0,1" }], /guidanceRange .*, got "0,1"$/],
@@ -129,7 +129,7 @@ gpuTest("options: of calls on a model", async () => {
     [[null], /^Options of detectFaces must be an object, got null$/],
     [[{ signal: {} }], /signal must be an AbortSignal, got an object$/],
   ]);
-  // What a script keeps beside its settings is told of, and does no harm.
+  // What a script keeps beside its settings gives a warning and does no harm.
   const told: string[] = [];
   await weaver.generate({
     ...{ identity, prompt: "", steps: 1, width: 64, height: 64, trace: true },

@@ -1,11 +1,15 @@
 /**
- * The table of options: what is made from it says the same everywhere, and what
- * an image file says of its making comes back.
+ * The table of options: everything generated from it agrees, and what an image
+ * file says about how it was made is repeated.
  */
 import { assert, assertEquals } from "@std/assert";
 import { encodeImage } from "../src/host/command/outputs.ts";
 import { readFlags } from "../src/host/command/flags.ts";
-import { chosenLooks, readTask, type Task } from "../src/host/command/task.ts";
+import {
+  identityChoices,
+  readTask,
+  type Task,
+} from "../src/host/command/task.ts";
 import { usage } from "../src/host/command/usage.ts";
 import {
   anySize,
@@ -101,7 +105,7 @@ async function repeated(
 function effective(task: Task): Readonly<Record<string, unknown>> {
   const { flags, recorded } = task;
   const made = { ...recorded.provenance, ...task.settings };
-  const looks = Object.entries(chosenLooks(task));
+  const looks = Object.entries(identityChoices(task));
   const given = Object.entries(flags).filter(([, value]) =>
     value !== undefined
   );
@@ -110,7 +114,7 @@ function effective(task: Task): Readonly<Record<string, unknown>> {
 
 const keyed = options.filter(({ key }) => key !== undefined);
 
-Deno.test("options: each is what makes an image, and has a key, or is of the call alone", () => {
+Deno.test("options: each has a key if it makes the image, or belongs to the call alone", () => {
   const without = options.filter(({ key }) => key === undefined);
   assertEquals(without.map(({ name }) => name), [
     ...["ref", "keepLoaded", "output", "saveReferences", "fromImage"],
@@ -121,7 +125,7 @@ Deno.test("options: each is what makes an image, and has a key, or is of the cal
 });
 
 for (const format of ["png", "jpeg"] as const) {
-  Deno.test(`options: what a ${format} says comes back, and what is typed goes over it`, async () => {
+  Deno.test(`options: what a ${format} records is repeated, and flags override it`, async () => {
     for (const { name, flag, type } of keyed) {
       const value = others[name];
       const isSeed = typeof value === "bigint";
@@ -129,7 +133,7 @@ for (const format of ["png", "jpeg"] as const) {
       const task = await repeated(format, { [name]: value });
       assertEquals(effective(task)[name], value, name);
 
-      // Typed, it goes over the image's.
+      // A flag overrides the image's value.
       const typed = type.form === "pair"
         ? value ? `--${flag}` : `--no-${flag}`
         : `--${flag}=${value}`;
@@ -173,7 +177,7 @@ Deno.test("options: --help names each, within 80 columns", () => {
   assertEquals(usage.split("\n").filter((line) => line.length > 80), []);
 });
 
-Deno.test("options: README's table is made from them", async () => {
+Deno.test("options: README's table is generated from them", async () => {
   const readme = await Deno.readTextFile(repositoryPath("README.md"));
   assert(readme.includes("| `--steps N` |"));
   assert(withOptions(readme) === readme, "run `deno task readme`");
@@ -211,7 +215,7 @@ function fits(value: unknown, schema: Schema): boolean {
     (multipleOf === undefined || value % multipleOf === 0);
 }
 
-Deno.test("options: the schema says what the library takes", () => {
+Deno.test("options: the schema describes what the library accepts", () => {
   const size = { own: 512, multiple: 8 };
   const schema = optionsSchema(size);
   assertEquals(JSON.parse(JSON.stringify(schema)), schema);

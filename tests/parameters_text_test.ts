@@ -1,11 +1,11 @@
 /**
- * The `parameters` text of AUTOMATIC1111's web UI and its kin: what others
- * wrote is read, and no text at all breaks anything.
+ * The `parameters` text of AUTOMATIC1111's web UI and similar programs: what they
+ * wrote is read, and no text does harm.
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { encodeJpeg, encodePng } from "../src/host/codecs/codec.ts";
-import { readImageWords } from "../src/host/codecs/image_text.ts";
+import { parseImageText } from "../src/host/codecs/image_text.ts";
 import { encodeImage } from "../src/host/command/outputs.ts";
 import { anySize, checkSettings } from "../src/options/options.ts";
 import {
@@ -27,14 +27,14 @@ const image = {
 
 /** What the command makes of an image with such a text, as PNG and as JPEG. */
 function recorded(parameters: string): Recorded {
-  const png = readImageWords(encodePng(image, { parameters }), "a.png");
-  const jpeg = readImageWords(encodeJpeg(image, parameters), "a.png");
+  const png = parseImageText(encodePng(image, { parameters }), "a.png");
+  const jpeg = parseImageText(encodeJpeg(image, parameters), "a.png");
   const read = fromText(png.text, "a.png");
   assertEquals(fromText(jpeg.text, "a.png"), read);
   return read;
 }
 
-Deno.test("parameters: what the web UI writes is repeated", () => {
+Deno.test("parameters: settings that the web UI writes are repeated", () => {
   const read = recorded(
     `a (smiling:1.2) woman, <lora:hair:0.5>
 red hair, Steps: 3, "snow"
@@ -70,7 +70,7 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
   assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
 });
 
-Deno.test("parameters: what others leave out stays absent", () => {
+Deno.test("parameters: settings that other programs leave out stay absent", () => {
   const read = recorded(
     "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64",
   );
@@ -85,7 +85,7 @@ Deno.test("parameters: what others leave out stays absent", () => {
     height: 64,
   });
   const [warning, ...more] = foreignWarnings(read.foreign!, "a.png", "m");
-  assertMatch(warning, /with the model it does not name and/);
+  assertMatch(warning, /with a model it does not name and/);
   assertEquals(more, []);
   // Blanks after a colon or at a line's end, and what no value of ours is.
   const odd = recorded(
@@ -98,7 +98,7 @@ Deno.test("parameters: what others leave out stays absent", () => {
   assertEquals(odd.foreign, { sampler: "Euler a" });
 });
 
-Deno.test("parameters: of our own image nothing is lost where only they are left", () => {
+Deno.test("parameters: they alone repeat our own image completely", () => {
   const settings = checkSettings({
     prompt: 'two\nlines, "quoted": ☃',
     negativePrompt: "Negative prompt: x",
@@ -116,16 +116,16 @@ Deno.test("parameters: of our own image nothing is lost where only they are left
     requireFace: true,
     referenceHashes: ["2".repeat(64), "3".repeat(64)],
   });
-  const whole = readImageWords(encodeImage("png", image, text), "a.png").text;
+  const whole = parseImageText(encodeImage("png", image, text), "a.png").text;
   assertEquals(whole.parameters, toParameters(text));
   const { parameters } = whole;
-  const { text: left } = readImageWords(encodePng(image, { parameters }), "a");
+  const { text: left } = parseImageText(encodePng(image, { parameters }), "a");
   assertEquals(left, text);
   assertEquals(fromText(left, "a"), fromText(whole, "a"));
   assertEquals(fromText(left, "a").foreign, undefined);
 });
 
-Deno.test("parameters: every value comes back, however it is quoted", () => {
+Deno.test("parameters: every value is read back, however it is quoted", () => {
   const values = [
     ...["", " ", "a", "a,b", "a: b", '"', '""', '"a"', "\\", '\\"', 'a"b,"'],
     ...["\n", "a\r\nb", "\t", "☃", "\u2028", "{}", '["a","b"]', "Steps: 3"],
@@ -140,7 +140,7 @@ Deno.test("parameters: every value comes back, however it is quoted", () => {
   }
 });
 
-Deno.test("parameters: a value that cannot be is told, with the file", () => {
+Deno.test("parameters: an invalid value is reported with its file", () => {
   const row = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64";
   for (
     const [from, to] of [
@@ -155,7 +155,7 @@ Deno.test("parameters: a value that cannot be is told, with the file", () => {
     const error = assertThrows(
       () => recorded(row.replace(from, to)),
       MasterWeaverError,
-      "The settings in a.png are broken: ",
+      "The settings in a.png are not valid: ",
     );
     assertEquals(error.code, "bad-image");
     assert(error.message.length < 300, error.message);

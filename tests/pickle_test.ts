@@ -62,7 +62,7 @@ Deno.test("pickle: lists, tuples and dictionaries", () => {
   assertEquals([...dict.entries], [["a", 1], ["b", 2], ["c", 3]]);
 });
 
-Deno.test("pickle: the memo gives a value again", () => {
+Deno.test("pickle: the memo returns a value again", () => {
   assertEquals(items(run("Vab\nq", 7, "0h", 7, "h", 7, 0x86, ".")), [
     "ab",
     "ab",
@@ -70,7 +70,7 @@ Deno.test("pickle: the memo gives a value again", () => {
   assertEquals(items(run("Vab\n", 0x94, "h", 0, 0x86, ".")), ["ab", "ab"]);
 });
 
-Deno.test("pickle: it ends where it ends, and says where", () => {
+Deno.test("pickle: bytes after its end are not read, and its length is returned", () => {
   assertEquals(unpickle(program("K", 1, ".rest"), "x"), {
     value: 1,
     length: 3,
@@ -177,7 +177,7 @@ const broken: [string, (string | number)[], string][] = [
     [0x8b, 0, 202, 154, 59, "."],
     "a whole number takes 1000000000 bytes",
   ],
-  ["a number of letters", ["Iabc\n."], "abc is no whole number"],
+  ["a number of letters", ["Iabc\n."], "abc is not a whole number"],
 ];
 
 for (const [what, parts, message] of broken) {
@@ -208,7 +208,7 @@ Deno.test("pickle: a list copied over and over is refused in time", () => {
   );
 });
 
-Deno.test("flatten: values inside themselves end", () => {
+Deno.test("flatten: values that contain themselves are refused", () => {
   const inside = run("]q", 0, "h", 0, "a.");
   assertThrows(
     () => flatten(inside, "x"),
@@ -227,7 +227,7 @@ Deno.test("flatten: values inside themselves end", () => {
   );
 });
 
-Deno.test("flatten: long names in one another are refused", () => {
+Deno.test("flatten: long nested names are refused", () => {
   const key = `X\xf4\x01\x00\x00${"k".repeat(500)}`;
   const nested = Uint8Array.from(
     `}${key}}${key}}${key}K\x01sss.`,
@@ -265,7 +265,7 @@ Deno.test("flatten: many references to tensors under a long name are refused in 
   );
 });
 
-Deno.test("pickle: more lists and objects than memory is given for are refused", () => {
+Deno.test("pickle: more lists and objects than memory allows are refused", () => {
   const programs = {
     lists: "]".repeat(1e6),
     dictionaries: "}".repeat(1e6),
@@ -305,7 +305,7 @@ Deno.test("pickle: 20000 random programs end", () => {
   assert(ended > 10000, `Only ${ended} were refused`);
 });
 
-Deno.test("pickle: what training programs save beside the weights is dropped", () => {
+Deno.test("pickle: objects that training programs save beside the weights are dropped", () => {
   // numpy.dtype("f8") with its state set, a number made with it, a class.
   const value = run(
     "}(Va\n(cnumpy\ndtype\nVf8\n",
@@ -360,7 +360,7 @@ Deno.test("pickle: unknown objects are described, never made", () => {
   );
   assert(value instanceof PickleObject);
   assertEquals(value.name, "my.code.Thing");
-  assertEquals(value.parts.length, 6); // parameters, state, list, 3: 4, 5
+  assertEquals(value.contents.length, 6); // parameters, state, list, 3: 4, 5
   const { otherValues, objects } = flatten(value, "test.pt");
   assertEquals([otherValues, objects], [1, ["my.code.Thing"]]);
 });

@@ -1,5 +1,5 @@
 /**
- * PNG files to pixels, to the byte as Pillow gives them, put over white.
+ * PNG files are decoded to exactly Pillow's pixels, put over white.
  */
 import { deflateSync } from "node:zlib";
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -13,8 +13,8 @@ import {
   concat,
   exifData,
   makePng,
+  type PngContent,
   pngHeader,
-  type PngParts,
 } from "./support/odd_images.ts";
 
 const SIGNATURE = Uint8Array.from(PNG_SIGNATURE);
@@ -34,7 +34,7 @@ interface Fixture {
 const cases: Record<string, Fixture> = fixtures.cases;
 
 for (const [name, { width, height, sha256, file }] of Object.entries(cases)) {
-  Deno.test(`png decoding: ${name}, every byte as Pillow`, async () => {
+  Deno.test(`png decoding: ${name}, every byte as Pillow's`, async () => {
     const image = decodeImage(Uint8Array.fromBase64(file), name);
     assertEquals([image.width, image.height], [width, height]);
     const colours = image.data.filter((_, i) => i % 4 !== 3);
@@ -84,7 +84,7 @@ Deno.test("png decoding: gray PNG of 1, 2, 4, 8 and 16 bits", () => {
   }
 });
 
-Deno.test("png decoding: of 16 bits the high 8 are taken, as Pillow does", () => {
+Deno.test("png decoding: of 16 bits the high 8 are used, as Pillow does", () => {
   const file = makePng({
     width: 16,
     height: 16,
@@ -164,7 +164,7 @@ Deno.test("png decoding: interlaced PNG is read, and no further than its pixels"
   assertEquals(decodeImage(file(1e7), "x"), image);
 });
 
-/** A gray PNG of 16 × 20, row by row one lighter, its pixels' stream changed. */
+/** A gray PNG of 16 × 20, each row one lighter, with a changed pixel stream. */
 function grayPng(
   change: (rows: Uint8Array) => Uint8Array,
   interlace = 0,
@@ -181,7 +181,7 @@ function grayPng(
   ]);
 }
 
-Deno.test("png decoding: rows that are missing are never made up", () => {
+Deno.test("png decoding: missing rows are never made up", () => {
   // A stream that is whole but holds half of the rows, and one cut in halves.
   assertRefused(
     grayPng((rows) => deflated(rows.subarray(0, 10 * 17))),
@@ -207,18 +207,18 @@ Deno.test("png decoding: rows that are missing are never made up", () => {
   );
 });
 
-Deno.test("png decoding: bytes behind the pixels do no harm", () => {
+Deno.test("png decoding: bytes after the pixels do no harm", () => {
   const plain = decodeImage(grayPng(deflated), "x");
   assertEquals(pixel(plain, 3, 19), [19, 19, 19, 255]);
   const same = (file: Uint8Array) =>
     assertEquals(decodeImage(file, "x"), plain);
-  // Behind the stream, in it, and a stream that lacks its checksum.
+  // After the stream, in it, and a stream that lacks its checksum.
   same(grayPng((rows) => concat([deflated(rows), Uint8Array.of(1, 2, 3)])));
   same(grayPng((rows) => deflated([...rows, ...Array(5000).fill(7)])));
   same(grayPng((rows) => deflated(rows).slice(0, -4)));
 });
 
-Deno.test("png decoding: what is broken is named", () => {
+Deno.test("png decoding: damage is named", () => {
   const file = grayPng(deflated);
   const idat = 33;
   assertEquals(String.fromCharCode(...file.subarray(37, 41)), "IDAT");
@@ -244,15 +244,15 @@ Deno.test("png decoding: what is broken is named", () => {
     data.set([0, 0, 0, 16, 0, 0, 0, 16, ...bytes]);
     return concat([SIGNATURE, pngChunk("IHDR", data), IEND]);
   };
-  assertRefused(header(3, 0), "damaged", "depth of 3");
-  assertRefused(header(4, 2), "damaged", "depth of 4");
-  assertRefused(header(8, 5), "damaged", "depth of 8");
-  assertRefused(header(8, 0, 1), "damaged", "compression 1");
-  assertRefused(header(8, 0, 0, 1), "damaged", "filtering 1");
-  assertRefused(header(8, 0, 0, 0, 2), "damaged", "interlacing 2");
+  assertRefused(header(3, 0), "damaged", "bit depth 3");
+  assertRefused(header(4, 2), "damaged", "bit depth 4");
+  assertRefused(header(8, 5), "damaged", "bit depth 8");
+  assertRefused(header(8, 0, 1), "damaged", "compression method 1");
+  assertRefused(header(8, 0, 0, 1), "damaged", "filter method 1");
+  assertRefused(header(8, 0, 0, 0, 2), "damaged", "interlace method 2");
 });
 
-Deno.test("png decoding: kinds that are not read are named", () => {
+Deno.test("png decoding: unsupported kinds are named", () => {
   const file = grayPng(deflated);
   const apple = concat([
     file.subarray(0, 8),
@@ -265,10 +265,10 @@ Deno.test("png decoding: kinds that are not read are named", () => {
     pngChunk("ABCD", new Uint8Array(3)),
     file.subarray(33),
   ]);
-  assertRefused(unknown, '"ABCD"', "not known");
+  assertRefused(unknown, '"ABCD"', "unknown critical chunk");
 });
 
-Deno.test("png decoding: what does not decide the pixels may be broken", () => {
+Deno.test("png decoding: chunks that do not affect the pixels may be broken", () => {
   const file = grayPng(deflated);
   const text = pngChunk("tEXt", new TextEncoder().encode("a\0b"));
   const broken = concat([
@@ -281,8 +281,8 @@ Deno.test("png decoding: what does not decide the pixels may be broken", () => {
   assertEquals(decodeImage(end, "x"), decodeImage(file, "x"));
 });
 
-Deno.test("png decoding: a palette's broken parts and missing colours are told", () => {
-  const parts: PngParts = {
+Deno.test("png decoding: a broken palette and missing colours are named", () => {
+  const parts: PngContent = {
     width: 16,
     height: 16,
     depth: 8,

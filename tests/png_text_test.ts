@@ -42,7 +42,7 @@ Deno.test("png text: texts with NUL, lone surrogates and odd keywords", () => {
   }
 });
 
-Deno.test("png text: text reading passes over what is damaged or foreign", () => {
+Deno.test("png text: damaged and unknown chunks are ignored", () => {
   const file = encodePng(plain(16, 16), { first: "1", second: "2" });
   const at = String.fromCharCode(...file).indexOf("first");
   const flipped = file.slice();
@@ -99,7 +99,7 @@ Deno.test("png text: compressed texts are read, Latin-1 and UTF-8", () => {
   });
 });
 
-Deno.test("png text: compressed texts that are broken are passed over", () => {
+Deno.test("png text: damaged compressed texts are ignored", () => {
   const good = deflated(latin1("good"));
   const file = withChunks(
     ztxt("a", good, 1),
@@ -116,7 +116,7 @@ Deno.test("png text: compressed texts that are broken are passed over", () => {
   assertEquals(readPngText(file), { last: "good" });
 });
 
-Deno.test("png text: what inflates to more than any settings is passed over", () => {
+Deno.test("png text: texts that inflate to more than any settings are ignored", () => {
   // 300 megabytes of zeros in 300 kilobytes, and again.
   const bomb = deflated(new Uint8Array(300e6));
   const file = withChunks(

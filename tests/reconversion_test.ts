@@ -1,5 +1,5 @@
 /**
- * Converted models stored anew: the mini model made smaller.
+ * Converted models stored as another type: the mini model made smaller.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * From a photo to what the encoder sees: whose face is taken, when it is
- * aligned, and what is said where it is not.
+ * From a photo to what the encoder sees: which face is used, when it is aligned,
+ * and the warnings where it is not.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { Breath } from "../src/base/breathe.ts";
@@ -54,13 +54,13 @@ async function prepare(
 const wholeFinder = async () =>
   new FaceFinder(await miniDetector(), await realPredictor());
 
-Deno.test("reference: not looked at where neither face nor alignment is asked for", async () => {
+Deno.test("reference: not searched where neither face nor alignment is asked for", async () => {
   const photo = flat(40, 40);
   const { image, warnings } = await prepare(photo, null, { align: false });
   assertEquals([image === photo, warnings], [true, []]);
 });
 
-Deno.test("reference: without a detector it stays as it is, and that is said", async () => {
+Deno.test("reference: without a detector it is unchanged, with a warning", async () => {
   const photo = flat(40, 40);
   const { image, warnings } = await prepare(photo, null, {});
   assertEquals(image === photo, true);
@@ -92,7 +92,7 @@ Deno.test("reference: a chosen face is never the whole photo", async () => {
   }
 });
 
-Deno.test("reference: without the landmark model it stays as it is, and how to get it is said", async () => {
+Deno.test("reference: without the landmark model it is unchanged, with a warning how to get it", async () => {
   const finder = new FaceFinder(await miniDetector());
   const photo = await readImage(facePath("astronaut_small.png"));
   const { image, warnings } = await prepare(photo, finder, {});
@@ -110,7 +110,7 @@ Deno.test("reference: without the landmark model it stays as it is, and how to g
 });
 
 landmarkTest(
-  "reference: the best face is aligned, others by number or size",
+  "reference: the best face is aligned, or another by number or size",
   async () => {
     const finder = await wholeFinder();
     const photo = await readImage(facePath("two_faces.png"));
@@ -140,7 +140,7 @@ landmarkTest(
 );
 
 landmarkTest(
-  "reference: without a face it stays as it is, or is refused",
+  "reference: without a face it is left unchanged, or refused",
   async () => {
     const finder = await wholeFinder();
     for (
@@ -191,7 +191,7 @@ gpuTest(
   !hasLandmarks,
 );
 
-gpuTest("command: --face takes the face it is told to", async () => {
+gpuTest("command: --face uses the chosen face", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { code, err } = await command([

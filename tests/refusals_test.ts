@@ -1,5 +1,5 @@
 /**
- * What is no model of ours is refused for what it is.
+ * Unsupported models are named and refused.
  */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -158,7 +158,7 @@ Deno.test("refusals: files", async (t) => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("refusals: a torch zip that was not downloaded to its end", async () => {
+Deno.test("refusals: a torch zip whose download was interrupted", async () => {
   const folder = await Deno.makeTempDir();
   const fixture = await Deno.readFile(
     new URL("./fixtures/torch/values.pt", import.meta.url),

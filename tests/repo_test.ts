@@ -9,7 +9,7 @@ import { repositoryPath } from "./support/paths.ts";
 
 const root = repositoryPath("");
 
-/** What lies at the top; `.git` and what it ignores aside. */
+/** What is at the top, without `.git` and what it ignores. */
 const topLevel = new Set([
   ".ci",
   ".gitignore",
@@ -39,7 +39,7 @@ async function tracked(): Promise<string[]> {
   return new TextDecoder().decode(stdout).split("\n").filter(Boolean);
 }
 
-Deno.test("repository: only what belongs there lies at the top", async () => {
+Deno.test("repository: only known files are at the top", async () => {
   const names = new Set((await tracked()).map((path) => path.split("/")[0]));
   assertEquals([...names].filter((name) => !topLevel.has(name)), []);
 });

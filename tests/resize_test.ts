@@ -49,7 +49,7 @@ Deno.test("resize: every golden is Pillow's to the byte", async () => {
   assertEquals(compared, 20);
 });
 
-Deno.test("resize: transparent colours are weighed by alpha, as in Pillow", async () => {
+Deno.test("resize: colours are weighted by alpha, as in Pillow", async () => {
   // Image.frombytes("RGBA", (3, 2), …).resize((5, 3), …) of Pillow 13.
   const image = {
     width: 3,
@@ -100,7 +100,7 @@ Deno.test("resize: the same size is a copy, not the same memory", async () => {
   }
 });
 
-Deno.test("resize: a region equals that part of the whole", async () => {
+Deno.test("resize: a region equals the same region of the whole", async () => {
   const random = randomIntegers(1);
   for (const filter of filters) {
     for (const [width, height] of [[60, 200], [131, 117], [300, 20]]) {
@@ -143,7 +143,7 @@ Deno.test("resize: one colour stays that colour at every scale", async () => {
   }
 });
 
-Deno.test("resize: sizes and regions outside are refused with the numbers", async () => {
+Deno.test("resize: sizes and regions out of range are refused with the numbers", async () => {
   for (const [width, height] of [[0, 5], [5, -1], [1.5, 5], [5, 20000]]) {
     const error = await assertRejects(
       () => resizeImage(input, width, height, "bicubic"),

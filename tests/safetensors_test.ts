@@ -117,7 +117,7 @@ const hostile: [string, unknown, string][] = [
   [
     "metadata that is no text",
     { __metadata__: { a: 1 } },
-    "its __metadata__ is not text by name",
+    "its __metadata__ is not strings by name",
   ],
   ["a header that is a list", [], "its header is not a JSON object"],
   ["a header that is no JSON", "{a", "its header is not JSON"],
@@ -136,7 +136,7 @@ for (const [what, header, message] of hostile) {
   });
 }
 
-Deno.test("safetensors: more tensors, or lists, than memory is given for are refused", async () => {
+Deno.test("safetensors: more tensors, or lists, than memory allows are refused", async () => {
   const many = Array.from(
     { length: 100_001 },
     (_, i) => `"${i}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`,
@@ -184,7 +184,7 @@ Deno.test("safetensors: 3000 damaged files open or are refused", async () => {
   assertEquals(refused > 1500, true, `Only ${refused} were refused`);
 });
 
-Deno.test("open: what is no checkpoint is refused for what it is", async () => {
+Deno.test("open: what is not a checkpoint is named and refused", async () => {
   const cases: [string, string][] = [
     ["", "it is empty"],
     ["<!DOCTYPE html><html>", "it is a web page (a failed download?)"],

@@ -41,7 +41,7 @@ import {
   readyLoop,
 } from "./support/generator.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { miniParts } from "./support/model.ts";
+import { miniComponents } from "./support/model.ts";
 
 /** Coefficients of a step of {@linkcode adamsAncestral}, in this order. */
 type Step = [
@@ -138,7 +138,7 @@ const rules = {
 gpuTest(
   "sampler: one with scaled input, history and noise equals plain TypeScript",
   async () => {
-    const { unet } = await miniParts;
+    const { unet } = await miniComponents;
     const sampler = adamsAncestral(unet.config.scheduler);
     using mini = await miniGenerator(true);
     using ready = await readyLoop(mini.context, {
@@ -199,7 +199,7 @@ class Predictor implements Disposable {
     { handover, layout }: Awaited<ReturnType<typeof readyLoop>>,
   ): Promise<Predictor> {
     const gpu = await sharedGpu();
-    const components = await miniParts;
+    const components = await miniComponents;
     const store = new WeightStore(gpu);
     const plan = async (guided: boolean) => {
       const kind = { guided, cached: false };
@@ -238,7 +238,7 @@ class Predictor implements Disposable {
 }
 
 gpuTest("sampler: another one makes whole images", async () => {
-  const { scheduler } = (await miniParts).unet.config;
+  const { scheduler } = (await miniComponents).unet.config;
   using mini = await miniGenerator(false);
   const settings = {
     ...rules,
@@ -264,7 +264,7 @@ gpuTest("sampler: another one makes whole images", async () => {
 });
 
 gpuTest("start: an image's latents go on where they are put in", async () => {
-  const { scheduler } = (await miniParts).unet.config;
+  const { scheduler } = (await miniComponents).unet.config;
   using mini = await miniGenerator(true);
   const run = async (start?: Start) => {
     using ready = await readyLoop(mini.context, {
@@ -294,7 +294,7 @@ gpuTest("start: an image's latents go on where they are put in", async () => {
 });
 
 gpuTest("sampler: one that forgets its state is told", async () => {
-  const { scheduler } = (await miniParts).unet.config;
+  const { scheduler } = (await miniComponents).unet.config;
   const forgetful: Sampler = {
     ...adamsAncestral(scheduler),
     update: ({ latents }) => ({ latents, state: { previous: latents } }),
@@ -314,7 +314,7 @@ gpuTest("sampler: one that forgets its state is told", async () => {
 });
 
 Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => {
-  const { scheduler } = (await miniParts).unet.config;
+  const { scheduler } = (await miniComponents).unet.config;
   const { initialNoiseScale, steps } = ddimSampler(scheduler).schedule(30);
   const { timesteps, coefficients } = ddimSchedule(scheduler, 30);
   assertEquals(initialNoiseScale, 1);

@@ -72,7 +72,7 @@ Deno.test("scope: one name asked for in two shapes is misshapen", async () => {
   );
 });
 
-Deno.test("scope: long lists are cut with a count", async () => {
+Deno.test("scope: long lists are shortened, with a count", async () => {
   const w = new WeightScope(await fileWith({ a: [1] }));
   w.tensor("a", [1]);
   for (let i = 0; i < 20; i++) w.tensor(`layers.${i}`, [1]);
@@ -83,7 +83,7 @@ Deno.test("scope: long lists are cut with a count", async () => {
   );
 });
 
-Deno.test("scope: what is ignored is ignored in whole segments", async () => {
+Deno.test("scope: names are ignored by whole segments", async () => {
   const w = new WeightScope(
     await fileWith({ "encoder.a": [1], "encoder.b": [1], encoder2: [1] }),
   );

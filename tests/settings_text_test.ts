@@ -1,5 +1,5 @@
 /**
- * What an image says of its making: text chunks, the one text of a JPEG's
+ * What an image says about how it was made: text chunks, the one text of a JPEG's
  * comment, and back.
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
@@ -42,7 +42,7 @@ const settings = checkSettings({
   mergeTokens: 0.25,
 }, anySize);
 
-Deno.test("settings: all that made an image comes back", () => {
+Deno.test("settings: everything that made an image is read back", () => {
   const text = toText(settings, provenance);
   assertEquals(fromText(text, "a.png"), { settings, provenance });
   // What was not asked for is not made up.
@@ -64,7 +64,7 @@ Deno.test("settings: all that made an image comes back", () => {
   assertEquals([older, nothing], [{ prompt: "x", steps: 3 }, {}]);
 });
 
-Deno.test("settings: broken ones are told with their file", () => {
+Deno.test("settings: invalid ones are reported with their file", () => {
   const text = toText(settings, provenance);
   const broken: [string, string][] = [
     ["steps", "many"],
@@ -82,7 +82,7 @@ Deno.test("settings: broken ones are told with their file", () => {
       MasterWeaverError,
     );
     assertEquals(error.code, "bad-image");
-    assertMatch(error.message, /^The settings in a\.png are broken: /);
+    assertMatch(error.message, /^The settings in a\.png are not valid: /);
     assert(error.message.includes(value), error.message);
   }
 });
@@ -106,7 +106,7 @@ Deno.test("parameters: written as AUTOMATIC1111's web UI writes them", () => {
   assertMatch(toParameters(bare), /^Steps: 7, .*$/);
 });
 
-Deno.test("parameters: any prompt comes back", () => {
+Deno.test("parameters: any prompt is read back", () => {
   const prompts = [
     "",
     "a man",
@@ -129,7 +129,7 @@ Deno.test("parameters: any prompt comes back", () => {
   }
 });
 
-Deno.test("parameters: other texts are no settings, and break nothing", () => {
+Deno.test("parameters: other texts are not settings, and do no harm", () => {
   for (const text of ["", "hello", "\n\n\n", "Steps: , Size: x", '"": "\\']) {
     assertThrows(
       () => fromText(fromParameters(text), "a.jpg"),

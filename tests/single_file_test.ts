@@ -101,7 +101,7 @@ Deno.test("single file: gives the same model as the folder", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("single file: the UNet's running mean is taken unless told not to", async () => {
+Deno.test("single file: the UNet's running mean is used, unless --no-ema is given", async () => {
   const folder = await makeFolder();
   const last = singleFile(folder);
   const mean = checkpointOf(ldmUnetTable(config(UNET), "ema"), 99);
@@ -136,7 +136,7 @@ Deno.test("single file: the UNet's running mean is taken unless told not to", as
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("single file: what nobody knows inside a network is refused by name", async (t) => {
+Deno.test("single file: unknown tensors inside a network are refused by name", async (t) => {
   const folder = await makeFolder();
   const mean = checkpointOf(ldmUnetTable(config(UNET), "ema"), 99);
   const one = { shape: [1], data: [1] };
@@ -189,7 +189,7 @@ Deno.test("single file: what nobody knows inside a network is refused by name", 
     assertEquals(
       lines.filter((line) => line.startsWith("Warning: ")),
       [
-        `Warning: ${folder.path}/all.safetensors: a LoRA lies beside the network and is not merged into it`,
+        `Warning: ${folder.path}/all.safetensors: the file also has a LoRA, which is not merged into the network`,
       ],
     );
   });
@@ -298,7 +298,7 @@ const ALL = [
   "vae",
 ];
 
-Deno.test("single file: a folder may hold it beside the other parts", async () => {
+Deno.test("single file: a folder may hold it beside other networks", async () => {
   for (const hasIndex of [true, false]) {
     for (const name of ["model.safetensors", "model.ckpt"]) {
       const folder = await folderWithFile(name);
@@ -306,7 +306,7 @@ Deno.test("single file: a folder may hold it beside the other parts", async () =
         _class_name: "PNDMScheduler",
         beta_end: 0.011,
       });
-      // Not a model: it is passed over.
+      // Not a model, so ignored.
       await folder.write("id_head.safetensors", {
         "head.weight": { shape: [1], data: [1] },
       });
@@ -334,7 +334,7 @@ Deno.test("single file: a folder may hold it beside the other parts", async () =
   }
 });
 
-Deno.test("single file: networks in folders of their own go before it", async () => {
+Deno.test("single file: networks in folders of their own take precedence", async () => {
   const folder = await folderWithFile("model.safetensors");
   const other = { shape: [3], data: [5, 6, 7] };
   await folder.write("vae/model.safetensors", {
@@ -380,7 +380,7 @@ Deno.test("single file: several in a folder, or a damaged one, are refused by na
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("single file: a part of the running mean is passed over, and said", async () => {
+Deno.test("single file: part of the running mean is ignored, with a warning", async () => {
   const folder = await makeFolder();
   const mean = Object.entries(
     checkpointOf(ldmUnetTable(config(UNET), "ema"), 99),
@@ -397,7 +397,7 @@ Deno.test("single file: a part of the running mean is passed over, and said", as
       dtype: "f32",
       report: (line) => lines.push(line),
     });
-    assertStringIncludes(lines[0], "a part of the running mean only");
+    assertStringIncludes(lines[0], "only part of the running mean");
     assertEquals(
       (await valuesIn(`${folder.path}/out`, "unet"))["conv_out.bias"],
       folder.tensors.unet["conv_out.bias"].data,

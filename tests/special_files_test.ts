@@ -1,13 +1,12 @@
 /**
- * Pipes and devices where a file is expected, and files longer than any that
- * are of use.
+ * Pipes and devices where a file is expected, and files that are far too long.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
 import { convert } from "../tools/convert.ts";
 import type { Folder } from "./support/checkpoint_folder.ts";
-import { withFolder } from "./support/convert_part.ts";
+import { withFolder } from "./support/convert_component.ts";
 
 const isPosix = Deno.build.os !== "windows";
 
@@ -98,7 +97,7 @@ Deno.test({
     }),
 });
 
-Deno.test("special files: a config longer than any is refused by its length", () =>
+Deno.test("special files: a config that is too long is refused with its length", () =>
   withFolder(async (folder) => {
     const path = `${folder.path}/unet/config.json`;
     await Deno.truncate(path, 2 ** 25 + 1);
@@ -110,7 +109,7 @@ Deno.test("special files: a config longer than any is refused by its length", ()
   }));
 
 Deno.test({
-  name: "special files: a source is a file",
+  name: "special files: a FileSource must be a file",
   ignore: !isPosix,
   async fn() {
     const path = await Deno.makeTempFile();

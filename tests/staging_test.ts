@@ -1,5 +1,5 @@
 /**
- * Files that are replaced all or none.
+ * Several files are replaced, all or none.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -36,7 +36,7 @@ Deno.test("staging: nothing changes before all is committed", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("staging: where one file cannot take its place, all are taken back", async () => {
+Deno.test("staging: where one file cannot be put in place, all are taken back", async () => {
   const folder = await Deno.makeTempDir();
   for (const name of ["a", "b", "d"]) {
     await Deno.writeTextFile(`${folder}/${name}`, `old ${name}`);
@@ -97,7 +97,7 @@ Deno.test("staging: a write that fails leaves nothing behind", async () => {
 });
 
 Deno.test({
-  name: "staging: links stay links, modes stay, long names are no trouble",
+  name: "staging: links and modes stay, long names work",
   ignore: Deno.build.os === "windows",
   async fn() {
     const folder = await Deno.makeTempDir();
@@ -123,7 +123,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "staging: what a killed conversion left is removed, what runs is not",
+  name:
+    "staging: files of killed conversions are removed, those of running ones are not",
   ignore: Deno.build.os === "windows",
   async fn() {
     const folder = await Deno.makeTempDir();
@@ -172,7 +173,7 @@ Deno.test("staging: there is a file at every moment of a replacement", async () 
   await staging.write(path, (append) => append(text("new")));
   const stops = new Set<string>();
   const rename = Deno.rename;
-  // Whenever a name changes, the part is there.
+  // Whenever a name changes, the component's file is there.
   Deno.rename = async (from, to) => {
     stops.add(await Deno.readTextFile(path));
     await rename(from, to);

@@ -98,7 +98,7 @@ Deno.test("tables: what PyTorch keeps as it is not kept here", () => {
     latent_channels: 4,
   }));
   const row = (name: string) => vae.rows.find((row) => row.name === name);
-  // The image's fourth channel is none of PyTorch's; the latents' is.
+  // PyTorch's images have no fourth channel; its latents do.
   assertEquals(row("encoder.conv_in.weight")?.shape, [4, 3, 3, 3]);
   assertEquals(row("decoder.conv_in.weight")?.shape, [8, 4, 3, 3]);
   assertEquals(
@@ -110,7 +110,7 @@ Deno.test("tables: what PyTorch keeps as it is not kept here", () => {
   );
 });
 
-Deno.test("tables: a file's order is by segment, layers in turns", () => {
+Deno.test("tables: a file's order is by segment, with alternating layers", () => {
   const order = ["conv_in", "blocks", "resnets", "attentions", "down", "bias"];
   const names = [
     "blocks.10.down.bias",
@@ -141,7 +141,7 @@ Deno.test("tables: a file's order is by segment, layers in turns", () => {
   );
 });
 
-Deno.test("tables: sizes that make no network are refused by file", () => {
+Deno.test("tables: sizes that do not make a network are refused by file", () => {
   const error = assertThrows(
     () =>
       vaeTable(config({

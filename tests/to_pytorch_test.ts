@@ -129,7 +129,7 @@ Deno.test("to pytorch: only adapters; nothing is left behind", async () => {
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("zip: content that is not as long as said is refused", async () => {
+Deno.test("zip: content that is not as long as stated is refused", async () => {
   const parts: Uint8Array[] = [];
   await assertRejects(
     () =>

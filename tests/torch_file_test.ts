@@ -78,7 +78,7 @@ for (const name of FILES) {
     await checkpoint.verify();
   });
 
-  Deno.test(`torch: ${name}: parts of a tensor equal the whole`, async () => {
+  Deno.test(`torch: ${name}: slices of a tensor equal the whole`, async () => {
     const checkpoint = await open(name);
     for (const path of ["transposed", "slice", "channels_last", "parameter"]) {
       const tensor = tensorOf(checkpoint, path);
@@ -106,7 +106,7 @@ async function readEverything(source: ByteSource): Promise<void> {
 }
 
 for (const name of ["forbidden.pt", "forbidden_legacy.pth"]) {
-  Deno.test(`torch: ${name}: a call of os.system is refused by name`, async () => {
+  Deno.test(`torch: ${name}: a call to os.system is refused by name`, async () => {
     const error = await assertRejects(
       () => open(name),
       MasterWeaverError,
@@ -140,7 +140,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
     storages++;
     const text = await whole.tensors.get(name)!.read();
     const place = find(bytes, text);
-    // Views that are not in order lie nowhere as they are.
+    // Views that are not contiguous are nowhere in the file as they are.
     if (place < 0) continue;
     const flipped = Uint8Array.from(bytes);
     flipped[place + length - 1] ^= 4;
@@ -156,7 +156,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
         const message = /^Cannot use x\.pt: its entry \S+ is damaged/;
         assert(message.test(error.message), error.message);
         refused++;
-        // Components of it no less, and not only once.
+        // Reading slices checks it, too, and every time.
         await assertRejects(() => tensor.read(0, 0), MasterWeaverError);
         await assertRejects(() => tensor.read(0, size), MasterWeaverError);
       }
@@ -174,7 +174,7 @@ Deno.test("torch: a zip's entries are checked while they are read", async () => 
   );
 });
 
-Deno.test("torch: a zip that states no checksums is read", async () => {
+Deno.test("torch: a zip without checksums is read", async () => {
   // As `torch.serialization.set_crc32_options(False)` has them written.
   const bytes = await fixture("values.pt");
   const without = Uint8Array.from(bytes);
@@ -289,7 +289,7 @@ for (
     "objects_legacy.ckpt",
   ]
 ) {
-  Deno.test(`torch: ${name}: objects beside the weights are passed over`, async () => {
+  Deno.test(`torch: ${name}: objects beside the weights are ignored`, async () => {
     const checkpoint = await open(name);
     const values: Record<string, number[]> = {
       "state_dict.w": [0, 1, 2, 3, 4, 5],
@@ -356,7 +356,7 @@ for (
 }
 
 for (const name of ["beside.pt", "beside_legacy.pth"]) {
-  Deno.test(`torch: ${name}: sparse tensors and NumPy's generators are passed over`, async () => {
+  Deno.test(`torch: ${name}: sparse tensors and NumPy's generators are ignored`, async () => {
     const checkpoint = await open(name);
     assertEquals([...checkpoint.tensors.keys()], ["w"]);
     assertEquals([...await readFloats(tensorOf(checkpoint, "w"))], [1, 1]);
@@ -366,11 +366,11 @@ for (const name of ["beside.pt", "beside_legacy.pth"]) {
   });
 }
 
-Deno.test("torch: a tensor inside an object that is passed over is refused by name", async () => {
+Deno.test("torch: a tensor inside an object that is ignored is refused by name", async () => {
   await assertRejects(
     () => open("hidden.ckpt"),
     MasterWeaverError,
-    "a tensor lies inside an object of pytorch_lightning.callbacks.fake.Callback",
+    "a tensor is inside an object of pytorch_lightning.callbacks.fake.Callback",
   );
 });
 

@@ -1,5 +1,5 @@
 /**
- * Two calls at once on one model, and disposing of one that works.
+ * Simultaneous calls on one model, and disposing of a model at work.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -50,7 +50,7 @@ Deno.test("turns: a call that fails lets the next one work", async () => {
   assertEquals(await next, 1);
 });
 
-Deno.test("turns: a call is refused where that was asked", async () => {
+Deno.test("turns: a call is refused where it asks to be", async () => {
   const turns = new Turns();
   const stop = new AbortController();
   const first = turns.take({ signal: stop.signal }, forever);
@@ -69,7 +69,7 @@ Deno.test("turns: a call is refused where that was asked", async () => {
   assertEquals(await codeOf(odd), "bad-option");
 });
 
-Deno.test("turns: a call that waits can be stopped, those behind it go on", async () => {
+Deno.test("turns: a waiting call can be stopped, those after it continue", async () => {
   const turns = new Turns();
   const work = Promise.withResolvers<number>();
   const stop = new AbortController();
@@ -107,23 +107,26 @@ function load(): Promise<MasterWeaver> {
   return MasterWeaver.load(repositoryPath("weights/mini"), { tune: "off" });
 }
 
-gpuTest("library: calls at once wait, or are refused as busy", async () => {
-  await using weaver = await load();
-  const identity = await weaver.encodeIdentity([portrait], { align: false });
-  const alone = await weaver.generate({ ...small, identity, seed: 7 });
-  const [first, refused, second] = await Promise.allSettled([
-    weaver.generate({ ...small, identity, seed: 8 }),
-    weaver.generate({ ...small, identity, whenBusy: "refuse" }),
-    weaver.generate({ ...small, identity, seed: 7 }),
-  ]);
-  assert(first.status === "fulfilled" && second.status === "fulfilled");
-  assertEquals(second.value.images[0].data, alone.images[0].data);
-  assert(refused.status === "rejected");
-  assertEquals(refused.reason.code, "busy");
-});
+gpuTest(
+  "library: simultaneous calls wait, or are refused as busy",
+  async () => {
+    await using weaver = await load();
+    const identity = await weaver.encodeIdentity([portrait], { align: false });
+    const alone = await weaver.generate({ ...small, identity, seed: 7 });
+    const [first, refused, second] = await Promise.allSettled([
+      weaver.generate({ ...small, identity, seed: 8 }),
+      weaver.generate({ ...small, identity, whenBusy: "refuse" }),
+      weaver.generate({ ...small, identity, seed: 7 }),
+    ]);
+    assert(first.status === "fulfilled" && second.status === "fulfilled");
+    assertEquals(second.value.images[0].data, alone.images[0].data);
+    assert(refused.status === "rejected");
+    assertEquals(refused.reason.code, "busy");
+  },
+);
 
 gpuTest(
-  "library: disposing stops a call first, later ones are refused",
+  "library: disposing stops a running call, later ones are refused",
   async () => {
     const weaver = await load();
     const identity = await weaver.encodeIdentity([portrait], { align: false });

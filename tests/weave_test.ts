@@ -28,7 +28,7 @@ async function readAll(
 
 const values = Array.from({ length: 300 }, (_, i) => i / 8);
 
-Deno.test("weave: what is written is read", async () => {
+Deno.test("weave: what is written is read back", async () => {
   const bytes = await weaveBytes({
     component: "vae",
     config: { block_out_channels: [24, 48], text: "ünï" },
@@ -113,7 +113,7 @@ Deno.test("weave: bytes that belong to no tensor are zeros", async () => {
     other[at] = 7;
     return new MemorySource(other, "x.weave");
   };
-  // Behind the header: seen when the file is opened.
+  // After the header: found when the file is opened.
   for (const at of [dataStart, a - 1]) {
     await assertRejects(
       () => openWeave(changed(at)),
@@ -121,7 +121,7 @@ Deno.test("weave: bytes that belong to no tensor are zeros", async () => {
       `x.weave: byte ${at} is 7, expected the zeros between header and tensors`,
     );
   }
-  // Between two tensors: a whole look at the file finds it.
+  // Between two tensors: found when the whole file is checked.
   for (const at of [a + 12, a + 255]) {
     await openWeave(changed(at));
     await assertRejects(
@@ -340,7 +340,7 @@ Deno.test("weave: 3000 damaged files open or are refused", async () => {
   };
   const refused = await fuzz(whole, 2000, open);
   assertEquals(refused > 1000, true, `Only ${refused} were refused`);
-  // And with a right checksum, so that the header's content is looked at.
+  // And with a right checksum, so that the header's content is checked.
   const text = new TextDecoder().decode(
     whole.subarray(24, 24 + whole[16] + 256 * whole[17]),
   );
@@ -353,8 +353,8 @@ Deno.test("weave: 3000 damaged files open or are refused", async () => {
 Deno.test("weave: the writer refuses data that does not fit its shape", async () => {
   const cases: [Parameters<typeof floatTensor>, string][] = [
     [["a", [3], [1, 2]], "it gave 8 bytes, f32 (3) needs 12"],
-    [["a", [0], []], "its shape (0) is no shape"],
-    [["a", [-1], [1]], "its shape (-1) is no shape"],
+    [["a", [0], []], "its shape (0) is not valid"],
+    [["a", [-1], [1]], "its shape (-1) is not valid"],
   ];
   for (const [parameters, message] of cases) {
     await assertRejects(
@@ -371,15 +371,15 @@ Deno.test("weave: the writer refuses data that does not fit its shape", async ()
   );
 });
 
-Deno.test("dtype: quantised tensors hold a scale a block of 32", () => {
+Deno.test("dtype: quantised tensors hold a scale for each block of 32", () => {
   assertEquals(byteLength("q8", [3, 64]), 192 + 12);
   assertEquals(byteLength("q4", [3, 64]), 96 + 12);
-  // Scales are filled up to a multiple of 4 bytes.
+  // Scales are padded to a multiple of 4 bytes.
   assertEquals(byteLength("q8", [3, 32]), 96 + 8);
   assertEquals(byteLength("q4", [3, 32]), 48 + 8);
 });
 
-Deno.test("crc32: equals the standard's check value, in any pieces", () => {
+Deno.test("crc32: equals the standard's check value, in any chunks", () => {
   const text = new TextEncoder().encode("123456789");
   assertEquals(crc32(text), 0xcbf43926);
   assertEquals(crc32(new Uint8Array(0)), 0);

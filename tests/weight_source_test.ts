@@ -1,6 +1,6 @@
 /**
  * From a file's weights to the GPU's: types are converted in chunks, deltas are
- * added on the way, and a network does not tell them from weights that were
+ * added on the way, and a network cannot distinguish them from weights that were
  * changed in the file.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -29,7 +29,7 @@ import { unetPass } from "../tools/compare/passes.ts";
 import { runPass } from "../tools/compare/run.ts";
 import { nmse } from "./support/compare.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { miniParts, repositoryPath } from "./support/model.ts";
+import { miniComponents, repositoryPath } from "./support/model.ts";
 import { floatTensor, join, random, weaveBytes } from "./support/weights.ts";
 
 const LINEAR = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight";
@@ -105,7 +105,7 @@ async function changedFile(
 }
 
 async function withUnet(unet: WeaveFile): Promise<Components> {
-  const parts = await miniParts;
+  const parts = await miniComponents;
   const files = new Map(
     Object.values(parts).map(({ file }) => [file.component, file]),
   );
@@ -182,7 +182,7 @@ Deno.test("deltas: a graph sees the type that a weight is read as", async () => 
   }
 });
 
-Deno.test("deltas: unknown names and other shapes are refused, all of them", async () => {
+Deno.test("deltas: all unknown names and wrong shapes are refused together", async () => {
   const file = await openWeave(
     new MemorySource(
       await weaveBytes({
@@ -209,7 +209,7 @@ Deno.test("deltas: unknown names and other shapes are refused, all of them", asy
     MasterWeaverError,
     "Cannot change the weights of toy.weave: its tensors are not those the " +
       "deltas are for: 1 unknown: b.weight; 2 misshapen: a.weight is (2, 4), " +
-      "its delta (4, 2), a.ids holds i32, no weights; give deltas",
+      "its delta (4, 2), a.ids holds i32, not weights; give deltas",
   );
   assertEquals(error.code, "bad-model");
   assertThrows(
@@ -247,7 +247,7 @@ Deno.test("deltas: a large weight is never whole in memory", async () => {
     },
   };
   const file = {
-    ...(await miniParts).unet.file,
+    ...(await miniComponents).unet.file,
     tensors: new Map([[tensor.name, tensor]]),
   };
   const delta: WeightDelta = {
@@ -268,7 +268,7 @@ Deno.test("deltas: a large weight is never whole in memory", async () => {
   assertEquals(at, count(shape));
 });
 
-Deno.test("weight source: scales of a large weight are found behind its values", async () => {
+Deno.test("weight source: scales of a large weight are found after its values", async () => {
   for (const dtype of ["q8", "q4"] as const) {
     const shape = [2560, dtype === "q8" ? 2 ** 14 : 2 ** 15];
     const blocks = count(shape) / 32;
@@ -308,7 +308,7 @@ Deno.test("weight source: scales of a large weight are found behind its values",
   }
 });
 
-Deno.test("weight source: a type to any other, and all bytes counted", async () => {
+Deno.test("weight source: each type becomes any other, and all bytes are counted", async () => {
   const original = values(1, 96 * 64, 1);
   const path = repositoryPath("weights/mini/unet.weave");
   const unet = await openWeave(new MemorySource(await Deno.readFile(path)));

@@ -1,6 +1,6 @@
 /**
- * Writing files: what is there is written through or replaced whole, and what
- * the check lets pass can be written.
+ * Writing files: existing ones are written through or replaced whole, and files
+ * that pass the check beforehand can be written.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -24,7 +24,7 @@ const isUnix = Deno.build.os !== "windows";
 /** A test of what only Unix has. */
 const unixTest = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, ignore: !isUnix, fn });
-/** A test that needs to mount; beside it the same is tried with failing calls. */
+/** A test that needs to mount; others do the same with failing calls. */
 const rootTest = (name: string, fn: () => Promise<void>, ignore = false) =>
   Deno.test({ name, ignore: ignore || !isPrivileged, fn });
 
@@ -37,7 +37,7 @@ const write = (path: string, text: string, system?: FileSystem) =>
 
 const modeOf = async (path: string) => (await Deno.stat(path)).mode! & 0o7777;
 
-/** Refused with `cannot-write`, before and at the writing. */
+/** Refused with `cannot-write`, by the check and when writing. */
 async function isRefused(
   path: string,
   says: RegExp,
@@ -66,7 +66,7 @@ Deno.test("write: a new file, and one over an old", () =>
     }
   }));
 
-Deno.test("write: what fails in between leaves the old file", () =>
+Deno.test("write: a failure in between leaves the old file", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a.txt`;
     await write(path, "old");
@@ -114,7 +114,7 @@ unixTest("write: mode and owner stay", () =>
   }));
 
 unixTest(
-  "write: what replaces a private file is private from the start",
+  "write: the replacement of a private file is private from the start",
   () =>
     inFolder(async (folder) => {
       const path = `${folder}/a.txt`;
@@ -217,11 +217,14 @@ Deno.test("write: folders and nameless files are refused", () =>
     await isRefused("", /Cannot write "": its name is empty/);
     await isRefused(`${folder}/no/a.txt`, /no such file or folder/);
     await Deno.writeTextFile(`${folder}/file`, "");
-    await isRefused(`${folder}/file/a.txt`, /a part of its path is no folder/);
+    await isRefused(
+      `${folder}/file/a.txt`,
+      /a part of its path is not a folder/,
+    );
     assertEquals(await namesIn(folder), ["file"]);
   }));
 
-Deno.test("write: what cannot be replaced is written in place", () =>
+Deno.test("write: a file that cannot be replaced is written in place", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a.txt`;
     // A mount point, a sticky folder with another's file in it.
@@ -240,7 +243,7 @@ Deno.test("write: what cannot be replaced is written in place", () =>
     }
   }));
 
-Deno.test("write: a folder that takes no other file", () =>
+Deno.test("write: a folder that accepts no new file", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a.txt`;
     const system = withCalls({
@@ -256,7 +259,7 @@ Deno.test("write: a folder that takes no other file", () =>
     assertEquals(await Deno.readTextFile(path), "new");
   }));
 
-Deno.test("write: a protected file or folder is refused before", () =>
+Deno.test("write: a protected file or folder is refused beforehand", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a.txt`;
     const system = withCalls({
@@ -311,7 +314,7 @@ Deno.test("write: a disk that fills up leaves the old file", () =>
     assertEquals(await namesIn(folder), ["a.txt"]);
   }));
 
-Deno.test("write: what is half written in place is kept whole beside it", () =>
+Deno.test("write: a half overwritten file's new content is kept beside it", () =>
   inFolder(async (folder) => {
     const path = `${folder}/a.txt`;
     await Deno.writeTextFile(path, "old");
@@ -350,7 +353,7 @@ rootTest("write: a full disk, for real", () =>
   }));
 
 rootTest(
-  "write: a mounted file, a read-only disk, for real",
+  "write: a mounted file and a read-only disk, on real file systems",
   () =>
     inFolder(async (folder) => {
       await onSmallDisk(folder, 64, async (disk) => {
@@ -379,7 +382,7 @@ rootTest(
 );
 
 rootTest(
-  "write: immutable files and folders, for real",
+  "write: immutable files and folders, on a real file system",
   () =>
     inFolder(async (folder) => {
       await Deno.mkdir(`${folder}/in`);
@@ -404,7 +407,7 @@ rootTest(
   !canProtect,
 );
 
-Deno.test("read: a file that never ends, or is too large, is given up at the limit", async () => {
+Deno.test("read: a file that never ends, or is too large, is abandoned at the limit", async () => {
   const error = await assertRejects(
     () => readFile("/dev/zero", 2 ** 20),
     MasterWeaverError,
@@ -423,7 +426,7 @@ Deno.test("read: a file that never ends, or is too large, is given up at the lim
   });
 });
 
-Deno.test("write: what is no image is refused before anything is written", async () => {
+Deno.test("write: what is not an image is refused before anything is written", async () => {
   await inFolder(async (folder) => {
     for (
       const image of [

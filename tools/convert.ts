@@ -25,7 +25,11 @@ import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { exists } from "./convert/folder.ts";
 import { findComponents } from "./convert/inputs.ts";
-import { componentPath, judge, type JudgedComponent } from "./convert/judge.ts";
+import {
+  checkComponents,
+  type CheckedComponent,
+  componentPath,
+} from "./convert/checks.ts";
 import {
   entriesBefore,
   manifestAfter,
@@ -58,16 +62,16 @@ Converts checkpoints to a model folder. Each input is one of:
   dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
   a .weave file, or a folder of them, to be stored as another --dtype
 
-  --output DIR           where the .weave files go; made where it is missing
+  --output DIR           where the .weave files go; created where it is missing
   --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
                          half and a quarter of f16 and lose a little
-  --allow-unused         leave out tensors that nobody knows, and say which,
-                         instead of refusing the file
-  --no-ema               of a single file with two sets of UNet weights, take
+  --allow-unused         leave out unknown tensors, and say which, instead of
+                         refusing the file
+  --no-ema               where a single file has two sets of UNet weights, use
                          those of the last training step, not their running mean
-  --manifest DIR         writes the model.json of a folder as it is: one that has
-                         none, or was put together from others on purpose
-  --to-pytorch FILE      writes an identity adapter as the reference's .pt
+  --manifest DIR         write model.json for a folder as it is: one that has none,
+                         or was put together from others on purpose
+  --to-pytorch FILE      write an identity adapter as the reference's .pt
   --json                 one JSON object on stdout
   --quiet                no report, no progress
   -h, --help             this text`;
@@ -105,22 +109,21 @@ export interface ConvertOptions {
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights?: LdmWeights;
   /**
-   * Whether tensors that nobody knows, and tokens that the tokenizer lacks, are
-   * left out instead of refused (false).
+   * Whether unknown tensors, and tokens that the tokenizer lacks, are left out
+   * instead of refused (false).
    */
   readonly allowUnused?: boolean;
-  /** Stops it between two chunks; what was written is removed. */
+  /** Stops the conversion between two chunks; what was written is removed. */
   readonly signal?: AbortSignal;
-  /** Told of what happens, line by line. */
+  /** Called with what happens, line by line. */
   readonly report?: (line: string) => void;
   /** Whether to draw a progress bar on a terminal. */
   readonly progress?: boolean;
 }
 
 /**
- * Converts checkpoints. Everything is judged before the first byte is written,
- * and all files take their places together: a conversion that fails changes
- * nothing.
+ * Converts checkpoints. Everything is checked before the first byte is written,
+ * and all files are replaced together: a conversion that fails changes nothing.
  *
  * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `aborted`
  */
@@ -129,14 +132,14 @@ export async function convert(
 ): Promise<ConvertedComponent[]> {
   const { inputs, output, ldmWeights = "ema", report = () => {} } = options;
   for (const path of await restoreOld(output)) {
-    report(`${path}: back in its place; a conversion was cut off`);
+    report(`${path}: restored after an interrupted conversion`);
   }
   const components = await findComponents({
     inputs,
     output,
     ldmWeights,
     allowUnused: options.allowUnused ?? false,
-    warning: report,
+    warn: report,
   });
   await using made = await makeFolder(output);
   await using staging = new Staging();
@@ -145,15 +148,15 @@ export async function convert(
   const before = await entriesBefore(output, names(components));
   {
     // Sources are closed before files are replaced: they may be the same.
-    await using judged = await judge(
+    await using checked = await checkComponents(
       components,
       output,
       options,
       before.manifest,
     );
-    for (const line of judged.warnings) report(line);
+    for (const line of checked.warnings) report(line);
     await checkTarget(manifest);
-    for (const component of judged.components) {
+    for (const component of checked.components) {
       converted.push(await writeComponent(component, staging, options));
     }
     const written = new Map(converted.flatMap(entry));
@@ -161,20 +164,20 @@ export async function convert(
     if (text) await staging.write(manifest, (append) => append(text));
   }
   throwIfAborted(options.signal);
-  // The manifest goes first: a folder whose replacement is cut off is one that
-  // is not as its manifest says, never one that looks right.
+  // The manifest goes first: a folder whose replacement is interrupted does not
+  // match its manifest, and so never looks valid.
   await staging.commit(manifest);
   made.keep();
   for (const result of converted) report(describe(result));
   return converted;
 }
 
-/** The components of a model that will be written under their own names. */
+/** The names of the components that will be written. */
 function names(components: readonly Component[]): string[] {
   return components.map(({ output }) => output);
 }
 
-/** What the manifest says of a file; another adapter is not the model's. */
+/** A file's entry in the manifest; none for an adapter that is not the model's own. */
 function entry(
   { component, file, hash, bytes }: ConvertedComponent,
 ): [string, ManifestEntry][] {
@@ -185,7 +188,7 @@ function entry(
 }
 
 async function writeComponent(
-  { component, planned }: JudgedComponent,
+  { component, planned }: CheckedComponent,
   staging: Staging,
   { output, progress, signal }: ConvertOptions,
 ): Promise<ConvertedComponent> {
@@ -241,21 +244,21 @@ function describe(result: ConvertedComponent): string {
   return `${result.component}: ${facts.join(", ")} → ${result.file}${dropped}`;
 }
 
-/** A folder that was made; disposing removes it again unless it is to stay. */
+/** A folder that was made; disposing of this removes it, unless it is kept. */
 interface MadeFolder extends AsyncDisposable {
-  /** It is to stay. */
+  /** Keeps the folder. */
   keep(): void;
 }
 
 async function makeFolder(path: string): Promise<MadeFolder> {
   const made: string[] = [];
-  // From the outermost one that is not there yet.
+  // From the innermost to the outermost folder that does not exist yet.
   for (let at = resolve(path); !await exists(at); at = dirname(at)) {
     made.push(at);
     if (at === dirname(at)) break;
   }
   const remove = async () => {
-    // What others put there meanwhile stays.
+    // A folder that others have put something into stays.
     for (const folder of made) await Deno.remove(folder).catch(() => {});
   };
   try {

@@ -1,5 +1,5 @@
 /**
- * What all checkpoint readers give: named tensors, read on demand.
+ * What all checkpoint readers return: named tensors, read on demand.
  *
  * @module
  */
@@ -73,16 +73,16 @@ export interface Checkpoint {
   readonly kind: "safetensors" | "torch-zip" | "torch-legacy";
   /** By full path, in the file's order. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
-  /** Numbers, strings and the like that lie beside the tensors. */
+  /** How many numbers, strings and other values there are beside the tensors. */
   readonly otherValues: number;
-  /** Classes of objects that were passed over, as PyTorch files may have them. */
+  /** Classes of objects that were ignored; only PyTorch files may have them. */
   readonly objects?: readonly string[];
   /** Text the file carries about itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /**
    * Reads every tensor byte and checks what can be checked.
    *
-   * @param onBytes told of every chunk read, in bytes
+   * @param onBytes called with the bytes of every chunk read
    * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
    */
   verify(onBytes?: (bytes: number) => void): Promise<void>;
@@ -101,10 +101,10 @@ export function badCheckpoint(
   );
 }
 
-/** Tensors accepted in one file: a hundred times those of the largest network. */
+/** The most tensors of a file: a hundred times those of the largest network. */
 export const MAX_TENSORS = 100_000;
 
-/** Bytes read at once where a file is only passed through. */
+/** Bytes read at a time where a file is only read through. */
 export const CHUNK_BYTES = 4 * 2 ** 20;
 
 /** Reads a range chunk by chunk. */

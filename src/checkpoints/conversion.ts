@@ -22,7 +22,7 @@ import { HARMLESS } from "./tables/harmless.ts";
 import type { Dropped, SourceTensor, Table, TableRow } from "./tables/table.ts";
 import type { TensorToWrite } from "../weights/weave_writer.ts";
 
-/** Types that weights have. */
+/** Types that weights may have. */
 const FLOATS: readonly CheckpointDtype[] = [
   "F64",
   "F32",
@@ -31,16 +31,16 @@ const FLOATS: readonly CheckpointDtype[] = [
   "F8_E4M3",
   "F8_E5M2",
 ];
-/** Values read at once, where a tensor need not be whole: 4 MiB as f32. */
+/** Values read at a time where a tensor need not be whole: 4 MiB as f32. */
 const CHUNK_VALUES = 2 ** 20;
 
-/** A conversion, ready to be written; nothing is read before that. */
+/** A conversion, ready to be written; values are read only then. */
 export interface Conversion {
   /** The tensors, in the table's order. */
   readonly tensors: readonly TensorToWrite[];
   /** How many tensors were left out on purpose, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
-  /** What the user is to know of what was left out. */
+  /** What the user should know about what was left out. */
   readonly warnings: readonly string[];
   /** What storing lost so far; final once it is written. */
   readonly loss: StorageLoss;
@@ -51,8 +51,8 @@ export interface Conversion {
  *
  * @param table what the component needs
  * @param checkpoint its tensors; more than one file where it is sharded
- * @param dtype what floating-point tensors are stored as
- * @param allowUnused whether tensors that nobody knows are left out instead of refused
+ * @param dtype the type that floating-point tensors are stored as
+ * @param allowUnused whether unknown tensors are left out instead of refused
  * @throws {MasterWeaverError} `bad-checkpoint` with all missing, misshapen and unused tensors; while the tensors are read, where one cannot be stored
  */
 export function planConversion(
@@ -103,7 +103,7 @@ export function storedTensors(
 }
 
 interface Match {
-  /** The tensors each row is made of. */
+  /** The tensors that each row is made of. */
   readonly sources: readonly (readonly CheckpointTensor[])[];
   readonly dropped: ReadonlyMap<string, number>;
   readonly warnings: readonly string[];
@@ -170,7 +170,7 @@ function matchTensors(
   return { sources, dropped, warnings };
 }
 
-/** Counts tensors by why they are left out; the rest nobody knows. */
+/** Counts tensors by the reason they are left out; the rest are unknown. */
 function leaveOut(names: readonly string[], own: readonly Dropped[]) {
   const dropped = new Map<string, number>();
   const warnings = new Set<string>();
@@ -186,7 +186,7 @@ function leaveOut(names: readonly string[], own: readonly Dropped[]) {
   return { dropped, warnings: [...warnings], unused };
 }
 
-/** Values that another tensor scales would be taken for the weights themselves. */
+/** Refuses weights that another tensor scales: without the scale they are wrong. */
 function refuseScaled(
   file: string,
   tensors: ReadonlyMap<string, CheckpointTensor>,
@@ -199,7 +199,7 @@ function refuseScaled(
     file,
     `its weights are scaled (it has ${
       brief(scaled)
-    }), which is not read; give a file in f32, f16 or bf16`,
+    }), which is not supported; give a file in f32, f16 or bf16`,
   );
 }
 
@@ -221,7 +221,7 @@ function mergeShards(
   return tensors;
 }
 
-/** Whether shapes differ at most in ones at the end, as 1×1 convolutions do. */
+/** Whether shapes are equal but for ones at the end, as those of 1×1 convolutions. */
 function sameValues(a: readonly number[], b: readonly number[]): boolean {
   const longer = Math.max(a.length, b.length);
   for (let i = 0; i < longer; i++) {
@@ -230,14 +230,14 @@ function sameValues(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
-/** Convolution weights (O, I, kh, kw) become (O, kh, kw, I up to 4 n). */
+/** Convolution weights (O, I, kh, kw) become (O, kh, kw, I padded to a multiple of 4). */
 export function storedShape(shape: readonly number[]): readonly number[] {
   if (shape.length !== 4) return shape;
   const [out, inner, height, width] = shape;
   return [out, height, width, Math.ceil(inner / 4) * 4];
 }
 
-/** A row's values as they are stored, in chunks of whole outermost rows. */
+/** A row's values as they are stored, in chunks of whole outermost slices. */
 async function* values(
   { shape, make }: TableRow,
   sources: readonly CheckpointTensor[],
@@ -262,7 +262,7 @@ async function* values(
   }
 }
 
-/** (O, I, kh, kw) → (O, kh, kw, I), I filled up with zeros to a multiple of 4. */
+/** (O, I, kh, kw) → (O, kh, kw, I), I padded with zeros to a multiple of 4. */
 function channelsLast(
   values: Float32Array<ArrayBuffer>,
   [out, inner, height, width]: readonly number[],

@@ -1,5 +1,5 @@
 /**
- * dlib's frontal face detector: from its file to the component
+ * Converts dlib's frontal face detector from its file to the component
  * `face_detector`.
  *
  * @module

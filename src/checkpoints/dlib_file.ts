@@ -1,5 +1,5 @@
 /**
- * dlib's files as components: which of the two a file is, and its content.
+ * Recognises dlib's two files and reads them as components.
  *
  * @module
  */
@@ -23,12 +23,12 @@ export interface DlibContent {
 }
 
 /**
- * Tells dlib's files by their first bytes, as they have no signature: the
+ * Recognises dlib's files by their first bytes, as they have no signature: the
  * detector starts with the versions 2 and 1, the landmark model with version 1
  * and the −136 rows of a shape.
  *
  * @param start the file's first bytes, at least 4
- * @returns nothing where it is neither
+ * @returns undefined where it is neither
  */
 export function dlibKind(start: Uint8Array): DlibKind | undefined {
   const starts = (...bytes: number[]) => bytes.every((b, i) => start[i] === b);
@@ -40,9 +40,9 @@ export function dlibKind(start: Uint8Array): DlibKind | undefined {
  * Reads one of dlib's files.
  *
  * @param source the file, whole
- * @param dtype f16 packs the landmarks' leaves (39 MB for the real model), f32
- *   stores them as they are (67 MB); no landmark differs, and halves would move
- *   some. All else is f32 always
+ * @param dtype f16 packs the landmarks' leaves (39 MB for the real model), which
+ *   moves no landmark, as values in f16 would; f32 stores them unchanged (67
+ *   MB). Everything else is always f32
  * @param provenance goes into the component
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
@@ -73,6 +73,6 @@ export async function readDlibFile(
   }
   throw badCheckpoint(
     source.name,
-    "it is no frontal face detector (.svm) and no 68-point shape predictor (.dat) of dlib",
+    "it is neither dlib's frontal face detector (.svm) nor its 68-point shape predictor (.dat)",
   );
 }

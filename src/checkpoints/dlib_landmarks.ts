@@ -1,5 +1,5 @@
 /**
- * dlib's shape predictor: from its file to the component `landmarks`.
+ * Converts dlib's shape predictor from its file to the component `landmarks`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import {
   type LandmarkPredictor,
   LANDMARKS,
   LEAF_BLOCKS,
-  MOST,
+  MAX_SIZES,
   SHAPE_VALUES,
 } from "../face/landmark_model.ts";
 import { type PackedLeaves, PlainLeaves } from "../face/leaves.ts";
@@ -18,13 +18,13 @@ import type { TensorToWrite, WeaveContent } from "../weights/weave_writer.ts";
 import { DlibStream, INTEGER_BYTES, REAL_BYTES } from "./dlib_stream.ts";
 import { tensorToWrite } from "./plain_tensor.ts";
 
-/** 512 MiB of leaves as f32: five times what the real model has. */
+/** The most values of leaves: 512 MiB as f32, five times those of the real model. */
 const MAX_LEAF_VALUES = 2 ** 27;
 
 /**
  * Reads dlib's `shape_predictor` of 68 points.
  *
- * @param source as `shape_predictor_68_face_landmarks.dat`, whole
+ * @param source such as `shape_predictor_68_face_landmarks.dat`, whole
  * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged or another kind of predictor
  */
 export async function readDlibPredictor(
@@ -57,10 +57,10 @@ function shape(
 
 /** All trees; each must have the size of the first. */
 async function readForest(s: DlibStream) {
-  const cascades = s.count("the number of cascades", 1, MOST.cascades);
+  const cascades = s.count("the number of cascades", 1, MAX_SIZES.cascades);
   await s.ahead(2 * INTEGER_BYTES);
-  const trees = s.count("the number of trees", 1, MOST.trees);
-  const splits = s.count("the number of splits", 1, MOST.splits);
+  const trees = s.count("the number of trees", 1, MAX_SIZES.trees);
+  const splits = s.count("the number of splits", 1, MAX_SIZES.splits);
   const leaves = splits + 1;
   const values = cascades * trees * leaves * SHAPE_VALUES;
   if ((leaves & splits) !== 0) {
@@ -90,8 +90,12 @@ async function readForest(s: DlibStream) {
     }
     await s.ahead(INTEGER_BYTES + splits * (2 * INTEGER_BYTES + REAL_BYTES));
     for (let i = tree * splits; i < (tree + 1) * splits; i++) {
-      forest.splitPixels[2 * i] = s.count("a pixel", 0, MOST.pixels - 1);
-      forest.splitPixels[2 * i + 1] = s.count("a pixel", 0, MOST.pixels - 1);
+      forest.splitPixels[2 * i] = s.count("a pixel", 0, MAX_SIZES.pixels - 1);
+      forest.splitPixels[2 * i + 1] = s.count(
+        "a pixel",
+        0,
+        MAX_SIZES.pixels - 1,
+      );
       forest.thresholds[i] = s.single("a split's threshold");
     }
     s.count("the number of leaves", leaves, leaves);
@@ -103,11 +107,11 @@ async function readForest(s: DlibStream) {
   return forest;
 }
 
-/** Where each cascade looks. */
+/** The pixels that each cascade reads. */
 async function readPixels(s: DlibStream, cascades: number) {
   await s.ahead(2 * INTEGER_BYTES);
   s.count("the number of anchor lists", cascades, cascades);
-  const pixels = s.count("the number of pixels", 1, MOST.pixels);
+  const pixels = s.count("the number of pixels", 1, MAX_SIZES.pixels);
   if (cascades * pixels * 6 > s.remaining) {
     throw s.wrong(
       `${cascades} lists of ${pixels} pixels need more than the ${s.remaining} bytes left`,
@@ -181,7 +185,7 @@ function leafTensors(
       tensorToWrite("leaves", "f32", [...shape, SHAPE_VALUES], leaves.values),
     ];
   }
-  const { exponents, widths, bits } = leaves.parts;
+  const { exponents, widths, bits } = leaves.arrays;
   return [
     tensorToWrite("leaves.exponents", "i32", [SHAPE_VALUES], exponents),
     tensorToWrite("leaves.widths", "u8", [...shape, LEAF_BLOCKS], widths),

@@ -24,10 +24,10 @@ const SPECIAL_EXPONENTS = [32000, 32001, 32002];
 const MAX_EXPONENT = 1200;
 
 /**
- * A place in a serialised dlib object.
+ * A position in a serialised dlib object.
  *
- * Reading a number is synchronous, as files hold millions of them; so bytes are
- * brought ahead first.
+ * Numbers are read synchronously, because files hold millions of them. So their
+ * bytes are read ahead first.
  *
  * @example
  * ```ts
@@ -181,7 +181,7 @@ export class DlibStream {
   }
 
   /**
-   * Says that nothing may follow.
+   * Checks that nothing follows.
    *
    * @throws {MasterWeaverError} `bad-checkpoint` where something does
    */

@@ -17,7 +17,7 @@ export class StorageLoss {
   #squaredError = 0;
   #squares = 0;
 
-  /** Takes in a quantised chunk. */
+  /** Adds the loss of a quantised chunk. */
   addQuantised(squaredError: number, values: Float32Array): void {
     this.#squaredError += squaredError;
     for (const value of values) this.#squares += value * value;
@@ -29,7 +29,7 @@ export class StorageLoss {
   }
 }
 
-/** A tensor, for messages. */
+/** Names a tensor in messages. */
 export interface TensorPlace {
   /** The file it is read from. */
   readonly file: string;
@@ -46,7 +46,7 @@ export type FloatChunks = AsyncIterable<Float32Array<ArrayBuffer>>;
  * @param place what messages call the tensor
  * @param dtype a floating-point or quantised type
  * @param chunks its values in the order they are stored
- * @param loss takes what was lost
+ * @param loss is increased by what was lost
  * @throws {MasterWeaverError} `bad-checkpoint` where a value is not finite, or too large for the type
  */
 export function encodeFloats(
@@ -142,9 +142,9 @@ async function* encodeBlocks(
   const blocks = scales.reduce((sum, { length }) => sum + length, 0);
   const all = new Float16Array(Math.ceil(blocks / 2) * 2);
   let at = 0;
-  for (const part of scales) {
-    all.set(part, at);
-    at += part.length;
+  for (const chunk of scales) {
+    all.set(chunk, at);
+    at += chunk.length;
   }
   yield new Uint8Array(all.buffer);
 }

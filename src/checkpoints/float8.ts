@@ -14,7 +14,7 @@ interface Format {
 const E4M3: Format = { exponentBits: 4, bias: 7, hasInfinity: false };
 const E5M2: Format = { exponentBits: 5, bias: 15, hasInfinity: true };
 
-/** Names of the two types, as safetensors has them. */
+/** Safetensors' names of the two types. */
 export type Float8Dtype = "F8_E4M3" | "F8_E5M2";
 
 const tables: Readonly<Record<Float8Dtype, Float32Array>> = {
@@ -54,7 +54,7 @@ function valueOf(
   const mantissa = code & (1 << mantissaBits) - 1;
   if (exponent === (1 << exponentBits) - 1) {
     if (hasInfinity) return mantissa === 0 ? sign * Infinity : NaN;
-    // Without infinity only the last code of each sign is no number.
+    // Without infinity only the last code of each sign is NaN.
     if (mantissa === (1 << mantissaBits) - 1) return NaN;
   }
   const fraction = mantissa / (1 << mantissaBits);

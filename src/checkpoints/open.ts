@@ -1,6 +1,6 @@
 /**
- * Opens a checkpoint of any container, told by its first bytes and never by
- * its name.
+ * Opens a checkpoint of any container, which is recognised by its first bytes
+ * and never by its name.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { openSafetensors } from "./safetensors.ts";
 import { openTorchLegacy, openTorchZip } from "./torch_file.ts";
 import { isWeave } from "../weights/weave.ts";
 
-/** Containers told apart by their first bytes. */
+/** Containers that are recognised by their first bytes. */
 export type FileKind = "weave" | Checkpoint["kind"] | "unknown";
 
 /** How the older container's first number starts in decimal. */
 const LEGACY_DECIMAL = new TextEncoder().encode("L119547037146038");
 
 /**
- * Tells what a file is.
+ * Recognises what a file is.
  *
  * @param source at least its first bytes
  */

@@ -2,11 +2,11 @@
  * Packs the leaves of the landmark model's trees to two thirds of their size
  * without moving a landmark.
  *
- * A leaf is only ever added to a shape in f32, which drops what lies below the
- * shape's last bit. So a coordinate of all leaves can be whole numbers of a
- * step that is a little finer than that bit. Values between two steps become
- * the odd one of both: as the sum rounds to even at a coarser place, it then
- * falls to the same side as with the value itself.
+ * A leaf is only ever added to a shape in f32, which drops everything below the
+ * shape's last bit. So each coordinate of the leaves can be a whole number of
+ * steps that are a little finer than that bit. A value between two steps is
+ * rounded to the odd one: then the sum, which rounds to even at a coarser bit,
+ * comes out as with the exact value.
  *
  * @module
  */
@@ -61,15 +61,15 @@ export function packLeaves(
 }
 
 /**
- * A step of an eighth of an f32's last bit. Coordinates near 0 may come nearer
- * still, so theirs is finer.
+ * The step, 2^−exponent, is an eighth of an f32's last bit, and finer for
+ * coordinates near 0, which may come nearer still.
  */
 function exponentFor(coordinate: number): number {
   const size = Math.abs(coordinate);
   return size >= 0.5 ? 27 : size >= 0.25 ? 28 : size >= 0.125 ? 29 : 31;
 }
 
-/** A whole number; of the two around a value the odd one. */
+/** Rounds to odd: a value between two whole numbers becomes the odd one. */
 function roundToOdd(value: number): number {
   const whole = Math.trunc(value);
   return whole === value || whole % 2 !== 0 ? whole : whole + Math.sign(value);

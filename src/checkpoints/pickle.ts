@@ -2,7 +2,7 @@
  * A restricted unpickler. A pickle is a program for a small stack machine that
  * may name any Python code and have it called; here the names of tensors and
  * containers are recorded as data, objects of training programs as inert
- * descriptions, and names of code that acts are refused. Nothing is ever
+ * descriptions, and names of dangerous code are refused. Nothing is ever
  * executed.
  *
  * @module
@@ -22,12 +22,12 @@ import {
 export { PickleCut };
 
 /**
- * Instructions a pickle may have, and items it may copy: a full-size Stable
- * Diffusion checkpoint needs about 10⁵. A short pickle could else copy a long
- * list again and again.
+ * The most instructions a pickle may have and items it may copy: a full-size
+ * Stable Diffusion checkpoint needs about 10⁵. Otherwise a short pickle could
+ * copy a long list again and again.
  */
 const MAX_STEPS = 8_000_000;
-/** What a list, dictionary or object counts: it takes memory as many values. */
+/** How many steps a list, dictionary or object counts: it takes as much memory as so many values. */
 const CONTAINER_STEPS = 10;
 
 /** `('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 6)`, or with a None. */
@@ -61,7 +61,7 @@ export function unpickle(bytes: Uint8Array, name: string): Unpickled {
   return new Machine(new PickleReader(bytes, name)).run();
 }
 
-/** Marks a place on the stack; no value of a finished pickle. */
+/** Marks a place on the stack; never part of a pickle's value. */
 const MARK = Symbol("mark");
 type Slot = PickleValue | typeof MARK;
 
@@ -150,7 +150,7 @@ class Machine {
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
         return this.#push(input.bytes(input.length64()));
-      case 0x53: // STRING, of Python 2: quoted, and of no interest
+      case 0x53: // STRING, of Python 2: its quotes stay, as nothing uses it
         return this.#push(input.line());
     }
     return false;
@@ -236,7 +236,7 @@ class Machine {
     return false;
   }
 
-  /** Names of code and what is made of them. */
+  /** Names of code, and the objects made with them. */
   #object(opcode: number): boolean {
     switch (opcode) {
       case 0x63: { // GLOBAL
@@ -258,7 +258,7 @@ class Machine {
       case 0x92: { // NEWOBJ_EX: with parameters by name
         const [callee, parameters, named] = this.#popMany(3);
         const made = this.#objects.call(callee, parameters);
-        if (made instanceof PickleObject) made.parts.push(named);
+        if (made instanceof PickleObject) made.contents.push(named);
         return this.#make(made);
       }
       case 0x69: { // INST
@@ -288,7 +288,7 @@ class Machine {
     return false;
   }
 
-  /** A persistent id as Python shows it: a tuple, in text. */
+  /** A persistent id of protocol 0: a tuple as Python prints it. */
   #writtenId(): PickleValue {
     const line = this.#in.line();
     const [, module, name, key, count] = WRITTEN_ID.exec(line) ?? [];
@@ -339,7 +339,7 @@ class Machine {
     return this.#push(value);
   }
 
-  /** Pushes a value that was made, and has parts. */
+  /** Pushes a new container or object. */
   #make(value: PickleValue): boolean {
     this.#spend(CONTAINER_STEPS);
     return this.#push(value);

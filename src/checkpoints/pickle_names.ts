@@ -1,6 +1,6 @@
 /**
  * What the names of Python code in a pickle stand for. None is ever looked up
- * or run: a name is known as data, passed over as inert, or refused.
+ * or run: a name is known as data, ignored as inert, or refused.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const STORAGES: Readonly<Record<string, CheckpointDtype>> = {
   BoolStorage: "BOOL",
 };
 
-/** `torch.dtype`s, by PyTorch's names; those not read here are null. */
+/** `torch.dtype`s, by PyTorch's names; null for those that are not supported. */
 const DTYPES: Readonly<Record<string, CheckpointDtype | null>> = {
   float32: "F32",
   float64: "F64",
@@ -82,10 +82,10 @@ const KNOWN: Readonly<Record<string, GlobalMeaning>> = {
 };
 
 /**
- * Functions of PyTorch and NumPy whose results are plain and of no interest:
+ * Functions of PyTorch and NumPy whose results are harmless and not needed:
  * numbers, arrays and random states, devices and layouts.
  */
-const NOTHING = new RegExp(
+const IGNORED = new RegExp(
   "^(" + [
     "numpy\\.(core|_core)\\.multiarray\\.(scalar|_reconstruct)",
     "numpy\\.(core|_core)\\.numeric\\._frombuffer",
@@ -101,10 +101,10 @@ const NOTHING = new RegExp(
 
 /**
  * Modules of Python that reach files, the network, other programs or Python's
- * own inside. Nothing that trains a network keeps their objects; a pickle that
- * names them is an attack, or no checkpoint.
+ * internals. No training program saves their objects; a pickle that names them
+ * is an attack, or not a checkpoint.
  */
-const ACTING: ReadonlySet<string> = new Set(
+const DANGEROUS: ReadonlySet<string> = new Set(
   ("ast asyncio asyncore atexit bdb cProfile cgi code codeop commands compileall " +
     "concurrent contextlib ctypes dbm dis distutils doctest ensurepip faulthandler " +
     "ftplib gc glob http imaplib imp importlib inspect io linecache " +
@@ -119,8 +119,8 @@ const ACTING: ReadonlySet<string> = new Set(
     .split(" "),
 );
 
-/** Functions of `builtins` that act. */
-const ACTING_BUILTINS =
+/** Dangerous functions of `builtins`. */
+const DANGEROUS_BUILTINS =
   /^(eval|exec|execfile|compile|open|file|input|raw_input|apply|reload|__import__|breakpoint|exit|quit|globals|locals|vars|setattr|delattr|memoryview|help)$/;
 
 /**
@@ -128,7 +128,7 @@ const ACTING_BUILTINS =
  *
  * @param module such as `collections`
  * @param name such as `OrderedDict`
- * @returns nothing where it is refused
+ * @returns undefined where it is refused
  */
 export function knownGlobal(
   module: string,
@@ -139,7 +139,7 @@ export function knownGlobal(
     .replace(/^copy_reg$/, "copyreg");
   const full = `${place}.${name}`;
   if (Object.hasOwn(KNOWN, full)) return new PickleGlobal(KNOWN[full]);
-  if (NOTHING.test(full)) return new PickleGlobal("nothing");
+  if (IGNORED.test(full)) return new PickleGlobal("ignored");
   const torch = /^torch\.(?:cuda\.)?(\w+)$/.exec(full)?.[1];
   if (torch !== undefined && Object.hasOwn(STORAGES, torch)) {
     return new PickleGlobal({ storage: STORAGES[torch] });
@@ -151,17 +151,16 @@ export function knownGlobal(
 }
 
 /**
- * Whether a name may stand in a checkpoint as an object to be passed over:
- * what training programs keep beside the weights, as configurations and
- * callbacks.
+ * Whether a name may be that of an object to ignore: what training programs keep
+ * beside the weights, such as configurations and callbacks.
  */
 function isInert(module: string, full: string): boolean {
   const root = module.split(".")[0];
-  if (ACTING.has(root)) return false;
+  if (DANGEROUS.has(root)) return false;
   const last = full.split(".").at(-1)!;
-  if (root === "builtins") return !ACTING_BUILTINS.test(last);
-  // A function of these makes or loads something, perhaps a tensor; a class of
-  // them keeps what it holds where it can be seen.
+  if (root === "builtins") return !DANGEROUS_BUILTINS.test(last);
+  // Their functions may make or load a tensor out of sight; objects of their
+  // classes keep their contents where we can inspect them.
   if (root === "torch" || root === "numpy") return /^_*[A-Z]/.test(last);
   return /^[\w.]+$/.test(full);
 }

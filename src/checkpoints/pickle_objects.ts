@@ -1,6 +1,6 @@
 /**
  * What a pickle may make besides plain values: dictionaries, storages and
- * tensors, described as data, and objects that are passed over.
+ * tensors, described as data, and objects that are ignored.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
   type PickleValue,
 } from "./pickle_values.ts";
 
-/** Makes objects from their parts; every wrong part is refused. */
+/** Makes objects from their arguments; wrong ones are refused. */
 export class PickleObjects {
   readonly #name: string;
   readonly #spend: (steps: number) => void;
@@ -27,7 +27,7 @@ export class PickleObjects {
    * Makes objects of one pickle.
    *
    * @param name what messages call the file
-   * @param spend told of every item copied; throws where it is too many
+   * @param spend called with the number of items copied; throws where they are too many
    */
   constructor(name: string, spend: (steps: number) => void) {
     this.#name = name;
@@ -47,7 +47,7 @@ export class PickleObjects {
     }
     const meaning = callee instanceof PickleGlobal ? callee.meaning : null;
     switch (meaning) {
-      case "nothing":
+      case "ignored":
         return callee;
       case "dict":
         return this.#dict(items);
@@ -91,7 +91,7 @@ export class PickleObjects {
   setState(target: PickleValue, state: PickleValue): void {
     if (target instanceof PickleObject) {
       this.#spend(1);
-      target.parts.push(state);
+      target.contents.push(state);
       return;
     }
     if (target instanceof PickleNamespace && state instanceof PickleDict) {
@@ -99,9 +99,9 @@ export class PickleObjects {
       for (const [key, value] of state.entries) target.entries.set(key, value);
       return;
     }
-    // state_dict hangs _metadata on its OrderedDict.
+    // PyTorch's state_dict sets _metadata on its OrderedDict.
     if (target instanceof PickleDict && state instanceof PickleDict) return;
-    if (target instanceof PickleGlobal && target.meaning === "nothing") return;
+    if (target instanceof PickleGlobal && target.meaning === "ignored") return;
     throw this.#bad("it sets the state of something other than a dict");
   }
 
@@ -115,7 +115,7 @@ export class PickleObjects {
     const list = target instanceof PickleList
       ? target.items
       : target instanceof PickleObject
-      ? target.parts
+      ? target.contents
       : undefined;
     if (!list) throw this.#bad("it appends to something other than a list");
     for (const item of items) list.push(item);
@@ -132,7 +132,7 @@ export class PickleObjects {
       throw this.#bad("a dictionary key has no value");
     }
     if (target instanceof PickleObject) {
-      for (const item of items) target.parts.push(item);
+      for (const item of items) target.contents.push(item);
       return;
     }
     if (!(target instanceof PickleDict)) {
@@ -184,7 +184,7 @@ export class PickleObjects {
     return new PickleStorage(key, dtype, elements);
   }
 
-  /** dict(), or one of another or of [(key, value), …] */
+  /** dict(), dict(another) or dict([(key, value), …]) */
   #dict([content]: readonly PickleValue[]): PickleDict {
     const dict = new PickleDict();
     if (content instanceof PickleDict) {
@@ -193,14 +193,14 @@ export class PickleObjects {
     }
     for (const pair of content instanceof PickleList ? content.items : []) {
       if (!(pair instanceof PickleList && pair.items.length === 2)) {
-        throw this.#bad("a dictionary is made of something else than pairs");
+        throw this.#bad("a dictionary is made of something other than pairs");
       }
       this.setItems(dict, pair.items);
     }
     return dict;
   }
 
-  /** set([…]), torch.Size((…)), deque(): of what they are given. */
+  /** set([…]), torch.Size((…)), deque(): a list of what they are given. */
   #list([content]: readonly PickleValue[]): PickleList {
     if (!(content instanceof PickleList)) return new PickleList();
     this.#spend(content.items.length);
@@ -249,7 +249,9 @@ export class PickleObjects {
   }
 
   #sizes(value: PickleValue, what: string): number[] {
-    if (!(value instanceof PickleList)) throw this.#bad(`${what} is no list`);
+    if (!(value instanceof PickleList)) {
+      throw this.#bad(`${what} is not a list`);
+    }
     if (value.items.length > MAX_DIMENSIONS) {
       throw this.#bad(
         `${what} has ${value.items.length} dimensions, at most ${MAX_DIMENSIONS} are allowed`,
@@ -272,7 +274,7 @@ export class PickleObjects {
   }
 }
 
-/** Whether a call of it calls nothing else: a list may hold itself. */
+/** Whether calling it calls nothing else; a list may hold itself, so calls could go on forever. */
 function isDirect(callee: PickleValue): boolean {
   return callee instanceof PickleGlobal && callee.meaning !== "reconstruct" &&
     callee.meaning !== "subclass";

@@ -1,5 +1,5 @@
 /**
- * The bytes of a pickle: numbers, lines and strings, each checked to be there.
+ * Reads numbers, lines and strings from a pickle's bytes, within their bounds.
  *
  * @module
  */
@@ -54,7 +54,7 @@ export class PickleReader {
     return Number(this.#view.getBigUint64(this.#take(8), true));
   }
 
-  /** A 64-bit float, big endian as pickle has it. */
+  /** A 64-bit float, big endian as in pickles. */
   f64(): number {
     return this.#view.getFloat64(this.#take(8), false);
   }
@@ -89,7 +89,7 @@ export class PickleReader {
   }
 
   /**
-   * Text up to the end of the line as protocol 0 has it: Latin-1, and all else
+   * Text up to the end of the line as in protocol 0: Latin-1, and all else
    * as `\\u0431` or `\\U0001f600`.
    */
   escapedLine(): string {
@@ -97,8 +97,8 @@ export class PickleReader {
     if (end < 0) throw new PickleCut();
     let line = "";
     for (let at = this.position; at < end; at += 8192) {
-      const part = this.#bytes.subarray(at, Math.min(end, at + 8192));
-      line += String.fromCharCode(...part);
+      const chunk = this.#bytes.subarray(at, Math.min(end, at + 8192));
+      line += String.fromCharCode(...chunk);
     }
     this.position = end + 1;
     return line.replaceAll(
@@ -111,7 +111,7 @@ export class PickleReader {
   decimal(): number | bigint {
     const line = this.line().replace(/L$/, "");
     if (line.length > MAX_DIGITS || !/^[+-]?\d+$/.test(line)) {
-      throw badCheckpoint(this.name, `${brief(line)} is no whole number`);
+      throw badCheckpoint(this.name, `${brief(line)} is not a whole number`);
     }
     return narrow(BigInt(line));
   }

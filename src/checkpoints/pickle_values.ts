@@ -1,5 +1,5 @@
 /**
- * The values a restricted unpickler makes: plain data, nothing that acts.
+ * The values a restricted unpickler makes: plain data, never code.
  *
  * @module
  */
@@ -37,27 +37,27 @@ export class PickleDict {
   readonly entries: Map<PickleValue, PickleValue> = new Map();
 }
 
-/** An object whose attributes are plain data, as `argparse.Namespace`. */
+/** An object whose attributes are plain data, such as `argparse.Namespace`. */
 export class PickleNamespace extends PickleDict {}
 
 /**
- * An object of code that is not known here: its class or function, and what it
- * was made of, so that it can be told whether a tensor hides in it.
+ * An object of unknown code: its class or function, and its contents, so that a
+ * tensor hidden in it is found.
  */
 export class PickleObject {
   /** Such as `omegaconf.dictconfig.DictConfig`. */
   readonly name: string;
-  /** All it was given: parameters, state, items. */
-  readonly parts: PickleValue[];
+  /** Everything it was given: parameters, state, items. */
+  readonly contents: PickleValue[];
 
   /** Describes an object. */
-  constructor(name: string, parts: PickleValue[]) {
+  constructor(name: string, contents: PickleValue[]) {
     this.name = name;
-    this.parts = parts;
+    this.contents = contents;
   }
 }
 
-/** What a tensor that lists only its values other than 0 goes by. */
+/** The name given to sparse tensors, which list only their values other than 0. */
 export const SPARSE_TENSOR = "torch.sparse_tensor";
 
 /** A name of Python code, which is never run. */
@@ -74,7 +74,7 @@ export class PickleGlobal {
 /** What a global stands for: a constructor, a type, or an inert object's class. */
 export type GlobalMeaning =
   | "dict"
-  /** A dict whose parameters are no items. */
+  /** A dict whose parameters are not items. */
   | "factory-dict"
   /** A list, tuple or set. */
   | "list"
@@ -87,23 +87,23 @@ export type GlobalMeaning =
   | "subclass"
   /** Makes an object of the class it is given. */
   | "reconstruct"
-  /** A thing of no interest; whatever it is called with or set to is dropped. */
-  | "nothing"
+  /** Not needed; whatever it is called with or set to is dropped. */
+  | "ignored"
   | { readonly storage: CheckpointDtype | "untyped" }
-  /** A `torch.dtype`; null where such tensors are not read. */
+  /** A `torch.dtype`; null where such tensors are not supported. */
   | { readonly dtype: CheckpointDtype | null; readonly name: string }
-  /** A class or function of code that is not known here. */
+  /** A class or function of unknown code. */
   | { readonly inert: string };
 
 /** A run of elements in the file that tensors are views of. */
 export class PickleStorage {
-  /** The name its bytes go by in the file. */
+  /** The name of its bytes in the file. */
   readonly key: string;
   /** Element type. */
   readonly dtype: CheckpointDtype;
   /** Number of elements. */
   readonly count: number;
-  /** The number that the file states: of bytes, where it knows no type. */
+  /** The number that the file states: bytes, where the storage has no type. */
   readonly stated: number;
 
   /** Describes a storage. */
@@ -120,7 +120,7 @@ export class PickleStorage {
   }
 }
 
-/** A view of a storage; its numbers are checked by who reads it. */
+/** A view of a storage; whoever reads it checks its numbers. */
 export class PickleTensor {
   /** Where the elements are. */
   readonly storage: PickleStorage;
@@ -128,7 +128,7 @@ export class PickleTensor {
   readonly offset: number;
   /** Dimensions, outermost first. */
   readonly shape: readonly number[];
-  /** Elements from one index to the next, a dimension. */
+  /** For each dimension, elements from one index to the next. */
   readonly stride: readonly number[];
 
   /** Describes a tensor. */

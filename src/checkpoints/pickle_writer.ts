@@ -5,7 +5,7 @@
  * @module
  */
 
-/** A tensor to describe; it is f32, contiguous, and a storage of its own. */
+/** A tensor to describe; it is f32, contiguous, and has its own storage. */
 export interface PickledTensor {
   /** Its name in its dictionary. */
   readonly name: string;
@@ -28,7 +28,7 @@ const SETITEMS = 0x75;
 
 /**
  * The pickle of a dictionary of dictionaries of tensors. Storages are numbered
- * through all of them, from 0.
+ * across all of them, from 0.
  *
  * @param dicts the dictionaries, in order
  */

@@ -1,6 +1,6 @@
 /**
- * Tells which network a checkpoint without a config holds, by its tensors'
- * names, and what it is where it is none of ours.
+ * Recognises which network a checkpoint without a config holds, by its tensors'
+ * names, or what else it is where it is not supported.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { LORA } from "./tables/harmless.ts";
 
 /** What a single file can hold. */
 export type CheckpointContent =
-  /** BiSeNet, as `79999_iter.pth`. */
+  /** BiSeNet, such as `79999_iter.pth`. */
   | "face_parser"
-  /** `id_encoder` and `adapter_modules`, as `adapter_final.pt`. */
+  /** `id_encoder` and `adapter_modules`, such as `adapter_final.pt`. */
   | "identity_adapter"
   /** A whole Stable Diffusion, in the single-file layout. */
   | "single_file"
@@ -27,7 +27,7 @@ export type CheckpointContent =
   /** CLIP's text tower. */
   | "text_encoder";
 
-/** Signs of what is no network of ours, the most telling first. */
+/** Signs of models that are not supported, the surest first. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [/^(conditioner\.|add_embedding\.)/, "Stable Diffusion XL"],
   [/^model\.diffusion_model\.label_emb\./, "Stable Diffusion XL"],
@@ -37,7 +37,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
   [/^(control_model\.|controlnet_)/, "a ControlNet"],
 ];
 
-/** Signs of what may also lie beside a network of ours. */
+/** Signs of what may also be beside a supported network. */
 const BESIDE: readonly (readonly [RegExp, string])[] = [
   [LORA, "a LoRA: changes to a model, not a model; merge it into one first"],
   [/^(image_proj|ip_adapter)\./, "an IP-Adapter"],
@@ -45,7 +45,7 @@ const BESIDE: readonly (readonly [RegExp, string])[] = [
   [/^(optimizer_state|exp_avg|state\.\d+\.)/, "an optimizer's state"],
 ];
 
-/** What the inputs of a UNet's first convolution say it is for. */
+/** What a UNet is for, by the input channels of its first convolution. */
 const INPUTS: Readonly<Record<number, string>> = {
   5: "a depth-to-image UNet",
   7: "an upscaling UNet",
@@ -53,8 +53,8 @@ const INPUTS: Readonly<Record<number, string>> = {
   9: "an inpainting UNet",
 };
 
-/** Tensors that each network of ours has, and no other. */
-const OURS: readonly (readonly [string, CheckpointContent])[] = [
+/** A tensor that each supported network has, and no other. */
+const SUPPORTED: readonly (readonly [string, CheckpointContent])[] = [
   ["cp.resnet.conv1.weight", "face_parser"],
   ["id_encoder.latents", "identity_adapter"],
   ["model.diffusion_model.input_blocks.0.0.weight", "single_file"],
@@ -74,7 +74,7 @@ const FIRST_CONVOLUTIONS = [
   "conv_in.weight",
 ];
 
-/** Keys of cross-attention, whose width is the text encoder's. */
+/** Key projections of cross-attention, which are as wide as the text encoder. */
 const TEXT_KEY = /attn2\.to_k\.weight$/;
 const TEXT_WIDTHS: Readonly<Record<number, string>> = {
   1024: "Stable Diffusion 2",
@@ -87,13 +87,13 @@ const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
   "(79999_iter.pth)";
 
 /**
- * Tells what a checkpoint holds.
+ * Recognises what a checkpoint holds.
  *
- * @throws {MasterWeaverError} `bad-checkpoint` that says what it is instead
+ * @throws {MasterWeaverError} `bad-checkpoint` saying what it is instead
  */
 export function recognise(checkpoint: Checkpoint): CheckpointContent {
   const { name, tensors } = checkpoint;
-  const found = OURS.find(([tensor]) => tensors.has(tensor))?.[1];
+  const found = SUPPORTED.find(([tensor]) => tensors.has(tensor))?.[1];
   const other = whatElse(checkpoint) ??
     (found ? undefined : sign(BESIDE, checkpoint));
   if (other) throw badCheckpoint(name, `it is ${other}; ${EXPECTED}`);
@@ -109,14 +109,14 @@ export function recognise(checkpoint: Checkpoint): CheckpointContent {
   );
 }
 
-/** What the first sign that a tensor's name shows stands for. */
+/** What the first sign that matches a tensor's name stands for. */
 function sign(signs: typeof OTHERS, { tensors }: Checkpoint) {
   const names = [...tensors.keys()];
   return signs.find(([pattern]) => names.some((name) => pattern.test(name)))
     ?.[1];
 }
 
-/** What a checkpoint is that cannot be used, or nothing. */
+/** What an unsupported checkpoint is; undefined where nothing shows that it is. */
 function whatElse(checkpoint: Checkpoint): string | undefined {
   const other = sign(OTHERS, checkpoint);
   if (other) return other;
@@ -137,16 +137,16 @@ function whatElse(checkpoint: Checkpoint): string | undefined {
   }
 }
 
-/** Names that training and saving put around a whole checkpoint. */
+/** Prefixes that training programs put before every name of a checkpoint. */
 const WRAPPERS = ["state_dict.", "model_state_dict.", "module."];
 
 /**
- * Takes off what a training program put around the tensors: the entry
+ * Removes what a training program put around the tensors: the entry
  * `state_dict` beside optimizer states and counters, and `module.` before every
  * name.
  *
  * @param checkpoint as it was opened
- * @returns the same where there is nothing to take off
+ * @returns the same where there is nothing to remove
  */
 export function unwrapped(checkpoint: Checkpoint): Checkpoint {
   for (const wrapper of WRAPPERS) {

@@ -1,6 +1,6 @@
 /**
- * Stores a converted component's tensors as another type: a model is made
- * smaller without the checkpoint it came from.
+ * Stores a converted component's tensors as another type, so that a model can be
+ * made smaller without its checkpoint.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { WeaveFile, WeaveTensor } from "../weights/weave.ts";
 import { weaveFloats } from "../weights/floats.ts";
 
 /**
- * Compares a component's tensors with the table of what it is.
+ * Compares a component's tensors with its network's table.
  *
  * @throws {MasterWeaverError} `bad-checkpoint` with all that are missing, misshapen, of another kind or unused
  */
@@ -57,11 +57,11 @@ export function checkTensors(file: WeaveFile, table: Table): void {
 }
 
 /**
- * Plans how a component is stored anew. Integers, and all of a component that
- * is no network, are copied.
+ * Plans how a component is stored as another type. Integers, and everything in a
+ * component that is not a network, are copied.
  *
  * @param file the component
- * @param dtype what its floating-point tensors are to be stored as
+ * @param dtype the type its floating-point tensors are to be stored as
  * @param exact names of tensors that stay f32
  */
 export function planReconversion(
@@ -93,13 +93,13 @@ export function planReconversion(
   return { tensors, dropped: new Map(), warnings: [], loss };
 }
 
-/** A tensor's bytes as they are; its values must be finite. */
+/** A tensor's bytes, unchanged; its values must be finite. */
 async function* finiteChunks(
   file: string,
   tensor: WeaveTensor,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { dtype, shape } = tensor;
-  // Of quantised values the scales alone can be infinite; they lie behind.
+  // In quantised tensors only the scales, which come last, can be infinite.
   const values = shape.reduce((a, b) => a * b, 1);
   const quants = dtype === "q8" ? values : dtype === "q4" ? values / 2 : 0;
   let at = 0;

@@ -1,6 +1,7 @@
 /**
- * Reads safetensors: a u64 header length, a JSON header with dtype, shape and
- * data offsets a tensor, then the data, which must be covered without overlap.
+ * Reads safetensors: a u64 header length, a JSON header with each tensor's dtype,
+ * shape and data offsets, then the data, which tensors cover without gaps or
+ * overlap.
  *
  * @module
  */
@@ -111,7 +112,7 @@ function readMetadata(
   const isText = typeof value === "object" && value !== null &&
     Object.values(value).every((text) => typeof text === "string");
   if (!isText) {
-    throw badCheckpoint(source.name, "its __metadata__ is not text by name");
+    throw badCheckpoint(source.name, "its __metadata__ is not strings by name");
   }
   return { ...value } as Record<string, string>;
 }
@@ -188,7 +189,7 @@ function checkEntry(
   };
 }
 
-/** The data must be used once, from its first byte to the file's last. */
+/** Checks that tensors use each byte of the data once, to the end of the file. */
 function checkCoverage(
   source: ByteSource,
   ranges: readonly Range[],

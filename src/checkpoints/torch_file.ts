@@ -1,7 +1,7 @@
 /**
  * Reads what `torch.save` writes, in both its containers: a zip file with a
- * pickle and one entry a storage (`.bin`, `.pt`, `.ckpt`), and the older bare
- * sequence of pickles with the storages behind them (`.pth`).
+ * pickle and one entry for each storage (`.bin`, `.pt`, `.ckpt`), and the older
+ * bare sequence of pickles followed by the storages (`.pth`).
  *
  * @module
  */
@@ -191,7 +191,7 @@ async function unpickleAt(
   }
 }
 
-/** The storages tensors refer to, each once. */
+/** The storages that tensors refer to, each once. */
 function storagesOf(
   source: ByteSource,
   { tensors, hidden }: FlatPickle,
@@ -235,7 +235,7 @@ async function locateEntries(
   return places;
 }
 
-/** Behind the pickles: for each key in order, a u64 count and the elements. */
+/** After the pickles come, for each key in order, a u64 count and the elements. */
 async function locateLegacy(
   source: ByteSource,
   start: number,
@@ -288,7 +288,7 @@ function endsAt(source: ByteSource, position: number): Error {
   );
 }
 
-/** A tensor whose storage is compared with its checksum before it is used. */
+/** A tensor whose storage is checked against its checksum before it is used. */
 function checkedTensor(
   tensor: CheckpointTensor,
   view: PickleTensor,
@@ -302,7 +302,7 @@ function checkedTensor(
     async read(offset = 0, length = tensor.bytes - offset) {
       if (checks.isDone(entry)) return await tensor.read(offset, length);
       if (!isWhole || length !== entry.size) {
-        // A part tells nothing; the whole is read through first.
+        // The checksum covers the whole storage, which is read through first.
         await checks.check(entry);
         return await tensor.read(offset, length);
       }

@@ -1,5 +1,5 @@
 /**
- * From what a pickle describes to named tensors: flattens nested dictionaries
+ * Turns what a pickle describes into named tensors: flattens nested dictionaries
  * and checks every view against its storage.
  *
  * @module
@@ -25,24 +25,24 @@ import {
 
 /** Nesting accepted below the outermost dictionary. */
 const MAX_DEPTH = 32;
-/** The longest path accepted: paths share parts, copies of them do not. */
+/** The longest path accepted: the pickle stores a shared prefix once, paths repeat it. */
 const MAX_PATH = 1000;
-/** All paths together: a list may be referred to under many long keys. */
+/** The most characters of all paths: a list may be referred to under many long keys. */
 const MAX_PATHS = 16_000_000;
-/** Values of a tensor that stores fewer: above the largest weight known. */
+/** The most values of a tensor that stores fewer: above the largest weight known. */
 const MAX_EXPANDED = 2 ** 26;
-/** Values accepted in all. */
+/** The most values in all. */
 const MAX_VALUES = 1_000_000;
 
 /** Tensors of a pickle by path, and how much else there was. */
 export interface FlatPickle {
   /** By path: keys joined with dots. */
   readonly tensors: Map<string, PickleTensor>;
-  /** Components of sparse tensors, which are passed over with them. */
+  /** Tensors inside sparse tensors, which are ignored as a whole. */
   readonly hidden: readonly PickleTensor[];
-  /** Values that are no tensors. */
+  /** How many values are not tensors. */
   readonly otherValues: number;
-  /** Classes of objects that were passed over, each once. */
+  /** Classes of objects that were ignored, each once. */
   readonly objects: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export interface FlatPickle {
  * Flattens nested dictionaries and lists.
  *
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, hold too much, two tensors have one path, or one hides in an object that is passed over
+ * @throws {MasterWeaverError} `bad-checkpoint` where they nest too deep, hold too much, two tensors have one path, or one hides in an object that is ignored
  */
 export function flatten(value: PickleValue, name: string): FlatPickle {
   const tensors = new Map<string, PickleTensor>();
@@ -107,11 +107,11 @@ export function flatten(value: PickleValue, name: string): FlatPickle {
 }
 
 /**
- * Looks for tensors inside objects that are passed over, which would be lost
- * without a word. Each value is looked at once, as objects refer to each other.
+ * Looks for tensors inside ignored objects, which would be lost silently. Each
+ * value is visited once, as objects may refer to each other.
  *
- * @returns those in sparse tensors: these are left out as a whole, and are missed
- *   by name where they are needed
+ * @returns those in sparse tensors: where one of these is needed, it is reported
+ *   as missing
  */
 function checkObjects(
   objects: ReadonlySet<PickleObject>,
@@ -138,18 +138,18 @@ function checkObjects(
       ) {
         throw badCheckpoint(
           name,
-          `a tensor lies inside an object of ${brief(object.name)}, which is ` +
+          `a tensor is inside an object of ${brief(object.name)}, which is ` +
             "not read; save the state dict alone, or as safetensors",
         );
       }
-      for (const part of partsOf(value)) waiting.push(part);
+      for (const child of childrenOf(value)) waiting.push(child);
     }
   }
   return hidden;
 }
 
-function partsOf(value: PickleValue): Iterable<PickleValue> {
-  if (value instanceof PickleObject) return value.parts;
+function childrenOf(value: PickleValue): Iterable<PickleValue> {
+  if (value instanceof PickleObject) return value.contents;
   if (value instanceof PickleList) return value.items;
   return value instanceof PickleDict ? value.entries.values() : [];
 }
@@ -163,7 +163,7 @@ export type LocateStorage = (storage: PickleStorage) => number;
  * @param source the file
  * @param name the tensor's path
  * @param tensor the view, not checked yet
- * @param locate where its storage lies; all of it is in the file
+ * @param locate gives where its storage starts; all of it is in the file
  * @throws {MasterWeaverError} `bad-checkpoint` where the view leaves its storage
  */
 export function readableTensor(
@@ -183,9 +183,9 @@ export function readableTensor(
   const span = count === 0
     ? 0
     : shape.reduce((end, size, i) => end + (size - 1) * stride[i], 1);
-  // One value may stand for a whole dimension, as `expand` makes it. Strides
-  // that use values again in other ways no saved weight has; they, and expanded
-  // values without end, could ask for any amount of memory.
+  // One value may stand for a whole dimension, as after `expand`. No saved weight
+  // repeats values in another way; such strides, or unlimited expansion, could
+  // ask for any amount of memory.
   const distinct = shape.reduce(
     (n, size, i) => stride[i] > 0 ? n * size : n,
     1,
@@ -225,7 +225,7 @@ export function readableTensor(
   };
 }
 
-/** Whether a view's elements lie one after the other, in row-major order. */
+/** Whether a view's elements follow one another in row-major order. */
 export function isContiguous(
   { shape, stride }: Pick<PickleTensor, "shape" | "stride">,
 ): boolean {

@@ -13,7 +13,7 @@ export interface TorchTensor {
   readonly name: string;
   /** Dimensions, outermost first. */
   readonly shape: readonly number[];
-  /** Its values in row-major order; asked for twice. */
+  /** Its values in row-major order; called twice. */
   readonly floats: () => AsyncIterable<Float32Array<ArrayBuffer>>;
 }
 
@@ -33,7 +33,7 @@ const FOLDER = "archive";
  *
  * @param append takes the file's bytes in order
  * @param dicts the state dicts, in order
- * @param onBytes told of the bytes of every chunk; the data passes twice
+ * @param onBytes called with the bytes of every chunk; the data passes twice
  * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB
  */
 export async function writeTorchZip(

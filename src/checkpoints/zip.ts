@@ -1,5 +1,5 @@
 /**
- * The little of zip that PyTorch writes: a directory of entries that are
+ * Reads the subset of zip that PyTorch writes: a directory of entries that are
  * stored, not compressed, with 64-bit sizes where they are needed.
  *
  * @module
@@ -26,8 +26,8 @@ const LOCATOR_BYTES = 20;
 const END64_BYTES = 56;
 const ENTRY_BYTES = 46;
 const LOCAL_BYTES = 30;
-const LONGEST_COMMENT = 0xffff;
-/** Stands in a 32-bit field for "see the 64-bit one". */
+const MAX_COMMENT = 0xffff;
+/** A 32-bit field's value where the 64-bit one counts. */
 const ELSEWHERE = 0xffffffff;
 
 /**
@@ -56,7 +56,7 @@ export async function readZipDirectory(
     if (entries.has(entry.name)) {
       throw damaged(source, `it has two entries ${brief(entry.name)}`);
     }
-    // Entries that share bytes could make a small file endless to read.
+    // With entries that share bytes, a small file could take forever to read.
     total += entry.size;
     if (total > source.size) {
       throw damaged(
@@ -71,7 +71,7 @@ export async function readZipDirectory(
 }
 
 /**
- * Where an entry's content starts; all of it lies in the file.
+ * Where an entry's content starts; checks that all of it is in the file.
  *
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
@@ -108,7 +108,7 @@ function damaged(source: ByteSource, what: string): Error {
 
 /** Finds the directory by the record at the file's end. */
 async function findDirectory(source: ByteSource) {
-  const length = Math.min(source.size, END_BYTES + LONGEST_COMMENT);
+  const length = Math.min(source.size, END_BYTES + MAX_COMMENT);
   const start = source.size - length;
   const bytes = await source.read(start, length);
   const view = new DataView(bytes.buffer);
@@ -126,7 +126,7 @@ async function findDirectory(source: ByteSource) {
   return await findDirectory64(source, start + at);
 }
 
-/** The 64-bit record, that a locator right before the 32-bit one points at. */
+/** The 64-bit record, which a locator right before the 32-bit one points to. */
 async function findDirectory64(source: ByteSource, end: number) {
   if (end < LOCATOR_BYTES) throw damaged(source, "it has no zip64 locator");
   const locator = new DataView(

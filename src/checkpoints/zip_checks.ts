@@ -1,5 +1,5 @@
 /**
- * Checksums of a zip file's entries.
+ * Checks the checksums of a zip file's entries.
  *
  * @module
  */
@@ -12,31 +12,31 @@ import { locateZipEntry, type ZipEntry } from "./zip.ts";
 /**
  * Checks entries of a zip file against their checksums.
  *
- * A file whose checksums are all 0 states none: PyTorch writes it so where it
- * was told not to compute them.
+ * A file whose checksums are all 0 has none: PyTorch writes that where it is set
+ * not to compute them.
  */
 export class ZipChecks {
   readonly #source: ByteSource;
-  readonly #states: boolean;
-  readonly #sound = new Set<ZipEntry>();
-  /** Entries that are, or were, read through; some are not sound. */
+  readonly #hasChecksums: boolean;
+  readonly #intact = new Set<ZipEntry>();
+  /** Entries that are being read through, or were; some are damaged. */
   readonly #read = new Map<ZipEntry, Promise<void>>();
 
   /**
-   * For the entries of a file.
+   * Checks nothing yet.
    *
    * @param source the file
    * @param entries all of its directory
    */
   constructor(source: ByteSource, entries: Iterable<ZipEntry>) {
     this.#source = source;
-    this.#states = [...entries].some(({ crc32 }) => crc32 !== 0);
+    this.#hasChecksums = [...entries].some(({ crc32 }) => crc32 !== 0);
   }
 
   /**
    * Checks an entry's content, which was read whole.
    *
-   * @throws {MasterWeaverError} `bad-checkpoint` where it is another
+   * @throws {MasterWeaverError} `bad-checkpoint` where the checksum differs
    */
   checkContent(entry: ZipEntry, content: Uint8Array): void {
     this.#compare(entry, crc32(content));
@@ -45,7 +45,7 @@ export class ZipChecks {
   /**
    * Reads an entry through and checks it, once.
    *
-   * @param onBytes told of every chunk read, in bytes
+   * @param onBytes called with the bytes of every chunk read
    * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
    */
   check(entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
@@ -56,7 +56,7 @@ export class ZipChecks {
     return checked;
   }
 
-  /** As {@linkcode check}, whether it was checked before or not. */
+  /** Like {@linkcode check}, but reads an entry again even if it was checked before. */
   async read(
     entry: ZipEntry,
     onBytes: (bytes: number) => void = () => {},
@@ -70,15 +70,15 @@ export class ZipChecks {
     this.#compare(entry, crc.value);
   }
 
-  /** Whether an entry need not be read for its checksum any more. */
+  /** Whether an entry need not be read for its checksum, or not again. */
   isDone(entry: ZipEntry): boolean {
-    return !this.#states || this.#sound.has(entry);
+    return !this.#hasChecksums || this.#intact.has(entry);
   }
 
   #compare(entry: ZipEntry, found: number): void {
     const { name, crc32 } = entry;
-    if (!this.#states || found === crc32) {
-      this.#sound.add(entry);
+    if (!this.#hasChecksums || found === crc32) {
+      this.#intact.add(entry);
       return;
     }
     throw badCheckpoint(

@@ -1,5 +1,5 @@
 /**
- * Writes the little of zip that PyTorch reads: stored entries whose content
+ * Writes the subset of zip that PyTorch reads: stored entries whose content
  * starts at a multiple of 64 bytes.
  *
  * @module
@@ -13,7 +13,7 @@ export interface ZipContent {
   readonly name: string;
   /** Bytes of its content. */
   readonly size: number;
-  /** Its content; asked for twice, as the checksum stands before it. */
+  /** Its content; called twice, because the checksum comes before it. */
   readonly data: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
@@ -22,11 +22,11 @@ const ALIGNMENT = 64;
 const LOCAL_BYTES = 30;
 const ENTRY_BYTES = 46;
 const END_BYTES = 22;
-/** Sizes and places are 32-bit. */
+/** Sizes and offsets are 32-bit. */
 const MAX_BYTES = 0xffffffff;
-/** Marks the extra field that only fills up. */
+/** The id of the extra field that is only padding. */
 const PADDING_ID = 0x4246;
-/** 1 January 1980, the earliest date: nothing tells of a day. */
+/** 1 January 1980, the earliest date, so that the same content gives the same bytes. */
 const DATE = 0x0021;
 const UTF8 = 0x0800;
 
@@ -35,8 +35,8 @@ const UTF8 = 0x0800;
  *
  * @param append takes the file's bytes in order
  * @param contents the entries, in order
- * @param onBytes told of the bytes of every chunk; the content passes twice
- * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB, or content is not as long as said
+ * @param onBytes called with the bytes of every chunk; the content passes twice
+ * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB, or content is not as long as stated
  */
 export async function writeZip(
   append: (bytes: Uint8Array) => Promise<void>,
@@ -131,7 +131,7 @@ function directoryEntry(facts: EntryFacts, position: number): Uint8Array {
   return bytes;
 }
 
-/** What local header and directory share: from the version a reader needs. */
+/** The fields that local header and directory share, starting with the version needed. */
 function commonFields(
   view: DataView,
   at: number,
@@ -142,7 +142,7 @@ function commonFields(
   view.setUint16(at + 2, UTF8, true);
   view.setUint16(at + 8, DATE, true);
   view.setUint32(at + 10, crc, true);
-  view.setUint32(at + 14, size, true); // stored: both sizes are one
+  view.setUint32(at + 14, size, true); // stored: both sizes are the same
   view.setUint32(at + 18, size, true);
   view.setUint16(at + 22, name.length, true);
   view.setUint16(at + 24, extra, true);

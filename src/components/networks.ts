@@ -77,9 +77,9 @@ export function openComponents(files: ModelFiles): Promise<Components> {
 }
 
 /**
- * The components of a model whose files are had one by one.
+ * The components of a model whose files are opened one by one.
  *
- * @param open gives the file of a component
+ * @param open opens the file of a component
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
 export async function componentsFrom(
@@ -160,10 +160,10 @@ export function checkTogether(files: Iterable<WeaveFile>): void {
   });
 }
 
-/** The least of a graph: all that shapes depend on is in it. */
+/** The smallest layout: whether weights and shapes fit does not depend on it. */
 const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
 
-/** Builds a graph; that its components make none is said with their names. */
+/** Builds a graph; where its components do not fit, the error names their files. */
 function build(files: readonly WeaveFile[], graph: () => unknown): void {
   try {
     graph();
@@ -204,7 +204,7 @@ export function readTokenizer(
   if (tokenizer.highest >= vocabularySize) {
     throw new MasterWeaverError(
       "bad-model",
-      `The tokenizer of ${text.file.name} has tokens up to number ${tokenizer.highest}, its network has ${vocabularySize} of them, numbered from 0; convert the model with the tokenizer it was trained with`,
+      `The tokenizer of ${text.file.name} has token ids up to ${tokenizer.highest}, its network has ${vocabularySize} tokens with ids from 0; convert the model with the tokenizer it was trained with`,
     );
   }
   return tokenizer;
@@ -234,10 +234,10 @@ export function checkWeights(
     () => identityGraph(storage, { ...components, channels }),
   );
   build([parser.file], () => parserGraph(components));
-  // Of use to training and img2img only.
+  // Used by training and image-to-image only.
   vae.weights.ignore("encoder");
   vae.weights.ignore("quant_conv");
-  // The penultimate layer is what is asked for.
+  // The features are those of the penultimate layer.
   const last = vision.config.layers - 1;
   vision.weights.ignore(`vision_model.encoder.layers.${last}`);
   vision.weights.ignore("vision_model.post_layernorm");

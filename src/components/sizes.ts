@@ -1,6 +1,6 @@
 /**
- * Which sizes of a model's configs go together, within one component
- * and between components: what building the networks would refuse, said by key.
+ * Checks that the sizes in a model's configs fit, within and between components.
+ * Building the networks would refuse them, too, but could not name the key.
  *
  * @module
  */
@@ -84,7 +84,7 @@ export function checkVisionSizes<
   return config;
 }
 
-/** Components of a model whose sizes depend on one another, as far as they are there. */
+/** Components of a model whose sizes depend on one another, where present. */
 export interface SizedComponents {
   /** CLIP's text tower. */
   readonly text?: { readonly config: ClipTextConfig };
@@ -140,6 +140,6 @@ function wrong(
 ): MasterWeaverError {
   return new MasterWeaverError(
     "bad-model",
-    `The config of ${name} is not one this computes: ${key} is ${found}, expected ${expected}`,
+    `The config of ${name} is not supported: ${key} is ${found}, expected ${expected}`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * FFHQ's alignment: turns, scales and cuts a face out of a photo so that eyes
- * and mouth lie where they lie in every aligned face.
+ * FFHQ's alignment: rotates, scales and crops a face so that eyes and mouth are
+ * at the same place in every aligned face.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Breath } from "../base/breathe.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
-import { checkLandmarks, MOST_OF_PHOTO } from "./check_face.ts";
+import { checkLandmarks, MAX_FACE_TO_PHOTO } from "./check_face.ts";
 import type { Point } from "./detect.ts";
 import { padEdges } from "./pad_edges.ts";
 import { type Quad, warpQuad } from "./warp_quad.ts";
@@ -16,14 +16,14 @@ import { type Quad, warpQuad } from "./warp_quad.ts";
 /** Pixels on a side of an aligned face. */
 export const ALIGNED_SIZE = 512;
 
-/** Faces are shrunk first to no less than this, twice over. */
+/** FFHQ's own size in pixels: larger faces are first shrunk, to at least twice this. */
 const OUTPUT_SIZE = 1024;
-/** Smaller ones hold nothing to align. */
-const LEAST_SIZE = 8;
-/** Wider landmarks come from nowhere in a photo. */
-const MOST_SIZE = 65536;
+/** Smaller faces hold nothing to align. */
+const MIN_SIZE = 8;
+/** No photo has landmarks that are further apart. */
+const MAX_SIZE = 65536;
 
-/** What to cut out: a square, turned. */
+/** What to crop: a rotated square. */
 export interface FaceSquare {
   /** Its corners in the photo. */
   readonly quad: Quad;
@@ -38,7 +38,7 @@ export interface FaceSquare {
  * @param landmarks 68 points of it
  * @param breath when to pause
  * @returns 512 × 512, opaque
- * @throws {MasterWeaverError} `bad-option` where the landmarks are no face in this photo, `aborted`
+ * @throws {MasterWeaverError} `bad-option` where the landmarks are not a face in this photo, `aborted`
  */
 export async function alignFace(
   image: Image,
@@ -62,7 +62,7 @@ export async function alignFace(
   const border = Math.max(roundHalfEven(size * 0.1), 3);
   const region = regionAround(quad, border, image);
   if (region.width < image.width || region.height < image.height) {
-    // At its own size: the part as it is.
+    // At the same scale, so that pixels are only copied.
     image = await resizeRegion(
       image,
       image.width,
@@ -81,16 +81,16 @@ export async function alignFace(
     image = await padEdges(image, padding, size * 0.02, breath);
     quad = mapCorners(quad, ([x, y]) => [x + left, y + top]);
   }
-  // Corners were counted from the middle of the first pixel.
+  // So far (0, 0) was the centre of the first pixel; for `warpQuad` it is its corner.
   quad = mapCorners(quad, ([x, y]) => [x + 0.5, y + 0.5]);
   return await warpQuad(image, quad, ALIGNED_SIZE, breath);
 }
 
 /**
- * The square around a face that is cut out.
+ * The square to crop around a face.
  *
  * @param landmarks 68 points
- * @throws {MasterWeaverError} `bad-option` where they are no face
+ * @throws {MasterWeaverError} `bad-option` where they are not a face
  */
 export function faceSquare(landmarks: readonly Point[]): FaceSquare {
   landmarks = checkLandmarks(landmarks);
@@ -114,10 +114,10 @@ export function faceSquare(landmarks: readonly Point[]): FaceSquare {
   // Eyes and mouth at one place have no direction.
   const size = length === 0 ? 0 : hypotenuse(x) * 2;
   // Also false for NaN.
-  if (!(size >= LEAST_SIZE && size <= MOST_SIZE)) {
+  if (!(size >= MIN_SIZE && size <= MAX_SIZE)) {
     throw new MasterWeaverError(
       "bad-option",
-      `Cannot align a face of ${size} pixels: expected ${LEAST_SIZE} to ${MOST_SIZE}; give the landmarks of a face`,
+      `Cannot align a face of ${size} pixels: expected ${MIN_SIZE} to ${MAX_SIZE}; give the landmarks of a face`,
     );
   }
   const c: Point = [
@@ -135,9 +135,9 @@ export function faceSquare(landmarks: readonly Point[]): FaceSquare {
   };
 }
 
-/** What is mirrored around a photo that shows a small part of a face says nothing. */
+/** Refuses a face far larger than its photo, which would be mirrored padding for the most part. */
 function checkAgainstPhoto(size: number, { width, height }: Image): void {
-  const most = MOST_OF_PHOTO * Math.max(width, height);
+  const most = MAX_FACE_TO_PHOTO * Math.max(width, height);
   if (size <= most) return;
   throw new MasterWeaverError(
     "bad-option",
@@ -166,12 +166,12 @@ function minus(a: Point, b: Point): Point {
 
 /**
  * √(x² + y²) to the last bit, as C's `hypot`; `Math.hypot` is less exact, and in
- * a flat area of the photo the last bit decides which way a pixel is cut.
+ * a flat area of the photo the last bit decides which way a pixel is rounded.
  */
 function hypotenuse([x, y]: Point): number {
   const h = Math.sqrt(x * x + y * y);
   if (h === 0 || !Number.isFinite(h)) return h;
-  // One step of Newton's, with the squares' own rounding errors.
+  // One Newton step, with the rounding errors of the squares themselves.
   const [xx, xRest] = square(x);
   const [yy, yRest] = square(y);
   const [hh, hRest] = square(h);
@@ -206,7 +206,7 @@ function boxAround(quad: Quad): [number, number, number, number] {
   ];
 }
 
-/** The part of a photo that is needed. */
+/** The region of a photo that alignment needs. */
 function regionAround(quad: Quad, border: number, image: Image): Region {
   const [x0, y0, x1, y1] = boxAround(quad);
   const left = Math.max(x0 - border, 0);
@@ -236,7 +236,7 @@ function missingAround(quad: Quad, border: number, image: Image): number[] {
 /** Rounds to the nearest whole number, halves to the even one. */
 function roundHalfEven(x: number): number {
   const whole = Math.floor(x);
-  const part = x - whole;
-  if (part === 0.5) return whole + (whole % 2 === 0 ? 0 : 1);
-  return part < 0.5 ? whole : whole + 1;
+  const fraction = x - whole;
+  if (fraction === 0.5) return whole + (whole % 2 === 0 ? 0 : 1);
+  return fraction < 0.5 ? whole : whole + 1;
 }

@@ -1,5 +1,5 @@
 /**
- * What a caller gives as a face, checked before it is used.
+ * Checks what a caller gives as a face.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import type { Image } from "../image/image.ts";
 import type { DetectedFace, Point, Rect } from "./detect.ts";
 import { LANDMARKS } from "./landmark_model.ts";
 
-/** A face may be larger than the photo that shows a part of it, by so much. */
-export const MOST_OF_PHOTO = 4;
+/** How many times the photo's longer side a face may measure. */
+export const MAX_FACE_TO_PHOTO = 4;
 
 /**
- * Checks a face: by its landmarks, and by its rectangle where that alone says
- * where it is.
+ * Checks a face: its landmarks, or where it has none its rectangle against the
+ * photo.
  *
- * @throws {MasterWeaverError} `bad-option` that names what is wrong
+ * @throws {MasterWeaverError} `bad-option` naming what is wrong
  */
 export function checkFace(
   value: unknown,
@@ -35,7 +35,7 @@ export function checkFace(
 /**
  * Checks landmarks: 68 points, each two finite numbers.
  *
- * @throws {MasterWeaverError} `bad-option` that names the first wrong one
+ * @throws {MasterWeaverError} `bad-option` naming the first wrong one
  */
 export function checkLandmarks(value: unknown): readonly Point[] {
   if (!Array.isArray(value)) {
@@ -54,7 +54,7 @@ export function checkLandmarks(value: unknown): readonly Point[] {
   });
 }
 
-/** A rectangle that is not empty, not huge and not beside the photo. */
+/** Checks that a rectangle is not empty, not huge and not outside the photo. */
 function checkRect(
   value: unknown,
   { width, height }: Pick<Image, "width" | "height">,
@@ -64,16 +64,16 @@ function checkRect(
   if (right <= left || bottom <= top) {
     throw bad(shown, "its left before its right and its top before its bottom");
   }
-  const most = MOST_OF_PHOTO * Math.max(width, height);
+  const most = MAX_FACE_TO_PHOTO * Math.max(width, height);
   if (right - left > most || bottom - top > most) {
     throw bad(shown, `sides of up to ${most} in a photo of ${width}×${height}`);
   }
   if (right < 0 || bottom < 0 || left >= width || top >= height) {
-    throw bad(shown, `one that meets the photo of ${width}×${height}`);
+    throw bad(shown, `one that overlaps the photo of ${width}×${height}`);
   }
 }
 
-/** The four sides, which must be finite numbers. */
+/** Checks that the four sides are finite numbers. */
 function checkSides(value: unknown): Rect {
   const { left, top, right, bottom } = Object(value);
   const sides = [left, top, right, bottom];

@@ -1,6 +1,6 @@
 /**
- * dlib's frontal face detector: windows of weights over the features of every
- * level of an image pyramid, and of overlapping finds the best.
+ * dlib's frontal face detector: scores windows of weights on the features of
+ * every level of an image pyramid, and keeps the best of overlapping detections.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import {
 } from "./pyramid.ts";
 import { type Scores, scoreWindows } from "./windows.ts";
 
-/** A rectangle of pixels; all four sides belong to it. */
+/** A rectangle of pixels; all four sides are inclusive. */
 export interface Rect {
   /** First column. */
   readonly left: number;
@@ -45,18 +45,17 @@ export interface DetectedFace {
    * left, 4 front turned right.
    */
   readonly detector: number;
-  /** The 68 landmarks, where the landmark model is there. */
+  /** The 68 landmarks, where there is a landmark model. */
   readonly landmarks?: readonly Point[];
 }
 
-/** A find on the first level. */
-type Find = Pick<DetectedFace, "rect" | "score" | "detector">;
+/** A detection, in pixels of the first level. */
+type Detection = Pick<DetectedFace, "rect" | "score" | "detector">;
 
 /**
- * Finds the faces in a photo, of 40 pixels and more; nothing is found in one
- * that is too small for that.
+ * Finds the faces in a photo that are at least 40 pixels wide.
  *
- * Takes about 0.5 s for 512 × 512 pixels, and grows with their number.
+ * Takes about 0.5 s for 512 × 512 pixels, in proportion to their number.
  *
  * @param model the detector
  * @param image a photo
@@ -69,15 +68,17 @@ export async function detectFaces(
   image: Image,
   breath: Breath = new Breath(),
 ): Promise<DetectedFace[]> {
-  const finds = await findAll(model, await toGray(image, breath), breath);
-  return (await suppress(finds, model, breath)).map(({ rect, ...find }) => ({
+  const detections = await findAll(model, await toGray(image, breath), breath);
+  return (await suppress(detections, model, breath)).map((
+    { rect, ...detection },
+  ) => ({
     rect: {
       left: columnToPhoto(rect.left),
       top: rowToPhoto(rect.top),
       right: columnToPhoto(rect.right),
       bottom: rowToPhoto(rect.bottom),
     },
-    ...find,
+    ...detection,
   }));
 }
 
@@ -86,9 +87,9 @@ async function findAll(
   model: FaceDetector,
   photo: GrayImage,
   breath: Breath,
-): Promise<Find[]> {
+): Promise<Detection[]> {
   const { weights, thresholds, minLevel, maxLevels } = model;
-  const finds: Find[][] = thresholds.map(() => []);
+  const detections: Detection[][] = thresholds.map(() => []);
   let image = await upsample(photo, breath);
   const levels = countLevels(image.width, image.height, minLevel, maxLevels);
   let values: Float64Array | undefined;
@@ -105,13 +106,19 @@ async function findAll(
         breath,
       );
       values = scores.values;
-      collect(scores, thresholds[detector], level, detector, finds[detector]);
+      collect(
+        scores,
+        thresholds[detector],
+        level,
+        detector,
+        detections[detector],
+      );
     }
   }
-  return finds.flatMap((some) => some.sort(byScore));
+  return detections.flatMap((some) => some.sort(byScore));
 }
 
-function byScore(a: Find, b: Find): number {
+function byScore(a: Detection, b: Detection): number {
   return b.score - a.score;
 }
 
@@ -120,7 +127,7 @@ function collect(
   threshold: number,
   level: number,
   detector: number,
-  finds: Find[],
+  detections: Detection[],
 ): void {
   for (let at = 0; at < width * height; at++) {
     if (values[at] < threshold) continue;
@@ -132,34 +139,34 @@ function collect(
       right: cellToFirst(column + WINDOW - 1, level),
       bottom: cellToFirst(row + WINDOW - 1, level),
     };
-    finds.push({ rect, score: values[at] - threshold, detector });
+    detections.push({ rect, score: values[at] - threshold, detector });
   }
 }
 
-/** A cell's middle in pixels of the first level. */
+/** The centre of a cell in pixels of the first level. */
 function cellToFirst(cell: number, level: number): number {
   const pixel = (cell + 1 - MARGIN) * CELL + 1;
   const half = CELL / 2;
   return levelToFirst(pixel >= 0 ? pixel + half : pixel - half, level);
 }
 
-/** Of finds that overlap, keeps the best. */
+/** Non-maximum suppression: keeps the best of overlapping detections. */
 async function suppress(
-  finds: Find[],
+  detections: Detection[],
   model: FaceDetector,
   breath: Breath,
-): Promise<Find[]> {
-  const kept: Find[] = [];
-  for (const find of finds.sort(byScore)) {
+): Promise<Detection[]> {
+  const kept: Detection[] = [];
+  for (const detection of detections.sort(byScore)) {
     if (breath.due) await breath.take();
-    if (!kept.some(({ rect }) => overlaps(rect, find.rect, model))) {
-      kept.push(find);
+    if (!kept.some(({ rect }) => overlaps(rect, detection.rect, model))) {
+      kept.push(detection);
     }
   }
   return kept;
 }
 
-/** Whether two rectangles are one face; "outer" is the box around both. */
+/** Whether two rectangles are one face; `outer` is the area of their bounding box. */
 function overlaps(
   a: Rect,
   b: Rect,

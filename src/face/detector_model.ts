@@ -1,5 +1,5 @@
 /**
- * The numbers of the frontal face detector, from the component
+ * The frontal face detector's weights and settings, read from the component
  * `face_detector`.
  *
  * @module
@@ -28,15 +28,15 @@ export const MAX_LEVEL_SIDE = 10000;
 export interface FaceDetector {
   /** (detectors, 31, 10, 10): front, left, right, front turned left and right. */
   readonly weights: Float32Array;
-  /** One a detector: the score that a face must reach. */
+  /** One for each detector: the score that a face must reach. */
   readonly thresholds: readonly number[];
   /** The most levels of the pyramid. */
   readonly maxLevels: number;
   /** Smaller levels are left out: width and height in pixels. */
   readonly minLevel: readonly [number, number];
-  /** Two windows are one face where intersection / bounding box is over this … */
+  /** Two windows are one face where intersection / bounding box is above this … */
   readonly maxOverlap: number;
-  /** … or where more than this part of one is covered by the other. */
+  /** … or where the other covers more than this fraction of one. */
   readonly maxCovered: number;
 }
 

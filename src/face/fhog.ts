@@ -22,7 +22,7 @@ export interface Features {
   readonly width: number;
   /** Rows of cells, margins included. */
   readonly height: number;
-  /** (31, height, width); f64 only as it is faster to compute with. */
+  /** (31, height, width); f64 only because it is faster to compute with. */
   readonly planes: Float64Array;
 }
 
@@ -31,7 +31,7 @@ export interface Features {
  * {@linkcode WINDOW} reach over each edge by half.
  *
  * @param breath when to pause
- * @returns nothing where the image is too small for a cell
+ * @returns undefined where the image is too small for a cell
  * @throws {MasterWeaverError} `aborted`
  */
 export async function computeFeatures(
@@ -100,7 +100,7 @@ function gradientTable(): GradientTable {
   const { fround } = Math;
   const cosines = new Float32Array(UNSIGNED);
   const sines = new Float32Array(UNSIGNED);
-  // To four digits, as the original has them.
+  // With four digits, as in the original.
   cosines.set([1, .9397, .7660, .5, .1736, -.1736, -.5, -.7660, -.9397]);
   sines.set([0, .3420, .6428, .8660, .9848, .9848, .8660, .6428, .3420]);
   const direction = new Uint8Array(DIFFERENCES ** 2);
@@ -125,10 +125,10 @@ function gradientTable(): GradientTable {
 }
 
 /**
- * Every pixel's gradient votes for its direction in the four cells around, the
- * nearer the more.
+ * Every pixel's gradient votes for its direction in the four nearest cells, with
+ * bilinear weights.
  *
- * @returns (rows + 2, columns + 2, 18): with a cell more on each side
+ * @returns (rows + 2, columns + 2, 18): with one more cell on each side
  */
 async function vote(
   image: GrayImage,
@@ -201,7 +201,7 @@ function energyOf(
   return energy;
 }
 
-/** Votes are cut at a fifth of the length of each block of 2 × 2 cells. */
+/** The limits that votes are clipped to: a fifth of the norm of each block of 2 × 2 cells. */
 function limitsAround(
   energy: Float64Array,
   at: number,
@@ -228,8 +228,8 @@ function limitsAround(
  * The 31 features of a cell: its votes under each block's limit.
  *
  * @param bin where the cell's votes start
- * @param at where the cell lies in a plane
- * @param plane values a plane
+ * @param at the cell's index in a plane
+ * @param plane how many values a plane has
  */
 function normalise(
   votes: Float32Array,

@@ -20,7 +20,7 @@ import {
 import { findLandmarks } from "./landmarks.ts";
 
 /** Photos of more pixels are reduced before faces are looked for … */
-export const MOST_PIXELS: number = 2048 * 2048;
+export const MAX_PIXELS: number = 2048 * 2048;
 /** … to this many on their longer side. */
 export const REDUCED_SIDE = 2048;
 
@@ -37,7 +37,7 @@ export class FaceFinder {
   readonly #predictor: LandmarkPredictor | undefined;
 
   /**
-   * Takes models as they are.
+   * Takes loaded models.
    *
    * @param detector finds faces
    * @param predictor places their landmarks
@@ -48,7 +48,7 @@ export class FaceFinder {
   }
 
   /**
-   * Loads the models; the sources are not needed any more afterwards.
+   * Loads the models; the sources are not needed afterwards.
    *
    * @param detector the file of the component `face_detector`
    * @param landmarks the file of the component `landmarks`
@@ -65,7 +65,7 @@ export class FaceFinder {
     );
   }
 
-  /** Whether the landmark model is there, so that faces can be aligned. */
+  /** Whether there is a landmark model, so that faces can be aligned. */
   get canAlign(): boolean {
     return this.#predictor !== undefined;
   }
@@ -74,12 +74,12 @@ export class FaceFinder {
    * Finds the faces of a photo.
    *
    * Exactly what dlib finds with one upsampling, unless the photo is so large
-   * that it is reduced first: {@linkcode reducedSize} tells. Rectangles and
+   * that it is reduced first: see {@linkcode reducedSize}. Rectangles and
    * landmarks are in the photo's own pixels in any case.
    *
    * @param image the photo
    * @param breath when to pause
-   * @returns best first, with landmarks where the model for them is there
+   * @returns best first, with landmarks where there is a model for them
    * @throws {MasterWeaverError} `aborted`
    */
   async detect(
@@ -106,10 +106,10 @@ export class FaceFinder {
    * Aligns a face as FFHQ's faces are.
    *
    * @param image the photo
-   * @param face one of {@linkcode detect}; of another origin, it needs landmarks, or a rectangle as dlib's detector gives them
+   * @param face one of {@linkcode detect}; any other needs landmarks, or a rectangle like those of dlib's detector
    * @param breath when to pause
    * @returns 512 × 512
-   * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are no face of this photo; `aborted`
+   * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are not a face in this photo; `aborted`
    */
   async align(
     image: Image,
@@ -133,8 +133,8 @@ export class FaceFinder {
       );
     }
     // The fade at a photo's edge takes minutes for faces of thousands of
-    // pixels; in huge photos, whose faces need not equal the reference's, twice
-    // the aligned size is enough.
+    // pixels. Faces of huge photos need not equal the reference's exactly, so
+    // there twice the aligned size is enough.
     const { size } = faceSquare(landmarks);
     const scale = 2 * ALIGNED_SIZE / size;
     if (scale >= 1 || !reducedSize(image)) {
@@ -164,12 +164,12 @@ async function open(source: ByteSource, component: string): Promise<WeaveFile> {
 /**
  * The size to which a photo is reduced before faces are looked for.
  *
- * @returns nothing for photos of up to 2048 × 2048 pixels, which stay as they are
+ * @returns undefined for photos of up to 2048 × 2048 pixels, which are not reduced
  */
 export function reducedSize(
   { width, height }: Pick<Image, "width" | "height">,
 ): { width: number; height: number } | undefined {
-  if (width * height <= MOST_PIXELS) return undefined;
+  if (width * height <= MAX_PIXELS) return undefined;
   const scale = REDUCED_SIDE / Math.max(width, height);
   return {
     width: Math.max(Math.round(width * scale), 1),
@@ -183,7 +183,7 @@ async function reducePhoto(image: Image, breath: Breath): Promise<Image> {
   return await resizeImage(image, size.width, size.height, "lanczos", breath);
 }
 
-/** A rectangle in the pixels of the same image at another size. */
+/** Converts a rectangle to the pixels of the same image at another size. */
 function scaleRect(rect: Rect, from: Image, to: Image): Rect {
   if (from === to) return rect;
   const x = to.width / from.width;
@@ -200,7 +200,7 @@ function scaleRect(rect: Rect, from: Image, to: Image): Rect {
  * Chooses one of a photo's faces.
  *
  * @param faces best first
- * @param choice the best is what the reference takes
+ * @param choice the reference implementation takes the best
  * @throws {MasterWeaverError} `no-face` where there is none, `bad-option` for a number that no face has
  * @example
  * ```ts

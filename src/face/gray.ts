@@ -1,5 +1,5 @@
 /**
- * Images of one channel, as detector and landmarks see them.
+ * Gray images, which the detector and the landmark model read.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface GrayImage {
 
 /**
  * The luma of an image: 0.299 R + 0.587 G + 0.114 B in fixed point with 15
- * fraction bits, rounded, as OpenCV's `cvtColor` has it.
+ * fraction bits, rounded, as OpenCV's `cvtColor` computes it.
  *
  * @param breath when to pause
  * @throws {MasterWeaverError} `aborted`

@@ -1,5 +1,5 @@
 /**
- * The numbers of the landmark model, from the component `landmarks`.
+ * The landmark model, read from the component `landmarks`.
  *
  * @module
  */
@@ -18,10 +18,10 @@ export const LANDMARKS = 68;
 /** Coordinates of a shape: x and y of each point in turn. */
 export const SHAPE_VALUES = 2 * LANDMARKS;
 
-/** Blocks of packed values a leaf. */
+/** Blocks of packed values in a leaf. */
 export const LEAF_BLOCKS = SHAPE_VALUES / LEAF_BLOCK;
-/** The most of each of {@linkcode LandmarkSizes}. */
-export const MOST: LandmarkSizes = {
+/** The largest sizes accepted. */
+export const MAX_SIZES: LandmarkSizes = {
   cascades: 100,
   trees: 10000,
   splits: 1023,
@@ -32,11 +32,11 @@ export const MOST: LandmarkSizes = {
 export interface LandmarkSizes {
   /** Corrections of the shape, one after the other. */
   readonly cascades: number;
-  /** Regression trees a cascade. */
+  /** Regression trees of a cascade. */
   readonly trees: number;
-  /** Comparisons a tree; it has one leaf more. */
+  /** Comparisons of a tree, which has one leaf more. */
   readonly splits: number;
-  /** Pixels that a cascade looks at. */
+  /** Pixels that a cascade reads. */
   readonly pixels: number;
 }
 
@@ -49,7 +49,7 @@ export interface LandmarkPredictor extends LandmarkSizes {
   readonly initialShape: Float32Array;
   /** (cascades, trees, splits, 2): the two pixels compared. */
   readonly splitPixels: Int32Array;
-  /** (cascades, trees, splits): first − second over this goes left. */
+  /** (cascades, trees, splits): first − second above this goes left. */
   readonly thresholds: Float32Array;
   /** (cascades, trees, splits + 1) of 136 values: what is added to the shape. */
   readonly leaves: Leaves;
@@ -60,11 +60,11 @@ export interface LandmarkPredictor extends LandmarkSizes {
 }
 
 /**
- * Requires that splits compare pixels that there are.
+ * Checks that splits compare pixels that exist.
  *
  * @param splitPixels indices of pixels
  * @param pixels how many there are
- * @param wrong makes the error of what is wrong
+ * @param wrong makes the error
  * @throws {MasterWeaverError} what `wrong` makes
  */
 export function checkSplits(
@@ -126,10 +126,10 @@ export async function loadLandmarkPredictor(
   if (file.config.landmarks !== LANDMARKS) {
     throw wrong(`landmarks in its config must be ${LANDMARKS}`);
   }
-  const cascades = size("cascades", MOST.cascades);
-  const trees = size("trees", MOST.trees);
-  const splits = size("splits", MOST.splits);
-  const pixels = size("pixels", MOST.pixels);
+  const cascades = size("cascades", MAX_SIZES.cascades);
+  const trees = size("trees", MAX_SIZES.trees);
+  const splits = size("splits", MAX_SIZES.splits);
+  const pixels = size("pixels", MAX_SIZES.pixels);
   if ((splits & (splits + 1)) !== 0) {
     throw wrong(`${splits} splits a tree are not those of a full tree`);
   }

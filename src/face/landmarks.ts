@@ -1,9 +1,9 @@
 /**
  * dlib's shape predictor: 68 points of a face, to the pixel.
  *
- * Regression trees correct a mean shape in cascades. Each cascade looks at
- * pixels that lie at fixed offsets from points of the shape so far, compares
- * pairs of them in its trees and adds what the trees' leaves say.
+ * Regression trees correct a mean shape in cascades. Each cascade reads pixels
+ * at fixed offsets from points of the shape so far, compares pairs of them in
+ * its trees and adds the leaves that these reach.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { type LandmarkPredictor, SHAPE_VALUES } from "./landmark_model.ts";
  * @param image the photo that the rectangles were found in
  * @param rects faces, as the detector gives them; they may reach over the edges
  * @param breath when to pause
- * @returns 68 points a face, in whole pixels; they may lie outside the photo
+ * @returns 68 points for each face, in whole pixels; they may be outside the photo
  * @throws {MasterWeaverError} `aborted`
  */
 export async function findLandmarks(
@@ -52,14 +52,14 @@ function predictShape(
     readPixels(model, cascade, shape, image, rect, pixels);
     for (let tree = cascade * trees; tree < (cascade + 1) * trees; tree++) {
       const leaf = tree * (splits + 1) + descend(model, tree, pixels);
-      // f32, one tree after the other: sums depend on the order.
+      // In f32, one tree after the other: the sum depends on the order.
       model.leaves.addTo(leaf, shape);
     }
   }
   return shape;
 }
 
-/** The gray values that a cascade compares; 0 outside of the photo. */
+/** Reads the gray values that a cascade compares; 0 outside the photo. */
 function readPixels(
   { initialShape, pixels, anchors, deltas }: LandmarkPredictor,
   cascade: number,
@@ -69,13 +69,13 @@ function readPixels(
   values: Uint8Array,
 ): void {
   const { fround } = Math;
-  const { p, q } = turnAndScale(initialShape, shape);
+  const { p, q } = rotationAndScale(initialShape, shape);
   for (let i = 0; i < pixels; i++) {
     const at = cascade * pixels + i;
     const dx = deltas[2 * at];
     const dy = deltas[2 * at + 1];
     const anchor = 2 * anchors[at];
-    // Each operation rounds to f32.
+    // As in dlib, each operation rounds to f32.
     const x = fround(fround(p * dx) - fround(q * dy)) + shape[anchor];
     const y = fround(fround(q * dx) + fround(p * dy)) + shape[anchor + 1];
     const column = toPixel(fround(x), rect.left, rect.right);
@@ -86,10 +86,10 @@ function readPixels(
 }
 
 /**
- * The turn and scale of the least-squares similarity that takes one shape to
+ * Rotation and scale of the least-squares similarity that maps one shape to
  * another: x' = p x − q y, y' = q x + p y; f64, then f32.
  */
-function turnAndScale(
+function rotationAndScale(
   from: Float32Array,
   to: Float32Array,
 ): { p: number; q: number } {
@@ -105,7 +105,7 @@ function turnAndScale(
     dots += ax * bx + ay * by;
     crosses += ax * by - ay * bx;
   }
-  // A shape whose points are one has no turn.
+  // A shape whose points coincide has no rotation.
   if (squares === 0) return { p: 1, q: 0 };
   return { p: Math.fround(dots / squares), q: Math.fround(crosses / squares) };
 }
@@ -119,7 +119,7 @@ function middle(shape: Float32Array): Point {
   return [x / (SHAPE_VALUES / 2), y / (SHAPE_VALUES / 2)];
 }
 
-/** A leaf of a tree, 0..splits; its splits lie in breadth-first order. */
+/** The leaf that a tree reaches, 0..splits; splits are in breadth-first order. */
 function descend(
   { splits, splitPixels, thresholds }: LandmarkPredictor,
   tree: number,

@@ -6,12 +6,12 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 
-/** Values that share a width. */
+/** Values that share a bit width. */
 export const LEAF_BLOCK = 17;
 
 const MAX_WIDTH = 32;
 const MAX_EXPONENT = 60;
-/** Bytes behind the last bit, so that reading a word at any byte stays inside. */
+/** Bytes after the last bit, so that a word can be read at any byte. */
 export const PADDING_BYTES = 4;
 
 /** The leaves of all trees, one after the other. */
@@ -26,7 +26,7 @@ export interface Leaves {
   addTo(leaf: number, shape: Float32Array): void;
 }
 
-/** Leaves as dlib has them. */
+/** Leaves as f32, as dlib stores them. */
 export class PlainLeaves implements Leaves {
   /** How many. */
   readonly count: number;
@@ -35,10 +35,10 @@ export class PlainLeaves implements Leaves {
   readonly #size: number;
 
   /**
-   * Takes values as they are.
+   * Wraps values.
    *
    * @param values (leaves, size)
-   * @param size values a leaf
+   * @param size values of a leaf
    */
   constructor(values: Float32Array, size: number) {
     this.values = values;
@@ -54,15 +54,15 @@ export class PlainLeaves implements Leaves {
   }
 }
 
-/** What {@linkcode PackedLeaves} consist of. */
-export interface PackedParts {
+/** The arrays of {@linkcode PackedLeaves}. */
+export interface PackedArrays {
   /** (size): a value is its whole number · 2^−exponent. */
   readonly exponents: Int32Array;
-  /** (leaves, size / 17): bits of each number of a block. */
+  /** (leaves, size / 17): bits of each number in a block. */
   readonly widths: Uint8Array;
   /**
-   * The numbers, in two's complement, the lowest bit first, without gaps; each
-   * leaf starts at a byte, and 4 bytes follow the last.
+   * The numbers in two's complement, lowest bit first, without gaps; each leaf
+   * starts at a byte, and 4 bytes follow the last.
    */
   readonly bits: Uint8Array;
 }
@@ -72,18 +72,18 @@ export class PackedLeaves implements Leaves {
   /** How many. */
   readonly count: number;
   /** What is stored. */
-  readonly parts: PackedParts;
+  readonly arrays: PackedArrays;
   /** Where each leaf starts in the bits; one more for the end. */
   readonly #starts: Uint32Array;
   readonly #steps: Float64Array;
 
   /**
-   * Takes parts as they are.
+   * Wraps arrays.
    *
    * @throws {MasterWeaverError} `bad-model` where they do not fit together
    */
-  constructor(parts: PackedParts) {
-    const { exponents, widths, bits } = parts;
+  constructor(arrays: PackedArrays) {
+    const { exponents, widths, bits } = arrays;
     const starts = leafStarts(widths, exponents.length / LEAF_BLOCK);
     this.count = starts.length - 1;
     const bytes = starts[this.count] + PADDING_BYTES;
@@ -95,14 +95,14 @@ export class PackedLeaves implements Leaves {
         throw bad(`have the exponent ${exponent}, expected 0..${MAX_EXPONENT}`);
       }
     }
-    this.parts = parts;
+    this.arrays = arrays;
     this.#starts = starts;
     this.#steps = Float64Array.from(exponents, (exponent) => 2 ** -exponent);
   }
 
   /** Adds a leaf to a shape. */
   addTo(leaf: number, shape: Float32Array): void {
-    const { widths, bits } = this.parts;
+    const { widths, bits } = this.arrays;
     const blocks = shape.length / LEAF_BLOCK;
     const start = this.#starts[leaf];
     let bit = 0;
@@ -133,8 +133,8 @@ function bad(what: string): MasterWeaverError {
 /**
  * Where each leaf's bits start, in bytes, and where the last one's end.
  *
- * @param widths (leaves, blocks): bits of each number of a block
- * @param blocks blocks a leaf
+ * @param widths (leaves, blocks): bits of each number in a block
+ * @param blocks blocks of a leaf
  * @throws {MasterWeaverError} `bad-model` where a width is over 32 bits
  */
 export function leafStarts(widths: Uint8Array, blocks: number): Uint32Array {

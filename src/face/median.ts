@@ -1,12 +1,12 @@
 /**
- * The middle of many numbers, without sorting them.
+ * The median of many numbers, without sorting them.
  *
  * @module
  */
 import { Breath, inChunks } from "../base/breathe.ts";
 
 /**
- * The middle value; the mean of both, in f32, where their number is even.
+ * The median: the middle value, or the mean of the middle two, in f32.
  *
  * @param values at least one; no NaN
  * @param breath when to pause
@@ -30,7 +30,7 @@ export async function median(
   return Math.fround(Math.fround(lower + upper) / 2);
 }
 
-/** The value that sorting would bring to a place: one half of its bits, then the other. */
+/** The value at an index of the sorted values: the upper half of its bits, then the lower. */
 async function valueAt(
   values: Float32Array,
   place: number,
@@ -55,12 +55,12 @@ async function valueAt(
   return new Float32Array(order.buffer)[0];
 }
 
-/** The bits of an f32 as a whole number that rises with it. */
+/** The bits of an f32 as a whole number in the same order as the values. */
 function orderOf(bits: number): number {
   return (bits >>> 31 ? ~bits : bits ^ 0x80000000) >>> 0;
 }
 
-/** Which bucket holds a place of all that is counted, and how many are before it. */
+/** The bucket that holds a sorted index, and how many values come before it. */
 function bucketOf(
   counts: Uint32Array,
   place: number,

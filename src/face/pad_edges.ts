@@ -1,6 +1,6 @@
 /**
- * Makes a face at a photo's edge whole: what is missing is mirrored, then
- * blurred and faded to the image's median colour, as FFHQ's alignment does.
+ * Pads a photo whose face is at the edge: mirrors the image into the padding,
+ * then blurs it and fades it to the median colour, as FFHQ's alignment does.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface Padding {
  * Pads an image.
  *
  * @param image the image
- * @param padding how much
+ * @param padding how much on each side
  * @param sigma of the Gaussian, in pixels
  * @param breath when to pause
  * @returns opaque
@@ -64,7 +64,7 @@ export async function padEdges(
   return { width, height, data };
 }
 
-/** How much is padding: of columns and of rows. */
+/** How far each column and row is inside the padding: see {@linkcode fadeAlong}. */
 interface Fade {
   readonly across: Float64Array;
   readonly down: Float64Array;
@@ -80,8 +80,8 @@ function blurRow(
   const width = across.length;
   for (let x = 0, i = y * width; x < width; x++, i++) {
     const fade = Math.max(across[x], down[y]);
-    const part = Math.min(Math.max(fade * 3 + 1, 0), 1);
-    plane[i] += Math.fround(blurred[i] - plane[i]) * part;
+    const weight = Math.min(Math.max(fade * 3 + 1, 0), 1);
+    plane[i] += Math.fround(blurred[i] - plane[i]) * weight;
   }
 }
 
@@ -96,8 +96,8 @@ function fadeRow(
 ): void {
   const width = across.length;
   for (let x = 0, i = y * width; x < width; x++, i++) {
-    const part = Math.min(Math.max(across[x], down[y], 0), 1);
-    plane[i] += Math.fround(middle - plane[i]) * part;
+    const weight = Math.min(Math.max(across[x], down[y], 0), 1);
+    plane[i] += Math.fround(middle - plane[i]) * weight;
     // A clamped array rounds halves to even, as `rint`.
     data[4 * i + channel] = plane[i];
   }
@@ -136,7 +136,7 @@ async function mirror(
   }
 }
 
-/** c b [a b c d] c b: where a place outside lies inside. */
+/** c b [a b c d] c b: the index inside that an index outside mirrors. */
 function mirrored(at: number, length: number): number {
   if (length === 1) return 0;
   const period = 2 * (length - 1);
@@ -151,7 +151,7 @@ function mirroredTwice(at: number, length: number): number {
   return Math.min(place, period - 1 - place);
 }
 
-/** Weights from the middle outwards, four σ far. */
+/** Weights from the middle outwards, up to four σ. */
 function gaussianKernel(sigma: number): Float64Array {
   const radius = Math.trunc(4 * sigma + 0.5);
   const kernel = Float64Array.from(
@@ -163,8 +163,8 @@ function gaussianKernel(sigma: number): Float64Array {
 }
 
 // Each pass of the blur sums in f64, the middle first, then from the outermost
-// inwards, and stores f32. A row of sums at a time, so that no addition waits
-// for the one before.
+// inwards, and stores f32. It adds to a whole row of sums at a time, so that no
+// addition waits for the one before.
 
 /** The first pass, over columns. */
 async function blurDown(

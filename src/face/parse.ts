@@ -1,5 +1,5 @@
 /**
- * Which pixels of a parsed face the identity encoder sees.
+ * Masks the pixels of a parsed face that the identity encoder must not see.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
 
 /**
- * Classes of CelebAMask-HQ that say nothing of who it is: background, neck,
+ * Classes of CelebAMask-HQ that say nothing about identity: background, neck,
  * necklace, cloth, hat.
  */
 export const DROPPED_CLASSES: readonly number[] = [0, 14, 15, 16, 18];
@@ -16,9 +16,9 @@ export const DROPPED_CLASSES: readonly number[] = [0, 14, 15, 16, 18];
  * Blackens the pixels whose class is dropped.
  *
  * @param image the image that was parsed
- * @param classes one class a pixel, row by row
+ * @param classes one class for each pixel, row by row
  * @param dropped classes to blacken
- * @throws {MasterWeaverError} `bad-image` where there is not one class a pixel
+ * @throws {MasterWeaverError} `bad-image` where there is not one class for each pixel
  */
 export function applyMask(
   image: Image,

@@ -7,7 +7,7 @@
 import { Breath } from "../base/breathe.ts";
 import type { GrayImage } from "./gray.ts";
 
-/** Each level is this times the one before. */
+/** The size of a level over that of the one before. */
 const SHRINK = 5 / 6;
 /** How far coordinates shift between two levels, in pixels of the larger. */
 const SHIFT = 0.3;
@@ -57,8 +57,8 @@ export function reduceLevel(
  *
  * @param width pixels of the first level
  * @param height pixels of the first level
- * @param least width and height that go on
- * @param most levels at most
+ * @param least width and height from which on another level follows
+ * @param most the most levels
  */
 export function countLevels(
   width: number,
@@ -106,8 +106,8 @@ export function rowToPhoto(y: number): number {
 /**
  * Resizes by linear interpolation, corner to corner, as dlib's `resize_image`.
  *
- * dlib computes four columns at once as f32 and the last few in f64, with other
- * rounding; both are followed here.
+ * dlib computes four columns at once as f32 and the last few in f64, with
+ * different rounding; both are reproduced here.
  *
  * @param width pixels of the result; 0 gives no image
  * @param height rows of the result; 0 gives no image
@@ -145,7 +145,7 @@ export async function resizeGray(
   return { width, height, data };
 }
 
-/** Where the columns of a result lie in the input; the same for all rows. */
+/** Where the columns of a result are in the input; the same for all rows. */
 interface Columns {
   /** The input's column to the left. */
   left: Int32Array;
@@ -211,7 +211,7 @@ function blendBlocks(
   }
 }
 
-/** The last columns: f32 across, f64 down, cut. */
+/** The last columns: f32 across, f64 down, truncated. */
 function blendRest(
   upper: Uint8Array,
   lower: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * Whole tensors of a `*.weave` file, for components that run on the CPU.
+ * Reads whole tensors of a `*.weave` file, for components that run on the CPU.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { formatShape } from "../weights/dtype.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
-/** The dtypes that are read here, and what each is in memory. */
+/** The dtypes that are read here, and the array of each. */
 export interface PlainArrays {
   /** Single precision. */
   f32: Float32Array<ArrayBuffer>;
@@ -25,8 +25,8 @@ export type PlainDtype = keyof PlainArrays;
  *
  * @param file where it is
  * @param name its path
- * @param dtype what it must be stored as
- * @param shape what it must be, outermost dimension first
+ * @param dtype the dtype it must have
+ * @param shape the shape it must have, outermost dimension first
  * @returns its values in row-major order
  * @throws {MasterWeaverError} `bad-model` where it is missing, of another dtype or shape, or damaged
  */
@@ -74,7 +74,7 @@ function view(dtype: PlainDtype, bytes: ArrayBuffer): PlainArrays[PlainDtype] {
 
 /** Whether no value is infinite or NaN. */
 export function allFinite(values: Float32Array): boolean {
-  // A loop, as `every` takes ten times longer for millions of values.
+  // A loop, because `every` takes ten times as long for millions of values.
   for (let i = 0; i < values.length; i++) {
     if (!Number.isFinite(values[i])) return false;
   }

@@ -15,7 +15,7 @@ export type Quad = readonly [
 ];
 
 /**
- * Cuts a quadrilateral out of an image and makes it square.
+ * Crops a quadrilateral from an image and warps it to a square.
  *
  * @param image the image
  * @param quad its corners; pixel (0, 0) covers 0..1 each way
@@ -51,10 +51,10 @@ interface BilinearMap {
   readonly yBoth: number;
 }
 
-/** Takes places of the square to the quadrilateral. */
+/** Maps the square to the quadrilateral. */
 function bilinearMap(quad: Quad, size: number): BilinearMap {
   const [[x0, y0], [swX, swY], [seX, seY], [neX, neY]] = quad;
-  // Pillow multiplies by the inverse, which rounds otherwise than dividing.
+  // Pillow multiplies by the inverse, which rounds differently from dividing.
   const inverse = 1 / size;
   return {
     x0,
@@ -91,7 +91,7 @@ function sampleRow(
   }
 }
 
-/** The colour at a place, between the middles of four pixels. */
+/** The colour at a point, interpolated between the centres of four pixels. */
 function sample(
   { width, height, data }: Image,
   x: number,
@@ -113,7 +113,7 @@ function sample(
       data[upper + right4 + c] * toRight;
     const below = data[lower + left4 + c] * (1 - toRight) +
       data[lower + right4 + c] * toRight;
-    // Pillow cuts here, where its other transforms round.
+    // Pillow truncates here, where its other transforms round.
     target[at + c] = Math.floor(above * (1 - toBottom) + below * toBottom);
   }
 }

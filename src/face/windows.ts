@@ -1,5 +1,5 @@
 /**
- * Scores a window of weights at every place of an image's features.
+ * Scores a window of weights at every position of an image's features.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { PLANES, WINDOW } from "./detector_model.ts";
 import type { Features } from "./fhog.ts";
 
 /** More values than the largest photo's features have. */
-const MOST_INDEX = 2 ** 28 - 1;
+const MAX_INDEX = 2 ** 28 - 1;
 
-/** Scores of one detector at every place of an image. */
+/** Scores of one detector at every position in an image. */
 export interface Scores {
-  /** Places a row. */
+  /** Positions a row. */
   readonly width: number;
-  /** Rows of places. */
+  /** Rows of positions. */
   readonly height: number;
   /** (height, width); the first `width * height` values count. */
   readonly values: Float64Array;
@@ -29,7 +29,7 @@ export interface Scores {
  * @param detector which of them
  * @param values overwritten and returned, where it is large enough
  * @param breath when to pause
- * @returns no places where the window does not fit
+ * @returns no positions where the window does not fit
  * @throws {MasterWeaverError} `aborted`
  */
 export async function scoreWindows(
@@ -51,7 +51,7 @@ export async function scoreWindows(
   return { width, height, values };
 }
 
-/** Scores the places of one row. */
+/** Scores the positions of one row. */
 function scoreRow(
   { width, height, planes }: Features,
   weights: Float32Array,
@@ -76,8 +76,8 @@ function scoreRow(
 }
 
 /**
- * Adds one row of a window's weights to a row of scores. Ten weights stay in
- * variables: nearly all time of the detector goes here.
+ * Adds one row of a window's weights to a row of scores. Ten weights are kept in
+ * variables, because the detector spends nearly all its time here.
  */
 function addRow(
   planes: Float64Array,
@@ -94,9 +94,9 @@ function addRow(
   const w9 = weights[w + 9];
   // The masks change nothing: they tell the compiler that sums of indices do
   // not overflow, which makes the loop a sixth faster.
-  const first = from & MOST_INDEX;
-  const target = to & MOST_INDEX;
-  const end = count & MOST_INDEX;
+  const first = from & MAX_INDEX;
+  const target = to & MAX_INDEX;
+  const end = count & MAX_INDEX;
   for (let i = 0; i < end; i++) {
     const at = first + i;
     values[target + i] += (planes[at] * w0 + planes[at + 1] * w1) +

@@ -1,9 +1,8 @@
 /**
- * What messages advise, in the host's words.
+ * Rewrites the advice in the core's messages for the command and its tools.
  *
- * The core tells what to do as a script does it: `dtype: "f16"`, "convert the
- * model". Whoever typed a command needs the flag, and whoever has files needs
- * the tool to run.
+ * The core advises a script: `dtype: "f16"`, "convert the model". Whoever typed
+ * a command needs the flag instead, and whoever has files the tool to run.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { defaultSettings } from "../options/options.ts";
 import { flagName } from "../options/table.ts";
 
-/** Advice of the core, and the tool or file that follows it. */
+/** Advice of the core, and what replaces it: the tool to run or the file to copy. */
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
   [
     /^(Found no WebGPU adapter\b.*)$/,
@@ -28,13 +27,13 @@ const tools: readonly (readonly [core: RegExp, host: string])[] = [
   [/\bconvert the model(?=[,;]|$)/, "convert the model with tools/convert.ts"],
 ];
 
-/** Options of which a message names a value, as in `dtype: "f16"`. */
+/** Options that a message names with a value, as in `dtype: "f16"`. */
 const WITH_VALUE = /\b(dtype|face|fit): (?:"(\w+)"|(N)\b)/g;
 
-/** Options that a message may name alone: no word of English has such a spelling. */
+/** Options that a message may name without a value: in camel case, unlike English. */
 const alone = Object.keys(defaultSettings)
   .filter((name) => /[A-Z]/.test(name)).join("|");
-/** Not in a path or a longer name, nor as the subject of an error, which `exit.ts` knows better. */
+/** Not in a path or a longer name, nor after "Option", where `exit.ts` replaces it. */
 const ALONE = new RegExp(
   `(?<!Option |[\\w./\\\\-])(?:${alone})(?![\\w./\\\\-])`,
   "g",
@@ -73,7 +72,7 @@ export function withTools(message: string): string {
 }
 
 /**
- * A message of the core as the command tells it: with the tools to run, and
+ * A message of the core as the command shows it: with the tools to run, and
  * options as they are typed.
  *
  * @example
@@ -94,8 +93,8 @@ export function withFlags(message: string): string {
     .replace(/\bgive another face$/, "give another --face");
 }
 
-/** An error of the core with the tools to run in its message; others as they are. */
-export function inTools(error: unknown): unknown {
+/** An error of the core with the tools to run in its message; others unchanged. */
+export function errorWithTools(error: unknown): unknown {
   if (!(error instanceof MasterWeaverError)) return error;
   const message = withTools(error.message);
   return message === error.message

@@ -1,6 +1,6 @@
 /**
- * A command line by its options. Unlike `node:util`'s parser it takes values
- * that start with a minus as they are written, and says which option was meant.
+ * Parses a command line. Unlike `node:util`'s parser it accepts values that
+ * start with a minus, and suggests the option that was probably meant.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { UsageError } from "./exit.ts";
 
 /** One option. */
 export interface OptionSpec {
-  /** Whether a value belongs to it. */
+  /** `string` takes a value, `boolean` none. */
   readonly type: "string" | "boolean";
-  /** Whether it may come several times. */
+  /** Whether it may be given several times. */
   readonly multiple?: boolean;
-  /** Its value where it is not given. */
+  /** Its value when it is not given. */
   readonly default?: string | boolean;
 }
 
@@ -32,21 +32,21 @@ export type OptionValues<S extends OptionSpecs> = {
   [N in keyof S]: ValueOf<S[N]>;
 };
 
-/** A command line, taken apart. */
+/** A parsed command line. */
 export interface Arguments<S extends OptionSpecs> {
-  /** What the options say; of one that came several times, the last. */
+  /** The options' values; the last one wins, unless several are allowed. */
   readonly values: OptionValues<S>;
-  /** What belongs to no option. */
+  /** Words that belong to no option. */
   readonly positionals: string[];
 }
 
 /**
- * Takes a command line apart.
+ * Parses a command line.
  *
  * @param args what was typed
- * @param specs the options there are
+ * @param specs the options
  * @param positionals whether words that belong to no option are allowed
- * @throws {UsageError} that names what was typed
+ * @throws {UsageError} naming what was typed
  */
 export function parseArguments<const S extends OptionSpecs>(
   args: readonly string[],
@@ -66,7 +66,7 @@ export function parseArguments<const S extends OptionSpecs>(
       words.push(arg);
       continue;
     }
-    const { name, spec, inline } = known(arg, specs);
+    const { name, spec, inline } = findOption(arg, specs);
     if (spec.type === "boolean") {
       if (inline !== undefined) {
         throw new UsageError(`Option --${name} takes no value, got ${inline}`);
@@ -90,7 +90,7 @@ export function parseArguments<const S extends OptionSpecs>(
 }
 
 /** The option that an argument names. */
-function known(arg: string, specs: OptionSpecs) {
+function findOption(arg: string, specs: OptionSpecs) {
   if (arg === "-h" && Object.hasOwn(specs, "help")) {
     return { name: "help", spec: specs.help, inline: undefined };
   }
@@ -105,7 +105,7 @@ function known(arg: string, specs: OptionSpecs) {
   );
 }
 
-/** A value may start with a minus; it may not be another option. */
+/** The value after an option: it may start with a minus, but not be an option. */
 function valueAfter(
   name: string,
   value: string | undefined,

@@ -7,9 +7,9 @@ import type { TuneStore } from "../graph/tuner.ts";
 import { writeFileAtomic } from "./write.ts";
 
 /**
- * Keeps which shaders are fastest here in the user's cache folder:
+ * Keeps which kernels are fastest here in the user's cache folder:
  * `$XDG_CACHE_HOME`, `~/.cache`, `~/Library/Caches` or `%LOCALAPPDATA%`. Without
- * leave to read or write there nothing is kept, and nothing fails.
+ * permission to read or write there nothing is kept, and nothing fails.
  */
 export function userTuneStore(): TuneStore {
   const path = (key: string) => `${userCacheFolder()}/variants-${key}.json`;
@@ -27,7 +27,7 @@ export function userTuneStore(): TuneStore {
         const bytes = new TextEncoder().encode(text);
         await writeFileAtomic(path(key), (write) => write(bytes));
       } catch {
-        // It is measured again next time.
+        // The next run measures again.
       }
     },
   };
@@ -36,7 +36,7 @@ export function userTuneStore(): TuneStore {
 /**
  * This project's place in the user's cache folder.
  *
- * @throws where there is none, or we may not ask
+ * @throws where there is no home folder, or no permission to read the environment
  */
 export function userCacheFolder(): string {
   const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";

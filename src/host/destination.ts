@@ -1,6 +1,6 @@
 /**
- * What lies where a file is to be written: nothing, a file, a link to one, or
- * something that bytes go through.
+ * What is at the path that a file is to be written to: nothing, a file, a link
+ * to one, or a device or pipe that takes bytes as they come.
  *
  * @module
  */
@@ -14,19 +14,19 @@ export interface Destination {
    * descriptor; bytes are written to it as they come and nothing is replaced.
    */
   readonly kind: "file" | "through";
-  /** The path itself, or of links where the last one leads. */
+  /** The path itself, or where its symbolic links lead in the end. */
   readonly target: string;
-  /** What is there now; null where nothing is. */
+  /** What is there now; null for nothing. */
   readonly before: Deno.FileInfo | null;
 }
 
-/** As many as Linux follows. */
-const MOST_LINKS = 40;
+/** Links followed in a row, as many as Linux follows. */
+const MAX_LINKS = 40;
 
 /**
  * Finds out what a path leads to.
  *
- * @throws where it can be no file, and what the system throws
+ * @throws where no file can be written there, and what the system throws
  */
 export async function findDestination(
   path: string,
@@ -46,13 +46,13 @@ export async function findDestination(
     return { kind: "through", target: path, before };
   }
   let target = path;
-  for (let links = 0; links <= MOST_LINKS; links++) {
+  for (let links = 0; links <= MAX_LINKS; links++) {
     const info = await orNull(system.lstat(target));
     if (!info?.isSymlink) return { kind: "file", target, before };
     const link = await system.readLink(target);
-    // Not normalised: `..` after a link to a folder is not the folder before it.
+    // Not normalised: after a link to a folder, `..` is the parent of its target.
     target = isAbsolute(link) ? link : `${dirname(target)}/${link}`;
-    // A descriptor: whoever opened it goes on writing to that very file.
+    // An open descriptor: if we replaced the file, its opener would write to the old one.
     if (/^\/(proc|dev)\//.test(target)) {
       return { kind: "through", target: path, before };
     }
@@ -60,7 +60,7 @@ export async function findDestination(
   throw new Error("its symbolic links lead nowhere");
 }
 
-/** Nothing where nothing is there; other errors are errors. */
+/** Null where nothing exists; other errors pass through. */
 async function orNull(
   info: Promise<Deno.FileInfo>,
 ): Promise<Deno.FileInfo | null> {

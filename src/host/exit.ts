@@ -10,7 +10,7 @@ import { isHostError, reason } from "./reasons.ts";
 import { tell } from "./streams.ts";
 import { removePartials } from "./write.ts";
 
-/** Wrong usage: told with a hint, exit code 2. */
+/** Wrong usage: shown with a hint at `--help`, exit code 2. */
 export class UsageError extends Error {
   /** Its name. */
   override readonly name = "UsageError";
@@ -21,7 +21,7 @@ export class UsageError extends Error {
  *
  * @param work may return an exit code of its own
  * @returns 0 done, 1 failed, 2 wrong usage
- * @throws what is no error of a user's, as it came: a fault of this project
+ * @throws any other error unchanged: it is a bug of this project
  */
 export async function exitCode(
   work: () => Promise<number | void>,
@@ -50,13 +50,13 @@ export async function exitCode(
 }
 
 /**
- * A wrong option is wrong usage where the command itself is asked; its name and
- * value are shown as they are typed.
+ * Turns the core's `bad-option` errors into wrong usage, with the option's name
+ * and value as they were typed.
  *
  * @param check refuses a wrong option as `bad-option`
- * @param shown how it is typed
- * @returns what `check` does
- * @throws {UsageError} that names the flag
+ * @param shown how options were typed
+ * @returns what `check` returns
+ * @throws {UsageError} naming the flag
  */
 export function asUsage<T>(check: () => T, shown: Typed = {}): T {
   try {
@@ -66,11 +66,11 @@ export function asUsage<T>(check: () => T, shown: Typed = {}): T {
   }
 }
 
-/** How options are typed. */
+/** How options were typed. */
 export interface Typed {
-  /** Names of flags, where they are not the options' own. */
+  /** Flags by option, where their names differ. */
   readonly flags?: Readonly<Record<string, string>>;
-  /** Values by flag, where they are texts. */
+  /** What was typed, by flag; only strings are shown. */
   readonly typed?: Readonly<Record<string, unknown>>;
 }
 
@@ -134,13 +134,13 @@ export function endOnSignals(): Disposable {
  * is disposed of.
  */
 export function onSignals(
-  heard: (signal: "SIGINT" | "SIGTERM") => void,
+  onSignal: (signal: "SIGINT" | "SIGTERM") => void,
 ): Disposable {
   const signals = Deno.build.os === "windows"
     ? ["SIGINT"] as const
     : ["SIGINT", "SIGTERM"] as const;
   const listeners = signals.map((signal) => {
-    const listener = () => heard(signal);
+    const listener = () => onSignal(signal);
     Deno.addSignalListener(signal, listener);
     return { signal, listener };
   });

@@ -1,6 +1,6 @@
 /**
- * The file system's edge: files read whole or at random, images read and
- * written, a model's folder opened.
+ * Files on disk: read whole or by byte range, images read and written, model
+ * folders opened.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { joinBytes } from "./codecs/bytes.ts";
 import { cannotRead } from "./reasons.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
-import { type ImageText, readImageWords } from "./codecs/image_text.ts";
+import { type ImageText, parseImageText } from "./codecs/image_text.ts";
 import { MANIFEST_NAME } from "../weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./write.ts";
@@ -40,7 +40,7 @@ export class FileSource implements ByteSource, AsyncDisposable {
   /**
    * Opens a file for reading.
    *
-   * @throws {MasterWeaverError} `cannot-read` where it is missing, a folder or closed to us
+   * @throws {MasterWeaverError} `cannot-read` where it is missing, a folder or not permitted
    */
   static async open(path: string): Promise<FileSource> {
     try {
@@ -69,7 +69,7 @@ export class FileSource implements ByteSource, AsyncDisposable {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(length);
     try {
-      // Touches no disk; asked for asynchronously it takes as long as a read.
+      // Seeking touches no disk; an asynchronous call would take as long as a read.
       this.#file.seekSync(offset, Deno.SeekMode.Start);
       for (let filled = 0; filled < length;) {
         const count = await this.#file.read(bytes.subarray(filled));
@@ -89,34 +89,33 @@ export class FileSource implements ByteSource, AsyncDisposable {
   }
 }
 
-/** No photo that can be decoded takes as many bytes. */
-const MOST_BYTES = 512 * 2 ** 20;
+/** More bytes than any photo takes that can be decoded. */
+const MAX_BYTES = 512 * 2 ** 20;
 
 /**
- * Reads a whole file, a pipe included; what does not end is read no further
- * than the limit.
+ * Reads a whole file or pipe. An endless one is read no further than the limit.
  *
- * @param most bytes that it may have
+ * @param limit the most bytes it may have
  * @throws {MasterWeaverError} `cannot-read`
  */
 export async function readFile(
   path: string,
-  most: number = MOST_BYTES,
+  limit: number = MAX_BYTES,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
     using file = await Deno.open(path, { read: true });
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let length = 0;
     const { size } = await file.stat();
-    // As much as the file says it has, then whatever more comes.
-    for (let room = size; Math.max(size, length) <= most; room = 2 ** 16) {
+    // First as much as the file's size says, then whatever follows.
+    for (let room = size; Math.max(size, length) <= limit; room = 2 ** 16) {
       const chunk = new Uint8Array(room + 1);
       const count = await file.read(chunk);
       if (count === null) return joinBytes(chunks);
       chunks.push(chunk.subarray(0, count));
       length += count;
     }
-    throw new Error(`it is larger than ${most} bytes`);
+    throw new Error(`it is larger than ${limit} bytes`);
   } catch (error) {
     throw cannotRead(path, error);
   }
@@ -126,7 +125,7 @@ export async function readFile(
  * Reads a file that cannot be long, such as a config.
  *
  * @param limit the most bytes it may have
- * @throws {MasterWeaverError} `cannot-read` where it is longer, or no file of its own, as a pipe or a device
+ * @throws {MasterWeaverError} `cannot-read` where it is longer, or not an ordinary file
  */
 export async function readShortFile(
   path: string,
@@ -145,7 +144,7 @@ export async function readShortFile(
 /**
  * Reads a PNG or JPEG file.
  *
- * @returns upright, alpha over white
+ * @returns the image upright, transparency over white
  * @throws {MasterWeaverError} `cannot-read`, `bad-image`
  */
 export async function readImage(path: string): Promise<Image> {
@@ -157,8 +156,8 @@ export async function readImage(path: string): Promise<Image> {
  *
  * @param path where it ends up
  * @param image the image
- * @param text goes into text chunks, by keyword
- * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is no image
+ * @param text what its text chunks say, by keyword
+ * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is not an image
  */
 export async function writePng(
   path: string,
@@ -181,13 +180,13 @@ export async function readPngSettings(
 }
 
 /**
- * Reads what an image file says of its making: a PNG's text chunks, or a JPEG's
- * comment as if it were them.
+ * Reads how an image file says it was made: from a PNG's text chunks or a
+ * JPEG's comment, in the same form.
  *
- * @throws {MasterWeaverError} `cannot-read`, `bad-image` where it is no such file, or cut off
+ * @throws {MasterWeaverError} `cannot-read`, `bad-image` where it is no PNG or JPEG, or cut off
  */
 export async function readImageText(path: string): Promise<ImageText> {
-  return readImageWords(await readFile(path), path);
+  return parseImageText(await readFile(path), path);
 }
 
 /** A model folder's files, opened; `await using` closes them. */
@@ -201,8 +200,8 @@ const ownWeights = import.meta.url.startsWith("file:")
   ? fileURLToPath(new URL("../../weights", import.meta.url))
   : null;
 
-/** Where optional components of a model may lie, the first place first. */
-function placesOf(folder: string): string[] {
+/** Folders where optional components of a model may be, in order of preference. */
+function foldersOf(folder: string): string[] {
   const own = ownWeights === null ? [] : [ownWeights, `${ownWeights}/mini`];
   return [folder, `${folder}/..`, ...own];
 }
@@ -210,11 +209,11 @@ function placesOf(folder: string): string[] {
 /**
  * Opens the component files of a model folder.
  *
- * Face detector and landmarks belong to no model: they may also lie in the
+ * Face detector and landmarks belong to no one model: they may also be in the
  * folder above, in this project's `weights/` or in `weights/mini`.
  *
  * @param model the folder, such as `weights/mini`, or its `file:` URL
- * @param adapter another file for the identity adapter
+ * @param adapter a file to use in place of the folder's identity adapter
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
  */
 export async function openModelFolder(
@@ -254,7 +253,7 @@ export async function openModelFolder(
     );
   }
   for (const name of optionalComponents) {
-    for (const place of placesOf(folder)) {
+    for (const place of foldersOf(folder)) {
       const path = `${place}/${name}.weave`;
       if (files[name] === undefined && await isFile(path)) {
         await use(name, path);
@@ -273,7 +272,7 @@ export async function openModelFolder(
   };
 }
 
-/** Tells where a conversion that was cut off left a component under another name. */
+/** Says where an interrupted conversion left a component under another name. */
 async function leftOver(
   folder: string,
   missing: readonly string[],
@@ -285,7 +284,7 @@ async function leftOver(
   }
   return found.length === 0
     ? ""
-    : ` (a conversion was cut off and left ${
+    : ` (an interrupted conversion left ${
       found.join(", ")
     }, which the next one puts back)`;
 }

@@ -1,5 +1,5 @@
 /**
- * A place for what could not be written where it should go.
+ * Keeps a file that could not be written to its own place.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export async function keepElsewhere(
     const path = `${folder}/masterweaver-${id}-${end}`;
     try {
       await Deno.mkdir(folder, { recursive: true });
-      // Others use the temporary folder, too: a portrait is nobody else's.
+      // Other users share the temporary folder, but must not see a portrait.
       await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
       return path;
     } catch {

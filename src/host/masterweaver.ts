@@ -1,5 +1,5 @@
 /**
- * The facade with files: a model is loaded from a folder.
+ * The facade with a file system: a model may be loaded from a folder.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import type { LoadChoices } from "../options/settings.ts";
 import { MasterWeaver as CoreMasterWeaver } from "../pipeline.ts";
 import { throwIfAborted } from "../base/progress.ts";
 import type { ModelFiles } from "../weights/components.ts";
-import { inTools } from "./advice.ts";
+import { errorWithTools } from "./advice.ts";
 import { userTuneStore } from "./cache.ts";
 import { openModelFolder } from "./files.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions
   extends CoreLoadOptions, Partial<Pick<LoadChoices, "adapter">> {
-  /** Where what was measured is kept; the user's cache folder where `model` is a folder. */
+  /** Keeps the tuner's measurements; by default in the user's cache folder, where `model` is a folder. */
   readonly tuneStore?: CoreLoadOptions["tuneStore"];
 }
 
@@ -40,7 +40,7 @@ export interface LoadOptions
  * ```
  */
 export class MasterWeaver extends CoreMasterWeaver {
-  /** The folder's files, where it opened them. */
+  /** The folder's open files; null where the caller opened them. */
   readonly #folder: AsyncDisposable | null;
 
   private constructor(model: LoadedModel, folder: AsyncDisposable | null) {
@@ -50,7 +50,7 @@ export class MasterWeaver extends CoreMasterWeaver {
 
   /**
    * Loads a model: opens its files and checks every name and shape. Weights
-   * are streamed to the GPU when a network is first needed; a damaged one is
+   * are streamed to the GPU when a network is first needed; damage in them is
    * found then.
    *
    * @param model a folder with a converted model, as path or `file:` URL, or its files
@@ -67,7 +67,7 @@ export class MasterWeaver extends CoreMasterWeaver {
         ? await MasterWeaver.#loadFolder(model, options)
         : new MasterWeaver(await loadModel(model, options), null);
     } catch (error) {
-      throw inTools(error);
+      throw errorWithTools(error);
     }
   }
 
@@ -82,7 +82,7 @@ export class MasterWeaver extends CoreMasterWeaver {
     return new MasterWeaver(loaded, stack.move());
   }
 
-  /** Stops what runs, frees everything on the GPU and closes the folder's files; later calls are refused. */
+  /** Stops running calls, frees everything on the GPU and closes the folder's files; later calls are refused. */
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
     await this.#folder?.[Symbol.asyncDispose]();
@@ -90,7 +90,7 @@ export class MasterWeaver extends CoreMasterWeaver {
 }
 
 /**
- * Checks what a model is loaded from, as far as its kind.
+ * Checks that a model is given as a folder or as files.
  *
  * @throws {MasterWeaverError} `bad-option` saying what was given
  */

@@ -10,7 +10,7 @@ import type { OnProgress, Progress, Stage } from "../base/progress.ts";
 const titles: Readonly<Record<Stage, string>> = {
   load: "Loading",
   prepare: "Preparing",
-  identity: "Looking at the reference",
+  identity: "Encoding the reference",
   denoise: "Denoising",
   decode: "Decoding",
 };
@@ -20,9 +20,10 @@ function title({ stage, network }: Progress): string {
   return network ? `${titles[stage]} the ${network}` : titles[stage];
 }
 
+/** Characters of the progress bar. */
 const BAR = 24;
-/** Where lines cannot be rewritten, this many milliseconds lie between two. */
-const QUIET = 1000;
+/** Milliseconds between two lines where they cannot be rewritten. */
+const INTERVAL = 1000;
 
 /** Writes progress. */
 export class ProgressLines implements Disposable {
@@ -44,7 +45,7 @@ export class ProgressLines implements Disposable {
     this.#terminal = terminal;
   }
 
-  /** To be given to a long call. */
+  /** Shows progress: the `onProgress` of a long call. */
   readonly progress: OnProgress = (progress) => {
     const { stage, done, total } = progress;
     const now = performance.now();
@@ -66,13 +67,13 @@ export class ProgressLines implements Disposable {
       const bar = "█".repeat(filled) + "░".repeat(BAR - filled);
       this.#write(`\r\x1b[K${name} ${bar} ${count}${left}`);
       this.#open = true;
-    } else if (done >= total || now - this.#written >= QUIET) {
+    } else if (done >= total || now - this.#written >= INTERVAL) {
       this.#written = now;
       this.#write(`${name}: ${count}${left}\n`);
     }
   };
 
-  /** A line of its own, for warnings; options in them are told as flags. */
+  /** Shows a warning on a line of its own, with options named as flags. */
   readonly warning = (text: string): void => {
     this.#closeLine();
     this.#write(`Note: ${withFlags(text)}\n`);

@@ -1,11 +1,11 @@
 /**
- * Why the system refused something, in words.
+ * Says in words why the system refused something.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 
-/** Errors by the system's own names, where its sentence does not help. */
+/** By the system's name of an error: what to say where its own sentence does not help. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
   EACCES: "permission denied",
@@ -16,9 +16,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EBUSY: "it is in use (a mount point)",
   ENAMETOOLONG: "its name is too long",
   EISDIR: "it is a folder",
-  ENOTDIR: "a part of its path is no folder",
+  ENOTDIR: "a part of its path is not a folder",
   ELOOP: "its symbolic links lead nowhere",
-  EPIPE: "nobody reads it",
+  EPIPE: "its reader has gone away",
 };
 
 /**
@@ -33,14 +33,14 @@ export function reason(error: unknown): string {
   if (known) return known;
   if (error instanceof Deno.errors.NotFound) return REASONS.ENOENT;
   if (error instanceof Deno.errors.PermissionDenied) return REASONS.EACCES;
-  // What follows names the call and the path, which the message has already.
+  // The rest names the call and the path, which our own message has already.
   const text = error.message.replace(/ \(os error \d+\)[\s\S]*$/, "");
   return /^[A-Z][a-z]/.test(text)
     ? text[0].toLowerCase() + text.slice(1)
     : text;
 }
 
-/** Whether an error is the system's or a missing permission, not a fault here. */
+/** Whether an error is the system's or a missing permission, not a bug here. */
 export function isHostError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return systemName(error) !== undefined ||
@@ -76,7 +76,7 @@ function missingPermission(error: Error): string {
   }; add ${flag}${long.replace(/=$/, "")} after "deno run"`;
 }
 
-/** An error of reading a file. */
+/** The error of a file that cannot be read. */
 export function cannotRead(path: string, error: unknown): MasterWeaverError {
   return new MasterWeaverError(
     "cannot-read",
@@ -86,7 +86,7 @@ export function cannotRead(path: string, error: unknown): MasterWeaverError {
 }
 
 /**
- * An error of writing a file.
+ * The error of a file that cannot be written.
  *
  * @param remedy what to do about it
  */

@@ -7,15 +7,15 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { reason } from "./reasons.ts";
 
-/** Standard output has nobody who reads it any more. */
+/** The reader of standard output has gone away. */
 let outIsClosed = false;
-/** A line could not be written; those after it are not tried. */
+/** A line could not be written to standard error; later ones are not tried. */
 let errIsBroken = false;
 
 const encoder = new TextEncoder();
 
 /**
- * Writes a text to standard output; a reader that went away ends it quietly.
+ * Writes a text to standard output; does nothing once its reader has gone away.
  *
  * @throws {MasterWeaverError} `cannot-write` where it fails otherwise
  */
@@ -48,7 +48,7 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Writes a text to standard error; never fails: nothing depends on it. */
+/** Writes a text to standard error; never fails, since nothing depends on it. */
 export function tell(text: string): void {
   if (errIsBroken) return;
   try {
@@ -70,7 +70,7 @@ function failOut(error: unknown): void {
   );
 }
 
-/** A pipe takes a part, or, where its other end made it so, nothing yet. */
+/** A pipe may take only some of the bytes; a non-blocking one may take none yet. */
 function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   bytes: Uint8Array,

@@ -1,13 +1,13 @@
 /**
- * The calls of the file system that writing needs; tests put failing ones in
- * their place.
+ * The file system calls that writing needs; tests replace them with failing
+ * ones.
  *
  * @module
  */
 
 /** A file that is being written. */
 export interface OpenFile {
-  /** Writes a part; returns how many bytes. */
+  /** Writes some of the bytes; returns how many. */
   write(bytes: Uint8Array): Promise<number>;
   /** Waits until all is on the disk. */
   sync(): Promise<void>;
@@ -27,17 +27,17 @@ export interface FileSystem {
   open(path: string, options: Deno.OpenOptions): Promise<OpenFile>;
   /** Opens a file to read it. */
   openToRead(path: string): Promise<Deno.FsFile>;
-  /** Gives a file another name, in the place of what has it. */
+  /** Renames a file, replacing any file of that name. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file. */
   remove(path: string): Promise<void>;
-  /** Changes who may do what with a file. */
+  /** Changes a file's permissions. */
   chmod(path: string, mode: number): Promise<void>;
-  /** Changes whose a file is. */
+  /** Changes a file's owner. */
   chown(path: string, uid: number | null, gid: number | null): Promise<void>;
 }
 
-/** Deno's. */
+/** Deno's own calls. */
 export const denoFileSystem: FileSystem = {
   stat: (path) => Deno.stat(path),
   lstat: (path) => Deno.lstat(path),

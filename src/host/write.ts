@@ -1,6 +1,6 @@
 /**
- * Writing files so that nothing is lost: what is there stays until what
- * replaces it is complete, and keeps its links, its mode and its owner.
+ * Writes files so that nothing is lost: an existing file stays until its
+ * replacement is complete, which takes over its links, mode and owner.
  *
  * @module
  */
@@ -15,27 +15,27 @@ export type WriteContent = (
   append: (bytes: Uint8Array) => Promise<void>,
 ) => Promise<void>;
 
-/** Unfinished files of this process: a process that ends at once removes them. */
+/** Unfinished files of this process, removed where it must end at once. */
 export const partials: Set<string> = new Set();
 
-/** Removes all unfinished files: for a process that ends at once. */
+/** Removes all unfinished files, for a process that must end at once. */
 export function removePartials(): void {
   for (const partial of partials) {
     try {
       Deno.removeSync(partial);
     } catch {
-      // It is gone, or it must stay.
+      // Already gone, or the system does not let us.
     }
   }
   partials.clear();
 }
 
 /**
- * Writes a file whole or not at all: into a neighbour first, which then takes
- * its place, mode and owner kept. Of a symbolic link the file it leads to is
- * replaced. A device or a pipe is written to as it is; a file that cannot be
- * replaced but written to (one with several names, a mount point) gets the
- * content once it is complete.
+ * Writes a file whole or not at all: a temporary file in the same folder is
+ * filled and then renamed, with the mode and owner of the file it replaces.
+ * Symbolic links stay; the file they lead to is replaced. Devices and pipes are
+ * written to directly. A file that can be written to but not replaced (one with
+ * several names, a mount point) is overwritten once the content is complete.
  *
  * @param path where it ends up
  * @param write writes the content, in order, through the function it is given
@@ -58,7 +58,7 @@ export async function writeFileAtomic(
   const partial = neighbourOf(target);
   let file: OpenFile;
   try {
-    // Nobody may read it who may not read what it replaces.
+    // Readable only by those who may read the file it replaces.
     const mode = before?.mode == null ? {} : { mode: before.mode & 0o777 };
     file = await system.open(partial, {
       write: true,
@@ -74,7 +74,7 @@ export async function writeFileAtomic(
     await fill(path, file, write);
     await takePlace(path, partial, destination, system);
   } catch (error) {
-    // Where old content is half replaced, the new one is all there is.
+    // `takePlace` keeps the partial file where the target is half overwritten.
     if (partials.has(partial)) await system.remove(partial).catch(() => {});
     throw error;
   } finally {
@@ -87,7 +87,7 @@ export async function writeFileAtomic(
  * is spent on its content.
  *
  * @param path where it will be written
- * @param bytes how large it may become: there must be room for that much
+ * @param bytes how large it may become; there must be room for that
  * @throws {MasterWeaverError} `cannot-write`
  */
 export async function checkWritable(
@@ -98,7 +98,7 @@ export async function checkWritable(
   await asCannotWrite(path, async () => {
     const destination = await findDestination(path, system);
     const { kind, target, before } = destination;
-    // Opening a pipe waits for its reader, and closing ends what it reads.
+    // Opening a pipe waits for its reader, and closing it ends the reader's input.
     if (before?.isFifo) return;
     if (before) (await system.open(target, { write: true })).close();
     if (kind === "through") return;
@@ -144,21 +144,21 @@ async function tryNeighbour(
   }
 }
 
-/** Whether a file can be written where its folder takes no other. */
+/** Whether a file can be written to although its folder takes no new file. */
 async function canWriteInPlace(
   { target, before }: Destination,
   system: FileSystem,
   error: unknown,
 ): Promise<boolean> {
   if (before) return true;
-  // Deno may have been given this one path.
+  // Deno may have permission for this one path.
   if (!(error instanceof Deno.errors.NotCapable)) return false;
   (await system.open(target, { write: true, createNew: true })).close();
   await system.remove(target);
   return true;
 }
 
-/** A device, a pipe or a descriptor takes bytes as they come. */
+/** Writes to a device, a pipe or a descriptor, which takes bytes as they come. */
 async function writeThrough(
   path: string,
   { target, before }: Destination,
@@ -177,9 +177,9 @@ async function writeThrough(
 }
 
 /**
- * Writes a file whose folder takes no other.
+ * Overwrites a file whose folder takes no new file.
  *
- * @param refusal why it does not
+ * @param refusal why it takes none
  */
 async function writeInPlace(
   path: string,
@@ -209,7 +209,7 @@ async function writeInPlace(
   }
 }
 
-/** A finished neighbour becomes the target. */
+/** Puts a finished neighbour in the place of the target. */
 async function takePlace(
   path: string,
   partial: string,
@@ -218,7 +218,7 @@ async function takePlace(
 ): Promise<void> {
   const { target, before } = destination;
   if (before) await keepOwner(partial, before, system);
-  // Under its other names a file would keep its old content.
+  // A rename would leave the old content under the file's other names.
   const hasOtherNames = (before?.nlink ?? 1) > 1;
   if (!hasOtherNames) {
     try {
@@ -253,7 +253,7 @@ async function takePlace(
   await system.remove(partial);
 }
 
-/** Mode and owner of what is replaced, as far as the system lets us. */
+/** Gives a file the mode and owner of the one it replaces, as far as the system lets us. */
 export async function keepOwner(
   partial: string,
   { uid, gid, mode }: Deno.FileInfo,
@@ -282,7 +282,7 @@ async function fill(
   }
 }
 
-/** Appends to a file; what the system refuses names the path that was asked for. */
+/** Appends to a file; errors name the path that was asked for. */
 export function appendTo(
   path: string,
   file: Pick<OpenFile, "write">,
@@ -299,7 +299,7 @@ async function writeAll(
   }
 }
 
-/** Waits until a file is on the disk; some file systems cannot be waited for. */
+/** Waits until a file is on the disk, except on file systems that cannot say. */
 export async function synced(file: Pick<OpenFile, "sync">): Promise<void> {
   try {
     await file.sync();
@@ -309,7 +309,7 @@ export async function synced(file: Pick<OpenFile, "sync">): Promise<void> {
   }
 }
 
-/** A short name in the same folder, whatever the target's. */
+/** A temporary name in the same folder, short however long the target's is. */
 function neighbourOf(target: string): string {
   const id = crypto.randomUUID().slice(0, 8);
   return `${dirname(target)}/.masterweaver-${id}.partial`;
@@ -320,7 +320,7 @@ function isFull(error: unknown): boolean {
 }
 
 /**
- * Runs what the system may refuse.
+ * Runs a call that the system may refuse.
  *
  * @throws {MasterWeaverError} `cannot-write` naming the path
  */

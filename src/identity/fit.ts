@@ -1,6 +1,5 @@
 /**
- * How a reference that is not square becomes so: the identity encoder looks at
- * squares.
+ * Makes references square, as the identity encoder reads square images.
  *
  * @module
  */
@@ -12,33 +11,33 @@ import {
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
 
-/** Cut to the middle, or padded with black. */
+/** Crop to the middle, or pad with black. */
 export type Fit = "crop" | "pad";
 
-/** What a reference is made square for. */
+/** How a reference is made square. */
 export interface FitOptions {
-  /** As the reference implementation does where not given. */
+  /** Where not given, as the reference implementation does. */
   readonly fit?: Fit;
   /** Whether the face parser sees it first, which squeezes it to a square. */
   readonly parse: boolean;
   /** How the encoder reads it. */
   readonly preprocess: ClipPreprocessConfig;
-  /** Told of what is cut off or squeezed, in one line. */
+  /** Called with one line on what is cropped or squeezed. */
   readonly onWarning?: (warning: string) => void;
 }
 
-/** Padded images have at most this on a side: more than any encoder reads. */
+/** Longest side of a padded image, in pixels: more than any encoder reads. */
 const PADDED_SIDE = 2048;
-/** What is less than this share of an image is not worth a word. */
-const LEAST_SHARE = 0.01;
+/** A smaller share of an image is cropped without a warning. */
+const MIN_SHARE = 0.01;
 
 /**
- * Makes a reference square as asked, and tells of what else is done to it on
- * its way to the encoder.
+ * Makes a reference square as asked, and warns of what the encoder will not see
+ * or will see distorted.
  *
- * Without `parse` the encoder's preprocessing takes the middle by itself, so
- * the image stays as it is. With it, the face parser's squeezes the image, as
- * the reference implementation does, unless it is made square here.
+ * Without `parse` the encoder's own preprocessing crops to the middle, so the
+ * image is returned unchanged. With it, the face parser's preprocessing squeezes
+ * the image, as the reference implementation does, unless it is made square here.
  *
  * @param name what messages call the reference
  * @param breath when to pause
@@ -54,7 +53,7 @@ export async function fitReference(
   if (width === height) return image;
   if (fit === "pad") return await padToSquare(image, breath);
   if (parse && fit === undefined) {
-    if (1 - Math.min(width / height, height / width) >= LEAST_SHARE) {
+    if (1 - Math.min(width / height, height / width) >= MIN_SHARE) {
       onWarning?.(
         `${name}: its ${width}×${height} pixels are squeezed to a square, as the reference implementation does; fit: "pad" or fit: "crop" keeps the proportions`,
       );
@@ -63,43 +62,43 @@ export async function fitReference(
   }
   const region = seenRegion(image, preprocess);
   const share = 1 - region.width * region.height / (width * height);
-  if (share >= LEAST_SHARE) {
+  if (share >= MIN_SHARE) {
     onWarning?.(
       `${name}: of its ${width}×${height} pixels only the middle ${region.width}×${region.height} are used, ${
         Math.round(100 * share)
       } % are cut off; fit: "pad" keeps all of it`,
     );
   }
-  return parse ? await cutOut(image, region, breath) : image;
+  return parse ? await crop(image, region, breath) : image;
 }
 
 /**
- * The part of an image that the encoder sees, to the pixel.
+ * Crops an image to exactly the pixels that the encoder sees.
  *
  * @param breath when to pause
  * @returns the image itself where that is all of it
  * @throws {MasterWeaverError} `aborted`
  */
-export async function seenPart(
+export async function cropToSeen(
   image: Image,
   preprocess: ClipPreprocessConfig,
   breath: Breath = new Breath(),
 ): Promise<Image> {
-  return await cutOut(image, seenRegion(image, preprocess), breath);
+  return await crop(image, seenRegion(image, preprocess), breath);
 }
 
-async function cutOut(
+async function crop(
   image: Image,
   region: Region,
   breath: Breath,
 ): Promise<Image> {
   const { width, height } = image;
   if (region.width === width && region.height === height) return image;
-  // At its own size: the part as it is.
+  // At the same scale, so that pixels are only copied.
   return await resizeRegion(image, width, height, "nearest", region, breath);
 }
 
-/** An image in the middle of a black square, which is what the face's mask leaves around it. */
+/** Centres an image in a black square: black is what masking leaves around a face, too. */
 async function padToSquare(image: Image, breath: Breath): Promise<Image> {
   const longest = Math.max(image.width, image.height);
   const scale = Math.min(PADDED_SIDE / longest, 1);

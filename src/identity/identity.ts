@@ -1,6 +1,6 @@
 /**
- * Photos to an identity: parse the face, look at it with CLIP, resample to
- * tokens.
+ * Encodes faces as an identity: parses the face, runs CLIP's vision tower on it
+ * and resamples its features to tokens.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Breath } from "../base/breathe.ts";
 import type { Component } from "../weights/components.ts";
 import { applyMask } from "../face/parse.ts";
 import { MasterWeaverError } from "../base/errors.ts";
-import { type Fit, fitReference, seenPart } from "./fit.ts";
+import { cropToSeen, type Fit, fitReference } from "./fit.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
 import { Graph } from "../graph/graph.ts";
@@ -35,7 +35,7 @@ import {
 } from "../base/progress.ts";
 import { referenceName } from "./references.ts";
 
-/** Which model's an identity is: all of it in hashes of hexadecimal SHA-256. */
+/** Which model made an identity, as hashes in hexadecimal SHA-256. */
 export interface IdentityHashes {
   /** Of all files of the model, {@linkcode MasterWeaver.hash}. */
   readonly modelHash: string;
@@ -45,29 +45,29 @@ export interface IdentityHashes {
 
 /** An identity's numbers. */
 export interface IdentityTokens {
-  /** (maxReferences · tokens, C): the references' tokens, filled up with zeros' */
+  /** (maxReferences · tokens, C): the references' tokens, padded with an all-zero reference's. */
   readonly tokens: Float32Array;
-  /** The same for all-zero references: what guidance leads away from. */
+  /** The same for all-zero references: the unconditional half of guidance. */
   readonly unconditional: Float32Array;
 }
 
 /**
- * Who the image is of; can be kept and used again with the same model: the
- * same files, as another adapter, another conversion or a quantised copy gives
- * other numbers.
+ * Who an image shows. It can be saved and used again with the same model, which
+ * means the same files: another adapter, another conversion or a quantised copy
+ * gives other numbers.
  */
 export interface Identity extends IdentityTokens, IdentityHashes {
-  /** What the encoder saw, one image a reference. */
+  /** The references as the encoder saw them. */
   readonly references: readonly Image[];
 }
 
 /** The components of a model that make an identity. */
 export interface IdentityComponents {
-  /** CLIP's vision tower and how images come to it. */
+  /** CLIP's vision tower and its preprocessing. */
   readonly vision: Component<
     ClipVisionConfig & { readonly preprocess: ClipPreprocessConfig }
   >;
-  /** The resampler's weights, among the adapter's. */
+  /** The identity adapter, which holds the resampler's weights. */
   readonly adapter: Component<IdentityConfig>;
   /** BiSeNet. */
   readonly parser: Component<FaceParserConfig>;
@@ -83,15 +83,15 @@ export interface IdentityNetworks {
   readonly encoder: Network;
 }
 
-/** How references are looked at. */
-export interface LookOptions extends CallOptions {
-  /** Whether all but the face is blackened first. */
+/** How references are encoded. */
+export interface EncodeOptions extends CallOptions {
+  /** Whether everything but the face is blackened first. */
   readonly parse: boolean;
-  /** How what is not square becomes so; as the reference does where not given. */
+  /** How references are made square; where not given, as the reference implementation does. */
   readonly fit?: Fit;
 }
 
-/** Makes identities. */
+/** Encodes identities. */
 export class IdentityEncoder {
   readonly #gpu: Gpu;
   readonly #storage: StorageType;
@@ -101,11 +101,11 @@ export class IdentityEncoder {
   #zeros: Float32Array | null = null;
 
   /**
-   * Nothing is loaded yet.
+   * Takes the components; weights are loaded when they are first needed.
    *
-   * @param gpu where
-   * @param storage storage of activations and weights
-   * @param hashes what its identities are marked with
+   * @param gpu the device
+   * @param storage storage type of activations and weights
+   * @param hashes recorded in every identity
    */
   constructor(
     gpu: Gpu,
@@ -122,18 +122,18 @@ export class IdentityEncoder {
   }
 
   /**
-   * Faces to an identity, filled up to the adapter's number of references.
+   * Encodes faces as an identity, padded to the adapter's number of references.
    *
-   * @param faces aligned, or as they came
+   * @param faces aligned, or as given
    * @throws {MasterWeaverError} `non-finite` naming the network, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
   async encode(
     faces: readonly Image[],
-    options: LookOptions,
+    options: EncodeOptions,
   ): Promise<Identity> {
     const total = (options.parse ? 2 : 1) * faces.length;
     let done = 0;
-    const look = () => {
+    const report = () => {
       throwIfAborted(options.signal);
       options.onProgress?.({ stage: "identity", done: done++, total });
     };
@@ -145,13 +145,13 @@ export class IdentityEncoder {
       square.push(await fitReference(face, referenceName(i), fit, breath));
     }
     const references = options.parse
-      ? await this.#parse(square, look, options, breath)
+      ? await this.#parse(square, report, options, breath)
       : square;
-    const tokens = await this.#tokens(references, look, options, breath);
-    look();
+    const tokens = await this.#tokens(references, report, options, breath);
+    report();
     const seen: Image[] = [];
     for (const reference of references) {
-      seen.push(await seenPart(reference, preprocess, breath));
+      seen.push(await cropToSeen(reference, preprocess, breath));
     }
     const { maxReferences } = this.#components.adapter.config;
     const zeros = this.#zeros!;
@@ -164,16 +164,16 @@ export class IdentityEncoder {
     };
   }
 
-  /** Feeds the GPU until the call is stopped. */
-  #pace({ signal }: LookOptions): Pace {
+  /** Paces the GPU's work, and ends it when the call is aborted. */
+  #pace({ signal }: EncodeOptions): Pace {
     return new Pace(this.#gpu, () => throwIfAborted(signal));
   }
 
-  /** What the encoder looks at: the face alone, on black, as large as the face parser reads. */
+  /** What the encoder sees: the face alone, on black, at the face parser's input size. */
   #parse(
     faces: readonly Image[],
-    look: () => void,
-    options: LookOptions,
+    report: () => void,
+    options: EncodeOptions,
     breath: Breath,
   ): Promise<Image[]> {
     const { inputSize, classes: none } = this.#components.parser.config;
@@ -185,7 +185,7 @@ export class IdentityEncoder {
     }, async ({ parse: plan }) => {
       const parsed: Image[] = [];
       for (const [i, image] of faces.entries()) {
-        look();
+        report();
         const side = inputSize;
         const face = await resizeImage(image, side, side, "bilinear", breath);
         plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
@@ -200,24 +200,24 @@ export class IdentityEncoder {
     });
   }
 
-  /** The tokens of each reference; those of zeros as well, once. */
+  /** The tokens of each reference; the first time also those of an all-zero one. */
   #tokens(
     references: readonly Image[],
-    look: () => void,
-    options: LookOptions,
+    report: () => void,
+    options: EncodeOptions,
     breath: Breath,
   ): Promise<Float32Array[]> {
     const { imageSize, preprocess } = this.#components.vision.config;
     return this.#networks.encoder.use({
       plans: {
-        see: {
-          key: "see",
+        encode: {
+          key: "encode",
           graph: () => identityGraph(this.#storage, this.#components),
         },
       },
       ...networkProgress("image encoder", options),
-    }, async ({ see: plan }) => {
-      const see = async (pixels: Float32Array, name: string) => {
+    }, async ({ encode: plan }) => {
+      const encode = async (pixels: Float32Array, name: string) => {
         plan.write("pixels", pixels);
         await plan.runPaced(this.#pace(options));
         const { tokens } = await plan.read("tokens");
@@ -228,24 +228,24 @@ export class IdentityEncoder {
           : "image encoder";
         throw notFinite(first, name, this.#storage);
       };
-      const seen: Float32Array[] = [];
+      const encoded: Float32Array[] = [];
       for (const [i, reference] of references.entries()) {
-        look();
+        report();
         const pixels = await clipPreprocess(reference, preprocess, breath);
-        seen.push(await see(pixels, referenceName(i)));
+        encoded.push(await encode(pixels, referenceName(i)));
       }
-      this.#zeros ??= await see(
+      this.#zeros ??= await encode(
         new Float32Array(imageSize * imageSize * 4),
         "The empty reference",
       );
-      return seen;
+      return encoded;
     });
   }
 }
 
 /**
- * `pixels` (1, S, S, 4), normalised → `tokens` (1, tokens, C), on the way
- * `features` (1, patches + 1, F), which tell where numbers went wrong.
+ * `pixels` (1, S, S, 4), normalised → `tokens` (1, tokens, C), and `features`
+ * (1, patches + 1, F), which show in which network numbers went wrong.
  */
 export function identityGraph(
   storage: StorageType,
@@ -270,10 +270,10 @@ export function identityGraph(
 }
 
 /**
- * `pixels` (1, S, S, 4), normalised → `classes` u32 (1, S, S); a class that
- * there is not where the scores are not finite.
+ * `pixels` (1, S, S, 4), normalised → `classes` u32 (1, S, S), 0..classes − 1,
+ * or the number of classes where scores are not finite.
  *
- * Always f32: a mask that decides between two classes wants no rounding.
+ * Always f32: rounding could move a pixel from one class to another.
  */
 export function parserGraph(
   { parser }: Pick<IdentityComponents, "parser">,
@@ -290,7 +290,7 @@ function allFinite(values: Float32Array | Uint32Array): boolean {
   return values.every(Number.isFinite);
 }
 
-/** Not a number or infinite, first in one network. */
+/** The error of values that are not finite, and the first network that gave them. */
 function notFinite(
   network: string,
   name: string,

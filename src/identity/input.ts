@@ -1,6 +1,5 @@
 /**
- * An identity that a script hands in, perhaps from a file: checked before it is
- * used.
+ * Checks an identity that a script passes in, perhaps from a file.
  *
  * @module
  */
@@ -8,8 +7,8 @@ import { MasterWeaverError } from "../base/errors.ts";
 import type { IdentityHashes, IdentityTokens } from "./identity.ts";
 
 /**
- * What `generate` needs of an identity; its numbers may be lists, as JSON has
- * them.
+ * What `generate` needs of an identity; its numbers may be plain lists, as in
+ * JSON.
  *
  * @example
  * ```ts
@@ -36,7 +35,7 @@ export interface SavedIdentity extends IdentityHashes {
   readonly unconditional: Float32Array | readonly number[];
 }
 
-/** What an identity of a model has. */
+/** What an identity of this model must have. */
 export interface ExpectedIdentity extends IdentityHashes {
   /** Numbers in each of its two lists. */
   readonly length: number;

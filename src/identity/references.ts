@@ -1,6 +1,6 @@
 /**
- * From a photo to the face that the identity encoder looks at: found, chosen,
- * aligned.
+ * Prepares reference photos for the identity encoder: finds, chooses and aligns
+ * the face in each.
  *
  * @module
  */
@@ -17,25 +17,25 @@ import {
 import { checkImage, overWhite } from "../image/check.ts";
 import type { Image } from "../image/image.ts";
 
-/** How faces are looked for. */
+/** How a reference is prepared. */
 export interface ReferenceOptions {
   /** Whether the chosen face is aligned; else the photo stays as it is. */
   readonly align: boolean;
   /** Which face of several. */
   readonly face: FaceChoice;
-  /** Whether it is an error that there is none, or that it cannot be told. */
+  /** Whether it is an error that no face is found, or that none can be looked for. */
   readonly requireFace: boolean;
-  /** Told of what was done otherwise than asked, in one line. */
+  /** Called with one line on what was not done as asked. */
   readonly onWarning?: (warning: string) => void;
 }
 
-/** How a caller wants faces to be looked for; what is not given is decided here. */
+/** What a caller may choose; the rest is decided here. */
 export interface ReferenceChoices extends CallOptions {
   /** Whether faces are found and aligned first. */
   readonly align?: boolean;
   /** Which face of a photo with several; the best-scoring where not given. */
   readonly face?: FaceChoice;
-  /** Whether it is an error that no face is found; it is not where not given. */
+  /** Whether finding no face is an error; false where not given. */
   readonly requireFace?: boolean;
 }
 
@@ -49,7 +49,7 @@ export function referenceName(index: number): string {
  *
  * @param most how many there may be
  * @returns copies of them, alpha over white
- * @throws {MasterWeaverError} `bad-option` where they are no list or too many, `bad-image` where one is no image
+ * @throws {MasterWeaverError} `bad-option` where they are not a list or too many, `bad-image` where one is not an image
  */
 export function checkPhotos(photos: unknown, most: number): Image[] {
   if (!Array.isArray(photos)) {
@@ -68,7 +68,7 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
   }
   return Array.from(photos, (photo: unknown, i) => {
     checkImage(photo, `photos[${i}]`);
-    // The caller may use its own again before this call has its turn.
+    // A copy: the caller may change its own before this call has its turn.
     return overWhite(photo);
   });
 }
@@ -78,7 +78,7 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
  *
  * @param photos upright
  * @param alignFaces whether the model wants faces aligned
- * @param openFinder opens the face finder where one is needed; gives nothing where the model has no face detector
+ * @param openFinder opens the face finder where one is needed; gives null where the model has no face detector
  * @returns each 512 × 512 where a face was aligned, else the photo itself
  * @throws {MasterWeaverError} as {@linkcode prepareReference}, and what `openFinder` throws
  */
@@ -89,7 +89,7 @@ export async function prepareReferences(
   openFinder: () => Promise<FaceFinder | null>,
 ): Promise<Image[]> {
   const options: ReferenceOptions = {
-    // Who chooses a face wants it taken out of the photo.
+    // Choosing a face implies aligning it.
     align: align ?? (alignFaces || face !== undefined),
     face: face ?? "best",
     requireFace,
@@ -111,7 +111,7 @@ export async function prepareReferences(
  * Finds, chooses and aligns a photo's face.
  *
  * @param photo upright
- * @param finder nothing where the model has no face detector
+ * @param finder null where the model has no face detector
  * @param name what messages call the photo
  * @param breath when to pause
  * @returns 512 × 512 where a face was aligned, else the photo itself
@@ -129,7 +129,7 @@ export async function prepareReference(
     const why = cannotAlign(finder);
     if (requireFace) throw why;
     if (face !== "best") {
-      // Who names one face of several would get the whole photo.
+      // A warning is not enough: the whole photo may show other people.
       if (finder) chosenFrom(await finder.detect(photo, breath), face, name);
       throw why;
     }
@@ -154,7 +154,7 @@ export async function prepareReference(
   return await finder.align(photo, chosen, breath);
 }
 
-/** The chosen face; errors say of which photo. */
+/** The chosen face; errors name the photo. */
 function chosenFrom(
   faces: readonly DetectedFace[],
   choice: FaceChoice,
@@ -168,7 +168,7 @@ function chosenFrom(
   }
 }
 
-/** What is missing, and what to do. */
+/** The error of a model that cannot find or align faces. */
 export function cannotAlign(finder: FaceFinder | null): MasterWeaverError {
   return new MasterWeaverError(
     "bad-model",

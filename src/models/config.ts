@@ -116,7 +116,7 @@ export class ConfigReader {
   #wrong(key: string, expected: string, value: unknown): MasterWeaverError {
     return new MasterWeaverError(
       "bad-model",
-      `The config of ${this.#name} is not one this computes: ${key} is ${
+      `The config of ${this.#name} is not supported: ${key} is ${
         JSON.stringify(value)?.slice(0, 100)
       }, expected ${expected}`,
     );

@@ -1,6 +1,6 @@
 /**
- * Options of the library's calls: that there are such, and that each is of its
- * type. Settings of an image `options.ts` checks, against a model.
+ * Checks the names and types of the options of the library's calls. `options.ts`
+ * checks the settings of an image against a model.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { checkValue, choice, type OptionType } from "./types.ts";
 type Kind = Pick<OptionType<unknown>, "fault" | "show">;
 type Kinds = Readonly<Record<string, Kind>>;
 
-/** A value that is no text and no number. */
+/** A value that only a function can check. */
 function object(expected: string, is: (value: unknown) => boolean): Kind {
   return { fault: (value) => is(value) ? undefined : expected, show: shown };
 }
@@ -74,14 +74,13 @@ const calls: Readonly<Record<CallName, Kinds>> = {
 };
 
 /**
- * Checks the names and kinds of a call's options; what is undefined is as if it
- * were not given. A name that is nearly an option's is an error; any other that
- * is none, such as what a script keeps beside its settings, is told through
- * `onWarning`.
+ * Checks the names and types of a call's options; undefined values count as not
+ * given. An unknown name that is close to an option's is an error; any other,
+ * such as what a script keeps beside its settings, is only a warning.
  *
  * @param of the call
  * @param given its options
- * @throws {MasterWeaverError} `bad-option` that names the option, what it must be and what was given
+ * @throws {MasterWeaverError} `bad-option` naming the option, what it must be and what was given
  *
  * @example
  * ```ts
@@ -111,10 +110,10 @@ export function checkOptions(of: CallName, given: unknown): void {
 }
 
 /**
- * Checks what a model is loaded from, as far as its kind.
+ * Checks that a model is given as its files.
  *
- * @param files the model's, by component
- * @param options of the call; another adapter is one of the files
+ * @param files the model's files by component
+ * @param options of the call; `adapter` is refused, as it must be among the files
  * @throws {MasterWeaverError} `bad-option` saying what was given
  */
 export function checkModelFiles(files: unknown, options: object): void {

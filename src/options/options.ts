@@ -27,15 +27,15 @@ export interface SizeRule {
 }
 
 /**
- * Any size: for settings that are checked before there is a model, which alone
- * knows the range of its sides.
+ * Any size, for checks before a model is loaded: only the model knows which
+ * sides are allowed.
  */
 export const anySize: SizeRule = { own: 512, multiple: 1 };
 
 /**
  * Fills in defaults and checks every value.
  *
- * @throws {MasterWeaverError} `bad-option` that names the option, its range and what was given
+ * @throws {MasterWeaverError} `bad-option` naming the option, its range and what was given
  */
 export function checkSettings(
   given: Partial<Settings> & { prompt: string },
@@ -61,7 +61,7 @@ export function sideOf({ multiple }: SizeRule): OptionType<number> {
   return integer(8 * multiple, LONGEST_SIDE, multiple);
 }
 
-/** What was given, without what is undefined. */
+/** A copy without the undefined values. */
 export function withoutUndefined<T extends object>(given: T): T {
   return Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),

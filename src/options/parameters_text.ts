@@ -1,6 +1,6 @@
 /**
- * An image's settings as the one text that AUTOMATIC1111's web UI and its kin
- * write into a file and show; and back.
+ * Converts an image's settings to the text that AUTOMATIC1111's web UI and
+ * similar programs write into files and show, and back.
  *
  *     a man in the snow
  *     Negative prompt: a hat
@@ -11,7 +11,7 @@
  * @module
  */
 
-/** Keys of our text chunks by what others call them, in their order. */
+/** Other programs' names for keys of our text chunks, in those programs' order. */
 const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Steps", "steps"],
   ["Sampler", "sampler"],
@@ -22,23 +22,23 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model", "model"],
   ["RNG", "rng"],
 ];
-/** What comes last. */
+/** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;
 const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
 
-/** The only sampler there is; others look for it. */
+/** Our only sampler; other programs expect one to be named. */
 const SAMPLER = "DDIM";
-/** What holds prompts that the first lines cannot. */
+/** Name of the pair that holds prompts which the first lines cannot. */
 const EXACT = "Exact prompts";
 const NEGATIVE = "Negative prompt: ";
-/** What others call the generators of noise: `NV` is a GPU's, wherever it is computed. */
+/** Other programs' names of noise generators: `NV` is a GPU's noise, wherever computed. */
 const GENERATORS: readonly (readonly [theirs: string, ours: string])[] = [
   ["CPU", "torch-cpu"],
   ["NV", "torch-cuda"],
 ];
-/** Longer lines are no settings: the longest known have some thousand characters. */
-const LONGEST_LINE = 2 ** 16;
+/** Longer lines are not settings: the longest known have a few thousand characters. */
+const MAX_LINE = 2 ** 16;
 
 /**
  * Writes text chunks as one text.
@@ -77,7 +77,7 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
   if (back.prompt === prompt && back.negative_prompt === negative) {
     return written;
   }
-  // Lines of a prompt look like the text's own.
+  // Lines of a prompt would be read as the text's own.
   pairs.push([EXACT, JSON.stringify([prompt, negative])]);
   return write();
 }
@@ -86,12 +86,12 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
  * Reads what {@linkcode toParameters} or another program wrote.
  *
  * @param text any text at all
- * @returns chunks by key; of another text what looks like one
+ * @returns chunks by key; from any other text, whatever looks like them
  */
 export function fromParameters(text: string): Record<string, string> {
   const lines = text.trimEnd().split("\n");
   const pairs = settingsOf(lines.at(-1) ?? "");
-  // As others do it: a line of less is one of the prompt's.
+  // As other programs do: a last line of fewer pairs belongs to the prompt.
   if (pairs.size >= 3) lines.pop();
   else pairs.clear();
   const at = lines.findIndex((line) => line.startsWith(NEGATIVE.trimEnd()));
@@ -118,12 +118,12 @@ export function fromParameters(text: string): Record<string, string> {
 }
 
 /**
- * The names and values of a line, in time that grows with its length. What is
- * none ends at the next comma.
+ * The names and values of a line, in linear time. Anything else is skipped up
+ * to the next comma.
  */
 function settingsOf(line: string): Map<string, string> {
   const pairs = new Map<string, string>();
-  if (line.length > LONGEST_LINE) return pairs;
+  if (line.length > MAX_LINE) return pairs;
   const start = /\s*([\p{L}\p{N}_][\p{L}\p{N}_ \-/]*):\s*/uy;
   const string = /"(?:[^\\"]|\\.)*"(?=,|$)/uy;
   for (let at = 0; at < line.length;) {
@@ -141,7 +141,7 @@ function settingsOf(line: string): Map<string, string> {
   return pairs;
 }
 
-/** A value that would end early, or is quoted itself, is quoted. */
+/** Quotes a value that would end early, or that has quotes itself. */
 function quoted(value: string): string {
   return /[,:\n\r"]|^\s|\s$/.test(value) ? JSON.stringify(value) : value;
 }
@@ -155,7 +155,7 @@ function unquoted(value: string): string {
   }
 }
 
-/** Two texts in a JSON list; nothing where it is none. */
+/** Two texts in a JSON list; undefined where it is anything else. */
 function twoTexts(json: string): [string, string] | undefined {
   try {
     const texts: unknown = JSON.parse(json);

@@ -1,5 +1,5 @@
 /**
- * The options of an image as a JSON Schema, for requests that come as JSON.
+ * The options of an image as a JSON Schema, for requests in JSON.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { JsonSchema } from "./types.ts";
 
 /**
  * Describes an object with the settings of an image and how its references are
- * looked at, by the library's names. A seed beyond ±(2⁵³ − 1) is a text.
+ * prepared, by the library's names. A seed beyond ±(2⁵³ − 1) is a string.
  *
- * @param size of the model, where there is one: the sides it can have
+ * @param size which sides images may have, where the model is known
  * @returns a schema of JSON Schema's draft 2020-12
  *
  * @example
@@ -30,13 +30,13 @@ export function optionsSchema(size?: SizeRule): JsonSchema & {
     const isSide = name === "width" || name === "height";
     const { schema } = size && isSide ? sideOf(size) : option.type;
     const fallback = size && isSide ? size.own : option.default;
-    const words = fallback === undefined && otherwise !== undefined
+    const description = fallback === undefined && otherwise !== undefined
       ? `${help} (${otherwise})`
       : help;
     return [name, {
       ...schema,
       ...fallback !== undefined && { default: fallback },
-      description: words,
+      description,
     }];
   });
   return {

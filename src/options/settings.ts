@@ -1,5 +1,5 @@
 /**
- * What can be asked for, as types; `table.ts` has the rest of each option.
+ * The types of all options; `table.ts` has everything else about each.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface Settings {
   guidanceScale: number;
   /** How strongly the identity is followed; 0 leaves it out. */
   idScale: number;
-  /** Of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */
+  /** Seed of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */
   seed: number | bigint;
   /** Images made at once, 1..16. */
   numImages: number;
@@ -35,19 +35,19 @@ export interface Settings {
   rng: Rng;
   /**
    * Threads of the GPU whose noise `torch-cuda` reproduces, a multiple of 256:
-   * its multiprocessors · the most threads of one. Noise of more numbers than
-   * that depends on it; 0 is a GPU with enough of them. Of common GPUs, see
-   * `torchCudaNormal`.
+   * its multiprocessors times the threads that one can hold. Noise of more
+   * numbers than that depends on it; 0 stands for a GPU with enough threads.
+   * `torchCudaNormal` lists common GPUs.
    */
   cudaThreads: number;
   /**
-   * From which fraction of the steps to which they are guided; in the others
-   * only the conditional half is computed, which is half the work.
+   * Fractions of the steps from which and up to which there is guidance; in the
+   * others only the conditional half is computed, which halves the work.
    */
   guidanceRange: readonly [from: number, to: number];
   /**
-   * Every so many steps the whole UNet runs, 1..1000; in between only its
-   * outermost layers do, on the cached features of the last whole step.
+   * The whole UNet runs once in so many steps, 1..1000; in between only its
+   * outermost layers run, on the cached features of the last whole step.
    */
   reuseFeatures: number;
   /**
@@ -57,33 +57,33 @@ export interface Settings {
   mergeTokens: number;
 }
 
-/** The settings that leave work out and change the image; none does by default. */
+/** The settings that save work and change the image; by default none does. */
 export type LessWork = Pick<
   Settings,
   "guidanceRange" | "reuseFeatures" | "mergeTokens"
 >;
 
-/** How references are looked at. */
+/** How references are prepared and encoded. */
 export interface IdentityChoices {
-  /** Whether all but the face is blackened first; it is where not given. */
+  /** Whether everything but the face is blackened first; true where not given. */
   readonly parse: boolean;
-  /** Whether faces are found and aligned first; as the model says where not given. */
+  /** Whether faces are found and aligned first; where not given, as the model says. */
   readonly align: boolean;
   /** Which face of a photo with several; the best-scoring where not given. */
   readonly face: FaceChoice;
-  /** Whether it is an error that no face is found. */
+  /** Whether finding no face is an error. */
   readonly requireFace: boolean;
   /**
-   * Whether an image that is not square is cut to its middle or padded with
+   * Whether a photo that is not square is cropped to its middle or padded with
    * black. Where not given, as the reference implementation does: squeezed to a
-   * square where it is parsed, else cut to its middle.
+   * square where it is parsed, else cropped to its middle.
    */
   readonly fit: Fit;
 }
 
 /** How a model is loaded. */
 export interface LoadChoices {
-  /** Storage of activations and weights; f16 where the adapter has it. */
+  /** Storage type of activations and weights; f16 where the adapter supports it. */
   readonly dtype: StorageType;
   /** Path of another identity adapter for this model, where `model` is a folder. */
   readonly adapter: string;
@@ -94,13 +94,13 @@ export interface LoadChoices {
    */
   readonly keepLoaded: boolean;
   /**
-   * Whether ops are timed to choose how they are computed here: where nothing
-   * is known of the adapter (`auto`), never, or always anew.
+   * Whether kernels are timed to choose the fastest: where this adapter has not
+   * been measured yet (`auto`), never (`off`), or every time (`force`).
    */
   readonly tune: TuneMode;
 }
 
-/** What only the command is told. */
+/** Options of the command alone. */
 export interface CommandChoices {
   /** The reference photos' files. */
   readonly ref: readonly string[];
@@ -108,13 +108,13 @@ export interface CommandChoices {
   readonly model: string;
   /** Where the image goes. */
   readonly output: string;
-  /** Whether what the encoder saw is written, too. */
+  /** Whether the references are written, too, as the encoder saw them. */
   readonly saveReferences: boolean;
-  /** The image whose making is repeated. */
+  /** The image to repeat. */
   readonly fromImage: string;
   /** Whether one JSON object is printed. */
   readonly json: boolean;
-  /** Whether no progress is told. */
+  /** Whether no progress is shown. */
   readonly quiet: boolean;
   /** Whether only the options are printed. */
   readonly help: boolean;

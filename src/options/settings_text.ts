@@ -1,5 +1,5 @@
 /**
- * Everything that made an image as the text chunks of its PNG, and back.
+ * Converts everything that made an image to text chunks of its PNG, and back.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { type NamedOption, options, table } from "./table.ts";
 import { checkValue } from "./types.ts";
 import { withoutUndefined } from "./options.ts";
 
-/** What made an image, beside its settings; some is said only if it was asked for. */
+/** What made an image besides its settings; some is recorded only if it was asked for. */
 export interface Provenance
   extends
     Pick<CommandChoices, "model">,
@@ -32,23 +32,23 @@ export interface Provenance
   readonly referenceHashes: readonly string[];
 }
 
-/** What an image says of how it was made; what it does not say is absent. */
+/** What an image records of how it was made; the rest is absent. */
 export interface Recorded {
   /** Settings of the image. */
   readonly settings: Partial<Settings>;
   /** What else made it. */
   readonly provenance: Partial<Provenance>;
-  /** What cannot be repeated of another program's image. */
+  /** What made another program's image and cannot be repeated. */
   readonly foreign?: Foreign;
 }
 
-/** What made another program's image, and is not here. */
+/** What made another program's image and is not available here. */
 export interface Foreign {
-  /** Its sampler, where it is another than ours. */
+  /** Its sampler, where it is not ours. */
   readonly sampler?: string;
   /** Its model. */
   readonly model?: string;
-  /** That model's hash, as that program makes it. */
+  /** That model's hash, as that program computes it. */
   readonly modelHash?: string;
 }
 
@@ -56,14 +56,14 @@ export interface Foreign {
 export type Texts = Readonly<Record<string, string>>;
 type Keyed = NamedOption & { readonly key: string };
 
-/** What an image says, in the table's order. */
+/** The options that an image records, in the table's order. */
 const keyed = options.filter((option): option is Keyed =>
   option.key !== undefined
 );
 const imageOptions = keyed.filter(({ group }) => group === "image");
 const otherOptions = keyed.filter(({ group }) => group !== "image");
 
-/** Settings and provenance by the keys their chunks have. */
+/** Settings and provenance as text chunks by key. */
 export function toText(
   settings: Settings,
   provenance: Provenance,
@@ -72,10 +72,10 @@ export function toText(
     ...settings,
     ...provenance,
   };
-  const said = keyed.filter(({ name }) => values[name] !== undefined);
+  const recorded = keyed.filter(({ name }) => values[name] !== undefined);
   return {
     software: `masterweaver ${version}`,
-    ...Object.fromEntries(said.map(({ key, name }) => [
+    ...Object.fromEntries(recorded.map(({ key, name }) => [
       key,
       String(values[name]),
     ])),
@@ -85,18 +85,18 @@ export function toText(
   };
 }
 
-/** Whether text chunks are those of an image that was made here. */
+/** Whether text chunks are from an image that this program made. */
 export function isOwnText(text: Texts): boolean {
   return text.software?.startsWith("masterweaver ") ?? false;
 }
 
 /**
- * What text chunks hold; what is absent stays absent. Of another program's
- * image it is what its chunk `parameters` says and what can be done here, too.
+ * Reads what text chunks record; the rest stays absent. From another program's
+ * image it reads those settings in `parameters` that mean the same here.
  *
  * @param text chunks by key
  * @param name what messages call the file
- * @throws {MasterWeaverError} `bad-image` where it says nothing of its making, or a value cannot be
+ * @throws {MasterWeaverError} `bad-image` where they carry no settings, or a wrong value
  */
 export function fromText(text: Texts, name: string): Recorded {
   if (!isOwnText(text)) return fromForeignText(text, name);
@@ -111,7 +111,7 @@ export function fromText(text: Texts, name: string): Recorded {
   };
 }
 
-/** Of what others write, these keys mean the same to us. */
+/** Keys of other programs' settings that mean the same to us. */
 const SHARED = new Set(
   "prompt negative_prompt steps guidance_scale seed width height".split(" "),
 );
@@ -141,7 +141,7 @@ function fromForeignText({ parameters = "" }: Texts, name: string): Recorded {
 /**
  * Reads the options that a text has.
  *
- * @throws {MasterWeaverError} `bad-image` that names the key, or the option, and the file
+ * @throws {MasterWeaverError} `bad-image` naming the key, or the option, and the file
  */
 function read(
   wanted: readonly Keyed[],
@@ -150,22 +150,22 @@ function read(
 ): Readonly<Record<string, unknown>> {
   const values: Record<string, unknown> = {};
   for (const option of wanted) {
-    const said = text[option.key];
-    if (said !== undefined) values[option.name] = valueOf(option, said, name);
+    const value = text[option.key];
+    if (value !== undefined) values[option.name] = valueOf(option, value, name);
   }
   return values;
 }
 
 function valueOf({ name, key, type }: Keyed, text: string, file: string) {
-  const broken = (why: string) =>
+  const wrong = (why: string) =>
     new MasterWeaverError(
       "bad-image",
-      `The settings in ${file} are broken: ${why}`,
+      `The settings in ${file} are not valid: ${why}`,
     );
   const value = type.parse(text);
   if (value === undefined) {
     const expected = type.takes(text).replace(/^\w+ /, "");
-    throw broken(
+    throw wrong(
       `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
     );
   }
@@ -173,33 +173,33 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
     checkValue(name, type, value);
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
-    throw broken(error.message);
+    throw wrong(error.message);
   }
   return value;
 }
 
-/** What an image says only where it was asked for. */
+/** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
   ...keyed.filter(({ onlyIfAsked }) => onlyIfAsked).map(({ key }) => key),
 ]);
 
 /**
- * Names what an image that is repeated does not say of its making, and what is
- * used instead.
+ * Warns of what an image to repeat does not say about how it was made, and of
+ * what is used instead.
  *
- * @param said the image's own chunks
- * @param used the chunks of what is made now
- * @param typed keys that were asked for otherwise
+ * @param recorded the image's own chunks
+ * @param used the chunks of the image that is made now
+ * @param typed keys that the command line overrides
  * @returns no line or one
  */
 export function missingWarnings(
-  said: Texts,
+  recorded: Texts,
   used: Texts,
   typed: ReadonlySet<string>,
 ): string[] {
   const missing = Object.keys(used).filter((key) =>
-    !Object.hasOwn(said, key) && !ifAsked.has(key) && !typed.has(key)
+    !Object.hasOwn(recorded, key) && !ifAsked.has(key) && !typed.has(key)
   );
   if (missing.length === 0) return [];
   const values = missing.map((key) => {
@@ -216,7 +216,7 @@ export function missingWarnings(
 }
 
 /**
- * Says what of another program's image is not repeated.
+ * Warns of what is not repeated of another program's image.
  *
  * @param name what messages call the image
  * @param used the model that is used instead
@@ -226,10 +226,13 @@ export function foreignWarnings(
   name: string,
   used: string,
 ): string[] {
-  const theirs = [model ?? "it does not name", modelHash && `(${modelHash})`];
+  const theirs = [
+    model === undefined ? "a model it does not name" : `the model ${model}`,
+    modelHash && `(${modelHash})`,
+  ];
   const warnings = [
-    `The image will differ: another program made ${name}, with the model ${
-      theirs.filter(Boolean).join(" ").slice(0, 120)
+    `The image will differ: another program made ${name}, with ${
+      theirs.filter(Boolean).join(" ").slice(0, 130)
     } and without these references; its prompts, steps, CFG scale, seed and size are repeated with ${used}`,
   ];
   if (sampler !== undefined) {

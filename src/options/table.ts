@@ -1,6 +1,6 @@
 /**
- * Every option, once. The command's flags and `--help`, README's table, the
- * texts in an image file, the library's checks and the JSON Schema are made
+ * Every option, once: the command's flags and `--help`, README's table, the
+ * texts in an image file, the library's checks and the JSON Schema all come
  * from this table.
  *
  * @module
@@ -33,26 +33,26 @@ import {
   yesOrNo,
 } from "./types.ts";
 
-/** What an option belongs to: the call of the library, or the command alone. */
+/** What an option belongs to: a call of the library, or the command alone. */
 export type OptionGroup = "image" | "identity" | "load" | "command";
 
-/** All that is known of an option, but for its name. */
+/** Everything about an option except its name. */
 export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
   /** What it belongs to. */
   readonly group: G;
   /** What its value may be. */
   readonly type: OptionType<T>;
-  /** Its value where it is not given. */
+  /** Its value when it is not given. */
   readonly default?: T;
-  /** That value in words, where `default` is none or says too little. */
+  /** The default in words, where there is no `default` or it says too little. */
   readonly otherwise?: string;
   /** What it means, for `--help` and README. */
   readonly help: string;
-  /** What README adds. */
+  /** What README adds to `help`. */
   readonly details?: string;
-  /** What an image file calls it; `--from-image` repeats what has a key. */
+  /** Its key in an image file; `--from-image` repeats options that have one. */
   readonly key?: string;
-  /** Whether an image file says it only where it was asked for. */
+  /** Whether an image file records it only where it was asked for. */
   readonly onlyIfAsked?: true;
   /** Another name of the flag. */
   readonly alias?: string;
@@ -60,7 +60,7 @@ export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
   readonly libraryOnly?: true;
 }
 
-/** Options of a group; all but some have a default. */
+/** Options of a group; all but `Undefaulted` have a default. */
 export type Entries<V, G extends OptionGroup, Undefaulted extends keyof V> =
   & {
     readonly [N in Exclude<keyof V, Undefaulted>]: Option<V[N], G> & {
@@ -82,13 +82,13 @@ export type OptionName = keyof Table;
 /** Longest side of an image, in pixels. */
 export const LONGEST_SIDE = 2048;
 
-/** The options by name, in the order they are listed in. */
+/** The options by name, in the order of `--help`. */
 export const table: Table = {
   ref: {
     group: "command",
     type: paths,
     help: "reference photo, PNG or JPEG; up to three times",
-    details: "of one person; its pixels are Pillow's, to the byte",
+    details: "of one person; its pixels are exactly those that Pillow reads",
   },
   prompt: {
     group: "image",
@@ -145,7 +145,7 @@ export const table: Table = {
     group: "image",
     type: seed,
     default: 42,
-    help: "of the noise",
+    help: "seed of the noise",
     key: "seed",
   },
   numImages: {
@@ -195,8 +195,8 @@ export const table: Table = {
   dtype: {
     group: "load",
     type: choice("f16", "f32"),
-    otherwise: "f16 where the adapter has it",
-    help: "storage of weights and activations",
+    otherwise: "f16 where the adapter supports it",
+    help: "storage type of weights and activations",
     key: "dtype",
   },
   keepLoaded: {
@@ -210,10 +210,9 @@ export const table: Table = {
     group: "load",
     type: choice("auto", "off", "force"),
     default: "auto",
-    help:
-      "time ops to choose the fastest shaders: once on an adapter, never, or now",
+    help: "time kernels to choose the fastest: once per adapter, never, or now",
     details:
-      "what was measured is kept in the user's cache folder; `off` gives the same bits every time on one adapter",
+      "measurements are kept in the user's cache folder; `off` gives the same bits every time on one adapter",
     key: "tune",
   },
   output: {
@@ -229,15 +228,16 @@ export const table: Table = {
     group: "command",
     type: switched,
     default: false,
-    help: "also write what the encoder saw, beside the output",
-    details: "cut and masked as it saw it: `output.reference-0.png`, …",
+    help:
+      "also write the references as the encoder saw them, beside the output",
+    details: "cropped and masked: `output.reference-0.png`, …",
   },
   align: {
     group: "identity",
     type: yesOrNo,
     otherwise: "as the model says",
     help: "align faces first, or not",
-    details: "`weights/mini` says no: its portraits are framed already",
+    details: "`weights/mini` says no: its portraits are aligned already",
     key: "align",
     onlyIfAsked: true,
   },
@@ -245,8 +245,8 @@ export const table: Table = {
     group: "identity",
     type: yesOrNo,
     default: true,
-    otherwise: "it is blackened",
-    help: "blacken what is not face, or not",
+    otherwise: "yes",
+    help: "blacken everything but the face, or not",
     key: "parse",
   },
   face: {
@@ -255,7 +255,7 @@ export const table: Table = {
     otherwise: "best",
     help:
       "of several faces, the Nth (from 0, best first), the best-scoring or the largest",
-    details: "the reference takes the best",
+    details: "the reference implementation takes the best",
     key: "face",
     onlyIfAsked: true,
   },
@@ -263,15 +263,15 @@ export const table: Table = {
     group: "identity",
     type: yesOrNo,
     default: false,
-    otherwise: "it does not",
+    otherwise: "no",
     help: "fail where no face is found, or not",
     key: "require_face",
   },
   fit: {
     group: "identity",
     type: choice("crop", "pad"),
-    otherwise: "as the reference: squeezed; unparsed: cut",
-    help: "what is not square: cut to its middle, or padded with black",
+    otherwise: "as the reference: squeezed; cropped where not parsed",
+    help: "crop a photo that is not square to its middle, or pad it with black",
     details: "a warning says what is lost",
     key: "fit",
     onlyIfAsked: true,
@@ -281,7 +281,7 @@ export const table: Table = {
     type: integer(1, 1000),
     default: 1,
     help:
-      "faster, changes the image: the whole UNet only every N steps, in between its outer layers alone",
+      "faster, changes the image: run the whole UNet only every N steps, and its outer layers alone in between",
     key: "reuse_features",
   },
   guidanceRange: {
@@ -289,7 +289,7 @@ export const table: Table = {
     type: fractions,
     default: [0, 1],
     help:
-      "from which fraction of the steps to which the prompt is followed so strongly; the others take half the time and change the image",
+      "faster, changes the image: guidance only from one fraction of the steps to another; steps without it take half the time",
     key: "guidance_range",
   },
   mergeTokens: {
@@ -305,15 +305,15 @@ export const table: Table = {
     group: "command",
     type: path("FILE"),
     help:
-      "repeat what made an image before: settings, model, adapter, how faces are looked at; options go over it",
+      "repeat what made an earlier image: settings, model, adapter, face options; other options override it",
     details:
-      "a PNG or JPEG of this command, or one with AUTOMATIC1111's `parameters`; what is not the same, or what it does not say, is said",
+      "a PNG or JPEG of this command, or one with AUTOMATIC1111's `parameters`; warnings name what differs or is missing",
   },
   json: {
     group: "command",
     type: switched,
     default: false,
-    help: "one JSON object on stdout, all else on stderr",
+    help: "one JSON object on stdout, everything else on stderr",
   },
   quiet: {
     group: "command",
@@ -353,7 +353,7 @@ export const options: readonly NamedOption[] = Object.entries(table).map(
   }),
 );
 
-/** An option as it is typed, but for the dashes: `guidanceScale` is `guidance-scale`. */
+/** An option as it is typed, without the dashes: `guidanceScale` is `guidance-scale`. */
 export function flagName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -1,6 +1,6 @@
 /**
- * Types of options: what a value must be, how it is read from a text, and how
- * it is described to other programs. `String` writes what `parse` reads.
+ * Types of options: what a value must be, how it is read from text, and how it
+ * is described to other programs. `String(value)` writes what `parse` reads.
  *
  * @module
  */
@@ -11,26 +11,26 @@ import type { FaceChoice } from "../face/finder.ts";
 /** A value's description in JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** What an option may be, whoever gives it. */
+/** The type of an option, however it is given. */
 export interface OptionType<T> {
   /**
-   * How it is typed: with a value, with values that come one by one, as
-   * `--name` and `--no-name`, or as `--name` alone.
+   * How it is typed: with one value, several times with one value each, as
+   * `--name` or `--no-name`, or as `--name` alone.
    */
   readonly form: "value" | "values" | "pair" | "switch";
   /** What stands for a value in `--help`; empty where none is typed. */
   readonly placeholder: string;
-  /** Its limits in `--help`, where they are worth a word. */
+  /** Its limits in `--help`, where they are worth showing. */
   readonly range?: string;
-  /** What a value must be, where this one is not. */
+  /** What a value must be, where this one is wrong; else undefined. */
   readonly fault: (value: unknown) => string | undefined;
-  /** A wrong value in a message. */
+  /** Shows a wrong value in a message. */
   readonly show: (value: unknown) => string;
-  /** The value of a text; nothing where it is none. */
+  /** Reads a value from text; undefined where it cannot. */
   readonly parse: (text: string) => T | undefined;
-  /** What a text must be that `parse` does not take, with its verb. */
+  /** What a text that `parse` refuses should have been, with a verb. */
   readonly takes: (text: string) => string;
-  /** Describes a value in JSON; nothing where none is sent. */
+  /** Describes a value in JSON; undefined where it is never sent. */
   readonly schema?: JsonSchema;
 }
 
@@ -38,7 +38,7 @@ export interface OptionType<T> {
  * Checks a value.
  *
  * @param name the option's, for the message
- * @throws {MasterWeaverError} `bad-option` that names the option, what it must be and what was given
+ * @throws {MasterWeaverError} `bad-option` naming the option, what it must be and what was given
  */
 export function checkValue(
   name: string,
@@ -72,7 +72,7 @@ function decimal(text: string): number | undefined {
 export const text: OptionType<string> = {
   ...plain,
   placeholder: "TEXT",
-  fault: (value) => typeof value === "string" ? undefined : "a text",
+  fault: (value) => typeof value === "string" ? undefined : "a string",
   parse: (text) => text,
   schema: { type: "string" },
 };
@@ -89,7 +89,7 @@ export function path(placeholder: "FILE" | "DIR"): OptionType<string> {
   };
 }
 
-/** Several files, each with the option's name before it. */
+/** Several files, each after the option's name. */
 export const paths: OptionType<readonly string[]> = {
   ...path("FILE"),
   form: "values",
@@ -167,7 +167,7 @@ export function choice<const W extends string>(...words: W[]): OptionType<W> {
     fault: (value) =>
       words.some((word) => word === value) ? undefined : expected,
     show: shownWord,
-    // Of a wrong word `fault` says which there are.
+    // For a wrong word, `fault` lists the right ones.
     parse: (text) => text as W,
     schema: { enum: words },
   };
@@ -185,10 +185,10 @@ export const yesOrNo: OptionType<boolean> = {
   schema: { type: "boolean" },
 };
 
-/** Yes where it is typed. */
+/** True where it is typed. */
 export const switched: OptionType<boolean> = { ...yesOrNo, form: "switch" };
 
-const LEAST_SEED = -(2n ** 63n), MOST_SEED = 2n ** 64n - 1n;
+const MIN_SEED = -(2n ** 63n), MAX_SEED = 2n ** 64n - 1n;
 
 /** A seed of PyTorch's generators. */
 export const seed: OptionType<number | bigint> = {
@@ -198,10 +198,10 @@ export const seed: OptionType<number | bigint> = {
     const isWhole = typeof value === "bigint" || Number.isSafeInteger(value);
     if (isWhole) {
       const bits = BigInt(value as number | bigint);
-      if (bits >= LEAST_SEED && bits <= MOST_SEED) return undefined;
+      if (bits >= MIN_SEED && bits <= MAX_SEED) return undefined;
     }
     const expected = "a whole number from -2^63 to 2^64 - 1";
-    // Between the integers that a number holds there are others.
+    // A number this large cannot hold every integer.
     return Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 64
       ? `${expected}; beyond ±(2^53 - 1) a bigint, such as ${2n ** 60n}n`
       : expected;
@@ -209,7 +209,7 @@ export const seed: OptionType<number | bigint> = {
   parse: (text) =>
     /^-?\d+$/.test(text) ? BigInt(text.slice(0, 100)) : undefined,
   takes: () => "takes a whole number",
-  // JSON's readers round what a number does not hold: such a seed is a text.
+  // JSON readers round integers that a number cannot hold: those are strings.
   schema: {
     anyOf: [
       {
@@ -222,7 +222,7 @@ export const seed: OptionType<number | bigint> = {
   },
 };
 
-/** One of several faces: by its number, or by how it stands out. */
+/** One of several faces: by its number, or the best or largest. */
 export const face: OptionType<FaceChoice> = {
   ...plain,
   placeholder: "N|best|largest",

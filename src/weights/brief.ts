@@ -1,22 +1,22 @@
 /**
- * Shows values of a file in messages, whatever they are.
+ * Formats untrusted values of a file for messages.
  *
  * @module
  */
 
-/** Longer than any tensor's name in the networks here. */
-const LONGEST = 120;
-const MOST_ITEMS = 10;
-/** Controls of both kinds, line separators, and marks that turn the direction. */
+/** The most characters shown: longer than any tensor's name in the networks here. */
+const MAX_LENGTH = 120;
+const MAX_ITEMS = 10;
+/** Control characters, line separators, and marks that change the text direction. */
 const UNSAFE =
   // deno-lint-ignore no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
- * A text of a file, or a file's name, for a terminal: it must not command it,
- * nor show itself in another order than it is.
+ * Makes a text from a file, or a file's name, safe for a terminal: it can neither
+ * control it nor be shown in another order.
  *
- * @returns one line, control characters as JSON writes them: `\u001b`; JSON
+ * @returns one line, with control characters escaped as in JSON, `\u001b`; JSON
  *   stays the same JSON
  */
 export function printable(text: string): string {
@@ -27,13 +27,13 @@ export function printable(text: string): string {
 }
 
 /**
- * A value on one line, cut where it is long.
+ * A value on one line, shortened where it is long.
  *
- * Nested values are only named: writing out a hostile file's could take long.
+ * Nested values are only named: those of a hostile file could take long to write.
  */
 export function brief(value: unknown): string {
   if (Array.isArray(value)) {
-    const isShort = value.length <= MOST_ITEMS &&
+    const isShort = value.length <= MAX_ITEMS &&
       value.every((item) => typeof item !== "object" || item === null);
     return isShort
       ? `[${value.map(brief).join(", ")}]`
@@ -41,7 +41,7 @@ export function brief(value: unknown): string {
   }
   if (typeof value === "object" && value !== null) return "an object";
   const text = String(value);
-  return text.length > LONGEST
-    ? `${printable(text.slice(0, LONGEST))}…`
+  return text.length > MAX_LENGTH
+    ? `${printable(text.slice(0, MAX_LENGTH))}…`
     : printable(text);
 }

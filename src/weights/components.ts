@@ -1,6 +1,5 @@
 /**
- * The components a model folder consists of: each a file, its config, its
- * weights.
+ * The components of a model folder: each has a file, a config and weights.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import { checkListed, readManifest } from "./manifest.ts";
 import { openWeave, type WeaveFile } from "./weave.ts";
 import { WeightScope } from "./scope.ts";
 
-/** Name of a component: of its file, and in its file's header. */
+/** Name of a component, in its file's name and header. */
 export type ComponentName =
   | "text_encoder"
   | "unet"
@@ -41,18 +40,18 @@ export const optionalComponents: readonly ComponentName[] = [
   "landmarks",
 ];
 
-/** All components there are. */
+/** All components. */
 export const componentNames: readonly ComponentName[] = [
   ...requiredComponents,
   ...optionalComponents,
 ];
 
-/** Whether a text is the name of a network: of a component that is required. */
+/** Whether a string is the name of a network, which is a required component. */
 export function isNetworkName(name: string): name is NetworkName {
   return (requiredComponents as readonly string[]).includes(name);
 }
 
-/** Whether a text, from a file's header, is the name of a component. */
+/** Whether a string, from a file's header, is the name of a component. */
 export function isComponentName(name: string): name is ComponentName {
   return (componentNames as readonly string[]).includes(name);
 }
@@ -61,13 +60,13 @@ export function isComponentName(name: string): name is ComponentName {
 export type ModelFiles =
   & Readonly<Partial<Record<ComponentName, ByteSource>>>
   & {
-    /** Its `model.json`: the files that are required must be those it lists. */
+    /** Its `model.json`: required files must be those it lists. */
     readonly manifest?: ByteSource;
-    /** Components from another place than the model's folder, which it does not list. */
+    /** Components from outside the model's folder, which the manifest does not list. */
     readonly elsewhere?: readonly ComponentName[];
   };
 
-/** A network's component: header, config as its model reads it, weights. */
+/** A component that is a network: its file, config and weights. */
 export interface Component<C> {
   /** The opened file. */
   readonly file: WeaveFile;
@@ -78,8 +77,8 @@ export interface Component<C> {
 }
 
 /**
- * Opens the file of one component and checks that it is that component, and the
- * one that the model's manifest lists, where there is one.
+ * Opens the file of one component, and checks that it holds that component and,
+ * where the model has a manifest, that it is the file listed there.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
@@ -113,7 +112,7 @@ export async function openComponentFile(
   return file;
 }
 
-/** A network's component: its file, read with the network's own reader. */
+/** A network's component, with its config read by the network's own reader. */
 export function component<C>(
   file: WeaveFile,
   readConfig: (json: unknown) => C,

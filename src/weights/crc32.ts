@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Tables a step of {@linkcode Crc32.update} looks up, one a byte of a step. */
+/** Bytes of a step of {@linkcode Crc32.update}, each with a table of its own. */
 const SLICES = 8;
 const tables = makeTables();
 
@@ -30,12 +30,12 @@ export class Crc32 {
     return ~this.#state >>> 0;
   }
 
-  /** Takes more bytes in. */
+  /** Adds bytes. */
   update(bytes: Uint8Array): void {
     let state = this.#state;
     let at = 0;
-    // Eight bytes a step, each through a table of its own distance: the
-    // lookups do not wait for one another as they do byte by byte.
+    // Eight bytes a step, each with the table for its distance from the end:
+    // unlike byte by byte, no lookup waits for another.
     for (const end = bytes.length - SLICES; at <= end; at += SLICES) {
       const low = state ^
         (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 |
@@ -63,7 +63,7 @@ export function crc32(bytes: Uint8Array): number {
   return crc.value;
 }
 
-/** Table k, at 256 k: what a byte does to the state k + 1 bytes later. */
+/** Table k, at 256 k: how a byte changes the state k + 1 bytes later. */
 function makeTables(): Int32Array {
   const tables = new Int32Array(SLICES * 256);
   for (let byte = 0; byte < 256; byte++) {

@@ -1,6 +1,6 @@
 /**
- * Changes to a component's weights that are added while they are read: what a
- * LoRA or a trained difference is.
+ * Deltas that are added to a component's weights while they are read, such as a
+ * LoRA or a trained difference.
  *
  * @module
  */
@@ -14,26 +14,26 @@ import type { WeaveFile, WeaveTensor } from "./weave.ts";
 /** The longest chunk of a changed weight, in bytes. */
 const CHUNK_BYTES = 4 * 2 ** 20;
 
-/** What is added to one weight. */
+/** A delta of one weight. */
 export interface WeightDelta {
   /** The weight's name in its file. */
   readonly name: string;
-  /** The weight's shape in its file: of a convolution (O, kh, kw, I). */
+  /** The weight's shape in its file; (O, kh, kw, I) for a convolution. */
   readonly shape: readonly number[];
   /**
-   * Adds to a chunk of the weight.
+   * Adds the delta to a chunk of the weight.
    *
    * @param values the chunk, in row-major order; changed in place
-   * @param offset where in the weight it starts, in values
+   * @param offset where the chunk starts in the weight, in values
    */
   addTo(values: Float32Array, offset: number): void | Promise<void>;
 }
 
 /**
- * A delta that states every value.
+ * A delta with a value for every value of the weight.
  *
  * @param values as many as the weight has, in row-major order
- * @param scale what they are multiplied with
+ * @param scale what they are multiplied by
  * @throws {MasterWeaverError} `bad-option` where there are more or fewer
  */
 export function fullDelta(
@@ -54,20 +54,20 @@ export function fullDelta(
   };
 }
 
-/** A product of two matrices. */
+/** The factors of a low-rank matrix. */
 export interface LowRank {
   /** R, columns of {@linkcode up} and rows of {@linkcode down}. */
   readonly rank: number;
-  /** (R, I), I the product of the weight's dimensions but the first. */
+  /** (R, I), I the product of all but the weight's first dimension. */
   readonly down: Float32Array;
   /** (O, R), O the weight's first dimension. */
   readonly up: Float32Array;
 }
 
 /**
- * A delta of low rank, as LoRA trains it: scale · up · down, made row by row.
+ * A delta of low rank, as LoRA trains it: scale · up · down, computed row by row.
  *
- * @param scale what it is multiplied with: strength · alpha / rank of a LoRA
+ * @param scale what it is multiplied by: strength · alpha / rank for a LoRA
  * @throws {MasterWeaverError} `bad-option` where a matrix is longer or shorter
  * @example
  * ```ts
@@ -114,13 +114,13 @@ export function lowRankDelta(
 }
 
 /**
- * A component with deltas added to its weights. Weights that have one are read
- * as f32, whatever the file stores, quantised ones too: to what they become on
- * the GPU they are rounded once, after the sum. The others are read as before.
+ * A component with deltas added to its weights. Weights that have a delta are
+ * read as f32 whatever the file stores, quantised or not, so that they are
+ * rounded only once, after the sum. The others are read as before.
  *
  * @param file the component; its hash stays that of the file
- * @param deltas any number a weight, added in this order
- * @throws {MasterWeaverError} `bad-model` with all names that are unknown and all shapes that differ
+ * @param deltas any number for each weight, added in this order
+ * @throws {MasterWeaverError} `bad-model` with all unknown names and all shapes that differ
  */
 export function withDeltas(
   file: WeaveFile,
@@ -145,7 +145,7 @@ function checkDeltas(
     const tensor = file.tensors.get(name);
     if (!tensor) unknown.add(brief(name));
     else if (tensor.dtype === "i32" || tensor.dtype === "u8") {
-      misshapen.push(`${name} holds ${tensor.dtype}, no weights`);
+      misshapen.push(`${name} holds ${tensor.dtype}, not weights`);
     } else if (`${tensor.shape}` !== `${shape}`) {
       misshapen.push(
         `${name} is ${formatShape(tensor.shape)}, its delta ${
@@ -167,7 +167,7 @@ function checkDeltas(
   );
 }
 
-/** A weight that is no longer what its file holds, but f32. */
+/** A weight as f32, with its deltas added. */
 function changed(
   tensor: WeaveTensor,
   deltas: readonly WeightDelta[],
@@ -183,7 +183,7 @@ function changed(
       let offset = 0;
       for await (const read of weaveFloats(tensor)) {
         for (let at = 0; at < read.length; at += step) {
-          // A copy: what is read may be the file's own memory.
+          // A copy: what was read may be the source's own memory.
           const values = read.slice(at, at + step);
           for (const delta of deltas) await delta.addTo(values, offset);
           offset += values.length;

@@ -23,9 +23,9 @@ export function isWeaveDtype(value: unknown): value is WeaveDtype {
 }
 
 /**
- * The number of elements of a shape that nobody has checked yet.
+ * The number of elements of a shape that has not been checked yet.
  *
- * @returns the product, or a string that says what is wrong: for messages
+ * @returns the product, or what is wrong, for a message
  */
 export function countElements(shape: unknown): number | string {
   if (!Array.isArray(shape)) return "its shape is not a list";
@@ -50,13 +50,13 @@ export function countElements(shape: unknown): number | string {
 /**
  * Bytes a tensor takes.
  *
- * `q8` and `q4` hold all quantised values first, then one f16 scale a block
- * of {@linkcode BLOCK} values along the last axis, then zeros up to a multiple
- * of 4 bytes.
+ * `q8` and `q4` hold all quantised values first, then one f16 scale for each
+ * block of {@linkcode BLOCK} values along the last axis, then zeros up to a
+ * multiple of 4 bytes.
  *
  * @param dtype how it is stored
  * @param shape checked dimensions, outermost first
- * @returns the bytes, or a string that says why the two do not go together
+ * @returns the bytes, or why the two do not go together, for a message
  */
 export function byteLength(
   dtype: WeaveDtype,

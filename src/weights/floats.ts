@@ -1,5 +1,5 @@
 /**
- * Reads a `*.weave` tensor's values as f32, whatever they are stored as.
+ * Reads the values of a `*.weave` tensor as f32, whatever its storage type.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { WeaveTensor } from "./weave.ts";
 
 /** Blocks that are dequantised at once: 4 MiB of values. */
 const CHUNK_BLOCKS = 2 ** 15;
-/** A quantised tensor of so many bytes is held whole; all of Stable Diffusion 1.5's are. */
+/** Quantised tensors of up to this many bytes are held whole; Stable Diffusion 1.5 has no larger. */
 const HELD_BYTES = 32 * 2 ** 20;
 
 /**
- * Streams a tensor's values in row-major order, in chunks of whole blocks of
- * 32, save a tensor's last values.
+ * Streams a tensor's values in row-major order, in chunks of whole blocks of 32
+ * values, except for the last.
  *
- * A quantised tensor's scales lie behind its values. So it is held as it is
- * stored, or, where it is large, read twice with only its scales held.
+ * A quantised tensor's scales come after its values. So its stored bytes are
+ * held, or, where it is large, it is read twice and only its scales are held.
  *
  * @throws {MasterWeaverError} `bad-model` where it holds no floating-point values, or is damaged
  */
@@ -61,7 +61,7 @@ async function* dequantised(tensor: WeaveTensor, dtype: QuantisedDtype) {
   }
 }
 
-/** A tensor's stored bytes from one on. */
+/** A tensor's stored bytes from `start` on. */
 async function bytesFrom(
   tensor: WeaveTensor,
   start: number,

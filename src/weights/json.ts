@@ -1,25 +1,25 @@
 /**
- * Parses the JSON of a file that nobody has checked yet.
+ * Parses untrusted JSON.
  *
  * @module
  */
 
 import { brief } from "./brief.ts";
 
-/** Deeper than any header here; parsing deep nesting takes long. */
+/** Deeper than any header here; deep nesting takes long to parse. */
 const MAX_DEPTH = 64;
 /** More entries than any object here has: tensors, or a tokenizer's tokens. */
 const MAX_KEYS = 100_000;
-/** Objects and lists in all: each takes many times its bytes once it is parsed. */
+/** The most objects and lists in all: each takes many times its bytes once parsed. */
 const MAX_CONTAINERS = 1_000_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Says what is wrong with JSON that could be parsed. */
+/** JSON that could be parsed but must not be trusted; the message says why. */
 export class UnsoundJson extends Error {}
 
-/** What messages say of a text that {@linkcode parseJson} refused. */
+/** What a message says of a text that {@linkcode parseJson} refused. */
 export function jsonFault(error: unknown): string {
   return error instanceof UnsoundJson
     ? `not sound JSON: ${error.message}`
@@ -29,24 +29,24 @@ export function jsonFault(error: unknown): string {
 /**
  * Parses UTF-8 JSON.
  *
- * @throws {Error} where it is not UTF-8, not JSON, nested deeper than 64, says one key twice, or has over 100,000 keys in an object or a million objects and lists
+ * @throws {Error} where it is not UTF-8, not JSON, nested deeper than 64, has one key twice, or has over 100,000 keys in an object or a million objects and lists
  */
 export function parseJson(bytes: Uint8Array): unknown {
   checkStructure(bytes);
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }
 
-/** Texts, and the numbers that only Python writes. */
+/** Strings, and the numbers that only Python writes. */
 const PYTHON_TOKENS =
   /"[^"\\]*(?:\\[^][^"\\]*)*"|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g;
-/** Stands for NaN while it is parsed; no text of Python's begins so. */
+/** Stands for NaN during parsing; no string that Python writes starts like this. */
 const NOT_A_NUMBER = "\u0000NaN";
 
 /**
- * As {@linkcode parseJson}, with `Infinity`, `-Infinity` and `NaN`, which
- * Python's `json` writes and JSON has not.
+ * Like {@linkcode parseJson}, but accepts `Infinity`, `-Infinity` and `NaN`,
+ * which Python's `json` writes although JSON lacks them.
  *
- * @throws {Error} as that
+ * @throws {Error} as {@linkcode parseJson}
  */
 export function parsePythonJson(bytes: Uint8Array): unknown {
   checkStructure(bytes);
@@ -55,7 +55,7 @@ export function parsePythonJson(bytes: Uint8Array): unknown {
   const plain = text.replaceAll(PYTHON_TOKENS, (token) => {
     if (token.startsWith('"')) return token;
     hasNaN ||= token === "NaN";
-    // A number beyond float64's range is read as an infinite one.
+    // A number beyond the range of an f64 is read as infinity.
     return token === "NaN"
       ? JSON.stringify(NOT_A_NUMBER)
       : token.replace("Infinity", "1e999");
@@ -68,8 +68,8 @@ export function parsePythonJson(bytes: Uint8Array): unknown {
 }
 
 /**
- * Counts brackets and looks for keys that repeat: of two tensors with one name
- * `JSON.parse` would take the last, another reader the first.
+ * Limits nesting and size, and refuses repeated keys: of two tensors with one
+ * name `JSON.parse` would take the last, another reader perhaps the first.
  */
 function checkStructure(bytes: Uint8Array): void {
   // The keys of each object around the current byte; null for a list.
@@ -96,7 +96,7 @@ function checkStructure(bytes: Uint8Array): void {
   }
 }
 
-/** Behind the closing quote of the text that starts at a quote. */
+/** The position after the closing quote of the string that starts at a quote. */
 function textEnd(bytes: Uint8Array, start: number): number {
   for (let at = start + 1; at < bytes.length; at++) {
     if (bytes[at] === BACKSLASH) at++;
@@ -105,7 +105,7 @@ function textEnd(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
-/** Whether a colon follows, behind white space. */
+/** Whether a colon follows, after white space. */
 function isKey(bytes: Uint8Array, end: number): boolean {
   let at = end;
   while (

@@ -1,6 +1,6 @@
 /**
- * `model.json`: which files a model folder consists of, by component and hash,
- * so that files of two conversions are not taken for one model.
+ * `model.json`, the manifest of a model folder: its files by component and hash,
+ * so that files of two conversions are not mistaken for one model.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { jsonFault, parseJson } from "./json.ts";
 
 /** The manifest's name in a model folder. */
 export const MANIFEST_NAME = "model.json";
-/** What its key `format` says. */
+/** The value of its key `format`. */
 const FORMAT = "masterweaver-model";
 /** The version written and read here. */
 const VERSION = 1;
-/** Far more than eight entries take. */
+/** The most bytes read: far more than eight entries take. */
 const MAX_BYTES = 2 ** 20;
 
 /** A file as the manifest lists it. */
 export interface ManifestEntry {
   /** Its name in the model's folder. */
   readonly file: string;
-  /** SHA-256 of its header, hexadecimal: stands for its whole content. */
+  /** Hexadecimal SHA-256 of its header, which covers its whole content. */
   readonly hash: string;
   /** Its length. */
   readonly bytes: number;
@@ -36,7 +36,7 @@ export interface Manifest {
   readonly components: ReadonlyMap<string, ManifestEntry>;
 }
 
-/** What a file is, to be compared with its entry. */
+/** A file, to be compared with its entry. */
 export interface FoundFile {
   /** What messages call it. */
   readonly name: string;
@@ -46,7 +46,7 @@ export interface FoundFile {
   readonly bytes: number;
 }
 
-/** Whether bytes, a file's first ones at least, start as a manifest does. */
+/** Whether a file's first bytes look like a manifest's. */
 export function isManifest(start: Uint8Array): boolean {
   const text = new TextDecoder().decode(start.subarray(0, 256));
   return /^\s*\{\s*"format"\s*:\s*"masterweaver-model"/.test(text);
@@ -96,7 +96,7 @@ export async function readManifest(source: ByteSource): Promise<Manifest> {
   return { name: source.name, components };
 }
 
-/** A manifest's text: the same components give the same bytes. */
+/** A manifest's text; the same components always give the same bytes. */
 export function manifestText(
   components: ReadonlyMap<string, ManifestEntry>,
 ): string {

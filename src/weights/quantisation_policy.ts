@@ -1,12 +1,12 @@
 /**
- * Which tensors of which network are quantised. `weights/FORMAT.md` has the
- * same rules in words.
+ * Decides which tensors of which network are quantised. `weights/FORMAT.md` has
+ * the same rules in words.
  *
  * @module
  */
 import { BLOCK, type WeaveDtype } from "./dtype.ts";
 
-/** What a model is converted to; single tensors may be stored finer. */
+/** The type a model is converted to; single tensors may be stored finer. */
 export type ModelDtype = "f32" | "f16" | "q8" | "q4";
 
 /** All of them, the finest first. */
@@ -16,22 +16,22 @@ export const MODEL_DTYPES: readonly ModelDtype[] = ["f32", "f16", "q8", "q4"];
 interface ComponentPolicy {
   /** The coarsest type its weights take. */
   readonly coarsest: "f16" | "q8" | "q4";
-  /** Weights that stay f16: names they have, from the start. */
+  /** Weights that stay f16, by the start of their names. */
   readonly keep: readonly string[];
 }
 
 /**
- * By network. What is kept is where the network meets numbers of another kind:
- * tables that are looked up and not multiplied, the layers that latents, pixels
- * and timesteps enter by and leave by. All of it is under 1 % of a UNet.
+ * By network. Kept are the weights at a network's edges: embedding tables, which
+ * are looked up and not multiplied, and the layers through which latents, pixels
+ * and timesteps enter and leave. Together they are under 1 % of a UNet.
  */
 const POLICIES: Readonly<Record<string, ComponentPolicy>> = {
   unet: { coarsest: "q4", keep: ["conv_in", "conv_out", "time_embedding"] },
   text_encoder: { coarsest: "q4", keep: ["text_model.embeddings"] },
   image_encoder: { coarsest: "q4", keep: ["vision_model.embeddings"] },
-  // The encoder is small, and everything that is known of a face passes it.
+  // The resampler is small, and everything known about a face passes through it.
   identity_adapter: { coarsest: "q4", keep: ["id_encoder"] },
-  // Its errors are seen as they are; no later step corrects them.
+  // Its errors are directly visible; no later step corrects them.
   vae: {
     coarsest: "q8",
     keep: [
@@ -43,7 +43,7 @@ const POLICIES: Readonly<Record<string, ComponentPolicy>> = {
       "post_quant_conv",
     ],
   },
-  // Small, and most of it computed.
+  // Small, and most of it is computed at conversion, so stored as f32.
   face_parser: { coarsest: "f16", keep: [] },
 };
 
@@ -52,25 +52,25 @@ export function isNetwork(component: string): boolean {
   return Object.hasOwn(POLICIES, component);
 }
 
-/** What is known of a tensor when its type is chosen. */
+/** What is known about a tensor when its type is chosen. */
 export interface TensorFacts {
   /** Its name. */
   readonly name: string;
   /** Its dimensions as stored: convolutions are (O, kh, kw, I). */
   readonly shape: readonly number[];
-  /** Whether its values were computed, and must stay f32. */
+  /** Whether its values were computed at conversion, and must stay f32. */
   readonly exact?: boolean;
 }
 
 /**
  * The type a tensor is stored as.
  *
- * Quantised are the weights of linear layers and convolutions whose input is a
- * multiple of 32 wide, in the networks listed here. Norms, biases, embeddings,
- * first and last convolutions stay f16.
+ * The weights of linear layers and convolutions are quantised where the input
+ * width is a multiple of 32, in the networks listed here. Norms, biases,
+ * embeddings, first and last convolutions stay f16.
  *
  * @param component `unet`, …
- * @param wanted what the model is converted to
+ * @param wanted the type the model is converted to
  * @example
  * ```ts
  * import { storedDtype } from "./quantisation_policy.ts";

@@ -13,7 +13,7 @@ export type QuantisedDtype = "q8" | "q4";
 export interface Quantised {
   /** `q8`: one byte a value; `q4`: half a byte. */
   readonly quants: Uint8Array<ArrayBuffer>;
-  /** One a block. */
+  /** One for each block. */
   readonly scales: Float16Array<ArrayBuffer>;
   /** Σ (stored − original)². */
   readonly squaredError: number;
@@ -23,10 +23,10 @@ export interface Quantised {
 
 const Q8_LIMIT = 127;
 /**
- * What the value furthest from zero is scaled to when q4 tries scales: −8 uses
- * the whole range, less clips the largest values, more leaves range unused. The
- * best of these has 7 % less squared error than −8 alone on normally
- * distributed weights; seventeen candidates gain 0.2 % more.
+ * What q4's candidate scales map the value furthest from zero to: −8 uses the
+ * whole range, −8.8 clips the largest values, −6.6 leaves range unused. The best
+ * of these has 7 % less squared error than −8 alone on normally distributed
+ * weights; seventeen candidates gain 0.2 % more.
  */
 const Q4_TARGETS = [-6.6, -7.1, -7.5, -7.8, -8, -8.3, -8.8] as const;
 
@@ -37,11 +37,11 @@ const Q4_TARGETS = [-6.6, -7.1, -7.5, -7.8, -8, -8.3, -8.8] as const;
  * - `q4`: the scale may be negative, the quants −8..7; of several scales the one
  *   with the smallest squared error is taken.
  *
- * A block of zeros has the scale 0. No stored value is further from its own
- * than half a `q8` scale, or than a `q4` block's largest value.
+ * A block of zeros has the scale 0. No stored value differs from its original by
+ * more than half a `q8` scale, or a `q4` block's largest value.
  *
  * @param values finite, a multiple of 32 of them
- * @returns a scale is infinite where f16 cannot hold it: with values over 8 · 10⁶ in `q8`
+ * @returns scales are infinite where f16 cannot hold them: for values over 8 · 10⁶ in `q8`
  * @throws {RangeError} where a block is not whole
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export function quantise(
  * The values that quantised blocks stand for.
  *
  * @param quants as stored
- * @param scales one a block
+ * @param scales one for each block
  * @throws {RangeError} where their lengths do not belong together
  */
 export function dequantise(
@@ -117,14 +117,14 @@ export function dequantise(
 function scaleQ8(values: Float32Array, start: number): number {
   const exact = Math.abs(values[furthest(values, start)]) / Q8_LIMIT;
   const scale = Math.f16round(exact);
-  // A scale rounded down far, as only tiny ones are, would clip.
+  // A scale that f16 rounds down far, as it does only tiny ones, would clip.
   return exact * Q8_LIMIT > scale * (Q8_LIMIT + 0.5) ? nextHalf(scale) : scale;
 }
 
 /**
- * Tries several scales; each gives quants, and those their best scale c by
- * least squares, c = Σ v q / Σ q², which leaves the error Σ v² − c Σ v q. So
- * the largest c Σ v q wins.
+ * Tries several scales. Each gives quants q of the values v, and these their
+ * least-squares scale c = Σ v q / Σ q², with the error Σ v² − c Σ v q. So the
+ * largest c Σ v q wins.
  */
 function scaleQ4(values: Float32Array, start: number): number {
   const extreme = values[furthest(values, start)];
@@ -150,12 +150,12 @@ function scaleQ4(values: Float32Array, start: number): number {
 
 /** The nearest of −8..7. */
 function codeQ4(scaled: number): number {
-  // Cutting off is rounding for what is not negative, and much faster.
+  // For positive numbers this rounds, and truncating is much faster than rounding.
   const code = Math.trunc(scaled + 8.5);
   return code > 15 ? 7 : code < 0 ? -8 : code - 8;
 }
 
-/** Where in a block the value furthest from zero is. */
+/** The index of the value furthest from zero in a block. */
 function furthest(values: Float32Array, start: number): number {
   let found = start;
   for (let i = start + 1; i < start + BLOCK; i++) {
@@ -164,7 +164,7 @@ function furthest(values: Float32Array, start: number): number {
   return found;
 }
 
-/** The f16 above one that is not negative. */
+/** The next larger f16 of one that is not negative. */
 function nextHalf(value: number): number {
   const half = new Float16Array([value]);
   new Uint16Array(half.buffer)[0]++;
@@ -176,9 +176,9 @@ function clamp(value: number, low: number, high: number): number {
 }
 
 /**
- * Eight values share four bytes: byte j holds value j in its lower four bits
- * and value j + 4 in its upper, each as value + 8. So a GPU gets four
- * consecutive values out of a word with one mask.
+ * Packs eight values in four bytes: byte j holds value j in its lower four bits
+ * and value j + 4 in its upper, each as value + 8. So a GPU extracts four
+ * consecutive values from a word with one mask.
  */
 function packQ4(codes: Int8Array): Uint8Array<ArrayBuffer> {
   const packed = new Uint8Array(codes.length / 2);

@@ -1,5 +1,5 @@
 /**
- * Weights asked for by path and shape, so that a network's code and its file
+ * Looks weights up by path and shape, so that a network's code and its file
  * cannot drift apart.
  *
  * @module
@@ -19,14 +19,14 @@ export interface WeightRef {
   /** The shape asked for, outermost dimension first. */
   readonly shape: readonly number[];
   /**
-   * The tensor as it is read: of the file's type, or f32 where a delta is added
-   * to it. Its type decides what it is on the GPU. It cannot be read where it is
-   * missing or misshapen.
+   * The tensor to read: of the file's type, or f32 where a delta is added to it.
+   * Its type decides the storage type on the GPU. It cannot be read where it is
+   * missing.
    */
   readonly tensor: WeaveTensor;
 }
 
-/** What all scopes of one file know together. */
+/** What all scopes of one file share. */
 interface Ledger {
   readonly file: WeaveFile;
   readonly refs: Map<string, WeightRef>;
@@ -38,8 +38,8 @@ interface Ledger {
 /**
  * A place in a component's tree of names.
  *
- * Wrong names and shapes are collected, not thrown, so that one error can
- * tell them all: call {@linkcode WeightScope.finish} when the network is built.
+ * Wrong names and shapes are collected, not thrown, so that one error can name
+ * them all: call {@linkcode WeightScope.finish} when the network is built.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ interface Ledger {
  * function project(file: WeaveFile) {
  *   const w = new WeightScope(file);
  *   const { shape } = w.at("attn2").tensor("to_q.weight", [320, 320]);
- *   w.finish(); // throws where attn2.to_q.weight is missing, or more is there
+ *   w.finish(); // throws where attn2.to_q.weight is missing, or others are unused
  *   return shape;
  * }
  * ```
@@ -73,7 +73,7 @@ export class WeightScope {
     this.#prefix = prefix;
   }
 
-  /** The root of no file's names: it records what is asked for, and reads nothing. */
+  /** A root without a file: it records what is asked for, and reads nothing. */
   static recording(component: string): WeightScope {
     return new WeightScope({
       name: component,
@@ -85,7 +85,7 @@ export class WeightScope {
     });
   }
 
-  /** Every weight asked for so far, of all scopes of the file, in that order. */
+  /** Every weight asked for so far, by any scope of the file, in order. */
   get asked(): readonly WeightRef[] {
     return [...this.#ledger.refs.values()];
   }
@@ -98,7 +98,7 @@ export class WeightScope {
   /**
    * The scope of a path below this one.
    *
-   * @param path one or several segments, as `down_blocks.0`
+   * @param path one or several segments, such as `down_blocks.0`
    */
   at(path: string): WeightScope {
     return new WeightScope(this.file, this.#ledger, this.#full(path));
@@ -110,9 +110,10 @@ export class WeightScope {
   }
 
   /**
-   * A weight by name and shape, recorded as used. One name gives one object.
+   * A weight by name and shape, recorded as used. The same name and shape give
+   * the same object.
    *
-   * @param name path below this scope, as `to_q.weight`
+   * @param name path below this scope, such as `to_q.weight`
    * @param shape expected dimensions, outermost first
    */
   tensor(name: string, shape: readonly number[]): WeightRef {
@@ -140,7 +141,7 @@ export class WeightScope {
   }
 
   /**
-   * Says that tensors are left unused on purpose.
+   * Marks tensors as left unused on purpose.
    *
    * @param path a name or the start of names, in whole segments
    */
@@ -179,10 +180,10 @@ export class WeightScope {
 }
 
 /**
- * Names for a message, cut where there are many.
+ * Lists names in a message: their number, and the first few.
  *
- * @param kind what they have in common, as `missing`
- * @returns nothing where there are no names
+ * @param kind what they have in common, such as `missing`
+ * @returns an empty string where there are no names
  */
 export function listed(kind: string, names: readonly string[]): string {
   if (names.length === 0) return "";

@@ -1,8 +1,7 @@
 /**
- * The one way of a weight from its file to the GPU: read in chunks, dequantised
- * where the GPU is to have it so, converted to what is stored there, and handed
- * over to be laid out. What is added to it on the way is part of what is read:
- * see `deltas.ts`.
+ * The one way for a weight from its file to the GPU: it is read in chunks,
+ * dequantised and converted to the storage type it has there where that differs,
+ * and handed over to be laid out. Deltas are added before that: see `deltas.ts`.
  *
  * @module
  */
@@ -16,9 +15,9 @@ export type WeightDtype = "f32" | "f16" | QuantisedDtype;
 
 /** A chunk of a weight, ready to be laid out. */
 export interface WeightChunk {
-  /** Values as they are stored, in row-major order. */
+  /** Values of the GPU's storage type, in row-major order. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** How many of the {@linkcode WeaveTensor.bytes} it was made from. */
+  /** How many of the {@linkcode WeaveTensor.bytes} were read for it. */
   readonly read: number;
 }
 
@@ -26,8 +25,8 @@ export interface WeightChunk {
  * Streams a weight, at most 8 MiB at once.
  *
  * @param tensor as the file has it
- * @param stored what it becomes: quantised only where it is already
- * @throws {MasterWeaverError} `bad-model` where it is damaged, or cannot become that; `cannot-read`
+ * @param stored its storage type on the GPU: quantised only where the file's is the same
+ * @throws {MasterWeaverError} `bad-model` where it is damaged, or cannot be converted to that; `cannot-read`
  * @example
  * ```ts
  * import { weightChunks } from "./source.ts";
@@ -64,7 +63,7 @@ export async function* weightChunks(
   for await (const chunk of weaveFloats(tensor)) {
     const before = read;
     values += chunk.length;
-    // Scales count as if they lay beside their values.
+    // Scales count as if they were beside their values.
     read = Math.round(values * bytesPerValue);
     const { buffer } = stored === "f16" ? new Float16Array(chunk) : chunk;
     yield { bytes: new Uint8Array(buffer), read: read - before };

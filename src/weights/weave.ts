@@ -1,7 +1,7 @@
 /**
- * Reads `*.weave`, the format of a converted model's components; its layout is
- * written down in `weights/FORMAT.md`. No number in a file is believed before
- * it has been checked against the file.
+ * Reads `*.weave`, the format of a converted model's components, which
+ * `weights/FORMAT.md` describes. No number in a file is trusted before it has
+ * been checked against the file.
  *
  * @module
  */
@@ -18,22 +18,22 @@ import {
 } from "./dtype.ts";
 import { jsonFault, parseJson } from "./json.ts";
 
-/** The first eight bytes: a line ending and ^Z show a transfer as text. */
+/** The first eight bytes; the line ending and ^Z are damaged where a file is sent as text. */
 export const MAGIC: Uint8Array = new TextEncoder().encode("WEAVE\r\n\x1a");
 /** The version written and read here. */
 export const VERSION = 1;
 /** Bytes before the header: magic, version, header CRC, header length. */
 export const PREAMBLE_BYTES = 24;
-/** Where tensors may start: a multiple of this. */
+/** Tensors start at multiples of this. */
 export const ALIGNMENT = 256;
 /** The longest header accepted, in bytes. */
 export const MAX_HEADER_BYTES = 64 * 2 ** 20;
 
 const CHUNK_BYTES = 4 * 2 ** 20;
-/** What every message ends with: there is one remedy. */
+/** The advice at the end of every message. */
 const REMEDY = "convert or copy the file again";
 
-/** A JSON object whose content is the reader's own business. */
+/** A JSON object whose content is not checked here. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** One tensor of a `*.weave` file. */
@@ -59,9 +59,9 @@ export interface WeaveTensor {
 export interface WeaveFile {
   /** What messages call it. */
   readonly name: string;
-  /** Which network it is: `unet`, `vae`, … */
+  /** Which component it is: `unet`, `vae`, … */
   readonly component: string;
-  /** The network's configuration, as JSON. */
+  /** The component's configuration, as JSON. */
   readonly config: JsonObject;
   /** Where the weights came from, as JSON. */
   readonly provenance: JsonObject;
@@ -69,7 +69,7 @@ export interface WeaveFile {
   readonly tensors: ReadonlyMap<string, WeaveTensor>;
   /**
    * SHA-256 of the header in hexadecimal. The header holds the checksum of
-   * every tensor, so this stands for the whole content.
+   * every tensor, so this covers the whole content.
    */
   readonly hash: string;
 }
@@ -105,8 +105,8 @@ export async function openWeave(given: ByteSource): Promise<WeaveFile> {
 
 /**
  * Checks the bytes that belong to no tensor: zeros up to each tensor's start,
- * and nothing behind the last. {@linkcode openWeave} looks at those behind the
- * header only.
+ * and nothing after the last. {@linkcode openWeave} checks only those right
+ * after the header.
  *
  * @throws {MasterWeaverError} `bad-model` naming the place, and what opening throws
  */
@@ -118,7 +118,7 @@ export async function checkWeavePadding(source: ByteSource): Promise<void> {
     position = entry.offset + entry.bytes;
   }
   if (entries.length === 0) {
-    // A file of a header alone may still be filled up to a multiple of 256.
+    // A file with only a header may still be padded to a multiple of 256.
     const end = Math.min(source.size, aligned(position));
     await checkZeros(source, position, end);
     position = end;
@@ -178,7 +178,7 @@ async function checkZeros(
   }
 }
 
-/** Whether bytes start as a `*.weave` file does. */
+/** Whether bytes start like a `*.weave` file. */
 export function isWeave(start: Uint8Array): boolean {
   return MAGIC.every((byte, i) => start[i] === byte);
 }

@@ -25,17 +25,17 @@ export interface TensorToWrite {
   /** Dimensions, outermost first, none of them 0. */
   readonly shape: readonly number[];
   /**
-   * The stored bytes, little endian, chunk by chunk. Asked for twice, as the
-   * checksum stands before the data, and must give the same both times.
+   * The stored bytes, little endian, chunk by chunk. Called twice, because the
+   * checksum comes before the data, and must give the same both times.
    */
   readonly data: () => AsyncIterable<Uint8Array>;
 }
 
-/** What a `*.weave` file is to hold. */
+/** The content of a `*.weave` file to write. */
 export interface WeaveContent {
-  /** Which network it is: `unet`, `vae`, … */
+  /** Which component it is: `unet`, `vae`, … */
   readonly component: string;
-  /** The network's configuration, as JSON. */
+  /** The component's configuration, as JSON. */
   readonly config: JsonObject;
   /** Where the weights came from, as JSON. */
   readonly provenance: JsonObject;
@@ -48,7 +48,7 @@ export interface WeaveContent {
  *
  * @param append takes the file's bytes in order
  * @param content what to write
- * @param onBytes told of the bytes of every chunk; the data passes twice
+ * @param onBytes called with the bytes of every chunk; the data passes twice
  * @throws {MasterWeaverError} `bad-option` where a tensor's data does not fit its shape, or names repeat
  */
 export async function writeWeave(
@@ -89,7 +89,7 @@ function checkedSize(tensor: TensorToWrite): number {
   const bytes = byteLength(tensor.dtype, tensor.shape);
   if (typeof bytes === "string") throw wrong(tensor, bytes);
   if (!Number.isSafeInteger(bytes) || bytes <= 0) {
-    throw wrong(tensor, `its shape ${formatShape(tensor.shape)} is no shape`);
+    throw wrong(tensor, `its shape ${formatShape(tensor.shape)} is not valid`);
   }
   return bytes;
 }
@@ -121,9 +121,9 @@ async function checksum(
 }
 
 /**
- * The header in its final length. Offsets are written in the header, whose
- * length they change, so the layout is repeated until it stands still: a
- * longer header only ever moves the data back, hence it ends.
+ * The header at its final length. Offsets are in the header and change its
+ * length, so the layout is repeated until it no longer changes. That ends, since
+ * a longer header only ever moves the data further back.
  */
 function encodeHeader(
   content: WeaveContent,
@@ -166,7 +166,7 @@ function encodeHeader(
   }
 }
 
-/** Blanks at the end of JSON mean nothing and keep data where it was planned. */
+/** Pads the JSON with spaces, so that the data starts where it was planned. */
 function padded(
   header: Uint8Array<ArrayBuffer>,
   dataStart: number,

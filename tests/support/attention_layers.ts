@@ -1,6 +1,6 @@
 /**
- * The attention layers of a UNet as diffusers counts them: written apart from
- * the tables, so that these can be compared with it.
+ * The attention layers of a UNet as diffusers counts them, written independently
+ * of the tables, which are compared with it.
  *
  * @module
  */

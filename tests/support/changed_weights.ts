@@ -1,6 +1,6 @@
 /**
- * The mini model with some weights made others: what a broken or an overflowing
- * checkpoint is.
+ * The mini model with some weights changed, like a broken or an overflowing
+ * checkpoint.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { weaveFloats } from "../../src/weights/floats.ts";
 import { repositoryPath } from "./paths.ts";
 import { floatTensor, weaveBytes } from "./weights.ts";
 
-/** Makes other values of a tensor's; undefined leaves it as it is. */
+/** How to change a tensor's values; undefined leaves it unchanged. */
 export type ChangeWeights = (
   name: string,
 ) => ((value: number, index: number) => number) | undefined;
@@ -53,9 +53,9 @@ export async function changedFiles(
   const files: Record<string, MemorySource> = {};
   for await (const { name } of Deno.readDir(mini)) {
     if (!name.endsWith(".weave")) continue;
-    const part = name.replace(".weave", "");
-    files[part] = new MemorySource(
-      part === component
+    const own = name.replace(".weave", "");
+    files[own] = new MemorySource(
+      own === component
         ? await changedComponent(component, change)
         : await Deno.readFile(`${mini}/${name}`),
       name,
@@ -64,11 +64,11 @@ export async function changedFiles(
   return files as ModelFiles;
 }
 
-/** A VAE that is sound in f32 and overflows in f16. */
+/** Changes a VAE so that it overflows in f16, but not in f32. */
 export const overflowing: ChangeWeights = (name) =>
   name.startsWith("decoder.conv_in.") ? (value) => 30000 * value : undefined;
 
-/** One value of a tensor is not a number. */
+/** Makes one value of a tensor NaN. */
 export function brokenTensor(tensor: string): ChangeWeights {
   return (name) =>
     name === tensor ? (value, i) => i === 0 ? NaN : value : undefined;

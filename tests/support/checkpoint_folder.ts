@@ -1,5 +1,5 @@
 /**
- * Makes a whole checkpoint in the layout of the wild, with tiny networks.
+ * Makes a whole checkpoint in diffusers' layout, with tiny networks.
  *
  * @module
  */
@@ -56,14 +56,14 @@ export const ADAPTER = {
 };
 /** A noise schedule. */
 export const SCHEDULER = { _class_name: "DDIMScheduler", beta_end: 0.012 };
-/** How a tiny vision tower is fed. */
+/** A tiny vision tower's preprocessor. */
 export const PREPROCESSOR = {
   size: 4,
   crop_size: 4,
   image_mean: [0.5, 0.5, 0.5],
   image_std: [0.5, 0.5, 0.5],
 };
-/** Numbers of a tiny tokenizer's tokens, out of order. */
+/** Ids of a tiny tokenizer's tokens, out of order. */
 export const VOCAB = {
   "b</w>": 2,
   a: 0,
@@ -99,17 +99,17 @@ export function checkpointOf(table: Table, seed: number): Tensors {
 export interface Folder {
   /** Its path. */
   readonly path: string;
-  /** What its networks hold. */
+  /** The tensors of its networks. */
   readonly tensors: Record<string, Tensors>;
   /** Replaces a file: JSON, text, or tensors as safetensors. */
   write(name: string, content: Tensors | object | string): Promise<void>;
 }
 
-/** A whole checkpoint in the layout of the wild, tiny. */
+/** Makes a whole tiny checkpoint in diffusers' layout. */
 export async function makeFolder(): Promise<Folder> {
   const path = await Deno.makeTempDir();
   for (
-    const part of [
+    const name of [
       "unet",
       "vae",
       "text_encoder",
@@ -117,7 +117,7 @@ export async function makeFolder(): Promise<Folder> {
       "scheduler",
       "image_encoder",
     ]
-  ) await Deno.mkdir(`${path}/${part}`);
+  ) await Deno.mkdir(`${path}/${name}`);
   const write = async (name: string, content: Tensors | object | string) => {
     const bytes = typeof content === "string"
       ? new TextEncoder().encode(content)

@@ -1,13 +1,14 @@
 /**
- * How far numbers are from what they should be: as `tools/compare.ts` measures.
+ * Measures how far numbers are from what they should be, as `tools/compare.ts`
+ * does.
  *
  * @module
  */
 export { largestDifference, nmse, psnr } from "../../tools/compare/measures.ts";
 
 /**
- * Whether every byte is equal: for images and files, in which `assertEquals` looks
- * long for what differs.
+ * Whether every byte is equal. For images and files `assertEquals` would take
+ * long to find the differences.
  */
 export function sameBytes(
   a: ArrayLike<number>,

@@ -28,7 +28,7 @@ export class DlibWriter {
     return this;
   }
 
-  /** StorageType numbers. */
+  /** Real numbers. */
   double(...values: number[]): this {
     for (let value of values) {
       let exponent = 0;
@@ -48,7 +48,7 @@ export class DlibWriter {
   }
 }
 
-/** Sizes and odd numbers of a small landmark model. */
+/** Sizes of a small landmark model, which tests may falsify. */
 export interface SmallModel {
   readonly version: number;
   readonly cascades: number;
@@ -73,7 +73,7 @@ const SMALL: SmallModel = {
   anchors: 68,
 };
 
-/** A landmark model of a few kilobytes, with numbers that are easily told. */
+/** A landmark model of a few kilobytes. */
 export function smallPredictor(
   change: Partial<SmallModel> = {},
 ): Uint8Array<ArrayBuffer> {
@@ -83,7 +83,7 @@ export function smallPredictor(
   const writer = new DlibWriter().int(m.version).int(-136, -1);
   for (let i = 0; i < 136; i++) writer.double(next(1000) / 1024);
   writer.int(m.cascades);
-  // Counts may lie; what follows is always that of the small model.
+  // Counts may be wrong; the content is always that of the small model.
   for (let cascade = 0; cascade < SMALL.cascades; cascade++) {
     writer.int(m.trees);
     for (let tree = 0; tree < SMALL.trees; tree++) {

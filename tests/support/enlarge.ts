@@ -1,16 +1,16 @@
 /**
- * Bilinear upsampling of planes and its inverse, so that a golden that PyTorch
- * upsampled at last, as BiSeNet's scores, is kept as small as it was before.
+ * Bilinear upsampling of planes and its inverse, so that a golden whose last step
+ * is upsampling, like BiSeNet's scores, can be kept at its size before it.
  *
  * @module
  */
 
-/** Where a line of `to` values reads one of `from`: the left one, and the part of the right one. */
-function places(from: number, to: number): { left: number; part: number }[] {
+/** Where a line of `to` values reads one of `from`: the left value's index, and the right one's weight. */
+function samples(from: number, to: number): { left: number; weight: number }[] {
   return Array.from({ length: to }, (_, i) => {
     const at = i * (from - 1) / (to - 1);
     const left = Math.min(Math.floor(at), from - 2);
-    return { left, part: at - left };
+    return { left, weight: at - left };
   });
 }
 
@@ -24,30 +24,30 @@ export function upsample(
   to: number,
 ): Float64Array {
   return eachLine(planes, from, to, (line) => {
-    return places(from, to).map(({ left, part }) =>
-      line[left] * (1 - part) + line[left + 1] * part
+    return samples(from, to).map(({ left, weight }) =>
+      line[left] * (1 - weight) + line[left + 1] * weight
     );
   });
 }
 
-/** The planes of which these are the upsampling: least squares, line by line. */
+/** The planes whose upsampling these are: least squares, line by line. */
 export function reduce(
   planes: ArrayLike<number>,
   from: number,
   to: number,
 ): Float64Array {
-  const weights = places(to, from);
+  const sampled = samples(to, from);
   return eachLine(planes, from, to, (line) => {
-    // Aᵀ A is tridiagonal: every value comes of two neighbours.
+    // Aᵀ A is tridiagonal: every value is a mix of two neighbours.
     const diagonal = new Float64Array(to);
     const beside = new Float64Array(to);
     const right = new Float64Array(to);
-    for (const [i, { left, part }] of weights.entries()) {
-      diagonal[left] += (1 - part) ** 2;
-      diagonal[left + 1] += part ** 2;
-      beside[left] += part * (1 - part);
-      right[left] += line[i] * (1 - part);
-      right[left + 1] += line[i] * part;
+    for (const [i, { left, weight }] of sampled.entries()) {
+      diagonal[left] += (1 - weight) ** 2;
+      diagonal[left + 1] += weight ** 2;
+      beside[left] += weight * (1 - weight);
+      right[left] += line[i] * (1 - weight);
+      right[left + 1] += line[i] * weight;
     }
     for (let i = 1; i < to; i++) {
       const factor = beside[i - 1] / diagonal[i - 1];
@@ -62,7 +62,7 @@ export function reduce(
   });
 }
 
-/** Square planes with every row and then every column made another length. */
+/** Changes the length of every row and then of every column of square planes. */
 function eachLine(
   planes: ArrayLike<number>,
   from: number,

@@ -1,5 +1,5 @@
 /**
- * The images whose faces are known, and the models that find them.
+ * Images whose faces are known, and the models that find them.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { repositoryPath } from "./paths.ts";
 import { assertPixels } from "./pixels.ts";
 
 /** What dlib 19.24 and the reference's alignment give for an image. */
-export interface KnownPicture {
+export interface KnownImage {
   readonly name: string;
   readonly image: Image;
   readonly faces: readonly Required<DetectedFace>[];
@@ -33,11 +33,11 @@ interface StoredFace {
 const known = readKnown();
 
 /** All images with known faces; one has none. */
-export function knownPictures(): Promise<KnownPicture[]> {
+export function knownImages(): Promise<KnownImage[]> {
   return known;
 }
 
-async function readKnown(): Promise<KnownPicture[]> {
+async function readKnown(): Promise<KnownImage[]> {
   const stored: Record<string, StoredFace[]> = JSON.parse(
     await Deno.readTextFile(facePath("faces.json")),
   );
@@ -55,8 +55,8 @@ async function readKnown(): Promise<KnownPicture[]> {
  * in every byte to the reference's, of which hashes are kept.
  */
 export async function knownAligned(name: string, face: number): Promise<Image> {
-  const picture = (await known).find((picture) => picture.name === name)!;
-  const aligned = await alignFace(picture.image, picture.faces[face].landmarks);
+  const found = (await known).find((image) => image.name === name)!;
+  const aligned = await alignFace(found.image, found.faces[face].landmarks);
   await assertPixels(aligned, `face/${name}.face${face}.aligned`);
   return aligned;
 }
@@ -77,7 +77,7 @@ export async function miniDetector(): Promise<FaceDetector> {
   return await loadFaceDetector(await openWeave(source));
 }
 
-/** Where the set-up puts the landmark model. */
+/** Where `tools/setup.sh` puts the landmark model. */
 export const LANDMARKS_PATH: string = repositoryPath("weights/landmarks.weave");
 
 /** Whether it is there; tests that need it fail without it in CI only. */
@@ -117,7 +117,7 @@ export function flat(width: number, height: number, value = 128): Image {
   return { width, height, data };
 }
 
-/** A part of an image; black where it reaches over the edge. */
+/** Crops an image; black where the rectangle reaches over the edge. */
 export function cut(image: Image, { left, top, right, bottom }: Rect): Image {
   const width = right - left + 1;
   const result = flat(width, bottom - top + 1, 0);

@@ -1,15 +1,15 @@
 /**
- * A server that answers as the Hugging Face hub does, and misbehaves when told.
+ * A server that answers like the Hugging Face hub, and misbehaves on request.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 
-/** How the next answers for a file go wrong. */
+/** How an answer for a file goes wrong. */
 export interface Fault {
-  /** Breaks the connection after so many bytes of the answer. */
+  /** Breaks the connection after this many bytes of the answer. */
   readonly breakAfter?: number;
-  /** Sends so many bytes of the answer, then nothing for a second. */
+  /** Sends this many bytes of the answer, then nothing for a second. */
   readonly stallAfter?: number;
   /** Answers with this status. */
   readonly status?: number;
@@ -19,7 +19,7 @@ export interface Fault {
   readonly corrupt?: boolean;
 }
 
-/** A request that came. */
+/** A request that was received. */
 export interface SeenRequest {
   /** Path of the file, or `paths-info`. */
   readonly path: string;
@@ -52,7 +52,7 @@ const LARGE = 1000;
 /**
  * Starts a hub with some files; large ones are redirected to another host.
  *
- * @param token what it asks for, if anything
+ * @param token the token it requires, if any
  */
 export function startHub(content: HubContent, token?: string): FakeHub {
   const seen: SeenRequest[] = [];

@@ -1,6 +1,6 @@
 /**
- * Places that are hard to write to: made for real where the system lets us,
- * else by a file system whose calls fail as the real ones do.
+ * Places that are hard to write to: real ones where the system lets us make them,
+ * else a file system whose calls fail as the real ones do.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export function systemError(code: string): Error {
   return Object.assign(new Error(`${code} (os error 0)`), { code });
 }
 
-/** Deno's file system with other calls in some places. */
+/** Deno's file system with some calls replaced. */
 export function withCalls(calls: Partial<FileSystem>): FileSystem {
   return { ...denoFileSystem, ...calls };
 }
@@ -50,7 +50,7 @@ export async function namesIn(folder: string): Promise<string[]> {
 }
 
 /**
- * A file system of a given size, mounted in a folder for one piece of work.
+ * Mounts a file system of a given size in a folder while a function works.
  *
  * @returns false where this user cannot mount
  */
@@ -84,7 +84,7 @@ export const isPrivileged = await (async () => {
   }
 })();
 
-/** Whether files can be made immutable here: not every file system has that. */
+/** Whether files can be made immutable here: not every file system can. */
 export const canProtect = isPrivileged && await (async () => {
   const file = await Deno.makeTempFile();
   const can = await succeeds("chattr", "+i", file) &&

@@ -1,5 +1,5 @@
 /**
- * Many values as few, so that a golden stays small and every value still
+ * Folds many values into few, so that a golden stays small but every value still
  * counts: sums of every 4096th value, each with a sign of its own.
  *
  * Folding is linear, and the signs are as good as random: the squares of folded
@@ -14,9 +14,9 @@
 /** How many sums there are. */
 export const SUMS = 4096;
 
-/** +1 or −1 by place: the lowest bit of MurmurHash3's finaliser. */
-function sign(place: number): number {
-  let h = place ^ place >>> 16;
+/** +1 or −1 by index: the lowest bit of MurmurHash3's finaliser. */
+function sign(index: number): number {
+  let h = index ^ index >>> 16;
   h = Math.imul(h, 0x85ebca6b);
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);

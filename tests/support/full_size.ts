@@ -1,6 +1,6 @@
 /**
  * Stable Diffusion 1.5 with its encoders at full size: all names, shapes and
- * configs, and no values. Its graphs can be built and planned, not run.
+ * configs, but no values. Its graphs can be built and planned, but not run.
  *
  * @module
  */
@@ -12,6 +12,6 @@ import {
 } from "../../tools/random_checkpoint/invented.ts";
 
 /** Every component, as it is stored with a `--dtype` of `tools/convert.ts`. */
-export function fullSizeParts(dtype: ModelDtype): Components {
+export function fullSizeComponents(dtype: ModelDtype): Components {
   return inventComponents(FULL_SIZE_FILES, dtype);
 }

@@ -26,7 +26,7 @@ import {
 import { torchCpuNormal } from "../../src/samplers/noise.ts";
 import type { Sampler } from "../../src/samplers/sampler.ts";
 import { sharedGpu } from "./gpu.ts";
-import { miniParts } from "./model.ts";
+import { miniComponents } from "./model.ts";
 
 /** The mini model's generator, and what it is made of. */
 export interface MiniGenerator extends Disposable {
@@ -36,12 +36,12 @@ export interface MiniGenerator extends Disposable {
   readonly generator: ImageGenerator;
 }
 
-/** In f32; networks of its own on the shared GPU. */
+/** Makes it in f32, with networks of its own on the shared GPU. */
 export async function miniGenerator(
   keepLoaded: boolean,
 ): Promise<MiniGenerator> {
   const gpu = await sharedGpu();
-  const components = await miniParts;
+  const components = await miniComponents;
   const stack = new DisposableStack();
   const network = () =>
     stack.use(new Network(gpu, keepLoaded, new Tuner(gpu, "off")));
@@ -60,9 +60,9 @@ export async function miniGenerator(
   };
 }
 
-/** Made-up ids and identity: numbers that differ, of the right lengths. */
+/** Made-up token ids and identity: different numbers, of the right lengths. */
 export async function madeUpConditions(seed = 1): Promise<Conditions> {
-  const { text, adapter, unet } = await miniParts;
+  const { text, adapter, unet } = await miniComponents;
   const { tokens, maxReferences } = adapter.config;
   const length = tokens * maxReferences * unet.config.crossAttentionDim;
   const ids = (step: number) =>
@@ -81,19 +81,19 @@ export async function madeUpConditions(seed = 1): Promise<Conditions> {
 
 /** A run of the loop by itself. */
 export interface LoopRun {
-  /** Of one image, in latents. */
+  /** Size of one image, in latents. */
   readonly size: readonly [height: number, width: number];
   /** Which steps do what. */
   readonly rules: StepRules;
   /** How strongly the identity is followed. */
   readonly idScale: number;
-  /** Leads from step to step. */
+  /** Computes each step's latents. */
   readonly sampler: Sampler;
-  /** Noise where not given. */
+  /** Where it starts; from noise where not given. */
   readonly start?: Start;
 }
 
-/** The loop, ready to be asked for its steps. */
+/** The loop, ready to run. */
 export interface ReadyLoop extends Disposable {
   /** The steps. */
   readonly steps: AsyncGenerator<DenoisedStep, void, void>;
@@ -103,16 +103,16 @@ export interface ReadyLoop extends Disposable {
   readonly layout: Layout;
 }
 
-/** Noise of a run, from its first draw on. */
+/** The noise of a run, from its first draw on. */
 export async function loopNoise(
   [height, width]: readonly [number, number],
 ): Promise<NoiseSource> {
-  const { channels } = (await miniParts).unet.config;
+  const { channels } = (await miniComponents).unet.config;
   const settings = { seed: 5, rng: "torch-cpu", cudaThreads: 0 } as const;
   return noiseSource(settings, { images: 1, channels, height, width });
 }
 
-/** Conditions, then the loop. */
+/** Encodes conditions and prepares the loop. */
 export async function readyLoop(
   context: GeneratorContext,
   { size, rules, idScale, sampler, start = noiseStart }: LoopRun,
@@ -152,7 +152,7 @@ export async function readyLoop(
   };
 }
 
-/** The numbers of a tensor of f32. */
+/** The values of an f32 tensor. */
 export async function readTensor({ slice }: GpuTensor): Promise<Float32Array> {
   const [bytes] = await readBuffers(await sharedGpu(), [slice]);
   return new Float32Array(bytes, 0, slice.size / 4);

@@ -6,9 +6,9 @@
 import { Gpu } from "../../src/gpu/gpu.ts";
 
 // Where Deno also looks for OpenGL adapters, Mesa's threads and the loader's
-// clean-up free the same memory in some 3 % of the exits of `deno test`, after
-// the last line of its report ("double free or corruption"): with Vulkan alone
-// in none of 450. It has to be said before the first adapter is asked for.
+// clean-up free the same memory twice in about 3 % of the exits of `deno test`,
+// after the report's last line ("double free or corruption"); with Vulkan alone
+// in none of 450. It must be set before the first adapter is requested.
 if (Deno.build.os === "linux" && !Deno.env.has("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
 }

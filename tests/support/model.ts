@@ -30,4 +30,4 @@ export function miniWeaver(dtype: StorageType): Promise<MasterWeaver> {
 const folder = openModelFolder(repositoryPath("weights/mini"));
 
 /** Every network of the mini model. */
-export const miniParts = folder.then(({ files }) => openComponents(files));
+export const miniComponents = folder.then(({ files }) => openComponents(files));

@@ -7,11 +7,11 @@ import { crc32 } from "../../src/weights/crc32.ts";
 import { repositoryPath } from "./paths.ts";
 
 /**
- * The mini model in a folder of its own, one file of it changed.
+ * The mini model in a folder of its own, with one file changed.
  *
  * @param parent where the folder is made
  * @param file such as `unet.weave`
- * @param change the file's bytes to others, or to null: the file is left out
+ * @param change changes the file's bytes; null leaves the file out
  * @returns the folder
  */
 export async function changedModel(
@@ -51,8 +51,8 @@ export interface WeaveHeader {
 const PREAMBLE = 24;
 
 /**
- * A `*.weave` file with another header of the same or a smaller length, its
- * checksum right: what a hostile writer would make.
+ * A `*.weave` file with another header of at most the same length and a right
+ * checksum, as a hostile writer would make it.
  */
 export function withHeader(
   bytes: Uint8Array<ArrayBuffer>,
@@ -65,7 +65,7 @@ export function withHeader(
   // Makes room for longer numbers.
   header.provenance = {};
   change(header);
-  // The data behind must stay where it is.
+  // The data after it must stay where it is.
   const text = JSON.stringify(header).padEnd(length);
   const encoded = new TextEncoder().encode(text);
   if (encoded.length !== length) {
@@ -77,7 +77,7 @@ export function withHeader(
   return changed;
 }
 
-/** The same file with one tensor's values all NaN, its checksums right. */
+/** The same file with all values of one tensor NaN and right checksums. */
 export function withNaN(
   bytes: Uint8Array<ArrayBuffer>,
   name: string,

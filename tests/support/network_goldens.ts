@@ -12,16 +12,16 @@ import {
   safetensorsFile,
 } from "./safetensors.ts";
 
-/** How the name of a tensor ends that is folded (`fold.ts`). */
+/** The ending of a folded tensor's name (`fold.ts`). */
 export const FOLDED = ".folded";
 
 /** The face parser's scores before their upsampling, the network's last step. */
 export const SMALL_SCORES = "face_parser.logits.small";
 
-/** Width and height of those. */
+/** Their width and height. */
 export const SMALL_SIDE = 32;
 
-/** All inputs and outputs; whole, but for the folded ones. */
+/** All inputs and outputs, whole except for the folded ones. */
 export async function networkGoldens(): Promise<Map<string, GoldenTensor>> {
   const goldens = await readSafetensors(
     repositoryPath("tests/goldens/networks.safetensors.gz"),
@@ -37,7 +37,7 @@ export async function networkGoldens(): Promise<Map<string, GoldenTensor>> {
 }
 
 /**
- * Writes what is whole as `tools/reference/networks.py` would.
+ * Writes the whole tensors as `tools/reference/networks.py` would.
  *
  * @returns the path of a temporary file, which the caller removes
  */

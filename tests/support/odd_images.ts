@@ -8,10 +8,10 @@ import { pngChunk } from "../../src/host/codecs/png_chunks.ts";
 import { PNG_SIGNATURE } from "../../src/image/signature.ts";
 
 /** What a PNG file is made from. */
-export interface PngParts {
+export interface PngContent {
   width: number;
   height: number;
-  /** Bits a channel. */
+  /** Bits of a channel. */
   depth: number;
   /** 0 gray, 2 colour, 3 palette, 4 gray and alpha, 6 colour and alpha. */
   colorType: number;
@@ -22,7 +22,7 @@ export interface PngParts {
 }
 
 /** A PNG file with unfiltered rows. */
-export function makePng(parts: PngParts): Uint8Array<ArrayBuffer> {
+export function makePng(parts: PngContent): Uint8Array<ArrayBuffer> {
   const rows: number[] = [];
   for (let y = 0; y < parts.height; y++) rows.push(0, ...parts.row(y));
   return concat([
@@ -51,8 +51,8 @@ export function pngHeader(
 }
 
 /**
- * EXIF data that holds an orientation and nothing else, and so many bytes for a
- * value that does not fit into its field.
+ * EXIF data that holds only an orientation, followed by some bytes for a value
+ * that does not fit in its field.
  */
 export function exifData(
   orientation: number,
@@ -72,7 +72,7 @@ export function exifData(
   return data;
 }
 
-/** A JPEG file with a segment put behind its first marker. */
+/** A JPEG file with a segment inserted after its first marker. */
 export function withJpegSegment(
   file: Uint8Array,
   marker: number,
@@ -87,9 +87,9 @@ export function withJpegSegment(
   ]);
 }
 
-/** Puts byte arrays behind each other. */
-export function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(parts.flatMap((part) => Array.from(part)));
+/** Concatenates byte arrays. */
+export function concat(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(chunks.flatMap((chunk) => Array.from(chunk)));
 }
 
 /** Small seeded random numbers in 0..limit−1, the same on every run. */

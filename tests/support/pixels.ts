@@ -1,5 +1,5 @@
 /**
- * Images that must be equal in every byte, kept as hashes: of every 32 rows, so
+ * Images that must be equal in every byte, kept as one hash for every 32 rows, so
  * that a test says where an image differs.
  *
  * @module
@@ -23,7 +23,7 @@ export async function hashPixels(
 ): Promise<PixelHashes> {
   const rows: string[] = [];
   for (let y = 0; y < height; y += ROWS) {
-    // A copy: where the bytes lie in memory does not matter.
+    // A copy, as digest needs the bytes in a buffer that is not shared.
     const bytes = Uint8Array.from(
       data.subarray(y * width * 4, (y + ROWS) * width * 4),
     );

@@ -1,6 +1,6 @@
 /**
- * Reads and writes the goldens. Deliberately not the library's own reader, so
- * that a fault there cannot hide itself.
+ * Reads and writes the goldens. Deliberately not with the library's own reader,
+ * whose bugs would go unnoticed.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface GoldenTensor {
     | Uint8Array<ArrayBuffer>;
 }
 
-/** Reads every tensor of a safetensors file, packed with gzip if it ends in `.gz`. */
+/** Reads every tensor of a safetensors file, compressed with gzip if it ends in `.gz`. */
 export async function readSafetensors(
   path: string | URL,
 ): Promise<Map<string, GoldenTensor>> {
@@ -102,6 +102,8 @@ function typed(
     case "I64":
       return Int32Array.from(new BigInt64Array(bytes), Number);
     default:
-      throw new Error(`Golden ${name} has dtype ${dtype}, which is not read`);
+      throw new Error(
+        `Golden ${name} has dtype ${dtype}, which is not supported`,
+      );
   }
 }

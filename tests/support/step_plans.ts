@@ -1,5 +1,5 @@
 /**
- * A denoising step of the mini model as a plan of its own, of any kind of work.
+ * Plans of single denoising steps of the mini model, of any kind.
  *
  * @module
  */
@@ -20,22 +20,22 @@ import { repositoryPath } from "./paths.ts";
 
 /** Plans of steps over one store of weights, in f32. */
 export class StepPlans implements Disposable {
-  readonly #parts: GeneratorComponents;
+  readonly #components: GeneratorComponents;
   readonly #layout: Layout;
   readonly #store: WeightStore;
   readonly #plans: Plan[] = [];
 
   private constructor(
-    parts: GeneratorComponents,
+    components: GeneratorComponents,
     layout: Layout,
     store: WeightStore,
   ) {
-    this.#parts = parts;
+    this.#components = components;
     this.#layout = layout;
     this.#store = store;
   }
 
-  /** None yet. */
+  /** Opens the mini model; makes no plan yet. */
   static async open(layout: Layout): Promise<StepPlans> {
     const store = new WeightStore(await sharedGpu());
     const { files } = await openModelFolder(repositoryPath("weights/mini"));
@@ -44,7 +44,7 @@ export class StepPlans implements Disposable {
 
   /** The graph of a kind of step. */
   graph(kind: StepKind): Graph {
-    return stepGraph("f32", this.#parts, this.#layout, kind);
+    return stepGraph("f32", this.#components, this.#layout, kind);
   }
 
   /** The plan of a kind of step. */

@@ -13,13 +13,13 @@ import {
   writeWeave,
 } from "../../src/weights/weave_writer.ts";
 
-/** Bytes put together. */
-export function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
+/** Concatenates byte arrays. */
+export function join(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((sum, c) => sum + c.length, 0));
   let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
   }
   return whole;
 }
@@ -50,9 +50,9 @@ export function floatTensor(
 export async function weaveBytes(
   content: Partial<WeaveContent>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   await writeWeave((bytes) => {
-    parts.push(bytes);
+    chunks.push(bytes);
     return Promise.resolve();
   }, {
     component: "unet",
@@ -61,7 +61,7 @@ export async function weaveBytes(
     tensors: [],
     ...content,
   });
-  return join(parts);
+  return join(chunks);
 }
 
 /** A `*.weave` file of any header, with a right header checksum. */
@@ -109,7 +109,7 @@ export function safetensorsBytes(
   return rawSafetensors(header, join(data));
 }
 
-/** A 32-bit generator that gives the same numbers every time (mulberry32). */
+/** A seeded generator of whole numbers, 0..limit − 1 (mulberry32). */
 export function random(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -121,7 +121,7 @@ export function random(seed: number): (limit: number) => number {
 }
 
 /**
- * Opens a file damaged in many ways; each time it must open, or be refused
+ * Opens a file damaged in many ways; each time it must open or be refused
  * with a `MasterWeaverError`.
  *
  * @param whole an undamaged file
@@ -151,7 +151,7 @@ export async function fuzz(
   return refused;
 }
 
-/** Flips bits, overwrites, cuts, doubles or inserts. */
+/** Flips bits, overwrites, truncates, removes or repeats bytes. */
 function damage(
   whole: Uint8Array,
   next: (limit: number) => number,

@@ -1,6 +1,6 @@
 /**
- * What is converted: a component, the files it comes from, and how its content
- * is planned from them.
+ * A component to convert: the files it comes from, and how its content is
+ * planned from them.
  *
  * @module
  */
@@ -39,13 +39,13 @@ export interface Component {
 
 /** How a component is converted. */
 export interface PlanOptions {
-  /** What its floating-point tensors are stored as. */
+  /** The type its floating-point tensors are stored as. */
   readonly dtype: ModelDtype;
-  /** Whether tensors that nobody knows are left out instead of refused. */
+  /** Whether unknown tensors are left out instead of refused. */
   readonly allowUnused: boolean;
 }
 
-/** What is to be written, and what it loses. */
+/** What is to be written, and what that loses. */
 export interface PlannedContent {
   /** What is to be written. */
   readonly content: WeaveContent;
@@ -56,7 +56,7 @@ export interface PlannedContent {
   };
   /** How many tensors are left out on purpose, by reason. */
   readonly dropped: ReadonlyMap<string, number>;
-  /** What the user is to know of its files. */
+  /** What the user should know about its files. */
   readonly warnings: readonly string[];
 }
 
@@ -113,7 +113,7 @@ async function planNetwork(
   const objects = checkpoint.flatMap(({ name, objects = [] }) =>
     objects.length === 0
       ? []
-      : [`${name}: ${listed("kinds of objects passed over", objects)}`]
+      : [`${name}: ${listed("kinds of objects ignored", objects)}`]
   );
   return {
     content,
@@ -126,7 +126,7 @@ async function planNetwork(
   };
 }
 
-/** A file of dlib, which holds its whole content in its own order. */
+/** A file of dlib's, which needs no table. */
 export function dlibComponent(output: string, file: string): Component {
   return {
     output,
@@ -147,14 +147,14 @@ export function dlibComponent(output: string, file: string): Component {
   };
 }
 
-/** Where the weights came from: nothing that tells of a machine or a day. */
+/** Where the weights came from, without anything about the machine or the date. */
 function provenance(files: readonly string[]) {
   return {
     converter: "masterweaver tools/convert.ts 1",
     sources: files.map((file) => {
       const folder = basename(dirname(file));
       const name = basename(file);
-      // A file that is called like all others is told by its folder.
+      // A file with a common name is recognised by its folder.
       return /model|^pytorch/.test(name) ? `${folder}/${name}` : name;
     }),
   };

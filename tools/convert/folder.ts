@@ -1,5 +1,5 @@
 /**
- * What lies in a folder: its JSON files and weight files.
+ * Reads what is in a folder: its JSON files and weight files.
  *
  * @module
  */
@@ -23,9 +23,9 @@ const WEIGHT_EXTENSIONS = [
 ];
 
 /**
- * Names of a network's weight files, the preferred first: exact ones before
- * those of half the precision, then safetensors before PyTorch's own. A
- * `variant` stands before the ending, and before `.json` in an index.
+ * Names of a network's weight files, in order of preference: full precision
+ * before half, then safetensors before PyTorch's own. The variant comes before
+ * the ending, and before `.json` in an index.
  */
 const WEIGHT_NAMES = ["", ".fp16", ".bf16"].flatMap((variant) =>
   ["safetensors", "bin"].flatMap((ending) =>
@@ -36,7 +36,7 @@ const WEIGHT_NAMES = ["", ".fp16", ".bf16"].flatMap((variant) =>
   )
 );
 
-/** Ten times the longest file of a tokenizer that was seen, in bytes. */
+/** The most bytes of a JSON or text file: ten times the longest tokenizer seen. */
 const MAX_TEXT_BYTES = 32 * 2 ** 20;
 
 /** Names in a folder, sorted. */
@@ -47,7 +47,7 @@ export async function list(folder: string): Promise<string[]> {
   } catch (cause) {
     throw new MasterWeaverError(
       "cannot-read",
-      `Cannot read the folder ${folder}: it is missing or closed to us`,
+      `Cannot read the folder ${folder}: it is missing or may not be read`,
       { cause },
     );
   }
@@ -87,7 +87,7 @@ export async function readJson(path: string): Promise<JsonObject> {
   throw badCheckpoint(path, "it is not a JSON object");
 }
 
-/** Reads a JSON object from a file, or nothing where there is none. */
+/** Reads a JSON object from a file; undefined where there is none. */
 export async function optionalJson(
   path: string,
 ): Promise<JsonObject | undefined> {
@@ -106,7 +106,7 @@ export async function weightFiles(folder: string): Promise<string[]> {
     throw badCheckpoint(
       folder,
       "it has no weights, expected diffusion_pytorch_model, model or " +
-        "pytorch_model .safetensors or .bin, or an index of their parts",
+        "pytorch_model .safetensors or .bin, or an index of their shards",
     );
   }
   if (!name.endsWith(".json")) return [`${folder}/${name}`];

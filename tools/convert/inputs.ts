@@ -11,28 +11,28 @@ import type { Component } from "./component.ts";
 import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {
   imageEncoderComponent,
+  type TextContext,
   textEncoderComponent,
-  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
 import { fromFile, isWholeModel, strayReason } from "./single_file.ts";
 
-/** Tells the user something that is no error. */
+/** Shows the user a line that is not an error. */
 export type Warn = (line: string) => void;
 
 /** What to look through. */
 export interface Search {
   /** Files and folders. */
   readonly inputs: readonly string[];
-  /** The folder written to, for the UNet an adapter alone is for. */
+  /** The folder written to, which may hold the UNet that an adapter is for. */
   readonly output: string;
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights: LdmWeights;
-  /** Whether what nobody knows, or needs, is left out instead of refused. */
+  /** Whether unknown tensors and unused tokens are left out instead of refused. */
   readonly allowUnused: boolean;
-  /** Told what is left out or replaced. */
-  readonly warning: Warn;
+  /** Called with what is left out or replaced. */
+  readonly warn: Warn;
 }
 
 /** The networks of a diffusers folder, each in a folder of its name. */
@@ -43,25 +43,25 @@ const NETWORK_FOLDERS = [
   "image_encoder",
 ] as const;
 type NetworkFolder = typeof NETWORK_FOLDERS[number];
-/** Single files that stand beside them. */
+/** Single files beside them. */
 const BESIDE_EXTENSIONS = [".pt", ".pth"];
-/** Endings of a whole model's file, the preferred first. */
+/** Endings of a whole model's file, in order of preference. */
 const WHOLE_EXTENSIONS = [".safetensors", ".ckpt"];
 /** What `model_index.json` calls the models that can be used. */
 const PIPELINE = "StableDiffusionPipeline";
 
 /**
- * Finds all components of some inputs; of two with one output the later wins.
+ * Finds all components in some inputs; the later of two with one output wins.
  *
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
 export async function findComponents(search: Search): Promise<Component[]> {
-  const { inputs, output, ldmWeights, allowUnused, warning } = search;
+  const { inputs, output, ldmWeights, allowUnused, warn } = search;
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
     if (before) {
-      warning(
+      warn(
         `${component.output}: ${component.files[0]} replaces ${
           before.files[0]
         }`,
@@ -79,7 +79,7 @@ export async function findComponents(search: Search): Promise<Component[]> {
       const inside = await fromFolder(input, {
         folders,
         allowUnused,
-        warning,
+        warn,
       });
       inside.components.forEach(add);
       files.push(...inside.files);
@@ -87,13 +87,13 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
   }
   const unet = () => found.get("unet")?.config;
-  const around = { output, folders, ldmWeights, allowUnused, warning, unet };
+  const context = { output, folders, ldmWeights, allowUnused, warn, unet };
   for (const file of wholes) {
-    for (const component of await fromFile(file, around)) {
+    for (const component of await fromFile(file, context)) {
       if (!found.has(component.output)) add(component);
     }
   }
-  for (const file of files) (await fromFile(file, around)).forEach(add);
+  for (const file of files) (await fromFile(file, context)).forEach(add);
   if (found.size === 0) throw nothingIn(inputs.join(", "));
   return [...found.values()];
 }
@@ -108,21 +108,21 @@ interface FolderContent {
 
 async function fromFolder(
   folder: string,
-  around: TextSurroundings,
+  context: TextContext,
 ): Promise<FolderContent> {
   const names = await list(folder);
   const networks = await networksIn(folder, names);
   if (names.includes("model_index.json")) await checkPipeline(folder);
   else if (names.includes("config.json")) {
-    return { components: [await fromNetwork(folder, around)], files: [] };
+    return { components: [await fromNetwork(folder, context)], files: [] };
   } else if (networks.length === 0) {
     const loose = await looseFiles(folder);
     const isTokenizer = names.includes("vocab.json") ||
       names.includes("tokenizer.json");
     if (loose.length === 0 && !isTokenizer) throw nothingIn(folder);
-    return { components: [], files: chosen(loose, folder, around.warning) };
+    return { components: [], files: chosen(loose, folder, context.warn) };
   }
-  return await fromModel(folder, names, networks, around);
+  return await fromModel(folder, names, networks, context);
 }
 
 /** Folders of networks, with a config in each. */
@@ -133,7 +133,7 @@ async function networksIn(
   const found: NetworkFolder[] = [];
   for (const network of NETWORK_FOLDERS) {
     if (!names.includes(network)) continue;
-    // The configs of a single file may lie there without weights.
+    // A single file's configs may be there without weights.
     const inside = await isFolder(`${folder}/${network}`)
       ? await list(`${folder}/${network}`)
       : [];
@@ -171,66 +171,70 @@ async function fromModel(
   folder: string,
   names: readonly string[],
   networks: readonly NetworkFolder[],
-  around: TextSurroundings,
+  context: TextContext,
 ): Promise<FolderContent> {
-  const { warning } = around;
+  const { warn } = context;
   const components: Component[] = [];
   for (const network of networks) {
-    components.push(await fromNetwork(`${folder}/${network}`, around, network));
+    components.push(
+      await fromNetwork(`${folder}/${network}`, context, network),
+    );
   }
   const missing = NETWORK_FOLDERS.filter((network) =>
     !networks.includes(network)
   );
   const whole = missing.some((network) => network !== "image_encoder")
-    ? await wholeModel(folder, warning)
+    ? await wholeModel(folder, warn)
     : undefined;
   for (const network of missing) {
     if (whole !== undefined && network !== "image_encoder") continue;
-    if (!names.includes(network)) warning(`${network}: not in ${folder}`);
-    // Says what lacks there.
+    if (!names.includes(network)) warn(`${network}: not in ${folder}`);
+    // Fails, and says what is missing there.
     else {
-      const content = fromNetwork(`${folder}/${network}`, around, network);
+      const content = fromNetwork(`${folder}/${network}`, context, network);
       components.push(await content);
     }
   }
   const beside = names.includes("model_index.json")
-    ? await besideNetworks(folder, names, warning)
+    ? await besideNetworks(folder, names, warn)
     : (await looseFiles(folder)).filter((name) => name !== whole);
   if (names.includes("id_head.safetensors")) {
-    warning("id_head.safetensors: left out, it is only used in evaluation");
+    warn("id_head.safetensors: left out, it is only used in evaluation");
   }
   return {
     components,
-    files: chosen(beside, folder, warning),
+    files: chosen(beside, folder, warn),
     whole: whole && `${folder}/${whole}`,
   };
 }
 
-/** Files that lie beside `model_index.json` and may be components of the model. */
+/** Files beside `model_index.json` that may be components of the model. */
 async function besideNetworks(
   folder: string,
   names: readonly string[],
-  warning: Warn,
+  warn: Warn,
 ): Promise<string[]> {
   const found: string[] = [];
   for (const name of names) {
     if (!BESIDE_EXTENSIONS.includes(extname(name))) continue;
     const reason = await strayReason(`${folder}/${name}`);
     if (reason === undefined) found.push(name);
-    else warning(`${name}: left out, it is no part of the model: ${reason}`);
+    else {warn(
+        `${name}: left out, it is not a component of the model: ${reason}`,
+      );}
   }
   return found;
 }
 
 /**
- * The single-file checkpoint in a folder, or nothing; of one file in two
- * formats, safetensors.
+ * The single-file checkpoint in a folder, if there is one; where the same file
+ * is there in two formats, the safetensors one.
  *
  * @throws {MasterWeaverError} `bad-checkpoint` where there are several, or one is damaged
  */
 async function wholeModel(
   folder: string,
-  warning: Warn,
+  warn: Warn,
 ): Promise<string | undefined> {
   const found: string[] = [];
   const rank = (name: string) => WHOLE_EXTENSIONS.indexOf(extname(name));
@@ -247,22 +251,22 @@ async function wholeModel(
         "the folder's other networks one by one",
     );
   }
-  if (found.length === 1) warning(`${folder}: ${found[0]} is taken`);
+  if (found.length === 1) warn(`${folder}: ${found[0]} is used`);
   return found[0];
 }
 
-/** Of several adapters the final one is that of the model. */
+/** Leaves out intermediate adapters where the final one is there. */
 function chosen(
   names: readonly string[],
   folder: string,
-  warning: Warn,
+  warn: Warn,
 ): string[] {
   const hasFinal = names.includes("adapter_final.pt");
   return names.filter((name) => {
     const isOlder = hasFinal && name.startsWith("adapter_") &&
       name !== "adapter_final.pt";
     if (isOlder) {
-      warning(`${name}: left out, adapter_final.pt is taken; convert it alone`);
+      warn(`${name}: left out, adapter_final.pt is used; convert it alone`);
     }
     return !isOlder;
   }).map((name) => `${folder}/${name}`);
@@ -271,7 +275,7 @@ function chosen(
 /** A folder that holds one network. */
 async function fromNetwork(
   folder: string,
-  around: TextSurroundings,
+  context: TextContext,
   kind?: NetworkFolder,
 ): Promise<Component> {
   const configName = `${folder}/config.json`;
@@ -280,13 +284,13 @@ async function fromNetwork(
   switch (kind ?? json._class_name ?? json.model_type) {
     case "unet":
     case "UNet2DConditionModel":
-      return await unetComponent(network, around.warning);
+      return await unetComponent(network, context.warn);
     case "vae":
     case "AutoencoderKL":
       return vaeComponent(network);
     case "text_encoder":
     case "clip_text_model":
-      return await textEncoderComponent(network, around);
+      return await textEncoderComponent(network, context);
     case "image_encoder":
     case "clip":
     case "clip_vision_model":

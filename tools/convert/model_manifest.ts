@@ -1,6 +1,6 @@
 /**
- * The manifest of a model folder that is being written: what it lists, and
- * when there is one.
+ * Updates the manifest of a model folder: decides whether it has one, and what
+ * that lists.
  *
  * @module
  */
@@ -25,9 +25,9 @@ import { Staging } from "./staging.ts";
 /** Entries by component. */
 export type Entries = ReadonlyMap<string, ManifestEntry>;
 
-/** What a folder holds before anything is written. */
+/** What a folder's manifest lists before anything is written. */
 export interface Before {
-  /** What its manifest lists, or would; nothing where it is to have none. */
+  /** What its manifest lists, or would; undefined where it should have none. */
   readonly entries?: Entries;
   /** Its manifest, where there is one that can be read. */
   readonly manifest?: Manifest;
@@ -56,13 +56,13 @@ export async function entriesBefore(
       if (!(error instanceof MasterWeaverError) || !isAll) throw error;
     }
   }
-  // A folder of detectors alone, as weights/ may be, is no model's.
+  // A folder with detectors alone, as weights/ may be, is not a model folder.
   const isModel = requiredComponents.some((name) => written.includes(name));
   return isModel ? { entries: await entriesIn(folder) } : {};
 }
 
 /**
- * Entries of the files that lie in a folder under their components' names.
+ * Entries of the files that a folder has under their components' names.
  *
  * @param folder the folder; it may be missing
  */
@@ -95,7 +95,7 @@ async function entryOf(
 /**
  * The manifest's text once components have been replaced.
  *
- * @param before what it listed, or nothing where there is to be none
+ * @param before what it listed; undefined where there should be none
  * @param written entries of what was written
  */
 export function manifestAfter(
@@ -109,8 +109,8 @@ export function manifestAfter(
 }
 
 /**
- * Writes the manifest of a folder as it is: of one that an older version
- * wrote, or that was put together on purpose.
+ * Writes the manifest of a folder as it is: one that an older version wrote, or
+ * that was put together on purpose.
  *
  * @param folder the model folder
  * @returns the manifest's path and how many files it lists

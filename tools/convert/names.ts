@@ -1,6 +1,6 @@
 /**
- * Names of the files that are written. What an input says of itself, or is
- * called, must not lead out of the folder, or to another component's file.
+ * Names of the files that are written. Neither an input's header nor its name
+ * may lead out of the folder, or to another component's file.
  *
  * @module
  */
@@ -13,18 +13,18 @@ import {
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { brief } from "../../src/weights/brief.ts";
 
-/** What every file system here takes as one file's name. */
+/** Names that every supported file system accepts. */
 const PLAIN =
   // deno-lint-ignore no-control-regex
   /^(?![. ])[^\u0000-\u001f\u007f-\u009f/\\:*?"<>|]{1,100}(?<![. ])$/;
-/** Devices, whatever ending they have. */
+/** Names of devices on Windows, whatever their ending. */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
 
 /**
  * The component that a `.weave` file's header names.
  *
  * @param file what messages call the file
- * @throws {MasterWeaverError} `bad-checkpoint` where it is none that is known
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is unknown
  */
 export function knownComponent(file: string, component: string): ComponentName {
   if (isComponentName(component)) return component;
@@ -37,11 +37,11 @@ export function knownComponent(file: string, component: string): ComponentName {
 }
 
 /**
- * What an identity adapter is written as: `adapter_final` and
+ * The name an identity adapter is written under: `adapter_final` and
  * `identity_adapter` are the model's own, others keep their names.
  *
  * @param file its path
- * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of another component, or no plain one
+ * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of another component, or not a plain one
  */
 export function adapterName(file: string): string {
   const stem = basename(file, extname(file));
@@ -49,21 +49,21 @@ export function adapterName(file: string): string {
     return "identity_adapter";
   }
   if (stem === "identity_adapter") return stem;
-  // Some file systems take names that differ in case alone as one.
+  // Some file systems do not distinguish upper and lower case.
   const taken = componentNames.find((name) => name === folded(stem));
   if (taken !== undefined) {
     throw badCheckpoint(
       file,
       `it is an identity adapter, which keeps its file's name, and ` +
-        `${taken}.weave is a part of the model; rename the file, or call it ` +
+        `${taken}.weave is a component of the model; rename the file, or call it ` +
         "identity_adapter to make it the model's own",
     );
   }
   if (!PLAIN.test(stem) || WINDOWS_DEVICE.test(stem)) {
     throw badCheckpoint(
       file,
-      "it is an identity adapter, which keeps its file's name, and that is no " +
-        "plain one; rename the file",
+      "it is an identity adapter, which keeps its file's name, and that is not " +
+        "a plain one; rename the file",
     );
   }
   return stem;

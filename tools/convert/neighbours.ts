@@ -1,34 +1,34 @@
 /**
- * Files beside those that are replaced: the new ones until they are complete,
- * the old ones until all are in place. A process that was killed leaves them
- * there; the next one that finds them held by nobody clears up.
+ * Files beside those that are replaced: new ones until they are complete, old
+ * ones until all are in place. A process that is killed leaves them behind; the
+ * next one removes those that no process holds locked.
  *
  * @module
  */
 import { basename, dirname } from "node:path";
 
-/** `.partial`: new, not complete. `.old`: what it replaces, by its name. */
+/** `.partial`: new, not complete. `.old`: a replaced file, with its name. */
 const NAME = /^\.masterweaver-model-[0-9a-f]{8}(?:-(.+))?\.(partial|old)$/;
-/** Longer names are not kept in a neighbour's. */
-const LONGEST_NAME = 120;
-/** Where files cannot be held, older ones are of no running process. */
+/** Longer names do not become part of a neighbour's name. */
+const MAX_NAME = 120;
+/** Where files cannot be locked, older ones are taken to be left behind. */
 const STALE_MS = 24 * 60 * 60 * 1000;
-/** On Windows a file that is held cannot be read. */
-const canHold = Deno.build.os !== "windows";
+/** On Windows a locked file cannot be read. */
+const canLock = Deno.build.os !== "windows";
 
-/** A name of its own in the same folder. */
+/** A unique name in the same folder. */
 export function neighbourOf(target: string, ending: "partial" | "old"): string {
   const name = basename(target);
-  const own = ending === "old" && name.length <= LONGEST_NAME ? `-${name}` : "";
+  const own = ending === "old" && name.length <= MAX_NAME ? `-${name}` : "";
   const id = crypto.randomUUID().slice(0, 8);
   return `${dirname(target)}/.masterweaver-model-${id}${own}.${ending}`;
 }
 
 /**
- * Opens a new neighbour of a file, held until it is closed: a lock of the
- * system's, which a process that is killed gives up.
+ * Opens a new neighbour of a file, held until it is closed: by a lock that the
+ * system releases when the process is killed.
  *
- * @param mode who may do what with it
+ * @param mode its permissions
  */
 export async function openHeld(
   target: string,
@@ -41,7 +41,7 @@ export async function openHeld(
       partial,
       mode === undefined ? options : { ...options, mode: mode & 0o777 },
     );
-    // Somebody who clears up may have been faster.
+    // Another process may have removed it as left behind just before.
     if (isLocked(file) !== false && (await file.stat()).nlink !== 0) {
       return { file, partial };
     }
@@ -49,23 +49,23 @@ export async function openHeld(
   }
 }
 
-/** Holds a file that is there, as far as that is possible. */
+/** Holds an existing file, as far as that is possible. */
 export function hold(path: string): Disposable {
-  if (canHold) {
+  if (canLock) {
     try {
       const file = Deno.openSync(path, { read: true });
       isLocked(file);
       return file;
     } catch {
-      // It may not be read.
+      // No permission to read it.
     }
   }
   return { [Symbol.dispose]() {} };
 }
 
-/** Tries to hold an open file; nothing where the file system has no locks. */
+/** Tries to lock an open file; undefined where the file system has no locks. */
 function isLocked(file: Deno.FsFile): boolean | undefined {
-  if (!canHold) return;
+  if (!canLock) return;
   try {
     return file.tryLockSync(true);
   } catch {
@@ -73,7 +73,7 @@ function isLocked(file: Deno.FsFile): boolean | undefined {
   }
 }
 
-/** Removes what killed conversions left in a folder. */
+/** Removes what killed conversions left behind in a folder. */
 export async function removeStale(folder: string): Promise<void> {
   for (const { path } of await neighboursIn(folder)) {
     await ifStale(path, () => Deno.remove(path));
@@ -81,10 +81,10 @@ export async function removeStale(folder: string): Promise<void> {
 }
 
 /**
- * Gives files back the names they had where a conversion was killed between
- * taking them away and putting new ones in their places.
+ * Renames files back where a conversion was killed between moving them away and
+ * putting new ones in their places.
  *
- * @returns the files that are there again
+ * @returns the files that were restored
  */
 export async function restoreOld(folder: string): Promise<string[]> {
   const restored: string[] = [];
@@ -113,12 +113,12 @@ async function neighboursIn(
       });
     }
   } catch {
-    // Nothing depends on clearing up.
+    // Nothing depends on removing them.
   }
   return found;
 }
 
-/** Does something with a file that nobody holds; failing is no matter. */
+/** Does something with a file that no process holds; failures are ignored. */
 async function ifStale(
   path: string,
   work: () => Promise<void>,

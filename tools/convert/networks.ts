@@ -46,21 +46,21 @@ export interface NetworkFiles {
   readonly json: JsonObject;
   /** What messages call the config. */
   readonly configName: string;
-  /** The table of a layout that is not diffusers' and transformers' own. */
+  /** The table of a layout other than diffusers' and transformers' own. */
   readonly table?: (config: CheckpointConfig) => Table;
 }
 
 /**
- * A UNet, with the scheduler's config that lies in its model's folder, or the
- * one that all of Stable Diffusion 1 share.
+ * A UNet, with the scheduler's config from its model's folder, or the one that
+ * all of Stable Diffusion 1 share.
  *
- * @param warning told which sampler the config names where DDIM takes its place
+ * @param warn called with the sampler that the config names where DDIM replaces it
  */
 export async function unetComponent(
   { files, json, configName, table = unetTable }: NetworkFiles,
-  warning: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<Component> {
-  const scheduler = await readScheduler(files[0], table === unetTable, warning);
+  const scheduler = await readScheduler(files[0], table === unetTable, warn);
   return networkComponent({
     output: "unet",
     files,
@@ -69,11 +69,11 @@ export async function unetComponent(
   });
 }
 
-/** The scheduler's config, judged as loading does, or nothing. */
+/** The scheduler's config, checked as loading does; undefined where there is none. */
 async function readScheduler(
   file: string,
   hasFolder: boolean,
-  warning: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<JsonObject | undefined> {
   const folder = dirname(file);
   // A whole model's file has its scheduler beside it, a UNet's folder above.
@@ -81,15 +81,15 @@ async function readScheduler(
     const path = `${place}/scheduler/scheduler_config.json`;
     const json = await optionalJson(path);
     if (json === undefined) continue;
-    judged(path, () => readDdimConfig(json, path));
+    asCheckpointFault(path, () => readDdimConfig(json, path));
     const other = otherSampler(json);
     if (other !== undefined) {
       const { name, passedOver } = other;
-      warning(
+      warn(
         `unet: ${path} names ${name}; DDIM takes its place, with the same ` +
           "training noise" +
           (passedOver.length > 0
-            ? `; settings of ${name} are passed over: ${passedOver.join(", ")}`
+            ? `; settings of ${name} are ignored: ${passedOver.join(", ")}`
             : ""),
       );
     }
@@ -98,11 +98,11 @@ async function readScheduler(
 }
 
 /**
- * Runs a reader that loading uses: what it refuses is a checkpoint's fault.
+ * Runs a reader of loading's; what it refuses becomes an error of the checkpoint.
  *
  * @param name what messages call the file
  */
-function judged(name: string, read: () => unknown): void {
+function asCheckpointFault(name: string, read: () => unknown): void {
   try {
     read();
   } catch (error) {
@@ -127,25 +127,25 @@ export function vaeComponent(
   });
 }
 
-/** What a text encoder depends on beside its files. */
-export interface TextSurroundings {
+/** What a text encoder depends on besides its files. */
+export interface TextContext {
   /** Where the tokenizer may be, beside the model's own folder. */
   readonly folders: readonly string[];
   /** Whether the network may have more tokens than the tokenizer. */
   readonly allowUnused: boolean;
-  /** Tells the user something that is no error. */
-  readonly warning: (line: string) => void;
+  /** Shows the user a line that is not an error. */
+  readonly warn: (line: string) => void;
 }
 
 /**
  * A text encoder, with its tokenizer.
  *
- * @param around where its tokenizer may be, and how it must fit
+ * @param context where its tokenizer may be, and how it must fit
  * @throws {MasterWeaverError} `bad-checkpoint` where tokenizer and network have different sizes
  */
 export async function textEncoderComponent(
   { files, json, configName, table = textEncoderTable }: NetworkFiles,
-  around: TextSurroundings,
+  context: TextContext,
 ): Promise<Component> {
   const text = json.text_config instanceof Object ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
@@ -153,11 +153,11 @@ export async function textEncoderComponent(
   const above = dirname(folder);
   // A whole model's file has its tokenizer beside it, a network's folder above.
   const places = table === textEncoderTable
-    ? [folder, above, ...around.folders]
-    : [folder, ...around.folders, above];
+    ? [folder, above, ...context.folders]
+    : [folder, ...context.folders, above];
   const place = await findTokenizer(places, files[0]);
   const tokenizer = await readTokenizer(place);
-  checkSize(place, tokenCount(tokenizer), config.vocab_size, around);
+  checkSize(place, tokenCount(tokenizer), config.vocab_size, context);
   return networkComponent({
     output: "text_encoder",
     files,
@@ -170,13 +170,13 @@ function checkSize(
   tokenizer: string,
   tokens: number,
   vocabulary: unknown,
-  { allowUnused, warning }: TextSurroundings,
+  { allowUnused, warn }: TextContext,
 ): void {
   const rows = Number(vocabulary);
-  // What is no size at all is the table's to refuse.
+  // The table refuses what is not a size.
   if (!Number.isSafeInteger(vocabulary) || tokens === rows) return;
   if (tokens < rows && allowUnused) {
-    warning(
+    warn(
       `Warning: text_encoder: ${
         rows - tokens
       } of its ${rows} tokens are not in ${tokenizer} and are left unused`,
@@ -185,7 +185,7 @@ function checkSize(
   }
   throw badCheckpoint(
     tokenizer,
-    `its tokens are ${tokens}, the text encoder's ${rows}; give the tokenizer ` +
+    `it has ${tokens} tokens, the text encoder ${rows}; give the tokenizer ` +
       "that it was trained with, added_tokens.json included" +
       (tokens < rows ? "; --allow-unused leaves the others unused" : ""),
   );
@@ -201,7 +201,9 @@ export async function imageEncoderComponent(
   const config: JsonObject = { ...STANDARD_VISION_CONFIG, ...vision };
   const path = `${dirname(files[0])}/preprocessor_config.json`;
   const found = await optionalJson(path);
-  if (found) judged(path, () => readClipPreprocessConfig(found, path));
+  if (found) {
+    asCheckpointFault(path, () => readClipPreprocessConfig(found, path));
+  }
   const size = config.image_size;
   const preprocessor = found ??
     { ...VIT_L14_PREPROCESSOR_CONFIG, size, crop_size: size };
@@ -217,7 +219,7 @@ export async function imageEncoderComponent(
  * An identity adapter.
  *
  * @param file the `.pt` file
- * @param json `adapter_config.json`, or nothing
+ * @param json `adapter_config.json`, or an empty object
  * @param unet gives the config of the UNet it is for
  */
 export function adapterComponent(

@@ -1,5 +1,5 @@
 /**
- * One line on stderr that shows how far a long task is.
+ * One line on stderr that shows how far a long task has come.
  *
  * @module
  */
@@ -20,9 +20,9 @@ export class ProgressLine implements Disposable {
   /**
    * Starts at nothing.
    *
-   * @param label what is done
-   * @param total what counts as all of it
-   * @param isShown false draws nothing: where stderr is no terminal
+   * @param label what is being done
+   * @param total the amount that counts as all of it
+   * @param isShown false draws nothing, as where stderr is not a terminal
    */
   constructor(label: string, total: number, isShown: boolean) {
     this.#label = printable(label);
@@ -30,7 +30,7 @@ export class ProgressLine implements Disposable {
     this.#isShown = isShown;
   }
 
-  /** Goes on by so much of the total. */
+  /** Advances by an amount of the total. */
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();

@@ -1,6 +1,6 @@
 /**
- * The components of one file that comes without a folder around it: told by
- * its first bytes and its tensors' names.
+ * The components of one file without a folder of its own, which are recognised
+ * by its first bytes and its tensors' names.
  *
  * @module
  */
@@ -43,18 +43,18 @@ import {
   adapterComponent,
   faceParserComponent,
   imageEncoderComponent,
+  type TextContext,
   textEncoderComponent,
-  type TextSurroundings,
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
 import { weaveComponent } from "./weave_component.ts";
 
-/** What a file's components depend on beside the file. */
-export interface Surroundings extends TextSurroundings {
-  /** The folder written to, for the UNet an adapter alone is for. */
+/** What a file's components depend on besides the file. */
+export interface FileContext extends TextContext {
+  /** The folder written to, which may hold the UNet that an adapter is for. */
   readonly output: string;
-  /** Config of the UNet among all inputs; known once all have been looked at. */
+  /** Config of the UNet among all inputs; known once all have been read. */
   readonly unet: () => JsonObject | undefined;
   /** Which of a single file's two sets of UNet weights, where it has both. */
   readonly ldmWeights: LdmWeights;
@@ -63,11 +63,11 @@ export interface Surroundings extends TextSurroundings {
 /**
  * The components of a file.
  *
- * @throws {MasterWeaverError} `bad-checkpoint` that says what it is instead; `cannot-read`
+ * @throws {MasterWeaverError} `bad-checkpoint` saying what it is instead; `cannot-read`
  */
 export async function fromFile(
   file: string,
-  around: Surroundings,
+  context: FileContext,
 ): Promise<Component[]> {
   await using source = await FileSource.open(file);
   const start = await source.read(0, Math.min(8, source.size));
@@ -77,20 +77,20 @@ export async function fromFile(
     const { component, config } = await openWeave(source);
     const known = knownComponent(file, component);
     const output = known === "identity_adapter" ? adapterName(file) : known;
-    const fallback = await unetConfig(file, around.output);
+    const fallback = await unetConfig(file, context.output);
     return [weaveComponent({
       output,
       file,
       component: known,
       config,
-      unet: () => around.unet() ?? fallback ?? noUnet(file),
+      unet: () => context.unet() ?? fallback ?? noUnet(file),
     })];
   }
   const checkpoint = unwrapped(await openCheckpoint(source));
   const folder = dirname(file);
   switch (recognise(checkpoint)) {
     case "single_file":
-      return await fromSingleFile(file, checkpoint, around);
+      return await fromSingleFile(file, checkpoint, context);
     case "single_file_vae":
       return [vaeComponent({
         ...await componentConfig(file, "vae", SD15_VAE_CONFIG),
@@ -100,7 +100,7 @@ export async function fromFile(
       return [
         await unetComponent(
           await ownConfig(file, SD15_UNET_CONFIG),
-          around.warning,
+          context.warn,
         ),
       ];
     case "vae":
@@ -109,7 +109,7 @@ export async function fromFile(
       return [
         await textEncoderComponent(
           await ownConfig(file, textConfig(checkpoint, "")),
-          around,
+          context,
         ),
       ];
     case "image_encoder":
@@ -122,14 +122,14 @@ export async function fromFile(
     }
     case "identity_adapter": {
       const name = adapterName(file);
-      const fallback = await unetConfig(file, around.output);
+      const fallback = await unetConfig(file, context.output);
       return [adapterComponent(
         name,
         file,
         await optionalJson(`${folder}/adapter_config.json`) ??
-          await convertedConfig(`${around.output}/identity_adapter.weave`) ??
+          await convertedConfig(`${context.output}/identity_adapter.weave`) ??
           {},
-        () => around.unet() ?? fallback ?? noUnet(file),
+        () => context.unet() ?? fallback ?? noUnet(file),
       )];
     }
   }
@@ -151,14 +151,14 @@ export async function isWholeModel(file: string): Promise<boolean> {
   }
 }
 
-/** What the reference calls the files that belong beside its model. */
+/** The reference implementation's names of the files beside its model. */
 const EXPECTED = /^(adapter_.*\.pt|face_parser.*\.pth|\d+_iter\.pth)$/;
 
 /**
- * Why a file beside a model's networks is none of its components, such as a training
- * program's `optimizer.pt`; nothing where it may be one.
+ * Why a file beside a model's networks is not one of its components, such as a
+ * training program's `optimizer.pt`; undefined where it may be one.
  *
- * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged, so that nobody can tell; `cannot-read`
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is damaged, so that it cannot be recognised; `cannot-read`
  */
 export async function strayReason(file: string): Promise<string | undefined> {
   if (EXPECTED.test(basename(file))) return;
@@ -179,9 +179,9 @@ export async function strayReason(file: string): Promise<string | undefined> {
 async function fromSingleFile(
   file: string,
   checkpoint: Checkpoint,
-  around: Surroundings,
+  context: FileContext,
 ): Promise<Component[]> {
-  const { ldmWeights, warning } = around;
+  const { ldmWeights, warn } = context;
   const { tensors } = checkpoint;
   const names = [...tensors.keys()];
   const has = (prefix: string) => names.some((name) => name.startsWith(prefix));
@@ -189,11 +189,11 @@ async function fromSingleFile(
   const last = has(LDM_UNET);
   if (has(LDM_EMA) || last) {
     const config = await componentConfig(file, "unet", SD15_UNET_CONFIG);
-    // A file may have kept some tensors of the mean, and lost the others.
+    // Some files have kept only a few tensors of the mean.
     const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
     if (has(LDM_EMA) && !mean) {
-      warning(
-        `unet: ${file} has a part of the running mean only; the weights of the last step are taken`,
+      warn(
+        `unet: ${file} has only part of the running mean; the weights of the last step are used`,
       );
     }
     const weights = mean && (ldmWeights === "ema" || !last) ? "ema" : "last";
@@ -201,15 +201,15 @@ async function fromSingleFile(
       await unetComponent({
         ...config,
         table: (config) => ldmUnetTable(config, weights),
-      }, warning),
+      }, warn),
     );
-  } else warning(`unet: not in ${file}`);
+  } else warn(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
     found.push(vaeComponent({
       ...await componentConfig(file, "vae", SD15_VAE_CONFIG),
       table: (config) => ldmVaeTable(config, LDM_VAE),
     }));
-  } else warning(`vae: not in ${file}`);
+  } else warn(`vae: not in ${file}`);
   if (has(LDM_TEXT)) {
     found.push(
       await textEncoderComponent(
@@ -221,14 +221,14 @@ async function fromSingleFile(
           ),
           table: ldmTextTable,
         },
-        around,
+        context,
       ),
     );
-  } else warning(`text_encoder: not in ${file}`);
+  } else warn(`text_encoder: not in ${file}`);
   return found;
 }
 
-/** Whether every tensor of the UNet's running mean is there. */
+/** Whether a checkpoint has every tensor of the UNet's running mean. */
 function hasMean(
   { tensors }: Checkpoint,
   { json, configName }: { json: JsonObject; configName: string },
@@ -239,7 +239,7 @@ function hasMean(
   );
 }
 
-/** The text encoder's standard config, with as many tokens as it has. */
+/** The text encoder's standard config, with the checkpoint's number of tokens. */
 function textConfig({ tensors }: Checkpoint, prefix: string): JsonObject {
   const embedding = ["text_model.", ""].map((path) =>
     tensors.get(`${prefix}${path}embeddings.token_embedding.weight`)
@@ -253,7 +253,7 @@ function ownConfig(file: string, standard: JsonObject) {
   return configured(file, `${dirname(file)}/config.json`, standard);
 }
 
-/** A whole model's file, with the configs of a diffusers folder around it. */
+/** A whole model's file, with the configs of the diffusers folder that it is in. */
 function componentConfig(
   file: string,
   component: string,
@@ -275,18 +275,18 @@ async function configured(file: string, path: string, standard: JsonObject) {
   };
 }
 
-/** The config of the UNet that an adapter alone belongs to. */
+/** The config of the UNet that an adapter without a model is for. */
 async function unetConfig(
   file: string,
   output: string,
 ): Promise<JsonObject | undefined> {
-  // It is to be used with the one it is put beside.
+  // It will be used with the UNet in the folder that it is written to.
   return await convertedConfig(`${output}/unet.weave`) ??
     await optionalJson(`${dirname(file)}/unet/config.json`) ??
     await convertedConfig(`${dirname(file)}/unet.weave`);
 }
 
-/** The config of a component that was converted before, or nothing. */
+/** The config of a component that was converted before; undefined where there is none. */
 async function convertedConfig(path: string): Promise<JsonObject | undefined> {
   if (!await exists(path)) return;
   await using source = await FileSource.open(path);

@@ -1,6 +1,6 @@
 /**
- * Replaces several files all or none: each is written to a neighbour first,
- * and only when all are complete do they take their places.
+ * Replaces several files, all or none: each is written to a neighbour first, and
+ * when all are complete they take their places.
  *
  * @module
  */
@@ -19,16 +19,16 @@ import { hold, neighbourOf, openHeld, removeStale } from "./neighbours.ts";
 interface Staged {
   /** Where it was asked to be, for messages. */
   readonly path: string;
-  /** Where it goes: what `path` is, or links to. */
+  /** Where it goes: `path`, or what that links to. */
   readonly target: string;
-  /** Where it lies. */
+  /** Where it is now. */
   readonly partial: string;
 }
 
-/** Files on their way; `await using` removes those that were not committed. */
+/** Files to be put in place; `await using` removes those that were not committed. */
 export class Staging implements AsyncDisposable {
   readonly #staged: Staged[] = [];
-  /** Keeps others from taking what lies here for left over. */
+  /** Shows other processes that these files are not left behind. */
   readonly #held: Disposable[] = [];
 
   /**
@@ -36,7 +36,7 @@ export class Staging implements AsyncDisposable {
    *
    * @param path where it is to end up
    * @param write writes the content, in order, through the function it is given
-   * @returns where it lies until then
+   * @returns where it is until then
    * @throws {MasterWeaverError} `cannot-write`; what `write` throws passes through
    */
   async write(
@@ -46,7 +46,7 @@ export class Staging implements AsyncDisposable {
     const { target, before } = await checkTarget(path);
     const { file, partial } = await unchanged(
       path,
-      // Nobody may read it who may not read what it replaces.
+      // Readable only by those who may read the file it replaces.
       () => openHeld(target, before?.mode ?? undefined),
     );
     partials.add(partial);
@@ -60,12 +60,12 @@ export class Staging implements AsyncDisposable {
   }
 
   /**
-   * Puts all files in their places, in the order they were written in but for
-   * `first`, which goes first. Where one cannot be, those before it are taken
-   * back. What earlier conversions that were killed left beside them is removed.
+   * Puts all files in their places, `first` before the others, which keep the
+   * order they were written in. Where one fails, those before it are taken back.
+   * Then removes what killed conversions left beside them.
    *
    * @param first the path of the file that goes first
-   * @throws {MasterWeaverError} `cannot-write`; then all is as it was
+   * @throws {MasterWeaverError} `cannot-write`; then everything is as before
    */
   async commit(first?: string): Promise<void> {
     const inOrder = this.#staged.toSorted((a, b) =>
@@ -114,7 +114,7 @@ export class Staging implements AsyncDisposable {
 }
 
 /**
- * Checks that there is a file, or nothing, where one is to be put.
+ * Checks that a file, or nothing, is at the place of a new one.
  *
  * @throws {MasterWeaverError} `cannot-write` where there is something else
  */
@@ -126,17 +126,17 @@ export async function checkTarget(path: string): Promise<Destination> {
   });
 }
 
-/** Whether there is a file; something else that came meanwhile is kept. */
+/** Whether there is a file; refuses anything else that came meanwhile. */
 async function isFileThere(path: string): Promise<boolean> {
   const info = await Deno.lstat(path).catch(() => null);
   if (info !== null && !info.isFile) throw new Error("it is not a file");
   return info !== null;
 }
 
-/** Gives a file a second name; where that cannot be, another one. */
+/** Gives a file a second name, or renames it where that is not possible. */
 async function keepAs(target: string, old: string): Promise<void> {
   try {
-    // So that there is a file under the first name at every moment.
+    // With a link there is a file under the first name at every moment.
     await Deno.link(target, old);
   } catch {
     await Deno.rename(target, old);
@@ -153,16 +153,16 @@ async function takeBack(
     } catch (error) {
       throw new MasterWeaverError(
         "cannot-write",
-        `Cannot write ${path}, nor put back what was there before: ${
+        `Cannot write ${path}, nor restore what was there before: ${
           reason(error)
-        }; the files before are beside it, as .masterweaver-model-*.old`,
+        }; the old files are beside it, as .masterweaver-model-*.old`,
         { cause: error },
       );
     }
   }
 }
 
-/** Runs what the system may refuse while nothing is replaced yet. */
+/** Runs a call that the system may refuse; its error says that nothing was changed. */
 async function unchanged<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

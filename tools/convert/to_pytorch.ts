@@ -1,6 +1,6 @@
 /**
  * Writes a converted identity adapter back as the reference's checkpoint, so
- * that what was trained here runs there.
+ * that an adapter trained here runs there.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export interface WrittenCheckpoint {
  * @param input the `.weave` file
  * @param output the `.pt` file, written whole or not at all
  * @param progress whether to draw a progress bar
- * @throws {MasterWeaverError} `bad-model` where it is no identity adapter; `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-model` where it is not an identity adapter; `cannot-read`, `cannot-write`
  */
 export async function toPyTorch(
   input: string,

@@ -10,20 +10,20 @@ import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import { exists, optionalJson, readJson, readText } from "./folder.ts";
 
-/** What a text encoder's config holds of its tokenizer. */
+/** The tokenizer, as a text encoder's config holds it. */
 export interface TokenizerFiles {
-  /** Tokens, in the order of their numbers. */
+  /** Tokens in the order of their ids. */
   readonly vocab: readonly string[];
   /** Pairs that are merged, in order of rank. */
   readonly merges: readonly string[];
-  /** Numbers of tokens that were added, where there are any. */
+  /** Ids of tokens that were added, where there are any. */
   readonly added?: Readonly<Record<string, number>>;
 }
 
 const START = "<|startoftext|>";
 const END = "<|endoftext|>";
 
-/** The marks a prompt is put between and filled up with, as they must be. */
+/** The tokens that a prompt starts, ends and is padded with, as they must be. */
 const MARKS: readonly (readonly [key: string, token: string])[] = [
   ["bos_token", START],
   ["eos_token", END],
@@ -31,7 +31,7 @@ const MARKS: readonly (readonly [key: string, token: string])[] = [
   ["unk_token", END],
 ];
 
-/** What the model in `tokenizer.json` may say, CLIP's own first. */
+/** Values that the model in `tokenizer.json` may have, CLIP's own first. */
 const BPE: readonly (readonly [key: string, ...values: unknown[]])[] = [
   ["type", "BPE", undefined],
   ["end_of_word_suffix", "</w>"],
@@ -42,8 +42,8 @@ const BPE: readonly (readonly [key: string, ...values: unknown[]])[] = [
 ];
 
 /**
- * The tokenizer's folder: the first of those given that has it, or in which a
- * folder `tokenizer` does. CLIP ViT-L/14's own is that of Stable Diffusion.
+ * The tokenizer's folder: the first of those given that has it, itself or in a
+ * folder `tokenizer`. CLIP ViT-L/14's tokenizer is also Stable Diffusion's.
  *
  * @param folders where to look
  * @param file the text encoder, for the message
@@ -138,7 +138,7 @@ async function readTwoFiles(folder: string): Promise<Read> {
   const vocab = inOrder(await readJson(path), path);
   const lines = new TextDecoder().decode(await readText(`${folder}/merges.txt`))
     .split("\n").map((line) => line.trim());
-  // The first line states the format's version; "#" alone can be a token.
+  // The first line states the format's version; elsewhere "#" may start a merge.
   const merges = lines.filter((line, i) =>
     line !== "" && !(i === 0 && line.startsWith("#version"))
   );
@@ -173,7 +173,7 @@ async function readOneFile(path: string): Promise<Read> {
   });
   checkMerges(merges, path);
   if (!Array.isArray(added)) {
-    throw badCheckpoint(path, "its added_tokens are no list");
+    throw badCheckpoint(path, "its added_tokens are not a list");
   }
   const tokens = added.map((entry: unknown) =>
     addedToken(entry, isObject(entry) ? entry.id : undefined, path)
@@ -182,8 +182,8 @@ async function readOneFile(path: string): Promise<Read> {
 }
 
 /**
- * Merges are pairs of symbols, with white space between them; without any a
- * prompt would fall apart into letters.
+ * Checks that merges are pairs of symbols with white space between them; without
+ * any, a prompt would fall apart into letters.
  */
 function checkMerges(
   merges: readonly unknown[],
@@ -202,7 +202,7 @@ function checkMerges(
   );
 }
 
-/** Tokens by their numbers, which must be 0, 1, 2, … */
+/** Tokens in the order of their ids, which must be 0, 1, 2, … */
 function inOrder(numbers: JsonObject, path: string): string[] {
   const ids = Object.entries(numbers);
   const vocab = new Array<string>(ids.length);
@@ -222,11 +222,11 @@ function inOrder(numbers: JsonObject, path: string): string[] {
   return vocab;
 }
 
-/** `added_tokens_decoder`: tokens by their numbers. */
+/** `added_tokens_decoder`: tokens by id. */
 function addedTokens(value: unknown, path: string) {
   if (value === undefined || value === null) return [];
   if (!isObject(value)) {
-    throw badCheckpoint(path, "its added_tokens_decoder is no object");
+    throw badCheckpoint(path, "its added_tokens_decoder is not an object");
   }
   return Object.entries(value).map(([id, entry]) =>
     addedToken(entry, Number(id), path)
@@ -247,13 +247,13 @@ function addedToken(
       path,
       `its added token ${
         brief(content)
-      } counts as a word of its own only (single_word), which is not done here`,
+      } only counts as a whole word (single_word), which is not supported`,
     );
   }
   return [content, id];
 }
 
-/** Refuses marks that would be another tokenizer's, by name. */
+/** Refuses start, end and padding tokens that are not CLIP's. */
 function checkMarks(
   json: JsonObject,
   path: string,
@@ -284,7 +284,7 @@ function checkMarks(
   }
 }
 
-/** What a model makes of it when it is loaded must be possible now. */
+/** Checks that loading will be able to use the tokenizer. */
 function checkTokenizer(files: TokenizerFiles, folder: string): void {
   try {
     new ClipTokenizer(files);

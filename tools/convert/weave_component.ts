@@ -1,6 +1,6 @@
 /**
- * Converted components that are to be stored as another type: judged as a
- * checkpoint is, by the table of what they are.
+ * Converted components that are to be stored as another type: like checkpoints,
+ * they are checked against their network's table.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export function weaveComponent(
           imageWidth: () => imageWidth(weave),
         });
         checkTensors(weave, table);
-        // They were computed when they were converted, and stay f32.
+        // Values that the first conversion computed stay f32.
         for (const row of table.rows) if (row.exact) exact.add(row.name);
       }
       const { tensors, loss, dropped } = planReconversion(weave, dtype, exact);
@@ -73,7 +73,7 @@ export function weaveComponent(
   };
 }
 
-/** Width of the states that an adapter takes: no config of one states it. */
+/** Width of the hidden states that an adapter takes; its config does not state it. */
 function imageWidth({ name, tensors }: WeaveFile): number {
   const width = tensors.get("id_encoder.proj_in.weight")?.shape[1];
   if (width !== undefined) return width;

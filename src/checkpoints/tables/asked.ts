@@ -1,7 +1,7 @@
 /**
- * What a network asks for, found by building its graph: so names and shapes
- * are written once, in `src/models`, and tables only say what a checkpoint
- * calls them.
+ * Finds the weights that a network asks for by building its graph: so names and
+ * shapes are written once, in `src/models`, and tables only say what a
+ * checkpoint calls them.
  *
  * @module
  */
@@ -14,22 +14,22 @@ import type { CheckpointConfig } from "./config.ts";
 export interface NamedShape {
   /** Its path in the component. */
   readonly name: string;
-  /** PyTorch's dimensions: of a convolution (O, I, kh, kw). */
+  /** PyTorch's dimensions; (O, I, kh, kw) for a convolution. */
   readonly shape: readonly number[];
 }
 
-/** How a network is asked what it wants. */
-export interface Asking {
+/** A network that is asked for its weights. */
+export interface AskedNetwork {
   /** What the network is: `unet`, … */
   readonly component: string;
   /** The config its sizes come from, for messages. */
   readonly config: CheckpointConfig;
   /**
-   * Names of modules in the order in which the file has them, a list for every
-   * depth at once; see {@linkcode inFileOrder}.
+   * Names of modules in the file's order, one list for all depths; see
+   * {@linkcode inFileOrder}.
    */
   readonly order: readonly string[];
-  /** Convolutions over an image, whose fourth channel PyTorch does not have. */
+  /** Convolutions over images, which have 4 input channels here and 3 in PyTorch. */
   readonly overImages?: readonly string[];
   /** Builds the network's graphs, which ask for their weights. */
   readonly build: (graph: Graph, weights: WeightScope) => void;
@@ -38,10 +38,10 @@ export interface Asking {
 /**
  * The weights a network asks for, in the file's order.
  *
- * @throws {MasterWeaverError} `bad-checkpoint` where the config's sizes make no network
+ * @throws {MasterWeaverError} `bad-checkpoint` where the config's sizes do not make a network
  */
 export function askedWeights(
-  { component, config, order, overImages = [], build }: Asking,
+  { component, config, order, overImages = [], build }: AskedNetwork,
 ): NamedShape[] {
   const scope = WeightScope.recording(component);
   try {
@@ -70,12 +70,12 @@ function pytorchShape(shape: readonly number[]): readonly number[] {
 
 /**
  * Sorts weights by their paths, segment by segment: numbers as numbers, names
- * as listed. A block's `resnets` and `attentions` take turns, as they run.
+ * as listed. A block's `resnets` and `attentions` alternate, as they run.
  *
- * The order is part of the format, for the header's hash, which stands for a
- * model, depends on it: a model converted again must get the same.
+ * The order is part of the format: the header's hash, which identifies a model,
+ * depends on it, and a model converted again must get the same hash.
  *
- * @param order all names there are
+ * @param order every name that occurs
  * @throws {RangeError} where a name is not listed: a table lacks it
  */
 export function inFileOrder(

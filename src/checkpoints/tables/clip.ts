@@ -13,7 +13,7 @@ import { askedWeights } from "./asked.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { type Dropped, plainRow, type Table } from "./table.ts";
 
-/** What transformers assumes of a text tower where its config is silent. */
+/** transformers' defaults for what a text tower's config leaves out. */
 export const STANDARD_TEXT_CONFIG = {
   vocab_size: 49408,
   hidden_size: 512,
@@ -25,7 +25,7 @@ export const STANDARD_TEXT_CONFIG = {
   layer_norm_eps: 1e-5,
 } as const;
 
-/** What transformers assumes of a vision tower where its config is silent. */
+/** transformers' defaults for what a vision tower's config leaves out. */
 export const STANDARD_VISION_CONFIG = {
   hidden_size: 768,
   intermediate_size: 3072,
@@ -51,7 +51,7 @@ const ORDER = [
   "class_embedding",
   "patch_embedding",
   "position_embedding",
-  // Spelt so in the checkpoint.
+  // The checkpoint's own spelling.
   "pre_layrnorm",
   "encoder",
   "layers",
@@ -99,7 +99,7 @@ export function textEncoderTable(config: CheckpointConfig): Table {
 
 /**
  * The table of the vision tower, of a whole CLIP or alone: all of its layers,
- * though what is asked of it here is the last but one's result.
+ * although only the penultimate one's output is used here.
  *
  * @param config `vision_config`, complete
  * @throws {MasterWeaverError} `bad-checkpoint`
@@ -131,7 +131,7 @@ export function imageEncoderTable(config: CheckpointConfig): Table {
   return { component: "image_encoder", rows, dropped };
 }
 
-/** What decides the shapes of a tower's weights. */
+/** The sizes that decide the shapes of a tower's weights. */
 function towerSizes(config: CheckpointConfig): ClipTowerConfig {
   return {
     hiddenSize: config.size("hidden_size"),

@@ -9,7 +9,7 @@ import type { JsonObject } from "../../weights/weave.ts";
 
 /** The largest size a config may state: no network here comes near. */
 const MAX_SIZE = 1 << 20;
-/** The longest list, and the most layers. */
+/** The longest list, and the largest number of layers. */
 const MAX_LAYERS = 128;
 
 /** A config being read; messages name the file and the key. */
@@ -70,9 +70,9 @@ export class CheckpointConfig {
   }
 
   /**
-   * A value that may be no other.
+   * Requires a value.
    *
-   * @param what the kind of model another value would mean
+   * @param what what the value, or another one, means
    */
   only(key: string, expected: unknown, what: string): void {
     const value = this.json[key] ?? expected;
@@ -80,7 +80,7 @@ export class CheckpointConfig {
     throw this.#wrong(key, `expected ${brief(expected)} (${what})`);
   }
 
-  /** The error of sizes that are each right and make no network together. */
+  /** The error of sizes that are each valid but make no network together. */
   wrongSizes(cause: Error): Error {
     return badCheckpoint(
       this.#name,

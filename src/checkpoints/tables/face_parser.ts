@@ -17,7 +17,7 @@ import {
 /** `torch.nn.BatchNorm2d`'s own. */
 const EPS = 1e-5;
 
-/** What the reference writes into its code. */
+/** What the reference implementation hard-codes. */
 export const STANDARD_FACE_PARSER_CONFIG = {
   n_classes: 19,
   width: 64,
@@ -75,7 +75,7 @@ export function faceParserTable(config: CheckpointConfig): Table {
   const names = new Set(weights.map(({ name }) => name));
   const rows = weights.flatMap((weight): TableRow[] => {
     const [, path, kind] = /^(.*)\.(weight|bias)$/.exec(weight.name)!;
-    // PyTorch has a bias in no convolution: here it comes from a batch norm.
+    // In PyTorch only the batch norms have a bias, which these convolutions get.
     if (!names.has(`${path}.bias`)) return [plainRow(weight)];
     return kind === "weight" ? folded(path, normOf(path), weight.shape) : [];
   });

@@ -1,6 +1,6 @@
 /**
- * Tensors that training programs and other tools leave in a checkpoint, beside
- * any network: known, and of no use here.
+ * Tensors that training programs and other tools leave in a checkpoint beside
+ * any network: they are known, and not needed here.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export const LORA = /(^|[._])(lora|locon|hada|lokr)([._]|$)/;
 /** What may be left out of every network's checkpoint. */
 export const HARMLESS: readonly Dropped[] = [
   SCHEDULE,
-  { names: /^model_ema\./, reason: "what belongs to the running mean" },
+  { names: /^model_ema\./, reason: "leftovers of the running mean" },
   {
     names: /(^|\.)position_ids$/,
     reason: "the numbers 0, 1, 2, … in order",
@@ -36,17 +36,17 @@ export const HARMLESS: readonly Dropped[] = [
   },
   {
     names: /^embedding_manager\./,
-    reason: "what training on a new word leaves",
+    reason: "left by training on a new word",
   },
   {
     names: /^(v_pred|ztsnr)$/,
     reason: "the mark of a model that predicts velocity",
     warning: "it is marked as a model that predicts velocity (v_pred), not " +
-      "noise; here noise is taken for granted, and its images may be wrong",
+      "noise; here it is assumed to predict noise, so its images may be wrong",
   },
   {
     names: LORA,
     reason: "a LoRA beside the network, which is not merged into it",
-    warning: "a LoRA lies beside the network and is not merged into it",
+    warning: "the file also has a LoRA, which is not merged into the network",
   },
 ];

@@ -12,7 +12,7 @@ import type { CheckpointConfig } from "./config.ts";
 import { plainRow, type Table } from "./table.ts";
 import { unetSizes } from "./unet.ts";
 
-/** What the reference writes into its code, for Stable Diffusion 1.5. */
+/** What the reference implementation hard-codes for Stable Diffusion 1.5. */
 export const STANDARD_ADAPTER_CONFIG = {
   num_tokens: 16,
   depth: 1,
@@ -23,7 +23,7 @@ export const STANDARD_ADAPTER_CONFIG = {
   align_faces: true,
 } as const;
 
-/** In the order in which a UNet registers its modules. */
+/** A UNet's stages, in the order in which it registers its modules. */
 const STAGES = ["down_blocks", "up_blocks", "mid_block"];
 
 /** Modules of an adapter, in the file's order. */
@@ -57,7 +57,7 @@ const ORDER = [
  *
  * @param config `adapter_config.json`, complete
  * @param unet diffusers' `unet/config.json` of the model it is for
- * @param imageWidth width of the image encoder's states
+ * @param imageWidth width of the image encoder's hidden states
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function identityAdapterTable(
@@ -84,7 +84,7 @@ export function identityAdapterTable(
       const features = g.input("features", [1, 1, imageWidth], "f32");
       const identity = idResampler(features, w.at("id_encoder"), sizes, dim);
       const text = g.input("text", [1, 1, dim], "f32");
-      // The UNet's own keys and values are asked for elsewhere.
+      // Takes the UNet's own keys and values, which are in the UNet's table.
       const others = WeightScope.recording("unet");
       for (const attention of crossAttentions(unetConfig)) {
         crossKeys(attention, text, others, identity, w);
@@ -111,12 +111,12 @@ const IDENTITY_LAYER =
   /^((down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.attentions\.(\d+))\.transformer_blocks\.0\.attn2\.(to_[kv]_img\.weight)$/;
 
 /**
- * The way back: what the reference calls an adapter's tensors. Every attention
+ * The reverse: what the reference calls an adapter's tensors. Every attention
  * layer has an `attn1` before its `attn2`, so the k-th of a UNet, counted from
  * 0, has the position 2 k + 1.
  *
  * @param names all tensors of the adapter
- * @returns gives the key of a name, or nothing where it is none of an adapter
+ * @returns gives the key of a name; undefined where no adapter has that name
  */
 export function checkpointKey(
   names: readonly string[],

@@ -14,11 +14,11 @@ import type { Dropped, Table } from "./table.ts";
 import { unetTable } from "./unet.ts";
 import { vaeTable } from "./vae.ts";
 
-/** Where the networks of a single file lie. */
+/** What the UNet's names start with in a single file. */
 export const LDM_UNET = "model.diffusion_model.";
-/** The autoencoder. */
+/** The autoencoder's. */
 export const LDM_VAE = "first_stage_model.";
-/** The text encoder, in transformers' names. */
+/** The text encoder's, followed by transformers' names. */
 export const LDM_TEXT = "cond_stage_model.transformer.";
 /**
  * The UNet's running mean over training (EMA): its names have lost their dots,
@@ -73,7 +73,7 @@ function oneOf({ rows }: Table): RegExp {
  * The autoencoder of a single file.
  *
  * @param config diffusers' `vae/config.json`
- * @param prefix what its names start with: nothing where the file is it alone
+ * @param prefix what its names start with; empty where the file holds nothing else
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function ldmVaeTable(
@@ -119,8 +119,8 @@ export function ldmTextTable(config: CheckpointConfig): Table {
 const NETWORKS = [LDM_UNET, LDM_VAE, "cond_stage_model."];
 
 /**
- * The networks beside one that is taken: what lies inside that one and is not
- * of its table is left for the user to judge.
+ * The file's other networks. Unknown tensors of the network itself are not
+ * dropped: the user must decide about them.
  */
 function others(own: string): Dropped[] {
   return NETWORKS.filter((prefix) => prefix !== own).map((prefix) => ({
@@ -129,9 +129,9 @@ function others(own: string): Dropped[] {
   }));
 }
 
-/** What lies in a file beside the network that is taken from it. */
+/** What a file holds beside its networks. */
 const REST: readonly Dropped[] = [
-  { names: /^model_ema\./, reason: "what belongs to the running mean" },
+  { names: /^model_ema\./, reason: "leftovers of the running mean" },
   SCHEDULE,
   { names: /^loss\./, reason: "networks that only training uses" },
 ];

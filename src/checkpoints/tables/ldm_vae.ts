@@ -19,7 +19,7 @@ const ATTENTION = {
 /**
  * Names below `first_stage_model.`, by diffusers' names.
  *
- * The decoder's levels are numbered there from the highest resolution, which
+ * There the decoder's levels are numbered from the highest resolution, which
  * runs last.
  *
  * @param config diffusers' `vae/config.json`

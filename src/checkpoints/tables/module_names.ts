@@ -1,5 +1,5 @@
 /**
- * Names of modules in another layout, by whole path segments.
+ * Maps names of modules to another layout, by whole path segments.
  *
  * @module
  */
@@ -9,21 +9,21 @@ export class ModuleNames {
   readonly #others = new Map<string, string>();
 
   /**
-   * Says what a module is called.
+   * Maps a module.
    *
-   * @param path its path here, as `mid_block.resnets.0`
-   * @param other its path there; what lies below it keeps its name
+   * @param path its path here, such as `mid_block.resnets.0`
+   * @param other its path there; what is below it keeps its name
    */
   set(path: string, other: string): void {
     this.#others.set(path, other);
   }
 
   /**
-   * Says what a module is called, and what the modules right below it are.
+   * Maps a module, and modules right below it.
    *
    * @param path its path here
    * @param other its path there
-   * @param inner names below it, here and there; the others stay as they are
+   * @param inner names below it, here and there; others keep their names
    */
   setAll(
     path: string,
@@ -37,7 +37,7 @@ export class ModuleNames {
   }
 
   /**
-   * The other layout's name: that of the longest path known, and what follows.
+   * A tensor's name in the other layout, by the longest path that is mapped.
    *
    * @param name a tensor's name here
    * @throws {RangeError} where no path of it is known: a table lacks a rule

@@ -13,11 +13,11 @@ import type { Table } from "./table.ts";
 import { unetTable } from "./unet.ts";
 import { vaeTable } from "./vae.ts";
 
-/** What an identity adapter depends on beside its own config. */
-export interface AdapterSurroundings {
+/** What an identity adapter depends on besides its own config. */
+export interface AdapterContext {
   /** The config of the UNet it is for. */
   readonly unet: () => CheckpointConfig;
-  /** Width of the image encoder's states. */
+  /** Width of the image encoder's hidden states. */
   readonly imageWidth: () => number;
 }
 
@@ -25,13 +25,13 @@ export interface AdapterSurroundings {
  * The table of a network.
  *
  * @param config its own config, complete
- * @param around asked for an identity adapter alone
- * @throws {MasterWeaverError} `bad-checkpoint`, and what `around` throws
+ * @param context only used for an identity adapter
+ * @throws {MasterWeaverError} `bad-checkpoint`, and what `context` throws
  */
 export function networkTable(
   network: NetworkName,
   config: CheckpointConfig,
-  around: AdapterSurroundings,
+  context: AdapterContext,
 ): Table {
   switch (network) {
     case "unet":
@@ -45,6 +45,6 @@ export function networkTable(
     case "face_parser":
       return faceParserTable(config);
     case "identity_adapter":
-      return identityAdapterTable(config, around.unet(), around.imageWidth());
+      return identityAdapterTable(config, context.unet(), context.imageWidth());
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The configurations of Stable Diffusion 1.5 and of CLIP ViT-L/14: used where
- * a file comes without its own, as single files do.
+ * The configurations of Stable Diffusion 1.5 and of CLIP ViT-L/14, for files
+ * that come without their own, as single files do.
  *
  * @module
  */

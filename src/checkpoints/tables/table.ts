@@ -1,6 +1,6 @@
 /**
- * How a checkpoint's tensors become a component's: names, shapes, and which
- * are left out. Everything that is renamed, reshaped or folded is said here.
+ * The form of tables, which say how a checkpoint's tensors become a component's:
+ * everything that is renamed, reshaped, folded or left out.
  *
  * @module
  */
@@ -23,15 +23,15 @@ export interface TableRow {
   /** What it is made of. */
   readonly from: readonly SourceTensor[];
   /**
-   * Makes the values from those of {@linkcode from}; where it is missing they
-   * are taken as they are.
+   * Computes the values from those of {@linkcode from}; without it the values of
+   * its one tensor are stored unchanged.
    */
   readonly make?: (
     values: readonly Float32Array<ArrayBuffer>[],
   ) => Float32Array<ArrayBuffer>;
   /**
-   * Stored as f32 whatever was asked for: values that were computed, and so do
-   * not lie on the grid of the type the checkpoint was stored in.
+   * Whether it is stored as f32 whatever was asked for: computed values need not
+   * be representable in the checkpoint's own type.
    */
   readonly exact?: boolean;
 }
@@ -42,7 +42,7 @@ export interface Dropped {
   readonly names: RegExp;
   /** Why, for the report. */
   readonly reason: string;
-  /** What the user is to know of a file that has them. */
+  /** What the user should know about a file that has them. */
   readonly warning?: string;
 }
 
@@ -57,7 +57,7 @@ export interface Table {
 }
 
 /**
- * A row whose values are taken as they are.
+ * A row whose values are stored unchanged.
  *
  * @param weight its name in the component and its shape
  * @param names its names in the checkpoint, where it has others

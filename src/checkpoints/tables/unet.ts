@@ -15,8 +15,8 @@ const UP_TYPES = ["CrossAttnUpBlock2D", "UpBlock2D"];
 const SIDE = 8;
 
 /**
- * Reads the sizes of a UNet that decide the shapes of its weights; what else
- * its config says is judged as loading does.
+ * Reads the sizes of a UNet that decide the shapes of its weights; the rest of
+ * its config is checked elsewhere, as on loading.
  *
  * @param config diffusers' `unet/config.json`
  * @throws {MasterWeaverError} `bad-checkpoint`

@@ -18,8 +18,8 @@ const OLD_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The table of a variational autoencoder: of the decoder, and of the encoder,
- * which training needs.
+ * The table of a variational autoencoder: the decoder, and the encoder, which
+ * training needs.
  *
  * @param config diffusers' `vae/config.json`
  * @throws {MasterWeaverError} `bad-checkpoint`
@@ -52,7 +52,7 @@ export function vaeTable(config: CheckpointConfig): Table {
   return { component: "vae", rows, dropped: [] };
 }
 
-/** The names a tensor has, the usual one first. */
+/** The names a tensor may have, the usual one first. */
 function namesOf(name: string): string[] {
   const old = name.replace(
     /(\.attentions\.0)\.(to_[qkv]|to_out\.0)\./,

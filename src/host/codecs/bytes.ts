@@ -1,19 +1,19 @@
 /**
- * What every reader and writer of files does with bytes.
+ * Helpers for bytes that the readers and writers of files share.
  *
  * @module
  */
 
-/** Puts byte arrays behind each other. */
+/** Concatenates byte arrays. */
 export function joinBytes(
-  parts: readonly Uint8Array[],
+  chunks: readonly Uint8Array[],
 ): Uint8Array<ArrayBuffer> {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const joined = new Uint8Array(length);
   let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.length;
   }
   return joined;
 }
@@ -31,7 +31,7 @@ export function toLatin1(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
-/** Not `TextDecoder("latin1")`, which the web defines as Windows-1252. */
+/** The text of Latin-1 bytes. `TextDecoder("latin1")` is Windows-1252 on the web. */
 export function fromLatin1(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {

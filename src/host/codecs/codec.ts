@@ -1,8 +1,8 @@
 /**
- * Images to and from files: PNG and JPEG in, PNG out.
+ * Decodes and encodes PNG and JPEG files.
  *
- * A file's header is judged before anything is decoded, so that a file cannot
- * ask for memory or time that its size does not warrant.
+ * A file's header is checked before anything is decoded, so that a small file
+ * cannot ask for much memory or time.
  *
  * @module
  */
@@ -24,17 +24,17 @@ export { readJpegComment } from "./jpeg_comment.ts";
 export { encodeJpeg } from "./jpeg_write.ts";
 export { readPngText } from "./png_text.ts";
 
-/** Keywords of texts that say how a PNG is to be turned. */
+/** Keywords of PNG texts that hold an orientation. */
 const RAW_EXIF = "Raw profile type exif", XMP = "XML:com.adobe.xmp";
-/** A JPEG's scans, about ten in progressive files, each pass over all pixels. */
+/** Limit of a JPEG's scans · pixels: each of its scans, often ten, passes over all pixels. */
 const MAX_JPEG_PIXEL_PASSES = 2e9;
 
 /**
  * Decodes a PNG or JPEG file.
  *
  * PNG of every kind (gray, palette, 1..16 bits, interlaced); transparency is put
- * over white. JPEG baseline and progressive, gray, colour and CMYK. An image
- * that EXIF data says is turned is turned upright.
+ * over white. JPEG baseline and progressive, gray, colour and CMYK. Images are
+ * turned upright as their EXIF data says.
  *
  * @param bytes the whole file
  * @param name what messages call it
@@ -67,10 +67,10 @@ export function decodeImage(bytes: Uint8Array, name: string): Image {
  * Encodes an image as a PNG file, RGB with 8 bits a channel.
  *
  * @param image the image; its alpha is dropped
- * @param text words to carry along, by keyword (1..79 Latin-1 characters)
+ * @param text its text chunks, by keyword (1..79 Latin-1 characters)
  * @returns the whole file
  * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow,
- *   `bad-image` for what is no image, or data that does not fit the size
+ *   `bad-image` for what is not an image, or data that does not fit the size
  */
 export function encodePng(
   image: Image,
@@ -115,7 +115,7 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
       new ImageFault("unsupported", `is a JPEG with ${unsupported}`),
     );
   }
-  // Without a frame the size is 0: where the file is cut, that is the reason.
+  // Without a frame the width is 0; in a cut file, the cut is the reason.
   if (end === undefined && width === 0) failCut(name, bytes);
   if (width === 0) failDamaged(name, "it holds no image");
   checkSize(width, height, name);
@@ -128,7 +128,7 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   if (summary.scans * width * height > MAX_JPEG_PIXEL_PASSES) {
     fail(
       name,
-      `is a JPEG of ${summary.scans} scans over ${width}x${height} pixels, expected some ten scans: save it again as an ordinary JPEG or PNG`,
+      `is a JPEG of ${summary.scans} scans over ${width}x${height} pixels, expected about ten scans: save it again as an ordinary JPEG or PNG`,
     );
   }
   const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
@@ -137,13 +137,13 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
 }
 
-/** How an image is to be turned; EXIF counts first, whatever it says. */
+/** An image's orientation; EXIF takes precedence, whatever it says. */
 function orientation(exif?: Uint8Array, xmp?: string): number | undefined {
   return (exif && exifOrientation(exif)) ??
     (xmp === undefined ? undefined : xmpOrientation(xmp));
 }
 
-/** The same for a PNG, where EXIF data may also stand as a text. */
+/** The same for a PNG, where EXIF data may also be in a text chunk. */
 function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
   const texts = pngTexts(chunks, [RAW_EXIF, XMP]);
   const exif = chunks.find(({ type, data }) =>
@@ -156,7 +156,7 @@ function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
   );
 }
 
-/** A profile's name and length on lines of their own, then it in hexadecimal. */
+/** Decodes a profile: lines with its name and length, then its bytes in hexadecimal. */
 function rawProfile(text: string): Uint8Array {
   const digits = text.split("\n").slice(3).join("");
   const pairs = digits.match(/[0-9a-f]{2}/gi) ?? [];
@@ -168,7 +168,7 @@ function checkSize(width: number, height: number, name: string): void {
   if (fault !== undefined) fail(name, fault);
 }
 
-/** Runs a decoder; the faults that it finds become errors that name the file. */
+/** Runs a decoder; faults that it finds become errors naming the file. */
 function decoding<T>(name: string, decode: () => T): T {
   try {
     return decode();
@@ -191,7 +191,7 @@ function fail(name: string, what: string, cause?: unknown): never {
   });
 }
 
-/** Says what a decoder found, in a sentence of its kind. */
+/** Throws what a decoder found, worded by its kind. */
 function failOf(name: string, fault: ImageFault): never {
   const { kind, message } = fault;
   if (kind === "damaged") failDamaged(name, message, fault);
@@ -200,7 +200,7 @@ function failOf(name: string, fault: ImageFault): never {
   }
   fail(
     name,
-    `${message}, which is not read: save it again as an ordinary JPEG or PNG`,
+    `${message}, which is not supported: save it again as an ordinary JPEG or PNG`,
     fault,
   );
 }
@@ -228,7 +228,7 @@ function failTooLittle(
   );
 }
 
-/** pngjs would blend transparent pixels with white; the colours are meant. */
+/** A copy with alpha 255: pngjs would blend transparent pixels with white. */
 function opaqueCopy(data: Uint8ClampedArray): Uint8ClampedArray {
   const copy = data.slice();
   for (let i = 3; i < copy.length; i += 4) copy[i] = 255;

@@ -1,6 +1,6 @@
 /**
- * How a camera was held: the orientation in an image's EXIF or XMP data, and
- * turning the image upright.
+ * Reads an image's orientation from its EXIF or XMP data, and turns the image
+ * upright.
  *
  * @module
  */
@@ -16,8 +16,8 @@ const ORIENTATION = 0x0112;
  * As Pillow reads it: any numeric type will do, and of several values the first
  * counts.
  *
- * @returns 1..8, or 1, upright, for a value that makes no sense; nothing where
- *   the data does not speak of it
+ * @returns 1..8, or 1, upright, for a value that makes no sense; undefined where
+ *   the data has none
  */
 export function exifOrientation(exif: Uint8Array): number | undefined {
   // Some programs write the segment's name once more.
@@ -57,7 +57,7 @@ export function orientImage(image: Image, orientation = 1): Image {
   const [width, height] = swap ? [h, w] : [w, h];
   const source = pixelsOf(image.data);
   const pixels = new Uint32Array(w * h);
-  // Source position of the result's first pixel, and of one right, one down.
+  // Where the result's first pixel comes from, and the steps right and down.
   const right = w - 1;
   const bottom = w * (h - 1);
   const [start, acrossStep, downStep] = [
@@ -79,7 +79,7 @@ export function orientImage(image: Image, orientation = 1): Image {
   return { width, height, data: new Uint8ClampedArray(pixels.buffer) };
 }
 
-/** A pixel a number; copied where the bytes are not aligned for it. */
+/** One number for each pixel; copied where the bytes are not aligned for that. */
 function pixelsOf(data: Uint8ClampedArray): Uint32Array {
   const aligned = data.byteOffset % 4 === 0 ? data : data.slice();
   return new Uint32Array(

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What kind of thing is wrong: `cut` where the rest of the file is missing. */
+/** What is wrong: `cut` means that the rest of the file is missing. */
 export type FaultKind = "cut" | "damaged" | "unsupported";
 
 /** A fault of a file. */

@@ -1,7 +1,7 @@
 // The patterns match file signatures, which hold control bytes on purpose.
 // deno-lint-ignore-file no-control-regex
 /**
- * What a file's first bytes say it is.
+ * Identifies a file by its first bytes.
  *
  * @module
  */
@@ -69,15 +69,15 @@ const known: [kind: string, start: RegExp][] = [
   ["text", /^[\t\n\r\x20-\x7e]{8}|^(\xff\xfe|\xfe\xff)/],
 ];
 
-/** Kinds that hold other files, which are the ones to convert. */
+/** Kinds that contain other files, such as the image itself. */
 const PACKED =
   /archive|^gzip|^bzip2|^xz|^Zstandard|^LZ4|^a data: URL|in base64$/;
 
 /**
- * Tells what a file is from its start.
+ * Identifies a file by its first bytes.
  *
- * @returns `png`, `jpeg`, or for anything else words that a message can use,
- *   and what to do with it
+ * @returns `png`, `jpeg`, or for anything else what to call it in a message and
+ *   what to do with it
  */
 export function fileKind(
   file: Uint8Array,

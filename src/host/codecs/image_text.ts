@@ -1,5 +1,5 @@
 /**
- * What an image file says of its making, and what of it cannot be read.
+ * Reads the text of an image file that says how it was made.
  *
  * @module
  */
@@ -11,32 +11,32 @@ import { inspectPngText } from "./png_text.ts";
 import { fromParameters } from "../../options/parameters_text.ts";
 import { isOwnText } from "../../options/settings_text.ts";
 
-/** The words in an image file. */
+/** The text in an image file. */
 export interface ImageText {
   /**
-   * A PNG's text chunks by key, or those that its `parameters`, or a JPEG's
-   * comment, make up. What another program wrote stays `parameters`.
+   * A PNG's text chunks by key, or our own chunks where a PNG's `parameters` or
+   * a JPEG's comment holds them. Another program's text stays `parameters`.
    */
   readonly text: Readonly<Record<string, string>>;
-  /** What was passed over and why, a line each. */
+  /** What was ignored and why, a line each. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads the words of an image that shall be repeated.
+ * Reads the text of an image to repeat.
  *
  * @param bytes the whole file
  * @param name what messages call it
- * @throws {MasterWeaverError} `bad-image` where it is no PNG or JPEG, or is cut off
+ * @throws {MasterWeaverError} `bad-image` where it is not a PNG or JPEG, or is cut off
  */
-export function readImageWords(bytes: Uint8Array, name: string): ImageText {
+export function parseImageText(bytes: Uint8Array, name: string): ImageText {
   if (bytes.length === 0) throw unusable(name, "it is empty (0 bytes)");
   const kind = fileKind(bytes);
   if (kind === "png") {
-    const { text, passedOver, isCut } = inspectPngText(bytes);
+    const { text, ignored, isCut } = inspectPngText(bytes);
     if (isCut) throw cutOff(name);
-    const warnings = passedOver.map(({ keyword, why }) =>
-      `The text ${keyword} in ${name} is passed over: it is ${why}`
+    const warnings = ignored.map(({ keyword, why }) =>
+      `The text ${keyword} in ${name} is ignored: it is ${why}`
     );
     return { text: isOwnText(text) ? text : ownText(text), warnings };
   }
@@ -49,7 +49,7 @@ export function readImageWords(bytes: Uint8Array, name: string): ImageText {
   throw unusable(name, `it looks like ${kind.is}`);
 }
 
-/** Our own chunks where `parameters` holds them, else the chunks as they are. */
+/** Our own chunks where `parameters` holds them, else the chunks unchanged. */
 function ownText(text: ImageText["text"]): ImageText["text"] {
   const own = fromParameters(text.parameters ?? "");
   return isOwnText(own) ? own : text;
@@ -58,7 +58,7 @@ function ownText(text: ImageText["text"]): ImageText["text"] {
 function cutOff(name: string): MasterWeaverError {
   return new MasterWeaverError(
     "bad-image",
-    `Cannot repeat ${name}: it is cut off, so that settings may be missing; copy or download it again`,
+    `Cannot repeat ${name}: it is cut off, so settings may be missing; copy or download it again`,
   );
 }
 

@@ -1,8 +1,8 @@
 /**
- * Deflated data, inflated: zlib streams as PNG files hold them (RFC 1950, 1951).
+ * Inflates zlib streams as PNG files hold them (RFC 1950, 1951).
  *
- * Of our own because the web's `DecompressionStream` loses what a stream holds
- * where bytes follow it or its end is missing, and cannot be told when to stop.
+ * The web's `DecompressionStream` would lose data where bytes follow the stream
+ * or its end is missing, and cannot be stopped early.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import { ImageFault } from "./fault.ts";
 
 /** How far back a copy may reach. */
 const WINDOW = 32768;
-/** Handed on whenever so much has come together. */
+/** Output is handed on in chunks of about this many bytes. */
 const CHUNK = 65536;
-const MOST_COPIED = 258;
+const MAX_COPY = 258;
 /** Codes up to this long are looked up in one step. */
 const LOOKUP_BITS = 9;
 
-/** By symbol − 257: the shortest length, and how many bits add to it. */
+/** By symbol − 257: the shortest length, and how many extra bits follow. */
 const LENGTHS = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31]
   .concat([35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258]);
 const LENGTH_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
   .concat([3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0]);
-/** By symbol: how many bits add to the distance. */
+/** By symbol: how many extra bits of the distance follow. */
 const DISTANCE_BITS = Array.from(
   { length: 30 },
   (_, symbol) => Math.max(0, (symbol >> 1) - 1),
@@ -29,7 +29,7 @@ const DISTANCE_BITS = Array.from(
 const DISTANCES = DISTANCE_BITS.map((bits, symbol) =>
   symbol < 2 ? symbol + 1 : ((2 + symbol % 2) << bits) + 1
 );
-/** The order in which a block tells the lengths of its lengths' codes. */
+/** The order of the code length code's own lengths (RFC 1951, 3.2.7). */
 const ORDER = [
   16,
   17,
@@ -53,19 +53,19 @@ const ORDER = [
 ];
 
 /**
- * Takes inflated bytes, in order; they stand until it returns.
+ * Takes inflated bytes, in order; they are valid until it returns.
  *
  * @returns whether more are wanted
  */
 export type Taker = (bytes: Uint8Array) => boolean;
 
 /**
- * Inflates a zlib stream; bytes behind it do no harm.
+ * Inflates a zlib stream; bytes after it are ignored.
  *
  * @param bytes the stream
  * @param take is given what comes out, chunk by chunk
  * @throws {ImageFault} `cut` where the stream's end is missing, `damaged` where
- *   it makes no sense; what came before was given to `take`
+ *   it makes no sense; `take` has received everything before
  */
 export function inflate(bytes: Uint8Array, take: Taker): void {
   const [method, flags] = bytes;
@@ -82,9 +82,9 @@ export function inflate(bytes: Uint8Array, take: Taker): void {
   }
 }
 
-/** A prefix code, by the next bits: see {@linkcode prefixCode}. */
+/** A prefix code, prepared for reading by {@linkcode prefixCode}. */
 interface PrefixCode {
-  /** A code's length · 512 + its symbol; 0 for long codes and for none. */
+  /** By the next bits: a code's length · 512 + its symbol; 0 for long codes and for none. */
   readonly lookup: Uint16Array;
   /** How many codes there are of each length. */
   readonly counts: Uint16Array;
@@ -98,11 +98,11 @@ class Inflater {
   #at = 2;
   #buffer = 0;
   #count = 0;
-  readonly #out = new Uint8Array(WINDOW + CHUNK + MOST_COPIED);
-  /** Where the next byte goes, and where those begin that nobody has yet. */
+  readonly #out = new Uint8Array(WINDOW + CHUNK + MAX_COPY);
+  /** Where the next byte goes, and where bytes begin that are not handed on yet. */
   #filled = 0;
   #kept = 0;
-  /** The checksum's two sums. */
+  /** The two sums of Adler-32. */
   #low = 1;
   #high = 0;
 
@@ -124,11 +124,11 @@ class Inflater {
     if (this.flush()) this.#checkSum();
   }
 
-  /** Hands on what there is; keeps what copies may reach back to. */
+  /** Hands on new bytes; keeps those that copies may reach back to. */
   flush(): boolean {
     const out = this.#out;
     const fresh = out.subarray(this.#kept, this.#filled);
-    // Given once, even where the taker throws.
+    // Handed on only once, even where `take` throws.
     this.#kept = this.#filled;
     this.#addToSum(fresh);
     const wanted = this.#take(fresh);
@@ -141,7 +141,7 @@ class Inflater {
   }
 
   #storedBlock(): boolean {
-    // The rest of the byte is nothing; whole bytes go back.
+    // Skips the rest of a byte; whole bytes that were read ahead go back.
     this.#at -= this.#count >> 3;
     this.#count = this.#buffer = 0;
     const bytes = this.#bytes;
@@ -154,10 +154,10 @@ class Inflater {
     const isCut = this.#at + length > bytes.length;
     while (this.#at < end) {
       const room = WINDOW + CHUNK - this.#filled;
-      const part = bytes.subarray(this.#at, Math.min(this.#at + room, end));
-      this.#out.set(part, this.#filled);
-      this.#filled += part.length;
-      this.#at += part.length;
+      const chunk = bytes.subarray(this.#at, Math.min(this.#at + room, end));
+      this.#out.set(chunk, this.#filled);
+      this.#filled += chunk.length;
+      this.#at += chunk.length;
       if (this.#isFull() && !this.flush()) return false;
     }
     if (isCut) failCut();
@@ -184,7 +184,7 @@ class Inflater {
     const distance = DISTANCES[symbol] + this.#bits(DISTANCE_BITS[symbol]);
     if (distance > this.#filled) failDamaged();
     const out = this.#out;
-    // One by one: a copy may reach into itself.
+    // One by one: a copy may overlap its own source.
     for (let i = 0, at = this.#filled; i < length; i++, at++) {
       out[at] = out[at - distance];
     }
@@ -231,7 +231,7 @@ class Inflater {
   }
 
   #symbol({ lookup, counts, symbols }: PrefixCode): number {
-    // At the stream's end a short code may be all there is.
+    // At the stream's end fewer bits may be left than the longest code has.
     while (this.#count < 15 && this.#at < this.#bytes.length) this.#nextByte();
     const found = lookup[this.#buffer & ((1 << LOOKUP_BITS) - 1)];
     if (found !== 0 && found >> 9 <= this.#count) {
@@ -264,7 +264,7 @@ class Inflater {
   #addToSum(bytes: Uint8Array): void {
     let [low, high] = [this.#low, this.#high];
     for (let at = 0; at < bytes.length;) {
-      // So many fit before the sums pass 2^31.
+      // So many bytes fit before the sums pass 2^31.
       for (const end = Math.min(at + 3800, bytes.length); at < end; at++) {
         low += bytes[at];
         high += low;
@@ -275,7 +275,7 @@ class Inflater {
     [this.#low, this.#high] = [low, high];
   }
 
-  /** A checksum that is missing says nothing; a wrong one does. */
+  /** Refuses a wrong checksum; a missing one is accepted. */
   #checkSum(): void {
     const at = this.#at - (this.#count >> 3);
     const [a, b, c, d] = this.#bytes.subarray(at, at + 4);
@@ -286,7 +286,7 @@ class Inflater {
   }
 }
 
-/** Makes a code from the lengths of its symbols' codes. */
+/** Makes a code from the code lengths of its symbols. */
 function prefixCode(lengths: Uint8Array): PrefixCode {
   const counts = new Uint16Array(16);
   for (const length of lengths) counts[length]++;
@@ -313,7 +313,7 @@ function prefixCode(lengths: Uint8Array): PrefixCode {
   return { lookup, counts, symbols };
 }
 
-/** Codes stand in the stream with their first bit lowest. */
+/** Reverses a code: bits are read lowest first, but codes come highest bit first. */
 function reversed(code: number, length: number): number {
   let result = 0;
   for (let i = 0; i < length; i++) {

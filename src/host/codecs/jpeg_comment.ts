@@ -1,5 +1,5 @@
 /**
- * Words in JPEG files: EXIF's `UserComment`, where Stable Diffusion's programs
+ * Text in JPEG files: EXIF's `UserComment`, where programs for Stable Diffusion
  * keep the settings of an image.
  *
  * @module
@@ -12,12 +12,12 @@ import { fieldNumber, findField, openTiff } from "./tiff.ts";
 const EXIF_DIRECTORY = 0x8769;
 const USER_COMMENT = 0x9286;
 const LONG = 4, UNDEFINED = 7;
-/** What a segment can hold beside its length, 16 bits. */
+/** The most bytes a segment holds after its 16-bit length. */
 const MAX_SEGMENT = 0xffff - 2;
 
 /**
  * Makes the content of the segment that holds a comment: `Exif`, a TIFF header,
- * a directory that names the EXIF directory, and that with the comment in it.
+ * a directory that points to the EXIF directory, and the EXIF directory.
  *
  * The comment is written as `piexif` writes it, and so as AUTOMATIC1111 does:
  * `UNICODE` and UTF-16, high bytes first.
@@ -50,7 +50,7 @@ export function exifWithComment(comment: string): Uint8Array {
   return segment;
 }
 
-/** A directory of one field, and no directory after it. */
+/** Writes a directory of one field, with no directory after it. */
 function writeDirectory(
   view: DataView,
   at: number,
@@ -71,7 +71,7 @@ function writeDirectory(
  * Reads the comment that a JPEG file carries in its EXIF data.
  *
  * @param bytes the whole file
- * @returns nothing where the file is no JPEG, or has no comment that can be
+ * @returns undefined where the file is no JPEG, or has no comment that can be
  *   read; never fails
  *
  * @example
@@ -104,16 +104,16 @@ function commentText(bytes: Uint8Array): string | undefined {
     const order = highByteFirst(body) ? "utf-16be" : "utf-16le";
     return new TextDecoder(order).decode(body);
   }
-  // ASCII, and no coding named: UTF-8 is what is found there in practice.
+  // ASCII, or no coding named: in practice the text is UTF-8.
   if (coding !== "ASCII\0\0\0" && coding !== "\0".repeat(8)) return undefined;
   const text = new TextDecoder().decode(body).replace(/\0+$/, "").trimEnd();
   return text === "" ? undefined : text;
 }
 
 /**
- * Whether UTF-16 has its high bytes first: by its mark, else by where the zeros
- * of Latin letters stand. The order of the data around it tells nothing, for
- * programs copy comments as they are.
+ * Whether UTF-16 has its high bytes first: by its byte order mark, else by where
+ * the zero bytes of Latin letters are. The byte order of the TIFF data around it
+ * says nothing, because programs copy comments unchanged.
  */
 function highByteFirst(text: Uint8Array): boolean {
   if (text[0] === 0xff && text[1] === 0xfe) return false;

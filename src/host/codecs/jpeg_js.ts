@@ -1,5 +1,5 @@
 /**
- * npm's jpeg-js, behind the one call that is used of it.
+ * npm's jpeg-js, behind the one call that we use.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A JPEG file as its segments, as far as needed to judge it before decoding:
+ * The segments of a JPEG file, and a summary to check it by before decoding:
  * its size, its coding, its EXIF data, and where it ends.
  *
  * @module
@@ -18,7 +18,7 @@ export interface JpegSummary {
   codedBytes: number;
   /** How many scans there are: over ten only in unusual files. */
   scans: number;
-  /** EXIF data, all segments together, without their name. */
+  /** EXIF data, joined from all segments, without the segments' name. */
   exif?: Uint8Array;
   /** XMP data, without its name. */
   xmp?: Uint8Array;
@@ -54,10 +54,10 @@ export interface JpegSegment {
   readonly content: Uint8Array;
 }
 
-/** Goes through the segments of a file that starts with a JPEG's first marker. */
+/** Iterates over the segments of a file that starts with a JPEG's first marker. */
 export class JpegSegments {
   readonly #file: Uint8Array;
-  /** Where the next marker is looked for; behind a scan, move it there. */
+  /** Where the search for the next marker starts; move it past a scan's data. */
   position = 2;
 
   /** Starts at the beginning. */
@@ -65,7 +65,7 @@ export class JpegSegments {
     this.#file = file;
   }
 
-  /** The next segment; nothing where the file does not hold it whole. */
+  /** The next segment; undefined where the file does not hold all of it. */
   next(): JpegSegment | undefined {
     const file = this.#file;
     while (true) {
@@ -88,7 +88,7 @@ export class JpegSegments {
     }
   }
 
-  /** Where the next marker begins, past fill bytes and strays; −1 for none. */
+  /** Where the next marker begins, past fill and stray bytes; −1 for none. */
   static nextMarker(file: Uint8Array, at: number): number {
     while (true) {
       at = file.indexOf(0xff, at);
@@ -99,7 +99,7 @@ export class JpegSegments {
   }
 }
 
-/** Goes through a whole file that starts with a JPEG's first marker. */
+/** Summarises a file that starts with a JPEG's first marker. */
 export function summarizeJpeg(file: Uint8Array): JpegSummary {
   const summary: JpegSummary = {
     width: 0,
@@ -116,7 +116,7 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
       break;
     }
     if (isFrame(marker)) readFrame(summary, marker, content);
-    // What stands behind the first scan is a preview's or nobody's.
+    // Metadata after the first scan is a preview's, if anything's.
     if (marker === Marker.APP1 && summary.scans === 0) {
       if (startsWith(content, EXIF)) exif.push(content.subarray(EXIF.length));
       if (startsWith(content, XMP)) summary.xmp = content.subarray(XMP.length);
@@ -128,7 +128,7 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
       summary.scans++;
     }
   }
-  // Longer than a segment, it goes on in the next.
+  // EXIF data longer than a segment continues in the next.
   if (exif.length > 0) summary.exif = joinBytes(exif);
   return summary;
 }
@@ -169,7 +169,7 @@ function readFrame(
   summary.width = (content[3] << 8) | content[4];
   if (summary.height === 0) {
     summary.unsupported ??=
-      "a height of 0 in its header, to be told by a DNL marker later";
+      "a height of 0 in its header, left to a later DNL marker";
   }
   if (marker > 0xc2) {
     summary.unsupported ??= marker >= 0xc9

@@ -1,5 +1,5 @@
 /**
- * Images to JPEG files.
+ * Encodes images as JPEG files.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import type { Image } from "../../image/image.ts";
 import { exifWithComment } from "./jpeg_comment.ts";
 import { encodeYccJpeg } from "./jpeg_js.ts";
 
-/** What its header can say. */
+/** The longest side that a JPEG's header can say. */
 const MAX_SIDE = 65535;
-/** Where JFIF's segment ends, the first of the file: 2 bytes and 18. */
+/** Where the JFIF segment ends: SOI (2 bytes), then APP0 (18). */
 const AFTER_JFIF = 20;
 
 /**
  * Encodes an image as a JPEG file, colours at full resolution.
  *
  * @param image the image; its alpha is dropped
- * @param comment words to carry along, in EXIF's `UserComment`, as
- *   AUTOMATIC1111 keeps its settings; none where it is empty
+ * @param comment goes into EXIF's `UserComment`, where AUTOMATIC1111 keeps its
+ *   settings; none is written where it is empty
  * @param quality 1..100, as other encoders scale it
  * @returns the whole file
  * @throws {MasterWeaverError} `bad-option` for a comment longer than a JPEG
- *   holds, data that does not fit the size, a size or quality outside
+ *   holds, data that does not fit the size, a size or quality out of range
  *
  * @example
  * ```ts

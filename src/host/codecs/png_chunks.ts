@@ -1,5 +1,5 @@
 /**
- * A PNG file as its chunks: each four bytes of length, four letters of type,
+ * The chunks of a PNG file: each has four bytes of length, four letters of type,
  * content, and a checksum over type and content.
  *
  * @module
@@ -12,12 +12,12 @@ export interface PngChunk {
   readonly type: string;
   /** The content. */
   readonly data: Uint8Array;
-  /** The chunk as it stands in the file. */
+  /** The whole chunk, as in the file. */
   readonly bytes: Uint8Array;
 }
 
 /**
- * Goes through the chunks of a PNG file up to its end chunk, `IEND`; stops
+ * Iterates over the chunks of a PNG file up to its end chunk, `IEND`; stops
  * before one that the file does not hold whole.
  */
 export function* pngChunks(file: Uint8Array): Generator<PngChunk> {

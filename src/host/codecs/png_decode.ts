@@ -1,8 +1,8 @@
 /**
- * PNG files to pixels: every kind of the standard, as Pillow reads it.
+ * Decodes PNG files of every kind in the standard, as Pillow does.
  *
- * Of 16 bits the high 8 are taken. Only what decides the pixels is looked at: a
- * broken comment does no harm.
+ * Of 16-bit samples the high 8 bits are used. Only chunks that affect the pixels
+ * are checked: a broken comment does no harm.
  *
  * @module
  */
@@ -47,13 +47,13 @@ const ADAM7 = [
   [0, 1, 1, 2],
 ];
 const WHOLE = [[0, 0, 1, 1]];
-/** Behind the pixels: so far the stream's end, and its checksum, is looked for. */
+/** How many bytes past the pixels to search for the stream's end and checksum. */
 const MAX_SURPLUS = 65536;
-/** Critical chunks that are known. */
+/** Critical chunks that we read. */
 const KNOWN = ["IHDR", "PLTE", "IDAT", "IEND"];
 
 /**
- * Reads the header, the first chunk of all.
+ * Reads the header, which is the first chunk.
  *
  * @throws {ImageFault} where it is something else or makes no sense
  */
@@ -74,11 +74,11 @@ export function readPngHeader(chunk: PngChunk): PngHeader {
   return {
     width: view.getUint32(0),
     height: view.getUint32(4),
-    depth: allowed(depth, DEPTHS[colorType] ?? [], "depth of"),
+    depth: allowed(depth, DEPTHS[colorType] ?? [], "the bit depth"),
     colorType,
-    interlaced: allowed(interlace, [0, 1], "interlacing") +
-        allowed(compression, [0], "compression") +
-        allowed(filter, [0], "filtering") === 1,
+    interlaced: allowed(interlace, [0, 1], "the interlace method") +
+        allowed(compression, [0], "the compression method") +
+        allowed(filter, [0], "the filter method") === 1,
   };
 }
 
@@ -108,19 +108,17 @@ export function decodePng(
   header: PngHeader,
   chunks: readonly PngChunk[],
 ): Uint8ClampedArray {
-  const deciding = chunks.filter(({ type }) =>
+  const critical = chunks.filter(({ type }) =>
     /^[A-Z]/.test(type) || type === "tRNS"
   );
-  for (const chunk of deciding) {
+  for (const chunk of critical) {
     if (chunk.type !== "tRNS" && !KNOWN.includes(chunk.type)) {
       throw new ImageFault(
         "unsupported",
-        `has a chunk ${
-          JSON.stringify(chunk.type)
-        } that decides its pixels and is not known`,
+        `has an unknown critical chunk ${JSON.stringify(chunk.type)}`,
       );
     }
-    // The end chunk decides nothing more.
+    // The end chunk cannot affect the pixels.
     if (chunk.type !== "IEND") checkIntact(chunk);
   }
   const find = (name: string) => chunks.find(({ type }) => type === name)?.data;
@@ -137,12 +135,12 @@ function checkIntact(chunk: PngChunk): void {
   throw new ImageFault("damaged", `its ${what} has a wrong checksum`);
 }
 
-/** The pixels while they come in, row by row. */
+/** Decodes the pixels row by row, as inflated bytes come in. */
 class PngPixels {
   readonly #header: PngHeader;
   readonly #out: Uint8ClampedArray;
   readonly #write: ReturnType<typeof pixelWriter>;
-  /** The row that comes in, filter first, and the one above. */
+  /** The row being filled, its filter's byte first, and the row above. */
   #row: Uint8Array;
   #above: Uint8Array;
   #filled = 0;
@@ -178,7 +176,7 @@ class PngPixels {
     return this.#pass >= this.#passes.length;
   }
 
-  /** Says how far it came. */
+  /** A fault that says how many pixels there are. */
   #cut(): ImageFault {
     const { interlaced, height } = this.#header;
     const where = interlaced
@@ -190,10 +188,10 @@ class PngPixels {
   #take(bytes: Uint8Array): boolean {
     let at = 0;
     while (at < bytes.length && !this.#isComplete) {
-      const part = bytes.subarray(at, at + this.#length - this.#filled);
-      this.#row.set(part, this.#filled);
-      this.#filled += part.length;
-      at += part.length;
+      const chunk = bytes.subarray(at, at + this.#length - this.#filled);
+      this.#row.set(chunk, this.#filled);
+      this.#filled += chunk.length;
+      at += chunk.length;
       if (this.#filled === this.#length) this.#finishRow();
     }
     this.#surplus += bytes.length - at;
@@ -237,7 +235,10 @@ function unfilter(
 ): void {
   const filter = row[0];
   if (filter > 4) {
-    throw new ImageFault("damaged", `a row of it names a filter ${filter}`);
+    throw new ImageFault(
+      "damaged",
+      `one of its rows names the filter ${filter}`,
+    );
   }
   const first = pixelBytes + 1;
   if (filter === 1) {
@@ -252,13 +253,13 @@ function unfilter(
   } else if (filter === 4) {
     for (let i = 1; i < first && i < length; i++) row[i] += above[i];
     for (let i = first; i < length; i++) {
-      row[i] += nearest(row[i - pixelBytes], above[i], above[i - pixelBytes]);
+      row[i] += paeth(row[i - pixelBytes], above[i], above[i - pixelBytes]);
     }
   }
 }
 
-/** Paeth's choice: what is nearest to left + above − corner. */
-function nearest(left: number, above: number, corner: number): number {
+/** Paeth's predictor: the neighbour nearest to left + above − corner. */
+function paeth(left: number, above: number, corner: number): number {
   const toLeft = Math.abs(above - corner);
   const toAbove = Math.abs(left - corner);
   const toCorner = Math.abs(left + above - 2 * corner);

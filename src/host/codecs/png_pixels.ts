@@ -1,5 +1,5 @@
 /**
- * What a PNG's samples stand for, and rows of them as RGBA.
+ * Converts rows of a PNG's samples to RGBA.
  *
  * @module
  */
@@ -13,16 +13,16 @@ export interface PixelFormat {
   readonly colorType: number;
   /** A palette's colours, RGBA. */
   readonly palette: Uint8Array;
-  /** The one gray or colour that is transparent, a number a channel. */
+  /** The one gray or colour that is transparent, a number for each channel. */
   readonly clear?: readonly number[];
 }
 
 /**
- * Puts a header's format together with the chunks that belong to it.
+ * Combines a header's format with the chunks that complete it.
  *
  * @param header depth and colour type
  * @param plte the palette's chunk
- * @param trns the chunk of what is transparent
+ * @param trns the transparency chunk
  * @throws {ImageFault} where a palette is missing
  */
 export function readFormat(
@@ -61,7 +61,7 @@ function readPalette(plte?: Uint8Array, trns?: Uint8Array): Uint8Array {
  * @param row its samples, unfiltered
  * @param out where they go
  * @param from the place of the first, in pixels
- * @param end the first place that is not the row's
+ * @param end the first place past the row
  * @param step how far apart they go
  */
 export type PixelWriter = (
@@ -79,7 +79,7 @@ export function pixelWriter(format: PixelFormat): PixelWriter {
   return colourWriter(format);
 }
 
-/** Reads the samples of a row one after the other, as the numbers they are. */
+/** Reads sample `i` of a row, unscaled. */
 function sampleReader(depth: number): (row: Uint8Array, i: number) => number {
   if (depth === 8) return (row, i) => row[i];
   if (depth === 16) return (row, i) => row[2 * i] << 8 | row[2 * i + 1];
@@ -99,7 +99,7 @@ function paletteWriter({ depth, palette }: PixelFormat): PixelWriter {
       if (entry >= palette.length) {
         throw new ImageFault(
           "damaged",
-          `a pixel of it is colour ${entry / 4} of a palette of ${
+          `one of its pixels has colour ${entry / 4} of a palette of ${
             palette.length / 4
           }`,
         );
@@ -111,7 +111,7 @@ function paletteWriter({ depth, palette }: PixelFormat): PixelWriter {
 
 function grayWriter({ depth, clear }: PixelFormat): PixelWriter {
   const sample = sampleReader(depth);
-  // Few bits are spread over the whole range; of many the high ones are taken.
+  // Fewer than 8 bits are scaled to 0..255; of 16 the high 8 are taken.
   const scale = depth < 8 ? 255 / ((1 << depth) - 1) : 1;
   const shift = depth === 16 ? 8 : 0;
   return (row, out, from, end, step) => {
@@ -124,7 +124,7 @@ function grayWriter({ depth, clear }: PixelFormat): PixelWriter {
   };
 }
 
-/** For colour, with alpha or without, and for gray with alpha. */
+/** The writer for colour, with or without alpha, and for gray with alpha. */
 function colourWriter({ depth, colorType, clear }: PixelFormat): PixelWriter {
   const bytes = depth / 8;
   const [green, blue, alpha, channels] = colorType === 4

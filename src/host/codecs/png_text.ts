@@ -1,5 +1,5 @@
 /**
- * Words in PNG files: written as `tEXt` chunks where Latin-1 is enough, else as
+ * Text in PNG files: written as `tEXt` chunks where Latin-1 is enough, else as
  * `iTXt` in UTF-8, both uncompressed; read compressed, too, and as `zTXt`.
  *
  * @module
@@ -10,7 +10,7 @@ import { fromLatin1, joinBytes, toLatin1 } from "./bytes.ts";
 import { inflate } from "./inflate.ts";
 import { isIntact, type PngChunk, pngChunk, pngChunks } from "./png_chunks.ts";
 
-/** All compressed texts of a file; the longest known are a few megabytes. */
+/** Limit for a file's compressed texts, inflated; the longest known have a few megabytes. */
 const MAX_INFLATED = 16 * 2 ** 20;
 
 /**
@@ -42,10 +42,10 @@ export function pngTextChunk(keyword: string, text: string): Uint8Array {
 }
 
 /**
- * Reads the texts of a PNG file by keyword; of a repeated one the last.
+ * Reads the texts of a PNG file by keyword; the last one wins.
  *
  * Never fails: what is no PNG has no text, and a text that is damaged, or that
- * inflates to more than any settings, is passed over.
+ * inflates to more than any settings, is ignored.
  */
 export function readPngText(file: Uint8Array): Record<string, string> {
   if (PNG_SIGNATURE.some((byte, i) => file[i] !== byte)) return {};
@@ -53,8 +53,8 @@ export function readPngText(file: Uint8Array): Record<string, string> {
 }
 
 /** A text that could not be read. */
-export interface PassedOver {
-  /** What it would be; of a damaged one perhaps not quite. */
+export interface IgnoredText {
+  /** Its keyword; a guess where the text is damaged. */
   readonly keyword: string;
   /** What is wrong with it. */
   readonly why: "damaged" | "too large";
@@ -62,31 +62,31 @@ export interface PassedOver {
 
 /**
  * Reads the texts of a PNG file as {@linkcode readPngText} does, and says what
- * was passed over, and whether the file ends before its end chunk.
+ * was ignored, and whether the file ends before its end chunk.
  */
 export function inspectPngText(file: Uint8Array): {
   readonly text: Record<string, string>;
-  readonly passedOver: readonly PassedOver[];
+  readonly ignored: readonly IgnoredText[];
   readonly isCut: boolean;
 } {
   const chunks = [...pngChunks(file)];
-  const passedOver: PassedOver[] = [];
-  const texts = pngTexts(chunks, undefined, (fault) => passedOver.push(fault));
+  const ignored: IgnoredText[] = [];
+  const texts = pngTexts(chunks, undefined, (text) => ignored.push(text));
   const isCut = chunks.at(-1)?.type !== "IEND";
-  return { text: Object.fromEntries(texts), passedOver, isCut };
+  return { text: Object.fromEntries(texts), ignored, isCut };
 }
 
 /**
  * Reads texts from chunks.
  *
  * @param chunks all chunks of a file
- * @param wanted of which keywords; all where it is not given
- * @param onFault told of each text that is passed over
+ * @param wanted the keywords to read; all where not given
+ * @param onIgnored called for each text that is ignored
  */
 export function pngTexts(
   chunks: Iterable<PngChunk>,
   wanted?: readonly string[],
-  onFault: (fault: PassedOver) => void = () => {},
+  onIgnored: (text: IgnoredText) => void = () => {},
 ): Map<string, string> {
   const texts = new Map<string, string>();
   const budget = { left: MAX_INFLATED };
@@ -97,19 +97,19 @@ export function pngTexts(
     if (!read) continue;
     const keyEnd = data.indexOf(0);
     if (keyEnd < 1 || keyEnd > 79 || !isIntact(chunk)) {
-      onFault({ keyword: likelyKeyword(data), why: "damaged" });
+      onIgnored({ keyword: likelyKeyword(data), why: "damaged" });
       continue;
     }
     const keyword = fromLatin1(data.subarray(0, keyEnd));
     if (wanted && !wanted.includes(keyword)) continue;
     const text = read(data.subarray(keyEnd + 1), unpack);
     if (text !== undefined) texts.set(keyword, text);
-    else onFault({ keyword, why: budget.left < 0 ? "too large" : "damaged" });
+    else onIgnored({ keyword, why: budget.left < 0 ? "too large" : "damaged" });
   }
   return texts;
 }
 
-/** What a damaged chunk begins with, as far as a message can show it. */
+/** The start of a damaged chunk, made fit for a message. */
 function likelyKeyword(data: Uint8Array): string {
   const end = data.subarray(0, 80).indexOf(0);
   const start = fromLatin1(data.subarray(0, end < 0 ? 20 : end));
@@ -117,7 +117,7 @@ function likelyKeyword(data: Uint8Array): string {
     .replace(/^"([a-z_]+)"$/, "$1");
 }
 
-/** Reads what follows a keyword; nothing where it makes no sense. */
+/** Reads what follows a keyword; undefined where it makes no sense. */
 type TextReader = (
   data: Uint8Array,
   unpack: (data: Uint8Array) => Uint8Array | undefined,
@@ -130,7 +130,7 @@ const readers: Readonly<Record<string, TextReader | undefined>> = {
     const text = unpack(data.subarray(1));
     return text && fromLatin1(text);
   },
-  // Whether it is compressed and how, language, translated keyword, text.
+  // Compression flag and method, language, translated keyword, text.
   iTXt: (data, unpack) => {
     const [compressed, method] = data;
     const languageEnd = data.indexOf(0, 2);
@@ -145,20 +145,20 @@ const readers: Readonly<Record<string, TextReader | undefined>> = {
   },
 };
 
-/** Inflates within what is left; nothing where it is more or damaged. */
+/** Inflates within the budget; undefined where data is damaged or inflates to more. */
 function inflated(
   data: Uint8Array,
   budget: { left: number },
 ): Uint8Array | undefined {
-  const parts: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   try {
-    inflate(data, (part) => {
-      budget.left -= part.length;
-      parts.push(part.slice());
+    inflate(data, (chunk) => {
+      budget.left -= chunk.length;
+      chunks.push(chunk.slice());
       return budget.left >= 0;
     });
   } catch {
     return undefined;
   }
-  return budget.left >= 0 ? joinBytes(parts) : undefined;
+  return budget.left >= 0 ? joinBytes(chunks) : undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * npm's pngjs, behind the type of the one call that is used of it.
+ * npm's pngjs, behind the one call that we use.
  *
  * @module
  */

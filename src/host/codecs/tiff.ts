@@ -2,8 +2,8 @@
  * The part of TIFF that EXIF data is written in: a header and directories of
  * fields.
  *
- * Nothing is taken on trust: a field whose value does not lie inside the data
- * counts as absent, and a directory is read as far as it goes.
+ * Nothing is trusted: a field whose value is outside the data counts as absent,
+ * and a directory is read as far as it goes.
  *
  * @module
  */
@@ -12,7 +12,7 @@
 export interface TiffField {
   /** What its values are: 3 is a 16-bit number, 7 bytes of any meaning, … */
   readonly type: number;
-  /** Its values, as they stand in the file. */
+  /** Its values, as in the file. */
   readonly bytes: Uint8Array;
 }
 
@@ -26,7 +26,7 @@ export interface Tiff {
   readonly directory: number;
 }
 
-/** Bytes a value, by type; other types are of no standard. */
+/** Bytes of a value, by type; no standard has other types. */
 const VALUE_BYTES: Readonly<Record<number, number>> = {
   1: 1, // bytes
   2: 1, // ASCII
@@ -40,18 +40,18 @@ const VALUE_BYTES: Readonly<Record<number, number>> = {
   10: 8, // signed fraction
   11: 4, // float
   12: 8, // double
-  13: 4, // a directory's place
+  13: 4, // offset of a directory
   16: 8, // unsigned, from BigTIFF
 };
 
-/** Reads the header; nothing where it is none. */
+/** Reads the header; undefined where it is none. */
 export function openTiff(bytes: Uint8Array): Tiff | undefined {
   if (bytes.length < 8) return undefined;
   const view = viewOf(bytes);
   const order = view.getUint16(0);
   if (order !== 0x4949 && order !== 0x4d4d) return undefined;
   const little = order === 0x4949;
-  // Some writers have this number, 42, in the other order.
+  // Some writers store this number, 42, in the other byte order.
   const magic = view.getUint16(2);
   if (magic !== 42 && magic !== 42 << 8) return undefined;
   return { bytes, little, directory: view.getUint32(4, little) };
@@ -63,7 +63,7 @@ export function openTiff(bytes: Uint8Array): Tiff | undefined {
  * @param tiff opened data
  * @param directory where the directory begins
  * @param tag the field's number
- * @returns the first that can be read; nothing where there is none
+ * @returns the first that can be read; undefined where there is none
  */
 export function findField(
   { bytes, little }: Tiff,
@@ -79,7 +79,7 @@ export function findField(
     if (view.getUint16(entry, little) !== tag) continue;
     const type = view.getUint16(entry + 2, little);
     const size = view.getUint32(entry + 4, little) * (VALUE_BYTES[type] ?? 0);
-    // What fits into four bytes stands in the entry itself.
+    // A value of up to four bytes is stored in the entry itself.
     const start = size <= 4 ? entry + 8 : view.getUint32(entry + 8, little);
     if (size === 0 || start + size > bytes.length) continue;
     return { type, bytes: bytes.subarray(start, start + size) };
@@ -90,7 +90,7 @@ export function findField(
 /**
  * The first value of a field as a number.
  *
- * @returns nothing for bytes, text and bytes of undefined meaning
+ * @returns undefined for bytes, text and bytes of undefined meaning
  */
 export function fieldNumber(
   { little }: Tiff,

@@ -10,9 +10,9 @@ import { chooseModel } from "./model_choice.ts";
 import { checkRoom, Delivery, encodeImage } from "./outputs.ts";
 import { readPhotos, referenceWarnings } from "./photos.ts";
 import {
+  asImageFault,
   checkedSettings,
-  chosenLooks,
-  notTyped,
+  identityChoices,
   readTask,
   repeatWarnings,
   type Task,
@@ -49,7 +49,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const started = performance.now();
   const task = await readTask(flags);
   const { recorded, outputs } = task;
-  // Until here nothing is begun: Ctrl-C ends the process by itself.
+  // Nothing needs cleaning up so far: Ctrl-C just ends the process.
   const photos = await readPhotos(flags.ref);
   const chosen = await chooseModel({
     ...flags,
@@ -64,7 +64,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     onWarning: lines.warning,
     signal: interrupt.signal,
   };
-  const looks = chosenLooks(task);
+  const choices = identityChoices(task);
   const tune = flags.tune ?? recorded.provenance.tune ?? table.tune.default;
   await using weaver = await load(
     task,
@@ -80,12 +80,12 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const referenceHashes = photos.map(({ hash }) => hash);
   const provenance: Provenance = {
     ...chosen,
-    ...looks,
+    ...choices,
     tune,
     dtype: weaver.dtype,
     referenceHashes,
   };
-  // Not where this project lies on the user's disk: images are passed on.
+  // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
   await checkRoom(outputs, settings, text);
@@ -99,20 +99,20 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const loaded = performance.now();
   const identity = await weaver.encodeIdentity(
     photos.map(({ image }) => image),
-    { ...call, ...looks },
+    { ...call, ...choices },
   ).catch((error) => {
-    const isTyped = flags.face !== undefined || looks.face === undefined;
-    throw isTyped ? error : notTyped(error, flags);
+    const isTyped = flags.face !== undefined || choices.face === undefined;
+    throw isTyped ? error : asImageFault(error, flags);
   });
   const encoded = performance.now();
   const made = await weaver.generate({ ...settings, identity, ...call });
-  const painted = performance.now();
+  const generated = performance.now();
   lines.end();
 
   const delivery = new Delivery(outputs);
   for (const [i, image] of made.images.entries()) {
-    const words = { ...text, image_index: String(i) };
-    const bytes = encodeImage(outputs.format, image, words);
+    const ownText = { ...text, image_index: String(i) };
+    const bytes = encodeImage(outputs.format, image, ownText);
     await delivery.write(outputs.images[i], bytes, "image");
   }
   for (const [i, path] of outputs.references.entries()) {
@@ -133,7 +133,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     seconds: {
       load: seconds(started, loaded),
       identity: seconds(loaded, encoded),
-      picture: seconds(encoded, painted),
+      image: seconds(encoded, generated),
     },
     peakGpuBytes: weaver.gpu.buffers.peakBytes,
     tuneSeconds: seconds(0, weaver.tuneMilliseconds),
@@ -146,7 +146,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   print(`${JSON.stringify(report)}\n`);
 }
 
-/** Loads the model; storage that is only repeated need not be possible here. */
+/** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */
 async function load(
   { flags, recorded }: Task,
   model: string,
@@ -185,7 +185,7 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
   };
 }
 
-/** The images are there: that their names cannot be told fails nothing. */
+/** The images are written: that their paths cannot be printed is no failure. */
 function printPaths(paths: readonly string[]): void {
   try {
     print(paths.map((path) => `${path}\n`).join(""));

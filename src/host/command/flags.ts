@@ -1,6 +1,6 @@
 /**
- * The command's options, from text to values; every fault names the option as
- * it is typed.
+ * Reads the command's options from text to values; errors name an option as it
+ * is typed.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type {
 import { type NamedOption, options } from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
-/** What was typed; what was not, and has no default, is absent. */
+/** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
     Omit<CommandChoices, "model" | "fromImage">,
@@ -58,13 +58,13 @@ export function readFlags(args: readonly string[]): Flags {
     else others[name] = value;
   }
   const made: unknown = { ref: [], ...others, settings, typed: values };
-  // Each value is of its option's type, and those with a default are there.
+  // Each value has its option's type, and options with a default are present.
   const read = made as Flags;
   if (!read.help && !read.version) checkTogether(read);
   return read;
 }
 
-/** An option's value on a command line; nothing where it is not typed. */
+/** An option's value on a command line; undefined where it is not typed. */
 function valueOf(
   { flag, type }: NamedOption,
   values: Readonly<Record<string, unknown>>,
@@ -104,7 +104,7 @@ function checkTogether({ ref, face, align }: Flags): void {
   }
 }
 
-/** Of an image's settings, those that the command line has instead. */
+/** Keys of an image's settings that the command line overrides. */
 export function typedKeys(given: Flags): ReadonlySet<string> {
   const values: Readonly<Record<string, unknown>> = {
     ...given,
@@ -113,7 +113,7 @@ export function typedKeys(given: Flags): ReadonlySet<string> {
   const keys = flags.flatMap(({ name, key }) =>
     key === undefined || values[name] === undefined ? [] : [key]
   );
-  // Of what is named, the hash is another, too.
+  // Another model or adapter has another hash, too.
   return new Set([
     ...keys,
     ...given.model === undefined ? [] : ["model_hash", "adapter_hash"],

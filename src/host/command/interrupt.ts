@@ -1,26 +1,26 @@
 /**
- * Ctrl-C: once to stop in order, twice to end at once.
+ * Ctrl-C: once to stop cleanly, twice to end at once.
  *
  * @module
  */
 import { onSignals } from "../exit.ts";
 import { removePartials } from "../write.ts";
 
-/** For signals that came while all was stopped. */
+/** Time left at the end for signals that have come but are not handled yet. */
 const LAST_MILLISECONDS = 5;
 
 /**
- * From its making until it is disposed of, the first Ctrl-C or SIGTERM aborts a
- * signal, and the second ends the process with 130 or 143.
+ * From construction to disposal, the first Ctrl-C or SIGTERM aborts a signal,
+ * and the second ends the process with 130 or 143.
  */
 export class Interrupt implements AsyncDisposable {
   readonly #controller = new AbortController();
   readonly #listeners: Disposable;
 
   /**
-   * Starts to listen.
+   * Starts listening.
    *
-   * @param say tells the user what the first one does
+   * @param say shows the user what the first one does
    */
   constructor(say: (text: string) => void) {
     this.#listeners = onSignals((signal) => {
@@ -28,17 +28,17 @@ export class Interrupt implements AsyncDisposable {
         removePartials();
         Deno.exit(signal === "SIGINT" ? 130 : 143);
       }
-      say("Stopping; Ctrl-C once more ends it at once");
+      say("Stopping; press Ctrl-C again to end at once");
       this.#controller.abort();
     });
   }
 
-  /** Aborted by the first. */
+  /** Aborted by the first Ctrl-C or SIGTERM. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Stops to listen; what has come by then is still heard. */
+  /** Stops listening; signals that have come by then are still handled. */
   async [Symbol.asyncDispose](): Promise<void> {
     // A signal waits for the event loop, which stopping may have kept busy.
     if (this.signal.aborted) {

@@ -1,6 +1,6 @@
 /**
- * Which model and identity adapter run: those that were asked for, else those
- * that made the image to repeat, where they are at hand.
+ * Chooses the model and identity adapter: those asked for, else those that made
+ * the image to repeat, where they are found.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import {
 import { openModelFolder } from "../files.ts";
 import type { Provenance } from "../../options/settings_text.ts";
 
-/** A model folder with an adapter, by what identifies them. */
+/** A model folder with an adapter, and the hashes that identify them. */
 export interface ModelChoice {
   /** The folder. */
   readonly model: string;
-  /** The adapter's file, where it is another than the folder's. */
+  /** The adapter's file, where it is not the folder's own. */
   readonly adapter?: string;
   /** The hash of all components. */
   readonly modelHash: string;
   /** The hash of the adapter alone. */
   readonly adapterHash: string;
-  /** What is not as the image to repeat had it, a line each. */
+  /** How it differs from what made the image to repeat, a line each. */
   readonly warnings: readonly string[];
 }
 
-/** What was asked for, and what there is. */
-export interface ModelWish {
+/** What was asked for, and what else is known. */
+export interface ModelRequest {
   /** The folder that was asked for. */
   readonly model?: string;
   /** The adapter that was asked for. */
   readonly adapter?: string;
-  /** The folder where none was. */
+  /** The folder where none was asked for. */
   readonly defaultModel: string;
   /** What the image to repeat says. */
   readonly recorded: Partial<Provenance>;
@@ -49,17 +49,20 @@ interface Candidate extends Omit<ModelChoice, "warnings"> {
 }
 
 /**
- * Chooses; of several that are possible the first that is the recorded one.
+ * Chooses the first candidate that is the recorded one, else the first that can
+ * be used.
  *
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` where what was asked for, or the default, cannot be used
  */
-export async function chooseModel(wish: ModelWish): Promise<ModelChoice> {
-  const { recorded, defaultModel } = wish;
-  const models = wish.model !== undefined
-    ? [wish.model]
+export async function chooseModel(
+  request: ModelRequest,
+): Promise<ModelChoice> {
+  const { recorded, defaultModel } = request;
+  const models = request.model !== undefined
+    ? [request.model]
     : [...new Set([recorded.model, defaultModel])];
-  const adapters = wish.adapter !== undefined
-    ? [wish.adapter]
+  const adapters = request.adapter !== undefined
+    ? [request.adapter]
     : [...new Set([recorded.adapter, undefined])];
   let first: Candidate | undefined;
   let failure: unknown;
@@ -77,7 +80,7 @@ export async function chooseModel(wish: ModelWish): Promise<ModelChoice> {
         }
         first ??= candidate;
       } catch (error) {
-        // The last is what runs where nothing was recorded.
+        // The last candidate is the one that runs where nothing was recorded.
         failure = error;
       }
     }
@@ -103,7 +106,7 @@ async function identify(model: string, adapter?: string): Promise<Candidate> {
   };
 }
 
-/** What is another than the image to repeat was made with. */
+/** Says how the choice differs from what the image to repeat was made with. */
 async function differences(
   chosen: Candidate,
   recorded: Partial<Provenance>,
@@ -113,22 +116,25 @@ async function differences(
   if (was !== undefined && !await isSame(chosen, was, adapterWas)) {
     const isHere = recorded.model !== undefined &&
       await Deno.stat(recorded.model).then(() => true, () => false);
-    const name = recorded.model ?? "it does not name";
+    const name = recorded.model === undefined
+      ? "a model it does not name"
+      : `the model ${recorded.model}`;
     warnings.push(
-      `The image will differ: it was made with the model ${name} (hash ${
-        short(was)
-      }${isHere ? "" : ", not found"}), this is ${chosen.model} (hash ${
+      `The image will differ: it was made with ${name} (hash ${short(was)}${
+        isHere ? "" : ", not found"
+      }), this is ${chosen.model} (hash ${
         short(chosen.modelHash)
       }); give that model's folder with --model`,
     );
   }
   if (adapterWas !== undefined && adapterWas !== chosen.adapterHash) {
-    const name = recorded.adapter ??
-      (recorded.model === undefined
-        ? "it does not name"
-        : `of ${recorded.model}`);
+    const name = recorded.adapter !== undefined
+      ? `the identity adapter ${recorded.adapter}`
+      : recorded.model !== undefined
+      ? `the identity adapter of ${recorded.model}`
+      : "an identity adapter it does not name";
     warnings.push(
-      `The image will differ: it was made with the identity adapter ${name} (hash ${
+      `The image will differ: it was made with ${name} (hash ${
         short(adapterWas)
       }), this is ${chosen.adapter ?? `that of ${chosen.model}`} (hash ${
         short(chosen.adapterHash)
@@ -138,7 +144,7 @@ async function differences(
   return warnings;
 }
 
-/** Whether it is the recorded model but for its adapter, which is told by itself. */
+/** Whether it is the recorded model apart from the adapter, which has its own warning. */
 async function isSame(
   { modelHash: is, components }: Candidate,
   was: string,
@@ -156,7 +162,7 @@ function isAdapter({ component }: Components[number]): boolean {
   return component === "identity_adapter";
 }
 
-/** Enough of a hash to tell two apart, as the field shows them. */
+/** The first ten digits of a hash, as other programs show it. */
 function short(hash: string): string {
   return hash.slice(0, 10);
 }

@@ -1,6 +1,6 @@
 /**
- * Where images go, and in which format: judged and tried before any work, and
- * written so that none is lost after it.
+ * Where images go, and in which format: checked before any work, and written so
+ * that no image is lost.
  *
  * @module
  */
@@ -18,17 +18,17 @@ import type { Flags } from "./flags.ts";
 
 /** Where everything goes. */
 export interface Outputs {
-  /** A path an image; `-` is standard output. */
+  /** One path for each image; `-` is standard output. */
   readonly images: readonly string[];
-  /** A path a reference, where they are written. */
+  /** One path for each reference, where they are written. */
   readonly references: readonly string[];
-  /** What all are written as. */
+  /** The format of all of them. */
   readonly format: "png" | "jpeg";
   /** Whether the image goes to standard output. */
   readonly toStdout: boolean;
 }
 
-/** Endings of image formats that are not written here. */
+/** File endings of formats that we do not write. */
 const OTHER_FORMATS = new Set(
   ("webp gif bmp dib tif tiff avif heic heif jxl jp2 j2k jpf jpx jxr wdp tga " +
     "ico icns svg psd xcf exr hdr qoi dds pbm pgm ppm pnm pam pcx ras sgi apng " +
@@ -39,11 +39,11 @@ const OTHER_FORMATS = new Set(
 const STDOUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
 
 /**
- * Says where everything goes.
+ * Decides where everything goes.
  *
  * @param flags the command line
  * @param count how many images there will be
- * @throws {UsageError} where they cannot go there
+ * @throws {UsageError} where the flags rule each other out
  */
 export async function planOutputs(
   { output, ref, saveReferences, json, settings, fromImage }: Flags,
@@ -52,7 +52,7 @@ export async function planOutputs(
   const ending = /\.([^./\\]+)$/.exec(output)?.[1].toLowerCase() ?? "";
   if (OTHER_FORMATS.has(ending)) {
     throw new UsageError(
-      `Option --output takes a .png or .jpg file, got ${output}: .${ending} is not written`,
+      `Option --output takes a .png or .jpg file, got ${output}: .${ending} is not supported`,
     );
   }
   const isJpeg = ["jpg", "jpeg", "jpe", "jfif"].includes(ending);
@@ -98,7 +98,7 @@ export async function planOutputs(
 }
 
 /**
- * Every output can be written, and none would replace a photo.
+ * Checks that every output can be written and none would replace a photo.
  *
  * @throws {MasterWeaverError} `cannot-write`, `bad-option`
  */
@@ -121,9 +121,10 @@ export async function checkOutputs(
 }
 
 /**
- * There is room for all images, and their settings fit the format.
+ * Checks that there is room for all images, and that the format can hold their
+ * settings.
  *
- * @param sides of an image, in pixels
+ * @param size of an image, in pixels
  * @param text the settings
  * @throws {MasterWeaverError} `cannot-write`, `bad-option`
  */
@@ -137,13 +138,13 @@ export async function checkRoom(
   const empty = { width: side, height: side, data };
   const { length } = encodeImage(format, empty, { ...text, image_index: "15" });
   if (toStdout) return;
-  // Noise as large as it gets, and the largest references there are.
+  // Images that cannot be compressed, and references of the largest size.
   const bytes = images.length * (3 * width * height + length) +
     references.length * 3 * 512 * 512;
   await checkWritable(images[0], bytes);
 }
 
-/** An image file with its settings: for us, and as other programs show them. */
+/** Encodes an image with its settings, in our own keys and as other programs show them. */
 export function encodeImage(
   format: Outputs["format"],
   image: Image,
@@ -155,19 +156,19 @@ export function encodeImage(
     : encodePng(image, text ? { ...text, parameters } : {});
 }
 
-/** Writes what was worked for; what cannot be written is kept elsewhere. */
+/** Writes the results; one that cannot be written to its place is kept elsewhere. */
 export class Delivery {
   readonly #format: Outputs["format"];
   readonly #faults: string[] = [];
   #cause: unknown;
 
-  /** Nothing is written yet. */
+  /** Starts with nothing written. */
   constructor({ format }: Outputs) {
     this.#format = format;
   }
 
   /**
-   * Writes one file; where that fails it is kept in a temporary folder.
+   * Writes one file, or keeps it in a temporary folder where that fails.
    *
    * @param path where it should be; `-` is standard output
    * @param what what messages call it
@@ -194,7 +195,7 @@ export class Delivery {
   }
 
   /**
-   * Tells of what could not be written.
+   * Reports what could not be written.
    *
    * @throws {MasterWeaverError} `cannot-write`
    */
@@ -206,13 +207,13 @@ export class Delivery {
   }
 }
 
-/** Whether bytes go through it, to a device or another process. */
+/** Whether a path leads to a device or to another process. */
 async function isStream(path: string): Promise<boolean> {
   const info = await Deno.stat(path).catch(() => null);
   return info !== null && !info.isFile && !info.isDirectory;
 }
 
-/** The same for two names of one file; null where there is none. */
+/** An id that all names of a file share; null where there is no file. */
 async function fileId(path: string): Promise<string | null> {
   try {
     const { dev, ino, isFile } = await Deno.stat(path);

@@ -1,5 +1,5 @@
 /**
- * Reference photos: read, decoded, and known again by their bytes.
+ * Reference photos: read, decoded, and hashed so that they can be recognised.
  *
  * @module
  */
@@ -32,27 +32,27 @@ export async function readPhotos(paths: readonly string[]): Promise<Photo[]> {
 }
 
 /**
- * What is not as the image to repeat had it.
+ * Says how the photos differ from those of the image to repeat.
  *
- * @param were hashes of its photos; nothing where it does not say
- * @param are hashes of these
+ * @param before hashes of its photos; undefined where it does not say
+ * @param now hashes of these photos
  */
 export function referenceWarnings(
-  were: readonly string[] | undefined,
-  are: readonly string[],
+  before: readonly string[] | undefined,
+  now: readonly string[],
 ): string[] {
-  if (were === undefined || were.join() === are.join()) return [];
-  if (were.length !== are.length) {
+  if (before === undefined || before.join() === now.join()) return [];
+  if (before.length !== now.length) {
     return [
-      `The image will differ: it was made from ${were.length} reference photos, got ${are.length}`,
+      `The image will differ: it was made from ${before.length} reference photos, got ${now.length}`,
     ];
   }
-  const others = are.flatMap((hash, i) => hash === were[i] ? [] : [i + 1]);
+  const others = now.flatMap((hash, i) => hash === before[i] ? [] : [i + 1]);
   return [
     `The image will differ: reference ${
       others.join(" and ")
     } is another file than it was made from (SHA-256 ${
-      others.map((n) => are[n - 1].slice(0, 10)).join(", ")
-    }, was ${others.map((n) => were[n - 1].slice(0, 10)).join(", ")})`,
+      others.map((n) => now[n - 1].slice(0, 10)).join(", ")
+    }, was ${others.map((n) => before[n - 1].slice(0, 10)).join(", ")})`,
   ];
 }

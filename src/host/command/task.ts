@@ -1,6 +1,6 @@
 /**
- * What the images are made from: what was typed, over what an image to repeat
- * says.
+ * What the images are made from: the flags, and below them the settings of an
+ * image to repeat.
  *
  * @module
  */
@@ -30,34 +30,34 @@ export interface Task {
   readonly flags: Flags;
   /** What is repeated; empty where nothing is. */
   readonly recorded: Recorded;
-  /** Its words, where something is repeated. */
-  readonly said?: ImageText;
-  /** The flags over what is repeated. */
+  /** The text of the image to repeat, where there is one. */
+  readonly imageText?: ImageText;
+  /** What is repeated, overridden by the flags. */
   readonly settings: Partial<Settings> & { prompt: string };
   /** Where everything goes. */
   readonly outputs: Outputs;
 }
 
 /**
- * Reads the image to repeat, and says where everything goes.
+ * Reads the image to repeat, and decides where everything goes.
  *
- * @throws {UsageError} where it cannot go there
+ * @throws {UsageError} where the outputs rule each other out
  * @throws {MasterWeaverError} `cannot-read`, `bad-image`, `cannot-write`, `bad-option`
  */
 export async function readTask(flags: Flags): Promise<Task> {
   const from = flags.fromImage;
-  const said = from === undefined ? undefined : await readImageText(from);
-  const recorded = from === undefined || said === undefined
+  const imageText = from === undefined ? undefined : await readImageText(from);
+  const recorded = from === undefined || imageText === undefined
     ? { settings: {}, provenance: {} }
-    : fromText(said.text, from);
+    : fromText(imageText.text, from);
   const settings = { prompt: "", ...recorded.settings, ...flags.settings };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
   await checkOutputs(outputs, flags.ref);
-  return { flags, recorded, said, settings, outputs };
+  return { flags, recorded, imageText, settings, outputs };
 }
 
 /**
- * All settings, as the model takes them.
+ * All settings, checked against the model.
  *
  * @throws {UsageError} about what was typed
  * @throws {MasterWeaverError} `bad-image` about what comes from the image
@@ -72,7 +72,7 @@ export function checkedSettings(
     const name = wrongOption(error) ?? "";
     const isTyped = Object.hasOwn(flags.settings, name);
     if (!isTyped && Object.hasOwn(recorded.settings, name)) {
-      throw notTyped(error, flags);
+      throw asImageFault(error, flags);
     }
     return asUsage<never>(() => {
       throw error;
@@ -80,8 +80,8 @@ export function checkedSettings(
   }
 }
 
-/** A wrong option that an image gave is no wrong usage. */
-export function notTyped(error: unknown, { fromImage }: Flags): unknown {
+/** Blames the image to repeat for an option it gave, where the error is about one. */
+export function asImageFault(error: unknown, { fromImage }: Flags): unknown {
   if (!(error instanceof MasterWeaverError) || error.code !== "bad-option") {
     return error;
   }
@@ -92,36 +92,37 @@ export function notTyped(error: unknown, { fromImage }: Flags): unknown {
   );
 }
 
-/** How faces are looked at: what is typed goes over what is repeated. */
-export function chosenLooks(
+/** How references are prepared: what is repeated, overridden by the flags. */
+export function identityChoices(
   { flags, recorded: { provenance } }: Pick<Task, "flags" | "recorded">,
 ): Partial<IdentityChoices> & Pick<IdentityChoices, "parse" | "requireFace"> {
-  // A face that is chosen is cut out, and none is where nothing is aligned.
+  // --face aligns whatever was recorded, and --no-align drops a recorded face.
   const isChosen = flags.face !== undefined;
-  const isLeft = flags.align === false;
+  const isUnaligned = flags.align === false;
   return {
     parse: flags.parse ?? provenance.parse ?? table.parse.default,
     requireFace: flags.requireFace ?? provenance.requireFace ??
       table.requireFace.default,
     align: flags.align ?? (isChosen ? undefined : provenance.align),
-    face: flags.face ?? (isLeft ? undefined : provenance.face),
+    face: flags.face ?? (isUnaligned ? undefined : provenance.face),
     fit: flags.fit ?? provenance.fit,
   };
 }
 
 /**
- * What the image to repeat does not say, or says of what is not here.
+ * Warns of what the image to repeat does not say, and of what it names that is
+ * not available here.
  *
- * @param text what is said of the image that is made now
+ * @param text the settings of the image that is made now
  */
 export function repeatWarnings(
-  { flags, recorded: { foreign }, said }: Task,
+  { flags, recorded: { foreign }, imageText }: Task,
   text: Readonly<Record<string, string>>,
 ): string[] {
-  if (!said) return [];
+  if (!imageText) return [];
   const { fromImage = "the image" } = flags;
   const warnings = foreign
     ? foreignWarnings(foreign, fromImage, text.model)
-    : missingWarnings(said.text, text, typedKeys(flags));
-  return [...said.warnings, ...warnings];
+    : missingWarnings(imageText.text, text, typedKeys(flags));
+  return [...imageText.warnings, ...warnings];
 }

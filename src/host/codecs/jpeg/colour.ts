@@ -1,12 +1,12 @@
 /**
- * What colours a JPEG's channels are, and those as RGBA.
+ * The colour space of a JPEG's channels, and their conversion to RGBA.
  *
  * @module
  */
 import type { Frame } from "./frame.ts";
 import type { RowReader } from "./upsample.ts";
 
-/** What the channels are: YCC and YCCK are brightness and two differences. */
+/** What the channels are: YCC and YCCK have luma and two colour differences. */
 export type ColourSpace = "gray" | "ycc" | "rgb" | "cmyk" | "ycck";
 
 /** What markers say of the colours. */
@@ -17,7 +17,7 @@ export interface ColourMarkers {
   adobe?: number;
 }
 
-/** Tells the colours as libjpeg does, by markers first, then by names. */
+/** Decides on the colour space as libjpeg does: by markers, else by channel ids. */
 export function colourSpace(
   { components }: Frame,
   { jfif, adobe }: ColourMarkers,
@@ -40,7 +40,7 @@ type RowWriter = (
   width: number,
 ) => void;
 
-/** Puts a frame's channels together, opaque. */
+/** Combines a frame's channels into opaque RGBA. */
 export function toRgba(
   { width, height }: Frame,
   space: ColourSpace,
@@ -95,7 +95,7 @@ const writers: Readonly<Record<ColourSpace, RowWriter>> = {
     }
   },
   ycck: (rows, out, at, width) => {
-    // The differences are those of red, green and blue; inks are the opposite.
+    // YCC gives red, green and blue; the inks are their complements.
     writeYcc(rows, out, at, width);
     for (let x = 0; x < width; x++, at += 4) {
       const light = rows[3][x];
@@ -121,7 +121,7 @@ function writeYcc(
 }
 
 /**
- * What ink and black leave of the light, as Pillow computes it. Both are stored
+ * The light that an ink and black leave, as Pillow computes it. Both are stored
  * inverted, as Adobe's programs do, whether or not a marker says so.
  */
 function lessInk(light: number, inverted: number): number {

@@ -1,9 +1,9 @@
 /**
- * JPEG files to pixels, to the byte as libjpeg-turbo gives them, and so what
- * Pillow and most programs show.
+ * Decodes JPEG files to exactly the bytes that libjpeg-turbo gives, and so
+ * Pillow and most programs.
  *
  * Baseline and progressive, 8 bits, gray, colour and CMYK, every sampling that
- * libjpeg reads. What is cut or damaged is a fault: nothing is made up.
+ * libjpeg reads. A cut or damaged file is refused: no pixels are made up.
  *
  * @module
  */
@@ -28,16 +28,16 @@ import {
 import { type BlockDecoder, eachBlock, unitLayout } from "./units.ts";
 import { type Plane, rowReader } from "./upsample.ts";
 
-/** Without these, libjpeg would invent detail: the level and nine more. */
+/** DC and nine AC coefficients: without them libjpeg would guess them from neighbours. */
 const NEEDED_COEFFICIENTS = 10;
 
 /** A channel while its scans are read. */
 interface Channel extends Plane {
   /** Its quantisation table, from its first scan on. */
   quantization?: Uint16Array;
-  /** All blocks, where more than one scan makes them up. */
+  /** Coefficients of all blocks, where several scans contribute to them. */
   readonly coefficients?: Int16Array;
-  /** By zigzag place: bits still missing; −1 where nothing is known. */
+  /** By zigzag index: bits still missing; −1 where nothing is known. */
   readonly missing: Int8Array;
 }
 
@@ -46,13 +46,13 @@ interface Channel extends Plane {
  *
  * @param file the whole file and nothing behind it
  * @returns RGBA, opaque, of the frame's size
- * @throws {ImageFault} where the file is cut, damaged or of a rare kind
+ * @throws {ImageFault} where the file is cut, damaged or not supported
  */
 export function decodeJpeg(file: Uint8Array): Uint8ClampedArray {
   return new JpegDecoder(file).decode();
 }
 
-/** What the segments of a file have set up so far. */
+/** Decodes a file; holds what its segments have set up so far. */
 class JpegDecoder {
   readonly #file: Uint8Array;
   readonly #quantization: (Uint16Array | undefined)[] = [];
@@ -73,7 +73,7 @@ class JpegDecoder {
       if (marker === Marker.EOI) break;
       if (marker === Marker.SOS) {
         segments.position = this.#readScan(content, segments.position);
-        // One scan is the whole image, and what follows it none of ours.
+        // This one scan is the whole image; what follows is not part of it.
         if (!this.#channels[0].coefficients) break;
       } else this.#readTables(marker, content);
     }
@@ -145,14 +145,14 @@ class JpegDecoder {
         makeChannel(component, !whole)
       );
     }
-    for (const { index } of scan.channels) this.#begin(index, scan);
+    for (const { index } of scan.channels) this.#beginScan(index, scan);
     const reader = new BitReader(this.#file, at);
     this.#decodeBlocks(frame, scan, reader);
     return reader.position;
   }
 
-  /** Notes what a scan brings for a channel, and fixes what it is scaled by. */
-  #begin(index: number, { first, last, bitsAfter }: ScanHeader): void {
+  /** Notes which bits a scan gives a channel, and keeps its quantisation table. */
+  #beginScan(index: number, { first, last, bitsAfter }: ScanHeader): void {
     const channel = this.#channels[index];
     channel.quantization ??= this.#quantization[channel.component.table];
     if (!channel.quantization) {
@@ -178,7 +178,7 @@ class JpegDecoder {
     });
   }
 
-  /** How a block of a scan's channel is decoded, by its column and row. */
+  /** Decodes a block of a scan's channel, by its column and row. */
   #blockDecoder(
     decoder: ScanDecoder,
     scan: ScanHeader,
@@ -208,18 +208,19 @@ class JpegDecoder {
     ac: number,
   ): (block: Int16Array, at: number) => void {
     if (!this.#frame!.progressive) {
-      const [levels, detail] = [this.#table(0, dc), this.#table(1, ac)];
-      return (block, at) => decoder.sequential(slot, levels, detail, block, at);
+      const [dcTable, acTable] = [this.#table(0, dc), this.#table(1, ac)];
+      return (block, at) =>
+        decoder.sequential(slot, dcTable, acTable, block, at);
     }
     if (first > 0) {
-      const detail = this.#table(1, ac);
+      const acTable = this.#table(1, ac);
       return bitsBefore === 0
-        ? (block, at) => decoder.firstDetail(detail, block, at)
-        : (block, at) => decoder.nextDetail(detail, block, at);
+        ? (block, at) => decoder.firstAc(acTable, block, at)
+        : (block, at) => decoder.refineAc(acTable, block, at);
     }
-    if (bitsBefore > 0) return (block, at) => decoder.nextLevel(block, at);
-    const levels = this.#table(0, dc);
-    return (block, at) => decoder.firstLevel(slot, levels, block, at);
+    if (bitsBefore > 0) return (block, at) => decoder.refineDc(block, at);
+    const dcTable = this.#table(0, dc);
+    return (block, at) => decoder.firstDc(slot, dcTable, block, at);
   }
 
   #table(kind: number, number: number): HuffmanTable {
@@ -228,7 +229,7 @@ class JpegDecoder {
     return table;
   }
 
-  /** Transforms what several scans have put together. */
+  /** Transforms the blocks that several scans have filled. */
   #transformBlocks(): void {
     if (this.#channels.length === 0) {
       throw new ImageFault("cut", "it has no scan");

@@ -7,11 +7,11 @@ import { ImageFault } from "../fault.ts";
 
 /** One channel of a frame, in blocks of 8 × 8 samples. */
 export interface Component {
-  /** What scans call it. */
+  /** The number that scans name it by. */
   readonly id: number;
-  /** Samples across, for the frame's largest number across. */
+  /** Horizontal sampling factor, at most the frame's `maxAcross`. */
   readonly across: number;
-  /** Samples down, likewise. */
+  /** Vertical sampling factor, at most `maxDown`. */
   readonly down: number;
   /** The number of its quantisation table. */
   readonly table: number;
@@ -19,9 +19,9 @@ export interface Component {
   readonly width: number;
   /** Rows of samples that are part of the image. */
   readonly height: number;
-  /** Blocks a row, with those that fill up the last group. */
+  /** Blocks a row, with the padding of the last coded unit. */
   readonly blocksAcross: number;
-  /** Rows of blocks, with those that fill up the last group. */
+  /** Rows of blocks, with the padding of the last coded unit. */
   readonly blocksDown: number;
 }
 
@@ -31,12 +31,12 @@ export interface Frame {
   readonly width: number;
   /** Rows. */
   readonly height: number;
-  /** Whether each scan adds some of the detail. */
+  /** Whether several scans refine the image step by step. */
   readonly progressive: boolean;
-  /** The most samples across that a channel has. */
-  readonly mostAcross: number;
-  /** The most samples down. */
-  readonly mostDown: number;
+  /** The largest horizontal sampling factor of a channel. */
+  readonly maxAcross: number;
+  /** The largest vertical one. */
+  readonly maxDown: number;
   /** The channels, in the file's order. */
   readonly components: readonly Component[];
 }
@@ -48,34 +48,34 @@ export interface Frame {
 export function readFrame(marker: number, content: Uint8Array): Frame {
   const [, high, low, wide, narrow, count] = content;
   const [height, width] = [high << 8 | low, wide << 8 | narrow];
-  const parts = Array.from({ length: count }, (_, i) => {
+  const channels = Array.from({ length: count }, (_, i) => {
     const [id, sampling, table] = content.subarray(6 + 3 * i, 9 + 3 * i);
     return { id, across: sampling >> 4, down: sampling & 15, table };
   });
-  const mostAcross = Math.max(...parts.map(({ across }) => across));
-  const mostDown = Math.max(...parts.map(({ down }) => down));
-  const components = parts.map((part) => {
-    const { across, down } = part;
-    if (mostAcross % across !== 0 || mostDown % down !== 0) {
+  const maxAcross = Math.max(...channels.map(({ across }) => across));
+  const maxDown = Math.max(...channels.map(({ down }) => down));
+  const components = channels.map((channel) => {
+    const { across, down } = channel;
+    if (maxAcross % across !== 0 || maxDown % down !== 0) {
       throw new ImageFault(
         "unsupported",
-        `is a JPEG with channels sampled ${across}x${down} beside ${mostAcross}x${mostDown}`,
+        `is a JPEG with channels sampled ${across}x${down} beside ${maxAcross}x${maxDown}`,
       );
     }
     return {
-      ...part,
-      width: Math.ceil((width * across) / mostAcross),
-      height: Math.ceil((height * down) / mostDown),
-      blocksAcross: Math.ceil(width / (8 * mostAcross)) * across,
-      blocksDown: Math.ceil(height / (8 * mostDown)) * down,
+      ...channel,
+      width: Math.ceil((width * across) / maxAcross),
+      height: Math.ceil((height * down) / maxDown),
+      blocksAcross: Math.ceil(width / (8 * maxAcross)) * across,
+      blocksDown: Math.ceil(height / (8 * maxDown)) * down,
     };
   });
   return {
     width,
     height,
     progressive: marker === 0xc2,
-    mostAcross,
-    mostDown,
+    maxAcross,
+    maxDown,
     components,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * JPEG's entropy coding, read: bits between markers, and Huffman codes in them.
+ * Reads JPEG's entropy coding: bits between markers, and Huffman codes in them.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface HuffmanTable {
   readonly lookup: Uint16Array;
   /** By length: the greatest code, −1 where there is none. */
   readonly greatest: Int32Array;
-  /** By length: what a code is added to for the place of its symbol. */
+  /** By length: what to add to a code for the index of its symbol. */
   readonly offset: Int32Array;
 }
 
@@ -54,8 +54,8 @@ export function huffmanTable(
 }
 
 /**
- * Reads the bits of one scan. At a marker they are over: zeros follow, as many
- * as one asks for, and {@linkcode BitReader.overrun} tells.
+ * Reads the bits of one scan. They end at a marker: after it any number of zeros
+ * can be read, and {@linkcode BitReader.overrun} says so.
  */
 export class BitReader {
   readonly #bytes: Uint8Array;
@@ -64,7 +64,7 @@ export class BitReader {
   #buffer = 0;
   #count = 0;
   #atMarker = false;
-  /** Zeros that were made up, and may still be unread. */
+  /** How many zeros were made up, some perhaps still unread. */
   #madeUp = 0;
 
   /**
@@ -88,7 +88,7 @@ export class BitReader {
     return this.#at;
   }
 
-  /** Drops what is left before the next marker and goes on at `at`. */
+  /** Drops the bits that are left and continues at `at`. */
   jump(at: number): void {
     this.#at = at;
     this.#buffer = this.#count = this.#madeUp = 0;
@@ -102,7 +102,7 @@ export class BitReader {
     return (this.#buffer >>> this.#count) & ((1 << count) - 1);
   }
 
-  /** Reads a number of so many bits; its first bit tells its sign. */
+  /** Reads a signed number of `count` bits; its first bit gives the sign. */
   signed(count: number): number {
     const value = this.bits(count);
     return value < 1 << (count - 1) ? value - (1 << count) + 1 : value;
@@ -162,8 +162,8 @@ export class BitReader {
 }
 
 /**
- * The tables that every encoder starts from, which Motion JPEG's frames leave
- * out: by class (0 DC, 1 AC) and number.
+ * The standard's own tables, which Motion JPEG's frames leave out: by class (0
+ * DC, 1 AC) and number.
  */
 export function defaultTables(): HuffmanTable[][] {
   return DEFAULTS.map((tables) =>

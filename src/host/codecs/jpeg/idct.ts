@@ -1,5 +1,5 @@
 /**
- * From the 64 coefficients of a block to its 8 × 8 samples.
+ * Transforms the 64 coefficients of a block to its 8 × 8 samples.
  *
  * libjpeg's accurate integer transform (`jidctint`) as libjpeg-turbo computes it
  * with vector instructions: 16-bit sums that wrap, and results that saturate.
@@ -12,7 +12,7 @@
 const F_0_298 = 2446, F_0_390 = 3196, F_0_541 = 4433, F_0_765 = 6270;
 const F_0_899 = 7373, F_1_175 = 9633, F_1_501 = 12299, F_1_847 = 15137;
 const F_1_961 = 16069, F_2_053 = 16819, F_2_562 = 20995, F_3_072 = 25172;
-/** Fraction bits after the columns, dropped with the cosines' own at the end. */
+/** Two fraction bits stay after the columns; the rows drop them with the cosines' own. */
 const COLUMN_SHIFT = 13 - 2, ROW_SHIFT = 13 + 2 + 3;
 
 /** The block while it is transformed. */
@@ -21,11 +21,11 @@ const block = new Int32Array(64);
 /**
  * Transforms a block.
  *
- * @param coefficients where they are, row by row
- * @param from the place of the first
- * @param quantization what to multiply each with
- * @param samples where they go
- * @param to the place of the first
+ * @param coefficients the block's are row by row from `from` on
+ * @param from the index of the block's first
+ * @param quantization what to multiply each by
+ * @param samples where the results go
+ * @param to the index of the first
  * @param stride samples a row
  */
 export function inverseTransform(
@@ -77,7 +77,7 @@ function transformLine(at: number, step: number, shift: number): void {
   const x0 = b[at], x1 = b[at1], x2 = b[at2], x3 = b[at3];
   const x4 = b[at4], x5 = b[at5], x6 = b[at6], x7 = b[at7];
 
-  // Even ones.
+  // Even coefficients.
   const z2 = Math.imul(x2 + x6, F_0_541);
   const t2 = z2 - Math.imul(x6, F_1_847);
   const t3 = z2 + Math.imul(x2, F_0_765);
@@ -85,7 +85,7 @@ function transformLine(at: number, step: number, shift: number): void {
   const t1 = wrap(x0 - x4) << 13;
   const e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;
 
-  // Odd ones.
+  // Odd coefficients.
   const s3 = wrap(x7 + x3), s4 = wrap(x5 + x1);
   const z5 = Math.imul(s3 + s4, F_1_175);
   const z3 = z5 - Math.imul(s3, F_1_961);
@@ -110,12 +110,12 @@ function descale(value: number, bits: number): number {
   return (value + (1 << (bits - 1))) >> bits;
 }
 
-/** To 16 bits, as an overflow leaves them. */
+/** To 16 bits, wrapping as an overflow does. */
 function wrap(value: number): number {
   return (value << 16) >> 16;
 }
 
-/** To 16 bits, at most the greatest and at least the least. */
+/** To 16 bits, clamped to their range. */
 function saturate(value: number): number {
   return value > 32767 ? 32767 : value < -32768 ? -32768 : value;
 }

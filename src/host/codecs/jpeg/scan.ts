@@ -1,5 +1,5 @@
 /**
- * One scan of a JPEG: which channels it holds, and its blocks, decoded.
+ * One scan of a JPEG: reads its header and decodes its blocks.
  *
  * @module
  */
@@ -9,26 +9,25 @@ import type { BitReader, HuffmanTable } from "./huffman.ts";
 
 /** What a scan's header says. */
 export interface ScanHeader {
-  /** The channels, as places in the frame's list, and their tables' numbers. */
+  /** The channels, as indices into the frame's list, and their tables' numbers. */
   readonly channels: readonly {
     readonly index: number;
     readonly dc: number;
     readonly ac: number;
   }[];
-  /** The first coefficient it speaks of, in zigzag order. */
+  /** The first coefficient that it holds, in zigzag order. */
   readonly first: number;
   /** The last one. */
   readonly last: number;
-  /** Bits that an earlier scan left out; 0 in the first of a coefficient. */
+  /** Bits that an earlier scan left out; 0 in a coefficient's first scan. */
   readonly bitsBefore: number;
   /** Bits that this one leaves out. */
   readonly bitsAfter: number;
 }
 
 /**
- * Where in a block the coefficients of zigzag order lie, row by row. A run may
- * pass the end by 15, and what it means to set is then the last one, as in
- * libjpeg.
+ * By zigzag index: a coefficient's row-major index in its block. A run may pass
+ * the end by up to 15, and then sets the last one, as in libjpeg.
  */
 export const ZIGZAG: Uint8Array = new Uint8Array(64 + 16).fill(63);
 for (let sum = 0, k = 0; sum < 15; sum++) {
@@ -56,14 +55,14 @@ export function readScanHeader(frame: Frame, content: Uint8Array): ScanHeader {
       component.id === id && !taken.has(place)
     );
     if (index < 0) {
-      throw new ImageFault("damaged", `a scan is of a channel ${id}`);
+      throw new ImageFault("damaged", `a scan names an unknown channel ${id}`);
     }
     taken.add(index);
     return { index, dc: tables >> 4, ac: tables & 15 };
   });
   const [first, last, bits] = content.subarray(1 + 2 * count);
   if (!frame.progressive) {
-    // Nothing else is possible; libjpeg takes no offence either.
+    // Only these are possible; like libjpeg, ignores what the header says.
     return { channels, first: 0, last: 63, bitsBefore: 0, bitsAfter: 0 };
   }
   const header = {
@@ -82,7 +81,7 @@ export function readScanHeader(frame: Frame, content: Uint8Array): ScanHeader {
   return header;
 }
 
-/** Level and detail come in scans of their own, the detail channel by channel. */
+/** Whether DC and AC are in separate scans, AC one channel at a time, as they must. */
 function isProgression(scan: ScanHeader): boolean {
   const { channels, first, last, bitsBefore, bitsAfter } = scan;
   const range = first === 0
@@ -92,25 +91,25 @@ function isProgression(scan: ScanHeader): boolean {
     (bitsBefore === 0 || bitsBefore - 1 === bitsAfter);
 }
 
-/** Decodes the blocks of a scan; keeps what goes on from block to block. */
+/** Decodes the blocks of a scan; keeps what carries over from block to block. */
 export class ScanDecoder {
   readonly #reader: BitReader;
   readonly #scan: ScanHeader;
-  /** By channel of the scan: the level of the block before. */
-  readonly #levels: Int32Array;
-  /** Blocks to come that this scan says nothing more of. */
+  /** By channel of the scan: DC of the block before. */
+  readonly #dc: Int32Array;
+  /** How many following blocks have no more coefficients in this scan. */
   #emptyBlocks = 0;
 
   /** Starts a scan. */
   constructor(reader: BitReader, scan: ScanHeader) {
     this.#reader = reader;
     this.#scan = scan;
-    this.#levels = new Int32Array(scan.channels.length);
+    this.#dc = new Int32Array(scan.channels.length);
   }
 
-  /** Starts anew, as at a restart marker. */
+  /** Resets its state, as at a restart marker. */
   restart(): void {
-    this.#levels.fill(0);
+    this.#dc.fill(0);
     this.#emptyBlocks = 0;
   }
 
@@ -123,7 +122,7 @@ export class ScanDecoder {
     at: number,
   ): void {
     const reader = this.#reader;
-    block[at] = this.#level(slot, dc);
+    block[at] = this.#nextDc(slot, dc);
     for (let k = 1; k < 64; k++) {
       const symbol = reader.symbol(ac);
       const bits = symbol & 15;
@@ -133,23 +132,23 @@ export class ScanDecoder {
     }
   }
 
-  /** The first scan of a block's level. */
-  firstLevel(
+  /** The first scan of a block's DC coefficient. */
+  firstDc(
     slot: number,
     dc: HuffmanTable,
     block: Int16Array,
     at: number,
   ): void {
-    block[at] = this.#level(slot, dc) << this.#scan.bitsAfter;
+    block[at] = this.#nextDc(slot, dc) << this.#scan.bitsAfter;
   }
 
-  /** A later scan of a block's level: one bit more. */
-  nextLevel(block: Int16Array, at: number): void {
+  /** A later scan of a block's DC coefficient: one bit more. */
+  refineDc(block: Int16Array, at: number): void {
     if (this.#reader.bits(1) === 1) block[at] |= 1 << this.#scan.bitsAfter;
   }
 
-  /** The first scan of some of a block's detail. */
-  firstDetail(ac: HuffmanTable, block: Int16Array, at: number): void {
+  /** The first scan of some of a block's AC coefficients. */
+  firstAc(ac: HuffmanTable, block: Int16Array, at: number): void {
     if (this.#emptyBlocks > 0) {
       this.#emptyBlocks--;
       return;
@@ -169,8 +168,8 @@ export class ScanDecoder {
     }
   }
 
-  /** A later scan of some of a block's detail: one bit more of each. */
-  nextDetail(ac: HuffmanTable, block: Int16Array, at: number): void {
+  /** A later scan of some of a block's AC coefficients: one bit more of each. */
+  refineAc(ac: HuffmanTable, block: Int16Array, at: number): void {
     const reader = this.#reader;
     const { first, last, bitsAfter } = this.#scan;
     const bit = 1 << bitsAfter;
@@ -180,7 +179,7 @@ export class ScanDecoder {
         const symbol = reader.symbol(ac);
         const run = symbol >> 4;
         let value = 0;
-        // The size, which can only be 1, is not looked at: as in libjpeg.
+        // The size can only be 1 and, as in libjpeg, is not checked.
         if ((symbol & 15) !== 0) value = reader.bits(1) === 1 ? bit : -bit;
         else if (run < 15) {
           this.#emptyBlocks = this.#runOfBlocks(run);
@@ -197,10 +196,10 @@ export class ScanDecoder {
   }
 
   /**
-   * Adds a bit to each coefficient that is not zero, up to the zero after so
-   * many others.
+   * Adds a bit to each coefficient that is not zero, up to the zero that follows
+   * `zeros` others.
    *
-   * @returns where that zero is, or behind the scan's last coefficient
+   * @returns where that zero is, or past the scan's last coefficient
    */
   #refine(block: Int16Array, at: number, k: number, zeros: number): number {
     const { last, bitsAfter } = this.#scan;
@@ -217,18 +216,18 @@ export class ScanDecoder {
     return k;
   }
 
-  /** How many blocks have no more detail, this one counted. */
+  /** How many blocks have no more AC coefficients, this one included. */
   #runOfBlocks(bits: number): number {
     return (1 << bits) + (bits > 0 ? this.#reader.bits(bits) : 0);
   }
 
-  /** The level of the next block, which is coded as a difference. */
-  #level(slot: number, dc: HuffmanTable): number {
+  /** DC of the next block, which is coded as a difference. */
+  #nextDc(slot: number, dc: HuffmanTable): number {
     const bits = this.#reader.symbol(dc);
     if (bits > 15) {
-      throw new ImageFault("damaged", "a Huffman table of levels is none");
+      throw new ImageFault("damaged", "a DC Huffman table makes no sense");
     }
-    if (bits > 0) this.#levels[slot] += this.#reader.signed(bits);
-    return this.#levels[slot];
+    if (bits > 0) this.#dc[slot] += this.#reader.signed(bits);
+    return this.#dc[slot];
   }
 }

@@ -1,8 +1,9 @@
 /**
- * The order in which a scan's blocks come: unit by unit, with restarts between.
+ * The order of a scan's blocks: by coded units (JPEG's MCUs), with restarts.
  *
- * Alone, a channel's units are its blocks, as many as its samples need; together,
- * the channels' blocks of one place make a unit, and fill up the last ones.
+ * In a scan of one channel a unit is one block, and there are as many as the
+ * samples need. In a scan of several a unit has the blocks of all channels at
+ * one place, and the last units of a row and column are padded.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import { isRestart, JpegSegments, Marker } from "../jpeg_segments.ts";
 import type { Component, Frame } from "./frame.ts";
 import type { BitReader } from "./huffman.ts";
 
-/** How a scan's units lie. */
+/** The grid of a scan's units. */
 export interface UnitLayout {
   /** Units a row. */
   readonly across: number;
@@ -25,7 +26,7 @@ export interface UnitLayout {
 
 /** Lays out the units of a scan of these channels. */
 export function unitLayout(
-  { mostDown }: Frame,
+  { maxDown }: Frame,
   components: readonly Component[],
 ): UnitLayout {
   const [first] = components;
@@ -33,14 +34,14 @@ export function unitLayout(
     return {
       across: Math.ceil(first.width / 8),
       down: Math.ceil(first.height / 8),
-      rows: (8 * mostDown) / first.down,
+      rows: (8 * maxDown) / first.down,
       blocks: [[1, 1]],
     };
   }
   return {
     across: first.blocksAcross / first.across,
     down: first.blocksDown / first.down,
-    rows: 8 * mostDown,
+    rows: 8 * maxDown,
     blocks: components.map(({ across, down }) => [across, down] as const),
   };
 }
@@ -48,8 +49,8 @@ export function unitLayout(
 /** Decodes a block, by its column and row in its channel. */
 export type BlockDecoder = (x: number, y: number) => void;
 
-/** What takes part in going through a scan. */
-export interface ScanParts {
+/** What {@linkcode eachBlock} needs to go through a scan. */
+export interface ScanContext {
   /** The whole file. */
   readonly file: Uint8Array;
   /** The scan's bits. */
@@ -58,7 +59,7 @@ export interface ScanParts {
   readonly height: number;
   /** Units between restarts; 0 for none. */
   readonly restartInterval: number;
-  /** Told of each restart. */
+  /** Called at each restart. */
   readonly restart: () => void;
   /** By channel of the scan. */
   readonly decoders: readonly BlockDecoder[];
@@ -69,16 +70,16 @@ export interface ScanParts {
  *
  * @throws {ImageFault} where its data ends before the last unit
  */
-export function eachBlock(layout: UnitLayout, parts: ScanParts): void {
-  const { reader, decoders, restartInterval } = parts;
+export function eachBlock(layout: UnitLayout, scan: ScanContext): void {
+  const { reader, decoders, restartInterval } = scan;
   for (let unit = 0; unit < layout.across * layout.down; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
       const due = (unit / restartInterval - 1) % 8;
-      if (!passRestart(parts.file, reader, due)) failCut(layout, parts, unit);
-      parts.restart();
+      if (!passRestart(scan.file, reader, due)) failCut(layout, scan, unit);
+      scan.restart();
     }
-    // Within the last unit some bits may be missing: libjpeg's zeros do.
-    if (reader.overrun) failCut(layout, parts, unit);
+    // In the last unit missing bits are read as zeros, as libjpeg does.
+    if (reader.overrun) failCut(layout, scan, unit);
     const column = unit % layout.across;
     const row = Math.floor(unit / layout.across);
     for (let i = 0; i < decoders.length; i++) {
@@ -93,7 +94,7 @@ export function eachBlock(layout: UnitLayout, parts: ScanParts): void {
 }
 
 /**
- * Goes to behind the next marker, which must be the restart marker due.
+ * Moves past the next marker, which must be the restart marker that is due.
  *
  * @returns false where there is none left
  */
@@ -113,7 +114,7 @@ function passRestart(
 
 function failCut(
   { across, rows }: UnitLayout,
-  { height }: ScanParts,
+  { height }: ScanContext,
   unit: number,
 ): never {
   const row = Math.floor(unit / across) * rows;

@@ -15,10 +15,10 @@ export interface Plane {
   readonly samples: Uint8ClampedArray;
 }
 
-/** Gives a row of the image; it stands until the next is asked for. */
+/** Gives a row of the image, valid until the next call. */
 export type RowReader = (y: number) => Uint8ClampedArray;
 
-/** Rows of samples of the channel, before anything is added across. */
+/** A channel's rows of samples, before upsampling. */
 interface Rows {
   readonly samples: Uint8ClampedArray;
   readonly stride: number;
@@ -31,9 +31,9 @@ export function rowReader(frame: Frame, plane: Plane): RowReader {
   const { component, samples } = plane;
   const { width, height } = component;
   const rows = { samples, stride: component.blocksAcross * 8, width, height };
-  const across = frame.mostAcross / component.across;
-  const down = frame.mostDown / component.down;
-  // Of two columns there is nothing to interpolate between.
+  const across = frame.maxAcross / component.across;
+  const down = frame.maxDown / component.down;
+  // Like libjpeg, does not interpolate between two columns.
   if (across === 2 && down <= 2 && width > 2) {
     return down === 1 ? halvedAcross(rows) : halvedBoth(rows);
   }
@@ -66,7 +66,7 @@ function halvedAcross({ samples, stride, width }: Rows): RowReader {
     out[1] = (3 * row[0] + row[1] + 2) >> 2;
     for (let x = 1; x < last; x++) {
       const three = 3 * row[x];
-      // The rounding alternates, so that no brightness is added.
+      // Alternate rounding adds no brightness on average.
       out[2 * x] = (three + row[x - 1] + 1) >> 2;
       out[2 * x + 1] = (three + row[x + 1] + 2) >> 2;
     }
@@ -110,7 +110,7 @@ function halvedBoth(rows: Rows): RowReader {
   };
 }
 
-/** The rows that a row of the image lies between; at an edge one twice. */
+/** The two rows of samples around a row of the image; the same one twice at an edge. */
 function nearAndFar(
   { samples, stride, width, height }: Rows,
   y: number,

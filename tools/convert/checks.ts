@@ -1,6 +1,6 @@
 /**
- * Judges everything that is to be converted before anything is written: each
- * component as loading would, and all of them together where they are a whole model.
+ * Checks everything that is to be converted before anything is written: each
+ * component as loading would, and all together where they are a whole model.
  *
  * @module
  */
@@ -29,18 +29,18 @@ import { exists } from "./folder.ts";
 import { checkTarget } from "./staging.ts";
 
 /** A component that can be written. */
-export interface JudgedComponent {
+export interface CheckedComponent {
   /** What it is and where it comes from. */
   readonly component: Component;
   /** What will be written. */
   readonly planned: PlannedContent;
 }
 
-/** All that is to be written; `await using` closes the sources. */
-export interface Judged extends AsyncDisposable {
+/** Everything that is to be written; `await using` closes the sources. */
+export interface CheckedComponents extends AsyncDisposable {
   /** In the order they were found. */
-  readonly components: readonly JudgedComponent[];
-  /** What the user is to know, each once. */
+  readonly components: readonly CheckedComponent[];
+  /** What the user should know, each line once. */
   readonly warnings: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export function componentPath(
 }
 
 /**
- * Opens and judges all components: headers, tables, configs, tokens.
+ * Opens and checks all components: headers, tables, configs, tokens.
  *
  * @param components what was found
  * @param output the folder they are written to
@@ -61,16 +61,16 @@ export function componentPath(
  * @param listed the folder's manifest, where it has one
  * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`
  */
-export async function judge(
+export async function checkComponents(
   components: readonly Component[],
   output: string,
   { dtype, allowUnused = false }: Pick<PlanOptions, "dtype"> & {
     readonly allowUnused?: boolean;
   },
   listed?: Manifest,
-): Promise<Judged> {
+): Promise<CheckedComponents> {
   await using stack = new AsyncDisposableStack();
-  const judged: JudgedComponent[] = [];
+  const checked: CheckedComponent[] = [];
   const files = new Map<string, WeaveFile>();
   for (const component of components) {
     const path = componentPath(output, component);
@@ -83,13 +83,13 @@ export async function judge(
     const file = plannedFile(path, planned.content);
     asLoaded(component.files[0], () => checkComponent(file));
     files.set(component.output, file);
-    judged.push({ component, planned });
+    checked.push({ component, planned });
   }
-  const warnings = judged.flatMap(({ planned }) => planned.warnings);
+  const warnings = checked.flatMap(({ planned }) => planned.warnings);
   await checkModel(files, output, listed);
   const sources = stack.move();
   return {
-    components: judged,
+    components: checked,
     warnings: [...new Set(warnings)],
     [Symbol.asyncDispose]: () => sources.disposeAsync(),
   };
@@ -117,10 +117,9 @@ function plannedFile(name: string, content: WeaveContent): WeaveFile {
 }
 
 /**
- * Judges the components that are written together with those that stay in the
- * folder: what they state of each other, and, where they make a whole model,
- * all that loading would refuse. Adapters beside the model's own are judged in
- * its place.
+ * Checks the components that are written together with those that stay in the
+ * folder: whether their configs fit and, where they make a whole model, all that
+ * loading would refuse. Other adapters are checked in the place of the model's.
  *
  * @throws {MasterWeaverError} `bad-checkpoint` where they do not fit
  */
@@ -129,7 +128,7 @@ async function checkModel(
   output: string,
   listed: Manifest | undefined,
 ): Promise<void> {
-  // A folder of detectors, or with them, is judged with no network.
+  // Detectors depend on no network.
   if (
     ![...written.values()].some(({ component }) => isNetworkName(component))
   ) {
@@ -162,16 +161,16 @@ async function checkModel(
       output,
       stay.length === 0
         ? error.message
-        : `what is written now and what stays in it (${
+        : `the components written now and those that stay in it (${
           stay.join(", ")
-        }) make no model: ${error.message}; convert all components of one model ` +
+        }) do not make a model: ${error.message}; convert all components of one model ` +
           "together, or to another folder",
       { cause: error },
     );
   }
 }
 
-/** A component that stays, which loading must take as it is. */
+/** Opens and checks a component that stays. */
 async function staying(
   source: FileSource,
   name: ComponentName,
@@ -194,7 +193,7 @@ async function staying(
   return file;
 }
 
-/** Builds all networks as loading does; nothing where one is not there yet. */
+/** Builds all networks as loading does, unless one is not there yet. */
 async function checkWhole(
   files: ReadonlyMap<string, WeaveFile>,
 ): Promise<void> {
@@ -206,7 +205,7 @@ async function checkWhole(
   checkWeights("f32", components);
 }
 
-/** Runs what loading runs: what it refuses is the checkpoint's fault. */
+/** Runs a check of loading's; what it refuses becomes an error of the checkpoint. */
 function asLoaded(file: string, check: () => void): void {
   try {
     check();

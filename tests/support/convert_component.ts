@@ -1,5 +1,5 @@
 /**
- * Converts parts of a tiny checkpoint.
+ * Converts single components of a tiny checkpoint.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { convert } from "../../tools/convert.ts";
 import { type Folder, makeFolder } from "./checkpoint_folder.ts";
 
 /** Converts one network's folder, and reads it as loading does. */
-export async function convertPart(
+export async function convertComponent(
   folder: Folder,
-  part: string,
+  component: string,
   allowUnused = false,
 ) {
   const output = `${folder.path}/out`;
   const lines: string[] = [];
   const [{ file }] = await convert({
-    inputs: [`${folder.path}/${part}`],
+    inputs: [`${folder.path}/${component}`],
     output,
     dtype: "f16",
     allowUnused,
@@ -30,7 +30,7 @@ export async function convertPart(
   return { lines, config: weave.config };
 }
 
-/** Lends a whole tiny checkpoint. */
+/** Makes a whole tiny checkpoint for a function, and removes it afterwards. */
 export async function withFolder(work: (folder: Folder) => Promise<void>) {
   const folder = await makeFolder();
   try {
