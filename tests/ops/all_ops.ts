@@ -11,6 +11,7 @@ export async function allOps(
 ): Promise<Map<string, AnyOp>> {
   const ops = new Map<string, AnyOp>();
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory && !name.endsWith(".ts")) continue;
     const url = new URL(isDirectory ? `${name}/` : name, folder);
     const found = isDirectory
       ? await allOps(url)
