@@ -34,7 +34,7 @@ export interface LoadOptions
 export interface LoadedModel {
   /** Storage of activations and weights. */
   readonly dtype: StorageType;
-  /** Hexadecimal SHA-256 that stands for all its files. */
+  /** Hexadecimal SHA-256 that covers all its files. */
   readonly hash: string;
   /** Its files; whoever opened them closes them. */
   readonly files: ModelFiles;

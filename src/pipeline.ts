@@ -78,7 +78,7 @@ export interface Generated {
 export class MasterWeaver implements AsyncDisposable {
   /** Storage of activations and weights. */
   readonly dtype: StorageType;
-  /** Hexadecimal SHA-256 that stands for all its files. */
+  /** Hexadecimal SHA-256 that covers all its files. */
   readonly hash: string;
   readonly #components: Components;
   readonly #tokenizer: ClipTokenizer;

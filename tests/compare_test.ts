@@ -279,7 +279,7 @@ gpuTest("compare: only conversions of one model, as Markdown", async () => {
         ({ config }) => config.intermediate_size = 64,
         "layers.0.mlp.fc1.weight is (512, 128), expected (64, 128)",
       ],
-      [({ config }) => config.num_hidden_layers = 9, "has none of that name"],
+      [({ config }) => config.num_hidden_layers = 9, "does not have it"],
     ];
     for (const [change, message] of cases) {
       const other = await changedModel(

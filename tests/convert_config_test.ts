@@ -98,8 +98,8 @@ Deno.test("schedulers: settings of another sampler are ignored, with a warning",
     assertStringIncludes(
       lines[0],
       "names DPMSolverMultistepScheduler; DDIM takes its place, with the same " +
-        "training noise; settings of DPMSolverMultistepScheduler are passed " +
-        "over: timestep_spacing, use_karras_sigmas, lambda_min_clipped, " +
+        "training noise; settings of DPMSolverMultistepScheduler are ignored: " +
+        "timestep_spacing, use_karras_sigmas, lambda_min_clipped, " +
         "solver_order",
     );
     await folder.write(

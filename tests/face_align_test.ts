@@ -41,8 +41,8 @@ Deno.test("face alignment: landmarks that are not a face are refused", async () 
     [moved(face.landmarks, 1e6, 0, 0), "expected 8 to 65536"],
     [moved(face.landmarks, NaN, 0, 0), "landmark 0 at [NaN, NaN]"],
     [moved(face.landmarks, 30, -4000, -4000), "photo of 512 × 512: expected"],
-    [moved(face.landmarks, 1, 2000, 0), "outside of the photo of 512 × 512"],
-    [moved(face.landmarks, 1, 0, -900), "outside of the photo of 512 × 512"],
+    [moved(face.landmarks, 1, 2000, 0), "outside the photo of 512 × 512"],
+    [moved(face.landmarks, 1, 0, -900), "outside the photo of 512 × 512"],
   ];
   for (const [landmarks, expected] of cases) {
     const error = await assertRejects(

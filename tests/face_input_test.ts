@@ -75,7 +75,7 @@ Deno.test("face input: invalid landmarks are refused by name", async () => {
     [moved(0, 5), "a face of 0 pixels"],
     [moved(1e4, 0), "expected 8 to 65536"],
     [moved(20, -1000), "expected up to"],
-    [moved(1, 1e6), "outside of the photo"],
+    [moved(1, 1e6), "outside the photo"],
     [moved(1, 1e300), "a face of 0 pixels"],
   ];
   for (const [points, why] of cases) {

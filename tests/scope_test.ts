@@ -57,7 +57,7 @@ Deno.test("scope: missing, misshapen and unused names come together", async () =
   assertThrows(
     () => absent.tensor.chunks(),
     MasterWeaverError,
-    "unet.weave has none of that name",
+    "unet.weave does not have it",
   );
 });
 

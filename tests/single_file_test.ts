@@ -404,7 +404,7 @@ Deno.test("single file: part of the running mean is ignored, with a warning", as
     );
     assertEquals(
       dropped[
-        "running mean of the weights; those of the last step are taken"
+        "running mean of the weights; those of the last step are used"
       ],
       count,
     );

@@ -48,7 +48,7 @@ export interface Unpickled {
  * @param bytes the pickle and whatever follows it
  * @param name what messages call the file
  * @throws {MasterWeaverError} `bad-checkpoint`
- * @throws {PickleCut} where the pickle goes on after the bytes
+ * @throws {PickleCut} where the pickle continues past the bytes
  * @example
  * ```ts
  * import { unpickle } from "./pickle.ts";

@@ -6,7 +6,7 @@
 import { brief } from "../weights/brief.ts";
 import { badCheckpoint } from "./checkpoint.ts";
 
-/** Thrown where a pickle goes on after the bytes at hand. */
+/** Thrown where a pickle continues past the bytes given. */
 export class PickleCut extends Error {}
 
 /** The longest decimal number read, in characters. */

@@ -216,7 +216,7 @@ function regionAround(quad: Quad, border: number, image: Image): Region {
   if (width < 1 || height < 1) {
     throw new MasterWeaverError(
       "bad-option",
-      `Cannot align a face at ${x0}, ${y0}: it lies outside of the photo of ${image.width} × ${image.height}`,
+      `Cannot align a face at ${x0}, ${y0}: it is outside the photo of ${image.width} × ${image.height}`,
     );
   }
   return { left, top, width, height };

@@ -19,7 +19,7 @@ import type { Image } from "../image/image.ts";
 
 /** How a reference is prepared. */
 export interface ReferenceOptions {
-  /** Whether the chosen face is aligned; else the photo stays as it is. */
+  /** Whether the chosen face is aligned; else the photo is used unchanged. */
   readonly align: boolean;
   /** Which face of several. */
   readonly face: FaceChoice;
@@ -140,7 +140,7 @@ export async function prepareReference(
   const faces = await finder.detect(photo, breath);
   if (faces.length === 0 && !requireFace) {
     onWarning?.(
-      `${name}: found no face, the photo is used as it is, not aligned`,
+      `${name}: found no face, the photo is used unchanged, not aligned`,
     );
     return photo;
   }

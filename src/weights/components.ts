@@ -138,7 +138,7 @@ export async function openComponent<C>(
   return component(await openComponentFile(files, name), readConfig);
 }
 
-/** One hash that stands for all files of a model: hexadecimal SHA-256. */
+/** One hash that covers all files of a model: hexadecimal SHA-256. */
 export async function modelHash(
   files: readonly Pick<WeaveFile, "component" | "hash">[],
 ): Promise<string> {

@@ -210,7 +210,7 @@ function absent(
     chunks() {
       throw new MasterWeaverError(
         "bad-model",
-        `Cannot read tensor ${name}: ${file.name} has none of that name`,
+        `Cannot read tensor ${name}: ${file.name} does not have it`,
       );
     },
   };

@@ -47,7 +47,7 @@ export function ldmUnetTable(
   if (weights === "last") {
     const mean: Dropped = {
       names: /^model_ema\.diffusion_model/,
-      reason: "running mean of the weights; those of the last step are taken",
+      reason: "running mean of the weights; those of the last step are used",
     };
     return { ...last, dropped: [mean, ...REST, ...others(LDM_UNET)] };
   }
@@ -56,7 +56,7 @@ export function ldmUnetTable(
   ]);
   const replaced: Dropped = {
     names: oneOf(last),
-    reason: "weights of the last training step; their running mean is taken",
+    reason: "weights of the last training step; their running mean is used",
   };
   return { ...mean, dropped: [replaced, ...REST, ...others(LDM_UNET)] };
 }

@@ -16,7 +16,7 @@ export class ImageFault extends Error {
    * Makes a fault.
    *
    * @param kind what kind it is
-   * @param why what was found, to stand within a sentence
+   * @param why what was found, worded to fit in a sentence
    * @param options the underlying error as `cause`, if there is one
    */
   constructor(kind: FaultKind, why: string, options?: ErrorOptions) {

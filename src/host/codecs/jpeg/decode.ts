@@ -44,7 +44,7 @@ interface Channel extends Plane {
 /**
  * Decodes a JPEG file that {@linkcode summarizeJpeg} found nothing wrong with.
  *
- * @param file the whole file and nothing behind it
+ * @param file the whole file and nothing after it
  * @returns RGBA, opaque, of the frame's size
  * @throws {ImageFault} where the file is cut, damaged or not supported
  */
