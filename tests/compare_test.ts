@@ -302,9 +302,9 @@ gpuTest("compare: only conversions of one model, as Markdown", async () => {
     "|  | mini |",
     "| --- | --- |",
     "| text.last_hidden_state, NMSE | 0 |",
-    "| pictures, median PSNR | equal |",
-    "| pictures, worst PSNR | equal |",
-    "| pictures, largest difference | 0/255 |",
+    "| images, median PSNR | equal |",
+    "| images, worst PSNR | equal |",
+    "| images, largest difference | 0/255 |",
     "",
   ]);
   const size = await compare(mini, "--with", mini, "--size", "66");

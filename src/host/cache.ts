@@ -12,7 +12,7 @@ import { writeFileAtomic } from "./write.ts";
  * permission to read or write there nothing is kept, and nothing fails.
  */
 export function userTuneStore(): TuneStore {
-  const path = (key: string) => `${userCacheFolder()}/variants-${key}.json`;
+  const path = (key: string) => `${userCacheFolder()}/kernels-${key}.json`;
   return {
     read: async (key) => {
       try {

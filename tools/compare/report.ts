@@ -59,10 +59,10 @@ export function conversionTable(models: readonly ModelErrors[]): Table {
   if (images.length === 0) return table;
   return [
     ...table,
-    row("pictures, median PSNR", (model) => decibels(median(psnrs(model)))),
-    row("pictures, worst PSNR", (model) => decibels(psnrs(model)[0])),
+    row("images, median PSNR", (model) => decibels(median(psnrs(model)))),
+    row("images, worst PSNR", (model) => decibels(psnrs(model)[0])),
     row(
-      "pictures, largest difference",
+      "images, largest difference",
       ({ images }) =>
         `${Math.max(...images.map((one) => one.largestDifference))}/255`,
     ),
