@@ -374,11 +374,11 @@ Deno.test("compare: tables say what is missed, what is equal, which model", () =
     { model: "b/q4", networks, images: images(Infinity) },
   ]));
   assertEquals(text.split("\n"), [
-    "                              a/q4     b/q4",
-    "vae.mean, NMSE                1.2e-3   1.2e-3",
-    "pictures, median PSNR         40.0 dB  equal",
-    "pictures, worst PSNR          20.0 dB  equal",
-    "pictures, largest difference  3/255    0/255",
+    "                            a/q4     b/q4",
+    "vae.mean, NMSE              1.2e-3   1.2e-3",
+    "images, median PSNR         40.0 dB  equal",
+    "images, worst PSNR          20.0 dB  equal",
+    "images, largest difference  3/255    0/255",
   ]);
 });
 
