@@ -15,6 +15,7 @@ import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { Plan } from "../src/graph/plan.ts";
+import { Tuner } from "../src/graph/tuner.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { clipTextConfig } from "../src/models/clip.ts";
 import { identityConfig } from "../src/models/id_resampler.ts";
@@ -93,10 +94,13 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const layout = { images: 1, height: 32, width: 32, guided: true };
   const parts = { text, unet, adapter, vae };
   using store = new WeightStore(gpu);
+  // The kernels that whole images are made with.
+  const tuner = new Tuner(gpu);
   const plan = async (graph: Graph, named: string[], bindings = {}) => {
     for (const name of named) graph.output(name, graph.named.get(name)!);
-    await store.load(new KernelChoice(graph).parameters);
-    return await Plan.make(gpu, graph, { weights: [store], bindings });
+    const kernels = new KernelChoice(graph, tuner.choose);
+    await store.load(kernels.parameters);
+    return await Plan.make(gpu, graph, { weights: [store], kernels, bindings });
   };
   const conditions = conditionGraph("f32", parts, layout);
   using condition = await plan(conditions, ["text"]);
