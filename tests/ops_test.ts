@@ -1,144 +1,15 @@
 /**
- * Every op against plain loops in f64: f32 within NMSE 1e-10 (1e-9 where sums
- * have 10⁵ terms and more, whose rounding adds up), f16 within 1e-6, the
- * rounding of storage; its inputs are rounded to f16 for the reference too.
+ * Every op in f32; `ops_f16_test.ts` has them in f16: side by side, shaders take
+ * half as long to compile.
  */
-import { assert, assertEquals } from "@std/assert";
-import type { StorageType } from "../src/gpu/gpu.ts";
-import { Graph, type Tensor } from "../src/graph/graph.ts";
-import { Plan } from "../src/graph/plan.ts";
-import { kernelsFor } from "../src/ops/op.ts";
-import { KernelChoice } from "../src/graph/kernel_choice.ts";
-import { WeightStore } from "../src/graph/weight_store.ts";
-import {
-  dequantise,
-  quantise,
-  type QuantisedDtype,
-} from "../src/weights/quantise.ts";
-import type { WeightRef } from "../src/weights/scope.ts";
-import { matrixCases } from "./ops/matrix_cases.ts";
-import { makeInput, type OpCase } from "./ops/op_case.ts";
+import { assert } from "@std/assert";
 import { allOps } from "./ops/all_ops.ts";
-import { otherCases } from "./ops/other_cases.ts";
-import { imageCases } from "./ops/image_cases.ts";
-import { type Dense, dense } from "./ops/reference.ts";
-import { tokenCases } from "./ops/token_cases.ts";
-import { nmse } from "./support/compare.ts";
-import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { join } from "./support/weights.ts";
+import { opCases, testOps } from "./support/op_tests.ts";
 
-/** Runs a case; returns what came out and what must. */
-async function run(
-  storage: StorageType,
-  { op, attributes, inputs, reference }: OpCase,
-  kernel?: string,
-) {
-  const gpu = await sharedGpu();
-  const g = new Graph(storage);
-  const tensors: Record<string, Tensor> = {};
-  const values: Record<string, Dense> = {};
-  Object.entries(inputs).forEach(([name, spec], seed) => {
-    const { shape, data } = makeInput(spec, seed);
-    const dtype = spec.dtype ?? storage;
-    if (dtype === "q8" || dtype === "q4") {
-      const weight = quantisedWeight(name, shape, data, dtype);
-      tensors[name] = g.parameter(weight.ref);
-      values[name] = dense(shape, (i) => weight.values[i]);
-      return;
-    }
-    tensors[name] = g.input(name, shape, dtype);
-    const stored = dtype === "f16"
-      ? new Float16Array(data)
-      : dtype === "u32"
-      ? new Uint32Array(data)
-      : new Float32Array(data);
-    values[name] = dense(shape, (i) => stored[i]);
-  });
-  g.output("y", g.apply(op, tensors, attributes));
-  using store = new WeightStore(gpu);
-  const kernels = new KernelChoice(g, (_node, [first]) => kernel ?? first);
-  await store.load(kernels.parameters);
-  using plan = await Plan.make(gpu, g, { weights: [store], kernels });
-  for (const name of g.inputs.keys()) {
-    const { data } = values[name];
-    const isId = inputs[name].dtype === "u32";
-    plan.write(name, isId ? new Uint32Array(data) : new Float32Array(data));
-  }
-  plan.run();
-  const { y } = await plan.read("y");
-  return {
-    found: y,
-    shape: g.outputs.get("y")!.shape,
-    want: reference(values),
-  };
-}
+testOps("f32");
 
-/** The kernels of a case's op that can compute it. */
-function kernelsOf(storage: StorageType, { op, attributes, inputs }: OpCase) {
-  const specs = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, dtype = storage }]) => [
-      name,
-      { shape, dtype },
-    ]),
-  );
-  const outputs = op.outputs(specs, attributes, storage);
-  return kernelsFor(op, { inputs: specs, outputs, attributes })
-    .map(({ name }) => name);
-}
-
-/** A weight as a file has it, and the values it stands for. */
-function quantisedWeight(
-  name: string,
-  shape: readonly number[],
-  data: Float64Array,
-  dtype: QuantisedDtype,
-) {
-  const { quants, scales } = quantise(new Float32Array(data), dtype);
-  const bytes = join([quants, new Uint8Array(scales.buffer)]);
-  const stored = join([bytes, new Uint8Array(-bytes.length & 3)]);
-  const ref: WeightRef = {
-    name,
-    shape,
-    tensor: {
-      name,
-      dtype,
-      shape,
-      bytes: stored.length,
-      chunks: async function* () {
-        yield await Promise.resolve(stored);
-      },
-    },
-  };
-  return { ref, values: dequantise(quants, scales, dtype) };
-}
-
-const cases = [...matrixCases, ...imageCases, ...otherCases, ...tokenCases];
-
-for (const storage of ["f32", "f16"] as const) {
-  for (const opCase of cases) {
-    const { name, op, exact, terms = 0 } = opCase;
-    for (const kernel of kernelsOf(storage, opCase)) {
-      gpuTest(`op ${op.name}, ${storage}, ${kernel}: ${name}`, async () => {
-        const { found, shape, want } = await run(storage, opCase, kernel);
-        assertEquals(shape, want.shape);
-        if (exact) {
-          assertEquals(Float64Array.from(found), want.data);
-          return;
-        }
-        const tolerance = storage === "f16"
-          ? 1e-6
-          : terms >= 1e5
-          ? 1e-9
-          : 1e-10;
-        const error = nmse(found, want.data);
-        assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
-      });
-    }
-  }
-}
-
-gpuTest("op cases: every op of src/ops has some", async () => {
-  const tested = new Set<unknown>(cases.map(({ op }) => op));
+Deno.test("op cases: every op of src/ops has some", async () => {
+  const tested = new Set<unknown>(opCases.map(({ op }) => op));
   for (const [symbol, op] of await allOps()) {
     // Packing is no op of a network's: every texture-backed case runs it.
     assert(tested.has(op) || symbol === "packTexels", `${symbol} has no case`);

@@ -13,8 +13,12 @@ import {
 import { torchCpuNormal } from "../src/samplers/noise.ts";
 import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
-import { KernelChoice } from "../src/graph/kernel_choice.ts";
+import {
+  KernelChoice,
+  type KernelChooser,
+} from "../src/graph/kernel_choice.ts";
 import { Plan } from "../src/graph/plan.ts";
+import { Tuner } from "../src/graph/tuner.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { clipTextConfig } from "../src/models/clip.ts";
 import { identityConfig } from "../src/models/id_resampler.ts";
@@ -93,21 +97,28 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const layout = { images: 1, height: 32, width: 32, guided: true };
   const parts = { text, unet, adapter, vae };
   using store = new WeightStore(gpu);
-  const plan = async (graph: Graph, named: string[], bindings = {}) => {
+  // Baseline kernels where none are chosen.
+  const plan = async (
+    graph: Graph,
+    named: string[],
+    bindings = {},
+    choose?: KernelChooser,
+  ) => {
     for (const name of named) graph.output(name, graph.named.get(name)!);
-    await store.load(new KernelChoice(graph).parameters);
-    return await Plan.make(gpu, graph, { weights: [store], bindings });
+    const kernels = new KernelChoice(graph, choose);
+    await store.load(kernels.parameters);
+    return await Plan.make(gpu, graph, { weights: [store], kernels, bindings });
   };
   const conditions = conditionGraph("f32", parts, layout);
   using condition = await plan(conditions, ["text"]);
   const keys = crossAttentions(unet.config)
     .flatMap(({ path }) => [`${path}.k`, `${path}.v`])
     .map((name) => [name, condition.tensor(name)]);
-  using step = await plan(
-    stepGraph("f32", parts, layout),
-    [],
-    Object.fromEntries(keys),
-  );
+  const bindings = Object.fromEntries(keys);
+  const steps = stepGraph("f32", parts, layout);
+  using baseline = await plan(steps, [], bindings);
+  // Thirty steps take too long with those: the kernels of whole images.
+  using step = await plan(steps, [], bindings, new Tuner(gpu).choose);
   using decode = await plan(decodeGraph("f32", parts, layout), ["decoded"]);
 
   const { tokenizer: words } = text.file.config as {
@@ -130,18 +141,22 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const noise = torchCpuNormal(42, 4 * 32 * 32);
   const latents = channelsLast({ shape: [1, 4, 32, 32], data: noise });
   close(latents, "noise");
-  step.write("latents", latents);
-  step.write("identity_scale", Float32Array.of(1));
-  step.write("guidance_scale", Float32Array.of(5));
+  for (const each of [baseline, step]) {
+    each.write("latents", latents);
+    each.write("identity_scale", Float32Array.of(1));
+    each.write("guidance_scale", Float32Array.of(5));
+  }
   const { timesteps, coefficients } = ddimSchedule(unet.config.scheduler, 30);
   for (let i = 0; i < 30; i++) {
-    step.write("t", new Float32Array(2).fill(timesteps[i]));
-    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
-    step.write("coefficients", Float32Array.of(sample, eps));
-    step.run();
     const name = `latents_after_step_${i}`;
-    if (goldens.has(name)) {
-      close((await step.read("latents")).latents, name);
+    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
+    for (const each of i === 0 ? [baseline, step] : [step]) {
+      each.write("t", new Float32Array(2).fill(timesteps[i]));
+      each.write("coefficients", Float32Array.of(sample, eps));
+      each.run();
+      if (goldens.has(name)) {
+        close((await each.read("latents")).latents, name);
+      }
     }
   }
 

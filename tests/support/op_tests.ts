@@ -1,0 +1,170 @@
+/**
+ * Every op against plain loops in f64: f32 within NMSE 1e-10 (1e-9 where sums
+ * have 10⁵ terms and more, whose rounding adds up), f16 within 1e-6, the
+ * rounding of storage; its inputs are rounded to f16 for the reference too.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { StorageType } from "../../src/gpu/gpu.ts";
+import { Graph, type Tensor } from "../../src/graph/graph.ts";
+import { Plan } from "../../src/graph/plan.ts";
+import { kernelsFor } from "../../src/ops/op.ts";
+import { KernelChoice } from "../../src/graph/kernel_choice.ts";
+import { WeightStore } from "../../src/graph/weight_store.ts";
+import {
+  dequantise,
+  quantise,
+  type QuantisedDtype,
+} from "../../src/weights/quantise.ts";
+import type { WeightRef } from "../../src/weights/scope.ts";
+import { matrixCases } from "../ops/matrix_cases.ts";
+import { makeInput, type OpCase } from "../ops/op_case.ts";
+import { otherCases } from "../ops/other_cases.ts";
+import { imageCases } from "../ops/image_cases.ts";
+import { type Dense, dense } from "../ops/reference.ts";
+import { tokenCases } from "../ops/token_cases.ts";
+import { nmse } from "./compare.ts";
+import { gpuTest, sharedGpu } from "./gpu.ts";
+import { join } from "./weights.ts";
+
+/** A case's inputs as they are stored, and what must come out. */
+interface Prepared {
+  readonly values: Readonly<Record<string, Dense>>;
+  /** Inputs that are quantised, as a file has them. */
+  readonly refs: Readonly<Record<string, WeightRef>>;
+  readonly want: Dense;
+}
+
+function prepare(
+  storage: StorageType,
+  { inputs, reference }: OpCase,
+): Prepared {
+  const values: Record<string, Dense> = {};
+  const refs: Record<string, WeightRef> = {};
+  Object.entries(inputs).forEach(([name, spec], seed) => {
+    const { shape, data } = makeInput(spec, seed);
+    const dtype = spec.dtype ?? storage;
+    if (dtype === "q8" || dtype === "q4") {
+      const weight = quantisedWeight(name, shape, data, dtype);
+      refs[name] = weight.ref;
+      values[name] = dense(shape, (i) => weight.values[i]);
+      return;
+    }
+    const stored = dtype === "f16"
+      ? new Float16Array(data)
+      : dtype === "u32"
+      ? new Uint32Array(data)
+      : new Float32Array(data);
+    values[name] = dense(shape, (i) => stored[i]);
+  });
+  return { values, refs, want: reference(values) };
+}
+
+/** Runs a prepared case; returns what came out. */
+async function run(
+  storage: StorageType,
+  { op, attributes, inputs }: OpCase,
+  { values, refs }: Prepared,
+  kernel: string,
+) {
+  const gpu = await sharedGpu();
+  const g = new Graph(storage);
+  const tensors: Record<string, Tensor> = {};
+  for (const [name, { shape, dtype = storage }] of Object.entries(inputs)) {
+    tensors[name] = name in refs
+      ? g.parameter(refs[name])
+      : g.input(name, shape, dtype);
+  }
+  g.output("y", g.apply(op, tensors, attributes));
+  using store = new WeightStore(gpu);
+  const kernels = new KernelChoice(g, () => kernel);
+  await store.load(kernels.parameters);
+  using plan = await Plan.make(gpu, g, { weights: [store], kernels });
+  for (const name of g.inputs.keys()) {
+    const { data } = values[name];
+    const isId = inputs[name].dtype === "u32";
+    plan.write(name, isId ? new Uint32Array(data) : new Float32Array(data));
+  }
+  plan.run();
+  const { y } = await plan.read("y");
+  return { found: y, shape: g.outputs.get("y")!.shape };
+}
+
+/** The kernels of a case's op that can compute it. */
+function kernelsOf(storage: StorageType, { op, attributes, inputs }: OpCase) {
+  const specs = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, dtype = storage }]) => [
+      name,
+      { shape, dtype },
+    ]),
+  );
+  const outputs = op.outputs(specs, attributes, storage);
+  return kernelsFor(op, { inputs: specs, outputs, attributes })
+    .map(({ name }) => name);
+}
+
+/** A weight as a file has it, and the values it stands for. */
+function quantisedWeight(
+  name: string,
+  shape: readonly number[],
+  data: Float64Array,
+  dtype: QuantisedDtype,
+) {
+  const { quants, scales } = quantise(new Float32Array(data), dtype);
+  const bytes = join([quants, new Uint8Array(scales.buffer)]);
+  const stored = join([bytes, new Uint8Array(-bytes.length & 3)]);
+  const ref: WeightRef = {
+    name,
+    shape,
+    tensor: {
+      name,
+      dtype,
+      shape,
+      bytes: stored.length,
+      chunks: async function* () {
+        yield await Promise.resolve(stored);
+      },
+    },
+  };
+  return { ref, values: dequantise(quants, scales, dtype) };
+}
+
+/** Every case of every op. */
+export const opCases: readonly OpCase[] = [
+  ...matrixCases,
+  ...imageCases,
+  ...otherCases,
+  ...tokenCases,
+];
+
+/** Tests every kernel of every case in one storage type. */
+export function testOps(storage: StorageType): void {
+  for (const opCase of opCases) {
+    const { name, op, exact, terms = 0 } = opCase;
+    // Once for all kernels: the loops in f64 take longer than the GPU.
+    let prepared: Prepared | null = null;
+    const kernels = kernelsOf(storage, opCase);
+    for (const kernel of kernels) {
+      gpuTest(`op ${op.name}, ${storage}, ${kernel}: ${name}`, async () => {
+        prepared ??= prepare(storage, opCase);
+        const { found, shape } = await run(storage, opCase, prepared, kernel);
+        const { want } = prepared;
+        // The next case's are made anew; these need not stay until the end.
+        if (kernel === kernels.at(-1)) prepared = null;
+        assertEquals(shape, want.shape);
+        if (exact) {
+          assertEquals(Float64Array.from(found), want.data);
+          return;
+        }
+        const tolerance = storage === "f16"
+          ? 1e-6
+          : terms >= 1e5
+          ? 1e-9
+          : 1e-10;
+        const error = nmse(found, want.data);
+        assert(error <= tolerance, `NMSE ${error}, at most ${tolerance}`);
+      });
+    }
+  }
+}
