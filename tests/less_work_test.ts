@@ -268,8 +268,12 @@ gpuTest(
     };
     const { inputs } = plans.graph({ guided: true, cached: false });
     let seed = 0;
-    for (const [name, { shape }] of inputs) {
-      guided.write(name, torchCpuNormal(seed++, elementCount(shape)));
+    for (const [name, { shape, dtype }] of inputs) {
+      const values = torchCpuNormal(seed++, elementCount(shape));
+      guided.write(
+        name,
+        dtype === "u32" ? new Uint32Array(values.length) : values,
+      );
       if (/\.[kv]$/.test(name)) halves[name] = firstHalf(guided.tensor(name));
     }
     guided.write("t", new Float32Array(4).fill(500));

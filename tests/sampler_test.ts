@@ -7,6 +7,7 @@ import {
   assertAlmostEquals,
   assertEquals,
   assertRejects,
+  assertThrows,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { stepGraph } from "../src/generate/graphs/step.ts";
@@ -16,7 +17,9 @@ import { Plan } from "../src/graph/plan.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { WeightStore } from "../src/graph/weight_store.ts";
 import { binary } from "../src/ops/binary.ts";
+import { map } from "../src/ops/map.ts";
 import { view } from "../src/ops/view.ts";
+import { checkSchedule } from "../src/samplers/check_schedule.ts";
 import {
   ddimSampler,
   ddimSchedule,
@@ -311,6 +314,63 @@ gpuTest("sampler: one that forgets its state is told", async () => {
     MasterWeaverError,
     "Sampler adams-ancestral keeps older from step to step",
   );
+});
+
+gpuTest("sampler: state may be a result that lies in the latents", async () => {
+  const { scheduler } = (await miniComponents).unet.config;
+  const ddim = ddimSampler(scheduler);
+  /** Keeps DDIM's latents and hands on those of before, in place or copied. */
+  const keeping = (inPlace: boolean): Sampler => ({
+    ...ddim,
+    name: `keeping ${inPlace}`,
+    state: (latents) => ({ kept: latents }),
+    update(step) {
+      const copied = step.latents.graph.apply(map, { x: step.latents }, {});
+      const latents = inPlace ? step.latents : copied;
+      const kept = ddim.update({ ...step, latents }).latents;
+      return { latents: copied, state: { kept } };
+    },
+  });
+  const keptBy = async (sampler: Sampler) => {
+    using mini = await miniGenerator(false);
+    using ready = await readyLoop(mini.context, {
+      size,
+      rules: { ...rules, steps: 2 },
+      idScale: 1,
+      sampler,
+    });
+    for await (const { total } of ready.steps) assertEquals(total, 2);
+    return await readTensor(ready.handover.samplerState.kept);
+  };
+  assertEquals(await keptBy(keeping(true)), await keptBy(keeping(false)));
+});
+
+Deno.test("sampler: schedules that cannot be run are refused", () => {
+  const step = {
+    timestep: 1,
+    level: { image: 1, noise: 0 },
+    coefficients: [1, 2],
+  };
+  const check = (steps: object[], coefficients = 2, first = 0) =>
+    checkSchedule(
+      { name: "odd", coefficients },
+      { initialNoiseScale: 1, steps } as SamplerSchedule,
+      first,
+    );
+  check([step]);
+  for (
+    const [run, why] of [
+      [() => check([step], 0), "it has 0 coefficients"],
+      [() => check([]), "it has 0 steps"],
+      [() => check([step], 2, 1), "of which number 1 is the first"],
+      [() => check([step], 2, -1), "of which number -1"],
+      [() => check([{ ...step, coefficients: [1] }]), "has 1 coefficients"],
+      [() => check([{ ...step, timestep: NaN }]), "not finite"],
+    ] as const
+  ) {
+    const error = assertThrows(run, MasterWeaverError, why);
+    assertEquals(error.code, "bad-option");
+  }
 });
 
 Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => {

@@ -5,6 +5,7 @@
  */
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
+import { checkSchedule } from "../samplers/check_schedule.ts";
 import { ddimSampler } from "../samplers/ddim.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
@@ -81,7 +82,9 @@ export class ImageGenerator implements Disposable {
       start = noiseStart,
     } = request;
     const schedule = sampler.schedule(settings.steps);
-    const steps = schedule.steps.length - start.firstStep(schedule);
+    const first = start.firstStep(schedule);
+    checkSchedule(sampler, schedule, first);
+    const steps = schedule.steps.length - first;
     const kinds = stepKinds({ ...settings, steps });
     const layout = this.#layout(settings, kinds);
     const handover = await this.#handover(layout, sampler);

@@ -171,6 +171,7 @@ export class Graph {
     if (this.#inputs.has(name)) {
       throw new MasterWeaverError("gpu", `Graph has two inputs named ${name}`);
     }
+    checkShape(`input ${name}`, shape);
     const tensor = new Tensor(this, { shape, dtype }, { kind: "input", name });
     this.#inputs.set(name, tensor);
     return tensor;
@@ -211,6 +212,15 @@ export class Graph {
 
   /** A small f32 table that is known when the graph is built. */
   constant(data: Float32Array, shape: readonly number[]): Tensor {
+    checkShape("constant", shape);
+    if (elementCount(shape) !== data.length) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Constant (${shape.join(", ")}) has ${data.length} elements, expected ${
+          elementCount(shape)
+        }`,
+      );
+    }
     const spec: TensorSpec = { shape, dtype: "f32" };
     return new Tensor(this, spec, { kind: "constant", data });
   }
@@ -241,6 +251,9 @@ export class Graph {
     inputs: Inputs<I>,
     attributes: A,
   ): OpNode {
+    for (const [name, tensor] of Object.entries(inputs)) {
+      if (tensor) this.#requireOwn(tensor as Tensor, `${op.name}'s ${name}`);
+    }
     const specs = inputs as unknown as I;
     const storage = storageOf(op, specs, this.storage);
     checkDtypes(op, specs, storage);
@@ -268,6 +281,14 @@ export class Graph {
     return node;
   }
 
+  #requireOwn({ graph }: Tensor, what: string): void {
+    if (graph === this) return;
+    throw new MasterWeaverError(
+      "gpu",
+      `Cannot use a tensor of another graph as ${what}: make it an input, and bind it`,
+    );
+  }
+
   /**
    * Names a tensor so that a test or a loss can find it; costs nothing unless it is
    * made an {@linkcode output} as well.
@@ -282,6 +303,7 @@ export class Graph {
     if (this.#outputs.has(name)) {
       throw new MasterWeaverError("gpu", `Graph has two outputs named ${name}`);
     }
+    this.#requireOwn(tensor, `output ${name}`);
     this.#outputs.set(name, tensor);
     return tensor;
   }
@@ -302,4 +324,16 @@ export function describeNode({ op, inputs }: OpNode): string {
   const given = Object.entries(inputs).filter(([, input]) => input)
     .map(([name, input]) => `${name} ${describe(input)}`);
   return `${op.name} of ${given.join(", ")}`;
+}
+
+function checkShape(what: string, shape: readonly number[]): void {
+  if (shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    return;
+  }
+  throw new MasterWeaverError(
+    "gpu",
+    `Shape (${
+      shape.join(", ")
+    }) of ${what} has a length that is no whole number of elements`,
+  );
 }

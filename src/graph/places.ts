@@ -178,7 +178,8 @@ export class Places implements Disposable {
   #writeConstant(tensor: Tensor, data: Float32Array): BufferSlice {
     const buffer = this.#gpu.buffers.make(
       data.byteLength,
-      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST |
+        GPUBufferUsage.COPY_SRC,
       "constant",
     );
     this.#owned.push(buffer);
@@ -228,6 +229,12 @@ export class Places implements Disposable {
     const { graph, bindings } = this.#options;
     for (const [name, tensor] of graph.inputs) {
       const bound = bindings[name];
+      if (!bound && graph.outputs.has(name)) {
+        throw new MasterWeaverError(
+          "gpu",
+          `Graph has an input and an output named ${name}: bind both to one tensor, or rename one`,
+        );
+      }
       if (bound) this.#bind(bound, tensor, `input ${name}`);
       else await this.#placeAlone(tensor, `input ${name}`);
     }
@@ -239,6 +246,12 @@ export class Places implements Disposable {
     what: string,
     tensor: Tensor = base,
   ): void {
+    if (isTexels(this.#options.choice.layout(base))) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot bind ${what}: its kernel reads it from a texture, expected an input that no op uses as its weight`,
+      );
+    }
     if (describe(bound.spec) !== describe(tensor)) {
       throw new MasterWeaverError(
         "gpu",
@@ -248,6 +261,16 @@ export class Places implements Disposable {
       );
     }
     this.#places.set(base, bound.slice);
+  }
+
+  /** Requires that an output which has a place already has the one it is bound to. */
+  #requirePlace({ slice }: GpuTensor, root: Tensor, name: string): void {
+    const { buffer, offset } = this.slice(root);
+    if (buffer === slice.buffer && offset === slice.offset) return;
+    throw new MasterWeaverError(
+      "gpu",
+      `Cannot bind output ${name}: it shares the memory of another input, output or parameter; copy it by a view`,
+    );
   }
 
   async #placeAlone(tensor: Tensor, what: string): Promise<void> {
@@ -272,8 +295,11 @@ export class Places implements Disposable {
     const { graph, steps, bindings } = this.#options;
     for (const [name, tensor] of graph.outputs) {
       const root = rootOf(tensor);
-      if (root.source.kind !== "op" || this.#places.has(root)) continue;
       const bound = bindings[name];
+      if (root.source.kind !== "op" || this.#places.has(root)) {
+        if (bound) this.#requirePlace(bound, root, name);
+        continue;
+      }
       if (bound) this.#bind(bound, root, `output ${name}`, tensor);
       else await this.#placeAlone(root, `output ${name}`);
     }

@@ -154,7 +154,12 @@ export class Plan implements Disposable {
   /** The place of an input or output, to be bound to another plan. */
   tensor(name: string): GpuTensor {
     const tensor = this.#named(name);
-    return { spec: tensor, slice: this.#places.slice(tensor) };
+    const slice = this.#places.slice(tensor);
+    if (slice) return { spec: tensor, slice };
+    throw new MasterWeaverError(
+      "gpu",
+      `Cannot read or bind ${name}: its kernel has it in a texture`,
+    );
   }
 
   #named(name: string): Tensor {
@@ -180,6 +185,16 @@ export class Plan implements Disposable {
         }`,
       );
     }
+    if ((tensor.dtype === "u32") !== data instanceof Uint32Array) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot write ${
+          data instanceof Uint32Array ? "u32" : "floats"
+        } to ${name}, which is ${describe(tensor)}`,
+      );
+    }
+    // Deno's writeBuffer panics on no bytes at all.
+    if (data.length === 0) return;
     const bytes = toBytes(data, tensor.dtype);
     const { queue } = this.#gpu.device;
     const layout = this.#kernels.layout(tensor);

@@ -56,20 +56,22 @@ function outlivesRun({ source }: Tensor): boolean {
  */
 export function checkOverwrites(
   nodes: readonly OpNode[],
-  { outputs }: Graph,
+  { inputs: graphInputs, outputs }: Graph,
 ): void {
+  for (const [name, output] of outputs) {
+    const input = graphInputs.get(name);
+    if (input) checkSharedName(nodes, name, input, baseOf(output));
+  }
   nodes.forEach((node, i) => {
     for (const changed of changedBy(node)) {
-      const later = nodes.slice(i + 1).find(({ inputs }) =>
-        Object.values(inputs).some((input) =>
-          input && baseOf(input) === changed
-        )
-      );
+      const later = nodes.slice(i + 1).find((other) => reads(other, changed));
       const [name] = [...outputs].find(([, tensor]) =>
-        baseOf(tensor) === changed && changed.source.kind === "op"
+        baseOf(tensor) === changed
       ) ?? [];
       const { source } = rootOf(changed);
-      const why = later
+      const why = timesRead(node, changed) > 1
+        ? "it also reads it as another operand"
+        : later
         ? `${describeNode(later)} still reads it`
         : name !== undefined
         ? `it is the output ${name}`
@@ -89,4 +91,39 @@ export function checkOverwrites(
       );
     }
   });
+}
+
+/**
+ * An output that has an input's name is written to that input's memory: every
+ * op that reads the input must come before the one that writes it.
+ */
+function checkSharedName(
+  nodes: readonly OpNode[],
+  name: string,
+  input: Tensor,
+  output: Tensor,
+): void {
+  if (rootOf(output) === input) return;
+  const writer = nodes.findIndex(({ outputs }) =>
+    Object.values(outputs).includes(output)
+  );
+  const later = nodes.slice(writer).find(({ inputs }) =>
+    Object.values(inputs).some((tensor) => tensor && rootOf(tensor) === input)
+  );
+  if (!later) return;
+  throw new MasterWeaverError(
+    "gpu",
+    `Cannot write the output ${name} over the input of that name: ${
+      describeNode(later)
+    } reads it then or later; copy the result by a view`,
+  );
+}
+
+function reads(node: OpNode, tensor: Tensor): boolean {
+  return timesRead(node, tensor) > 0;
+}
+
+function timesRead({ inputs }: OpNode, tensor: Tensor): number {
+  return Object.values(inputs)
+    .filter((input) => input && baseOf(input) === tensor).length;
 }

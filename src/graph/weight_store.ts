@@ -70,7 +70,10 @@ export class WeightStore implements Disposable {
 
   /** The place of a parameter, if this store holds it in the wanted form. */
   find(wanted: StoredParameter): BufferSlice | TexelSlice | undefined {
-    return this.#held.get(wanted.ref)?.get(formOf(wanted));
+    const forms = this.#held.get(wanted.ref);
+    // One that is trained serves those who only read it.
+    return forms?.get(formOf(wanted)) ??
+      forms?.get(formOf({ ...wanted, trainable: true }));
   }
 
   /**
@@ -87,6 +90,7 @@ export class WeightStore implements Disposable {
     onLoad: (done: number, total: number) => void = () => {},
     breath?: Breath,
   ): Promise<void> {
+    for (const parameter of wanted) this.#checkTraining(parameter);
     const missing = wanted.filter((parameter) => !this.find(parameter));
     const total = missing.reduce((sum, { ref }) => sum + ref.tensor.bytes, 0);
     let done = 0;
@@ -100,6 +104,20 @@ export class WeightStore implements Disposable {
     }
     await stream.finish();
     this.#gpu.check();
+  }
+
+  /** Requires that no other form is held that would not see what is trained. */
+  #checkTraining(wanted: StoredParameter): void {
+    const { ref, trainable } = wanted;
+    const forms = [...this.#held.get(ref)?.keys() ?? []];
+    const other = forms.some((form) => form.endsWith(` ${!trainable}`));
+    if (!other || this.find(wanted)) return;
+    throw new MasterWeaverError(
+      "gpu",
+      `Weight ${ref.name} is held ${
+        trainable ? "for reading alone" : "to be trained"
+      }: ask for it in rows and in one type wherever it is trained, before other plans are made`,
+    );
   }
 
   /**

@@ -30,12 +30,13 @@ export const view: Op<{ x: TensorSpec }, ViewAttributes> = {
   dtypes: { x: "any" },
 
   outputs(inputs, { shape, strides, offset = 0, dtype = inputs.x.dtype }) {
-    const last = shape.reduce(
-      (sum, length, i) => sum + (length - 1) * strides[i],
-      offset,
-    );
+    const steps = shape.map((length, i) => (length - 1) * strides[i]);
+    const ends = (pick: (a: number, b: number) => number) =>
+      steps.reduce((sum, step) => sum + pick(step, 0), offset);
+    const [first, last] = [ends(Math.min), ends(Math.max)];
     expectShape(
       shape.length <= 4 && shape.length === strides.length &&
+        [offset, ...strides].every(Number.isSafeInteger) && first >= 0 &&
         last < elementCount(inputs.x.shape),
       "view",
       `an x that holds (${shape.join(", ")}) with strides (${

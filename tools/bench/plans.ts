@@ -32,9 +32,14 @@ export async function makePlan(
   await store?.load(kernels.parameters);
   const weights = store ? [store] : [];
   const plan = await Plan.make(gpu, graph, { weights, kernels });
-  for (const [name, { shape }] of graph.inputs) {
+  for (const [name, { shape, dtype }] of graph.inputs) {
     const length = elementCount(shape);
-    plan.write(name, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));
+    plan.write(
+      name,
+      dtype === "u32"
+        ? new Uint32Array(length)
+        : Float32Array.from({ length }, (_, i) => Math.sin(i * i)),
+    );
   }
   return plan;
 }

@@ -5,11 +5,16 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { StorageType } from "../../gpu/gpu.ts";
-import { baseOf, Graph, type Tensor } from "../../graph/graph.ts";
+import { type Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { unet } from "../../models/unet.ts";
 import { guidance } from "../../ops/guidance.ts";
-import { type DType, elementCount, type TensorSpec } from "../../ops/op.ts";
+import {
+  describe,
+  type DType,
+  elementCount,
+  type TensorSpec,
+} from "../../ops/op.ts";
 import { view } from "../../ops/view.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
@@ -80,6 +85,7 @@ export function stepGraph(
     noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
     state,
   });
+  checkLatents(sampler, next.latents, latents);
   new Health(g).mark("latents", next.latents, g.input("step", [1], "u32"));
   writeBack([
     ["latents", latents, next.latents],
@@ -146,14 +152,28 @@ type Change = [name: string, input: Tensor, next: Tensor];
 /** Writes new values that were not computed in place to outputs with their inputs' names. */
 function writeBack(changes: readonly Change[]): void {
   const pending = changes.filter(([, input, next]) => rootOf(next) !== input);
-  // A new value may be another input, as when a history shifts by one: it is copied
-  // before any input is overwritten.
+  // A new value may lie in the memory of another input, as when a history shifts
+  // by one: it is copied before any input is overwritten.
   const values = pending.map(([, , next]) =>
-    baseOf(next).source.kind === "input" ? copy(next, next.dtype) : next
+    rootOf(next).source.kind === "input" ? copy(next, next.dtype) : next
   );
   // These are the last nodes, so every reader of the old values has run.
   pending.forEach(([name, input], i) =>
     input.graph.output(name, copy(values[i], input.dtype))
+  );
+}
+
+function checkLatents(
+  { name }: Sampler,
+  next: Tensor | undefined,
+  before: Tensor,
+): void {
+  if (next && describe(next) === describe(before)) return;
+  throw new MasterWeaverError(
+    "gpu",
+    `Sampler ${name} returned ${describe(next)} as latents, expected ${
+      describe(before)
+    }`,
   );
 }
 
