@@ -87,7 +87,11 @@ function adamsAncestral(config: DdimConfig): Sampler {
           ] satisfies number[] as Step,
         };
       });
-      return { initialNoiseScale: sigmas[0], steps };
+      return {
+        initialNoiseScale: sigmas[0],
+        steps,
+        finalLevel: { image: 1, noise: 0 },
+      };
     },
 
     state: (latents) => ({ previous: latents, older: latents }),
@@ -311,6 +315,21 @@ gpuTest("sampler: one that forgets its state is told", async () => {
     MasterWeaverError,
     "Sampler adams-ancestral keeps older from step to step",
   );
+});
+
+Deno.test("sampler: DDIM's last step leaves as much noise as the model says", async () => {
+  const { scheduler } = (await miniComponents).unet.config;
+  const [first] = alphasCumprod(scheduler);
+  for (const setAlphaToOne of [false, true]) {
+    const config = { ...scheduler, setAlphaToOne };
+    const { finalLevel } = ddimSampler(config).schedule(30);
+    const alpha = setAlphaToOne ? 1 : first;
+    assertEquals(finalLevel, {
+      image: Math.sqrt(alpha),
+      noise: Math.sqrt(1 - alpha),
+    });
+  }
+  assert(first < 1);
 });
 
 Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => {
