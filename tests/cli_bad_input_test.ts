@@ -71,6 +71,11 @@ const usage: readonly Case[] = [
   },
   { what: "no photo", args: () => ["--prompt", "a man"], says: /--ref FILE/ },
   {
+    what: "an image to repeat, without its photos",
+    args: () => ["--from-image", demo],
+    says: /does not hold its reference photos: give them with --ref FILE/,
+  },
+  {
     what: "a word that belongs to no option",
     args: withDemo("beach"),
     says: /beach/,

@@ -85,7 +85,7 @@ Deno.test("inspect: many files of all kinds, one line each", async () => {
       "expected the zeros between header and tensors",
       "it asks for posix.system",
       "no such file",
-      "it is not a file",
+      `it is a folder; give its files, such as ${folder}/*.weave`,
     ].entries()
   ) assertStringIncludes(errors[i], part);
   assertEquals(lines[0].component, "vae");
@@ -111,6 +111,25 @@ Deno.test("inspect: text for people, exit codes", async () => {
   assertStringIncludes(none.stderr, "Give a file");
   const wrong = await inspect("--what");
   assertEquals(wrong.code, 2);
+});
+
+Deno.test("inspect: one of a kind, and a file that is named once", async () => {
+  const folder = await Deno.makeTempDir();
+  const [good, bad] = [`${folder}/good.weave`, `${folder}/bad.weave`];
+  const tensors = [floatTensor("a", [1], [Infinity])];
+  await Deno.writeFile(good, await weaveBytes({ tensors }));
+  await Deno.writeFile(bad, new Uint8Array(9));
+  const { stdout } = await inspect(good);
+  assertStringIncludes(stdout, ", 1 tensor, 1 value, ");
+  const { stderr } = await inspect("--verify", bad, folder, good);
+  const lines = stderr.trim().split("\n");
+  assertEquals(lines.map((line) => line.split(folder).length), [2, 3, 2]);
+  assertEquals(lines.map((line) => line.split(": ")[0]), [
+    `Cannot use ${bad}`,
+    `Cannot read ${folder}`,
+    good,
+  ]);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("inspect: text from a file commands no terminal", async () => {

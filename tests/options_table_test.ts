@@ -164,7 +164,11 @@ Deno.test("options: defaults are of their type, and the library's", () => {
   for (const { name, type, default: value } of options) {
     if (value !== undefined) assertEquals(type.fault(value), undefined, name);
   }
-  assertEquals(Object.keys(defaultSettings).length, 11);
+  assertEquals(
+    Object.keys(defaultSettings).length,
+    11,
+    "settings with a default: count a new one here",
+  );
   assertEquals([defaultSettings.steps, defaultSettings.seed], [30, 42]);
 });
 

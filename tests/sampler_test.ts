@@ -90,7 +90,11 @@ function adamsAncestral(config: DdimConfig): Sampler {
           ] satisfies number[] as Step,
         };
       });
-      return { initialNoiseScale: sigmas[0], steps };
+      return {
+        initialNoiseScale: sigmas[0],
+        steps,
+        finalLevel: { image: 1, noise: 0 },
+      };
     },
 
     state: (latents) => ({ previous: latents, older: latents }),
@@ -325,8 +329,9 @@ gpuTest("sampler: state may be a result that lies in the latents", async () => {
     name: `keeping ${inPlace}`,
     state: (latents) => ({ kept: latents }),
     update(step) {
-      const copied = step.latents.graph.apply(map, { x: step.latents }, {});
-      const latents = inPlace ? step.latents : copied;
+      const copy = (x: Tensor) => x.graph.apply(map, { x }, {});
+      const copied = copy(step.latents);
+      const latents = inPlace ? step.latents : copy(step.latents);
       const kept = ddim.update({ ...step, latents }).latents;
       return { latents: copied, state: { kept } };
     },
@@ -371,6 +376,21 @@ Deno.test("sampler: schedules that cannot be run are refused", () => {
     const error = assertThrows(run, MasterWeaverError, why);
     assertEquals(error.code, "bad-option");
   }
+});
+
+Deno.test("sampler: DDIM's last step leaves as much noise as the model says", async () => {
+  const { scheduler } = (await miniComponents).unet.config;
+  const [first] = alphasCumprod(scheduler);
+  for (const setAlphaToOne of [false, true]) {
+    const config = { ...scheduler, setAlphaToOne };
+    const { finalLevel } = ddimSampler(config).schedule(30);
+    const alpha = setAlphaToOne ? 1 : first;
+    assertEquals(finalLevel, {
+      image: Math.sqrt(alpha),
+      noise: Math.sqrt(1 - alpha),
+    });
+  }
+  assert(first < 1);
 });
 
 Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => {

@@ -245,22 +245,45 @@ function summary(
 function toText(found: Inspection): string {
   const facts = [
     found.component ? `${found.kind} (${found.component})` : found.kind,
-    `${found.tensors.length} tensors`,
-    `${found.elements} values`,
-    `${found.size} bytes`,
-    ...found.otherValues ? [`${found.otherValues} other values`] : [],
+    counted(found.tensors.length, "tensor"),
+    counted(found.elements, "value"),
+    counted(found.size, "byte"),
+    ...found.otherValues ? [counted(found.otherValues, "other value")] : [],
     ...found.verified ? ["verified"] : [],
   ];
   const lines = found.tensors.map(({ name, dtype, shape, bytes }) =>
     `  ${name}  ${dtype} (${shape.join(", ")})  ${bytes}`
   );
   const components = found.components ?? [];
-  if (found.components) facts.splice(1, 2, `${components.length} files`);
+  if (found.components) facts.splice(1, 2, counted(components.length, "file"));
   const listed = components.map(({ component, file, hash, bytes }) =>
     `  ${component}  ${file}  ${bytes}  ${hash}`
   );
   return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines]
     .map(printable).join("\n");
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/**
+ * Opens a file to be inspected.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+async function open(file: string): Promise<FileSource> {
+  const isFolder = await Deno.stat(file).then(
+    ({ isDirectory }) => isDirectory,
+    () => false,
+  );
+  if (!isFolder) return await FileSource.open(file);
+  throw new MasterWeaverError(
+    "cannot-read",
+    `Cannot read ${file}: it is a folder; give its files, such as ${
+      join(file, "*.weave")
+    }`,
+  );
 }
 
 async function run(
@@ -272,13 +295,13 @@ async function run(
   for (const file of files) {
     let found: Inspection;
     try {
-      await using source = await FileSource.open(file);
+      await using source = await open(file);
       found = await inspect(source, verify);
     } catch (error) {
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
       if (json) printJson({ file, error: message(error) });
-      else tell(`${printable(`${file}: ${message(error)}`)}\n`);
+      else tell(`${printable(named(message(error), file))}\n`);
       continue;
     }
     if (json) printJson(found);
@@ -289,6 +312,13 @@ async function run(
 
 function message(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** A message that names the file, once. */
+function named(message: string, file: string): string {
+  const isNamed = ["Cannot read", "Cannot use"]
+    .some((start) => message.startsWith(`${start} ${file}: `));
+  return isNamed ? message : `${file}: ${message}`;
 }
 
 /** Runs the command; exit code 1 where a file is bad. */

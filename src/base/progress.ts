@@ -37,7 +37,7 @@ export interface CallOptions {
   readonly onProgress?: OnProgress;
   /** Receives warnings, one line each, about what was done differently than asked. */
   readonly onWarning?: (warning: string) => void;
-  /** Stops the call between two steps. */
+  /** Stops the call, within about a second. */
   readonly signal?: AbortSignal;
 }
 

@@ -66,9 +66,6 @@ export interface DenoisedStep {
   readonly level: NoiseLevel;
 }
 
-/** Noise level after the last step. */
-const NO_NOISE: NoiseLevel = { image: 1, noise: 0 };
-
 /** A step with its plan. */
 interface PlannedStep {
   readonly kind: StepKind;
@@ -147,7 +144,7 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { layout: { images }, sampler, draw }: Denoising,
+  { layout: { images }, sampler, schedule, draw }: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
   const { onProgress, signal } = options;
@@ -170,7 +167,7 @@ async function* loop(
       pace,
       () => onProgress?.({ stage: "denoise", done: index + 1, total }),
     );
-    const level = steps[index + 1]?.step.level ?? NO_NOISE;
+    const level = steps[index + 1]?.step.level ?? schedule.finalLevel;
     yield { index, total, timestep: step.timestep, latents, level };
   }
   await pace.finish();

@@ -31,7 +31,7 @@ export interface IdentityConfig {
   readonly headWidth: number;
   /** Width of the feed-forward, as a multiple of the channels. */
   readonly feedForward: number;
-  /** Most references of an identity; fewer are padded with zeros. */
+  /** Most references of an identity; fewer are filled up with the tokens of an all-zero one. */
   readonly maxReferences: number;
   /** Whether references are aligned by default. */
   readonly alignFaces: boolean;

@@ -1,3 +1,9 @@
+/**
+ * Matrix products of activations. Only tests use them: no network here does, as
+ * linear layers and attention are ops of their own.
+ *
+ * @module
+ */
 import code from "../../shaders/matmul.wgsl" with { type: "text" };
 import { expectShape, type Op, reads, type TensorSpec, writes } from "./op.ts";
 

@@ -1,3 +1,9 @@
+/**
+ * Softmax by itself. Only tests use it: no network here does, as attention has
+ * a softmax of its own.
+ *
+ * @module
+ */
 import code from "../../shaders/softmax.wgsl" with { type: "text" };
 import {
   elementCount,

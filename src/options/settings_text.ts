@@ -5,7 +5,7 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
-import { fromParameters } from "./parameters_text.ts";
+import { fromParameters, SAMPLER } from "./parameters_text.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -239,7 +239,7 @@ export function foreignWarnings(
     warnings.push(
       `The image will differ: it was made with the sampler ${
         sampler.slice(0, 60)
-      }, this is DDIM`,
+      }, this is ${SAMPLER}`,
     );
   }
   return warnings;

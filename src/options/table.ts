@@ -160,15 +160,14 @@ export const table: Table = {
     type: side(LONGEST_SIDE),
     otherwise: "the model's own",
     help:
-      "in pixels, a multiple of the model's factor: 4 in weights/mini, 8 in SD 1.5",
-    details: `from 8 times that to ${LONGEST_SIDE}`,
+      `in pixels, a multiple of the model's factor: 4 in weights/mini, 8 in SD 1.5; from 8 times that to ${LONGEST_SIDE}`,
     key: "width",
   },
   height: {
     group: "image",
     type: side(LONGEST_SIDE),
     otherwise: "the model's own",
-    help: "likewise",
+    help: "in pixels, by the same rule as the width",
     key: "height",
   },
   rng: {

@@ -10,7 +10,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { ddimStep } from "../ops/ddim_step.ts";
 import type { DdimConfig } from "./ddim_config.ts";
 import { alphasCumprod, spacedTimesteps } from "./noise_levels.ts";
-import type { Sampler } from "./sampler.ts";
+import type { NoiseLevel, Sampler } from "./sampler.ts";
 
 export {
   type DdimConfig,
@@ -96,6 +96,10 @@ export function ddimStepCoefficients(
   };
 }
 
+function levelOf(alpha: number): NoiseLevel {
+  return { image: Math.sqrt(alpha), noise: Math.sqrt(1 - alpha) };
+}
+
 /**
  * DDIM as a {@linkcode Sampler}, without noise and without state.
  *
@@ -122,14 +126,12 @@ export function ddimSampler(config: DdimConfig): Sampler {
         const { sample, eps } = ddimStepCoefficients(alphas);
         return {
           timestep: timesteps[i],
-          level: {
-            image: Math.sqrt(alphas.alpha),
-            noise: Math.sqrt(1 - alphas.alpha),
-          },
+          level: levelOf(alphas.alpha),
           coefficients: [sample, eps],
         };
       });
-      return { initialNoiseScale: 1, steps };
+      const { alphaPrev } = coefficients[count - 1];
+      return { initialNoiseScale: 1, steps, finalLevel: levelOf(alphaPrev) };
     },
 
     update({ latents, predictedNoise, coefficients }) {

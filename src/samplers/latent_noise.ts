@@ -38,7 +38,8 @@ export type NoiseSource = () => Float32Array;
  * Successive draws of one of PyTorch's generators, seeded once. PyTorch draws
  * (B, C, h, w).
  *
- * @param onWarning receives a warning if the noise differs between GPUs and none is chosen
+ * @param onWarning receives a warning if no GPU is chosen for noise of more than
+ * {@linkcode COMMON_CUDA_THREADS} numbers
  * @returns returns each draw as (B, h, w, C)
  * @throws {MasterWeaverError} `bad-option`
  */

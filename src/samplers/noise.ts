@@ -77,20 +77,8 @@ function drawNormals(random: MersenneTwister, count: number): Float32Array {
  * PyTorch launches as many threads as the GPU's multiprocessors hold. Each thread makes
  * four values at a time, which are stored a launch's number of threads apart. Up to one
  * value per thread, the noise is the same on every GPU; longer noise continues with each
- * thread's second value, and so depends on the GPU's number of threads:
- *
- * | GPU | threads |
- * |---|---|
- * | T4 | 40,960 |
- * | RTX 2080 Ti | 69,632 |
- * | RTX 3090 | 125,952 |
- * | V100 | 163,840 |
- * | RTX 4090 | 196,608 |
- * | A100 | 221,184 |
- * | H100 SXM | 270,336 |
- *
- * This number is `multi_processor_count` · `max_threads_per_multi_processor` of
- * `torch.cuda.get_device_properties()`.
+ * thread's second value, and so depends on the GPU's number of threads.
+ * `samplers/README.md` has that number for common GPUs, and where to find it for others.
  *
  * @param seed −2⁶³..2⁶⁴−1
  * @param count number of values, in row-major order of the tensor to fill
@@ -153,7 +141,10 @@ export function torchCudaNormal(
   return data;
 }
 
-/** Threads of an RTX 3090: noise with more values differs between common GPUs. */
+/**
+ * Threads of an RTX 3090. Noise with more values brings a warning that it differs between
+ * GPUs; on smaller ones, such as a T4, it differs before that.
+ */
 export const COMMON_CUDA_THREADS = 125_952;
 
 /** Most threads that a setting may give, which is more than any GPU has. */

@@ -27,10 +27,15 @@ export interface SamplerStep {
 
 /** The steps of a run. */
 export interface SamplerSchedule {
-  /** Factor of noise of variance 1 in a run that starts from pure noise. */
+  /**
+   * Factor of noise of variance 1 in a run that starts from pure noise: what diffusers
+   * calls `init_noise_sigma`, the first σ or √(1 + σ²), whichever that sampler has.
+   */
   readonly initialNoiseScale: number;
   /** The steps, most noise first. */
   readonly steps: readonly SamplerStep[];
+  /** Noise level of the latents after the last step; some samplers leave a little noise. */
+  readonly finalLevel: NoiseLevel;
 }
 
 /** Inputs of a step's update, all f32, for B images of (h, w, C). */

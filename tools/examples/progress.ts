@@ -21,10 +21,18 @@ if (output === undefined || !(Number(seconds) > 0)) {
   Deno.exit(2);
 }
 
-/** Shows how far a call has come: on a terminal as one line, overwritten. */
+let shown = "";
+
+/** Shows how far a call has come: on a terminal as one line, overwritten; elsewhere ten lines a stage. */
 function show({ stage, network, done, total }: Progress) {
-  const line = `${stage} ${network ?? ""} ${done}/${total}`;
-  if (!Deno.stderr.isTerminal()) return console.error(line);
+  const name = `${stage} ${network ?? ""}`;
+  const line = `${name} ${done}/${total}`;
+  if (!Deno.stderr.isTerminal()) {
+    const now = `${name} ${Math.floor(10 * done / total)}`;
+    if (now !== shown) console.error(line);
+    shown = now;
+    return;
+  }
   Deno.stderr.writeSync(new TextEncoder().encode(`\r${line.padEnd(50)}`));
 }
 

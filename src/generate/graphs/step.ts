@@ -5,7 +5,7 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { StorageType } from "../../gpu/gpu.ts";
-import { type Graph, type Tensor } from "../../graph/graph.ts";
+import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { unet } from "../../models/unet.ts";
 import { guidance } from "../../ops/guidance.ts";

@@ -97,8 +97,14 @@ function either(
   return yes ? true : no ? false : undefined;
 }
 
-function checkTogether({ ref, face, align }: Flags): void {
-  if (ref.length === 0) throw new UsageError("Give a photo with --ref FILE");
+function checkTogether({ ref, face, align, fromImage }: Flags): void {
+  if (ref.length === 0) {
+    throw new UsageError(
+      fromImage === undefined
+        ? "Give a photo with --ref FILE"
+        : "An image to repeat does not hold its reference photos: give them with --ref FILE",
+    );
+  }
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
