@@ -15,9 +15,9 @@ import {
   sumBy,
 } from "../tools/bench/cost.ts";
 import {
-  layoutOf,
   madeUpComponents,
   type ModelSizes,
+  runShapeOf,
   SD15,
   sizesOf,
 } from "../tools/bench/invented.ts";
@@ -137,14 +137,14 @@ Deno.test("cost: a step's operations are those of the drawing", () => {
   ];
   for (const [sizes, size, batch] of cases) {
     const parts = madeUpComponents(sizes, "f32");
-    const layout = layoutOf(parts, size, batch);
-    const graph = stepGraph("f32", parts, layout);
+    const runShape = runShapeOf(parts, size, batch);
+    const graph = stepGraph("f32", parts, runShape);
     const costs = countDispatches(new KernelChoice(graph));
     const counted = costs.reduce((sum, { flops }) => sum + flops, 0);
     assertEquals(counted, graphFlops(graph));
     const { positions } = parts.text.config;
     const { tokens, maxReferences } = parts.adapter.config;
-    const { height, width } = layout;
+    const { height, width } = runShape;
     const keys = positions + tokens * maxReferences;
     const one = unetFlops(unetConfig(sizes.configs.unet), height, width, keys);
     // Guidance: with the prompt and without.

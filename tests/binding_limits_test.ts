@@ -65,20 +65,20 @@ for (const storage of ["f32", "f16"] as const) {
   ) {
     Deno.test(`binding limits: ${images} of ${side}², ${storage}: no op is refused`, () => {
       const parts = madeUpComponents(SD15, storage);
-      const layout = {
+      const runShape = {
         images,
         height: side / 8,
         width: side / 8,
         guided: true,
       };
       const graphs: Readonly<Record<string, Graph>> = {
-        condition: conditionGraph(storage, parts, layout),
-        step: stepGraph(storage, parts, layout),
+        condition: conditionGraph(storage, parts, runShape),
+        step: stepGraph(storage, parts, runShape),
         "step, merged": stepGraph(storage, parts, {
-          ...layout,
+          ...runShape,
           mergeTokens: 0.5,
         }),
-        decode: decodeGraph(storage, parts, layout),
+        decode: decodeGraph(storage, parts, runShape),
       };
       for (const [name, graph] of Object.entries(graphs)) {
         for (const preferred of preferences) {
@@ -95,8 +95,8 @@ for (const storage of ["f32", "f16"] as const) {
 
 Deno.test("binding limits: what cannot be cut is refused by name", () => {
   const parts = madeUpComponents(SD15, "f32");
-  const layout = { images: 1, height: 64, width: 64, guided: false };
-  const graph = stepGraph("f32", parts, layout);
+  const runShape = { images: 1, height: 64, width: 64, guided: false };
+  const graph = stepGraph("f32", parts, runShape);
   const tiny = { ...promised, maxStorageBufferBindingSize: 4096 };
   const [step] = lower(new KernelChoice(graph), tiny)
     .filter(({ node }) => node.op.name === "conv2d");

@@ -196,14 +196,14 @@ class Predictor implements Disposable {
   }
 
   static async make(
-    { handover, layout }: Awaited<ReturnType<typeof readyLoop>>,
+    { handover, runShape }: Awaited<ReturnType<typeof readyLoop>>,
   ): Promise<Predictor> {
     const gpu = await sharedGpu();
     const components = await miniComponents;
     const store = new WeightStore(gpu);
     const plan = async (guided: boolean) => {
       const kind = { guided, cached: false };
-      const graph = stepGraph("f32", components, layout, kind);
+      const graph = stepGraph("f32", components, runShape, kind);
       await store.load(new KernelChoice(graph).parameters);
       const bindings = guided
         ? handover.bindings

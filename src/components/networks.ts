@@ -36,7 +36,7 @@ import {
   conditionGraph,
   decodeGraph,
   type GeneratorComponents,
-  type Layout,
+  type RunShape,
   stepGraph,
 } from "../generate/generator.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
@@ -128,7 +128,7 @@ export function checkComponent(file: WeaveFile): void {
     case "vae":
       build(
         [file],
-        () => decodeGraph("f32", { vae: own as Components["vae"] }, LAYOUT),
+        () => decodeGraph("f32", { vae: own as Components["vae"] }, RUN_SHAPE),
       );
       break;
     case "face_parser":
@@ -160,8 +160,8 @@ export function checkTogether(files: Iterable<WeaveFile>): void {
   });
 }
 
-/** The smallest layout: whether weights and shapes fit does not depend on it. */
-const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
+/** The smallest run: whether weights and shapes fit does not depend on it. */
+const RUN_SHAPE: RunShape = { images: 1, height: 8, width: 8, guided: false };
 
 /** Builds a graph; where its components do not fit, the error names their files. */
 function build(files: readonly WeaveFile[], graph: () => unknown): void {
@@ -225,10 +225,10 @@ export function checkWeights(
   const channels = unet.config.crossAttentionDim;
   build(
     [text.file, unet.file, adapter.file],
-    () => conditionGraph(storage, components, LAYOUT),
+    () => conditionGraph(storage, components, RUN_SHAPE),
   );
-  build([unet.file], () => stepGraph(storage, components, LAYOUT));
-  build([vae.file], () => decodeGraph(storage, components, LAYOUT));
+  build([unet.file], () => stepGraph(storage, components, RUN_SHAPE));
+  build([vae.file], () => decodeGraph(storage, components, RUN_SHAPE));
   build(
     [vision.file, adapter.file],
     () => identityGraph(storage, { ...components, channels }),

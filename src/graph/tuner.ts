@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Breath } from "../base/breathe.ts";
+import type { Pauser } from "../base/pauser.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, kernelsFor, type Specs } from "../ops/op.ts";
 import { Graph, type OpNode, type Tensor } from "./graph.ts";
@@ -96,13 +96,13 @@ export class Tuner {
   /**
    * Chooses a kernel for every kind of op in a graph.
    *
-   * @param breath pauses between kinds; its signal stops the tuning
+   * @param pauser pauses between kinds; its signal stops the tuning
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`, `device-lost`
    */
-  async prepare(graph: Graph, breath?: Breath): Promise<void> {
+  async prepare(graph: Graph, pauser?: Pauser): Promise<void> {
     let measured = false;
     for (const [kind, nodes] of kindsOf(graph)) {
-      if (breath?.due) await breath.take();
+      if (pauser?.isDue) await pauser.pause();
       const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
       const before = this.#choices.get(kind);
       if (before && (isMeasured(before) || work < MIN_FLOPS)) continue;

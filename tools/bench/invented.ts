@@ -11,7 +11,7 @@ import {
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type {
   GeneratorComponents,
-  Layout,
+  RunShape,
 } from "../../src/generate/generator.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { Components } from "../../src/components/networks.ts";
@@ -61,16 +61,16 @@ export function madeUpComponents(
 }
 
 /**
- * The layout of an image in a model, guidance on.
+ * The run shape of an image in a model, guidance on.
  *
  * @param size columns and rows of the image; the model's own where not given
  * @throws {MasterWeaverError} `bad-option` where a side is no multiple of what a latent stands for
  */
-export function layoutOf(
+export function runShapeOf(
   { unet, vae }: GeneratorComponents,
   size: readonly [number, number] | undefined,
   images: number,
-): Layout {
+): RunShape {
   const { factor } = vae.config;
   const own = unet.config.sampleSize * factor;
   const [width, height] = size ?? [own, own];

@@ -31,9 +31,9 @@ import { psnr } from "../compare/measures.ts";
 import { median } from "./clock.ts";
 import { graphFlops, total } from "./cost.ts";
 import {
-  layoutOf,
   madeUpComponents,
   type ModelSizes,
+  runShapeOf,
   SD15,
   sizesOf,
 } from "./invented.ts";
@@ -164,12 +164,12 @@ function graphsOf(
   side: number,
   steps: readonly StepWork[],
 ): ReadonlyMap<string, Graph> {
-  const layout = layoutOf(components, [side, side], 1);
+  const runShape = runShapeOf(components, [side, side], 1);
   const kinds = new Map(steps.map((step) => [step.name, step]));
   return new Map(
     [...kinds].map(([name, { kind, mergeTokens }]) => [
       name,
-      stepGraph(storage, components, { ...layout, mergeTokens }, kind),
+      stepGraph(storage, components, { ...runShape, mergeTokens }, kind),
     ]),
   );
 }

@@ -12,7 +12,7 @@ import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import { callsLine, Census } from "./census.ts";
 import { spent } from "./clock.ts";
 import { countDispatches, type DispatchCost, sumBy, total } from "./cost.ts";
-import { layoutOf, madeUpComponents, type ModelSizes } from "./invented.ts";
+import { madeUpComponents, type ModelSizes, runShapeOf } from "./invented.ts";
 import { adapterKernels, makePlan } from "./plans.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { figure, measured, type Row, single, type Table } from "./table.ts";
@@ -33,13 +33,13 @@ export interface StepTask {
 /** A step's graph, what it is built from, and the image's size. */
 export function planStep({ sizes, dtype, weights, size, batch }: StepTask) {
   const components = madeUpComponents(sizes, weights);
-  const layout = layoutOf(components, size, batch);
+  const runShape = runShapeOf(components, size, batch);
   const { factor } = components.vae.config;
   return {
     components,
-    layout,
-    graph: stepGraph(dtype, components, layout),
-    size: [factor * layout.width, factor * layout.height] as const,
+    runShape,
+    graph: stepGraph(dtype, components, runShape),
+    size: [factor * runShape.width, factor * runShape.height] as const,
   };
 }
 

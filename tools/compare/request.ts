@@ -108,7 +108,7 @@ export const OPTIONS = {
 };
 
 /**
- * Turns options into what is asked for.
+ * CallQueue options into what is asked for.
  *
  * @throws {UsageError} saying what was given and what was expected
  */
