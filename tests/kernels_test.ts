@@ -1,6 +1,6 @@
 /**
  * Kernels as a plan sees them: parameters by name, packing that is shared,
- * several outputs, what may be overwritten, how parameters lie.
+ * several outputs, what may be overwritten, the layout of parameters.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -111,7 +111,7 @@ Deno.test("kernels: every launch names the parameters of its shader's struct", (
   assert(shaders.size > 35, `${shaders.size} shaders`);
 });
 
-Deno.test("uniforms: members lie as WGSL lays them out", () => {
+Deno.test("uniforms: members are placed as WGSL lays them out", () => {
   const code = `struct Params {
     total: u32, // a comment: with a colon
     shape: vec4<u32>,
@@ -344,7 +344,7 @@ gpuTest("parameters: f32 ones stand beside f16 activations", async () => {
 });
 
 gpuTest(
-  "layouts: a weight that is also a table lies so that both can read it",
+  "layouts: a weight that is also a table is stored so that both can read it",
   async () => {
     const g = new Graph("f32");
     const table = g.parameter(parameter("table", [16, 8], 0.5));

@@ -19,7 +19,7 @@ export interface PlanRecipe {
   readonly key: string;
   /** Builds the graph. */
   readonly graph: () => Graph;
-  /** Inputs and outputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that are stored in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
 }
 

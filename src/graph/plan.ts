@@ -35,7 +35,7 @@ export type { GpuTensor } from "./places.ts";
 export interface PlanOptions {
   /** Together these hold every parameter of the graph. */
   readonly weights?: readonly WeightStore[];
-  /** Inputs and outputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that are stored in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
   /** The kernels of the graph's ops; the baseline by default. */
   readonly kernels?: KernelChoice;
@@ -93,7 +93,7 @@ export class Plan implements Disposable {
    *
    * @param gpu the device
    * @param graph what to compute; ops that no output needs are left out
-   * @param options weights, kernels, and inputs and outputs that lie elsewhere
+   * @param options weights, kernels, and inputs and outputs that are stored elsewhere
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`
    */
   static async make(

@@ -103,7 +103,7 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Reads the current values of a parameter that lies in rows back from the GPU.
+   * Reads the current values of a parameter that is stored in rows back from the GPU.
    *
    * @returns its elements, row by row
    * @throws {MasterWeaverError} `gpu` if it is not held in this form, not in rows, or quantised
@@ -114,7 +114,7 @@ export class WeightStore implements Disposable {
     if (!held || "texture" in held || isQuantised(dtype)) {
       throw new MasterWeaverError(
         "gpu",
-        `Cannot read ${ref.name} back as ${dtype} in ${layout}: expected a parameter that lies in rows of f16 or f32`,
+        `Cannot read ${ref.name} back as ${dtype} in ${layout}: expected a parameter that is stored in rows of f16 or f32`,
       );
     }
     const [bytes] = await readBuffers(this.#gpu, [held]);
