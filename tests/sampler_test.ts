@@ -320,8 +320,8 @@ Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => 
   assertEquals(initialNoiseScale, 1);
   assertEquals(steps.map(({ timestep }) => timestep), [...timesteps]);
   steps.forEach((step, i) => {
-    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
-    assertEquals(step.coefficients, [sample, eps]);
+    const { sample, predictedNoise } = ddimStepCoefficients(coefficients[i]);
+    assertEquals(step.coefficients, [sample, predictedNoise]);
     const { image, noise } = step.level;
     assertAlmostEquals(image ** 2, coefficients[i].alpha, 1e-12);
     assertAlmostEquals(noise ** 2, 1 - coefficients[i].alpha, 1e-12);

@@ -149,10 +149,10 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const { timesteps, coefficients } = ddimSchedule(unet.config.scheduler, 30);
   for (let i = 0; i < 30; i++) {
     const name = `latents_after_step_${i}`;
-    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
+    const { sample, predictedNoise } = ddimStepCoefficients(coefficients[i]);
     for (const each of i === 0 ? [baseline, step] : [step]) {
       each.write("t", new Float32Array(2).fill(timesteps[i]));
-      each.write("coefficients", Float32Array.of(sample, eps));
+      each.write("coefficients", Float32Array.of(sample, predictedNoise));
       each.run();
       if (goldens.has(name)) {
         close((await each.read("latents")).latents, name);

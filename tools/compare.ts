@@ -162,9 +162,9 @@ async function networksOfAll(
   const recorded = await recorder.record(networks);
   const errors: OutputError[][] = [];
   for (const [i, folder] of models.entries()) {
-    const tell = (error: OutputError) => report(line(folder, error));
+    const onError = (error: OutputError) => report(line(folder, error));
     errors.push(
-      await compareNetworks(where, folder, others[i], recorded, tell),
+      await compareNetworks(where, folder, others[i], recorded, onError),
     );
   }
   return errors;

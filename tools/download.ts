@@ -8,7 +8,7 @@
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
 import { UsageError } from "../src/host/exit.ts";
-import { tell } from "../src/host/streams.ts";
+import { writeStderr } from "../src/host/streams.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -256,7 +256,7 @@ export const main = toolMain({
     const task = { output, hub, dtype, keep };
     const done = await downloadModel({ ...task, ...talk(quiet) });
     const { missing } = done;
-    if (missing.length > 0) tell(`${instructions(missing, output)}\n`);
+    if (missing.length > 0) writeStderr(`${instructions(missing, output)}\n`);
     if (json) printJson({ output, ...done });
     return missing.length > 0 ? 1 : 0;
   },

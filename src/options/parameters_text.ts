@@ -27,7 +27,7 @@ const VERSION = ["Version", "software"] as const;
 const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
 
-/** Our only sampler; other programs expect one to be named. */
+/** The only sampler here; other programs expect one to be named. */
 const SAMPLER = "DDIM";
 /** Name of the pair that holds prompts which the first lines cannot. */
 const EXACT = "Exact prompts";

@@ -16,7 +16,7 @@ import {
   type Values,
   whole,
 } from "../tool.ts";
-import { type NetworkName, NETWORKS } from "./passes.ts";
+import { type ComparedNetwork, NETWORKS } from "./passes.ts";
 
 /** What `--help` prints. */
 export const USAGE =
@@ -67,7 +67,7 @@ export interface Request {
   /** What they are compared with: a reference file or a model's folder. */
   readonly with: string;
   /** Networks to run; none where only images are compared. */
-  readonly networks: readonly NetworkName[];
+  readonly networks: readonly ComparedNetwork[];
   /** Storage of activations. */
   readonly dtype: StorageType;
   /** Images to make. */

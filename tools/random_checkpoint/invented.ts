@@ -14,7 +14,7 @@ import {
   componentsOf,
 } from "../../src/components/networks.ts";
 import { byteLength, type WeaveDtype } from "../../src/weights/dtype.ts";
-import type { NetworkName } from "../../src/weights/components.ts";
+import type { NetworkComponent } from "../../src/weights/components.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { WeaveFile, WeaveTensor } from "../../src/weights/weave.ts";
 import { type Configs, FULL_SIZE, tableOf } from "./model.ts";
@@ -43,7 +43,7 @@ export function inventComponents(
 }
 
 function inventFile(
-  network: NetworkName,
+  network: NetworkComponent,
   configs: Configs,
   dtype: ModelDtype,
 ): WeaveFile {
