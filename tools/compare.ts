@@ -17,7 +17,7 @@ import { openCheckpoint } from "../src/checkpoints/open.ts";
 import {
   compareImages,
   compareNetworks,
-  paint,
+  generateImages,
 } from "./compare/conversions.ts";
 import { Recorder, type Scene } from "./compare/recorded.ts";
 import {
@@ -177,10 +177,10 @@ async function imagesOfAll(
 ) {
   if (count === 0) return models.map(() => []);
   const make = (folder: string) =>
-    paint(
+    generateImages(
       folder,
       { ...scene, count, steps, dtype },
-      (done) => report(`${folder}: picture ${done} of ${count}`),
+      (done) => report(`${folder}: image ${done} of ${count}`),
     );
   const expected = await make(request.with);
   const errors = [];

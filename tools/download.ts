@@ -37,8 +37,8 @@ const USAGE = `Usage: deno run -A tools/download.ts DIR
 Downloads Stable Diffusion 1.5, its autoencoder (sd-vae-ft-mse) and CLIP
 ViT-L/14 from the Hugging Face hub, and converts them to a model in DIR, one
 network after the other: about 4 GB to download, 2.8 GB on disk in the end. What
-is interrupted goes on where it stopped. Two files are on no hub: this tells
-where they are, and takes them from DIR once they lie there.
+is interrupted resumes. Two files are on no hub: this tells
+where they are, and takes them from DIR once they are there.
 
   --dtype f16|f32|q8|q4  how weights are stored (f16), as in tools/convert.ts
   --keep                 keep the downloaded files, in DIR/download

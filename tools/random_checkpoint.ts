@@ -47,7 +47,7 @@ const USAGE = `Usage: deno run -A tools/random_checkpoint.ts --output DIR
 
 Writes a checkpoint of random values in the sizes of Stable Diffusion 1.5, CLIP
 ViT-L/14, the reference's identity adapter and BiSeNet: a folder that
-tools/convert.ts and PyTorch read. Its pictures show nothing.
+tools/convert.ts and PyTorch read. Its images show nothing.
 
   --output DIR     where to; made where it is missing
   --part NAME      only this network (${NETWORKS.join(", ")}); repeatable

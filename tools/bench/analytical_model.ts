@@ -150,7 +150,7 @@ function costTable(
         figure("dispatches", sum.dispatches),
         figure("workgroups", sum.groups),
         figure("operations", sum.flops / 1e9, "GFLOP"),
-        figure("moved", sum.bytes / 1e9, "GB"),
+        figure("memory traffic", sum.bytes / 1e9, "GB"),
         figure("intensity", sum.flops / sum.bytes, "FLOP/byte"),
       ],
     })),

@@ -61,7 +61,7 @@ export class Recorder {
   /**
    * Nothing is run yet.
    *
-   * @param onRun told of each pass and the seconds it took
+   * @param onRun called with each pass and the seconds it took
    */
   constructor(
     where: Where,

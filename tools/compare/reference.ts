@@ -70,7 +70,7 @@ export function passesIn(
  * Runs passes and compares.
  *
  * @param passes of {@linkcode passesIn}
- * @param onError told of each output
+ * @param onError called with each output
  * @throws {MasterWeaverError} `bad-model`, `bad-checkpoint` where file and model do not fit
  */
 export async function compareWithReference(

@@ -10,7 +10,7 @@ const [INDENT, WIDTH] = [27, 80];
 
 /** The command's options and what they mean. */
 export const usage =
-  `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
+  `MasterWeaver on Deno WebGPU: images of a person from one photo.
 
   deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
 

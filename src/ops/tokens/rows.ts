@@ -3,7 +3,7 @@ import { elementBytes, type Launch, reads, type TensorSpec } from "../op.ts";
 import { type ShiftedSlice, shiftedSlice, splitBatch } from "../slices.ts";
 
 /**
- * Launches from (B, M, C) to (B, N, C), of which one is tokens, the other merged rows.
+ * Launches from (B, M, C) to (B, N, C): between tokens and merged rows, either way.
  *
  * @param added inputs (B, N, C) that are read besides x
  */

@@ -1,6 +1,6 @@
 /**
  * Models without a file: a network's sizes come from its config, its weights
- * are made up. Neither a count nor a time depends on their values.
+ * are synthetic. Neither a count nor a time depends on their values.
  *
  * @module
  */
@@ -19,8 +19,8 @@ import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import {
   FULL_SIZE_FILES,
-  inventComponents,
-} from "../random_checkpoint/invented.ts";
+  syntheticComponents,
+} from "../random_checkpoint/synthetic.ts";
 import type { Configs } from "../random_checkpoint/model.ts";
 
 /** A model's sizes. */
@@ -51,13 +51,13 @@ export async function sizesOf(folder: string): Promise<ModelSizes> {
 
 /**
  * The components of a model whose weights are as long as those of a file of
- * that type, and made up.
+ * that type, and synthetic.
  */
-export function madeUpComponents(
+export function syntheticModel(
   { configs }: ModelSizes,
   stored: ModelDtype,
 ): Components {
-  return inventComponents(configs, stored);
+  return syntheticComponents(configs, stored);
 }
 
 /**
