@@ -61,5 +61,5 @@ export {
   type IdentityOptions,
   MasterWeaver,
 } from "./pipeline.ts";
-export type { TurnOptions, WhenBusy } from "./turns.ts";
+export type { TurnOptions, WhenBusy } from "./call_queue.ts";
 export type { ComponentName, ModelFiles } from "./weights/components.ts";

@@ -40,7 +40,7 @@ export interface LoadedModel {
   readonly files: ModelFiles;
   /** Configs and weights of its networks. */
   readonly components: Components;
-  /** Turns prompts into token ids. */
+  /** CallQueue prompts into token ids. */
   readonly tokenizer: ClipTokenizer;
   /** The model on the device. */
   readonly engine: Engine;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "./base/breathe.ts";
+import { Pauser } from "./base/pauser.ts";
 import type { ModelFiles } from "./weights/components.ts";
 import type { Components } from "./components/networks.ts";
 import type { Engine } from "./engine.ts";
@@ -32,7 +32,7 @@ import {
   prepareReferences,
 } from "./identity/references.ts";
 import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
-import { type TurnOptions, Turns } from "./turns.ts";
+import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
 /** How references are prepared and encoded. */
 export interface IdentityOptions
@@ -84,7 +84,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
   readonly #openEngine: (gpu: Gpu) => Engine;
-  readonly #turns = new Turns();
+  readonly #calls = new CallQueue();
   #engine: Engine;
   #faceFinder: Promise<FaceFinder | null> | null = null;
 
@@ -183,11 +183,11 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("detectFaces", options);
     checkImage(photo, "photo");
     const image = overWhite(photo);
-    return await this.#turns.beside(options.signal, async (signal) => {
+    return await this.#calls.runAlongside(options.signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder) throw cannotAlign(finder);
-      return await finder.detect(image, new Breath(signal));
+      return await finder.detect(image, new Pauser(signal));
     });
   }
 
@@ -208,13 +208,13 @@ export class MasterWeaver implements AsyncDisposable {
     checkImage(photo, "photo");
     checkFace(face, photo);
     const image = overWhite(photo);
-    return await this.#turns.beside(options.signal, async (signal) => {
+    return await this.#calls.runAlongside(options.signal, async (signal) => {
       throwIfAborted(signal);
       const finder = await this.#finder();
       if (!finder || (!finder.canAlign && !face.landmarks)) {
         throw cannotAlign(finder);
       }
-      return await finder.align(image, face, new Breath(signal));
+      return await finder.align(image, face, new Pauser(signal));
     });
   }
 
@@ -231,7 +231,7 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("encodeIdentity", options);
     const checked = checkPhotos(photos, this.maxReferences);
     const { alignFaces } = this.#components.adapter.config;
-    return await this.#turns.take(options, async (signal) => {
+    return await this.#calls.run(options, async (signal) => {
       const call = { ...options, signal };
       const faces = await prepareReferences(
         checked,
@@ -261,7 +261,7 @@ export class MasterWeaver implements AsyncDisposable {
       settings.negativePrompt,
       onWarning,
     );
-    return await this.#turns.take({ whenBusy, signal }, async (signal) => {
+    return await this.#calls.run({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
       const images = await engine.generate({
         ids: { prompt: prompt.ids, negative: negative.ids },
@@ -272,7 +272,7 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** Turns text into token ids; warns where it does not fit. */
+  /** CallQueue text into token ids; warns where it does not fit. */
   #encodeText(
     name: string,
     text: string,
@@ -311,7 +311,7 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** Stops running calls and frees everything on the GPU; later calls are refused. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#turns.close();
+    await this.#calls.close();
     // Some drivers do not survive a device that is destroyed at work.
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();

@@ -6,7 +6,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { type UNetConfig, unetConfig } from "../src/models/unet.ts";
 import { stepGraph } from "../src/generate/generator.ts";
 import { KernelChoice } from "../src/graph/kernel_choice.ts";
-import { Census } from "../tools/bench/census.ts";
+import { CallCounter } from "../tools/bench/call_counter.ts";
 import {
   countDispatches,
   graphFlops,
@@ -15,12 +15,12 @@ import {
   sumBy,
 } from "../tools/bench/cost.ts";
 import {
-  layoutOf,
-  madeUpComponents,
   type ModelSizes,
+  runShapeOf,
   SD15,
   sizesOf,
-} from "../tools/bench/invented.ts";
+  syntheticModel,
+} from "../tools/bench/synthetic.ts";
 import {
   dispatchTime,
   GPU_CLASSES,
@@ -136,15 +136,15 @@ Deno.test("cost: a step's operations are those of the drawing", () => {
     [SD15, undefined, 1],
   ];
   for (const [sizes, size, batch] of cases) {
-    const parts = madeUpComponents(sizes, "f32");
-    const layout = layoutOf(parts, size, batch);
-    const graph = stepGraph("f32", parts, layout);
+    const parts = syntheticModel(sizes, "f32");
+    const runShape = runShapeOf(parts, size, batch);
+    const graph = stepGraph("f32", parts, runShape);
     const costs = countDispatches(new KernelChoice(graph));
     const counted = costs.reduce((sum, { flops }) => sum + flops, 0);
     assertEquals(counted, graphFlops(graph));
     const { positions } = parts.text.config;
     const { tokens, maxReferences } = parts.adapter.config;
-    const { height, width } = layout;
+    const { height, width } = runShape;
     const keys = positions + tokens * maxReferences;
     const one = unetFlops(unetConfig(sizes.configs.unet), height, width, keys);
     // Guidance: with the prompt and without.
@@ -222,11 +222,11 @@ Deno.test("cost: quantised weights are fewer bytes and no fewer operations", () 
   );
 });
 
-Deno.test("cost: weights that are made up are those of the file", async () => {
-  const invented = madeUpComponents(mini, "f16");
+Deno.test("cost: synthetic weights are those of the file", async () => {
+  const synthetic = syntheticModel(mini, "f16");
   const converted = await miniComponents;
   for (const name of Object.keys(converted) as (keyof typeof converted)[]) {
-    const { tensors } = invented[name].file;
+    const { tensors } = synthetic[name].file;
     const { file } = converted[name];
     for (const [path, { dtype, shape }] of file.tensors) {
       const tensor = tensors.get(path);
@@ -234,7 +234,7 @@ Deno.test("cost: weights that are made up are those of the file", async () => {
     }
     assertEquals(tensors.size, file.tensors.size);
   }
-  const [tensor] = invented.unet.file.tensors.values();
+  const [tensor] = synthetic.unet.file.tensors.values();
   let bytes = 0;
   for await (const chunk of tensor.chunks()) bytes += chunk.byteLength;
   assertEquals(bytes, tensor.bytes);
@@ -304,7 +304,7 @@ gpuTest(
 );
 
 gpuTest(
-  "cost: a step allocates nothing, reads nothing back, and a census sees who does",
+  "cost: a step allocates nothing, reads nothing back, and a counter sees who does",
   async () => {
     const gpu = await sharedGpu();
     const task = {
@@ -317,16 +317,16 @@ gpuTest(
     step.run();
     await gpu.idle();
     {
-      using census = new Census();
+      using counter = new CallCounter();
       for (let i = 0; i < 3; i++) step.run();
       await gpu.idle();
       const dispatches = 3 * step.plan.statistics.dispatches;
-      assertEquals(census.calls, { dispatches, allocations: 0, readbacks: 0 });
+      assertEquals(counter.calls, { dispatches, allocations: 0, readbacks: 0 });
       // A reading makes a buffer and maps it.
       await step.plan.read("latents");
-      assertEquals(census.calls, { dispatches, allocations: 1, readbacks: 1 });
+      assertEquals(counter.calls, { dispatches, allocations: 1, readbacks: 1 });
     }
-    using after = new Census();
+    using after = new CallCounter();
     assertEquals(after.calls.dispatches, 0);
   },
 );
@@ -347,7 +347,7 @@ gpuTest("step: its profile adds up", async () => {
   assertEquals(whole.notes, [
     `a step: ${sum("dispatches")} dispatches, 0 allocations, 0 readbacks`,
   ]);
-  assert(kinds.notes![0].startsWith("slowest big convolution"));
+  assert(kinds.notes![0].startsWith("slowest large convolution"));
 });
 
 Deno.test("step: dispatches are added up by kind and shader", () => {

@@ -26,12 +26,12 @@ import { shareOfRoofline } from "../tools/bench/roofline.ts";
 import { figure, type Table, tableText } from "../tools/bench/table.ts";
 import {
   checkerOf,
-  chooseWorks,
+  chooseBenchmarks,
   EPS,
   halved,
   makeValues,
-  type Work,
-} from "../tools/bench/works.ts";
+  type OpBenchmark,
+} from "../tools/bench/op_benchmarks.ts";
 import { chosenSections, main } from "../tools/bench.ts";
 import { convCase, groupNormCase } from "./ops/image_cases.ts";
 import { attentionCase, linearCase } from "./ops/matrix_cases.ts";
@@ -202,7 +202,7 @@ Deno.test("bench: a table's columns are as wide as their longest cell", () => {
 const oneNorm = layerNormCase("a norm", normal([6, 12]), EPS);
 
 /** One small op of each kind. */
-const small: readonly Work[] = [
+const small: readonly OpBenchmark[] = [
   linearCase("linear", [5], 12, 7, { bias: false }),
   convCase("conv", [2, 5, 5, 8], [6, 3, 3], {
     bias: false,
@@ -217,16 +217,16 @@ gpuTest(
   "bench: ops are right on every element, and a wrong one is seen",
   async () => {
     const gpu = await sharedGpu();
-    for (const work of small) {
-      const values = makeValues(work);
-      await using own = await makeOwn(gpu, "f32", work, values);
+    for (const benchmark of small) {
+      const values = makeValues(benchmark);
+      await using own = await makeOwn(gpu, "f32", benchmark, values);
       own.queue();
       const result = await own.read();
-      const check = checkerOf(work, values);
+      const check = checkerOf(benchmark, values);
       const error = check(result);
-      assert(error < 1e-10, `${work.name}: NMSE ${error}`);
+      assert(error < 1e-10, `${benchmark.name}: NMSE ${error}`);
       result[0] += 0.1;
-      assert(check(result) > 1e-6, work.name);
+      assert(check(result) > 1e-6, benchmark.name);
     }
   },
 );
@@ -243,23 +243,28 @@ gpuTest("bench: an op's flops and elements", async () => {
     [0, 2 * (2 * 16 * 8) + 2 * 8],
     [0, 2 * (6 * 12) + 2 * 12],
   ];
-  for (const [i, work] of small.entries()) {
-    await using own = await makeOwn(gpu, "f32", work, makeValues(work));
-    assertEquals([own.flops, own.elements], counts[i], work.name);
+  for (const [i, benchmark] of small.entries()) {
+    await using own = await makeOwn(
+      gpu,
+      "f32",
+      benchmark,
+      makeValues(benchmark),
+    );
+    assertEquals([own.flops, own.elements], counts[i], benchmark.name);
   }
 });
 
 gpuTest("bench: the mini model's rows, of two images at once", async () => {
   const gpu = await sharedGpu();
-  const works = chooseWorks({ only: "mini", batch: 2 })
+  const benchmarks = chooseBenchmarks({ only: "mini", batch: 2 })
     .filter(({ name }) => /attention|norm/.test(name));
-  assertEquals(works.length, 3);
-  const effort = { rounds: 1, sample: 1 };
+  assertEquals(benchmarks.length, 3);
+  const sampling = { rounds: 1, sample: 1 };
   const storages: readonly StorageType[] = gpu.hasF16
     ? ["f32", "f16"]
     : ["f32"];
   for (const storage of storages) {
-    const table = await benchOps(gpu, { storage, works, effort });
+    const table = await benchOps(gpu, { storage, benchmarks, sampling });
     requireRight([table]);
     for (const { labels, figures } of table.rows) {
       const value = (name: string) =>
@@ -271,8 +276,8 @@ gpuTest("bench: the mini model's rows, of two images at once", async () => {
 });
 
 Deno.test("bench: of two images twice as much is computed", () => {
-  const two = chooseWorks({ batch: 2 });
-  for (const [i, { inputs }] of chooseWorks().entries()) {
+  const two = chooseBenchmarks({ batch: 2 });
+  for (const [i, { inputs }] of chooseBenchmarks().entries()) {
     for (const [name, { shape }] of Object.entries(inputs)) {
       const isWeight = name === "weight" || name === "bias";
       assertEquals(
@@ -346,14 +351,14 @@ Deno.test("bench: layouts for other engines go there and back", async () => {
   // A convolution that keeps the number of channels, that its input may be its output.
   const conv = convCase("", [2, 3, 4, 5], [5, 3, 3], { bias: false });
   const [, , attention, norm] = small;
-  for (const work of [conv, attention, norm]) {
-    const values = makeValues(work);
+  for (const benchmark of [conv, attention, norm]) {
+    const values = makeValues(benchmark);
     const [first] = Object.values(values);
     for (const channels of ["first", "last"] as const) {
       for (const headsInside of [false, true]) {
         for (const most of [0, 2 ** 30]) {
           const engine = fakeEngine(channels, headsInside, most);
-          using op = peerOp(engine, work, values);
+          using op = peerOp(engine, benchmark, values);
           assertEquals(await op.read(), first);
         }
       }
@@ -382,8 +387,8 @@ gpuTest(
     });
     const table = await benchOps(gpu, {
       storage: "f32",
-      works: [oneNorm],
-      effort: { rounds: 1, sample: 0.01 },
+      benchmarks: [oneNorm],
+      sampling: { rounds: 1, sample: 0.01 },
       peers: [
         engine("right", result),
         engine("wrong", new Float32Array(result.length)),

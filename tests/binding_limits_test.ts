@@ -15,7 +15,7 @@ import {
   decodeGraph,
   stepGraph,
 } from "../src/generate/generator.ts";
-import { madeUpComponents, SD15 } from "../tools/bench/invented.ts";
+import { SD15, syntheticModel } from "../tools/bench/synthetic.ts";
 
 /** What every adapter offers. */
 const promised: GpuLimits = {
@@ -64,21 +64,21 @@ for (const storage of ["f32", "f16"] as const) {
     const [images, side] of [[16, 512], [1, 1024], [4, 1024], [1, 2048]]
   ) {
     Deno.test(`binding limits: ${images} of ${side}², ${storage}: no op is refused`, () => {
-      const parts = madeUpComponents(SD15, storage);
-      const layout = {
+      const parts = syntheticModel(SD15, storage);
+      const runShape = {
         images,
         height: side / 8,
         width: side / 8,
         guided: true,
       };
       const graphs: Readonly<Record<string, Graph>> = {
-        condition: conditionGraph(storage, parts, layout),
-        step: stepGraph(storage, parts, layout),
+        condition: conditionGraph(storage, parts, runShape),
+        step: stepGraph(storage, parts, runShape),
         "step, merged": stepGraph(storage, parts, {
-          ...layout,
+          ...runShape,
           mergeTokens: 0.5,
         }),
-        decode: decodeGraph(storage, parts, layout),
+        decode: decodeGraph(storage, parts, runShape),
       };
       for (const [name, graph] of Object.entries(graphs)) {
         for (const preferred of preferences) {
@@ -94,9 +94,9 @@ for (const storage of ["f32", "f16"] as const) {
 }
 
 Deno.test("binding limits: what cannot be cut is refused by name", () => {
-  const parts = madeUpComponents(SD15, "f32");
-  const layout = { images: 1, height: 64, width: 64, guided: false };
-  const graph = stepGraph("f32", parts, layout);
+  const parts = syntheticModel(SD15, "f32");
+  const runShape = { images: 1, height: 64, width: 64, guided: false };
+  const graph = stepGraph("f32", parts, runShape);
   const tiny = { ...promised, maxStorageBufferBindingSize: 4096 };
   const [step] = lower(new KernelChoice(graph), tiny)
     .filter(({ node }) => node.op.name === "conv2d");

@@ -64,7 +64,7 @@ Deno.test("ddim: every step count from 1 to 1000 stays inside the levels", () =>
   const first = ddimStepCoefficients(
     ddimSchedule(config, 1000).coefficients[0],
   );
-  assertEquals(first, { sample: 1, eps: 0 });
+  assertEquals(first, { sample: 1, predictedNoise: 0 });
 });
 
 /** `DDIMScheduler(timestep_spacing=…).set_timesteps(n)` of diffusers 0.42. */
@@ -147,13 +147,13 @@ Deno.test("ddim: a step leads where the next one starts, the last to level 0", (
 Deno.test("ddim: the folded step equals predicting the picture and renoising", () => {
   for (const alphas of ddimSchedule(config, 50).coefficients) {
     const { alpha, alphaPrev } = alphas;
-    const { sample, eps } = ddimStepCoefficients(alphas);
+    const { sample, predictedNoise } = ddimStepCoefficients(alphas);
     const [x, noise] = [0.7, -1.3];
     const clean = (x - Math.sqrt(1 - alpha) * noise) / Math.sqrt(alpha);
     const expected = Math.sqrt(alphaPrev) * clean +
       Math.sqrt(1 - alphaPrev) * noise;
     // Both in float64, from numbers of size 1.
-    assertAlmostEquals(sample * x + eps * noise, expected, 1e-14);
+    assertAlmostEquals(sample * x + predictedNoise * noise, expected, 1e-14);
   }
 });
 

@@ -14,7 +14,7 @@ import type {
   WeightStore,
 } from "../src/graph/weight_store.ts";
 import { Handover } from "../src/generate/handover.ts";
-import { handoverSpecs } from "../src/generate/layout.ts";
+import { handoverSpecs } from "../src/generate/run_shape.ts";
 import { ddimSampler } from "../src/samplers/ddim.ts";
 import { identityGraph, parserGraph } from "../src/identity/identity.ts";
 import { heldBytes } from "../src/ops/weights/layouts.ts";
@@ -22,7 +22,7 @@ import { checkSettings } from "../src/options/options.ts";
 import {
   conditionGraph,
   decodeGraph,
-  type Layout,
+  type RunShape,
   stepGraph,
 } from "../src/generate/generator.ts";
 import { fullSizeComponents } from "./support/full_size.ts";
@@ -89,14 +89,17 @@ async function plannedBytes(
 }
 
 /** Every network of an image, by name. */
-function graphs(parts: ReturnType<typeof fullSizeComponents>, layout: Layout) {
+function graphs(
+  parts: ReturnType<typeof fullSizeComponents>,
+  runShape: RunShape,
+) {
   const { crossAttentionDim: channels } = parts.unet.config;
   return {
     parser: parserGraph(parts),
     encoder: identityGraph("f16", { ...parts, channels }),
-    condition: conditionGraph("f16", parts, layout),
-    step: stepGraph("f16", parts, layout),
-    decode: decodeGraph("f16", parts, layout),
+    condition: conditionGraph("f16", parts, runShape),
+    step: stepGraph("f16", parts, runShape),
+    decode: decodeGraph("f16", parts, runShape),
   };
 }
 
@@ -104,10 +107,10 @@ function graphs(parts: ReturnType<typeof fullSizeComponents>, layout: Layout) {
 async function handedOver(
   gpu: Gpu,
   parts: ReturnType<typeof fullSizeComponents>,
-  layout: Layout,
+  runShape: RunShape,
 ): Promise<Handover> {
   const sampler = ddimSampler(parts.unet.config.scheduler);
-  const specs = handoverSpecs("f16", parts, layout, sampler);
+  const specs = handoverSpecs("f16", parts, runShape, sampler);
   return await Handover.make(gpu, specs);
 }
 
@@ -120,10 +123,10 @@ for (const [dtype, most] of budgets) {
     async () => {
       const gpu = await sharedGpu();
       const parts = fullSizeComponents(dtype);
-      const layout = { images: 1, height: 64, width: 64, guided: true };
-      const all = graphs(parts, layout);
+      const runShape = { images: 1, height: 64, width: 64, guided: true };
+      const all = graphs(parts, runShape);
       const before = gpu.buffers.bytes;
-      using handed = await handedOver(gpu, parts, layout);
+      using handed = await handedOver(gpu, parts, runShape);
       const kept = gpu.buffers.bytes - before;
       const cases = Object.entries(ways).flatMap(([title, way]) =>
         Object.entries(all).map(([name, g]) => ({ name, g, title, way }))
@@ -155,14 +158,14 @@ for (const [width, height] of sizes) {
     async () => {
       const gpu = await sharedGpu();
       const parts = fullSizeComponents("q4");
-      const layout = {
+      const runShape = {
         images: 1,
         height: height / 8,
         width: width / 8,
         guided: true,
       };
-      const { step, decode } = graphs(parts, layout);
-      using handed = await handedOver(gpu, parts, layout);
+      const { step, decode } = graphs(parts, runShape);
+      using handed = await handedOver(gpu, parts, runShape);
       for (const way of Object.values(ways)) {
         for (const g of [step, decode]) {
           const bytes = await plannedBytes(gpu, g, handed, way);

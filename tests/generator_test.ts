@@ -34,12 +34,12 @@ const settings: ImageSettings = {
 };
 
 Deno.test("plan keys: every deciding field makes another, nothing else does", () => {
-  const layout = { images: 1, height: 8, width: 8, guided: true };
+  const runShape = { images: 1, height: 8, width: 8, guided: true };
   const kind = { guided: true, cached: false };
   const step = (details: object): PlanKey => ({
     graph: "step",
     storage: "f16",
-    details: { layout, kind, sampler: "ddim", ...details },
+    details: { runShape, kind, sampler: "ddim", ...details },
   });
   const condition = (details: object): PlanKey => ({
     graph: "condition",
@@ -57,12 +57,12 @@ Deno.test("plan keys: every deciding field makes another, nothing else does", ()
     step({ sampler: "euler" }),
     step({ kind: { ...kind, guided: false } }),
     step({ kind: { ...kind, cached: true } }),
-    step({ layout: { ...layout, images: 2 } }),
-    step({ layout: { ...layout, height: 9 } }),
-    step({ layout: { ...layout, width: 9 } }),
-    step({ layout: { ...layout, guided: false } }),
-    step({ layout: { ...layout, cachesFeatures: true } }),
-    step({ layout: { ...layout, mergeTokens: 0.5 } }),
+    step({ runShape: { ...runShape, images: 2 } }),
+    step({ runShape: { ...runShape, height: 9 } }),
+    step({ runShape: { ...runShape, width: 9 } }),
+    step({ runShape: { ...runShape, guided: false } }),
+    step({ runShape: { ...runShape, cachesFeatures: true } }),
+    step({ runShape: { ...runShape, mergeTokens: 0.5 } }),
     condition({}),
     { ...condition({}), storage: "f32" },
     condition({ images: 2 }),
@@ -75,10 +75,10 @@ Deno.test("plan keys: every deciding field makes another, nothing else does", ()
   ];
   assertEquals(new Set(different.map(planKey)).size, different.length);
   // What is not given is what it stands for; the order says nothing.
-  const { images, ...rest } = layout;
+  const { images, ...rest } = runShape;
   assertEquals(
     planKey(step({
-      layout: { cachesFeatures: false, mergeTokens: 0, ...rest, images },
+      runShape: { cachesFeatures: false, mergeTokens: 0, ...rest, images },
     })),
     planKey(step({})),
   );

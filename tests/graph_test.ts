@@ -115,9 +115,12 @@ gpuTest("plan: what fails while it is made frees every byte", async () => {
   const { count, bytes } = gpu.buffers;
   const g = new Graph("f32");
   const x = add(g, g.input("x", [64], "f32"), 1);
-  const eps = g.input("eps", [64], "f32");
+  const predictedNoise = g.input("predictedNoise", [64], "f32");
   const coefficients = g.input("coefficients", [2], "f32");
-  g.output("y", g.apply(ddimStep, { latents: x, eps, coefficients }, {}));
+  g.output(
+    "y",
+    g.apply(ddimStep, { latents: x, predictedNoise, coefficients }, {}),
+  );
   // Its old value is still wanted.
   g.output("x", add(g, x, 1));
   await assertRejects(
@@ -217,12 +220,12 @@ gpuTest("plan: one that never runs with another uses its memory", async () => {
 gpuTest("plan: a change in place is seen by the next run", async () => {
   const g = new Graph("f32");
   const latents = g.input("latents", [64], "f32");
-  const eps = g.input("eps", [64], "f32");
+  const predictedNoise = g.input("predictedNoise", [64], "f32");
   const coefficients = g.input("coefficients", [2], "f32");
-  g.apply(ddimStep, { latents, eps, coefficients }, {});
+  g.apply(ddimStep, { latents, predictedNoise, coefficients }, {});
   using plan = await Plan.make(await sharedGpu(), g);
   plan.write("latents", new Float32Array(64).fill(1));
-  plan.write("eps", new Float32Array(64).fill(3));
+  plan.write("predictedNoise", new Float32Array(64).fill(3));
   plan.write("coefficients", Float32Array.of(2, 1));
   for (let i = 0; i < 3; i++) plan.run();
   // 1 → 5 → 13 → 29

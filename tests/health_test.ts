@@ -8,7 +8,7 @@ import { readImage } from "../src/host/files.ts";
 import type { StorageType } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Plan } from "../src/graph/plan.ts";
-import { Health, requireFinite, STAGES } from "../src/generate/health.ts";
+import { FiniteChecks, requireFinite, STAGES } from "../src/generate/health.ts";
 import { nonFinite } from "../src/ops/non_finite.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { GenerateOptions } from "../src/pipeline.ts";
@@ -240,10 +240,10 @@ gpuTest(
   "health: several marks of one graph, the first number stays",
   async () => {
     const g = new Graph("f32");
-    const health = new Health(g);
+    const checks = new FiniteChecks(g);
     const step = g.input("step", [1], "u32");
-    health.mark("text", g.input("a", [70], "f32"));
-    health.mark("latents", g.input("b", [3], "f32"), step);
+    checks.mark("text", g.input("a", [70], "f32"));
+    checks.mark("latents", g.input("b", [3], "f32"), step);
     using plan = await Plan.make(await sharedGpu(), g);
     const read = async () => [...(await plan.read("health")).health];
     const run = async (a: number, b: number, number: number) => {

@@ -1,6 +1,6 @@
 /**
  * Kernels as a plan sees them: parameters by name, packing that is shared,
- * several outputs, what may be overwritten, how parameters lie.
+ * several outputs, what may be overwritten, the layout of parameters.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
@@ -111,7 +111,7 @@ Deno.test("kernels: every launch names the parameters of its shader's struct", (
   assert(shaders.size > 35, `${shaders.size} shaders`);
 });
 
-Deno.test("uniforms: members lie as WGSL lays them out", () => {
+Deno.test("uniforms: members are placed as WGSL lays them out", () => {
   const code = `struct Params {
     total: u32, // a comment: with a colon
     shape: vec4<u32>,
@@ -264,10 +264,10 @@ gpuTest(
   },
 );
 
-/** latents ← a · latents + b · eps */
-function step(g: Graph, latents: Tensor, eps: Tensor): Tensor {
+/** latents ← a · latents + b · predictedNoise */
+function step(g: Graph, latents: Tensor, predictedNoise: Tensor): Tensor {
   const coefficients = g.constant(Float32Array.of(2, 1), [2]);
-  return g.apply(ddimStep, { latents, eps, coefficients }, {});
+  return g.apply(ddimStep, { latents, predictedNoise, coefficients }, {});
 }
 
 gpuTest(
@@ -275,13 +275,13 @@ gpuTest(
   async () => {
     const g = new Graph("f32");
     const x = g.input("x", [4], "f32");
-    const eps = g.input("eps", [4], "f32");
+    const predictedNoise = g.input("predictedNoise", [4], "f32");
     const start = g.apply(map, { x }, { offset: 1 });
-    const end = step(g, step(g, start, eps), eps);
+    const end = step(g, step(g, start, predictedNoise), predictedNoise);
     g.output("y", g.apply(map, { x: end }, { scale: 10 }));
     const { outputs } = await run(g, {
       x: Float32Array.of(0, 1, 2, 3),
-      eps: Float32Array.of(1, 1, 1, 1),
+      predictedNoise: Float32Array.of(1, 1, 1, 1),
     });
     // ((x + 1) · 2 + 1) · 2 + 1, times ten.
     assertEquals(outputs.y, Float32Array.of(70, 110, 150, 190));
@@ -344,7 +344,7 @@ gpuTest("parameters: f32 ones stand beside f16 activations", async () => {
 });
 
 gpuTest(
-  "layouts: a weight that is also a table lies so that both can read it",
+  "layouts: a weight that is also a table is stored so that both can read it",
   async () => {
     const g = new Graph("f32");
     const table = g.parameter(parameter("table", [16, 8], 0.5));
@@ -368,26 +368,29 @@ gpuTest(
 );
 
 Deno.test("overwriting: a parameter of a file, a constant and what is still read are refused", () => {
-  const refused = (build: (g: Graph, eps: Tensor) => void) => {
+  const refused = (build: (g: Graph, predictedNoise: Tensor) => void) => {
     const g = new Graph("f32");
-    build(g, g.input("eps", [4], "f32"));
+    build(g, g.input("predictedNoise", [4], "f32"));
     return assertThrows(() => new KernelChoice(g), MasterWeaverError).message;
   };
   assert(
-    refused((g, eps) =>
-      g.output("y", step(g, g.parameter(parameter("w", [4])), eps))
+    refused((g, predictedNoise) =>
+      g.output("y", step(g, g.parameter(parameter("w", [4])), predictedNoise))
     )
       .includes("the parameter w is not trainable"),
   );
   assert(
-    refused((g, eps) =>
-      g.output("y", step(g, g.constant(new Float32Array(4), [4]), eps))
+    refused((g, predictedNoise) =>
+      g.output(
+        "y",
+        step(g, g.constant(new Float32Array(4), [4]), predictedNoise),
+      )
     ).includes("it is a constant"),
   );
   assert(
-    refused((g, eps) => {
-      const x = g.apply(map, { x: eps }, {});
-      g.output("y", step(g, x, eps));
+    refused((g, predictedNoise) => {
+      const x = g.apply(map, { x: predictedNoise }, {});
+      g.output("y", step(g, x, predictedNoise));
       g.output("x", x);
     }).includes("it is the output x"),
   );

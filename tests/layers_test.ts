@@ -28,7 +28,7 @@ const order = [
   "components",
   "engine.ts",
   "load.ts",
-  "turns.ts",
+  "call_queue.ts",
   "pipeline.ts",
   "core.ts",
   "host",
@@ -132,7 +132,7 @@ Deno.test("layers: there are sources to check", () => {
   const pipelines = imported(byPath.get("src/gpu/pipelines.ts")!);
   assert(pipelines.includes("src/gpu/limits.ts"), pipelines.join());
   assert(pipelines.includes("shaders/prelude.wgsl"), pipelines.join());
-  assert(imported(byPath.get("src/core.ts")!).includes("src/turns.ts"));
+  assert(imported(byPath.get("src/core.ts")!).includes("src/call_queue.ts"));
 });
 
 Deno.test("layers: every file and folder of src has its place", () => {

@@ -2,7 +2,7 @@
  * The bench of the options that leave work out: what it counts.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { SD15 } from "../tools/bench/invented.ts";
+import { SD15 } from "../tools/bench/synthetic.ts";
 import { imageCost, stepsOf, workOf } from "../tools/bench/less_work.ts";
 import { deno, finished } from "./support/command.ts";
 import { repositoryPath } from "./support/paths.ts";

@@ -1,5 +1,5 @@
 /**
- * Work in slices of bounded time: the same bits however it is cut, a stop heard
+ * OpBenchmark in slices of bounded time: the same bits however it is cut, a stop heard
  * between two slices.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -14,7 +14,7 @@ import { KernelChoice } from "../src/graph/kernel_choice.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { StepPlans } from "./support/step_plans.ts";
 
-const layout = { images: 1, height: 16, width: 16, guided: true };
+const runShape = { images: 1, height: 16, width: 16, guided: true };
 
 /** Numbers that differ from one element to the next, the same every time. */
 function numbers(count: number): Float32Array {
@@ -53,7 +53,7 @@ function countSubmits(gpu: Gpu): { count: number } & Disposable {
 
 gpuTest("pace: launches cut into parts give the same bits", async () => {
   const gpu = await sharedGpu();
-  using plans = await StepPlans.open(layout);
+  using plans = await StepPlans.open(runShape);
   const kind = { guided: true, cached: false };
   const plan = await plans.plan(kind);
   const graph = plans.graph(kind);
@@ -131,7 +131,7 @@ gpuTest(
 
 gpuTest("pace: learns how long launches take", async () => {
   const gpu = await sharedGpu();
-  using plans = await StepPlans.open(layout);
+  using plans = await StepPlans.open(runShape);
   const kind = { guided: true, cached: false };
   const plan = await plans.plan(kind);
   fill(plan, plans.graph(kind));
@@ -152,15 +152,15 @@ gpuTest("pace: the tuner is stopped, too", async () => {
   const gpu = await sharedGpu();
   const stop = new AbortController();
   stop.abort();
-  using plans = await StepPlans.open(layout);
-  const { Breath } = await import("../src/base/breathe.ts");
-  const breath = new Breath(stop.signal);
-  while (!breath.due);
+  using plans = await StepPlans.open(runShape);
+  const { Pauser } = await import("../src/base/pauser.ts");
+  const pauser = new Pauser(stop.signal);
+  while (!pauser.isDue);
   await assertRejects(
     () =>
       new Tuner(gpu).prepare(
         plans.graph({ guided: true, cached: false }),
-        breath,
+        pauser,
       ),
     Error,
     "Stopped",

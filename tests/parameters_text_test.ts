@@ -13,8 +13,8 @@ import {
   toParameters,
 } from "../src/options/parameters_text.ts";
 import {
-  foreignWarnings,
   fromText,
+  otherProgramWarnings,
   type Recorded,
   toText,
 } from "../src/options/settings_text.ts";
@@ -55,13 +55,17 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
       rng: "torch-cpu",
     },
     provenance: {},
-    foreign: {
+    otherProgram: {
       sampler: "DPM++ 2M",
       model: "v1-5-pruned-emaonly",
       modelHash: "6ce0161689",
     },
   });
-  const warnings = foreignWarnings(read.foreign!, "a.png", "weights/mini");
+  const warnings = otherProgramWarnings(
+    read.otherProgram!,
+    "a.png",
+    "weights/mini",
+  );
   assertEquals(warnings.length, 2);
   assertMatch(
     warnings[0],
@@ -74,7 +78,7 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   const read = recorded(
     "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64",
   );
-  assertEquals(read.foreign, {});
+  assertEquals(read.otherProgram, {});
   assertEquals(read.settings, {
     prompt: "",
     negativePrompt: "",
@@ -84,7 +88,11 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
     width: 64,
     height: 64,
   });
-  const [warning, ...more] = foreignWarnings(read.foreign!, "a.png", "m");
+  const [warning, ...more] = otherProgramWarnings(
+    read.otherProgram!,
+    "a.png",
+    "m",
+  );
   assertMatch(warning, /with a model it does not name and/);
   assertEquals(more, []);
   // Blanks after a colon or at a line's end, and what no value of ours is.
@@ -95,7 +103,7 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(odd.settings.rng, undefined);
   assertEquals(odd.settings.width, undefined);
   assertEquals(odd.settings.negativePrompt?.trim(), "a hat");
-  assertEquals(odd.foreign, { sampler: "Euler a" });
+  assertEquals(odd.otherProgram, { sampler: "Euler a" });
 });
 
 Deno.test("parameters: they alone repeat our own image completely", () => {
@@ -122,7 +130,7 @@ Deno.test("parameters: they alone repeat our own image completely", () => {
   const { text: left } = parseImageText(encodePng(image, { parameters }), "a");
   assertEquals(left, text);
   assertEquals(fromText(left, "a"), fromText(whole, "a"));
-  assertEquals(fromText(left, "a").foreign, undefined);
+  assertEquals(fromText(left, "a").otherProgram, undefined);
 });
 
 Deno.test("parameters: every value is read back, however it is quoted", () => {

@@ -3,7 +3,7 @@
  * and the warnings where it is not.
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { Breath } from "../src/base/breathe.ts";
+import { Pauser } from "../src/base/pauser.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/host/files.ts";
@@ -46,7 +46,7 @@ async function prepare(
     finder,
     "Reference 1",
     all,
-    new Breath(),
+    new Pauser(),
   );
   return { image, warnings };
 }

@@ -203,14 +203,14 @@ class Predictor implements Disposable {
   }
 
   static async make(
-    { handover, layout }: Awaited<ReturnType<typeof readyLoop>>,
+    { handover, runShape }: Awaited<ReturnType<typeof readyLoop>>,
   ): Promise<Predictor> {
     const gpu = await sharedGpu();
     const components = await miniComponents;
     const store = new WeightStore(gpu);
     const plan = async (guided: boolean) => {
       const kind = { guided, cached: false };
-      const graph = stepGraph("f32", components, layout, kind);
+      const graph = stepGraph("f32", components, runShape, kind);
       await store.load(new KernelChoice(graph).parameters);
       const bindings = guided
         ? handover.bindings
@@ -359,7 +359,7 @@ Deno.test("sampler: schedules that cannot be run are refused", () => {
   const check = (steps: object[], coefficients = 2, first = 0) =>
     checkSchedule(
       { name: "odd", coefficients },
-      { initialNoiseScale: 1, steps } as SamplerSchedule,
+      { initialNoiseScale: 1, steps } as unknown as SamplerSchedule,
       first,
     );
   check([step]);
@@ -400,8 +400,8 @@ Deno.test("sampler: DDIM's is the schedule that equals diffusers'", async () => 
   assertEquals(initialNoiseScale, 1);
   assertEquals(steps.map(({ timestep }) => timestep), [...timesteps]);
   steps.forEach((step, i) => {
-    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
-    assertEquals(step.coefficients, [sample, eps]);
+    const { sample, predictedNoise } = ddimStepCoefficients(coefficients[i]);
+    assertEquals(step.coefficients, [sample, predictedNoise]);
     const { image, noise } = step.level;
     assertAlmostEquals(image ** 2, coefficients[i].alpha, 1e-12);
     assertAlmostEquals(noise ** 2, 1 - coefficients[i].alpha, 1e-12);

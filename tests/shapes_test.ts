@@ -113,9 +113,9 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     frequencies: ["f32", 8],
   }],
   ["an odd batch", guidance, { x: [3, 4], scale: ["f32", 1] }],
-  ["another eps", ddimStep, {
+  ["noise of another length", ddimStep, {
     latents: ["f32", 4],
-    eps: ["f32", 5],
+    predictedNoise: ["f32", 5],
     coefficients: ["f32", 2],
   }],
   ["one axis", argmax, { x: [5] }],
@@ -170,7 +170,7 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   ["an f16 scale", guidance, { x: [2, 4], scale: [1] }],
   ["f16 latents", ddimStep, {
     latents: [4],
-    eps: ["f32", 4],
+    predictedNoise: ["f32", 4],
     coefficients: ["f32", 2],
   }],
 ];

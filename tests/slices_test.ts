@@ -16,7 +16,7 @@ import { groupNorm } from "../src/ops/group_norm.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { elementCount } from "../src/ops/op.ts";
-import { cutRows, shiftedSlice } from "../src/ops/slices.ts";
+import { shiftedSlice, splitRows } from "../src/ops/slices.ts";
 import { concat } from "../src/ops/concat.ts";
 import { makeInput, normal } from "./ops/op_case.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
@@ -311,7 +311,7 @@ Deno.test("cut: slices follow each other and start where a binding may", () => {
   for (const rows of [1, 127, 128, 1000, 4096, 5001]) {
     for (const bytes of [2, 6, 24, 250, 640, 780]) {
       let next = 0;
-      for (const piece of cutRows(rows, bytes, limits)) {
+      for (const piece of splitRows(rows, bytes, limits)) {
         assertEquals(piece.start, next);
         assertEquals(piece.start * bytes % 256, 0);
         assert(piece.rows * bytes <= 100_000 && piece.rows > 0);

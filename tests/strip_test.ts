@@ -4,7 +4,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
-import { GAP, paintStrip, sideBySide, STRIP } from "../tools/strip.ts";
+import { GAP, generateStrip, sideBySide, STRIP } from "../tools/strip.ts";
 import { psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
@@ -53,7 +53,7 @@ Deno.test("strip: images stand beside each other, white between", () => {
 gpuTest("strip: an image of it is made again", async () => {
   const strip = await readImage(path);
   const last = STRIP.length - 1;
-  const [image] = await paintStrip(await miniWeaver("f32"), [last]);
+  const [image] = await generateStrip(await miniWeaver("f32"), [last]);
   const quality = psnr(image.data, part(strip, last + 1));
   assert(quality >= 50, `PSNR ${quality.toFixed(1)} dB`);
 });

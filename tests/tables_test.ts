@@ -12,7 +12,7 @@ import {
 } from "../src/checkpoints/tables/identity_adapter.ts";
 import { unetTable } from "../src/checkpoints/tables/unet.ts";
 import { vaeTable } from "../src/checkpoints/tables/vae.ts";
-import { inFileOrder } from "../src/checkpoints/tables/asked.ts";
+import { inFileOrder } from "../src/checkpoints/tables/requested_weights.ts";
 import { attentionLayers } from "./support/attention_layers.ts";
 
 const config = (json: Record<string, unknown>) =>

@@ -88,9 +88,9 @@ gpuTest("tokens: a batch that is longer than a binding is cut", async () => {
 gpuTest(
   "tokens: merged at the finest level that has attention, in proportion",
   async () => {
-    const layout = { images: 1, height: 32, width: 32, guided: true };
-    using exact = await StepPlans.open(layout);
-    using half = await StepPlans.open({ ...layout, mergeTokens: 0.5 });
+    const runShape = { images: 1, height: 32, width: 32, guided: true };
+    using exact = await StepPlans.open(runShape);
+    using half = await StepPlans.open({ ...runShape, mergeTokens: 0.5 });
     const merges = (plans: StepPlans) =>
       neededNodes(plans.graph(whole))
         .filter(({ op }) => op === mergeTokens)
@@ -105,7 +105,7 @@ gpuTest(
     assert(some < all, `${some} operations, ${all} where none are merged`);
     // Odd sizes, all of what may be merged.
     using odd = await StepPlans.open({
-      ...layout,
+      ...runShape,
       height: 18,
       width: 22,
       mergeTokens: 0.75,
@@ -117,9 +117,9 @@ gpuTest(
 gpuTest(
   "tokens: a step with merged ones is close, and the same again",
   async () => {
-    const layout = { images: 1, height: 18, width: 22, guided: true };
+    const runShape = { images: 1, height: 18, width: 22, guided: true };
     const step = async (mergeTokens: number) => {
-      using plans = await StepPlans.open({ ...layout, mergeTokens });
+      using plans = await StepPlans.open({ ...runShape, mergeTokens });
       const plan = await plans.plan(whole);
       plan.write("latents", torchCpuNormal(7, 18 * 22 * 4));
       plan.write("t", new Float32Array(2).fill(500));

@@ -94,7 +94,7 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   }));
   const adapter = await open("identity_adapter", identityConfig);
   const vae = await open("vae", vaeConfig);
-  const layout = { images: 1, height: 32, width: 32, guided: true };
+  const runShape = { images: 1, height: 32, width: 32, guided: true };
   const parts = { text, unet, adapter, vae };
   using store = new WeightStore(gpu);
   // Baseline kernels where none are chosen.
@@ -109,17 +109,17 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
     await store.load(kernels.parameters);
     return await Plan.make(gpu, graph, { weights: [store], kernels, bindings });
   };
-  const conditions = conditionGraph("f32", parts, layout);
+  const conditions = conditionGraph("f32", parts, runShape);
   using condition = await plan(conditions, ["text"]);
   const keys = crossAttentions(unet.config)
     .flatMap(({ path }) => [`${path}.k`, `${path}.v`])
     .map((name) => [name, condition.tensor(name)]);
   const bindings = Object.fromEntries(keys);
-  const steps = stepGraph("f32", parts, layout);
+  const steps = stepGraph("f32", parts, runShape);
   using baseline = await plan(steps, [], bindings);
   // Thirty steps take too long with those: the kernels of whole images.
   using step = await plan(steps, [], bindings, new Tuner(gpu).choose);
-  using decode = await plan(decodeGraph("f32", parts, layout), ["decoded"]);
+  using decode = await plan(decodeGraph("f32", parts, runShape), ["decoded"]);
 
   const { tokenizer: words } = text.file.config as {
     tokenizer: { vocab: string[]; merges: string[] };
@@ -149,10 +149,10 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const { timesteps, coefficients } = ddimSchedule(unet.config.scheduler, 30);
   for (let i = 0; i < 30; i++) {
     const name = `latents_after_step_${i}`;
-    const { sample, eps } = ddimStepCoefficients(coefficients[i]);
+    const { sample, predictedNoise } = ddimStepCoefficients(coefficients[i]);
     for (const each of i === 0 ? [baseline, step] : [step]) {
       each.write("t", new Float32Array(2).fill(timesteps[i]));
-      each.write("coefficients", Float32Array.of(sample, eps));
+      each.write("coefficients", Float32Array.of(sample, predictedNoise));
       each.run();
       if (goldens.has(name)) {
         close((await each.read("latents")).latents, name);

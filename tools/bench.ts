@@ -20,7 +20,7 @@ import { USUAL } from "./bench/clock.ts";
 import { compareReports, readReport, type Report } from "./bench/compare.ts";
 import { benchFaces } from "./bench/faces.ts";
 import { benchImage } from "./bench/image.ts";
-import { SD15, sizesOf } from "./bench/invented.ts";
+import { SD15, sizesOf } from "./bench/synthetic.ts";
 import { benchLessWork, benchMerging } from "./bench/less_work.ts";
 import { benchOps, requireRight } from "./bench/ops.ts";
 import {
@@ -39,7 +39,7 @@ import {
 import { benchScaling } from "./bench/scaling.ts";
 import { profileStep } from "./bench/step.ts";
 import { type Table, tableText } from "./bench/table.ts";
-import { chooseWorks } from "./bench/works.ts";
+import { chooseBenchmarks } from "./bench/op_benchmarks.ts";
 import { printJson, repositoryFile, toolMain } from "./tool.ts";
 
 /** Sides of images for `--scaling`. */
@@ -50,9 +50,9 @@ const MINI_SIDES = [64, 96, 128, 192, 256];
 class Run implements Disposable {
   readonly dtype;
   readonly size;
-  readonly works;
+  readonly benchmarks;
   readonly model;
-  readonly effort;
+  readonly sampling;
   /** The adapter's ceiling, once it was measured. */
   roofline: Roofline | undefined;
   #gpu: Gpu | undefined;
@@ -60,9 +60,9 @@ class Run implements Disposable {
   constructor(readonly asked: Asked) {
     this.dtype = chosenDtype(asked);
     this.size = chosenSize(asked);
-    this.works = chooseWorks(asked);
+    this.benchmarks = chooseBenchmarks(asked);
     this.model = asked.model ?? repositoryFile("weights/mini");
-    this.effort = { ...USUAL, rounds: asked.rounds };
+    this.sampling = { ...USUAL, rounds: asked.rounds };
   }
 
   async gpu(): Promise<Gpu> {
@@ -99,14 +99,14 @@ const SECTIONS = {
   },
   async ops(run) {
     const gpu = await run.gpu();
-    const { works, effort, roofline } = run;
+    const { benchmarks, sampling, roofline } = run;
     const storage = chooseDtype(gpu, run.dtype);
-    return await benchOps(gpu, { storage, works, effort, roofline });
+    return await benchOps(gpu, { storage, benchmarks, sampling, roofline });
   },
-  peers({ asked: { only, batch }, dtype, effort }) {
+  peers({ asked: { only, batch }, dtype, sampling }) {
     // What others store; their f32 against our f16 would be no comparison.
     const storage = dtype ?? "f32";
-    return runPeers({ storage, only, batch, effort });
+    return runPeers({ storage, only, batch, sampling });
   },
   async step(run) {
     const gpu = await run.gpu();

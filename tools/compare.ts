@@ -17,7 +17,7 @@ import { openCheckpoint } from "../src/checkpoints/open.ts";
 import {
   compareImages,
   compareNetworks,
-  paint,
+  generateImages,
 } from "./compare/conversions.ts";
 import { Recorder, type Scene } from "./compare/recorded.ts";
 import {
@@ -162,9 +162,9 @@ async function networksOfAll(
   const recorded = await recorder.record(networks);
   const errors: OutputError[][] = [];
   for (const [i, folder] of models.entries()) {
-    const tell = (error: OutputError) => report(line(folder, error));
+    const onError = (error: OutputError) => report(line(folder, error));
     errors.push(
-      await compareNetworks(where, folder, others[i], recorded, tell),
+      await compareNetworks(where, folder, others[i], recorded, onError),
     );
   }
   return errors;
@@ -177,10 +177,10 @@ async function imagesOfAll(
 ) {
   if (count === 0) return models.map(() => []);
   const make = (folder: string) =>
-    paint(
+    generateImages(
       folder,
       { ...scene, count, steps, dtype },
-      (done) => report(`${folder}: picture ${done} of ${count}`),
+      (done) => report(`${folder}: image ${done} of ${count}`),
     );
   const expected = await make(request.with);
   const errors = [];

@@ -11,7 +11,7 @@ import { Interrupt } from "../src/host/command/interrupt.ts";
 import { checkWritable, FileSource } from "../src/host/files.ts";
 import { endOnSignals, UsageError } from "../src/host/exit.ts";
 import { cannotWrite } from "../src/host/reasons.ts";
-import { tell } from "../src/host/streams.ts";
+import { writeStderr } from "../src/host/streams.ts";
 import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import {
@@ -311,7 +311,7 @@ async function run(
     if (json) printJson(written);
     return;
   }
-  await using interrupt = new Interrupt((text) => tell(`${text}\n`));
+  await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
   const components = await convert({
     inputs,
     output,

@@ -8,7 +8,7 @@
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
 import { UsageError } from "../src/host/exit.ts";
-import { tell } from "../src/host/streams.ts";
+import { writeStderr } from "../src/host/streams.ts";
 import {
   MODEL_DTYPES,
   type ModelDtype,
@@ -37,8 +37,8 @@ const USAGE = `Usage: deno run -A tools/download.ts DIR
 Downloads Stable Diffusion 1.5, its autoencoder (sd-vae-ft-mse) and CLIP
 ViT-L/14 from the Hugging Face hub, and converts them to a model in DIR, one
 network after the other: about 4 GB to download, 2.8 GB on disk in the end. What
-is interrupted goes on where it stopped. Two files are on no hub: this tells
-where they are, and takes them from DIR once they lie there.
+is interrupted resumes. Two files are on no hub: this tells
+where they are, and takes them from DIR once they are there.
 
   --dtype f16|f32|q8|q4  how weights are stored (f16), as in tools/convert.ts
   --keep                 keep the downloaded files, in DIR/download
@@ -256,7 +256,7 @@ export const main = toolMain({
     const task = { output, hub, dtype, keep };
     const done = await downloadModel({ ...task, ...talk(quiet) });
     const { missing } = done;
-    if (missing.length > 0) tell(`${instructions(missing, output)}\n`);
+    if (missing.length > 0) writeStderr(`${instructions(missing, output)}\n`);
     if (json) printJson({ output, ...done });
     return missing.length > 0 ? 1 : 0;
   },

@@ -11,13 +11,13 @@ import type { ByteSource } from "../src/base/bytes.ts";
 import {
   type ComponentName,
   componentNames,
-  isNetworkName,
+  isNetworkComponent,
 } from "../src/weights/components.ts";
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
 import { UsageError } from "../src/host/exit.ts";
-import { print, tell } from "../src/host/streams.ts";
+import { print, writeStderr } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import {
@@ -150,7 +150,7 @@ async function componentsBeside(
   for (const name of componentNames) {
     const file = join(dirname(path), `${name}.weave`);
     const isThere = await Deno.stat(file).then(() => true, () => false);
-    const mustBe = isThere && isNetworkName(name);
+    const mustBe = isThere && isNetworkComponent(name);
     if (mustBe || components.has(name)) found.push(name);
   }
   return found;
@@ -301,7 +301,7 @@ async function run(
       failures++;
       // One bad file, whatever is wrong with it, must not hide the others.
       if (json) printJson({ file, error: message(error) });
-      else tell(`${printable(named(message(error), file))}\n`);
+      else writeStderr(`${printable(named(message(error), file))}\n`);
       continue;
     }
     if (json) printJson(found);

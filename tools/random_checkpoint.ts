@@ -29,7 +29,7 @@ import {
   singleFileTensors,
   tensorsOf,
 } from "./random_checkpoint/model.ts";
-import type { NetworkName } from "../src/weights/components.ts";
+import type { NetworkComponent } from "../src/weights/components.ts";
 import { writeSafetensors } from "./random_checkpoint/safetensors_writer.ts";
 import { makeTokenizer } from "./random_checkpoint/tokenizer.ts";
 import {
@@ -47,7 +47,7 @@ const USAGE = `Usage: deno run -A tools/random_checkpoint.ts --output DIR
 
 Writes a checkpoint of random values in the sizes of Stable Diffusion 1.5, CLIP
 ViT-L/14, the reference's identity adapter and BiSeNet: a folder that
-tools/convert.ts and PyTorch read. Its pictures show nothing.
+tools/convert.ts and PyTorch read. Its images show nothing.
 
   --output DIR     where to; made where it is missing
   --part NAME      only this network (${NETWORKS.join(", ")}); repeatable
@@ -64,7 +64,7 @@ export interface RandomCheckpoint {
   /** The folder to write to. */
   readonly output: string;
   /** Which networks (all). */
-  readonly networks?: readonly NetworkName[];
+  readonly networks?: readonly NetworkComponent[];
   /** Whether UNet, VAE and text encoder are one file. */
   readonly singleFile?: boolean;
   /** How safetensors files store values (f32). */
@@ -78,9 +78,13 @@ export interface RandomCheckpoint {
 }
 
 /** Networks that a single file holds. */
-const IN_SINGLE_FILE: readonly NetworkName[] = ["unet", "vae", "text_encoder"];
+const IN_SINGLE_FILE: readonly NetworkComponent[] = [
+  "unet",
+  "vae",
+  "text_encoder",
+];
 /** What the weight file of a folder is called. */
-const FILES: Readonly<Partial<Record<NetworkName, string>>> = {
+const FILES: Readonly<Partial<Record<NetworkComponent, string>>> = {
   unet: "diffusion_pytorch_model.safetensors",
   vae: "diffusion_pytorch_model.safetensors",
   text_encoder: "model.safetensors",
@@ -126,7 +130,7 @@ export async function writeRandomCheckpoint(
 /** What is no weight. */
 async function writeBeside(
   output: string,
-  networks: readonly NetworkName[],
+  networks: readonly NetworkComponent[],
   configs: Configs,
 ): Promise<void> {
   if (networks.includes("unet")) {

@@ -31,19 +31,19 @@ export const STRIP: readonly { prompt: string; seed: number }[] = [
 /** White between two images, in pixels. */
 export const GAP = 4;
 
-/** One image of the strip, in f32: nearly the same on every adapter. */
-export async function paintStrip(
+/** Images of the strip, in f32: nearly the same on every adapter. */
+export async function generateStrip(
   weaver: MasterWeaver,
   only: readonly number[] = STRIP.keys().toArray(),
 ): Promise<Image[]> {
   const photo = await readImage(repositoryFile("weights/mini/demo.png"));
   const identity = await weaver.encodeIdentity([photo]);
-  const painted: Image[] = [];
+  const images: Image[] = [];
   for (const i of only) {
-    const { images } = await weaver.generate({ identity, ...STRIP[i] });
-    painted.push(images[0]);
+    const generated = await weaver.generate({ identity, ...STRIP[i] });
+    images.push(generated.images[0]);
   }
-  return painted;
+  return images;
 }
 
 /** Images of one height beside each other. */
@@ -76,7 +76,10 @@ async function run(paths: readonly string[]): Promise<void> {
     tune: "off",
   });
   const photo = await readImage(repositoryFile("weights/mini/demo.png"));
-  await writePng(path, sideBySide([photo, ...await paintStrip(weaver)], GAP));
+  await writePng(
+    path,
+    sideBySide([photo, ...await generateStrip(weaver)], GAP),
+  );
 }
 
 /** Runs the command. */

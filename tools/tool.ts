@@ -8,7 +8,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type OptionSpec, parseArguments } from "../src/host/arguments.ts";
 import { exitCode, toolExitCode, UsageError } from "../src/host/exit.ts";
-import { print, tell } from "../src/host/streams.ts";
+import { print, writeStderr } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
 
 /** How an option is typed, and what its text means. */
@@ -176,7 +176,7 @@ export function talk(quiet: boolean): {
   readonly progress: boolean;
 } {
   return {
-    report: quiet ? () => {} : (line) => tell(`${printable(line)}\n`),
+    report: quiet ? () => {} : (line) => writeStderr(`${printable(line)}\n`),
     progress: !quiet && process.stderr.isTTY === true,
   };
 }

@@ -19,7 +19,7 @@ export type ErrorCode =
   | "bad-model"
   /** An option or argument is outside what is allowed. */
   | "bad-option"
-  /** Another call is running on this model, and this one was told not to wait. */
+  /** Another call is running on this model, and this one does not wait (`whenBusy: "refuse"`). */
   | "busy"
   /** A file or address cannot be read. */
   | "cannot-read"

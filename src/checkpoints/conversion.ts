@@ -1,5 +1,5 @@
 /**
- * Turns a checkpoint's tensors into a component's, by its table.
+ * CallQueue a checkpoint's tensors into a component's, by its table.
  *
  * @module
  */

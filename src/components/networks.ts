@@ -5,9 +5,9 @@
  */
 import {
   component,
-  isNetworkName,
+  isNetworkComponent,
   type ModelFiles,
-  type NetworkName,
+  type NetworkComponent,
   openComponentFile,
   requiredComponents,
 } from "../weights/components.ts";
@@ -36,7 +36,7 @@ import {
   conditionGraph,
   decodeGraph,
   type GeneratorComponents,
-  type Layout,
+  type RunShape,
   stepGraph,
 } from "../generate/generator.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
@@ -83,9 +83,9 @@ export function openComponents(files: ModelFiles): Promise<Components> {
  * @throws {MasterWeaverError} `bad-model`, and what `open` throws
  */
 export async function componentsFrom(
-  open: (name: NetworkName) => Promise<WeaveFile>,
+  open: (name: NetworkComponent) => Promise<WeaveFile>,
 ): Promise<Components> {
-  const files = new Map<NetworkName, WeaveFile>();
+  const files = new Map<NetworkComponent, WeaveFile>();
   for (const name of requiredComponents) files.set(name, await open(name));
   return componentsOf((name) => files.get(name)!);
 }
@@ -97,9 +97,9 @@ export async function componentsFrom(
  * @throws {MasterWeaverError} `bad-model`
  */
 export function componentsOf(
-  file: (name: NetworkName) => WeaveFile,
+  file: (name: NetworkComponent) => WeaveFile,
 ): Components {
-  const read = <C>(name: NetworkName, reader: (json: unknown) => C) =>
+  const read = <C>(name: NetworkComponent, reader: (json: unknown) => C) =>
     component(file(name), reader);
   return {
     text: read("text_encoder", readers.text_encoder),
@@ -118,7 +118,7 @@ export function componentsOf(
  */
 export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
-  if (!isNetworkName(name)) return;
+  if (!isNetworkComponent(name)) return;
   const own = component<unknown>(file, readers[name]);
   switch (name) {
     case "text_encoder":
@@ -128,7 +128,7 @@ export function checkComponent(file: WeaveFile): void {
     case "vae":
       build(
         [file],
-        () => decodeGraph("f32", { vae: own as Components["vae"] }, LAYOUT),
+        () => decodeGraph("f32", { vae: own as Components["vae"] }, RUN_SHAPE),
       );
       break;
     case "face_parser":
@@ -148,7 +148,7 @@ export function checkComponent(file: WeaveFile): void {
  */
 export function checkTogether(files: Iterable<WeaveFile>): void {
   const by = new Map([...files].map((file) => [file.component, file]));
-  const read = <N extends NetworkName>(name: N) => {
+  const read = <N extends NetworkComponent>(name: N) => {
     const file = by.get(name);
     return file &&
       { config: readers[name](file.config) as ReturnType<typeof readers[N]> };
@@ -160,8 +160,8 @@ export function checkTogether(files: Iterable<WeaveFile>): void {
   });
 }
 
-/** The smallest layout: whether weights and shapes fit does not depend on it. */
-const LAYOUT: Layout = { images: 1, height: 8, width: 8, guided: false };
+/** The smallest run: whether weights and shapes fit does not depend on it. */
+const RUN_SHAPE: RunShape = { images: 1, height: 8, width: 8, guided: false };
 
 /** Builds a graph; where its components do not fit, the error names their files. */
 function build(files: readonly WeaveFile[], graph: () => unknown): void {
@@ -225,10 +225,10 @@ export function checkWeights(
   const channels = unet.config.crossAttentionDim;
   build(
     [text.file, unet.file, adapter.file],
-    () => conditionGraph(storage, components, LAYOUT),
+    () => conditionGraph(storage, components, RUN_SHAPE),
   );
-  build([unet.file], () => stepGraph(storage, components, LAYOUT));
-  build([vae.file], () => decodeGraph(storage, components, LAYOUT));
+  build([unet.file], () => stepGraph(storage, components, RUN_SHAPE));
+  build([vae.file], () => decodeGraph(storage, components, RUN_SHAPE));
   build(
     [vision.file, adapter.file],
     () => identityGraph(storage, { ...components, channels }),

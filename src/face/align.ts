@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
@@ -36,14 +36,14 @@ export interface FaceSquare {
  *
  * @param image the photo
  * @param landmarks 68 points of it
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns 512 × 512, opaque
  * @throws {MasterWeaverError} `bad-option` where the landmarks are not a face in this photo, `aborted`
  */
 export async function alignFace(
   image: Image,
   landmarks: readonly Point[],
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   let { quad, size } = faceSquare(landmarks);
   checkAgainstPhoto(size, image);
@@ -54,7 +54,7 @@ export async function alignFace(
       Math.max(roundHalfEven(image.width / shrink), 1),
       Math.max(roundHalfEven(image.height / shrink), 1),
       "lanczos",
-      breath,
+      pauser,
     );
     quad = mapCorners(quad, ([x, y]) => [x / shrink, y / shrink]);
     size /= shrink;
@@ -69,7 +69,7 @@ export async function alignFace(
       image.height,
       "nearest",
       region,
-      breath,
+      pauser,
     );
     quad = mapCorners(quad, ([x, y]) => [x - region.left, y - region.top]);
   }
@@ -78,12 +78,12 @@ export async function alignFace(
     const least = roundHalfEven(size * 0.3);
     const [left, top, right, bottom] = missing.map((m) => Math.max(m, least));
     const padding = { left, top, right, bottom };
-    image = await padEdges(image, padding, size * 0.02, breath);
+    image = await padEdges(image, padding, size * 0.02, pauser);
     quad = mapCorners(quad, ([x, y]) => [x + left, y + top]);
   }
   // So far (0, 0) was the centre of the first pixel; for `warpQuad` it is its corner.
   quad = mapCorners(quad, ([x, y]) => [x + 0.5, y + 0.5]);
-  return await warpQuad(image, quad, ALIGNED_SIZE, breath);
+  return await warpQuad(image, quad, ALIGNED_SIZE, pauser);
 }
 
 /**

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Image } from "../image/image.ts";
 import { CELL, type FaceDetector, WINDOW } from "./detector_model.ts";
 import { computeFeatures, MARGIN } from "./fhog.ts";
@@ -59,17 +59,17 @@ type Detection = Pick<DetectedFace, "rect" | "score" | "detector">;
  *
  * @param model the detector
  * @param image a photo
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns best first
  * @throws {MasterWeaverError} `aborted`
  */
 export async function detectFaces(
   model: FaceDetector,
   image: Image,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<DetectedFace[]> {
-  const detections = await findAll(model, await toGray(image, breath), breath);
-  return (await suppress(detections, model, breath)).map((
+  const detections = await findAll(model, await toGray(image, pauser), pauser);
+  return (await suppress(detections, model, pauser)).map((
     { rect, ...detection },
   ) => ({
     rect: {
@@ -86,16 +86,16 @@ export async function detectFaces(
 async function findAll(
   model: FaceDetector,
   photo: GrayImage,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Detection[]> {
   const { weights, thresholds, minLevel, maxLevels } = model;
   const detections: Detection[][] = thresholds.map(() => []);
-  let image = await upsample(photo, breath);
+  let image = await upsample(photo, pauser);
   const levels = countLevels(image.width, image.height, minLevel, maxLevels);
   let values: Float64Array | undefined;
   for (let level = 0; level < levels; level++) {
-    if (level > 0) image = await reduceLevel(image, breath);
-    const features = await computeFeatures(image, breath);
+    if (level > 0) image = await reduceLevel(image, pauser);
+    const features = await computeFeatures(image, pauser);
     if (!features) break;
     for (let detector = 0; detector < thresholds.length; detector++) {
       const scores = await scoreWindows(
@@ -103,7 +103,7 @@ async function findAll(
         weights,
         detector,
         values,
-        breath,
+        pauser,
       );
       values = scores.values;
       collect(
@@ -154,11 +154,11 @@ function cellToFirst(cell: number, level: number): number {
 async function suppress(
   detections: Detection[],
   model: FaceDetector,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Detection[]> {
   const kept: Detection[] = [];
   for (const detection of detections.sort(byScore)) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     if (!kept.some(({ rect }) => overlaps(rect, detection.rect, model))) {
       kept.push(detection);
     }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import { CELL, PLANES, WINDOW } from "./detector_model.ts";
 import type { GrayImage } from "./gray.ts";
 
@@ -30,26 +30,26 @@ export interface Features {
  * Computes the features of an image, with margins of zeros that let the
  * {@linkcode WINDOW} reach over each edge by half.
  *
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns undefined where the image is too small for a cell
  * @throws {MasterWeaverError} `aborted`
  */
 export async function computeFeatures(
   image: GrayImage,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Features | undefined> {
   const rows = Math.trunc(image.height / CELL + 0.5);
   const columns = Math.trunc(image.width / CELL + 0.5);
   // The outermost cells only serve to normalise their neighbours.
   if (rows <= 2 || columns <= 2) return undefined;
-  const votes = await vote(image, rows, columns, breath);
+  const votes = await vote(image, rows, columns, pauser);
   const energy = energyOf(votes, rows, columns);
   const width = columns - 2 + WINDOW - 1;
   const height = rows - 2 + WINDOW - 1;
   const planes = new Float64Array(PLANES * width * height);
   const limits = new Float64Array(4);
   for (let row = 0; row < rows - 2; row++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     normaliseRow(
       votes,
       energy,
@@ -134,7 +134,7 @@ async function vote(
   image: GrayImage,
   rows: number,
   columns: number,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Float32Array> {
   const { width, height } = image;
   const table = gradientTable();
@@ -143,7 +143,7 @@ async function vote(
   const endY = Math.min(rows * CELL, height) - 1;
   const endX = Math.min(columns * CELL, width) - 1;
   for (let y = 1; y < endY; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     voteRow(image, y, endX, table, votes, stride);
   }
   return votes;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "../image/image.ts";
@@ -78,16 +78,16 @@ export class FaceFinder {
    * landmarks are in the photo's own pixels in any case.
    *
    * @param image the photo
-   * @param breath when to pause
+   * @param pauser when to pause
    * @returns best first, with landmarks where there is a model for them
    * @throws {MasterWeaverError} `aborted`
    */
   async detect(
     image: Image,
-    breath: Breath = new Breath(),
+    pauser: Pauser = new Pauser(),
   ): Promise<DetectedFace[]> {
-    const reduced = await reducePhoto(image, breath);
-    const found = await detectFaces(this.#detector, reduced, breath);
+    const reduced = await reducePhoto(image, pauser);
+    const found = await detectFaces(this.#detector, reduced, pauser);
     const faces = found.map((face) => ({
       ...face,
       rect: scaleRect(face.rect, reduced, image),
@@ -97,7 +97,7 @@ export class FaceFinder {
       this.#predictor,
       image,
       faces.map(({ rect }) => rect),
-      breath,
+      pauser,
     );
     return faces.map((face, i) => ({ ...face, landmarks: landmarks[i] }));
   }
@@ -107,14 +107,14 @@ export class FaceFinder {
    *
    * @param image the photo
    * @param face one of {@linkcode detect}; any other needs landmarks, or a rectangle like those of dlib's detector
-   * @param breath when to pause
+   * @param pauser when to pause
    * @returns 512 × 512
    * @throws {MasterWeaverError} `bad-model` without landmarks and without the model for them; `bad-option` where they are not a face in this photo; `aborted`
    */
   async align(
     image: Image,
     face: Pick<DetectedFace, "rect" | "landmarks">,
-    breath: Breath = new Breath(),
+    pauser: Pauser = new Pauser(),
   ): Promise<Image> {
     checkFace(face, image);
     let { landmarks } = face;
@@ -129,7 +129,7 @@ export class FaceFinder {
         this.#predictor,
         image,
         [face.rect],
-        breath,
+        pauser,
       );
     }
     // The fade at a photo's edge takes minutes for faces of thousands of
@@ -138,16 +138,16 @@ export class FaceFinder {
     const { size } = faceSquare(landmarks);
     const scale = 2 * ALIGNED_SIZE / size;
     if (scale >= 1 || !reducedSize(image)) {
-      return await alignFace(image, landmarks, breath);
+      return await alignFace(image, landmarks, pauser);
     }
     const width = Math.ceil(image.width * scale);
     const height = Math.ceil(image.height * scale);
     return await alignFace(
-      await resizeImage(image, width, height, "lanczos", breath),
+      await resizeImage(image, width, height, "lanczos", pauser),
       landmarks.map(([x, y]) =>
         [x * width / image.width, y * height / image.height] as const
       ),
-      breath,
+      pauser,
     );
   }
 }
@@ -177,10 +177,10 @@ export function reducedSize(
   };
 }
 
-async function reducePhoto(image: Image, breath: Breath): Promise<Image> {
+async function reducePhoto(image: Image, pauser: Pauser): Promise<Image> {
   const size = reducedSize(image);
   if (!size) return image;
-  return await resizeImage(image, size.width, size.height, "lanczos", breath);
+  return await resizeImage(image, size.width, size.height, "lanczos", pauser);
 }
 
 /** Converts a rectangle to the pixels of the same image at another size. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath, inChunks } from "../base/breathe.ts";
+import { inChunks, Pauser } from "../base/pauser.ts";
 import type { Image } from "../image/image.ts";
 
 /** An image of one channel: 8 bits a pixel, row by row. */
@@ -20,15 +20,15 @@ export interface GrayImage {
  * The luma of an image: 0.299 R + 0.587 G + 0.114 B in fixed point with 15
  * fraction bits, rounded, as OpenCV's `cvtColor` computes it.
  *
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  */
 export async function toGray(
   { width, height, data }: Image,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<GrayImage> {
   const gray = new Uint8Array(width * height);
-  await inChunks(gray.length, breath, (start, end) => {
+  await inChunks(gray.length, pauser, (start, end) => {
     for (let i = start, at = 4 * start; i < end; i++, at += 4) {
       gray[i] = (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] +
         16384) >> 15;

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Image } from "../image/image.ts";
 import type { Point, Rect } from "./detect.ts";
 import { type GrayImage, toGray } from "./gray.ts";
@@ -19,7 +19,7 @@ import { type LandmarkPredictor, SHAPE_VALUES } from "./landmark_model.ts";
  * @param model the predictor
  * @param image the photo that the rectangles were found in
  * @param rects faces, as the detector gives them; they may reach over the edges
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns 68 points for each face, in whole pixels; they may be outside the photo
  * @throws {MasterWeaverError} `aborted`
  */
@@ -27,13 +27,13 @@ export async function findLandmarks(
   model: LandmarkPredictor,
   image: Image,
   rects: readonly Rect[],
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Point[][]> {
   if (rects.length === 0) return [];
-  const gray = await toGray(image, breath);
+  const gray = await toGray(image, pauser);
   const shapes: Point[][] = [];
   for (const rect of rects) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     shapes.push(toPoints(predictShape(model, gray, rect), rect));
   }
   return shapes;

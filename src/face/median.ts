@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { Breath, inChunks } from "../base/breathe.ts";
+import { inChunks, Pauser } from "../base/pauser.ts";
 
 /**
  * The median: the middle value, or the mean of the middle two, in f32.
  *
  * @param values at least one; no NaN
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  *
  * @example
@@ -21,12 +21,12 @@ import { Breath, inChunks } from "../base/breathe.ts";
  */
 export async function median(
   values: Float32Array,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<number> {
   const half = values.length >> 1;
-  const upper = await valueAt(values, half, breath);
+  const upper = await valueAt(values, half, pauser);
   if (values.length % 2 === 1) return upper;
-  const lower = await valueAt(values, half - 1, breath);
+  const lower = await valueAt(values, half - 1, pauser);
   return Math.fround(Math.fround(lower + upper) / 2);
 }
 
@@ -34,16 +34,16 @@ export async function median(
 async function valueAt(
   values: Float32Array,
   place: number,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<number> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const counts = new Uint32Array(1 << 16);
-  await inChunks(bits.length, breath, (start, end) => {
+  await inChunks(bits.length, pauser, (start, end) => {
     for (let i = start; i < end; i++) counts[orderOf(bits[i]) >>> 16]++;
   });
   const high = bucketOf(counts, place);
   counts.fill(0);
-  await inChunks(bits.length, breath, (start, end) => {
+  await inChunks(bits.length, pauser, (start, end) => {
     for (let i = start; i < end; i++) {
       const order = orderOf(bits[i]);
       if (order >>> 16 === high.bucket) counts[order & 0xffff]++;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Image } from "../image/image.ts";
 import { median } from "./median.ts";
 
@@ -26,7 +26,7 @@ export interface Padding {
  * @param image the image
  * @param padding how much on each side
  * @param sigma of the Gaussian, in pixels
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns opaque
  * @throws {MasterWeaverError} `aborted`
  */
@@ -34,7 +34,7 @@ export async function padEdges(
   image: Image,
   padding: Padding,
   sigma: number,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   const width = padding.left + image.width + padding.right;
   const height = padding.top + image.height + padding.bottom;
@@ -48,16 +48,16 @@ export async function padEdges(
   const scratch = new Float32Array(plane.length);
   const blurred = new Float32Array(plane.length);
   for (let channel = 0; channel < 3; channel++) {
-    await mirror(image, channel, padding, plane, width, breath);
-    await blurDown(plane, scratch, width, height, kernel, breath);
-    await blurAcross(scratch, blurred, width, height, kernel, breath);
+    await mirror(image, channel, padding, plane, width, pauser);
+    await blurDown(plane, scratch, width, height, kernel, pauser);
+    await blurAcross(scratch, blurred, width, height, kernel, pauser);
     for (let y = 0; y < height; y++) {
-      if (breath.due) await breath.take();
+      if (pauser.isDue) await pauser.pause();
       blurRow(plane, blurred, fade, y);
     }
-    const middle = await median(plane, breath);
+    const middle = await median(plane, pauser);
     for (let y = 0; y < height; y++) {
-      if (breath.due) await breath.take();
+      if (pauser.isDue) await pauser.pause();
       fadeRow(plane, middle, fade, y, data, channel);
     }
   }
@@ -121,14 +121,14 @@ async function mirror(
   { left, top }: Padding,
   plane: Float32Array,
   width: number,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<void> {
   const columns = Int32Array.from(
     { length: width },
     (_, x) => mirrored(x - left, image.width),
   );
   for (let y = 0, at = 0; at < plane.length; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     const row = mirrored(y - top, image.height) * image.width;
     for (let x = 0; x < width; x++, at++) {
       plane[at] = image.data[4 * (row + columns[x]) + channel];
@@ -173,11 +173,11 @@ async function blurDown(
   width: number,
   height: number,
   kernel: Float64Array,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<void> {
   const sums = new Float64Array(width);
   for (let y = 0; y < height; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     scaleRow(plane, y * width, kernel[0], sums);
     for (let i = kernel.length - 1; i > 0; i--) {
       const upper = mirroredTwice(y - i, height) * width;
@@ -195,7 +195,7 @@ async function blurAcross(
   width: number,
   height: number,
   kernel: Float64Array,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<void> {
   const radius = kernel.length - 1;
   const sums = new Float64Array(width);
@@ -205,7 +205,7 @@ async function blurAcross(
     (_, x) => mirroredTwice(x - radius, width),
   );
   for (let y = 0; y < height; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     const row = y * width;
     for (let x = 0; x < line.length; x++) line[x] = plane[row + places[x]];
     scaleRow(line, radius, kernel[0], sums);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { GrayImage } from "./gray.ts";
 
 /** The size of a level over that of the one before. */
@@ -23,31 +23,31 @@ export function roundHalfAway(x: number): number {
  * The sizes are dlib's own; {@linkcode columnToPhoto} and
  * {@linkcode rowToPhoto} map back.
  *
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  */
 export function upsample(
   image: GrayImage,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<GrayImage> {
-  return resizeGray(image, 2 * image.width + 2, 2 * image.height + 1, breath);
+  return resizeGray(image, 2 * image.width + 2, 2 * image.height + 1, pauser);
 }
 
 /**
  * The next level, 5/6 of a level's size; it may have no pixels.
  *
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  */
 export function reduceLevel(
   image: GrayImage,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<GrayImage> {
   return resizeGray(
     image,
     Math.floor(5 * image.width / 6),
     Math.floor(5 * image.height / 6),
-    breath,
+    pauser,
   );
 }
 
@@ -111,21 +111,21 @@ export function rowToPhoto(y: number): number {
  *
  * @param width pixels of the result; 0 gives no image
  * @param height rows of the result; 0 gives no image
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  */
 export async function resizeGray(
   image: GrayImage,
   width: number,
   height: number,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<GrayImage> {
   const data = new Uint8Array(width * height);
   const columns = columnsFor(image.width, width);
   const step = (image.height - 1) / Math.max(height - 1, 1);
   let y = -step;
   for (let row = 0; row < height; row++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     y += step;
     // Rounding may take the last row a little past the end.
     const top = Math.min(Math.floor(y), image.height - 1);

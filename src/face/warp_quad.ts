@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Image } from "../image/image.ts";
 
 /** Corners of a quadrilateral in an image: x and y of each. */
@@ -20,7 +20,7 @@ export type Quad = readonly [
  * @param image the image
  * @param quad its corners; pixel (0, 0) covers 0..1 each way
  * @param size pixels on a side of the result
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns opaque; black where the quadrilateral reaches over the edge
  * @throws {MasterWeaverError} `aborted`
  */
@@ -28,12 +28,12 @@ export async function warpQuad(
   image: Image,
   quad: Quad,
   size: number,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   const data = new Uint8ClampedArray(size * size * 4);
   const map = bilinearMap(quad, size);
   for (let row = 0; row < size; row++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     sampleRow(image, map, row, size, data);
   }
   return { width: size, height: size, data };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import { PLANES, WINDOW } from "./detector_model.ts";
 import type { Features } from "./fhog.ts";
 
@@ -28,7 +28,7 @@ export interface Scores {
  * @param weights (detectors, 31, 10, 10)
  * @param detector which of them
  * @param values overwritten and returned, where it is large enough
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns no positions where the window does not fit
  * @throws {MasterWeaverError} `aborted`
  */
@@ -37,7 +37,7 @@ export async function scoreWindows(
   weights: Float32Array,
   detector: number,
   values: Float64Array = new Float64Array(0),
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Scores> {
   const width = Math.max(features.width - WINDOW + 1, 0);
   const height = Math.max(features.height - WINDOW + 1, 0);
@@ -45,7 +45,7 @@ export async function scoreWindows(
     values = new Float64Array(width * height);
   } else values.fill(0, 0, width * height);
   for (let row = 0; row < height; row++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     scoreRow(features, weights, detector, values, row, width);
   }
   return { width, height, values };

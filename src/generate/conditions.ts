@@ -9,8 +9,8 @@ import type { IdentityTokens } from "../identity/identity.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
 import { conditionGraph } from "./graphs/conditions.ts";
 import type { Handover } from "./handover.ts";
-import { healthy } from "./health.ts";
-import type { Layout } from "./layout.ts";
+import { noFaults } from "./health.ts";
+import type { RunShape } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 
 /** Token ids of a prompt and of the negative prompt, each (T). */
@@ -37,7 +37,7 @@ export interface Conditions {
  */
 export async function encodeConditions(
   { gpu, storage, components, networks }: GeneratorContext,
-  { images, guided }: Pick<Layout, "images" | "guided">,
+  { images, guided }: Pick<RunShape, "images" | "guided">,
   handover: Handover,
   conditions: Conditions,
   options: CallOptions,
@@ -56,7 +56,7 @@ export async function encodeConditions(
   }, async ({ condition }) => {
     condition.write("ids", ids);
     condition.write("identity", identity);
-    condition.write("health", healthy());
+    condition.write("health", noFaults());
     await condition.runPaced(callPace(gpu, options));
   });
 }

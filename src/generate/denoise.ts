@@ -24,7 +24,7 @@ import type {
 import { callPace, type GeneratorContext } from "./context.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
-import { type Layout, stateName } from "./layout.ts";
+import { type RunShape, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
@@ -32,7 +32,7 @@ import { type StepKind, stepName } from "./step_kinds.ts";
 /** One run of the loop. */
 export interface Denoising {
   /** The sizes that decide the plans. */
-  readonly layout: Layout;
+  readonly runShape: RunShape;
   /** The kind of each step that is run: the schedule's last steps. */
   readonly kinds: readonly StepKind[];
   /** Computes each step's latents from the last. */
@@ -107,15 +107,15 @@ export function denoise(
 function recipes(
   { storage, components }: GeneratorContext,
   handover: Handover,
-  { layout, kinds, sampler }: Denoising,
+  { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
   const both = handover.bindings;
-  const conditional = layout.guided ? handover.conditionalBindings : both;
+  const conditional = runShape.guided ? handover.conditionalBindings : both;
   return Object.fromEntries(kinds.map((kind) => {
-    const details = { layout, kind, sampler: sampler.name };
+    const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
       key: planKey({ graph: "step", storage, details }),
-      graph: () => stepGraph(storage, components, layout, kind, sampler),
+      graph: () => stepGraph(storage, components, runShape, kind, sampler),
       bindings: kind.guided ? both : conditional,
     }];
   }));
@@ -144,7 +144,7 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { layout: { images }, sampler, schedule, draw }: Denoising,
+  { runShape: { images }, sampler, schedule, draw }: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
   const { onProgress, signal } = options;

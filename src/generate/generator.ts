@@ -14,12 +14,12 @@ import type { GeneratorContext } from "./context.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
-import { handoverSpecs, type Layout } from "./layout.ts";
+import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
-export type { Layout } from "./layout.ts";
+export type { RunShape } from "./run_shape.ts";
 export { conditionGraph } from "./graphs/conditions.ts";
 export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
@@ -54,7 +54,7 @@ export interface GenerateCallOptions extends CallOptions {
   readonly onStep?: (step: DenoisedStep) => void | Promise<void>;
 }
 
-/** Generates images with a model; keeps the handover between calls of one layout. */
+/** Generates images with a model; keeps the handover between calls of one run shape. */
 export class ImageGenerator implements Disposable {
   readonly #context: GeneratorContext;
   #kept: { readonly key: string; readonly handover: Handover } | null = null;
@@ -86,19 +86,19 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const steps = schedule.steps.length - first;
     const kinds = stepKinds({ ...settings, steps });
-    const layout = this.#layout(settings, kinds);
-    const handover = await this.#handover(layout, sampler);
+    const runShape = this.#runShape(settings, kinds);
+    const handover = await this.#handover(runShape, sampler);
 
-    await encodeConditions(context, layout, handover, request, options);
+    await encodeConditions(context, runShape, handover, request, options);
 
     const denoising = {
       ...settings,
-      layout,
+      runShape,
       kinds,
       sampler,
       schedule,
       start,
-      draw: this.#noise(settings, layout, options),
+      draw: this.#noise(settings, runShape, options),
     };
     for await (const step of denoise(context, handover, denoising, options)) {
       await options.onStep?.(step);
@@ -106,11 +106,11 @@ export class ImageGenerator implements Disposable {
     return await decodeLatents(context, handover, steps, options);
   }
 
-  /** The layout of a call. */
-  #layout(
+  /** The run shape of a call. */
+  #runShape(
     { numImages, height, width, mergeTokens }: ImageSettings,
     kinds: readonly StepKind[],
-  ): Layout {
+  ): RunShape {
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
@@ -124,17 +124,17 @@ export class ImageGenerator implements Disposable {
 
   #noise(
     settings: ImageSettings,
-    layout: Layout,
+    runShape: RunShape,
     { onWarning }: CallOptions,
   ) {
     const { channels } = this.#context.components.unet.config;
-    return noiseSource(settings, { ...layout, channels }, onWarning);
+    return noiseSource(settings, { ...runShape, channels }, onWarning);
   }
 
-  /** The handover for a layout: the one that is kept, or a new one that replaces it. */
-  async #handover(layout: Layout, sampler: Sampler): Promise<Handover> {
+  /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
+  async #handover(runShape: RunShape, sampler: Sampler): Promise<Handover> {
     const { gpu, storage, components } = this.#context;
-    const specs = handoverSpecs(storage, components, layout, sampler);
+    const specs = handoverSpecs(storage, components, runShape, sampler);
     const key = handoverKey(specs);
     if (this.#kept?.key !== key) {
       this[Symbol.dispose]();

@@ -15,7 +15,7 @@ import {
   keysName,
   stateName,
   valuesName,
-} from "./layout.ts";
+} from "./run_shape.ts";
 
 /** The tensors of a handover, as a plan's bindings. */
 export type Bindings = Readonly<Record<string, GpuTensor>>;
@@ -64,12 +64,12 @@ export class Handover implements HandoverTensors<GpuTensor>, Disposable {
     return new Handover(tensors, specs);
   }
 
-  /** Bindings of plans that compute every half of guidance that the layout has. */
+  /** Bindings of plans that compute every half of guidance that the run shape has. */
   get bindings(): Bindings {
     return handoverByName(this);
   }
 
-  /** Bindings of plans that compute only the conditional half, in a layout with both. */
+  /** Bindings of plans that compute only the conditional half, in a run shape with both. */
   get conditionalBindings(): Bindings {
     return handoverByName({
       latents: this.latents,

@@ -21,14 +21,14 @@ export const STAGES = [
 ] as const;
 
 /** A stage that is checked. */
-export type HealthStage = typeof STAGES[number];
+export type CheckedStage = typeof STAGES[number];
 
 /** One number per stage, 0 as long as it is finite. */
 export const healthSpec: TensorSpec = { shape: [STAGES.length], dtype: "u32" };
 
 /** Names of the stages before the latents in messages, which tell where their weights are. */
 const names: Readonly<
-  Record<Exclude<HealthStage, "latents" | "decoded">, string>
+  Record<Exclude<CheckedStage, "latents" | "decoded">, string>
 > = {
   "text": "The text encoder",
   "identity": "The identity",
@@ -37,7 +37,7 @@ const names: Readonly<
 };
 
 /** Marks stages whose tensors are not finite, in a graph's input `health`. */
-export class Health {
+export class FiniteChecks {
   readonly #graph: Graph;
   #health: Tensor;
 
@@ -52,7 +52,7 @@ export class Health {
    *
    * @param number u32 (1), the mark; 1 by default
    */
-  mark(stage: HealthStage, x: Tensor, number?: Tensor): void {
+  mark(stage: CheckedStage, x: Tensor, number?: Tensor): void {
     this.#health = this.#graph.apply(nonFinite, {
       x,
       number,
@@ -62,14 +62,14 @@ export class Health {
 }
 
 /** The value of `health` before anything is computed: no stage is marked. */
-export function healthy(): Uint32Array {
+export function noFaults(): Uint32Array {
   return new Uint32Array(STAGES.length);
 }
 
 /** Whether a stage was marked as not finite. */
 export function isMarked(
   health: ArrayLike<number>,
-  stage: HealthStage,
+  stage: CheckedStage,
 ): boolean {
   return health[STAGES.indexOf(stage)] !== 0;
 }

@@ -9,16 +9,16 @@
  * @module
  */
 import type { StorageType } from "../gpu/gpu.ts";
-import type { Layout } from "./layout.ts";
+import type { RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
 
 /** What decides the plan of conditioning. */
-export type ConditionKey = Pick<Layout, "images" | "guided">;
+export type ConditionKey = Pick<RunShape, "images" | "guided">;
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
-  /** The layout, all of which matters. */
-  readonly layout: Layout;
+  /** The whole run shape. */
+  readonly runShape: RunShape;
   /** The kind of step. */
   readonly kind: StepKind;
   /** The sampler's name. */
@@ -26,7 +26,7 @@ export interface StepKey {
 }
 
 /** What decides the plan of decoding, which decodes one image at a time. */
-export type DecodeKey = Pick<Layout, "height" | "width">;
+export type DecodeKey = Pick<RunShape, "height" | "width">;
 
 /** What decides a plan: its graph, storage type and details of that graph. */
 export type PlanKey =
@@ -51,9 +51,9 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
     case "condition":
       return [details.images, details.guided];
     case "step": {
-      const { layout, kind, sampler } = details;
-      const { images, height, width, guided } = layout;
-      const { cachesFeatures = false, mergeTokens = 0 } = layout;
+      const { runShape, kind, sampler } = details;
+      const { images, height, width, guided } = runShape;
+      const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       return [...shape, mergeTokens, stepName(kind), sampler];
     }

@@ -58,7 +58,7 @@ export interface ParameterSource {
   readonly kind: "parameter";
   /** The tensor in the file. */
   readonly ref: WeightRef;
-  /** Whether ops may overwrite it; it then lies in rows, in a buffer of its own. */
+  /** Whether ops may overwrite it; it is then stored in rows, in a buffer of its own. */
   readonly trainable: boolean;
 }
 

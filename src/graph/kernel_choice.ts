@@ -73,7 +73,7 @@ export class KernelChoice {
   #agree(weight: Tensor, wanted: readonly WeightLayout[]): WeightLayout {
     const readers = this.nodes.filter((node) => reads(node, weight));
     const possible = (layout: WeightLayout) =>
-      (layout === "rows" || mayLieOtherwise(weight, this.#graph)) &&
+      (layout === "rows" || canUseOtherLayout(weight, this.#graph)) &&
       readers.every((node) => layoutsOf(node, weight).has(layout));
     const layout = [...wanted, "rows" as const].find(possible);
     if (layout) return layout;
@@ -154,7 +154,7 @@ function layoutsOf({ op, inputs, ...call }: OpNode, tensor: Tensor) {
 }
 
 /** Whether a layout other than rows is possible: only the host writes such layouts, no op does. */
-function mayLieOtherwise(weight: Tensor, { outputs }: Graph): boolean {
+function canUseOtherLayout(weight: Tensor, { outputs }: Graph): boolean {
   const { source } = weight;
   const isWritten = source.kind === "input" ||
     source.kind === "parameter" && !source.trainable;

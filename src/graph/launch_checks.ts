@@ -104,13 +104,13 @@ export function launchWork(
   const flops: number = node.op.flops?.(node) ?? 0;
   const groups = new Map<string, number>();
   const computing = new Set<string>();
-  for (const { shader, workgroups, moves } of launches) {
+  for (const { shader, workgroups, onlyMovesData } of launches) {
     groups.set(shader, (groups.get(shader) ?? 0) + workgroups);
-    if (!moves) computing.add(shader);
+    if (!onlyMovesData) computing.add(shader);
   }
-  return launches.map(({ shader, workgroups, moves }) => {
+  return launches.map(({ shader, workgroups, onlyMovesData }) => {
     const work = OPERATIONS_PER_BYTE * bytes +
-      (moves ? 0 : flops / computing.size);
+      (onlyMovesData ? 0 : flops / computing.size);
     return work * workgroups / Math.max(1, groups.get(shader)!);
   });
 }

@@ -48,7 +48,10 @@ export function lower(choice: KernelChoice, limits: GpuLimits): Step[] {
   };
   for (const node of choice.nodes) {
     const kernel = choice.kernel(node);
-    const wanted = kernel.packed?.(node, { storage: node.storage, limits });
+    const wanted = kernel.texelInputs?.(node, {
+      storage: node.storage,
+      limits,
+    });
     const operands = { ...node.inputs };
     for (const name of wanted ?? []) operands[name] = pack(operands[name]!);
     add(node, kernel, operands);

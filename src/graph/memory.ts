@@ -3,7 +3,7 @@
  * never needed at the same time overlap.
  *
  * WebGPU does not let a dispatch both read and write one buffer, even in different
- * ranges, so an op's inputs and outputs lie in different buffers.
+ * ranges, so an op's inputs and outputs are in different buffers.
  *
  * @module
  */
@@ -16,11 +16,11 @@ export interface MemoryItem {
   readonly first: number;
   /** Number of the last op that reads it. */
   readonly last: number;
-  /** Items, by index, that must lie in another buffer. */
+  /** Items, by index, that must be in another buffer. */
   readonly apart: ReadonlySet<number>;
 }
 
-/** Where an item lies. */
+/** Where an item is stored. */
 export interface Placement {
   /** Index of the buffer. */
   readonly arena: number;
@@ -30,7 +30,7 @@ export interface Placement {
 
 /** The result of {@linkcode planMemory}. */
 export interface MemoryPlan {
-  /** Where each item lies, in the order of the items. */
+  /** Where each item is stored, in the order of the items. */
   readonly placements: readonly Placement[];
   /** Size of each buffer, in bytes. */
   readonly arenas: readonly number[];

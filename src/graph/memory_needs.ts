@@ -23,7 +23,7 @@ export interface MemoryNeeds {
 type Lifetime = MemoryItem & { last: number; apart: Set<number> };
 
 /**
- * Lists what has to be placed in buffers, when it lives and what must lie apart.
+ * Lists what has to be placed in buffers, when it lives and what must be kept apart.
  *
  * @param hasPlace whether the tensor whose memory is used already has its own place
  */
@@ -90,7 +90,7 @@ interface PackedItem {
   readonly texels: number;
   readonly first: number;
   readonly last: number;
-  /** Called with the number of the texture it lies in. */
+  /** Called with the number of the texture it is stored in. */
   readonly place: (texture: number) => void;
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Graph } from "./graph.ts";
@@ -19,7 +19,7 @@ export interface PlanRecipe {
   readonly key: string;
   /** Builds the graph. */
   readonly graph: () => Graph;
-  /** Inputs and outputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that are stored in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
 }
 
@@ -138,16 +138,16 @@ export class Network implements Disposable {
     this.#makeRoom(recipes.map(([, recipe]) => recipe));
     const missing = recipes.filter(([, { key }]) => !this.#kept.has(key))
       .map(([, recipe]) => ({ ...recipe, graph: recipe.graph() }));
-    const breath = new Breath(signal);
+    const pauser = new Pauser(signal);
     // All graphs before any weight is loaded: a later choice might change its layout.
-    for (const { graph } of missing) await this.#tuner.prepare(graph, breath);
+    for (const { graph } of missing) await this.#tuner.prepare(graph, pauser);
     for (const [i, { key, graph, bindings = {} }] of missing.entries()) {
       const plan = await this.#make(
         graph,
         bindings,
         onLoad,
         () => onPrepare?.(i, missing.length),
-        breath,
+        pauser,
       );
       this.#kept.set(key, { plan, bindings });
       onPrepare?.(i + 1, missing.length);
@@ -175,18 +175,18 @@ export class Network implements Disposable {
     bindings: PlanRecipe["bindings"],
     onLoad: NetworkUse<string>["onLoad"],
     onLoaded: () => void,
-    breath: Breath,
+    pauser: Pauser,
   ): Promise<Plan> {
     this.#store ??= new WeightStore(this.#gpu);
     const kernels = new KernelChoice(graph, this.#tuner.choose);
-    await this.#store.load(kernels.parameters, onLoad, breath);
+    await this.#store.load(kernels.parameters, onLoad, pauser);
     onLoaded();
     return await Plan.make(this.#gpu, graph, {
       weights: [this.#store],
       bindings,
       kernels,
       shares: this.#kept.values().next().value?.plan,
-      breath,
+      pauser,
     });
   }
 

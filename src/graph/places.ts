@@ -39,7 +39,7 @@ import type { WeightStore } from "./weight_store.ts";
 export interface GpuTensor {
   /** Shape and element type. */
   readonly spec: TensorSpec;
-  /** Where it lies. */
+  /** Where it is stored. */
   readonly slice: BufferSlice;
 }
 
@@ -53,7 +53,7 @@ export interface PlacesOptions {
   readonly choice: KernelChoice;
   /** Together these hold every parameter. */
   readonly weights: readonly WeightStore[];
-  /** Inputs and outputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that are stored in another owner's buffers, by name. */
   readonly bindings: Readonly<Record<string, GpuTensor>>;
   /** Places of a plan that never runs at the same time, whose intermediates' memory is reused. */
   readonly shares?: Places;
@@ -64,7 +64,7 @@ export class Places implements Disposable {
   readonly #gpu: Gpu;
   readonly #options: PlacesOptions;
   readonly #places = new Map<Tensor, BufferSlice>();
-  /** Packed tensors, and inputs used as weights that lie in a texture. */
+  /** Packed tensors, and inputs used as weights that are stored in a texture. */
   readonly #textures = new Map<Tensor, TexelSlice>();
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
   readonly #arenas: GPUBuffer[] = [];

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Breath } from "../base/breathe.ts";
+import type { Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { BindGroups } from "../gpu/bind_groups.ts";
 import { BINDING_ALIGNMENT, type BufferSlice } from "../gpu/buffers.ts";
@@ -35,7 +35,7 @@ export type { GpuTensor } from "./places.ts";
 export interface PlanOptions {
   /** Together these hold every parameter of the graph. */
   readonly weights?: readonly WeightStore[];
-  /** Inputs and outputs that lie in another owner's buffers, by name. */
+  /** Inputs and outputs that are stored in another owner's buffers, by name. */
   readonly bindings?: Readonly<Record<string, GpuTensor>>;
   /** The kernels of the graph's ops; the baseline by default. */
   readonly kernels?: KernelChoice;
@@ -44,7 +44,7 @@ export interface PlanOptions {
   /** Tighter limits than the device's own; for tests. */
   readonly limits?: GpuLimits;
   /** Pauses while the plan is made; its signal stops the making. */
-  readonly breath?: Breath;
+  readonly pauser?: Pauser;
 }
 
 /** A dispatch with the op it belongs to. */
@@ -93,7 +93,7 @@ export class Plan implements Disposable {
    *
    * @param gpu the device
    * @param graph what to compute; ops that no output needs are left out
-   * @param options weights, kernels, and inputs and outputs that lie elsewhere
+   * @param options weights, kernels, and inputs and outputs that are stored elsewhere
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`
    */
   static async make(
@@ -107,7 +107,7 @@ export class Plan implements Disposable {
       kernels = new KernelChoice(graph),
       shares,
       limits = gpu.limits,
-      breath,
+      pauser,
     } = options;
     const steps = lower(kernels, limits);
     const launches = steps.flatMap((step) =>
@@ -124,7 +124,7 @@ export class Plan implements Disposable {
     });
     const plan = new Plan(gpu, graph, places, kernels);
     try {
-      await plan.#prepare(launches, breath);
+      await plan.#prepare(launches, pauser);
       return plan;
     } catch (error) {
       plan[Symbol.dispose]();
@@ -310,7 +310,7 @@ export class Plan implements Disposable {
   /** Makes pipelines, uniforms and bind groups. */
   async #prepare(
     launches: readonly StepLaunch[],
-    breath?: Breath,
+    pauser?: Pauser,
   ): Promise<void> {
     const absent = await this.#places.own(
       BINDING_ALIGNMENT,
@@ -353,7 +353,7 @@ export class Plan implements Disposable {
         describeNode(step.node),
         () => own.forEach((launch, j) => prepare(launch, from + j, work[j])),
       );
-      if (breath?.due) await breath.take();
+      if (pauser?.isDue) await pauser.pause();
       i = end;
     }
   }

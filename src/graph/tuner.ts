@@ -1,10 +1,10 @@
 /**
- * Chooses kernels by measurement: each kind of op is timed once per adapter, on an
- * excerpt of its heaviest work, and the choice is kept for later processes.
+ * Chooses kernels by measurement: each kind of op is timed once per adapter, on
+ * smaller inputs of its heaviest call, and the choice is kept for later processes.
  *
  * @module
  */
-import type { Breath } from "../base/breathe.ts";
+import type { Pauser } from "../base/pauser.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, kernelsFor, type Specs } from "../ops/op.ts";
 import { Graph, type OpNode, type Tensor } from "./graph.ts";
@@ -41,8 +41,8 @@ export interface Choice {
   readonly code: string;
 }
 
-/** Floating-point operations of the excerpt that is timed: a few milliseconds on a CPU. */
-const EXCERPT_FLOPS = 1e8;
+/** Floating-point operations of the call that is timed: a few milliseconds on a CPU. */
+const TIMING_FLOPS = 1e8;
 /** Kinds with fewer operations per run are not worth compiling a pipeline to throw away. */
 const MIN_FLOPS = 1e9;
 /** Milliseconds that all measuring may take. */
@@ -50,7 +50,7 @@ const BUDGET = 10_000;
 /** Samples per kernel, after a first run that compiles it. */
 const SAMPLES = 3;
 /** A kernel that takes this many times as long as the best is sampled only once. */
-const HOPELESS = 4;
+const SLOW_FACTOR = 4;
 
 /** Decides which kernel runs each kind of op on one GPU. */
 export class Tuner {
@@ -96,13 +96,13 @@ export class Tuner {
   /**
    * Chooses a kernel for every kind of op in a graph.
    *
-   * @param breath pauses between kinds; its signal stops the tuning
+   * @param pauser pauses between kinds; its signal stops the tuning
    * @throws {MasterWeaverError} `aborted`, `gpu`, `out-of-memory`, `device-lost`
    */
-  async prepare(graph: Graph, breath?: Breath): Promise<void> {
+  async prepare(graph: Graph, pauser?: Pauser): Promise<void> {
     let measured = false;
     for (const [kind, nodes] of kindsOf(graph)) {
-      if (breath?.due) await breath.take();
+      if (pauser?.isDue) await pauser.pause();
       const work = nodes.reduce((sum, node) => sum + flopsOf(node), 0);
       const before = this.#choices.get(kind);
       if (before && (isMeasured(before) || work < MIN_FLOPS)) continue;
@@ -150,10 +150,15 @@ export class Tuner {
     ) {
       const started = performance.now();
       const heaviest = nodes.toSorted((a, b) => flopsOf(b) - flopsOf(a));
-      const excerpt = heaviest.map(excerptOf).find((found) => found);
+      const timed = heaviest.map(timedCallOf).find((found) => found);
       let best = Infinity;
-      for (const kernel of excerpt ? likely : []) {
-        const time = await this.#time(graph, excerpt!, kernel, HOPELESS * best);
+      for (const kernel of timed ? likely : []) {
+        const time = await this.#time(
+          graph,
+          timed!,
+          kernel,
+          SLOW_FACTOR * best,
+        );
         milliseconds[kernel] = time;
         best = Math.min(best, time);
       }
@@ -169,7 +174,7 @@ export class Tuner {
   /** Median milliseconds of one run; sampling stops after a run over the limit. */
   async #time(
     { storage }: Graph,
-    { node, inputs }: Excerpt,
+    { node, inputs }: TimedCall,
     kernel: string,
     limit: number,
   ): Promise<number> {
@@ -244,7 +249,7 @@ function kindsOf(graph: Graph): Map<string, OpNode[]> {
 /** Names what decides which kernel is best, apart from the size of the image. */
 function kindOf({ op, inputs, attributes, storage }: OpNode): string {
   const weight = inputs.weight?.dtype;
-  const detail = op.kind?.(inputs, attributes);
+  const detail = op.tuningKey?.(inputs, attributes);
   return [op.name, storage, weight && isQuantised(weight) ? weight : "", detail]
     .filter((word) => word).join(" ");
 }
@@ -254,15 +259,19 @@ function flopsOf(node: OpNode): number {
 }
 
 /** An op with smaller inputs. */
-interface Excerpt {
+interface TimedCall {
   readonly node: OpNode;
   readonly inputs: Specs;
 }
 
-function excerptOf(node: OpNode): Excerpt | undefined {
+function timedCallOf(node: OpNode): TimedCall | undefined {
   const { op, inputs, attributes } = node;
-  const share = Math.min(1, EXCERPT_FLOPS / flopsOf(node));
-  const smaller: Specs | undefined = op.excerpt?.(inputs, attributes, share);
+  const share = Math.min(1, TIMING_FLOPS / flopsOf(node));
+  const smaller: Specs | undefined = op.timingInputs?.(
+    inputs,
+    attributes,
+    share,
+  );
   return smaller && { node, inputs: smaller };
 }
 

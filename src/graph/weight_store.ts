@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Breath } from "../base/breathe.ts";
+import type { Pauser } from "../base/pauser.ts";
 import { alignBinding, type BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { readBuffers } from "../gpu/readback.ts";
@@ -82,13 +82,13 @@ export class WeightStore implements Disposable {
    *
    * @param wanted the parameters, in any order
    * @param onLoad receives the bytes read from the file so far, and the total
-   * @param breath pauses on the way; its signal stops the loading
+   * @param pauser pauses on the way; its signal stops the loading
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `out-of-memory`, `cannot-read`, and what `onLoad` throws
    */
   async load(
     wanted: readonly StoredParameter[],
     onLoad: (done: number, total: number) => void = () => {},
-    breath?: Breath,
+    pauser?: Pauser,
   ): Promise<void> {
     for (const parameter of wanted) this.#checkTraining(parameter);
     const missing = wanted.filter((parameter) => !this.find(parameter));
@@ -97,7 +97,7 @@ export class WeightStore implements Disposable {
     const stream = new WeightStream(this.#gpu, (bytes) => {
       done += bytes;
       onLoad(done, total);
-    }, breath);
+    }, pauser);
     if (total > 0) onLoad(done, total);
     for (const block of this.#layOut(missing)) {
       await this.#loadBlock(block, stream);
@@ -121,7 +121,7 @@ export class WeightStore implements Disposable {
   }
 
   /**
-   * Reads the current values of a parameter that lies in rows back from the GPU.
+   * Reads the current values of a parameter that is stored in rows back from the GPU.
    *
    * @returns its elements, row by row
    * @throws {MasterWeaverError} `gpu` if it is not held in this form, not in rows, or quantised
@@ -132,7 +132,7 @@ export class WeightStore implements Disposable {
     if (!held || "texture" in held || isQuantised(dtype)) {
       throw new MasterWeaverError(
         "gpu",
-        `Cannot read ${ref.name} back as ${dtype} in ${layout}: expected a parameter that lies in rows of f16 or f32`,
+        `Cannot read ${ref.name} back as ${dtype} in ${layout}: expected a parameter that is stored in rows of f16 or f32`,
       );
     }
     const [bytes] = await readBuffers(this.#gpu, [held]);
@@ -252,14 +252,14 @@ function specOf({ ref: { shape }, dtype }: StoredParameter): TensorSpec {
 class WeightStream {
   readonly #gpu: Gpu;
   readonly #onRead: (bytes: number) => void;
-  readonly #breath: Breath | undefined;
+  readonly #pauser: Pauser | undefined;
   readonly #gathered: GatheredWrites;
   #queued = 0;
 
-  constructor(gpu: Gpu, onRead: (bytes: number) => void, breath?: Breath) {
+  constructor(gpu: Gpu, onRead: (bytes: number) => void, pauser?: Pauser) {
     this.#gpu = gpu;
     this.#onRead = onRead;
-    this.#breath = breath;
+    this.#pauser = pauser;
     this.#gathered = new GatheredWrites(gpu.device.queue);
   }
 
@@ -277,7 +277,7 @@ class WeightStream {
     this.#onRead(bytes);
     this.#queued += bytes;
     if (this.#queued >= QUEUED_BYTES) await this.finish();
-    if (this.#breath?.due) await this.#breath.take();
+    if (this.#pauser?.isDue) await this.#pauser.pause();
   }
 
   /** Writes what is still gathered and waits until the GPU has done all writes. */

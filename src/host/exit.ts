@@ -7,7 +7,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { flagOf, withFlags } from "./advice.ts";
 import { printable } from "../weights/brief.ts";
 import { isHostError, reason } from "./reasons.ts";
-import { tell } from "./streams.ts";
+import { writeStderr } from "./streams.ts";
 import { removePartials } from "./write.ts";
 
 /** Wrong usage: shown with a hint at `--help`, exit code 2. */
@@ -31,18 +31,18 @@ export async function exitCode(
   } catch (thrown) {
     const error = usageOf(thrown);
     if (error instanceof UsageError) {
-      tell(`${oneLine(withFlags(error.message))}; see --help\n`);
+      writeStderr(`${oneLine(withFlags(error.message))}; see --help\n`);
       return 2;
     }
     if (error instanceof MasterWeaverError) {
-      tell(`${oneLine(withFlags(error.message))}\n`);
+      writeStderr(`${oneLine(withFlags(error.message))}\n`);
       return 1;
     }
     if (isHostError(error)) {
       // The system's own message names the path.
       const isPermission = error instanceof Deno.errors.NotCapable;
       const why = isPermission ? reason(error) : error.message;
-      tell(`Failed: ${oneLine(why)}\n`);
+      writeStderr(`Failed: ${oneLine(why)}\n`);
       return 1;
     }
     throw error;
@@ -50,7 +50,7 @@ export async function exitCode(
 }
 
 /**
- * Turns the core's `bad-option` errors into wrong usage, with the option's name
+ * CallQueue the core's `bad-option` errors into wrong usage, with the option's name
  * and value as they were typed.
  *
  * @param check refuses a wrong option as `bad-option`

@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { shown } from "../base/shown.ts";
+import { formatValue } from "../base/format_value.ts";
 import {
   type LoadedModel,
   loadModel,
@@ -100,7 +100,9 @@ function checkModel(model: unknown): void {
   if (model === "" || !(typeof model === "string" || isFiles)) {
     throw new MasterWeaverError(
       "bad-option",
-      `Option model must be a folder's path or its files, got ${shown(model)}`,
+      `Option model must be a folder's path or its files, got ${
+        formatValue(model)
+      }`,
     );
   }
   if (model instanceof URL && model.protocol !== "file:") {

@@ -49,7 +49,7 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
 }
 
 /** Writes a text to standard error; never fails, since nothing depends on it. */
-export function tell(text: string): void {
+export function writeStderr(text: string): void {
   if (errIsBroken) return;
   try {
     writeAll(Deno.stderr, encoder.encode(text));

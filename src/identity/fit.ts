@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import {
   type ClipPreprocessConfig,
   seenRegion,
@@ -40,18 +40,18 @@ const MIN_SHARE = 0.01;
  * the image, as the reference implementation does, unless it is made square here.
  *
  * @param name what messages call the reference
- * @param breath when to pause
+ * @param pauser when to pause
  * @throws {MasterWeaverError} `aborted`
  */
 export async function fitReference(
   image: Image,
   name: string,
   { fit, parse, preprocess, onWarning }: FitOptions,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   const { width, height } = image;
   if (width === height) return image;
-  if (fit === "pad") return await padToSquare(image, breath);
+  if (fit === "pad") return await padToSquare(image, pauser);
   if (parse && fit === undefined) {
     if (1 - Math.min(width / height, height / width) >= MIN_SHARE) {
       onWarning?.(
@@ -69,43 +69,43 @@ export async function fitReference(
       } % are cut off; fit: "pad" keeps all of it`,
     );
   }
-  return parse ? await crop(image, region, breath) : image;
+  return parse ? await crop(image, region, pauser) : image;
 }
 
 /**
  * Crops an image to exactly the pixels that the encoder sees.
  *
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns the image itself where that is all of it
  * @throws {MasterWeaverError} `aborted`
  */
 export async function cropToSeen(
   image: Image,
   preprocess: ClipPreprocessConfig,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
-  return await crop(image, seenRegion(image, preprocess), breath);
+  return await crop(image, seenRegion(image, preprocess), pauser);
 }
 
 async function crop(
   image: Image,
   region: Region,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Image> {
   const { width, height } = image;
   if (region.width === width && region.height === height) return image;
   // At the same scale, so that pixels are only copied.
-  return await resizeRegion(image, width, height, "nearest", region, breath);
+  return await resizeRegion(image, width, height, "nearest", region, pauser);
 }
 
 /** Centres an image in a black square: black is what masking leaves around a face, too. */
-async function padToSquare(image: Image, breath: Breath): Promise<Image> {
+async function padToSquare(image: Image, pauser: Pauser): Promise<Image> {
   const longest = Math.max(image.width, image.height);
   const scale = Math.min(PADDED_SIDE / longest, 1);
   const width = Math.max(Math.round(image.width * scale), 1);
   const height = Math.max(Math.round(image.height * scale), 1);
   if (scale < 1) {
-    image = await resizeImage(image, width, height, "lanczos", breath);
+    image = await resizeImage(image, width, height, "lanczos", pauser);
   }
   const side = Math.max(width, height);
   const data = new Uint8ClampedArray(side * side * 4);

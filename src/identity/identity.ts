@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import type { Component } from "../weights/components.ts";
 import { applyMask } from "../face/parse.ts";
 import { MasterWeaverError } from "../base/errors.ts";
@@ -137,21 +137,21 @@ export class IdentityEncoder {
       throwIfAborted(options.signal);
       options.onProgress?.({ stage: "identity", done: done++, total });
     };
-    const breath = new Breath(options.signal);
+    const pauser = new Pauser(options.signal);
     const { preprocess } = this.#components.vision.config;
     const fit = { ...options, preprocess };
     const square: Image[] = [];
     for (const [i, face] of faces.entries()) {
-      square.push(await fitReference(face, referenceName(i), fit, breath));
+      square.push(await fitReference(face, referenceName(i), fit, pauser));
     }
     const references = options.parse
-      ? await this.#parse(square, report, options, breath)
+      ? await this.#parse(square, report, options, pauser)
       : square;
-    const tokens = await this.#tokens(references, report, options, breath);
+    const tokens = await this.#tokens(references, report, options, pauser);
     report();
     const seen: Image[] = [];
     for (const reference of references) {
-      seen.push(await cropToSeen(reference, preprocess, breath));
+      seen.push(await cropToSeen(reference, preprocess, pauser));
     }
     const { maxReferences } = this.#components.adapter.config;
     const zeros = this.#zeros!;
@@ -174,7 +174,7 @@ export class IdentityEncoder {
     faces: readonly Image[],
     report: () => void,
     options: EncodeOptions,
-    breath: Breath,
+    pauser: Pauser,
   ): Promise<Image[]> {
     const { inputSize, classes: none } = this.#components.parser.config;
     return this.#networks.parser.use({
@@ -187,7 +187,7 @@ export class IdentityEncoder {
       for (const [i, image] of faces.entries()) {
         report();
         const side = inputSize;
-        const face = await resizeImage(image, side, side, "bilinear", breath);
+        const face = await resizeImage(image, side, side, "bilinear", pauser);
         plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
         await plan.runPaced(this.#pace(options));
         const { classes } = await plan.read("classes");
@@ -205,7 +205,7 @@ export class IdentityEncoder {
     references: readonly Image[],
     report: () => void,
     options: EncodeOptions,
-    breath: Breath,
+    pauser: Pauser,
   ): Promise<Float32Array[]> {
     const { imageSize, preprocess } = this.#components.vision.config;
     return this.#networks.encoder.use({
@@ -231,7 +231,7 @@ export class IdentityEncoder {
       const encoded: Float32Array[] = [];
       for (const [i, reference] of references.entries()) {
         report();
-        const pixels = await clipPreprocess(reference, preprocess, breath);
+        const pixels = await clipPreprocess(reference, preprocess, pauser);
         encoded.push(await encode(pixels, referenceName(i)));
       }
       this.#zeros ??= await encode(

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { type CallOptions, throwIfAborted } from "../base/progress.ts";
 import type { DetectedFace } from "../face/detect.ts";
@@ -97,12 +97,12 @@ export async function prepareReferences(
   };
   const isNeeded = options.align || options.requireFace;
   const finder = isNeeded ? await openFinder() : null;
-  const breath = new Breath(signal);
+  const pauser = new Pauser(signal);
   const faces: Image[] = [];
   for (const [i, photo] of photos.entries()) {
     throwIfAborted(signal);
     const name = referenceName(i);
-    faces.push(await prepareReference(photo, finder, name, options, breath));
+    faces.push(await prepareReference(photo, finder, name, options, pauser));
   }
   return faces;
 }
@@ -113,7 +113,7 @@ export async function prepareReferences(
  * @param photo upright
  * @param finder null where the model has no face detector
  * @param name what messages call the photo
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns 512 × 512 where a face was aligned, else the photo itself
  * @throws {MasterWeaverError} `no-face` where one is required and none is found; `bad-option` for a number that no face has; `bad-model` where a face is required or chosen and the model cannot cut it out; `aborted`
  */
@@ -122,7 +122,7 @@ export async function prepareReference(
   finder: FaceFinder | null,
   name: string,
   { align, face, requireFace, onWarning }: ReferenceOptions,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Image> {
   if (!align && !requireFace) return photo;
   if (!finder || (align && !finder.canAlign)) {
@@ -130,14 +130,14 @@ export async function prepareReference(
     if (requireFace) throw why;
     if (face !== "best") {
       // A warning is not enough: the whole photo may show other people.
-      if (finder) chosenFrom(await finder.detect(photo, breath), face, name);
+      if (finder) chosenFrom(await finder.detect(photo, pauser), face, name);
       throw why;
     }
     onWarning?.(`${name}: not aligned. ${why.message}`);
     return photo;
   }
   warnReduction(photo, name, onWarning);
-  const faces = await finder.detect(photo, breath);
+  const faces = await finder.detect(photo, pauser);
   if (faces.length === 0 && !requireFace) {
     onWarning?.(
       `${name}: found no face, the photo is used unchanged, not aligned`,
@@ -151,7 +151,7 @@ export async function prepareReference(
       `${name}: found ${faces.length} faces and took the best-scoring one; face: N or face: "largest" takes another`,
     );
   }
-  return await finder.align(photo, chosen, breath);
+  return await finder.align(photo, chosen, pauser);
 }
 
 /** The chosen face; errors name the photo. */

@@ -106,8 +106,8 @@ function rgbaFault(
     }, ${EXPECTED}: ${DECODE}, or make such an object`;
   }
   if (!isWhole(width) || !isWhole(height)) {
-    return `is ${shown(width)}x${
-      shown(height)
+    return `is ${formatNumber(width)}x${
+      formatNumber(height)
     } pixels, expected whole numbers of pixels: give the size that its data has`;
   }
   return checkSize(width, height) ?? dataFault(width, height, data);
@@ -213,7 +213,7 @@ function isWhole(value: unknown): value is number {
 }
 
 /** A number, or whatever was given instead, on one short line. */
-function shown(value: unknown): string {
+function formatNumber(value: unknown): string {
   return typeof value === "number" ? String(value) : quoted(String(value));
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Breath } from "../base/breathe.ts";
+import { Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 import { type Rgb, toChannels4 } from "./normalize.ts";
@@ -80,7 +80,7 @@ export function readClipPreprocessConfig(
  * @param image an image of any size and aspect ratio; {@linkcode seenRegion} returns
  *   the part of it that is used
  * @param config the checkpoint's preprocessing
- * @param breath when to pause
+ * @param pauser when to pause
  * @returns (crop, crop, 4) float32, channels last: red, green, blue, 0
  * @throws {MasterWeaverError} `aborted`
  *
@@ -101,7 +101,7 @@ export function readClipPreprocessConfig(
 export async function clipPreprocess(
   image: Image,
   config: ClipPreprocessConfig,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Float32Array<ArrayBuffer>> {
   const { width, height, crop } = resized(image, config);
   const cropped = await resizeRegion(
@@ -110,7 +110,7 @@ export async function clipPreprocess(
     height,
     "bicubic",
     crop,
-    breath,
+    pauser,
   );
   return toChannels4(cropped, config.mean, config.std);
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Breath, inChunks } from "../base/breathe.ts";
+import { inChunks, Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { Image } from "./image.ts";
 
@@ -27,7 +27,7 @@ const HALF = 1 << (FRACTION_BITS - 1);
  * @param width pixels of the result, 1..16384
  * @param height pixels of the result, 1..16384
  * @param filter how to weight the pixels
- * @param breath when to pause; its signal stops the resizing
+ * @param pauser when to pause; its signal stops the resizing
  * @returns a new image
  * @throws {MasterWeaverError} `bad-option` if the size is out of range, `aborted`
  *
@@ -45,10 +45,10 @@ export function resizeImage(
   width: number,
   height: number,
   filter: ResizeFilter,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   const region = { left: 0, top: 0, width, height };
-  return resizeRegion(image, width, height, filter, region, breath);
+  return resizeRegion(image, width, height, filter, region, pauser);
 }
 
 /** A rectangle of pixels. */
@@ -71,7 +71,7 @@ export interface Region {
  * @param height pixels of the whole result
  * @param filter how to weight the pixels
  * @param region the region to compute, inside the whole result, 1..16384 on a side
- * @param breath when to pause; its signal stops the resizing
+ * @param pauser when to pause; its signal stops the resizing
  * @throws {MasterWeaverError} `bad-option` if the size or region is out of range, `aborted`
  */
 export async function resizeRegion(
@@ -80,15 +80,15 @@ export async function resizeRegion(
   height: number,
   filter: ResizeFilter,
   region: Region,
-  breath: Breath = new Breath(),
+  pauser: Pauser = new Pauser(),
 ): Promise<Image> {
   checkRange(width, region.left, region.width);
   checkRange(height, region.top, region.height);
   if (width === image.width && height === image.height) {
-    return await copyRegion(image, region, breath);
+    return await copyRegion(image, region, pauser);
   }
   if (filter === "nearest") {
-    return await resizeNearest(image, width, height, region, breath);
+    return await resizeNearest(image, width, height, region, pauser);
   }
   const kernel = kernels[filter];
   // Along an axis that keeps its size, weights are exactly 1 and nothing changes.
@@ -106,18 +106,18 @@ export async function resizeRegion(
     region.top,
     region.height,
   );
-  const opaque = await isOpaque(image, breath);
-  const input = opaque ? image.data : await premultiply(image, breath);
+  const opaque = await isOpaque(image, pauser);
+  const input = opaque ? image.data : await premultiply(image, pauser);
   const between = await resizeRows(
     input,
     image.width,
     columns,
     rows,
     opaque,
-    breath,
+    pauser,
   );
-  const data = await resizeColumns(between, region.width, rows, opaque, breath);
-  if (!opaque) await unpremultiply(data, breath);
+  const data = await resizeColumns(between, region.width, rows, opaque, pauser);
+  if (!opaque) await unpremultiply(data, pauser);
   return { width: region.width, height: region.height, data };
 }
 
@@ -235,12 +235,12 @@ async function resizeRows(
   columns: Taps,
   rows: Taps,
   opaque: boolean,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Uint8ClampedArray> {
   const row = columns.first.length * 4;
   const output = new Uint8ClampedArray(row * (rows.high - rows.low));
   for (let y = rows.low; y < rows.high; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     const at = (y - rows.low) * row;
     resizeRow(input, y * from, columns, opaque, output, at);
   }
@@ -280,7 +280,7 @@ async function resizeColumns(
   width: number,
   rows: Taps,
   opaque: boolean,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Uint8ClampedArray> {
   const { first, count } = rows;
   const row = width * 4;
@@ -290,7 +290,7 @@ async function resizeColumns(
   for (let y = 0; y < first.length; y++) {
     sums.fill(HALF);
     for (let k = 0; k < count[y]; k += CHUNK_TAPS) {
-      if (breath.due) await breath.take();
+      if (pauser.isDue) await pauser.pause();
       const end = Math.min(k + CHUNK_TAPS, count[y]);
       addRows(input, rows, y, k, end, sums);
     }
@@ -343,7 +343,7 @@ async function resizeNearest(
   width: number,
   height: number,
   region: Region,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Image> {
   const columns = nearestIndices(
     image.width,
@@ -355,7 +355,7 @@ async function resizeNearest(
   const data = new Uint8ClampedArray(region.width * region.height * 4);
   let at = 0;
   for (const y of rows) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     for (const x of columns) {
       const source = (y * image.width + x) * 4;
       for (let c = 0; c < 4; c++) data[at++] = image.data[source + c];
@@ -385,21 +385,21 @@ function nearestIndices(
 async function copyRegion(
   image: Image,
   region: Region,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Image> {
   const { left, top, width, height } = region;
   const data = new Uint8ClampedArray(width * height * 4);
   for (let y = 0; y < height; y++) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     const start = ((top + y) * image.width + left) * 4;
     data.set(image.data.subarray(start, start + width * 4), y * width * 4);
   }
   return { width, height, data };
 }
 
-async function isOpaque({ data }: Image, breath: Breath): Promise<boolean> {
+async function isOpaque({ data }: Image, pauser: Pauser): Promise<boolean> {
   let opaque = true;
-  await inChunks(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, pauser, (start, end) => {
     for (let i = start; i < end && opaque; i++) {
       opaque = data[4 * i + 3] === 255;
     }
@@ -410,10 +410,10 @@ async function isOpaque({ data }: Image, breath: Breath): Promise<boolean> {
 /** Colour times alpha / 255, rounded, as Pillow's RGBA → RGBa. */
 async function premultiply(
   { data }: Image,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<Uint8ClampedArray> {
   const output = new Uint8ClampedArray(data.length);
-  await inChunks(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, pauser, (start, end) => {
     for (let i = 4 * start; i < 4 * end; i += 4) {
       for (let c = 0; c < 3; c++) {
         const product = data[i + c] * data[i + 3] + 128;
@@ -428,9 +428,9 @@ async function premultiply(
 /** Colour times 255 / alpha, truncated, as Pillow's RGBa → RGBA; in place. */
 async function unpremultiply(
   data: Uint8ClampedArray,
-  breath: Breath,
+  pauser: Pauser,
 ): Promise<void> {
-  await inChunks(data.length / 4, breath, (start, end) => {
+  await inChunks(data.length / 4, pauser, (start, end) => {
     for (let i = 4 * start; i < 4 * end; i += 4) {
       const alpha = data[i + 3];
       if (alpha === 0 || alpha === 255) continue;

@@ -8,7 +8,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { bindRows, cutRows } from "./slices.ts";
+import { bindRows, splitRows } from "./slices.ts";
 
 const GROUP = 64;
 
@@ -53,7 +53,7 @@ export const concat: Op<{ a: TensorSpec; b: TensorSpec }, ConcatAttributes> = {
       const [element, unit] = copyUnits.find(([, bytes]) =>
         bytesA % bytes === 0 && bytesB % bytes === 0
       ) ?? [output.dtype, size];
-      return cutRows(rows, rowBytes, limits).map((slice) => {
+      return splitRows(rows, rowBytes, limits).map((slice) => {
         const total = slice.rows * rowBytes / unit;
         return {
           shader: "concat",

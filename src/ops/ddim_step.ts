@@ -16,24 +16,24 @@ export type DdimStepInputs = {
   /** f32, changed in place */
   latents: TensorSpec;
   /** f32, like the latents */
-  eps: TensorSpec;
-  /** f32 (2): factors of latents and eps */
+  predictedNoise: TensorSpec;
+  /** f32 (2): factors of latents and predictedNoise */
   coefficients: TensorSpec;
 };
 
 /** One DDIM step without noise (eta 0), in place. */
 export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
   name: "ddim_step",
-  dtypes: { latents: "f32", eps: "f32", coefficients: "f32" },
+  dtypes: { latents: "f32", predictedNoise: "f32", coefficients: "f32" },
   overwrites: { output: "latents" },
 
   outputs(inputs) {
-    const { latents, eps, coefficients } = inputs;
+    const { latents, predictedNoise, coefficients } = inputs;
     expectShape(
-      sameShape(latents.shape, eps.shape) &&
+      sameShape(latents.shape, predictedNoise.shape) &&
         sameShape(coefficients.shape, [2]),
       "ddim_step",
-      "latents and eps of one shape and coefficients (2)",
+      "latents and predictedNoise of one shape and coefficients (2)",
       inputs,
     );
     return { output: latents };
@@ -46,7 +46,7 @@ export const ddimStep: Op<DdimStepInputs, Record<never, never>> = {
       return [{
         shader: "ddim_step",
         code: ddimCode,
-        bind: [...reads("eps", "coefficients"), ...writes("output")],
+        bind: [...reads("predictedNoise", "coefficients"), ...writes("output")],
         params: { total },
         workgroups: Math.ceil(total / GROUP),
       }];

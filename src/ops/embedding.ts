@@ -8,7 +8,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { bindRows, cutRows } from "./slices.ts";
+import { bindRows, splitRows } from "./slices.ts";
 
 const GROUP = 64;
 
@@ -53,7 +53,7 @@ export const embedding: Op<EmbeddingInputs, Record<never, never>> = {
       const [vocabulary, channels] = table.shape;
       const rowBytes = channels * elementBytes(table.dtype);
       // A table too long for a binding is sliced; each launch writes the tokens whose rows it has.
-      return cutRows(vocabulary, rowBytes, limits).map((slice) => ({
+      return splitRows(vocabulary, rowBytes, limits).map((slice) => ({
         shader: "embedding",
         code: embeddingCode,
         constants: { HAS_POSITIONS: Number(positions !== undefined) },

@@ -8,7 +8,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { bindRows, cutRows } from "./slices.ts";
+import { bindRows, splitRows } from "./slices.ts";
 import { vec4Code } from "./stored_vectors.ts";
 
 const GROUP = 64;
@@ -36,7 +36,7 @@ export const geglu: Op<{ x: TensorSpec }, Record<never, never>> = {
       const columns = output.shape.at(-1)!;
       const rowBytes = columns * elementBytes(output.dtype);
       const rows = elementCount(output.shape) / columns;
-      return cutRows(rows, 2 * rowBytes, limits).map((slice) => ({
+      return splitRows(rows, 2 * rowBytes, limits).map((slice) => ({
         shader: "geglu",
         code: vec4Code(storage) + gegluCode,
         bind: bindRows([...reads("x"), ...writes("output")], slice, {

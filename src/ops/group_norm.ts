@@ -19,7 +19,7 @@ import {
   writesScratch,
 } from "./op.ts";
 import { vec4Code } from "./stored_vectors.ts";
-import { bindRows, cutRows, ROW_STEP } from "./slices.ts";
+import { bindRows, ROW_STEP, splitRows } from "./slices.ts";
 
 /** Inputs of {@linkcode groupNorm}. */
 export type GroupNormInputs = {
@@ -179,7 +179,7 @@ function launchApply(
 ): NormLaunch[] {
   const { batch, channels, pixels } = layout(x);
   const rowBytes = channels * elementBytes(x.dtype);
-  return cutRows(batch * pixels, rowBytes, limits).map((slice) => {
+  return splitRows(batch * pixels, rowBytes, limits).map((slice) => {
     const total = Math.ceil(slice.rows / APPLIED) * channels / 4;
     return {
       shader: "group_norm_apply",

@@ -1,6 +1,6 @@
 /**
  * A launch: one dispatch of a shader, whose operands are named as in the op, not by
- * where they lie.
+ * where they are stored.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface Launch<
   /** Its WGSL. */
   readonly code: string;
   /** Whether it only rearranges data, so that none of the op's operations are its work. */
-  readonly moves?: boolean;
+  readonly onlyMovesData?: boolean;
   /** u32 constants prepended to the WGSL. */
   readonly defines?: Readonly<Record<string, number>>;
   /** Type aliases prepended to the WGSL. */
@@ -51,7 +51,7 @@ export type Binding<
 export interface BindingUse {
   /** The access that the shader declares. */
   readonly access: Access;
-  /** The slice of the tensor to bind, if it lies in a buffer; all of it by default. */
+  /** The slice of the tensor to bind, if it is stored in a buffer; all of it by default. */
   readonly slice?: BindingSlice;
 }
 

@@ -14,7 +14,7 @@ import {
   writes,
 } from "./op.ts";
 import { vec4Code } from "./stored_vectors.ts";
-import { bindRows, cutRows } from "./slices.ts";
+import { bindRows, splitRows } from "./slices.ts";
 
 /** Inputs of {@linkcode layerNorm}. */
 export type LayerNormInputs = {
@@ -77,7 +77,7 @@ function launchRows(
   const channels = x.shape.at(-1)!;
   const rowBytes = channels * elementBytes(x.dtype);
   const rows = elementCount(x.shape) / channels;
-  return cutRows(rows, rowBytes, limits).map((slice) => ({
+  return splitRows(rows, rowBytes, limits).map((slice) => ({
     shader,
     code: vec4Code(storage) + main,
     bind: bindRows(

@@ -14,7 +14,7 @@ import {
   type TensorSpec,
   writes,
 } from "./op.ts";
-import { cutRows, sliceOf } from "./slices.ts";
+import { sliceOf, splitRows } from "./slices.ts";
 
 /** Inputs of {@linkcode nonFinite}. */
 export type NonFiniteInputs = {
@@ -63,7 +63,7 @@ export const nonFinite: Op<NonFiniteInputs, NonFiniteAttributes> = {
       const isF16 = x.dtype === "f16";
       const words = Math.ceil(tensorBytes(x) / WORD);
       const isOdd = isF16 && elementCount(x.shape) % 2 === 1;
-      return cutRows(words, WORD, limits).map((slice) => ({
+      return splitRows(words, WORD, limits).map((slice) => ({
         shader: "non_finite",
         code,
         bind: [

@@ -52,12 +52,12 @@ export interface Op<
   /** Its kernels; the first supports every call and every adapter. */
   readonly kernels: readonly Kernel<I, A, O>[];
   /** What decides which kernel is best, besides element types. */
-  kind?(inputs: I, attributes: A): string;
+  tuningKey?(inputs: I, attributes: A): string;
   /**
    * Smaller inputs with about this share of the work, to time kernels with;
    * `undefined` if these inputs cannot be made smaller.
    */
-  excerpt?(inputs: I, attributes: A, share: number): I | undefined;
+  timingInputs?(inputs: I, attributes: A, share: number): I | undefined;
   /** Floating-point operations, to estimate and compare times. */
   flops?(call: Call<I, A, O>): number;
 }
@@ -76,7 +76,10 @@ export interface Kernel<
   /** Layout of the input `weight`; rows by default. */
   readonly weightLayout?: WeightLayout;
   /** Inputs that must be packed into texels, by `pack_texels.ts`; none by default. */
-  packed?(call: Call<I, A, O>, target: Target): readonly (keyof I & string)[];
+  texelInputs?(
+    call: Call<I, A, O>,
+    target: Target,
+  ): readonly (keyof I & string)[];
   /** Memory it needs only while it runs. */
   scratch?(
     call: Call<I, A, O>,

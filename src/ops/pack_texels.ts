@@ -104,7 +104,7 @@ export function launchPacking<
   const bytes = channels * elementBytes(x.dtype);
   return {
     shader: "texels_pack",
-    moves: true,
+    onlyMovesData: true,
     code: vec8Code(storage) + packingCode,
     bind: [
       { input: "x", access: "read", slice: sliceOf(slice, bytes) },

@@ -1,5 +1,5 @@
 /**
- * Slices of tensors that are too large for one binding: work is cut by rows, and
+ * Slices of tensors that are too large for one binding: work is split by rows, and
  * each launch binds only its slice.
  *
  * @module
@@ -23,13 +23,13 @@ export interface RowSlice {
 export const ROW_STEP = 128;
 
 /**
- * Cuts rows so that a slice of each operand fits a binding.
+ * Splits rows so that a slice of each operand fits a binding.
  *
  * @param rows number of rows
  * @param rowBytes bytes of a row in the operand with the longest rows
  * @returns one slice if everything fits, or if {@linkcode ROW_STEP} rows do not
  */
-export function cutRows(
+export function splitRows(
   rows: number,
   rowBytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,
@@ -100,14 +100,14 @@ export function shiftedSlice(
 }
 
 /**
- * Cuts a batch so that a slice of each operand fits a binding, wherever it starts.
+ * Splits a batch so that a slice of each operand fits a binding, wherever it starts.
  *
  * @param batch number of images
  * @param bytes bytes of an image in the largest operand
  * @param most limit on the images of a slice, even if more fit
  * @returns slices of at least one image
  */
-export function cutBatch(
+export function splitBatch(
   batch: number,
   bytes: number,
   { maxStorageBufferBindingSize: limit }: GpuLimits,

@@ -7,7 +7,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import type { CallOptions } from "../base/progress.ts";
-import { shown } from "../base/shown.ts";
+import { formatValue } from "../base/format_value.ts";
 import { type OptionGroup, optionsOf } from "./table.ts";
 import { checkValue, choice, type OptionType } from "./types.ts";
 
@@ -17,7 +17,10 @@ type Kinds = Readonly<Record<string, Kind>>;
 
 /** A value that only a function can check. */
 function object(expected: string, is: (value: unknown) => boolean): Kind {
-  return { fault: (value) => is(value) ? undefined : expected, show: shown };
+  return {
+    fault: (value) => is(value) ? undefined : expected,
+    show: formatValue,
+  };
 }
 
 const callback = object("a function", (value) => typeof value === "function");
@@ -91,7 +94,7 @@ const calls: Readonly<Record<CallName, Kinds>> = {
  */
 export function checkOptions(of: CallName, given: unknown): void {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw bad(`Options of ${of} must be an object, got ${shown(given)}`);
+    throw bad(`Options of ${of} must be an object, got ${formatValue(given)}`);
   }
   const kinds = calls[of];
   const others: string[] = [];
@@ -123,7 +126,7 @@ export function checkModelFiles(files: unknown, options: object): void {
   if (!isFiles) {
     throw bad(
       `Option model must be the model's files by component, got ${
-        shown(files)
+        formatValue(files)
       }; read them first`,
     );
   }

@@ -27,7 +27,7 @@ const VERSION = ["Version", "software"] as const;
 const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
 
-/** What AUTOMATIC1111 calls our only sampler; other programs expect one to be named. */
+/** What AUTOMATIC1111 calls the only sampler here; other programs expect one to be named. */
 export const SAMPLER = "DDIM";
 /** Name of the pair that holds prompts which the first lines cannot. */
 const EXACT = "Exact prompts";

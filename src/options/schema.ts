@@ -26,12 +26,12 @@ export function optionsSchema(size?: SizeRule): JsonSchema & {
   readonly properties: Readonly<Record<string, JsonSchema>>;
 } {
   const properties = optionsOf("image", "identity").map((option) => {
-    const { name, help, otherwise } = option;
+    const { name, help, defaultText } = option;
     const isSide = name === "width" || name === "height";
     const { schema } = size && isSide ? sideOf(size) : option.type;
     const fallback = size && isSide ? size.own : option.default;
-    const description = fallback === undefined && otherwise !== undefined
-      ? `${help} (${otherwise})`
+    const description = fallback === undefined && defaultText !== undefined
+      ? `${help} (${defaultText})`
       : help;
     return [name, {
       ...schema,

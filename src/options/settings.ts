@@ -46,7 +46,7 @@ export interface Settings {
    */
   guidanceRange: readonly [from: number, to: number];
   /**
-   * The whole UNet runs once in so many steps, 1..1000; in between only its
+   * The whole UNet runs every N steps, 1..1000; in between only its
    * outermost layers run, on the cached features of the last whole step.
    */
   reuseFeatures: number;

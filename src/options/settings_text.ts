@@ -39,12 +39,12 @@ export interface Recorded {
   /** What else made it. */
   readonly provenance: Partial<Provenance>;
   /** What made another program's image and cannot be repeated. */
-  readonly foreign?: Foreign;
+  readonly otherProgram?: OtherProgram;
 }
 
 /** What made another program's image and is not available here. */
-export interface Foreign {
-  /** Its sampler, where it is not ours. */
+export interface OtherProgram {
+  /** Its sampler, where it is not DDIM. */
   readonly sampler?: string;
   /** Its model. */
   readonly model?: string;
@@ -99,7 +99,7 @@ export function isOwnText(text: Texts): boolean {
  * @throws {MasterWeaverError} `bad-image` where they carry no settings, or a wrong value
  */
 export function fromText(text: Texts, name: string): Recorded {
-  if (!isOwnText(text)) return fromForeignText(text, name);
+  if (!isOwnText(text)) return fromOtherProgram(text, name);
   const provenance = withoutUndefined({
     modelHash: text.model_hash,
     adapterHash: text.adapter_hash,
@@ -111,12 +111,12 @@ export function fromText(text: Texts, name: string): Recorded {
   };
 }
 
-/** Keys of other programs' settings that mean the same to us. */
+/** Keys of other programs' settings that mean the same here. */
 const SHARED = new Set(
   "prompt negative_prompt steps guidance_scale seed width height".split(" "),
 );
 
-function fromForeignText({ parameters = "" }: Texts, name: string): Recorded {
+function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   const text = fromParameters(parameters);
   if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
@@ -134,7 +134,7 @@ function fromForeignText({ parameters = "" }: Texts, name: string): Recorded {
   return {
     settings: read(imageOptions, shared, name),
     provenance: {},
-    foreign: withoutUndefined({ sampler, model, modelHash }),
+    otherProgram: withoutUndefined({ sampler, model, modelHash }),
   };
 }
 
@@ -181,7 +181,9 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
-  ...keyed.filter(({ onlyIfAsked }) => onlyIfAsked).map(({ key }) => key),
+  ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
+    key
+  ),
 ]);
 
 /**
@@ -221,8 +223,8 @@ export function missingWarnings(
  * @param name what messages call the image
  * @param used the model that is used instead
  */
-export function foreignWarnings(
-  { sampler, model, modelHash }: Foreign,
+export function otherProgramWarnings(
+  { sampler, model, modelHash }: OtherProgram,
   name: string,
   used: string,
 ): string[] {

@@ -45,7 +45,7 @@ export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
   /** Its value when it is not given. */
   readonly default?: T;
   /** The default in words, where there is no `default` or it says too little. */
-  readonly otherwise?: string;
+  readonly defaultText?: string;
   /** What it means, for `--help` and README. */
   readonly help: string;
   /** What README adds to `help`. */
@@ -53,21 +53,21 @@ export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
   /** Its key in an image file; `--from-image` repeats options that have one. */
   readonly key?: string;
   /** Whether an image file records it only where it was asked for. */
-  readonly onlyIfAsked?: true;
+  readonly recordOnlyIfGiven?: true;
   /** Another name of the flag. */
   readonly alias?: string;
   /** Whether the command does not have it. */
   readonly libraryOnly?: true;
 }
 
-/** Options of a group; all but `Undefaulted` have a default. */
-export type Entries<V, G extends OptionGroup, Undefaulted extends keyof V> =
+/** Options of a group; all but `WithoutDefault` have a default. */
+export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
   & {
-    readonly [N in Exclude<keyof V, Undefaulted>]: Option<V[N], G> & {
+    readonly [N in Exclude<keyof V, WithoutDefault>]: Option<V[N], G> & {
       readonly default: V[N];
     };
   }
-  & { readonly [N in Undefaulted]: Option<V[N], G> };
+  & { readonly [N in WithoutDefault]: Option<V[N], G> };
 
 /** The options by group. */
 export type Table =
@@ -93,7 +93,7 @@ export const table: Table = {
   prompt: {
     group: "image",
     type: text,
-    otherwise: '""',
+    defaultText: '""',
     help: "what the image shows",
     key: "prompt",
   },
@@ -107,7 +107,7 @@ export const table: Table = {
   model: {
     group: "command",
     type: path("DIR"),
-    otherwise: "weights/mini beside mod.ts",
+    defaultText: "weights/mini beside mod.ts",
     help: "a converted model",
     key: "model",
   },
@@ -116,7 +116,7 @@ export const table: Table = {
     type: path("FILE"),
     help: "another identity adapter for that model",
     key: "adapter",
-    onlyIfAsked: true,
+    recordOnlyIfGiven: true,
   },
   steps: {
     group: "image",
@@ -158,7 +158,7 @@ export const table: Table = {
   width: {
     group: "image",
     type: side(LONGEST_SIDE),
-    otherwise: "the model's own",
+    defaultText: "the model's own",
     help:
       `in pixels, a multiple of the model's factor: 4 in weights/mini, 8 in SD 1.5; from 8 times that to ${LONGEST_SIDE}`,
     key: "width",
@@ -166,7 +166,7 @@ export const table: Table = {
   height: {
     group: "image",
     type: side(LONGEST_SIDE),
-    otherwise: "the model's own",
+    defaultText: "the model's own",
     help: "in pixels, by the same rule as the width",
     key: "height",
   },
@@ -186,7 +186,7 @@ export const table: Table = {
       fault: (value) => isCudaThreads(value) ? undefined : CUDA_THREADS_RANGE,
     },
     default: 0,
-    otherwise: "enough for all",
+    defaultText: "enough for all",
     help:
       "threads of the GPU whose noise torch-cuda reproduces: noise of more numbers (4 per 8x8 pixels, all images) differs between GPUs; see Whose noise in README",
     key: "cuda_threads",
@@ -194,7 +194,7 @@ export const table: Table = {
   dtype: {
     group: "load",
     type: choice("f16", "f32"),
-    otherwise: "f16 where the adapter supports it",
+    defaultText: "f16 where the adapter supports it",
     help: "storage type of weights and activations",
     key: "dtype",
   },
@@ -218,7 +218,7 @@ export const table: Table = {
     group: "command",
     type: path("FILE"),
     default: "output.png",
-    otherwise: "output.png; several: output-0.png, ...",
+    defaultText: "output.png; several: output-0.png, ...",
     help: ".png or .jpg; - for standard output",
     details:
       "a JPEG has the settings in EXIF's UserComment; each file is written whole or not at all",
@@ -234,46 +234,46 @@ export const table: Table = {
   align: {
     group: "identity",
     type: yesOrNo,
-    otherwise: "as the model says",
+    defaultText: "as the model says",
     help: "align faces first, or not",
     details: "`weights/mini` says no: its portraits are aligned already",
     key: "align",
-    onlyIfAsked: true,
+    recordOnlyIfGiven: true,
   },
   parse: {
     group: "identity",
     type: yesOrNo,
     default: true,
-    otherwise: "yes",
+    defaultText: "yes",
     help: "blacken everything but the face, or not",
     key: "parse",
   },
   face: {
     group: "identity",
     type: face,
-    otherwise: "best",
+    defaultText: "best",
     help:
       "of several faces, the Nth (from 0, best first), the best-scoring or the largest",
     details: "the reference implementation takes the best",
     key: "face",
-    onlyIfAsked: true,
+    recordOnlyIfGiven: true,
   },
   requireFace: {
     group: "identity",
     type: yesOrNo,
     default: false,
-    otherwise: "no",
+    defaultText: "no",
     help: "fail where no face is found, or not",
     key: "require_face",
   },
   fit: {
     group: "identity",
     type: choice("crop", "pad"),
-    otherwise: "as the reference: squeezed; cropped where not parsed",
+    defaultText: "as the reference: squeezed; cropped where not parsed",
     help: "crop a photo that is not square to its middle, or pad it with black",
     details: "a warning says what is lost",
     key: "fit",
-    onlyIfAsked: true,
+    recordOnlyIfGiven: true,
   },
   reuseFeatures: {
     group: "image",

@@ -5,7 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { shown, shownWord } from "../base/shown.ts";
+import { formatValue, formatWord } from "../base/format_value.ts";
 import type { FaceChoice } from "../face/finder.ts";
 
 /** A value's description in JSON Schema. */
@@ -56,7 +56,7 @@ export function checkValue(
 /** What most types have in common. */
 const plain = {
   form: "value",
-  show: shown,
+  show: formatValue,
   takes: () => "takes a number",
 } as const;
 
@@ -166,7 +166,7 @@ export function choice<const W extends string>(...words: W[]): OptionType<W> {
     placeholder: words.join("|"),
     fault: (value) =>
       words.some((word) => word === value) ? undefined : expected,
-    show: shownWord,
+    show: formatWord,
     // For a wrong word, `fault` lists the right ones.
     parse: (text) => text as W,
     schema: { enum: words },
@@ -231,7 +231,7 @@ export const face: OptionType<FaceChoice> = {
       (Number.isInteger(value) && Number(value) >= 0)
       ? undefined
       : "best, largest or a whole number from 0",
-  show: shownWord,
+  show: formatWord,
   parse: (text) => {
     if (text === "best" || text === "largest") return text;
     return /^\d{1,15}$/.test(text) ? Number(text) : undefined;

@@ -81,18 +81,18 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
 }
 
 /**
- * The coefficients of a step: x_prev = `sample`·x + `eps`·predicted noise.
+ * The coefficients of a step: x_prev = `sample`·x + `predictedNoise`·(predicted noise).
  *
  * This equals predicting the clean image and adding the next level's noise to it;
  * both linear maps are folded into one, in float64.
  */
 export function ddimStepCoefficients(
   { alpha, alphaPrev }: StepAlphas,
-): { sample: number; eps: number } {
+): { sample: number; predictedNoise: number } {
   const sample = Math.sqrt(alphaPrev / alpha);
   return {
     sample,
-    eps: Math.sqrt(1 - alphaPrev) - sample * Math.sqrt(1 - alpha),
+    predictedNoise: Math.sqrt(1 - alphaPrev) - sample * Math.sqrt(1 - alpha),
   };
 }
 
@@ -123,11 +123,11 @@ export function ddimSampler(config: DdimConfig): Sampler {
     schedule(count) {
       const { timesteps, coefficients } = ddimSchedule(config, count);
       const steps = coefficients.map((alphas, i) => {
-        const { sample, eps } = ddimStepCoefficients(alphas);
+        const { sample, predictedNoise } = ddimStepCoefficients(alphas);
         return {
           timestep: timesteps[i],
           level: levelOf(alphas.alpha),
-          coefficients: [sample, eps],
+          coefficients: [sample, predictedNoise],
         };
       });
       const { alphaPrev } = coefficients[count - 1];
@@ -138,7 +138,7 @@ export function ddimSampler(config: DdimConfig): Sampler {
       return {
         latents: latents.graph.apply(ddimStep, {
           latents,
-          eps: predictedNoise,
+          predictedNoise,
           coefficients,
         }, {}),
       };

@@ -38,7 +38,7 @@ export interface EncodedPrompt {
 }
 
 /**
- * Turns prompts into token ids.
+ * CallQueue prompts into token ids.
  *
  * @example
  * ```ts

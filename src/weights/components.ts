@@ -22,10 +22,13 @@ export type ComponentName =
   | "landmarks";
 
 /** Name of a component that is a network. */
-export type NetworkName = Exclude<ComponentName, "face_detector" | "landmarks">;
+export type NetworkComponent = Exclude<
+  ComponentName,
+  "face_detector" | "landmarks"
+>;
 
 /** Components an image cannot be made without. */
-export const requiredComponents: readonly NetworkName[] = [
+export const requiredComponents: readonly NetworkComponent[] = [
   "text_encoder",
   "unet",
   "vae",
@@ -47,7 +50,7 @@ export const componentNames: readonly ComponentName[] = [
 ];
 
 /** Whether a string is the name of a network, which is a required component. */
-export function isNetworkName(name: string): name is NetworkName {
+export function isNetworkComponent(name: string): name is NetworkComponent {
   return (requiredComponents as readonly string[]).includes(name);
 }
 

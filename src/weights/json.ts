@@ -17,11 +17,11 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** JSON that could be parsed but must not be trusted; the message says why. */
-export class UnsoundJson extends Error {}
+export class UntrustedJsonError extends Error {}
 
 /** What a message says of a text that {@linkcode parseJson} refused. */
 export function jsonFault(error: unknown): string {
-  return error instanceof UnsoundJson
+  return error instanceof UntrustedJsonError
     ? `not sound JSON: ${error.message}`
     : "not JSON";
 }
@@ -87,7 +87,7 @@ function checkStructure(bytes: Uint8Array): void {
         throw new Error(`Nested over ${MAX_DEPTH} deep`);
       }
       if (++containers > MAX_CONTAINERS) {
-        throw new UnsoundJson(
+        throw new UntrustedJsonError(
           `it has more than ${MAX_CONTAINERS} objects and lists`,
         );
       }
@@ -118,9 +118,11 @@ function isKey(bytes: Uint8Array, end: number): boolean {
 function addKey(keys: Set<string>, quoted: Uint8Array): void {
   // Escapes are resolved: "\u0061" is the key "a".
   const key = JSON.parse(new TextDecoder().decode(quoted)) as string;
-  if (keys.has(key)) throw new UnsoundJson(`it has ${brief(key)} twice`);
+  if (keys.has(key)) throw new UntrustedJsonError(`it has ${brief(key)} twice`);
   if (keys.size === MAX_KEYS) {
-    throw new UnsoundJson(`it has more than ${MAX_KEYS} keys in one object`);
+    throw new UntrustedJsonError(
+      `it has more than ${MAX_KEYS} keys in one object`,
+    );
   }
   keys.add(key);
 }

@@ -53,7 +53,7 @@ export function isNetwork(component: string): boolean {
 }
 
 /** What is known about a tensor when its type is chosen. */
-export interface TensorFacts {
+export interface TensorInfo {
   /** Its name. */
   readonly name: string;
   /** Its dimensions as stored: convolutions are (O, kh, kw, I). */
@@ -83,7 +83,7 @@ export interface TensorFacts {
  */
 export function storedDtype(
   component: string,
-  { name, shape, exact }: TensorFacts,
+  { name, shape, exact }: TensorInfo,
   wanted: ModelDtype,
 ): WeaveDtype {
   if (exact) return "f32";

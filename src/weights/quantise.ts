@@ -10,7 +10,7 @@ import { BLOCK } from "./dtype.ts";
 export type QuantisedDtype = "q8" | "q4";
 
 /** Values as they are stored. */
-export interface Quantised {
+export interface QuantisedValues {
   /** `q8`: one byte a value; `q4`: half a byte. */
   readonly quants: Uint8Array<ArrayBuffer>;
   /** One for each block. */
@@ -54,7 +54,7 @@ const Q4_TARGETS = [-6.6, -7.1, -7.5, -7.8, -8, -8.3, -8.8] as const;
 export function quantise(
   values: Float32Array,
   dtype: QuantisedDtype,
-): Quantised {
+): QuantisedValues {
   const blocks = values.length / BLOCK;
   if (!Number.isInteger(blocks)) {
     throw new RangeError(

@@ -86,7 +86,7 @@ export class WeightScope {
   }
 
   /** Every weight asked for so far, by any scope of the file, in order. */
-  get asked(): readonly WeightRef[] {
+  get requested(): readonly WeightRef[] {
     return [...this.#ledger.refs.values()];
   }
 

@@ -305,17 +305,17 @@ export const otherCases: readonly OpCase[] = [
     attributes: {},
     inputs: {
       latents: { shape: [2, 3, 5, 4], dtype: "f32" },
-      eps: { shape: [2, 3, 5, 4], dtype: "f32" },
+      predictedNoise: { shape: [2, 3, 5, 4], dtype: "f32" },
       coefficients: {
         shape: [2],
         dtype: "f32",
         value: (i) => [1.03125, -0.21875][i],
       },
     },
-    reference: ({ latents, eps, coefficients: { data: [a, b] } }) =>
+    reference: ({ latents, predictedNoise, coefficients: { data: [a, b] } }) =>
       reference.dense(
         latents.shape,
-        (i) => a * latents.data[i] + b * eps.data[i],
+        (i) => a * latents.data[i] + b * predictedNoise.data[i],
       ),
   },
   ...nonFiniteCases,

@@ -8,10 +8,10 @@ import type { Components } from "../../src/components/networks.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import {
   FULL_SIZE_FILES,
-  inventComponents,
-} from "../../tools/random_checkpoint/invented.ts";
+  syntheticComponents,
+} from "../../tools/random_checkpoint/synthetic.ts";
 
 /** Every component, as it is stored with a `--dtype` of `tools/convert.ts`. */
 export function fullSizeComponents(dtype: ModelDtype): Components {
-  return inventComponents(FULL_SIZE_FILES, dtype);
+  return syntheticComponents(FULL_SIZE_FILES, dtype);
 }

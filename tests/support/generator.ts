@@ -12,7 +12,7 @@ import type { GeneratorContext } from "../../src/generate/context.ts";
 import { denoise, type DenoisedStep } from "../../src/generate/denoise.ts";
 import { ImageGenerator } from "../../src/generate/generator.ts";
 import { Handover } from "../../src/generate/handover.ts";
-import { handoverSpecs, type Layout } from "../../src/generate/layout.ts";
+import { handoverSpecs, type RunShape } from "../../src/generate/run_shape.ts";
 import { noiseStart, type Start } from "../../src/generate/start.ts";
 import { stepKinds, type StepRules } from "../../src/generate/step_kinds.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
@@ -100,7 +100,7 @@ export interface ReadyLoop extends Disposable {
   /** What the stages hand on. */
   readonly handover: Handover;
   /** What decides the plans. */
-  readonly layout: Layout;
+  readonly runShape: RunShape;
 }
 
 /** The noise of a run, from its first draw on. */
@@ -122,7 +122,7 @@ export async function readyLoop(
   const schedule = sampler.schedule(rules.steps);
   const steps = rules.steps - start.firstStep(schedule);
   const kinds = stepKinds({ ...rules, steps });
-  const layout: Layout = {
+  const runShape: RunShape = {
     images: 1,
     height,
     width,
@@ -130,12 +130,12 @@ export async function readyLoop(
     cachesFeatures: kinds.some(({ cached }) => cached),
   };
   const { gpu, storage, components } = context;
-  const specs = handoverSpecs(storage, components, layout, sampler);
+  const specs = handoverSpecs(storage, components, runShape, sampler);
   const handover = await Handover.make(gpu, specs);
   const conditions = await madeUpConditions();
-  await encodeConditions(context, layout, handover, conditions, options);
+  await encodeConditions(context, runShape, handover, conditions, options);
   const denoising = {
-    layout,
+    runShape,
     kinds,
     sampler,
     schedule,
@@ -147,7 +147,7 @@ export async function readyLoop(
   return {
     steps: denoise(context, handover, denoising, options),
     handover,
-    layout,
+    runShape,
     [Symbol.dispose]: () => handover[Symbol.dispose](),
   };
 }

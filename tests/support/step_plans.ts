@@ -11,7 +11,7 @@ import { type GpuTensor, Plan } from "../../src/graph/plan.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import {
   type GeneratorComponents,
-  type Layout,
+  type RunShape,
   stepGraph,
 } from "../../src/generate/generator.ts";
 import { openComponents } from "../../src/components/networks.ts";
@@ -21,30 +21,30 @@ import { repositoryPath } from "./paths.ts";
 /** Plans of steps over one store of weights, in f32. */
 export class StepPlans implements Disposable {
   readonly #components: GeneratorComponents;
-  readonly #layout: Layout;
+  readonly #runShape: RunShape;
   readonly #store: WeightStore;
   readonly #plans: Plan[] = [];
 
   private constructor(
     components: GeneratorComponents,
-    layout: Layout,
+    runShape: RunShape,
     store: WeightStore,
   ) {
     this.#components = components;
-    this.#layout = layout;
+    this.#runShape = runShape;
     this.#store = store;
   }
 
   /** Opens the mini model; makes no plan yet. */
-  static async open(layout: Layout): Promise<StepPlans> {
+  static async open(runShape: RunShape): Promise<StepPlans> {
     const store = new WeightStore(await sharedGpu());
     const { files } = await openModelFolder(repositoryPath("weights/mini"));
-    return new StepPlans(await openComponents(files), layout, store);
+    return new StepPlans(await openComponents(files), runShape, store);
   }
 
   /** The graph of a kind of step. */
   graph(kind: StepKind): Graph {
-    return stepGraph("f32", this.#components, this.#layout, kind);
+    return stepGraph("f32", this.#components, this.#runShape, kind);
   }
 
   /** The plan of a kind of step. */

@@ -87,12 +87,12 @@ const STEPS = 30;
 /** What a step costs, then how long an image takes at least, a table a GPU. */
 export function predict(task: StepTask, gpus: readonly GpuClass[]): Table[] {
   const { dtype, batch } = task;
-  const { components, layout, graph, size } = planStep(task);
+  const { components, runShape, graph, size } = planStep(task);
   const subject = describeStep(task, size);
   const count = (graph: Graph) => countDispatches(gpuKernels(graph));
   const step = count(graph);
-  const condition = count(conditionGraph(dtype, components, layout));
-  const decode = count(decodeGraph(dtype, components, layout));
+  const condition = count(conditionGraph(dtype, components, runShape));
+  const decode = count(decodeGraph(dtype, components, runShape));
   return [
     costTable(subject, step, planBytes(graph, gpuKernels(graph), ROOMY)),
     ...gpus.map((gpu): Table => {
@@ -150,7 +150,7 @@ function costTable(
         figure("dispatches", sum.dispatches),
         figure("workgroups", sum.groups),
         figure("operations", sum.flops / 1e9, "GFLOP"),
-        figure("moved", sum.bytes / 1e9, "GB"),
+        figure("memory traffic", sum.bytes / 1e9, "GB"),
         figure("intensity", sum.flops / sum.bytes, "FLOP/byte"),
       ],
     })),

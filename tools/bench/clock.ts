@@ -1,6 +1,6 @@
 /**
- * Takes the time of what runs on a GPU: warmed up, several contenders by
- * turns, the median of several samples.
+ * Takes the time of what runs on a GPU: warmed up, several contenders
+ * interleaved, the median of several samples.
  *
  * @module
  */
@@ -14,14 +14,14 @@ export interface Contender {
 }
 
 /** How long is measured. */
-export interface Effort {
+export interface Sampling {
   readonly rounds: number;
-  /** Short runs are queued together until a sample takes so many milliseconds. */
+  /** Short runs are queued together until a sample takes this many milliseconds. */
   readonly sample: number;
 }
 
 /** Enough for a figure that stays within a few per cent on a quiet machine. */
-export const USUAL: Effort = { rounds: 3, sample: 200 };
+export const USUAL: Sampling = { rounds: 3, sample: 200 };
 
 /** Most runs that are queued together. */
 const MOST = 2000;
@@ -36,7 +36,7 @@ const MOST = 2000;
  */
 export async function medianTimes(
   contenders: readonly Contender[],
-  { rounds, sample }: Effort = USUAL,
+  { rounds, sample }: Sampling = USUAL,
 ): Promise<number[]> {
   const run = ({ queue, wait }: Contender, runs: number) =>
     spent(async () => {

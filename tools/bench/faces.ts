@@ -11,7 +11,7 @@ import { medianTimes } from "./clock.ts";
 import { single, type Table } from "./table.ts";
 
 /** One run a sample. */
-const EFFORT = { rounds: 5, sample: 0 };
+const SAMPLING = { rounds: 5, sample: 0 };
 
 /**
  * Takes the time on a photo.
@@ -31,7 +31,10 @@ export async function benchFaces(path: string): Promise<Table> {
   }
   const seconds = async (run: () => Promise<unknown>) => {
     const queue = async () => void await run();
-    const [time] = await medianTimes([{ queue, wait: async () => {} }], EFFORT);
+    const [time] = await medianTimes(
+      [{ queue, wait: async () => {} }],
+      SAMPLING,
+    );
     return time / 1000;
   };
   const row = (label: string, seconds: number) => single(label, seconds, "s");

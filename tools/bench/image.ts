@@ -6,7 +6,7 @@
 import type { Progress, Stage } from "../../src/base/progress.ts";
 import { readImage } from "../../src/host/files.ts";
 import { MasterWeaver } from "../../src/host/masterweaver.ts";
-import { type Calls, callsLine, Census } from "./census.ts";
+import { CallCounter, type Calls, callsLine } from "./call_counter.ts";
 import { sum } from "./cost.ts";
 import type { Asked } from "./options.ts";
 import { type Row, single, type Table } from "./table.ts";
@@ -30,7 +30,7 @@ export async function benchImage(
   await using weaver = await MasterWeaver.load(model, { dtype, keepLoaded });
   const open = since(started);
   const [width, height] = size ?? [weaver.size.own, weaver.size.own];
-  const paint = async () => {
+  const generate = async () => {
     using stages = new Stages();
     const options = { onProgress: stages.onProgress };
     const from = performance.now();
@@ -39,10 +39,10 @@ export async function benchImage(
     await weaver.generate({ ...image, ...options });
     return { stages, seconds: since(from) };
   };
-  const first = await paint();
+  const first = await generate();
   const whole = since(started);
   // Its identity is encoded anew; networks that are not kept are loaded again.
-  const second = await paint();
+  const second = await generate();
   const { stages } = second;
   const row = (label: string, seconds: number) => single(label, seconds, "s");
   const once = (label: string, value: number): Row => ({
@@ -76,11 +76,11 @@ export async function benchImage(
 
 /** Every report of an image's progress, when it came, and the calls until then. */
 class Stages implements Disposable {
-  readonly #census = new Census();
+  readonly #counter = new CallCounter();
   readonly #reports: (Progress & { time: number; calls: Calls })[] = [];
 
   readonly onProgress = (progress: Progress): void => {
-    const { calls } = this.#census;
+    const { calls } = this.#counter;
     this.#reports.push({ ...progress, time: performance.now(), calls });
   };
 
@@ -103,7 +103,7 @@ class Stages implements Disposable {
     return this.#steps.find(({ done }) => done > 0)!.time;
   }
 
-  /** What one of so many steps asked of WebGPU, the mean of all. */
+  /** What one of `steps` steps asked of WebGPU, the mean of all. */
   stepCalls(steps: number): Calls {
     const [first, last] = [this.#steps[0].calls, this.#steps.at(-1)!.calls];
     const mean = (kind: keyof Calls) => (last[kind] - first[kind]) / steps;
@@ -115,6 +115,6 @@ class Stages implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#census[Symbol.dispose]();
+    this.#counter[Symbol.dispose]();
   }
 }

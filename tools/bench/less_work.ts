@@ -31,17 +31,17 @@ import { psnr } from "../compare/measures.ts";
 import { median } from "./clock.ts";
 import { graphFlops, total } from "./cost.ts";
 import {
-  layoutOf,
-  madeUpComponents,
   type ModelSizes,
+  runShapeOf,
   SD15,
   sizesOf,
-} from "./invented.ts";
+  syntheticModel,
+} from "./synthetic.ts";
 import type { Asked } from "./options.ts";
 import { type TimedDispatch, timeGraphs } from "./plans.ts";
 import { figure, type Row, type Table } from "./table.ts";
 
-/** What is compared; the exact image has so many steps. */
+/** What is compared; the exact image has this many steps. */
 type LessWorkTask =
   & Pick<Asked, "ref" | "prompt" | "steps" | "seeds" | "samples" | "dtype">
   & { readonly model: string };
@@ -164,12 +164,12 @@ function graphsOf(
   side: number,
   steps: readonly StepWork[],
 ): ReadonlyMap<string, Graph> {
-  const layout = layoutOf(components, [side, side], 1);
+  const runShape = runShapeOf(components, [side, side], 1);
   const kinds = new Map(steps.map((step) => [step.name, step]));
   return new Map(
     [...kinds].map(([name, { kind, mergeTokens }]) => [
       name,
-      stepGraph(storage, components, { ...layout, mergeTokens }, kind),
+      stepGraph(storage, components, { ...runShape, mergeTokens }, kind),
     ]),
   );
 }
@@ -180,7 +180,7 @@ export function workOf(
   side: number,
   steps: readonly StepWork[],
 ): StepCosts {
-  const graphs = graphsOf(madeUpComponents(sizes, "f16"), "f16", side, steps);
+  const graphs = graphsOf(syntheticModel(sizes, "f16"), "f16", side, steps);
   return new Map([...graphs].map(([name, graph]) => [name, graphFlops(graph)]));
 }
 

@@ -1,5 +1,5 @@
 /**
- * Times ops, this project's alone or by turns with other engines', each
+ * Times ops, this project's alone or interleaved with other engines', each
  * checked against f64 first.
  *
  * @module
@@ -9,7 +9,7 @@ import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { elementCount } from "../../src/ops/op.ts";
-import { type Effort, medianTimes } from "./clock.ts";
+import { medianTimes, type Sampling } from "./clock.ts";
 import { graphFlops, total } from "./cost.ts";
 import { checkPeer, type Peer, PEER_TOLERANCE } from "./peers/peer.ts";
 import { makePlan } from "./plans.ts";
@@ -17,12 +17,12 @@ import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { detail, figure, type Row, type Table, type Unit } from "./table.ts";
 import {
   checkerOf,
-  describeWork,
+  describeSizes,
   halved,
   makeValues,
-  type Work,
-  type WorkValues,
-} from "./works.ts";
+  type OpBenchmark,
+  type OpValues,
+} from "./op_benchmarks.ts";
 
 /** Largest NMSE of an op, by storage type: those of the project's tests. */
 const TOLERANCE: Readonly<Record<StorageType, number>> = {
@@ -34,11 +34,11 @@ const TOLERANCE: Readonly<Record<StorageType, number>> = {
 export interface OpsTask {
   /** Storage of activations and weights; other engines store f32. */
   readonly storage: StorageType;
-  readonly works: readonly Work[];
-  readonly effort: Effort;
+  readonly benchmarks: readonly OpBenchmark[];
+  readonly sampling: Sampling;
   /** What the adapter can do at most, where that was measured. */
   readonly roofline?: Roofline;
-  /** Other engines, by turns with this project's own ops. */
+  /** Other engines, interleaved with this project's own ops. */
   readonly peers?: readonly Peer[];
   /** Called before each op. */
   readonly onRow?: (label: string) => void;
@@ -48,8 +48,8 @@ export interface OpsTask {
 export async function makeOwn(
   gpu: Gpu,
   storage: StorageType,
-  { op, attributes, inputs }: Work,
-  values: WorkValues,
+  { op, attributes, inputs }: OpBenchmark,
+  values: OpValues,
 ) {
   const g = new Graph(storage);
   const tensors = Object.fromEntries(
@@ -89,12 +89,12 @@ export async function makeOwn(
 
 /** Times ops, one after the other. */
 export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
-  const { storage, works, peers } = task;
+  const { storage, benchmarks, peers } = task;
   const rows: Row[] = [];
   const faults: string[] = [];
-  for (const [i, work] of works.entries()) {
-    task.onRow?.(`${i + 1} of ${works.length}: ${work.name}`);
-    rows.push(await timeOp(gpu, task, work, faults));
+  for (const [i, benchmark] of benchmarks.entries()) {
+    task.onRow?.(`${i + 1} of ${benchmarks.length}: ${benchmark.name}`);
+    rows.push(await timeOp(gpu, task, benchmark, faults));
   }
   const own = "each checked against f64: NMSE at most " +
     `${TOLERANCE[storage]}, else no time`;
@@ -105,7 +105,7 @@ export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
     notes: peers
       ? [
         `${own}; ${PEER_TOLERANCE} of others, which store f32`,
-        "ratio: their time over ours, by turns on the same adapter",
+        "ratio: their time over ours, interleaved on the same adapter",
         ...faults,
       ]
       : [
@@ -117,25 +117,27 @@ export async function benchOps(gpu: Gpu, task: OpsTask): Promise<Table> {
 
 async function timeOp(
   gpu: Gpu,
-  { storage, effort, roofline, peers }: OpsTask,
-  work: Work,
+  { storage, sampling, roofline, peers }: OpsTask,
+  benchmark: OpBenchmark,
   faults: string[],
 ): Promise<Row> {
-  const { name, oneDnn } = work;
-  const sizes = describeWork(work);
-  const values = makeValues(work);
-  const exact = checkerOf(work, values);
-  await using own = await makeOwn(gpu, storage, work, values);
+  const { name, oneDnn } = benchmark;
+  const sizes = describeSizes(benchmark);
+  const values = makeValues(benchmark);
+  const exact = checkerOf(benchmark, values);
+  await using own = await makeOwn(gpu, storage, benchmark, values);
   own.queue();
-  const check = storage === "f16" ? checkerOf(work, halved(values)) : exact;
+  const check = storage === "f16"
+    ? checkerOf(benchmark, halved(values))
+    : exact;
   const error = check(await own.read());
   using stack = new DisposableStack();
   const others: Awaited<ReturnType<typeof checkPeer>>[] = [];
   for (const peer of peers ?? []) {
-    others.push(await checkPeer(peer, work, values, exact, stack));
+    others.push(await checkPeer(peer, benchmark, values, exact, stack));
   }
   const running = others.flatMap(({ op }) => op ?? []);
-  const [ownTime, ...times] = await medianTimes([own, ...running], effort);
+  const [ownTime, ...times] = await medianTimes([own, ...running], sampling);
   const { flops, elements } = own;
   const unit: Unit = flops > 0 ? "GFLOP/s" : "GB/s";
   const bytes = elements * (storage === "f16" ? 2 : 4);

@@ -31,7 +31,7 @@ what (--ops, --picture and --faces where nothing is given):
   --ops            each op: shaders, ms, GFLOP/s or GB/s, checked against f64
   --roofline       the adapter's own ceiling, and what share of it --ops (or
                    --step) reach; --paper predicts this adapter, too
-  --peers          jax-js and tfjs-webgpu on the same ops, by turns, in f32;
+  --peers          jax-js and tfjs-webgpu on the same ops, interleaved, in f32;
                    downloads them from npm
   --step           one denoising step by kind of op and shader, on the GPU's
                    own clock; what it asks of WebGPU
@@ -50,7 +50,7 @@ what (--ops, --picture and --faces where nothing is given):
 options:
   --model DIR      a converted model (weights/mini; of --paper SD1.5); of
                    --step, --scaling and --paper its sizes alone count
-  --full-size      --step and --scaling of SD1.5, with weights made up
+  --full-size      --step and --scaling of SD1.5, with synthetic weights
   --ref FILE       reference photo (weights/mini/demo.png)
   --photo FILE     photo to find faces in (one of the tests')
   --steps N        denoising steps (30)
@@ -67,7 +67,7 @@ options:
                    another GPU for --paper: its ceilings, and a dispatch's own
                    time; with --roofline this adapter's are used too
   --only TEXT      rows of ops whose name or sizes have this in them
-  --batch N        so many images in every op and step (1)
+  --batch N        N images in every op and step (1)
   --rounds N       samples, of which the median is taken (3)
   --prompt TEXT    what images show ("${PROMPT}")
   --seeds N, --samples N

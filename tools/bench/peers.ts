@@ -1,5 +1,5 @@
 /**
- * Other WebGPU engines beside this project's own, by turns in a process of
+ * Other WebGPU engines beside this project's own, interleaved in a process of
  * their own: this module is also what that process runs.
  *
  * @module
@@ -7,13 +7,13 @@
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
 import { repositoryFile } from "../tool.ts";
-import type { Effort } from "./clock.ts";
+import type { Sampling } from "./clock.ts";
 import { benchOps } from "./ops.ts";
 import { startJax } from "./peers/jax.ts";
 import { startPeer } from "./peers/peer.ts";
 import { startTfjs } from "./peers/tfjs.ts";
 import type { Table } from "./table.ts";
-import { chooseWorks } from "./works.ts";
+import { chooseBenchmarks } from "./op_benchmarks.ts";
 
 /** What is timed: as the bench's options of these names say. */
 interface PeersTask {
@@ -21,7 +21,7 @@ interface PeersTask {
   readonly storage: StorageType;
   readonly only: string;
   readonly batch: number;
-  readonly effort: Effort;
+  readonly sampling: Sampling;
 }
 
 /**
@@ -60,8 +60,8 @@ if (import.meta.main) {
   using gpu = await Gpu.open();
   const table = await benchOps(gpu, {
     storage: chooseDtype(gpu, task.storage),
-    works: chooseWorks(task),
-    effort: task.effort,
+    benchmarks: chooseBenchmarks(task),
+    sampling: task.sampling,
     peers: [
       await startPeer("tfjs-webgpu", startTfjs),
       await startPeer("jax-js", startJax),

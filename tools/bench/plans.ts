@@ -51,7 +51,7 @@ export interface TimedDispatch {
 }
 
 /**
- * Times the dispatches of graphs, by turns after a run that compiles. On the
+ * Times the dispatches of graphs, interleaved, after a run that compiles. On the
  * GPU's own clock each dispatch counts with the fastest of its samples: what
  * others do on the machine only ever adds, and hits now this dispatch, now
  * that. Without such a clock, the fastest whole run.

@@ -23,7 +23,7 @@ export interface Roofline {
 const INVOCATIONS = 2 ** 18;
 /** Operations an invocation does a turn of the shader's loop. */
 const FLOPS_A_TURN = 2 * 10 * 8;
-/** Turns of that loop: 43 GFLOP, beside which a launch is nothing on any GPU. */
+/** CallQueue of that loop: 43 GFLOP, beside which a launch is nothing on any GPU. */
 const TURNS = 1024;
 /** Bytes copied: more than the caches of any GPU or CPU hold. */
 const COPIED = 96 * 2 ** 20;

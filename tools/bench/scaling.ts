@@ -7,9 +7,9 @@
 import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
-import { callsLine } from "./census.ts";
+import { callsLine } from "./call_counter.ts";
 import { graphFlops, planBytes, ROOMY, sum } from "./cost.ts";
-import type { ModelSizes } from "./invented.ts";
+import type { ModelSizes } from "./synthetic.ts";
 import { planStep, type StepTask, timeStep } from "./step.ts";
 import { figure, type Row, type Table } from "./table.ts";
 
@@ -90,7 +90,7 @@ export async function benchScaling(
   }
   return {
     section: "scaling",
-    subject: `a step of ${task.sizes.name}, guidance on, weights made up; ` +
+    subject: `a step of ${task.sizes.name}, guidance on, synthetic weights; ` +
       "varied, size, at once, activations, weights",
     rows,
     notes,

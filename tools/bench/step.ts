@@ -1,5 +1,5 @@
 /**
- * Times one denoising step of a model whose weights are made up, whole and
+ * Times one denoising step of a model with synthetic weights, whole and
  * dispatch by dispatch.
  *
  * @module
@@ -9,10 +9,10 @@ import type { Gpu, StorageType } from "../../src/gpu/gpu.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
 import { elementCount } from "../../src/ops/op.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
-import { callsLine, Census } from "./census.ts";
+import { CallCounter, callsLine } from "./call_counter.ts";
 import { spent } from "./clock.ts";
 import { countDispatches, type DispatchCost, sumBy, total } from "./cost.ts";
-import { layoutOf, madeUpComponents, type ModelSizes } from "./invented.ts";
+import { type ModelSizes, runShapeOf, syntheticModel } from "./synthetic.ts";
 import { adapterKernels, makePlan } from "./plans.ts";
 import { type Roofline, shareOfRoofline } from "./roofline.ts";
 import { figure, measured, type Row, single, type Table } from "./table.ts";
@@ -32,14 +32,14 @@ export interface StepTask {
 
 /** A step's graph, what it is built from, and the image's size. */
 export function planStep({ sizes, dtype, weights, size, batch }: StepTask) {
-  const components = madeUpComponents(sizes, weights);
-  const layout = layoutOf(components, size, batch);
+  const components = syntheticModel(sizes, weights);
+  const runShape = runShapeOf(components, size, batch);
   const { factor } = components.vae.config;
   return {
     components,
-    layout,
-    graph: stepGraph(dtype, components, layout),
-    size: [factor * layout.width, factor * layout.height] as const,
+    runShape,
+    graph: stepGraph(dtype, components, runShape),
+    size: [factor * runShape.width, factor * runShape.height] as const,
   };
 }
 
@@ -86,9 +86,9 @@ export async function timeStep(gpu: Gpu, task: StepTask, profiled = false) {
   await run();
   // A wait costs 10 ms by itself.
   const idle = await spent(() => gpu.idle());
-  using census = new Census();
+  using counter = new CallCounter();
   const milliseconds = await spent(run) - idle;
-  const { calls } = census;
+  const { calls } = counter;
   const peakBytes = gpu.buffers.peakBytes - before;
   const times = profiled ? await step.plan.profile() : [];
   return {
@@ -117,10 +117,10 @@ export async function profileStep(
   const alone = total(profile, ({ time }) => time);
   const slowest = slowestConv(profile);
   const notes = slowest && [
-    `slowest big convolution ${measured(slowest.gflops, "GFLOP/s")}, ` +
-    `${slowest.shape}: the step reaches ${
+    `slowest large convolution: ${measured(slowest.gflops, "GFLOP/s")}, ` +
+    `${slowest.shape}; the step runs at ${
       measured(gflops / slowest.gflops, "share")
-    } of it`,
+    } of that speed`,
   ];
   const rows = [
     single("all dispatches, each by itself", alone, "ms"),
@@ -171,7 +171,7 @@ export function profileRows(
           figure("share", milliseconds / all, "share"),
           figure("speed", speed, "GFLOP/s"),
           // Of what is bound, each byte once.
-          figure("moved", bytes / milliseconds / 1e6, "GB/s"),
+          figure("bandwidth", bytes / milliseconds / 1e6, "GB/s"),
           ...roofline ? [figure("of ceiling", share, "share")] : [],
         ],
       };

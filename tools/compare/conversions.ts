@@ -19,7 +19,7 @@ import { runPass, type Where } from "./run.ts";
  * Runs recorded passes with another model's weights.
  *
  * @param name what messages call the other model
- * @param onError told of each output
+ * @param onError called with each output
  * @throws {MasterWeaverError} `bad-model` where it is no conversion of the recorded one
  */
 export async function compareNetworks(
@@ -55,7 +55,7 @@ export async function compareNetworks(
 }
 
 /** How images are made. */
-export interface Painting extends Scene {
+export interface ImageRequest extends Scene {
   /** How many, of seeds one after the other. */
   readonly count: number;
   /** Denoising steps. */
@@ -69,17 +69,17 @@ export interface Painting extends Scene {
  * needed.
  *
  * @param folder of the model
- * @param onImage told of each, from 1 on
+ * @param onImage called with each, from 1 on
  * @throws {MasterWeaverError} `bad-option`, `bad-model`, `out-of-memory`, `gpu`
  */
-export async function paint(
+export async function generateImages(
   folder: string,
-  { photo, prompt, seed, size, count, steps, dtype }: Painting,
+  { photo, prompt, seed, size, count, steps, dtype }: ImageRequest,
   onImage: (done: number) => void,
 ): Promise<Image[]> {
   await using weaver = await MasterWeaver.load(folder, { dtype });
   const identity = await weaver.encodeIdentity([photo], { align: false });
-  const painted: Image[] = [];
+  const generated: Image[] = [];
   for (let i = 0; i < count; i++) {
     const { images } = await weaver.generate({
       identity,
@@ -89,10 +89,10 @@ export async function paint(
       width: size,
       height: size,
     });
-    painted.push(images[0]);
+    generated.push(images[0]);
     onImage(i + 1);
   }
-  return painted;
+  return generated;
 }
 
 /** How far a finished image is from the other model's. */

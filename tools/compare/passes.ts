@@ -23,7 +23,7 @@ export const NETWORKS = [
 ] as const;
 
 /** One of the networks. */
-export type NetworkName = typeof NETWORKS[number];
+export type ComparedNetwork = typeof NETWORKS[number];
 
 /** The shape of a pass's input, which must have so many dimensions. */
 export type ShapeOf = (input: string, dimensions: number) => readonly number[];
@@ -31,7 +31,7 @@ export type ShapeOf = (input: string, dimensions: number) => readonly number[];
 /** A pass through a network. */
 export interface Pass {
   /** The network. */
-  readonly network: NetworkName;
+  readonly network: ComparedNetwork;
   /** What goes in, by name. */
   readonly inputs: readonly string[];
   /** What comes out, by name. */

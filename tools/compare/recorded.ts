@@ -19,7 +19,7 @@ import {
   type Components,
   readTokenizer,
 } from "../../src/components/networks.ts";
-import { type NetworkName, type Pass, PASSES, passOf } from "./passes.ts";
+import { type ComparedNetwork, type Pass, PASSES, passOf } from "./passes.ts";
 import { runPass, type Where } from "./run.ts";
 import { rows, type Values, zeros } from "./values.ts";
 
@@ -61,7 +61,7 @@ export class Recorder {
   /**
    * Nothing is run yet.
    *
-   * @param onRun told of each pass and the seconds it took
+   * @param onRun called with each pass and the seconds it took
    */
   constructor(
     where: Where,
@@ -81,7 +81,7 @@ export class Recorder {
    * @param networks which passes
    * @throws {MasterWeaverError} `bad-model`, `cannot-read`, `out-of-memory`, `gpu`
    */
-  async record(networks: readonly NetworkName[]): Promise<RecordedPass[]> {
+  async record(networks: readonly ComparedNetwork[]): Promise<RecordedPass[]> {
     const recorded: RecordedPass[] = [];
     for (const pass of PASSES) {
       if (!networks.includes(pass.network)) continue;

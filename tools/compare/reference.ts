@@ -14,7 +14,7 @@ import {
 } from "../../src/checkpoints/checkpoint.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import { nmse } from "./measures.ts";
-import { type NetworkName, type Pass, PASSES } from "./passes.ts";
+import { type ComparedNetwork, type Pass, PASSES } from "./passes.ts";
 import { runPass, type Where } from "./run.ts";
 import { channelsLast, type Values } from "./values.ts";
 
@@ -27,7 +27,7 @@ export const LIMITS: Readonly<Record<StorageType, number>> = {
 /** How far one output of a network is from what it should be. */
 export interface OutputError {
   /** The network. */
-  readonly network: NetworkName;
+  readonly network: ComparedNetwork;
   /** The output, as in the reference file. */
   readonly output: string;
   /** Σ(a − b)² / Σb²; infinite where it holds a NaN. */
@@ -51,7 +51,7 @@ const SAME_AS: Readonly<Record<string, string>> = {
  */
 export function passesIn(
   reference: Checkpoint,
-  networks: readonly NetworkName[],
+  networks: readonly ComparedNetwork[],
 ): Pass[] {
   const asked = PASSES.filter(({ network }) => networks.includes(network));
   const found = asked.filter(({ inputs, outputs }) =>
@@ -70,7 +70,7 @@ export function passesIn(
  * Runs passes and compares.
  *
  * @param passes of {@linkcode passesIn}
- * @param onError told of each output
+ * @param onError called with each output
  * @throws {MasterWeaverError} `bad-model`, `bad-checkpoint` where file and model do not fit
  */
 export async function compareWithReference(

@@ -16,7 +16,7 @@ import {
   type Values,
   whole,
 } from "../tool.ts";
-import { type NetworkName, NETWORKS } from "./passes.ts";
+import { type ComparedNetwork, NETWORKS } from "./passes.ts";
 
 /** What `--help` prints. */
 export const USAGE =
@@ -33,18 +33,18 @@ folder's own outputs.
                    ${NETWORKS.slice(3).join(", ")}); repeatable
   --dtype f32|f16  storage of activations (f32: then only weights differ)
   --markdown       the table as Markdown
-  --json           one JSON object on stdout; null where two pictures are equal
+  --json           one JSON object on stdout; null where two images are equal
   --quiet          no line for each output on stderr
   -h, --help       this text
 
 With a folder only:
-  --pictures N     also compare N finished pictures (0)
-  --no-networks    compare pictures alone
-  --steps N        denoising steps of a picture (30)
-  --size N         side of pictures in pixels (the model's own)
+  --pictures N     also compare N finished images (0)
+  --no-networks    compare images alone
+  --steps N        denoising steps of an image (30)
+  --size N         side of images in pixels (the model's own)
   --ref FILE       reference photo (weights/mini/demo.png)
   --prompt TEXT    ("a photo of a smiling woman with red hair")
-  --seed N         of the noise; of more pictures N + 1, … (42)
+  --seed N         of the noise; of more images N + 1, … (42)
 
 NMSE = Σ(a−b)² / Σb². Exit code: 0, 1 = it failed or a limit against PyTorch is
 missed, 2 = wrong usage.`;
@@ -67,7 +67,7 @@ export interface Request {
   /** What they are compared with: a reference file or a model's folder. */
   readonly with: string;
   /** Networks to run; none where only images are compared. */
-  readonly networks: readonly NetworkName[];
+  readonly networks: readonly ComparedNetwork[];
   /** Storage of activations. */
   readonly dtype: StorageType;
   /** Images to make. */
@@ -108,7 +108,7 @@ export const OPTIONS = {
 };
 
 /**
- * Turns options into what is asked for.
+ * CallQueue options into what is asked for.
  *
  * @throws {UsageError} saying what was given and what was expected
  */

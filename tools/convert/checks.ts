@@ -6,7 +6,7 @@
  */
 import {
   type ComponentName,
-  isNetworkName,
+  isNetworkComponent,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
@@ -130,7 +130,9 @@ async function checkModel(
 ): Promise<void> {
   // Detectors depend on no network.
   if (
-    ![...written.values()].some(({ component }) => isNetworkName(component))
+    ![...written.values()].some(({ component }) =>
+      isNetworkComponent(component)
+    )
   ) {
     return;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import { printable } from "../../src/weights/brief.ts";
-import { tell } from "../../src/host/streams.ts";
+import { writeStderr } from "../../src/host/streams.ts";
 
 const WIDTH = 30;
 const INTERVAL_MS = 100;
@@ -38,11 +38,11 @@ export class ProgressLine implements Disposable {
     this.#drawn = now;
     const share = Math.min(1, this.#done / Math.max(1, this.#total));
     const bar = "█".repeat(Math.round(share * WIDTH)).padEnd(WIDTH, "░");
-    tell(`\r${this.#label} ${bar} ${Math.floor(share * 100)} %`);
+    writeStderr(`\r${this.#label} ${bar} ${Math.floor(share * 100)} %`);
   }
 
   /** Clears the line. */
   [Symbol.dispose](): void {
-    if (this.#isShown) tell("\r\x1b[K");
+    if (this.#isShown) writeStderr("\r\x1b[K");
   }
 }

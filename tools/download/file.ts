@@ -1,5 +1,5 @@
 /**
- * Downloads one file: goes on where an earlier attempt stopped, and verifies
+ * Downloads one file: resumes an earlier attempt, and verifies
  * what it has before the file gets its name.
  *
  * @module

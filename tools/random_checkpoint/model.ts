@@ -23,7 +23,7 @@ import {
 } from "../../src/checkpoints/tables/stable_diffusion.ts";
 import type { Table } from "../../src/checkpoints/tables/table.ts";
 import { networkTable } from "../../src/checkpoints/tables/networks.ts";
-import type { NetworkName } from "../../src/weights/components.ts";
+import type { NetworkComponent } from "../../src/weights/components.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import type { TensorShape } from "./distributions.ts";
 
@@ -35,10 +35,10 @@ export const NETWORKS = [
   "image_encoder",
   "identity_adapter",
   "face_parser",
-] as const satisfies readonly NetworkName[];
+] as const satisfies readonly NetworkComponent[];
 
 /** Configs of the networks. */
-export type Configs = Readonly<Record<NetworkName, JsonObject>>;
+export type Configs = Readonly<Record<NetworkComponent, JsonObject>>;
 
 /** Stable Diffusion 1.5, CLIP ViT-L/14, the reference's adapter and parser. */
 export const FULL_SIZE: Configs = {
@@ -58,7 +58,7 @@ export interface CheckpointShape extends TensorShape {
 
 /** A network's tensors, in diffusers' and the reference's names. */
 export function tensorsOf(
-  network: NetworkName,
+  network: NetworkComponent,
   configs: Configs,
 ): CheckpointShape[] {
   return shapes(tableOf(network, configs));
@@ -66,9 +66,9 @@ export function tensorsOf(
 
 /** Those of a single file's three networks, under its names. */
 export function singleFileTensors(configs: Configs): CheckpointShape[][] {
-  const config = (name: NetworkName) =>
+  const config = (name: NetworkComponent) =>
     new CheckpointConfig(configs[name], name);
-  const tables: [NetworkName, Table][] = [
+  const tables: [NetworkComponent, Table][] = [
     ["unet", ldmUnetTable(config("unet"), "last")],
     ["vae", ldmVaeTable(config("vae"), "first_stage_model.")],
     ["text_encoder", ldmTextTable(config("text_encoder"))],
@@ -83,8 +83,8 @@ export function singleFileTensors(configs: Configs): CheckpointShape[][] {
 }
 
 /** How a network becomes a component. */
-export function tableOf(network: NetworkName, configs: Configs): Table {
-  const config = (name: NetworkName) =>
+export function tableOf(network: NetworkComponent, configs: Configs): Table {
+  const config = (name: NetworkComponent) =>
     new CheckpointConfig(configs[name], name);
   return networkTable(network, config(network), {
     unet: () => config("unet"),

@@ -9,7 +9,7 @@ import {
   clipVision,
 } from "../../models/clip.ts";
 import { layerNorm } from "../../models/layers.ts";
-import { askedWeights } from "./asked.ts";
+import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { type Dropped, plainRow, type Table } from "./table.ts";
 
@@ -83,7 +83,7 @@ export function textEncoderTable(config: CheckpointConfig): Table {
     vocabularySize: config.size("vocab_size"),
     positions: config.size("max_position_embeddings"),
   };
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "text_encoder",
     config,
     order: ORDER,
@@ -110,7 +110,7 @@ export function imageEncoderTable(config: CheckpointConfig): Table {
   const side = Math.floor(config.size("image_size") / patchSize);
   const sizes = { ...tower, patchSize, imageSize: side * patchSize };
   const model = "vision_model";
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "image_encoder",
     config,
     order: ORDER,

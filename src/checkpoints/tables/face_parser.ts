@@ -5,7 +5,7 @@
  * @module
  */
 import { bisenet } from "../../models/bisenet.ts";
-import { askedWeights } from "./asked.ts";
+import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import {
   plainRow,
@@ -63,7 +63,7 @@ export function faceParserTable(config: CheckpointConfig): Table {
     classes: config.size("n_classes"),
     inputSize: SIDE,
   };
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "face_parser",
     config,
     order: ORDER,

@@ -7,7 +7,7 @@
 import { idResampler } from "../../models/id_resampler.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
 import { WeightScope } from "../../weights/scope.ts";
-import { askedWeights } from "./asked.ts";
+import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { plainRow, type Table } from "./table.ts";
 import { unetSizes } from "./unet.ts";
@@ -76,7 +76,7 @@ export function identityAdapterTable(
     maxReferences: 1,
     alignFaces: false,
   };
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "identity_adapter",
     config,
     order: ORDER,

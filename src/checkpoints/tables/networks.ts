@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { NetworkName } from "../../weights/components.ts";
+import type { NetworkComponent } from "../../weights/components.ts";
 import { imageEncoderTable, textEncoderTable } from "./clip.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { faceParserTable } from "./face_parser.ts";
@@ -29,7 +29,7 @@ export interface AdapterContext {
  * @throws {MasterWeaverError} `bad-checkpoint`, and what `context` throws
  */
 export function networkTable(
-  network: NetworkName,
+  network: NetworkComponent,
   config: CheckpointConfig,
   context: AdapterContext,
 ): Table {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { NamedShape } from "./asked.ts";
+import type { NamedShape } from "./requested_weights.ts";
 
 /** A tensor that is read from the checkpoint. */
 export interface SourceTensor {

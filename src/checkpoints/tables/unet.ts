@@ -4,7 +4,7 @@
  * @module
  */
 import { crossKeys, unet, type UNetConfig } from "../../models/unet.ts";
-import { askedWeights } from "./asked.ts";
+import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { DIFFUSERS_ORDER } from "./diffusers_order.ts";
 import { plainRow, type Table } from "./table.ts";
@@ -52,7 +52,7 @@ export function unetTable(config: CheckpointConfig): Table {
   config.only("use_linear_projection", false, "Stable Diffusion 2 has true");
   config.only("addition_embed_type", null, "Stable Diffusion XL has one");
   const sizes = unetSizes(config);
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "unet",
     config,
     order: DIFFUSERS_ORDER,

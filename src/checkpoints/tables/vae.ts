@@ -4,7 +4,7 @@
  * @module
  */
 import { vaeDecode, vaeEncode } from "../../models/vae.ts";
-import { askedWeights } from "./asked.ts";
+import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { DIFFUSERS_ORDER } from "./diffusers_order.ts";
 import { plainRow, type Table } from "./table.ts";
@@ -37,7 +37,7 @@ export function vaeTable(config: CheckpointConfig): Table {
     scalingFactor: 1,
     factor,
   };
-  const weights = askedWeights({
+  const weights = requestedWeights({
     component: "vae",
     config,
     order: DIFFUSERS_ORDER,

@@ -9,8 +9,8 @@ import { clipText } from "../../models/clip.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
-import { Health } from "../health.ts";
-import { keysName, type Layout, valuesName } from "../layout.ts";
+import { FiniteChecks } from "../health.ts";
+import { keysName, type RunShape, valuesName } from "../run_shape.ts";
 
 /**
  * `ids` u32 (B, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of every
@@ -20,7 +20,7 @@ import { keysName, type Layout, valuesName } from "../layout.ts";
 export function conditionGraph(
   storage: StorageType,
   { text, unet, adapter }: DenoiserComponents,
-  { images, guided }: Pick<Layout, "images" | "guided">,
+  { images, guided }: Pick<RunShape, "images" | "guided">,
 ): Graph {
   const g = new Graph(storage);
   const halves = guided ? 2 : 1;
@@ -34,9 +34,9 @@ export function conditionGraph(
   );
   const embedding = clipText(ids, text.weights.at("text_model"), text.config);
   g.name("text", embedding);
-  const health = new Health(g);
-  health.mark("text", embedding);
-  health.mark("identity", identity);
+  const checks = new FiniteChecks(g);
+  checks.mark("text", embedding);
+  checks.mark("identity", identity);
   for (const attention of crossAttentions(unet.config)) {
     const { path } = attention;
     const { k, v } = crossKeys(
@@ -48,8 +48,8 @@ export function conditionGraph(
     );
     for (const kind of ["k", "v"]) {
       const projected = (name: string) => g.named.get(`${path}.${name}`)!;
-      health.mark("text keys", projected(`to_${kind}`));
-      health.mark("identity keys", projected(`to_${kind}_img`));
+      checks.mark("text keys", projected(`to_${kind}`));
+      checks.mark("identity keys", projected(`to_${kind}_img`));
     }
     g.output(keysName(path), repeatEach(k, images));
     g.output(valuesName(path), repeatEach(v, images));

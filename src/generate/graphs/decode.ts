@@ -11,14 +11,14 @@ import { elementCount } from "../../ops/op.ts";
 import { imageOutput } from "../../ops/image_output.ts";
 import { view } from "../../ops/view.ts";
 import type { GeneratorComponents } from "../context.ts";
-import { Health } from "../health.ts";
-import type { Layout } from "../layout.ts";
+import { FiniteChecks } from "../health.ts";
+import type { RunShape } from "../run_shape.ts";
 
 /** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W); marks in `health` if they are not finite. */
 export function decodeGraph(
   storage: StorageType,
   { vae }: Pick<GeneratorComponents, "vae">,
-  { height, width }: Pick<Layout, "height" | "width">,
+  { height, width }: Pick<RunShape, "height" | "width">,
 ): Graph {
   const g = new Graph(storage);
   const { latentChannels, scalingFactor } = vae.config;
@@ -31,7 +31,7 @@ export function decodeGraph(
   const scaled = g.apply(map, { x: typed }, { scale: 1 / scalingFactor });
   const decoded = vaeDecode(scaled, vae.weights, vae.config);
   g.name("decoded", decoded);
-  new Health(g).mark("decoded", decoded);
+  new FiniteChecks(g).mark("decoded", decoded);
   g.output("pixels", g.apply(imageOutput, { x: decoded }, {}));
   return g;
 }

@@ -19,15 +19,15 @@ import { view } from "../../ops/view.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
-import { Health } from "../health.ts";
+import { FiniteChecks } from "../health.ts";
 import {
   handoverSpecs,
   type HandoverTensors,
   keysName,
-  type Layout,
+  type RunShape,
   stateName,
   valuesName,
-} from "../layout.ts";
+} from "../run_shape.ts";
 import type { StepKind } from "../step_kinds.ts";
 
 /**
@@ -37,24 +37,24 @@ import type { StepKind } from "../step_kinds.ts";
  * Latents and state that the sampler does not update in place are outputs with the
  * names of their inputs; both must be bound to the same tensor.
  *
- * @param kind the kind of step; as guided as the layout by default
+ * @param kind the kind of step; as guided as the run shape by default
  * @param sampler computes the next latents; DDIM by default
  * @throws {MasterWeaverError} `gpu` if the sampler's update omits a state
  */
 export function stepGraph(
   storage: StorageType,
   components: DenoiserComponents,
-  layout: Layout,
-  kind: StepKind = { guided: layout.guided, cached: false },
+  runShape: RunShape,
+  kind: StepKind = { guided: runShape.guided, cached: false },
   sampler: Sampler = ddimSampler(components.unet.config.scheduler),
 ): Graph {
   const specs = handoverSpecs(
     storage,
     components,
     {
-      ...layout,
+      ...runShape,
       guided: kind.guided,
-      cachesFeatures: layout.cachesFeatures || kind.cached,
+      cachesFeatures: runShape.cachesFeatures || kind.cached,
     },
     sampler,
   );
@@ -64,7 +64,7 @@ export function stepGraph(
 
   // (images, h, w, C) f32 → (halves · images, h, w, C)
   const scaled = sampler.scaleInput?.(latents, coefficients) ?? latents;
-  const output = runUnet(scaled, components, layout, kind, specs);
+  const output = runUnet(scaled, components, runShape, kind, specs);
 
   // (halves · images, h, w, C) → (images, h, w, C) f32
   const predictedNoise = kind.guided
@@ -86,7 +86,11 @@ export function stepGraph(
     state,
   });
   checkLatents(sampler, next.latents, latents);
-  new Health(g).mark("latents", next.latents, g.input("step", [1], "u32"));
+  new FiniteChecks(g).mark(
+    "latents",
+    next.latents,
+    g.input("step", [1], "u32"),
+  );
   writeBack([
     ["latents", latents, next.latents],
     ...Object.entries(state).map(([name, before]): Change => [
@@ -106,7 +110,7 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 function runUnet(
   latents: Tensor,
   { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens }: Layout,
+  { cachesFeatures, mergeTokens }: RunShape,
   { guided, cached }: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {

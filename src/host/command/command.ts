@@ -20,7 +20,7 @@ import {
 import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { exitCode, UsageError } from "../exit.ts";
-import { print, tell } from "../streams.ts";
+import { print, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
@@ -57,7 +57,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     recorded: recorded.provenance,
   });
 
-  using lines = new ProgressLines(tell, Deno.stderr.isTerminal());
+  using lines = new ProgressLines(writeStderr, Deno.stderr.isTerminal());
   await using interrupt = new Interrupt(lines.warning);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,
@@ -191,6 +191,6 @@ function printPaths(paths: readonly string[]): void {
     print(paths.map((path) => `${path}\n`).join(""));
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
-    tell(`${error.message}\n`);
+    writeStderr(`${error.message}\n`);
   }
 }

@@ -12,9 +12,9 @@ import {
 } from "../../options/options.ts";
 import type { IdentityChoices } from "../../options/settings.ts";
 import {
-  foreignWarnings,
   fromText,
   missingWarnings,
+  otherProgramWarnings,
   type Recorded,
 } from "../../options/settings_text.ts";
 import { table } from "../../options/table.ts";
@@ -116,13 +116,13 @@ export function identityChoices(
  * @param text the settings of the image that is made now
  */
 export function repeatWarnings(
-  { flags, recorded: { foreign }, imageText }: Task,
+  { flags, recorded: { otherProgram }, imageText }: Task,
   text: Readonly<Record<string, string>>,
 ): string[] {
   if (!imageText) return [];
   const { fromImage = "the image" } = flags;
-  const warnings = foreign
-    ? foreignWarnings(foreign, fromImage, text.model)
+  const warnings = otherProgram
+    ? otherProgramWarnings(otherProgram, fromImage, text.model)
     : missingWarnings(imageText.text, text, typedKeys(flags));
   return [...imageText.warnings, ...warnings];
 }

@@ -10,7 +10,7 @@ const [INDENT, WIDTH] = [27, 80];
 
 /** The command's options and what they mean. */
 export const usage =
-  `MasterWeaver on Deno WebGPU: pictures of a person from one photo.
+  `MasterWeaver on Deno WebGPU: images of a person from one photo.
 
   deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
 
@@ -48,9 +48,9 @@ export function typedForm({ flag, alias, type }: NamedOption): string {
 
 /** An option's limits and default, as they follow its help. */
 export function aside(option: NamedOption): { range: string; default: string } {
-  const { type, default: value, otherwise } = option;
+  const { type, default: value, defaultText } = option;
   const hasDefault = value !== undefined && type.form !== "switch";
-  const shown = otherwise ?? (hasDefault ? String(value) || '""' : undefined);
+  const shown = defaultText ?? (hasDefault ? String(value) || '""' : undefined);
   return {
     range: type.range === undefined ? "" : `, ${type.range}`,
     default: shown === undefined ? "" : ` (${shown})`,

@@ -36,7 +36,7 @@ export interface AttentionAttributes {
   causal?: boolean;
 }
 
-/** Fewest queries of an excerpt that a kernel is timed with. */
+/** Fewest queries of the inputs that a kernel is timed with. */
 const MIN_QUERIES = 256;
 
 type AttentionKernel = Kernel<AttentionInputs, AttentionAttributes>;
@@ -115,11 +115,11 @@ export const attention: Op<AttentionInputs, AttentionAttributes> = {
     return { output: { shape: q.shape, dtype: q.dtype } };
   },
 
-  kind({ q }, { heads }) {
+  tuningKey({ q }, { heads }) {
     return `heads of ${q.shape[2] / heads}`;
   },
 
-  excerpt({ q, k }, { textKeys = k.shape[1] }, share) {
+  timingInputs({ q, k }, { textKeys = k.shape[1] }, share) {
     const [batch, queries, channels] = q.shape;
     const tokens = Math.ceil(batch * queries * share);
     const kept = Math.min(queries, Math.max(MIN_QUERIES, tokens));

@@ -8,7 +8,7 @@ import code from "../../../shaders/attention.wgsl" with { type: "text" };
 import type { Target } from "../op.ts";
 import { elementBytes } from "../tensor_spec.ts";
 import type { AttentionSizes } from "./sizes.ts";
-import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
+import { type AttentionLaunch, bindSlice, splitAttention } from "./slices.ts";
 
 const GROUP = 32;
 /** Most vec4s of a head that an invocation keeps in registers. */
@@ -24,7 +24,7 @@ export function launchBaseline(
   const value4 = sliceWidth(head4);
   const slices = head4 / value4;
   const pairs = Math.ceil(queries / 2);
-  return cutAttention(sizes, elementBytes(storage), limits).map((slice) => {
+  return splitAttention(sizes, elementBytes(storage), limits).map((slice) => {
     const total = slice.sizes.batch * heads * slices * pairs;
     return {
       shader: "attention",

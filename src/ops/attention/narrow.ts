@@ -21,7 +21,7 @@ import type { AttentionSizes } from "./sizes.ts";
 import {
   type AttentionLaunch,
   type AttentionSlice,
-  cutAttention,
+  splitAttention,
 } from "./slices.ts";
 
 /** Scratch: a texture with keys, then values, by head. */
@@ -53,7 +53,7 @@ function slicesOf(
   const bytes = elementBytes(storage);
   const imageBytes = 2 * keyVec8s({ ...sizes, batch: 1 }) * VEC8 * bytes;
   const most = Math.floor(MAX_TEXEL_BYTES / imageBytes);
-  return cutAttention(sizes, bytes, limits, most);
+  return splitAttention(sizes, bytes, limits, most);
 }
 
 /** Texels of the keys and values of the largest slice. */
@@ -89,7 +89,7 @@ function launchHeads(
   const total = keyVec8s(slice.sizes);
   return {
     shader: "attention_heads",
-    moves: true,
+    onlyMovesData: true,
     code: vec8Code(storage) + texels + byHead,
     bind: [
       { input, access: "read", slice: slice.keys },

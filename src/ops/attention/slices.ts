@@ -6,7 +6,7 @@
  */
 import type { GpuLimits } from "../../gpu/gpu.ts";
 import type { Launch } from "../launch.ts";
-import { cutBatch, type ShiftedSlice, shiftedSlice } from "../slices.ts";
+import { type ShiftedSlice, shiftedSlice, splitBatch } from "../slices.ts";
 import type { AttentionSizes } from "./sizes.ts";
 
 /** Consecutive images of an attention. */
@@ -20,12 +20,12 @@ export interface AttentionSlice {
 }
 
 /**
- * Cuts a batch so that each operand of a slice fits a binding.
+ * Splits a batch so that each operand of a slice fits a binding.
  *
  * @param elementBytes bytes of an element of the operands
  * @param most limit on the images of a slice, even if more fit
  */
-export function cutAttention(
+export function splitAttention(
   sizes: AttentionSizes,
   elementBytes: number,
   limits: GpuLimits,
@@ -34,7 +34,7 @@ export function cutAttention(
   const { batch, queries, keys, heads, width } = sizes;
   const channels = heads * width;
   const longest = Math.max(queries, keys) * channels * elementBytes;
-  return cutBatch(batch, longest, limits, most).map(({ start, rows }) => {
+  return splitBatch(batch, longest, limits, most).map(({ start, rows }) => {
     const slice = (tokens: number) =>
       shiftedSlice(
         start * tokens * channels,

@@ -10,7 +10,7 @@ import type { Target } from "../op.ts";
 import { VEC8, vec8Code } from "../stored_vectors.ts";
 import { elementBytes } from "../tensor_spec.ts";
 import type { AttentionSizes } from "./sizes.ts";
-import { type AttentionLaunch, bindSlice, cutAttention } from "./slices.ts";
+import { type AttentionLaunch, bindSlice, splitAttention } from "./slices.ts";
 
 /** Widest head for workgroups of 64 queries; wider heads have 32. */
 const WIDE = 80;
@@ -35,7 +35,7 @@ export function launchTiled(
   const rows = width > WIDE ? 32 : 64;
   const blocks = Math.ceil(queries / rows);
   const bytes = elementBytes(storage);
-  return cutAttention(sizes, bytes, limits).map((slice): AttentionLaunch => {
+  return splitAttention(sizes, bytes, limits).map((slice): AttentionLaunch => {
     const groups = slice.sizes.batch * heads * blocks;
     return {
       shader: "attention_tiles",

@@ -1,7 +1,7 @@
 /**
  * Texture-backed attention of wide heads: two matrix products by
  * `shaders/conv2d_texels.wgsl` with a softmax between them. The scores q kᵀ and the
- * weights lie in scratch textures, for only as many queries at a time as fit a
+ * weights are in scratch textures, for only as many queries at a time as fit a
  * CPU's cache.
  *
  * @module
@@ -31,7 +31,7 @@ import {
   type AttentionInput,
   type AttentionLaunch,
   type AttentionSlice,
-  cutAttention,
+  splitAttention,
 } from "./slices.ts";
 
 /** Scratch: queries, keys, values and weights in one texture, scores in another. */
@@ -112,7 +112,7 @@ function slicesOf(
   const imageBytes = headTexels.reduce((sum, texels) => sum + texels, 0) *
     sizes.heads * TEXEL_BYTES;
   const most = Math.floor(MAX_TEXEL_BYTES / imageBytes);
-  return cutAttention(sizes, elementBytes(storage), limits, most);
+  return splitAttention(sizes, elementBytes(storage), limits, most);
 }
 
 /** Texels of the operands and of the scores of the largest slice. */
@@ -244,7 +244,7 @@ function launchPacking(
   const groups = Math.ceil(batch * tokens / PACKED);
   return {
     shader: "attention_pack",
-    moves: true,
+    onlyMovesData: true,
     code: vec8Code(storage) + texels + packCode,
     bind: [
       { input, access: "read", slice },
@@ -279,7 +279,7 @@ function launchPackingValues(
   const total = batch * heads * vec4s * width / VEC8;
   return {
     shader: "attention_values",
-    moves: true,
+    onlyMovesData: true,
     code: vec8Code(storage) + texels + valuesCode,
     bind: [
       { input: "v", access: "read", slice: slice.keys },

@@ -15,24 +15,24 @@ import {
   texturedKernel,
   tiledKernel,
 } from "./kernels.ts";
-import { cutPixels } from "./pixel_slices.ts";
+import { splitPixels } from "./pixel_slices.ts";
 import { texelLimits } from "./textured.ts";
 import { fitsWinograd, launchWinograd, winogradScratch } from "./winograd.ts";
 
 export type { Conv2dAttributes, Conv2dInputs } from "./call.ts";
 
-/** Fewest pixels of an excerpt that a kernel is timed with. */
+/** Fewest pixels of the inputs that a kernel is timed with. */
 const MIN_PIXELS = 256;
 
 const rule: ConvolutionRule<Conv2dAttributes> = {
   convolution: convolutionOf,
   slices(call, limits) {
     const { shape, dtype } = call.inputs.x;
-    return cutPixels(call, limits, shape[3] * elementBytes(dtype));
+    return splitPixels(call, limits, shape[3] * elementBytes(dtype));
   },
   texelSlices(call, limits) {
     const bytes = texelPixelBytes(call.inputs.x.shape[3]);
-    return cutPixels(call, texelLimits(limits), bytes);
+    return splitPixels(call, texelLimits(limits), bytes);
   },
 };
 
@@ -93,11 +93,11 @@ export const conv2d: Op<Conv2dInputs, Conv2dAttributes> = {
 
   kernels: [baseline, tiledKernel(rule), texturedKernel(rule), winograd],
 
-  kind({ weight }, attributes) {
+  tuningKey({ weight }, attributes) {
     return fitsWinograd(weight, attributes) ? "3×3, narrow" : "";
   },
 
-  excerpt({ x, weight, bias }, { upsampleTo }, share) {
+  timingInputs({ x, weight, bias }, { upsampleTo }, share) {
     if (upsampleTo) return undefined;
     const [batch, height, width, channels] = x.shape;
     const rows = Math.ceil(batch * height * share);

@@ -16,7 +16,7 @@ import { launchTiled } from "./tiled.ts";
 export interface ConvolutionRule<A> {
   /** The convolution that computes a call. */
   convolution(call: Call<Conv2dInputs, A>): Convolution;
-  /** Its pixels, cut so that each slice of x and of the output fits a binding. */
+  /** Its pixels, split so that each slice of x and of the output fits a binding. */
   slices(call: Call<Conv2dInputs, A>, limits: GpuLimits): PixelSlice[];
   /** The same, if x is packed into a texture. */
   texelSlices(call: Call<Conv2dInputs, A>, limits: GpuLimits): PixelSlice[];
@@ -45,7 +45,8 @@ export function texturedKernel<A>(
     name: "texture-backed",
     supports: ({ inputs: { weight } }) => fitsVec8(weight),
     weightLayout: "blocks",
-    packed: (call, { limits }) => packedInputs(rule.texelSlices(call, limits)),
+    texelInputs: (call, { limits }) =>
+      packedInputs(rule.texelSlices(call, limits)),
     scratch: (call, { limits }) =>
       packedScratch(rule.convolution(call), rule.texelSlices(call, limits)),
     launch(call, target) {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { GpuLimits } from "../../gpu/gpu.ts";
-import { cutRows, ROW_STEP, type RowSlice } from "../slices.ts";
+import { ROW_STEP, type RowSlice, splitRows } from "../slices.ts";
 import { elementBytes, elementCount, type TensorSpec } from "../tensor_spec.ts";
 import type { Conv2dAttributes, Conv2dCall } from "./call.ts";
 import type { PixelSlice } from "./convolution.ts";
@@ -16,7 +16,7 @@ import type { PixelSlice } from "./convolution.ts";
  *
  * @param inBytes bytes of a pixel of x as it is bound
  */
-export function cutPixels(
+export function splitPixels(
   { inputs: { x, weight }, outputs: { output }, attributes }: Conv2dCall,
   limits: GpuLimits,
   inBytes: number,
@@ -24,8 +24,8 @@ export function cutPixels(
   const limit = limits.maxStorageBufferBindingSize;
   const pixels = elementCount(output.shape.slice(0, 3));
   const outBytes = output.shape[3] * elementBytes(x.dtype);
-  const cut = (most: number) =>
-    cutRows(pixels, outBytes, {
+  const split = (most: number) =>
+    splitRows(pixels, outBytes, {
       ...limits,
       maxStorageBufferBindingSize: most * outBytes,
     }).map((to) => ({
@@ -33,12 +33,12 @@ export function cutPixels(
       from: pixelsNeeded(to, x, weight, output, attributes),
     }));
   let most = Math.floor(limit / outBytes);
-  let slices = cut(most);
+  let slices = split(most);
   while (
     most > ROW_STEP && slices.some(({ from }) => from.rows * inBytes > limit)
   ) {
     most = Math.max(ROW_STEP, Math.floor(most / 2));
-    slices = cut(most);
+    slices = split(most);
   }
   return slices;
 }

@@ -40,7 +40,7 @@ import {
 /** Most bytes of x as texels; a larger x is packed and read slice by slice. */
 const MAX_TEXEL_BYTES = 64 * 2 ** 20;
 
-/** Limits for cutting slices whose x is packed as a whole. */
+/** Limits for splitting into slices whose x is packed as a whole. */
 export function texelLimits(limits: GpuLimits): GpuLimits {
   const most = Math.min(limits.maxStorageBufferBindingSize, MAX_TEXEL_BYTES);
   return { ...limits, maxStorageBufferBindingSize: most };
@@ -129,7 +129,7 @@ function launchSlice<S extends string>(
   );
 }
 
-/** An operand of one or more products, which lie one after the other. */
+/** An operand of one or more products, stored one after the other. */
 export interface Operand<I extends string, O extends string, S extends string> {
   /** What it is bound to. */
   readonly binding: Binding<I, O, S>;

@@ -153,7 +153,7 @@ function launchInput(
   const vec4s = inChannels / VEC4;
   return {
     shader: "winograd_input",
-    moves: true,
+    onlyMovesData: true,
     code: vec4Code(storage) + texels + inputCode,
     bind: [
       {
@@ -243,7 +243,7 @@ function launchOutput(
   const total = rows * tiles[1] * out / 4;
   return {
     shader: "winograd_output",
-    moves: true,
+    onlyMovesData: true,
     code: vec4Code(storage) + outputCode,
     bind: [
       { scratch: "products", access: "read" },

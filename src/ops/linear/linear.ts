@@ -18,7 +18,7 @@ import {
   type TensorSpec,
 } from "../op.ts";
 import { texelPixelBytes } from "../pack_texels.ts";
-import { cutRows, type RowSlice } from "../slices.ts";
+import { type RowSlice, splitRows } from "../slices.ts";
 import { launchBaseline } from "./baseline.ts";
 
 /** Inputs of {@linkcode linear}. */
@@ -41,18 +41,20 @@ export interface LinearAttributes {
   activation?: Activation;
 }
 
-/** Fewest rows of an excerpt that a kernel is timed with. */
+/** Fewest rows of the inputs that a kernel is timed with. */
 const MIN_ROWS = 256;
 
 const rule: ConvolutionRule<LinearAttributes> = {
   convolution: convolutionOf,
   slices({ inputs: { x, weight: { shape: [n, k] } } }, limits) {
     const longest = Math.max(n, k) * elementBytes(x.dtype);
-    return cutRows(elementCount(x.shape) / k, longest, limits).map(samePixels);
+    return splitRows(elementCount(x.shape) / k, longest, limits).map(
+      samePixels,
+    );
   },
   texelSlices({ inputs: { x, weight: { shape: [n, k] } } }, limits) {
     const longest = Math.max(n * elementBytes(x.dtype), texelPixelBytes(k));
-    return cutRows(elementCount(x.shape) / k, longest, texelLimits(limits))
+    return splitRows(elementCount(x.shape) / k, longest, texelLimits(limits))
       .map(samePixels);
   },
 };
@@ -87,7 +89,7 @@ export const linear: Op<LinearInputs, LinearAttributes> = {
     return { output: { shape, dtype: x.dtype } };
   },
 
-  excerpt({ x, weight, bias }, _attributes, share) {
+  timingInputs({ x, weight, bias }, _attributes, share) {
     const [n, k] = weight.shape;
     const total = elementCount(x.shape) / k;
     const rows = Math.min(total, Math.max(MIN_ROWS, Math.ceil(total * share)));

@@ -21,7 +21,7 @@ import {
   writes,
   writesScratch,
 } from "../op.ts";
-import { cutBatch } from "../slices.ts";
+import { splitBatch } from "../slices.ts";
 import { imagesOf } from "./rows.ts";
 
 /** Most chunks of destinations that are searched in parallel. */
@@ -117,7 +117,7 @@ function launchMatching(
     matchSizes(x, attributes);
   const tiles = Math.ceil(sources / 4);
   const size = elementBytes(x.dtype);
-  return cutBatch(batch, tokens * channels * size, limits).map(
+  return splitBatch(batch, tokens * channels * size, limits).map(
     ({ start, rows }) => {
       const slice = imagesOf(start, rows, tokens * channels, size);
       const total = rows * chunks * tiles;

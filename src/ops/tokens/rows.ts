@@ -1,9 +1,9 @@
 import type { GpuLimits } from "../../gpu/gpu.ts";
 import { elementBytes, type Launch, reads, type TensorSpec } from "../op.ts";
-import { cutBatch, type ShiftedSlice, shiftedSlice } from "../slices.ts";
+import { type ShiftedSlice, shiftedSlice, splitBatch } from "../slices.ts";
 
 /**
- * Launches from (B, M, C) to (B, N, C), of which one is tokens, the other merged rows.
+ * Launches from (B, M, C) to (B, N, C): between tokens and merged rows, either way.
  *
  * @param added inputs (B, N, C) that are read besides x
  */
@@ -19,7 +19,7 @@ export function launchRows<A extends string>(
   const toRows = output.shape[1];
   const tokens = Math.max(fromRows, toRows);
   const size = elementBytes(x.dtype);
-  return cutBatch(batch, tokens * channels * size, limits).map(
+  return splitBatch(batch, tokens * channels * size, limits).map(
     ({ start, rows }): Launch<"x" | "place" | A, "output", never> => {
       const from = imagesOf(start, rows, fromRows * channels, size);
       const to = imagesOf(start, rows, toRows * channels, size);

@@ -14,7 +14,7 @@ import type { WeightLayout } from "../op.ts";
 import { tensorBytes, type TensorSpec } from "../tensor_spec.ts";
 import { pointBytes, POINTS, WinogradPacker } from "./winograd.ts";
 
-/** Whether a weight of this layout lies in a texture. */
+/** Whether a weight of this layout is stored in a texture. */
 export function isTexels(layout: WeightLayout): boolean {
   return layout !== "rows";
 }
@@ -34,7 +34,7 @@ export function layoutBytes(spec: TensorSpec, layout: WeightLayout): number {
   return Math.ceil(tensorBytes(spec) / 4) * 4;
 }
 
-/** Shape of the texture of a weight that lies in one. */
+/** Shape of the texture of a weight that is stored in one. */
 export function layoutShape(
   spec: TensorSpec,
   layout: WeightLayout,

@@ -4,7 +4,7 @@
  * @module
  */
 import { elementCount } from "../../../src/ops/op.ts";
-import type { Work, WorkValues } from "../works.ts";
+import type { OpBenchmark, OpValues } from "../op_benchmarks.ts";
 import type { PeerOp } from "./peer.ts";
 
 /** What an engine does with its arrays; of `run` each takes an op's inputs. */
@@ -53,11 +53,11 @@ interface Arranged<T> {
 /** An op on an engine, that keeps its last results until the next run. */
 export function peerOp<T>(
   engine: Engine<T>,
-  work: Work,
-  values: WorkValues,
+  benchmark: OpBenchmark,
+  values: OpValues,
 ): PeerOp {
   const { prepare = (run) => run, call, wait, data, free } = engine;
-  const { calls, ...layout } = arranged(engine, work, values);
+  const { calls, ...layout } = arranged(engine, benchmark, values);
   const { arrange = ([part]) => part } = layout;
   const run = prepare(layout.run);
   let last: T[] = [];
@@ -82,11 +82,11 @@ export function peerOp<T>(
 
 function arranged<T>(
   engine: Engine<T>,
-  work: Work,
-  values: WorkValues,
+  benchmark: OpBenchmark,
+  values: OpValues,
 ): Arranged<T> {
   const { run, put } = engine;
-  const shapes = Object.values(work.inputs).map(({ shape }) => [...shape]);
+  const shapes = Object.values(benchmark.inputs).map(({ shape }) => [...shape]);
   const { x, weight, bias } = values;
   const isFirst = engine.channels === "first";
   // (B, H, W, C) as the engine likes it.
@@ -100,7 +100,7 @@ function arranged<T>(
     ([batch, height, width]: number[], channels: number) =>
     ([part]: readonly Float32Array[]) =>
       isFirst ? transposed(part, [batch, channels, height * width]) : part;
-  switch (work.op.name) {
+  switch (benchmark.op.name) {
     case "linear": {
       const [n, k] = shapes[1];
       const w = put(transposed(weight, [1, n, k]), [k, n]);
@@ -116,9 +116,9 @@ function arranged<T>(
       return { run: run.conv2d, calls, arrange: back(shapes[0], to) };
     }
     case "attention":
-      return byHeads(engine, work, values);
+      return byHeads(engine, benchmark, values);
     case "group_norm": {
-      const { groups } = work.attributes as { groups: number };
+      const { groups } = benchmark.attributes as { groups: number };
       const [batch, height, width, channels] = shapes[0];
       const [pixels, wide] = [height * width, channels / groups];
       const whole = [batch, channels, pixels];
@@ -162,13 +162,16 @@ export function transposed(
  */
 function byHeads<T>(
   { device, headsInside, run, put }: Engine<T>,
-  work: Work,
-  { q, k, v }: WorkValues,
+  benchmark: OpBenchmark,
+  { q, k, v }: OpValues,
 ): Arranged<T> {
-  const [batch, queries, channels] = work.inputs.q.shape;
-  const { heads } = work.attributes as { heads: number };
+  const [batch, queries, channels] = benchmark.inputs.q.shape;
+  const { heads } = benchmark.attributes as { heads: number };
   const width = channels / heads;
-  const atOnce = headsAtOnce(work, device.limits.maxStorageBufferBindingSize);
+  const atOnce = headsAtOnce(
+    benchmark,
+    device.limits.maxStorageBufferBindingSize,
+  );
   const tokens = (values: Float32Array) => values.length / batch / channels;
   const attend = (q: T, k: T, v: T) => run.attention(q, k, v, width);
   if (headsInside && atOnce === heads) {
@@ -202,7 +205,7 @@ function byHeads<T>(
  *
  * @param most bytes of all their scores
  */
-export function headsAtOnce({ inputs, attributes }: Work, most: number) {
+export function headsAtOnce({ inputs, attributes }: OpBenchmark, most: number) {
   const [batch, queries] = inputs.q.shape;
   const { heads } = attributes as { heads: number };
   const scores = 4 * batch * queries * inputs.k.shape[1];

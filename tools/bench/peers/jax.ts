@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EPS } from "../works.ts";
+import { EPS } from "../op_benchmarks.ts";
 import { type Engine, peerOp } from "./engine.ts";
 import { PACKAGES, type Peer } from "./peer.ts";
 
@@ -64,7 +64,7 @@ export async function startJax(): Promise<Peer> {
   return {
     name: `jax-js ${name.split("@").at(-1)}`,
     device: engine.device,
-    make: (work, values) => peerOp(engine, work, values),
+    make: (benchmark, values) => peerOp(engine, benchmark, values),
   };
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Contender } from "../clock.ts";
-import type { Work, WorkValues } from "../works.ts";
+import type { OpBenchmark, OpValues } from "../op_benchmarks.ts";
 
 /**
  * The engines' packages, exactly. They are imported by these strings at run
@@ -46,7 +46,7 @@ export interface Peer {
    *
    * @param values of its inputs, channels last
    */
-  make(work: Work, values: WorkValues): PeerOp;
+  make(benchmark: OpBenchmark, values: OpValues): PeerOp;
 }
 
 /** Starts an engine; one that does not start can make no op. */
@@ -79,8 +79,8 @@ export interface CheckedOp {
  */
 export async function checkPeer(
   { name: engine, device, make }: Peer,
-  work: Work,
-  values: WorkValues,
+  benchmark: OpBenchmark,
+  values: OpValues,
   check: (result: Float32Array) => number,
   stack: DisposableStack,
 ): Promise<CheckedOp> {
@@ -91,7 +91,7 @@ export async function checkPeer(
   };
   device?.addEventListener("uncapturederror", listen);
   try {
-    const op = stack.use(make(work, values));
+    const op = stack.use(make(benchmark, values));
     const error = check(await op.read());
     // Events of what was refused come after a turn of the event loop.
     await new Promise((resolve) => setTimeout(resolve, 0));

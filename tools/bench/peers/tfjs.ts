@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EPS } from "../works.ts";
+import { EPS } from "../op_benchmarks.ts";
 import { type Engine, peerOp } from "./engine.ts";
 import { PACKAGES, type Peer } from "./peer.ts";
 
@@ -54,7 +54,7 @@ export async function startTfjs(): Promise<Peer> {
   return {
     name: `tfjs-webgpu ${tf.version_core ?? ""}`.trim(),
     device,
-    make: (work, values) => peerOp(engine, work, values),
+    make: (benchmark, values) => peerOp(engine, benchmark, values),
   };
 }
 

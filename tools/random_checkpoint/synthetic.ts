@@ -1,6 +1,6 @@
 /**
  * Converted models without files: components as converting would write them,
- * for graphs that are built, counted, or run on made-up values.
+ * for graphs that are built, counted, or run on synthetic values.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
   componentsOf,
 } from "../../src/components/networks.ts";
 import { byteLength, type WeaveDtype } from "../../src/weights/dtype.ts";
-import type { NetworkName } from "../../src/weights/components.ts";
+import type { NetworkComponent } from "../../src/weights/components.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { WeaveFile, WeaveTensor } from "../../src/weights/weave.ts";
 import { type Configs, FULL_SIZE, tableOf } from "./model.ts";
@@ -35,22 +35,26 @@ export const FULL_SIZE_FILES: Configs = {
  * @param configs what the files' headers would say
  * @param dtype as a `--dtype` of `tools/convert.ts`
  */
-export function inventComponents(
+export function syntheticComponents(
   configs: Configs,
   dtype: ModelDtype,
 ): Components {
-  return componentsOf((name) => inventFile(name, configs, dtype));
+  return componentsOf((name) => syntheticFile(name, configs, dtype));
 }
 
-function inventFile(
-  network: NetworkName,
+function syntheticFile(
+  network: NetworkComponent,
   configs: Configs,
   dtype: ModelDtype,
 ): WeaveFile {
   const tensors = storedTensors(tableOf(network, configs), dtype).map(
     (tensor): WeaveTensor => {
       const bytes = Number(byteLength(tensor.dtype, tensor.shape));
-      return { ...tensor, bytes, chunks: () => invent(tensor.dtype, bytes) };
+      return {
+        ...tensor,
+        bytes,
+        chunks: () => syntheticChunks(tensor.dtype, bytes),
+      };
     },
   );
   return {
@@ -63,12 +67,12 @@ function inventFile(
   };
 }
 
-/** Small values of either sign, by turns. */
+/** Small values of alternating sign. */
 const VALUES = [0.01, -0.01, 0.01, -0.01];
 /** The longest chunk, in bytes. */
 const CHUNK_BYTES = 4 * 2 ** 20;
 
-async function* invent(dtype: WeaveDtype, bytes: number) {
+async function* syntheticChunks(dtype: WeaveDtype, bytes: number) {
   // What stands for f16 does for quants and their scales, too.
   const pattern = new Uint8Array(
     (dtype === "f32" ? new Float32Array(VALUES) : new Float16Array(VALUES))

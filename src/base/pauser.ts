@@ -13,23 +13,23 @@ const INTERVAL = 100;
  * Lets the event loop run every now and then during long work.
  *
  * The caller works in chunks of a few milliseconds and checks after each whether
- * a pause is {@linkcode Breath.due}. The check costs less than a microsecond, a
+ * a pause is {@linkcode Pauser.isDue}. The check costs less than a microsecond, a
  * pause a millisecond or two.
  *
  * @example
  * ```ts
- * import { Breath } from "./breathe.ts";
+ * import { Pauser } from "./pauser.ts";
  *
- * const breath = new Breath(AbortSignal.timeout(60_000));
+ * const pauser = new Pauser(AbortSignal.timeout(60_000));
  * let sum = 0;
  * for (let row = 0; row < 100; row++) {
- *   if (breath.due) await breath.take();
+ *   if (pauser.isDue) await pauser.pause();
  *   for (let i = 0; i < 1000; i++) sum += i;
  * }
  * console.log(sum); // 49950000
  * ```
  */
-export class Breath {
+export class Pauser {
   readonly #signal: AbortSignal | undefined;
   #since = performance.now();
 
@@ -43,7 +43,7 @@ export class Breath {
   }
 
   /** Whether the last pause was long enough ago for another. */
-  get due(): boolean {
+  get isDue(): boolean {
     return performance.now() - this.#since >= INTERVAL;
   }
 
@@ -52,7 +52,7 @@ export class Breath {
    *
    * @throws {MasterWeaverError} `aborted` if the signal has fired, before or after the turn
    */
-  async take(): Promise<void> {
+  async pause(): Promise<void> {
     throwIfAborted(this.#signal);
     await turn();
     throwIfAborted(this.#signal);
@@ -84,17 +84,17 @@ const CHUNK = 1 << 16;
  * Processes many elements chunk by chunk, with pauses between chunks.
  *
  * @param count number of elements
- * @param breath when to pause
+ * @param pauser when to pause
  * @param work processes elements `start` to `end` − 1
  * @throws {MasterWeaverError} `aborted`
  */
 export async function inChunks(
   count: number,
-  breath: Breath,
+  pauser: Pauser,
   work: (start: number, end: number) => void,
 ): Promise<void> {
   for (let start = 0; start < count; start += CHUNK) {
-    if (breath.due) await breath.take();
+    if (pauser.isDue) await pauser.pause();
     work(start, Math.min(start + CHUNK, count));
   }
 }

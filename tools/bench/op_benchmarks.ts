@@ -14,7 +14,7 @@ import { nmse } from "../compare/measures.ts";
 import { generator } from "../random_checkpoint/distributions.ts";
 
 /** An op to be timed; images are channels last. Its name says whose it is. */
-export interface Work extends OpCase {
+export interface OpBenchmark extends OpCase {
   /**
    * What oneDNN reaches on two quiet cores, as published in the project's plan
    * for speed: GFLOP/s in f32, or GB/s of a norm.
@@ -23,7 +23,7 @@ export interface Work extends OpCase {
 }
 
 /** Values of an op by its inputs' names. */
-export type WorkValues = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
+export type OpValues = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 
 /** Added to variances by every norm that is timed. */
 export const EPS = 1e-5;
@@ -57,25 +57,30 @@ const casesOf = (n: number): readonly (readonly [OpCase, number?])[] => [
 ];
 
 /**
- * The ops whose name or sizes have a text in them, for so many images at once.
+ * The ops whose name or sizes contain a text, for N images at once.
  *
  * @throws {UsageError} where there are none
  */
-export function chooseWorks(
+export function chooseBenchmarks(
   { only = "", batch = 1 }: { only?: string; batch?: number } = {},
-): Work[] {
-  const works = casesOf(batch).map(([work, oneDnn]) => ({ ...work, oneDnn }));
-  const chosen = works
-    .filter((work) => `${work.name} ${describeWork(work)}`.includes(only));
+): OpBenchmark[] {
+  const benchmarks = casesOf(batch).map(([benchmark, oneDnn]) => ({
+    ...benchmark,
+    oneDnn,
+  }));
+  const chosen = benchmarks
+    .filter((benchmark) =>
+      `${benchmark.name} ${describeSizes(benchmark)}`.includes(only)
+    );
   if (chosen.length > 0) return chosen;
-  const names = [...new Set(works.map(({ name }) => name))].join(", ");
+  const names = [...new Set(benchmarks.map(({ name }) => name))].join(", ");
   throw new UsageError(
     `--only ${only} is in no row's name or sizes, expected a part of: ${names}`,
   );
 }
 
 /** An op's sizes for a person, such as `64×64 320→320, 3×3`. */
-export function describeWork({ op, inputs, attributes }: Work): string {
+export function describeSizes({ op, inputs, attributes }: OpBenchmark): string {
   const [first, second] = Object.values(inputs).map(({ shape }) => shape);
   const [batch, rows, columns, channels] = first;
   const times = batch > 1 ? `${batch} × ` : "";
@@ -101,7 +106,7 @@ export function describeWork({ op, inputs, attributes }: Work): string {
 const uniform = (seed: number) => generator(Math.imul(seed, 0x9e3779b1));
 
 /** Values of each input, uniform; the same on every run. */
-export function makeValues({ inputs }: Work): WorkValues {
+export function makeValues({ inputs }: OpBenchmark): OpValues {
   const values = Object.entries(inputs).map(
     ([name, { shape, scale = 1 }], i) => {
       const next = uniform(i + 1);
@@ -116,7 +121,7 @@ export function makeValues({ inputs }: Work): WorkValues {
 }
 
 /** As f16 stores them. */
-export function halved(values: WorkValues): WorkValues {
+export function halved(values: OpValues): OpValues {
   return Object.fromEntries(
     Object.entries(values).map(([name, data]) =>
       [name, new Float32Array(new Float16Array(data))] as const
@@ -134,8 +139,8 @@ const SAMPLE = 256;
  * @returns NMSE of that sample of a result, Σ(a−b)² / Σb²
  */
 export function checkerOf(
-  { inputs, reference }: Work,
-  values: WorkValues,
+  { inputs, reference }: OpBenchmark,
+  values: OpValues,
 ): (result: ArrayLike<number>) => number {
   const given = Object.entries(inputs).map(([name, { shape }]) =>
     [name, { shape, data: Float64Array.from(values[name]) }] as const

@@ -11,7 +11,7 @@ import type { DenoiserComponents } from "./context.ts";
 import { healthSpec } from "./health.ts";
 
 /** The sizes that decide the shapes of plans. */
-export interface Layout {
+export interface RunShape {
   /** Images that are denoised together. */
   readonly images: number;
   /** Rows of the latents. */
@@ -40,7 +40,7 @@ export interface Keys<T> {
 export interface HandoverTensors<T> {
   /** (images, h, w, C) f32, updated in place by every step */
   readonly latents: T;
-  /** u32, one number per stage: see {@linkcode Health} */
+  /** u32, one number per stage: see {@linkcode FiniteChecks} */
   readonly health: T;
   /** Keys and values with B = halves of guidance · images, the conditional half first. */
   readonly keys: readonly Keys<T>[];
@@ -50,11 +50,11 @@ export interface HandoverTensors<T> {
   readonly samplerState: Readonly<Record<string, T>>;
 }
 
-/** Specs of the tensors that stages hand on in a layout. */
+/** Specs of the tensors that stages hand on in a run shape. */
 export function handoverSpecs(
   storage: StorageType,
   { text, unet, adapter }: DenoiserComponents,
-  { images, height, width, guided, cachesFeatures }: Layout,
+  { images, height, width, guided, cachesFeatures }: RunShape,
   sampler: Pick<Sampler, "state">,
 ): HandoverTensors<TensorSpec> {
   const { channels, blockOutChannels } = unet.config;

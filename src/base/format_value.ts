@@ -12,12 +12,12 @@ const LENGTH = 60;
  *
  * @example
  * ```ts
- * import { shown } from "./shown.ts";
+ * import { formatValue } from "./format_value.ts";
  *
- * console.log(shown("2"), shown(2n), shown(2), shown({})); // "2" 2n 2 an object
+ * console.log(formatValue("2"), formatValue(2n), formatValue(2), formatValue({})); // "2" 2n 2 an object
  * ```
  */
-export function shown(value: unknown): string {
+export function formatValue(value: unknown): string {
   switch (typeof value) {
     case "string":
       return JSON.stringify(value.slice(0, LENGTH));
@@ -26,7 +26,7 @@ export function shown(value: unknown): string {
     case "function":
       return "a function";
     case "object":
-      return value === null ? "null" : shownObject(value);
+      return value === null ? "null" : formatObject(value);
   }
   return String(value).slice(0, LENGTH);
 }
@@ -35,19 +35,19 @@ export function shown(value: unknown): string {
  * Shows a value given where a keyword was expected: a string without quotes, unless
  * it could be mistaken for another type.
  */
-export function shownWord(value: unknown): string {
+export function formatWord(value: unknown): string {
   const isWord = typeof value === "string" && /^[A-Za-z][^\s"]*$/.test(value) &&
     !/^(true|false|null|undefined|NaN|Infinity)$/.test(value);
-  return isWord ? value.slice(0, LENGTH) : shown(value);
+  return isWord ? value.slice(0, LENGTH) : formatValue(value);
 }
 
-function shownObject(value: object): string {
+function formatObject(value: object): string {
   if (Array.isArray(value)) {
     const isNumbers = value.length > 0 &&
       value.every((item) => typeof item === "number");
     if (isNumbers) return value.join(",").slice(0, LENGTH);
     const some = value.slice(0, 8).map((item) =>
-      typeof item === "object" && item !== null ? "…" : shown(item)
+      typeof item === "object" && item !== null ? "…" : formatValue(item)
     );
     return `[${some.join(", ")}${value.length > 8 ? ", …" : ""}]`;
   }

@@ -1,6 +1,6 @@
 /**
  * Models without a file: a network's sizes come from its config, its weights
- * are made up. Neither a count nor a time depends on their values.
+ * are synthetic. Neither a count nor a time depends on their values.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import {
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type {
   GeneratorComponents,
-  Layout,
+  RunShape,
 } from "../../src/generate/generator.ts";
 import { openModelFolder } from "../../src/host/files.ts";
 import type { Components } from "../../src/components/networks.ts";
@@ -19,8 +19,8 @@ import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import {
   FULL_SIZE_FILES,
-  inventComponents,
-} from "../random_checkpoint/invented.ts";
+  syntheticComponents,
+} from "../random_checkpoint/synthetic.ts";
 import type { Configs } from "../random_checkpoint/model.ts";
 
 /** A model's sizes. */
@@ -51,26 +51,26 @@ export async function sizesOf(folder: string): Promise<ModelSizes> {
 
 /**
  * The components of a model whose weights are as long as those of a file of
- * that type, and made up.
+ * that type, and synthetic.
  */
-export function madeUpComponents(
+export function syntheticModel(
   { configs }: ModelSizes,
   stored: ModelDtype,
 ): Components {
-  return inventComponents(configs, stored);
+  return syntheticComponents(configs, stored);
 }
 
 /**
- * The layout of an image in a model, guidance on.
+ * The run shape of an image in a model, guidance on.
  *
  * @param size columns and rows of the image; the model's own where not given
  * @throws {MasterWeaverError} `bad-option` where a side is no multiple of what a latent stands for
  */
-export function layoutOf(
+export function runShapeOf(
   { unet, vae }: GeneratorComponents,
   size: readonly [number, number] | undefined,
   images: number,
-): Layout {
+): RunShape {
   const { factor } = vae.config;
   const own = unet.config.sampleSize * factor;
   const [width, height] = size ?? [own, own];

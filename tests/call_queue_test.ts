@@ -5,7 +5,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readImage } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
-import { Turns } from "../src/turns.ts";
+import { CallQueue } from "../src/call_queue.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -23,11 +23,11 @@ function forever(signal: AbortSignal): Promise<never> {
   );
 }
 
-Deno.test("turns: calls wait for each other, in order", async () => {
-  const turns = new Turns();
+Deno.test("calls: calls wait for each other, in order", async () => {
+  const queue = new CallQueue();
   const events: string[] = [];
   const call = (name: string) =>
-    turns.take({}, async () => {
+    queue.run({}, async () => {
       events.push(`${name} starts`);
       await new Promise((resolve) => setTimeout(resolve, 5));
       events.push(`${name} ends`);
@@ -42,19 +42,19 @@ Deno.test("turns: calls wait for each other, in order", async () => {
   );
 });
 
-Deno.test("turns: a call that fails lets the next one work", async () => {
-  const turns = new Turns();
-  const failed = turns.take({}, () => Promise.reject(new Error("mine")));
-  const next = turns.take({}, () => Promise.resolve(1));
+Deno.test("calls: a call that fails lets the next one work", async () => {
+  const queue = new CallQueue();
+  const failed = queue.run({}, () => Promise.reject(new Error("mine")));
+  const next = queue.run({}, () => Promise.resolve(1));
   await assertRejects(() => failed, Error, "mine");
   assertEquals(await next, 1);
 });
 
-Deno.test("turns: a call is refused where it asks to be", async () => {
-  const turns = new Turns();
+Deno.test("calls: a call is refused where it asks to be", async () => {
+  const queue = new CallQueue();
   const stop = new AbortController();
-  const first = turns.take({ signal: stop.signal }, forever);
-  const refused = turns.take(
+  const first = queue.run({ signal: stop.signal }, forever);
+  const refused = queue.run(
     { whenBusy: "refuse" },
     () => Promise.resolve(1),
   );
@@ -62,40 +62,43 @@ Deno.test("turns: a call is refused where it asks to be", async () => {
   stop.abort();
   assertEquals(await codeOf(first), "aborted");
   assertEquals(
-    await turns.take({ whenBusy: "refuse" }, () => Promise.resolve(2)),
+    await queue.run({ whenBusy: "refuse" }, () => Promise.resolve(2)),
     2,
   );
-  const odd = turns.take({ whenBusy: "queue" as never }, forever);
+  const odd = queue.run({ whenBusy: "queue" as never }, forever);
   assertEquals(await codeOf(odd), "bad-option");
 });
 
-Deno.test("turns: a waiting call can be stopped, those after it continue", async () => {
-  const turns = new Turns();
+Deno.test("calls: a waiting call can be stopped, those after it continue", async () => {
+  const queue = new CallQueue();
   const work = Promise.withResolvers<number>();
   const stop = new AbortController();
-  const first = turns.take({}, () => work.promise);
-  const second = turns.take({ signal: stop.signal }, () => Promise.resolve(2));
-  const third = turns.take({}, () => Promise.resolve(3));
+  const first = queue.run({}, () => work.promise);
+  const second = queue.run({ signal: stop.signal }, () => Promise.resolve(2));
+  const third = queue.run({}, () => Promise.resolve(3));
   stop.abort();
   assertEquals(await codeOf(second), "aborted");
   work.resolve(1);
   assertEquals([await first, await third], [1, 3]);
 });
 
-Deno.test("turns: closing stops all calls and waits for them", async () => {
-  const turns = new Turns();
-  const first = codeOf(turns.take({}, forever));
-  const second = codeOf(turns.take({}, () => Promise.resolve(2)));
-  const beside = codeOf(turns.beside(undefined, forever));
+Deno.test("calls: closing stops all calls and waits for them", async () => {
+  const queue = new CallQueue();
+  const first = codeOf(queue.run({}, forever));
+  const second = codeOf(queue.run({}, () => Promise.resolve(2)));
+  const alongside = codeOf(queue.runAlongside(undefined, forever));
   // The first has its turn, and works.
   await new Promise((resolve) => setTimeout(resolve, 0));
-  await turns.close();
-  await turns.close();
+  await queue.close();
+  await queue.close();
   assertEquals(await first, "aborted");
   assertEquals(await second, "disposed");
-  assertEquals(await beside, "aborted");
-  assertEquals(await codeOf(turns.take({}, forever)), "disposed");
-  assertEquals(await codeOf(turns.beside(undefined, forever)), "disposed");
+  assertEquals(await alongside, "aborted");
+  assertEquals(await codeOf(queue.run({}, forever)), "disposed");
+  assertEquals(
+    await codeOf(queue.runAlongside(undefined, forever)),
+    "disposed",
+  );
 });
 
 const portrait = await readImage(

@@ -18,8 +18,8 @@ export interface NamedShape {
   readonly shape: readonly number[];
 }
 
-/** A network that is asked for its weights. */
-export interface AskedNetwork {
+/** A network whose weights are requested. */
+export interface WeightRequest {
   /** What the network is: `unet`, … */
   readonly component: string;
   /** The config its sizes come from, for messages. */
@@ -40,8 +40,8 @@ export interface AskedNetwork {
  *
  * @throws {MasterWeaverError} `bad-checkpoint` where the config's sizes do not make a network
  */
-export function askedWeights(
-  { component, config, order, overImages = [], build }: AskedNetwork,
+export function requestedWeights(
+  { component, config, order, overImages = [], build }: WeightRequest,
 ): NamedShape[] {
   const scope = WeightScope.recording(component);
   try {
@@ -52,7 +52,7 @@ export function askedWeights(
     }
     throw config.wrongSizes(error);
   }
-  const weights = scope.asked.map(({ name, shape }) => ({
+  const weights = scope.requested.map(({ name, shape }) => ({
     name,
     shape: overImages.some((path) => name === `${path}.weight`)
       ? [shape[0], 3, shape[1], shape[2]]

@@ -18,14 +18,14 @@ export interface TurnOptions {
 }
 
 /** Lets one call work at a time, in order of arrival. */
-export class Turns {
+export class CallQueue {
   readonly #closing = new AbortController();
   /** How many calls work or wait. */
   #calls = 0;
   /** Settles when the latest call is done. */
   #last: Promise<unknown> = Promise.resolve();
   /** Calls that need no turn, but must end before anything is freed. */
-  readonly #beside = new Set<Promise<unknown>>();
+  readonly #alongside = new Set<Promise<unknown>>();
 
   /**
    * Waits for its turn, then works.
@@ -33,7 +33,7 @@ export class Turns {
    * @param work stops when its signal is aborted
    * @throws {MasterWeaverError} `busy`, `disposed`, `aborted`, `bad-option`, and what `work` throws
    */
-  async take<T>(
+  async run<T>(
     { whenBusy = "wait", signal }: TurnOptions,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
@@ -64,22 +64,22 @@ export class Turns {
   }
 
   /**
-   * Works at once, beside others.
+   * Runs at once, alongside others.
    *
    * @param work stops when its signal is aborted
    * @throws {MasterWeaverError} `disposed`, and what `work` throws
    */
-  async beside<T>(
+  async runAlongside<T>(
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const done = work(this.#signal(signal));
     const settled = done.catch(() => {});
-    this.#beside.add(settled);
+    this.#alongside.add(settled);
     try {
       return await done;
     } finally {
-      this.#beside.delete(settled);
+      this.#alongside.delete(settled);
     }
   }
 
@@ -87,7 +87,7 @@ export class Turns {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#last;
-    await Promise.all(this.#beside);
+    await Promise.all(this.#alongside);
   }
 
   /** A signal aborted by the caller's, or when the model is disposed. */

@@ -27,7 +27,7 @@ const MAKERS = [
 ] as const;
 
 /** Counts the calls of every device of this process, from its making on. */
-export class Census implements Disposable {
+export class CallCounter implements Disposable {
   readonly #counts = { dispatches: 0, allocations: 0, readbacks: 0 };
   readonly #stack = new DisposableStack();
 

@@ -3,7 +3,7 @@
  * looked for, aligned and padded, images resized.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Breath, inChunks } from "../src/base/breathe.ts";
+import { inChunks, Pauser } from "../src/base/pauser.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { alignFace } from "../src/face/align.ts";
 import type { Point } from "../src/face/detect.ts";
@@ -54,14 +54,14 @@ function gaps(): { longest(): number } & Disposable {
  */
 async function stopped(
   after: number,
-  work: (breath: Breath) => Promise<unknown>,
+  work: (pauser: Pauser) => Promise<unknown>,
 ): Promise<boolean> {
   const controller = new AbortController();
   // When it should have been, not when the event loop came to it.
   const asked = performance.now() + after;
   const timer = setTimeout(() => controller.abort(), after);
   try {
-    await work(new Breath(controller.signal));
+    await work(new Pauser(controller.signal));
     return false;
   } catch (error) {
     assert(error instanceof MasterWeaverError, String(error));
@@ -74,30 +74,30 @@ async function stopped(
   }
 }
 
-Deno.test("breath: due after a while, lets timers run, obeys a stop", async () => {
+Deno.test("pauser: due after a while, lets timers run, obeys a stop", async () => {
   const controller = new AbortController();
-  const breath = new Breath(controller.signal);
-  assertEquals(breath.due, false);
+  const pauser = new Pauser(controller.signal);
+  assertEquals(pauser.isDue, false);
   const until = performance.now() + 200;
   while (performance.now() < until);
-  assertEquals(breath.due, true);
-  await breath.take();
-  assertEquals(breath.due, false);
+  assertEquals(pauser.isDue, true);
+  await pauser.pause();
+  assertEquals(pauser.isDue, false);
   let ran = false;
   setTimeout(() => ran = true, 0);
-  for (let i = 0; i < 3 && !ran; i++) await breath.take();
+  for (let i = 0; i < 3 && !ran; i++) await pauser.pause();
   assert(ran, "no timer ran during three pauses");
   controller.abort(new Error("enough"));
-  const error = await assertRejects(() => breath.take(), MasterWeaverError);
+  const error = await assertRejects(() => pauser.pause(), MasterWeaverError);
   assertEquals(error.code, "aborted");
   assertEquals((error.cause as Error).message, "enough");
 });
 
-Deno.test("breath: chunks are whole, in order and end where asked to", async () => {
+Deno.test("pauser: chunks are whole, in order and end where asked to", async () => {
   const counts = [0, 1, 65536, 65537, 200000];
   for (const count of counts) {
     let next = 0;
-    await inChunks(count, new Breath(), (start, end) => {
+    await inChunks(count, new Pauser(), (start, end) => {
       assertEquals(start, next);
       assert(end > start && end <= count);
       next = end;
@@ -111,7 +111,7 @@ Deno.test("stop: face detection ends within a second, and works again", async ()
   const next = random(4);
   const times = [0, 1, ...Array.from({ length: 4 }, () => next(1500))];
   for (const after of times) {
-    assert(await stopped(after, (breath) => finder.detect(big, breath)));
+    assert(await stopped(after, (pauser) => finder.detect(big, pauser)));
   }
   const [found] = await finder.detect(photo);
   assertEquals(found.rect, face.rect);
@@ -127,7 +127,7 @@ Deno.test("stop: aligning a large face at an edge ends within a second, and work
   const times = [0, 1, ...Array.from({ length: 6 }, () => next(1500))];
   let count = 0;
   for (const after of times) {
-    const align = (breath: Breath) => alignFace(large, landmarks, breath);
+    const align = (pauser: Pauser) => alignFace(large, landmarks, pauser);
     if (await stopped(after, align)) count++;
   }
   assert(count >= 6, `stopped ${count} times of ${times.length}`);
@@ -146,11 +146,11 @@ Deno.test("stop: resizing and preprocessing large images ends within a second", 
     std: [0.5, 0.5, 0.5],
   } as const;
   for (const after of [0, 30, 300]) {
-    const resize = (breath: Breath) =>
-      resizeImage(big, 6000, 5000, "lanczos", breath);
+    const resize = (pauser: Pauser) =>
+      resizeImage(big, 6000, 5000, "lanczos", pauser);
     assert(await stopped(after, resize));
   }
-  assert(await stopped(0, (breath) => clipPreprocess(big, config, breath)));
+  assert(await stopped(0, (pauser) => clipPreprocess(big, config, pauser)));
 });
 
 Deno.test("pauses: timers run while faces are detected", async () => {
