@@ -26,13 +26,16 @@ function add(x: Tensor, offset: number): Tensor {
 }
 
 /** In place: latents ← 2 · latents. */
-function double(latents: Tensor, eps = latents.graph.input("eps", [4], "f32")) {
+function double(
+  latents: Tensor,
+  predictedNoise = latents.graph.input("noise", [4], "f32"),
+) {
   const coefficients = latents.graph.constant(Float32Array.of(2, 0), [2]);
   return latents.graph.apply(ddimStep, {
     latents,
-    eps,
+    predictedNoise,
     coefficients,
-  } as never, {});
+  }, {});
 }
 
 const refusals: readonly [what: string, build: () => unknown, why: string][] = [

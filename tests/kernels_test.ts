@@ -415,10 +415,10 @@ Deno.test("packing: what is small and read for long takes no large texture", () 
   let x = g.input("x", [4096, 16], "f32");
   for (let i = 0; i < 4; i++) {
     const e = g.apply(linear, { x: long, weight: weight(`e${i}`) }, {});
-    g.output(`e${i}`, e);
+    g.output(`y${i}`, e);
     x = g.apply(linear, { x, weight: weight(`x${i}`) }, {});
   }
-  g.output("x", x);
+  g.output("y", x);
   const steps = lower(new KernelChoice(g, () => "texture-backed"), limits);
   const { texels } = textureNeeds(steps);
   // 4096 rows and one of zeros, one row and one of zeros, in groups of 32.
