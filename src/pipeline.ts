@@ -4,6 +4,7 @@
  * @module
  */
 import { Breath } from "./base/breathe.ts";
+import { printable } from "./weights/brief.ts";
 import type { ModelFiles } from "./weights/components.ts";
 import type { Components } from "./components/networks.ts";
 import type { Engine } from "./engine.ts";
@@ -324,7 +325,7 @@ function truncationWarning(
   length: number,
 ): string {
   const shown = truncated.length > 200
-    ? `${truncated.slice(0, 200)}…`
-    : truncated;
+    ? `${printable(truncated.slice(0, 200))}…`
+    : printable(truncated);
   return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }
