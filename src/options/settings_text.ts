@@ -5,7 +5,8 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
-import { fromParameters } from "./parameters_text.ts";
+import { printable } from "../weights/brief.ts";
+import { isOwnText, readParameters } from "./parameters_text.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -50,6 +51,8 @@ export interface Foreign {
   readonly model?: string;
   /** That model's hash, as that program computes it. */
   readonly modelHash?: string;
+  /** Names of its settings that have no counterpart here. */
+  readonly unsupported?: readonly string[];
 }
 
 /** Texts by the keys of their chunks. */
@@ -85,11 +88,6 @@ export function toText(
   };
 }
 
-/** Whether text chunks are from an image that this program made. */
-export function isOwnText(text: Texts): boolean {
-  return text.software?.startsWith("masterweaver ") ?? false;
-}
-
 /**
  * Reads what text chunks record; the rest stays absent. From another program's
  * image it reads those settings in `parameters` that mean the same here.
@@ -101,9 +99,11 @@ export function isOwnText(text: Texts): boolean {
 export function fromText(text: Texts, name: string): Recorded {
   if (!isOwnText(text)) return fromForeignText(text, name);
   const provenance = withoutUndefined({
-    modelHash: text.model_hash,
-    adapterHash: text.adapter_hash,
-    referenceHashes: text.reference_hashes?.split(","),
+    modelHash: text.model_hash || undefined,
+    adapterHash: text.adapter_hash || undefined,
+    referenceHashes: text.reference_hashes
+      ? text.reference_hashes.split(",")
+      : undefined,
   });
   return {
     settings: read(imageOptions, text, name),
@@ -117,25 +117,43 @@ const SHARED = new Set(
 );
 
 function fromForeignText({ parameters = "" }: Texts, name: string): Recorded {
-  const text = fromParameters(parameters);
+  const { text, others } = readParameters(parameters);
   if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
       "bad-image",
       `Cannot repeat ${name}: it carries no settings; give a PNG or JPEG that this command made`,
     );
   }
+  const isKnownRng = table.rng.type.fault(text.rng) === undefined;
   const shared = Object.fromEntries(
-    Object.entries(text).filter(([key, value]) =>
-      SHARED.has(key) ||
-      (key === "rng" && table.rng.type.fault(value) === undefined)
+    Object.entries(text).filter(([key]) =>
+      SHARED.has(key) || (key === "rng" && isKnownRng)
     ),
   );
+  const unsupported = others
+    .filter(([name, value]) => !isHarmless(name, value))
+    .map(([name]) => name);
+  if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
   const { sampler, model, model_hash: modelHash } = text;
   return {
     settings: read(imageOptions, shared, name),
     provenance: {},
-    foreign: withoutUndefined({ sampler, model, modelHash }),
+    foreign: withoutUndefined({
+      sampler,
+      model,
+      modelHash,
+      unsupported: unsupported.length > 0
+        ? [...new Set(unsupported)]
+        : undefined,
+    }),
   };
+}
+
+/** Whether another program's setting changes nothing, or is what happens here. */
+function isHarmless(name: string, value: string): boolean {
+  return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name) ||
+    (name === "Clip skip" && value === "1") ||
+    (name === "Schedule type" && value === "Automatic");
 }
 
 /**
@@ -188,25 +206,36 @@ const ifAsked = new Set([
  * Warns of what an image to repeat does not say about how it was made, and of
  * what is used instead.
  *
- * @param recorded the image's own chunks
+ * @param recorded what was read from the image
+ * @param said the image's chunks
  * @param used the chunks of the image that is made now
  * @param typed keys that the command line overrides
  * @returns no line or one
  */
 export function missingWarnings(
-  recorded: Texts,
+  { foreign, settings }: Recorded,
+  said: Texts,
   used: Texts,
   typed: ReadonlySet<string>,
 ): string[] {
+  const isSaid = (key: string) =>
+    foreign
+      ? !SHARED.has(key) ||
+        sharedOptions.some((option) =>
+          option.key === key && option.name in settings
+        )
+      : Object.hasOwn(said, key) && (said[key] !== "" || mayBeEmpty.has(key));
   const missing = Object.keys(used).filter((key) =>
-    !Object.hasOwn(recorded, key) && !ifAsked.has(key) && !typed.has(key)
+    !isSaid(key) && !ifAsked.has(key) && !typed.has(key)
   );
   if (missing.length === 0) return [];
   const values = missing.map((key) => {
     const value = used[key] === "" ? '""' : used[key];
-    return key.includes("hash")
-      ? value.split(",").map((hash) => hash.slice(0, 10)).join(",")
-      : value.slice(0, 60);
+    return printable(
+      key.includes("hash")
+        ? value.split(",").map((hash) => hash.slice(0, 10)).join(",")
+        : value.slice(0, 60),
+    );
   });
   return [
     `The image does not say its ${missing.join(", ")}: ${values.join(", ")} ${
@@ -215,32 +244,6 @@ export function missingWarnings(
   ];
 }
 
-/**
- * Warns of what is not repeated of another program's image.
- *
- * @param name what messages call the image
- * @param used the model that is used instead
- */
-export function foreignWarnings(
-  { sampler, model, modelHash }: Foreign,
-  name: string,
-  used: string,
-): string[] {
-  const theirs = [
-    model === undefined ? "a model it does not name" : `the model ${model}`,
-    modelHash && `(${modelHash})`,
-  ];
-  const warnings = [
-    `The image will differ: another program made ${name}, with ${
-      theirs.filter(Boolean).join(" ").slice(0, 130)
-    } and without these references; its prompts, steps, CFG scale, seed and size are repeated with ${used}`,
-  ];
-  if (sampler !== undefined) {
-    warnings.push(
-      `The image will differ: it was made with the sampler ${
-        sampler.slice(0, 60)
-      }, this is DDIM`,
-    );
-  }
-  return warnings;
-}
+const sharedOptions = imageOptions.filter(({ key }) => SHARED.has(key));
+/** Keys whose value may be empty. */
+const mayBeEmpty = new Set(["prompt", "negative_prompt"]);
