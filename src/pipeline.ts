@@ -26,9 +26,14 @@ import {
   type SizeRule,
 } from "./options/options.ts";
 import type { IdentityChoices } from "./options/settings.ts";
-import { type CallOptions, throwIfAborted } from "./base/progress.ts";
+import {
+  type CallOptions,
+  throwIfAborted,
+  untilAborted,
+} from "./base/progress.ts";
 import {
   cannotAlign,
+  checkChoices,
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
@@ -185,8 +190,7 @@ export class MasterWeaver implements AsyncDisposable {
     checkImage(photo, "photo");
     const image = overWhite(photo);
     return await this.#turns.beside(options.signal, async (signal) => {
-      throwIfAborted(signal);
-      const finder = await this.#finder();
+      const finder = await untilAborted(this.#finder(), signal);
       if (!finder) throw cannotAlign(finder);
       return await finder.detect(image, new Breath(signal));
     });
@@ -210,8 +214,7 @@ export class MasterWeaver implements AsyncDisposable {
     checkFace(face, photo);
     const image = overWhite(photo);
     return await this.#turns.beside(options.signal, async (signal) => {
-      throwIfAborted(signal);
-      const finder = await this.#finder();
+      const finder = await untilAborted(this.#finder(), signal);
       if (!finder || (!finder.canAlign && !face.landmarks)) {
         throw cannotAlign(finder);
       }
@@ -230,6 +233,7 @@ export class MasterWeaver implements AsyncDisposable {
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
+    checkChoices(options);
     const checked = checkPhotos(photos, this.maxReferences);
     const { alignFaces } = this.#components.adapter.config;
     return await this.#turns.take(options, async (signal) => {

@@ -103,6 +103,14 @@ function checkModel(model: unknown): void {
       `Option model must be a folder's path or its files, got ${shown(model)}`,
     );
   }
+  if (typeof model === "string" && model.startsWith("file:")) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option model must be a folder's path or a URL object, got the string ${
+        shown(model)
+      }; write new URL(…) around it`,
+    );
+  }
   if (model instanceof URL && model.protocol !== "file:") {
     throw new MasterWeaverError(
       "bad-option",
