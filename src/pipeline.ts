@@ -26,11 +26,7 @@ import {
   type SizeRule,
 } from "./options/options.ts";
 import type { IdentityChoices } from "./options/settings.ts";
-import {
-  type CallOptions,
-  throwIfAborted,
-  untilAborted,
-} from "./base/progress.ts";
+import { type CallOptions, untilAborted } from "./base/progress.ts";
 import {
   cannotAlign,
   checkChoices,

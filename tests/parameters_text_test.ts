@@ -325,6 +325,8 @@ Deno.test("parameters: an invalid value is reported with its file", () => {
     );
     assertEquals(error.code, "bad-image");
     assert(error.message.length < 300, error.message);
+    const given = to.replace(/.*: /, "").slice(0, 40);
+    assert(error.message.includes(given), error.message);
   }
 });
 

@@ -14,7 +14,6 @@ import type {
   Settings,
 } from "./settings.ts";
 import { type NamedOption, options, table } from "./table.ts";
-import { checkValue } from "./types.ts";
 import { withoutUndefined } from "./options.ts";
 
 /** What made an image besides its settings; some is recorded only if it was asked for. */
@@ -187,11 +186,11 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
       `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
     );
   }
-  try {
-    checkValue(name, type, value);
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    throw wrong(error.message);
+  const fault = type.fault(value);
+  // As it was given: a number of many digits is shown as Infinity.
+  if (fault !== undefined) {
+    const given = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+    throw wrong(`Option ${name} must be ${fault}, got ${printable(given)}`);
   }
   return value;
 }
