@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "./base/errors.ts";
-import { throwIfAborted } from "./base/progress.ts";
+import { untilAborted } from "./base/progress.ts";
 
 /** What a call does while another runs on the same model: waits for its turn, or is refused. */
 export type WhenBusy = "wait" | "refuse";
@@ -104,25 +104,4 @@ export class CallQueue {
       "Cannot use a model that was disposed; load it again",
     );
   }
-}
-
-/** Waits, but no longer than the caller wants to. */
-async function untilAborted(
-  promise: Promise<unknown>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  throwIfAborted(signal);
-  if (!signal) {
-    await promise;
-    return;
-  }
-  const aborted = Promise.withResolvers<void>();
-  const stop = () => aborted.resolve();
-  signal.addEventListener("abort", stop);
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-  throwIfAborted(signal);
 }

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { type CallOptions, throwIfAborted } from "./base/progress.ts";
+import {
+  type CallOptions,
+  throwIfAborted,
+  untilAborted,
+} from "./base/progress.ts";
 import {
   checkWeights,
   type Components,
@@ -67,8 +71,7 @@ export async function loadModel(
   opened.use(gpu);
   const dtype = chooseDtype(gpu, options.dtype);
   throwIfAborted(signal);
-  const components = await openComponents(files);
-  throwIfAborted(signal);
+  const components = await untilAborted(openComponents(files), signal);
   const tokenizer = readTokenizer(components);
   checkWeights(dtype, components);
   const hash = await modelHash(

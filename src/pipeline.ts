@@ -4,6 +4,7 @@
  * @module
  */
 import { Pauser } from "./base/pauser.ts";
+import { printable } from "./weights/brief.ts";
 import type { ModelFiles } from "./weights/components.ts";
 import type { Components } from "./components/networks.ts";
 import type { Engine } from "./engine.ts";
@@ -25,9 +26,10 @@ import {
   type SizeRule,
 } from "./options/options.ts";
 import type { IdentityChoices } from "./options/settings.ts";
-import { type CallOptions, throwIfAborted } from "./base/progress.ts";
+import { type CallOptions, untilAborted } from "./base/progress.ts";
 import {
   cannotAlign,
+  checkChoices,
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
@@ -184,8 +186,7 @@ export class MasterWeaver implements AsyncDisposable {
     checkImage(photo, "photo");
     const image = overWhite(photo);
     return await this.#calls.runAlongside(options.signal, async (signal) => {
-      throwIfAborted(signal);
-      const finder = await this.#finder();
+      const finder = await untilAborted(this.#finder(), signal);
       if (!finder) throw cannotAlign(finder);
       return await finder.detect(image, new Pauser(signal));
     });
@@ -209,8 +210,7 @@ export class MasterWeaver implements AsyncDisposable {
     checkFace(face, photo);
     const image = overWhite(photo);
     return await this.#calls.runAlongside(options.signal, async (signal) => {
-      throwIfAborted(signal);
-      const finder = await this.#finder();
+      const finder = await untilAborted(this.#finder(), signal);
       if (!finder || (!finder.canAlign && !face.landmarks)) {
         throw cannotAlign(finder);
       }
@@ -229,6 +229,7 @@ export class MasterWeaver implements AsyncDisposable {
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
+    checkChoices(options);
     const checked = checkPhotos(photos, this.maxReferences);
     const { alignFaces } = this.#components.adapter.config;
     return await this.#calls.run(options, async (signal) => {
@@ -324,7 +325,7 @@ function truncationWarning(
   length: number,
 ): string {
   const shown = truncated.length > 200
-    ? `${truncated.slice(0, 200)}…`
-    : truncated;
+    ? `${printable(truncated.slice(0, 200))}…`
+    : printable(truncated);
   return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

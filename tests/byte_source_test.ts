@@ -2,7 +2,7 @@
  * A caller's own source of bytes: its results may be views of a larger buffer, as
  * Node's Buffers are.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import {
   alignedSource,
@@ -191,5 +191,117 @@ gpuTest("bytes: a model of views makes the same image", async () => {
   assertEquals(
     await finder.detect(photo),
     await weaver.detectFaces(photo),
+  );
+});
+
+Deno.test("bytes: a source that throws is named, with its cause", async () => {
+  const cause = new TypeError("the network is down");
+  const read = () => Promise.reject(cause);
+  const source = alignedSource({ name: "odd.weave", size: 100, read });
+  const error = await assertRejects(
+    () => source.read(0, 4),
+    MasterWeaverError,
+    "Cannot read odd.weave: its source failed for 4 bytes at 0 (the network is down)",
+  );
+  assertEquals([error.code, error.cause], ["cannot-read", cause]);
+});
+
+Deno.test("bytes: what is no source or no bytes is refused", async () => {
+  const bytes = new Uint8Array(8);
+  for (
+    const [vae, says] of [
+      [bytes, "got bytes; give new MemorySource(bytes)"],
+      ["vae.weave", 'got "vae.weave"'],
+      [{ name: "a", size: -1, read: () => {} }, "got an object"],
+    ] as const
+  ) {
+    const error = await assertRejects(
+      () => MasterWeaver.load({ vae } as unknown as ModelFiles),
+      MasterWeaverError,
+      "Option model must have a ByteSource as vae",
+    );
+    assertEquals(error.code, "bad-option");
+    assert(error.message.endsWith(says), error.message);
+  }
+  for (
+    const [given, says] of [
+      [3, "got 3"],
+      [bytes.buffer, "write new Uint8Array(buffer)"],
+    ] as const
+  ) {
+    const error = assertThrows(
+      () => new MemorySource(given as unknown as Uint8Array),
+      MasterWeaverError,
+      says,
+    );
+    assertEquals(error.code, "bad-option");
+  }
+  await assertRejects(
+    () => MasterWeaver.load(`file://${mini}`),
+    MasterWeaverError,
+    "write new URL",
+  );
+});
+
+/** The mini model's files, one of which stops answering when it is told to. */
+async function stallingModel(stalled: string) {
+  const files: Record<string, ByteSource> = {};
+  const state = { isStalled: false };
+  for (const name of components) {
+    const source = new MemorySource(await Deno.readFile(`${mini}/${name}`));
+    files[name.replace(".weave", "")] = name !== stalled ? source : {
+      name,
+      size: source.size,
+      read: (offset, length) =>
+        state.isStalled ? new Promise(() => {}) : source.read(offset, length),
+    };
+  }
+  return { files: files as ModelFiles, state };
+}
+
+/** Fails where a call is not stopped soon after its time is up. */
+async function assertStops(
+  call: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const started = performance.now();
+  const error = await assertRejects(
+    () => call(AbortSignal.timeout(300)),
+    MasterWeaverError,
+  );
+  assertEquals(error.code, "aborted");
+  const seconds = (performance.now() - started) / 1000;
+  assert(seconds < 5, `${seconds} s`);
+}
+
+gpuTest("bytes: a source that never answers is not waited for", async () => {
+  const { files, state } = await stallingModel("vae.weave");
+  state.isStalled = true;
+  await assertStops((signal) => MasterWeaver.load(files, { signal }));
+  state.isStalled = false;
+  const options = { dtype: "f32", tune: "off" } as const;
+  const weaver = await MasterWeaver.load(files, options);
+  const photo = await readImage(`${mini}/demo.png`);
+  const identity = await weaver.encodeIdentity([photo], { align: false });
+  const settings = { identity, prompt: "", steps: 1, width: 64, height: 64 };
+  state.isStalled = true;
+  await assertStops((signal) => weaver.generate({ ...settings, signal }));
+  // Afterwards the model works, and can be disposed of while it waits.
+  state.isStalled = false;
+  assertEquals((await weaver.generate(settings)).images.length, 1);
+  state.isStalled = true;
+  const waiting = assertRejects(
+    () => weaver.generate(settings),
+    MasterWeaverError,
+  );
+  await new Promise((resume) => setTimeout(resume, 300));
+  await weaver[Symbol.asyncDispose]();
+  await waiting;
+
+  const finder = await stallingModel("face_detector.weave");
+  finder.state.isStalled = true;
+  await using other = await MasterWeaver.load(finder.files, options);
+  await assertStops((signal) => other.detectFaces(photo, { signal }));
+  await assertStops((signal) =>
+    other.encodeIdentity([photo], { align: true, signal })
   );
 });

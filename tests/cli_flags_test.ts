@@ -48,3 +48,8 @@ Deno.test("flags: numbers as people write them", () => {
     guidanceRange: [0, 0.5],
   });
 });
+
+Deno.test("flags: a plus is allowed before any number", () => {
+  const { settings } = readFlags(["--ref=a.png", "--seed=+5", "--steps=+2"]);
+  assertEquals(settings, { seed: 5n, steps: 2 });
+});

@@ -96,7 +96,8 @@ gpuTest(
       assertEquals(text.adapter, undefined);
       const path = `${folder}/a.png`;
       const hash = "0123456789".repeat(7).slice(0, 64);
-      await writePng(path, image, { ...text, adapter_hash: hash });
+      const own = without(text, "parameters");
+      await writePng(path, image, { ...own, adapter_hash: hash });
       const { notes } = await repeated(folder, path);
       assertEquals(notes.length, 1);
       assertMatch(
@@ -104,7 +105,7 @@ gpuTest(
         /identity adapter of weights\/mini \(hash 0123456789\), this is that of .*mini \(hash [0-9a-f]{10}\)/,
       );
       await writePng(path, image, {
-        ...without(text, "model"),
+        ...without(own, "model"),
         model_hash: hash,
       });
       const unnamed = await repeated(folder, path);
@@ -157,14 +158,16 @@ gpuTest(
         ["--ref", demo, ...given, "--seed=3"],
         { cwd: folder },
       );
-      assertEquals([code, err.length], [0, 2], err.join("\n"));
+      assertEquals([code, err.length], [0, 3], err.join("\n"));
       assertMatch(
         err[0],
         /^Note: .* another program made a\.png, with the model other \(6ce0161689\) and without these references; .* with weights\/mini$/,
       );
       assertMatch(err[1], /the sampler Euler a, this is DDIM$/);
       const { settings, warnings } = JSON.parse(out);
-      assertEquals(warnings.length, 2);
+      assertMatch(err[0], /; its prompt, .*, steps, CFG scale and size are/);
+      assertMatch(err[2], /not supported here: Clip skip$/);
+      assertEquals(warnings.length, 3);
       const { prompt, negativePrompt, steps, guidanceScale } = settings;
       assertEquals([prompt, negativePrompt], ["a man, in snow", "a hat"]);
       assertEquals([steps, guidanceScale, settings.seed], [2, 3.5, "3"]);

@@ -3,6 +3,9 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, readImageText } from "../src/host/files.ts";
+import { chooseModel } from "../src/host/command/model_choice.ts";
+import { readFlags } from "../src/host/command/flags.ts";
+import { identityChoices, repeatWarnings } from "../src/host/command/task.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -123,6 +126,42 @@ gpuTest(
       assertEquals(found.notes, []);
     }),
 );
+
+Deno.test("repeat: a model that has changed in its place is named once", async () => {
+  const before = "0123456789".repeat(6);
+  const chosen = await chooseModel({
+    model: mini,
+    defaultModel: mini,
+    recorded: { model: `${mini}/.`, modelHash: before, adapterHash: before },
+  });
+  assertEquals(chosen.warnings.length, 2);
+  for (const warning of chosen.warnings) {
+    assertEquals(warning.split(mini).length, 2, warning);
+    assertMatch(warning, /has changed, it had the hash 0123456789 and has /);
+    assert(!warning.includes("--"), warning);
+  }
+});
+
+Deno.test("repeat: a face of an image that aligns none is reported", () => {
+  const recorded = { settings: {}, provenance: { align: false, face: 0 } };
+  const read = (...args: string[]) => {
+    const flags = readFlags(["--ref=a.png", ...args]);
+    const imageText = { text: {}, warnings: [] };
+    const task = { flags, recorded, imageText, settings: { prompt: "" } };
+    const outputs = {
+      images: [],
+      references: [],
+      format: "png",
+      toStdout: false,
+    } as const;
+    const { align, face } = identityChoices(task);
+    return [align, face, repeatWarnings({ ...task, outputs }, {}).length];
+  };
+  assertEquals(read(), [false, undefined, 1]);
+  assertEquals(read("--face=1"), [undefined, 1, 0]);
+  assertEquals(read("--align"), [true, 0, 0]);
+  assertEquals(read("--no-align"), [false, undefined, 0]);
+});
 
 gpuTest("repeat: other photos are reported", () =>
   inFolder(async (folder) => {

@@ -139,13 +139,30 @@ Deno.test("convert: an aborted conversion leaves everything as it was", async ()
   await Deno.remove(folder.path, { recursive: true });
 });
 
-Deno.test("convert: a model is stored as another type in its own folder", async () => {
+Deno.test("convert: a model is not replaced by what is made from it", async () => {
   const folder = await makeFolder();
   const output = `${folder.path}/out`;
   await convert({ inputs: [folder.path], output, dtype: "f32" });
-  const done = await convert({ inputs: [output], output, dtype: "f16" });
+  const before = await snapshot(output);
+  await Deno.symlink(output, `${folder.path}/link`);
+  for (const input of [output, `${folder.path}/link`, `${output}/vae.weave`]) {
+    for (const dtype of ["f32", "f16", "q4"] as const) {
+      const error = await assertRejects(
+        () => convert({ inputs: [input], output, dtype }),
+        MasterWeaverError,
+        "to itself: it would be lost; give another folder with --output",
+      );
+      assertEquals(error.code, "bad-option");
+    }
+  }
+  assertEquals(await snapshot(output), before);
+  // Where nothing would change, nothing is lost.
+  const again = `${folder.path}/again`;
+  await convert({ inputs: [output], output: again, dtype: "f32" });
+  const stored = await snapshot(again);
+  const done = await convert({ inputs: [again], output: again, dtype: "f32" });
   assertEquals(done.length, 6);
-  assertEquals(Object.keys(await snapshot(output)).length, 7);
+  assertEquals(await snapshot(again), stored);
   await Deno.remove(folder.path, { recursive: true });
 });
 

@@ -157,7 +157,16 @@ Deno.test("examples: wrong usage is told", async () => {
     const { code, err } = await run(name, ".", "photo.png");
     assertEquals(code, 2);
     assertMatch(err[0], new RegExp(`^Usage: ${name}\\.ts [A-Za-z]`));
+    const bogus = await run(name, ".", "a", "b", "c", "--bogus");
+    assertEquals([bogus.code, bogus.err], [2, err]);
+    const help = await run(name, ".", "--help");
+    assertEquals([help.code, help.err], [0, []]);
+    assertEquals(help.out.trimEnd(), err.join("\n"));
   }
+  const missing = await run("batch", ".", "not/there", "out", "a person");
+  assertEquals([missing.code, missing.err], [1, [
+    "Cannot read not/there: it is not a folder; give one with photos",
+  ]]);
 });
 
 /** A command of SECURITY.md's, to run anywhere: paths of this project are whole. */

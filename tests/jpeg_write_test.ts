@@ -114,6 +114,10 @@ Deno.test("jpeg comment: as other programs write it", () => {
   assertEquals(read("UNICODE\0", "fffe61003a00"), "a:");
   assertEquals(read("UNICODE\0", "feff0061003a"), "a:");
   assertEquals(read("UNICODE\0", "65e5672c"), "日本");
+  // UTF-8 under the wrong name, of any length.
+  assertEquals(read("UNICODE\0", "c3a9" + hex("a: 30")), "éa: 30");
+  assertEquals(read("UNICODE\0", hex("Steps: 3")), "Steps: 3");
+  assertEquals(read("UNICODE\0", hex("Steps: 30\0")), "Steps: 30");
   assertEquals(read("ASCII\0\0\0", hex("steps\0\0")), "steps");
   assertEquals(read("\0".repeat(8), "c3a9"), "é");
   assertEquals(read("\0".repeat(8), "2020"), undefined);

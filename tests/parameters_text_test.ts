@@ -5,6 +5,12 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { encodeJpeg, encodePng } from "../src/host/codecs/codec.ts";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { chooseModel } from "../src/host/command/model_choice.ts";
+import { referenceWarnings } from "../src/host/command/photos.ts";
+import { ProgressLines } from "../src/host/progress_lines.ts";
+import { concat } from "./support/odd_images.ts";
+import { repositoryPath } from "./support/paths.ts";
 import { parseImageText } from "../src/host/codecs/image_text.ts";
 import { encodeImage } from "../src/host/command/outputs.ts";
 import { anySize, checkSettings } from "../src/options/options.ts";
@@ -12,9 +18,10 @@ import {
   fromParameters,
   toParameters,
 } from "../src/options/parameters_text.ts";
+import { otherProgramWarnings } from "../src/options/other_program_warnings.ts";
 import {
   fromText,
-  otherProgramWarnings,
+  missingWarnings,
   type Recorded,
   toText,
 } from "../src/options/settings_text.ts";
@@ -59,19 +66,34 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
       sampler: "DPM++ 2M",
       model: "v1-5-pruned-emaonly",
       modelHash: "6ce0161689",
+      unsupported: ["Schedule type", "VAE", "Clip skip"],
     },
   });
   const warnings = otherProgramWarnings(
-    read.otherProgram!,
+    read,
     "a.png",
     "weights/mini",
+    new Set(),
   );
-  assertEquals(warnings.length, 2);
+  assertEquals(warnings.length, 3);
   assertMatch(
     warnings[0],
     /another program made a\.png, with the model v1-5-pruned-emaonly \(6ce0161689\) and without these references; .* repeated with weights\/mini$/,
   );
+  assertMatch(
+    warnings[0],
+    /; its prompt, negative prompt, steps, CFG scale, seed, size and RNG are repeated/,
+  );
   assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
+  assertEquals(
+    warnings[2],
+    "The image will differ: not supported here: Schedule type, VAE, Clip skip; read as plain words: <lora:hair:0.5>, (smiling:1.2)",
+  );
+  // What is typed is neither repeated nor wrong.
+  const typed = new Set(["prompt", "negative_prompt", "seed"]);
+  const [first, , third] = otherProgramWarnings(read, "a.png", "m", typed);
+  assertMatch(first, /; its steps, CFG scale, size and RNG are repeated/);
+  assertMatch(third, /Clip skip$/);
 });
 
 Deno.test("parameters: settings that other programs leave out stay absent", () => {
@@ -89,9 +111,10 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
     height: 64,
   });
   const [warning, ...more] = otherProgramWarnings(
-    read.otherProgram!,
+    read,
     "a.png",
     "m",
+    new Set(),
   );
   assertMatch(warning, /with a model it does not name and/);
   assertEquals(more, []);
@@ -103,8 +126,153 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(odd.settings.rng, undefined);
   assertEquals(odd.settings.width, undefined);
   assertEquals(odd.settings.negativePrompt?.trim(), "a hat");
-  assertEquals(odd.otherProgram, { sampler: "Euler a" });
+  assertEquals(odd.otherProgram, {
+    sampler: "Euler a",
+    unsupported: ["RNG"],
+  });
 });
+
+Deno.test("parameters: pairs with our names are not settings of another program", () => {
+  const { settings, otherProgram } = recorded(
+    'a\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 123, Size: 512x512, steps: 3, seed: 9, prompt: hacked, width: 8, negative prompt: hacked2, guidance scale: 99, software: masterweaver 1, Exact prompts: "[\\"x\\",\\"y\\"]"',
+  );
+  assertEquals(settings, {
+    prompt: "a",
+    negativePrompt: "",
+    steps: 20,
+    guidanceScale: 7,
+    seed: 123n,
+    width: 512,
+    height: 512,
+  });
+  assert(otherProgram?.unsupported?.includes("prompt"));
+  // Nor do they replace the real ones in a text that says it is ours.
+  const own = recorded(
+    "a\nSteps: 20, Seed: 123, Size: 512x512, steps: 3, prompt: hacked, width: 8, id scale: 2, Version: masterweaver 0.1.0",
+  );
+  assertEquals(own.settings, {
+    prompt: "a",
+    negativePrompt: "",
+    steps: 20,
+    seed: 123n,
+    width: 512,
+    height: 512,
+    idScale: 2,
+  });
+});
+
+Deno.test("parameters: lines are read as the web UI reads them", () => {
+  const row = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64";
+  const words = (text: string) => {
+    const { prompt, negativePrompt } = recorded(text).settings;
+    return [prompt, negativePrompt];
+  };
+  const texts: [string, string, string][] = [
+    [`a man\r\nNegative prompt: a hat\r\n${row}\r\n`, "a man", "a hat"],
+    [`  a man \n  Negative prompt:  a hat  \n${row}`, "a man", "a hat"],
+    [
+      `a\nNegative prompt: b\nc\nNegative prompt: d\n${row}`,
+      "a",
+      "b\nc\nd",
+    ],
+    [`\n\na\n\nb\nNegative prompt:\nc\n${row}\n\n`, "a\n\nb", "c"],
+    [row, "", ""],
+  ];
+  for (const [text, prompt, negative] of texts) {
+    assertEquals(words(text), [prompt, negative], text);
+  }
+});
+
+Deno.test("parameters: what another program's image lacks is named", () => {
+  const read = recorded("a\nSteps: 20, Sampler: DDIM, Seed: 1");
+  const settings = checkSettings({ prompt: "", ...read.settings }, anySize);
+  const used = toText(settings, {
+    model: "m",
+    modelHash: "0",
+    adapterHash: "1",
+    dtype: "f16",
+    tune: "off",
+    parse: true,
+    requireFace: false,
+    referenceHashes: [],
+  });
+  const missing = (...typed: string[]) =>
+    missingWarnings(read, {}, used, new Set(typed));
+  assertEquals(missing(), [
+    "The image does not say its guidance_scale, width, height: 5, 512, 512 are used",
+  ]);
+  assertEquals(missing("guidance_scale", "width", "height"), []);
+});
+
+Deno.test("parameters: a text that contradicts our own chunks is reported", () => {
+  const text = toText(checkSettings({ prompt: "x\0y\nz \ud800" }, anySize), {
+    model: "m",
+    modelHash: "0",
+    adapterHash: "1",
+    dtype: "f16",
+    tune: "off",
+    parse: true,
+    requireFace: false,
+    referenceHashes: ["2"],
+  });
+  const file = (parameters: string) =>
+    parseImageText(encodePng(image, { ...text, parameters }), "a.png");
+  assertEquals(file(toParameters(text)).warnings, []);
+  const edited = file(
+    toParameters(text).replace(/Steps: \d+/, "Steps: 7")
+      .replace(/Seed: \d+/, "Seed: 8"),
+  );
+  assertEquals(edited.text.steps, "30");
+  assertEquals(edited.warnings, [
+    "The text parameters in a.png says another steps, seed than the file's own texts: those are used",
+  ]);
+});
+
+Deno.test("parameters: no text of an image is obeyed by a terminal", async () => {
+  const read = recorded(
+    'a\u001b[2J (x:\u001b[1m)\nSteps: 20, Sampler: \x1b[2JEuler, CFG scale: 7, Model: "a\\n\\u001b[31mred\\u0007\\nError: fake", Model hash: \x1b[3m',
+  );
+  const damaged = inspected("\u009b31m\u202eevil");
+  const warnings = [
+    ...otherProgramWarnings(read, "a.png", "m", new Set()),
+    ...damaged.warnings,
+    ...missingWarnings({ settings: {}, provenance: {} }, {}, {
+      model: "\x1b[2J\n",
+      model_hash: "\x1b[2J\n",
+    }, new Set()),
+    ...referenceWarnings(["\x1b[2J\n"], ["0"]),
+    ...(await chooseModel({
+      defaultModel: repositoryPath("weights/mini"),
+      recorded: {
+        model: "no\n\x1b[2J",
+        modelHash: "\x1b[2J\n",
+        adapter: "no\n\x1b[2J",
+        adapterHash: "\x1b[2J\n",
+      },
+    })).warnings,
+  ];
+  assertEquals(warnings.length, 8);
+  for (const line of warnings) {
+    // deno-lint-ignore no-control-regex
+    assert(!/[\x00-\x1f\x7f-\x9f\u202e]/.test(line), JSON.stringify(line));
+  }
+  // Whatever a warning is made from, its line is one line.
+  let shown = "";
+  using lines = new ProgressLines((text) => shown += text, false);
+  lines.warning("a\n\x1b[31mred\x07\r\nError: fake");
+  assertEquals(shown, "Note: a \\u001b[31mred\\u0007 Error: fake\n");
+});
+
+/** A file with a damaged text of this keyword. */
+function inspected(keyword: string) {
+  const png = encodePng(image, {});
+  const body = Uint8Array.from(
+    `${keyword}\0\x01`,
+    (c) => c.charCodeAt(0) & 255,
+  );
+  const bytes = [png.subarray(0, 33), pngChunk("zTXt", body), png.subarray(33)];
+  return parseImageText(concat(bytes), "a.png");
+}
 
 Deno.test("parameters: they alone repeat our own image completely", () => {
   const settings = checkSettings({
@@ -167,6 +335,8 @@ Deno.test("parameters: an invalid value is reported with its file", () => {
     );
     assertEquals(error.code, "bad-image");
     assert(error.message.length < 300, error.message);
+    const given = to.replace(/.*: /, "").slice(0, 40);
+    assert(error.message.includes(given), error.message);
   }
 });
 

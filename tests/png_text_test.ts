@@ -1,13 +1,15 @@
 import { deflateSync } from "node:zlib";
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import {
   encodeJpeg,
   encodePng,
   readPngText,
 } from "../src/host/codecs/codec.ts";
+import { readImage, readPngSettings, writePng } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { inFolder } from "./support/file_systems.ts";
 import { concat, randomIntegers } from "./support/odd_images.ts";
 
 /** An image of one colour. */
@@ -41,6 +43,28 @@ Deno.test("png text: texts with NUL, lone surrogates and odd keywords", () => {
     assertEquals(error.code, "bad-option");
   }
 });
+
+Deno.test("png text: files are given as URLs, and texts are strings", () =>
+  inFolder(async (folder) => {
+    const url = new URL(`file://${folder}/a b.png`);
+    const image = plain(16, 16);
+    await writePng(url, image, { a: "1" });
+    assertEquals(await readPngSettings(url), { a: "1" });
+    assertEquals(await readImage(url), image);
+    const calls: [() => Promise<unknown>, string][] = [
+      [
+        () => writePng(url, image, { a: 3 } as unknown as { a: string }),
+        "got 3 as a;",
+      ],
+      [() => readImage(new URL("https://a.b/c.png")), '"https://a.b/c.png"'],
+      [() => writePng(3 as unknown as string, image), "got 3"],
+    ];
+    for (const [call, says] of calls) {
+      const error = await assertRejects(call, MasterWeaverError, says);
+      assertEquals(error.code, "bad-option");
+    }
+    assertEquals(await readPngSettings(url), { a: "1" });
+  }));
 
 Deno.test("png text: damaged and unknown chunks are ignored", () => {
   const file = encodePng(plain(16, 16), { first: "1", second: "2" });

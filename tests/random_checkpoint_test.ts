@@ -1,4 +1,9 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+} from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { readFile } from "../src/host/files.ts";
 import { openWeave } from "../src/weights/weave.ts";
@@ -158,4 +163,27 @@ Deno.test("random checkpoint: the tokenizer has CLIP's form", () => {
   const lines = merges.trimEnd().split("\n");
   assertEquals(lines.length, 1 + 49408 - 512 - 2);
   for (const line of lines.slice(1)) assert(line.replace(" ", "") in vocab);
+});
+
+Deno.test("random checkpoint: where it is stopped, no config stands without weights", async () => {
+  const output = await Deno.makeTempDir();
+  // The weights' place is taken, so writing them fails.
+  for (
+    const taken of [
+      "unet/diffusion_pytorch_model.safetensors",
+      "adapter_final.pt",
+      "face_parser.pth",
+    ]
+  ) {
+    await Deno.mkdir(`${output}/${taken}`, { recursive: true });
+  }
+  for (const network of ["unet", "identity_adapter", "face_parser"] as const) {
+    await assertRejects(() =>
+      writeRandomCheckpoint({ output, networks: [network], configs: TINY })
+    );
+  }
+  const left = await Array.fromAsync(Deno.readDir(output));
+  const inside = await Array.fromAsync(Deno.readDir(`${output}/unet`));
+  assertEquals([...left, ...inside].filter(({ isFile }) => isFile), []);
+  await Deno.remove(output, { recursive: true });
 });

@@ -2,13 +2,14 @@
  * From a photo to what the encoder sees: which face is used, when it is aligned,
  * and the warnings where it is not.
  */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Pauser } from "../src/base/pauser.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
 import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import {
+  checkChoices,
   prepareReference,
   type ReferenceOptions,
 } from "../src/identity/references.ts";
@@ -53,6 +54,19 @@ async function prepare(
 
 const wholeFinder = async () =>
   new FaceFinder(await miniDetector(), await realPredictor());
+
+Deno.test("reference: a face is not chosen where none is aligned", () => {
+  for (const face of [0, "largest"] as const) {
+    const error = assertThrows(
+      () => checkChoices({ align: false, face }),
+      MasterWeaverError,
+      `face: ${face} with align: false`,
+    );
+    assertEquals(error.code, "bad-option");
+    checkChoices({ align: true, face });
+  }
+  checkChoices({ align: false });
+});
 
 Deno.test("reference: not searched where neither face nor alignment is asked for", async () => {
   const photo = flat(40, 40);

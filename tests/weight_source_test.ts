@@ -218,6 +218,23 @@ Deno.test("deltas: all unknown names and wrong shapes are refused together", asy
     "Cannot make a delta for a: it has 7 values, expected 8",
   );
   const [up, down] = [new Float32Array(4), new Float32Array(8)];
+  for (
+    const [make, says] of [
+      [() => lowRankDelta("a", [], { rank: 1, up, down }), "its shape is []"],
+      [() => fullDelta("a", [], new Float32Array(1)), "its shape is []"],
+      [
+        () => lowRankDelta("a", [2, 2, 2], { rank: 2, up, down }, NaN),
+        "its scale is NaN",
+      ],
+      [
+        () => fullDelta("a", [1], new Float32Array(1), Infinity),
+        "its scale is Infinity",
+      ],
+    ] as const
+  ) {
+    const error = assertThrows(make, MasterWeaverError, says);
+    assertEquals(error.code, "bad-option");
+  }
   lowRankDelta("a", [2, 2, 2], { rank: 2, up, down });
   for (const matrices of [{ up: down, down }, { up, down: up }]) {
     assertThrows(

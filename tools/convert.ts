@@ -125,7 +125,7 @@ export interface ConvertOptions {
  * Converts checkpoints. Everything is checked before the first byte is written,
  * and all files are replaced together: a conversion that fails changes nothing.
  *
- * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `aborted`
+ * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `bad-option`, `aborted`
  */
 export async function convert(
   options: ConvertOptions,
@@ -234,14 +234,21 @@ function describe(result: ConvertedComponent): string {
   const facts = [
     `${result.tensors} tensors`,
     `${(result.bytes / 1e6).toFixed(1)} MB`,
-    `largest rounding error ${result.maxRoundingError.toPrecision(2)}`,
     ...quantised > 0
-      ? [`${quantised} quantised, NMSE ${result.quantisedNmse.toPrecision(2)}`]
+      ? [`${quantised} quantised, NMSE ${shortly(result.quantisedNmse)}`]
       : [],
+    `largest rounding error ${quantised > 0 ? "of the others " : ""}${
+      shortly(result.maxRoundingError)
+    }`,
   ];
   const dropped = Object.entries(result.dropped)
     .map(([reason, count]) => `; left out ${count}: ${reason}`).join("");
   return `${result.component}: ${facts.join(", ")} → ${result.file}${dropped}`;
+}
+
+/** Two digits of a number, and exactly 0 for none. */
+function shortly(value: number): string {
+  return value === 0 ? "0" : value.toPrecision(2);
 }
 
 /** A folder that was made; disposing of this removes it, unless it is kept. */

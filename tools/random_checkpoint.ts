@@ -106,22 +106,24 @@ export async function writeRandomCheckpoint(
     const networks = singleFileTensors(configs);
     await writeTensors(`${output}/v1-5-pruned.safetensors`, networks, options);
   }
+  // Weights first: where writing is stopped, no config stands without them.
   for (const network of networks) {
     if (singleFile && IN_SINGLE_FILE.includes(network)) continue;
     const tensors = tensorsOf(network, configs);
     const file = FILES[network];
     if (file !== undefined) {
       const folder = `${output}/${network}`;
-      await writeJson(`${folder}/config.json`, configs[network]);
+      await Deno.mkdir(folder, { recursive: true });
       await writeTensors(`${folder}/${file}`, [tensors], options);
+      await writeJson(`${folder}/config.json`, configs[network]);
     } else if (network === "identity_adapter") {
-      await writeJson(`${output}/adapter_config.json`, configs[network]);
       const dicts = ["id_encoder", "adapter_modules"];
       await writeTorch(`${output}/adapter_final.pt`, dicts, tensors, options);
+      await writeJson(`${output}/adapter_config.json`, configs[network]);
     } else {
-      await writeJson(`${output}/face_parser_config.json`, configs[network]);
       const dicts = ["state_dict"];
       await writeTorch(`${output}/face_parser.pth`, dicts, tensors, options);
+      await writeJson(`${output}/face_parser_config.json`, configs[network]);
     }
   }
   await writeBeside(output, networks, configs);

@@ -6,6 +6,7 @@
  */
 
 import { MasterWeaverError } from "./errors.ts";
+import { formatValue } from "./format_value.ts";
 
 /** A file or other byte sequence that can be read in chunks. */
 export interface ByteSource {
@@ -33,8 +34,20 @@ export class MemorySource implements ByteSource {
    *
    * @param bytes the content
    * @param name used in messages
+   * @throws {MasterWeaverError} `bad-option` where they are not a Uint8Array
    */
   constructor(bytes: Uint8Array, name = "memory") {
+    if (!(bytes instanceof Uint8Array)) {
+      const isBuffer = (bytes as unknown) instanceof ArrayBuffer;
+      throw new MasterWeaverError(
+        "bad-option",
+        `MemorySource takes a Uint8Array, got ${
+          isBuffer
+            ? "an ArrayBuffer; write new Uint8Array(buffer)"
+            : formatValue(bytes)
+        }`,
+      );
+    }
     this.name = name;
     this.#bytes = bytes;
   }
@@ -82,13 +95,13 @@ class AlignedSource implements ByteSource {
   /**
    * Reads `length` bytes at `offset`.
    *
-   * @throws {MasterWeaverError} `cannot-read` if the source returns anything else
+   * @throws {MasterWeaverError} `cannot-read` if the source fails, or returns anything else
    */
   async read(
     offset: number,
     length: number,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes: unknown = await this.#source.read(offset, length);
+    const bytes = await this.#given(offset, length);
     if (!(bytes instanceof Uint8Array) || bytes.byteLength !== length) {
       throw new MasterWeaverError(
         "cannot-read",
@@ -102,6 +115,21 @@ class AlignedSource implements ByteSource {
       byteLength === buffer.byteLength &&
       Object.getPrototypeOf(bytes) === Uint8Array.prototype;
     return isAlone ? bytes as Uint8Array<ArrayBuffer> : new Uint8Array(bytes);
+  }
+
+  /** Whatever the source gives; its errors name the file. */
+  async #given(offset: number, length: number): Promise<unknown> {
+    try {
+      return await this.#source.read(offset, length);
+    } catch (cause) {
+      if (cause instanceof MasterWeaverError) throw cause;
+      const why = cause instanceof Error ? cause.message : formatValue(cause);
+      throw new MasterWeaverError(
+        "cannot-read",
+        `Cannot read ${this.name}: its source failed for ${length} bytes at ${offset} (${why})`,
+        { cause },
+      );
+    }
   }
 }
 

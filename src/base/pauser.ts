@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { throwIfAborted } from "./progress.ts";
+import { throwIfAborted, untilAborted } from "./progress.ts";
 
 /** Milliseconds of work between two pauses. */
 const INTERVAL = 100;
@@ -57,6 +57,30 @@ export class Pauser {
     await turn();
     throwIfAborted(this.#signal);
     this.#since = performance.now();
+  }
+
+  /**
+   * Passes on what a stream yields, but waits no longer than the signal allows:
+   * a source that never answers is left alone.
+   *
+   * @throws {MasterWeaverError} `aborted`, and what the stream throws
+   */
+  async *stoppable<T>(stream: AsyncIterable<T>): AsyncGenerator<T, void, void> {
+    const iterator = stream[Symbol.asyncIterator]();
+    let isWaiting = false;
+    try {
+      for (;;) {
+        isWaiting = true;
+        const next = await untilAborted(iterator.next(), this.#signal);
+        isWaiting = false;
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      // A stream that still waits would only end once its source answers.
+      const ended = iterator.return?.().catch(() => {});
+      if (!isWaiting) await ended;
+    }
   }
 }
 

@@ -54,6 +54,31 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   }
 }
 
+/**
+ * Waits for a promise, but no longer than the caller wants to. What it was
+ * waiting for goes on, and whatever becomes of it is ignored.
+ *
+ * @returns what the promise gives
+ * @throws {MasterWeaverError} `aborted`, and what the promise throws
+ */
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (!signal) return await promise;
+  const aborted = Promise.withResolvers<void>();
+  const stop = () => aborted.resolve();
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    const result = await Promise.race([promise, aborted.promise]);
+    throwIfAborted(signal);
+    return result as T;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** Callbacks that report one network's loading as progress of a call. */
 export function networkProgress(
   network: NetworkName,

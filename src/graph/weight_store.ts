@@ -151,7 +151,8 @@ export class WeightStore implements Disposable {
           layout,
           (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
         );
-        for await (const { bytes, read } of weightChunks(tensor, dtype)) {
+        const chunks = weightChunks(tensor, dtype);
+        for await (const { bytes, read } of stream.stoppable(chunks)) {
           writer.push(bytes);
           await stream.countRead(read);
         }
@@ -270,6 +271,11 @@ class WeightStream {
     bytes: Uint8Array,
   ): void {
     this.#gathered.write(memory, offset, bytes);
+  }
+
+  /** Chunks as they come, as long as the call is not stopped. */
+  stoppable<T>(chunks: AsyncIterable<T>): AsyncIterable<T> {
+    return this.#pauser?.stoppable(chunks) ?? chunks;
   }
 
   /** Counts bytes read from the file; waits if too many of them are queued. */

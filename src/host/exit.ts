@@ -153,6 +153,7 @@ export function onSignals(
   };
 }
 
-function oneLine(text: string): string {
+/** A text as one line that a terminal shows and does not obey. */
+export function oneLine(text: string): string {
   return printable(text.replace(/\s*\n\s*/g, " "));
 }

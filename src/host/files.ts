@@ -15,6 +15,7 @@ import {
 import { MasterWeaverError } from "../base/errors.ts";
 import { decodeImage, encodePng, readPngText } from "./codecs/codec.ts";
 import { joinBytes } from "./codecs/bytes.ts";
+import { formatValue } from "../base/format_value.ts";
 import { cannotRead } from "./reasons.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
@@ -144,28 +145,50 @@ export async function readShortFile(
 /**
  * Reads a PNG or JPEG file.
  *
+ * @param path where it is; a URL must be a `file:` URL
  * @returns the image upright, transparency over white
  * @throws {MasterWeaverError} `cannot-read`, `bad-image`
  */
-export async function readImage(path: string): Promise<Image> {
-  return await decodeImage(await readFile(path), path);
+export async function readImage(path: string | URL): Promise<Image> {
+  const file = pathOf(path);
+  return await decodeImage(await readFile(file), file);
+}
+
+/**
+ * The path of a file that may be given as a URL.
+ *
+ * @throws {MasterWeaverError} `bad-option` where it is anything else, or a URL of another kind
+ */
+function pathOf(given: string | URL): string {
+  if (given instanceof URL && given.protocol === "file:") {
+    return fileURLToPath(given);
+  }
+  if (typeof given === "string") return given;
+  throw new MasterWeaverError(
+    "bad-option",
+    `A file must be given as its path or a file: URL, got ${
+      (given as unknown) instanceof URL
+        ? formatValue(given.href)
+        : formatValue(given)
+    }`,
+  );
 }
 
 /**
  * Writes an image as a PNG file, whole or not at all.
  *
- * @param path where it ends up
+ * @param path where it ends up; a URL must be a `file:` URL
  * @param image the image
  * @param text what its text chunks say, by keyword
- * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is not an image
+ * @throws {MasterWeaverError} `cannot-write`, `bad-image` where it is not an image, `bad-option` for a text that is no string
  */
 export async function writePng(
-  path: string,
+  path: string | URL,
   image: Image,
   text: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const bytes = encodePng(image, text);
-  await writeFileAtomic(path, (append) => append(bytes));
+  await writeFileAtomic(pathOf(path), (append) => append(bytes));
 }
 
 /**
@@ -174,9 +197,9 @@ export async function writePng(
  * @throws {MasterWeaverError} `cannot-read`
  */
 export async function readPngSettings(
-  path: string,
+  path: string | URL,
 ): Promise<Record<string, string>> {
-  return await readPngText(await readFile(path));
+  return await readPngText(await readFile(pathOf(path)));
 }
 
 /**
@@ -185,8 +208,9 @@ export async function readPngSettings(
  *
  * @throws {MasterWeaverError} `cannot-read`, `bad-image` where it is no PNG or JPEG, or cut off
  */
-export async function readImageText(path: string): Promise<ImageText> {
-  return parseImageText(await readFile(path), path);
+export async function readImageText(path: string | URL): Promise<ImageText> {
+  const file = pathOf(path);
+  return parseImageText(await readFile(file), file);
 }
 
 /** A model folder's files, opened; `await using` closes them. */

@@ -105,6 +105,14 @@ function checkModel(model: unknown): void {
       }`,
     );
   }
+  if (typeof model === "string" && model.startsWith("file:")) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option model must be a folder's path or a URL object, got the string ${
+        formatValue(model)
+      }; write new URL(…) around it`,
+    );
+  }
   if (model instanceof URL && model.protocol !== "file:") {
     throw new MasterWeaverError(
       "bad-option",

@@ -5,6 +5,7 @@
  * @module
  */
 import { withFlags } from "./advice.ts";
+import { oneLine } from "./exit.ts";
 import type { OnProgress, Progress, Stage } from "../base/progress.ts";
 
 const titles: Readonly<Record<Stage, string>> = {
@@ -76,7 +77,7 @@ export class ProgressLines implements Disposable {
   /** Shows a warning on a line of its own, with options named as flags. */
   readonly warning = (text: string): void => {
     this.#closeLine();
-    this.#write(`Note: ${withFlags(text)}\n`);
+    this.#write(`Note: ${oneLine(withFlags(text))}\n`);
   };
 
   /** Ends a line that is still being rewritten. */

@@ -6,7 +6,12 @@
  */
 import { Pauser } from "../base/pauser.ts";
 import { MasterWeaverError } from "../base/errors.ts";
-import { type CallOptions, throwIfAborted } from "../base/progress.ts";
+import {
+  type CallOptions,
+  throwIfAborted,
+  untilAborted,
+} from "../base/progress.ts";
+import { formatWord } from "../base/format_value.ts";
 import type { DetectedFace } from "../face/detect.ts";
 import {
   chooseFace,
@@ -74,6 +79,23 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
 }
 
 /**
+ * Checks that a face is chosen only where faces are aligned.
+ *
+ * @throws {MasterWeaverError} `bad-option` where both are given
+ */
+export function checkChoices(
+  { align, face }: Pick<ReferenceChoices, "align" | "face">,
+): void {
+  if (align !== false || face === undefined) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Options face and align cannot be face: ${
+      formatWord(face)
+    } with align: false, as a face is chosen to be aligned; give one of them`,
+  );
+}
+
+/**
  * Finds, chooses and aligns the face of each photo.
  *
  * @param photos upright
@@ -96,7 +118,7 @@ export async function prepareReferences(
     onWarning,
   };
   const isNeeded = options.align || options.requireFace;
-  const finder = isNeeded ? await openFinder() : null;
+  const finder = isNeeded ? await untilAborted(openFinder(), signal) : null;
   const pauser = new Pauser(signal);
   const faces: Image[] = [];
   for (const [i, photo] of photos.entries()) {

@@ -4,10 +4,12 @@
  *
  * @module
  */
+import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import type { CallOptions } from "../base/progress.ts";
 import { formatValue } from "../base/format_value.ts";
+import { componentNames } from "../weights/components.ts";
 import { type OptionGroup, optionsOf } from "./table.ts";
 import { checkValue, choice, type OptionType } from "./types.ts";
 
@@ -130,11 +132,30 @@ export function checkModelFiles(files: unknown, options: object): void {
       }; read them first`,
     );
   }
+  const given = files as Readonly<Record<string, unknown>>;
+  for (const name of [...componentNames, "manifest"]) {
+    const file = given[name];
+    if (file !== undefined && !isByteSource(file)) {
+      const isBytes = file instanceof Uint8Array || file instanceof ArrayBuffer;
+      throw bad(
+        `Option model must have a ByteSource as ${name}, an object with name, size and read, got ${
+          isBytes ? "bytes; give new MemorySource(bytes)" : formatValue(file)
+        }`,
+      );
+    }
+  }
   if ("adapter" in options && options.adapter !== undefined) {
     throw bad(
       "Option adapter belongs to a model's folder; give the adapter among the model's files, as identity_adapter",
     );
   }
+}
+
+function isByteSource(value: unknown): value is ByteSource {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, size, read }: { [K in keyof ByteSource]?: unknown } = value;
+  return typeof name === "string" && typeof read === "function" &&
+    Number.isSafeInteger(size) && Number(size) >= 0;
 }
 
 function bad(message: string): MasterWeaverError {

@@ -11,6 +11,8 @@
  * @module
  */
 
+import { options } from "./table.ts";
+
 /** Other programs' names for keys of our text chunks, in those programs' order. */
 const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Steps", "steps"],
@@ -26,16 +28,30 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
 const VERSION = ["Version", "software"] as const;
 const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
+/** Keys that no pair of their own name may give: they have a place of their own. */
+const PLACED = ["prompt", "negative_prompt", "width", "height"];
+/** Our own pairs, which mean something only in a text that we wrote. */
+const ownKeyOf = new Map(
+  [
+    ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
+    ...["adapter_hash", "reference_hashes", "image_index"],
+  ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
+    .map((key) => [pairName(key), key]),
+);
 
 /** What AUTOMATIC1111 calls the only sampler here; other programs expect one to be named. */
 export const SAMPLER = "DDIM";
 /** Name of the pair that holds prompts which the first lines cannot. */
 const EXACT = "Exact prompts";
 const NEGATIVE = "Negative prompt: ";
-/** Other programs' names of noise generators: `NV` is a GPU's noise, wherever computed. */
+/**
+ * Other programs' names of noise generators: `NV` is a GPU's noise, wherever
+ * computed, and `GPU` the noise of the GPU that was there.
+ */
 const GENERATORS: readonly (readonly [theirs: string, ours: string])[] = [
   ["CPU", "torch-cpu"],
   ["NV", "torch-cuda"],
+  ["GPU", "torch-cuda"],
 ];
 /** Longer lines are not settings: the longest known have a few thousand characters. */
 const MAX_LINE = 2 ** 16;
@@ -60,7 +76,7 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
   );
   const pairs = [...first, ...rest, VERSION[1]].flatMap((key) => {
     const value = values[key];
-    const name = nameOf.get(key) ?? key.replaceAll("_", " ");
+    const name = nameOf.get(key) ?? pairName(key);
     return value === undefined ? [] : [[name, value]];
   });
   const write = () => {
@@ -82,6 +98,19 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
   return write();
 }
 
+/** What a text says. */
+export interface Parameters {
+  /** Our chunks by key. */
+  readonly text: Record<string, string>;
+  /** Pairs that mean nothing here, in order. */
+  readonly others: readonly (readonly [name: string, value: string])[];
+}
+
+/** Whether text chunks are from an image that this program made. */
+export function isOwnText(text: Readonly<Record<string, string>>): boolean {
+  return text.software?.startsWith("masterweaver ") ?? false;
+}
+
 /**
  * Reads what {@linkcode toParameters} or another program wrote.
  *
@@ -89,40 +118,68 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
  * @returns chunks by key; from any other text, whatever looks like them
  */
 export function fromParameters(text: string): Record<string, string> {
-  const lines = text.trimEnd().split("\n");
-  const pairs = settingsOf(lines.at(-1) ?? "");
+  return readParameters(text).text;
+}
+
+/**
+ * Reads a text as AUTOMATIC1111's web UI does, and says what is left over.
+ *
+ * Names are exactly that program's. Our own are read only from a text whose
+ * `Version` is ours: elsewhere they could stand for anything.
+ *
+ * @param text any text at all
+ */
+export function readParameters(text: string): Parameters {
+  const lines = text.trim().split("\n");
+  let pairs = settingsOf(lines.at(-1) ?? "");
   // As other programs do: a last line of fewer pairs belongs to the prompt.
-  if (pairs.size >= 3) lines.pop();
-  else pairs.clear();
-  const at = lines.findIndex((line) => line.startsWith(NEGATIVE.trimEnd()));
-  const own = at < 0 ? lines : lines.slice(0, at);
-  const other = at < 0 ? "" : lines.slice(at).join("\n");
-  const chunks = new Map<string, string>([
-    ["prompt", own.join("\n")],
-    ["negative_prompt", other.replace(/^Negative prompt: ?/, "")],
-  ]);
+  if (pairs.length >= 3) lines.pop();
+  else pairs = [];
+  const [prompt, negative] = promptsOf(lines);
+  const chunks = new Map([["prompt", prompt], ["negative_prompt", negative]]);
+  const version = pairs.findLast(([name]) => name === VERSION[0])?.[1] ?? "";
+  const isOwn = isOwnText({ software: version });
+  const others: (readonly [string, string])[] = [];
   for (const [name, value] of pairs) {
-    const key = keyOf.get(name) ?? name.replaceAll(" ", "_");
-    const size = /^(\d+)x(\d+)$/.exec(value);
-    const exact = name === EXACT ? twoTexts(value) : undefined;
-    if (key === "size" && size) {
+    const key = keyOf.get(name) ?? (isOwn ? ownKeyOf.get(name) : undefined);
+    const size = key === "size" && /^(\d+)x(\d+)$/.exec(value);
+    const exact = isOwn && name === EXACT ? twoTexts(value) : undefined;
+    if (size) {
       chunks.set("width", size[1]).set("height", size[2]);
     } else if (exact) {
       chunks.set("prompt", exact[0]).set("negative_prompt", exact[1]);
     } else if (key === "rng") {
       const own = GENERATORS.find(([theirs]) => theirs === value)?.[1];
       chunks.set(key, own ?? value);
-    } else if (key !== "sampler" || value !== SAMPLER) chunks.set(key, value);
+    } else if (key === undefined) others.push([name, value]);
+    else if (key !== "sampler" || value !== SAMPLER) chunks.set(key, value);
   }
-  return Object.fromEntries(chunks);
+  return { text: Object.fromEntries(chunks), others };
+}
+
+/** The prompts that lines hold; blanks around each line do not count. */
+function promptsOf(lines: readonly string[]): [string, string] {
+  const prompts: [string[], string[]] = [[], []];
+  let which = 0;
+  for (const line of lines) {
+    let words = line.trim();
+    if (words.startsWith(NEGATIVE.trimEnd())) {
+      which = 1;
+      words = words.slice(NEGATIVE.trimEnd().length).trim();
+    }
+    const own = prompts[which];
+    // Empty lines before the first words do not count, either.
+    if (own.length > 0 || words !== "") own.push(words);
+  }
+  return [prompts[0].join("\n"), prompts[1].join("\n")];
 }
 
 /**
  * The names and values of a line, in linear time. Anything else is skipped up
  * to the next comma.
  */
-function settingsOf(line: string): Map<string, string> {
-  const pairs = new Map<string, string>();
+function settingsOf(line: string): (readonly [string, string])[] {
+  const pairs: (readonly [string, string])[] = [];
   if (line.length > MAX_LINE) return pairs;
   const start = /\s*([\p{L}\p{N}_][\p{L}\p{N}_ \-/]*):\s*/uy;
   const string = /"(?:[^\\"]|\\.)*"(?=,|$)/uy;
@@ -134,11 +191,16 @@ function settingsOf(line: string): Map<string, string> {
     const comma = line.indexOf(",", string.test(line) ? string.lastIndex : at);
     const end = comma < 0 ? line.length : comma;
     if (name !== undefined) {
-      pairs.set(name, unquoted(line.slice(at, end).trim()));
+      pairs.push([name, unquoted(line.slice(at, end).trim())]);
     }
     at = end + 1;
   }
   return pairs;
+}
+
+/** The name of our own pair for a key. */
+function pairName(key: string): string {
+  return key.replaceAll("_", " ");
 }
 
 /** Quotes a value that would end early, or that has quotes itself. */

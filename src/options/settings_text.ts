@@ -5,7 +5,8 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
-import { fromParameters, SAMPLER } from "./parameters_text.ts";
+import { printable } from "../weights/brief.ts";
+import { isOwnText, readParameters } from "./parameters_text.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -13,7 +14,6 @@ import type {
   Settings,
 } from "./settings.ts";
 import { type NamedOption, options, table } from "./table.ts";
-import { checkValue } from "./types.ts";
 import { withoutUndefined } from "./options.ts";
 
 /** What made an image besides its settings; some is recorded only if it was asked for. */
@@ -50,6 +50,8 @@ export interface OtherProgram {
   readonly model?: string;
   /** That model's hash, as that program computes it. */
   readonly modelHash?: string;
+  /** Names of its settings that have no counterpart here. */
+  readonly unsupported?: readonly string[];
 }
 
 /** Texts by the keys of their chunks. */
@@ -85,11 +87,6 @@ export function toText(
   };
 }
 
-/** Whether text chunks are from an image that this program made. */
-export function isOwnText(text: Texts): boolean {
-  return text.software?.startsWith("masterweaver ") ?? false;
-}
-
 /**
  * Reads what text chunks record; the rest stays absent. From another program's
  * image it reads those settings in `parameters` that mean the same here.
@@ -101,9 +98,11 @@ export function isOwnText(text: Texts): boolean {
 export function fromText(text: Texts, name: string): Recorded {
   if (!isOwnText(text)) return fromOtherProgram(text, name);
   const provenance = withoutUndefined({
-    modelHash: text.model_hash,
-    adapterHash: text.adapter_hash,
-    referenceHashes: text.reference_hashes?.split(","),
+    modelHash: text.model_hash || undefined,
+    adapterHash: text.adapter_hash || undefined,
+    referenceHashes: text.reference_hashes
+      ? text.reference_hashes.split(",")
+      : undefined,
   });
   return {
     settings: read(imageOptions, text, name),
@@ -117,25 +116,43 @@ const SHARED = new Set(
 );
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
-  const text = fromParameters(parameters);
+  const { text, others } = readParameters(parameters);
   if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
       "bad-image",
       `Cannot repeat ${name}: it carries no settings; give a PNG or JPEG that this command made`,
     );
   }
+  const isKnownRng = table.rng.type.fault(text.rng) === undefined;
   const shared = Object.fromEntries(
-    Object.entries(text).filter(([key, value]) =>
-      SHARED.has(key) ||
-      (key === "rng" && table.rng.type.fault(value) === undefined)
+    Object.entries(text).filter(([key]) =>
+      SHARED.has(key) || (key === "rng" && isKnownRng)
     ),
   );
+  const unsupported = others
+    .filter(([name, value]) => !isHarmless(name, value))
+    .map(([name]) => name);
+  if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
   const { sampler, model, model_hash: modelHash } = text;
   return {
     settings: read(imageOptions, shared, name),
     provenance: {},
-    otherProgram: withoutUndefined({ sampler, model, modelHash }),
+    otherProgram: withoutUndefined({
+      sampler,
+      model,
+      modelHash,
+      unsupported: unsupported.length > 0
+        ? [...new Set(unsupported)]
+        : undefined,
+    }),
   };
+}
+
+/** Whether another program's setting changes nothing, or is what happens here. */
+function isHarmless(name: string, value: string): boolean {
+  return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name) ||
+    (name === "Clip skip" && value === "1") ||
+    (name === "Schedule type" && value === "Automatic");
 }
 
 /**
@@ -169,11 +186,11 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
       `${key} is ${JSON.stringify(text.slice(0, 40))}, expected ${expected}`,
     );
   }
-  try {
-    checkValue(name, type, value);
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    throw wrong(error.message);
+  const fault = type.fault(value);
+  // As it was given: a number of many digits is shown as Infinity.
+  if (fault !== undefined) {
+    const given = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+    throw wrong(`Option ${name} must be ${fault}, got ${printable(given)}`);
   }
   return value;
 }
@@ -190,25 +207,36 @@ const ifAsked = new Set([
  * Warns of what an image to repeat does not say about how it was made, and of
  * what is used instead.
  *
- * @param recorded the image's own chunks
+ * @param recorded what was read from the image
+ * @param said the image's chunks
  * @param used the chunks of the image that is made now
  * @param typed keys that the command line overrides
  * @returns no line or one
  */
 export function missingWarnings(
-  recorded: Texts,
+  { otherProgram, settings }: Recorded,
+  said: Texts,
   used: Texts,
   typed: ReadonlySet<string>,
 ): string[] {
+  const isSaid = (key: string) =>
+    otherProgram
+      ? !SHARED.has(key) ||
+        sharedOptions.some((option) =>
+          option.key === key && option.name in settings
+        )
+      : Object.hasOwn(said, key) && (said[key] !== "" || mayBeEmpty.has(key));
   const missing = Object.keys(used).filter((key) =>
-    !Object.hasOwn(recorded, key) && !ifAsked.has(key) && !typed.has(key)
+    !isSaid(key) && !ifAsked.has(key) && !typed.has(key)
   );
   if (missing.length === 0) return [];
   const values = missing.map((key) => {
     const value = used[key] === "" ? '""' : used[key];
-    return key.includes("hash")
-      ? value.split(",").map((hash) => hash.slice(0, 10)).join(",")
-      : value.slice(0, 60);
+    return printable(
+      key.includes("hash")
+        ? value.split(",").map((hash) => hash.slice(0, 10)).join(",")
+        : value.slice(0, 60),
+    );
   });
   return [
     `The image does not say its ${missing.join(", ")}: ${values.join(", ")} ${
@@ -217,32 +245,6 @@ export function missingWarnings(
   ];
 }
 
-/**
- * Warns of what is not repeated of another program's image.
- *
- * @param name what messages call the image
- * @param used the model that is used instead
- */
-export function otherProgramWarnings(
-  { sampler, model, modelHash }: OtherProgram,
-  name: string,
-  used: string,
-): string[] {
-  const theirs = [
-    model === undefined ? "a model it does not name" : `the model ${model}`,
-    modelHash && `(${modelHash})`,
-  ];
-  const warnings = [
-    `The image will differ: another program made ${name}, with ${
-      theirs.filter(Boolean).join(" ").slice(0, 130)
-    } and without these references; its prompts, steps, CFG scale, seed and size are repeated with ${used}`,
-  ];
-  if (sampler !== undefined) {
-    warnings.push(
-      `The image will differ: it was made with the sampler ${
-        sampler.slice(0, 60)
-      }, this is ${SAMPLER}`,
-    );
-  }
-  return warnings;
-}
+const sharedOptions = imageOptions.filter(({ key }) => SHARED.has(key));
+/** Keys whose value may be empty. */
+const mayBeEmpty = new Set(["prompt", "negative_prompt"]);

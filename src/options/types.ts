@@ -206,8 +206,7 @@ export const seed: OptionType<number | bigint> = {
       ? `${expected}; beyond ±(2^53 - 1) a bigint, such as ${2n ** 60n}n`
       : expected;
   },
-  parse: (text) =>
-    /^-?\d+$/.test(text) ? BigInt(text.slice(0, 100)) : undefined,
+  parse: (text) => WHOLE.test(text) ? BigInt(text.slice(0, 100)) : undefined,
   takes: () => "takes a whole number",
   // JSON readers round integers that a number cannot hold: those are strings.
   schema: {

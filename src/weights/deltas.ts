@@ -34,7 +34,7 @@ export interface WeightDelta {
  *
  * @param values as many as the weight has, in row-major order
  * @param scale what they are multiplied by
- * @throws {MasterWeaverError} `bad-option` where there are more or fewer
+ * @throws {MasterWeaverError} `bad-option` where there are more or fewer, or the scale is not finite
  */
 export function fullDelta(
   name: string,
@@ -42,6 +42,7 @@ export function fullDelta(
   values: Float32Array,
   scale = 1,
 ): WeightDelta {
+  checkForm(name, shape, scale);
   expectLength(name, "values", values, count(shape));
   return {
     name,
@@ -68,7 +69,7 @@ export interface LowRank {
  * A delta of low rank, as LoRA trains it: scale · up · down, computed row by row.
  *
  * @param scale what it is multiplied by: strength · alpha / rank for a LoRA
- * @throws {MasterWeaverError} `bad-option` where a matrix is longer or shorter
+ * @throws {MasterWeaverError} `bad-option` where a matrix is longer or shorter, or the scale is not finite
  * @example
  * ```ts
  * import { lowRankDelta } from "./deltas.ts";
@@ -89,6 +90,7 @@ export function lowRankDelta(
   { rank, down, up }: LowRank,
   scale = 1,
 ): WeightDelta {
+  checkForm(name, shape, scale);
   const width = count(shape.slice(1));
   expectLength(name, "values of down", down, rank * width);
   expectLength(name, "values of up", up, shape[0] * rank);
@@ -196,6 +198,24 @@ function changed(
 
 function count(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Refuses a weight without a dimension, and a scale that is no number. */
+function checkForm(
+  name: string,
+  shape: readonly number[],
+  scale: number,
+): void {
+  const wrong = shape.length === 0
+    ? "its shape is [], expected at least one dimension"
+    : !Number.isFinite(scale)
+    ? `its scale is ${scale}, expected a finite number`
+    : undefined;
+  if (wrong === undefined) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot make a delta for ${brief(name)}: ${wrong}`,
+  );
 }
 
 function expectLength(

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isDeepStrictEqual } from "node:util";
 import {
   type ComponentName,
   isNetworkComponent,
@@ -59,7 +60,7 @@ export function componentPath(
  * @param output the folder they are written to
  * @param options how they are converted
  * @param listed the folder's manifest, where it has one
- * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `bad-option`
  */
 export async function checkComponents(
   components: readonly Component[],
@@ -80,6 +81,9 @@ export async function checkComponents(
       sources.push(stack.use(await FileSource.open(file)));
     }
     const planned = await component.plan(sources, { dtype, allowUnused });
+    for (const source of sources) {
+      await checkNotItself(source, path, planned.content);
+    }
     const file = plannedFile(path, planned.content);
     asLoaded(component.files[0], () => checkComponent(file));
     files.set(component.output, file);
@@ -93,6 +97,41 @@ export async function checkComponents(
     warnings: [...new Set(warnings)],
     [Symbol.asyncDispose]: () => sources.disposeAsync(),
   };
+}
+
+/**
+ * Refuses to replace a component by what is made from it: storing it as another
+ * type loses values, and its file may be the only copy.
+ *
+ * @throws {MasterWeaverError} `bad-option` where anything about it would change
+ */
+async function checkNotItself(
+  source: FileSource,
+  path: string,
+  content: WeaveContent,
+): Promise<void> {
+  const real = (file: string) => Deno.realPath(file).catch(() => undefined);
+  const target = await real(path);
+  if (target === undefined || await real(source.name) !== target) return;
+  if (isDeepStrictEqual(outline(await openWeave(source)), outline(content))) {
+    return;
+  }
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot convert ${source.name} to itself: it would be lost; give another folder with --output`,
+  );
+}
+
+/** Everything that a header says, but for checksums: those follow from the rest. */
+function outline(
+  { component, config, provenance, tensors }: WeaveFile | WeaveContent,
+) {
+  const all = [...tensors.values()].map(({ name, dtype, shape }) => ({
+    name,
+    dtype,
+    shape: [...shape],
+  }));
+  return { component, config, provenance, tensors: all };
 }
 
 /** What is to be written, as loading will see it. */

@@ -15,17 +15,21 @@ import {
   readImage,
   writePng,
 } from "../../mod.ts";
+import { words } from "./words.ts";
 
-const [photos, output, prompt, steps = "30"] = Deno.args;
-if (prompt === undefined) {
-  console.error("Usage: batch.ts PHOTOS OUTPUT PROMPT [STEPS]");
-  Deno.exit(2);
-}
+const usage = ["batch.ts PHOTOS OUTPUT PROMPT [STEPS]"];
+const [photos, output, prompt, steps = "30"] = words(usage, 3, 4);
 
 /** Errors that concern one photo; any other would stop the next photo too. */
 const PHOTO_ERRORS = ["cannot-read", "bad-image", "no-face"];
 
 try {
+  const info = await Deno.stat(photos).catch(() => null);
+  if (!info?.isDirectory) {
+    throw new Error(
+      `Cannot read ${photos}: it is not a folder; give one with photos`,
+    );
+  }
   const names = (await Array.fromAsync(Deno.readDir(photos)))
     .map(({ name }) => name)
     .filter((name) => /\.(png|jpe?g)$/i.test(name))

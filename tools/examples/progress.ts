@@ -14,10 +14,12 @@ import {
   readImage,
   writePng,
 } from "../../mod.ts";
+import { words } from "./words.ts";
 
-const [photo, output, seconds = "10", steps = "100"] = Deno.args;
-if (output === undefined || !(Number(seconds) > 0)) {
-  console.error("Usage: progress.ts PHOTO OUTPUT.png [SECONDS] [STEPS]");
+const usage = ["progress.ts PHOTO OUTPUT.png [SECONDS] [STEPS]"];
+const [photo, output, seconds = "10", steps = "100"] = words(usage, 2, 4);
+if (!(Number(seconds) > 0)) {
+  console.error(`SECONDS is ${seconds}, expected a number above 0`);
   Deno.exit(2);
 }
 

@@ -16,13 +16,15 @@ import {
   type SavedIdentity,
   writePng,
 } from "../../mod.ts";
+import { words } from "./words.ts";
 
-const [task, from, to, steps = "30"] = Deno.args;
-if (!["encode", "generate"].includes(task) || to === undefined) {
-  console.error("Usage: reuse_identity.ts encode PHOTO IDENTITY.json");
-  console.error(
-    "       reuse_identity.ts generate IDENTITY.json OUTPUT [STEPS]",
-  );
+const usage = [
+  "reuse_identity.ts encode PHOTO IDENTITY.json",
+  "reuse_identity.ts generate IDENTITY.json OUTPUT [STEPS]",
+];
+const [task, from, to, steps = "30"] = words(usage, 3, 4);
+if (!["encode", "generate"].includes(task)) {
+  console.error(`The task is ${task}, expected encode or generate`);
   Deno.exit(2);
 }
 

@@ -8,8 +8,8 @@ import { readJpegComment } from "./codec.ts";
 import { fileKind } from "./file_kind.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
 import { inspectPngText } from "./png_text.ts";
-import { fromParameters } from "../../options/parameters_text.ts";
-import { isOwnText } from "../../options/settings_text.ts";
+import { fromParameters, isOwnText } from "../../options/parameters_text.ts";
+import { brief } from "../../weights/brief.ts";
 
 /** The text in an image file. */
 export interface ImageText {
@@ -36,9 +36,10 @@ export function parseImageText(bytes: Uint8Array, name: string): ImageText {
     const { text, ignored, isCut } = inspectPngText(bytes);
     if (isCut) throw cutOff(name);
     const warnings = ignored.map(({ keyword, why }) =>
-      `The text ${keyword} in ${name} is ignored: it is ${why}`
+      `The text ${brief(keyword)} in ${name} is ignored: it is ${why}`
     );
-    return { text: isOwnText(text) ? text : ownText(text), warnings };
+    if (!isOwnText(text)) return { text: ownText(text), warnings };
+    return { text, warnings: [...warnings, ...contradictions(text, name)] };
   }
   if (kind === "jpeg") {
     if (summarizeJpeg(bytes).end === undefined) throw cutOff(name);
@@ -47,6 +48,25 @@ export function parseImageText(bytes: Uint8Array, name: string): ImageText {
     return { text, warnings: [] };
   }
   throw unusable(name, `it looks like ${kind.is}`);
+}
+
+/** Says where `parameters` differs from our own chunks, as after an edit. */
+function contradictions(text: ImageText["text"], name: string): string[] {
+  if (text.parameters === undefined) return [];
+  const said = fromParameters(text.parameters);
+  const keys = Object.keys(said).filter((key) =>
+    text[key] !== undefined && stored(said[key]) !== stored(text[key])
+  );
+  return keys.length === 0 ? [] : [
+    `The text parameters in ${name} says another ${
+      keys.join(", ")
+    } than the file's own texts: those are used`,
+  ];
+}
+
+/** A text as a chunk holds it: other chunks may keep what this one cannot. */
+function stored(text: string): string {
+  return text.replaceAll("\0", "").toWellFormed();
 }
 
 /** Our own chunks where `parameters` holds them, else the chunks unchanged. */

@@ -101,6 +101,8 @@ function commentText(bytes: Uint8Array): string | undefined {
   const body = bytes.subarray(8);
   const coding = fromLatin1(bytes.subarray(0, 8));
   if (coding === "UNICODE\0") {
+    const utf8 = misnamedUtf8(body);
+    if (utf8 !== undefined) return utf8;
     const order = highByteFirst(body) ? "utf-16be" : "utf-16le";
     return new TextDecoder(order).decode(body);
   }
@@ -108,6 +110,21 @@ function commentText(bytes: Uint8Array): string | undefined {
   if (coding !== "ASCII\0\0\0" && coding !== "\0".repeat(8)) return undefined;
   const text = new TextDecoder().decode(body).replace(/\0+$/, "").trimEnd();
   return text === "" ? undefined : text;
+}
+
+/**
+ * Reads UTF-8 that some programs write under the name of UTF-16; undefined where
+ * it is not. UTF-16 of any Latin letter or blank has a zero byte, UTF-8 has none.
+ */
+function misnamedUtf8(body: Uint8Array): string | undefined {
+  const end = body.findLastIndex((byte) => byte !== 0) + 1;
+  const text = body.subarray(0, end);
+  if (end === 0 || text.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
+import { formatValue } from "../../base/format_value.ts";
 import { PNG_SIGNATURE } from "../../image/signature.ts";
 import { fromLatin1, joinBytes, toLatin1 } from "./bytes.ts";
 import { inflate } from "./inflate.ts";
@@ -18,7 +19,7 @@ const MAX_INFLATED = 16 * 2 ** 20;
  *
  * @param keyword 1..79 printable Latin-1 characters, no spaces at its ends
  * @param text anything; NUL, which PNG forbids, is left out
- * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow
+ * @throws {MasterWeaverError} `bad-option` for a keyword that PNG does not allow, or a text that is no string
  */
 export function pngTextChunk(keyword: string, text: string): Uint8Array {
   if (
@@ -29,6 +30,14 @@ export function pngTextChunk(keyword: string, text: string): Uint8Array {
       `PNG text keywords must be 1..79 printable Latin-1 characters, got ${
         JSON.stringify(keyword.slice(0, 100))
       }`,
+    );
+  }
+  if (typeof text !== "string") {
+    throw new MasterWeaverError(
+      "bad-option",
+      `PNG texts must be strings, got ${
+        formatValue(text)
+      } as ${keyword}; write String(value)`,
     );
   }
   const value = text.replaceAll("\0", "");

@@ -25,6 +25,7 @@ import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
 import { table } from "../../options/table.ts";
+import { printable } from "../../weights/brief.ts";
 
 /**
  * Runs the command.
@@ -143,7 +144,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       milliseconds,
     })),
   };
-  print(`${JSON.stringify(report)}\n`);
+  print(`${printable(JSON.stringify(report))}\n`);
 }
 
 /** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */

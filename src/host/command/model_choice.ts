@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { resolve } from "node:path";
+import { brief, printable } from "../../weights/brief.ts";
 import {
   modelHash,
   openComponentFile,
@@ -114,34 +116,71 @@ async function differences(
   const { modelHash: was, adapterHash: adapterWas } = recorded;
   const warnings: string[] = [];
   if (was !== undefined && !await isSame(chosen, was, adapterWas)) {
-    const isHere = recorded.model !== undefined &&
-      await Deno.stat(recorded.model).then(() => true, () => false);
-    const name = recorded.model === undefined
-      ? "a model it does not name"
-      : `the model ${recorded.model}`;
-    warnings.push(
-      `The image will differ: it was made with ${name} (hash ${short(was)}${
-        isHere ? "" : ", not found"
-      }), this is ${chosen.model} (hash ${
-        short(chosen.modelHash)
-      }); give that model's folder with --model`,
-    );
+    warnings.push(await modelDiffers(chosen, recorded.model, was));
   }
   if (adapterWas !== undefined && adapterWas !== chosen.adapterHash) {
-    const name = recorded.adapter !== undefined
-      ? `the identity adapter ${recorded.adapter}`
-      : recorded.model !== undefined
-      ? `the identity adapter of ${recorded.model}`
-      : "an identity adapter it does not name";
-    warnings.push(
-      `The image will differ: it was made with ${name} (hash ${
-        short(adapterWas)
-      }), this is ${chosen.adapter ?? `that of ${chosen.model}`} (hash ${
-        short(chosen.adapterHash)
-      }); give that adapter's file with --adapter`,
-    );
+    warnings.push(adapterDiffers(chosen, recorded, adapterWas));
   }
   return warnings;
+}
+
+async function modelDiffers(
+  { model, modelHash }: Candidate,
+  recorded: string | undefined,
+  was: string,
+): Promise<string> {
+  if (recorded !== undefined && resolve(recorded) === resolve(model)) {
+    return `The image will differ: the model ${
+      brief(model)
+    } has changed, it had the hash ${short(was)} and has ${
+      short(modelHash)
+    } now; restore its files as they were`;
+  }
+  const isHere = recorded !== undefined &&
+    await Deno.stat(recorded).then(() => true, () => false);
+  const name = recorded === undefined
+    ? "a model it does not name"
+    : `the model ${brief(recorded)}`;
+  return `The image will differ: it was made with ${name} (hash ${short(was)}${
+    isHere ? "" : ", not found"
+  }), this is ${model} (hash ${
+    short(modelHash)
+  }); give that model's folder with --model`;
+}
+
+function adapterDiffers(
+  { model, adapter, adapterHash }: Candidate,
+  recorded: Partial<Provenance>,
+  was: string,
+): string {
+  const before = adapterFile(recorded.model, recorded.adapter);
+  const now = adapterFile(model, adapter);
+  if (before !== undefined && before === now) {
+    return `The image will differ: the identity adapter ${
+      adapter === undefined ? `of ${brief(model)}` : brief(adapter)
+    } has changed, it had the hash ${short(was)} and has ${
+      short(adapterHash)
+    } now; restore its file as it was`;
+  }
+  const name = recorded.adapter !== undefined
+    ? `the identity adapter ${brief(recorded.adapter)}`
+    : recorded.model !== undefined
+    ? `the identity adapter of ${brief(recorded.model)}`
+    : "an identity adapter it does not name";
+  return `The image will differ: it was made with ${name} (hash ${
+    short(was)
+  }), this is ${adapter ?? `that of ${model}`} (hash ${
+    short(adapterHash)
+  }); give that adapter's file with --adapter`;
+}
+
+/** Where a model's adapter is, so that two names of one file can be compared. */
+function adapterFile(
+  model: string | undefined,
+  adapter: string | undefined,
+): string | undefined {
+  if (adapter !== undefined) return resolve(adapter);
+  return model && resolve(model, "identity_adapter.weave");
 }
 
 /** Whether it is the recorded model apart from the adapter, which has its own warning. */
@@ -164,5 +203,5 @@ function isAdapter({ component }: Components[number]): boolean {
 
 /** The first ten digits of a hash, as other programs show it. */
 function short(hash: string): string {
-  return hash.slice(0, 10);
+  return printable(hash.slice(0, 10));
 }

@@ -6,6 +6,7 @@
 import { readFile } from "../files.ts";
 import { decodeImage } from "../codecs/codec.ts";
 import type { Image } from "../../image/image.ts";
+import { printable } from "../../weights/brief.ts";
 
 /** A reference photo. */
 export interface Photo {
@@ -53,6 +54,8 @@ export function referenceWarnings(
       others.join(" and ")
     } is another file than it was made from (SHA-256 ${
       others.map((n) => now[n - 1].slice(0, 10)).join(", ")
-    }, was ${others.map((n) => before[n - 1].slice(0, 10)).join(", ")})`,
+    }, was ${
+      others.map((n) => printable(before[n - 1].slice(0, 10))).join(", ")
+    })`,
   ];
 }

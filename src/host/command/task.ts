@@ -11,10 +11,10 @@ import {
   type SizeRule,
 } from "../../options/options.ts";
 import type { IdentityChoices } from "../../options/settings.ts";
+import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
   fromText,
   missingWarnings,
-  otherProgramWarnings,
   type Recorded,
 } from "../../options/settings_text.ts";
 import { table } from "../../options/table.ts";
@@ -96,15 +96,15 @@ export function asImageFault(error: unknown, { fromImage }: Flags): unknown {
 export function identityChoices(
   { flags, recorded: { provenance } }: Pick<Task, "flags" | "recorded">,
 ): Partial<IdentityChoices> & Pick<IdentityChoices, "parse" | "requireFace"> {
-  // --face aligns whatever was recorded, and --no-align drops a recorded face.
+  // --face aligns whatever was recorded; without alignment there is no choice.
   const isChosen = flags.face !== undefined;
-  const isUnaligned = flags.align === false;
+  const align = flags.align ?? (isChosen ? undefined : provenance.align);
   return {
     parse: flags.parse ?? provenance.parse ?? table.parse.default,
     requireFace: flags.requireFace ?? provenance.requireFace ??
       table.requireFace.default,
-    align: flags.align ?? (isChosen ? undefined : provenance.align),
-    face: flags.face ?? (isUnaligned ? undefined : provenance.face),
+    align,
+    face: flags.face ?? (align === false ? undefined : provenance.face),
     fit: flags.fit ?? provenance.fit,
   };
 }
@@ -116,13 +116,24 @@ export function identityChoices(
  * @param text the settings of the image that is made now
  */
 export function repeatWarnings(
-  { flags, recorded: { otherProgram }, imageText }: Task,
+  { flags, recorded, imageText }: Task,
   text: Readonly<Record<string, string>>,
 ): string[] {
   if (!imageText) return [];
-  const { fromImage = "the image" } = flags;
-  const warnings = otherProgram
-    ? otherProgramWarnings(otherProgram, fromImage, text.model)
-    : missingWarnings(imageText.text, text, typedKeys(flags));
-  return [...imageText.warnings, ...warnings];
+  const { fromImage = "the image", align, face } = flags;
+  const typed = typedKeys(flags);
+  const { align: wasAligned, face: wasFace } = recorded.provenance;
+  // A face is chosen only to align it: whoever says both meant one of them.
+  const isTorn = wasAligned === false && wasFace !== undefined &&
+    align === undefined && face === undefined;
+  return [
+    ...imageText.warnings,
+    ...otherProgramWarnings(recorded, fromImage, text.model, typed),
+    ...missingWarnings(recorded, imageText.text, text, typed),
+    ...isTorn
+      ? [
+        `The image says both face ${wasFace} and align false: faces are not aligned, and none is chosen`,
+      ]
+      : [],
+  ];
 }
