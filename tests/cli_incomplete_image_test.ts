@@ -175,7 +175,7 @@ gpuTest(
       // It has no reference, so one is needed.
       const bare = await command(given, { cwd: folder });
       assertEquals([bare.code, bare.err.length], [2, 1]);
-      assertMatch(bare.err[0], /Give a photo with --ref FILE/);
+      assertMatch(bare.err[0], /give them with --ref FILE/);
       // What is made now says so by itself, for us and for others.
       const { text } = await readImageText(`${folder}/b.png`);
       assertEquals([text.steps, text.model], ["2", "weights/mini"]);
