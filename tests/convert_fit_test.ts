@@ -170,8 +170,9 @@ Deno.test("fit: a .weave file is checked like a checkpoint", async (t) => {
     }
   }
   // Valid ones are not refused.
-  await convert({ inputs: [model], output: model, dtype: "f32" });
-  await load(model);
+  const again = `${folder.path}/again`;
+  await convert({ inputs: [model], output: again, dtype: "f32" });
+  await load(again);
   await Deno.remove(folder.path, { recursive: true });
 });
 
