@@ -44,7 +44,7 @@ export interface LoadedModel {
   readonly files: ModelFiles;
   /** Configs and weights of its networks. */
   readonly components: Components;
-  /** CallQueue prompts into token ids. */
+  /** Turns prompts into token ids. */
   readonly tokenizer: ClipTokenizer;
   /** The model on the device. */
   readonly engine: Engine;

@@ -273,7 +273,7 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** CallQueue text into token ids; warns where it does not fit. */
+  /** Turns text into token ids; warns where it does not fit. */
   #encodeText(
     name: string,
     text: string,

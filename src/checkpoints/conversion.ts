@@ -1,5 +1,5 @@
 /**
- * CallQueue a checkpoint's tensors into a component's, by its table.
+ * Turns a checkpoint's tensors into a component's, by its table.
  *
  * @module
  */

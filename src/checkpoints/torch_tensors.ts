@@ -1,5 +1,5 @@
 /**
- * CallQueue what a pickle describes into named tensors: flattens nested dictionaries
+ * Turns what a pickle describes into named tensors: flattens nested dictionaries
  * and checks every view against its storage.
  *
  * @module

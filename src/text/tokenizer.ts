@@ -38,7 +38,7 @@ export interface EncodedPrompt {
 }
 
 /**
- * CallQueue prompts into token ids.
+ * Turns prompts into token ids.
  *
  * @example
  * ```ts

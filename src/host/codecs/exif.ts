@@ -45,7 +45,7 @@ function knownOrientation(value: number | undefined): number {
 }
 
 /**
- * CallQueue an image upright.
+ * Turns an image upright.
  *
  * @param image as stored
  * @param orientation 1..8 of EXIF; 5..8 swap width and height
