@@ -50,7 +50,7 @@ export async function exitCode(
 }
 
 /**
- * CallQueue the core's `bad-option` errors into wrong usage, with the option's name
+ * Turns the core's `bad-option` errors into wrong usage, with the option's name
  * and value as they were typed.
  *
  * @param check refuses a wrong option as `bad-option`
