@@ -1,5 +1,5 @@
 /**
- * OpBenchmark in slices of bounded time: the same bits however it is cut, a stop heard
+ * Work in slices of bounded time: the same bits however it is cut, a stop heard
  * between two slices.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
