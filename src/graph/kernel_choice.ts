@@ -52,9 +52,11 @@ export class KernelChoice {
     const wanted = new Map(
       this.nodes.map((node) => [node, preferred(node, choose)]),
     );
+    const readers = readersOf(this.nodes);
     for (const [weight, users] of weightUsers(this.nodes)) {
       const layouts = users.map((node) => layoutOf(wanted.get(node)!));
-      this.#layouts.set(weight, this.#agree(weight, layouts));
+      const layout = this.#agree(weight, layouts, readers.get(weight)!);
+      this.#layouts.set(weight, layout);
     }
     for (const node of this.nodes) {
       const kernel = wanted.get(node)!;
@@ -70,8 +72,11 @@ export class KernelChoice {
   }
 
   /** The first of the wanted layouts that every op that reads the weight supports. */
-  #agree(weight: Tensor, wanted: readonly WeightLayout[]): WeightLayout {
-    const readers = this.nodes.filter((node) => reads(node, weight));
+  #agree(
+    weight: Tensor,
+    wanted: readonly WeightLayout[],
+    readers: readonly OpNode[],
+  ): WeightLayout {
     const possible = (layout: WeightLayout) =>
       (layout === "rows" || canUseOtherLayout(weight, this.#graph)) &&
       readers.every((node) => layoutsOf(node, weight).has(layout));
@@ -137,9 +142,18 @@ function weightUsers(nodes: readonly OpNode[]): Map<Tensor, OpNode[]> {
   return users;
 }
 
-function reads(node: OpNode, tensor: Tensor): boolean {
-  return Object.values(node.inputs)
-    .some((input) => input && baseOf(input) === tensor);
+/** The ops that read each tensor, as any of their inputs. */
+function readersOf(nodes: readonly OpNode[]): Map<Tensor, OpNode[]> {
+  const readers = new Map<Tensor, OpNode[]>();
+  for (const node of nodes) {
+    const read = Object.values(node.inputs).filter((input) => input);
+    for (const tensor of new Set(read.map((input) => baseOf(input!)))) {
+      const known = readers.get(tensor);
+      if (known) known.push(node);
+      else readers.set(tensor, [node]);
+    }
+  }
+  return readers;
 }
 
 /** The layouts in which an op can read a tensor; only rows unless it is its `weight`. */
