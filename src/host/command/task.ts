@@ -124,13 +124,13 @@ export function repeatWarnings(
   const typed = typedKeys(flags);
   const { align: wasAligned, face: wasFace } = recorded.provenance;
   // A face is chosen only to align it: whoever says both meant one of them.
-  const isTorn = wasAligned === false && wasFace !== undefined &&
+  const isContradiction = wasAligned === false && wasFace !== undefined &&
     align === undefined && face === undefined;
   return [
     ...imageText.warnings,
     ...otherProgramWarnings(recorded, fromImage, text.model, typed),
     ...missingWarnings(recorded, imageText.text, text, typed),
-    ...isTorn
+    ...isContradiction
       ? [
         `The image says both face ${wasFace} and align false: faces are not aligned, and none is chosen`,
       ]
