@@ -26,6 +26,7 @@ const order = [
   "options",
   "generate",
   "components",
+  "train",
   "engine.ts",
   "load.ts",
   "call_queue.ts",
