@@ -19,8 +19,13 @@ export interface Backward {
   /** Whether an input's gradient is needed: nothing is to be built for others. */
   needs(input: string): boolean;
   /**
+   * Takes over the gradient of an input that other ops gave, if there is one: the
+   * rule adds it in itself, and returns the sum. It has the input's shape.
+   */
+  take(input: string): Tensor | undefined;
+  /**
    * A weight (O, …, I) laid out the other way, for the gradient by x:
-   * (I, …, O), its window turned by half a turn. Of a frozen parameter it is a
+   * (I, …, O), its window turned by half a turn, O padded to a multiple of 4. Of a frozen parameter it is a
    * parameter as well, stored once.
    */
   transposed(weight: Tensor): Tensor;
