@@ -14,6 +14,8 @@ import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { timeEmbedding } from "../src/ops/time_embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
+import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { matmul } from "../src/ops/matmul.ts";
@@ -99,6 +101,17 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     { groups: 3 },
   ],
   ["a short weight", layerNorm, { x: [2, 8], weight: [4], bias: [8] }],
+  ["another gradient", groupNormGradient, {
+    x: [1, 2, 2, 8],
+    weight: [8],
+    bias: [8],
+    gradient: [1, 2, 8],
+  }, { groups: 2 }],
+  ["another gradient", layerNormGradient, {
+    x: [2, 8],
+    weight: [8],
+    gradient: [2, 4],
+  }, { affine: true }],
   ["shapes that do not broadcast", binary, { a: [2, 3], b: [2, 4] }],
   ["five axes", binary, { a: [1, 1, 1, 1, 2], b: [2] }],
   ["an odd last axis", geglu, { x: [2, 7] }],
