@@ -34,7 +34,7 @@ import {
 
 const GROUP = 32;
 /** Most vec4s of a head that an invocation keeps in registers, for queries and for keys. */
-const MAX_SLICE = { queries: 10, keys: 5 };
+const MAX_SLICE = { queries: 10, keys: 10 };
 
 /** Inputs of {@linkcode attentionGradient}. */
 export type AttentionGradientInputs = AttentionInputs & {
