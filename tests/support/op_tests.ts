@@ -64,7 +64,7 @@ function prepare(
 /** Runs a prepared case; returns what came out. */
 async function run(
   storage: StorageType,
-  { op, attributes, inputs }: OpCase,
+  { op, attributes, inputs, output = "output" }: OpCase,
   { values, refs }: Prepared,
   kernel: string,
 ) {
@@ -76,7 +76,7 @@ async function run(
       ? g.parameter(refs[name])
       : g.input(name, shape, dtype);
   }
-  g.output("y", g.apply(op, tensors, attributes));
+  g.output("y", g.applyAll(op, tensors, attributes)[output]);
   using store = new WeightStore(gpu);
   const kernels = new KernelChoice(g, () => kernel);
   await store.load(kernels.parameters);
