@@ -10,7 +10,7 @@ import { clipCoefficient } from "../../src/ops/optimiser/clip_coefficient.ts";
 import { lerp } from "../../src/ops/optimiser/lerp.ts";
 import { lossScaleUpdate } from "../../src/ops/optimiser/loss_scale_update.ts";
 import { squaredNorm } from "../../src/ops/optimiser/squared_norm.ts";
-import { type InputSpec, type OpCase } from "./op_case.ts";
+import type { InputSpec, OpCase } from "./op_case.ts";
 import * as reference from "./optimiser_reference.ts";
 
 /** An f32 vector of these numbers. */
