@@ -19,6 +19,13 @@ import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { matmul } from "../src/ops/matmul.ts";
+import { accumulate } from "../src/ops/optimiser/accumulate.ts";
+import { adamw } from "../src/ops/optimiser/adamw.ts";
+import { biasCorrections } from "../src/ops/optimiser/bias_corrections.ts";
+import { clipCoefficient } from "../src/ops/optimiser/clip_coefficient.ts";
+import { lerp } from "../src/ops/optimiser/lerp.ts";
+import { lossScaleUpdate } from "../src/ops/optimiser/loss_scale_update.ts";
+import { squaredNorm } from "../src/ops/optimiser/squared_norm.ts";
 import type { DType } from "../src/ops/op.ts";
 import { argmax } from "../src/ops/argmax.ts";
 import { imageOutput } from "../src/ops/image_output.ts";
@@ -176,6 +183,45 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   }],
   ["float places", mergeTokens, { x: [1, 12, 4], place: [1, 3, 12] }, {
     merged: 4,
+  }],
+  ["a gradient of another shape", accumulate, {
+    target: ["f32", 2, 3],
+    x: [3, 2],
+    scale: ["f32", 1],
+  }],
+  ["a gradient of ids", accumulate, {
+    target: ["f32", 2],
+    x: ["u32", 2],
+    scale: ["f32", 1],
+  }],
+  ["f16 sums", accumulate, { target: [2], x: [2], scale: ["f32", 1] }],
+  ["a slot beyond the end", squaredNorm, {
+    x: ["f32", 5],
+    norms: ["f32", 2],
+  }, { slot: 2 }],
+  ["a state of three", clipCoefficient, {
+    norms: ["f32", 2],
+    state: ["f32", 3],
+    maxNorm: ["f32", 1],
+  }],
+  ["a short report", lossScaleUpdate, {
+    state: ["f32", 4],
+    report: ["f32", 2],
+  }],
+  ["an f16 state", biasCorrections, { state: [4] }],
+  ["moments of another length", adamw, {
+    parameters: ["f32", 4],
+    gradients: ["f32", 4],
+    firstMoments: ["f32", 4],
+    secondMoments: ["f32", 5],
+    rates: ["f32", 2],
+    report: ["f32", 4],
+    corrections: ["f32", 2],
+  }],
+  ["two shares", lerp, {
+    average: ["f32", 4],
+    x: ["f32", 4],
+    share: ["f32", 2],
   }],
   // What the shader reads as f16 must not be f32, nor the other way round.
   ["f32 among f16", linear, { x: ["f32", 2, 8], weight: [3, 8] }],
