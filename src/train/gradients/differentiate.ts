@@ -125,9 +125,7 @@ class Gradients {
     const found = this.#found.get(base);
     this.#found.set(
       base,
-      found
-        ? sumOf(this.#graph, found, given)
-        : given,
+      found ? sumOf(this.#graph, found, given) : given,
     );
   }
 
@@ -166,7 +164,9 @@ function applyRule(
   if (!rule) {
     throw new MasterWeaverError(
       "gpu",
-      `Cannot differentiate ${describeNode(node)}: ${node.op.name} has no gradient`,
+      `Cannot differentiate ${
+        describeNode(node)
+      }: ${node.op.name} has no gradient`,
     );
   }
   const found = rule({

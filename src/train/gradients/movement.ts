@@ -35,9 +35,7 @@ export const concatRule: GradientRule = ({ node, gradients, needs }) => {
   const dy = gradients.output!;
   return {
     a: needs("a") ? slice(dy, axis, 0, a!.shape[axis]) : undefined,
-    b: needs("b")
-      ? slice(dy, axis, a!.shape[axis], b!.shape[axis])
-      : undefined,
+    b: needs("b") ? slice(dy, axis, a!.shape[axis], b!.shape[axis]) : undefined,
   };
 };
 
@@ -70,4 +68,3 @@ export const sumRule: GradientRule = ({ graph, node, gradients }) => {
     }).reshape(...x.shape),
   };
 };
-

@@ -20,7 +20,7 @@ import {
   noiseLoss,
   subtract,
 } from "./losses.ts";
-import { addMasters, type TrainedParameter } from "./trainable.ts";
+import { attachMasters, type Trainable } from "./trainable.ts";
 
 /** The components that a step runs. */
 export type StepComponents = Pick<
@@ -65,17 +65,17 @@ export interface StepGraph {
  * - `sample_weights`: f32 (B, 1, 1, 1); `loss_scale`: f32 (1)
  * - with an edit: `edit_latents_noise` and its levels and timestep, named likewise;
  *   `plain_text`, `edited_text`: (B, T, D); `no_identity`: (1, S, D), tokens of empty
- *   references by the adapter that training started from; `box_<rows>`: f32 (B, tokens, 1)
+ *   references by the adapter that training started from; `box_<rows>x<columns>`: f32 (B, tokens, 1)
  * - `parameter …`: the f32 masters
  */
 export function stepGraph(
   storage: StorageType,
   components: StepComponents,
-  parameters: readonly TrainedParameter[],
+  trainable: Trainable,
   shape: StepShape,
 ): StepGraph {
   const g = new Graph(storage);
-  const masters = addMasters(g, parameters);
+  const masters = attachMasters(g, trainable);
   const inputs = new StepInputs(g, components, shape);
 
   // z_t = √ᾱ z + √(1 − ᾱ) ε: (B, h, w, C)
@@ -85,7 +85,10 @@ export function stepGraph(
 
   // Features of three references → identity (B, S, D), and mixed with another's.
   const identity = identityTokens(g, components, shape);
-  const mixed = mixOverBatch(identity, g.input("mix", [shape.batch, 1, 1], "f32"));
+  const mixed = mixOverBatch(
+    identity,
+    g.input("mix", [shape.batch, 1, 1], "f32"),
+  );
 
   // Both predictions: f32 (B, h, w, C)
   const text = inputs.text("text");
@@ -124,7 +127,7 @@ export function stepGraph(
     graph: g,
     losses: [noiseTerm, backgroundTerm, editTerm],
     gradients: gradients.map((gradient, i) =>
-      gradient ?? zeros(g, parameters[i].shape)
+      gradient ?? zeros(g, masters[i].shape)
     ),
     predicted: { own, mixed: other },
   };
@@ -181,7 +184,7 @@ class StepInputs {
 
   /** f32 (B, tokens, 1), for layers of so many rows and columns of tokens. */
   box(rows: number, columns: number): Tensor {
-    const name = `box_${rows}`;
+    const name = `box_${rows}x${columns}`;
     return this.#input(name, [this.batch, rows * columns, 1], "f32");
   }
 
@@ -213,8 +216,10 @@ function identityTokens(
   );
   const width = unet.config.crossAttentionDim;
   const encoder = adapter.weights.at("id_encoder");
-  return g.block("id_encoder", () =>
-    idResampler(features, encoder, adapter.config, width))
+  return g.block(
+    "id_encoder",
+    () => idResampler(features, encoder, adapter.config, width),
+  )
     .reshape(batch, maxReferences * tokens, width);
 }
 

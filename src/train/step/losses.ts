@@ -99,9 +99,10 @@ export function editLoss(
 ): Tensor {
   const [first, ...others] = layers.map((layer) => layerLoss(layer, factor));
   return others.reduce(
-    (sum, loss) => loss.graph.apply(binary, { a: sum, b: loss }, {
-      operation: "add",
-    }),
+    (sum, loss) =>
+      loss.graph.apply(binary, { a: sum, b: loss }, {
+        operation: "add",
+      }),
     first,
   );
 }
