@@ -14,8 +14,13 @@ import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { timeEmbedding } from "../src/ops/time_embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
 import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
 import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
+import { pool2dGradient } from "../src/ops/gradients/pool2d_gradient.ts";
+import { positionGradient } from "../src/ops/gradients/position_gradient.ts";
+import { resizeGradient } from "../src/ops/gradients/resize_gradient.ts";
+import { softmaxGradient } from "../src/ops/gradients/softmax_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { matmul } from "../src/ops/matmul.ts";
@@ -114,6 +119,32 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     bias: [8],
     gradient: [1, 2, 8],
   }, { groups: 2 }],
+  ["another gradient", softmaxGradient, {
+    softmax: [2, 8],
+    gradient: [2, 4],
+  }],
+  ["another gradient", embeddingGradient, {
+    ids: ["u32", 2, 3],
+    gradient: [2, 4, 8],
+  }, { vocabulary: 9 }],
+  ["too few positions", positionGradient, { gradient: [2, 4, 8] }, {
+    positions: 3,
+  }],
+  ["three axes", resizeGradient, { gradient: [4, 4, 8] }, {
+    height: 2,
+    width: 2,
+    mode: "nearest",
+  }],
+  ["a maximum of what is not given", pool2dGradient, {
+    gradient: [1, 2, 2, 8],
+  }, { mode: "max", kernel: [2, 2], stride: 2, height: 4, width: 4 }],
+  ["another size", pool2dGradient, { gradient: [1, 2, 2, 8] }, {
+    mode: "mean",
+    kernel: [2, 2],
+    stride: 2,
+    height: 6,
+    width: 4,
+  }],
   ["another gradient", layerNormGradient, {
     x: [2, 8],
     weight: [8],

@@ -13,6 +13,7 @@ import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
 import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
 import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
@@ -129,6 +130,14 @@ const cuts: readonly Cut[] = [
     attributes: { eps: 1e-5, affine: true },
     kilobytes: 40,
     launches: 13,
+  },
+  {
+    name: "a table, cleared and added up by slices",
+    op: embeddingGradient,
+    inputs: { ids: [2, 60], gradient: [2, 60, 12] },
+    attributes: { vocabulary: 1001 },
+    kilobytes: 20,
+    launches: 7,
   },
   {
     name: "a batch of odd images, channel bias and residual",

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Activation } from "../../src/ops/activation.ts";
+import type { Pool2dAttributes } from "../../src/ops/pool2d.ts";
 import { erf } from "./activations.ts";
 import { type Dense, dense } from "./reference.ts";
 
@@ -125,4 +126,97 @@ export function layerNormGradient(
     (_, row) => Array.from({ length: channels }, (_, c) => row * channels + c),
   );
   return normGradient(inputs, sets, eps);
+}
+
+/** Of a softmax over the last axis. */
+export function softmaxGradient(
+  { softmax: y, gradient }: { softmax: Dense; gradient: Dense },
+): Dense {
+  const columns = y.shape.at(-1)!;
+  return dense(y.shape, (i) => {
+    const row = i - i % columns;
+    let sum = 0;
+    for (let n = row; n < row + columns; n++) {
+      sum += gradient.data[n] * y.data[n];
+    }
+    return y.data[i] * (gradient.data[i] - sum);
+  });
+}
+
+/** Of an embedding by its table of so many rows. */
+export function embeddingGradient(
+  { ids, gradient }: { ids: Dense; gradient: Dense },
+  vocabulary: number,
+): Dense {
+  const channels = gradient.shape[2];
+  const table = dense([vocabulary, channels]);
+  gradient.data.forEach((value, i) => {
+    const id = ids.data[Math.floor(i / channels)];
+    table.data[id * channels + i % channels] += value;
+  });
+  return table;
+}
+
+/** Of an embedding by its positions, of which there are so many. */
+export function positionGradient(gradient: Dense, positions: number): Dense {
+  const [, tokens, channels] = gradient.shape;
+  const found = dense([positions, channels]);
+  gradient.data.forEach((value, i) => {
+    found.data[i % (tokens * channels)] += value;
+  });
+  return found;
+}
+
+/** Of resizing by repeating pixels, by its input of a size. */
+export function nearestGradient(
+  gradient: Dense,
+  height: number,
+  width: number,
+): Dense {
+  const [batch, outHeight, outWidth, channels] = gradient.shape;
+  const found = dense([batch, height, width, channels]);
+  gradient.data.forEach((value, i) => {
+    const c = i % channels;
+    const ox = Math.floor(i / channels) % outWidth;
+    const oy = Math.floor(i / channels / outWidth) % outHeight;
+    const b = Math.floor(i / channels / outWidth / outHeight);
+    const y = Math.floor(oy * height / outHeight);
+    const x = Math.floor(ox * width / outWidth);
+    found.data[((b * height + y) * width + x) * channels + c] += value;
+  });
+  return found;
+}
+
+/** Of pooling by its input x: to the first maximum of a window, or to all it holds. */
+export function pool2dGradient(
+  { x, gradient }: { x: Dense; gradient: Dense },
+  { mode, kernel, stride = 1, padding = 0 }: Pool2dAttributes,
+): Dense {
+  const [, height, width, channels] = x.shape;
+  const [, outHeight, outWidth] = gradient.shape;
+  const found = dense(x.shape);
+  gradient.data.forEach((value, i) => {
+    const c = i % channels;
+    const ox = Math.floor(i / channels) % outWidth;
+    const oy = Math.floor(i / channels / outWidth) % outHeight;
+    const b = Math.floor(i / channels / outWidth / outHeight);
+    const places: number[] = [];
+    for (let ky = 0; ky < kernel[0]; ky++) {
+      for (let kx = 0; kx < kernel[1]; kx++) {
+        const iy = oy * stride + ky - padding;
+        const ix = ox * stride + kx - padding;
+        if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
+        places.push(((b * height + iy) * width + ix) * channels + c);
+      }
+    }
+    if (mode === "mean") {
+      for (const at of places) {
+        found.data[at] += value / (kernel[0] * kernel[1]);
+      }
+      return;
+    }
+    const most = Math.max(...places.map((at) => x.data[at]));
+    found.data[places.find((at) => x.data[at] === most)!] += value;
+  });
+  return found;
 }

@@ -19,6 +19,7 @@ import {
 } from "../../src/weights/quantise.ts";
 import type { WeightRef } from "../../src/weights/scope.ts";
 import { matrixCases } from "../ops/matrix_cases.ts";
+import { gradientImageCases } from "../ops/gradient_image_cases.ts";
 import { gradientNormCases } from "../ops/gradient_norm_cases.ts";
 import { makeInput, type OpCase } from "../ops/op_case.ts";
 import { otherCases } from "../ops/other_cases.ts";
@@ -138,6 +139,7 @@ export const opCases: readonly OpCase[] = [
   ...otherCases,
   ...tokenCases,
   ...gradientNormCases,
+  ...gradientImageCases,
 ];
 
 /** Tests every kernel of every case in one storage type. */
