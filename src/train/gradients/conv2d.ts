@@ -1,8 +1,7 @@
 import type { OpNode, Tensor } from "../../graph/graph.ts";
 import { conv2d, type Conv2dAttributes } from "../../ops/conv2d/conv2d.ts";
 import { mapGradient } from "../../ops/gradients/map_gradient.ts";
-import { map } from "../../ops/map.ts";
-import { pool2d } from "../../ops/pool2d.ts";
+import { resizeGradient } from "../../ops/gradients/resize_gradient.ts";
 import { viewGradient } from "../../ops/gradients/view_gradient.ts";
 import { weightGradient } from "../../ops/gradients/weight_gradient.ts";
 import { sum } from "../../ops/sum.ts";
@@ -63,7 +62,7 @@ function gradientOfX(
   dy: Tensor,
   { graph, node, take, transposed }: Backward,
 ): Tensor {
-  const { weight } = node.inputs;
+  const { x, weight } = node.inputs;
   const { upsampleTo } = node.attributes as Conv2dAttributes;
   const whole = graph.apply(conv2d, {
     x: spreadOut(dy, node),
@@ -73,12 +72,12 @@ function gradientOfX(
     residual: upsampleTo ? undefined : take("x"),
   }, { padding: paddingOf(node) });
   if (!upsampleTo) return whole;
-  const mean = graph.apply(pool2d, { x: whole }, {
-    mode: "mean",
-    kernel: [2, 2],
-    stride: 2,
+  const [, height, width] = x!.shape;
+  return graph.apply(resizeGradient, { gradient: whole }, {
+    height,
+    width,
+    mode: "nearest",
   });
-  return graph.apply(map, { x: mean }, { scale: 4 });
 }
 
 /** Rows or columns of dy once it is spread out by the stride. */

@@ -10,6 +10,10 @@ import { layerNorm } from "../../ops/layer_norm.ts";
 import { linear } from "../../ops/linear/linear.ts";
 import { map } from "../../ops/map.ts";
 import { matmul } from "../../ops/matmul.ts";
+import { resize } from "../../ops/resize.ts";
+import { pool2d } from "../../ops/pool2d.ts";
+import { softmax } from "../../ops/softmax.ts";
+import { embedding } from "../../ops/embedding.ts";
 import { sum } from "../../ops/sum.ts";
 import { view } from "../../ops/view.ts";
 import { attentionRule } from "./attention.ts";
@@ -21,6 +25,10 @@ import { layerNormRule } from "./layer_norm.ts";
 import { linearRule } from "./linear.ts";
 import { matmulRule } from "./matmul.ts";
 import { concatRule, sumRule, viewRule } from "./movement.ts";
+import { resizeRule } from "./resize.ts";
+import { pool2dRule } from "./pool2d.ts";
+import { softmaxRule } from "./softmax.ts";
+import { embeddingRule } from "./embedding.ts";
 import type { GradientRule } from "./rule.ts";
 
 /** The rule of each op that has a gradient. */
@@ -39,6 +47,10 @@ export const rules: ReadonlyMap<AnyOp, GradientRule> = new Map<
   [linear, linearRule],
   [map, mapRule],
   [matmul, matmulRule],
+  [resize, resizeRule],
+  [pool2d, pool2dRule],
+  [softmax, softmaxRule],
+  [embedding, embeddingRule],
   [sum, sumRule],
   [view, viewRule],
 ]);
