@@ -13,6 +13,8 @@ export type ErrorCode =
   | "aborted"
   /** A PyTorch, safetensors or dlib file cannot be used. */
   | "bad-checkpoint"
+  /** A file of a training data set cannot be used. */
+  | "bad-data"
   /** A reference image cannot be used. */
   | "bad-image"
   /** A converted model or one of its components cannot be used. */
