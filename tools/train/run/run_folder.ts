@@ -63,7 +63,8 @@ export interface Latest {
 }
 
 const SETTINGS_NAME = "settings.json";
-const GRIDS = "grids";
+/** The folder of grids in a run's folder. */
+export const GRIDS_FOLDER = "grids";
 const MAX_SETTINGS_BYTES = 4 * 2 ** 20;
 
 /** A run's folder, held until it is disposed. */
@@ -78,6 +79,8 @@ export class RunFolder implements Disposable {
   readonly changes: readonly string[];
   /** Hash of all that must not differ within the run. */
   readonly settingsHash: string;
+  /** What the user was warned of, oldest first. */
+  readonly warnings: string[] = [];
   readonly #options: RunOptions;
   readonly #lock: Disposable;
 
@@ -111,7 +114,7 @@ export class RunFolder implements Disposable {
     settings: RunSettings,
     options: RunOptions = {},
   ): Promise<RunFolder> {
-    const { resume, warn = () => {} } = options;
+    const { resume } = options;
     if (resume !== true) {
       await asCannotWrite(path, () => Deno.mkdir(path, { recursive: true }));
     }
@@ -123,11 +126,11 @@ export class RunFolder implements Disposable {
       const before = isRun ? await readSettings(path) : undefined;
       const run = new RunFolder(path, settings, before, options, lock);
       for (const change of run.changes) {
-        warn(`The run in ${path} goes on with another setting: ${change}`);
+        run.warn(`The run in ${path} goes on with another setting: ${change}`);
       }
       await run.#writeSettings(before);
       await tidy(path);
-      await tidy(`${path}/${GRIDS}`).catch(() => {});
+      await tidy(`${path}/${GRIDS_FOLDER}`).catch(() => {});
       return run;
     } catch (error) {
       lock[Symbol.dispose]();
@@ -195,7 +198,7 @@ export class RunFolder implements Disposable {
         error.code === "cannot-write";
       if (!isRefused) throw error;
       const last = (await this.#steps()).at(-1);
-      this.#options.warn?.(
+      this.warn(
         `The checkpoint of step ${content.step} was not saved: ${
           reason(error.cause ?? error)
         }; training goes on, ${
@@ -229,7 +232,7 @@ export class RunFolder implements Disposable {
    * @throws {MasterWeaverError} `cannot-write`
    */
   async saveGrid(step: number, png: Uint8Array): Promise<string> {
-    const folder = `${this.path}/${GRIDS}`;
+    const folder = `${this.path}/${GRIDS_FOLDER}`;
     await asCannotWrite(folder, () => Deno.mkdir(folder, { recursive: true }));
     const path = `${folder}/grid-${paddedStep(step)}.png`;
     await writeFileAtomic(
@@ -250,6 +253,12 @@ export class RunFolder implements Disposable {
     for (const later of await this.#steps()) {
       if (later > step) await this.#remove(later);
     }
+  }
+
+  /** Tells the user something, and keeps it for the report. */
+  warn(line: string): void {
+    this.warnings.push(line);
+    this.#options.warn?.(line);
   }
 
   /** Lets other trainers have the folder. */
@@ -285,7 +294,7 @@ export class RunFolder implements Disposable {
 
   /** Removes what is neither among the last nor one that is kept for good. */
   async #removeOlder({ step }: CheckpointContent): Promise<void> {
-    const { keepLast = 3, keepEvery = 0, warn = () => {} } = this.#options;
+    const { keepLast = 3, keepEvery = 0 } = this.#options;
     const steps = (await this.#steps()).filter((other) => other <= step);
     const old = steps.slice(0, -Math.max(1, keepLast))
       .filter((other) => keepEvery === 0 || other % keepEvery !== 0);
@@ -293,7 +302,7 @@ export class RunFolder implements Disposable {
       try {
         await this.#remove(other);
       } catch (error) {
-        warn(
+        this.warn(
           `The checkpoint of step ${other} could not be removed: ${
             reason((error as Error).cause ?? error)
           }`,
