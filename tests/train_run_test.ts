@@ -3,11 +3,19 @@
  * where there is no room.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { denoFileSystem } from "../src/host/system.ts";
-import { loadCheckpoint } from "../tools/train/run/checkpoint.ts";
+import { weaveFloats } from "../src/weights/floats.ts";
+import { openWeave } from "../src/weights/weave.ts";
+import { toPyTorch } from "../tools/convert/to_pytorch.ts";
+import {
+  loadCheckpoint,
+  type TrainArray,
+} from "../tools/train/run/checkpoint.ts";
 import { RunFolder, type RunOptions } from "../tools/train/run/run_folder.ts";
 import type { RunSettings } from "../tools/train/run/settings.ts";
+import { adapterAsTorch, adapterAsWeave } from "../tools/train/run/weights.ts";
 import {
   inFolder,
   isPrivileged,
@@ -16,6 +24,7 @@ import {
   systemError,
   withCalls,
 } from "./support/file_systems.ts";
+import { repositoryPath } from "./support/paths.ts";
 import {
   checkContent,
   runSettings,
@@ -348,4 +357,43 @@ Deno.test("train run: errors of the trainer itself pass through", () =>
       "the GPU is gone",
     );
     assertEquals(await namesIn(folder), ["run.lock", "settings.json"]);
+  }));
+
+Deno.test("train run: an adapter is saved as the reference's .pt and as .weave", () =>
+  inFolder(async (folder) => {
+    const source = new MemorySource(
+      await Deno.readFile(
+        repositoryPath("weights/mini/identity_adapter.weave"),
+      ),
+    );
+    const shipped = await openWeave(source);
+    const tensors: Record<string, TrainArray> = {};
+    for (const [name, tensor] of shipped.tensors) {
+      const chunks = await Array.fromAsync(weaveFloats(tensor));
+      const data = Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
+      tensors[name] = { shape: tensor.shape, data };
+    }
+    using run = await RunFolder.open(`${folder}/run`, runSettings());
+    const { config } = shipped;
+    await run.save({
+      step: 2000,
+      arrays: tensors,
+      state: {},
+      weights: [
+        adapterAsTorch(tensors),
+        adapterAsWeave(tensors, { config, provenance: { run: "a test" } }),
+      ],
+    });
+    const expected = `${folder}/expected.pt`;
+    const weave = `${run.path}/adapter_002000.weave`;
+    await toPyTorch(weave, expected, false);
+    assertEquals(
+      await Deno.readFile(`${run.path}/adapter_002000.pt`),
+      await Deno.readFile(expected),
+    );
+    const saved = await openWeave(new MemorySource(await Deno.readFile(weave)));
+    assertEquals(saved.config, config);
+    assertEquals([...saved.tensors.keys()], [...shipped.tensors.keys()]);
+    const { checkpoint } = await run.latest();
+    assertEquals({ ...checkpoint!.arrays }, tensors);
   }));

@@ -55,9 +55,7 @@ export function drawChart({ label, name, points, isNoisy }: Chart): string {
     x: scale(steps, LEFT, WIDTH - RIGHT),
     y: scale(range, HEIGHT - BOTTOM, TOP),
   };
-  const raw = isNoisy
-    ? `<path class="raw" d="${zigzag(inBuckets(points, BUCKETS), scales)}"/>`
-    : "";
+  const raw = isNoisy ? drawRaw(points, scales) : "";
   const line = polyline(inBuckets(smoothed, BUCKETS), scales);
   const end = smoothed.at(-1)!;
   return `<figure class="chart">${heading}
@@ -75,7 +73,7 @@ export function drawChart({ label, name, points, isNoisy }: Chart): string {
 }
 
 function axes(steps: Range, range: Range, { x, y }: Scales): string {
-  const rows = ticks(range, 4).map((value) =>
+  const rows = ticks(range, 5).map((value) =>
     `<path class="grid" d="M${LEFT} ${y(value)}H${WIDTH - RIGHT}"/>` +
     `<text x="${LEFT - 6}" y="${y(value)}" dy=".35em" class="left">${
       formatMeasure(value)
@@ -91,9 +89,9 @@ function axes(steps: Range, range: Range, { x, y }: Scales): string {
   return [...rows, ...columns].join("");
 }
 
-/** 12000 as `12k`, to fit. */
+/** 12,000 as `12k`, to fit. */
 function shortCount(value: number): string {
-  return value >= 10_000 && value % 100 === 0
+  return value >= 1000 && value % 100 === 0
     ? `${formatCount(value / 1000)}k`
     : formatCount(value);
 }
@@ -115,17 +113,21 @@ function clamp(share: number): number {
   return Math.min(2, Math.max(-1, share));
 }
 
-/** Through the least and greatest value of each bucket. */
-function zigzag(buckets: readonly Bucket[], { x, y }: Scales): string {
-  return `M${
-    buckets.flatMap(({ x: at, low, high }, i) => {
-      const ends = i % 2 === 0 ? [low, high] : [high, low];
-      const distinct = low === high ? [low] : ends;
-      return distinct.map((value) => `${x(at)} ${y(value)}`);
-    }).join("L")
-  }`;
+/** The values themselves; where there are many, the band that they fill. */
+function drawRaw(points: readonly Point[], scales: Scales): string {
+  const buckets = inBuckets(points, BUCKETS);
+  if (buckets.length === points.length) {
+    return `<path class="raw" d="${polyline(buckets, scales)}"/>`;
+  }
+  const { x, y } = scales;
+  const above = buckets.map(({ x: at, high }) => `${x(at)} ${y(high)}`);
+  const below = buckets.map(({ x: at, low }) => `${x(at)} ${y(low)}`);
+  return `<path class="band" d="M${
+    [...above, ...below.toReversed()].join("L")
+  }Z"/>`;
 }
 
+/** Through the last value of each bucket. */
 function polyline(buckets: readonly Bucket[], { x, y }: Scales): string {
   return `M${
     buckets.map(({ x: at, last }) => `${x(at)} ${y(last)}`).join("L")
