@@ -12,15 +12,17 @@ const USAGE = `Usage: deno run -A tools/dataset.ts COMMAND …
 
 Makes datasets for tools/train.ts. Each command has its own --help.
 
-  portraits OUT  drawn people in several appearances
+  prepare PHOTOS CAPTIONS OUT  photos, their faces found, aligned and parsed
+  portraits OUT                drawn people in several appearances
 
-  -h, --help     this text`;
+  -h, --help                   this text`;
 
 /** A command's `main`. */
 type Main = (args: readonly string[]) => Promise<number>;
 
 /** Loaded when asked for: each needs much that the others do not. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ main: Main }>>> = {
+  prepare: () => import("./dataset/prepare.ts"),
   portraits: () => import("./dataset/portraits.ts"),
 };
 

@@ -39,9 +39,14 @@ export class DatasetLayout {
     return `${this.faces(id)}/${face}.npy`;
   }
 
+  /** The folder of its faces' masks. */
+  masks(id: string): string {
+    return `${this.root}/images_cropped_face_mask/${id}`;
+  }
+
   /** The classes of the face's pixels, 0..18. */
   mask(id: string, face: string): string {
-    return `${this.root}/images_cropped_face_mask/${id}/${face}.png`;
+    return `${this.masks(id)}/${face}.png`;
   }
 
   /** The folder of the same person's faces in other appearances. */
