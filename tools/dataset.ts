@@ -13,6 +13,7 @@ const USAGE = `Usage: deno run -A tools/dataset.ts COMMAND …
 Makes datasets for tools/train.ts. Each command has its own --help.
 
   prepare PHOTOS CAPTIONS OUT  photos, their faces found, aligned and parsed
+  augment ROOT                 other appearances of a dataset's faces
   portraits OUT                drawn people in several appearances
 
   -h, --help                   this text`;
@@ -23,6 +24,7 @@ type Main = (args: readonly string[]) => Promise<number>;
 /** Loaded when asked for: each needs much that the others do not. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ main: Main }>>> = {
   prepare: () => import("./dataset/prepare.ts"),
+  augment: () => import("./dataset/augment.ts"),
   portraits: () => import("./dataset/portraits.ts"),
 };
 

@@ -21,9 +21,11 @@ import {
   whole,
 } from "../tool.ts";
 import { cores } from "./cores.ts";
+import { Journal } from "./journal.ts";
 import { DatasetLayout } from "./layout.ts";
 import { openCaptions } from "./prepare/captions.ts";
-import { Journal } from "./prepare/journal.ts";
+
+import { isPhotoEntry, type PhotoEntry, PHOTOS_FILE } from "./prepare/entry.ts";
 import { withFaceParser } from "./prepare/masks.ts";
 import { PhotoDataset } from "./prepare/photo_dataset.ts";
 import type { PhotoAnswer, PhotoSetup } from "./prepare/photo_process.ts";
@@ -107,7 +109,10 @@ export async function preparePhotos(
   const { size, minFace } = options;
   const settings =
     `size ${size}, min-face ${minFace}, parser ${parser.file.hash}`;
-  using journal = await Journal.open(layout.root);
+  using journal = await Journal.open<PhotoEntry>(
+    `${layout.root}/${PHOTOS_FILE}`,
+    isPhotoEntry,
+  );
   const processes = photoProcesses(layout, options, model);
   const dataset = new PhotoDataset(layout, journal, settings);
   using progress = new CountProgress(
@@ -170,7 +175,7 @@ function photoProcesses(
   return {
     title: "finds faces",
     script: repositoryFile("tools/dataset/prepare/photo_process.ts"),
-    flags: ["-A"],
+    flags: ["-A", `--config=${repositoryFile("deno.json")}`],
     count,
     setup,
   };

@@ -5,7 +5,7 @@
  */
 import type { DrawnIdentity } from "./identity.ts";
 import { CLOTHES, HAIR_COLORS, HAIR_STYLES } from "./parts.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 import { PLAIN_BACKGROUNDS, SCENES } from "./scene.ts";
 
 /** An appearance, in the words of captions. */

@@ -7,7 +7,7 @@
 import type { Appearance } from "./appearance.ts";
 import type { DrawnIdentity } from "./identity.ts";
 import type { Gender } from "./parts.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 const PEOPLE: Readonly<Record<Gender, readonly string[]>> = {
   male: ["man", "man", "man", "boy", "male", "person"],

@@ -10,7 +10,7 @@ import {
   HAIR_STYLES,
   SKINS,
 } from "./parts.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** A person. */
 export interface DrawnIdentity {

@@ -6,7 +6,7 @@
 import { type Appearance, drawAppearance } from "./appearance.ts";
 import { drawCaption } from "./caption.ts";
 import { drawIdentity, type DrawnIdentity } from "./identity.ts";
-import { Random } from "./random.ts";
+import { Random } from "../random.ts";
 import { drawScene } from "./scene.ts";
 
 /** A portrait before it is drawn. */

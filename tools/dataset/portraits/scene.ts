@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Random } from "./random.ts";
+import type { Random } from "../random.ts";
 
 /** Plain backgrounds by the word that captions use. */
 export const PLAIN_BACKGROUNDS: Readonly<Record<string, string>> = {

@@ -9,7 +9,8 @@ import { encodeGrayPng } from "../gray_png.ts";
 import type { DatasetLayout } from "../layout.ts";
 import { isThere, writeWhole, writeWholeText } from "../whole_file.ts";
 import type { CaptionSource } from "./captions.ts";
-import type { Journal, JournalEntry } from "./journal.ts";
+import type { Journal } from "../journal.ts";
+import type { PhotoEntry } from "./entry.ts";
 import type { ParseFace } from "./masks.ts";
 import type { PhotoAnswer } from "./photo_process.ts";
 import type { FoundPhoto } from "./photos.ts";
@@ -18,7 +19,7 @@ import type { Rejection } from "./rejection.ts";
 /** A dataset that grows photo by photo. */
 export class PhotoDataset {
   readonly #layout: DatasetLayout;
-  readonly #journal: Journal;
+  readonly #journal: Journal<PhotoEntry>;
   readonly #settings: string;
   readonly #captions = new Map<string, string>();
   #made = 0;
@@ -28,7 +29,11 @@ export class PhotoDataset {
    *
    * @param settings what a photo's files depend on, beside the photo
    */
-  constructor(layout: DatasetLayout, journal: Journal, settings: string) {
+  constructor(
+    layout: DatasetLayout,
+    journal: Journal<PhotoEntry>,
+    settings: string,
+  ) {
     this.#layout = layout;
     this.#journal = journal;
     this.#settings = settings;
@@ -43,8 +48,7 @@ export class PhotoDataset {
     const captions = await captionsOf(photo);
     if ("reason" in captions) {
       this.#noteUncaptioned(photo, captions);
-      // Without it, training does not see the image.
-      await remove(this.#layout.caption(id));
+      await this.#clear(id);
       return true;
     }
     const text = `${captions.join("\n")}\n`;
@@ -75,7 +79,7 @@ export class PhotoDataset {
     this.#journal.add({ ...entry, faces: 0, rejected });
   }
 
-  #isUnchanged(photo: FoundPhoto, known: JournalEntry): boolean {
+  #isUnchanged(photo: FoundPhoto, known: PhotoEntry): boolean {
     return known.settings === this.#settings &&
       known.file === photo.file && known.bytes === photo.bytes &&
       known.modified === photo.modified;
@@ -90,14 +94,17 @@ export class PhotoDataset {
   /** Photos as jobs, each after what an earlier run left of it is removed. */
   async *cleared(photos: readonly FoundPhoto[]): AsyncGenerator<FoundPhoto> {
     for (const photo of photos) {
-      const { id } = photo;
-      // First what makes training see the others.
-      await remove(this.#layout.caption(id));
-      await remove(this.#layout.faces(id));
-      await remove(this.#layout.masks(id));
-      await remove(this.#layout.image(id));
+      await this.#clear(photo.id);
       yield photo;
     }
+  }
+
+  async #clear(id: string): Promise<void> {
+    // First what makes training see the others.
+    await remove(this.#layout.image(id));
+    await remove(this.#layout.caption(id));
+    await remove(this.#layout.faces(id));
+    await remove(this.#layout.masks(id));
   }
 
   /** Adds masks and captions to what a process made of a photo. */

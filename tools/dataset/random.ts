@@ -1,9 +1,10 @@
 /**
- * The random numbers that portraits are drawn from: mulberry32, 32 bits of
- * state, so that a seed draws the same people everywhere.
+ * The random numbers that datasets are made from: mulberry32, 32 bits of state,
+ * so that a seed makes the same data everywhere.
  *
  * @module
  */
+import { createHash } from "node:crypto";
 
 /** A sequence of random numbers. */
 export class Random {
@@ -16,6 +17,13 @@ export class Random {
    */
   constructor(seed: number) {
     this.#state = (seed >>> 0) || 1;
+  }
+
+  /** The sequence of a name, as good as unrelated to those of other names. */
+  static of(name: string): Random {
+    return new Random(
+      createHash("sha256").update(name).digest().readUInt32LE(),
+    );
   }
 
   /** The next number of [0, 1). */
