@@ -104,6 +104,16 @@ Deno.test("photos: names become ids that any file system takes", () =>
     for (const id of ids) assert(/^[\p{L}\p{N}._-]+$/u.test(id), id);
   }));
 
+Deno.test("prepare: a dataset among its photos is refused", async () => {
+  for (const output of ["a", "a/b/../c"]) {
+    await assertRejects(
+      () => preparePhotos({ ...task("."), photos: "a", output }),
+      MasterWeaverError,
+      "inside the photos a; give a folder outside",
+    );
+  }
+});
+
 Deno.test("crop: around the face, inside the photo, landmarks with it", async () => {
   const [{ image, faces: [{ landmarks }] }] = await knownImages();
   const square = cropSquare(image, [landmarks]);

@@ -95,8 +95,9 @@ export async function augmentDataset(
   const missing = wanted.filter((face) =>
     !isSettled(layout, face, journal, causes)
   );
+  const unsettled = new Set(missing);
   const open = groups.filter((group) =>
-    group.some((face) => missing.includes(face))
+    group.some((face) => unsettled.has(face))
   );
   const { same, similarities } = await matchGroups(layout, open, options);
   await writeFaces(layout, options, missing, same, (face, answer) => {

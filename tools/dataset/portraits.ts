@@ -35,7 +35,7 @@ const USAGE =
 Draws portraits for training: N people in several appearances, in the layout of
 Filtered-LAION-Face, with captions, masks and landmarks from the drawing. The
 same seed draws the same people; a second run goes on where the first one
-stopped, or adds people where N is larger.
+stopped, and adds people where N is larger; it removes none.
 
   --count N        how many people
   --seed S         who they are (1)

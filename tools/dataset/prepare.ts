@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isAbsolute, relative, resolve } from "node:path";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { openComponents } from "../../src/components/networks.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
@@ -101,6 +102,7 @@ export async function preparePhotos(
   options: PrepareOptions,
 ): Promise<PrepareSummary> {
   const started = performance.now();
+  checkApart(options);
   const photos = await findPhotos(options.photos);
   const captions = await openCaptions(options.captions);
   await using model = await openModelFolder(options.model);
@@ -147,6 +149,16 @@ export async function preparePhotos(
     ...dataset.summary(photos),
     seconds: (performance.now() - started) / 1000,
   };
+}
+
+/** Refuses a dataset among its photos: the next run would find its images. */
+function checkApart({ photos, output }: PrepareOptions): void {
+  const inside = relative(resolve(photos), resolve(output));
+  if (/^\.\.(?:[/\\]|$)/.test(inside) || isAbsolute(inside)) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot make the dataset ${output} inside the photos ${photos}; give a folder outside`,
+  );
 }
 
 function photoProcesses(
