@@ -88,7 +88,7 @@ def main(folder):
     cases = list(more_cases(folder))
     for name in INPUTS:
         image = Image.open(folder / name).convert("RGB")
-        for width, height in SIZES:
+        for width, height in [image.size, *SIZES]:
             pixels = cv2.resize(np.array(image), (width, height), interpolation=cv2.INTER_CUBIC)
             cases.append({"op": "cubic", "input": name, "width": width, "height": height, "sha256": digest(pixels)})
         for degrees, expand in ANGLES:
