@@ -2,7 +2,8 @@
 // into a mean and a scale for every channel.
 //
 // stats[b, 0, c] = mean of c's group
-// stats[b, 1, c] = weight[c] / sqrt(variance of c's group + eps)
+// stats[b, 1, c] = weight[c] / sqrt(variance of c's group + eps), or without WEIGHTED,
+//                  for the gradient, 1 / sqrt(…)
 //
 // moments (B, P, 3, C), weight (C), stats (B, 2, C) in f32. The variance is the
 // biased one; moments are merged by Chan's rule, in f32.
@@ -17,6 +18,8 @@ struct Params {
   total: u32, // B · G
   eps: f32,
 }
+
+override WEIGHTED: bool = true;
 
 @group(0) @binding(0) var<storage, read> moments: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<real>;
@@ -56,6 +59,7 @@ fn main(
   for (var i = 0u; i < width; i++) {
     let c = first + i;
     stats[b * 2u * p.channels + c] = origin + mean;
-    stats[(b * 2u + 1u) * p.channels + c] = f32(weight[c]) * inverse;
+    stats[(b * 2u + 1u) * p.channels + c] =
+      select(1.0, f32(weight[c]), WEIGHTED) * inverse;
   }
 }

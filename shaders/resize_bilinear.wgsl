@@ -1,8 +1,9 @@
 // y[b, oy, ox, c] = x[b, ·, ·, c] interpolated at row oy · (H − 1) / (OH − 1) and
-// column ox · (W − 1) / (OW − 1)
+// column ox · (W − 1) / (OW − 1); or, without aligned corners, at the row
+// (oy + ½) · H / OH − ½ and the column (ox + ½) · W / OW − ½, but at 0 at least
 //
 // x (B, H, W, C), y (B, OH, OW, C). Computes in f32.
-// = torch.nn.functional.interpolate(mode="bilinear", align_corners=True).
+// = torch.nn.functional.interpolate(mode="bilinear", align_corners=True or False).
 // Grid: one invocation per element of y, in groups of 64.
 
 struct Params {
@@ -12,8 +13,9 @@ struct Params {
   out_height: u32,
   out_width: u32,
   total: u32,
-  step_y: f32, // (H − 1) / (OH − 1), 0 for a single row
+  step_y: f32, // (H − 1) / (OH − 1), 0 for a single row; or H / OH
   step_x: f32,
+  center: f32, // of a pixel, from its corner that counts: 0, or ½
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real>;
@@ -32,8 +34,8 @@ fn main(
   let ox = (index / p.channels) % p.out_width;
   let oy = (index / (p.channels * p.out_width)) % p.out_height;
   let b = index / (p.channels * p.out_width * p.out_height);
-  let sy = f32(oy) * p.step_y;
-  let sx = f32(ox) * p.step_x;
+  let sy = max((f32(oy) + p.center) * p.step_y - p.center, 0.0);
+  let sx = max((f32(ox) + p.center) * p.step_x - p.center, 0.0);
   let top = min(u32(sy), p.height - 1u);
   let left = min(u32(sx), p.width - 1u);
   let bottom = min(top + 1u, p.height - 1u);

@@ -14,9 +14,23 @@ import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { timeEmbedding } from "../src/ops/time_embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
+import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
+import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
+import { pool2dGradient } from "../src/ops/gradients/pool2d_gradient.ts";
+import { positionGradient } from "../src/ops/gradients/position_gradient.ts";
+import { resizeGradient } from "../src/ops/gradients/resize_gradient.ts";
+import { softmaxGradient } from "../src/ops/gradients/softmax_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { matmul } from "../src/ops/matmul.ts";
+import { accumulate } from "../src/ops/optimiser/accumulate.ts";
+import { adamw } from "../src/ops/optimiser/adamw.ts";
+import { biasCorrections } from "../src/ops/optimiser/bias_corrections.ts";
+import { clipCoefficient } from "../src/ops/optimiser/clip_coefficient.ts";
+import { lerp } from "../src/ops/optimiser/lerp.ts";
+import { lossScaleUpdate } from "../src/ops/optimiser/loss_scale_update.ts";
+import { squaredNorm } from "../src/ops/optimiser/squared_norm.ts";
 import type { DType } from "../src/ops/op.ts";
 import { argmax } from "../src/ops/argmax.ts";
 import { imageOutput } from "../src/ops/image_output.ts";
@@ -99,6 +113,43 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     { groups: 3 },
   ],
   ["a short weight", layerNorm, { x: [2, 8], weight: [4], bias: [8] }],
+  ["another gradient", groupNormGradient, {
+    x: [1, 2, 2, 8],
+    weight: [8],
+    bias: [8],
+    gradient: [1, 2, 8],
+  }, { groups: 2 }],
+  ["another gradient", softmaxGradient, {
+    softmax: [2, 8],
+    gradient: [2, 4],
+  }],
+  ["another gradient", embeddingGradient, {
+    ids: ["u32", 2, 3],
+    gradient: [2, 4, 8],
+  }, { vocabulary: 9 }],
+  ["too few positions", positionGradient, { gradient: [2, 4, 8] }, {
+    positions: 3,
+  }],
+  ["three axes", resizeGradient, { gradient: [4, 4, 8] }, {
+    height: 2,
+    width: 2,
+    mode: "nearest",
+  }],
+  ["a maximum of what is not given", pool2dGradient, {
+    gradient: [1, 2, 2, 8],
+  }, { mode: "max", kernel: [2, 2], stride: 2, height: 4, width: 4 }],
+  ["another size", pool2dGradient, { gradient: [1, 2, 2, 8] }, {
+    mode: "mean",
+    kernel: [2, 2],
+    stride: 2,
+    height: 6,
+    width: 4,
+  }],
+  ["another gradient", layerNormGradient, {
+    x: [2, 8],
+    weight: [8],
+    gradient: [2, 4],
+  }, { affine: true }],
   ["shapes that do not broadcast", binary, { a: [2, 3], b: [2, 4] }],
   ["five axes", binary, { a: [1, 1, 1, 1, 2], b: [2] }],
   ["an odd last axis", geglu, { x: [2, 7] }],
@@ -163,6 +214,45 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   }],
   ["float places", mergeTokens, { x: [1, 12, 4], place: [1, 3, 12] }, {
     merged: 4,
+  }],
+  ["a gradient of another shape", accumulate, {
+    target: ["f32", 2, 3],
+    x: [3, 2],
+    scale: ["f32", 1],
+  }],
+  ["a gradient of ids", accumulate, {
+    target: ["f32", 2],
+    x: ["u32", 2],
+    scale: ["f32", 1],
+  }],
+  ["f16 sums", accumulate, { target: [2], x: [2], scale: ["f32", 1] }],
+  ["a slot beyond the end", squaredNorm, {
+    x: ["f32", 5],
+    norms: ["f32", 2],
+  }, { slot: 2 }],
+  ["a state of three", clipCoefficient, {
+    norms: ["f32", 2],
+    state: ["f32", 3],
+    maxNorm: ["f32", 1],
+  }],
+  ["a short report", lossScaleUpdate, {
+    state: ["f32", 4],
+    report: ["f32", 2],
+  }],
+  ["an f16 state", biasCorrections, { state: [4] }],
+  ["moments of another length", adamw, {
+    parameters: ["f32", 4],
+    gradients: ["f32", 4],
+    firstMoments: ["f32", 4],
+    secondMoments: ["f32", 5],
+    rates: ["f32", 2],
+    report: ["f32", 4],
+    corrections: ["f32", 2],
+  }],
+  ["two shares", lerp, {
+    average: ["f32", 4],
+    x: ["f32", 4],
+    share: ["f32", 2],
   }],
   // What the shader reads as f16 must not be f32, nor the other way round.
   ["f32 among f16", linear, { x: ["f32", 2, 8], weight: [3, 8] }],

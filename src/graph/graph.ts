@@ -17,6 +17,7 @@ import {
   isQuantised,
   type Kernel,
   type Op,
+  sameShape,
   type Specs,
   storageOf,
   type TensorSpec,
@@ -46,11 +47,21 @@ export interface OpNode extends Call<Specs, unknown, string> {
 
 /** Where a tensor comes from. */
 export type Source =
-  | { readonly kind: "input"; readonly name: string }
+  | InputSource
   | ParameterSource
   | { readonly kind: "constant"; readonly data: Float32Array }
   | { readonly kind: "reshape"; readonly from: Tensor }
   | { readonly kind: "op"; readonly node: OpNode; readonly output: string };
+
+/** A tensor that is written before a run. */
+export interface InputSource {
+  /** Tells it from other sources. */
+  readonly kind: "input";
+  /** Its name in the graph. */
+  readonly name: string;
+  /** Whether it must lie in rows, even where it is a weight. */
+  readonly inRows: boolean;
+}
 
 /** A parameter of a network, from a file. */
 export interface ParameterSource {
@@ -121,6 +132,16 @@ export class Tensor implements TensorSpec {
   }
 }
 
+/** Consecutive ops that belong together, such as a residual block: what can be computed again. */
+export interface Block {
+  /** Its path in the network. */
+  readonly name: string;
+  /** Index of its first op in {@linkcode Graph.ops}. */
+  readonly start: number;
+  /** Index after its last op. */
+  readonly end: number;
+}
+
 /** The inputs of an op, as tensors of a graph. */
 export type Inputs<I extends Specs> = {
   [K in keyof I]: undefined extends I[K] ? Tensor | undefined : Tensor;
@@ -135,6 +156,8 @@ export class Graph {
   readonly #outputs = new Map<string, Tensor>();
   readonly #parameters = new Map<WeightRef, ParameterTensor>();
   readonly #named = new Map<string, Tensor>();
+  readonly #substitutes = new Map<WeightRef, Tensor>();
+  readonly #blocks: Block[] = [];
 
   /** An empty graph. */
   constructor(storage: StorageType) {
@@ -166,23 +189,68 @@ export class Graph {
     return this.#named;
   }
 
-  /** A tensor that the host writes before a run. */
-  input(name: string, shape: readonly number[], dtype: DType): Tensor {
+  /** What {@linkcode block} recorded, inner blocks before the outer ones. */
+  get blocks(): readonly Block[] {
+    return this.#blocks;
+  }
+
+  /** Records the ops that `build` adds as a block; blocks may be nested. */
+  block<T>(name: string, build: () => T): T {
+    const start = this.#ops.length;
+    const built = build();
+    this.#blocks.push({ name, start, end: this.#ops.length });
+    return built;
+  }
+
+  /**
+   * Lets another tensor stand for a parameter wherever it is asked for from now on:
+   * its f32 master cast to f16, or its sum with what is trained beside it.
+   *
+   * @throws {MasterWeaverError} `gpu` if its shape differs
+   */
+  substitute(ref: WeightRef, tensor: Tensor): void {
+    this.#requireOwn(tensor, `a substitute for ${ref.name}`);
+    if (!sameShape(ref.shape, tensor.shape)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot substitute ${describe(tensor)} for the parameter ${ref.name} (${
+          ref.shape.join(", ")
+        })`,
+      );
+    }
+    this.#substitutes.set(ref, tensor);
+  }
+
+  /**
+   * A tensor that the host writes before a run.
+   *
+   * @param inRows whether it lies in rows even where it is a weight: one that is bound to another owner's buffer must
+   */
+  input(
+    name: string,
+    shape: readonly number[],
+    dtype: DType,
+    { inRows = false }: { readonly inRows?: boolean } = {},
+  ): Tensor {
     if (this.#inputs.has(name)) {
       throw new MasterWeaverError("gpu", `Graph has two inputs named ${name}`);
     }
     checkShape(`input ${name}`, shape);
-    const tensor = new Tensor(this, { shape, dtype }, { kind: "input", name });
+    const source = { kind: "input", name, inRows } as const;
+    const tensor = new Tensor(this, { shape, dtype }, source);
     this.#inputs.set(name, tensor);
     return tensor;
   }
 
   /**
-   * A tensor of a model file; the same one each time it is asked for.
+   * A tensor of a model file, or its {@linkcode substitute}; the same one each time
+   * it is asked for.
    *
    * @throws {MasterWeaverError} `gpu` if it was asked for with other options before
    */
   parameter(ref: WeightRef, options: ParameterOptions = {}): Tensor {
+    const substitute = this.#substitutes.get(ref);
+    if (substitute) return substitute;
     const { trainable = false } = options;
     const stored = ref.tensor.dtype;
     const dtype = options.dtype ??

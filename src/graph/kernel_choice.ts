@@ -170,7 +170,7 @@ function layoutsOf({ op, inputs, ...call }: OpNode, tensor: Tensor) {
 /** Whether a layout other than rows is possible: only the host writes such layouts, no op does. */
 function canUseOtherLayout(weight: Tensor, { outputs }: Graph): boolean {
   const { source } = weight;
-  const isWritten = source.kind === "input" ||
+  const isWritten = source.kind === "input" && !source.inRows ||
     source.kind === "parameter" && !source.trainable;
   return isWritten && ![...outputs.values()].some((t) => baseOf(t) === weight);
 }

@@ -3,9 +3,17 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import { alignBinding } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { describe, tensorBytes, type TensorSpec } from "../ops/op.ts";
+import {
+  describe,
+  elementBytes,
+  elementCount,
+  tensorBytes,
+  type TensorSpec,
+} from "../ops/op.ts";
+import { toBytes } from "./elements.ts";
 import type { GpuTensor } from "./plan.ts";
 
 /** Tensors on the GPU by name, to be bound to plans. */
@@ -48,6 +56,33 @@ export class GpuTensors implements Disposable {
       made[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /**
+   * Writes elements of a tensor; the others keep their values.
+   *
+   * @param name the tensor
+   * @param data the elements; floats are converted to the tensor's type
+   * @param first index of the first of them, at a multiple of 4 bytes
+   * @throws {MasterWeaverError} `gpu` if the tensor has too few elements
+   */
+  write(name: string, data: Float32Array | Uint32Array, first = 0): void {
+    const { spec, slice } = this.#tensors[name];
+    if (first + data.length > elementCount(spec.shape)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot write ${data.length} elements from ${first} on to ${name}, which is ${
+          describe(spec)
+        }`,
+      );
+    }
+    // Deno's writeBuffer panics on no bytes at all.
+    if (data.length === 0) return;
+    this.#gpu.device.queue.writeBuffer(
+      slice.buffer,
+      slice.offset + first * elementBytes(spec.dtype),
+      toBytes(data, spec.dtype),
+    );
   }
 
   /** All tensors by name, as bindings of a plan. */

@@ -248,17 +248,19 @@ class Blocks {
   /** (B, H, W, C) → (B, H, W, out) */
   resnet(x: Tensor, path: string, out: number): Tensor {
     const { groups, eps } = this.#config;
-    return resnet(x, this.#w.at(path), { out, groups, eps, time: this.#time });
+    const options = { out, groups, eps, time: this.#time };
+    return x.graph.block(path, () => resnet(x, this.#w.at(path), options));
   }
 
   /** A transformer at a level, of which the finest is 0: (B, H, W, C) → (B, H, W, C) */
   attend(x: Tensor, level: number, path: string): Tensor {
     const finest = this.#config.downAttention.indexOf(true);
     const { mergeTokens = 0, ...inputs } = this.#inputs;
-    return transformer(x, path, this.#w.at(path), {
-      ...inputs,
-      mergeTokens: level === finest ? mergeTokens : 0,
-    }, this.#config);
+    return x.graph.block(path, () =>
+      transformer(x, path, this.#w.at(path), {
+        ...inputs,
+        mergeTokens: level === finest ? mergeTokens : 0,
+      }, this.#config));
   }
 
   /** A layer going up, with its skip connection: (B, H, W, …) → (B, H, W, C) */

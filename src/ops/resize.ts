@@ -21,8 +21,25 @@ export interface ResizeAttributes {
   height: number;
   /** Columns of the output. */
   width: number;
-  /** `bilinear` is PyTorch's with `align_corners=True`. */
+  /** How a pixel of the output is made of the input's. */
   mode: "nearest" | "bilinear";
+  /** Of `bilinear`: whether the outermost centers stay outermost, as PyTorch's `align_corners`; `true` by default. */
+  alignCorners?: boolean;
+}
+
+/** Where bilinear pixels lie in the input: (index + center) · step − center. */
+export function bilinearSteps(
+  [height, width]: readonly [number, number],
+  [outHeight, outWidth]: readonly [number, number],
+  alignCorners: boolean,
+): { step_y: number; step_x: number; center: number } {
+  const step = (from: number, to: number) =>
+    !alignCorners ? from / to : to > 1 ? (from - 1) / (to - 1) : 0;
+  return {
+    step_y: step(height, outHeight),
+    step_x: step(width, outWidth),
+    center: alignCorners ? 0 : 0.5,
+  };
 }
 
 /** `torch.nn.functional.interpolate`, channels last. */
@@ -47,7 +64,7 @@ export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
       {
         inputs: { x },
         outputs: { output },
-        attributes: { height, width, mode },
+        attributes: { height, width, mode, alignCorners = true },
       },
     ) {
       const [, inHeight, inWidth, channels] = x.shape;
@@ -60,16 +77,17 @@ export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
         out_width: width,
         total,
       };
-      const step = (from: number, to: number) =>
-        to > 1 ? (from - 1) / (to - 1) : 0;
       return [{
         shader: mode === "nearest" ? "resize_nearest" : "resize_bilinear",
         code: mode === "nearest" ? nearestCode : bilinearCode,
         bind: [...reads("x"), ...writes("output")],
         params: mode === "nearest" ? sizes : {
           ...sizes,
-          step_y: step(inHeight, height),
-          step_x: step(inWidth, width),
+          ...bilinearSteps(
+            [inHeight, inWidth],
+            [height, width],
+            alignCorners,
+          ),
         },
         workgroups: Math.ceil(total / GROUP),
       }];

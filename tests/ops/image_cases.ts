@@ -13,6 +13,7 @@ import { pool2d } from "../../src/ops/pool2d.ts";
 import { resize } from "../../src/ops/resize.ts";
 import { normal, type OpCase, quantised, weight } from "./op_case.ts";
 import * as reference from "./reference.ts";
+import { bilinear } from "./resize_reference.ts";
 
 interface ConvOptions {
   readonly stride?: number;
@@ -97,14 +98,16 @@ function resizeCase(
   shape: readonly number[],
   height: number,
   width: number,
+  alignCorners?: boolean,
 ): OpCase {
-  const resized = mode === "nearest" ? reference.nearest : reference.bilinear;
+  const resized = mode === "nearest" ? reference.nearest : bilinear;
+  const corners = alignCorners === false ? ", corners not aligned," : "";
   return {
-    name: `${mode} to ${height} × ${width}`,
+    name: `${mode}${corners} to ${height} × ${width}`,
     op: resize,
-    attributes: { height, width, mode },
+    attributes: { height, width, mode, alignCorners },
     inputs: { x: normal(shape) },
-    reference: ({ x }) => resized(x, height, width),
+    reference: ({ x }) => resized(x, height, width, alignCorners),
   };
 }
 
@@ -266,6 +269,10 @@ export const imageCases: readonly OpCase[] = [
   resizeCase("bilinear", [1, 9, 7, 3], 1, 1),
   resizeCase("bilinear", [1, 1, 1, 4], 6, 5),
   resizeCase("bilinear", [1, 8, 8, 4], 3, 5),
+  resizeCase("bilinear", [2, 4, 5, 8], 9, 14, false),
+  resizeCase("bilinear", [1, 9, 7, 3], 1, 1, false),
+  resizeCase("bilinear", [1, 1, 1, 4], 6, 5, false),
+  resizeCase("bilinear", [1, 17, 13, 3], 5, 4, false),
 
   poolCase("max 3×3, stride 2, padded", [2, 7, 9, 8], {
     mode: "max",

@@ -33,6 +33,8 @@ export interface OpCase {
   readonly attributes: unknown;
   /** Its inputs; those not named are absent. */
   readonly inputs: Readonly<Record<string, InputSpec>>;
+  /** The output that is compared, of an op with several. */
+  readonly output?: string;
   /** What must come out, in f64. */
   readonly reference: (inputs: Values) => Dense;
   /** Terms of its longest sum, where they are 10⁵ and more. */

@@ -1,6 +1,6 @@
 /**
- * Cases of element-wise ops, norms of tokens, views, lookups and the
- * diffusion's own.
+ * Cases of element-wise ops, norms of tokens, views, lookups, the diffusion's
+ * own and the optimiser's.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import { softmax } from "../../src/ops/softmax.ts";
 import { concat } from "../../src/ops/concat.ts";
 import { view } from "../../src/ops/view.ts";
 import { type InputSpec, normal, type OpCase } from "./op_case.ts";
+import { optimiserCases } from "./optimiser_cases.ts";
 import * as reference from "./reference.ts";
 
 const activations: readonly Activation[] = [
@@ -319,4 +320,5 @@ export const otherCases: readonly OpCase[] = [
       ),
   },
   ...nonFiniteCases,
+  ...optimiserCases,
 ];

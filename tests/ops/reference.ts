@@ -370,28 +370,6 @@ export function concat({ a, b }: { a: Dense; b: Dense }, axis: number): Dense {
   });
 }
 
-/** Bilinear with aligned corners. */
-export function bilinear(x: Dense, height: number, width: number): Dense {
-  const [batch, h, w, channels] = x.shape;
-  const place = (i: number, from: number, to: number) =>
-    to > 1 ? i * (from - 1) / (to - 1) : 0;
-  return dense([batch, height, width, channels], (i) => {
-    const c = i % channels;
-    const px = place(Math.floor(i / channels) % width, w, width);
-    const py = place(Math.floor(i / channels / width) % height, h, height);
-    const b = Math.floor(i / channels / width / height);
-    const x0 = Math.min(Math.floor(px), w - 1);
-    const y0 = Math.min(Math.floor(py), h - 1);
-    const x1 = Math.min(x0 + 1, w - 1);
-    const y1 = Math.min(y0 + 1, h - 1);
-    const at = (row: number, column: number) =>
-      x.data[((b * h + row) * w + column) * channels + c];
-    const [fx, fy] = [px - x0, py - y0];
-    return (1 - fy) * ((1 - fx) * at(y0, x0) + fx * at(y0, x1)) +
-      fy * ((1 - fx) * at(y1, x0) + fx * at(y1, x1));
-  });
-}
-
 /** Maximum or mean of windows; padding counts as −∞ or as zero. */
 export function pool2d(
   x: Dense,

@@ -19,6 +19,8 @@ import {
 } from "../../src/weights/quantise.ts";
 import type { WeightRef } from "../../src/weights/scope.ts";
 import { matrixCases } from "../ops/matrix_cases.ts";
+import { gradientImageCases } from "../ops/gradient_image_cases.ts";
+import { gradientNormCases } from "../ops/gradient_norm_cases.ts";
 import { makeInput, type OpCase } from "../ops/op_case.ts";
 import { otherCases } from "../ops/other_cases.ts";
 import { imageCases } from "../ops/image_cases.ts";
@@ -64,7 +66,7 @@ function prepare(
 /** Runs a prepared case; returns what came out. */
 async function run(
   storage: StorageType,
-  { op, attributes, inputs }: OpCase,
+  { op, attributes, inputs, output = "output" }: OpCase,
   { values, refs }: Prepared,
   kernel: string,
 ) {
@@ -76,7 +78,7 @@ async function run(
       ? g.parameter(refs[name])
       : g.input(name, shape, dtype);
   }
-  g.output("y", g.apply(op, tensors, attributes));
+  g.output("y", g.applyAll(op, tensors, attributes)[output]);
   using store = new WeightStore(gpu);
   const kernels = new KernelChoice(g, () => kernel);
   await store.load(kernels.parameters);
@@ -136,6 +138,8 @@ export const opCases: readonly OpCase[] = [
   ...imageCases,
   ...otherCases,
   ...tokenCases,
+  ...gradientNormCases,
+  ...gradientImageCases,
 ];
 
 /** Tests every kernel of every case in one storage type. */

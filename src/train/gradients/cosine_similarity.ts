@@ -1,0 +1,19 @@
+import { cosineSimilarityGradient } from "../../ops/gradients/cosine_similarity_gradient.ts";
+import type { GradientRule } from "./rule.ts";
+
+/** The cosine of two vectors, alike in both. */
+export const cosineSimilarityRule: GradientRule = (
+  { graph, node, gradients, needs },
+) => {
+  const a = node.inputs.a!;
+  const b = node.inputs.b!;
+  const gradient = gradients.output!;
+  return {
+    a: needs("a")
+      ? graph.apply(cosineSimilarityGradient, { a, b, gradient }, {})
+      : undefined,
+    b: needs("b")
+      ? graph.apply(cosineSimilarityGradient, { a: b, b: a, gradient }, {})
+      : undefined,
+  };
+};

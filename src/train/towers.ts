@@ -1,0 +1,183 @@
+/**
+ * The frozen networks around the UNet: text, images and references to what a
+ * training step is given.
+ *
+ * @module
+ */
+import type { Components } from "../components/networks.ts";
+import { copyBuffers } from "../gpu/copies.ts";
+import type { Gpu, StorageType } from "../gpu/gpu.ts";
+import type { Pace } from "../gpu/pace.ts";
+import { Graph } from "../graph/graph.ts";
+import { KernelChoice } from "../graph/kernel_choice.ts";
+import { type GpuTensor, Plan } from "../graph/plan.ts";
+import type { Tuner } from "../graph/tuner.ts";
+import { WeightStore } from "../graph/weight_store.ts";
+import { clipText, clipVision } from "../models/clip.ts";
+import { vaeEncode } from "../models/vae.ts";
+
+/** The components of the frozen networks. */
+export type TowerComponents = Pick<Components, "text" | "vision" | "vae">;
+
+/** What the towers run on. */
+export interface TowerOptions {
+  /** The device. */
+  readonly gpu: Gpu;
+  /** Storage type of activations and weights. */
+  readonly storage: StorageType;
+  /** Chooses kernels. */
+  readonly tuner: Tuner;
+  /** Prompts that are encoded together. */
+  readonly batch: number;
+  /** Rows and columns of an image in pixels. */
+  readonly imageSize: readonly [number, number];
+}
+
+/** A network with its weights and its one plan. */
+interface Tower {
+  readonly store: WeightStore;
+  readonly plan: Plan;
+}
+
+/** Mean and log-variance of an image's latents, (h, w, C) each. */
+export interface Moments {
+  /** Means. */
+  readonly mean: Float32Array;
+  /** Logarithms of variances. */
+  readonly logvar: Float32Array;
+}
+
+/** Frozen networks, each loaded when it is first needed. */
+export class FrozenTowers implements Disposable {
+  readonly #components: TowerComponents;
+  readonly #options: TowerOptions;
+  readonly #towers = new Map<string, Tower>();
+
+  /** Nothing is loaded yet. */
+  constructor(components: TowerComponents, options: TowerOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  /**
+   * Encodes prompts on the GPU.
+   *
+   * @param ids (B, T)
+   * @param to (B, T, D), of the storage type
+   */
+  async encodeText(
+    ids: Uint32Array,
+    to: GpuTensor,
+    pace: Pace,
+  ): Promise<void> {
+    const { plan } = await this.#tower("text", () => this.#textGraph());
+    plan.write("ids", ids);
+    await this.#runInto(plan, "text", to, pace);
+  }
+
+  /**
+   * Encodes a reference on the GPU.
+   *
+   * @param pixels (S, S, 4), normalised; all zero for an empty reference
+   * @param to (tokens, E), of the storage type
+   */
+  async encodeReference(
+    pixels: Float32Array,
+    to: GpuTensor,
+    pace: Pace,
+  ): Promise<void> {
+    const { plan } = await this.#tower("vision", () => this.#visionGraph());
+    plan.write("pixels", pixels);
+    await this.#runInto(plan, "features", to, pace);
+  }
+
+  /**
+   * Encodes an image and reads the moments of its latents back, to be kept: an image
+   * is the same every time it comes.
+   *
+   * @param pixels (H, W, 4) in −1..1, the fourth channel 0
+   */
+  async encodeImage(pixels: Float32Array, pace: Pace): Promise<Moments> {
+    const { plan } = await this.#tower("vae", () => this.#vaeGraph());
+    plan.write("pixels", pixels);
+    await plan.runPaced(pace);
+    await pace.finish();
+    const { mean, logvar } = await plan.read("mean", "logvar");
+    return {
+      mean: Float32Array.from(mean),
+      logvar: Float32Array.from(logvar),
+    };
+  }
+
+  async #runInto(
+    plan: Plan,
+    name: string,
+    to: GpuTensor,
+    pace: Pace,
+  ): Promise<void> {
+    // In the order of the queue: the copy comes after the run, the next run after it.
+    await plan.runPaced(pace);
+    copyBuffers(this.#options.gpu, [[plan.tensor(name).slice, to.slice]]);
+  }
+
+  async #tower(name: string, build: () => Graph): Promise<Tower> {
+    const known = this.#towers.get(name);
+    if (known) return known;
+    const { gpu, tuner } = this.#options;
+    const graph = build();
+    await tuner.prepare(graph);
+    const kernels = new KernelChoice(graph, tuner.choose);
+    const store = new WeightStore(gpu);
+    try {
+      await store.load(kernels.parameters);
+      const plan = await Plan.make(gpu, graph, { weights: [store], kernels });
+      const tower = { store, plan };
+      this.#towers.set(name, tower);
+      return tower;
+    } catch (error) {
+      store[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #textGraph(): Graph {
+    const { text } = this.#components;
+    const g = new Graph(this.#options.storage);
+    const { batch } = this.#options;
+    const ids = g.input("ids", [batch, text.config.positions], "u32");
+    const w = text.weights.at("text_model");
+    g.output("text", clipText(ids, w, text.config));
+    return g;
+  }
+
+  #visionGraph(): Graph {
+    const { vision } = this.#components;
+    const g = new Graph(this.#options.storage);
+    const { imageSize } = vision.config;
+    const shape = [1, imageSize, imageSize, 4];
+    const pixels = g.input("pixels", shape, g.storage);
+    const w = vision.weights.at("vision_model");
+    g.output("features", clipVision(pixels, w, vision.config));
+    return g;
+  }
+
+  /** Always in f32: the VAE's activations can pass f16's range. */
+  #vaeGraph(): Graph {
+    const { vae } = this.#components;
+    const g = new Graph("f32");
+    const pixels = g.input("pixels", [1, ...this.#options.imageSize, 4], "f32");
+    const { mean, logvar } = vaeEncode(pixels, vae.weights, vae.config);
+    g.output("mean", mean);
+    g.output("logvar", logvar);
+    return g;
+  }
+
+  /** Frees everything. */
+  [Symbol.dispose](): void {
+    for (const { plan, store } of this.#towers.values()) {
+      plan[Symbol.dispose]();
+      store[Symbol.dispose]();
+    }
+    this.#towers.clear();
+  }
+}

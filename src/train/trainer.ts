@@ -1,0 +1,339 @@
+/**
+ * Trains parameters of a model: batches in, losses and changed parameters out.
+ *
+ * A step runs the frozen towers on the batch, then forward and backward of the UNet,
+ * and adds to the gradients; an update of the parameters follows one or several
+ * steps. Nothing is read back but the log, some steps late.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../base/errors.ts";
+import type { Components } from "../components/networks.ts";
+import { copyBuffers } from "../gpu/copies.ts";
+import type { BufferSlice } from "../gpu/buffers.ts";
+import type { Gpu, StorageType } from "../gpu/gpu.ts";
+import { Pace } from "../gpu/pace.ts";
+import type { Block } from "../graph/graph.ts";
+import { KernelChoice } from "../graph/kernel_choice.ts";
+import { type GpuTensor, Plan } from "../graph/plan.ts";
+import { GpuTensors } from "../graph/tensors.ts";
+import type { Tuner } from "../graph/tuner.ts";
+import { WeightStore } from "../graph/weight_store.ts";
+import { identityGraph } from "../identity/identity.ts";
+import { elementBytes, elementCount, tensorBytes } from "../ops/op.ts";
+import { alphasCumprod } from "../samplers/noise_levels.ts";
+import {
+  type EditBatch,
+  type ReferenceInput,
+  resizeBilinear,
+  type StepBatch,
+} from "./batch.ts";
+import { LossLog, type LossRow, type UpdateRow } from "./loss_log.ts";
+import {
+  Optimiser,
+  type OptimiserOptions,
+  type StepSettings,
+} from "./optimiser/optimiser.ts";
+import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
+import { type StepKind, StepPlans } from "./step/plans.ts";
+import type { StepShape } from "./step/graph.ts";
+import type { Trainable } from "./step/trainable.ts";
+import { FrozenTowers } from "./towers.ts";
+
+/** What a trainer is made from. */
+export interface TrainerOptions {
+  /** The device. */
+  readonly gpu: Gpu;
+  /** Storage type of activations and frozen weights. */
+  readonly storage: StorageType;
+  /** Chooses kernels. */
+  readonly tuner: Tuner;
+  /** The model, with the adapter that training starts from. */
+  readonly components: Components;
+  /** What is trained. */
+  readonly trainable: Trainable;
+  /** Samples of a step B. */
+  readonly batch: number;
+  /** Rows and columns of the latents, h and w. */
+  readonly latentSize: readonly [number, number];
+  /** Steps of an update, over all processes; 1 by default. */
+  readonly accumulation?: number;
+  /** Weight of the error in the predicted noise. */
+  readonly lambdaNoise: number;
+  /** Weight of the editing-direction loss in steps that have it; none by default. */
+  readonly lambdaEdit?: number;
+  /** The blocks that are computed again in the backward pass; none by default. */
+  readonly recompute?: (blocks: readonly Block[]) => readonly Block[];
+  /** The optimiser's. */
+  readonly optimiser?: OptimiserOptions;
+  /** Whether a running mean of the parameters is kept; `false` by default. */
+  readonly average?: boolean;
+  /** Steps whose losses are held until they are read; 64 by default. */
+  readonly logged?: number;
+}
+
+/** A model in training. */
+export class Trainer implements Disposable {
+  /** The trained parameters. */
+  readonly blocks: ParameterBlocks;
+  /** Updates them. */
+  readonly optimiser: Optimiser;
+  /** The frozen networks. */
+  readonly towers: FrozenTowers;
+  /** The step's plans. */
+  readonly plans: StepPlans;
+  readonly #options: TrainerOptions;
+  readonly #alphas: Float32Array;
+  readonly #log: LossLog;
+  /** Features of an empty reference, (1, tokens, E). */
+  readonly #empty: GpuTensors;
+  readonly #owned: DisposableStack;
+
+  private constructor(
+    options: TrainerOptions,
+    parts: {
+      readonly blocks: ParameterBlocks;
+      readonly optimiser: Optimiser;
+      readonly towers: FrozenTowers;
+      readonly plans: StepPlans;
+      readonly log: LossLog;
+      readonly empty: GpuTensors;
+    },
+    owned: DisposableStack,
+  ) {
+    this.#options = options;
+    this.blocks = parts.blocks;
+    this.optimiser = parts.optimiser;
+    this.towers = parts.towers;
+    this.plans = parts.plans;
+    this.#log = parts.log;
+    this.#empty = parts.empty;
+    this.#owned = owned;
+    this.#alphas = alphasCumprod(options.components.unet.config.scheduler);
+  }
+
+  /**
+   * Loads what training needs and makes every plan.
+   *
+   * @throws {MasterWeaverError} `bad-model`, `bad-option`, `cannot-read`, `gpu`, `out-of-memory`
+   */
+  static async make(options: TrainerOptions): Promise<Trainer> {
+    const { gpu, storage, tuner, components, trainable } = options;
+    const { batch, latentSize, logged = 64 } = options;
+    using stack = new DisposableStack();
+    const blocks = stack.use(
+      await ParameterBlocks.make(gpu, trainable.parameters, {
+        average: options.average,
+      }),
+    );
+    for (const { name } of trainable.parameters) {
+      blocks.start(name, await trainable.start(name));
+    }
+    const optimiser = stack.use(
+      await Optimiser.make(gpu, blocks, options.optimiser),
+    );
+    const plans = stack.use(
+      await StepPlans.make({
+        gpu,
+        storage,
+        tuner,
+        components,
+        trainable,
+        blocks,
+        lossScale: optimiser.lossScale,
+        shapes: shapesOf(options),
+      }),
+    );
+    const { factor } = components.vae.config;
+    const imageSize = latentSize.map((n) => factor * n) as [number, number];
+    const towers = stack.use(
+      new FrozenTowers(components, { gpu, storage, tuner, batch, imageSize }),
+    );
+    const log = stack.use(await LossLog.make(gpu, logged));
+    const empty = stack.use(await emptyReference(options, plans));
+    const accumulation = options.accumulation ?? 1;
+    plans.write("accumulation_share", Float32Array.of(1 / accumulation));
+    const owned = stack.move();
+    const parts = { blocks, optimiser, towers, plans, log, empty };
+    return new Trainer(options, parts, owned);
+  }
+
+  /**
+   * Runs a step: its gradients are added to those of the update.
+   *
+   * @param number of the step, from 0: where its losses are logged
+   * @throws {MasterWeaverError} `bad-option` if the batch does not fit; `device-lost`, `gpu`, and what the pace throws
+   */
+  async step(
+    number: number,
+    batch: StepBatch,
+    pace: Pace = new Pace(this.#options.gpu),
+  ): Promise<void> {
+    const { plans } = this;
+    this.#writeLevels("", batch.timesteps);
+    plans.write("latents", batch.latents);
+    plans.write("noise", batch.noise);
+    plans.write("mix", batch.mix);
+    plans.write("outside", batch.faceBox.map((inside) => 1 - inside));
+    plans.write(
+      "sample_weights",
+      batch.sampleWeights ?? new Float32Array(this.#options.batch).fill(1),
+    );
+    await this.towers.encodeText(batch.ids, plans.input("text"), pace);
+    await this.#writeReferences(batch.references, pace);
+    if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
+    const kind: StepKind = batch.edit ? "edit" : "plain";
+    await plans.run(kind, this.#log.losses(number), pace);
+  }
+
+  /**
+   * Updates the parameters by the gradients of the last steps, and clears those.
+   *
+   * @param number of the last of these steps
+   */
+  async update(
+    number: number,
+    settings: StepSettings,
+    pace: Pace = new Pace(this.#options.gpu),
+  ): Promise<void> {
+    await this.optimiser.step(settings, pace);
+    this.#log.record(number, this.optimiser.report);
+  }
+
+  /** Waits for the GPU and reads what the steps from `first` on recorded. */
+  readLog(first: number, count: number): Promise<(LossRow & UpdateRow)[]> {
+    return this.#log.read(first, count);
+  }
+
+  /** Noise levels and timesteps of the batch's images, or of its edits. */
+  #writeLevels(prefix: string, timesteps: readonly number[]): void {
+    const alphas = timesteps.map((t) => this.#alphas[t]);
+    const { plans } = this;
+    plans.write(`${prefix}t`, Float32Array.from(timesteps));
+    plans.write(
+      `${prefix}signal_level`,
+      Float32Array.from(alphas, (alpha) => Math.sqrt(alpha)),
+    );
+    plans.write(
+      `${prefix}noise_level`,
+      Float32Array.from(alphas, (alpha) => Math.sqrt(1 - alpha)),
+    );
+  }
+
+  /** Fills `features`: copied, computed, or written as they were computed before. */
+  async #writeReferences(
+    references: readonly ReferenceInput[],
+    pace: Pace,
+  ): Promise<void> {
+    const features = this.plans.input("features");
+    const { spec: { shape, dtype }, slice } = features;
+    const [count, ...rest] = shape;
+    if (references.length !== count) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Cannot train on ${references.length} references a step: expected ${count}`,
+      );
+    }
+    const values = elementCount(rest);
+    const bytes = values * elementBytes(dtype);
+    const place = (i: number): BufferSlice => ({
+      buffer: slice.buffer,
+      offset: slice.offset + i * bytes,
+      size: bytes,
+    });
+    const copies: (readonly [BufferSlice, BufferSlice])[] = [];
+    for (const [i, reference] of references.entries()) {
+      if (reference === null) {
+        copies.push([this.#empty.bindings.features.slice, place(i)]);
+      } else if ("features" in reference) {
+        this.plans.writePart("features", reference.features, i * values);
+      } else {
+        const to = { spec: { shape: rest, dtype }, slice: place(i) };
+        await this.towers.encodeReference(reference.pixels, to, pace);
+      }
+    }
+    copyBuffers(this.#options.gpu, copies);
+  }
+
+  async #writeEdit(
+    { plainIds, editedIds, noise, timesteps }: EditBatch,
+    faceBox: Float32Array,
+    pace: Pace,
+  ): Promise<void> {
+    const { plans, towers } = this;
+    this.#writeLevels("edit_", timesteps);
+    plans.write("edit_noise", noise);
+    await towers.encodeText(plainIds, plans.input("plain_text"), pace);
+    await towers.encodeText(editedIds, plans.input("edited_text"), pace);
+    const { latentSize: [height, width] } = this.#options;
+    const area = height * width;
+    for (const name of plans.inputs) {
+      const [, rows, columns] = /^box_(\d+)x(\d+)$/.exec(name) ?? [];
+      if (!rows) continue;
+      const { spec: { shape: [batch, tokens] } } = plans.input(name);
+      const boxes = new Float32Array(batch * tokens);
+      for (let b = 0; b < batch; b++) {
+        const box = faceBox.subarray(b * area, (b + 1) * area);
+        const size = [Number(rows), Number(columns)] as const;
+        boxes.set(resizeBilinear(box, [height, width], size), b * tokens);
+      }
+      plans.write(name, boxes);
+    }
+  }
+
+  /** Frees everything. */
+  [Symbol.dispose](): void {
+    this.#owned[Symbol.dispose]();
+  }
+}
+
+function shapesOf(
+  { batch, latentSize, lambdaNoise, lambdaEdit, recompute }: TrainerOptions,
+): Readonly<Partial<Record<StepKind, StepShape>>> {
+  const plain = { batch, size: latentSize, lambdaNoise, recompute };
+  return lambdaEdit === undefined
+    ? { plain }
+    : { plain, edit: { ...plain, lambdaEdit } };
+}
+
+/**
+ * The vision tower's features of an empty reference; their tokens, by the adapter
+ * that training starts from, are written to the step's `no_identity`.
+ */
+async function emptyReference(
+  { gpu, storage, tuner, components }: TrainerOptions,
+  plans: StepPlans,
+): Promise<GpuTensors> {
+  const channels = components.unet.config.crossAttentionDim;
+  const graph = identityGraph(storage, { ...components, channels });
+  const kernels = new KernelChoice(graph, tuner.choose);
+  using store = new WeightStore(gpu);
+  await store.load(kernels.parameters);
+  using plan = await Plan.make(gpu, graph, { weights: [store], kernels });
+  plan.run();
+  const features = plan.tensor("features");
+  const kept = await GpuTensors.make(gpu, { features: features.spec });
+  const copies: (readonly [BufferSlice, BufferSlice])[] = [
+    [features.slice, kept.bindings.features.slice],
+  ];
+  if (plans.hasInput("no_identity")) {
+    const tokens = plan.tensor("tokens");
+    for (const to of repeats(plans.input("no_identity"), tokens)) {
+      copies.push([tokens.slice, to]);
+    }
+  }
+  copyBuffers(gpu, copies);
+  await gpu.idle();
+  return kept;
+}
+
+/** The places of one tensor after the other in a larger one. */
+function repeats(into: GpuTensor, { spec }: GpuTensor): BufferSlice[] {
+  const bytes = tensorBytes(spec);
+  const count = tensorBytes(into.spec) / bytes;
+  return Array.from({ length: count }, (_, i) => ({
+    buffer: into.slice.buffer,
+    offset: into.slice.offset + i * bytes,
+    size: bytes,
+  }));
+}
