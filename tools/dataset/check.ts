@@ -16,6 +16,7 @@ import {
   type Options,
   printJson,
   talk,
+  toolMain,
   type Values,
   whole,
 } from "../tool.ts";
@@ -24,8 +25,7 @@ import { missingParts } from "../train/data/loader.ts";
 import { Workers } from "../train/data/workers.ts";
 import { CHECK_WORKERS } from "./id_checker.ts";
 
-/** What `--help` says of it. */
-export const CHECK_USAGE = `Usage: deno run -A tools/dataset.ts check ROOT
+const USAGE = `Usage: deno run -A tools/dataset.ts check ROOT
 
 Reads every file of a training data set: images, faces, landmarks, masks, other
 appearances, captions. Says how many there are, which are broken and why, and
@@ -36,10 +36,10 @@ which parts are missing.
   --quiet      no progress
   -h, --help   this text
 
-Exit code: 1 where something is broken or missing, 2 for wrong usage, else 0.`;
+Exit code: 1 where something is broken or missing that both stages need, 2 for
+wrong usage, else 0.`;
 
-/** Its options. */
-export const CHECK_OPTIONS = {
+const OPTIONS = {
   workers: option(whole(0, 256), "4"),
   json: flag,
   quiet: flag,
@@ -126,7 +126,7 @@ export async function checkDataset(
  * @throws {UsageError} where there is not one folder
  */
 export async function runCheck(
-  { workers = 4, json, quiet }: Values<typeof CHECK_OPTIONS>,
+  { workers = 4, json, quiet }: Values<typeof OPTIONS>,
   words: readonly string[],
 ): Promise<number> {
   const [root] = words;
@@ -143,9 +143,18 @@ export async function runCheck(
   }).finally(() => line?.[Symbol.dispose]());
   if (json) printJson(report);
   else print(`${reportText(report)}\n`);
-  const isSound = report.broken.length === 0 && report.missing.length === 0;
-  return isSound ? 0 : 1;
+  const lacks = report.missing
+    .filter((part) => !part.startsWith(FOLDERS.augmented));
+  return report.broken.length + lacks.length > 0 ? 1 : 0;
 }
+
+/** The command's `main`. */
+export const main: (args: readonly string[]) => Promise<number> = toolMain({
+  usage: USAGE,
+  options: OPTIONS,
+  words: true,
+  run: runCheck,
+});
 
 /** A report for people. */
 export function reportText(report: DatasetReport): string {
