@@ -15,6 +15,7 @@ Makes datasets for tools/train.ts. Each command has its own --help.
   prepare PHOTOS CAPTIONS OUT  photos, their faces found, aligned and parsed
   augment ROOT                 other appearances of a dataset's faces
   portraits OUT                drawn people in several appearances
+  check ROOT                   what is in a dataset, and what is broken
 
   -h, --help                   this text`;
 
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main: Main }>>> = {
   prepare: () => import("./dataset/prepare.ts"),
   augment: () => import("./dataset/augment.ts"),
   portraits: () => import("./dataset/portraits.ts"),
+  check: () => import("./dataset/check.ts"),
 };
 
 const withoutCommand = toolMain({

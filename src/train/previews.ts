@@ -95,7 +95,10 @@ export async function makePreviews(
       ...options,
       parse: false,
     });
-    const settings = checkSettings({ prompt, seed, ...size }, size);
+    const settings = checkSettings({ prompt, seed, ...size }, {
+      own: size.width,
+      multiple: components.vae.config.factor,
+    });
     const ids = {
       prompt: tokenizer.encode(prompt).ids,
       negative: tokenizer.encode("").ids,

@@ -123,7 +123,7 @@ export async function train(
   const samples = sampleOptions(values, model);
   const cache = values["cache-size"] === 0
     ? undefined
-    : stack.use(await openCache(values, model, out));
+    : await openCache(values, model, out);
   const loader = stack.use(
     await DataLoader.open(data, {
       samples,
