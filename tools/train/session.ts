@@ -23,7 +23,7 @@ import type { BlockKind } from "../../src/train/optimiser/parameter_blocks.ts";
 import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { stageSettings } from "../../src/train/stages.ts";
 import { Trainer } from "../../src/train/trainer.ts";
-import { FeatureCache } from "./data/cache.ts";
+import { type CachePlace, FeatureCache } from "./data/cache.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
@@ -121,9 +121,10 @@ export async function train(
   const accumulation = values["gradient-accumulation-steps"];
   const batch = values["train-batch-size"];
   const samples = sampleOptions(values, model);
-  const cache = values["cache-size"] === 0
-    ? undefined
-    : await openCache(values, model, out);
+  const place = cachePlace(values, model, out);
+  const cache = place && await FeatureCache.open(place, {
+    maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
+  });
   const loader = stack.use(
     await DataLoader.open(data, {
       samples,
@@ -131,7 +132,7 @@ export async function train(
       batch,
       workers: values["dataloader-num-workers"] ??
         Math.min(16, navigator.hardwareConcurrency),
-      cache: cache?.place,
+      cache: place,
       onBroken: (id, why) => run.warn(`${id} is left out: ${why}`),
     }),
   );
@@ -402,15 +403,20 @@ function sampleOptions(
   };
 }
 
-async function openCache(
+/** GB of latents and features that are kept. */
+const CACHE_GB = 20;
+
+/** Where latents and features are kept; undefined where nothing is to be. */
+function cachePlace(
   values: TrainValues,
   { components: { vae, vision } }: OpenedModel,
   out: string,
-): Promise<FeatureCache> {
-  return await FeatureCache.open({
+): CachePlace | undefined {
+  if (values["cache-size"] === 0) return undefined;
+  return {
     root: values.cache ?? `${out}/cache`,
     components: { image: vae.file.hash, reference: vision.file.hash },
-  }, { maxBytes: (values["cache-size"] ?? 20) * 1e9 });
+  };
 }
 
 /** Most bytes of a file of edits. */
