@@ -11,7 +11,8 @@ import {
   requireOpenMpi,
 } from "../src/host/mpi/library.ts";
 import { deno, finished } from "./support/command.ts";
-import { mpirun, mpiTest } from "./support/mpi.ts";
+import { gpuTest } from "./support/gpu.ts";
+import { hasMpi, mpirun, mpiTest } from "./support/mpi.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 /** What each rank printed, by rank. */
@@ -46,6 +47,21 @@ mpiTest("mpi: three ranks exchange numbers, the same bits twice", async () => {
   const second = await collectives(3);
   assertEquals(second, first);
 });
+
+gpuTest("mpi: two ranks add up the gradients on their GPUs", async () => {
+  const { code, out, err } = await mpirun(2, "gradients.ts");
+  assertEquals(code, 0, err.join("\n"));
+  const expected = {
+    others: [0, 1],
+    first: [
+      ["weight", 3, 3 + 2 / 1024],
+      ["bias", 6, 6 + 2 / 1024],
+      ["other", 9, 9 + 2 / 1024],
+    ],
+  };
+  const lines = out.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines, [expected, expected]);
+}, !hasMpi);
 
 /** How rank 1 fails, and what must be said of it. */
 const failures: readonly (readonly [way: string, RegExp[]])[] = [

@@ -6,14 +6,17 @@
 import { type Finished, finished } from "./command.ts";
 import { repositoryPath } from "./paths.ts";
 
-const available = await new Deno.Command("mpirun", { args: ["--version"] })
+/** Whether there is an `mpirun` of Open MPI. */
+export const hasMpi: boolean = await new Deno.Command("mpirun", {
+  args: ["--version"],
+})
   .output().then(
     ({ stdout }) => new TextDecoder().decode(stdout).includes("Open MPI"),
     () => false,
   );
 const inCi = Boolean(Deno.env.get("CI"));
 
-if (!available) {
+if (!hasMpi) {
   console.warn(
     "No Open MPI: tests of several ranks are skipped. `sh tools/setup.sh --with-mpi` installs it.",
   );
@@ -24,7 +27,7 @@ if (!available) {
  * its name; in CI it fails instead.
  */
 export function mpiTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name, ignore: !available && !inCi, fn });
+  Deno.test({ name, ignore: !hasMpi && !inCi, fn });
 }
 
 /**

@@ -22,9 +22,9 @@ export async function requireSame(
   const [first] = all;
   const names = new Set(all.flatMap((each) => Object.keys(each)));
   for (const name of names) {
-    const expected = JSON.stringify(first[name]);
+    const expected = JSON.stringify(first[name]) ?? "not given";
     for (const [rank, each] of all.entries()) {
-      const found = JSON.stringify(each[name]);
+      const found = JSON.stringify(each[name]) ?? "not given";
       if (found === expected) continue;
       throw new MasterWeaverError(
         "distributed",
