@@ -2,9 +2,14 @@
  * What ranks do together, with ranks that are made up: order of calls, sums of
  * gradients, agreement, predicted scaling.
  */
-import { assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+} from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { requireSame } from "../src/train/distributed/agreement.ts";
+import { anyRank, requireSame } from "../src/train/distributed/agreement.ts";
 import {
   type Collectives,
   type Communicator,
@@ -15,6 +20,13 @@ import {
   type GradientBlocks,
   sumGradients,
 } from "../src/train/distributed/sum_gradients.ts";
+
+import {
+  predictScaling,
+  ringSeconds,
+  scalingTable,
+  type ScalingTask,
+} from "../tools/train/scaling.ts";
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -167,4 +179,61 @@ Deno.test("distributed: ranks that differ are told in what", async () => {
     "seed is 3 for rank 2, but not given for rank 0",
   );
   assertEquals(error.code, "distributed");
+});
+
+Deno.test("distributed: one rank is enough to stop all", async () => {
+  assertEquals(await anyRank(new TwoRanks(madeUpCalls([])), true), true);
+  assertEquals(await anyRank(new TwoRanks(madeUpCalls([])), false), false);
+  assertEquals(await anyRank(singleProcess, true), true);
+});
+
+const task: ScalingTask = {
+  stepSeconds: 0.5,
+  gradientBytes: 120e6,
+  blockBytes: 40e6,
+  accumulation: 2,
+  hiddenSeconds: 0,
+  perMachine: 8,
+  memory: 40e9,
+  link: 5e9,
+  latency: 0,
+  bus: 10e9,
+};
+
+Deno.test("scaling: a ring moves twice the bytes, whatever the ranks", () => {
+  assertEquals(ringSeconds(8e9, 1, 1e9, 1), 0);
+  assertEquals(ringSeconds(8e9, 2, 1e9, 0), 8);
+  assertEquals(ringSeconds(8e9, 4, 1e9, 0.5), 15);
+  assertAlmostEquals(ringSeconds(8e9, 1e6, 1e9, 0), 16, 1e-3);
+});
+
+Deno.test("scaling: blocks are read while others are added up", () => {
+  // 4 ms of reading; 1.5 · 40 MB at 10 GB/s and 4 ms of writing are 10 ms a block.
+  assertAlmostEquals(predictScaling(task, 4).exchange, 0.034, 1e-9);
+  assertAlmostEquals(predictScaling(task, 4).update, 1.034, 1e-9);
+  assertAlmostEquals(predictScaling(task, 4).speedUp, 4 / 1.034, 1e-9);
+  const one = { exchange: 0, update: 1, speedUp: 1, efficiency: 1 };
+  assertEquals(predictScaling(task, 1), one);
+  // 20 ms of it are hidden, or all.
+  const hidden = { ...task, hiddenSeconds: 0.02 };
+  assertAlmostEquals(predictScaling(hidden, 4).update, 1.014, 1e-9);
+  assertEquals(predictScaling({ ...task, hiddenSeconds: 1 }, 4).efficiency, 1);
+});
+
+Deno.test("scaling: links between machines count once there are several", () => {
+  const slow = { ...task, link: 1e9 };
+  const seconds = (gpus: number, of = task) =>
+    predictScaling(of, gpus).exchange;
+  assertEquals(seconds(8, slow), seconds(8));
+  assert(seconds(16, slow) > seconds(16));
+  // The memory of a machine is the narrower where the link is wide.
+  assertAlmostEquals(
+    seconds(16, { ...task, link: 1e12 }),
+    0.004 + 3 * (1.875 * 40e6 / 5e9 + 0.004),
+    1e-9,
+  );
+  const { rows } = scalingTable(task);
+  assertEquals(rows.map(({ labels }) => labels[0]), [
+    ...["1 GPU", "4 GPUs", "16 GPUs", "64 GPUs"],
+  ]);
 });

@@ -63,6 +63,16 @@ gpuTest("mpi: two ranks add up the gradients on their GPUs", async () => {
   assertEquals(lines, [expected, expected]);
 }, !hasMpi);
 
+mpiTest("mpi: SIGUSR2 stops all ranks after the same step", async () => {
+  for (const ranks of [1, 2]) {
+    const { code, out, err } = await mpirun(ranks, "stopping.ts");
+    assertEquals(code, 0, err.join("\n"));
+    const lines = out.trimEnd().split("\n");
+    assertMatch(lines[0], /^stopped after step \d+$/);
+    assertEquals(lines, Array(ranks).fill(lines[0]));
+  }
+});
+
 /** How rank 1 fails, and what must be said of it. */
 const failures: readonly (readonly [way: string, RegExp[]])[] = [
   ["throw", [

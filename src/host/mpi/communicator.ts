@@ -22,6 +22,8 @@ import { libraryPaths, MpiLibrary } from "./library.ts";
 export interface HostCommunicator extends Communicator {
   /** The machine this rank is on. */
   readonly host: string;
+  /** Whether `mpirun` started this process, be it the only rank. */
+  readonly isLaunched: boolean;
   /** Ends all ranks, this one included. */
   abort(code: number): never;
   /**
@@ -86,6 +88,7 @@ export function startedByOpenMpi(
 const alone: HostCommunicator = {
   ...singleProcess,
   host: "this machine",
+  isLaunched: false,
   abort: (code) => Deno.exit(code),
   close: () => Promise.resolve(),
 };
@@ -94,6 +97,7 @@ class MpiRanks extends InOrder implements HostCommunicator {
   readonly rank: number;
   readonly size: number;
   readonly host: string;
+  readonly isLaunched = true;
   readonly #library: MpiLibrary;
   readonly #collectives: MpiCollectives;
 

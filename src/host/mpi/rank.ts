@@ -18,6 +18,11 @@ export interface RankOptions {
   readonly lastCheckpoint?: () => string | undefined;
   /** Whether `work` ends in order after SIGTERM; else this does at once. */
   readonly stopsItself?: boolean;
+  /**
+   * Is called at SIGUSR2, which `mpirun` hands on to every rank: to save and end in
+   * order. After Ctrl-C it leaves ranks a second.
+   */
+  readonly onStop?: () => void;
 }
 
 /**
@@ -28,14 +33,14 @@ export interface RankOptions {
  * others, which name the last checkpoint.
  *
  * @returns what `work` returns
- * @throws what `work` throws where there is no other rank
+ * @throws what `work` throws in a process that no `mpirun` started
  */
 export async function runAsRank<T>(
   communicator: HostCommunicator,
   work: () => Promise<T>,
   options: RankOptions = {},
 ): Promise<T> {
-  if (communicator.size === 1) return await work();
+  if (!communicator.isLaunched) return await work();
   const fail = (error: unknown): never => {
     removePartials();
     say(communicator, options, `failed and ends all ranks: ${explain(error)}`);
@@ -73,14 +78,17 @@ function listen(
     removePartials();
     Deno.exit(143);
   };
+  const { onStop = () => {} } = options;
   addEventListener("error", onError);
   addEventListener("unhandledrejection", onRejection);
   Deno.addSignalListener("SIGTERM", onTerminate);
+  Deno.addSignalListener("SIGUSR2", onStop);
   return {
     [Symbol.dispose]: () => {
       removeEventListener("error", onError);
       removeEventListener("unhandledrejection", onRejection);
       Deno.removeSignalListener("SIGTERM", onTerminate);
+      Deno.removeSignalListener("SIGUSR2", onStop);
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * What must be the same on every rank.
+ * What must be the same on every rank, and what all of them decide together.
  *
  * @module
  */
@@ -32,4 +32,17 @@ export async function requireSame(
       );
     }
   }
+}
+
+/**
+ * Whether any rank says so. Signals reach ranks at different moments: those that
+ * are to stop after the same step ask this after each.
+ */
+export async function anyRank(
+  communicator: Communicator,
+  saysSo: boolean,
+): Promise<boolean> {
+  const count = Float32Array.of(saysSo ? 1 : 0);
+  await communicator.allReduceSum(count);
+  return count[0] > 0;
 }
