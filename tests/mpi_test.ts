@@ -88,7 +88,7 @@ const failures: readonly (readonly [way: string, RegExp[]])[] = [
   ]],
   ["exit", [/mpirun has exited due to process rank 1 /]],
   ["hang", [
-    /^Rank 0 of 2 on \S+ failed .*Waited 1 s for the other ranks \(call 2: the sum of 100000 numbers\): .*; the last good/m,
+    /^Rank 0 of 2 on \S+ failed .*Waited 4 s for the other ranks \(call 2: the sum of 100000 numbers\): .*; the last good/m,
   ]],
 ];
 

@@ -37,7 +37,11 @@ export class MpiCollectives implements Collectives {
   #waiting = false;
   #failed: unknown;
 
-  /** @param timeoutSeconds after which a call fails */
+  /**
+   * Of a rank that has joined.
+   *
+   * @param timeoutSeconds after which a call fails
+   */
   constructor(library: MpiLibrary, name: RankName, timeoutSeconds: number) {
     this.#library = library;
     this.#name = name;

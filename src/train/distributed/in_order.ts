@@ -13,7 +13,11 @@ export class InOrder implements Collectives {
   readonly #calls: Collectives;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param calls of which one at a time may be under way */
+  /**
+   * Orders calls.
+   *
+   * @param calls of which one at a time may be under way
+   */
   constructor(calls: Collectives) {
     this.#calls = calls;
   }

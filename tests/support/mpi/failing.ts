@@ -9,7 +9,7 @@ import { openMpi } from "../../../src/host/mpi/communicator.ts";
 import { runAsRank } from "../../../src/host/mpi/rank.ts";
 
 const [way] = Deno.args;
-const ranks = await openMpi({ timeoutSeconds: way === "hang" ? 1 : 60 });
+const ranks = await openMpi({ timeoutSeconds: way === "hang" ? 4 : 60 });
 await runAsRank(ranks, async () => {
   if (ranks.rank === 1) await fail();
   await ranks.allReduceSum(new Float32Array(100_000));

@@ -11,7 +11,7 @@ import { anyRank } from "../../../src/train/distributed/agreement.ts";
 const ranks = await openMpi();
 let asked = false;
 await runAsRank(ranks, async () => {
-  for (let step = 1; step < 2000; step++) {
+  for (let step = 1; step < 10_000; step++) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     if (ranks.rank === 0 && step === 5) Deno.kill(Deno.ppid, "SIGUSR2");
     if (!await anyRank(ranks, asked)) continue;
