@@ -7,13 +7,7 @@ import { type Finished, finished } from "./command.ts";
 import { repositoryPath } from "./paths.ts";
 
 /** Whether there is an `mpirun` of Open MPI. */
-export const hasMpi: boolean = await new Deno.Command("mpirun", {
-  args: ["--version"],
-})
-  .output().then(
-    ({ stdout }) => new TextDecoder().decode(stdout).includes("Open MPI"),
-    () => false,
-  );
+export const hasMpi: boolean = await isOpenMpi();
 const inCi = Boolean(Deno.env.get("CI"));
 
 if (!hasMpi) {
@@ -59,4 +53,15 @@ export async function mpirun(
       signal: AbortSignal.timeout(120_000),
     }).spawn(),
   );
+}
+
+async function isOpenMpi(): Promise<boolean> {
+  try {
+    const { stdout } = await new Deno.Command("mpirun", { args: ["--version"] })
+      .output();
+    return new TextDecoder().decode(stdout).includes("Open MPI");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
