@@ -12,7 +12,7 @@ import { replay } from "./train/replay.ts";
 import { train } from "./train/session.ts";
 import { printJson, talk, toolMain } from "./tool.ts";
 
-async function run(values: TrainValues): Promise<void> {
+async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
   if (values.replay !== undefined) {
     const replayed = await replay(values);
@@ -26,16 +26,22 @@ async function run(values: TrainValues): Promise<void> {
     );
     return report(`Gradients and parameters → ${replayed.output}`);
   }
-  await using interrupt = new Interrupt((text) =>
-    writeStderr(`\n${text}, after saving\n`)
-  );
+  await using interrupt = new Interrupt((text) => {
+    if (!values.quiet) writeStderr(`\n${text} (what is done is saved first)\n`);
+  });
   const result = await train(values, interrupt.signal);
+  const { status, step, total, weights, left_out } = result;
   if (values.json) printJson(result);
-  report(
-    result.status === "finished"
-      ? `Trained ${result.step} steps → ${result.weights.join(", ")}`
-      : `Stopped after step ${result.step} of ${result.total}; run the same command to go on`,
-  );
+  if (left_out > 0) {
+    report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
+  }
+  if (status === "stopped") {
+    report(
+      `Stopped after step ${step} of ${total}; run the same command to go on`,
+    );
+    return 1;
+  }
+  report(`Trained ${step} steps → ${weights.join(", ")}`);
 }
 
 /** The tool's `main`. */

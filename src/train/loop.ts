@@ -9,6 +9,7 @@ import {
   type AssemblyOptions,
   type DrawnSample,
 } from "./assemble.ts";
+import type { StepBatch } from "./batch.ts";
 import { drawEditPrompts } from "./data/edit_prompts.ts";
 import { sampleNumbers, type Shard, shardPlaces, WHOLE } from "./data/order.ts";
 import type {
@@ -75,7 +76,7 @@ export class TrainingLoop {
   }
 
   /**
-   * Queues an update.
+   * Queues an update. A pace that stops it leaves the parameters as they were.
    *
    * @param number updates done before
    * @throws {MasterWeaverError} what the source and the pace throw; `device-lost`, `gpu`, `out-of-memory`
@@ -89,7 +90,8 @@ export class TrainingLoop {
       learningRate: this.learningRate(number),
       averageDecay: this.#options.averageDecay,
     };
-    await trainer.update(first + accumulation - 1, settings, pace);
+    // Without the call's pace: stopped halfway, some parameters would be updated.
+    await trainer.update(first + accumulation - 1, settings);
   }
 
   /** The learning rate of an update. */
@@ -97,14 +99,24 @@ export class TrainingLoop {
     return learningRateAt(this.#options.schedule, number);
   }
 
-  async #step(step: number, pace: Pace): Promise<void> {
-    const { trainer, source, assembly } = this.#options;
+  /**
+   * What a step is given; the same each time it is asked for.
+   *
+   * @param step steps before, counted over all updates
+   * @throws {MasterWeaverError} as {@linkcode update}
+   */
+  async batch(step: number, pace: Pace): Promise<StepBatch> {
+    const { source, assembly } = this.#options;
     const samples = this.#drawn(step, await source.batch(step));
     const drawn: DrawnSample[] = [];
     for (const sample of samples) {
       drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
     }
-    await trainer.step(step, assembleBatch(drawn, assembly), pace);
+    return assembleBatch(drawn, assembly);
+  }
+
+  async #step(step: number, pace: Pace): Promise<void> {
+    await this.#options.trainer.step(step, await this.batch(step, pace), pace);
   }
 
   /** Samples with their draws. */

@@ -28,6 +28,7 @@ import {
   resizeBilinear,
   type StepBatch,
 } from "./batch.ts";
+import { firstNonFinite } from "./diagnosis.ts";
 import { LossLog, type LossRow, type UpdateRow } from "./loss_log.ts";
 import {
   Optimiser,
@@ -36,7 +37,7 @@ import {
 } from "./optimiser/optimiser.ts";
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
-import type { StepShape } from "./step/graph.ts";
+import { stepGraph, type StepShape } from "./step/graph.ts";
 import type { Trainable } from "./step/trainable.ts";
 import { FrozenTowers } from "./towers.ts";
 
@@ -182,8 +183,7 @@ export class Trainer implements Disposable {
     await this.towers.encodeText(batch.ids, plans.input("text"), pace);
     await this.#writeReferences(batch.references, pace);
     if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
-    const kind: StepKind = batch.edit ? "edit" : "plain";
-    await plans.run(kind, this.#log.losses(number), pace);
+    await plans.run(kindOf(batch), this.#log.losses(number), pace);
   }
 
   /**
@@ -198,6 +198,33 @@ export class Trainer implements Disposable {
   ): Promise<void> {
     await this.optimiser.step(settings, pace);
     this.#log.record(number, this.optimiser.report);
+  }
+
+  /**
+   * Runs a step again, with checks: for the message of training that met what is not
+   * finite, and ends. The step's losses are logged anew.
+   *
+   * @param number of the step
+   * @returns the first tensor that is not finite, in words; undefined where all are finite
+   */
+  async diagnose(
+    number: number,
+    batch: StepBatch,
+  ): Promise<string | undefined> {
+    const { gpu, storage, components, trainable } = this.#options;
+    const { plans, blocks, optimiser } = this;
+    await this.step(number, batch);
+    const kind = kindOf(batch);
+    const shape = shapesOf(this.#options)[kind]!;
+    return await firstNonFinite({
+      gpu,
+      step: stepGraph(storage, components, trainable, shape),
+      blocks,
+      weights: plans.weights,
+      input: (name) =>
+        plans.hasInput(name) ? plans.input(name) : optimiser.lossScale,
+      shares: plans.plan(kind),
+    });
   }
 
   /** Waits for the GPU and reads what the steps from `first` on recorded. */
@@ -285,6 +312,10 @@ export class Trainer implements Disposable {
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
   }
+}
+
+function kindOf({ edit }: StepBatch): StepKind {
+  return edit ? "edit" : "plain";
 }
 
 function shapesOf(

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import { throwIfAborted } from "../../src/base/progress.ts";
+import { throwIfAborted, untilAborted } from "../../src/base/progress.ts";
 import { version } from "../../src/base/version.ts";
 import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
@@ -27,6 +27,7 @@ import { type CachePlace, FeatureCache } from "./data/cache.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
+import { explainNonFinite } from "./non_finite.ts";
 import { type OpenedModel, openModel } from "./model.ts";
 import {
   learningRateOf,
@@ -54,6 +55,8 @@ export interface TrainResult {
   readonly status: "finished" | "stopped";
   /** Trained weights, where it is finished. */
   readonly weights: readonly string[];
+  /** Ids that were left out, as their files are broken. */
+  readonly left_out: number;
 }
 
 /** Everything that an update needs. */
@@ -144,26 +147,30 @@ export async function train(
   const { factor, scalingFactor } = components.vae.config;
   const side = samples.resolution / factor;
   const latentSize = [side, side] as const;
+  // Stopped now, nothing is lost: what is being made is left to the process's end.
   const trainer = stack.use(
-    await Trainer.make({
-      gpu,
-      storage,
-      tuner,
-      components,
-      trainable: trained.trainable,
-      batch,
-      latentSize,
-      accumulation,
-      lambdaNoise,
-      lambdaEdit,
-      recompute: recomputeChoice(values.recompute),
-      optimiser: {
-        ...optimiserOptions(values),
-        lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
-      },
-      average: values["ema-decay"] !== undefined,
-      logged: 64 * accumulation,
-    }),
+    await untilAborted(
+      Trainer.make({
+        gpu,
+        storage,
+        tuner,
+        components,
+        trainable: trained.trainable,
+        batch,
+        latentSize,
+        accumulation,
+        lambdaNoise,
+        lambdaEdit,
+        recompute: recomputeChoice(values.recompute),
+        optimiser: {
+          ...optimiserOptions(values),
+          lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
+        },
+        average: values["ema-decay"] !== undefined,
+        logged: 64 * accumulation,
+      }),
+      signal,
+    ),
   );
   if (checkpoint) restore(trainer, checkpoint);
 
@@ -231,7 +238,8 @@ export async function train(
       : await run.saveFinal(await trained.files(await readTrained(trainer)));
     const status = step < total ? "stopped" : "finished";
     await recorder.finish(status);
-    return { run: out, step, total, status, weights };
+    const left_out = loader.broken.size;
+    return { run: out, step, total, status, weights, left_out };
   } catch (error) {
     await recorder.finish("failed");
     throw error;
@@ -257,10 +265,14 @@ async function runUpdates(
     first,
     learningRate: (update) => loop.learningRate(update),
     record: (record) => recorder.record(record),
+    explain: (first, count) => explainNonFinite(session, first, count),
   });
+  let saved = first;
   const save = async (step: number) => {
     await losses.read();
-    await run.trySave(await checkpointOf(session, step));
+    if (step === saved) return;
+    const folder = await run.trySave(await checkpointOf(session, step));
+    if (folder !== undefined) saved = step;
   };
   let done = first;
   while (done < total && !signal.aborted) {
