@@ -16,7 +16,11 @@ import { chooseDtype, Gpu } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
 import { userTuneStore } from "../../src/host/cache.ts";
-import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
+import {
+  checkWritable,
+  FileSource,
+  writeFileAtomic,
+} from "../../src/host/files.ts";
 import {
   channelsFirst,
   type RecordedTensor,
@@ -71,6 +75,7 @@ export async function replay(values: TrainValues): Promise<Replay> {
     "output",
   );
   const stage = stageOf(values);
+  await checkWritable(output);
   using gpu = await Gpu.open();
   const storage = chooseDtype(
     gpu,
