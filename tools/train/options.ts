@@ -203,7 +203,7 @@ export function required<N extends keyof TrainValues>(
   const missing = names.filter((name) => values[name] === undefined);
   if (missing.length > 0) {
     throw new UsageError(
-      `Give ${missing.map((name) => `--${name}`).join(", ")}; see --help`,
+      `Give ${missing.map((name) => `--${name}`).join(", ")}`,
     );
   }
   return values as { [K in N]: NonNullable<TrainValues[K]> };

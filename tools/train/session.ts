@@ -35,7 +35,7 @@ import {
   stageOf,
   type TrainValues,
 } from "./options.ts";
-import { type ArrayToWrite, type TrainCheckpoint } from "./run/checkpoint.ts";
+import type { ArrayToWrite, TrainCheckpoint } from "./run/checkpoint.ts";
 import { Recorder } from "./run/recorder.ts";
 import { RunFolder } from "./run/run_folder.ts";
 import type { OptionValue } from "./run/settings.ts";
