@@ -15,13 +15,17 @@ import { repositoryPath } from "./paths.ts";
 /** The mini model. */
 export const MODEL = repositoryPath("weights/mini");
 
-/** Options of the tool: a value, or `true` for one without. */
-export type Given = Readonly<Record<string, string | number | true>>;
+/** Options of the tool: a value, or whether one without is given. */
+export type Given = Readonly<Record<string, string | number | boolean>>;
 
 /** Options as they are typed. */
 export function typedOptions(given: Given): string[] {
   return Object.entries(given).flatMap(([name, value]) =>
-    value === true ? [`--${name}`] : [`--${name}`, String(value)]
+    typeof value !== "boolean"
+      ? [`--${name}`, String(value)]
+      : value
+      ? [`--${name}`]
+      : []
   );
 }
 

@@ -90,6 +90,8 @@ export async function train(
   if (stage === 2 && values["adapter-path"] === undefined) {
     required(values, "adapter-path");
   }
+  const learningRate = learningRateOf(values, 1);
+  const edits = await readEdits(values);
   await using stack = new AsyncDisposableStack();
   const gpu = stack.use(await Gpu.open());
   const wanted = values["mixed-precision"] === "fp16" ? "f16" : "f32";
@@ -100,6 +102,23 @@ export async function train(
   );
   const { components, tokenizer, hash } = model;
   const trained = trainedOf(values, components, { trained: { stage } });
+
+  // The data before all else: what is wrong with it is said at once.
+  const accumulation = values["gradient-accumulation-steps"];
+  const batch = values["train-batch-size"];
+  const samples = sampleOptions(values, model);
+  const place = cachePlace(values, model, out);
+  const loader = stack.use(
+    await DataLoader.open(data, {
+      samples,
+      seed: values.seed,
+      batch,
+      workers: values["dataloader-num-workers"] ??
+        Math.min(16, navigator.hardwareConcurrency),
+      cache: place,
+      onBroken: (id, why) => run.warn(`${id} is left out: ${why}`),
+    }),
+  );
 
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
@@ -119,26 +138,9 @@ export async function train(
   const { checkpoint, broken } = await run.latest();
   for (const why of broken) run.warn(why);
   const first = checkpoint?.step ?? 0;
-
-  // The data before the GPU's work: what is wrong with it is said at once.
-  const accumulation = values["gradient-accumulation-steps"];
-  const batch = values["train-batch-size"];
-  const samples = sampleOptions(values, model);
-  const place = cachePlace(values, model, out);
   const cache = place && await FeatureCache.open(place, {
     maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
   });
-  const loader = stack.use(
-    await DataLoader.open(data, {
-      samples,
-      seed: values.seed,
-      batch,
-      workers: values["dataloader-num-workers"] ??
-        Math.min(16, navigator.hardwareConcurrency),
-      cache: place,
-      onBroken: (id, why) => run.warn(`${id} is left out: ${why}`),
-    }),
-  );
 
   const { lambdaNoise, lambdaEdit } = stageSettings(
     stage,
@@ -176,7 +178,7 @@ export async function train(
 
   const schedule: Schedule = {
     name: values["lr-scheduler"],
-    learningRate: learningRateOf(values, 1),
+    learningRate,
     warmupSteps: values["lr-warmup-steps"],
     maxSteps: total,
   };
@@ -195,7 +197,7 @@ export async function train(
     batch,
     accumulation,
     draws,
-    edits: await readEdits(values),
+    edits,
     schedule,
     averageDecay: values["ema-decay"],
     assembly: {
