@@ -293,17 +293,24 @@ function editFeatures(
     edited: features("edited_text", nobody),
   };
   const [, height, width] = latents.shape;
-  return own.plain.map((plain, i) => {
-    const shrink = Math.sqrt(height * width / plain.shape[1]);
-    return {
-      own: { plain, edited: own.edited[i] },
-      none: { plain: none.plain[i], edited: none.edited[i] },
-      box: inputs.box(
-        Math.ceil(height / shrink),
-        Math.ceil(width / shrink),
-      ),
-    };
-  });
+  return own.plain.map((plain, i) => ({
+    own: { plain, edited: own.edited[i] },
+    none: { plain: none.plain[i], edited: none.edited[i] },
+    box: inputs.box(...sizeOf(plain.shape[1], height, width)),
+  }));
+}
+
+/** Rows and columns of a layer's tokens: the latents', halved and rounded up level by level. */
+function sizeOf(
+  tokens: number,
+  rows: number,
+  columns: number,
+): [number, number] {
+  while (rows * columns > tokens) {
+    rows = Math.ceil(rows / 2);
+    columns = Math.ceil(columns / 2);
+  }
+  return [rows, columns];
 }
 
 function zeros(g: Graph, shape: readonly number[]): Tensor {
