@@ -305,6 +305,25 @@ gpuTest(
 );
 
 gpuTest(
+  "train bad input: without its cache training goes on",
+  inPlace(async ({ folder, given }) => {
+    const cache = `${folder}/cache`;
+    await trained({ ...given, cache });
+    // Files where its folders were.
+    for (const name of await namesIn(cache)) {
+      await Deno.remove(`${cache}/${name}`, { recursive: true });
+      await Deno.writeTextFile(`${cache}/${name}`, "");
+    }
+    const out = `${folder}/other`;
+    await trained({ ...given, cache, out });
+    assertEquals(await recorded(out), await recorded(`${folder}/run`));
+    const report = await Deno.readTextFile(`${out}/report.html`);
+    const told = /Cannot write .*; training goes on without keeping features/g;
+    assertEquals(report.match(told)?.length, 1);
+  }),
+);
+
+gpuTest(
   "train bad input: without room for a checkpoint training goes on and keeps the last",
   () =>
     inFolder(async (folder) => {

@@ -24,6 +24,7 @@ import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { stageSettings } from "../../src/train/stages.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type CachePlace, FeatureCache } from "./data/cache.ts";
+import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
@@ -191,8 +192,8 @@ export async function train(
   };
   const loop = new TrainingLoop({
     trainer,
-    source: loader,
-    keeper: cache,
+    source: { batch: (step) => untilAborted(loader.batch(step), signal) },
+    keeper: cache && tolerant(cache, (line) => run.warn(line)),
     stage,
     batch,
     accumulation,
