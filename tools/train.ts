@@ -6,6 +6,7 @@
  * @module
  */
 import { Interrupt } from "../src/host/command/interrupt.ts";
+import { endOnSignals } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
@@ -15,6 +16,7 @@ import { printJson, talk, toolMain } from "./tool.ts";
 async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
   if (values.replay !== undefined) {
+    using _ = endOnSignals();
     const replayed = await replay(values);
     if (values.json) return printJson(replayed);
     replayed.losses.forEach(({ loss_mle, loss_bg, loss_edit, grad_norm }, i) =>
@@ -41,7 +43,9 @@ async function run(values: TrainValues): Promise<number | void> {
     );
     return 1;
   }
-  report(`Trained ${step} steps → ${weights.join(", ")}`);
+  report(
+    `Trained ${step} ${step === 1 ? "step" : "steps"} → ${weights.join(", ")}`,
+  );
 }
 
 /** The tool's `main`. */
