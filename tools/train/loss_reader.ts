@@ -37,6 +37,7 @@ export class LossReader {
   #read: number;
   #queued: number;
   #last = performance.now();
+  #measured = false;
 
   /** Nothing has been queued yet. */
   constructor(options: LossReaderOptions) {
@@ -72,6 +73,12 @@ export class LossReader {
       count * accumulation,
     );
     const rows = await meanOfRanks(own, this.#options.communicator);
+    const now = performance.now();
+    const speed = this.#measured
+      ? { steps_per_second: 1000 * count / (now - this.#last) }
+      // The first steps made pipelines, too.
+      : { steps_per_second: null };
+    this.#measured = true;
     for (let i = 0; i < count; i++) {
       const update = this.#read;
       const own = rows.slice(i * accumulation, (i + 1) * accumulation);
@@ -98,9 +105,10 @@ export class LossReader {
         learning_rate: learningRate(update),
         loss_scale: lossScale,
         skipped,
+        ...speed,
       });
     }
-    this.#last = performance.now();
+    this.#last = now;
   }
 }
 
