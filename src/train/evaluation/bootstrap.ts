@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
-import { uniforms } from "./draws.ts";
+import { RandomStream } from "../data/random.ts";
 
 /** A mean and how far it can be trusted. */
 export interface Estimate {
@@ -62,12 +62,12 @@ export function clusterBootstrap(
   const counts = filled.map(({ length }) => length);
   const values = counts.reduce((a, b) => a + b, 0);
   if (values === 0) throw bad("no values, expected at least one");
-  const next = uniforms(seed);
+  const stream = new RandomStream(seed, "bootstrap");
   const means = Array.from({ length: resamples }, () => {
     let sum = 0;
     let count = 0;
     for (let i = 0; i < filled.length; i++) {
-      const drawn = Math.floor(next() * filled.length);
+      const drawn = stream.integer(filled.length);
       sum += sums[drawn];
       count += counts[drawn];
     }
