@@ -10,7 +10,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { FileSource } from "../src/host/files.ts";
+import { FileSource, readImage } from "../src/host/files.ts";
 import { clipPreprocess } from "../src/image/clip_preprocess.ts";
 import { evaluationConfig } from "../src/models/evaluation.ts";
 import {
@@ -24,7 +24,7 @@ import { channelsLast } from "../tools/compare/values.ts";
 import { nmse } from "./support/compare.ts";
 import { flat } from "./support/faces.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { miniComponents, repositoryPath } from "./support/model.ts";
+import { miniComponents, miniWeaver, repositoryPath } from "./support/model.ts";
 import { networkGoldens } from "./support/network_goldens.ts";
 
 const networks = await networkGoldens();
@@ -105,21 +105,33 @@ gpuTest("evaluation: the embedder gives what its graphs give", async () => {
   const image = flat(30, 40);
   const { preprocess } = parts.vision.config;
   const pixels = await clipPreprocess(image, preprocess);
-  const read = await run(imageGraph(parts), "pixels", pixels);
+  const { clip } = await run(imageGraph(parts), "pixels", pixels);
   const found = await embedder.embedImage(image);
-  close(found.clip!, read.clip);
-  close(found.identity!, read.identity);
-  close(found.features, read.features);
+  close(found.clip!, clip);
+  // Of the face alone, as the identity encoder saw it.
+  const weaver = await miniWeaver("f32");
+  const portrait = await readImage(
+    repositoryPath("tests/goldens/portraits/portrait-1.png"),
+  );
+  const { references: [face] } = await weaver.encodeIdentity([portrait]);
+  const read = await run(
+    imageGraph(parts),
+    "pixels",
+    await clipPreprocess(face, preprocess),
+  );
+  const embedded = await embedder.embedImage(portrait);
+  close(embedded.identity!, read.identity);
+  close(embedded.features, read.features);
   const text = await embedder.embedText("a man in the snow");
   assertEquals(text.length, found.clip!.length);
 });
 
 gpuTest("evaluation: a model without it compares features alone", async () => {
-  const { text, vision } = await miniComponents;
+  const { text, vision, parser } = await miniComponents;
   const tokenizer = readTokenizer(await miniComponents);
   using embedder = new Embedder(
     await sharedGpu(),
-    { text, vision },
+    { text, vision, parser },
     tokenizer,
   );
   assert(!embedder.comparesTexts);

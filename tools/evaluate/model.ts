@@ -45,10 +45,14 @@ export async function openEmbedder(
   stack: AsyncDisposableStack,
 ): Promise<OpenedEmbedder> {
   const evaluation = await openEvaluation(folder, model, stack);
-  const { text, vision } = components;
+  const { text, vision, parser } = components;
   const gpu = stack.use(await Gpu.open());
   const embedder = stack.use(
-    new Embedder(gpu, { text, vision, evaluation }, readTokenizer(components)),
+    new Embedder(
+      gpu,
+      { text, vision, parser, evaluation },
+      readTokenizer(components),
+    ),
   );
   return { embedder, missing: whatIsMissing(evaluation?.config, embedder) };
 }

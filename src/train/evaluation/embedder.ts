@@ -9,11 +9,19 @@ import { type CallOptions, throwIfAborted } from "../../base/progress.ts";
 import type { Components } from "../../components/networks.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Pace } from "../../gpu/pace.ts";
+import { applyMask } from "../../face/parse.ts";
 import { Graph } from "../../graph/graph.ts";
 import { Network } from "../../graph/network.ts";
 import { Tuner } from "../../graph/tuner.ts";
 import { clipPreprocess } from "../../image/clip_preprocess.ts";
+import { parserGraph } from "../../identity/identity.ts";
 import type { Image } from "../../image/image.ts";
+import {
+  IMAGENET_MEAN,
+  IMAGENET_STD,
+  toChannels4,
+} from "../../image/normalize.ts";
+import { resizeImage } from "../../image/resize.ts";
 import { clipText, clipVision, clipVisionPooled } from "../../models/clip.ts";
 import {
   embedIdentity,
@@ -27,18 +35,21 @@ import type { Component } from "../../weights/components.ts";
 
 /** The components of a model that measure images. */
 export interface EmbedderComponents
-  extends Pick<Components, "text" | "vision"> {
+  extends Pick<Components, "text" | "vision" | "parser"> {
   /** The projections and the identity head; some models have none. */
   readonly evaluation?: Component<EvaluationConfig>;
 }
 
-/** What an image is compared by; each of any length but 0. */
+/** What an image is compared by. */
 export interface ImageEmbedding {
-  /** The mean patch token of the vision tower's penultimate layer. */
-  readonly features: Float32Array;
   /** CLIP's image embedding; not where the model lacks the projection. */
   readonly clip?: Float32Array;
-  /** The identity head's; not where the model lacks it. */
+  /**
+   * Of the face alone, as the identity encoder sees it: the mean patch token of
+   * the vision tower's penultimate layer.
+   */
+  readonly features: Float32Array;
+  /** Of the face alone: the identity head's; not where the model lacks it. */
   readonly identity?: Float32Array;
 }
 
@@ -47,6 +58,7 @@ export class Embedder implements Disposable {
   readonly #gpu: Gpu;
   readonly #components: EmbedderComponents;
   readonly #tokenizer: ClipTokenizer;
+  readonly #parser: Network;
   readonly #image: Network;
   readonly #text: Network;
 
@@ -74,6 +86,7 @@ export class Embedder implements Disposable {
     this.#components = components;
     this.#tokenizer = tokenizer;
     const network = () => new Network(gpu, true, new Tuner(gpu, "off"));
+    this.#parser = network();
     this.#image = network();
     this.#text = network();
   }
@@ -84,31 +97,57 @@ export class Embedder implements Disposable {
   }
 
   /**
-   * Embeds an image.
+   * Embeds an image: all of it by CLIP, and its face, all else blackened.
    *
    * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
    */
-  embedImage(
+  async embedImage(
     image: Image,
-    { signal }: Pick<CallOptions, "signal"> = {},
+    call: Pick<CallOptions, "signal"> = {},
+  ): Promise<ImageEmbedding> {
+    const { clip } = await this.#embed(image, call);
+    const face = await this.#embed(await this.#parse(image, call), call);
+    return { ...face, ...clip ? { clip } : {} };
+  }
+
+  /** Everything that the image tower gives for an image. */
+  #embed(
+    image: Image,
+    { signal }: Pick<CallOptions, "signal">,
   ): Promise<ImageEmbedding> {
     const { preprocess } = this.#components.vision.config;
     const graph = () => imageGraph(this.#components);
     return this.#image.use(
       { plans: { image: { key: "image", graph } }, signal },
       async ({ image: plan }) => {
-        const pixels = await clipPreprocess(
-          image,
-          preprocess,
-          new Pauser(signal),
-        );
-        plan.write("pixels", pixels);
+        const pauser = new Pauser(signal);
+        plan.write("pixels", await clipPreprocess(image, preprocess, pauser));
         await plan.runPaced(new Pace(this.#gpu, () => throwIfAborted(signal)));
         const names = outputsOf(this.#components);
         const read = await plan.read(...names);
         return Object.fromEntries(
           names.map((name) => [name, Float32Array.from(read[name])]),
         ) as unknown as ImageEmbedding;
+      },
+    );
+  }
+
+  /** The face on black, at the face parser's size, as for the identity encoder. */
+  #parse(
+    image: Image,
+    { signal }: Pick<CallOptions, "signal">,
+  ): Promise<Image> {
+    const { inputSize: side } = this.#components.parser.config;
+    const graph = () => parserGraph(this.#components);
+    return this.#parser.use(
+      { plans: { parse: { key: "parse", graph } }, signal },
+      async ({ parse: plan }) => {
+        const pauser = new Pauser(signal);
+        const face = await resizeImage(image, side, side, "bilinear", pauser);
+        plan.write("pixels", toChannels4(face, IMAGENET_MEAN, IMAGENET_STD));
+        await plan.runPaced(new Pace(this.#gpu, () => throwIfAborted(signal)));
+        const { classes } = await plan.read("classes");
+        return applyMask(face, Uint32Array.from(classes));
       },
     );
   }
@@ -140,6 +179,7 @@ export class Embedder implements Disposable {
 
   /** Frees the networks. */
   [Symbol.dispose](): void {
+    this.#parser[Symbol.dispose]();
     this.#image[Symbol.dispose]();
     this.#text[Symbol.dispose]();
   }

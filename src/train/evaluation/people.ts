@@ -97,8 +97,8 @@ function isLine(value: unknown): value is Line {
 }
 
 /**
- * Chooses people evenly over a data set: the same for the same data, and not only
- * its first ones.
+ * Chooses people at equal steps from the first one on: the same for the same data,
+ * and not only its first ones.
  *
  * @param count how many; all where there are no more
  */
@@ -107,10 +107,8 @@ export function choosePeople(
   count: number,
 ): readonly Person[] {
   if (count >= people.length) return people;
-  return Array.from(
-    { length: count },
-    (_, i) => people[Math.floor(i * people.length / count)],
-  );
+  const step = Math.floor(people.length / count);
+  return people.filter((_, i) => i % step === 0).slice(0, count);
 }
 
 function bad(what: string, cause?: unknown): MasterWeaverError {
