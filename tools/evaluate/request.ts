@@ -26,7 +26,7 @@ Makes images of people that an adapter was not trained on, each from one
 reference and from several editing prompts, and measures them:
   CLIP-T           cosine of CLIP's embeddings of the image and its prompt
   CLIP-I           cosine of CLIP's embeddings of the image and the reference
-  face similarity  cosine of the identity head's embeddings of both
+  face similarity  cosine of the identity head's embeddings of both faces
   edit first       how often the asked edit is closest among nine, by CLIP-T
 All with 95 % intervals of a bootstrap over people. What the model's
 evaluation.weave lacks is not measured, and the report says so.
@@ -36,7 +36,7 @@ evaluation.weave lacks is not measured, and the report says so.
   --model DIR        a converted model (weights/mini)
   --adapter FILE     an identity adapter, .weave or .pt (the model's own); with
                      several, the gain over the first is reported, too
-  --identities N     people, spread evenly over the data (16)
+  --identities N     people, at equal steps through the data (16)
   --edits N          prompts of each, the first N of the nine (5)
   --steps N          denoising steps (15)
   --guidance-scale X how strongly the prompt is followed (5)

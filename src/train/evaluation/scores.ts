@@ -19,9 +19,9 @@ export const MEASURES = [
 /**
  * A measure. `clipT`: cosine of CLIP's embeddings of an image and of its prompt.
  * `clipI`: of those of two images. `faceSimilarity`: cosine of two images'
- * identity embeddings. `featureSimilarity`: of the mean patch tokens of the image
- * tower's penultimate layer, where there is no identity head; it tells images
- * apart, not people. `editFirst`: 1 where the asked edit's prompt is closer to the
+ * faces' identity embeddings. `featureSimilarity`: of the faces' mean patch tokens
+ * of the image tower's penultimate layer, where there is no identity head; it tells
+ * images apart, not people. `editFirst`: 1 where the asked edit's prompt is closer to the
  * image than those of the other edits.
  */
 export type Measure = typeof MEASURES[number];
