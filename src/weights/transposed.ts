@@ -19,7 +19,7 @@ const known = new WeakMap<WeightRef, WeightRef>();
 /**
  * The weight (I, …, O) of the gradient by x of a layer whose weight is (O, …, I);
  * a convolution's window is turned by half a turn. O is padded with zeros to a
- * multiple of 4. Quantised weights become f16.
+ * multiple of 4. Quantised weights become f32, which holds their values exactly.
  *
  * @example
  * ```ts
@@ -51,7 +51,7 @@ function transpose({ name, shape, tensor }: WeightRef): WeightRef {
     channels: shape.at(-1)!,
   };
   const turned = [layout.channels, ...taps, layout.padded];
-  const dtype = tensor.dtype === "f32" ? "f32" : "f16";
+  const dtype = tensor.dtype === "f16" ? "f16" : "f32";
   const count = layout.channels * layout.taps * layout.padded;
   return {
     name: `${name} transposed`,
