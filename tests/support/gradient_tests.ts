@@ -59,7 +59,7 @@ const LEAST_SLOPE: Readonly<Record<StorageType, number>> = {
   f16: 0.1,
 };
 /** Multiplications of the largest case: its loops run some 100 times. */
-const MOST_WORK = 1e6;
+const MOST_WORK = 2e6;
 
 /** How the weight of a linear layer or convolution is held. */
 type WeightForm = "input" | "trainable" | "frozen";
