@@ -1,6 +1,6 @@
 /**
  * The gradient of every op that has one against finite differences: the cases of
- * the ops, y = op(inputs), are made into losses Σ y · r with random r, whose
+ * the ops, y = op(inputs), are made into losses Σ dy · y with random dy, whose
  * gradients by reverse mode are compared with central differences of the case's
  * loops in f64.
  *
@@ -15,24 +15,18 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import type { StorageType } from "../../src/gpu/gpu.ts";
-import { type AnyOp, Graph, type Tensor } from "../../src/graph/graph.ts";
-import { KernelChoice } from "../../src/graph/kernel_choice.ts";
-import { Plan } from "../../src/graph/plan.ts";
-import { WeightStore } from "../../src/graph/weight_store.ts";
-import { binary } from "../../src/ops/binary.ts";
+import type { AnyOp } from "../../src/graph/graph.ts";
 import { conv2d } from "../../src/ops/conv2d/conv2d.ts";
 import { linear } from "../../src/ops/linear/linear.ts";
-import { elementCount, isFloat, kernelsFor } from "../../src/ops/op.ts";
-import { sum } from "../../src/ops/sum.ts";
-import { differentiate } from "../../src/train/gradients/differentiate.ts";
+import { elementCount, isFloat } from "../../src/ops/op.ts";
 import { rules } from "../../src/train/gradients/rules.ts";
-import type { WeightRef } from "../../src/weights/scope.ts";
 import { opCases } from "../ops/all_cases.ts";
 import { makeInput, normal, type OpCase } from "../ops/op_case.ts";
 import type { Dense } from "../ops/reference.ts";
-import { gpuTest, sharedGpu } from "./gpu.ts";
+import { gpuTest } from "./gpu.ts";
+import { gradientGraph, kernelNames, runGraph } from "./gradient_graph.ts";
 import {
   floatWeight,
   type StoredInputs,
@@ -103,17 +97,17 @@ function spread({ data }: Dense): number {
   return Math.sqrt(variance) || 1;
 }
 
-/** Central differences of Σ reference · r by the named inputs. */
+/** Central differences of Σ dy · reference by the named inputs. */
 function slopesOf(
   { reference }: OpCase,
   values: StoredInputs["values"],
-  r: Dense,
+  dy: Dense,
   names: readonly string[],
 ): Slopes {
   const loss = (name: string, moved: Float64Array) => {
     const input = { shape: values[name].shape, data: moved };
     const { data } = reference({ ...values, [name]: input });
-    return data.reduce((sum, y, i) => sum + y * r.data[i], 0);
+    return data.reduce((sum, y, i) => sum + y * dy.data[i], 0);
   };
   return Object.fromEntries(names.map((name) => {
     const { data } = values[name];
@@ -181,69 +175,6 @@ function slopeErrors(
   };
 }
 
-/** A case's graph: gradients of the loss as outputs named like the inputs. */
-function gradientGraph(
-  storage: StorageType,
-  { op, attributes, inputs, output = "output" }: OpCase,
-  refs: Readonly<Record<string, WeightRef>>,
-  { form, wanted }: { form: WeightForm; wanted: readonly string[] },
-): Graph {
-  const g = new Graph(storage);
-  const tensors: Record<string, Tensor> = {};
-  for (const [name, { shape, dtype = storage }] of Object.entries(inputs)) {
-    tensors[name] = name in refs
-      ? g.parameter(refs[name], { trainable: form === "trainable" })
-      : g.input(name, shape, dtype);
-  }
-  const y = g.applyAll(op, tensors, attributes)[output];
-  const r = g.input("r", y.shape, y.dtype);
-  const loss = g.apply(sum, {
-    x: g.apply(binary, { a: y, b: r }, { operation: "mul" }),
-  }, { axes: [0, y.shape.length], dtype: "f32" });
-  const gradients = differentiate(loss, wanted.map((name) => tensors[name]));
-  wanted.forEach((name, i) => {
-    assert(gradients[i], `no gradient by ${name}`);
-    assertEquals(gradients[i].shape, inputs[name].shape);
-    assertEquals(gradients[i].dtype, tensors[name].dtype);
-    g.output(`gradient ${name}`, gradients[i]);
-  });
-  return g;
-}
-
-/** The kernels that some op of a graph has. */
-function kernelNames(g: Graph): Set<string> {
-  const { nodes } = new KernelChoice(g);
-  return new Set(
-    nodes.flatMap((node) => kernelsFor(node.op, node).map(({ name }) => name)),
-  );
-}
-
-async function run(
-  g: Graph,
-  kernel: string,
-  values: Readonly<Record<string, Dense>>,
-) {
-  using store = new WeightStore(await sharedGpu());
-  const kernels = new KernelChoice(
-    g,
-    (_node, has) => has.find((name) => name === kernel) ?? has[0],
-  );
-  await store.load(kernels.parameters);
-  using plan = await Plan.make(await sharedGpu(), g, {
-    weights: [store],
-    kernels,
-  });
-  for (const [name, { dtype }] of g.inputs) {
-    const { data } = values[name];
-    plan.write(
-      name,
-      dtype === "u32" ? new Uint32Array(data) : new Float32Array(data),
-    );
-  }
-  plan.run();
-  return await plan.read(...g.outputs.keys());
-}
-
 /** Whether a case's loops take long. */
 function isLarge({ op, inputs, attributes }: OpCase): boolean {
   const specs = Object.fromEntries(
@@ -259,18 +190,18 @@ function isLarge({ op, inputs, attributes }: OpCase): boolean {
   return flops / 2 + 10 * elements > MOST_WORK;
 }
 
-/** A case's inputs and random r, and the slopes of the loss. */
+/** A case's inputs and random dy, and the slopes of the loss. */
 function prepare(storage: StorageType, opCase: OpCase) {
   const { values, refs } = storeInputs(storage, opCase);
   const { shape } = opCase.reference(values);
-  // Unlike the inputs: a norm's gradient by x is 0 where r is x.
+  // Unlike the inputs: a norm's gradient by x is 0 where dy is x.
   const { data } = makeInput(normal(shape), 99);
-  const { r } = storeInputs(storage, {
-    inputs: { r: { shape, value: (i) => data[i] } },
+  const { dy } = storeInputs(storage, {
+    inputs: { dy: { shape, value: (i) => data[i] } },
   }).values;
   const wanted = differentiable(opCase, refs);
-  const slopes = slopesOf(opCase, values, r, wanted);
-  const all: StoredInputs["values"] = { ...values, r };
+  const slopes = slopesOf(opCase, values, dy, wanted);
+  const all: StoredInputs["values"] = { ...values, dy };
   return { values: all, refs, wanted, slopes };
 }
 
@@ -290,9 +221,17 @@ function testCase(
       : refs;
     const wanted = all.wanted
       .filter((input) => form !== "frozen" || input !== "weight");
-    const make = () => gradientGraph(storage, opCase, held, { form, wanted });
+    const make = () =>
+      gradientGraph(storage, {
+        inputs: opCase.inputs,
+        parameters: held,
+        isTrainable: form === "trainable",
+        wanted,
+        apply: (g, inputs) =>
+          g.applyAll(op, inputs, opCase.attributes)[opCase.output ?? "output"],
+      });
     for (const kernel of kernelNames(make())) {
-      const found = await run(make(), kernel, values);
+      const found = await runGraph(make(), kernel, values);
       for (const input of wanted) {
         const gradient = found[`gradient ${input}`];
         const errors = slopeErrors(gradient, slopes[input], storage);
