@@ -135,7 +135,7 @@ function slope(golden: GradientCase, input: string, along: reference.Dense) {
   return (value(STEP) - value(-STEP)) / (2 * STEP);
 }
 
-Deno.test("gradients: PyTorch's are the slopes of the ops' references", async () => {
+Deno.test("gradients: PyTorch's are the slopes of the ops' references", () => {
   assert(cases.length > 60);
   let seed = 0;
   for (const golden of cases) {

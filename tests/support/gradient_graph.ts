@@ -36,8 +36,8 @@ export interface GradientOf {
     g: Graph,
     inputs: Readonly<Record<string, Tensor>>,
   ) => Tensor;
-  /** How it is differentiated. */
-  readonly options?: DifferentiateOptions;
+  /** How it is differentiated, once the nodes of y are there. */
+  readonly options?: (g: Graph) => DifferentiateOptions;
 }
 
 /** Σ dy · y with an input `dy`: f32 (1). */
@@ -64,7 +64,7 @@ export function gradientGraph(
   const gradients = differentiate(
     loss,
     wanted.map((name) => tensors[name]),
-    options,
+    options?.(g),
   );
   wanted.forEach((name, i) => {
     const gradient = gradients[i];

@@ -15,8 +15,10 @@ import { sumTo } from "./shapes.ts";
 export const mapRule: GradientRule = ({ graph, node, gradients }) => {
   const { activation, scale } = node.attributes as MapAttributes;
   const gradient = gradients.output!;
+  const isActivated = activation !== undefined && activation !== "none";
+  if (!isActivated && (scale ?? 1) === 1) return { x: gradient };
   return {
-    x: activation && activation !== "none"
+    x: isActivated
       ? graph.apply(mapGradient, { x: node.inputs.x!, gradient }, {
         activation,
         scale,

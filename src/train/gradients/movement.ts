@@ -11,7 +11,6 @@ import { elementCount } from "../../ops/op.ts";
 import type { SumAttributes } from "../../ops/sum.ts";
 import { view, type ViewAttributes } from "../../ops/view.ts";
 import type { GradientRule } from "./rule.ts";
-import { cast } from "./shapes.ts";
 
 /** A strided copy, which may cast. */
 export const viewRule: GradientRule = ({ graph, node, gradients }) => {
@@ -56,7 +55,8 @@ function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
 export const sumRule: GradientRule = ({ graph, node, gradients }) => {
   const { axes: [first, end], scale = 1 } = node.attributes as SumAttributes;
   const x = node.inputs.x!;
-  const dy = cast(gradients.output!, x.dtype);
+  const dy = gradients.output!;
+  // Before the cast: that of a mean, times a loss scale, may be beyond f16's range.
   const scaled = scale === 1 ? dy : graph.apply(map, { x: dy }, { scale });
   const outer = elementCount(x.shape.slice(0, first));
   const length = elementCount(x.shape.slice(first, end));
@@ -65,6 +65,7 @@ export const sumRule: GradientRule = ({ graph, node, gradients }) => {
     x: graph.apply(view, { x: scaled }, {
       shape: [outer, length, inner],
       strides: [inner, 0, 1],
+      dtype: x.dtype,
     }).reshape(...x.shape),
   };
 };
