@@ -142,7 +142,7 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     strides: [6, 1],
   }],
   ["a view beyond the end", viewGradient, { gradient: [3, 4] }, {
-    of: [4, 4],
+    of: [5, 3],
     shape: [3, 4],
     strides: [6, 1],
   }],
