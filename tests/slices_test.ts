@@ -13,10 +13,13 @@ import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { attentionGradient } from "../src/ops/gradients/attention_gradient.ts";
 import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
 import { gegluGradient } from "../src/ops/gradients/geglu_gradient.ts";
 import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
 import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
+import { mapGradient } from "../src/ops/gradients/map_gradient.ts";
+import { viewGradient } from "../src/ops/gradients/view_gradient.ts";
 import { weightGradient } from "../src/ops/gradients/weight_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
@@ -406,6 +409,59 @@ gpuTest("cut: a row that no binding holds is refused by name", async () => {
     "Cannot place x f32 (3, 333, 36) of linear",
   );
 });
+
+const uncut: readonly Cut[] = [
+  {
+    name: "x",
+    op: mapGradient,
+    inputs: { x: [3, 999], gradient: [3, 999] },
+    attributes: { activation: "silu" },
+    kilobytes: 4,
+    launches: 1,
+  },
+  {
+    name: "gradient",
+    op: viewGradient,
+    inputs: { gradient: [40, 60] },
+    attributes: { of: [41, 64], shape: [40, 60], strides: [64, 1] },
+    kilobytes: 4,
+    launches: 1,
+  },
+  {
+    name: "q",
+    op: attentionGradient,
+    inputs: {
+      q: [2, 99, 16],
+      k: [2, 9, 16],
+      v: [2, 9, 16],
+      gradient: [2, 99, 16],
+    },
+    attributes: { heads: 2 },
+    kilobytes: 4,
+    launches: 1,
+  },
+];
+
+for (const cut of uncut) {
+  gpuTest(
+    `cut: what ${cut.op.name} does not cut is refused by name`,
+    async () => {
+      const { limits } = await sharedGpu();
+      await assertRejects(
+        () =>
+          run("f32", cut, {
+            maxBufferSize: limits.maxBufferSize,
+            maxComputeWorkgroupsPerDimension: 65535,
+            maxStorageBufferBindingSize: cut.kilobytes * 1024,
+          }),
+        MasterWeaverError,
+        `Cannot place ${cut.name} f32 (${
+          cut.inputs[cut.name].join(", ")
+        }) of ${cut.op.name}`,
+      );
+    },
+  );
+}
 
 Deno.test("cut: slices follow each other and start where a binding may", () => {
   const limits = {
