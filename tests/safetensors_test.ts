@@ -4,6 +4,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { fileKind, openCheckpoint } from "../src/checkpoints/open.ts";
 import { openSafetensors } from "../src/checkpoints/safetensors.ts";
+import { writeSafetensors } from "../src/checkpoints/safetensors_writer.ts";
 import {
   floatBytes,
   fuzz,
@@ -198,5 +199,66 @@ Deno.test("open: what is not a checkpoint is named and refused", async () => {
       MasterWeaverError,
       message,
     );
+  }
+});
+
+Deno.test("safetensors: what is written is read again", async () => {
+  const chunks: Uint8Array[] = [];
+  const append = (bytes: Uint8Array) => {
+    chunks.push(bytes.slice());
+    return Promise.resolve();
+  };
+  const whole = new Float32Array([0, 1, 2, 3, 4, 5, 6, 7]);
+  await writeSafetensors(
+    append,
+    [
+      // Views into a larger buffer, in chunks, from a source that waits or not.
+      {
+        name: "ä/b",
+        shape: [2, 3],
+        floats: () => [whole.subarray(1, 5), whole.subarray(5, 7)],
+      },
+      {
+        name: "__proto__",
+        shape: [],
+        floats: async function* () {
+          yield await Promise.resolve(whole.subarray(7));
+        },
+      },
+    ],
+    "F32",
+    { state: '{"step":3}' },
+  );
+  const bytes = join(chunks);
+  const { tensors, metadata } = await openSafetensors(new MemorySource(bytes));
+  assertEquals(metadata, { state: '{"step":3}' });
+  const first = tensors.get("ä/b")!;
+  assertEquals(first.shape, [2, 3]);
+  assertEquals([...await readFloats(first)], [1, 2, 3, 4, 5, 6]);
+  assertEquals([...await readFloats(tensors.get("__proto__")!)], [7]);
+  const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  assertEquals(header % 8, 0);
+});
+
+Deno.test("safetensors: wrong content is not written", async () => {
+  const one = (name: string, shape: number[]) => ({
+    name,
+    shape,
+    floats: () => [new Float32Array(2)],
+  });
+  const append = () => Promise.resolve();
+  for (
+    const [tensors, says] of [
+      [[one("a", [3])], "Cannot write tensor a: it has 2 values"],
+      [[one("a", [2]), one("a", [2])], "the file has that name already"],
+      [[one("__metadata__", [2])], "the file has that name already"],
+    ] as const
+  ) {
+    const error = await assertRejects(
+      () => writeSafetensors(append, tensors, "F32"),
+      MasterWeaverError,
+      says,
+    );
+    assertEquals(error.code, "bad-option");
   }
 });

@@ -9,6 +9,7 @@
  */
 import { writeFileAtomic } from "../src/host/files.ts";
 import { UsageError } from "../src/host/exit.ts";
+import { writeSafetensors } from "../src/checkpoints/safetensors_writer.ts";
 import {
   SD15_SCHEDULER_CONFIG,
   VIT_L14_PREPROCESSOR_CONFIG,
@@ -30,7 +31,6 @@ import {
   tensorsOf,
 } from "./random_checkpoint/model.ts";
 import type { NetworkComponent } from "../src/weights/components.ts";
-import { writeSafetensors } from "./random_checkpoint/safetensors_writer.ts";
 import { makeTokenizer } from "./random_checkpoint/tokenizer.ts";
 import {
   flag,

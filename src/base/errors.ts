@@ -13,6 +13,8 @@ export type ErrorCode =
   | "aborted"
   /** A PyTorch, safetensors or dlib file cannot be used. */
   | "bad-checkpoint"
+  /** A file of a training data set cannot be used. */
+  | "bad-data"
   /** A reference image cannot be used. */
   | "bad-image"
   /** A converted model or one of its components cannot be used. */
@@ -27,6 +29,8 @@ export type ErrorCode =
   | "cannot-write"
   /** The GPU was lost while in use. */
   | "device-lost"
+  /** The processes of a training run cannot work together. */
+  | "distributed"
   /** The model was disposed before or while it was used. */
   | "disposed"
   /** The GPU refused a command: a bug in this library or the driver. */

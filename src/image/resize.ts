@@ -364,14 +364,22 @@ async function resizeNearest(
   return { width: region.width, height: region.height, data };
 }
 
-/** Adds steps one by one, as in Pillow: a product would round differently. */
-function nearestIndices(
+/**
+ * Which input each output of an axis takes with the filter `nearest`.
+ *
+ * @param from inputs
+ * @param to outputs of the whole axis
+ * @param start first output that is asked for
+ * @param length how many are
+ */
+export function nearestIndices(
   from: number,
   to: number,
   start: number,
   length: number,
 ): Int32Array {
   const indices = new Int32Array(length);
+  // Steps are added one by one, as in Pillow: a product would round differently.
   const step = from / to;
   let position = step * 0.5;
   for (let i = 0; i < start + length; i++, position += step) {

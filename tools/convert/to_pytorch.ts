@@ -7,12 +7,9 @@
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import { brief } from "../../src/weights/brief.ts";
-import { checkpointKey } from "../../src/checkpoints/tables/identity_adapter.ts";
-import {
-  type TorchTensor,
-  writeTorchZip,
-} from "../../src/checkpoints/torch_writer.ts";
-import { openWeave, type WeaveFile } from "../../src/weights/weave.ts";
+import { adapterDicts } from "../../src/checkpoints/adapter_dicts.ts";
+import { writeTorchZip } from "../../src/checkpoints/torch_writer.ts";
+import { openWeave } from "../../src/weights/weave.ts";
 import { weaveFloats } from "../../src/weights/floats.ts";
 import { ProgressLine } from "./progress.ts";
 
@@ -49,7 +46,14 @@ export async function toPyTorch(
         `${brief(file.component)}, expected identity_adapter`,
     );
   }
-  const dicts = checkpointDicts(file);
+  const dicts = adapterDicts(
+    input,
+    Array.from(file.tensors, ([name, tensor]) => ({
+      name,
+      shape: tensor.shape,
+      floats: () => weaveFloats(tensor),
+    })),
+  );
   const values = [...file.tensors.values()].reduce(
     (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
     0,
@@ -61,30 +65,4 @@ export async function toPyTorch(
   );
   await using written = await FileSource.open(output);
   return { file: output, tensors: file.tensors.size, bytes: written.size };
-}
-
-/** The reference's two state dicts. */
-function checkpointDicts(file: WeaveFile) {
-  const key = checkpointKey([...file.tensors.keys()]);
-  const dicts = new Map<string, TorchTensor[]>([
-    ["id_encoder", []],
-    ["adapter_modules", []],
-  ]);
-  for (const [name, tensor] of file.tensors) {
-    const path = key(name);
-    const tensors = path && dicts.get(path.dict);
-    if (!tensors) {
-      throw new MasterWeaverError(
-        "bad-model",
-        `Cannot write ${file.name} for PyTorch: the reference has no name for its tensor ${name}`,
-      );
-    }
-    const { shape } = tensor;
-    tensors.push({
-      name: path.name,
-      shape,
-      floats: () => weaveFloats(tensor),
-    });
-  }
-  return [...dicts].map(([name, tensors]) => ({ name, tensors }));
 }

@@ -34,10 +34,11 @@ const MAX_JPEG_PIXEL_PASSES = 2e9;
  *
  * PNG of every kind (gray, palette, 1..16 bits, interlaced); transparency is put
  * over white. JPEG baseline and progressive, gray, colour and CMYK. Images are
- * turned upright as their EXIF data says.
+ * turned upright as their EXIF data says, unless `turn` is false.
  *
  * @param bytes the whole file
  * @param name what messages call it
+ * @param turn whether EXIF data counts
  * @returns an opaque image of 16..16384 pixels on a side, at most 100 million
  * @throws {MasterWeaverError} `bad-image` saying what is wrong and what to do
  *
@@ -50,13 +51,17 @@ const MAX_JPEG_PIXEL_PASSES = 2e9;
  * console.log(decodeImage(file, "white.png").width); // 16
  * ```
  */
-export function decodeImage(bytes: Uint8Array, name: string): Image {
+export function decodeImage(
+  bytes: Uint8Array,
+  name: string,
+  turn = true,
+): Image {
   if (bytes.length === 0) {
     fail(name, "is empty (0 bytes): give a PNG or JPEG file");
   }
   const kind = fileKind(bytes);
-  if (kind === "png") return readPng(bytes, name);
-  if (kind === "jpeg") return readJpeg(bytes, name);
+  if (kind === "png") return readPng(bytes, name, turn);
+  if (kind === "jpeg") return readJpeg(bytes, name, turn);
   fail(
     name,
     `is not a PNG or JPEG but looks like ${kind.is}: ${kind.todo}`,
@@ -86,7 +91,7 @@ export function encodePng(
   return joinBytes([plain.subarray(0, 33), ...chunks, plain.subarray(33)]);
 }
 
-function readPng(bytes: Uint8Array, name: string): Image {
+function readPng(bytes: Uint8Array, name: string, turn: boolean): Image {
   const chunks = [...pngChunks(bytes)];
   if (chunks.length === 0) failCut(name, bytes);
   const header = decoding(name, () => readPngHeader(chunks[0]));
@@ -103,10 +108,11 @@ function readPng(bytes: Uint8Array, name: string): Image {
   }
   const data = decoding(name, () => decodePng(header, chunks));
   putOverWhite(data);
-  return orientImage({ width, height, data }, pngOrientation(chunks));
+  const image = { width, height, data };
+  return turn ? orientImage(image, pngOrientation(chunks)) : image;
 }
 
-function readJpeg(bytes: Uint8Array, name: string): Image {
+function readJpeg(bytes: Uint8Array, name: string, turn: boolean): Image {
   const summary = summarizeJpeg(bytes);
   const { width, height, end, unsupported } = summary;
   if (unsupported !== undefined) {
@@ -133,6 +139,7 @@ function readJpeg(bytes: Uint8Array, name: string): Image {
   }
   const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
   const image = { width, height, data };
+  if (!turn) return image;
   const { exif, xmp } = summary;
   return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
 }

@@ -1,0 +1,435 @@
+/**
+ * A training run from start, or from its last checkpoint, to its end.
+ *
+ * @module
+ */
+import process from "node:process";
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { throwIfAborted } from "../../src/base/progress.ts";
+import { version } from "../../src/base/version.ts";
+import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
+import { Pace } from "../../src/gpu/pace.ts";
+import { Tuner } from "../../src/graph/tuner.ts";
+import { userTuneStore } from "../../src/host/cache.ts";
+import { readShortFile } from "../../src/host/files.ts";
+import { alphasCumprod } from "../../src/samplers/noise_levels.ts";
+import type { EncodedPrompt } from "../../src/text/tokenizer.ts";
+import { EDITS, parseEdits } from "../../src/train/data/edit_prompts.ts";
+import type { SampleOptions } from "../../src/train/data/training_sample.ts";
+import { anyRank, requireSame } from "../../src/train/distributed/agreement.ts";
+import {
+  type Communicator,
+  singleProcess,
+} from "../../src/train/distributed/communicator.ts";
+import type { DrawOptions } from "../../src/train/draws.ts";
+import { TrainingLoop } from "../../src/train/loop.ts";
+import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
+import type { Schedule } from "../../src/train/optimiser/schedules.ts";
+import { stageSettings } from "../../src/train/stages.ts";
+import { Trainer } from "../../src/train/trainer.ts";
+import { type CachePlace, FeatureCache } from "./data/cache.ts";
+import { DataLoader } from "./data/loader.ts";
+import { drawPreviewGrid } from "./grids.ts";
+import { LossReader } from "./loss_reader.ts";
+import { type OpenedModel, openModel } from "./model.ts";
+import {
+  learningRateOf,
+  required,
+  stageOf,
+  type TrainValues,
+} from "./options.ts";
+import { noOutput, openOutput, type RunOutput } from "./output.ts";
+import type { OptionValue } from "./run/settings.ts";
+import { TrainLines } from "./run/train_lines.ts";
+import { optimiserOptions, recomputeChoice } from "./settings.ts";
+import { readArrays, readState, restore, shareState } from "./state.ts";
+import { type Trained, trainedOf } from "./trained.ts";
+
+/** What a run came to. */
+export interface TrainResult {
+  /** The run's folder. */
+  readonly run: string;
+  /** Updates that were done. */
+  readonly step: number;
+  /** Updates to do. */
+  readonly total: number;
+  /** `stopped` where Ctrl-C ended it. */
+  readonly status: "finished" | "stopped";
+  /** Trained weights, where it is finished. */
+  readonly weights: readonly string[];
+}
+
+/** Everything that an update needs. */
+interface Session {
+  readonly values: TrainValues;
+  readonly gpu: Gpu;
+  readonly storage: StorageType;
+  readonly tuner: Tuner;
+  readonly model: OpenedModel;
+  readonly trained: Trained;
+  readonly trainer: Trainer;
+  readonly samples: SampleOptions;
+  readonly data: string;
+  readonly output: RunOutput;
+  readonly loop: TrainingLoop;
+  readonly communicator: Communicator;
+}
+
+/** What a run shares with others. */
+export interface TrainOptions {
+  /** Stops it between two updates, after saving. */
+  readonly signal: AbortSignal;
+  /** The ranks that train together; this process alone by default. */
+  readonly communicator?: Communicator;
+  /** Is told of the folder of the newest checkpoint. */
+  readonly onCheckpoint?: (last: () => string | undefined) => void;
+}
+
+/**
+ * Trains.
+ *
+ * @throws {MasterWeaverError} `bad-option`, `bad-data`, `bad-model`, `busy`, `cannot-read`, `cannot-write`, `non-finite`, `out-of-memory`, `device-lost`, `gpu`
+ */
+export async function train(
+  values: TrainValues,
+  { signal, communicator = singleProcess, onCheckpoint }: TrainOptions,
+): Promise<TrainResult> {
+  const { model: folder, data, out } = required(values, "model", "data", "out");
+  const stage = stageOf(values);
+  if (stage === 2 && values["adapter-path"] === undefined) {
+    required(values, "adapter-path");
+  }
+  await using stack = new AsyncDisposableStack();
+  const gpu = stack.use(await Gpu.open());
+  const wanted = values["mixed-precision"] === "fp16" ? "f16" : "f32";
+  const storage = chooseDtype(gpu, wanted);
+  const tuner = new Tuner(gpu, values.tune, userTuneStore());
+  const model = stack.use(
+    await openModel(folder, values["adapter-path"], storage),
+  );
+  const { components, tokenizer, hash } = model;
+  const trained = trainedOf(values, components, { trained: { stage } });
+
+  const { rank, size: ranks } = communicator;
+  await requireSame(communicator, { options: optionsOf(values), hash });
+  const total = values["max-train-steps"];
+  const lines = stack.use(new TrainLines(total));
+  const say = (line: string) => values.quiet ? undefined : lines.warn(line);
+  const settings = {
+    options: { ...optionsOf(values), "num-processes": ranks },
+    model: { path: folder, hash },
+    data,
+    versions: { masterweaver: version, deno: Deno.version.deno },
+  };
+  const output = rank > 0 ? noOutput : stack.use(
+    await openOutput(out, settings, {
+      keepLast: values["keep-last"],
+      keepEvery: values["keep-every"],
+      warn: say,
+    }),
+  );
+  onCheckpoint?.(() => output.lastCheckpoint);
+
+  // The data before the GPU's work: what is wrong with it is said at once.
+  const accumulation = values["gradient-accumulation-steps"];
+  const batch = values["train-batch-size"];
+  const samples = sampleOptions(values, model);
+  const place = cachePlace(values, model, out);
+  const cache = place && await FeatureCache.open(place, {
+    maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
+  });
+  const loader = stack.use(
+    await DataLoader.open(data, {
+      samples,
+      seed: values.seed,
+      batch,
+      shard: { rank, ranks },
+      workers: values["dataloader-num-workers"] ??
+        Math.min(16, navigator.hardwareConcurrency),
+      cache: place,
+      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
+    }),
+  );
+
+  const { lambdaNoise, lambdaEdit } = stageSettings(
+    stage,
+    values["lambda-edit"],
+  );
+  const { factor, scalingFactor } = components.vae.config;
+  const side = samples.resolution / factor;
+  const latentSize = [side, side] as const;
+  const trainer = stack.use(
+    await Trainer.make({
+      gpu,
+      storage,
+      tuner,
+      components,
+      trainable: trained.trainable,
+      batch,
+      latentSize,
+      accumulation: accumulation * ranks,
+      lambdaNoise,
+      lambdaEdit,
+      recompute: recomputeChoice(values.recompute),
+      optimiser: {
+        ...optimiserOptions(values),
+        lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
+      },
+      average: values["ema-decay"] !== undefined,
+      logged: 64 * accumulation,
+    }),
+  );
+  const { checkpoint } = output;
+  if (checkpoint) restore(trainer, checkpoint);
+  const first = await shareState(trainer, communicator, checkpoint?.step ?? 0);
+
+  const schedule: Schedule = {
+    name: values["lr-scheduler"],
+    learningRate: learningRateOf(values, ranks),
+    warmupSteps: values["lr-warmup-steps"],
+    maxSteps: total,
+  };
+  const draws: DrawOptions = {
+    seed: values.seed,
+    latents: [side, side, components.unet.config.channels],
+    alphas: alphasCumprod(components.unet.config.scheduler),
+    timesteps: values.timesteps,
+    snrGamma: values["snr-gamma"],
+  };
+  const loop = new TrainingLoop({
+    trainer,
+    source: loader,
+    keeper: cache,
+    stage,
+    batch,
+    accumulation,
+    draws,
+    edits: await readEdits(values),
+    schedule,
+    averageDecay: values["ema-decay"],
+    communicator,
+    assembly: {
+      tokenize: (prompt: string): EncodedPrompt["ids"] =>
+        tokenizer.encode(prompt).ids,
+      scalingFactor,
+      latentSize,
+    },
+  });
+  await output.begin({
+    step: first,
+    total,
+    title: `MasterWeaver, ${
+      values.train === "adapter" ? `stage ${stage}` : values.train
+    }`,
+    environment: environmentOf(gpu, storage),
+    lines: values.quiet ? undefined : lines,
+    tensorboard: values.tensorboard,
+  });
+  const session: Session = {
+    values,
+    gpu,
+    storage,
+    tuner,
+    model,
+    trained,
+    trainer,
+    samples,
+    data,
+    output,
+    loop,
+    communicator,
+  };
+  try {
+    const step = await runUpdates(session, first, signal);
+    const weights = step < total
+      ? []
+      : await output.saveFinal(async () =>
+        await trained.files(await readTrained(trainer))
+      );
+    const status = step < total ? "stopped" : "finished";
+    await output.finish(status);
+    return { run: out, step, total, status, weights };
+  } catch (error) {
+    await output.finish("failed");
+    throw error;
+  }
+}
+
+/**
+ * Runs updates until the last, or until it is stopped; saves and draws grids on
+ * the way.
+ *
+ * @returns updates that were done
+ */
+async function runUpdates(
+  session: Session,
+  first: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const { values, gpu, trainer, output, loop, communicator } = session;
+  const total = values["max-train-steps"];
+  const losses = new LossReader({
+    trainer,
+    accumulation: values["gradient-accumulation-steps"],
+    first,
+    learningRate: (update) => loop.learningRate(update),
+    record: (record) => output.record(record),
+    communicator,
+  });
+  const save = async (step: number) => {
+    await losses.read();
+    await output.save(() => checkpointOf(session, step));
+  };
+  // A stop is heard within a step, whose update is then left out; but ranks stop
+  // together, after an update.
+  const isAlone = communicator.size === 1;
+  const check = () => isAlone ? throwIfAborted(signal) : undefined;
+  const isStopped = () => anyRank(communicator, signal.aborted);
+  let done = first;
+  while (done < total && !await isStopped()) {
+    try {
+      await loop.update(done, new Pace(gpu, check));
+    } catch (error) {
+      if (!signal.aborted || !isAlone) throw error;
+      break;
+    }
+    losses.queued(++done);
+    if (losses.isDue) await losses.read();
+    const isLast = done === total;
+    if (done % values["save-steps"] === 0 || isLast) await save(done);
+    const every = values["vis-steps"];
+    if (every > 0 && (done % every === 0 || isLast)) {
+      await drawGrid(session, done, signal);
+    }
+  }
+  if (done < total) await save(done);
+  return done;
+}
+
+/** Draws a grid; training goes on where that fails. */
+async function drawGrid(
+  session: Session,
+  step: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { values, trainer, trained, output, data, samples } = session;
+  try {
+    await output.grid(step, async () =>
+      await drawPreviewGrid({
+        ...session,
+        components: trained.components(await readTrained(trainer)),
+        tokenizer: session.model.tokenizer,
+        root: data,
+        samples,
+        batch: values["train-batch-size"],
+        seed: values.seed,
+        step,
+        number: Math.ceil(step / Math.max(1, values["vis-steps"])) - 1,
+      }, { signal }));
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof MasterWeaverError)) throw error;
+    output.warn(`The grid of step ${step} was not drawn: ${error.message}`);
+  }
+}
+
+/** The trained parameters; their running mean, where one is kept. */
+function readTrained({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
+  const kind = blocks.kinds.includes("average") ? "average" : "parameters";
+  return blocks.read(kind);
+}
+
+async function checkpointOf(
+  { trainer, trained, values, loop }: Session,
+  step: number,
+) {
+  const accumulation = values["gradient-accumulation-steps"];
+  return {
+    step,
+    arrays: await readArrays(trainer),
+    state: {
+      optimiser: await readState(trainer),
+      schedule: {
+        name: values["lr-scheduler"],
+        learningRate: loop.learningRate(step),
+      },
+      // Every draw depends on the seed and on the sample's number alone.
+      random: { generator: "philox4x32-10", seed: values.seed },
+      data: { batches: step * accumulation },
+    },
+    weights: await trained.files(await readTrained(trainer)),
+  };
+}
+
+function sampleOptions(
+  values: TrainValues,
+  { components: { unet, vae, vision } }: OpenedModel,
+): SampleOptions {
+  const { factor } = vae.config;
+  const resolution = values.resolution ?? unet.config.sampleSize * factor;
+  if (resolution % factor !== 0) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option --resolution is ${resolution}, expected a multiple of ${factor}`,
+    );
+  }
+  const { imageSize, preprocess } = vision.config;
+  return {
+    stage: stageOf(values),
+    resolution,
+    faceSide: resolution,
+    visionSide: imageSize,
+    mean: preprocess.mean,
+    std: preprocess.std,
+  };
+}
+
+/** GB of latents and features that are kept. */
+const CACHE_GB = 20;
+
+/** Where latents and features are kept; undefined where nothing is to be. */
+function cachePlace(
+  values: TrainValues,
+  { components: { vae, vision } }: OpenedModel,
+  out: string,
+): CachePlace | undefined {
+  if (values["cache-size"] === 0) return undefined;
+  return {
+    root: values.cache ?? `${out}/cache`,
+    components: { image: vae.file.hash, reference: vision.file.hash },
+  };
+}
+
+/** Most bytes of a file of edits. */
+const MAX_EDITS_BYTES = 2 ** 20;
+
+async function readEdits(values: TrainValues): Promise<readonly string[]> {
+  const path = values["edit-prompts"];
+  if (path === undefined) return EDITS;
+  const text = new TextDecoder().decode(
+    await readShortFile(path, MAX_EDITS_BYTES),
+  );
+  return parseEdits(text, path);
+}
+
+/** Options as a run's folder keeps them. */
+function optionsOf(values: TrainValues): Record<string, OptionValue> {
+  const { json: _, quiet: __, out: ___, data: ____, model: _____, ...kept } =
+    values;
+  return Object.fromEntries(
+    Object.entries(kept).map(([name, value]) => [name, value ?? null]),
+  );
+}
+
+function environmentOf(
+  { info }: Gpu,
+  storage: StorageType,
+): Record<string, string> {
+  return {
+    MasterWeaver: version,
+    Deno: Deno.version.deno,
+    adapter: info.description || info.device || "unknown",
+    activations: storage,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
