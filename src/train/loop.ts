@@ -10,7 +10,7 @@ import {
   type DrawnSample,
 } from "./assemble.ts";
 import { drawEditPrompts } from "./data/edit_prompts.ts";
-import { sampleNumbers, type Shard, shardPlaces, WHOLE } from "./data/order.ts";
+import { sampleNumbers, shardPlaces } from "./data/order.ts";
 import type {
   Input,
   InputKind,
