@@ -60,6 +60,8 @@ export interface TrainerOptions {
   readonly accumulation?: number;
   /** Weight of the error in the predicted noise. */
   readonly lambdaNoise: number;
+  /** Whether steps have the background loss; `true` by default. */
+  readonly background?: boolean;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
   /** The blocks that are computed again in the backward pass; none by default. */
@@ -312,9 +314,11 @@ export class Trainer implements Disposable {
 }
 
 function shapesOf(
-  { batch, latentSize, lambdaNoise, lambdaEdit, recompute }: TrainerOptions,
+  options: TrainerOptions,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
-  const plain = { batch, size: latentSize, lambdaNoise, recompute };
+  const { batch, latentSize: size, lambdaEdit } = options;
+  const { lambdaNoise, background, recompute } = options;
+  const plain = { batch, size, lambdaNoise, background, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };
