@@ -119,7 +119,7 @@ function smaller({ shape, data }: GoldenTensor): GoldenTensor {
 async function writePixels(): Promise<void> {
   const pixels: Record<string, PixelHashes> = {};
   const folders: [string, string, (name: string) => boolean][] = [
-    ["face", faces, (name) => name.endsWith(".aligned.png")],
+    ["face", faces, (name) => name.endsWith(".png")],
     ["pictures", `${goldens}/pictures`, (name) => /\.reference-\d/.test(name)],
     ["resize", `${goldens}/resize`, (name) => !isKeptSize(name)],
   ];
