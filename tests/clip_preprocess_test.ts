@@ -48,7 +48,7 @@ function withoutFourth(pixels: Float32Array): Float32Array {
 
 Deno.test("clip preprocess: equals the recipe's and transformers' pixels", async () => {
   const goldens = await readSafetensors(
-    new URL("clip_preprocess.safetensors", folder),
+    new URL("clip_preprocess.safetensors.gz", folder),
   );
   assertEquals(goldens.size, 8);
   for (const name of goldens.keys()) {
