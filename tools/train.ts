@@ -7,10 +7,12 @@
  */
 import { Interrupt } from "../src/host/command/interrupt.ts";
 import { endOnSignals } from "../src/host/exit.ts";
+import { openMpi } from "../src/host/mpi/communicator.ts";
+import { runAsRank } from "../src/host/mpi/rank.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
-import { train } from "./train/session.ts";
+import { train, type TrainResult } from "./train/session.ts";
 import { printJson, talk, toolMain } from "./tool.ts";
 
 async function run(values: TrainValues): Promise<number | void> {
@@ -31,7 +33,10 @@ async function run(values: TrainValues): Promise<number | void> {
   await using interrupt = new Interrupt((text) => {
     if (!values.quiet) writeStderr(`\n${text} (what is done is saved first)\n`);
   });
-  const result = await train(values, interrupt.signal);
+  const result = values.distributed === "mpi"
+    ? await trainTogether(values, interrupt.signal)
+    : await train(values, { signal: interrupt.signal });
+  if (!result) return;
   const { status, step, total, weights, left_out } = result;
   if (values.json) printJson(result);
   if (left_out > 0) {
@@ -46,6 +51,37 @@ async function run(values: TrainValues): Promise<number | void> {
   report(
     `Trained ${step} ${step === 1 ? "step" : "steps"} → ${weights.join(", ")}`,
   );
+}
+
+/**
+ * Trains as one of several ranks.
+ *
+ * @returns the result, on the first rank
+ */
+async function trainTogether(
+  values: TrainValues,
+  interrupted: AbortSignal,
+): Promise<TrainResult | undefined> {
+  const communicator = await openMpi({
+    warn: (line) => writeStderr(`${line}\n`),
+  });
+  const stop = new AbortController();
+  let last: () => string | undefined = () => undefined;
+  const result = await runAsRank(
+    communicator,
+    () =>
+      train(values, {
+        signal: AbortSignal.any([interrupted, stop.signal]),
+        communicator,
+        onCheckpoint: (checkpoint) => last = checkpoint,
+      }),
+    {
+      lastCheckpoint: () => last(),
+      stopsItself: true,
+      onStop: () => stop.abort(),
+    },
+  );
+  return communicator.rank === 0 ? result : undefined;
 }
 
 /** The tool's `main`. */

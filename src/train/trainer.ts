@@ -57,10 +57,12 @@ export interface TrainerOptions {
   readonly batch: number;
   /** Rows and columns of the latents, h and w. */
   readonly latentSize: readonly [number, number];
-  /** Steps of an update, over all processes; 1 by default. */
+  /** Steps of an update, of all processes together; 1 by default. */
   readonly accumulation?: number;
   /** Weight of the error in the predicted noise. */
   readonly lambdaNoise: number;
+  /** Whether steps have the background loss; `true` by default. */
+  readonly background?: boolean;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
   /** The blocks that are computed again in the backward pass; none by default. */
@@ -71,6 +73,12 @@ export interface TrainerOptions {
   readonly average?: boolean;
   /** Steps whose losses are held until they are read; 64 by default. */
   readonly logged?: number;
+}
+
+/** A step whose inputs are on the GPU. */
+export interface PreparedStep {
+  /** With or without the editing-direction loss. */
+  readonly kind: StepKind;
 }
 
 /** A model in training. */
@@ -160,16 +168,15 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Runs a step: its gradients are added to those of the update.
+   * Writes a step's inputs and runs the frozen towers on them: all of a step that
+   * does not depend on the parameters.
    *
-   * @param number of the step, from 0: where its losses are logged
    * @throws {MasterWeaverError} `bad-option` if the batch does not fit; `device-lost`, `gpu`, and what the pace throws
    */
-  async step(
-    number: number,
+  async prepare(
     batch: StepBatch,
     pace: Pace = new Pace(this.#options.gpu),
-  ): Promise<void> {
+  ): Promise<PreparedStep> {
     const { plans } = this;
     this.#writeLevels("", batch.timesteps);
     plans.write("latents", batch.latents);
@@ -183,7 +190,27 @@ export class Trainer implements Disposable {
     await this.towers.encodeText(batch.ids, plans.input("text"), pace);
     await this.#writeReferences(batch.references, pace);
     if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
-    await plans.run(kindOf(batch), this.#log.losses(number), pace);
+    return { kind: kindOf(batch) };
+  }
+
+  /**
+   * Runs the step that was prepared last: its gradients are added to those of the
+   * update.
+   *
+   * @param number of the step, from 0: where its losses are logged
+   * @throws {MasterWeaverError} `device-lost`, `gpu`, and what the pace throws
+   */
+  async run(
+    number: number,
+    { kind }: PreparedStep,
+    pace: Pace = new Pace(this.#options.gpu),
+  ): Promise<void> {
+    await this.plans.run(kind, this.#log.losses(number), pace);
+  }
+
+  /** Prepares and runs a step. */
+  async step(number: number, batch: StepBatch, pace?: Pace): Promise<void> {
+    await this.run(number, await this.prepare(batch, pace), pace);
   }
 
   /**
@@ -319,9 +346,11 @@ function kindOf({ edit }: StepBatch): StepKind {
 }
 
 function shapesOf(
-  { batch, latentSize, lambdaNoise, lambdaEdit, recompute }: TrainerOptions,
+  options: TrainerOptions,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
-  const plain = { batch, size: latentSize, lambdaNoise, recompute };
+  const { batch, latentSize: size, lambdaEdit } = options;
+  const { lambdaNoise, background, recompute } = options;
+  const plain = { batch, size, lambdaNoise, background, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };

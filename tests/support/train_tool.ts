@@ -54,7 +54,7 @@ export function trained(
   given: Given,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<TrainResult> {
-  return train(trainValues({ ...SMALL, ...given }), signal);
+  return train(trainValues({ ...SMALL, ...given }), { signal });
 }
 
 /** The tool as a process of its own. */

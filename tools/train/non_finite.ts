@@ -5,9 +5,10 @@
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
+import type { Communicator } from "../../src/train/distributed/communicator.ts";
 import type { TrainingLoop } from "../../src/train/loop.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
-import type { RunFolder } from "./run/run_folder.ts";
+import type { RunOutput } from "./output.ts";
 
 /** Where the steps ran, and can be run again. */
 export interface NonFiniteSteps {
@@ -17,13 +18,15 @@ export interface NonFiniteSteps {
   readonly trainer: Trainer;
   /** Gave their batches. */
   readonly loop: TrainingLoop;
-  /** Holds the checkpoints. */
-  readonly run: RunFolder;
+  /** Knows the last checkpoint, on the first rank. */
+  readonly output: RunOutput;
+  /** The ranks that train together. */
+  readonly communicator: Communicator;
 }
 
 /** Names the first tensor of some steps that is not finite, and the last checkpoint. */
 export async function explainNonFinite(
-  { loop, trainer, gpu, run }: NonFiniteSteps,
+  { loop, trainer, gpu, output, communicator }: NonFiniteSteps,
   first: number,
   count: number,
 ): Promise<string> {
@@ -32,12 +35,12 @@ export async function explainNonFinite(
     const batch = await loop.batch(step, new Pace(gpu));
     found = await trainer.diagnose(step, batch);
   }
-  const { checkpoint } = await run.latest();
   const said = found
     ? `first ${found} is not finite`
     : "run again, its tensors are finite";
-  const last = checkpoint
-    ? `the last good checkpoint is ${checkpoint.folder}`
-    : "there is no checkpoint yet";
-  return `${said}; ${last}`;
+  if (communicator.rank > 0) return said;
+  const last = output.lastCheckpoint;
+  return last === undefined
+    ? `${said}; there is no checkpoint yet`
+    : `${said}; the last good checkpoint is ${last}`;
 }
