@@ -18,13 +18,18 @@ export interface NonFiniteSteps {
   readonly trainer: Trainer;
   /** Gave their batches. */
   readonly loop: TrainingLoop;
-  /** Knows the last checkpoint, on the first rank. */
+  /** Knows the last checkpoint. */
   readonly output: RunOutput;
   /** The ranks that train together. */
   readonly communicator: Communicator;
 }
 
-/** Names the first tensor of some steps that is not finite, and the last checkpoint. */
+/**
+ * Names the first tensor of some steps that is not finite, and the last checkpoint.
+ *
+ * @param first the first step, counted over all updates
+ * @param count steps
+ */
 export async function explainNonFinite(
   { loop, trainer, gpu, output, communicator }: NonFiniteSteps,
   first: number,
@@ -38,7 +43,8 @@ export async function explainNonFinite(
   const said = found
     ? `first ${found} is not finite`
     : "run again, its tensors are finite";
-  if (communicator.rank > 0) return said;
+  // Of several ranks each that fails says itself which checkpoint is the last.
+  if (communicator.size > 1) return said;
   const last = output.lastCheckpoint;
   return last === undefined
     ? `${said}; there is no checkpoint yet`

@@ -155,6 +155,8 @@ export async function train(
     }),
   );
   onCheckpoint?.(() => output.lastCheckpoint);
+  // The others put features into the run's folder: not before it is one.
+  await communicator.barrier();
   const cache = place && await FeatureCache.open(place, {
     maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
   });
