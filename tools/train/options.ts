@@ -109,7 +109,8 @@ export const USAGE =
 Trains MasterWeaver's identity adapter, in the reference's two stages, on a data
 set as tools/dataset.ts makes it. Stage 1 learns the adapter; stage 2 starts from
 it and tunes its encoder so that prompts still change hair, glasses, expression.
-Run again with the same --out to go on. Ctrl-C saves first.
+Run again with the same --out to go on. Ctrl-C saves first, and ends with exit
+code 1.
 
   --stage 1|2            which stage
   --model DIR            a converted model (tools/convert.ts)
