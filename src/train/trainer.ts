@@ -13,7 +13,6 @@ import { copyBuffers } from "../gpu/copies.ts";
 import type { BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
-import type { Block } from "../graph/graph.ts";
 import { KernelChoice } from "../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../graph/plan.ts";
 import { GpuTensors } from "../graph/tensors.ts";
@@ -37,8 +36,15 @@ import {
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
 import type { StepShape } from "./step/graph.ts";
+import {
+  type BlockPicker,
+  blockPickers,
+  chooseRecompute,
+  type Recompute,
+} from "./step/recompute_choice.ts";
 import type { Trainable } from "./step/trainable.ts";
 import { FrozenTowers } from "./towers.ts";
+import { runCosts } from "./training_memory.ts";
 
 /** What a trainer is made from. */
 export interface TrainerOptions {
@@ -62,8 +68,8 @@ export interface TrainerOptions {
   readonly lambdaNoise: number;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
-  /** The blocks that are computed again in the backward pass; none by default. */
-  readonly recompute?: (blocks: readonly Block[]) => readonly Block[];
+  /** What is computed again in the backward pass, to save memory; `"none"` by default. */
+  readonly recompute?: Recompute;
   /** The optimiser's. */
   readonly optimiser?: OptimiserOptions;
   /** Whether a running mean of the parameters is kept; `false` by default. */
@@ -141,7 +147,7 @@ export class Trainer implements Disposable {
         trainable,
         blocks,
         lossScale: optimiser.lossScale,
-        shapes: shapesOf(options),
+        shapes: shapesOf(options, await pickerOf(options)),
       }),
     );
     const { factor } = components.vae.config;
@@ -288,12 +294,27 @@ export class Trainer implements Disposable {
 }
 
 function shapesOf(
-  { batch, latentSize, lambdaNoise, lambdaEdit, recompute }: TrainerOptions,
+  { batch, latentSize, lambdaNoise, lambdaEdit }: TrainerOptions,
+  recompute: BlockPicker,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
   const plain = { batch, size: latentSize, lambdaNoise, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };
+}
+
+/** Chooses the blocks that are computed again. */
+async function pickerOf(options: TrainerOptions): Promise<BlockPicker> {
+  const { recompute = "none", tuner, gpu } = options;
+  if (typeof recompute !== "number") return blockPickers[recompute];
+  const planner = runCosts({
+    ...options,
+    choose: tuner.choose,
+    limits: gpu.limits,
+    shapes: Object.values(shapesOf(options, blockPickers.none)),
+  });
+  await tuner.prepare(planner.recipe.graph);
+  return chooseRecompute(recompute, planner).pick;
 }
 
 /**

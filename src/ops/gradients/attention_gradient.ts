@@ -97,7 +97,9 @@ export const attentionGradient: Op<
   },
 };
 
-function sizesOf({ inputs: { q, k, identityScale }, attributes }: GradientCall) {
+function sizesOf(
+  { inputs: { q, k, identityScale }, attributes }: GradientCall,
+) {
   const { heads, textKeys = k.shape[1], causal = false } = attributes;
   const [batch, queries, channels] = q.shape;
   return {

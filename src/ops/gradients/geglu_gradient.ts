@@ -51,11 +51,15 @@ export const gegluGradient: Op<GegluGradientInputs, Record<never, never>> = {
       return splitRows(rows, 2 * rowBytes, limits).map((slice) => ({
         shader: "geglu_gradient",
         code: vec4Code(storage) + derivative + code,
-        bind: bindRows([...reads("x", "gradient"), ...writes("output")], slice, {
-          x: 2 * rowBytes,
-          gradient: rowBytes,
-          output: 2 * rowBytes,
-        }),
+        bind: bindRows(
+          [...reads("x", "gradient"), ...writes("output")],
+          slice,
+          {
+            x: 2 * rowBytes,
+            gradient: rowBytes,
+            output: 2 * rowBytes,
+          },
+        ),
         params: {
           columns4: columns / 4,
           total: slice.rows * columns / 4,

@@ -75,7 +75,9 @@ export const viewGradient: Op<
         shape.length === strides.length && shape.length <= AXES &&
         isInjective(moving),
       "view_gradient",
-      `a gradient (${shape.join(", ")}) of at most ${AXES} axes whose strides (${
+      `a gradient (${
+        shape.join(", ")
+      }) of at most ${AXES} axes whose strides (${
         strides.join(", ")
       }) are positive and do not overlap`,
       inputs,

@@ -7,41 +7,35 @@
 import { MasterWeaverError } from "../../base/errors.ts";
 import { copyBuffers } from "../../gpu/copies.ts";
 import type { BufferSlice } from "../../gpu/buffers.ts";
-import type { Gpu, StorageType } from "../../gpu/gpu.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
 import type { Pace } from "../../gpu/pace.ts";
-import type { Graph } from "../../graph/graph.ts";
 import { KernelChoice } from "../../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../../graph/plan.ts";
 import { GpuTensors } from "../../graph/tensors.ts";
 import type { Tuner } from "../../graph/tuner.ts";
 import { WeightStore } from "../../graph/weight_store.ts";
-import type { TensorSpec } from "../../ops/op.ts";
-import { accumulateGradients } from "../optimiser/gradients.ts";
+import { gradientBindings } from "../optimiser/gradients.ts";
 import type { ParameterBlocks } from "../optimiser/parameter_blocks.ts";
+import type { StepShape } from "./graph.ts";
 import {
-  joinLosses,
-  type StepComponents,
-  stepGraph,
-  type StepShape,
-} from "./graph.ts";
-import { masterName, type Trainable } from "./trainable.ts";
+  LOSS_SCALE,
+  ownInputs,
+  type StepOptions,
+  type StepRecipe,
+  stepRecipe,
+} from "./recipe.ts";
+import { masterName } from "./trainable.ts";
 
 /** Steps that have the editing-direction loss, and those that have not. */
 export type StepKind = "plain" | "edit";
 
 /** What step plans are made from. */
-export interface StepPlanOptions {
+export interface StepPlanOptions extends StepOptions {
   /** The device. */
   readonly gpu: Gpu;
-  /** Storage type of activations and frozen weights. */
-  readonly storage: StorageType;
   /** Chooses kernels. */
   readonly tuner: Tuner;
-  /** The networks. */
-  readonly components: StepComponents;
-  /** What is trained. */
-  readonly trainable: Trainable;
-  /** Where it lies. */
+  /** Where the trained parameters lie. */
   readonly blocks: ParameterBlocks;
   /** f32 (1), which the losses' gradients are multiplied by. */
   readonly lossScale: GpuTensor;
@@ -49,10 +43,8 @@ export interface StepPlanOptions {
   readonly shapes: Readonly<Partial<Record<StepKind, StepShape>>>;
 }
 
-/** A kind's graph and what its plan binds. */
-interface Recipe {
-  readonly graph: Graph;
-  readonly bindings: Record<string, GpuTensor>;
+/** A step's graph and its kernels. */
+interface Recipe extends StepRecipe {
   readonly kernels: KernelChoice;
 }
 
@@ -85,12 +77,13 @@ export class StepPlans implements Disposable {
     using made = new DisposableStack();
     const recipes = new Map<StepKind, Recipe>();
     for (const [kind, shape] of Object.entries(options.shapes)) {
-      const recipe = recipeOf(options, shape!);
+      const recipe = stepRecipe(options, shape!);
       await tuner.prepare(recipe.graph);
-      recipes.set(kind as StepKind, recipe);
+      const kernels = new KernelChoice(recipe.graph, tuner.choose);
+      recipes.set(kind as StepKind, { ...recipe, kernels });
     }
     const inputs = made.use(
-      await GpuTensors.make(gpu, inputSpecs([...recipes.values()])),
+      await GpuTensors.make(gpu, ownInputs([...recipes.values()])),
     );
     const store = made.use(new WeightStore(gpu));
     for (const { kernels } of recipes.values()) {
@@ -102,16 +95,15 @@ export class StepPlans implements Disposable {
     const bySize = [...recipes].sort(([, a], [, b]) =>
       b.graph.ops.length - a.graph.ops.length
     );
-    for (const [kind, { graph, bindings, kernels }] of bySize) {
-      const bound = Object.fromEntries(
-        Object.entries(inputs.bindings).filter(([name]) =>
-          graph.inputs.has(name)
-        ),
+    const all = { ...bindingsOf(options), ...inputs.bindings };
+    for (const [kind, { graph, kernels }] of bySize) {
+      const bindings = Object.fromEntries(
+        Object.entries(all).filter(([name]) => graph.inputs.has(name)),
       );
       const plan = made.use(
         await Plan.make(gpu, graph, {
           weights: [store],
-          bindings: { ...bindings, ...bound },
+          bindings,
           kernels,
           shares: first,
         }),
@@ -178,40 +170,15 @@ export class StepPlans implements Disposable {
   }
 }
 
-function recipeOf(options: StepPlanOptions, shape: StepShape): Recipe {
-  const { storage, components, trainable, blocks, lossScale, tuner } = options;
-  const { graph, losses, gradients, predicted } = stepGraph(
-    storage,
-    components,
-    trainable,
-    shape,
-  );
-  graph.output("losses", joinLosses(losses));
-  graph.output("predicted", predicted.own);
-  graph.output("predicted_mixed", predicted.mixed);
+/** What the plan of a step's graph binds to the memory of others. */
+function bindingsOf(
+  { blocks, lossScale, trainable }: StepPlanOptions,
+): Record<string, GpuTensor> {
   const names = trainable.parameters.map(({ name }) => name);
-  const bindings: Record<string, GpuTensor> = {
-    ...accumulateGradients(
-      graph,
-      blocks,
-      new Map(gradients.map((gradient, i) => [names[i], gradient])),
-      graph.input("accumulation_share", [1], "f32"),
-    ),
-    loss_scale: lossScale,
-  };
+  const bindings = gradientBindings(blocks, names);
+  bindings[LOSS_SCALE] = lossScale;
   for (const name of names) {
     bindings[masterName(name)] = blocks.slice(name, "parameters");
   }
-  return { graph, bindings, kernels: new KernelChoice(graph, tuner.choose) };
-}
-
-/** The inputs of all graphs that nobody else owns. */
-function inputSpecs(recipes: readonly Recipe[]): Record<string, TensorSpec> {
-  const specs: Record<string, TensorSpec> = {};
-  for (const { graph, bindings } of recipes) {
-    for (const [name, { shape, dtype }] of graph.inputs) {
-      if (!Object.hasOwn(bindings, name)) specs[name] = { shape, dtype };
-    }
-  }
-  return specs;
+  return bindings;
 }
