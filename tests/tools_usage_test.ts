@@ -17,6 +17,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/download.ts", ["--help"]],
   ["tools/random_checkpoint.ts", ["--help"]],
   ["tools/compare.ts", ["--help"]],
+  ["tools/dataset.ts", ["--help"]],
   ["tools/strip.ts", ["--help"]],
   ["tools/readme.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
@@ -84,6 +85,7 @@ const forbidden: readonly (readonly [script: string, args: string[]])[] = [
   ["tools/download.ts", ["out"]],
   ["tools/random_checkpoint.ts", ["--output=out"]],
   ["tools/compare.ts", [weave, "--with", weave]],
+  ["tools/dataset.ts", ["portraits", "out", "--count=1"]],
   ["tools/bench.ts", ["--picture"]],
   ["tools/bench.ts", ["--less-work"]],
 ];

@@ -156,7 +156,12 @@ Deno.test("train data: ranks together, and small batches, see what one large bat
     const ranks = [0, 1].flatMap((rank) =>
       sampleNumbers(step, 4, { rank, ranks: 2 })
     );
-    assertEquals(ranks, whole);
+    assertEquals(ranks.toSorted((a, b) => a - b), whole);
+    // Each identity is mixed with that at the other end: within its rank.
+    assertEquals(
+      sampleNumbers(step, 4, { rank: 1, ranks: 2 }),
+      [2, 3, 4, 5].map((place) => whole[place]),
+    );
     const halves = [0, 1].flatMap((half) => sampleNumbers(2 * step + half, 4));
     assertEquals(halves, whole);
   }

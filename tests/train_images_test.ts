@@ -11,6 +11,11 @@ import { resizeOpenCvCubic } from "../src/image/resize_opencv.ts";
 import { rotateImage } from "../src/image/rotate.ts";
 import { faceBox, faceBoxMap } from "../src/train/data/face_box.ts";
 import { maskFace, type MaskKind } from "../src/train/data/masks.ts";
+import { RandomStream } from "../src/train/data/random.ts";
+import { readSample } from "../src/train/data/sample.ts";
+import { drawSamplePlan } from "../src/train/data/sample_plan.ts";
+import { sampleReader } from "../tools/train/data/decode.ts";
+import { grayPng } from "./support/dataset.ts";
 import { type Augmentation, augmentFace } from "../src/train/data/augment.ts";
 
 interface Case {
@@ -27,6 +32,19 @@ interface Case {
   readonly sha256: string;
 }
 
+/** What networks get of an image and its face. */
+interface SampleCase {
+  readonly op: "sample";
+  readonly input: string;
+  readonly face: string;
+  readonly flip: boolean;
+  /** Of the image, of the face, of the reference. */
+  readonly sides: readonly [number, number, number];
+  /** Hashes of (H, W, 3) f32. */
+  readonly image: string;
+  readonly reference: string;
+}
+
 interface BoxCase {
   readonly op: "box";
   readonly width: number;
@@ -39,8 +57,10 @@ interface BoxCase {
 const folder = new URL("goldens/", import.meta.url);
 const { cases: allCases } = JSON.parse(
   await Deno.readTextFile(new URL("augment.json", folder)),
-) as { cases: (Case | BoxCase)[] };
-const cases = allCases.filter((wanted) => wanted.op !== "box");
+) as { cases: (Case | BoxCase | SampleCase)[] };
+const cases = allCases.filter((wanted) =>
+  wanted.op !== "box" && wanted.op !== "sample"
+);
 const inputs = new Map<string, Image>();
 for (const { input } of cases) {
   const bytes = await Deno.readFile(new URL(input, folder));
@@ -119,6 +139,64 @@ Deno.test("train images: face boxes are the reference's", async () => {
   for (const { faces, width, height, side, sha256: expected } of boxes) {
     const map = faceBoxMap(faces.map(faceBox), width, height, side);
     assertEquals(await digest(Uint8Array.from(map)), expected);
+  }
+});
+
+/** A stream whose sample is the own face alone, mirrored or not. */
+function streamFor(flip: boolean): RandomStream {
+  for (let sample = 0;; sample++) {
+    const stream = new RandomStream(1, "sample", sample);
+    const faces = [{ face: "0", augmented: [] }];
+    const { dropText, references } = drawSamplePlan(stream, 1, faces);
+    const isWanted = !dropText && references[1] === null &&
+      references[0]?.augmentation.flip === flip;
+    if (isWanted) return new RandomStream(1, "sample", sample);
+  }
+}
+
+/** Digests the first three channels of (H, W, 4). */
+function digestRgb(pixels: Float32Array): Promise<string> {
+  return digest(
+    new Uint8Array(pixels.filter((_, i) => i % 4 !== 3).slice().buffer),
+  );
+}
+
+Deno.test("train images: a sample's inputs are the reference's in every bit", async () => {
+  const samples = allCases.filter((wanted) => wanted.op === "sample");
+  assertEquals(samples.length, 8);
+  for (const wanted of samples) {
+    const { input, face, flip, sides, image, reference } = wanted;
+    const faceFile = await Deno.readFile(new URL(face, folder));
+    const { width, height } = decodeImage(faceFile, face);
+    const files = new Map<string, Uint8Array>([
+      ["images_cropped/a.jpg", await Deno.readFile(new URL(input, folder))],
+      ["images_cropped_face/a/0.jpg", faceFile],
+      [
+        "images_cropped_face_mask/a/0.png",
+        await grayPng(width, height, (x, y) => (x + 2 * y) % 19),
+      ],
+      ["captions/a.txt", new TextEncoder().encode("a face\n")],
+    ]);
+    const reader = sampleReader({
+      list: (path) =>
+        Promise.resolve(path === "images_cropped_face/a" ? ["0.jpg"] : []),
+      read: (path) =>
+        Promise.resolve(files.has(path) ? files.get(path)!.slice() : undefined),
+    });
+    const made = await readSample(reader, "a", streamFor(flip), {
+      stage: 1,
+      resolution: sides[0],
+      faceSide: sides[1],
+      visionSide: sides[2],
+      mean: [0.48145466, 0.4578275, 0.40821073],
+      std: [0.26862954, 0.26130258, 0.27577711],
+    });
+    assertEquals(await digestRgb(made.image.pixels!), image, input);
+    assertEquals(
+      await digestRgb(made.references[0]!.pixels!),
+      reference,
+      `${face} at ${sides}, mirrored: ${flip}`,
+    );
   }
 });
 

@@ -53,6 +53,8 @@ export function resizeOpenCvCubic(
       );
     }
   }
+  // All weights would be 0 and 1.
+  if (width === image.width && height === image.height) return opaque(image);
   const data = new Uint8ClampedArray(width * height * 4).fill(255);
   const columns = tapsFor(image.width, width);
   const rows = tapsFor(image.height, height);
@@ -82,6 +84,12 @@ export function resizeOpenCvCubic(
     }
   }
   return { width, height, data };
+}
+
+function opaque({ width, height, data }: Image): Image {
+  const copy = data.slice();
+  for (let i = 3; i < copy.length; i += 4) copy[i] = 255;
+  return { width, height, data: copy };
 }
 
 /** The inputs of each output along one axis, and their weights. */

@@ -99,6 +99,24 @@ export class FrozenTowers implements Disposable {
   }
 
   /**
+   * Encodes a reference and reads its features back, to be kept.
+   *
+   * @param pixels (S, S, 4), normalised
+   * @returns (tokens, E)
+   */
+  async readReference(
+    pixels: Float32Array,
+    pace: Pace,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { plan } = await this.#tower("vision", () => this.#visionGraph());
+    plan.write("pixels", pixels);
+    await plan.runPaced(pace);
+    await pace.finish();
+    const { features } = await plan.read("features");
+    return Float32Array.from(features);
+  }
+
+  /**
    * Encodes an image and reads the moments of its latents back, to be kept: an image
    * is the same every time it comes.
    *

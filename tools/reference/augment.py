@@ -3,7 +3,9 @@
     python tools/reference/augment.py tests/goldens
 
 writes tests/goldens/augment.json: SHA-256 of the RGB bytes of each result. OpenCV
-must be a package for x86, where it resizes with Intel's IPP.
+must be a package for x86, where it resizes with Intel's IPP. Sizes are such that
+Pillow resizes along rows first, as it always did before version 13; since then it
+begins with columns where the height shrinks, and more than the width.
 """
 
 import hashlib
@@ -64,7 +66,31 @@ def masked(image, classes, black):
     return np.array(image) * np.where(np.isin(mask, black), 0, 1).astype(np.uint8)[:, :, None]
 
 
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
+STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+
+
+def sample(image, face, flip, side, face_side, vision_side):
+    """A network's inputs, (H, W, 3) f32, of an image and its face, whose class at row y, column x is (x + 2 y) mod 19."""
+    pixels = cv2.resize(np.array(image), (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32) / 127.5 - 1.0
+    y, x = np.mgrid[:face.height, :face.width]
+    classes = ((x + 2 * y) % 19).astype(np.uint8)
+    face = face.resize((face_side, face_side), Image.Resampling.BICUBIC)
+    face = Image.fromarray(masked(face, classes, [0, 14, 15, 16, 18]))
+    if flip:
+        face = face.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    face = face.resize((vision_side, vision_side), Image.Resampling.BILINEAR)
+    reference = (np.array(face).astype(np.float32) / np.float32(255) - MEAN) / STD
+    return {"image": digest(pixels), "reference": digest(reference)}
+
+
 def more_cases(folder):
+    for flip in [False, True]:
+        for name, face in [("face/two_faces.png", "resize/input_131x117.png"), ("face/astronaut.png", "face/astronaut_small.png")]:
+            images = [Image.open(folder / file).convert("RGB") for file in [name, face]]
+            for sides in [(128, 128, 112), (512, 512, 224)]:
+                yield {"op": "sample", "input": name, "face": face, "flip": flip, "sides": sides,
+                       **sample(*images, flip, *sides)}
     random = np.random.default_rng(7)
     for width, height, side, count in [(512, 512, 512, 1), (640, 330, 128, 2), (131, 117, 128, 1), (700, 901, 512, 3)]:
         faces = []
@@ -88,7 +114,7 @@ def main(folder):
     cases = list(more_cases(folder))
     for name in INPUTS:
         image = Image.open(folder / name).convert("RGB")
-        for width, height in SIZES:
+        for width, height in [image.size, *SIZES]:
             pixels = cv2.resize(np.array(image), (width, height), interpolation=cv2.INTER_CUBIC)
             cases.append({"op": "cubic", "input": name, "width": width, "height": height, "sha256": digest(pixels)})
         for degrees, expand in ANGLES:

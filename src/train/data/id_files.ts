@@ -100,6 +100,17 @@ export async function readFaceLandmarks(
     faceBox(readNpy(file, path, [LANDMARK_COUNT, 2]).values);
 }
 
+/** Codes of errors that concern a data set's files alone. */
+const FILE_FAULTS: readonly string[] = ["bad-data", "bad-image", "cannot-read"];
+
+/** What is wrong with a file; throws what is an error of another kind. */
+export function fileFault(error: unknown): string {
+  const isFault = error instanceof MasterWeaverError &&
+    FILE_FAULTS.includes(error.code);
+  if (isFault) return error.message;
+  throw error;
+}
+
 /**
  * A file that must be there.
  *

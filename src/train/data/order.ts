@@ -26,10 +26,31 @@ export interface Shard {
 export const WHOLE: Shard = { rank: 0, ranks: 1 };
 
 /**
- * The numbers of a step's samples.
+ * The places of a rank's samples in a batch of all ranks.
  *
- * Rank r of n with batch b takes places r·b..(r + 1)·b − 1 of a batch of n·b:
- * together the ranks see what one process with that batch sees.
+ * Each identity is mixed with that of the sample at the other end of the batch. So a
+ * rank takes as many samples from the end as from the beginning, mirrored: then
+ * each rank mixes what one process with the whole batch would mix. With an odd
+ * number of samples a rank, and several ranks, its middle sample is mixed with
+ * itself instead.
+ *
+ * @param batch samples of this rank
+ */
+export function shardPlaces(
+  batch: number,
+  { rank, ranks }: Shard = WHOLE,
+): number[] {
+  const half = Math.floor(batch / 2);
+  const total = batch * ranks;
+  const first = Array.from({ length: half }, (_, i) => rank * half + i);
+  const middle = batch % 2 === 1 ? [ranks * half + rank] : [];
+  const last = first.map((place) => total - 1 - place).reverse();
+  return [...first, ...middle, ...last];
+}
+
+/**
+ * The numbers of a step's samples: together, ranks see what one process with their
+ * batches joined sees.
  *
  * @param step from 0, counted in batches, not in updates of weights
  * @param batch samples of this rank in a step
@@ -37,10 +58,10 @@ export const WHOLE: Shard = { rank: 0, ranks: 1 };
 export function sampleNumbers(
   step: number,
   batch: number,
-  { rank, ranks }: Shard = WHOLE,
+  shard: Shard = WHOLE,
 ): number[] {
-  const first = (step * ranks + rank) * batch;
-  return Array.from({ length: batch }, (_, slot) => first + slot);
+  const first = step * batch * shard.ranks;
+  return shardPlaces(batch, shard).map((place) => first + place);
 }
 
 /** The order of a data set's ids, epoch by epoch. */

@@ -76,7 +76,7 @@ function axes(steps: Range, range: Range, { x, y }: Scales): string {
   const rows = ticks(range, 5).map((value) =>
     `<path class="grid" d="M${LEFT} ${y(value)}H${WIDTH - RIGHT}"/>` +
     `<text x="${LEFT - 6}" y="${y(value)}" dy=".35em" class="left">${
-      formatMeasure(value)
+      value >= 1000 ? shortCount(value) : formatMeasure(value)
     }</text>`
   );
   const columns = ticks(steps, 4)
@@ -89,10 +89,11 @@ function axes(steps: Range, range: Range, { x, y }: Scales): string {
   return [...rows, ...columns].join("");
 }
 
-/** 12,000 as `12k`, to fit. */
+/** 12,000 as `12k`, 1,500,000 as `1.5M`, to fit. */
 function shortCount(value: number): string {
+  if (value >= 1e6 && value % 1e5 === 0) return `${value / 1e6}M`;
   return value >= 1000 && value % 100 === 0
-    ? `${formatCount(value / 1000)}k`
+    ? `${value / 1000}k`
     : formatCount(value);
 }
 
@@ -103,7 +104,7 @@ function stepRange(points: readonly Point[]): Range {
 
 function scale({ low, high }: Range, from: number, to: number) {
   return (value: number) =>
-    // A tenth of a pixel is exact enough, and a far outlier is cut off anyway.
+    // A tenth of a pixel is exact enough, and a far outlier is not seen anyway.
     (from + (to - from) * clamp((value - low) / (high - low))).toFixed(1)
       .replace(/\.0$/, "");
 }

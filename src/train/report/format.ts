@@ -31,10 +31,10 @@ export function formatDuration(seconds: number): string {
   const first = units.findIndex(([, size]) => whole >= size);
   if (first < 0) return "0 s";
   const [name, size] = units[first];
-  const parts = [`${Math.floor(whole / size)} ${name}`];
+  const texts = [`${Math.floor(whole / size)} ${name}`];
   const next = units[first + 1];
-  if (next) parts.push(`${Math.floor(whole % size / next[1])} ${next[0]}`);
-  return parts.join(" ");
+  if (next) texts.push(`${Math.floor(whole % size / next[1])} ${next[0]}`);
+  return texts.join(" ");
 }
 
 /** A speed: `2.31 steps/s`, or the time of one step where that is longer. */

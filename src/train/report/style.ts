@@ -75,7 +75,8 @@ table { width: 100%; border-collapse: collapse; table-layout: fixed; }
 th, td { text-align: left; vertical-align: top; padding: 4px 8px 4px 0;
   overflow-wrap: anywhere; border-top: 1px solid; }
 tr:first-child > * { border-top: 0; }
-th { width: clamp(120px, 38%, 260px); font-weight: 500; }
+th { width: 38%; font-weight: 500; }
+@media (min-width: 640px) { th { width: 240px; } }
 `;
 
 function colours(

@@ -16,11 +16,20 @@ const TYPES = ["f32", "f16"] as const;
 /** How values are stored. */
 export type CacheDtype = typeof TYPES[number];
 
-/** Makes the content of a file. */
+/** Largest value of f16. */
+const MAX_F16 = 65504;
+
+/**
+ * Makes the content of a file.
+ *
+ * @param wanted f16 is taken only where it holds every value
+ */
 export function encodeEntry(
   values: Float32Array<ArrayBuffer>,
-  dtype: CacheDtype,
+  wanted: CacheDtype,
 ): Uint8Array<ArrayBuffer> {
+  const fits = values.every((value) => Math.abs(value) <= MAX_F16);
+  const dtype = fits ? wanted : "f32";
   const stored = dtype === "f32" ? values : new Float16Array(values);
   const data = new Uint8Array(
     stored.buffer,

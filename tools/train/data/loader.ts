@@ -18,7 +18,19 @@ import type {
 } from "../../../src/train/data/training_sample.ts";
 import type { CachePlace } from "./cache.ts";
 import { FolderFiles } from "./folder.ts";
-import { SampleWorkers } from "./workers.ts";
+import {
+  type Task,
+  type TaskResult,
+  taskRunner,
+  type TaskSetup,
+} from "./tasks.ts";
+import { type WorkerKind, Workers } from "./workers.ts";
+
+/** The Workers of a loader. */
+const SAMPLE_WORKERS: WorkerKind<TaskSetup, Task, TaskResult> = {
+  module: new URL("./sample_worker.ts", import.meta.url),
+  here: taskRunner,
+};
 
 /** How batches are read. */
 export interface LoaderOptions {
@@ -58,7 +70,7 @@ export class DataLoader implements AsyncDisposable {
   readonly #broken: Map<string, string>;
   readonly #options: LoaderOptions;
   readonly #order: SampleOrder;
-  readonly #workers: SampleWorkers;
+  readonly #workers: Workers<TaskSetup, Task, TaskResult>;
   readonly #batches = new Map<number, Promise<TrainingSample[]>>();
   #substituted = 0;
   #waited = 0;
@@ -74,7 +86,7 @@ export class DataLoader implements AsyncDisposable {
     this.#order = new SampleOrder(options.seed, ids.length);
     const { seed, cache, samples } = options;
     const setup = { root, seed, cache, options: samples };
-    this.#workers = new SampleWorkers(setup, options.workers);
+    this.#workers = new Workers(SAMPLE_WORKERS, setup, options.workers);
   }
 
   /**

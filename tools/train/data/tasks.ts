@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../../src/base/errors.ts";
+import { fileFault } from "../../../src/train/data/id_files.ts";
 import { RandomStream } from "../../../src/train/data/random.ts";
 import { readSample } from "../../../src/train/data/sample.ts";
 import type {
@@ -13,6 +13,7 @@ import type {
 import { type CachePlace, CacheReader } from "./cache.ts";
 import { sampleReader } from "./decode.ts";
 import { FolderFiles } from "./folder.ts";
+import type { Run } from "./workers.ts";
 
 /** What all tasks have in common. */
 export interface TaskSetup {
@@ -39,14 +40,8 @@ export type TaskResult =
   | { readonly sample: TrainingSample }
   | { readonly broken: string };
 
-/** Does tasks. */
-export type TaskRunner = (task: Task) => Promise<TaskResult>;
-
-/** Codes of errors that concern an id's files alone. */
-const FILE_FAULTS: readonly string[] = ["bad-data", "bad-image", "cannot-read"];
-
 /** Makes what does tasks in this thread. */
-export function taskRunner(setup: TaskSetup): TaskRunner {
+export function taskRunner(setup: TaskSetup): Run<Task, TaskResult> {
   const { root, options, seed } = setup;
   const cache = setup.cache && new CacheReader(setup.cache);
   const reader = sampleReader(
@@ -58,9 +53,7 @@ export function taskRunner(setup: TaskSetup): TaskRunner {
     try {
       return { sample: await readSample(reader, id, stream, options) };
     } catch (error) {
-      if (!(error instanceof MasterWeaverError)) throw error;
-      if (!FILE_FAULTS.includes(error.code)) throw error;
-      return { broken: error.message };
+      return { broken: fileFault(error) };
     }
   };
 }

@@ -24,7 +24,7 @@ const GRIDS = 3;
 const GRID_WIDTH = 1200;
 /** Milliseconds between two drawings, at least. */
 const INTERVAL = 10_000;
-/** Drawing takes at most one part in so many of the time. */
+/** Drawing takes at most 1 / SHARE of the time. */
 const SHARE = 50;
 
 /** What a report says beside what is recorded. */

@@ -106,21 +106,21 @@ export class TrainLines implements Disposable {
 
   #line(record: MetricsRecord): string {
     const { step, steps_per_second: speed, skipped } = record;
-    const parts = [`step ${formatCount(step)}/${formatCount(this.#total)}`];
+    const texts = [`step ${formatCount(step)}/${formatCount(this.#total)}`];
     for (const [field, label] of SHOWN) {
       const value = this.#seen[field];
       if (typeof value === "number") {
-        parts.push(`${label} ${formatMeasure(value)}`);
+        texts.push(`${label} ${formatMeasure(value)}`);
       }
     }
-    if (skipped === true) parts.push("skipped");
+    if (skipped === true) texts.push("skipped");
     if (typeof speed === "number" && speed > 0) {
-      parts.push(formatSpeed(speed));
+      texts.push(formatSpeed(speed));
       if (step < this.#total) {
-        parts.push(`${formatDuration((this.#total - step) / speed)} left`);
+        texts.push(`${formatDuration((this.#total - step) / speed)} left`);
       }
     }
-    return parts.join("  ");
+    return texts.join("  ");
   }
 
   #close(): void {

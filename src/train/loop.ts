@@ -1,0 +1,172 @@
+/**
+ * The order of things in training: samples and draws to steps, steps to updates.
+ *
+ * @module
+ */
+import type { Pace } from "../gpu/pace.ts";
+import {
+  assembleBatch,
+  type AssemblyOptions,
+  type DrawnSample,
+} from "./assemble.ts";
+import { drawEditPrompts } from "./data/edit_prompts.ts";
+import { sampleNumbers, type Shard, shardPlaces, WHOLE } from "./data/order.ts";
+import type {
+  Input,
+  InputKind,
+  TrainingSample,
+} from "./data/training_sample.ts";
+import { drawEdit, type DrawOptions, drawSample } from "./draws.ts";
+import type { Schedule } from "./optimiser/schedules.ts";
+import { learningRateAt } from "./optimiser/schedules.ts";
+import { hasEdit, type Stage } from "./stages.ts";
+import type { Moments } from "./towers.ts";
+import type { Trainer } from "./trainer.ts";
+
+/** Where samples come from. */
+export interface SampleSource {
+  /** The samples of a step, of this rank. */
+  batch(step: number): Promise<readonly TrainingSample[]>;
+}
+
+/** Where what frozen networks computed is kept. */
+export interface FeatureKeeper {
+  /** Keeps values under a key. */
+  put(kind: InputKind, key: string, values: Float32Array): Promise<unknown>;
+}
+
+/** What a loop is made from. */
+export interface LoopOptions {
+  /** Trains. */
+  readonly trainer: Trainer;
+  /** Gives samples. */
+  readonly source: SampleSource;
+  /** Keeps moments and features; they are computed anew each time by default. */
+  readonly keeper?: FeatureKeeper;
+  /** The stage. */
+  readonly stage: Stage;
+  /** Samples of a step, of this rank. */
+  readonly batch: number;
+  /** The part of each batch that this process takes; the whole by default. */
+  readonly shard?: Shard;
+  /** Steps of an update. */
+  readonly accumulation: number;
+  /** What decides the draws. */
+  readonly draws: DrawOptions;
+  /** Edits of the editing-direction loss; the reference's by default. */
+  readonly edits?: readonly string[];
+  /** The learning rate of each update. */
+  readonly schedule: Schedule;
+  /** How much of the running mean stays, where one is kept. */
+  readonly averageDecay?: number;
+  /** Tokenizer, scaling factor, size of the latents. */
+  readonly assembly: AssemblyOptions;
+  /** Averages gradients over all ranks before an update; nothing by default. */
+  readonly exchange?: () => Promise<void>;
+}
+
+/** Trains update by update. */
+export class TrainingLoop {
+  readonly #options: LoopOptions;
+
+  /** A loop at no particular update: each is computed from its number. */
+  constructor(options: LoopOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Queues an update.
+   *
+   * @param number updates done before
+   * @throws {MasterWeaverError} what the source and the pace throw; `device-lost`, `gpu`, `out-of-memory`
+   */
+  async update(number: number, pace: Pace): Promise<void> {
+    const { trainer, accumulation, exchange } = this.#options;
+    const first = number * accumulation;
+    for (let i = 0; i < accumulation; i++) await this.#step(first + i, pace);
+    await exchange?.();
+    const settings = {
+      learningRate: this.learningRate(number),
+      averageDecay: this.#options.averageDecay,
+    };
+    await trainer.update(first + accumulation - 1, settings, pace);
+  }
+
+  /** The learning rate of an update. */
+  learningRate(number: number): number {
+    return learningRateAt(this.#options.schedule, number);
+  }
+
+  async #step(step: number, pace: Pace): Promise<void> {
+    const { trainer, source, assembly } = this.#options;
+    const samples = this.#drawn(step, await source.batch(step));
+    const drawn: DrawnSample[] = [];
+    for (const sample of samples) {
+      drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
+    }
+    await trainer.step(step, assembleBatch(drawn, assembly), pace);
+  }
+
+  /** Samples with their draws. */
+  #drawn(step: number, samples: readonly TrainingSample[]) {
+    const { stage, batch, shard = WHOLE, draws, edits } = this.#options;
+    const numbers = sampleNumbers(step, batch, shard);
+    const places = shardPlaces(batch, shard);
+    const prompts = hasEdit(stage, step)
+      ? drawEditPrompts(draws.seed, step, batch * shard.ranks, edits)
+      : undefined;
+    return samples.map((sample, i) => ({
+      sample,
+      draws: drawSample(draws, numbers[i]),
+      edit: prompts && {
+        ...drawEdit(draws, numbers[i]),
+        ...prompts[places[i]],
+      },
+    }));
+  }
+
+  /** What the frozen networks make of a sample, as far as it is kept. */
+  async #encoded(sample: TrainingSample, pace: Pace): Promise<{
+    readonly sample: TrainingSample;
+    readonly moments: Moments;
+  }> {
+    const references: (Input | null)[] = [];
+    for (const reference of sample.references) {
+      references.push(reference && await this.#keptReference(reference, pace));
+    }
+    return {
+      sample: { ...sample, references },
+      moments: await this.#moments(sample.image, pace),
+    };
+  }
+
+  async #moments({ key, cached, pixels }: Input, pace: Pace): Promise<Moments> {
+    if (cached) {
+      const half = cached.length / 2;
+      return {
+        mean: cached.subarray(0, half),
+        logvar: cached.subarray(half),
+      };
+    }
+    const { trainer, keeper } = this.#options;
+    const moments = await trainer.towers.encodeImage(pixels!, pace);
+    if (key !== null && keeper) {
+      const { mean, logvar } = moments;
+      const kept = new Float32Array(2 * mean.length);
+      kept.set(mean);
+      kept.set(logvar, mean.length);
+      await keeper.put("image", key, kept);
+    }
+    return moments;
+  }
+
+  /** A reference with its features, if they can be kept; else with its pixels. */
+  async #keptReference(reference: Input, pace: Pace): Promise<Input> {
+    const { trainer, keeper } = this.#options;
+    const { key, cached, pixels } = reference;
+    if (cached || key === null || !keeper) return reference;
+    const features = await trainer.towers.readReference(pixels!, pace);
+    await keeper.put("reference", key, features);
+    return { key, cached: features };
+  }
+}

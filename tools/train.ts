@@ -1,0 +1,49 @@
+/**
+ * Trains MasterWeaver's identity adapter, a LoRA, or the UNet.
+ *
+ *     deno run -A tools/train.ts --stage 1 --model DIR --data DIR --out RUN
+ *
+ * @module
+ */
+import { Interrupt } from "../src/host/command/interrupt.ts";
+import { writeStderr } from "../src/host/streams.ts";
+import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
+import { replay } from "./train/replay.ts";
+import { train } from "./train/session.ts";
+import { printJson, talk, toolMain } from "./tool.ts";
+
+async function run(values: TrainValues): Promise<void> {
+  const { report } = talk(values.quiet);
+  if (values.replay !== undefined) {
+    const replayed = await replay(values);
+    if (values.json) return printJson(replayed);
+    replayed.losses.forEach(({ loss_mle, loss_bg, loss_edit, grad_norm }, i) =>
+      report(
+        `step ${
+          i + 1
+        }: loss_mle ${loss_mle}, loss_bg ${loss_bg}, loss_edit ${loss_edit}, grad_norm ${grad_norm}`,
+      )
+    );
+    return report(`Gradients and parameters → ${replayed.output}`);
+  }
+  await using interrupt = new Interrupt((text) =>
+    writeStderr(`\n${text}, after saving\n`)
+  );
+  const result = await train(values, interrupt.signal);
+  if (values.json) printJson(result);
+  report(
+    result.status === "finished"
+      ? `Trained ${result.step} steps → ${result.weights.join(", ")}`
+      : `Stopped after step ${result.step} of ${result.total}; run the same command to go on`,
+  );
+}
+
+/** The tool's `main`. */
+export const main = toolMain({
+  usage: USAGE,
+  options: OPTIONS,
+  stopsItself: true,
+  run,
+});
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,210 @@
+/**
+ * The options of training: the reference's, under its names, and what was added.
+ *
+ * @module
+ */
+import { UsageError } from "../../src/host/exit.ts";
+import { SCHEDULES } from "../../src/train/optimiser/schedules.ts";
+import { LAMBDA_EDIT, type Stage } from "../../src/train/stages.ts";
+import {
+  flag,
+  listOf,
+  oneOf,
+  option,
+  type Reader,
+  refuse,
+  text,
+  type Values,
+  whole,
+} from "../tool.ts";
+
+/** A number in a range. */
+function number(
+  least: number,
+  most: number,
+  expected: string,
+): Reader<number> {
+  return (value, name) => {
+    const parsed = Number(value);
+    const isNumber = value.trim() !== "" && Number.isFinite(parsed);
+    if (isNumber && parsed >= least && parsed <= most) return parsed;
+    return refuse(name, value, expected);
+  };
+}
+
+const notNegative = number(0, Number.MAX_VALUE, "a number from 0 on");
+const fraction = number(0, 1, "a number from 0 to 1");
+
+/** `none`, `block`, `level`, or so many bytes such as 8GB. */
+const memory: Reader<"none" | "block" | "level" | number> = (value, name) => {
+  if (value === "none" || value === "block" || value === "level") return value;
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*(MB|GB)$/i.exec(value) ?? [];
+  if (!digits) {
+    return refuse(name, value, "none, block, level, or a size such as 8GB");
+  }
+  return Number(digits) * (unit.toUpperCase() === "GB" ? 1e9 : 1e6);
+};
+
+/** The options of `tools/train.ts`. */
+export const OPTIONS = {
+  stage: option(oneOf(["1", "2"])),
+  model: option(text),
+  data: option(text),
+  out: option(text),
+  "adapter-path": option(text),
+  train: option(oneOf(["adapter", "lora", "unet"]), "adapter"),
+  resolution: option(whole(8, 4096)),
+  seed: option(whole(0, 2 ** 32 - 1), "42"),
+  "train-batch-size": option(whole(1, 4096), "4"),
+  "gradient-accumulation-steps": option(whole(1, 4096), "4"),
+  "max-train-steps": option(whole(1), "100000"),
+  "learning-rate": option(notNegative),
+  "scale-lr": flag,
+  "no-scale-lr": flag,
+  "lr-scheduler": option(oneOf(SCHEDULES), "constant"),
+  "lr-warmup-steps": option(whole(0), "0"),
+  "lambda-edit": option(notNegative, String(LAMBDA_EDIT)),
+  "adam-beta1": option(fraction, "0.9"),
+  "adam-beta2": option(fraction, "0.999"),
+  "adam-weight-decay": option(notNegative, "0.01"),
+  "adam-epsilon": option(notNegative, "1e-8"),
+  "max-grad-norm": option(notNegative, "1"),
+  "mixed-precision": option(oneOf(["no", "fp16"]), "no"),
+  "dataloader-num-workers": option(whole(0, 64)),
+  "save-steps": option(whole(1), "2000"),
+  "vis-steps": option(whole(0), "200"),
+  "keep-last": option(whole(1), "3"),
+  "keep-every": option(whole(0), "0"),
+  timesteps: option(oneOf(["uniform", "high"]), "uniform"),
+  "snr-gamma": option(number(1e-3, 1e6, "a number above 0")),
+  "initial-values": option(oneOf(["copy", "zero"]), "copy"),
+  "edit-prompts": option(text),
+  "ema-decay": option(fraction),
+  recompute: option(memory, "none"),
+  rank: option(whole(1, 4096), "4"),
+  alpha: option(notNegative),
+  "target-layers": option(listOf(text)),
+  cache: option(text),
+  "cache-size": option(number(0, 1e6, "a number of GB")),
+  tune: option(oneOf(["auto", "off", "force"]), "off"),
+  distributed: option(oneOf(["mpi"])),
+  tensorboard: flag,
+  replay: option(text),
+  output: option(text),
+  json: flag,
+  quiet: flag,
+};
+
+/** What was given, by option. */
+export type TrainValues = Values<typeof OPTIONS>;
+
+/** The text of `--help`. */
+export const USAGE =
+  `Usage: deno run -A tools/train.ts --stage 1|2 --model DIR --data DIR --out RUN
+       deno run -A tools/train.ts --train lora --model DIR --data DIR --out RUN
+       deno run -A tools/train.ts --stage 1|2 --model DIR --adapter-path FILE
+           --replay INPUTS.safetensors --output OUTPUTS.safetensors [--json]
+
+Trains MasterWeaver's identity adapter, in the reference's two stages, on a data
+set as tools/dataset.ts makes it. Stage 1 learns the adapter; stage 2 starts from
+it and tunes its encoder so that prompts still change hair, glasses, expression.
+Run again with the same --out to go on. Ctrl-C saves first.
+
+  --stage 1|2            which stage
+  --model DIR            a converted model (tools/convert.ts)
+  --data DIR             the data set's root
+  --out RUN              the run's folder: checkpoints, metrics.jsonl, report.html
+  --adapter-path FILE    the adapter to start from, .weave or .pt; stage 2 needs
+                         it, stage 1 starts a fresh one without it
+  --train WHAT           adapter, lora (of the UNet), unet (adapter)
+
+Steps
+  --max-train-steps N    updates of the parameters (100000)
+  --train-batch-size N   samples of a step (4)
+  --gradient-accumulation-steps N  steps of an update (4)
+  --resolution N         side of the images in pixels (the model's own)
+  --seed N               (42)
+  --mixed-precision no|fp16  fp16: activations in f16, with loss scaling (no)
+  --recompute WHAT       none, block, level, or most GPU memory such as 8GB: what
+                         is computed again in the backward pass (none)
+
+Learning
+  --learning-rate X      (1e-6)
+  --scale-lr, --no-scale-lr  multiply it by ranks × batch × accumulation (on,
+                         unless --learning-rate is given)
+  --lr-scheduler NAME    ${SCHEDULES.slice(0, 3).join(", ")},
+                         ${SCHEDULES.slice(3).join(", ")} (constant)
+  --lr-warmup-steps N    (0)
+  --lambda-edit X        weight of the editing-direction loss (${LAMBDA_EDIT})
+  --edit-prompts FILE    other edits, one a line, such as: smiling {}
+  --adam-beta1 X --adam-beta2 X --adam-weight-decay X --adam-epsilon X
+                         (0.9, 0.999, 0.01, 1e-8)
+  --max-grad-norm X      (1)
+
+What the reference does not have, off by default
+  --timesteps high       draw mostly noisy timesteps, which show who it is
+  --snr-gamma X          min-SNR weighting
+  --initial-values zero  a fresh adapter's values start at zero
+  --ema-decay X          also keep a running mean of the parameters, and save it
+  --rank N --alpha X --target-layers A,B,…  of a LoRA (4, the rank,
+                         to_q,to_k,to_v,to_out.0)
+
+What is written
+  --save-steps N         updates between checkpoints (2000)
+  --keep-last N          checkpoints that are kept (3)
+  --keep-every N         and those of every N-th update (0: none)
+  --vis-steps N          updates between grids of images (200; 0: none)
+  --tensorboard          also write event files
+  --cache DIR            keep latents and features of frozen networks there
+                         (RUN/cache)
+  --cache-size GB        most that is kept (20; 0: nothing)
+  --dataloader-num-workers N  (as many as there are cores, at most 16)
+  --tune auto|off|force  measure kernels first (off: the same bits everywhere)
+  --distributed mpi      one process of several, started by mpirun
+
+  --replay FILE          run recorded steps instead, and write losses, gradients
+                         and parameters to --output
+  --json                 one JSON object on stdout
+  --quiet                no report, no progress
+  -h, --help             this text`;
+
+/** The reference's learning rate, before it is scaled. */
+const LEARNING_RATE = 1e-6;
+/** That of the recorded steps that come with the project. */
+export const REPLAY_LEARNING_RATE = 1e-4;
+
+/** The stage that was asked for; a LoRA has none, and trains as stage 1 does. */
+export function stageOf(values: TrainValues): Stage {
+  if (values.stage === undefined) {
+    if (values.train === "lora") return 1;
+    throw new UsageError("Give --stage 1 or --stage 2");
+  }
+  return values.stage === "1" ? 1 : 2;
+}
+
+/** The learning rate, scaled unless it was given as it is. */
+export function learningRateOf(values: TrainValues, ranks: number): number {
+  if (values["scale-lr"] && values["no-scale-lr"]) {
+    throw new UsageError("Give --scale-lr or --no-scale-lr, not both");
+  }
+  const given = values["learning-rate"];
+  const isScaled = values["scale-lr"] ||
+    given === undefined && !values["no-scale-lr"];
+  const factor = ranks * values["train-batch-size"] *
+    values["gradient-accumulation-steps"];
+  return (given ?? LEARNING_RATE) * (isScaled ? factor : 1);
+}
+
+/** The values of options that must be given. */
+export function required<N extends keyof TrainValues>(
+  values: TrainValues,
+  ...names: N[]
+): { [K in N]: NonNullable<TrainValues[K]> } {
+  const missing = names.filter((name) => values[name] === undefined);
+  if (missing.length > 0) {
+    throw new UsageError(
+      `Give ${missing.map((name) => `--${name}`).join(", ")}; see --help`,
+    );
+  }
+  return values as { [K in N]: NonNullable<TrainValues[K]> };
+}
