@@ -12,18 +12,18 @@ import { heldBytes, isTexels } from "../ops/weights/layouts.ts";
 import { baseOf, type Graph, type Tensor } from "./graph.ts";
 import type { KernelChoice } from "./kernel_choice.ts";
 import { launchesOf, lower, type Step } from "./lowering.ts";
-import { planMemory } from "./memory.ts";
+import { planMemory, takeFitting } from "./memory.ts";
 import { memoryItems, textureNeeds } from "./memory_needs.ts";
 import { rootOf } from "./schedule.ts";
 import { packParams } from "./uniforms.ts";
 import type { StoredParameter } from "./weight_store.ts";
 
-/** Bytes of a plan, without its parameters; named as in a plan's statistics. */
+/** Bytes of a plan, without its parameters. */
 export interface MemoryEstimate {
-  /** Bytes of the buffers and textures that intermediates share. */
-  readonly arenaBytes: number;
-  /** Those of them that are textures. */
-  readonly textureBytes: number;
+  /** Bytes of each buffer that intermediates share. */
+  readonly arenas: readonly number[];
+  /** Bytes of each texture that steps use in turn. */
+  readonly textures: readonly number[];
   /** Bytes of inputs, outputs, constants and uniforms. */
   readonly ownBytes: number;
 }
@@ -69,12 +69,22 @@ export function estimateMemory(
     (root) => root.source.kind === "parameter" || placed.has(root),
   );
   const { arenas } = planMemory(items, limits.maxBufferSize);
-  const textureBytes = sum(
-    textureNeeds(steps).texels.map((texels) =>
-      shapeBytes(scratchShape(texels))
-    ),
-  );
-  return { arenaBytes: sum(arenas) + textureBytes, textureBytes, ownBytes };
+  const textures = textureNeeds(steps).texels
+    .map((texels) => shapeBytes(scratchShape(texels)));
+  return { arenas, textures, ownBytes };
+}
+
+/** What a plan makes beside what another lends it, which never runs at the same time. */
+export function beyondLent(
+  { arenas, textures, ownBytes }: MemoryEstimate,
+  lender: MemoryEstimate,
+): MemoryEstimate {
+  const lent = lender.arenas.map((size) => ({ size }));
+  return {
+    arenas: arenas.filter((bytes) => !takeFitting(lent, bytes)),
+    textures: textures.filter((bytes, i) => !(lender.textures[i] >= bytes)),
+    ownBytes,
+  };
 }
 
 /** Bytes of parameters that a weight store holds. */

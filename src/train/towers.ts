@@ -108,7 +108,7 @@ export class FrozenTowers implements Disposable {
     pixels: Float32Array,
     pace: Pace,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { plan } = await this.#tower("vision", () => this.#visionGraph());
+    const { plan } = await this.#tower("vision");
     plan.write("pixels", pixels);
     await plan.runPaced(pace);
     await pace.finish();

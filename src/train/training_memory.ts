@@ -9,14 +9,23 @@ import { alignBinding } from "../gpu/buffers.ts";
 import type { GpuLimits } from "../gpu/gpu.ts";
 import type { Graph } from "../graph/graph.ts";
 import { KernelChoice, type KernelChooser } from "../graph/kernel_choice.ts";
-import { estimateMemory, storedBytes } from "../graph/memory_estimate.ts";
+import {
+  beyondLent,
+  estimateMemory,
+  storedBytes,
+} from "../graph/memory_estimate.ts";
 import type { StoredParameter } from "../graph/weight_store.ts";
 import { tensorBytes } from "../ops/op.ts";
 import type { WeightRef } from "../weights/scope.ts";
 import { isTransposed } from "../weights/transposed.ts";
 import { layOutParameters } from "./optimiser/parameter_layout.ts";
 import type { StepShape } from "./step/graph.ts";
-import { ownInputs, type StepOptions, stepRecipe } from "./step/recipe.ts";
+import {
+  largestFirst,
+  ownInputs,
+  type StepOptions,
+  stepRecipe,
+} from "./step/recipe.ts";
 import type {
   BlockPicker,
   RecomputePlanner,
@@ -77,10 +86,13 @@ export function runCosts(options: RunCostOptions): RecomputePlanner<RunCost> {
     sum(layout.map(({ bytes }) => bytes));
   const towers = towerBytes("text", options) + towerBytes("vision", options);
   const fixed = { trained, towers, vae: vae ? towerBytes("vae", options) : 0 };
-  // The step with the most losses is the largest.
-  const largest = shapes.reduce((a, b) => b.lambdaEdit === undefined ? a : b);
+  const [recipe] = largestFirst(
+    shapes.map((shape) =>
+      stepRecipe(options, { ...shape, recompute: undefined })
+    ),
+  );
   return {
-    recipe: stepRecipe(options, { ...largest, recompute: undefined }),
+    recipe,
     cost(pick) {
       const { flops, ...steps } = stepCosts(options, pick);
       const memory = { ...fixed, ...steps };
@@ -92,8 +104,9 @@ export function runCosts(options: RunCostOptions): RecomputePlanner<RunCost> {
 /** What the steps take together: weights and inputs once, intermediates of the largest. */
 function stepCosts(options: RunCostOptions, recompute: BlockPicker) {
   const { choose, limits, shapes } = options;
-  const recipes = shapes
-    .map((shape) => stepRecipe(options, { ...shape, recompute }));
+  const recipes = largestFirst(
+    shapes.map((shape) => stepRecipe(options, { ...shape, recompute })),
+  );
   const inputs = ownInputs(recipes);
   const weights = new Map<WeightRef, Map<string, StoredParameter>>();
   const steps = recipes.map(({ graph, bound }) => {
@@ -109,25 +122,21 @@ function stepCosts(options: RunCostOptions, recompute: BlockPicker) {
     );
     return { ...estimateMemory(graph, { kernels, limits, bound: all }), flops };
   });
-  const most = (of: (step: typeof steps[number]) => number) =>
-    Math.max(...steps.map(of));
-  const parameters = [...weights.values()].flatMap((
-    forms,
-  ) => [...forms.values()]);
+  const parameters = [...weights.values()]
+    .flatMap((forms) => [...forms.values()]);
   const turned = parameters.filter(({ ref }) => isTransposed(ref));
-  const textures = most(({ textureBytes }) => textureBytes);
+  const [first, ...others] = steps;
+  const made = [first, ...others.map((step) => beyondLent(step, first))];
   return {
     weights: storedBytes(parameters) - storedBytes(turned),
     transposed: storedBytes(turned),
-    activations: most(({ arenaBytes, textureBytes }) =>
-      arenaBytes - textureBytes
-    ),
-    textures,
-    inputs: sum(steps.map(({ ownBytes }) => ownBytes)) +
+    activations: sum(made.flatMap(({ arenas }) => arenas)),
+    textures: sum(made.flatMap(({ textures }) => textures)),
+    inputs: sum(made.map(({ ownBytes }) => ownBytes)) +
       sum(
         Object.values(inputs).map((spec) => alignBinding(tensorBytes(spec))),
       ),
-    flops: most(({ flops }) => flops),
+    flops: Math.max(...steps.map(({ flops }) => flops)),
   };
 }
 
@@ -142,8 +151,12 @@ function towerBytes(name: TowerName, options: RunCostOptions): number {
   };
   const graph: Graph = towerGraph(name, components, shape);
   const kernels = new KernelChoice(graph, choose);
-  const { arenaBytes, ownBytes } = estimateMemory(graph, { kernels, limits });
-  return storedBytes(kernels.parameters) + arenaBytes + ownBytes;
+  const { arenas, textures, ownBytes } = estimateMemory(graph, {
+    kernels,
+    limits,
+  });
+  return storedBytes(kernels.parameters) + ownBytes +
+    sum([...arenas, ...textures]);
 }
 
 function sum(values: readonly number[]): number {

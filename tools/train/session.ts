@@ -39,7 +39,7 @@ import { Recorder } from "./run/recorder.ts";
 import { RunFolder } from "./run/run_folder.ts";
 import type { OptionValue } from "./run/settings.ts";
 import { TrainLines } from "./run/train_lines.ts";
-import { optimiserOptions, recomputeChoice } from "./settings.ts";
+import { optimiserOptions } from "./settings.ts";
 import { type Trained, trainedOf } from "./trained.ts";
 
 /** What a run came to. */
@@ -156,7 +156,7 @@ export async function train(
       accumulation,
       lambdaNoise,
       lambdaEdit,
-      recompute: recomputeChoice(values.recompute),
+      recompute: values.recompute,
       optimiser: {
         ...optimiserOptions(values),
         lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,

@@ -18,6 +18,7 @@ import { gradientBindings } from "../optimiser/gradients.ts";
 import type { ParameterBlocks } from "../optimiser/parameter_blocks.ts";
 import type { StepShape } from "./graph.ts";
 import {
+  largestFirst,
   LOSS_SCALE,
   ownInputs,
   type StepOptions,
@@ -43,8 +44,9 @@ export interface StepPlanOptions extends StepOptions {
   readonly shapes: Readonly<Partial<Record<StepKind, StepShape>>>;
 }
 
-/** A step's graph and its kernels. */
+/** The graph of a kind of step, and its kernels. */
 interface Recipe extends StepRecipe {
+  readonly kind: StepKind;
   readonly kernels: KernelChoice;
 }
 
@@ -75,28 +77,20 @@ export class StepPlans implements Disposable {
   static async make(options: StepPlanOptions): Promise<StepPlans> {
     const { gpu, tuner } = options;
     using made = new DisposableStack();
-    const recipes = new Map<StepKind, Recipe>();
+    const recipes: Recipe[] = [];
     for (const [kind, shape] of Object.entries(options.shapes)) {
       const recipe = stepRecipe(options, shape!);
       await tuner.prepare(recipe.graph);
       const kernels = new KernelChoice(recipe.graph, tuner.choose);
-      recipes.set(kind as StepKind, { ...recipe, kernels });
+      recipes.push({ ...recipe, kind: kind as StepKind, kernels });
     }
-    const inputs = made.use(
-      await GpuTensors.make(gpu, ownInputs([...recipes.values()])),
-    );
+    const inputs = made.use(await GpuTensors.make(gpu, ownInputs(recipes)));
     const store = made.use(new WeightStore(gpu));
-    for (const { kernels } of recipes.values()) {
-      await store.load(kernels.parameters);
-    }
+    for (const { kernels } of recipes) await store.load(kernels.parameters);
     const plans = new Map<StepKind, Plan>();
     let first: Plan | undefined;
-    // The largest first: the others use its memory.
-    const bySize = [...recipes].sort(([, a], [, b]) =>
-      b.graph.ops.length - a.graph.ops.length
-    );
     const all = { ...bindingsOf(options), ...inputs.bindings };
-    for (const [kind, { graph, kernels }] of bySize) {
+    for (const { kind, graph, kernels } of largestFirst(recipes)) {
       const bindings = Object.fromEntries(
         Object.entries(all).filter(([name]) => graph.inputs.has(name)),
       );
@@ -140,6 +134,11 @@ export class StepPlans implements Disposable {
   /** Writes elements of an input from an index on. */
   writePart(name: string, data: Float32Array, first: number): void {
     this.#inputs.write(name, data, first);
+  }
+
+  /** The kinds of step there are. */
+  get kinds(): readonly StepKind[] {
+    return [...this.#plans.keys()];
   }
 
   /** The plan of a kind of step. */

@@ -82,3 +82,8 @@ export function ownInputs(
   }
   return specs;
 }
+
+/** Recipes in the order in which their plans are made: the first lends its memory to the others. */
+export function largestFirst<R extends StepRecipe>(recipes: readonly R[]): R[] {
+  return recipes.toSorted((a, b) => b.graph.ops.length - a.graph.ops.length);
+}
