@@ -142,6 +142,28 @@ setupTest("--check counts what lacks and installs nothing", async () => {
   });
 });
 
+setupTest("--with-mpi installs Open MPI where there is none", async () => {
+  const faked = 'apt_install() { echo "install $*"; };';
+  const none = `${faked} has_mpi() { return 1; };`;
+  await onMachine(bookworm, async (root) => {
+    const fresh = await inScript(`${none} set_up_mpi`, root);
+    assertEquals(fresh.out, "install openmpi-bin\n");
+    const there = await inScript(`${faked} has_mpi() { :; }; set_up_mpi`, root);
+    assertEquals([there.code, there.out], [0, ""]);
+    const checked = await inScript(
+      `${none} check_only=yes; set_up_mpi; [ $lacking -eq 1 ]`,
+      root,
+    );
+    assertEquals([checked.code, checked.out], [0, ""]);
+    assertMatch(checked.err, /Missing: Open MPI/);
+  });
+  await onMachine({ "etc/os-release": "ID=fedora\n" }, async (root) => {
+    const { code, err } = await inScript(`${none} set_up_mpi`, root);
+    assertEquals(code, 1);
+    assertMatch(err, /Fedora: openmpi/);
+  });
+});
+
 setupTest("Debian 12 gets Mesa from backports, or its own", async () => {
   const faked = "has_gpu() { return 1; }; package_version() { :; };" +
     'apt_install() { echo "install $*"; };';

@@ -3,11 +3,12 @@
 # Vulkan driver where there is no GPU. Safe to run again; changes only what is
 # missing. Debian and Ubuntu; elsewhere it says what to do.
 #
-#   sh tools/setup.sh [--with-landmarks] [--check] [--help]
+#   sh tools/setup.sh [--with-landmarks] [--with-mpi] [--check] [--help]
 #
 #   --with-landmarks  also install dlib's 68-point face model (Debian's
 #                     libdlib-data; its training data excludes commercial use)
 #                     and convert it to weights/landmarks.weave
+#   --with-mpi        also install Open MPI, for training in several processes
 #   --check           change nothing, report only; exit 1 where something lacks
 set -eu
 
@@ -20,6 +21,7 @@ ROOT="${SETUP_ROOT:-}"
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 with_landmarks=no
+with_mpi=no
 check_only=no
 lacking=0
 
@@ -31,7 +33,7 @@ fail() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
 
 # lacks WHAT: under --check it is counted and reported, nothing is done.
 lacks() {
@@ -245,6 +247,21 @@ set_up_landmarks() {
   (cd "$HERE" && deno run -A tools/convert.ts "$source" --output weights)
 }
 
+# --- MPI ------------------------------------------------------------------
+
+has_mpi() { has mpirun && mpirun --version 2>/dev/null | grep -q "Open MPI"; }
+
+set_up_mpi() {
+  if has_mpi; then return 0; fi
+  if [ "$check_only" = yes ]; then
+    lacks "Open MPI (package openmpi-bin)"
+    return 0
+  fi
+  is_debian || fail "Cannot install Open MPI here: install it (Fedora: openmpi; Arch: openmpi; macOS: open-mpi) and put its mpirun on PATH"
+  # It brings the library, whose package has another name in each release.
+  apt_install openmpi-bin
+}
+
 # --- Packages -------------------------------------------------------------
 
 # Fetches the npm packages once, so that later runs need no network.
@@ -257,6 +274,7 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --with-landmarks) with_landmarks=yes ;;
+      --with-mpi) with_mpi=yes ;;
       --check) check_only=yes ;;
       --help)
         usage
@@ -273,6 +291,7 @@ main() {
   set_up_vulkan
   set_up_packages
   if [ "$with_landmarks" = yes ]; then set_up_landmarks; fi
+  if [ "$with_mpi" = yes ]; then set_up_mpi; fi
   if [ "$lacking" -gt 0 ]; then
     fail "$lacking missing; run \`sh tools/setup.sh\` without --check"
   fi

@@ -6,10 +6,12 @@
  * @module
  */
 import { Interrupt } from "../src/host/command/interrupt.ts";
+import { openMpi } from "../src/host/mpi/communicator.ts";
+import { runAsRank } from "../src/host/mpi/rank.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
-import { train } from "./train/session.ts";
+import { train, type TrainResult } from "./train/session.ts";
 import { printJson, talk, toolMain } from "./tool.ts";
 
 async function run(values: TrainValues): Promise<void> {
@@ -29,13 +31,47 @@ async function run(values: TrainValues): Promise<void> {
   await using interrupt = new Interrupt((text) =>
     writeStderr(`\n${text}, after saving\n`)
   );
-  const result = await train(values, interrupt.signal);
+  const result = values.distributed === "mpi"
+    ? await trainTogether(values, interrupt.signal)
+    : await train(values, { signal: interrupt.signal });
+  if (!result) return;
   if (values.json) printJson(result);
   report(
     result.status === "finished"
       ? `Trained ${result.step} steps → ${result.weights.join(", ")}`
       : `Stopped after step ${result.step} of ${result.total}; run the same command to go on`,
   );
+}
+
+/**
+ * Trains as one of several ranks.
+ *
+ * @returns the result, on the first rank
+ */
+async function trainTogether(
+  values: TrainValues,
+  interrupted: AbortSignal,
+): Promise<TrainResult | undefined> {
+  const communicator = await openMpi({
+    warn: (line) => writeStderr(`${line}\n`),
+  });
+  const stop = new AbortController();
+  let last: () => string | undefined = () => undefined;
+  const result = await runAsRank(
+    communicator,
+    () =>
+      train(values, {
+        signal: AbortSignal.any([interrupted, stop.signal]),
+        communicator,
+        onCheckpoint: (checkpoint) => last = checkpoint,
+      }),
+    {
+      lastCheckpoint: () => last(),
+      stopsItself: true,
+      onStop: () => stop.abort(),
+    },
+  );
+  return communicator.rank === 0 ? result : undefined;
 }
 
 /** The tool's `main`. */

@@ -29,6 +29,8 @@ export type ErrorCode =
   | "cannot-write"
   /** The GPU was lost while in use. */
   | "device-lost"
+  /** The processes of a training run cannot work together. */
+  | "distributed"
   /** The model was disposed before or while it was used. */
   | "disposed"
   /** The GPU refused a command: a bug in this library or the driver. */

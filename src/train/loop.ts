@@ -10,18 +10,20 @@ import {
   type DrawnSample,
 } from "./assemble.ts";
 import { drawEditPrompts } from "./data/edit_prompts.ts";
-import { sampleNumbers, type Shard, shardPlaces, WHOLE } from "./data/order.ts";
+import { sampleNumbers, shardPlaces } from "./data/order.ts";
 import type {
   Input,
   InputKind,
   TrainingSample,
 } from "./data/training_sample.ts";
+import type { Communicator } from "./distributed/communicator.ts";
+import { sumGradients } from "./distributed/sum_gradients.ts";
 import { drawEdit, type DrawOptions, drawSample } from "./draws.ts";
 import type { Schedule } from "./optimiser/schedules.ts";
 import { learningRateAt } from "./optimiser/schedules.ts";
 import { hasEdit, type Stage } from "./stages.ts";
 import type { Moments } from "./towers.ts";
-import type { Trainer } from "./trainer.ts";
+import type { PreparedStep, Trainer } from "./trainer.ts";
 
 /** Where samples come from. */
 export interface SampleSource {
@@ -47,8 +49,6 @@ export interface LoopOptions {
   readonly stage: Stage;
   /** Samples of a step, of this rank. */
   readonly batch: number;
-  /** The part of each batch that this process takes; the whole by default. */
-  readonly shard?: Shard;
   /** Steps of an update. */
   readonly accumulation: number;
   /** What decides the draws. */
@@ -61,13 +61,16 @@ export interface LoopOptions {
   readonly averageDecay?: number;
   /** Tokenizer, scaling factor, size of the latents. */
   readonly assembly: AssemblyOptions;
-  /** Averages gradients over all ranks before an update; nothing by default. */
-  readonly exchange?: () => Promise<void>;
+  /** The ranks that train together; their gradients are added up before an update. */
+  readonly communicator: Communicator;
 }
 
 /** Trains update by update. */
 export class TrainingLoop {
   readonly #options: LoopOptions;
+  /** A step that was prepared while ranks exchanged gradients. */
+  #ahead: { readonly step: number; readonly prepared: PreparedStep } | null =
+    null;
 
   /** A loop at no particular update: each is computed from its number. */
   constructor(options: LoopOptions) {
@@ -81,15 +84,27 @@ export class TrainingLoop {
    * @throws {MasterWeaverError} what the source and the pace throw; `device-lost`, `gpu`, `out-of-memory`
    */
   async update(number: number, pace: Pace): Promise<void> {
-    const { trainer, accumulation, exchange } = this.#options;
+    const { trainer, accumulation, communicator } = this.#options;
     const first = number * accumulation;
-    for (let i = 0; i < accumulation; i++) await this.#step(first + i, pace);
-    await exchange?.();
-    const settings = {
+    const end = first + accumulation;
+    for (let step = first; step < end; step++) {
+      const prepared = this.#ahead?.step === step
+        ? this.#ahead.prepared
+        : await this.#prepare(step, pace);
+      this.#ahead = null;
+      await trainer.run(step, prepared, pace);
+    }
+    if (communicator.size > 1) {
+      const sum = sumGradients(trainer.blocks, communicator);
+      // The towers need no gradients: the next step's inputs are made meanwhile.
+      const prepared = await this.#prepare(end, pace);
+      this.#ahead = { step: end, prepared };
+      await sum;
+    }
+    await trainer.update(end - 1, {
       learningRate: this.learningRate(number),
       averageDecay: this.#options.averageDecay,
-    };
-    await trainer.update(first + accumulation - 1, settings, pace);
+    });
   }
 
   /** The learning rate of an update. */
@@ -97,19 +112,21 @@ export class TrainingLoop {
     return learningRateAt(this.#options.schedule, number);
   }
 
-  async #step(step: number, pace: Pace): Promise<void> {
+  /** Reads, draws and encodes a step's batch. */
+  async #prepare(step: number, pace: Pace): Promise<PreparedStep> {
     const { trainer, source, assembly } = this.#options;
     const samples = this.#drawn(step, await source.batch(step));
     const drawn: DrawnSample[] = [];
     for (const sample of samples) {
       drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
     }
-    await trainer.step(step, assembleBatch(drawn, assembly), pace);
+    return await trainer.prepare(assembleBatch(drawn, assembly), pace);
   }
 
   /** Samples with their draws. */
   #drawn(step: number, samples: readonly TrainingSample[]) {
-    const { stage, batch, shard = WHOLE, draws, edits } = this.#options;
+    const { stage, batch, draws, edits, communicator } = this.#options;
+    const shard = { rank: communicator.rank, ranks: communicator.size };
     const numbers = sampleNumbers(step, batch, shard);
     const places = shardPlaces(batch, shard);
     const prompts = hasEdit(stage, step)

@@ -14,7 +14,7 @@ import { IdentityEncoder } from "../identity/identity.ts";
 import type { Image } from "../image/image.ts";
 import { checkSettings } from "../options/options.ts";
 import type { ClipTokenizer } from "../text/tokenizer.ts";
-import { component } from "../weights/components.ts";
+import { type Component, component } from "../weights/components.ts";
 import type { WeaveFile, WeaveTensor } from "../weights/weave.ts";
 
 /** Prompts of the grids, in turn. */
@@ -119,7 +119,7 @@ export async function makePreviews(
 export function withValues<C>(
   { file, config }: { readonly file: WeaveFile; readonly config: C },
   values: ReadonlyMap<string, Float32Array>,
-) {
+): Component<C> {
   const tensors = new Map<string, WeaveTensor>(file.tensors);
   for (const [name, data] of values) {
     const known = file.tensors.get(name);

@@ -62,7 +62,7 @@ export interface TrainerOptions {
   readonly batch: number;
   /** Rows and columns of the latents, h and w. */
   readonly latentSize: readonly [number, number];
-  /** Steps of an update, over all processes; 1 by default. */
+  /** Steps of an update, of all processes together; 1 by default. */
   readonly accumulation?: number;
   /** Weight of the error in the predicted noise. */
   readonly lambdaNoise: number;
@@ -76,6 +76,12 @@ export interface TrainerOptions {
   readonly average?: boolean;
   /** Steps whose losses are held until they are read; 64 by default. */
   readonly logged?: number;
+}
+
+/** A step whose inputs are on the GPU. */
+export interface PreparedStep {
+  /** With or without the editing-direction loss. */
+  readonly kind: StepKind;
 }
 
 /** A model in training. */
@@ -165,16 +171,15 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Runs a step: its gradients are added to those of the update.
+   * Writes a step's inputs and runs the frozen towers on them: all of a step that
+   * does not depend on the parameters.
    *
-   * @param number of the step, from 0: where its losses are logged
    * @throws {MasterWeaverError} `bad-option` if the batch does not fit; `device-lost`, `gpu`, and what the pace throws
    */
-  async step(
-    number: number,
+  async prepare(
     batch: StepBatch,
     pace: Pace = new Pace(this.#options.gpu),
-  ): Promise<void> {
+  ): Promise<PreparedStep> {
     const { plans } = this;
     this.#writeLevels("", batch.timesteps);
     plans.write("latents", batch.latents);
@@ -188,8 +193,27 @@ export class Trainer implements Disposable {
     await this.towers.encodeText(batch.ids, plans.input("text"), pace);
     await this.#writeReferences(batch.references, pace);
     if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
-    const kind: StepKind = batch.edit ? "edit" : "plain";
-    await plans.run(kind, this.#log.losses(number), pace);
+    return { kind: batch.edit ? "edit" : "plain" };
+  }
+
+  /**
+   * Runs the step that was prepared last: its gradients are added to those of the
+   * update.
+   *
+   * @param number of the step, from 0: where its losses are logged
+   * @throws {MasterWeaverError} `device-lost`, `gpu`, and what the pace throws
+   */
+  async run(
+    number: number,
+    { kind }: PreparedStep,
+    pace: Pace = new Pace(this.#options.gpu),
+  ): Promise<void> {
+    await this.plans.run(kind, this.#log.losses(number), pace);
+  }
+
+  /** Prepares and runs a step. */
+  async step(number: number, batch: StepBatch, pace?: Pace): Promise<void> {
+    await this.run(number, await this.prepare(batch, pace), pace);
   }
 
   /**

@@ -11,7 +11,7 @@
  * @module
  */
 
-/** How many sums there are. */
+/** How many sums there are, where nothing else is said. */
 export const SUMS = 4096;
 
 /** +1 or −1 by index: the lowest bit of MurmurHash3's finaliser. */
@@ -25,10 +25,10 @@ function sign(index: number): number {
 }
 
 /** Sum k is of the values at k, k + 4096, k + 8192, … with their signs. */
-export function fold(values: ArrayLike<number>): Float64Array {
-  const sums = new Float64Array(SUMS);
+export function fold(values: ArrayLike<number>, count = SUMS): Float64Array {
+  const sums = new Float64Array(count);
   for (let i = 0; i < values.length; i++) {
-    sums[i % SUMS] += sign(i) * values[i];
+    sums[i % count] += sign(i) * values[i];
   }
   return sums;
 }

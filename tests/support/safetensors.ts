@@ -21,14 +21,7 @@ export interface GoldenTensor {
 export async function readSafetensors(
   path: string | URL,
 ): Promise<Map<string, GoldenTensor>> {
-  const packed = await Deno.readFile(path);
-  const file = String(path).endsWith(".gz") ? await unpacked(packed) : packed;
-  const length = Number(new DataView(file.buffer).getBigUint64(0, true));
-  const header: Record<string, {
-    dtype: string;
-    shape: number[];
-    data_offsets: [number, number];
-  }> = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
+  const { file, length, header } = await open(path);
   const tensors = new Map<string, GoldenTensor>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
@@ -41,6 +34,17 @@ export async function readSafetensors(
     });
   }
   return tensors;
+}
+
+/** What a safetensors file says of itself, by key. */
+export async function readMetadata(
+  path: string | URL,
+): Promise<Record<string, string>> {
+  const { header } = await open(path);
+  return (header as Record<string, unknown>)["__metadata__"] as Record<
+    string,
+    string
+  > ?? {};
 }
 
 /** The values of one tensor that must exist and be floating point. */
@@ -75,6 +79,21 @@ export function safetensorsFile(
     new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   );
   return rawSafetensors(header, join(data));
+}
+
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+async function open(path: string | URL) {
+  const packed = await Deno.readFile(path);
+  const file = String(path).endsWith(".gz") ? await unpacked(packed) : packed;
+  const length = Number(new DataView(file.buffer).getBigUint64(0, true));
+  const text = new TextDecoder().decode(file.subarray(8, 8 + length));
+  const header: Record<string, Entry> = JSON.parse(text);
+  return { file, length, header };
 }
 
 async function unpacked(

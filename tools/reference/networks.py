@@ -46,10 +46,12 @@ def read_json(path):
 
 def tensors_of(folder, name):
     """A network's tensors in f32, from whichever file of it there is."""
-    for ending in (".safetensors", ".fp16.safetensors", ".bin"):
-        path = folder / f"{name}{ending}"
+    # transformers calls its older files by another name.
+    older = "pytorch_model" if name == "model" else name
+    files = (f"{name}.safetensors", f"{name}.fp16.safetensors", f"{older}.bin")
+    for path in (folder / file for file in files):
         if path.exists():
-            read = torch.load if ending == ".bin" else load_file
+            read = torch.load if path.suffix == ".bin" else load_file
             return {k: v.float() for k, v in read(path).items()}
     raise SystemExit(f"No {name} in {folder}")
 
@@ -64,13 +66,13 @@ def load(module, tensors):
 
 
 def clip_tensors(folder, name, module):
-    """Some versions of transformers name CLIP's tensors without the tower's prefix."""
+    """Some versions of transformers name CLIP's tensors without the tower's prefix;
+    some folders hold both towers."""
     tensors = tensors_of(folder, name)
-    wanted = module.state_dict().keys()
-    prefix = next(iter(tensors)).split(".")[0] + "."
+    prefix = "text_model." if isinstance(module, CLIPTextModel) else "vision_model."
     return {
         name: tensors.get(name, tensors.get(prefix + name))
-        for name in wanted
+        for name in module.state_dict()
         if name in tensors or prefix + name in tensors
     }
 
@@ -86,25 +88,42 @@ def vae_tensors(folder):
     return renamed
 
 
-def text_encoder(folder, random, found):
+def text_module(folder):
     config = read_json(folder / "text_encoder/config.json")
     module = CLIPTextModel(CLIPTextConfig(**config))
-    load(module, clip_tensors(folder / "text_encoder", "model", module))
-    ids = torch.randint(
-        0, config["vocab_size"], (2, PROMPT_TOKENS), generator=random
-    )
+    return load(module, clip_tensors(folder / "text_encoder", "model", module))
+
+
+def vision_module(folder):
+    config = read_json(folder / "image_encoder/config.json")
+    config = config.get("vision_config", config)
+    module = CLIPVisionModel(CLIPVisionConfig(**config))
+    return load(module, clip_tensors(folder / "image_encoder", "model", module))
+
+
+def unet_module(folder):
+    module = UNet2DConditionModel(**read_json(folder / "unet/config.json"))
+    return load(module, tensors_of(folder / "unet", DIFFUSERS_NAME))
+
+
+def vae_module(folder):
+    module = AutoencoderKL(**read_json(folder / "vae/config.json"))
+    return load(module, vae_tensors(folder / "vae"))
+
+
+def text_encoder(folder, random, found):
+    module = text_module(folder)
+    vocabulary = module.config.vocab_size
+    ids = torch.randint(0, vocabulary, (2, PROMPT_TOKENS), generator=random)
     # The last token marks the end, as a tokenizer pads.
-    ids[0, 8:] = config["vocab_size"] - 1
+    ids[0, 8:] = vocabulary - 1
     found["text.input_ids"] = ids.int()
     found["text.last_hidden_state"] = module(input_ids=ids).last_hidden_state
 
 
 def image_encoder(folder, random, found):
-    config = read_json(folder / "image_encoder/config.json")
-    config = config.get("vision_config", config)
-    module = CLIPVisionModel(CLIPVisionConfig(**config))
-    load(module, clip_tensors(folder / "image_encoder", "model", module))
-    size = config["image_size"]
+    module = vision_module(folder)
+    size = module.config.image_size
     pixels = torch.randn(1, 3, size, size, generator=random)
     states = module(pixels, output_hidden_states=True).hidden_states
     found["vision.pixel_values"] = pixels
@@ -125,10 +144,8 @@ def identity_encoder(folder, random, found):
 
 
 def unet(folder, random, found, latent):
-    config = read_json(folder / "unet/config.json")
-    module = UNet2DConditionModel(**config)
-    load(module, tensors_of(folder / "unet", DIFFUSERS_NAME))
-    width = config["cross_attention_dim"]
+    module = unet_module(folder)
+    width = module.config.cross_attention_dim
     tokens = REFERENCES * read_json(folder / "adapter_config.json")["num_tokens"]
     sample = torch.randn(1, 4, *latent, generator=random)
     text = torch.randn(1, PROMPT_TOKENS, width, generator=random)
@@ -144,14 +161,17 @@ def unet(folder, random, found, latent):
     found["unet.eps"] = module(sample, timesteps, text).sample
 
 
+def pixels_per_latent(vae):
+    """Rows of an image for one row of its latents."""
+    return 2 ** (len(vae.config.block_out_channels) - 1)
+
+
 def vae(folder, random, found, latent):
-    config = read_json(folder / "vae/config.json")
-    module = AutoencoderKL(**config)
-    load(module, vae_tensors(folder / "vae"))
+    module = vae_module(folder)
     latents = torch.randn(1, 4, *latent, generator=random)
     found["vae.latents"] = latents
     found["vae.decoded"] = module.decode(latents).sample
-    factor = 2 ** (len(config["block_out_channels"]) - 1)
+    factor = pixels_per_latent(module)
     image = torch.rand(1, 3, *(factor * n for n in latent), generator=random) * 2 - 1
     moments = module.encode(image).latent_dist
     found["vae.image"] = image

@@ -4,13 +4,16 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
+import type { Communicator } from "../../src/train/distributed/communicator.ts";
+import type { LossRow, UpdateRow } from "../../src/train/loss_log.ts";
 import type { MetricsRecord } from "../../src/train/report/metrics.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 
 /** Milliseconds between two readings; each waits for the GPU. */
 const INTERVAL = 1000;
-/** Most updates that are read at once. */
+/** Most updates that are read at once, and where there are several ranks. */
 const MOST = 32;
+const MOST_TOGETHER = 8;
 
 /** What is read, and where records go. */
 export interface LossReaderOptions {
@@ -24,6 +27,8 @@ export interface LossReaderOptions {
   readonly learningRate: (update: number) => number;
   /** Takes a record. */
   readonly record: (record: MetricsRecord) => void;
+  /** The ranks that train together; what is recorded is their mean. */
+  readonly communicator: Communicator;
 }
 
 /** Reads the losses of updates. */
@@ -32,6 +37,7 @@ export class LossReader {
   #read: number;
   #queued: number;
   #last = performance.now();
+  #measured = false;
 
   /** Nothing has been queued yet. */
   constructor(options: LossReaderOptions) {
@@ -46,8 +52,11 @@ export class LossReader {
 
   /** Whether it is time to read. */
   get isDue(): boolean {
-    return this.#queued - this.#read >= MOST ||
-      performance.now() - this.#last >= INTERVAL;
+    const { size } = this.#options.communicator;
+    const waiting = this.#queued - this.#read;
+    // Ranks read together: after a number of updates, not after a time.
+    if (size > 1) return waiting >= MOST_TOGETHER;
+    return waiting >= MOST || performance.now() - this.#last >= INTERVAL;
   }
 
   /**
@@ -59,10 +68,17 @@ export class LossReader {
     const { trainer, accumulation, learningRate, record } = this.#options;
     const count = this.#queued - this.#read;
     if (count === 0) return;
-    const rows = await trainer.readLog(
+    const own = await trainer.readLog(
       this.#read * accumulation,
       count * accumulation,
     );
+    const rows = await meanOfRanks(own, this.#options.communicator);
+    const now = performance.now();
+    const speed = this.#measured
+      ? { steps_per_second: 1000 * count / (now - this.#last) }
+      // The first steps made pipelines, too.
+      : { steps_per_second: null };
+    this.#measured = true;
     for (let i = 0; i < count; i++) {
       const update = this.#read;
       const own = rows.slice(i * accumulation, (i + 1) * accumulation);
@@ -89,10 +105,32 @@ export class LossReader {
         learning_rate: learningRate(update),
         loss_scale: lossScale,
         skipped,
+        ...speed,
       });
     }
-    this.#last = performance.now();
+    this.#last = now;
   }
+}
+
+type Row = LossRow & UpdateRow;
+
+/** Losses as means over the ranks; the gradients' norm is the same on all. */
+async function meanOfRanks(
+  rows: readonly Row[],
+  communicator: Communicator,
+): Promise<readonly Row[]> {
+  const { size } = communicator;
+  if (size === 1) return rows;
+  const values = Float32Array.from(
+    rows.flatMap(({ noise, background, edit }) => [noise, background, edit]),
+  );
+  await communicator.allReduceSum(values);
+  return rows.map((row, i) => ({
+    ...row,
+    noise: values[3 * i] / size,
+    background: values[3 * i + 1] / size,
+    edit: values[3 * i + 2] / size,
+  }));
 }
 
 /** With loss scaling, gradients may overflow: the step is skipped and the scale halved. Nothing else may. */

@@ -16,10 +16,14 @@ import { alphasCumprod } from "../../src/samplers/noise_levels.ts";
 import type { EncodedPrompt } from "../../src/text/tokenizer.ts";
 import { EDITS, parseEdits } from "../../src/train/data/edit_prompts.ts";
 import type { SampleOptions } from "../../src/train/data/training_sample.ts";
+import { anyRank, requireSame } from "../../src/train/distributed/agreement.ts";
+import {
+  type Communicator,
+  singleProcess,
+} from "../../src/train/distributed/communicator.ts";
 import type { DrawOptions } from "../../src/train/draws.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
-import type { BlockKind } from "../../src/train/optimiser/parameter_blocks.ts";
 import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { stageSettings } from "../../src/train/stages.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -34,12 +38,11 @@ import {
   stageOf,
   type TrainValues,
 } from "./options.ts";
-import { type ArrayToWrite, type TrainCheckpoint } from "./run/checkpoint.ts";
-import { Recorder } from "./run/recorder.ts";
-import { RunFolder } from "./run/run_folder.ts";
+import { noOutput, openOutput, type RunOutput } from "./output.ts";
 import type { OptionValue } from "./run/settings.ts";
 import { TrainLines } from "./run/train_lines.ts";
 import { optimiserOptions } from "./settings.ts";
+import { readArrays, readState, restore, shareState } from "./state.ts";
 import { type Trained, trainedOf } from "./trained.ts";
 
 /** What a run came to. */
@@ -67,20 +70,29 @@ interface Session {
   readonly trainer: Trainer;
   readonly samples: SampleOptions;
   readonly data: string;
-  readonly run: RunFolder;
-  readonly recorder: Recorder;
+  readonly output: RunOutput;
   readonly loop: TrainingLoop;
+  readonly communicator: Communicator;
+}
+
+/** What a run shares with others. */
+export interface TrainOptions {
+  /** Stops it between two updates, after saving. */
+  readonly signal: AbortSignal;
+  /** The ranks that train together; this process alone by default. */
+  readonly communicator?: Communicator;
+  /** Is told of the folder of the newest checkpoint. */
+  readonly onCheckpoint?: (last: () => string | undefined) => void;
 }
 
 /**
  * Trains.
  *
- * @param signal stops it between two updates, after saving
  * @throws {MasterWeaverError} `bad-option`, `bad-data`, `bad-model`, `busy`, `cannot-read`, `cannot-write`, `non-finite`, `out-of-memory`, `device-lost`, `gpu`
  */
 export async function train(
   values: TrainValues,
-  signal: AbortSignal,
+  { signal, communicator = singleProcess, onCheckpoint }: TrainOptions,
 ): Promise<TrainResult> {
   const { model: folder, data, out } = required(values, "model", "data", "out");
   const stage = stageOf(values);
@@ -98,24 +110,25 @@ export async function train(
   const { components, tokenizer, hash } = model;
   const trained = trainedOf(values, components, { trained: { stage } });
 
+  const { rank, size: ranks } = communicator;
+  await requireSame(communicator, { options: optionsOf(values), hash });
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
   const say = (line: string) => values.quiet ? undefined : lines.warn(line);
-  const run = stack.use(
-    await RunFolder.open(out, {
-      options: optionsOf(values),
-      model: { path: folder, hash },
-      data,
-      versions: { masterweaver: version, deno: Deno.version.deno },
-    }, {
+  const settings = {
+    options: { ...optionsOf(values), "num-processes": ranks },
+    model: { path: folder, hash },
+    data,
+    versions: { masterweaver: version, deno: Deno.version.deno },
+  };
+  const output = rank > 0 ? noOutput : stack.use(
+    await openOutput(out, settings, {
       keepLast: values["keep-last"],
       keepEvery: values["keep-every"],
       warn: say,
     }),
   );
-  const { checkpoint, broken } = await run.latest();
-  for (const why of broken) run.warn(why);
-  const first = checkpoint?.step ?? 0;
+  onCheckpoint?.(() => output.lastCheckpoint);
 
   // The data before the GPU's work: what is wrong with it is said at once.
   const accumulation = values["gradient-accumulation-steps"];
@@ -130,10 +143,11 @@ export async function train(
       samples,
       seed: values.seed,
       batch,
+      shard: { rank, ranks },
       workers: values["dataloader-num-workers"] ??
         Math.min(16, navigator.hardwareConcurrency),
       cache: place,
-      onBroken: (id, why) => run.warn(`${id} is left out: ${why}`),
+      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
     }),
   );
 
@@ -153,7 +167,7 @@ export async function train(
       trainable: trained.trainable,
       batch,
       latentSize,
-      accumulation,
+      accumulation: accumulation * ranks,
       lambdaNoise,
       lambdaEdit,
       recompute: values.recompute,
@@ -165,11 +179,13 @@ export async function train(
       logged: 64 * accumulation,
     }),
   );
+  const { checkpoint } = output;
   if (checkpoint) restore(trainer, checkpoint);
+  const first = await shareState(trainer, communicator, checkpoint?.step ?? 0);
 
   const schedule: Schedule = {
     name: values["lr-scheduler"],
-    learningRate: learningRateOf(values, 1),
+    learningRate: learningRateOf(values, ranks),
     warmupSteps: values["lr-warmup-steps"],
     maxSteps: total,
   };
@@ -191,6 +207,7 @@ export async function train(
     edits: await readEdits(values),
     schedule,
     averageDecay: values["ema-decay"],
+    communicator,
     assembly: {
       tokenize: (prompt: string): EncodedPrompt["ids"] =>
         tokenizer.encode(prompt).ids,
@@ -198,18 +215,16 @@ export async function train(
       latentSize,
     },
   });
-  const recorder = stack.use(
-    await Recorder.open(run, {
-      step: first,
-      total,
-      title: `MasterWeaver, ${
-        values.train === "adapter" ? `stage ${stage}` : values.train
-      }`,
-      environment: environmentOf(gpu, storage),
-      lines: values.quiet ? undefined : lines,
-      tensorboard: values.tensorboard,
-    }),
-  );
+  await output.begin({
+    step: first,
+    total,
+    title: `MasterWeaver, ${
+      values.train === "adapter" ? `stage ${stage}` : values.train
+    }`,
+    environment: environmentOf(gpu, storage),
+    lines: values.quiet ? undefined : lines,
+    tensorboard: values.tensorboard,
+  });
   const session: Session = {
     values,
     gpu,
@@ -220,20 +235,22 @@ export async function train(
     trainer,
     samples,
     data,
-    run,
-    recorder,
+    output,
     loop,
+    communicator,
   };
   try {
     const step = await runUpdates(session, first, signal);
     const weights = step < total
       ? []
-      : await run.saveFinal(await trained.files(await readTrained(trainer)));
+      : await output.saveFinal(async () =>
+        await trained.files(await readTrained(trainer))
+      );
     const status = step < total ? "stopped" : "finished";
-    await recorder.finish(status);
+    await output.finish(status);
     return { run: out, step, total, status, weights };
   } catch (error) {
-    await recorder.finish("failed");
+    await output.finish("failed");
     throw error;
   }
 }
@@ -249,27 +266,31 @@ async function runUpdates(
   first: number,
   signal: AbortSignal,
 ): Promise<number> {
-  const { values, gpu, trainer, run, recorder, loop } = session;
+  const { values, gpu, trainer, output, loop, communicator } = session;
   const total = values["max-train-steps"];
   const losses = new LossReader({
     trainer,
     accumulation: values["gradient-accumulation-steps"],
     first,
     learningRate: (update) => loop.learningRate(update),
-    record: (record) => recorder.record(record),
+    record: (record) => output.record(record),
+    communicator,
   });
   const save = async (step: number) => {
     await losses.read();
-    await run.trySave(await checkpointOf(session, step));
+    await output.save(() => checkpointOf(session, step));
   };
+  // A stop is heard within a step, whose update is then left out; but ranks stop
+  // together, after an update.
+  const isAlone = communicator.size === 1;
+  const check = () => isAlone ? throwIfAborted(signal) : undefined;
+  const isStopped = () => anyRank(communicator, signal.aborted);
   let done = first;
-  while (done < total && !signal.aborted) {
-    // A stop is heard within a step: the parameters are still those of `done`.
-    const pace = new Pace(gpu, () => throwIfAborted(signal));
+  while (done < total && !await isStopped()) {
     try {
-      await loop.update(done, pace);
+      await loop.update(done, new Pace(gpu, check));
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted || !isAlone) throw error;
       break;
     }
     losses.queued(++done);
@@ -291,24 +312,24 @@ async function drawGrid(
   step: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { values, trainer, trained, run, recorder, data, samples } = session;
+  const { values, trainer, trained, output, data, samples } = session;
   try {
-    const { image, captions } = await drawPreviewGrid({
-      ...session,
-      components: trained.components(await readTrained(trainer)),
-      tokenizer: session.model.tokenizer,
-      root: data,
-      samples,
-      batch: values["train-batch-size"],
-      seed: values.seed,
-      step,
-      number: Math.ceil(step / Math.max(1, values["vis-steps"])) - 1,
-    }, { signal });
-    await recorder.grid(step, image, captions);
+    await output.grid(step, async () =>
+      await drawPreviewGrid({
+        ...session,
+        components: trained.components(await readTrained(trainer)),
+        tokenizer: session.model.tokenizer,
+        root: data,
+        samples,
+        batch: values["train-batch-size"],
+        seed: values.seed,
+        step,
+        number: Math.ceil(step / Math.max(1, values["vis-steps"])) - 1,
+      }, { signal }));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof MasterWeaverError)) throw error;
-    run.warn(`The grid of step ${step} was not drawn: ${error.message}`);
+    output.warn(`The grid of step ${step} was not drawn: ${error.message}`);
   }
 }
 
@@ -318,32 +339,16 @@ function readTrained({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
   return blocks.read(kind);
 }
 
-/** Kinds of arrays that a checkpoint holds. */
-function savedKinds({ blocks }: Trainer): BlockKind[] {
-  return blocks.kinds.filter((kind) => kind !== "gradients");
-}
-
 async function checkpointOf(
   { trainer, trained, values, loop }: Session,
   step: number,
 ) {
-  const arrays: Record<string, ArrayToWrite> = {};
-  for (const kind of savedKinds(trainer)) {
-    const read = await trainer.blocks.read(kind);
-    for (const [name, data] of read) {
-      const { spec: { shape } } = trainer.blocks.slice(name, kind);
-      arrays[`${kind}/${name}`] = {
-        shape,
-        data: data as Float32Array<ArrayBuffer>,
-      };
-    }
-  }
   const accumulation = values["gradient-accumulation-steps"];
   return {
     step,
-    arrays,
+    arrays: await readArrays(trainer),
     state: {
-      optimiser: { ...await trainer.optimiser.readState() },
+      optimiser: await readState(trainer),
       schedule: {
         name: values["lr-scheduler"],
         learningRate: loop.learningRate(step),
@@ -354,30 +359,6 @@ async function checkpointOf(
     },
     weights: await trained.files(await readTrained(trainer)),
   };
-}
-
-/** Puts a checkpoint's arrays and state back. */
-function restore(trainer: Trainer, { arrays, state, folder }: TrainCheckpoint) {
-  for (const kind of savedKinds(trainer)) {
-    for (const name of trainer.blocks.names) {
-      const array = arrays[`${kind}/${name}`];
-      if (!array) {
-        throw new MasterWeaverError(
-          "bad-checkpoint",
-          `Cannot go on from ${folder}: it has no ${kind} of ${name}`,
-        );
-      }
-      trainer.blocks.write(name, array.data, kind);
-    }
-  }
-  const { steps, lossScale, cleanSteps } = Object(state.optimiser);
-  if (![steps, lossScale, cleanSteps].every(Number.isFinite)) {
-    throw new MasterWeaverError(
-      "bad-checkpoint",
-      `Cannot go on from ${folder}: it has no state of the optimiser`,
-    );
-  }
-  trainer.optimiser.writeState({ steps, lossScale, cleanSteps });
 }
 
 function sampleOptions(

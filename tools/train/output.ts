@@ -1,0 +1,100 @@
+/**
+ * What a run writes and shows: by the first rank alone, if there are several.
+ *
+ * @module
+ */
+import type { Image } from "../../src/image/image.ts";
+import type { MetricsRecord } from "../../src/train/report/metrics.ts";
+import type { RunStatus } from "../../src/train/report/report.ts";
+import type { TrainCheckpoint } from "./run/checkpoint.ts";
+import type {
+  CheckpointContent,
+  WeightsFile,
+} from "./run/checkpoint_writer.ts";
+import { Recorder, type RecorderOptions } from "./run/recorder.ts";
+import { RunFolder, type RunOptions } from "./run/run_folder.ts";
+import type { RunSettings } from "./run/settings.ts";
+
+/** Where a run goes. */
+export interface RunOutput extends Disposable {
+  /** The newest whole checkpoint, to go on from. */
+  readonly checkpoint: TrainCheckpoint | undefined;
+  /** The folder of the newest checkpoint that was saved or loaded. */
+  readonly lastCheckpoint: string | undefined;
+  /** Begins to record, after what was restored. */
+  begin(options: RecorderOptions): Promise<void>;
+  /** Records an update. */
+  record(record: MetricsRecord): void;
+  /** Tells the user something, and keeps it for the report. */
+  warn(line: string): void;
+  /** Saves a checkpoint; training goes on where there is no room. */
+  save(content: () => Promise<CheckpointContent>): Promise<void>;
+  /** Keeps a grid of images. */
+  grid(
+    step: number,
+    draw: () => Promise<{
+      readonly image: Image;
+      readonly captions: readonly string[];
+    }>,
+  ): Promise<void>;
+  /** Writes the trained weights. */
+  saveFinal(files: () => Promise<WeightsFile[]>): Promise<readonly string[]>;
+  /** Draws the last report. */
+  finish(status: RunStatus): Promise<void>;
+}
+
+/**
+ * Opens a run's folder, new or to go on with.
+ *
+ * @throws {MasterWeaverError} `bad-option`, `busy`, `cannot-read`, `cannot-write`
+ */
+export async function openOutput(
+  path: string,
+  settings: RunSettings,
+  options: RunOptions,
+): Promise<RunOutput> {
+  using stack = new DisposableStack();
+  const folder = stack.use(await RunFolder.open(path, settings, options));
+  const { checkpoint, broken } = await folder.latest();
+  for (const why of broken) folder.warn(why);
+  let last = checkpoint?.folder;
+  let recorder: Recorder | null = null;
+  const owned = stack.move();
+  return {
+    checkpoint,
+    get lastCheckpoint() {
+      return last;
+    },
+    async begin(options) {
+      recorder = owned.use(await Recorder.open(folder, options));
+    },
+    record: (record) => recorder?.record(record),
+    warn: (line) => folder.warn(line),
+    async save(content) {
+      last = await folder.trySave(await content()) ?? last;
+    },
+    async grid(step, draw) {
+      const { image, captions } = await draw();
+      await recorder?.grid(step, image, captions);
+    },
+    saveFinal: async (files) => await folder.saveFinal(await files()),
+    async finish(status) {
+      await recorder?.finish(status);
+    },
+    [Symbol.dispose]: () => owned[Symbol.dispose](),
+  };
+}
+
+/** The output of the other ranks: none. */
+export const noOutput: RunOutput = {
+  checkpoint: undefined,
+  lastCheckpoint: undefined,
+  begin: () => Promise.resolve(),
+  record: () => {},
+  warn: () => {},
+  save: () => Promise.resolve(),
+  grid: () => Promise.resolve(),
+  saveFinal: () => Promise.resolve([]),
+  finish: () => Promise.resolve(),
+  [Symbol.dispose]: () => {},
+};
