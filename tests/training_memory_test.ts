@@ -19,6 +19,7 @@ import {
 } from "../src/train/step/recompute_choice.ts";
 import { Trainer, type TrainerOptions } from "../src/train/trainer.ts";
 import { type RunCost, runCosts } from "../src/train/training_memory.ts";
+import { stubBatch } from "../tools/bench/train_batch.ts";
 import { fullSizeComponents } from "./support/full_size.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { miniComponents } from "./support/model.ts";
@@ -173,44 +174,12 @@ async function miniChoices(
   }));
 }
 
-/** Numbers that are the same each time, about as large as noise. */
-function noiseLike(count: number, seed: number): Float32Array {
-  return Float32Array.from(
-    { length: count },
-    (_, i) => 1.4 * Math.sin(12.9898 * (i + 1) + 78.233 * seed),
-  );
-}
-
 async function batchOf(trainer: Trainer, step: number): Promise<StepBatch> {
-  const { vision, text, unet } = await miniComponents;
-  const latents = BATCH * SIDE * SIDE * unet.config.channels;
-  const { imageSize } = vision.config;
-  const { shape: [references] } = trainer.plans.input("features").spec;
-  const ids = new Uint32Array(BATCH * text.config.positions).fill(5);
-  const isEdit = trainer.plans.hasInput("edit_noise") && hasEdit(2, step);
-  return {
-    latents: noiseLike(latents, 1),
-    noise: noiseLike(latents, 2),
-    timesteps: [300, 700],
-    mix: Float32Array.of(0.3, 0.6),
-    ids,
-    references: Array.from(
-      { length: references },
-      (_, i) => i % 3 > 0 ? null : { pixels: noiseLike(4 * imageSize ** 2, i) },
-    ),
-    faceBox: Float32Array.from(
-      { length: BATCH * SIDE * SIDE },
-      (_, i) => Number(i % SIDE > 4 && i % SIDE < 12),
-    ),
-    edit: isEdit
-      ? {
-        plainIds: ids,
-        editedIds: ids.map((_, i) => i % 9),
-        noise: noiseLike(latents, 3),
-        timesteps: [150, 250],
-      }
-      : undefined,
-  };
+  return stubBatch(await miniComponents, {
+    batch: BATCH,
+    latentSize: [SIDE, SIDE],
+    edit: trainer.plans.kinds.includes("edit") && hasEdit(2, step),
+  });
 }
 
 for (const stage of [1, 2] as const) {

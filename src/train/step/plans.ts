@@ -9,6 +9,7 @@ import { copyBuffers } from "../../gpu/copies.ts";
 import type { BufferSlice } from "../../gpu/buffers.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Pace } from "../../gpu/pace.ts";
+import type { OpNode } from "../../graph/graph.ts";
 import { KernelChoice } from "../../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../../graph/plan.ts";
 import { GpuTensors } from "../../graph/tensors.ts";
@@ -56,13 +57,22 @@ export class StepPlans implements Disposable {
   readonly #inputs: GpuTensors;
   readonly #store: WeightStore;
   readonly #plans: ReadonlyMap<StepKind, Plan>;
+  /** Ops of the forward passes. */
+  readonly #forward: ReadonlyMap<StepKind, ReadonlySet<OpNode>>;
 
   private constructor(
     gpu: Gpu,
     inputs: GpuTensors,
     store: WeightStore,
     plans: ReadonlyMap<StepKind, Plan>,
+    recipes: readonly Recipe[],
   ) {
+    this.#forward = new Map(
+      recipes.map(({ kind, graph, forwardOps }) => [
+        kind,
+        new Set(graph.ops.slice(0, forwardOps)),
+      ]),
+    );
     this.#gpu = gpu;
     this.#inputs = inputs;
     this.#store = store;
@@ -106,7 +116,7 @@ export class StepPlans implements Disposable {
       plans.set(kind, plan);
     }
     made.move();
-    return new StepPlans(gpu, inputs, store, plans);
+    return new StepPlans(gpu, inputs, store, plans, recipes);
   }
 
   /** An input, to be written by other plans. */
@@ -139,6 +149,13 @@ export class StepPlans implements Disposable {
   /** The kinds of step there are. */
   get kinds(): readonly StepKind[] {
     return [...this.#plans.keys()];
+  }
+
+  /** How many dispatches of a kind's plan, the first ones, are the forward pass. */
+  forwardDispatches(kind: StepKind): number {
+    const nodes = this.#forward.get(kind)!;
+    return 1 + this.plan(kind).listing
+      .findLastIndex(({ node }) => nodes.has(node));
   }
 
   /** The plan of a kind of step. */
