@@ -93,8 +93,8 @@ Deno.test("evaluation: intervals are the same for the same seed", () => {
   }
 });
 
-Deno.test("evaluation: the nine edits are the reference's, and differ", () => {
-  const places = ["{} in the snow"];
+Deno.test("evaluation: the nine edits are the reference's or the recipe's, and differ", () => {
+  const places = ["{} in the snow", "{} at night"];
   assertEquals(NINE_EDITS.length, 9);
   assertEquals(new Set(NINE_EDITS).size, 9);
   for (const edit of NINE_EDITS) {

@@ -66,6 +66,8 @@ export interface TrainerOptions {
   readonly accumulation?: number;
   /** Weight of the error in the predicted noise. */
   readonly lambdaNoise: number;
+  /** Whether steps have the background loss; `true` by default. */
+  readonly background?: boolean;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
   /** What is computed again in the backward pass, to save memory; `"none"` by default. */
@@ -318,10 +320,12 @@ export class Trainer implements Disposable {
 }
 
 function shapesOf(
-  { batch, latentSize, lambdaNoise, lambdaEdit }: TrainerOptions,
+  options: TrainerOptions,
   recompute: BlockPicker,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
-  const plain = { batch, size: latentSize, lambdaNoise, recompute };
+  const { batch, latentSize: size, lambdaEdit } = options;
+  const { lambdaNoise, background } = options;
+  const plain = { batch, size, lambdaNoise, background, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };

@@ -4,8 +4,7 @@
  * @module
  */
 import { torchCpuNormals } from "../../src/samplers/noise.ts";
-import { fold } from "./fold.ts";
-import { FOLDED } from "./network_goldens.ts";
+import { fold, FOLDED } from "./fold.ts";
 import { repositoryPath } from "./paths.ts";
 import { type GoldenTensor, readSafetensors } from "./safetensors.ts";
 

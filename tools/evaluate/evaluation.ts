@@ -134,7 +134,12 @@ export async function evaluate(
       ? folder.files
       : await filesWithAdapter(folder, path, own);
     const weaver = own.use(
-      await MasterWeaver.load(given, { dtype, keepLoaded: true }),
+      await MasterWeaver.load(given, {
+        dtype,
+        keepLoaded: true,
+        // Kernels chosen by timing differ from run to run, and their last bits.
+        tune: "off",
+      }),
     );
     storage = weaver.dtype;
     const maker = new ImageMaker(weaver, embedder, protocol);

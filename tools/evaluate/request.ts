@@ -42,7 +42,7 @@ evaluation.weave lacks is not measured, and the report says so.
   --guidance-scale X how strongly the prompt is followed (5)
   --id-scale X       how strongly the identity is followed (1)
   --seed N           noise of the images, and draws of the intervals (42)
-  --dtype f16|f32    storage of activations (f16 where the GPU has it)
+  --dtype f16|f32    storage of activations (f32, as PyTorch's figures)
   --sheet FILE       a contact sheet as PNG: a row for each person, the reference
                      first, then the images of each adapter; --json says which
   --json             one JSON object on stdout instead of the table
@@ -67,7 +67,7 @@ export const OPTIONS = {
   "guidance-scale": option(decimal(0, 100), "5"),
   "id-scale": option(decimal(0, 10), "1"),
   seed: option(whole(0), "42"),
-  dtype: option(oneOf(["f16", "f32"])),
+  dtype: option(oneOf(["f16", "f32"]), "f32"),
   sheet: option(text),
   json: flag,
   quiet: flag,
@@ -97,8 +97,8 @@ export interface Request {
   readonly data: string;
   /** Files of adapters; none stands for the model's own. */
   readonly adapters: readonly string[];
-  /** Storage of activations; the GPU's best where not given. */
-  readonly dtype?: StorageType;
+  /** Storage of activations. */
+  readonly dtype: StorageType;
   /** Where the contact sheet goes. */
   readonly sheet?: string;
   /** How images are made. */

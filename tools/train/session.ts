@@ -25,7 +25,6 @@ import type { DrawOptions } from "../../src/train/draws.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
 import type { Schedule } from "../../src/train/optimiser/schedules.ts";
-import { stageSettings } from "../../src/train/stages.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type CachePlace, FeatureCache } from "./data/cache.ts";
 import { DataLoader } from "./data/loader.ts";
@@ -151,10 +150,6 @@ export async function train(
     }),
   );
 
-  const { lambdaNoise, lambdaEdit } = stageSettings(
-    stage,
-    values["lambda-edit"],
-  );
   const { factor, scalingFactor } = components.vae.config;
   const side = samples.resolution / factor;
   const latentSize = [side, side] as const;
@@ -168,8 +163,7 @@ export async function train(
       batch,
       latentSize,
       accumulation: accumulation * ranks,
-      lambdaNoise,
-      lambdaEdit,
+      ...trained.losses,
       recompute: values.recompute,
       optimiser: {
         ...optimiserOptions(values),

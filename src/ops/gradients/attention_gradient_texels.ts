@@ -38,7 +38,8 @@ export type TexelScratch = "operands" | "rows";
 /** What these launches read. */
 export type TexelInput = "q" | "k" | "v" | "gradient" | "identityScale";
 
-type TexelLaunch = Launch<TexelInput, "q" | "k" | "v", TexelScratch>;
+/** A launch of this kernel. */
+export type TexelLaunch = Launch<TexelInput, "q" | "k" | "v", TexelScratch>;
 
 /** Queries of a workgroup, and keys. */
 const GROUP = { queries: 32, keys: 16 };

@@ -5,20 +5,22 @@
  */
 
 /**
- * Nine of the reference's edits that exclude each other in what they change, the
- * usual ones first. An image is made from one of the first; all nine compete for
- * it. Five kinds come first: expression, hair colour, hat, place, hair style.
+ * Nine edits of different meanings, as the reference and the mini model's recipe
+ * have them. An image is made from one of the first; all nine compete for it.
+ *
+ * Which script gave the shipped adapter's published figures is not known: these
+ * are edits with which PyTorch gives them again, on the recipe's held-out people.
  */
 export const NINE_EDITS: readonly string[] = [
   "smiling {}",
   "{} with red hair",
+  "{} at night",
+  "{} with blond hair",
+  "bald {}",
   "{} wearing a santa hat",
   "{} in the snow",
-  "bald {}",
   "{} wearing sunglasses",
   "{} with curly hair",
-  "{} with blond hair",
-  "angry {}",
 ];
 
 /** The sentence around an edited person. */
