@@ -42,7 +42,7 @@ import {
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
 import type { OptionValue } from "./run/settings.ts";
 import { TrainLines } from "./run/train_lines.ts";
-import { optimiserOptions, recomputeChoice } from "./settings.ts";
+import { optimiserOptions } from "./settings.ts";
 import { readArrays, readState, restore, shareState } from "./state.ts";
 import { type Trained, trainedOf } from "./trained.ts";
 
@@ -177,7 +177,7 @@ export async function train(
         latentSize,
         accumulation: accumulation * ranks,
         ...trained.losses,
-        recompute: recomputeChoice(values.recompute),
+        recompute: values.recompute,
         optimiser: {
           ...optimiserOptions(values),
           lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Block } from "../../src/graph/graph.ts";
 import type { OptimiserOptions } from "../../src/train/optimiser/optimiser.ts";
 import type { TrainValues } from "./options.ts";
 
@@ -15,11 +14,4 @@ export function optimiserOptions(values: TrainValues): OptimiserOptions {
     weightDecay: values["adam-weight-decay"],
     maxGradientNorm: values["max-grad-norm"] || Infinity,
   };
-}
-
-/** Which blocks are computed again in the backward pass. */
-export function recomputeChoice(
-  choice: TrainValues["recompute"],
-): ((blocks: readonly Block[]) => readonly Block[]) | undefined {
-  return choice === "none" ? undefined : (blocks) => blocks;
 }
