@@ -9,6 +9,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { ownGpu } from "../src/host/mpi/own_gpu.ts";
 import { anyRank, requireSame } from "../src/train/distributed/agreement.ts";
 import {
   type Collectives,
@@ -236,4 +237,31 @@ Deno.test("scaling: links between machines count once there are several", () => 
   assertEquals(rows.map(({ labels }) => labels[0]), [
     ...["1 GPU", "4 GPUs", "16 GPUs", "64 GPUs"],
   ]);
+});
+
+Deno.test("distributed: the ranks of a machine take its GPUs in turn", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const classes = {
+      "0000:65:00.0": "0x030000",
+      "0000:17:00.0": "0x030200",
+      "0000:00:1f.2": "0x010601",
+      "0000:b3:00.1": "0x040300",
+    };
+    assertEquals(ownGpu(0, root), undefined);
+    for (const [name, value] of Object.entries(classes)) {
+      await Deno.mkdir(`${root}/${name}`);
+      await Deno.writeTextFile(`${root}/${name}/class`, `${value}\n`);
+    }
+    assertEquals([0, 1, 2].map((rank) => ownGpu(rank, root)), [
+      "pci-0000_17_00_0",
+      "pci-0000_65_00_0",
+      "pci-0000_17_00_0",
+    ]);
+    // One GPU is everyone's.
+    await Deno.remove(`${root}/0000:65:00.0`, { recursive: true });
+    assertEquals(ownGpu(1, root), undefined);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
 });

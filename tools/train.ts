@@ -8,6 +8,7 @@
 import { Interrupt } from "../src/host/command/interrupt.ts";
 import { endOnSignals } from "../src/host/exit.ts";
 import { openMpi } from "../src/host/mpi/communicator.ts";
+import { useOwnGpu } from "../src/host/mpi/own_gpu.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
@@ -62,6 +63,7 @@ async function trainTogether(
   values: TrainValues,
   interrupted: AbortSignal,
 ): Promise<TrainResult | undefined> {
+  useOwnGpu();
   const communicator = await openMpi({
     warn: (line) => writeStderr(`${line}\n`),
   });
