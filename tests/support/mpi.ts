@@ -28,17 +28,26 @@ export function mpiTest(name: string, fn: () => Promise<void>): void {
  * Runs a script of `tests/support/mpi/` in several processes of this machine, for at
  * most two minutes.
  */
-export async function mpirun(
+export function mpirun(
   ranks: number,
   script: string,
   ...args: string[]
+): Promise<Finished> {
+  const path = repositoryPath(`tests/support/mpi/${script}`);
+  return mpirunFile(ranks, path, args);
+}
+
+/** Runs any script in several processes of this machine, for at most two minutes. */
+export async function mpirunFile(
+  ranks: number,
+  path: string,
+  args: readonly string[],
 ): Promise<Finished> {
   return await finished(
     new Deno.Command("mpirun", {
       args: [
         ...["--oversubscribe", "--bind-to", "none", "-np", `${ranks}`],
-        ...[Deno.execPath(), "run", "-A"],
-        repositoryPath(`tests/support/mpi/${script}`),
+        ...[Deno.execPath(), "run", "-A", "--no-check", path],
         ...args,
       ],
       env: {
