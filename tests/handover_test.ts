@@ -4,8 +4,16 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { readFloats } from "../src/checkpoints/checkpoint.ts";
+import { inModuleOrder } from "../src/checkpoints/module_order.ts";
 import { writeTorchValue } from "../src/checkpoints/torch_writer.ts";
 import { writeFileAtomic } from "../src/host/files.ts";
+import {
+  readOptimiser,
+  readScaler,
+  readScheduler,
+} from "../tools/train/handover/folder_state.ts";
+import { openFolderWeights } from "../tools/train/handover/folder_weights.ts";
 import { fromPyTorch } from "../tools/train/handover/from_pytorch.ts";
 import {
   optimiserDict,
@@ -25,6 +33,7 @@ import { trainedOf } from "../tools/train/trained.ts";
 import { readOptions } from "../tools/tool.ts";
 import { inFolder, namesIn } from "./support/file_systems.ts";
 import { repositoryPath } from "./support/paths.ts";
+import { readSafetensors } from "./support/safetensors.ts";
 
 const mini = repositoryPath("weights/mini");
 const adapter = `${mini}/identity_adapter.weave`;
@@ -324,3 +333,70 @@ Deno.test("handover: a run that cannot be handed over is said to", () =>
       ...output,
     );
   }));
+
+const goldens = repositoryPath("tests/goldens/handover");
+
+/** What must be read from the goldens of one kind, in the order of `parameters()`. */
+async function expectedOf(kind: string) {
+  const tensors = await readSafetensors(`${goldens}/expected.safetensors`);
+  return inModuleOrder(
+    [...tensors].filter(([name]) => name.startsWith(`${kind}/`))
+      .map(([name, { shape, data }]) => ({
+        name: name.slice(kind.length + 1),
+        shape,
+        data: data as Float32Array<ArrayBuffer>,
+      })),
+  );
+}
+
+Deno.test("handover: what accelerate saves of one module and of two is read", async () => {
+  const parameters = await expectedOf("parameters");
+  assertEquals(parameters.length, 9);
+  for (const layout of ["one", "two"]) {
+    const path = `${goldens}/${layout}`;
+    await using stack = new AsyncDisposableStack();
+    const names = await namesIn(path);
+    const { tensors } = await openFolderWeights(path, names, stack);
+    assertEquals(
+      [...tensors.keys()].sort(),
+      parameters.map(({ name }) => name).sort(),
+    );
+    for (const { name, data } of parameters) {
+      assertEquals(await readFloats(tensors.get(name)!), data, name);
+    }
+    const read = await readOptimiser(`${path}/optimizer.bin`, parameters);
+    assertEquals(read.steps, 3);
+    const [first, second] = [
+      await expectedOf("first"),
+      await expectedOf("second"),
+    ];
+    for (const [i, moments] of read.moments.entries()) {
+      assertEquals(moments.first.data, first[i].data, first[i].name);
+      assertEquals(moments.second.data, second[i].data, second[i].name);
+    }
+    const numbers = ["initial_lr", "betas.0", "betas.1", "eps", "weight_decay"]
+      .map((name) => read.numbers.get(name));
+    assertEquals(numbers, [1e-2, 0.9, 0.999, 1e-8, 1e-2]);
+    const { counted } = await readScheduler(`${path}/scheduler.bin`);
+    assertEquals(counted, 3);
+  }
+  assertEquals(await readScaler(`${goldens}/one/scaler.pt`), {
+    lossScale: 1024,
+    cleanSteps: 7,
+  });
+});
+
+Deno.test("handover: moments in bf16 are read, too", async () => {
+  const parameters = await expectedOf("parameters");
+  const { moments } = await readOptimiser(
+    `${goldens}/bf16/optimizer.bin`,
+    parameters,
+  );
+  for (const [i, { data }] of (await expectedOf("second")).entries()) {
+    for (const [at, value] of data.entries()) {
+      const found = moments[i].second.data[at];
+      // bf16 has eight bits of precision.
+      assert(Math.abs(found - value) <= 2 ** -8 * value, `${found} ${value}`);
+    }
+  }
+});
