@@ -122,17 +122,29 @@ Deno.test("handover: there and back, to the bit, in both stages", async () => {
         "optimizer.bin",
         "scheduler.bin",
       ]);
+      // Both modules, under the names of the reference's, in both stages.
+      const model = await readSafetensors(`${output}/model.safetensors`);
+      const isOurs = [...model.keys()].filter((name) =>
+        /^(id_encoder|adapter_modules)\./.test(name)
+      );
+      assertEquals([model.size, isOurs.length], [39, 39]);
       const found = await loadCheckpoint(from.checkpoint);
       assertEquals(Object.keys(arrays).length, 3 * trained);
       assertEquals({ ...found.arrays }, arrays);
       assertEquals(found.state, state);
       // The same command goes on from there.
+      const again = valuesOf(...args, "--from-pytorch", output, "--out", back);
+      const error = await assertRejects(
+        () => fromPyTorch(again),
+        MasterWeaverError,
+      );
+      assertMatch(error.message, /back: it holds a run already; give a new/);
       const values = valuesOf(...args, "--out", back);
-      await using model = await openModel(mini, adapter, "f32");
+      await using opened = await openModel(mini, adapter, "f32");
       const settings = runSettingsOf(
         values,
         1,
-        { path: mini, hash: model.hash },
+        { path: mini, hash: opened.hash },
         "faces",
       );
       using run = await RunFolder.open(back, settings, { resume: true });

@@ -112,7 +112,8 @@ export async function fromPyTorch(
     warn("The running mean of the parameters starts at their values");
   }
   const settings = runSettingsOf(values, ranks, { path: folder, hash }, data);
-  using run = await RunFolder.open(out, settings, { resume: false });
+  using run = await RunFolder.open(out, settings);
+  await checkNew(run);
   const checkpoint = await run.save({
     step,
     arrays: arraysOf(parameters, found, moments, hasMean),
@@ -125,6 +126,16 @@ export async function fromPyTorch(
     weights: await trained.files(found),
   });
   return { run: out, step, checkpoint, warnings };
+}
+
+/** One that lacks all checkpoints is left of an attempt for which there was no room. */
+async function checkNew(run: RunFolder): Promise<void> {
+  const { checkpoint, broken } = await run.latest();
+  if (!checkpoint && broken.length === 0) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Cannot take a run back into ${run.path}: it holds a run already; give a new or empty folder`,
+  );
 }
 
 async function namesIn(path: string): Promise<string[]> {

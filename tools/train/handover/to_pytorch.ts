@@ -89,7 +89,7 @@ export async function toPyTorch(values: TrainValues): Promise<HandedOver> {
   );
   const isScaled = run["mixed-precision"] === "fp16";
   const files: Record<string, WriteContent> = {
-    "model.safetensors": modelContent(tensors, processes),
+    "model.safetensors": modelContent(tensors),
     [`adapter_${paddedStep(step)}.pt`]: adapterContent(tensors),
     [FILES.optimiser]: torchContent(
       optimiserDict(moments, state.steps, rates, optimiserOptions(run)),
@@ -201,16 +201,12 @@ function arrayOf(
 
 /**
  * The module that the reference prepares, with `id_encoder` and
- * `adapter_modules` inside. Of several processes, accelerate saves it as wrapped
- * by DistributedDataParallel.
+ * `adapter_modules` inside. accelerate saves it without the wrapper that it gives
+ * it for several processes.
  */
-function modelContent(
-  tensors: readonly AdapterTensor[],
-  processes: number,
-): WriteContent {
-  const prefix = processes > 1 ? "module." : "";
+function modelContent(tensors: readonly AdapterTensor[]): WriteContent {
   const content = tensors.map(({ name, shape, data }) => ({
-    name: `${prefix}${name}`,
+    name,
     shape,
     floats: () => [data],
   }));
