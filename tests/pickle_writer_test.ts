@@ -8,7 +8,10 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { readFloats } from "../src/checkpoints/checkpoint.ts";
 import { inModuleOrder } from "../src/checkpoints/module_order.ts";
 import { unpickle } from "../src/checkpoints/pickle.ts";
-import { type PickleDict, PickleList } from "../src/checkpoints/pickle_values.ts";
+import {
+  type PickleDict,
+  PickleList,
+} from "../src/checkpoints/pickle_values.ts";
 import { pickle } from "../src/checkpoints/pickle_writer.ts";
 import {
   pythonDict,
