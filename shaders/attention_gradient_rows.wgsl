@@ -114,7 +114,9 @@ fn main(
   var factor = 1.0;
   if segment == 1u { factor = id_scale[0]; }
   let lse = maximum + log(sum);
-  let mean = factor * weighted / sum;
+  // Where a causal query sees no key of the segment, 0 and not 0 / 0: the mean is
+  // multiplied by weights of 0, which NaN would survive.
+  let mean = select(vec2<f32>(), factor * weighted / sum, sum > vec2<f32>());
   let at = ((b * p.heads + head) * p.segments + segment) * p.queries;
   rows[at + t0] = vec2<f32>(lse.x, mean.x);
   if t0 + 1u < p.queries { rows[at + t1] = vec2<f32>(lse.y, mean.y); }

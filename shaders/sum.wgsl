@@ -5,14 +5,17 @@
 // same x gives the same bits. Accumulates in f32.
 // = torch.sum over an axis, times a number.
 // Prepended types: SOURCE and TARGET, the element types of x and y.
-// Grid: O · P · I invocations in groups of 64, i fastest.
+// A tensor longer than a binding is read in several launches, each of some partial sums.
+// Grid: an invocation per element of y that the launch writes, in groups of 64, i fastest.
 
 struct Params {
   length: u32, // N
   part: u32, // L
   parts: u32, // P
   inner: u32, // I
-  total: u32, // O · P · I
+  first_part: u32, // number of the launch's first partial sum, o · P + part
+  first_row: u32, // number of x's first bound row of I elements, o · N + n
+  total: u32, // elements of y that the launch writes
   scale: f32,
 }
 
@@ -29,15 +32,16 @@ fn main(
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
   let i = index % p.inner;
-  let part = (index / p.inner) % p.parts;
-  let o = index / (p.inner * p.parts);
+  let number = p.first_part + index / p.inner;
+  let part = number % p.parts;
+  let o = number / p.parts;
   let first = part * p.part;
   let count = min(p.part, p.length - first);
-  var at = (o * p.length + first) * p.inner + i;
+  var at = (o * p.length + first - p.first_row) * p.inner + i;
   var sum = 0.0;
   for (var n = 0u; n < count; n++) {
     sum += f32(x[at]);
     at += p.inner;
   }
-  y[index] = TARGET(p.scale * sum);
+  y[number * p.inner + i] = TARGET(p.scale * sum);
 }

@@ -1,10 +1,11 @@
 // dx[j] = Σ dy[i] over all i with offset + Σ_d i_d · stride_d = j
 //
 // The adjoint of view.wgsl: what was sliced or transposed goes back to its place,
-// what was repeated (stride 0) is added up, and elements that the view left out
-// become 0. The axes that move come by falling stride, so that an index has one
-// decomposition. Accumulates in f32.
-// = the gradient of Tensor.narrow, permute, expand and to.
+// what was seen several times is added up in a fixed order, and elements that the view
+// left out become 0. The axes that move come by falling stride: of each, an invocation
+// walks the indices from which the axes after it still reach its element; unless parts
+// of the view overlap, there is at most one. Accumulates in f32.
+// = the gradient of Tensor.narrow, permute, expand, unfold and to.
 // Prepended types: SOURCE and TARGET, the element types of dy and dx.
 // Grid: one invocation per element of dx, in groups of 64.
 
@@ -12,6 +13,7 @@ struct Params {
   stride: vec4<u32>, // of x, in elements, largest first; of unused axes 1
   length: vec4<u32>, // of the view along these axes; of unused axes 1
   step: vec4<u32>, // of dy along these axes
+  reach: vec4<u32>, // how far the axes after each of these go in x
   repeat_length: vec4<u32>, // of the axes that repeat
   repeat_step: vec4<u32>, // of dy along these
   offset: u32,
@@ -30,30 +32,50 @@ fn main(
 ) {
   let index = group_index(group, groups) * 64u + lane;
   if index >= p.total { return; }
-  var rest = index - p.offset;
-  var seen = index >= p.offset;
-  let i0 = min(rest / p.stride.x, p.length.x - 1u);
-  rest -= i0 * p.stride.x;
-  let i1 = min(rest / p.stride.y, p.length.y - 1u);
-  rest -= i1 * p.stride.y;
-  let i2 = min(rest / p.stride.z, p.length.z - 1u);
-  rest -= i2 * p.stride.z;
-  let i3 = min(rest / p.stride.w, p.length.w - 1u);
-  rest -= i3 * p.stride.w;
-  seen = seen && rest == 0u;
   var sum = 0.0;
-  if seen {
-    let first = i0 * p.step.x + i1 * p.step.y + i2 * p.step.z + i3 * p.step.w;
-    for (var a = 0u; a < p.repeat_length.x; a++) {
-      for (var b = 0u; b < p.repeat_length.y; b++) {
-        for (var c = 0u; c < p.repeat_length.z; c++) {
-          for (var d = 0u; d < p.repeat_length.w; d++) {
-            sum += f32(dy[first + a * p.repeat_step.x + b * p.repeat_step.y +
-              c * p.repeat_step.z + d * p.repeat_step.w]);
+  if index >= p.offset {
+    let place = index - p.offset;
+    for (var i = first(place, 0u); i <= last(place, 0u); i++) {
+      let rest0 = place - i * p.stride.x;
+      let at0 = i * p.step.x;
+      for (var j = first(rest0, 1u); j <= last(rest0, 1u); j++) {
+        let rest1 = rest0 - j * p.stride.y;
+        let at1 = at0 + j * p.step.y;
+        for (var k = first(rest1, 2u); k <= last(rest1, 2u); k++) {
+          let rest2 = rest1 - k * p.stride.z;
+          let at2 = at1 + k * p.step.z;
+          for (var l = first(rest2, 3u); l <= last(rest2, 3u); l++) {
+            sum += repeated(at2 + l * p.step.w);
           }
         }
       }
     }
   }
   dx[index] = TARGET(sum);
+}
+
+// The first and the last index of an axis from which an element is reached that lies
+// so far on; none where the first is the greater.
+fn first(place: u32, axis: u32) -> u32 {
+  let rest = place - min(place, p.reach[axis]);
+  return (rest + p.stride[axis] - 1u) / p.stride[axis];
+}
+
+fn last(place: u32, axis: u32) -> u32 {
+  return min(place / p.stride[axis], p.length[axis] - 1u);
+}
+
+fn repeated(at: u32) -> f32 {
+  var sum = 0.0;
+  for (var a = 0u; a < p.repeat_length.x; a++) {
+    for (var b = 0u; b < p.repeat_length.y; b++) {
+      for (var c = 0u; c < p.repeat_length.z; c++) {
+        for (var d = 0u; d < p.repeat_length.w; d++) {
+          sum += f32(dy[at + a * p.repeat_step.x + b * p.repeat_step.y +
+            c * p.repeat_step.z + d * p.repeat_step.w]);
+        }
+      }
+    }
+  }
+  return sum;
 }

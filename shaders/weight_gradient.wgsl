@@ -4,12 +4,13 @@
 // outside the image. x (B, H, W, I), dy (B, OH, OW, O'), O' the O padded to a
 // multiple of 4, as I is one; dw (P, O, KH, KW, I) in f32, a partial sum for each of P
 // parts, which sum.wgsl adds up in a fixed order. A linear layer is a 1 × 1 window
-// over an image one pixel high.
+// over images of one pixel. A launch binds what some of the parts need.
 // = the gradient by the weight of torch.nn.functional.conv2d and linear.
 // Each invocation computes a tile of 8 output by 8 input channels at one position of
 // the window. Accumulates in f32.
 // Prepended: one of vec4_*.wgsl.
-// Grid: P · KH · KW · ⌈O/8⌉ · ⌈I/8⌉ invocations in groups of 32, input channels fastest.
+// Grid: KH · KW · ⌈O/8⌉ · ⌈I/8⌉ invocations for each part of the launch, in groups of
+// 32, input channels fastest.
 
 struct Params {
   height: u32, // H, of x as it is stored
@@ -29,6 +30,9 @@ struct Params {
   out: u32, // O
   pixels: u32, // B · OH · OW
   part: u32, // output pixels of a part
+  first_part: u32, // of the launch
+  first_pixel: u32, // index in the batch of the first bound pixel of dy
+  first_source: u32, // and of x
   tiles_i: u32, // ⌈I/8⌉
   tiles_o: u32, // ⌈O/8⌉
   total: u32,
@@ -53,7 +57,7 @@ fn main(
   let o4 = (rest % p.tiles_o) * 2u;
   rest /= p.tiles_o;
   let tap = rest % taps;
-  let part = rest / taps;
+  let part = p.first_part + rest / taps;
   let ky = tap / p.kernel_width;
   let kx = tap % p.kernel_width;
   let second_i = min(i4 + 1u, p.in4 - 1u);
@@ -87,11 +91,13 @@ fn main(
     let c = ox * p.stride + kx - p.pad_left;
     if y < p.full_height && c < p.full_width {
       let row = b * p.height + y / p.upsample;
-      let source = (row * p.width + c / p.upsample) * p.in4;
+      let place = row * p.width + c / p.upsample - p.first_source;
+      let source = place * p.in4;
+      let slope = (pixel - p.first_pixel) * p.out4;
       let left = unpack4(x[source + i4]);
       let right = unpack4(x[source + second_i]);
-      let g = unpack4(dy[pixel * p.out4 + o4]);
-      let h = unpack4(dy[pixel * p.out4 + second_o]);
+      let g = unpack4(dy[slope + o4]);
+      let h = unpack4(dy[slope + second_o]);
       a0 += g.x * left;
       a1 += g.y * left;
       a2 += g.z * left;

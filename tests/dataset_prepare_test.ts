@@ -14,7 +14,8 @@ import { parseCsv } from "../tools/dataset/prepare/csv.ts";
 import { findPhotos } from "../tools/dataset/prepare/photos.ts";
 import { deno } from "./support/command.ts";
 import { filesIn, readNpy } from "./support/datasets.ts";
-import { facePath, hasLandmarks, knownImages } from "./support/faces.ts";
+import { facePath, facePng } from "./support/face_photos.ts";
+import { hasLandmarks, knownImages } from "./support/faces.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
@@ -131,14 +132,14 @@ Deno.test("crop: around the face, inside the photo, landmarks with it", async ()
 /** Photos of which two can be used. */
 async function photosIn(folder: string): Promise<void> {
   await Deno.mkdir(`${folder}/photos`);
-  const copies = {
-    "a.png": "astronaut_crop.png",
-    "b.jpg": "astronaut_crop.jpg",
-    "none.png": "coffee_no_face.png",
-    "uncaptioned.png": "astronaut_face.png",
+  const photos = {
+    "a.png": await facePng("astronaut_crop"),
+    "b.jpg": await Deno.readFile(facePath("astronaut_crop.jpg")),
+    "none.png": await facePng("coffee_no_face"),
+    "uncaptioned.png": await facePng("astronaut_face"),
   };
-  for (const [to, from] of Object.entries(copies)) {
-    await Deno.copyFile(facePath(from), `${folder}/photos/${to}`);
+  for (const [name, bytes] of Object.entries(photos)) {
+    await Deno.writeFile(`${folder}/photos/${name}`, bytes);
   }
   const broken = await Deno.readFile(facePath("two_faces.jpg"));
   await Deno.writeFile(`${folder}/photos/cut.jpg`, broken.subarray(0, 5000));

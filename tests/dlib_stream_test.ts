@@ -13,7 +13,7 @@ import { DlibStream } from "../src/checkpoints/dlib_stream.ts";
 import { readDlibPredictor } from "../src/checkpoints/dlib_landmarks.ts";
 import { readFile } from "../src/host/files.ts";
 import { DlibWriter, smallPredictor } from "./support/dlib.ts";
-import { facePath } from "./support/faces.ts";
+import { facePath } from "./support/face_photos.ts";
 import { fuzz, join } from "./support/weights.ts";
 
 async function streamOf(bytes: Uint8Array): Promise<DlibStream> {

@@ -153,7 +153,7 @@ gpuTest(
 );
 
 Deno.test("examples: wrong usage is told", async () => {
-  for (const name of ["batch", "reuse_identity", "progress"]) {
+  for (const name of ["batch", "reuse_identity", "progress", "lora"]) {
     const { code, err } = await run(name, ".", "photo.png");
     assertEquals(code, 2);
     assertMatch(err[0], new RegExp(`^Usage: ${name}\\.ts [A-Za-z]`));

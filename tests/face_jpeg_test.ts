@@ -9,8 +9,8 @@ import { findLandmarks } from "../src/face/landmarks.ts";
 import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import known from "./goldens/face/faces_jpeg.json" with { type: "json" };
+import { facePath } from "./support/face_photos.ts";
 import {
-  facePath,
   landmarkTest,
   miniDetector,
   pointsText,

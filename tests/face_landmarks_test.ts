@@ -29,8 +29,8 @@ import { openWeave } from "../src/weights/weave.ts";
 import type { WeaveContent } from "../src/weights/weave_writer.ts";
 import { convert } from "../tools/convert.ts";
 import { smallPredictor } from "./support/dlib.ts";
+import { facePath } from "./support/face_photos.ts";
 import {
-  facePath,
   flat,
   knownAligned,
   knownImages,

@@ -2,12 +2,19 @@
  * How goldens are kept small: folded values, small scores and hashes must show
  * what the whole would.
  */
-import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { torchCpuNormal } from "../src/samplers/noise.ts";
 import { nmse } from "./support/compare.ts";
+import { type Noise, withNoise, withoutNoise } from "./support/drawn_noise.ts";
 import { reduce, upsample } from "./support/enlarge.ts";
 import { flat } from "./support/faces.ts";
 import { fold } from "./support/fold.ts";
+import { assertInput, imageInputs } from "./support/network_inputs.ts";
 import { assertPixels, hashPixels, PIXELS } from "./support/pixels.ts";
 
 Deno.test("goldens: the NMSE of folded values is that of the values", () => {
@@ -55,6 +62,28 @@ Deno.test("goldens: upsampling equals PyTorch's, and can be undone", () => {
   assert(nmse(upsample(small, 2, 4), pytorch) < 1e-14);
   const planes = torchCpuNormal(4, 3 * 32 * 32);
   assert(nmse(reduce(upsample(planes, 32, 256), 256, 32), planes) < 1e-24);
+});
+
+Deno.test("goldens: noise is drawn again, and other noise is refused", () => {
+  const noise = (seed: number): Noise[] => [{ seed, draws: [["x", [5, 100]]] }];
+  const data = Float32Array.from(torchCpuNormal(5, 500));
+  const whole = new Map([["x", { shape: [5, 100], data }]]);
+  const kept = withoutNoise(whole, noise(5));
+  assert(!kept.has("x"));
+  const again = withNoise(kept, noise(5));
+  assert([...again.keys()].join() === "x");
+  assert(nmse(again.get("x")!.data, data) < 1e-24);
+  assertThrows(() => withNoise(kept, noise(6)), Error, "x is other noise");
+  data[499] += 1e-3;
+  assertThrows(() => withoutNoise(whole, noise(5)), Error, "x is other noise");
+});
+
+Deno.test("goldens: an input with one wrong bit is refused", async () => {
+  const image = (await imageInputs()).get("vae.image")!;
+  const data = Float32Array.from(image.data);
+  await assertInput("vae.image", data);
+  new Uint8Array(data.buffer)[4000] ^= 1;
+  await assertRejects(() => assertInput("vae.image", data), Error, "vae.image");
 });
 
 Deno.test("goldens: an image with one wrong byte is refused, and its rows are named", async () => {

@@ -1,15 +1,36 @@
 /**
  * PyTorch's gradients belong to the ops as they are defined here: along random
- * directions they are the slopes of the references in f64.
+ * directions they are the slopes of the references in f64. Reverse mode gives the
+ * same, by every kernel.
  */
 import { assert, assertEquals } from "@std/assert";
+import type { AnyOp, Graph, Tensor } from "../src/graph/graph.ts";
+import { binary } from "../src/ops/binary.ts";
+import { sum } from "../src/ops/sum.ts";
 import { activate } from "./ops/activations.ts";
+import { allOps } from "./ops/all_ops.ts";
+import { cosineSimilarity } from "./ops/loss_reference.ts";
 import * as reference from "./ops/reference.ts";
-import { makeInput, normal, type Values } from "./ops/op_case.ts";
+import {
+  type InputSpec,
+  makeInput,
+  normal,
+  type Values,
+} from "./ops/op_case.ts";
+import { bilinear } from "./ops/resize_reference.ts";
+import { nmse } from "./support/compare.ts";
+import { gpuTest } from "./support/gpu.ts";
+import {
+  gradientGraph,
+  kernelNames,
+  runGraph,
+} from "./support/gradient_graph.ts";
 import {
   type GradientCase,
   gradientCases,
 } from "./support/gradient_goldens.ts";
+
+const cases = await gradientCases();
 
 /** Half the distance between the two points of a slope. */
 const STEP = 1e-4;
@@ -52,9 +73,7 @@ const forwards: Readonly<Record<string, Forward>> = {
   }) =>
     mode === "nearest"
       ? reference.nearest(x, height, width)
-      : alignCorners === false
-      ? centredBilinear(x, height, width)
-      : reference.bilinear(x, height, width),
+      : bilinear(x, height, width, alignCorners),
   pool2d: ({ x }, attributes) => reference.pool2d(x, attributes),
   concat: (inputs, { axis }) => reference.concat(inputs as never, axis),
   view: ({ x }, { shape, strides, offset }) =>
@@ -77,45 +96,9 @@ const forwards: Readonly<Record<string, Forward>> = {
       const squares = a.data.map((value, i) => (value - b.data[i]) ** 2);
       return squares.reduce((sum, square) => sum + square) / squares.length;
     }),
-  cosine_similarity: ({ a, b }, { eps }) => cosineSimilarity(a, b, eps),
+  cosine_similarity: (inputs, { eps }) =>
+    cosineSimilarity(inputs as never, eps),
 };
-
-/** PyTorch's bilinear with `align_corners=False`, channels last. */
-function centredBilinear(x: reference.Dense, height: number, width: number) {
-  const [batch, h, w, channels] = x.shape;
-  const place = (i: number, from: number, to: number) =>
-    Math.max(0, (i + 0.5) * from / to - 0.5);
-  return reference.dense([batch, height, width, channels], (i) => {
-    const c = i % channels;
-    const px = place(Math.floor(i / channels) % width, w, width);
-    const py = place(Math.floor(i / channels / width) % height, h, height);
-    const b = Math.floor(i / channels / width / height);
-    const at = (row: number, column: number) =>
-      x.data[
-        ((b * h + Math.min(row, h - 1)) * w + Math.min(column, w - 1)) *
-          channels + c
-      ];
-    const [top, left] = [Math.floor(py), Math.floor(px)];
-    const [fy, fx] = [py - top, px - left];
-    return (1 - fy) * ((1 - fx) * at(top, left) + fx * at(top, left + 1)) +
-      fy * ((1 - fx) * at(top + 1, left) + fx * at(top + 1, left + 1));
-  });
-}
-
-/** Over the last axis; each norm is at least eps. */
-function cosineSimilarity(a: reference.Dense, b: reference.Dense, eps: number) {
-  const n = a.shape.at(-1)!;
-  const sum = (row: number, x: reference.Dense, y: reference.Dense) => {
-    let total = 0;
-    for (let i = row * n; i < row * n + n; i++) total += x.data[i] * y.data[i];
-    return total;
-  };
-  return reference.dense(a.shape.slice(0, -1), (row) => {
-    const norm = (x: reference.Dense) =>
-      Math.max(eps, Math.sqrt(sum(row, x, x)));
-    return sum(row, a, b) / (norm(a) * norm(b));
-  });
-}
 
 function dot(a: reference.Dense, b: reference.Dense): number {
   return a.data.reduce((sum, value, i) => sum + value * b.data[i], 0);
@@ -152,8 +135,7 @@ function slope(golden: GradientCase, input: string, along: reference.Dense) {
   return (value(STEP) - value(-STEP)) / (2 * STEP);
 }
 
-Deno.test("gradients: PyTorch's are the slopes of the ops' references", async () => {
-  const cases = await gradientCases();
+Deno.test("gradients: PyTorch's are the slopes of the ops' references", () => {
   assert(cases.length > 60);
   let seed = 0;
   for (const golden of cases) {
@@ -173,3 +155,49 @@ Deno.test("gradients: PyTorch's are the slopes of the ops' references", async ()
     }
   }
 });
+
+const ops = new Map([...await allOps()].map(([, op]) => [op.name, op]));
+
+type Apply = (g: Graph, inputs: Readonly<Record<string, Tensor>>) => Tensor;
+
+/** `torch.nn.functional.mse_loss`, of several ops: (…) and (…) → (1). */
+const meanSquaredError: Apply = (g, { a, b }) => {
+  const error = g.apply(binary, { a, b }, { operation: "sub" });
+  const x = g.apply(binary, { a: error, b: error }, { operation: "mul" });
+  const count = x.shape.reduce((product, n) => product * n, 1);
+  return g.apply(sum, { x }, { axes: [0, x.shape.length], scale: 1 / count });
+};
+
+function applyOf({ op, attributes }: GradientCase): Apply {
+  if (op === "mean_squared_error") return meanSquaredError;
+  const found: AnyOp | undefined = ops.get(op);
+  assert(found, `no op ${op}`);
+  return (g, inputs) => g.apply(found, inputs, attributes);
+}
+
+for (const golden of cases) {
+  gpuTest(`gradients: ${golden.name} as PyTorch's`, async () => {
+    const { inputs, dy, gradients } = golden;
+    const specs = Object.entries(inputs)
+      .map(([name, { shape }]): [string, InputSpec] => {
+        const dtype = name === "ids" ? "u32" : "f32";
+        return [name, { shape, dtype }];
+      });
+    // A setting, which is not trained.
+    const wanted = Object.keys(gradients)
+      .filter((name) => name !== "identityScale");
+    const make = () =>
+      gradientGraph("f32", {
+        inputs: Object.fromEntries(specs),
+        wanted,
+        apply: applyOf(golden),
+      });
+    for (const kernel of kernelNames(make())) {
+      const found = await runGraph(make(), kernel, { ...inputs, dy });
+      for (const name of wanted) {
+        const error = nmse(found[`gradient ${name}`], gradients[name].data);
+        assert(error <= 1e-8, `NMSE ${error} by ${name}, ${kernel}`);
+      }
+    }
+  });
+}

@@ -1,7 +1,7 @@
 /**
  * The graph runtime: where intermediates live, what a run costs, what is freed.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
@@ -11,6 +11,7 @@ import { ddimStep } from "../src/ops/ddim_step.ts";
 import { binary } from "../src/ops/binary.ts";
 import { map } from "../src/ops/map.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { WeightScope } from "../src/weights/scope.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { randomIntegers } from "./support/odd_images.ts";
 
@@ -295,3 +296,25 @@ gpuTest(
     assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
   },
 );
+
+Deno.test("graph: a substitute is built once, where its parameter is first asked for", () => {
+  const g = new Graph("f32");
+  const w = WeightScope.recording("unet");
+  const ref = w.tensor("a.weight", [2, 4]);
+  let built = 0;
+  g.substitute(ref, () => {
+    built++;
+    return g.apply(map, { x: g.parameter(ref) }, { scale: 2 });
+  });
+  assertEquals(built, 0);
+  const changed = g.block("layer", () => g.parameter(ref));
+  assertEquals(g.blocks, [{ name: "layer", start: 0, end: 1 }]);
+  assertEquals(changed.source.kind, "op");
+  assertEquals(g.parameter(ref), changed);
+  assertEquals([built, g.parameters.length], [1, 1]);
+
+  const other = w.tensor("b.weight", [3, 4]);
+  g.substitute(other, () => changed);
+  const error = assertThrows(() => g.parameter(other), MasterWeaverError);
+  assertEquals(error.code, "gpu");
+});

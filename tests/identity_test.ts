@@ -9,7 +9,8 @@ import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkPhotos } from "../src/identity/references.ts";
-import { facePath, flat } from "./support/faces.ts";
+import { facePhoto } from "./support/face_photos.ts";
+import { flat } from "./support/faces.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
 import { changedModel, withNaN } from "./support/model_folder.ts";
@@ -91,7 +92,7 @@ gpuTest("images: alpha is put over white, as reading a file does", async () => {
     );
   }
   assertEquals(clear.data[3], 0);
-  const face = await readImage(facePath("astronaut_face.png"));
+  const face = await facePhoto("astronaut_face");
   const veiled = {
     ...face,
     data: face.data.map((v, i) => i % 4 === 3 ? 0 : v),
@@ -183,7 +184,7 @@ gpuTest("faces: a detector that could not be read is read again", async () => {
   };
   const files = { ...model.files, face_detector: flaky };
   await using weaver = await MasterWeaver.load(files, { tune: "off" });
-  const face = await readImage(facePath("astronaut_face.png"));
+  const face = await facePhoto("astronaut_face");
   await assertRejects(
     () => weaver.detectFaces(face),
     MasterWeaverError,
@@ -197,7 +198,7 @@ gpuTest(
   "stop: detectFaces, alignFace and encodeIdentity obey their signal",
   async () => {
     const weaver = await miniWeaver("f32");
-    const face = await readImage(facePath("astronaut_face.png"));
+    const face = await facePhoto("astronaut_face");
     const [found] = await weaver.detectFaces(face);
     const big = flat(2000, 2000);
     const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [

@@ -25,13 +25,8 @@ import {
 } from "../src/ops/op.ts";
 import { view } from "../src/ops/view.ts";
 import type { WeightRef } from "../src/weights/scope.ts";
-import { gradientImageCases } from "./ops/gradient_image_cases.ts";
-import { gradientNormCases } from "./ops/gradient_norm_cases.ts";
-import { imageCases } from "./ops/image_cases.ts";
-import { matrixCases } from "./ops/matrix_cases.ts";
+import { opCases } from "./ops/all_cases.ts";
 import type { OpCase } from "./ops/op_case.ts";
-import { otherCases } from "./ops/other_cases.ts";
-import { tokenCases } from "./ops/token_cases.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
 const limits = {
@@ -103,16 +98,8 @@ function launchesOfCase({ op, inputs, attributes }: OpCase): Launch[] {
 }
 
 Deno.test("kernels: every launch names the parameters of its shader's struct", () => {
-  const all = [
-    ...matrixCases,
-    ...imageCases,
-    ...otherCases,
-    ...tokenCases,
-    ...gradientNormCases,
-    ...gradientImageCases,
-  ];
   const shaders = new Set<string>();
-  for (const opCase of all) {
+  for (const opCase of opCases) {
     const launches = launchesOfCase(opCase);
     packParams(launches);
     for (const { shader } of launches) shaders.add(shader.split(" ")[0]);

@@ -3,7 +3,7 @@
  * within 1e-4 (DESIGN: rounding of storage, not of arithmetic).
  */
 import { assert, assertEquals } from "@std/assert";
-import { FileSource } from "../src/host/files.ts";
+import { MemorySource } from "../src/base/bytes.ts";
 import type { StorageType } from "../src/gpu/gpu.ts";
 import { argmax } from "../src/ops/argmax.ts";
 import { openSafetensors } from "../src/checkpoints/safetensors.ts";
@@ -22,9 +22,10 @@ import {
 import { runPass } from "../tools/compare/run.ts";
 import { channelsLast, type Values, zeros } from "../tools/compare/values.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { fold } from "./support/fold.ts";
-import { miniComponents, repositoryPath } from "./support/model.ts";
-import { FOLDED, networkGoldens } from "./support/network_goldens.ts";
+import { fold, FOLDED } from "./support/fold.ts";
+import { miniComponents } from "./support/model.ts";
+import { networkGoldens, oddGoldens } from "./support/network_goldens.ts";
+import { safetensorsFile } from "./support/safetensors.ts";
 
 const goldens = await networkGoldens();
 
@@ -164,9 +165,10 @@ for (const storage of ["f32", "f16"] as const) {
   gpuTest(
     `odd sizes, ${storage}: UNet and VAE of a 56×36 picture`,
     async () => {
-      const path = repositoryPath("tests/goldens/odd_sizes.safetensors");
-      await using file = await FileSource.open(path);
-      const reference = await openSafetensors(file);
+      const file = safetensorsFile(await oddGoldens());
+      const reference = await openSafetensors(
+        new MemorySource(file, "odd_sizes"),
+      );
       const errors = await compareWithReference(
         { gpu: await sharedGpu(), storage },
         await miniComponents,

@@ -3,8 +3,9 @@
  * half as long to compile.
  */
 import { assert } from "@std/assert";
+import { opCases } from "./ops/all_cases.ts";
 import { allOps } from "./ops/all_ops.ts";
-import { opCases, testOps } from "./support/op_tests.ts";
+import { testOps } from "./support/op_tests.ts";
 
 testOps("f32");
 

@@ -12,8 +12,15 @@ import { readImage } from "../src/host/files.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import { channelsLast } from "../tools/compare/values.ts";
 import { reduce, upsample } from "./support/enlarge.ts";
-import { fold } from "./support/fold.ts";
-import { FOLDED, SMALL_SCORES, SMALL_SIDE } from "./support/network_goldens.ts";
+import { withoutNoise } from "./support/drawn_noise.ts";
+import { fold, FOLDED } from "./support/fold.ts";
+import { SMALL_SCORES, SMALL_SIDE } from "./support/network_goldens.ts";
+import {
+  assertInput,
+  imageInputs,
+  NETWORK_NOISE,
+  ODD_NOISE,
+} from "./support/network_inputs.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { hashPixels, type PixelHashes } from "./support/pixels.ts";
 import {
@@ -34,6 +41,8 @@ await copy(`${goldens}/pictures`, `${kept}/pictures`, isKeptImage);
 await copy(`${goldens}/resize`, `${kept}/resize`, isKeptSize);
 await copy(goldens, kept, (name) => /\.json$|^noise\./.test(name));
 await reduceNetworks();
+const odd = await readSafetensors(`${goldens}/odd_sizes.safetensors`);
+await write("odd_sizes.safetensors.gz", withoutNoise(odd, ODD_NOISE));
 for (const name of await files(`${goldens}/pictures`)) {
   if (name.endsWith(".trace.safetensors")) await reduceTrace(name);
 }
@@ -51,7 +60,12 @@ function isKeptSize(name: string): boolean {
 }
 
 async function reduceNetworks(): Promise<void> {
-  const from = await readSafetensors(`${goldens}/networks.safetensors`);
+  const whole = await readSafetensors(`${goldens}/networks.safetensors`);
+  const from = withoutNoise(whole, NETWORK_NOISE);
+  for (const name of (await imageInputs()).keys()) {
+    await assertInput(name, Float32Array.from(from.get(name)!.data));
+    from.delete(name);
+  }
   const to = new Map<string, GoldenTensor>();
   // No test looks at them: what comes before and after is compared.
   from.delete("unet.layer.conv_norm_out");
@@ -105,7 +119,7 @@ function smaller({ shape, data }: GoldenTensor): GoldenTensor {
 async function writePixels(): Promise<void> {
   const pixels: Record<string, PixelHashes> = {};
   const folders: [string, string, (name: string) => boolean][] = [
-    ["face", faces, (name) => name.endsWith(".aligned.png")],
+    ["face", faces, (name) => name.endsWith(".png")],
     ["pictures", `${goldens}/pictures`, (name) => /\.reference-\d/.test(name)],
     ["resize", `${goldens}/resize`, (name) => !isKeptSize(name)],
   ];

@@ -1,10 +1,10 @@
 /**
  * PyTorch's numbers of training as the tests keep them.
  *
- *     deno run -A tests/reduce_training.ts FOLDER
+ *     deno run -A tests/reduce_training.ts FOLDER [NAME…]
  *
  * FOLDER has `NAME.inputs.safetensors`, `NAME.outputs.safetensors` and
- * `NAME.losses.json` of every recording. `tests/goldens/README.md` says what
+ * `NAME.losses.json` of every recording, or of those that are named. `tests/goldens/README.md` says what
  * becomes of them.
  *
  * @module
@@ -25,13 +25,15 @@ import {
   trainingInputs,
 } from "./support/training_goldens.ts";
 
-const [folder] = Deno.args;
+const [folder, ...names] = Deno.args;
 if (!folder) {
-  console.error("Usage: deno run -A tests/reduce_training.ts FOLDER");
+  console.error("Usage: deno run -A tests/reduce_training.ts FOLDER [NAME…]");
   Deno.exit(2);
 }
 const kept = repositoryPath("tests/goldens/train");
-for (const name of Object.keys(recordings) as Recording[]) await reduce(name);
+for (const name of Object.keys(recordings) as Recording[]) {
+  if (names.length === 0 || names.includes(name)) await reduce(name);
+}
 
 async function reduce(name: Recording): Promise<void> {
   const inputs = await readSafetensors(`${folder}/${name}.inputs.safetensors`);

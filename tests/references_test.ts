@@ -14,9 +14,9 @@ import {
   type ReferenceOptions,
 } from "../src/identity/references.ts";
 import { command } from "./support/command.ts";
+import { facePhoto, facePng } from "./support/face_photos.ts";
 import {
   cut,
-  facePath,
   flat,
   hasLandmarks,
   knownAligned,
@@ -89,7 +89,7 @@ Deno.test("reference: without a detector it is unchanged, with a warning", async
 
 Deno.test("reference: a chosen face is never the whole photo", async () => {
   const finder = new FaceFinder(await miniDetector());
-  const photo = await readImage(facePath("two_faces.png"));
+  const photo = await facePhoto("two_faces");
   for (
     const [face, found, says] of [
       [1, finder, "without the landmark model"],
@@ -108,7 +108,7 @@ Deno.test("reference: a chosen face is never the whole photo", async () => {
 
 Deno.test("reference: without the landmark model it is unchanged, with a warning how to get it", async () => {
   const finder = new FaceFinder(await miniDetector());
-  const photo = await readImage(facePath("astronaut_small.png"));
+  const photo = await facePhoto("astronaut_small");
   const { image, warnings } = await prepare(photo, finder, {});
   assertEquals(image === photo, true);
   assertEquals(warnings.length, 1);
@@ -127,7 +127,7 @@ landmarkTest(
   "reference: the best face is aligned, or another by number or size",
   async () => {
     const finder = await wholeFinder();
-    const photo = await readImage(facePath("two_faces.png"));
+    const photo = await facePhoto("two_faces");
     const best = await prepare(photo, finder, {});
     assertEquals(best.image, await knownAligned("two_faces", 0));
     assertEquals(best.warnings.length, 1);
@@ -159,7 +159,7 @@ landmarkTest(
     const finder = await wholeFinder();
     for (
       const photo of [
-        await readImage(facePath("coffee_no_face.png")),
+        await facePhoto("coffee_no_face"),
         flat(16, 16),
       ]
     ) {
@@ -180,7 +180,7 @@ gpuTest(
   "library: detectFaces and alignFace are dlib's and the reference's",
   async () => {
     const weaver = await miniWeaver("f32");
-    const photo = await readImage(facePath("astronaut_face.png"));
+    const photo = await facePhoto("astronaut_face");
     const [face] = await weaver.detectFaces(photo);
     assertEquals(face.landmarks?.length, 68);
     const aligned = await knownAligned("astronaut_face", 0);
@@ -208,9 +208,11 @@ gpuTest(
 gpuTest("command: --face uses the chosen face", async () => {
   const folder = await Deno.makeTempDir();
   try {
+    const photo = `${folder}/two_faces.png`;
+    await Deno.writeFile(photo, await facePng("two_faces"));
     const { code, err } = await command([
       "--ref",
-      facePath("two_faces.png"),
+      photo,
       "--face=1",
       "--no-parse",
       "--save-references",

@@ -14,6 +14,13 @@ import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { timeEmbedding } from "../src/ops/time_embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { cosineSimilarity } from "../src/ops/cosine_similarity.ts";
+import { attentionGradient } from "../src/ops/gradients/attention_gradient.ts";
+import { cosineSimilarityGradient } from "../src/ops/gradients/cosine_similarity_gradient.ts";
+import { gegluGradient } from "../src/ops/gradients/geglu_gradient.ts";
+import { mapGradient } from "../src/ops/gradients/map_gradient.ts";
+import { viewGradient } from "../src/ops/gradients/view_gradient.ts";
+import { weightGradient } from "../src/ops/gradients/weight_gradient.ts";
 import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
 import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
 import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
@@ -41,6 +48,7 @@ import { matchTokens } from "../src/ops/tokens/match_tokens.ts";
 import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
 import { unmergeTokens } from "../src/ops/tokens/unmerge_tokens.ts";
 import { concat } from "../src/ops/concat.ts";
+import { sum } from "../src/ops/sum.ts";
 import { view } from "../src/ops/view.ts";
 
 type Shapes = Record<string, readonly number[] | [DType, ...number[]]>;
@@ -119,6 +127,55 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     bias: [8],
     gradient: [1, 2, 8],
   }, { groups: 2 }],
+  ["axes beyond the last", sum, { x: [2, 3] }, { axes: [1, 3] }],
+  ["no axes", sum, { x: [2, 3] }, { axes: [1, 1] }],
+  ["ids", sum, { x: ["u32", 2, 3] }, { axes: [0, 1] }],
+  ["another gradient", mapGradient, { x: [2, 8], gradient: [16] }],
+  ["a gradient as long as x", gegluGradient, {
+    x: [2, 8],
+    gradient: [2, 8],
+  }],
+  ["columns off the vec4", gegluGradient, { x: [2, 12], gradient: [2, 6] }],
+  ["another view", viewGradient, { gradient: [3, 4] }, {
+    of: [5, 6],
+    shape: [4, 3],
+    strides: [6, 1],
+  }],
+  ["a view beyond the end", viewGradient, { gradient: [3, 4] }, {
+    of: [5, 3],
+    shape: [3, 4],
+    strides: [6, 1],
+  }],
+  ["a view that goes backwards", viewGradient, { gradient: [4] }, {
+    of: [4],
+    shape: [4],
+    strides: [-1],
+    offset: 3,
+  }],
+  ["a gradient without padding", weightGradient, {
+    x: [2, 8],
+    gradient: [2, 6],
+  }, { weight: [6, 8] }],
+  ["other channels", weightGradient, { x: [2, 8], gradient: [2, 8] }, {
+    weight: [8, 12],
+  }],
+  ["a gradient of another size", weightGradient, {
+    x: [1, 4, 4, 8],
+    gradient: [1, 4, 4, 8],
+  }, { weight: [8, 3, 3, 8] }],
+  ["another gradient", attentionGradient, {
+    q: [1, 2, 8],
+    k: [1, 3, 8],
+    v: [1, 3, 8],
+    gradient: [1, 3, 8],
+  }, { heads: 2 }],
+  ["one axis", cosineSimilarity, { a: [8], b: [8] }],
+  ["channels off the vec4", cosineSimilarity, { a: [2, 6], b: [2, 6] }],
+  ["another gradient", cosineSimilarityGradient, {
+    a: [2, 8],
+    b: [2, 8],
+    gradient: ["f32", 2, 8],
+  }],
   ["another gradient", softmaxGradient, {
     softmax: [2, 8],
     gradient: [2, 4],

@@ -13,14 +13,20 @@ import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { geglu } from "../src/ops/geglu.ts";
 import { embedding } from "../src/ops/embedding.ts";
 import { groupNorm } from "../src/ops/group_norm.ts";
+import { attentionGradient } from "../src/ops/gradients/attention_gradient.ts";
 import { embeddingGradient } from "../src/ops/gradients/embedding_gradient.ts";
+import { gegluGradient } from "../src/ops/gradients/geglu_gradient.ts";
 import { groupNormGradient } from "../src/ops/gradients/group_norm_gradient.ts";
 import { layerNormGradient } from "../src/ops/gradients/layer_norm_gradient.ts";
+import { mapGradient } from "../src/ops/gradients/map_gradient.ts";
+import { viewGradient } from "../src/ops/gradients/view_gradient.ts";
+import { weightGradient } from "../src/ops/gradients/weight_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
 import { elementCount } from "../src/ops/op.ts";
 import { shiftedSlice, splitRows } from "../src/ops/slices.ts";
 import { concat } from "../src/ops/concat.ts";
+import { sum } from "../src/ops/sum.ts";
 import { makeInput, normal } from "./ops/op_case.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 
@@ -138,6 +144,73 @@ const cuts: readonly Cut[] = [
     attributes: { vocabulary: 1001 },
     kilobytes: 20,
     launches: 7,
+  },
+  {
+    name: "rows, one of x twice as long",
+    op: gegluGradient,
+    inputs: { x: [2, 300, 40], gradient: [2, 300, 20] },
+    kilobytes: 25,
+    launches: 5,
+  },
+  {
+    name: "the first axes, as a bias needs it",
+    op: sum,
+    inputs: { x: [3, 37, 29, 12] },
+    attributes: { axes: [0, 3] },
+    kilobytes: 40,
+    launches: 5,
+  },
+  {
+    name: "the middle axes, partial sums that begin within a slice",
+    op: sum,
+    inputs: { x: [3, 607, 20] },
+    attributes: { axes: [1, 2], scale: 0.5 },
+    kilobytes: 40,
+    launches: 5,
+  },
+  {
+    name: "few terms of many",
+    op: sum,
+    inputs: { x: [700, 3, 12] },
+    attributes: { axes: [1, 2] },
+    kilobytes: 40,
+    launches: 3,
+  },
+  {
+    name: "rows of a linear layer",
+    op: weightGradient,
+    inputs: { x: [3, 607, 12], gradient: [3, 607, 8] },
+    attributes: { weight: [6, 12] },
+    kilobytes: 40,
+    launches: 4,
+  },
+  {
+    name: "images and the rows around a slice",
+    op: weightGradient,
+    inputs: { x: [3, 31, 23, 12], gradient: [3, 31, 23, 4] },
+    attributes: { weight: [3, 3, 1, 12], padding: [1, 0, 1, 0] },
+    kilobytes: 33,
+    launches: 6,
+  },
+  {
+    name: "steps of two, zeros at the bottom",
+    op: weightGradient,
+    inputs: { x: [3, 30, 41, 8], gradient: [3, 15, 21, 4] },
+    attributes: { weight: [3, 3, 1, 8], stride: 2, padding: [0, 0, 1, 0] },
+    kilobytes: 40,
+    launches: 5,
+  },
+  {
+    name: "an enlargement to an odd size",
+    op: weightGradient,
+    inputs: { x: [2, 15, 12, 12], gradient: [2, 29, 24, 4] },
+    attributes: {
+      weight: [3, 3, 1, 12],
+      padding: [1, 0, 1, 0],
+      upsampleTo: [29, 24],
+    },
+    kilobytes: 20,
+    launches: 3,
   },
   {
     name: "a batch of odd images, channel bias and residual",
@@ -336,6 +409,59 @@ gpuTest("cut: a row that no binding holds is refused by name", async () => {
     "Cannot place x f32 (3, 333, 36) of linear",
   );
 });
+
+const uncut: readonly Cut[] = [
+  {
+    name: "x",
+    op: mapGradient,
+    inputs: { x: [3, 999], gradient: [3, 999] },
+    attributes: { activation: "silu" },
+    kilobytes: 4,
+    launches: 1,
+  },
+  {
+    name: "gradient",
+    op: viewGradient,
+    inputs: { gradient: [40, 60] },
+    attributes: { of: [41, 64], shape: [40, 60], strides: [64, 1] },
+    kilobytes: 4,
+    launches: 1,
+  },
+  {
+    name: "q",
+    op: attentionGradient,
+    inputs: {
+      q: [2, 99, 16],
+      k: [2, 9, 16],
+      v: [2, 9, 16],
+      gradient: [2, 99, 16],
+    },
+    attributes: { heads: 2 },
+    kilobytes: 4,
+    launches: 1,
+  },
+];
+
+for (const cut of uncut) {
+  gpuTest(
+    `cut: what ${cut.op.name} does not cut is refused by name`,
+    async () => {
+      const { limits } = await sharedGpu();
+      await assertRejects(
+        () =>
+          run("f32", cut, {
+            maxBufferSize: limits.maxBufferSize,
+            maxComputeWorkgroupsPerDimension: 65535,
+            maxStorageBufferBindingSize: cut.kilobytes * 1024,
+          }),
+        MasterWeaverError,
+        `Cannot place ${cut.name} f32 (${
+          cut.inputs[cut.name].join(", ")
+        }) of ${cut.op.name}`,
+      );
+    },
+  );
+}
 
 Deno.test("cut: slices follow each other and start where a binding may", () => {
   const limits = {

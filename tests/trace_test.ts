@@ -31,10 +31,9 @@ import {
 } from "../src/generate/generator.ts";
 import { ClipTokenizer } from "../src/text/tokenizer.ts";
 import { nmse } from "./support/compare.ts";
-import { fold } from "./support/fold.ts";
+import { fold, FOLDED } from "./support/fold.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
-import { FOLDED } from "./support/network_goldens.ts";
 import { readSafetensors } from "./support/safetensors.ts";
 
 const pictures = repositoryPath("tests/goldens/pictures");

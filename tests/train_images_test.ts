@@ -16,6 +16,7 @@ import { readSample } from "../src/train/data/sample.ts";
 import { drawSamplePlan } from "../src/train/data/sample_plan.ts";
 import { sampleReader } from "../tools/train/data/decode.ts";
 import { grayPng } from "./support/dataset.ts";
+import { facePng } from "./support/face_photos.ts";
 import { type Augmentation, augmentFace } from "../src/train/data/augment.ts";
 
 interface Case {
@@ -63,8 +64,13 @@ const cases = allCases.filter((wanted) =>
 );
 const inputs = new Map<string, Image>();
 for (const { input } of cases) {
-  const bytes = await Deno.readFile(new URL(input, folder));
-  inputs.set(input, decodeImage(bytes, input));
+  inputs.set(input, decodeImage(await pngFile(input), input));
+}
+
+/** The bytes of an input. */
+function pngFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const photo = /^face\/(.*)\.png$/.exec(path)?.[1];
+  return photo ? facePng(photo) : Deno.readFile(new URL(path, folder));
 }
 
 async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -166,10 +172,10 @@ Deno.test("train images: a sample's inputs are the reference's in every bit", as
   assertEquals(samples.length, 8);
   for (const wanted of samples) {
     const { input, face, flip, sides, image, reference } = wanted;
-    const faceFile = await Deno.readFile(new URL(face, folder));
+    const faceFile = await pngFile(face);
     const { width, height } = decodeImage(faceFile, face);
     const files = new Map<string, Uint8Array>([
-      ["images_cropped/a.jpg", await Deno.readFile(new URL(input, folder))],
+      ["images_cropped/a.jpg", await pngFile(input)],
       ["images_cropped_face/a/0.jpg", faceFile],
       [
         "images_cropped_face_mask/a/0.png",

@@ -6,6 +6,7 @@
  * @module
  */
 import { Interrupt } from "../src/host/command/interrupt.ts";
+import { endOnSignals } from "../src/host/exit.ts";
 import { openMpi } from "../src/host/mpi/communicator.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
 import { UsageError } from "../src/host/exit.ts";
@@ -17,7 +18,7 @@ import { replay } from "./train/replay.ts";
 import { train, type TrainResult } from "./train/session.ts";
 import { printJson, talk, toolMain } from "./tool.ts";
 
-async function run(values: TrainValues): Promise<void> {
+async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
   if (values["to-pytorch"] !== undefined) return await handOver(values);
   if (values["from-pytorch"] !== undefined) return await takeBack(values);
@@ -28,6 +29,7 @@ async function run(values: TrainValues): Promise<void> {
     );
   }
   if (values.replay !== undefined) {
+    using _ = endOnSignals();
     const replayed = await replay(values);
     if (values.json) return printJson(replayed);
     replayed.losses.forEach(({ loss_mle, loss_bg, loss_edit, grad_norm }, i) =>
@@ -39,18 +41,26 @@ async function run(values: TrainValues): Promise<void> {
     );
     return report(`Gradients and parameters → ${replayed.output}`);
   }
-  await using interrupt = new Interrupt((text) =>
-    writeStderr(`\n${text}, after saving\n`)
-  );
+  await using interrupt = new Interrupt((text) => {
+    if (!values.quiet) writeStderr(`\n${text} (what is done is saved first)\n`);
+  });
   const result = values.distributed === "mpi"
     ? await trainTogether(values, interrupt.signal)
     : await train(values, { signal: interrupt.signal });
   if (!result) return;
+  const { status, step, total, weights, left_out } = result;
   if (values.json) printJson(result);
+  if (left_out > 0) {
+    report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
+  }
+  if (status === "stopped") {
+    report(
+      `Stopped after step ${step} of ${total}; run the same command to go on`,
+    );
+    return 1;
+  }
   report(
-    result.status === "finished"
-      ? `Trained ${result.step} steps → ${result.weights.join(", ")}`
-      : `Stopped after step ${result.step} of ${result.total}; run the same command to go on`,
+    `Trained ${step} ${step === 1 ? "step" : "steps"} → ${weights.join(", ")}`,
   );
 }
 

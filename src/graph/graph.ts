@@ -156,7 +156,7 @@ export class Graph {
   readonly #outputs = new Map<string, Tensor>();
   readonly #parameters = new Map<WeightRef, ParameterTensor>();
   readonly #named = new Map<string, Tensor>();
-  readonly #substitutes = new Map<WeightRef, Tensor>();
+  readonly #substitutes = new Map<WeightRef, Tensor | (() => Tensor)>();
   readonly #blocks: Block[] = [];
 
   /** An empty graph. */
@@ -206,9 +206,15 @@ export class Graph {
    * Lets another tensor stand for a parameter wherever it is asked for from now on:
    * its f32 master cast to f16, or its sum with what is trained beside it.
    *
+   * @param tensor or what builds it where the parameter is first asked for: it may
+   *   ask for the parameter itself, and its nodes belong to the layer's block
    * @throws {MasterWeaverError} `gpu` if its shape differs
    */
-  substitute(ref: WeightRef, tensor: Tensor): void {
+  substitute(ref: WeightRef, tensor: Tensor | (() => Tensor)): void {
+    if (typeof tensor === "function") {
+      this.#substitutes.set(ref, tensor);
+      return;
+    }
     this.#requireOwn(tensor, `a substitute for ${ref.name}`);
     if (!sameShape(ref.shape, tensor.shape)) {
       throw new MasterWeaverError(
@@ -250,6 +256,11 @@ export class Graph {
    */
   parameter(ref: WeightRef, options: ParameterOptions = {}): Tensor {
     const substitute = this.#substitutes.get(ref);
+    if (typeof substitute === "function") {
+      this.#substitutes.delete(ref);
+      this.substitute(ref, substitute());
+      return this.parameter(ref);
+    }
     if (substitute) return substitute;
     const { trainable = false } = options;
     const stored = ref.tensor.dtype;

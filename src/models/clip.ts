@@ -9,6 +9,7 @@
 import type { Tensor } from "../graph/graph.ts";
 import type { Activation } from "../ops/activation.ts";
 import { embedding } from "../ops/embedding.ts";
+import { view } from "../ops/view.ts";
 import type { WeightScope } from "../weights/scope.ts";
 import { ConfigReader } from "./config.ts";
 import {
@@ -152,6 +153,28 @@ export function clipVision(
     x = clipLayer(x, w.at(`encoder.layers.${i}`), config, false);
   }
   return x;
+}
+
+/**
+ * The features of the penultimate layer → CLIP's pooled output: the last layer,
+ * then the class token alone.
+ *
+ * @param features (B, T, C), of {@linkcode clipVision}
+ * @returns (B, C), after `post_layernorm`
+ */
+export function clipVisionPooled(
+  features: Tensor,
+  w: WeightScope,
+  config: ClipVisionConfig,
+): Tensor {
+  const [batch, tokens, channels] = features.shape;
+  const last = w.at(`encoder.layers.${config.layers - 1}`);
+  const x = clipLayer(features, last, config, false);
+  const classTokens = x.graph.apply(view, { x }, {
+    shape: [batch, channels],
+    strides: [tokens * channels, 1],
+  });
+  return layerNorm(classTokens, w.at("post_layernorm"), config.eps);
 }
 
 /** One transformer layer: (B, T, C) → (B, T, C). */

@@ -2,6 +2,7 @@ import code from "../../shaders/sum.wgsl" with { type: "text" };
 import type { StorageType } from "../gpu/gpu.ts";
 import {
   type Call,
+  elementBytes,
   elementCount,
   expectShape,
   type Launch,
@@ -13,6 +14,8 @@ import {
   writes,
   writesScratch,
 } from "./op.ts";
+import { partialSlices } from "./partial_sums.ts";
+import { bindRows } from "./slices.ts";
 
 const GROUP = 64;
 /** Fewest terms of a partial sum, and most partial sums. */
@@ -82,54 +85,77 @@ export const sum: Op<{ x: TensorSpec }, SumAttributes> = {
   }],
 };
 
-function launchSum(
-  call: SumCall,
-  { limits }: Target,
-): SumLaunch[] {
+function launchSum(call: SumCall, { limits }: Target): SumLaunch[] {
   const { inputs: { x }, outputs: { output }, attributes } = call;
   const { scale = 1 } = attributes;
   const { outer, length, inner, part, parts } = layout(call);
-  const launch = (sizes: {
-    readonly length: number;
-    readonly part: number;
-    readonly parts: number;
-    readonly scale: number;
-  }) => {
-    const total = outer * sizes.parts * inner;
-    return {
-      params: { ...sizes, inner, total },
-      workgroups: Math.ceil(total / GROUP),
-    };
-  };
-  expectShape(
-    elementCount(x.shape) * 4 <= limits.maxStorageBufferBindingSize,
-    "sum",
-    `x of at most ${limits.maxStorageBufferBindingSize} bytes`,
-    call.inputs,
+  const rowBytes = inner * elementBytes(x.dtype);
+  const isWhole = parts === 1;
+  const slices = partialSlices(
+    { batch: outer, pixels: length, partial: part, partials: parts },
+    rowBytes,
+    limits,
   );
-  if (parts === 1) {
-    return [{
-      shader: "sum",
-      code,
-      types: { SOURCE: x.dtype, TARGET: output.dtype },
-      bind: [...reads("x"), ...writes("output")],
-      ...launch({ length, part, parts, scale }),
-    }];
-  }
-  return [
-    {
-      shader: "sum",
-      code,
-      types: { SOURCE: x.dtype, TARGET: "f32" },
-      bind: [...reads("x"), ...writesScratch("partials")],
-      ...launch({ length, part, parts, scale: 1 }),
-    },
-    {
-      shader: "sum",
-      code,
-      types: { SOURCE: "f32", TARGET: output.dtype },
-      bind: [...readsScratch("partials"), ...writes("output")],
-      ...launch({ length: parts, part: parts, parts: 1, scale }),
-    },
-  ];
+  const first = slices.map((slice): SumLaunch => ({
+    shader: "sum",
+    code,
+    types: { SOURCE: x.dtype, TARGET: isWhole ? output.dtype : "f32" },
+    bind: bindRows<SumLaunch["bind"][number]>(
+      [
+        ...reads("x"),
+        ...isWhole ? writes("output") : writesScratch("partials"),
+      ],
+      slice,
+      { x: rowBytes },
+    ),
+    ...sumGrid({
+      length,
+      part,
+      parts,
+      inner,
+      first_part: slice.firstPartial,
+      first_row: slice.start,
+      scale: isWhole ? scale : 1,
+    }, slice.partials),
+  }));
+  if (isWhole) return first;
+  return [...first, {
+    shader: "sum",
+    code,
+    types: { SOURCE: "f32", TARGET: output.dtype },
+    bind: [...readsScratch("partials"), ...writes("output")],
+    ...sumGrid(wholeSum(parts, inner, scale), outer),
+  }];
+}
+
+/** Parameters of a launch that adds up all of `length` rows of `inner` elements at once. */
+export function wholeSum(
+  length: number,
+  inner: number,
+  scale: number,
+): Record<
+  "length" | "part" | "parts" | "inner" | "first_part" | "first_row" | "scale",
+  number
+> {
+  return {
+    length,
+    part: length,
+    parts: 1,
+    inner,
+    first_part: 0,
+    first_row: 0,
+    scale,
+  };
+}
+
+/** Parameters and workgroups of a launch of some partial sums. */
+export function sumGrid(
+  sizes: ReturnType<typeof wholeSum>,
+  partials: number,
+): Pick<Launch, "params" | "workgroups"> {
+  const total = partials * sizes.inner;
+  return {
+    params: { ...sizes, total },
+    workgroups: Math.ceil(total / GROUP),
+  };
 }

@@ -9,8 +9,9 @@ import {
   type AssemblyOptions,
   type DrawnSample,
 } from "./assemble.ts";
+import type { StepBatch } from "./batch.ts";
 import { drawEditPrompts } from "./data/edit_prompts.ts";
-import { sampleNumbers, type Shard, shardPlaces, WHOLE } from "./data/order.ts";
+import { sampleNumbers, shardPlaces } from "./data/order.ts";
 import type {
   Input,
   InputKind,
@@ -78,7 +79,7 @@ export class TrainingLoop {
   }
 
   /**
-   * Queues an update.
+   * Queues an update. A pace that stops it leaves the parameters as they were.
    *
    * @param number updates done before
    * @throws {MasterWeaverError} what the source and the pace throw; `device-lost`, `gpu`, `out-of-memory`
@@ -101,6 +102,7 @@ export class TrainingLoop {
       this.#ahead = { step: end, prepared };
       await sum;
     }
+    // Without the call's pace: stopped halfway, some parameters would be updated.
     await trainer.update(end - 1, {
       learningRate: this.learningRate(number),
       averageDecay: this.#options.averageDecay,
@@ -112,15 +114,26 @@ export class TrainingLoop {
     return learningRateAt(this.#options.schedule, number);
   }
 
-  /** Reads, draws and encodes a step's batch. */
-  async #prepare(step: number, pace: Pace): Promise<PreparedStep> {
-    const { trainer, source, assembly } = this.#options;
+  /**
+   * What a step is given; the same each time it is asked for.
+   *
+   * @param step steps before, counted over all updates
+   * @throws {MasterWeaverError} as {@linkcode update}
+   */
+  async batch(step: number, pace: Pace): Promise<StepBatch> {
+    const { source, assembly } = this.#options;
     const samples = this.#drawn(step, await source.batch(step));
     const drawn: DrawnSample[] = [];
     for (const sample of samples) {
       drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
     }
-    return await trainer.prepare(assembleBatch(drawn, assembly), pace);
+    return assembleBatch(drawn, assembly);
+  }
+
+  /** Reads, draws and encodes a step's batch. */
+  async #prepare(step: number, pace: Pace): Promise<PreparedStep> {
+    const batch = await this.batch(step, pace);
+    return await this.#options.trainer.prepare(batch, pace);
   }
 
   /** Samples with their draws. */

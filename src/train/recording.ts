@@ -52,7 +52,7 @@ export class Recording {
   readonly #sizes: RecordingSizes;
 
   /**
-   * Checks names and shapes.
+   * Checks names, shapes and values.
    *
    * @param tensors `clip_images` (B, R, 3, S, S), `noise` (N, B, C, h, w), `timesteps` (N, B), `lambda` (N, B), `face_box` (B, 1, H, W), `input_ids` (B, T); `latents` (B, C, h, w), or `images` (B, 3, H, W) and `vae_noise` (B, C, h, w); in stage 2 also `rec_ids`, `edit_ids` (B, T), `noise_edit` and `timesteps_edit`
    * @throws {MasterWeaverError} `bad-option` naming the tensor
@@ -92,6 +92,44 @@ export class Recording {
       this.#require("noise_edit", [steps, ...latents]);
       this.#require("timesteps_edit", [steps, batch]);
     }
+    this.#checkValues();
+  }
+
+  /** Checks all numbers, so that a wrong one is told before the first step. */
+  #checkValues(): void {
+    const { trainSteps, vocabulary } = this.#sizes;
+    const used = this.#tensors.has("latents")
+      ? ["latents"]
+      : ["images", "vae_noise"];
+    used.push("clip_images", "noise", "lambda", "face_box");
+    if (this.edits) used.push("noise_edit");
+    for (const name of used) {
+      this.#checkEach(name, "finite numbers", Number.isFinite);
+    }
+    const isWhole = (end: number) => (value: number) =>
+      Number.isInteger(value) && value >= 0 && value < end;
+    const [times, ids] = this.edits
+      ? [["timesteps", "timesteps_edit"], ["input_ids", "rec_ids", "edit_ids"]]
+      : [["timesteps"], ["input_ids"]];
+    for (const name of times) {
+      const expected = `whole numbers in 0..${trainSteps - 1}`;
+      this.#checkEach(name, expected, isWhole(trainSteps));
+    }
+    for (const name of ids) {
+      const expected = `token ids in 0..${vocabulary - 1}`;
+      this.#checkEach(name, expected, isWhole(vocabulary));
+    }
+  }
+
+  #checkEach(
+    name: string,
+    expected: string,
+    isValid: (value: number) => boolean,
+  ): void {
+    const { data } = this.#tensors.get(name)!;
+    const at = data.findIndex((value) => !isValid(value));
+    if (at < 0) return;
+    throw bad(`its ${name} holds ${data[at]}, expected ${expected}`);
   }
 
   /** Pixels of the images, (H, W, 4) each, where latents were not recorded. */
@@ -183,23 +221,11 @@ export class Recording {
   }
 
   #timesteps(name: string, step: number): number[] {
-    const { trainSteps } = this.#sizes;
-    return [...this.#step(name, step).data].map((t) => {
-      if (Number.isInteger(t) && t >= 0 && t < trainSteps) return t;
-      throw bad(
-        `its ${name} hold ${t}, expected whole numbers in 0..${trainSteps - 1}`,
-      );
-    });
+    return [...this.#step(name, step).data];
   }
 
   #ids(name: string): Uint32Array {
-    const { vocabulary } = this.#sizes;
-    return Uint32Array.from(this.#tensors.get(name)!.data, (id) => {
-      if (Number.isInteger(id) && id >= 0 && id < vocabulary) return id;
-      throw bad(
-        `its ${name} hold ${id}, expected token ids in 0..${vocabulary - 1}`,
-      );
-    });
+    return Uint32Array.from(this.#tensors.get(name)!.data);
   }
 
   #perSample(data: Float32Array): Float32Array[] {
@@ -217,7 +243,9 @@ export class Recording {
       return tensor;
     }
     throw bad(
-      `its ${name} is (${tensor.shape.join(", ")}), expected ${axes} axes`,
+      `its ${name} is (${tensor.shape.join(", ")}), expected ${axes} axes${
+        tensor.shape.length === axes ? ", none of them 0" : ""
+      }`,
     );
   }
 

@@ -28,6 +28,7 @@ import {
   resizeBilinear,
   type StepBatch,
 } from "./batch.ts";
+import { firstNonFinite } from "./diagnosis.ts";
 import { LossLog, type LossRow, type UpdateRow } from "./loss_log.ts";
 import {
   Optimiser,
@@ -36,7 +37,7 @@ import {
 } from "./optimiser/optimiser.ts";
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
-import type { StepShape } from "./step/graph.ts";
+import { stepGraph, type StepShape } from "./step/graph.ts";
 import type { Trainable } from "./step/trainable.ts";
 import { FrozenTowers } from "./towers.ts";
 
@@ -60,6 +61,8 @@ export interface TrainerOptions {
   readonly accumulation?: number;
   /** Weight of the error in the predicted noise. */
   readonly lambdaNoise: number;
+  /** Whether steps have the background loss; `true` by default. */
+  readonly background?: boolean;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
   /** The blocks that are computed again in the backward pass; none by default. */
@@ -187,7 +190,7 @@ export class Trainer implements Disposable {
     await this.towers.encodeText(batch.ids, plans.input("text"), pace);
     await this.#writeReferences(batch.references, pace);
     if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
-    return { kind: batch.edit ? "edit" : "plain" };
+    return { kind: kindOf(batch) };
   }
 
   /**
@@ -222,6 +225,33 @@ export class Trainer implements Disposable {
   ): Promise<void> {
     await this.optimiser.step(settings, pace);
     this.#log.record(number, this.optimiser.report);
+  }
+
+  /**
+   * Runs a step again, with checks: for the message of training that met what is not
+   * finite, and ends. The step's losses are logged anew.
+   *
+   * @param number of the step
+   * @returns the first tensor that is not finite, in words; undefined where all are finite
+   */
+  async diagnose(
+    number: number,
+    batch: StepBatch,
+  ): Promise<string | undefined> {
+    const { gpu, storage, components, trainable } = this.#options;
+    const { plans, blocks, optimiser } = this;
+    await this.step(number, batch);
+    const kind = kindOf(batch);
+    const shape = shapesOf(this.#options)[kind]!;
+    return await firstNonFinite({
+      gpu,
+      step: stepGraph(storage, components, trainable, shape),
+      blocks,
+      weights: plans.weights,
+      input: (name) =>
+        plans.hasInput(name) ? plans.input(name) : optimiser.lossScale,
+      shares: plans.plan(kind),
+    });
   }
 
   /** Waits for the GPU and reads what the steps from `first` on recorded. */
@@ -311,10 +341,16 @@ export class Trainer implements Disposable {
   }
 }
 
+function kindOf({ edit }: StepBatch): StepKind {
+  return edit ? "edit" : "plain";
+}
+
 function shapesOf(
-  { batch, latentSize, lambdaNoise, lambdaEdit, recompute }: TrainerOptions,
+  options: TrainerOptions,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
-  const plain = { batch, size: latentSize, lambdaNoise, recompute };
+  const { batch, latentSize: size, lambdaEdit } = options;
+  const { lambdaNoise, background, recompute } = options;
+  const plain = { batch, size, lambdaNoise, background, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };

@@ -19,12 +19,13 @@ export type ComponentName =
   | "identity_adapter"
   | "face_parser"
   | "face_detector"
-  | "landmarks";
+  | "landmarks"
+  | "evaluation";
 
 /** Name of a component that is a network. */
 export type NetworkComponent = Exclude<
   ComponentName,
-  "face_detector" | "landmarks"
+  "face_detector" | "landmarks" | "evaluation"
 >;
 
 /** Components an image cannot be made without. */
@@ -43,10 +44,14 @@ export const optionalComponents: readonly ComponentName[] = [
   "landmarks",
 ];
 
+/** The component that only measures images; a model is loaded without it. */
+export const EVALUATION = "evaluation";
+
 /** All components. */
 export const componentNames: readonly ComponentName[] = [
   ...requiredComponents,
   ...optionalComponents,
+  EVALUATION,
 ];
 
 /** Whether a string is the name of a network, which is a required component. */

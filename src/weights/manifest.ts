@@ -15,7 +15,7 @@ export const MANIFEST_NAME = "model.json";
 const FORMAT = "masterweaver-model";
 /** The version written and read here. */
 const VERSION = 1;
-/** The most bytes read: far more than eight entries take. */
+/** The most bytes read: far more than one entry a component takes. */
 const MAX_BYTES = 2 ** 20;
 
 /** A file as the manifest lists it. */

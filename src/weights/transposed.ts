@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import { weaveFloats } from "./floats.ts";
 import type { WeightRef } from "./scope.ts";
 import type { WeaveTensor } from "./weave.ts";
@@ -19,7 +20,7 @@ const known = new WeakMap<WeightRef, WeightRef>();
 /**
  * The weight (I, …, O) of the gradient by x of a layer whose weight is (O, …, I);
  * a convolution's window is turned by half a turn. O is padded with zeros to a
- * multiple of 4. Quantised weights become f16.
+ * multiple of 4. Quantised weights become f32, which holds their values exactly.
  *
  * @example
  * ```ts
@@ -42,7 +43,15 @@ export function padChannels(channels: number): number {
   return Math.ceil(channels / CHANNELS) * CHANNELS;
 }
 
-function transpose({ name, shape, tensor }: WeightRef): WeightRef {
+/**
+ * Makes what {@linkcode transposed} gives, anew.
+ *
+ * @param slabValues how many values are held at once; at least one row is
+ */
+export function transpose(
+  { name, shape, tensor }: WeightRef,
+  slabValues = SLAB_VALUES,
+): WeightRef {
   const taps = shape.slice(1, -1);
   const layout: Layout = {
     out: shape[0],
@@ -51,7 +60,7 @@ function transpose({ name, shape, tensor }: WeightRef): WeightRef {
     channels: shape.at(-1)!,
   };
   const turned = [layout.channels, ...taps, layout.padded];
-  const dtype = tensor.dtype === "f32" ? "f32" : "f16";
+  const dtype = tensor.dtype === "f16" ? "f16" : "f32";
   const count = layout.channels * layout.taps * layout.padded;
   return {
     name: `${name} transposed`,
@@ -64,7 +73,7 @@ function transpose({ name, shape, tensor }: WeightRef): WeightRef {
       async *chunks() {
         const step = Math.max(
           1,
-          Math.floor(SLAB_VALUES / layout.taps / layout.padded),
+          Math.floor(slabValues / layout.taps / layout.padded),
         );
         for (let first = 0; first < layout.channels; first += step) {
           const rows = Math.min(step, layout.channels - first);
@@ -117,10 +126,11 @@ async function slab(
     at += chunk.length;
   }
   if (at !== out * taps * channels) {
-    throw new RangeError(
+    throw new MasterWeaverError(
+      "bad-model",
       `Weight ${tensor.name} has ${at} values, expected ${
         out * taps * channels
-      }`,
+      }; convert the checkpoint again`,
     );
   }
   return values;

@@ -6,8 +6,14 @@
  */
 import type { Activation } from "../../src/ops/activation.ts";
 import type { Pool2dAttributes } from "../../src/ops/pool2d.ts";
-import { erf } from "./activations.ts";
-import { type Dense, dense } from "./reference.ts";
+import { erf, gelu } from "./activations.ts";
+import {
+  type Attend,
+  type Dense,
+  dense,
+  nearest,
+  type Window,
+} from "./reference.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
@@ -218,5 +224,161 @@ export function pool2dGradient(
     const most = Math.max(...places.map((at) => x.data[at]));
     found.data[places.find((at) => x.data[at] === most)!] += value;
   });
+  return found;
+}
+
+/** Of an activation, times a number. */
+export function mapGradient(
+  { x, gradient }: { x: Dense; gradient: Dense },
+  activation?: Activation,
+  scale = 1,
+): Dense {
+  return dense(
+    x.shape,
+    (i) => scale * activateDerivative(activation, x.data[i]) * gradient.data[i],
+  );
+}
+
+/** Of GEGLU by its input x (…, 2N). */
+export function gegluGradient(
+  { x, gradient }: { x: Dense; gradient: Dense },
+): Dense {
+  const columns = gradient.shape.at(-1)!;
+  return dense(x.shape, (i) => {
+    const row = Math.floor(i / columns / 2);
+    const column = i % columns;
+    const hidden = x.data[row * 2 * columns + column];
+    const gate = x.data[row * 2 * columns + columns + column];
+    const slope = gradient.data[row * columns + column];
+    return i % (2 * columns) < columns
+      ? slope * gelu(gate)
+      : slope * hidden * activateDerivative("gelu", gate);
+  });
+}
+
+/** Of elements picked by strides, by the tensor of shape `of` they come from. */
+export function viewGradient(
+  gradient: Dense,
+  of: readonly number[],
+  strides: readonly number[],
+  offset = 0,
+): Dense {
+  const { shape } = gradient;
+  const found = dense(of);
+  gradient.data.forEach((value, i) => {
+    let at = offset;
+    for (let axis = shape.length - 1, rest = i; axis >= 0; axis--) {
+      at += (rest % shape[axis]) * strides[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    found.data[at] += value;
+  });
+  return found;
+}
+
+/** Of a convolution by its weight (O, KH, KW, I); the gradient's last axis may be padded. */
+export function convWeightGradient(
+  { x, gradient }: { x: Dense; gradient: Dense },
+  weight: readonly number[],
+  { stride = 1, padding = [0, 0, 0, 0], upsampleTo }: Window & {
+    readonly upsampleTo?: readonly [number, number];
+  },
+): Dense {
+  const image = upsampleTo ? nearest(x, ...upsampleTo) : x;
+  const [batch, height, width, channels] = image.shape;
+  const [, rows, columns, padded] = gradient.shape;
+  const [, kernelHeight, kernelWidth] = weight;
+  return dense(weight, (i) => {
+    const c = i % channels;
+    const kx = Math.floor(i / channels) % kernelWidth;
+    const ky = Math.floor(i / channels / kernelWidth) % kernelHeight;
+    const o = Math.floor(i / channels / kernelWidth / kernelHeight);
+    let sum = 0;
+    for (let b = 0; b < batch; b++) {
+      for (let oy = 0; oy < rows; oy++) {
+        const iy = oy * stride + ky - padding[0];
+        if (iy < 0 || iy >= height) continue;
+        for (let ox = 0; ox < columns; ox++) {
+          const ix = ox * stride + kx - padding[3];
+          if (ix < 0 || ix >= width) continue;
+          sum += gradient.data[((b * rows + oy) * columns + ox) * padded + o] *
+            image.data[((b * height + iy) * width + ix) * channels + c];
+        }
+      }
+    }
+    return sum;
+  });
+}
+
+/** Of a linear layer by its weight (N, K). */
+export function linearWeightGradient(
+  { x, gradient }: { x: Dense; gradient: Dense },
+  weight: readonly number[],
+): Dense {
+  const asRow = ({ shape, data }: Dense) => {
+    const columns = shape.at(-1)!;
+    return { shape: [1, 1, data.length / columns, columns], data };
+  };
+  const rows = { x: asRow(x), gradient: asRow(gradient) };
+  const [n, k] = weight;
+  return {
+    shape: weight,
+    data: convWeightGradient(rows, [n, 1, 1, k], {}).data,
+  };
+}
+
+/** Of attention by queries, keys and values, as {@linkcode ./reference.ts}'s `attention`. */
+export function attentionGradient(
+  { q, k, v, gradient, identityScale }: {
+    q: Dense;
+    k: Dense;
+    v: Dense;
+    gradient: Dense;
+    identityScale?: Dense;
+  },
+  { heads, textKeys = k.shape[1], causal = false }: Attend,
+): { readonly q: Dense; readonly k: Dense; readonly v: Dense } {
+  const [batch, queries, channels] = q.shape;
+  const keys = k.shape[1];
+  const width = channels / heads;
+  const scale = 1 / Math.sqrt(width);
+  const found = { q: dense(q.shape), k: dense(k.shape), v: dense(v.shape) };
+  const parts: [number, number, number][] = [[0, textKeys, 1]];
+  if (identityScale) parts.push([textKeys, keys, identityScale.data[0]]);
+  const dot = (a: Dense, i: number, b: Dense, j: number) => {
+    let sum = 0;
+    for (let d = 0; d < width; d++) sum += a.data[i + d] * b.data[j + d];
+    return sum;
+  };
+  const addTo = (a: Dense, i: number, by: number, b: Dense, j: number) => {
+    for (let d = 0; d < width; d++) a.data[i + d] += by * b.data[j + d];
+  };
+  for (let row = 0; row < batch * queries * heads; row++) {
+    const head = row % heads;
+    const t = Math.floor(row / heads) % queries;
+    const b = Math.floor(row / heads / queries);
+    const query = row * width;
+    const keyAt = (s: number) => (b * keys + s) * channels + head * width;
+    for (const [start, end, weight] of parts) {
+      const last = causal ? Math.min(end, t + 1) : end;
+      const places = Array.from(
+        { length: Math.max(0, last - start) },
+        (_, i) => keyAt(start + i),
+      );
+      const scores = places.map((at) => scale * dot(q, query, k, at));
+      const top = Math.max(...scores);
+      const powers = scores.map((score) => Math.exp(score - top));
+      const total = powers.reduce((sum, power) => sum + power, 0);
+      const shares = powers.map((power) => power / total);
+      const slopes = places.map((at) => weight * dot(gradient, query, v, at));
+      const mean = shares.reduce((sum, p, i) => sum + p * slopes[i], 0);
+      places.forEach((at, i) => {
+        const change = scale * shares[i] * (slopes[i] - mean);
+        addTo(found.q, query, change, k, at);
+        addTo(found.k, at, change, q, query);
+        addTo(found.v, at, weight * shares[i], gradient, query);
+      });
+    }
+  }
   return found;
 }

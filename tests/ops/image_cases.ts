@@ -142,6 +142,11 @@ export const imageCases: readonly OpCase[] = [
     upsampleTo: [7, 10],
     padding: SAME,
   }),
+  convCase("whole octets, a different padding on each side", [2, 6, 5, 8], [
+    16,
+    3,
+    3,
+  ], { padding: [2, 0, 1, 3] }),
   convCase("slices across places of the window", [1, 9, 7, 24], [72, 3, 3], {
     padding: SAME,
     channelBias: true,

@@ -1,7 +1,7 @@
 /**
  * A case of an op: what it is applied to, and what must come out.
  *
- * The same list serves correctness, and later gradients and speed.
+ * The same list serves correctness, gradients and speed.
  *
  * @module
  */
@@ -41,6 +41,8 @@ export interface OpCase {
   readonly terms?: number;
   /** Whether every bit must be right. */
   readonly exact?: boolean;
+  /** Whether it cannot be differentiated where its inputs are. */
+  readonly hasKink?: boolean;
 }
 
 /** An input of normal random elements. */

@@ -252,6 +252,7 @@ export const otherCases: readonly OpCase[] = [
   viewCase("a slice", [5, 6], [3, 4], [6, 1], 7),
   viewCase("transposed", [4, 7], [7, 4], [1, 7]),
   viewCase("repeated", [3, 4], [2, 3, 4], [0, 4, 1]),
+  viewCase("rows that overlap", [12], [5, 4], [2, 1]),
   viewCase("four axes in another order", [2, 3, 4, 5], [5, 3, 2, 4], [
     1,
     20,

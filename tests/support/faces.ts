@@ -10,9 +10,10 @@ import type { FaceDetector } from "../../src/face/detector_model.ts";
 import type { DetectedFace, Point, Rect } from "../../src/face/detect.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
 import type { LandmarkPredictor } from "../../src/face/landmark_model.ts";
-import { FileSource, readImage } from "../../src/host/files.ts";
+import { FileSource } from "../../src/host/files.ts";
 import type { Image } from "../../src/image/image.ts";
 import { openWeave } from "../../src/weights/weave.ts";
+import { facePath, facePhoto } from "./face_photos.ts";
 import { repositoryPath } from "./paths.ts";
 import { assertPixels } from "./pixels.ts";
 
@@ -44,7 +45,7 @@ async function readKnown(): Promise<KnownImage[]> {
   return await Promise.all(
     Object.entries(stored).map(async ([name, faces]) => ({
       name,
-      image: await readImage(facePath(`${name}.png`)),
+      image: await facePhoto(name),
       faces: faces.map(({ rect, ...face }) => ({ ...face, rect: box(rect) })),
     })),
   );
@@ -59,11 +60,6 @@ export async function knownAligned(name: string, face: number): Promise<Image> {
   const aligned = await alignFace(found.image, found.faces[face].landmarks);
   await assertPixels(aligned, `face/${name}.face${face}.aligned`);
   return aligned;
-}
-
-/** Path of a file beside the known images. */
-export function facePath(name: string): string {
-  return repositoryPath(`tests/goldens/face/${name}`);
 }
 
 function box([left, top, right, bottom]: readonly number[]): Rect {

@@ -11,6 +11,9 @@
  * @module
  */
 
+/** The ending of a folded tensor's name. */
+export const FOLDED = ".folded";
+
 /** How many sums there are, where nothing else is said. */
 export const SUMS = 4096;
 

@@ -4,16 +4,16 @@
  *
  * @module
  */
+import { withNoise } from "./drawn_noise.ts";
 import { upsample } from "./enlarge.ts";
+import { FOLDED } from "./fold.ts";
+import { imageInputs, NETWORK_NOISE, ODD_NOISE } from "./network_inputs.ts";
 import { repositoryPath } from "./paths.ts";
 import {
   type GoldenTensor,
   readSafetensors,
   safetensorsFile,
 } from "./safetensors.ts";
-
-/** The ending of a folded tensor's name (`fold.ts`). */
-export const FOLDED = ".folded";
 
 /** The face parser's scores before their upsampling, the network's last step. */
 export const SMALL_SCORES = "face_parser.logits.small";
@@ -23,9 +23,11 @@ export const SMALL_SIDE = 32;
 
 /** All inputs and outputs, whole except for the folded ones. */
 export async function networkGoldens(): Promise<Map<string, GoldenTensor>> {
-  const goldens = await readSafetensors(
+  const kept = await readSafetensors(
     repositoryPath("tests/goldens/networks.safetensors.gz"),
   );
+  const goldens = withNoise(kept, NETWORK_NOISE);
+  for (const [name, image] of await imageInputs()) goldens.set(name, image);
   const { shape: [batch, classes], data } = goldens.get(SMALL_SCORES)!;
   goldens.delete(SMALL_SCORES);
   const side = goldens.get("face_parser.input")!.shape[3];
@@ -34,6 +36,12 @@ export async function networkGoldens(): Promise<Map<string, GoldenTensor>> {
     data: Float32Array.from(upsample(data, SMALL_SIDE, side)),
   });
   return goldens;
+}
+
+/** Inputs and outputs of the UNet and the VAE at sizes of which no level is even. */
+export async function oddGoldens(): Promise<Map<string, GoldenTensor>> {
+  const path = repositoryPath("tests/goldens/odd_sizes.safetensors.gz");
+  return withNoise(await readSafetensors(path), ODD_NOISE);
 }
 
 /**

@@ -12,55 +12,21 @@ import { Plan } from "../../src/graph/plan.ts";
 import { kernelsFor } from "../../src/ops/op.ts";
 import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { WeightStore } from "../../src/graph/weight_store.ts";
-import {
-  dequantise,
-  quantise,
-  type QuantisedDtype,
-} from "../../src/weights/quantise.ts";
-import type { WeightRef } from "../../src/weights/scope.ts";
-import { matrixCases } from "../ops/matrix_cases.ts";
-import { gradientImageCases } from "../ops/gradient_image_cases.ts";
-import { gradientNormCases } from "../ops/gradient_norm_cases.ts";
-import { makeInput, type OpCase } from "../ops/op_case.ts";
-import { otherCases } from "../ops/other_cases.ts";
-import { imageCases } from "../ops/image_cases.ts";
-import { type Dense, dense } from "../ops/reference.ts";
-import { tokenCases } from "../ops/token_cases.ts";
+import { opCases } from "../ops/all_cases.ts";
+import type { OpCase } from "../ops/op_case.ts";
+import type { Dense } from "../ops/reference.ts";
 import { nmse } from "./compare.ts";
 import { gpuTest, sharedGpu } from "./gpu.ts";
-import { join } from "./weights.ts";
+import { type StoredInputs, storeInputs } from "./stored_inputs.ts";
 
 /** A case's inputs as they are stored, and what must come out. */
-interface Prepared {
-  readonly values: Readonly<Record<string, Dense>>;
-  /** Inputs that are quantised, as a file has them. */
-  readonly refs: Readonly<Record<string, WeightRef>>;
+interface Prepared extends StoredInputs {
   readonly want: Dense;
 }
 
-function prepare(
-  storage: StorageType,
-  { inputs, reference }: OpCase,
-): Prepared {
-  const values: Record<string, Dense> = {};
-  const refs: Record<string, WeightRef> = {};
-  Object.entries(inputs).forEach(([name, spec], seed) => {
-    const { shape, data } = makeInput(spec, seed);
-    const dtype = spec.dtype ?? storage;
-    if (dtype === "q8" || dtype === "q4") {
-      const weight = quantisedWeight(name, shape, data, dtype);
-      refs[name] = weight.ref;
-      values[name] = dense(shape, (i) => weight.values[i]);
-      return;
-    }
-    const stored = dtype === "f16"
-      ? new Float16Array(data)
-      : dtype === "u32"
-      ? new Uint32Array(data)
-      : new Float32Array(data);
-    values[name] = dense(shape, (i) => stored[i]);
-  });
-  return { values, refs, want: reference(values) };
+function prepare(storage: StorageType, opCase: OpCase): Prepared {
+  const stored = storeInputs(storage, opCase);
+  return { ...stored, want: opCase.reference(stored.values) };
 }
 
 /** Runs a prepared case; returns what came out. */
@@ -105,42 +71,6 @@ function kernelsOf(storage: StorageType, { op, attributes, inputs }: OpCase) {
   return kernelsFor(op, { inputs: specs, outputs, attributes })
     .map(({ name }) => name);
 }
-
-/** A weight as a file has it, and the values it stands for. */
-function quantisedWeight(
-  name: string,
-  shape: readonly number[],
-  data: Float64Array,
-  dtype: QuantisedDtype,
-) {
-  const { quants, scales } = quantise(new Float32Array(data), dtype);
-  const bytes = join([quants, new Uint8Array(scales.buffer)]);
-  const stored = join([bytes, new Uint8Array(-bytes.length & 3)]);
-  const ref: WeightRef = {
-    name,
-    shape,
-    tensor: {
-      name,
-      dtype,
-      shape,
-      bytes: stored.length,
-      chunks: async function* () {
-        yield await Promise.resolve(stored);
-      },
-    },
-  };
-  return { ref, values: dequantise(quants, scales, dtype) };
-}
-
-/** Every case of every op. */
-export const opCases: readonly OpCase[] = [
-  ...matrixCases,
-  ...imageCases,
-  ...otherCases,
-  ...tokenCases,
-  ...gradientNormCases,
-  ...gradientImageCases,
-];
 
 /** Tests every kernel of every case in one storage type. */
 export function testOps(storage: StorageType): void {

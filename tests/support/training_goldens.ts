@@ -4,8 +4,7 @@
  * @module
  */
 import { torchCpuNormals } from "../../src/samplers/noise.ts";
-import { fold } from "./fold.ts";
-import { FOLDED } from "./network_goldens.ts";
+import { fold, FOLDED } from "./fold.ts";
 import { repositoryPath } from "./paths.ts";
 import { type GoldenTensor, readSafetensors } from "./safetensors.ts";
 
@@ -13,7 +12,12 @@ import { type GoldenTensor, readSafetensors } from "./safetensors.ts";
 export const TRAINING_SUMS = 128;
 
 /** The recordings. */
-export type Recording = "stage1" | "stage2" | "stage1-odd" | "stage2-three";
+export type Recording =
+  | "stage1"
+  | "stage2"
+  | "stage1-odd"
+  | "stage2-odd"
+  | "stage2-three";
 
 /** One draw of PyTorch's CPU generator: which input it is, and its shape. */
 type Draw = readonly [name: string, shape: readonly number[]];
@@ -32,6 +36,7 @@ const OTHERS: readonly Draw[] = [["", [16]], ["", [16]], ["", [4]]];
 
 const ten = [10, 2, 4, 32, 32];
 const odd = [3, 4, 18, 22];
+const oddEdit = [2, 4, 9, 11];
 const three = [3, 4, 24, 24];
 
 /** How each recording's noise was drawn. */
@@ -53,6 +58,14 @@ export const recordings: Readonly<Record<Recording, Kept>> = {
   "stage1-odd": {
     seed: 1,
     draws: [["vae_noise", odd], ["noise", [3, ...odd]]],
+  },
+  "stage2-odd": {
+    seed: 5,
+    draws: [
+      ["vae_noise", oddEdit],
+      ["noise", [2, ...oddEdit]],
+      ["noise_edit", [2, ...oddEdit]],
+    ],
   },
   "stage2-three": {
     seed: 2,

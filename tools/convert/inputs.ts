@@ -8,6 +8,7 @@ import { brief } from "../../src/weights/brief.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
 import type { Component } from "./component.ts";
+import { evaluationComponent, IDENTITY_HEAD } from "./evaluation.ts";
 import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {
   imageEncoderComponent,
@@ -114,7 +115,14 @@ async function fromFolder(
   const networks = await networksIn(folder, names);
   if (names.includes("model_index.json")) await checkPipeline(folder);
   else if (names.includes("config.json")) {
-    return { components: [await fromNetwork(folder, context)], files: [] };
+    const network = await fromNetwork(folder, context);
+    const evaluation = network.output === "image_encoder"
+      ? await evaluationComponent(network.files)
+      : undefined;
+    return {
+      components: [network, ...evaluation ? [evaluation] : []],
+      files: [],
+    };
   } else if (networks.length === 0) {
     const loose = await looseFiles(folder);
     const isTokenizer = names.includes("vocab.json") ||
@@ -198,9 +206,14 @@ async function fromModel(
   const beside = names.includes("model_index.json")
     ? await besideNetworks(folder, names, warn)
     : (await looseFiles(folder)).filter((name) => name !== whole);
-  if (names.includes("id_head.safetensors")) {
-    warn("id_head.safetensors: left out, it is only used in evaluation");
-  }
+  const head = names.includes(IDENTITY_HEAD)
+    ? `${folder}/${IDENTITY_HEAD}`
+    : undefined;
+  const clip = networks.includes("image_encoder")
+    ? await weightFiles(`${folder}/image_encoder`)
+    : [];
+  const evaluation = await evaluationComponent(clip, head);
+  if (evaluation) components.push(evaluation);
   return {
     components,
     files: chosen(beside, folder, warn),

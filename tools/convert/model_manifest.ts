@@ -6,7 +6,7 @@
  */
 import {
   type ComponentName,
-  optionalComponents,
+  componentNames,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
@@ -68,7 +68,7 @@ export async function entriesBefore(
  */
 export async function entriesIn(folder: string): Promise<Entries> {
   const entries = new Map<string, ManifestEntry>();
-  for (const name of [...requiredComponents, ...optionalComponents]) {
+  for (const name of componentNames) {
     const entry = await entryOf(folder, name);
     if (entry) entries.set(name, entry);
   }

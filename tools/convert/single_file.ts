@@ -37,6 +37,7 @@ import {
   openWeave,
 } from "../../src/weights/weave.ts";
 import { type Component, dlibComponent } from "./component.ts";
+import { evaluationComponent } from "./evaluation.ts";
 import { exists, optionalJson } from "./folder.ts";
 import { adapterName, knownComponent } from "./names.ts";
 import {
@@ -112,10 +113,13 @@ export async function fromFile(
           context,
         ),
       ];
-    case "image_encoder":
+    case "image_encoder": {
+      const evaluation = await evaluationComponent([file]);
       return [
         await imageEncoderComponent(await ownConfig(file, VIT_L14_CONFIG)),
+        ...evaluation ? [evaluation] : [],
       ];
+    }
     case "face_parser": {
       const config = await optionalJson(`${folder}/face_parser_config.json`);
       return [faceParserComponent(file, config ?? {})];

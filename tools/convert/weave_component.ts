@@ -4,7 +4,10 @@
  *
  * @module
  */
-import type { ComponentName } from "../../src/weights/components.ts";
+import {
+  type ComponentName,
+  EVALUATION,
+} from "../../src/weights/components.ts";
 import { loadFaceDetector } from "../../src/face/detector_model.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
@@ -13,6 +16,7 @@ import {
   planReconversion,
 } from "../../src/checkpoints/reconversion.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
+import { evaluationTable } from "../../src/checkpoints/tables/evaluation.ts";
 import { networkTable } from "../../src/checkpoints/tables/networks.ts";
 import {
   type JsonObject,
@@ -50,10 +54,12 @@ export function weaveComponent(
       else if (component === "landmarks") await loadLandmarkPredictor(weave);
       else {
         const own = new CheckpointConfig(weave.config, weave.name);
-        const table = networkTable(component, own, {
-          unet: () => new CheckpointConfig(unet(), "the UNet's config"),
-          imageWidth: () => imageWidth(weave),
-        });
+        const table = component === EVALUATION
+          ? evaluationTable(own)
+          : networkTable(component, own, {
+            unet: () => new CheckpointConfig(unet(), "the UNet's config"),
+            imageWidth: () => imageWidth(weave),
+          });
         checkTensors(weave, table);
         // Values that the first conversion computed stay f32.
         for (const row of table.rows) if (row.exact) exact.add(row.name);

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from face_photos import load
+
 INPUTS = ["resize/input_131x117.png", "face/astronaut_crop.png", "face/two_faces.png"]
 # Sides of powers of two: there the weights are exact in f32, however IPP computes them.
 SIZES = [(128, 128), (512, 512), (256, 256), (64, 32), (16, 512), (1024, 8), (1, 1)]
@@ -87,7 +89,7 @@ def sample(image, face, flip, side, face_side, vision_side):
 def more_cases(folder):
     for flip in [False, True]:
         for name, face in [("face/two_faces.png", "resize/input_131x117.png"), ("face/astronaut.png", "face/astronaut_small.png")]:
-            images = [Image.open(folder / file).convert("RGB") for file in [name, face]]
+            images = [load(folder, file) for file in [name, face]]
             for sides in [(128, 128, 112), (512, 512, 224)]:
                 yield {"op": "sample", "input": name, "face": face, "flip": flip, "sides": sides,
                        **sample(*images, flip, *sides)}
@@ -102,7 +104,7 @@ def more_cases(folder):
         yield {"op": "box", "width": width, "height": height, "side": side,
                "faces": [face.flatten().tolist() for face in faces], "sha256": digest(result)}
     for name in INPUTS:
-        image = Image.open(folder / name).convert("RGB")
+        image = load(folder, name)
         # Row y, column x of the classes: (3 x + 7 y) mod 19, at another size than the face.
         y, x = np.mgrid[:90, :70]
         classes = ((3 * x + 7 * y) % 19).astype(np.uint8)
@@ -113,7 +115,7 @@ def more_cases(folder):
 def main(folder):
     cases = list(more_cases(folder))
     for name in INPUTS:
-        image = Image.open(folder / name).convert("RGB")
+        image = load(folder, name)
         for width, height in [image.size, *SIZES]:
             pixels = cv2.resize(np.array(image), (width, height), interpolation=cv2.INTER_CUBIC)
             cases.append({"op": "cubic", "input": name, "width": width, "height": height, "sha256": digest(pixels)})

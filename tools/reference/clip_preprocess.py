@@ -3,16 +3,17 @@ and NumPy, and transformers' image processor.
 
     python tools/reference/clip_preprocess.py tests/goldens
 
-Writes clip_preprocess.safetensors there, (H, W, 3) by
+Writes clip_preprocess.safetensors.gz there, (H, W, 3) by
 `recipe/IMAGE/SIZE/CROP` and `transformers/FOLDER/IMAGE/SIZE/CROP`.
 """
 
+import gzip
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -51,7 +52,8 @@ def main():
     found = {
         name: np.ascontiguousarray(pixels, np.float32) for name, pixels in found.items()
     }
-    save_file(found, folder / "clip_preprocess.safetensors")
+    content = gzip.compress(save(found), 9, mtime=0)
+    (folder / "clip_preprocess.safetensors.gz").write_bytes(content)
 
 
 if __name__ == "__main__":

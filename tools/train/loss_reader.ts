@@ -27,6 +27,8 @@ export interface LossReaderOptions {
   readonly learningRate: (update: number) => number;
   /** Takes a record. */
   readonly record: (record: MetricsRecord) => void;
+  /** Says more of an update that went wrong, given its first step. */
+  readonly explain: (first: number, count: number) => Promise<string>;
   /** The ranks that train together; what is recorded is their mean. */
   readonly communicator: Communicator;
 }
@@ -65,7 +67,8 @@ export class LossReader {
    * @throws {MasterWeaverError} `non-finite` for a loss that is no number
    */
   async read(): Promise<void> {
-    const { trainer, accumulation, learningRate, record } = this.#options;
+    const { trainer, accumulation, learningRate, record, explain } =
+      this.#options;
     const count = this.#queued - this.#read;
     if (count === 0) return;
     const own = await trainer.readLog(
@@ -96,8 +99,15 @@ export class LossReader {
           }
           : {},
       };
+      const fault = faultOf(losses, gradientNorm, lossScale, skipped);
+      if (fault !== undefined) {
+        const more = await explain(update * accumulation, accumulation);
+        throw new MasterWeaverError(
+          "non-finite",
+          `Training stopped at step ${update + 1}: ${fault}; ${more}`,
+        );
+      }
       this.#read++;
-      checkFinite(update + 1, losses, gradientNorm, lossScale, skipped);
       record({
         step: update + 1,
         ...losses,
@@ -133,23 +143,20 @@ async function meanOfRanks(
   }));
 }
 
-/** With loss scaling, gradients may overflow: the step is skipped and the scale halved. Nothing else may. */
-function checkFinite(
-  step: number,
+/**
+ * What is not finite and should be. With loss scaling, gradients may overflow: the
+ * step is skipped and the scale halved. Nothing else may.
+ */
+function faultOf(
   losses: Readonly<Record<string, number>>,
   gradientNorm: number,
   lossScale: number,
   skipped: boolean,
-): void {
+): string | undefined {
   const wrong = Object.entries(losses)
     .find(([, value]) => !Number.isFinite(value));
-  const name = wrong?.[0] ??
-    (skipped && lossScale <= 1 ? "the norm of the gradients" : undefined);
-  if (name === undefined) return;
-  throw new MasterWeaverError(
-    "non-finite",
-    `Training stopped at step ${step}: ${name} is ${
-      wrong?.[1] ?? gradientNorm
-    }; the parameters are those of the step before`,
-  );
+  if (wrong) return `${wrong[0]} is ${wrong[1]}`;
+  return skipped && lossScale <= 1
+    ? `the norm of the gradients is ${gradientNorm}`
+    : undefined;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { UsageError } from "../../src/host/exit.ts";
+import { DEFAULT_TARGETS } from "../../src/train/lora.ts";
 import { SCHEDULES } from "../../src/train/optimiser/schedules.ts";
 import { LAMBDA_EDIT, type Stage } from "../../src/train/stages.ts";
 import {
@@ -114,7 +115,8 @@ export const USAGE =
 Trains MasterWeaver's identity adapter, in the reference's two stages, on a data
 set as tools/dataset.ts makes it. Stage 1 learns the adapter; stage 2 starts from
 it and tunes its encoder so that prompts still change hair, glasses, expression.
-Run again with the same --out to go on. Ctrl-C saves first.
+Run again with the same --out to go on. Ctrl-C saves first, and ends with exit
+code 1.
 
   --stage 1|2            which stage
   --model DIR            a converted model (tools/convert.ts)
@@ -123,6 +125,8 @@ Run again with the same --out to go on. Ctrl-C saves first.
   --adapter-path FILE    the adapter to start from, .weave or .pt; stage 2 needs
                          it, stage 1 starts a fresh one without it
   --train WHAT           adapter, lora (of the UNet), unet (adapter)
+                         A LoRA has no stage: its loss is the error in the
+                         predicted noise alone, with each sample's references
 
 Steps
   --max-train-steps N    updates of the parameters (100000)
@@ -135,9 +139,9 @@ Steps
                          is computed again in the backward pass (none)
 
 Learning
-  --learning-rate X      (1e-6)
+  --learning-rate X      (1e-6; of a LoRA 1e-4)
   --scale-lr, --no-scale-lr  multiply it by ranks × batch × accumulation (on,
-                         unless --learning-rate is given)
+                         unless --learning-rate is given or for a LoRA)
   --lr-scheduler NAME    ${SCHEDULES.slice(0, 3).join(", ")},
                          ${SCHEDULES.slice(3).join(", ")} (constant)
   --lr-warmup-steps N    (0)
@@ -152,8 +156,11 @@ What the reference does not have, off by default
   --snr-gamma X          min-SNR weighting
   --initial-values zero  a fresh adapter's values start at zero
   --ema-decay X          also keep a running mean of the parameters, and save it
-  --rank N --alpha X --target-layers A,B,…  of a LoRA (4, the rank,
-                         to_q,to_k,to_v,to_out.0)
+  --rank N --alpha X     of a LoRA; it is multiplied by alpha / rank (4, the rank)
+  --target-layers A,B,…  ends of the paths of the layers that a LoRA changes, such
+                         as ff.net.0.proj, proj_in or conv1 (${
+    DEFAULT_TARGETS.join(",")
+  })
 
 What is written
   --save-steps N         updates between checkpoints (2000)
@@ -182,13 +189,18 @@ What is written
 
 /** The reference's learning rate, before it is scaled. */
 const LEARNING_RATE = 1e-6;
+/** What others train a LoRA with; it is not scaled. */
+const LORA_LEARNING_RATE = 1e-4;
 /** That of the recorded steps that come with the project. */
 export const REPLAY_LEARNING_RATE = 1e-4;
 
 /** The stage that was asked for; a LoRA has none, and trains as stage 1 does. */
 export function stageOf(values: TrainValues): Stage {
+  if (values.train === "lora") {
+    if (values.stage !== "2") return 1;
+    throw new UsageError("A LoRA has no stage 2: leave --stage out");
+  }
   if (values.stage === undefined) {
-    if (values.train === "lora") return 1;
     throw new UsageError("Give --stage 1 or --stage 2");
   }
   return values.stage === "1" ? 1 : 2;
@@ -200,11 +212,13 @@ export function learningRateOf(values: TrainValues, ranks: number): number {
     throw new UsageError("Give --scale-lr or --no-scale-lr, not both");
   }
   const given = values["learning-rate"];
+  const isLora = values.train === "lora";
   const isScaled = values["scale-lr"] ||
-    given === undefined && !values["no-scale-lr"];
+    given === undefined && !values["no-scale-lr"] && !isLora;
   const factor = ranks * values["train-batch-size"] *
     values["gradient-accumulation-steps"];
-  return (given ?? LEARNING_RATE) * (isScaled ? factor : 1);
+  const usual = isLora ? LORA_LEARNING_RATE : LEARNING_RATE;
+  return (given ?? usual) * (isScaled ? factor : 1);
 }
 
 /** The values of options that must be given. */
@@ -215,7 +229,7 @@ export function required<N extends keyof TrainValues>(
   const missing = names.filter((name) => values[name] === undefined);
   if (missing.length > 0) {
     throw new UsageError(
-      `Give ${missing.map((name) => `--${name}`).join(", ")}; see --help`,
+      `Give ${missing.map((name) => `--${name}`).join(", ")}`,
     );
   }
   return values as { [K in N]: NonNullable<TrainValues[K]> };

@@ -27,8 +27,12 @@ export interface RunOutput extends Disposable {
   record(record: MetricsRecord): void;
   /** Tells the user something, and keeps it for the report. */
   warn(line: string): void;
-  /** Saves a checkpoint; training goes on where there is no room. */
-  save(content: () => Promise<CheckpointContent>): Promise<void>;
+  /**
+   * Saves a checkpoint; training goes on where there is no room.
+   *
+   * @returns whether it need not be tried again
+   */
+  save(content: () => Promise<CheckpointContent>): Promise<boolean>;
   /** Keeps a grid of images. */
   grid(
     step: number,
@@ -71,7 +75,9 @@ export async function openOutput(
     record: (record) => recorder?.record(record),
     warn: (line) => folder.warn(line),
     async save(content) {
-      last = await folder.trySave(await content()) ?? last;
+      const saved = await folder.trySave(await content());
+      last = saved ?? last;
+      return saved !== undefined;
     },
     async grid(step, draw) {
       const { image, captions } = await draw();
@@ -92,7 +98,7 @@ export const noOutput: RunOutput = {
   begin: () => Promise.resolve(),
   record: () => {},
   warn: () => {},
-  save: () => Promise.resolve(),
+  save: () => Promise.resolve(true),
   grid: () => Promise.resolve(),
   saveFinal: () => Promise.resolve([]),
   finish: () => Promise.resolve(),

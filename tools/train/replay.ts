@@ -16,7 +16,11 @@ import { chooseDtype, Gpu } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
 import { userTuneStore } from "../../src/host/cache.ts";
-import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
+import {
+  checkWritable,
+  FileSource,
+  writeFileAtomic,
+} from "../../src/host/files.ts";
 import {
   channelsFirst,
   type RecordedTensor,
@@ -160,6 +164,7 @@ export async function openReplay(values: TrainValues): Promise<OpenedReplay> {
  */
 export async function replay(values: TrainValues): Promise<Replay> {
   const { output } = required(values, "model", "replay", "output");
+  await checkWritable(output);
   await using opened = await openReplay(values);
   const { trainer, recording, components } = opened;
   const { steps } = recording;

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { MasterWeaverError } from "../../src/base/errors.ts";
-import { throwIfAborted } from "../../src/base/progress.ts";
+import { throwIfAborted, untilAborted } from "../../src/base/progress.ts";
 import { version } from "../../src/base/version.ts";
 import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
@@ -24,12 +24,13 @@ import {
 import type { DrawOptions } from "../../src/train/draws.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
-import { stageSettings } from "../../src/train/stages.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type CachePlace, FeatureCache } from "./data/cache.ts";
+import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
+import { explainNonFinite } from "./non_finite.ts";
 import { type OpenedModel, openModel } from "./model.ts";
 import { required, stageOf, type TrainValues } from "./options.ts";
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
@@ -56,6 +57,8 @@ export interface TrainResult {
   readonly status: "finished" | "stopped";
   /** Trained weights, where it is finished. */
   readonly weights: readonly string[];
+  /** Ids that were left out, as their files are broken. */
+  readonly left_out: number;
 }
 
 /** Everything that an update needs. */
@@ -98,6 +101,8 @@ export async function train(
   if (stage === 2 && values["adapter-path"] === undefined) {
     required(values, "adapter-path");
   }
+  const schedule = scheduleOf(values, communicator.size);
+  const edits = await readEdits(values);
   await using stack = new AsyncDisposableStack();
   const gpu = stack.use(await Gpu.open());
   const wanted = values["mixed-precision"] === "fp16" ? "f16" : "f32";
@@ -110,7 +115,28 @@ export async function train(
   const trained = trainedOf(values, components, { trained: { stage } });
 
   const { rank, size: ranks } = communicator;
+  // Ranks stop together, between two updates.
+  const ownSignal = ranks === 1 ? signal : undefined;
   await requireSame(communicator, { options: optionsOf(values), hash });
+
+  // The data before all else: what is wrong with it is said at once.
+  const accumulation = values["gradient-accumulation-steps"];
+  const batch = values["train-batch-size"];
+  const samples = sampleOptions(values, model);
+  const place = cachePlace(values, model, out);
+  const loader = stack.use(
+    await DataLoader.open(data, {
+      samples,
+      seed: values.seed,
+      batch,
+      shard: { rank, ranks },
+      workers: values["dataloader-num-workers"] ??
+        Math.min(16, navigator.hardwareConcurrency),
+      cache: place,
+      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
+    }),
+  );
+
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
   const say = (line: string) => values.quiet ? undefined : lines.warn(line);
@@ -128,61 +154,43 @@ export async function train(
     }),
   );
   onCheckpoint?.(() => output.lastCheckpoint);
-
-  // The data before the GPU's work: what is wrong with it is said at once.
-  const accumulation = values["gradient-accumulation-steps"];
-  const batch = values["train-batch-size"];
-  const samples = sampleOptions(values, model);
-  const place = cachePlace(values, model, out);
+  // The others put features into the run's folder: not before it is one.
+  await communicator.barrier();
   const cache = place && await FeatureCache.open(place, {
     maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
   });
-  const loader = stack.use(
-    await DataLoader.open(data, {
-      samples,
-      seed: values.seed,
-      batch,
-      shard: { rank, ranks },
-      workers: values["dataloader-num-workers"] ??
-        Math.min(16, navigator.hardwareConcurrency),
-      cache: place,
-      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
-    }),
-  );
 
-  const { lambdaNoise, lambdaEdit } = stageSettings(
-    stage,
-    values["lambda-edit"],
-  );
   const { factor, scalingFactor } = components.vae.config;
   const side = samples.resolution / factor;
   const latentSize = [side, side] as const;
+  // Stopped now, nothing is lost: what is being made is left to the process's end.
   const trainer = stack.use(
-    await Trainer.make({
-      gpu,
-      storage,
-      tuner,
-      components,
-      trainable: trained.trainable,
-      batch,
-      latentSize,
-      accumulation: accumulation * ranks,
-      lambdaNoise,
-      lambdaEdit,
-      recompute: recomputeChoice(values.recompute),
-      optimiser: {
-        ...optimiserOptions(values),
-        lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
-      },
-      average: values["ema-decay"] !== undefined,
-      logged: 64 * accumulation,
-    }),
+    await untilAborted(
+      Trainer.make({
+        gpu,
+        storage,
+        tuner,
+        components,
+        trainable: trained.trainable,
+        batch,
+        latentSize,
+        accumulation: accumulation * ranks,
+        ...trained.losses,
+        recompute: recomputeChoice(values.recompute),
+        optimiser: {
+          ...optimiserOptions(values),
+          lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
+        },
+        average: values["ema-decay"] !== undefined,
+        logged: 64 * accumulation,
+      }),
+      ownSignal,
+    ),
   );
   const { checkpoint } = output;
   if (checkpoint) restore(trainer, checkpoint);
   const first = await shareState(trainer, communicator, checkpoint?.step ?? 0);
 
-  const schedule = scheduleOf(values, ranks);
   const draws: DrawOptions = {
     seed: values.seed,
     latents: [side, side, components.unet.config.channels],
@@ -192,13 +200,13 @@ export async function train(
   };
   const loop = new TrainingLoop({
     trainer,
-    source: loader,
-    keeper: cache,
+    source: { batch: (step) => untilAborted(loader.batch(step), ownSignal) },
+    keeper: cache && tolerant(cache, (line) => output.warn(line)),
     stage,
     batch,
     accumulation,
     draws,
-    edits: await readEdits(values),
+    edits,
     schedule,
     averageDecay: values["ema-decay"],
     communicator,
@@ -242,7 +250,8 @@ export async function train(
       );
     const status = step < total ? "stopped" : "finished";
     await output.finish(status);
-    return { run: out, step, total, status, weights };
+    const left_out = loader.broken.size;
+    return { run: out, step, total, status, weights, left_out };
   } catch (error) {
     await output.finish("failed");
     throw error;
@@ -268,11 +277,14 @@ async function runUpdates(
     first,
     learningRate: (update) => loop.learningRate(update),
     record: (record) => output.record(record),
+    explain: (first, count) => explainNonFinite(session, first, count),
     communicator,
   });
+  let saved = first;
   const save = async (step: number) => {
     await losses.read();
-    await output.save(() => checkpointOf(session, step));
+    if (step === saved) return;
+    if (await output.save(() => checkpointOf(session, step))) saved = step;
   };
   // A stop is heard within a step, whose update is then left out; but ranks stop
   // together, after an update.

@@ -4,20 +4,29 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Components } from "../../src/components/networks.ts";
 import { freshAdapter } from "../../src/train/fresh_adapter.ts";
+import { loraTrainable } from "../../src/train/lora.ts";
 import { withValues } from "../../src/train/previews.ts";
-import { stageTrainable } from "../../src/train/stages.ts";
+import { stageSettings, stageTrainable } from "../../src/train/stages.ts";
 import {
   readFloats,
   type Trainable,
   trainedWeights,
 } from "../../src/train/step/trainable.ts";
+import type { StepShape } from "../../src/train/step/graph.ts";
+import { component } from "../../src/weights/components.ts";
+import { withDeltas } from "../../src/weights/deltas.ts";
+import { loraDeltas } from "../../src/weights/lora.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import type { TrainArray } from "./run/checkpoint.ts";
 import type { WeightsFile } from "./run/checkpoint_writer.ts";
-import { adapterAsTorch, adapterAsWeave } from "./run/weights.ts";
+import {
+  adapterAsTorch,
+  adapterAsWeave,
+  componentAsWeave,
+  loraFiles,
+} from "./run/weights.ts";
 import { stageOf, type TrainValues } from "./options.ts";
 
 /** Values of trained parameters, by name. */
@@ -27,6 +36,11 @@ export type TrainedValues = ReadonlyMap<string, Float32Array>;
 export interface Trained {
   /** Its parameters. */
   readonly trainable: Trainable;
+  /** What its steps minimise. */
+  readonly losses: Pick<
+    StepShape,
+    "lambdaNoise" | "background" | "lambdaEdit"
+  >;
   /** The model with other values of its parameters. */
   components(values: TrainedValues): Components;
   /** The files it is saved as. */
@@ -43,9 +57,9 @@ export function trainedOf(
     case "adapter":
       return trainedAdapter(values, components, provenance);
     case "unet":
-      return trainedUnet(components);
+      return trainedUnet(values, components, provenance);
     case "lora":
-      throw new MasterWeaverError("bad-option", "Cannot train a LoRA yet");
+      return trainedLora(values, components);
   }
 }
 
@@ -62,6 +76,7 @@ function trainedAdapter(
     trainable: isFresh
       ? freshAdapter(given, components, values.seed, values["initial-values"])
       : given,
+    losses: stageLosses(values),
     components: (values) => ({
       ...components,
       adapter: withValues(adapter, values),
@@ -79,12 +94,51 @@ function trainedAdapter(
   };
 }
 
+/** The losses of the stage that was asked for. */
+function stageLosses(values: TrainValues): Trained["losses"] {
+  const { lambdaNoise, lambdaEdit } = stageSettings(
+    stageOf(values),
+    values["lambda-edit"],
+  );
+  return { lambdaNoise, lambdaEdit };
+}
+
 /** The UNet's own weights. */
-function trainedUnet(components: Components): Trained {
+function trainedUnet(
+  values: TrainValues,
+  components: Components,
+  provenance: JsonObject,
+): Trained {
   const { unet } = components;
   return {
     trainable: trainedWeights(unet.weights),
+    losses: stageLosses(values),
     components: (values) => ({ ...components, unet: withValues(unet, values) }),
-    files: () => Promise.resolve([]),
+    files: (values) =>
+      Promise.resolve([
+        componentAsWeave("unet", unet.file, values, provenance),
+      ]),
+  };
+}
+
+/**
+ * A LoRA of the UNet. Its loss is the error in the predicted noise alone, as other
+ * trainers of LoRA have it; identities are there, and stay as they are.
+ */
+function trainedLora(
+  { rank, alpha, "target-layers": targets, seed }: TrainValues,
+  components: Components,
+): Trained {
+  const { unet } = components;
+  const trainable = loraTrainable(components, { rank, alpha, targets, seed });
+  return {
+    trainable,
+    losses: { lambdaNoise: 1, background: false },
+    components(values) {
+      const deltas = loraDeltas(trainable.layers(values));
+      const file = withDeltas(unet.file, deltas);
+      return { ...components, unet: component(file, () => unet.config) };
+    },
+    files: (values) => Promise.resolve(loraFiles(trainable.layers(values))),
   };
 }

@@ -43,12 +43,12 @@ export function splitPixels(
   return slices;
 }
 
-/** The pixels of x, in whole rows, that a slice of the output depends on. */
-function pixelsNeeded(
+/** The pixels of x (B, H, W, I), in whole rows, that a slice of the output depends on. */
+export function pixelsNeeded(
   { start, rows }: RowSlice,
-  x: TensorSpec,
-  weight: TensorSpec,
-  output: TensorSpec,
+  x: Pick<TensorSpec, "shape">,
+  weight: Pick<TensorSpec, "shape">,
+  output: Pick<TensorSpec, "shape">,
   { stride = 1, padding = [0, 0, 0, 0], upsampleTo }: Conv2dAttributes,
 ): RowSlice {
   const [, height, width] = x.shape;

@@ -45,18 +45,17 @@ function axesOf({ shape, strides }: ViewGradientAttributes) {
     }).filter(({ length }) => length > 1);
   return {
     moving: all.filter(({ stride }) => stride !== 0)
-      .sort((a, b) => Math.abs(b.stride) - Math.abs(a.stride)),
+      .sort((a, b) => b.stride - a.stride),
     repeating: all.filter(({ stride }) => stride === 0),
   };
 }
 
-/** Whether every element of x is seen at most once, but for repetition. */
-function isInjective(moving: readonly Axis[]): boolean {
-  return moving.every(({ stride }, i) => {
-    const inner = moving.slice(i + 1)
-      .reduce((sum, axis) => sum + (axis.length - 1) * axis.stride, 0);
-    return stride > inner;
-  });
+/** How far the axes after each one go in what was viewed. */
+function reachOf(moving: readonly Axis[]): number[] {
+  return moving.map((_, i) =>
+    moving.slice(i + 1)
+      .reduce((sum, { length, stride }) => sum + (length - 1) * stride, 0)
+  );
 }
 
 /** The gradient by x of a `view` of x, from the gradient by the view. */
@@ -68,18 +67,23 @@ export const viewGradient: Op<
   dtypes: { gradient: "any" },
 
   outputs(inputs, attributes) {
-    const { of, shape, strides, dtype = inputs.gradient.dtype } = attributes;
-    const { moving } = axesOf(attributes);
+    const { of, shape, strides, offset = 0, dtype = inputs.gradient.dtype } =
+      attributes;
+    const last = shape.reduce(
+      (sum, length, i) => sum + (length - 1) * strides[i],
+      offset,
+    );
     expectShape(
       sameShape(inputs.gradient.shape, shape) &&
         shape.length === strides.length && shape.length <= AXES &&
-        isInjective(moving),
+        [offset, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0) &&
+        last < elementCount(of),
       "view_gradient",
       `a gradient (${
         shape.join(", ")
-      }) of at most ${AXES} axes whose strides (${
+      }) of at most ${AXES} axes, whose strides (${
         strides.join(", ")
-      }) are positive and do not overlap`,
+      }) are not negative and stay within (${of.join(", ")}) from ${offset}`,
       inputs,
     );
     return { output: { shape: [...of], dtype } };
@@ -101,6 +105,7 @@ export const viewGradient: Op<
           stride: padded(moving.map(({ stride }) => stride), 1),
           length: padded(moving.map(({ length }) => length), 1),
           step: padded(moving.map(({ step }) => step), 0),
+          reach: padded(reachOf(moving), 0),
           repeat_length: padded(repeating.map(({ length }) => length), 1),
           repeat_step: padded(repeating.map(({ step }) => step), 0),
           offset: attributes.offset ?? 0,

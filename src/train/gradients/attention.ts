@@ -1,12 +1,12 @@
 import { MasterWeaverError } from "../../base/errors.ts";
 import { attentionGradient } from "../../ops/gradients/attention_gradient.ts";
 import type { AttentionAttributes } from "../../ops/attention/attention.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** Attention to text and identity: weights are recomputed, no score matrix is kept. */
-export const attentionRule: GradientRule = (
-  { graph, node, gradients, needs },
-) => {
+export function attentionRule(
+  { graph, node, gradients, needs }: Backward,
+): InputGradients {
   const { q, k, v, identityScale } = node.inputs;
   if (needs("identityScale")) {
     throw new MasterWeaverError(
@@ -26,4 +26,4 @@ export const attentionRule: GradientRule = (
     k: needs("k") ? found.k : undefined,
     v: needs("v") ? found.v : undefined,
   };
-};
+}

@@ -6,7 +6,7 @@ import { viewGradient } from "../../ops/gradients/view_gradient.ts";
 import { weightGradient } from "../../ops/gradients/weight_gradient.ts";
 import { sum } from "../../ops/sum.ts";
 import { padChannels } from "../../weights/transposed.ts";
-import type { Backward, GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 import { padLast } from "./shapes.ts";
 
 /**
@@ -14,7 +14,7 @@ import { padLast } from "./shapes.ts";
  * with W laid out the other way, by the same kernels, of a dy spread out by the
  * stride; that by W a sum over the pixels.
  */
-export const conv2dRule: GradientRule = (backward) => {
+export function conv2dRule(backward: Backward): InputGradients {
   const { graph, node, needs } = backward;
   const { x, weight } = node.inputs;
   const { stride, padding, upsampleTo } = node.attributes as Conv2dAttributes;
@@ -40,7 +40,7 @@ export const conv2dRule: GradientRule = (backward) => {
       : undefined,
     residual: needs("residual") ? dy : undefined,
   };
-};
+}
 
 /** The gradient by what the activation was applied to, which is computed again. */
 function beforeActivation({ graph, node, gradients }: Backward): Tensor {

@@ -1,10 +1,10 @@
 import { cosineSimilarityGradient } from "../../ops/gradients/cosine_similarity_gradient.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** The cosine of two vectors, alike in both. */
-export const cosineSimilarityRule: GradientRule = (
-  { graph, node, gradients, needs },
-) => {
+export function cosineSimilarityRule(
+  { graph, node, gradients, needs }: Backward,
+): InputGradients {
   const a = node.inputs.a!;
   const b = node.inputs.b!;
   const gradient = gradients.output!;
@@ -16,4 +16,4 @@ export const cosineSimilarityRule: GradientRule = (
       ? graph.apply(cosineSimilarityGradient, { a: b, b: a, gradient }, {})
       : undefined,
   };
-};
+}

@@ -8,33 +8,41 @@ import { binary, type BinaryAttributes } from "../../ops/binary.ts";
 import { gegluGradient } from "../../ops/gradients/geglu_gradient.ts";
 import { mapGradient } from "../../ops/gradients/map_gradient.ts";
 import { map, type MapAttributes } from "../../ops/map.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 import { sumTo } from "./shapes.ts";
 
 /** scale · act(x) + offset. */
-export const mapRule: GradientRule = ({ graph, node, gradients }) => {
+export function mapRule({ graph, node, gradients }: Backward): InputGradients {
   const { activation, scale } = node.attributes as MapAttributes;
   const gradient = gradients.output!;
+  const isActivated = activation !== undefined && activation !== "none";
+  if (!isActivated && (scale ?? 1) === 1) return { x: gradient };
   return {
-    x: activation && activation !== "none"
+    x: isActivated
       ? graph.apply(mapGradient, { x: node.inputs.x!, gradient }, {
         activation,
         scale,
       })
       : graph.apply(map, { x: gradient }, { scale }),
   };
-};
+}
 
 /** hidden · gelu(gate). */
-export const gegluRule: GradientRule = ({ graph, node, gradients }) => ({
-  x: graph.apply(gegluGradient, {
-    x: node.inputs.x!,
-    gradient: gradients.output!,
-  }, {}),
-});
+export function gegluRule(
+  { graph, node, gradients }: Backward,
+): InputGradients {
+  return {
+    x: graph.apply(gegluGradient, {
+      x: node.inputs.x!,
+      gradient: gradients.output!,
+    }, {}),
+  };
+}
 
 /** a + b, a − b, a · b, a / b, broadcast. */
-export const binaryRule: GradientRule = ({ graph, node, gradients, needs }) => {
+export function binaryRule(
+  { graph, node, gradients, needs }: Backward,
+): InputGradients {
   const { operation } = node.attributes as BinaryAttributes;
   const { a, b } = node.inputs;
   const dy = gradients.output!;
@@ -48,7 +56,7 @@ export const binaryRule: GradientRule = ({ graph, node, gradients, needs }) => {
       ? by(b!, () => gradientOfB(graph, operation, dy, a!, b!))
       : undefined,
   };
-};
+}
 
 function gradientOfA(
   g: Graph,

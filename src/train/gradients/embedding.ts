@@ -2,12 +2,12 @@ import type { Inputs } from "../../graph/graph.ts";
 import type { EmbeddingInputs } from "../../ops/embedding.ts";
 import { embeddingGradient } from "../../ops/gradients/embedding_gradient.ts";
 import { positionGradient } from "../../ops/gradients/position_gradient.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** The gradients of `embedding`: by its table and its positions. */
-export const embeddingRule: GradientRule = (
-  { graph, node, gradients: { output: gradient }, needs },
-): ReturnType<GradientRule> => {
+export function embeddingRule(
+  { graph, node, gradients: { output: gradient }, needs }: Backward,
+): InputGradients {
   if (!gradient) return {};
   const { ids, table, positions } = node.inputs as Inputs<EmbeddingInputs>;
   return {
@@ -22,4 +22,4 @@ export const embeddingRule: GradientRule = (
       })
       : undefined,
   };
-};
+}

@@ -4,12 +4,12 @@ import type {
   GroupNormInputs,
 } from "../../ops/group_norm.ts";
 import type { Inputs } from "../../graph/graph.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** The gradients of `groupNorm`, its activation included: by x, weight and bias. */
-export const groupNormRule: GradientRule = (
-  { graph, node, gradients: { output }, needs },
-): ReturnType<GradientRule> => {
+export function groupNormRule(
+  { graph, node, gradients: { output }, needs }: Backward,
+): InputGradients {
   if (!output) return {};
   const { x, weight, bias } = node.inputs as Inputs<GroupNormInputs>;
   const attributes = node.attributes as GroupNormAttributes;
@@ -24,4 +24,4 @@ export const groupNormRule: GradientRule = (
     weight: needs("weight") ? found.weight : undefined,
     bias: needs("bias") ? found.bias : undefined,
   };
-};
+}

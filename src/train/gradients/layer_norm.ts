@@ -4,12 +4,12 @@ import type {
   LayerNormAttributes,
   LayerNormInputs,
 } from "../../ops/layer_norm.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** The gradients of `layerNorm`: by x, weight and bias. */
-export const layerNormRule: GradientRule = (
-  { graph, node, gradients: { output }, needs },
-): ReturnType<GradientRule> => {
+export function layerNormRule(
+  { graph, node, gradients: { output }, needs }: Backward,
+): InputGradients {
   if (!output) return {};
   const { x, weight } = node.inputs as Inputs<LayerNormInputs>;
   const { eps } = node.attributes as LayerNormAttributes;
@@ -24,4 +24,4 @@ export const layerNormRule: GradientRule = (
     weight: needs("weight") ? found.weight : undefined,
     bias: needs("bias") ? found.bias : undefined,
   };
-};
+}

@@ -3,14 +3,14 @@ import { weightGradient } from "../../ops/gradients/weight_gradient.ts";
 import { linear, type LinearAttributes } from "../../ops/linear/linear.ts";
 import { sum } from "../../ops/sum.ts";
 import { padChannels } from "../../weights/transposed.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 import { padLast } from "./shapes.ts";
 
 /**
  * y = act(x Wᵀ + bias + residual): the gradient by x is a product with W laid out the
  * other way, by the same kernels; that by W a sum over the rows.
  */
-export const linearRule: GradientRule = (backward) => {
+export function linearRule(backward: Backward): InputGradients {
   const { graph, node, gradients, needs, take, transposed } = backward;
   const { x, weight, bias, residual } = node.inputs;
   const { activation } = node.attributes as LinearAttributes;
@@ -49,4 +49,4 @@ export const linearRule: GradientRule = (backward) => {
       : undefined,
     residual: needs("residual") ? dy : undefined,
   };
-};
+}

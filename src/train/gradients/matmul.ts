@@ -1,10 +1,12 @@
 import type { Tensor } from "../../graph/graph.ts";
 import { matmul, type MatmulAttributes } from "../../ops/matmul.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 import { sumTo, transposeLast } from "./shapes.ts";
 
 /** y = op(a) op(b), either transposed: each gradient is a product of dy and the other. */
-export const matmulRule: GradientRule = ({ graph, node, gradients, needs }) => {
+export function matmulRule(
+  { graph, node, gradients, needs }: Backward,
+): InputGradients {
   const { transposeA = false, transposeB = false } = node
     .attributes as MatmulAttributes;
   const a = node.inputs.a!;
@@ -28,4 +30,4 @@ export const matmulRule: GradientRule = ({ graph, node, gradients, needs }) => {
       b.shape,
     ),
   };
-};
+}

@@ -10,11 +10,10 @@ import { map } from "../../ops/map.ts";
 import { elementCount } from "../../ops/op.ts";
 import type { SumAttributes } from "../../ops/sum.ts";
 import { view, type ViewAttributes } from "../../ops/view.ts";
-import type { GradientRule } from "./rule.ts";
-import { cast } from "./shapes.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** A strided copy, which may cast. */
-export const viewRule: GradientRule = ({ graph, node, gradients }) => {
+export function viewRule({ graph, node, gradients }: Backward): InputGradients {
   const { shape, strides, offset } = node.attributes as ViewAttributes;
   const x = node.inputs.x!;
   return {
@@ -26,10 +25,12 @@ export const viewRule: GradientRule = ({ graph, node, gradients }) => {
       dtype: x.dtype,
     }),
   };
-};
+}
 
 /** Each operand gets its part of the gradient. */
-export const concatRule: GradientRule = ({ node, gradients, needs }) => {
+export function concatRule(
+  { node, gradients, needs }: Backward,
+): InputGradients {
   const { axis } = node.attributes as ConcatAttributes;
   const { a, b } = node.inputs;
   const dy = gradients.output!;
@@ -37,7 +38,7 @@ export const concatRule: GradientRule = ({ node, gradients, needs }) => {
     a: needs("a") ? slice(dy, axis, 0, a!.shape[axis]) : undefined,
     b: needs("b") ? slice(dy, axis, a!.shape[axis], b!.shape[axis]) : undefined,
   };
-};
+}
 
 /** The elements of an axis from `start` on, a copy. */
 function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
@@ -53,10 +54,11 @@ function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
 }
 
 /** A sum's gradient is repeated along the axes that were added up. */
-export const sumRule: GradientRule = ({ graph, node, gradients }) => {
+export function sumRule({ graph, node, gradients }: Backward): InputGradients {
   const { axes: [first, end], scale = 1 } = node.attributes as SumAttributes;
   const x = node.inputs.x!;
-  const dy = cast(gradients.output!, x.dtype);
+  const dy = gradients.output!;
+  // Before the cast: that of a mean, times a loss scale, may be beyond f16's range.
   const scaled = scale === 1 ? dy : graph.apply(map, { x: dy }, { scale });
   const outer = elementCount(x.shape.slice(0, first));
   const length = elementCount(x.shape.slice(first, end));
@@ -65,6 +67,7 @@ export const sumRule: GradientRule = ({ graph, node, gradients }) => {
     x: graph.apply(view, { x: scaled }, {
       shape: [outer, length, inner],
       strides: [inner, 0, 1],
+      dtype: x.dtype,
     }).reshape(...x.shape),
   };
-};
+}

@@ -2,12 +2,12 @@ import type { Inputs } from "../../graph/graph.ts";
 import { resizeGradient } from "../../ops/gradients/resize_gradient.ts";
 import type { TensorSpec } from "../../ops/op.ts";
 import type { ResizeAttributes } from "../../ops/resize.ts";
-import type { GradientRule } from "./rule.ts";
+import type { Backward, InputGradients } from "./rule.ts";
 
 /** The gradient of `resize`. */
-export const resizeRule: GradientRule = (
-  { graph, node, gradients: { output: gradient }, needs },
-): ReturnType<GradientRule> => {
+export function resizeRule(
+  { graph, node, gradients: { output: gradient }, needs }: Backward,
+): InputGradients {
   if (!gradient || !needs("x")) return {};
   const { x } = node.inputs as Inputs<{ x: TensorSpec }>;
   const [, height, width] = x.shape;
@@ -19,4 +19,4 @@ export const resizeRule: GradientRule = (
       width,
     }),
   };
-};
+}

@@ -25,18 +25,18 @@ export interface Backward {
   take(input: string): Tensor | undefined;
   /**
    * A weight (O, …, I) laid out the other way, for the gradient by x:
-   * (I, …, O), its window turned by half a turn, O padded to a multiple of 4. Of a frozen parameter it is a
-   * parameter as well, stored once.
+   * (I, …, O), its window turned by half a turn, O padded to a multiple of 4. Of a
+   * frozen parameter it is a parameter as well, stored once.
    */
   transposed(weight: Tensor): Tensor;
 }
 
+/** For each input that is needed, the gradient of the loss, of the input's shape and element type. */
+export type InputGradients = Readonly<Record<string, Tensor | undefined>>;
+
 /**
  * Adds the nodes that compute an op's gradients.
  *
- * @returns for each input that is needed, the gradient of the loss, of the input's shape and element type
  * @throws {MasterWeaverError} `gpu` where an op cannot be differentiated as it was applied
  */
-export type GradientRule = (
-  backward: Backward,
-) => Readonly<Record<string, Tensor | undefined>>;
+export type GradientRule = (backward: Backward) => InputGradients;

@@ -11,10 +11,12 @@ import { padLast } from "./shapes.ts";
  */
 export function transposedWeight(weight: Tensor): Tensor {
   const { graph, shape } = weight;
-  const { source, dtype } = baseOf(weight);
+  const { source, dtype, shape: whole } = baseOf(weight);
   const out = padChannels(shape[0]);
   const turned = [shape.at(-1)!, ...shape.slice(1, -1), out];
-  if (source.kind === "parameter" && !source.trainable) {
+  // As the file has it, but for how the positions of the window are counted.
+  const isWhole = whole[0] === shape[0] && whole.at(-1) === shape.at(-1);
+  if (source.kind === "parameter" && !source.trainable && isWhole) {
     const stored = isQuantised(dtype) || dtype === "u32"
       ? graph.storage
       : dtype;

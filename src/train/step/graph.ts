@@ -36,6 +36,8 @@ export interface StepShape {
   readonly size: readonly [number, number];
   /** Weight of the error in the predicted noise: 0.6 in stage 1, 0.8 in stage 2. */
   readonly lambdaNoise: number;
+  /** Whether the step has the background loss, and predicts with mixed identities; `true` by default. */
+  readonly background?: boolean;
   /** Weight of the editing-direction loss, if the step has it. */
   readonly lambdaEdit?: number;
   /** The blocks that are computed again in the backward pass; none by default. */
@@ -50,7 +52,7 @@ export interface StepGraph {
   readonly losses: readonly [Tensor, Tensor, Tensor];
   /** Gradients of the losses' sum times `loss_scale`, in f32, in the order of the parameters. */
   readonly gradients: readonly Tensor[];
-  /** f32 (B, h, w, C): predicted with the samples' own identities, and with mixed ones. */
+  /** f32 (B, h, w, C): predicted with the samples' own identities, and with mixed ones; the same without a background loss. */
   readonly predicted: { readonly own: Tensor; readonly mixed: Tensor };
 }
 
@@ -98,7 +100,8 @@ export function stepGraph(
       "f32",
     );
   const own = run(identity);
-  const other = run(mixed);
+  const { background = true } = shape;
+  const other = background ? run(mixed) : own;
 
   const noiseTerm = noiseLoss(
     own,
@@ -107,10 +110,13 @@ export function stepGraph(
     shape.lambdaNoise,
   );
   const outside = g.input("outside", [shape.batch, ...shape.size, 1], "f32");
-  const backgroundTerm = backgroundLoss(other, own, outside);
-  const constants = [other];
-  let loss = add(noiseTerm, backgroundTerm);
-  let editTerm: Tensor = g.constant(Float32Array.of(0), [1]);
+  const none = g.constant(Float32Array.of(0), [1]);
+  const backgroundTerm = background
+    ? backgroundLoss(other, own, outside)
+    : none;
+  const constants = background ? [other] : [];
+  let loss = background ? add(noiseTerm, backgroundTerm) : noiseTerm;
+  let editTerm: Tensor = none;
   if (shape.lambdaEdit !== undefined) {
     const layers = editFeatures(inputs, components, latents, identity);
     for (const { none } of layers) constants.push(none.plain, none.edited);
@@ -293,17 +299,24 @@ function editFeatures(
     edited: features("edited_text", nobody),
   };
   const [, height, width] = latents.shape;
-  return own.plain.map((plain, i) => {
-    const shrink = Math.sqrt(height * width / plain.shape[1]);
-    return {
-      own: { plain, edited: own.edited[i] },
-      none: { plain: none.plain[i], edited: none.edited[i] },
-      box: inputs.box(
-        Math.ceil(height / shrink),
-        Math.ceil(width / shrink),
-      ),
-    };
-  });
+  return own.plain.map((plain, i) => ({
+    own: { plain, edited: own.edited[i] },
+    none: { plain: none.plain[i], edited: none.edited[i] },
+    box: inputs.box(...sizeOf(plain.shape[1], height, width)),
+  }));
+}
+
+/** Rows and columns of a layer's tokens: the latents', halved and rounded up level by level. */
+function sizeOf(
+  tokens: number,
+  rows: number,
+  columns: number,
+): [number, number] {
+  while (rows * columns > tokens) {
+    rows = Math.ceil(rows / 2);
+    columns = Math.ceil(columns / 2);
+  }
+  return [rows, columns];
 }
 
 function zeros(g: Graph, shape: readonly number[]): Tensor {

@@ -150,6 +150,11 @@ export class StepPlans implements Disposable {
     this.#inputs.write(name, data, first);
   }
 
+  /** The weights, for other plans of the same graphs. */
+  get weights(): WeightStore {
+    return this.#store;
+  }
+
   /** The plan of a kind of step. */
   plan(kind: StepKind): Plan {
     const plan = this.#plans.get(kind);

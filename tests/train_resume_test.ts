@@ -1,0 +1,125 @@
+/**
+ * A run of `tools/train.ts` that was stopped and goes on comes to what it would
+ * have come to, to the bit; and nothing depends on Workers or on the cache.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { openModel } from "../tools/train/model.ts";
+import { readFloats } from "../src/train/step/trainable.ts";
+import { drawDataset } from "./support/dataset.ts";
+import { inFolder, namesIn } from "./support/file_systems.ts";
+import { gpuTest } from "./support/gpu.ts";
+import {
+  checkSame,
+  type Given,
+  MODEL,
+  recorded,
+  savedSteps,
+  trained,
+  until,
+} from "./support/train_tool.ts";
+
+const STEPS = 4;
+
+/** A cosine after a warm-up: every step has another learning rate. */
+const FIRST: Given = {
+  stage: 1,
+  "max-train-steps": STEPS,
+  "lr-scheduler": "cosine",
+  "lr-warmup-steps": 2,
+};
+
+/** Trains until some updates are saved, stops, and goes on to the end. */
+async function withStop(given: Given, out: string): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stopped = trained({ ...given, out }, signal);
+  await Promise.race([
+    stopped,
+    until(async () => (await savedSteps(out)).length > 1),
+  ]);
+  controller.abort();
+  const { step, status, weights } = await stopped;
+  // On a fast GPU it may be at its end before it is stopped.
+  if (step < STEPS) assertEquals([status, weights], ["stopped", []]);
+  assert(step > 1);
+  assertEquals((await savedSteps(out)).at(-1), step);
+  const result = await trained({ ...given, out });
+  assertEquals([result.status, result.step], ["finished", STEPS]);
+}
+
+gpuTest(
+  "train resume: stage 1 goes on to the bit, whatever Workers and cache",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      const given = { ...FIRST, data };
+      const whole = `${folder}/whole`;
+      const result = await trained({ ...given, out: whole });
+      assertEquals(result, {
+        run: whole,
+        step: STEPS,
+        total: STEPS,
+        status: "finished",
+        weights: [`${whole}/adapter_final.pt`, `${whole}/adapter_final.weave`],
+        left_out: 0,
+      });
+      const rates = (await recorded(whole)).map((record) =>
+        (record as { learning_rate: number }).learning_rate
+      );
+      assertEquals(rates, [0, 0.0005, 0.001, 0.0005]);
+
+      await withStop(given, `${folder}/stopped`);
+      await checkSame(`${folder}/stopped`, whole, STEPS);
+
+      const others: Given[] = [
+        { "dataloader-num-workers": 2, cache: `${whole}/cache` },
+        { "cache-size": 0 },
+      ];
+      for (const [i, other] of others.entries()) {
+        const out = `${folder}/other${i}`;
+        await trained({ ...given, ...other, out });
+        await checkSame(out, whole, STEPS);
+        assert(!(await namesIn(out)).includes("cache"));
+      }
+      await checkAdapters(whole);
+    }),
+);
+
+/** The final adapter's two files have the same values, and not those it began with. */
+async function checkAdapters(run: string): Promise<void> {
+  const values = await Promise.all(
+    ["adapter_final.pt", "adapter_final.weave", undefined].map(async (name) => {
+      const path = name && `${run}/${name}`;
+      await using model = await openModel(MODEL, path, "f32");
+      const { weights } = model.components.adapter;
+      const { shape } = weights.file.tensors.get("id_encoder.latents")!;
+      return await readFloats(weights.tensor("id_encoder.latents", shape));
+    }),
+  );
+  assertEquals(values[0], values[1]);
+  assert(values[0].some((value, i) => value !== values[2][i]));
+}
+
+gpuTest(
+  "train resume: stage 2 with accumulation, f16 and a running mean",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      const given: Given = {
+        stage: 2,
+        data,
+        "max-train-steps": STEPS,
+        "adapter-path": `${MODEL}/identity_adapter.weave`,
+        "gradient-accumulation-steps": 2,
+        "mixed-precision": "fp16",
+        "ema-decay": 0.9,
+        // Gradients are clipped in some steps and not in others.
+        "max-grad-norm": 0.1,
+      };
+      await trained({ ...given, out: `${folder}/whole` });
+      await withStop(given, `${folder}/stopped`);
+      await checkSame(`${folder}/stopped`, `${folder}/whole`, STEPS);
+    }),
+);

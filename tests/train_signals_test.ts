@@ -1,0 +1,148 @@
+/**
+ * What `tools/train.ts` prints, and how Ctrl-C ends it.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { deno, finished } from "./support/command.ts";
+import { drawDataset } from "./support/dataset.ts";
+import { inFolder, namesIn } from "./support/file_systems.ts";
+import { gpuTest } from "./support/gpu.ts";
+import { repositoryPath } from "./support/paths.ts";
+import {
+  checkSame,
+  type Given,
+  savedSteps,
+  trained,
+  trainTool,
+  until,
+} from "./support/train_tool.ts";
+
+const ENDLESS: Given = { stage: 1, "max-train-steps": 99999 };
+const isWindows = Deno.build.os === "windows";
+
+gpuTest(
+  "train signals: Ctrl-C saves first, and the run goes on to the bit",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      const out = `${folder}/run`;
+      const given = { ...ENDLESS, data, out, "save-steps": 99999 };
+      const child = trainTool({ ...given, json: true });
+      const ended = finished(child);
+      const metrics = `${out}/metrics.jsonl`;
+      await until(async () =>
+        ((await Deno.stat(metrics).catch(() => undefined))?.size ?? 0) > 0
+      );
+      const asked = performance.now();
+      child.kill("SIGINT");
+      const { code, out: printed, err } = await ended;
+      const took = performance.now() - asked;
+      // With --quiet nothing but the object that --json asks for.
+      assertEquals([code, err], [1, []]);
+      const result = JSON.parse(printed);
+      assertEquals(printed.trimEnd().split("\n").length, 1);
+      const { step } = result;
+      assertEquals(result, {
+        run: out,
+        step,
+        total: 99999,
+        status: "stopped",
+        weights: [],
+        left_out: 0,
+      });
+      assert(step > 0);
+      assertEquals(await savedSteps(out), [step]);
+      assert(took < 5000, `it took ${took} ms`);
+      const rest = { ...given, "max-train-steps": step + 1 };
+      await trained(rest);
+      await trained({ ...rest, out: `${folder}/whole` });
+      await checkSame(out, `${folder}/whole`, step + 1);
+    }),
+  isWindows,
+);
+
+gpuTest(
+  "train signals: a second Ctrl-C ends at once and leaves no half file",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      const out = `${folder}/run`;
+      const child = trainTool({ ...ENDLESS, data, out });
+      const ended = finished(child);
+      await until(async () => (await savedSteps(out)).length > 0);
+      child.kill("SIGINT");
+      child.kill("SIGTERM");
+      const { code } = await ended;
+      // The first may have ended it before the second came.
+      assert(code === 1 || code === 143 || code === 130, `${code}`);
+      const names = await namesIn(out);
+      assertEquals(names.filter((name) => name.startsWith(".")), []);
+    }),
+  isWindows,
+);
+
+gpuTest(
+  "train signals: Ctrl-C while it starts ends it, with nothing to save",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      const out = `${folder}/run`;
+      const child = trainTool({ ...ENDLESS, data, out });
+      const ended = finished(child);
+      await until(() =>
+        Deno.stat(`${out}/settings.json`).then(() => true, () => false)
+      );
+      const asked = performance.now();
+      child.kill("SIGINT");
+      const { code, err } = await ended;
+      const took = performance.now() - asked;
+      assertEquals(code, 1);
+      assert(took < 5000, `it took ${took} ms`);
+      assertEquals(err, ["Stopped before it was done"]);
+      assertEquals(await savedSteps(out), []);
+    }),
+  isWindows,
+);
+
+Deno.test("train: --help and wrong usage need no GPU", async () => {
+  const run = (...args: string[]) =>
+    finished(deno(["run", "-A", repositoryPath("tools/train.ts"), ...args]));
+  const help = await run("--help");
+  assertEquals([help.code, help.err], [0, []]);
+  assertMatch(help.out, /^Usage: deno run -A tools\/train\.ts --stage 1\|2/);
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [[], /^Give --model, --data, --out; see --help$/],
+    [
+      ["--stage", "3"],
+      /^--stage is 3, expected 1 or 2; see --help$/,
+    ],
+    [
+      ["--model=m", "--data=d", "--out=o"],
+      /^Give --stage 1 or --stage 2; see --help$/,
+    ],
+    [
+      ["--stage=2", "--model=m", "--data=d", "--out=o"],
+      /^Give --adapter-path; see --help$/,
+    ],
+    [
+      ["--stage=1", "--train-batch-size=0"],
+      /^--train-batch-size is 0, expected a whole number from 1 to 4096/,
+    ],
+    [
+      ["--stage=1", "--learning-rate=fast"],
+      /^--learning-rate is fast, expected a number/,
+    ],
+    [
+      ["--stage=1", "--recompute=some"],
+      /^--recompute is some, expected none, block, level, or a size/,
+    ],
+    [["--nonsense"], /nonsense/],
+  ];
+  for (const [args, says] of cases) {
+    const { code, out, err } = await run(...args);
+    assertEquals([code, out, err.length], [2, "", 1], err.join("\n"));
+    assertMatch(err[0], says);
+  }
+});
