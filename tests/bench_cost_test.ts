@@ -34,6 +34,7 @@ import {
   profileRows,
   profileStep,
 } from "../tools/bench/step.ts";
+import { benchTrain } from "../tools/bench/train.ts";
 import { type Row, tableText } from "../tools/bench/table.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { miniComponents, repositoryPath } from "./support/model.ts";
@@ -390,3 +391,45 @@ Deno.test("step: dispatches are added up by kind and shader", () => {
   assertEquals([conv.dispatches, conv.groups, conv.flops], [3, 6, 9e6]);
   assertEquals([norm.dispatches, norm.bytes], [1, 4e6]);
 });
+
+gpuTest(
+  "bench: training is timed by kind of step, and its memory counted",
+  async () => {
+    const gpu = await sharedGpu();
+    const sizes = await sizesOf(repositoryPath("weights/mini"));
+    const task = {
+      sizes,
+      dtype: "f32",
+      batch: 1,
+      size: [32, 32],
+      rounds: 1,
+      pytorch: 10,
+    } as const;
+    const [steps, memory] = await benchTrain(task, gpu);
+    assertEquals(steps.rows.map(({ labels }) => labels.join(" ")), [
+      "stage 1 plain",
+      "stage 2 edit",
+      "stage 2 plain",
+    ]);
+    for (const row of steps.rows) {
+      const milliseconds = Number(valueOf(row, "time"));
+      assert(milliseconds > 0);
+      const rate = Number(valueOf(row, "steps a second"));
+      assert(Math.abs(rate * milliseconds / 1000 - 1) < 1e-9);
+      const parts = ["towers", "forward", "backward", "optimiser", "data"];
+      const shares = parts.map((part) => Number(valueOf(row, part)));
+      const sum = shares.reduce((sum, share) => sum + share, 0);
+      assert(Math.abs(sum - 1) < 1e-6, `${shares}`);
+      assert(shares.every((share) => share >= 0), `${shares}`);
+    }
+    const [first] = steps.rows;
+    const ratio = Number(valueOf(first, "of PyTorch's time"));
+    assert(Math.abs(1e4 * ratio / Number(valueOf(first, "time")) - 1) < 1e-9);
+    assertEquals(memory.rows.map(({ labels }) => labels[1]), [
+      ...["none", "block", "level"],
+      ...["none", "block", "level"],
+    ]);
+    const [planned] = await benchTrain(task, undefined);
+    assertEquals(planned.section, "training memory");
+  },
+);

@@ -9,6 +9,7 @@
  *     deno task bench --step --scaling
  *     deno task bench --paper
  *     deno task bench --less-work
+ *     deno task bench --train --batch 8
  *
  * @module
  */
@@ -40,6 +41,7 @@ import { benchScaling } from "./bench/scaling.ts";
 import { profileStep } from "./bench/step.ts";
 import { type Table, tableText } from "./bench/table.ts";
 import { chooseBenchmarks } from "./bench/op_benchmarks.ts";
+import { benchTrain } from "./bench/train.ts";
 import { printJson, repositoryFile, toolMain } from "./tool.ts";
 
 /** Sides of images for `--scaling`. */
@@ -136,6 +138,18 @@ const SECTIONS = {
       { name: "this adapter", source: "as measured", launch: 0, ...roofline };
     const gpus = [...GPU_CLASSES, gpu ?? [], own ?? []].flat();
     return predict({ sizes, dtype, weights, batch, size }, gpus);
+  },
+  async train(run) {
+    const { asked, size } = run;
+    const gpu = asked["plan-only"] ? undefined : await run.gpu();
+    const { batch, rounds, pytorch } = asked;
+    // As training does by itself.
+    const dtype = run.dtype ?? "f32";
+    const sizes = await run.sizes();
+    return await benchTrain(
+      { sizes, dtype, batch, size, rounds, pytorch },
+      gpu,
+    );
   },
   async "less-work"(run) {
     const { asked, model, dtype } = run;

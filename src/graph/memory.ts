@@ -50,14 +50,16 @@ export function planMemory(
     .sort((a, b) =>
       items[b].bytes - items[a].bytes || items[a].first - items[b].first
     );
+  const apart = bothWays(items);
   const placements: Placement[] = [];
   const arenas: { size: number; held: number[] }[] = [];
   for (const index of order) {
     const item = items[index];
+    const others = new Set(apart[index].map((i) => placements[i]?.arena));
     let best: Placement | null = null;
     let bestGrowth = Infinity;
     arenas.forEach(({ size, held }, arena) => {
-      if (held.some((other) => areApart(items, index, other))) return;
+      if (others.has(arena)) return;
       const offset = firstGap(items, placements, held, item);
       const growth = Math.max(0, offset + item.bytes - size);
       if (offset + item.bytes <= largest && growth < bestGrowth) {
@@ -85,12 +87,16 @@ export function takeFitting<T extends { readonly size: number }>(
   return buffers.splice(buffers.indexOf(best), 1)[0];
 }
 
-function areApart(
-  items: readonly MemoryItem[],
-  a: number,
-  b: number,
-): boolean {
-  return items[a].apart.has(b) || items[b].apart.has(a);
+/** The items that each must be kept apart from, whichever of the two says so. */
+function bothWays(items: readonly MemoryItem[]): number[][] {
+  const apart: number[][] = items.map(() => []);
+  items.forEach((item, i) => {
+    for (const other of item.apart) {
+      apart[i].push(other);
+      apart[other].push(i);
+    }
+  });
+  return apart;
 }
 
 /** The lowest offset at which an item overlaps no other that lives at the same time. */

@@ -85,13 +85,16 @@ export async function timeRuns(
     for (let at = 0; at < total;) {
       if (at > 0) encoder = next();
       const until = Math.min(at + MAX_SUBMIT_DISPATCHES, total);
-      const pass = encoder.beginComputePass({
-        timestampWrites: {
-          querySet,
-          ...at === 0 ? { beginningOfPassWriteIndex: 0 } : {},
-          ...until === total ? { endOfPassWriteIndex: 1 } : {},
-        },
-      });
+      const writes = {
+        ...at === 0 ? { beginningOfPassWriteIndex: 0 } : {},
+        ...until === total ? { endOfPassWriteIndex: 1 } : {},
+      };
+      // A pass in between has nothing to write, and WebGPU refuses that.
+      const pass = encoder.beginComputePass(
+        Object.keys(writes).length > 0
+          ? { timestampWrites: { querySet, ...writes } }
+          : {},
+      );
       while (at < until) {
         encodeDispatch(
           pass,

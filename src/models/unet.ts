@@ -186,44 +186,57 @@ function innerLayers(
   // Down: each level but the last halves height and width.
   blockOutChannels.forEach((out, i) => {
     const path = `down_blocks.${i}`;
-    for (let j = 0; j < layersPerBlock; j++) {
-      x = g.name(
-        `${path}.resnets.${j}`,
-        blocks.resnet(x, `${path}.resnets.${j}`, out),
-      );
-      if (downAttention[i]) x = blocks.attend(x, i, `${path}.attentions.${j}`);
-      skips.push(x);
-    }
-    if (i < last) {
-      x = conv2d(x, w.at(`${path}.downsamplers.0.conv`), out, { stride: 2 });
-      skips.push(x);
-    }
+    x = g.block(path, () => {
+      let y = x;
+      for (let j = 0; j < layersPerBlock; j++) {
+        y = g.name(
+          `${path}.resnets.${j}`,
+          blocks.resnet(y, `${path}.resnets.${j}`, out),
+        );
+        if (downAttention[i]) {
+          y = blocks.attend(y, i, `${path}.attentions.${j}`);
+        }
+        skips.push(y);
+      }
+      if (i === last) return y;
+      y = conv2d(y, w.at(`${path}.downsamplers.0.conv`), out, { stride: 2 });
+      skips.push(y);
+      return y;
+    });
     g.name(path, x);
   });
 
   // Middle: (B, H / 2^last, W / 2^last, C_last)
-  x = blocks.resnet(x, "mid_block.resnets.0", blockOutChannels[last]);
-  x = blocks.attend(x, last, "mid_block.attentions.0");
-  x = blocks.resnet(x, "mid_block.resnets.1", blockOutChannels[last]);
+  x = g.block("mid_block", () => {
+    const out = blockOutChannels[last];
+    let y = blocks.resnet(x, "mid_block.resnets.0", out);
+    y = blocks.attend(y, last, "mid_block.attentions.0");
+    return blocks.resnet(y, "mid_block.resnets.1", out);
+  });
   g.name("mid_block", x);
+
+  const upLayers = (x: Tensor, block: number, count: number) => {
+    for (let j = 0; j < count; j++) x = blocks.up(x, skips.pop()!, block, j);
+    return x;
+  };
 
   // Up: each level takes the skip connections of its level going down, then upsamples.
   for (let i = 0; i < last; i++) {
     const path = `up_blocks.${i}`;
-    for (let j = 0; j <= layersPerBlock; j++) {
-      x = blocks.up(x, skips.pop()!, i, j);
-    }
-    const [, height, width] = skips.at(-1)!.shape;
-    const out = blockOutChannels[last - i];
-    x = conv2d(x, w.at(`${path}.upsamplers.0.conv`), out, {
-      upsampleTo: [height, width],
+    x = g.block(path, () => {
+      const y = upLayers(x, i, layersPerBlock + 1);
+      const [, height, width] = skips.at(-1)!.shape;
+      const out = blockOutChannels[last - i];
+      return conv2d(y, w.at(`${path}.upsamplers.0.conv`), out, {
+        upsampleTo: [height, width],
+      });
     });
     g.name(path, x);
   }
-  for (let j = 0; j < layersPerBlock; j++) {
-    x = blocks.up(x, skips.pop()!, last, j);
-  }
-  return x;
+  return g.block(
+    `up_blocks.${last}`,
+    () => upLayers(x, last, layersPerBlock),
+  );
 }
 
 /** Builds the layers of a level by their paths. */

@@ -19,18 +19,25 @@ import { vaeEncode } from "../models/vae.ts";
 /** The components of the frozen networks. */
 export type TowerComponents = Pick<Components, "text" | "vision" | "vae">;
 
-/** What the towers run on. */
-export interface TowerOptions {
-  /** The device. */
-  readonly gpu: Gpu;
+/** A frozen network. */
+export type TowerName = "text" | "vision" | "vae";
+
+/** What decides the graphs of the towers. */
+export interface TowerShape {
   /** Storage type of activations and weights. */
   readonly storage: StorageType;
-  /** Chooses kernels. */
-  readonly tuner: Tuner;
   /** Prompts that are encoded together. */
   readonly batch: number;
   /** Rows and columns of an image in pixels. */
   readonly imageSize: readonly [number, number];
+}
+
+/** What the towers run on. */
+export interface TowerOptions extends TowerShape {
+  /** The device. */
+  readonly gpu: Gpu;
+  /** Chooses kernels. */
+  readonly tuner: Tuner;
 }
 
 /** A network with its weights and its one plan. */
@@ -51,7 +58,7 @@ export interface Moments {
 export class FrozenTowers implements Disposable {
   readonly #components: TowerComponents;
   readonly #options: TowerOptions;
-  readonly #towers = new Map<string, Tower>();
+  readonly #towers = new Map<TowerName, Tower>();
 
   /** Nothing is loaded yet. */
   constructor(components: TowerComponents, options: TowerOptions) {
@@ -70,7 +77,7 @@ export class FrozenTowers implements Disposable {
     to: GpuTensor,
     pace: Pace,
   ): Promise<void> {
-    const { plan } = await this.#tower("text", () => this.#textGraph());
+    const { plan } = await this.#tower("text");
     plan.write("ids", ids);
     await this.#runInto(plan, "text", to, pace);
   }
@@ -86,7 +93,7 @@ export class FrozenTowers implements Disposable {
     to: GpuTensor,
     pace: Pace,
   ): Promise<void> {
-    const { plan } = await this.#tower("vision", () => this.#visionGraph());
+    const { plan } = await this.#tower("vision");
     plan.write("pixels", pixels);
     await this.#runInto(plan, "features", to, pace);
   }
@@ -101,7 +108,7 @@ export class FrozenTowers implements Disposable {
     pixels: Float32Array,
     pace: Pace,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { plan } = await this.#tower("vision", () => this.#visionGraph());
+    const { plan } = await this.#tower("vision");
     plan.write("pixels", pixels);
     await plan.runPaced(pace);
     await pace.finish();
@@ -116,7 +123,7 @@ export class FrozenTowers implements Disposable {
    * @param pixels (H, W, 4) in −1..1, the fourth channel 0
    */
   async encodeImage(pixels: Float32Array, pace: Pace): Promise<Moments> {
-    const { plan } = await this.#tower("vae", () => this.#vaeGraph());
+    const { plan } = await this.#tower("vae");
     plan.write("pixels", pixels);
     await plan.runPaced(pace);
     await pace.finish();
@@ -138,11 +145,11 @@ export class FrozenTowers implements Disposable {
     copyBuffers(this.#options.gpu, [[plan.tensor(name).slice, to.slice]]);
   }
 
-  async #tower(name: string, build: () => Graph): Promise<Tower> {
+  async #tower(name: TowerName): Promise<Tower> {
     const known = this.#towers.get(name);
     if (known) return known;
     const { gpu, tuner } = this.#options;
-    const graph = build();
+    const graph = towerGraph(name, this.#components, this.#options);
     await tuner.prepare(graph);
     const kernels = new KernelChoice(graph, tuner.choose);
     const store = new WeightStore(gpu);
@@ -158,44 +165,56 @@ export class FrozenTowers implements Disposable {
     }
   }
 
-  #textGraph(): Graph {
-    const { text } = this.#components;
-    const g = new Graph(this.#options.storage);
-    const { batch } = this.#options;
-    const ids = g.input("ids", [batch, text.config.positions], "u32");
-    const w = text.weights.at("text_model");
-    g.output("text", clipText(ids, w, text.config));
-    return g;
-  }
-
-  #visionGraph(): Graph {
-    const { vision } = this.#components;
-    const g = new Graph(this.#options.storage);
-    const { imageSize } = vision.config;
-    const shape = [1, imageSize, imageSize, 4];
-    const pixels = g.input("pixels", shape, g.storage);
-    const w = vision.weights.at("vision_model");
-    g.output("features", clipVision(pixels, w, vision.config));
-    return g;
-  }
-
-  /** Always in f32: the VAE's activations can pass f16's range. */
-  #vaeGraph(): Graph {
-    const { vae } = this.#components;
-    const g = new Graph("f32");
-    const pixels = g.input("pixels", [1, ...this.#options.imageSize, 4], "f32");
-    const { mean, logvar } = vaeEncode(pixels, vae.weights, vae.config);
-    g.output("mean", mean);
-    g.output("logvar", logvar);
-    return g;
+  /** Frees a network, which is loaded again when it is needed: the VAE once all latents are cached. */
+  release(name: TowerName): void {
+    const tower = this.#towers.get(name);
+    this.#towers.delete(name);
+    tower?.plan[Symbol.dispose]();
+    tower?.store[Symbol.dispose]();
   }
 
   /** Frees everything. */
   [Symbol.dispose](): void {
-    for (const { plan, store } of this.#towers.values()) {
-      plan[Symbol.dispose]();
-      store[Symbol.dispose]();
-    }
-    this.#towers.clear();
+    for (const name of [...this.#towers.keys()]) this.release(name);
   }
 }
+
+/** The graph of a frozen network, with its outputs. */
+export function towerGraph(
+  name: TowerName,
+  components: TowerComponents,
+  shape: TowerShape,
+): Graph {
+  return builders[name](components, shape);
+}
+
+const builders: Readonly<
+  Record<TowerName, (components: TowerComponents, shape: TowerShape) => Graph>
+> = {
+  text({ text }, { storage, batch }) {
+    const g = new Graph(storage);
+    const ids = g.input("ids", [batch, text.config.positions], "u32");
+    const w = text.weights.at("text_model");
+    g.output("text", clipText(ids, w, text.config));
+    return g;
+  },
+
+  vision({ vision }, { storage }) {
+    const g = new Graph(storage);
+    const { imageSize } = vision.config;
+    const pixels = g.input("pixels", [1, imageSize, imageSize, 4], storage);
+    const w = vision.weights.at("vision_model");
+    g.output("features", clipVision(pixels, w, vision.config));
+    return g;
+  },
+
+  /** Always in f32: the VAE's activations can pass f16's range. */
+  vae({ vae }, { imageSize }) {
+    const g = new Graph("f32");
+    const pixels = g.input("pixels", [1, ...imageSize, 4], "f32");
+    const { mean, logvar } = vaeEncode(pixels, vae.weights, vae.config);
+    g.output("mean", mean);
+    g.output("logvar", logvar);
+    return g;
+  },
+};

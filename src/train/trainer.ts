@@ -13,7 +13,6 @@ import { copyBuffers } from "../gpu/copies.ts";
 import type { BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
-import type { Block } from "../graph/graph.ts";
 import { KernelChoice } from "../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../graph/plan.ts";
 import { GpuTensors } from "../graph/tensors.ts";
@@ -38,8 +37,15 @@ import {
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
 import { stepGraph, type StepShape } from "./step/graph.ts";
+import {
+  type BlockPicker,
+  blockPickers,
+  chooseRecompute,
+  type Recompute,
+} from "./step/recompute_choice.ts";
 import type { Trainable } from "./step/trainable.ts";
 import { FrozenTowers } from "./towers.ts";
+import { runCosts } from "./training_memory.ts";
 
 /** What a trainer is made from. */
 export interface TrainerOptions {
@@ -65,8 +71,8 @@ export interface TrainerOptions {
   readonly background?: boolean;
   /** Weight of the editing-direction loss in steps that have it; none by default. */
   readonly lambdaEdit?: number;
-  /** The blocks that are computed again in the backward pass; none by default. */
-  readonly recompute?: (blocks: readonly Block[]) => readonly Block[];
+  /** What is computed again in the backward pass, to save memory; `"none"` by default. */
+  readonly recompute?: Recompute;
   /** The optimiser's. */
   readonly optimiser?: OptimiserOptions;
   /** Whether a running mean of the parameters is kept; `false` by default. */
@@ -150,7 +156,7 @@ export class Trainer implements Disposable {
         trainable,
         blocks,
         lossScale: optimiser.lossScale,
-        shapes: shapesOf(options),
+        shapes: shapesOf(options, await pickerOf(options)),
       }),
     );
     const { factor } = components.vae.config;
@@ -242,7 +248,8 @@ export class Trainer implements Disposable {
     const { plans, blocks, optimiser } = this;
     await this.step(number, batch);
     const kind = kindOf(batch);
-    const shape = shapesOf(this.#options)[kind]!;
+    const picker = await pickerOf(this.#options);
+    const shape = shapesOf(this.#options, picker)[kind]!;
     return await firstNonFinite({
       gpu,
       step: stepGraph(storage, components, trainable, shape),
@@ -347,13 +354,28 @@ function kindOf({ edit }: StepBatch): StepKind {
 
 function shapesOf(
   options: TrainerOptions,
+  recompute: BlockPicker,
 ): Readonly<Partial<Record<StepKind, StepShape>>> {
   const { batch, latentSize: size, lambdaEdit } = options;
-  const { lambdaNoise, background, recompute } = options;
+  const { lambdaNoise, background } = options;
   const plain = { batch, size, lambdaNoise, background, recompute };
   return lambdaEdit === undefined
     ? { plain }
     : { plain, edit: { ...plain, lambdaEdit } };
+}
+
+/** Chooses the blocks that are computed again. */
+async function pickerOf(options: TrainerOptions): Promise<BlockPicker> {
+  const { recompute = "none", tuner, gpu } = options;
+  if (typeof recompute !== "number") return blockPickers[recompute];
+  const planner = runCosts({
+    ...options,
+    choose: tuner.choose,
+    limits: gpu.limits,
+    shapes: Object.values(shapesOf(options, blockPickers.none)),
+  });
+  await tuner.prepare(planner.recipe.graph);
+  return chooseRecompute(recompute, planner).pick;
 }
 
 /**

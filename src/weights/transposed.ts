@@ -16,6 +16,8 @@ const CHANNELS = 4;
 
 /** Each weight has one transposed weight, so that plans can share it. */
 const known = new WeakMap<WeightRef, WeightRef>();
+/** Those that {@linkcode transposed} made. */
+const made = new WeakSet<WeightRef>();
 
 /**
  * The weight (I, …, O) of the gradient by x of a layer whose weight is (O, …, I);
@@ -33,9 +35,17 @@ const known = new WeakMap<WeightRef, WeightRef>();
  * ```
  */
 export function transposed(ref: WeightRef): WeightRef {
-  let made = known.get(ref);
-  if (!made) known.set(ref, made = transpose(ref));
-  return made;
+  let found = known.get(ref);
+  if (!found) {
+    known.set(ref, found = transpose(ref));
+    made.add(found);
+  }
+  return found;
+}
+
+/** Whether a weight is another one laid out the other way. */
+export function isTransposed(ref: WeightRef): boolean {
+  return made.has(ref);
 }
 
 /** A length padded to a multiple of 4. */

@@ -181,6 +181,10 @@ export const gradientMatrixCases: readonly OpCase[] = [
   ...attentionCases("scores beyond exp's range", [1, 11, 19, 2, 16], {
     spread: 6,
   }),
+  ...attentionCases("heads of 40, several groups", [1, 37, 21, 2, 40], {
+    identityKeys: 12,
+    scale: 0.6,
+  }),
   ...attentionCases("heads of 44, in slices of 4", [1, 5, 6, 2, 44]),
   ...attentionCases("heads of 160", [1, 6, 9, 1, 160]),
 ];

@@ -5,22 +5,17 @@
  *
  * @module
  */
-import { alignBinding } from "../../src/gpu/buffers.ts";
 import type { GpuLimits } from "../../src/gpu/gpu.ts";
-import { scratchShape, shapeBytes, TEXEL_BYTES } from "../../src/gpu/texels.ts";
-import {
-  baseOf,
-  type Graph,
-  type OpNode,
-  type Tensor,
-} from "../../src/graph/graph.ts";
+import { TEXEL_BYTES } from "../../src/gpu/texels.ts";
+import type { Graph, OpNode } from "../../src/graph/graph.ts";
 import type { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { launchesOf, lower, type Step } from "../../src/graph/lowering.ts";
-import { planMemory } from "../../src/graph/memory.ts";
-import { memoryItems, textureNeeds } from "../../src/graph/memory_needs.ts";
-import { neededNodes, rootOf } from "../../src/graph/schedule.ts";
+import {
+  estimateMemory,
+  storedBytes,
+} from "../../src/graph/memory_estimate.ts";
+import { neededNodes } from "../../src/graph/schedule.ts";
 import { type Launch, tensorBytes } from "../../src/ops/op.ts";
-import { heldBytes } from "../../src/ops/weights/layouts.ts";
 
 /** What a dispatch, or several together, cost. */
 export interface Cost {
@@ -150,32 +145,13 @@ export function planBytes(
   kernels: KernelChoice,
   limits: GpuLimits,
 ) {
-  const steps = lower(kernels, limits);
-  const inputs = [...graph.inputs.values()];
-  const outputs = [...graph.outputs.values()];
-  const placed = new Set<Tensor>([...inputs, ...outputs].map(rootOf));
-  const { items } = memoryItems(
-    steps,
-    (root) => placed.has(root) || root.source.kind === "parameter",
-  );
-  const { arenas } = planMemory(items, limits.maxBufferSize);
-  const textures = textureNeeds(steps).texels
-    .map((count) => shapeBytes(scratchShape(count)));
-  const own = outputs.filter((tensor) => baseOf(tensor).source.kind === "op");
+  const memory = estimateMemory(graph, { kernels, limits });
   return {
-    /** Each starting where a binding may. */
-    weights: total(
-      kernels.parameters,
-      ({ ref: { shape }, dtype, layout }) =>
-        alignBinding(heldBytes({ shape, dtype }, layout)),
-    ),
+    weights: storedBytes(kernels.parameters),
     /** Buffers and textures that intermediates share. */
-    arenas: sum([...arenas, ...textures]),
-    /** Inputs and outputs. */
-    inputs: total(
-      [...inputs, ...own],
-      (tensor) => alignBinding(tensorBytes(tensor)),
-    ),
+    arenas: sum([...memory.arenas, ...memory.textures]),
+    /** Inputs, outputs, constants and uniforms. */
+    inputs: memory.ownBytes,
   };
 }
 

@@ -47,10 +47,14 @@ what (--ops, --picture and --faces where nothing is given):
                    self-attention of SD1.5 with merged tokens, 4096 of 320
                    channels
 
+  --train          training steps of both stages, on a batch that is made up:
+                   steps a second, peak GPU memory, shares of forward, backward,
+                   optimiser and data; the memory of what --recompute offers
+
 options:
   --model DIR      a converted model (weights/mini; of --paper SD1.5); of
-                   --step, --scaling and --paper its sizes alone count
-  --full-size      --step and --scaling of SD1.5, with synthetic weights
+                   --step, --scaling, --train and --paper its sizes alone count
+  --full-size      --step, --scaling and --train of SD1.5, with synthetic weights
   --ref FILE       reference photo (weights/mini/demo.png)
   --photo FILE     photo to find faces in (one of the tests')
   --steps N        denoising steps (30)
@@ -62,7 +66,9 @@ options:
                    storage of weights, of --step, --scaling and --paper
   --sizes N,N,…    sides of square images, of --scaling
   --batches N,N,…  images at once, of --scaling (1,2,4)
-  --plan-only      --scaling without running: memory as planned
+  --plan-only      --scaling and --train without running: memory as planned
+  --pytorch S      seconds that PyTorch takes for a step of stage 1, to compare
+                   --train with
   --gpu TFLOPS,GB/S,MICROSECONDS
                    another GPU for --paper: its ceilings, and a dispatch's own
                    time; with --roofline this adapter's are used too
@@ -91,6 +97,7 @@ export const OPTIONS = {
   scaling: flag,
   paper: flag,
   "less-work": flag,
+  train: flag,
   attention: flag,
   model: option(text),
   "full-size": flag,
@@ -105,6 +112,7 @@ export const OPTIONS = {
   sizes: option(listOf(side)),
   batches: option(listOf(whole(1, 16)), "1,2,4"),
   "plan-only": flag,
+  pytorch: option(seconds),
   gpu: option(describedGpu),
   only: option(text, ""),
   batch: option(whole(1, 16), "1"),
@@ -118,6 +126,12 @@ export const OPTIONS = {
 
 /** What was asked for. */
 export type Asked = Values<typeof OPTIONS>;
+
+function seconds(value: string, option: string): number {
+  const parsed = Number(value);
+  if (parsed > 0 && parsed < Infinity) return parsed;
+  return refuse(option, value, "seconds above 0");
+}
 
 /** `TFLOPS,GB/S,MICROSECONDS`. */
 function describedGpu(value: string, option: string): GpuClass {

@@ -37,7 +37,7 @@ import {
   stageOf,
   type TrainValues,
 } from "./options.ts";
-import { optimiserOptions, recomputeChoice } from "./settings.ts";
+import { optimiserOptions } from "./settings.ts";
 
 /** What a recorded step gave, by the names of `metrics.jsonl`. */
 export interface ReplayedStep {
@@ -118,7 +118,7 @@ export async function openReplay(values: TrainValues): Promise<OpenedReplay> {
       latentSize: recording.latentSize,
       lambdaNoise,
       lambdaEdit,
-      recompute: recomputeChoice(values.recompute),
+      recompute: values.recompute,
       optimiser: {
         ...optimiserOptions(values),
         lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,

@@ -38,7 +38,6 @@ import { TrainLines } from "./run/train_lines.ts";
 import {
   optimiserOptions,
   optionsOf,
-  recomputeChoice,
   runSettingsOf,
   scheduleOf,
 } from "./settings.ts";
@@ -176,7 +175,7 @@ export async function train(
         latentSize,
         accumulation: accumulation * ranks,
         ...trained.losses,
-        recompute: recomputeChoice(values.recompute),
+        recompute: values.recompute,
         optimiser: {
           ...optimiserOptions(values),
           lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,

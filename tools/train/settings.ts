@@ -4,7 +4,6 @@
  * @module
  */
 import { version } from "../../src/base/version.ts";
-import type { Block } from "../../src/graph/graph.ts";
 import type { OptimiserOptions } from "../../src/train/optimiser/optimiser.ts";
 import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { learningRateOf, type TrainValues } from "./options.ts";
@@ -18,13 +17,6 @@ export function optimiserOptions(values: TrainValues): OptimiserOptions {
     weightDecay: values["adam-weight-decay"],
     maxGradientNorm: values["max-grad-norm"] || Infinity,
   };
-}
-
-/** Which blocks are computed again in the backward pass. */
-export function recomputeChoice(
-  choice: TrainValues["recompute"],
-): ((blocks: readonly Block[]) => readonly Block[]) | undefined {
-  return choice === "none" ? undefined : (blocks) => blocks;
 }
 
 /** The learning rate of each update, before the stage's factor. */

@@ -18,6 +18,12 @@ import {
   type AttentionAttributes,
   type AttentionInputs,
 } from "../attention/attention.ts";
+import type { AttentionSizes } from "../attention/sizes.ts";
+import {
+  fitsTexels,
+  launchTexels,
+  texelScratch,
+} from "./attention_gradient_texels.ts";
 import {
   type Call,
   elementCount,
@@ -45,6 +51,10 @@ export type AttentionGradientInputs = AttentionInputs & {
 /** Its outputs, of the shapes of the inputs of these names. */
 export type AttentionGradientOutput = "q" | "k" | "v";
 
+type AnyCall = Pick<
+  Call<AttentionGradientInputs, AttentionAttributes>,
+  "inputs" | "attributes"
+>;
 type GradientCall = Call<
   AttentionGradientInputs,
   AttentionAttributes,
@@ -89,6 +99,11 @@ export const attentionGradient: Op<
       launchQueries(call),
       launchKeys(call),
     ],
+  }, {
+    name: "texture-backed",
+    supports: (call) => fitsTexels(attentionSizes(call)),
+    scratch: (call, target) => texelScratch(attentionSizes(call), target),
+    launch: (call, target) => launchTexels(attentionSizes(call), target),
   }],
 
   flops({ inputs: { q, k, identityScale }, attributes: { textKeys } }) {
@@ -98,7 +113,7 @@ export const attentionGradient: Op<
 };
 
 function sizesOf(
-  { inputs: { q, k, identityScale }, attributes }: GradientCall,
+  { inputs: { q, k, identityScale }, attributes }: AnyCall,
 ) {
   const { heads, textKeys = k.shape[1], causal = false } = attributes;
   const [batch, queries, channels] = q.shape;
@@ -112,6 +127,17 @@ function sizesOf(
     segments: identityScale ? 2 : 1,
     causal: Number(causal),
     scale: 1 / Math.sqrt(channels / heads),
+  };
+}
+
+function attentionSizes(call: AnyCall): AttentionSizes {
+  const { identityScale } = call.inputs;
+  const { segments: _segments, head4, causal, ...sizes } = sizesOf(call);
+  return {
+    ...sizes,
+    width: 4 * head4,
+    identity: identityScale !== undefined,
+    causal: causal === 1,
   };
 }
 

@@ -48,6 +48,8 @@ export interface StepShape {
 export interface StepGraph {
   /** The graph; nothing of it is an output yet. */
   readonly graph: Graph;
+  /** How many of its ops, the first ones, are the forward pass. */
+  readonly forwardOps: number;
   /** f32 (1) each: the error in the predicted noise, the background's, the edit's. */
   readonly losses: readonly [Tensor, Tensor, Tensor];
   /** Gradients of the losses' sum times `loss_scale`, in f32, in the order of the parameters. */
@@ -124,13 +126,16 @@ export function stepGraph(
     loss = add(loss, editTerm);
   }
 
+  const scale = g.input("loss_scale", [1], "f32");
+  const forwardOps = g.ops.length;
   const gradients = differentiate(loss, masters, {
     constants,
-    scale: g.input("loss_scale", [1], "f32"),
+    scale,
     recompute: shape.recompute?.(g.blocks),
   });
   return {
     graph: g,
+    forwardOps,
     losses: [noiseTerm, backgroundTerm, editTerm],
     gradients: gradients.map((gradient, i) =>
       gradient ?? zeros(g, masters[i].shape)

@@ -7,41 +7,37 @@
 import { MasterWeaverError } from "../../base/errors.ts";
 import { copyBuffers } from "../../gpu/copies.ts";
 import type { BufferSlice } from "../../gpu/buffers.ts";
-import type { Gpu, StorageType } from "../../gpu/gpu.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
 import type { Pace } from "../../gpu/pace.ts";
-import type { Graph } from "../../graph/graph.ts";
+import type { OpNode } from "../../graph/graph.ts";
 import { KernelChoice } from "../../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../../graph/plan.ts";
 import { GpuTensors } from "../../graph/tensors.ts";
 import type { Tuner } from "../../graph/tuner.ts";
 import { WeightStore } from "../../graph/weight_store.ts";
-import type { TensorSpec } from "../../ops/op.ts";
-import { accumulateGradients } from "../optimiser/gradients.ts";
+import { gradientBindings } from "../optimiser/gradients.ts";
 import type { ParameterBlocks } from "../optimiser/parameter_blocks.ts";
+import type { StepShape } from "./graph.ts";
 import {
-  joinLosses,
-  type StepComponents,
-  stepGraph,
-  type StepShape,
-} from "./graph.ts";
-import { masterName, type Trainable } from "./trainable.ts";
+  largestFirst,
+  LOSS_SCALE,
+  ownInputs,
+  type StepOptions,
+  type StepRecipe,
+  stepRecipe,
+} from "./recipe.ts";
+import { masterName } from "./trainable.ts";
 
 /** Steps that have the editing-direction loss, and those that have not. */
 export type StepKind = "plain" | "edit";
 
 /** What step plans are made from. */
-export interface StepPlanOptions {
+export interface StepPlanOptions extends StepOptions {
   /** The device. */
   readonly gpu: Gpu;
-  /** Storage type of activations and frozen weights. */
-  readonly storage: StorageType;
   /** Chooses kernels. */
   readonly tuner: Tuner;
-  /** The networks. */
-  readonly components: StepComponents;
-  /** What is trained. */
-  readonly trainable: Trainable;
-  /** Where it lies. */
+  /** Where the trained parameters lie. */
   readonly blocks: ParameterBlocks;
   /** f32 (1), which the losses' gradients are multiplied by. */
   readonly lossScale: GpuTensor;
@@ -49,10 +45,9 @@ export interface StepPlanOptions {
   readonly shapes: Readonly<Partial<Record<StepKind, StepShape>>>;
 }
 
-/** A kind's graph and what its plan binds. */
-interface Recipe {
-  readonly graph: Graph;
-  readonly bindings: Record<string, GpuTensor>;
+/** The graph of a kind of step, and its kernels. */
+interface Recipe extends StepRecipe {
+  readonly kind: StepKind;
   readonly kernels: KernelChoice;
 }
 
@@ -62,13 +57,22 @@ export class StepPlans implements Disposable {
   readonly #inputs: GpuTensors;
   readonly #store: WeightStore;
   readonly #plans: ReadonlyMap<StepKind, Plan>;
+  /** Ops of the forward passes. */
+  readonly #forward: ReadonlyMap<StepKind, ReadonlySet<OpNode>>;
 
   private constructor(
     gpu: Gpu,
     inputs: GpuTensors,
     store: WeightStore,
     plans: ReadonlyMap<StepKind, Plan>,
+    recipes: readonly Recipe[],
   ) {
+    this.#forward = new Map(
+      recipes.map(({ kind, graph, forwardOps }) => [
+        kind,
+        new Set(graph.ops.slice(0, forwardOps)),
+      ]),
+    );
     this.#gpu = gpu;
     this.#inputs = inputs;
     this.#store = store;
@@ -83,35 +87,27 @@ export class StepPlans implements Disposable {
   static async make(options: StepPlanOptions): Promise<StepPlans> {
     const { gpu, tuner } = options;
     using made = new DisposableStack();
-    const recipes = new Map<StepKind, Recipe>();
+    const recipes: Recipe[] = [];
     for (const [kind, shape] of Object.entries(options.shapes)) {
-      const recipe = recipeOf(options, shape!);
+      const recipe = stepRecipe(options, shape!);
       await tuner.prepare(recipe.graph);
-      recipes.set(kind as StepKind, recipe);
+      const kernels = new KernelChoice(recipe.graph, tuner.choose);
+      recipes.push({ ...recipe, kind: kind as StepKind, kernels });
     }
-    const inputs = made.use(
-      await GpuTensors.make(gpu, inputSpecs([...recipes.values()])),
-    );
+    const inputs = made.use(await GpuTensors.make(gpu, ownInputs(recipes)));
     const store = made.use(new WeightStore(gpu));
-    for (const { kernels } of recipes.values()) {
-      await store.load(kernels.parameters);
-    }
+    for (const { kernels } of recipes) await store.load(kernels.parameters);
     const plans = new Map<StepKind, Plan>();
     let first: Plan | undefined;
-    // The largest first: the others use its memory.
-    const bySize = [...recipes].sort(([, a], [, b]) =>
-      b.graph.ops.length - a.graph.ops.length
-    );
-    for (const [kind, { graph, bindings, kernels }] of bySize) {
-      const bound = Object.fromEntries(
-        Object.entries(inputs.bindings).filter(([name]) =>
-          graph.inputs.has(name)
-        ),
+    const all = { ...bindingsOf(options), ...inputs.bindings };
+    for (const { kind, graph, kernels } of largestFirst(recipes)) {
+      const bindings = Object.fromEntries(
+        Object.entries(all).filter(([name]) => graph.inputs.has(name)),
       );
       const plan = made.use(
         await Plan.make(gpu, graph, {
           weights: [store],
-          bindings: { ...bindings, ...bound },
+          bindings,
           kernels,
           shares: first,
         }),
@@ -120,7 +116,7 @@ export class StepPlans implements Disposable {
       plans.set(kind, plan);
     }
     made.move();
-    return new StepPlans(gpu, inputs, store, plans);
+    return new StepPlans(gpu, inputs, store, plans, recipes);
   }
 
   /** An input, to be written by other plans. */
@@ -155,6 +151,18 @@ export class StepPlans implements Disposable {
     return this.#store;
   }
 
+  /** The kinds of step there are. */
+  get kinds(): readonly StepKind[] {
+    return [...this.#plans.keys()];
+  }
+
+  /** How many dispatches of a kind's plan, the first ones, are the forward pass. */
+  forwardDispatches(kind: StepKind): number {
+    const nodes = this.#forward.get(kind)!;
+    return 1 + this.plan(kind).listing
+      .findLastIndex(({ node }) => nodes.has(node));
+  }
+
   /** The plan of a kind of step. */
   plan(kind: StepKind): Plan {
     const plan = this.#plans.get(kind);
@@ -183,40 +191,15 @@ export class StepPlans implements Disposable {
   }
 }
 
-function recipeOf(options: StepPlanOptions, shape: StepShape): Recipe {
-  const { storage, components, trainable, blocks, lossScale, tuner } = options;
-  const { graph, losses, gradients, predicted } = stepGraph(
-    storage,
-    components,
-    trainable,
-    shape,
-  );
-  graph.output("losses", joinLosses(losses));
-  graph.output("predicted", predicted.own);
-  graph.output("predicted_mixed", predicted.mixed);
+/** What the plan of a step's graph binds to the memory of others. */
+function bindingsOf(
+  { blocks, lossScale, trainable }: StepPlanOptions,
+): Record<string, GpuTensor> {
   const names = trainable.parameters.map(({ name }) => name);
-  const bindings: Record<string, GpuTensor> = {
-    ...accumulateGradients(
-      graph,
-      blocks,
-      new Map(gradients.map((gradient, i) => [names[i], gradient])),
-      graph.input("accumulation_share", [1], "f32"),
-    ),
-    loss_scale: lossScale,
-  };
+  const bindings = gradientBindings(blocks, names);
+  bindings[LOSS_SCALE] = lossScale;
   for (const name of names) {
     bindings[masterName(name)] = blocks.slice(name, "parameters");
   }
-  return { graph, bindings, kernels: new KernelChoice(graph, tuner.choose) };
-}
-
-/** The inputs of all graphs that nobody else owns. */
-function inputSpecs(recipes: readonly Recipe[]): Record<string, TensorSpec> {
-  const specs: Record<string, TensorSpec> = {};
-  for (const { graph, bindings } of recipes) {
-    for (const [name, { shape, dtype }] of graph.inputs) {
-      if (!Object.hasOwn(bindings, name)) specs[name] = { shape, dtype };
-    }
-  }
-  return specs;
+  return bindings;
 }
