@@ -10,7 +10,10 @@ import { endOnSignals } from "../src/host/exit.ts";
 import { openMpi } from "../src/host/mpi/communicator.ts";
 import { useOwnGpu } from "../src/host/mpi/own_gpu.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
+import { UsageError } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
+import { fromPyTorch } from "./train/handover/from_pytorch.ts";
+import { toPyTorch } from "./train/handover/to_pytorch.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
 import { train, type TrainResult } from "./train/session.ts";
@@ -18,6 +21,14 @@ import { printJson, talk, toolMain } from "./tool.ts";
 
 async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
+  if (values["to-pytorch"] !== undefined) return await handOver(values);
+  if (values["from-pytorch"] !== undefined) return await takeBack(values);
+  for (const name of ["num-processes", "step"] as const) {
+    if (values[name] === undefined) continue;
+    throw new UsageError(
+      `--${name} belongs to --to-pytorch and --from-pytorch; ranks are started by mpirun`,
+    );
+  }
   if (values.replay !== undefined) {
     using _ = endOnSignals();
     const replayed = await replay(values);
@@ -52,6 +63,38 @@ async function run(values: TrainValues): Promise<number | void> {
   report(
     `Trained ${step} ${step === 1 ? "step" : "steps"} → ${weights.join(", ")}`,
   );
+}
+
+/** Writes a run for PyTorch. */
+async function handOver(values: TrainValues): Promise<void> {
+  const { report } = talk(values.quiet);
+  const { warnings, ...result } = await toPyTorch(values);
+  for (const line of warnings) report(line);
+  if (values.json) return printJson(result);
+  const { output, step, files } = result;
+  report(
+    `Step ${step} → ${files.map((name) => `${output}/${name}`).join(", ")}`,
+  );
+}
+
+/** Makes a run of what PyTorch trained; of several ranks, the first does. */
+async function takeBack(values: TrainValues): Promise<void> {
+  const { report } = talk(values.quiet);
+  const make = async (ranks: number) => {
+    const { warnings, ...result } = await fromPyTorch(values, ranks);
+    for (const line of warnings) report(line);
+    if (values.json) return printJson(result);
+    report(
+      `Step ${result.step} → ${result.checkpoint}; run the same command without --from-pytorch to go on`,
+    );
+  };
+  if (values.distributed === undefined) return await make(1);
+  const communicator = await openMpi({
+    warn: (line) => writeStderr(`${line}\n`),
+  });
+  await runAsRank(communicator, async () => {
+    if (communicator.rank === 0) await make(communicator.size);
+  });
 }
 
 /**

@@ -6,15 +6,16 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { brief } from "../weights/brief.ts";
+import { inModuleOrder } from "./module_order.ts";
 import { checkpointKey } from "./tables/identity_adapter.ts";
 import type { TorchDict, TorchTensor } from "./torch_writer.ts";
 
 /**
  * Sorts an adapter's tensors into `id_encoder` and `adapter_modules`, under the
- * reference's names.
+ * reference's names and in the order of its modules.
  *
  * @param source where they come from, for messages
- * @param tensors by the names of a converted adapter, in the order to be written
+ * @param tensors by the names of a converted adapter, in any order
  * @throws {MasterWeaverError} `bad-model` for a tensor that is none of an adapter's
  */
 export function adapterDicts(
@@ -39,5 +40,8 @@ export function adapterDicts(
     }
     dict.push({ ...tensor, name: path.name });
   }
-  return [...dicts].map(([name, tensors]) => ({ name, tensors }));
+  return [...dicts].map(([name, tensors]) => ({
+    name,
+    tensors: inModuleOrder(tensors),
+  }));
 }

@@ -36,6 +36,14 @@ const FIRST_WINDOW = 2 ** 20;
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_PROTOCOL = 1001;
 
+/** What a file of `torch.save` holds. */
+export interface TorchContent {
+  /** Its tensors by path. */
+  readonly checkpoint: Checkpoint;
+  /** All of it as it was saved, numbers and texts included. */
+  readonly value: PickleValue;
+}
+
 /**
  * Opens a file of `torch.save` in its zip container.
  *
@@ -43,6 +51,19 @@ const LEGACY_PROTOCOL = 1001;
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
+  return (await openTorchContent(given)).checkpoint;
+}
+
+/**
+ * As {@linkcode openTorchZip}, for files whose other values count too, such as
+ * an optimiser's state.
+ *
+ * @param given the file's bytes; must stay readable while tensors are used
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export async function openTorchContent(
+  given: ByteSource,
+): Promise<TorchContent> {
   const source = alignedSource(given);
   const entries = await readZipDirectory(source);
   const pickle = [...entries.values()].find(({ name }) =>
@@ -72,7 +93,8 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
   if (order && new TextDecoder().decode(await content(order)) !== "little") {
     throw badCheckpoint(source.name, "its numbers are big endian");
   }
-  const flat = flatten(readPickle(source, await content(pickle)), source.name);
+  const value = readPickle(source, await content(pickle));
+  const flat = flatten(value, source.name);
   const places = await locateEntries(source, entries, folder, flat);
   const plain = readable(source, flat, ({ key }) => places.get(key)!);
   const tensors = new Map<string, CheckpointTensor>();
@@ -81,7 +103,7 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
     const entry = entries.get(`${folder}data/${view.storage.key}`)!;
     tensors.set(name, checkedTensor(tensor, view, entry, checks));
   }
-  return {
+  const checkpoint: Checkpoint = {
     ...plain,
     tensors,
     kind: "torch-zip",
@@ -89,6 +111,7 @@ export async function openTorchZip(given: ByteSource): Promise<Checkpoint> {
       for (const entry of entries.values()) await checks.read(entry, onBytes);
     },
   };
+  return { checkpoint, value };
 }
 
 /**

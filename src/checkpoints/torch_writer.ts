@@ -1,10 +1,15 @@
 /**
- * Writes tensors as `torch.save` does, in its zip container: what
+ * Writes values and tensors as `torch.save` does, in its zip container: what
  * `torch.load(…, weights_only=True)` opens.
  *
  * @module
  */
-import { pickleTensors } from "./pickle_writer.ts";
+import { pickle } from "./pickle_writer.ts";
+import {
+  PythonOrderedDict,
+  PythonTensor,
+  type PythonValue,
+} from "./python_values.ts";
 import { writeZip, type ZipContent } from "./zip_writer.ts";
 
 /** A tensor to write, as f32. */
@@ -39,11 +44,38 @@ const FOLDER = "archive";
 export async function writeTorchZip(
   append: (bytes: Uint8Array) => Promise<void>,
   dicts: readonly TorchDict[],
-  onBytes: (bytes: number) => void = () => {},
+  onBytes?: (bytes: number) => void,
 ): Promise<void> {
-  const tensors = dicts.flatMap(({ tensors }) => tensors);
+  const value = new Map(
+    dicts.map(({ name, tensors }) => [name, stateDict(tensors)]),
+  );
+  await writeTorchValue(append, value, onBytes);
+}
+
+function stateDict(tensors: readonly TorchTensor[]): PythonOrderedDict {
+  return new PythonOrderedDict(
+    tensors.map(({ name, shape, floats }) =>
+      [name, new PythonTensor(shape, floats)] as const
+    ),
+  );
+}
+
+/**
+ * Writes any value.
+ *
+ * @param append takes the file's bytes in order
+ * @param value what `torch.load` gives
+ * @param onBytes called with the bytes of every chunk; the data passes twice
+ * @throws {MasterWeaverError} `bad-option` where it would be over 4 GB, or a number cannot be written
+ */
+export async function writeTorchValue(
+  append: (bytes: Uint8Array) => Promise<void>,
+  value: PythonValue,
+  onBytes?: (bytes: number) => void,
+): Promise<void> {
+  const { bytes, tensors } = pickle(value);
   await writeZip(append, [
-    entry("data.pkl", pickleTensors(dicts)),
+    entry("data.pkl", bytes),
     entry("byteorder", new TextEncoder().encode("little")),
     ...tensors.map(({ shape, floats }, i): ZipContent => ({
       name: `${FOLDER}/data/${i}`,

@@ -92,6 +92,10 @@ export const OPTIONS = {
   tensorboard: flag,
   replay: option(text),
   output: option(text),
+  "to-pytorch": option(text),
+  "from-pytorch": option(text),
+  "num-processes": option(whole(1, 65536)),
+  step: option(whole(0)),
   json: flag,
   quiet: flag,
 };
@@ -105,6 +109,8 @@ export const USAGE =
        deno run -A tools/train.ts --train lora --model DIR --data DIR --out RUN
        deno run -A tools/train.ts --stage 1|2 --model DIR --adapter-path FILE
            --replay INPUTS.safetensors --output OUTPUTS.safetensors [--json]
+       deno run -A tools/train.ts --to-pytorch RUN --output DIR [--step N]
+       deno run -A tools/train.ts --from-pytorch DIR --out RUN …, as to train
 
 Trains MasterWeaver's identity adapter, in the reference's two stages, on a data
 set as tools/dataset.ts makes it. Stage 1 learns the adapter; stage 2 starts from
@@ -171,6 +177,12 @@ What is written
 
   --replay FILE          run recorded steps instead, and write losses, gradients
                          and parameters to --output
+  --to-pytorch RUN       write the run's newest checkpoint, or that of --step N,
+                         to the folder --output, for accelerate's load_state
+  --from-pytorch DIR     make the run --out from what accelerate's save_state
+                         wrote; the same command without it goes on from there
+  --num-processes N      processes of accelerate, in both directions (the run's;
+                         read from the folder)
   --json                 one JSON object on stdout
   --quiet                no report, no progress
   -h, --help             this text`;

@@ -61,55 +61,71 @@ export interface Replay {
   readonly output: string;
 }
 
+/** A recording, and what replays it. */
+export interface OpenedReplay extends AsyncDisposable {
+  /** Has done no step yet. */
+  readonly trainer: Trainer;
+  /** The draws of its steps. */
+  readonly recording: Recording;
+  /** The model's networks. */
+  readonly components: Components;
+  /** The learning rate, before the stage's factor. */
+  readonly learningRate: number;
+  /** The stage's factor of it. */
+  readonly learningRateFactor: number;
+  /** Computes the losses and gradients of a step. */
+  step(step: number): Promise<void>;
+  /** Updates the parameters from a step's gradients. */
+  update(step: number): Promise<void>;
+  /** What steps gave, from the first on and before the end. */
+  readLog(first: number, end: number): Promise<ReplayedStep[]>;
+}
+
 /**
- * Replays the steps of a recording and writes predictions and gradients of the
- * first, and parameters after the last.
+ * Opens a recording and prepares its steps.
  *
- * @throws {MasterWeaverError} `bad-option` where the recording does not fit the model; `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `out-of-memory`
+ * @throws {MasterWeaverError} `bad-option` where the recording does not fit the model; `bad-checkpoint`, `bad-model`, `cannot-read`, `out-of-memory`
  */
-export async function replay(values: TrainValues): Promise<Replay> {
-  const { model, replay: inputs, output } = required(
-    values,
-    "model",
-    "replay",
-    "output",
-  );
+export async function openReplay(values: TrainValues): Promise<OpenedReplay> {
+  const { model, replay: inputs } = required(values, "model", "replay");
   const stage = stageOf(values);
-  await checkWritable(output);
-  using gpu = await Gpu.open();
+  await using stack = new AsyncDisposableStack();
+  const gpu = stack.use(await Gpu.open());
   const storage = chooseDtype(
     gpu,
     values["mixed-precision"] === "fp16" ? "f16" : "f32",
   );
-  await using opened = await openModel(model, values["adapter-path"], storage);
-  const { components } = opened;
+  const { components } = stack.use(
+    await openModel(model, values["adapter-path"], storage),
+  );
   const recording = new Recording(
     await readRecording(inputs),
     sizesOf(components),
     stage,
   );
-  const trainable = stageTrainable(stage, components);
   const { lambdaNoise, lambdaEdit, learningRateFactor } = stageSettings(
     stage,
     values["lambda-edit"],
   );
-  using trainer = await Trainer.make({
-    gpu,
-    storage,
-    tuner: new Tuner(gpu, values.tune, userTuneStore()),
-    components,
-    trainable,
-    batch: recording.batch,
-    latentSize: recording.latentSize,
-    lambdaNoise,
-    lambdaEdit,
-    recompute: values.recompute,
-    optimiser: {
-      ...optimiserOptions(values),
-      lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
-    },
-    logged: recording.steps,
-  });
+  const trainer = stack.use(
+    await Trainer.make({
+      gpu,
+      storage,
+      tuner: new Tuner(gpu, values.tune, userTuneStore()),
+      components,
+      trainable: stageTrainable(stage, components),
+      batch: recording.batch,
+      latentSize: recording.latentSize,
+      lambdaNoise,
+      lambdaEdit,
+      recompute: values.recompute,
+      optimiser: {
+        ...optimiserOptions(values),
+        lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
+      },
+      logged: recording.steps,
+    }),
+  );
   const pace = new Pace(gpu);
   const moments: Moments[] = [];
   for (const image of recording.images ?? []) {
@@ -118,31 +134,57 @@ export async function replay(values: TrainValues): Promise<Replay> {
   const { scalingFactor } = components.vae.config;
   const latents = recording.latents(moments, scalingFactor);
   const learningRate = values["learning-rate"] ?? REPLAY_LEARNING_RATE;
+  const owned = stack.move();
+  return {
+    trainer,
+    recording,
+    components,
+    learningRate,
+    learningRateFactor,
+    step: (step) => trainer.step(step, recording.step(step, latents), pace),
+    update: (step) => trainer.update(step, { learningRate }, pace),
+    async readLog(first, end) {
+      const rows = await trainer.readLog(first, end - first);
+      return rows.map(({ noise, background, edit, gradientNorm }) => ({
+        loss_mle: noise,
+        loss_bg: background,
+        loss_edit: edit,
+        grad_norm: gradientNorm,
+      }));
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/**
+ * Replays the steps of a recording and writes predictions and gradients of the
+ * first, and parameters after the last.
+ *
+ * @throws {MasterWeaverError} `bad-option` where the recording does not fit the model; `bad-checkpoint`, `bad-model`, `cannot-read`, `cannot-write`, `out-of-memory`
+ */
+export async function replay(values: TrainValues): Promise<Replay> {
+  const { output } = required(values, "model", "replay", "output");
+  await checkWritable(output);
+  await using opened = await openReplay(values);
+  const { trainer, recording, components } = opened;
+  const { steps } = recording;
   const written = new Map<string, RecordedTensor>();
-  for (let step = 0; step < recording.steps; step++) {
-    await trainer.step(step, recording.step(step, latents), pace);
+  for (let step = 0; step < steps; step++) {
+    await opened.step(step);
     if (step === 0) await recordFirst(trainer, recording, components, written);
-    await trainer.update(step, { learningRate }, pace);
+    await opened.update(step);
   }
-  const rows = await trainer.readLog(0, recording.steps);
+  const losses = await opened.readLog(0, steps);
   addParameters(
     written,
-    `after${recording.steps}`,
+    `after${steps}`,
     await trainer.blocks.read("parameters"),
     trainer,
     components,
   );
   await writeTensors(output, written);
-  return {
-    lr: learningRate * learningRateFactor,
-    losses: rows.map(({ noise, background, edit, gradientNorm }) => ({
-      loss_mle: noise,
-      loss_bg: background,
-      loss_edit: edit,
-      grad_norm: gradientNorm,
-    })),
-    output,
-  };
+  const lr = opened.learningRate * opened.learningRateFactor;
+  return { lr, losses, output };
 }
 
 /** Predictions and gradients of the first step. */

@@ -24,7 +24,6 @@ import {
 import type { DrawOptions } from "../../src/train/draws.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
-import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { type CachePlace, FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
@@ -33,17 +32,16 @@ import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
 import { type OpenedModel, openModel } from "./model.ts";
-import {
-  learningRateOf,
-  required,
-  stageOf,
-  type TrainValues,
-} from "./options.ts";
+import { required, stageOf, type TrainValues } from "./options.ts";
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
-import type { OptionValue } from "./run/settings.ts";
 import { TrainLines } from "./run/train_lines.ts";
-import { optimiserOptions } from "./settings.ts";
-import { readArrays, readState, restore, shareState } from "./state.ts";
+import {
+  optimiserOptions,
+  optionsOf,
+  runSettingsOf,
+  scheduleOf,
+} from "./settings.ts";
+import { checkpointState, readArrays, restore, shareState } from "./state.ts";
 import { type Trained, trainedOf } from "./trained.ts";
 
 /** What a run came to. */
@@ -102,7 +100,7 @@ export async function train(
   if (stage === 2 && values["adapter-path"] === undefined) {
     required(values, "adapter-path");
   }
-  const learningRate = learningRateOf(values, communicator.size);
+  const schedule = scheduleOf(values, communicator.size);
   const edits = await readEdits(values);
   await using stack = new AsyncDisposableStack();
   const gpu = stack.use(await Gpu.open());
@@ -141,12 +139,12 @@ export async function train(
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
   const say = (line: string) => values.quiet ? undefined : lines.warn(line);
-  const settings = {
-    options: { ...optionsOf(values), "num-processes": ranks },
-    model: { path: folder, hash },
+  const settings = runSettingsOf(
+    values,
+    ranks,
+    { path: folder, hash },
     data,
-    versions: { masterweaver: version, deno: Deno.version.deno },
-  };
+  );
   const output = rank > 0 ? noOutput : stack.use(
     await openOutput(out, settings, {
       keepLast: values["keep-last"],
@@ -192,12 +190,6 @@ export async function train(
   if (checkpoint) restore(trainer, checkpoint);
   const first = await shareState(trainer, communicator, checkpoint?.step ?? 0);
 
-  const schedule: Schedule = {
-    name: values["lr-scheduler"],
-    learningRate,
-    warmupSteps: values["lr-warmup-steps"],
-    maxSteps: total,
-  };
   const draws: DrawOptions = {
     seed: values.seed,
     latents: [side, side, components.unet.config.channels],
@@ -356,20 +348,15 @@ async function checkpointOf(
   { trainer, trained, values, loop }: Session,
   step: number,
 ) {
-  const accumulation = values["gradient-accumulation-steps"];
   return {
     step,
     arrays: await readArrays(trainer),
-    state: {
-      optimiser: await readState(trainer),
-      schedule: {
-        name: values["lr-scheduler"],
-        learningRate: loop.learningRate(step),
-      },
-      // Every draw depends on the seed and on the sample's number alone.
-      random: { generator: "philox4x32-10", seed: values.seed },
-      data: { batches: step * accumulation },
-    },
+    state: checkpointState(
+      values,
+      step,
+      await trainer.optimiser.readState(),
+      loop.learningRate(step),
+    ),
     weights: await trained.files(await readTrained(trainer)),
   };
 }
@@ -423,15 +410,6 @@ async function readEdits(values: TrainValues): Promise<readonly string[]> {
     await readShortFile(path, MAX_EDITS_BYTES),
   );
   return parseEdits(text, path);
-}
-
-/** Options as a run's folder keeps them. */
-function optionsOf(values: TrainValues): Record<string, OptionValue> {
-  const { json: _, quiet: __, out: ___, data: ____, model: _____, ...kept } =
-    values;
-  return Object.fromEntries(
-    Object.entries(kept).map(([name, value]) => [name, value ?? null]),
-  );
 }
 
 function environmentOf(

@@ -5,9 +5,11 @@
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Communicator } from "../../src/train/distributed/communicator.ts";
+import type { OptimiserState } from "../../src/train/optimiser/optimiser.ts";
 import type { BlockKind } from "../../src/train/optimiser/parameter_blocks.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
+import type { TrainValues } from "./options.ts";
 import type { ArrayToWrite, TrainCheckpoint } from "./run/checkpoint.ts";
 
 /** Kinds of arrays that a checkpoint holds. */
@@ -31,9 +33,25 @@ export async function readArrays(
   return arrays;
 }
 
-/** Reads the optimiser's state. */
-export async function readState({ optimiser }: Trainer): Promise<JsonObject> {
-  return { ...await optimiser.readState() };
+/**
+ * What a checkpoint holds beside its arrays.
+ *
+ * @param step updates that were done
+ * @param learningRate of the next
+ */
+export function checkpointState(
+  values: TrainValues,
+  step: number,
+  optimiser: OptimiserState,
+  learningRate: number,
+): JsonObject {
+  return {
+    optimiser: { ...optimiser },
+    schedule: { name: values["lr-scheduler"], learningRate },
+    // Every draw depends on the seed and on the sample's number alone.
+    random: { generator: "philox4x32-10", seed: values.seed },
+    data: { batches: step * values["gradient-accumulation-steps"] },
+  };
 }
 
 /**
@@ -43,25 +61,39 @@ export async function readState({ optimiser }: Trainer): Promise<JsonObject> {
  */
 export function restore(
   trainer: Trainer,
-  { arrays, state, folder }: TrainCheckpoint,
+  checkpoint: TrainCheckpoint,
 ): void {
-  const lacks = (what: string) =>
-    new MasterWeaverError(
-      "bad-checkpoint",
-      `Cannot go on from ${folder}: it has no ${what}`,
-    );
+  const { arrays, folder } = checkpoint;
   for (const kind of savedKinds(trainer)) {
     for (const name of trainer.blocks.names) {
       const array = arrays[`${kind}/${name}`];
-      if (!array) throw lacks(`${kind} of ${name}`);
+      if (!array) throw lacks(folder, `${kind} of ${name}`);
       trainer.blocks.write(name, array.data, kind);
     }
   }
+  trainer.optimiser.writeState(readOptimiserState(checkpoint));
+}
+
+/**
+ * The optimiser's state in a checkpoint.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is missing
+ */
+export function readOptimiserState(
+  { state, folder }: TrainCheckpoint,
+): OptimiserState {
   const { steps, lossScale, cleanSteps } = Object(state.optimiser);
   if (![steps, lossScale, cleanSteps].every(Number.isFinite)) {
-    throw lacks("state of the optimiser");
+    throw lacks(folder, "state of the optimiser");
   }
-  trainer.optimiser.writeState({ steps, lossScale, cleanSteps });
+  return { steps, lossScale, cleanSteps };
+}
+
+function lacks(folder: string, what: string): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-checkpoint",
+    `Cannot go on from ${folder}: it has no ${what}`,
+  );
 }
 
 /**

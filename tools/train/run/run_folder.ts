@@ -62,10 +62,12 @@ export interface Latest {
   readonly broken: readonly string[];
 }
 
-const SETTINGS_NAME = "settings.json";
+/** The file of a run's settings. */
+export const SETTINGS_NAME = "settings.json";
 /** The folder of grids in a run's folder. */
 export const GRIDS_FOLDER = "grids";
-const MAX_SETTINGS_BYTES = 4 * 2 ** 20;
+/** The most bytes of it. */
+export const MAX_SETTINGS_BYTES = 4 * 2 ** 20;
 
 /** A run's folder, held until it is disposed. */
 export class RunFolder implements Disposable {
