@@ -3,46 +3,37 @@
  *
  * @module
  */
-import process from "node:process";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { throwIfAborted, untilAborted } from "../../src/base/progress.ts";
-import { version } from "../../src/base/version.ts";
-import { chooseDtype, Gpu, type StorageType } from "../../src/gpu/gpu.ts";
 import { Pace } from "../../src/gpu/pace.ts";
-import { Tuner } from "../../src/graph/tuner.ts";
-import { userTuneStore } from "../../src/host/cache.ts";
-import { readShortFile } from "../../src/host/files.ts";
-import { alphasCumprod } from "../../src/samplers/noise_levels.ts";
-import type { EncodedPrompt } from "../../src/text/tokenizer.ts";
-import { EDITS, parseEdits } from "../../src/train/data/edit_prompts.ts";
-import type { SampleOptions } from "../../src/train/data/training_sample.ts";
 import { anyRank, requireSame } from "../../src/train/distributed/agreement.ts";
 import {
   type Communicator,
   singleProcess,
 } from "../../src/train/distributed/communicator.ts";
-import type { DrawOptions } from "../../src/train/draws.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
-import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
 import { Trainer } from "../../src/train/trainer.ts";
-import { type CachePlace, FeatureCache } from "./data/cache.ts";
+import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
-import { type OpenedModel, openModel } from "./model.ts";
 import { required, stageOf, type TrainValues } from "./options.ts";
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
 import { TrainLines } from "./run/train_lines.ts";
+import { optionsOf, runSettingsOf, scheduleOf } from "./settings.ts";
 import {
-  optimiserOptions,
-  optionsOf,
-  runSettingsOf,
-  scheduleOf,
-} from "./settings.ts";
+  CACHE_GB,
+  cachePlace,
+  environmentOf,
+  loopOptions,
+  openSetup,
+  readEdits,
+  type Setup,
+  trainerOptions,
+} from "./setup.ts";
 import { checkpointState, readArrays, restore, shareState } from "./state.ts";
-import { type Trained, trainedOf } from "./trained.ts";
 
 /** What a run came to. */
 export interface TrainResult {
@@ -61,15 +52,8 @@ export interface TrainResult {
 }
 
 /** Everything that an update needs. */
-interface Session {
-  readonly values: TrainValues;
-  readonly gpu: Gpu;
-  readonly storage: StorageType;
-  readonly tuner: Tuner;
-  readonly model: OpenedModel;
-  readonly trained: Trained;
+interface Session extends Setup {
   readonly trainer: Trainer;
-  readonly samples: SampleOptions;
   readonly data: string;
   readonly output: RunOutput;
   readonly loop: TrainingLoop;
@@ -97,37 +81,25 @@ export async function train(
 ): Promise<TrainResult> {
   const { model: folder, data, out } = required(values, "model", "data", "out");
   const stage = stageOf(values);
-  if (stage === 2 && values["adapter-path"] === undefined) {
-    required(values, "adapter-path");
-  }
-  const schedule = scheduleOf(values, communicator.size);
+  if (stage === 2) required(values, "adapter-path");
+  const { rank, size: ranks } = communicator;
+  // Refused before anything is opened: rates and edits that cannot be.
+  scheduleOf(values, ranks);
   const edits = await readEdits(values);
   await using stack = new AsyncDisposableStack();
-  const gpu = stack.use(await Gpu.open());
-  const wanted = values["mixed-precision"] === "fp16" ? "f16" : "f32";
-  const storage = chooseDtype(gpu, wanted);
-  const tuner = new Tuner(gpu, values.tune, userTuneStore());
-  const model = stack.use(
-    await openModel(folder, values["adapter-path"], storage),
-  );
-  const { components, tokenizer, hash } = model;
-  const trained = trainedOf(values, components, { trained: { stage } });
-
-  const { rank, size: ranks } = communicator;
+  const setup = await openSetup(values, folder, stack);
+  const { hash } = setup.model;
   // Ranks stop together, between two updates.
   const ownSignal = ranks === 1 ? signal : undefined;
   await requireSame(communicator, { options: optionsOf(values), hash });
 
   // The data before all else: what is wrong with it is said at once.
-  const accumulation = values["gradient-accumulation-steps"];
-  const batch = values["train-batch-size"];
-  const samples = sampleOptions(values, model);
-  const place = cachePlace(values, model, out);
+  const place = cachePlace(setup, out);
   const loader = stack.use(
     await DataLoader.open(data, {
-      samples,
+      samples: setup.samples,
       seed: values.seed,
-      batch,
+      batch: values["train-batch-size"],
       shard: { rank, ranks },
       workers: values["dataloader-num-workers"] ??
         Math.min(16, navigator.hardwareConcurrency),
@@ -138,18 +110,12 @@ export async function train(
 
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
-  const say = (line: string) => values.quiet ? undefined : lines.warn(line);
-  const settings = runSettingsOf(
-    values,
-    ranks,
-    { path: folder, hash },
-    data,
-  );
+  const settings = runSettingsOf(values, ranks, { path: folder, hash }, data);
   const output = rank > 0 ? noOutput : stack.use(
     await openOutput(out, settings, {
       keepLast: values["keep-last"],
       keepEvery: values["keep-every"],
-      warn: say,
+      warn: (line) => values.quiet ? undefined : lines.warn(line),
     }),
   );
   onCheckpoint?.(() => output.lastCheckpoint);
@@ -159,62 +125,20 @@ export async function train(
     maxBytes: (values["cache-size"] ?? CACHE_GB) * 1e9,
   });
 
-  const { factor, scalingFactor } = components.vae.config;
-  const side = samples.resolution / factor;
-  const latentSize = [side, side] as const;
   // Stopped now, nothing is lost: what is being made is left to the process's end.
   const trainer = stack.use(
-    await untilAborted(
-      Trainer.make({
-        gpu,
-        storage,
-        tuner,
-        components,
-        trainable: trained.trainable,
-        batch,
-        latentSize,
-        accumulation: accumulation * ranks,
-        ...trained.losses,
-        recompute: values.recompute,
-        optimiser: {
-          ...optimiserOptions(values),
-          lossScaling: storage === "f16" ? DEFAULT_LOSS_SCALING : undefined,
-        },
-        average: values["ema-decay"] !== undefined,
-        logged: 64 * accumulation,
-      }),
-      ownSignal,
-    ),
+    await untilAborted(Trainer.make(trainerOptions(setup, ranks)), ownSignal),
   );
   const { checkpoint } = output;
   if (checkpoint) restore(trainer, checkpoint);
   const first = await shareState(trainer, communicator, checkpoint?.step ?? 0);
-
-  const draws: DrawOptions = {
-    seed: values.seed,
-    latents: [side, side, components.unet.config.channels],
-    alphas: alphasCumprod(components.unet.config.scheduler),
-    timesteps: values.timesteps,
-    snrGamma: values["snr-gamma"],
-  };
   const loop = new TrainingLoop({
+    ...loopOptions(setup, ranks),
     trainer,
     source: { batch: (step) => untilAborted(loader.batch(step), ownSignal) },
     keeper: cache && tolerant(cache, (line) => output.warn(line)),
-    stage,
-    batch,
-    accumulation,
-    draws,
     edits,
-    schedule,
-    averageDecay: values["ema-decay"],
     communicator,
-    assembly: {
-      tokenize: (prompt: string): EncodedPrompt["ids"] =>
-        tokenizer.encode(prompt).ids,
-      scalingFactor,
-      latentSize,
-    },
   });
   await output.begin({
     step: first,
@@ -222,30 +146,17 @@ export async function train(
     title: `MasterWeaver, ${
       values.train === "adapter" ? `stage ${stage}` : values.train
     }`,
-    environment: environmentOf(gpu, storage),
+    environment: environmentOf(setup),
     lines: values.quiet ? undefined : lines,
     tensorboard: values.tensorboard,
   });
-  const session: Session = {
-    values,
-    gpu,
-    storage,
-    tuner,
-    model,
-    trained,
-    trainer,
-    samples,
-    data,
-    output,
-    loop,
-    communicator,
-  };
+  const session = { ...setup, trainer, data, output, loop, communicator };
   try {
     const step = await runUpdates(session, first, signal);
     const weights = step < total
       ? []
       : await output.saveFinal(async () =>
-        await trained.files(await readTrained(trainer))
+        await setup.trained.files(await readTrained(trainer))
       );
     const status = step < total ? "stopped" : "finished";
     await output.finish(status);
@@ -358,69 +269,5 @@ async function checkpointOf(
       loop.learningRate(step),
     ),
     weights: await trained.files(await readTrained(trainer)),
-  };
-}
-
-function sampleOptions(
-  values: TrainValues,
-  { components: { unet, vae, vision } }: OpenedModel,
-): SampleOptions {
-  const { factor } = vae.config;
-  const resolution = values.resolution ?? unet.config.sampleSize * factor;
-  if (resolution % factor !== 0) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Option --resolution is ${resolution}, expected a multiple of ${factor}`,
-    );
-  }
-  const { imageSize, preprocess } = vision.config;
-  return {
-    stage: stageOf(values),
-    resolution,
-    faceSide: resolution,
-    visionSide: imageSize,
-    mean: preprocess.mean,
-    std: preprocess.std,
-  };
-}
-
-/** GB of latents and features that are kept. */
-const CACHE_GB = 20;
-
-/** Where latents and features are kept; undefined where nothing is to be. */
-function cachePlace(
-  values: TrainValues,
-  { components: { vae, vision } }: OpenedModel,
-  out: string,
-): CachePlace | undefined {
-  if (values["cache-size"] === 0) return undefined;
-  return {
-    root: values.cache ?? `${out}/cache`,
-    components: { image: vae.file.hash, reference: vision.file.hash },
-  };
-}
-
-/** Most bytes of a file of edits. */
-const MAX_EDITS_BYTES = 2 ** 20;
-
-async function readEdits(values: TrainValues): Promise<readonly string[]> {
-  const path = values["edit-prompts"];
-  if (path === undefined) return EDITS;
-  const text = new TextDecoder().decode(
-    await readShortFile(path, MAX_EDITS_BYTES),
-  );
-  return parseEdits(text, path);
-}
-
-function environmentOf(
-  { info }: Gpu,
-  storage: StorageType,
-): Record<string, string> {
-  return {
-    MasterWeaver: version,
-    Deno: Deno.version.deno,
-    adapter: info.description || info.device || "unknown",
-    activations: storage,
-    platform: `${process.platform} ${process.arch}`,
   };
 }
