@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Pace } from "../gpu/pace.ts";
 import {
   assembleBatch,
@@ -172,6 +173,14 @@ export class TrainingLoop {
 
   async #moments({ key, cached, pixels }: Input, pace: Pace): Promise<Moments> {
     if (cached) {
+      const [height, width, channels] = this.#options.draws.latents;
+      const expected = 2 * height * width * channels;
+      if (cached.length !== expected) {
+        throw new MasterWeaverError(
+          "bad-data",
+          `Cannot use the kept latents of an image: there are ${cached.length} values, expected ${expected}; remove the cache, it is made again`,
+        );
+      }
       const half = cached.length / 2;
       return {
         mean: cached.subarray(0, half),

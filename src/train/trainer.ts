@@ -37,6 +37,7 @@ import {
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
 import { stepGraph, type StepShape } from "./step/graph.ts";
+import { BOX_EPS } from "./step/losses.ts";
 import {
   type BlockPicker,
   blockPickers,
@@ -77,6 +78,11 @@ export interface TrainerOptions {
   readonly optimiser?: OptimiserOptions;
   /** Whether a running mean of the parameters is kept; `false` by default. */
   readonly average?: boolean;
+  /**
+   * Replaces values by their means over the ranks that train together, in place, so
+   * that a loss which is divided by a sum over the batch is that of the joined batch.
+   */
+  readonly meanOverRanks?: (values: Float32Array) => Promise<void>;
   /** Steps whose losses are held until they are read; 64 by default. */
   readonly logged?: number;
 }
@@ -307,6 +313,7 @@ export class Trainer implements Disposable {
       if (reference === null) {
         copies.push([this.#empty.bindings.features.slice, place(i)]);
       } else if ("features" in reference) {
+        checkLength(reference.features, values, "features of a reference");
         this.plans.writePart("features", reference.features, i * values);
       } else {
         const to = { spec: { shape: rest, dtype }, slice: place(i) };
@@ -326,8 +333,16 @@ export class Trainer implements Disposable {
     plans.write("edit_noise", noise);
     await towers.encodeText(plainIds, plans.input("plain_text"), pace);
     await towers.encodeText(editedIds, plans.input("edited_text"), pace);
-    const { latentSize: [height, width] } = this.#options;
+    await this.#writeBoxes(faceBox);
+  }
+
+  /** The face boxes at the size of each layer, and their sums, over all ranks. */
+  async #writeBoxes(faceBox: Float32Array): Promise<void> {
+    const { plans } = this;
+    const { latentSize: [height, width], meanOverRanks } = this.#options;
     const area = height * width;
+    const sizes: string[] = [];
+    const sums: number[] = [];
     for (const name of plans.inputs) {
       const [, rows, columns] = /^box_(\d+)x(\d+)$/.exec(name) ?? [];
       if (!rows) continue;
@@ -339,13 +354,33 @@ export class Trainer implements Disposable {
         boxes.set(resizeBilinear(box, [height, width], size), b * tokens);
       }
       plans.write(name, boxes);
+      sizes.push(`${rows}x${columns}`);
+      sums.push(boxes.reduce((sum, value) => sum + value, 0));
     }
+    const areas = Float32Array.from(sums);
+    await meanOverRanks?.(areas);
+    sizes.forEach((size, i) =>
+      plans.write(`area_${size}`, Float32Array.of(areas[i] + BOX_EPS))
+    );
   }
 
   /** Frees everything. */
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
   }
+}
+
+/** What was kept on disk may be of another model or damaged. */
+function checkLength(
+  { length }: Float32Array,
+  expected: number,
+  what: string,
+): void {
+  if (length === expected) return;
+  throw new MasterWeaverError(
+    "bad-data",
+    `Cannot use the ${what}: there are ${length} values, expected ${expected}; remove the cache, it is made again`,
+  );
 }
 
 function kindOf({ edit }: StepBatch): StepKind {

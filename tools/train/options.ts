@@ -144,12 +144,12 @@ Learning
                          unless --learning-rate is given or for a LoRA)
   --lr-scheduler NAME    ${SCHEDULES.slice(0, 3).join(", ")},
                          ${SCHEDULES.slice(3).join(", ")} (constant)
-  --lr-warmup-steps N    (0)
+  --lr-warmup-steps N    in updates (0)
   --lambda-edit X        weight of the editing-direction loss (${LAMBDA_EDIT})
   --edit-prompts FILE    other edits, one a line, such as: smiling {}
   --adam-beta1 X --adam-beta2 X --adam-weight-decay X --adam-epsilon X
                          (0.9, 0.999, 0.01, 1e-8)
-  --max-grad-norm X      (1)
+  --max-grad-norm X      (1; 0: gradients are not clipped)
 
 What the reference does not have, off by default
   --timesteps high       draw mostly noisy timesteps, which show who it is
@@ -218,7 +218,11 @@ export function learningRateOf(values: TrainValues, ranks: number): number {
   const factor = ranks * values["train-batch-size"] *
     values["gradient-accumulation-steps"];
   const usual = isLora ? LORA_LEARNING_RATE : LEARNING_RATE;
-  return (given ?? usual) * (isScaled ? factor : 1);
+  const rate = (given ?? usual) * (isScaled ? factor : 1);
+  if (Number.isFinite(rate)) return rate;
+  throw new UsageError(
+    `--learning-rate is ${given}, times ${factor} by --scale-lr, expected a number that is finite then`,
+  );
 }
 
 /** The values of options that must be given. */

@@ -175,6 +175,17 @@ export async function replay(values: TrainValues): Promise<Replay> {
     await opened.update(step);
   }
   const losses = await opened.readLog(0, steps);
+  const wrong = losses.findIndex(({ loss_mle, loss_bg, loss_edit }) =>
+    ![loss_mle, loss_bg, loss_edit].every(Number.isFinite)
+  );
+  if (wrong >= 0) {
+    throw new MasterWeaverError(
+      "non-finite",
+      `Cannot replay the recording: the losses of step ${
+        wrong + 1
+      } are not finite; is the adapter sound?`,
+    );
+  }
   addParameters(
     written,
     `after${steps}`,

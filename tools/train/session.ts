@@ -33,7 +33,13 @@ import {
   type Setup,
   trainerOptions,
 } from "./setup.ts";
-import { checkpointState, readArrays, restore, shareState } from "./state.ts";
+import {
+  checkpointState,
+  readArrays,
+  requireFinite,
+  restore,
+  shareState,
+} from "./state.ts";
 
 /** What a run came to. */
 export interface TrainResult {
@@ -127,7 +133,10 @@ export async function train(
 
   // Stopped now, nothing is lost: what is being made is left to the process's end.
   const trainer = stack.use(
-    await untilAborted(Trainer.make(trainerOptions(setup, ranks)), ownSignal),
+    await untilAborted(
+      Trainer.make(trainerOptions(setup, communicator)),
+      ownSignal,
+    ),
   );
   const { checkpoint } = output;
   if (checkpoint) restore(trainer, checkpoint);
@@ -181,11 +190,14 @@ async function runUpdates(
 ): Promise<number> {
   const { values, gpu, trainer, output, loop, communicator } = session;
   const total = values["max-train-steps"];
+  const [parameter] = session.trained.trainable.parameters;
+  const rateFactor = parameter.learningRateFactor ?? 1;
   const losses = new LossReader({
     trainer,
     accumulation: values["gradient-accumulation-steps"],
     first,
-    learningRate: (update) => loop.learningRate(update),
+    // As it is used: stage 2 trains at a fiftieth of what is given.
+    learningRate: (update) => rateFactor * loop.learningRate(update),
     record: (record) => output.record(record),
     explain: (first, count) => explainNonFinite(session, first, count),
     communicator,
@@ -256,12 +268,15 @@ function readTrained({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
 }
 
 async function checkpointOf(
-  { trainer, trained, values, loop }: Session,
+  { trainer, trained, values, loop, output }: Session,
   step: number,
 ) {
+  const arrays = await readArrays(trainer);
+  // A loss shows what an update did only at the next step.
+  requireFinite(arrays, step, output.lastCheckpoint);
   return {
     step,
-    arrays: await readArrays(trainer),
+    arrays,
     state: checkpointState(
       values,
       step,

@@ -14,6 +14,7 @@ import { readShortFile } from "../../src/host/files.ts";
 import { alphasCumprod } from "../../src/samplers/noise_levels.ts";
 import { EDITS, parseEdits } from "../../src/train/data/edit_prompts.ts";
 import type { SampleOptions } from "../../src/train/data/training_sample.ts";
+import type { Communicator } from "../../src/train/distributed/communicator.ts";
 import type { DrawOptions } from "../../src/train/draws.ts";
 import type { LoopOptions } from "../../src/train/loop.ts";
 import { DEFAULT_LOSS_SCALING } from "../../src/train/optimiser/optimiser.ts";
@@ -74,7 +75,11 @@ function latentSize({ model, samples }: Setup): readonly [number, number] {
 }
 
 /** The trainer's options, for one of several ranks. */
-export function trainerOptions(setup: Setup, ranks: number): TrainerOptions {
+export function trainerOptions(
+  setup: Setup,
+  communicator: Communicator,
+): TrainerOptions {
+  const { size: ranks } = communicator;
   const { values, gpu, storage, tuner, model, trained } = setup;
   const accumulation = values["gradient-accumulation-steps"];
   return {
@@ -94,6 +99,10 @@ export function trainerOptions(setup: Setup, ranks: number): TrainerOptions {
     },
     average: values["ema-decay"] !== undefined,
     logged: 64 * accumulation,
+    meanOverRanks: ranks === 1 ? undefined : async (values) => {
+      await communicator.allReduceSum(values);
+      values.forEach((value, i) => values[i] = value / ranks);
+    },
   };
 }
 
@@ -158,13 +167,19 @@ export const CACHE_GB = 20;
 
 /** Where latents and features are kept; undefined where nothing is to be. */
 export function cachePlace(
-  { values, model: { components: { vae, vision } } }: Setup,
+  { values, storage, model: { components: { vae, vision } } }: Setup,
   out: string,
 ): CachePlace | undefined {
   if (values["cache-size"] === 0) return undefined;
   return {
     root: values.cache ?? `${out}/cache`,
-    components: { image: vae.file.hash, reference: vision.file.hash },
+    components: {
+      // The VAE computes in f32, whatever the rest does.
+      image: vae.file.hash,
+      // Marked in hexadecimal digits, as names of folders are: f16's features
+      // must not reach a run in f32.
+      reference: `${vision.file.hash}${storage === "f16" ? "f16" : ""}`,
+    },
   };
 }
 

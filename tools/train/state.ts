@@ -55,6 +55,31 @@ export function checkpointState(
 }
 
 /**
+ * Requires that an update left numbers behind that training can go on from.
+ *
+ * @param step updates that were done
+ * @param last the newest good checkpoint, for the message
+ * @throws {MasterWeaverError} `non-finite` naming the first array that holds others
+ */
+export function requireFinite(
+  arrays: Readonly<Record<string, ArrayToWrite>>,
+  step: number,
+  last: string | undefined,
+): void {
+  for (const [name, { data }] of Object.entries(arrays)) {
+    if (typeof data === "function" || data.every(Number.isFinite)) continue;
+    throw new MasterWeaverError(
+      "non-finite",
+      `Training stopped after step ${step}: ${name} is not finite, so it is not saved; ${
+        last === undefined
+          ? "there is no good checkpoint"
+          : `the last good checkpoint is ${last}`
+      }; start again from it with a lower --learning-rate`,
+    );
+  }
+}
+
+/**
  * Puts a checkpoint's arrays and state back.
  *
  * @throws {MasterWeaverError} `bad-checkpoint` where something is missing

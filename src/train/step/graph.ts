@@ -69,7 +69,8 @@ export interface StepGraph {
  * - `sample_weights`: f32 (B, 1, 1, 1); `loss_scale`: f32 (1)
  * - with an edit: `edit_latents_noise` and its levels and timestep, named likewise;
  *   `plain_text`, `edited_text`: (B, T, D); `no_identity`: (1, S, D), tokens of empty
- *   references by the adapter that training started from; `box_<rows>x<columns>`: f32 (B, tokens, 1)
+ *   references by the adapter that training started from; `box_<rows>x<columns>`: f32 (B, tokens, 1),
+ *   and its sum over the batch, `area_<rows>x<columns>`: f32 (1)
  * - `parameter …`: the f32 masters
  */
 export function stepGraph(
@@ -199,6 +200,11 @@ class StepInputs {
     return this.#input(name, [this.batch, rows * columns, 1], "f32");
   }
 
+  /** f32 (1), the sum of that box over the batch. */
+  area(rows: number, columns: number): Tensor {
+    return this.#input(`area_${rows}x${columns}`, [1], "f32");
+  }
+
   /** f32 latents and noise (B, h, w, C) → noisy latents of the storage type. */
   noisy(latents: Tensor, noise: Tensor, prefix: string): Tensor {
     const level = (name: string) =>
@@ -304,11 +310,15 @@ function editFeatures(
     edited: features("edited_text", nobody),
   };
   const [, height, width] = latents.shape;
-  return own.plain.map((plain, i) => ({
-    own: { plain, edited: own.edited[i] },
-    none: { plain: none.plain[i], edited: none.edited[i] },
-    box: inputs.box(...sizeOf(plain.shape[1], height, width)),
-  }));
+  return own.plain.map((plain, i) => {
+    const size = sizeOf(plain.shape[1], height, width);
+    return {
+      own: { plain, edited: own.edited[i] },
+      none: { plain: none.plain[i], edited: none.edited[i] },
+      box: inputs.box(...size),
+      area: inputs.area(...size),
+    };
+  });
 }
 
 /** Rows and columns of a layer's tokens: the latents', halved and rounded up level by level. */

@@ -12,8 +12,8 @@ import { map } from "../../ops/map.ts";
 import { elementCount } from "../../ops/op.ts";
 import { sum } from "../../ops/sum.ts";
 
-/** Keeps a share of a face box of no size from being divided by 0. */
-const BOX_EPS = 1e-13;
+/** Keeps a face box of no size from being divided by. */
+export const BOX_EPS = 1e-13;
 
 /** `a − b`, broadcast. */
 export function subtract(a: Tensor, b: Tensor): Tensor {
@@ -79,6 +79,8 @@ export interface EditFeatures {
   readonly none: Direction;
   /** f32 (B, T, 1), the face box at the layer's size. */
   readonly box: Tensor;
+  /** f32 (1), the sum of the box; where ranks train together, the mean of their sums. */
+  readonly area: Tensor;
 }
 
 /** Features by a prompt and by the same prompt with an edit. */
@@ -107,7 +109,10 @@ export function editLoss(
   );
 }
 
-function layerLoss({ own, none, box }: EditFeatures, factor: number): Tensor {
+function layerLoss(
+  { own, none, box, area }: EditFeatures,
+  factor: number,
+): Tensor {
   const g = box.graph;
   const masked = ({ edited, plain }: Direction) =>
     multiply(subtract(edited, plain), box);
@@ -117,7 +122,6 @@ function layerLoss({ own, none, box }: EditFeatures, factor: number): Tensor {
     {},
   );
   const distances = g.apply(map, { x: cosines }, { scale: -1, offset: 1 });
-  const area = g.apply(map, { x: total(box) }, { offset: BOX_EPS });
   return g.apply(binary, { a: total(distances, factor), b: area }, {
     operation: "div",
   });

@@ -10,6 +10,7 @@ import type { BufferSlice } from "../../gpu/buffers.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Pace } from "../../gpu/pace.ts";
 import type { OpNode } from "../../graph/graph.ts";
+import { describe, elementCount } from "../../ops/op.ts";
 import { KernelChoice } from "../../graph/kernel_choice.ts";
 import { type GpuTensor, Plan } from "../../graph/plan.ts";
 import { GpuTensors } from "../../graph/tensors.ts";
@@ -138,6 +139,15 @@ export class StepPlans implements Disposable {
 
   /** Writes an input. */
   write(name: string, data: Float32Array | Uint32Array): void {
+    const { spec } = this.input(name);
+    if (data.length !== elementCount(spec.shape)) {
+      throw new MasterWeaverError(
+        "gpu",
+        `Cannot write ${data.length} values to ${name}, which is ${
+          describe(spec)
+        }`,
+      );
+    }
     this.#inputs.write(name, data);
   }
 
