@@ -10,6 +10,7 @@ import { hasMpi, mpirunFile } from "./support/mpi.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   type Given,
+  MODEL,
   recorded,
   SMALL,
   trained,
@@ -30,6 +31,20 @@ async function trainedTogether(ranks: number, given: Given): Promise<void> {
 }
 
 type Losses = Readonly<Record<string, number>>;
+
+/** Requires the same losses, step by step. */
+function checkSameLosses(found: Losses[], expected: Losses[]): void {
+  assertEquals(found.length, expected.length);
+  found.forEach((step, i) => {
+    for (const name of ["loss_mle", "loss_bg", "loss_edit", "grad_norm"]) {
+      if (expected[i][name] === undefined) continue;
+      const off = Math.abs(step[name] / expected[i][name] - 1);
+      // The background's loss is a small difference of two predictions.
+      const most = name === "loss_bg" ? 1e-4 : 1e-5;
+      assert(off <= most, `${name} of step ${i + 1} is off by ${off}`);
+    }
+  });
+}
 
 gpuTest(
   "train: two ranks with batch 4 give what one with batch 8 gives",
@@ -53,19 +68,32 @@ gpuTest(
       // Stopped in the middle, as a run may be: both ranks go on from one checkpoint.
       await trainedTogether(2, { ...together, "max-train-steps": STEPS / 2 });
       await trainedTogether(2, together);
-      const [expected, found] = [
-        await recorded(one) as Losses[],
-        await recorded(two) as Losses[],
-      ];
-      assertEquals(found.length, STEPS);
-      found.forEach((step, i) => {
-        for (const name of ["loss_mle", "loss_bg", "grad_norm"]) {
-          const off = Math.abs(step[name] / expected[i][name] - 1);
-          // The background's loss is a small difference of two predictions.
-          const most = name === "loss_bg" ? 1e-4 : 1e-5;
-          assert(off <= most, `${name} of step ${i + 1} is off by ${off}`);
-        }
-      });
+      const expected = await recorded(one) as Losses[];
+      assertEquals(expected.length, STEPS);
+      checkSameLosses(await recorded(two) as Losses[], expected);
+    }),
+  !hasMpi,
+);
+
+gpuTest(
+  "train: two ranks divide the edit's loss by the joined batch's faces",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 8 });
+      const given = {
+        stage: 2,
+        data,
+        cache: `${folder}/cache`,
+        "adapter-path": `${MODEL}/identity_adapter.weave`,
+        "max-train-steps": 3,
+      };
+      const one = `${folder}/one`, two = `${folder}/two`;
+      await trained({ ...given, "train-batch-size": 4, out: one });
+      await trainedTogether(2, { ...given, "train-batch-size": 2, out: two });
+      const expected = await recorded(one) as Losses[];
+      assert(expected[0].loss_edit > 0);
+      checkSameLosses(await recorded(two) as Losses[], expected);
     }),
   !hasMpi,
 );
