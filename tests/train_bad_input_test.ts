@@ -276,6 +276,16 @@ gpuTest(
       /^Training stopped at step 2: loss_mle is NaN; first the output \(.*\) of .* with id_encoder\.[\w.]+.* is not finite; the last good checkpoint is .*high\/checkpoint-000001$/,
     );
     assertEquals(await savedSteps(high.out as string), [1]);
+    // What an update destroyed would show in the next step's loss only.
+    const broken = `${folder}/broken`;
+    assertMatch(
+      await refused(
+        { ...given, out: broken, "max-train-steps": 1, "learning-rate": 1e39 },
+        "non-finite",
+      ),
+      /^Training stopped after step 1: parameters\/.* is not finite, so it is not saved; there is no good checkpoint; /,
+    );
+    assertEquals(await savedSteps(broken), []);
   }),
 );
 

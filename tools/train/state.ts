@@ -74,7 +74,7 @@ export function requireFinite(
         last === undefined
           ? "there is no good checkpoint"
           : `the last good checkpoint is ${last}`
-      }; start again from it with a lower --learning-rate`,
+      }; run again with a lower --learning-rate`,
     );
   }
 }
