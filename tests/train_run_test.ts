@@ -13,6 +13,7 @@ import {
   loadCheckpoint,
   type TrainArray,
 } from "../tools/train/run/checkpoint.ts";
+import { openOutput } from "../tools/train/output.ts";
 import { RunFolder, type RunOptions } from "../tools/train/run/run_folder.ts";
 import type { RunSettings } from "../tools/train/run/settings.ts";
 import { adapterAsTorch, adapterAsWeave } from "../tools/train/run/weights.ts";
@@ -219,6 +220,64 @@ Deno.test("train run: broken checkpoints are passed over and named", () =>
     await run.save(stepContent(6));
     await run.save(stepContent(9));
     assertEquals((await run.latest()).broken, []);
+  }));
+
+Deno.test("train run: a checkpoint of another step than its name's is none", () =>
+  inFolder(async (folder) => {
+    using run = await RunFolder.open(folder, runSettings());
+    for (const step of [1, 2, 3]) await run.save(stepContent(step));
+    await Deno.rename(
+      `${folder}/checkpoint-000003`,
+      `${folder}/checkpoint-000009`,
+    );
+    const at = (step: number) => `${folder}/checkpoint-00000${step}`;
+    const list = await Deno.readTextFile(`${at(1)}/checkpoint.json`);
+    const wrong = list.replace('"step": 1', '"step": 2');
+    await Deno.remove(at(2), { recursive: true });
+    await Deno.rename(at(1), at(2));
+    await Deno.writeTextFile(`${at(2)}/checkpoint.json`, wrong);
+    const { checkpoint, broken } = await run.latest();
+    assertEquals(checkpoint, undefined);
+    assertMatch(broken[0], /000009: .* says step 3, but its name 9: /);
+    assertMatch(
+      broken[1],
+      /000002: .* says step 2, but state\.safetensors says 1: /,
+    );
+    assertEquals(broken.length, 2);
+  }));
+
+Deno.test("train run: where no checkpoint can be used, none is overwritten", () =>
+  inFolder(async (folder) => {
+    const settings = runSettings();
+    {
+      using run = await RunFolder.open(folder, settings);
+      for (const step of [1, 2]) await run.save(stepContent(step));
+    }
+    const state = (step: number) =>
+      `${folder}/checkpoint-00000${step}/state.safetensors`;
+    await damage(state(2), -3);
+    {
+      using output = await openOutput(folder, settings, {});
+      assertEquals(output.checkpoint?.step, 1);
+    }
+    await Deno.remove(state(1));
+    const error = await assertRejects(
+      () => openOutput(folder, settings, {}),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "bad-checkpoint");
+    assertMatch(
+      error.message,
+      /000002\/.*CRC-32.*; .*000001\/.*no such file.*; give another --out, or remove the checkpoints/,
+    );
+    // The lock is free again, and the rest is as it was.
+    for (const step of [1, 2]) {
+      await Deno.remove(`${folder}/checkpoint-00000${step}`, {
+        recursive: true,
+      });
+    }
+    using output = await openOutput(folder, settings, {});
+    assertEquals(output.checkpoint, undefined);
   }));
 
 Deno.test("train run: a checkpoint of another run is none of this one's", () =>

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Image } from "../../src/image/image.ts";
 import type { MetricsRecord } from "../../src/train/report/metrics.ts";
 import type { RunStatus } from "../../src/train/report/report.ts";
@@ -50,7 +51,7 @@ export interface RunOutput extends Disposable {
 /**
  * Opens a run's folder, new or to go on with.
  *
- * @throws {MasterWeaverError} `bad-option`, `busy`, `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-checkpoint` where there are checkpoints and none can be used, `bad-option`, `busy`, `cannot-read`, `cannot-write`
  */
 export async function openOutput(
   path: string,
@@ -60,6 +61,7 @@ export async function openOutput(
   using stack = new DisposableStack();
   const folder = stack.use(await RunFolder.open(path, settings, options));
   const { checkpoint, broken } = await folder.latest();
+  if (!checkpoint && broken.length > 0) throw noneUsable(path, broken);
   for (const why of broken) folder.warn(why);
   let last = checkpoint?.folder;
   let recorder: Recorder | null = null;
@@ -89,6 +91,19 @@ export async function openOutput(
     },
     [Symbol.dispose]: () => owned[Symbol.dispose](),
   };
+}
+
+/** Beginning again would overwrite what may still be of use. */
+function noneUsable(
+  path: string,
+  broken: readonly string[],
+): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-checkpoint",
+    `Cannot go on in ${path}, as none of its checkpoints can be used: ${
+      broken.join("; ")
+    }; give another --out, or remove the checkpoints that are named to begin again at step 0`,
+  );
 }
 
 /** The output of the other ranks: none. */
