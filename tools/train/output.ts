@@ -31,9 +31,21 @@ export interface RunOutput extends Disposable {
   /**
    * Saves a checkpoint; training goes on where there is no room.
    *
+   * @param isLast whether nothing is trained after it
    * @returns whether it need not be tried again
    */
-  save(content: () => Promise<CheckpointContent>): Promise<boolean>;
+  save(
+    content: () => Promise<CheckpointContent>,
+    isLast: boolean,
+  ): Promise<boolean>;
+  /**
+   * Saves a checkpoint of training that was stopped.
+   *
+   * @returns why it was not saved; undefined where it was
+   */
+  saveStopped(
+    content: () => Promise<CheckpointContent>,
+  ): Promise<string | undefined>;
   /** Keeps a grid of images. */
   grid(
     step: number,
@@ -76,10 +88,15 @@ export async function openOutput(
     },
     record: (record) => recorder?.record(record),
     warn: (line) => folder.warn(line),
-    async save(content) {
-      const saved = await folder.trySave(await content());
+    async save(content, isLast) {
+      const saved = await folder.trySave(await content(), isLast);
       last = saved ?? last;
       return saved !== undefined;
+    },
+    async saveStopped(content) {
+      const saved = await folder.saveStopped(await content());
+      if ("failure" in saved) return saved.failure;
+      last = saved.folder;
     },
     async grid(step, draw) {
       const { image, captions } = await draw();
@@ -114,6 +131,7 @@ export const noOutput: RunOutput = {
   record: () => {},
   warn: () => {},
   save: () => Promise.resolve(true),
+  saveStopped: () => Promise.resolve(undefined),
   grid: () => Promise.resolve(),
   saveFinal: () => Promise.resolve([]),
   finish: () => Promise.resolve(),
