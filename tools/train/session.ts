@@ -13,6 +13,7 @@ import {
 } from "../../src/train/distributed/communicator.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { BrokenIds } from "./data/broken_ids.ts";
 import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
@@ -108,7 +109,7 @@ export async function train(
       workers: values["dataloader-num-workers"] ??
         Math.min(16, navigator.hardwareConcurrency),
       cache: place,
-      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
+      onBroken: (id, why) => broken.add(id, why),
     }),
   );
 
@@ -122,6 +123,7 @@ export async function train(
       warn: (line) => values.quiet ? undefined : lines.warn(line),
     }),
   );
+  const broken = new BrokenIds((line) => output.warn(line));
   onCheckpoint?.(() => output.lastCheckpoint);
   // The others put features into the run's folder: not before it is one.
   await communicator.barrier();
@@ -163,6 +165,7 @@ export async function train(
         await setup.trained.files(await readTrained(trainer))
       );
     const status = step < total ? "stopped" : "finished";
+    broken.finish();
     await output.finish(status);
     const left_out = loader.broken.size;
     return { run: out, step, total, status, ...saves, weights, left_out };
