@@ -10,6 +10,7 @@ import * as layout from "../src/train/data/layout.ts";
 import type { TrainingSample } from "../src/train/data/training_sample.ts";
 import { FeatureCache } from "../tools/train/data/cache.ts";
 import { decodeClasses, imageSize } from "../tools/train/data/decode.ts";
+import { BrokenIds } from "../tools/train/data/broken_ids.ts";
 import { DataLoader, type LoaderOptions } from "../tools/train/data/loader.ts";
 import {
   drawDataset,
@@ -440,4 +441,23 @@ Deno.test("data loader: masks are gray values or a palette's indices", async () 
   assertEquals(imageSize(encodeJpeg(image, ""), "a.jpg").width, 16);
   assertEquals(imageSize(gray, "a.png").height, 17);
   assertThrows(() => imageSize(text("GIF89a"), "a"), MasterWeaverError, "size");
+});
+
+Deno.test("data loader: of many broken ids the first are named, then counted", () => {
+  const lines: string[] = [];
+  const broken = new BrokenIds((line) => lines.push(line));
+  for (let i = 0; i < 20; i++) broken.add(`id${i}`, "it is empty");
+  broken.finish();
+  assertEquals(lines.length, 20);
+  assertEquals(lines[19], "id19 is left out: it is empty");
+  for (let i = 20; i < 1000; i++) broken.add(`id${i}`, "it is empty");
+  broken.finish();
+  broken.add("last", "it is empty");
+  broken.finish();
+  assertEquals(
+    lines.slice(20),
+    [80, 980, 981].map((count) =>
+      `${count} more ids are left out, see tools/dataset.ts check`
+    ),
+  );
 });

@@ -94,6 +94,39 @@ Deno.test("dataset check: every broken file is named with its reason", async () 
   });
 });
 
+Deno.test({
+  name: "dataset check: what is no file is named, and nothing waits for it",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withDataset(async (root) => {
+      const paths = [
+        layout.captionPath(drawnId(0)),
+        layout.maskPath(drawnId(1), "0"),
+        layout.imagePath(drawnId(2)),
+        layout.landmarksPath(drawnId(3), "0"),
+      ];
+      for (const [i, name] of paths.entries()) {
+        const path = `${root}/${name}`;
+        await Deno.remove(path);
+        if (i < 2) await Deno.mkdir(path);
+        else if (i === 2) {
+          await new Deno.Command("mkfifo", { args: [path] }).output();
+        } else await Deno.symlink("/dev/zero", path);
+      }
+      const long = layout.captionPath(drawnId(3));
+      await Deno.truncate(`${root}/${long}`, 65 * 2 ** 20);
+      for (const workers of [0, 2]) {
+        const report = await checkDataset(root, workers);
+        assertEquals(report.counts, sound);
+        const said = reportText(report);
+        for (const name of paths) {
+          assert(said.includes(`${root}/${name}: it is not a file`), said);
+        }
+        assert(said.includes(`${long}: it has 68157440 bytes`), said);
+      }
+    }),
+});
+
 Deno.test("dataset check: missing parts are named, and fail", async () => {
   await withDataset(async (root) => {
     for (const part of ["augmented", "masks"] as const) {

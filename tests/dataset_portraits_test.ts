@@ -88,6 +88,20 @@ Deno.test("portraits: every colour of a part becomes its class", () => {
   assertEquals([...labelMap({ width: 2, height: 1, data })], [17, 0]);
 });
 
+Deno.test("portraits: a list of identities of something else is left alone", () =>
+  inFolder(async (output) => {
+    const list = `${output}/identities.jsonl`;
+    await Deno.writeTextFile(list, "mine");
+    const task = { output, count: 1, seed: 1, appearances: 1, size: 32 };
+    const error = await assertRejects(
+      () => makePortraits({ ...task, workers: 1, quiet: true }),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "bad-option");
+    assertEquals(await Deno.readTextFile(list), "mine");
+    assertEquals((await filesIn(output)).size, 1);
+  }));
+
 Deno.test("portraits: files are complete, agree with each other, and are made once", () =>
   inFolder(async (folder) => {
     const output = `${folder}/set`;

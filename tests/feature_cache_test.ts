@@ -125,6 +125,23 @@ Deno.test("feature cache: a folder that cannot be made is an error", async () =>
   });
 });
 
+Deno.test("feature cache: what is above it is not made again once it is gone", async () => {
+  await withFolder(async (folder) => {
+    const root = `${folder}/run/cache`;
+    const cache = await FeatureCache.open(placeIn(root), large);
+    await Deno.rename(root, `${folder}/run/moved`);
+    assertEquals(await cache.put("image", "a", values), true);
+    await Deno.rename(`${folder}/run`, `${folder}/moved`);
+    const error = await assertRejects(
+      () => cache.put("image", "b", values),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "cannot-write");
+    const names = await Array.fromAsync(Deno.readDir(folder));
+    assertEquals(names.map(({ name }) => name), ["moved"]);
+  });
+});
+
 Deno.test("feature cache: two processes killed at any moment leave nothing broken", async () => {
   await withFolder(async (root) => {
     const keys = 60;

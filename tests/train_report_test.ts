@@ -82,6 +82,14 @@ Deno.test("report: loads and runs nothing, whatever it is told", () => {
   assert(!html.includes("//"));
 });
 
+Deno.test("report: of many warnings the newest are shown", () => {
+  const warnings = Array.from({ length: 1200 }, (_, i) => `warning ${i};`);
+  const html = report({ warnings });
+  assertMatch(html, /1,100 earlier ones, then:/);
+  assert(!html.includes("warning 1099;") && html.includes("warning 1100;"));
+  assert(html.includes("warning 1199;"));
+});
+
 Deno.test("report: every element that is opened is closed", () => {
   const records = Array.from({ length: 50 }, (_, i) => ({
     step: i + 1,

@@ -61,6 +61,7 @@ gpuTest(
         step: STEPS,
         total: STEPS,
         status: "finished",
+        saved: STEPS,
         weights: [`${whole}/adapter_final.pt`, `${whole}/adapter_final.weave`],
         left_out: 0,
       });

@@ -1,11 +1,7 @@
-/**
- * The folder of a training run: what it refuses, what it keeps, and what it does
- * where there is no room.
- */
+/** The folder of a training run: what it refuses and what it keeps. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { denoFileSystem } from "../src/host/system.ts";
 import { weaveFloats } from "../src/weights/floats.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { toPyTorch } from "../tools/convert/to_pytorch.ts";
@@ -13,17 +9,11 @@ import {
   loadCheckpoint,
   type TrainArray,
 } from "../tools/train/run/checkpoint.ts";
+import { openOutput } from "../tools/train/output.ts";
 import { RunFolder, type RunOptions } from "../tools/train/run/run_folder.ts";
 import type { RunSettings } from "../tools/train/run/settings.ts";
 import { adapterAsTorch, adapterAsWeave } from "../tools/train/run/weights.ts";
-import {
-  inFolder,
-  isPrivileged,
-  namesIn,
-  onSmallDisk,
-  systemError,
-  withCalls,
-} from "./support/file_systems.ts";
+import { inFolder, namesIn } from "./support/file_systems.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   checkContent,
@@ -221,6 +211,64 @@ Deno.test("train run: broken checkpoints are passed over and named", () =>
     assertEquals((await run.latest()).broken, []);
   }));
 
+Deno.test("train run: a checkpoint of another step than its name's is none", () =>
+  inFolder(async (folder) => {
+    using run = await RunFolder.open(folder, runSettings());
+    for (const step of [1, 2, 3]) await run.save(stepContent(step));
+    await Deno.rename(
+      `${folder}/checkpoint-000003`,
+      `${folder}/checkpoint-000009`,
+    );
+    const at = (step: number) => `${folder}/checkpoint-00000${step}`;
+    const list = await Deno.readTextFile(`${at(1)}/checkpoint.json`);
+    const wrong = list.replace('"step": 1', '"step": 2');
+    await Deno.remove(at(2), { recursive: true });
+    await Deno.rename(at(1), at(2));
+    await Deno.writeTextFile(`${at(2)}/checkpoint.json`, wrong);
+    const { checkpoint, broken } = await run.latest();
+    assertEquals(checkpoint, undefined);
+    assertMatch(broken[0], /000009: .* says step 3, but its name 9: /);
+    assertMatch(
+      broken[1],
+      /000002: .* says step 2, but state\.safetensors says 1: /,
+    );
+    assertEquals(broken.length, 2);
+  }));
+
+Deno.test("train run: where no checkpoint can be used, none is overwritten", () =>
+  inFolder(async (folder) => {
+    const settings = runSettings();
+    {
+      using run = await RunFolder.open(folder, settings);
+      for (const step of [1, 2]) await run.save(stepContent(step));
+    }
+    const state = (step: number) =>
+      `${folder}/checkpoint-00000${step}/state.safetensors`;
+    await damage(state(2), -3);
+    {
+      using output = await openOutput(folder, settings, {});
+      assertEquals(output.checkpoint?.step, 1);
+    }
+    await Deno.remove(state(1));
+    const error = await assertRejects(
+      () => openOutput(folder, settings, {}),
+      MasterWeaverError,
+    );
+    assertEquals(error.code, "bad-checkpoint");
+    assertMatch(
+      error.message,
+      /000002\/.*CRC-32.*; .*000001\/.*no such file.*; give another --out, or remove the checkpoints/,
+    );
+    // The lock is free again, and the rest is as it was.
+    for (const step of [1, 2]) {
+      await Deno.remove(`${folder}/checkpoint-00000${step}`, {
+        recursive: true,
+      });
+    }
+    using output = await openOutput(folder, settings, {});
+    assertEquals(output.checkpoint, undefined);
+  }));
+
 Deno.test("train run: a checkpoint of another run is none of this one's", () =>
   inFolder(async (folder) => {
     using other = await RunFolder.open(`${folder}/a`, runSettings({ seed: 1 }));
@@ -272,75 +320,6 @@ Deno.test("train run: what was moved away and not replaced comes back", () =>
     assertEquals((await run.latest()).checkpoint!.step, 3);
     assertEquals((await namesIn(folder)).filter((n) => n.startsWith(".")), []);
   }));
-
-/** Fails as a full disk does once so many bytes are written to a checkpoint. */
-function fullAfter(bytes: number) {
-  let left = bytes;
-  return withCalls({
-    open: async (path, options) => {
-      const file = await denoFileSystem.open(path, options);
-      if (!path.includes(".masterweaver-run-")) return file;
-      return {
-        write: async (chunk) => {
-          if (left < chunk.length) throw systemError("ENOSPC");
-          left -= chunk.length;
-          return await file.write(chunk);
-        },
-        sync: () => file.sync(),
-        close: () => file.close(),
-      };
-    },
-  });
-}
-
-Deno.test("train run: without room it goes on and keeps what it has", () =>
-  inFolder(async (folder) => {
-    const lines: string[] = [];
-    using run = await RunFolder.open(folder, runSettings(), {
-      keepLast: 1,
-      warn: (line) => lines.push(line),
-      system: fullAfter(12_000),
-    });
-    assert(await run.trySave(stepContent(1)));
-    const before = await namesIn(folder);
-    assertEquals(await run.trySave(stepContent(2)), undefined);
-    assertEquals(lines, [
-      "The checkpoint of step 2 was not saved: the disk is full; training goes on, that of step 1 is kept",
-    ]);
-    assertEquals(await namesIn(folder), before);
-    assertEquals((await run.latest()).checkpoint!.step, 1);
-    const error = await assertRejects(
-      () => run.save(stepContent(2)),
-      MasterWeaverError,
-    );
-    assertEquals(error.code, "cannot-write");
-    assertMatch(
-      error.message,
-      /checkpoint-000002\/state\.safetensors: the disk is full/,
-    );
-  }));
-
-Deno.test({
-  name: "train run: a disk that is really full",
-  ignore: !isPrivileged,
-  fn: () =>
-    inFolder(async (folder) => {
-      await onSmallDisk(folder, 256, async (disk) => {
-        const path = `${disk}/run`;
-        const lines: string[] = [];
-        using run = await RunFolder.open(path, runSettings(), {
-          warn: (line) => lines.push(line),
-        });
-        for (let step = 1; lines.length === 0; step++) {
-          await run.trySave(stepContent(step, 10_000));
-        }
-        const { checkpoint, broken } = await run.latest();
-        assertEquals(broken, []);
-        checkContent(checkpoint!, 10_000);
-        assertMatch(lines[0], /was not saved: the disk is full; training goes/);
-      });
-    }),
-});
 
 Deno.test("train run: errors of the trainer itself pass through", () =>
   inFolder(async (folder) => {

@@ -4,7 +4,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deno, finished } from "./support/command.ts";
 import { drawDataset } from "./support/dataset.ts";
-import { inFolder, namesIn } from "./support/file_systems.ts";
+import {
+  inFolder,
+  isPrivileged,
+  namesIn,
+  onSmallDisk,
+} from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
@@ -47,6 +52,7 @@ gpuTest(
         step,
         total: 99999,
         status: "stopped",
+        saved: step,
         weights: [],
         left_out: 0,
       });
@@ -59,6 +65,36 @@ gpuTest(
       await checkSame(out, `${folder}/whole`, step + 1);
     }),
   isWindows,
+);
+
+gpuTest(
+  "train signals: Ctrl-C without room says that nothing more is saved",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 5 });
+      await onSmallDisk(folder, 5000, async (disk) => {
+        const out = `${disk}/run`;
+        const given = { ...ENDLESS, data, out, "save-steps": 99999 };
+        const child = trainTool({ ...given, json: true, "cache-size": 0 });
+        const ended = finished(child);
+        await until(async () =>
+          ((await Deno.stat(`${out}/metrics.jsonl`).catch(() => undefined))
+            ?.size ?? 0) > 0
+        );
+        child.kill("SIGINT");
+        const { code, out: printed, err } = await ended;
+        assertEquals([code, err.length], [1, 1]);
+        assertMatch(
+          err[0],
+          /^The checkpoint of step \d+ was not saved: the disk is full; there is no earlier one; stopped after step \d+ of 99999: make room/,
+        );
+        const { status, saved, not_saved } = JSON.parse(printed);
+        assertEquals([status, saved], ["stopped", null]);
+        assert(err[0].startsWith(not_saved));
+      });
+    }),
+  !isPrivileged,
 );
 
 gpuTest(

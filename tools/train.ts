@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { Interrupt } from "../src/host/command/interrupt.ts";
 import { endOnSignals } from "../src/host/exit.ts";
 import { openMpi } from "../src/host/mpi/communicator.ts";
@@ -49,10 +50,16 @@ async function run(values: TrainValues): Promise<number | void> {
     ? await trainTogether(values, interrupt.signal)
     : await train(values, { signal: interrupt.signal });
   if (!result) return;
-  const { status, step, total, weights, left_out } = result;
+  const { status, step, total, weights, left_out, not_saved } = result;
   if (values.json) printJson(result);
   if (left_out > 0) {
     report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
+  }
+  if (not_saved !== undefined) {
+    throw new MasterWeaverError(
+      "cannot-write",
+      `${not_saved}; stopped after step ${step} of ${total}: make room, then run the same command to go on from what is kept`,
+    );
   }
   if (status === "stopped") {
     report(

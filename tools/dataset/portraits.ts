@@ -213,7 +213,9 @@ function parse(text: string, path: string): Recorded {
 async function hasData(root: string): Promise<boolean> {
   try {
     for await (const { name } of Deno.readDir(root)) {
-      if (/^(images_cropped|captions)/.test(name)) return true;
+      if (/^(images_cropped|captions|identities\.jsonl$)/.test(name)) {
+        return true;
+      }
     }
   } catch {
     // There is no such folder: it will be made.

@@ -22,8 +22,8 @@ import {
 } from "../../src/train/evaluation/scores.ts";
 import { formatDuration } from "../../src/train/report/format.ts";
 import { drawGrid } from "../../src/train/report/grid.ts";
+import { filesWithAdapter } from "../convert/adapter_files.ts";
 import { FolderFiles } from "../train/data/folder.ts";
-import { filesWithAdapter } from "./adapter.ts";
 import {
   ImageMaker,
   type MeasuredImage,

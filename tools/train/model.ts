@@ -10,15 +10,10 @@ import {
   readTokenizer,
 } from "../../src/components/networks.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
-import {
-  FileSource,
-  openModelFolder,
-  writeFileAtomic,
-} from "../../src/host/files.ts";
+import { openModelFolder } from "../../src/host/files.ts";
 import type { ClipTokenizer } from "../../src/text/tokenizer.ts";
-import { modelHash, openComponentFile } from "../../src/weights/components.ts";
-import { writeWeave } from "../../src/weights/weave_writer.ts";
-import { adapterComponent } from "../convert/networks.ts";
+import { modelHash } from "../../src/weights/components.ts";
+import { filesWithAdapter } from "../convert/adapter_files.ts";
 
 /** A model's components, opened. */
 export interface OpenedModel extends AsyncDisposable {
@@ -43,8 +38,12 @@ export async function openModel(
 ): Promise<OpenedModel> {
   await using stack = new AsyncDisposableStack();
   const isTorch = adapter !== undefined && !adapter.endsWith(".weave");
-  const path = isTorch ? await convertAdapter(model, adapter, stack) : adapter;
-  const { files } = stack.use(await openModelFolder(model, path));
+  // What is not of this project takes its sizes from the folder's own adapter.
+  const folder = await openModelFolder(model, isTorch ? undefined : adapter);
+  stack.use(folder);
+  const files = isTorch
+    ? await filesWithAdapter(folder, adapter, stack)
+    : folder.files;
   const components = await openComponents(files);
   const tokenizer = readTokenizer(components);
   checkWeights(storage, components);
@@ -58,34 +57,4 @@ export async function openModel(
     hash,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/**
- * Converts the reference's adapter, of the sizes of the model's own, into a file
- * that is removed in the end.
- */
-async function convertAdapter(
-  model: string,
-  adapter: string,
-  stack: AsyncDisposableStack,
-): Promise<string> {
-  await using folder = await openModelFolder(model);
-  const own = await openComponentFile(folder.files, "identity_adapter");
-  const unet = await openComponentFile(folder.files, "unet");
-  await using source = await FileSource.open(adapter);
-  const component = adapterComponent(
-    "identity_adapter",
-    adapter,
-    own.config,
-    () => unet.config,
-  );
-  const planned = await component.plan([source], {
-    dtype: "f32",
-    allowUnused: false,
-  });
-  const made = await Deno.makeTempDir({ prefix: "masterweaver-adapter-" });
-  stack.defer(() => Deno.remove(made, { recursive: true }).catch(() => {}));
-  const path = `${made}/identity_adapter.weave`;
-  await writeFileAtomic(path, (append) => writeWeave(append, planned.content));
-  return path;
 }

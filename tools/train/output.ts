@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../src/base/errors.ts";
 import type { Image } from "../../src/image/image.ts";
 import type { MetricsRecord } from "../../src/train/report/metrics.ts";
 import type { RunStatus } from "../../src/train/report/report.ts";
@@ -30,9 +31,21 @@ export interface RunOutput extends Disposable {
   /**
    * Saves a checkpoint; training goes on where there is no room.
    *
+   * @param isLast whether nothing is trained after it
    * @returns whether it need not be tried again
    */
-  save(content: () => Promise<CheckpointContent>): Promise<boolean>;
+  save(
+    content: () => Promise<CheckpointContent>,
+    isLast: boolean,
+  ): Promise<boolean>;
+  /**
+   * Saves a checkpoint of training that was stopped.
+   *
+   * @returns why it was not saved; undefined where it was
+   */
+  saveStopped(
+    content: () => Promise<CheckpointContent>,
+  ): Promise<string | undefined>;
   /** Keeps a grid of images. */
   grid(
     step: number,
@@ -50,7 +63,7 @@ export interface RunOutput extends Disposable {
 /**
  * Opens a run's folder, new or to go on with.
  *
- * @throws {MasterWeaverError} `bad-option`, `busy`, `cannot-read`, `cannot-write`
+ * @throws {MasterWeaverError} `bad-checkpoint` where there are checkpoints and none can be used, `bad-option`, `busy`, `cannot-read`, `cannot-write`
  */
 export async function openOutput(
   path: string,
@@ -60,6 +73,7 @@ export async function openOutput(
   using stack = new DisposableStack();
   const folder = stack.use(await RunFolder.open(path, settings, options));
   const { checkpoint, broken } = await folder.latest();
+  if (!checkpoint && broken.length > 0) throw noneUsable(path, broken);
   for (const why of broken) folder.warn(why);
   let last = checkpoint?.folder;
   let recorder: Recorder | null = null;
@@ -74,10 +88,15 @@ export async function openOutput(
     },
     record: (record) => recorder?.record(record),
     warn: (line) => folder.warn(line),
-    async save(content) {
-      const saved = await folder.trySave(await content());
+    async save(content, isLast) {
+      const saved = await folder.trySave(await content(), isLast);
       last = saved ?? last;
       return saved !== undefined;
+    },
+    async saveStopped(content) {
+      const saved = await folder.saveStopped(await content());
+      if ("failure" in saved) return saved.failure;
+      last = saved.folder;
     },
     async grid(step, draw) {
       const { image, captions } = await draw();
@@ -91,6 +110,19 @@ export async function openOutput(
   };
 }
 
+/** Beginning again would overwrite what may still be of use. */
+function noneUsable(
+  path: string,
+  broken: readonly string[],
+): MasterWeaverError {
+  return new MasterWeaverError(
+    "bad-checkpoint",
+    `Cannot go on in ${path}, as none of its checkpoints can be used: ${
+      broken.join("; ")
+    }; give another --out, or remove the checkpoints that are named to begin again at step 0`,
+  );
+}
+
 /** The output of the other ranks: none. */
 export const noOutput: RunOutput = {
   checkpoint: undefined,
@@ -99,6 +131,7 @@ export const noOutput: RunOutput = {
   record: () => {},
   warn: () => {},
   save: () => Promise.resolve(true),
+  saveStopped: () => Promise.resolve(undefined),
   grid: () => Promise.resolve(),
   saveFinal: () => Promise.resolve([]),
   finish: () => Promise.resolve(),

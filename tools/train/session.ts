@@ -13,6 +13,7 @@ import {
 } from "../../src/train/distributed/communicator.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { BrokenIds } from "./data/broken_ids.ts";
 import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
@@ -51,6 +52,10 @@ export interface TrainResult {
   readonly total: number;
   /** `stopped` where Ctrl-C ended it. */
   readonly status: "finished" | "stopped";
+  /** The step of the last checkpoint that was saved or loaded; null where there is none. */
+  readonly saved: number | null;
+  /** Why the last checkpoint of a run that was stopped was not saved. */
+  readonly not_saved?: string;
   /** Trained weights, where it is finished. */
   readonly weights: readonly string[];
   /** Ids that were left out, as their files are broken. */
@@ -110,7 +115,7 @@ export async function train(
       workers: values["dataloader-num-workers"] ??
         Math.min(16, navigator.hardwareConcurrency),
       cache: place,
-      onBroken: (id, why) => output.warn(`${id} is left out: ${why}`),
+      onBroken: (id, why) => broken.add(id, why),
     }),
   );
 
@@ -124,6 +129,7 @@ export async function train(
       warn: (line) => values.quiet ? undefined : lines.warn(line),
     }),
   );
+  const broken = new BrokenIds((line) => output.warn(line));
   onCheckpoint?.(() => output.lastCheckpoint);
   // The others put features into the run's folder: not before it is one.
   await communicator.barrier();
@@ -161,16 +167,17 @@ export async function train(
   });
   const session = { ...setup, trainer, data, output, loop, communicator };
   try {
-    const step = await runUpdates(session, first, signal);
+    const { step, ...saves } = await runUpdates(session, first, signal);
     const weights = step < total
       ? []
       : await output.saveFinal(async () =>
         await setup.trained.files(await readTrained(trainer))
       );
     const status = step < total ? "stopped" : "finished";
+    broken.finish();
     await output.finish(status);
     const left_out = loader.broken.size;
-    return { run: out, step, total, status, weights, left_out };
+    return { run: out, step, total, status, ...saves, weights, left_out };
   } catch (error) {
     await output.finish("failed");
     throw error;
@@ -181,13 +188,13 @@ export async function train(
  * Runs updates until the last, or until it is stopped; saves and draws grids on
  * the way.
  *
- * @returns updates that were done
+ * @returns updates that were done, and what is saved of them
  */
 async function runUpdates(
   session: Session,
   first: number,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Pick<TrainResult, "step" | "saved" | "not_saved">> {
   const { values, gpu, trainer, output, loop, communicator } = session;
   const total = values["max-train-steps"];
   const [parameter] = session.trained.trainable.parameters;
@@ -202,11 +209,11 @@ async function runUpdates(
     explain: (first, count) => explainNonFinite(session, first, count),
     communicator,
   });
-  let saved = first;
+  let saved = output.checkpoint ? first : null;
   const save = async (step: number) => {
     await losses.read();
-    if (step === saved) return;
-    if (await output.save(() => checkpointOf(session, step))) saved = step;
+    const content = () => checkpointOf(session, step);
+    if (await output.save(content, step === total)) saved = step;
   };
   // A stop is heard within a step, whose update is then left out; but ranks stop
   // together, after an update.
@@ -230,8 +237,13 @@ async function runUpdates(
       await drawGrid(session, done, signal);
     }
   }
-  if (done < total) await save(done);
-  return done;
+  await losses.read();
+  // Nothing was done that could be lost before the first update.
+  if (done >= total || done === (saved ?? first)) return { step: done, saved };
+  const not_saved = await output.saveStopped(() => checkpointOf(session, done));
+  return not_saved === undefined
+    ? { step: done, saved: done }
+    : { step: done, saved, not_saved };
 }
 
 /** Draws a grid; training goes on where that fails. */

@@ -46,6 +46,8 @@ export function checkpointState(
   learningRate: number,
 ): JsonObject {
   return {
+    // Loading compares it with the checkpoint's name.
+    step,
     optimiser: { ...optimiser },
     schedule: { name: values["lr-scheduler"], learningRate },
     // Every draw depends on the seed and on the sample's number alone.

@@ -55,34 +55,35 @@ export async function checkId(
   };
   const decoded = (path: string): Promise<Image | undefined> =>
     tried(async () => reader.decodeImage(await need(files, path), path));
-  const has = async (path: string) => await files.read(path) !== undefined;
 
   await decoded(layout.imagePath(id));
   await tried(() => readCaption(files, id));
+  // What is wrong with it has just been said.
+  const caption = await files.read(layout.captionPath(id))
+    .then((file) => file !== undefined, () => true);
   const faces: ListedFace[] = await tried(() => listFaces(files, id)) ?? [];
   let masks = 0, landmarks = 0, augmented = 0;
   for (const { face, augmented: names } of faces) {
     const image = await decoded(layout.facePath(id, face));
     const maskPath = layout.maskPath(id, face);
-    const mask = await files.read(maskPath);
-    if (mask !== undefined) {
-      masks++;
-      await tried(async () =>
-        image
-          ? await decodeMask(reader, mask, maskPath, image)
-          : reader.decodeClasses(mask, maskPath)
-      );
-    }
-    if (await has(layout.landmarksPath(id, face))) {
-      landmarks++;
-      await tried(() => readFaceLandmarks(files, id, face));
-    }
+    // What is there and cannot be used counts as there: it is named as broken.
+    const hasMask = await tried(async () => {
+      const mask = await files.read(maskPath);
+      if (mask === undefined) return false;
+      if (image) await decodeMask(reader, mask, maskPath, image);
+      else reader.decodeClasses(mask, maskPath);
+      return true;
+    });
+    if (hasMask !== false) masks++;
+    const box = await tried(async () =>
+      await readFaceLandmarks(files, id, face) ?? "none"
+    );
+    if (box !== "none") landmarks++;
     augmented += names.length;
     for (const name of names) {
       await decoded(`${layout.augmentedFolder(id, face)}/${name}`);
     }
   }
-  const caption = await has(layout.captionPath(id));
   return {
     id,
     faces: faces.length,

@@ -71,6 +71,9 @@ const TITLES: Readonly<Record<RunStatus, string>> = {
 /** Seconds after which a browser looks for a newer report of a run at work. */
 const REFRESH = 30;
 
+/** Warnings that are shown, the newest: nobody reads all of a long run's. */
+const MAX_WARNINGS = 100;
+
 /** Nothing is loaded or run, whatever is in the page. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
@@ -123,7 +126,10 @@ function drawStatus(data: ReportData): string {
 
 function drawWarnings(warnings: readonly string[]): string {
   if (warnings.length === 0) return "";
-  const lines = warnings.map((text) => `<p>${escapeHtml(text)}</p>`).join("");
+  const shown = warnings.slice(-MAX_WARNINGS);
+  const rest = warnings.length - shown.length;
+  if (rest > 0) shown.unshift(`${formatCount(rest)} earlier ones, then:`);
+  const lines = shown.map((text) => `<p>${escapeHtml(text)}</p>`).join("");
   return `<h2>Warnings</h2><div class="card warnings">${lines}</div>`;
 }
 

@@ -12,9 +12,11 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { isHostError } from "../../../src/host/reasons.ts";
 import { cannotWrite, systemName } from "../../../src/host/reasons.ts";
 import type { InputKind } from "../../../src/train/data/training_sample.ts";
+import { makeFolder } from "../make_folder.ts";
 import { type CacheDtype, decodeEntry, encodeEntry } from "./cache_entry.ts";
 
 /** Where a cache lies and whose values it holds. */
@@ -153,9 +155,10 @@ export class FeatureCache extends CacheReader {
     const partial = `${path}.${crypto.randomUUID()}${PARTIAL}`;
     try {
       const before = await sizeOf(path);
-      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), {
-        recursive: true,
-      });
+      // Not with what is above the root: a run's folder that was moved away would
+      // seem to be there again.
+      const folders = [this.#place.root, this.folder(kind), dirname(path)];
+      for (const folder of folders) await makeFolder(folder);
       // Not synced: after a power failure the checksum tells what is not whole.
       await Deno.writeFile(partial, entry, { createNew: true });
       await Deno.rename(partial, path);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFile } from "../../../src/host/files.ts";
+import { readShortFile } from "../../../src/host/files.ts";
 import { cannotRead } from "../../../src/host/reasons.ts";
 import type { DatasetFiles } from "../../../src/train/data/layout.ts";
 
@@ -32,10 +32,10 @@ export class FolderFiles implements DatasetFiles {
     }
   }
 
-  /** A whole file; undefined where there is none. */
+  /** A whole file; undefined where there is none. A pipe or device is refused: it might never end. */
   async read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     try {
-      return await readFile(`${this.#root}/${path}`, MAX_BYTES);
+      return await readShortFile(`${this.#root}/${path}`, MAX_BYTES);
     } catch (error) {
       if (isAbsent((error as Error).cause)) return undefined;
       throw error;

@@ -6,6 +6,7 @@
  */
 import type { ByteSource } from "../../../src/base/bytes.ts";
 import { MasterWeaverError } from "../../../src/base/errors.ts";
+import { formatValue } from "../../../src/base/format_value.ts";
 import {
   badCheckpoint,
   chunksOf,
@@ -128,7 +129,7 @@ export function listText(
  *
  * @param folder a `checkpoint-…` folder of a run
  * @param settingsHash of the run that it must belong to; any where not given
- * @throws {MasterWeaverError} `bad-checkpoint` where it is incomplete, damaged or of another run; `cannot-read`
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is incomplete, damaged, of another step than its name or of another run; `cannot-read`
  */
 export async function loadCheckpoint(
   folder: string,
@@ -141,6 +142,8 @@ export async function loadCheckpoint(
       "it belongs to a run with another model or other settings",
     );
   }
+  const named = stepOf(folder.replace(/^.*[/\\]/s, ""));
+  checkStep(folder, "its name", named ?? list.step, list.step);
   const path = `${folder}/${STATE_NAME}`;
   const sum = list.files.find(({ name }) => name === STATE_NAME);
   if (!sum) throw badCheckpoint(folder, `its list has no ${STATE_NAME}`);
@@ -151,7 +154,29 @@ export async function loadCheckpoint(
   for (const [name, tensor] of tensors) {
     arrays[name] = { shape: tensor.shape, data: await readFloats(tensor) };
   }
-  return { folder, step: list.step, arrays, state: parseState(metadata, path) };
+  const { step } = list;
+  const state = parseState(metadata, path);
+  checkStep(folder, `${STATE_NAME} says`, state.step ?? step, step);
+  return { folder, step, arrays, state };
+}
+
+/**
+ * Compares the step in a checkpoint's list with the one that something else says:
+ * a folder that was renamed, or filled with another's files, is none.
+ */
+function checkStep(
+  folder: string,
+  who: string,
+  said: unknown,
+  step: number,
+): void {
+  if (said === step) return;
+  throw badCheckpoint(
+    folder,
+    `${LIST_NAME} says step ${step}, but ${who} ${
+      formatValue(said)
+    }: files of two checkpoints are mixed, or it was renamed`,
+  );
 }
 
 interface List {

@@ -7,7 +7,7 @@
 import { MasterWeaverError } from "../../../src/base/errors.ts";
 import { readShortFile, writeFileAtomic } from "../../../src/host/files.ts";
 import { asCannotWrite } from "../../../src/host/write.ts";
-import { cannotWrite, reason } from "../../../src/host/reasons.ts";
+import { cannotWrite, reason, systemName } from "../../../src/host/reasons.ts";
 import { denoFileSystem, type FileSystem } from "../../../src/host/system.ts";
 import { brief } from "../../../src/weights/brief.ts";
 import {
@@ -24,6 +24,9 @@ import {
   weightsName,
   writeCheckpoint,
 } from "./checkpoint_writer.ts";
+import { removeStale, restoreOld } from "../../convert/neighbours.ts";
+import { Staging } from "../../convert/staging.ts";
+import { makeFolder } from "../make_folder.ts";
 import { isHarmless, removeWhole, tidy } from "./leftovers.ts";
 import { LOCK_NAME, lockRun } from "./lock.ts";
 import {
@@ -85,6 +88,8 @@ export class RunFolder implements Disposable {
   readonly warnings: string[] = [];
   readonly #options: RunOptions;
   readonly #lock: Disposable;
+  /** The step of the checkpoint that was last saved or loaded. */
+  #whole: number | undefined;
 
   private constructor(
     path: string,
@@ -132,6 +137,8 @@ export class RunFolder implements Disposable {
       }
       await run.#writeSettings(before);
       await tidy(path);
+      await restoreOld(path);
+      await removeStale(path);
       await tidy(`${path}/${GRIDS_FOLDER}`).catch(() => {});
       return run;
     } catch (error) {
@@ -148,7 +155,9 @@ export class RunFolder implements Disposable {
     const broken: string[] = [];
     for (const step of (await this.#steps()).toReversed()) {
       try {
-        return { checkpoint: await this.load(step), broken };
+        const checkpoint = await this.load(step);
+        this.#whole = step;
+        return { checkpoint, broken };
       } catch (error) {
         if (!isUnusable(error)) throw error;
         broken.push(error.message);
@@ -170,60 +179,113 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Saves a checkpoint, then removes older ones that need not be kept.
+   * Saves a checkpoint, then removes older ones that need not be kept. Where there
+   * is no room, those are removed first, and it is tried again.
    *
    * @returns its folder
-   * @throws {MasterWeaverError} `cannot-write`; then nothing is left of it and nothing was removed
+   * @throws {MasterWeaverError} `cannot-write`; then nothing is left of it, and the newest whole one is kept
    */
   async save(content: CheckpointContent): Promise<string> {
-    const { system } = this.#options;
-    const folder = await writeCheckpoint(
-      this.path,
-      content,
-      this.settingsHash,
-      system,
-    );
-    await this.#removeOlder(content);
+    const { step } = content;
+    const folder = await this.#withRoom(step, () =>
+      writeCheckpoint(
+        this.path,
+        content,
+        this.settingsHash,
+        this.#options.system,
+      ));
+    this.#whole = step;
+    await this.#removeAll(await this.#unwanted(step));
     return folder;
   }
 
   /**
    * As {@linkcode save}, for training that goes on where there is no room.
    *
+   * @param isLast whether nothing is trained after it
    * @returns its folder; undefined where it could not be written, which the user is told
+   * @throws {MasterWeaverError} `cannot-write` where the run's folder is gone
    */
-  async trySave(content: CheckpointContent): Promise<string | undefined> {
+  async trySave(
+    content: CheckpointContent,
+    isLast = false,
+  ): Promise<string | undefined> {
     try {
       return await this.save(content);
     } catch (error) {
-      const isRefused = error instanceof MasterWeaverError &&
-        error.code === "cannot-write";
-      if (!isRefused) throw error;
-      const last = (await this.#steps()).at(-1);
-      this.warn(
-        `The checkpoint of step ${content.step} was not saved: ${
-          reason(error.cause ?? error)
-        }; training goes on, ${
-          last === undefined
-            ? "there is no earlier one"
-            : `that of step ${last} is kept`
-        }`,
-      );
+      this.warn(await this.#notSaved(content, error, !isLast));
       return;
     }
   }
 
   /**
-   * Writes the trained weights as `…_final`, at the end of the run.
+   * As {@linkcode save}, for training that was stopped: why it was not saved is
+   * kept for the report, and it is for the caller to say.
    *
-   * @throws {MasterWeaverError} `cannot-write`
+   * @returns its folder, or why it could not be written
+   * @throws {MasterWeaverError} `cannot-write` where the run's folder is gone
+   */
+  async saveStopped(
+    content: CheckpointContent,
+  ): Promise<{ readonly folder: string } | { readonly failure: string }> {
+    try {
+      return { folder: await this.save(content) };
+    } catch (error) {
+      const failure = await this.#notSaved(content, error, false);
+      this.warnings.push(failure);
+      return { failure };
+    }
+  }
+
+  /** Says why a checkpoint was not saved; throws what is no matter of writing it. */
+  async #notSaved(
+    { step }: CheckpointContent,
+    error: unknown,
+    goesOn: boolean,
+  ): Promise<string> {
+    if (!isCannotWrite(error)) throw error;
+    await this.#checkThere();
+    const last = (await this.#steps()).at(-1);
+    return `The checkpoint of step ${step} was not saved: ${
+      reason(error.cause ?? error)
+    }; ${goesOn ? "training goes on, " : ""}${
+      last === undefined
+        ? "there is no earlier one"
+        : `that of step ${last} is kept`
+    }`;
+  }
+
+  /**
+   * Writes the trained weights as `…_final`, at the end of the run: all files or
+   * none, so that they are of one step.
+   *
+   * @throws {MasterWeaverError} `cannot-write`; it says where the last checkpoint's weights are
    */
   async saveFinal(weights: readonly WeightsFile[]): Promise<string[]> {
-    const paths: string[] = [];
-    for (const file of weights) {
-      const path = `${this.path}/${weightsName(file, "final")}`;
-      await writeFileAtomic(path, file.write, this.#options.system);
-      paths.push(path);
+    const paths = weights.map((file) =>
+      `${this.path}/${weightsName(file, "final")}`
+    );
+    const write = async () => {
+      await using staging = new Staging();
+      for (const [i, file] of weights.entries()) {
+        await staging.write(paths[i], file.write);
+      }
+      await staging.commit();
+    };
+    try {
+      await this.#withRoom(Infinity, write);
+    } catch (error) {
+      if (!isCannotWrite(error)) throw error;
+      await this.#checkThere();
+      const step = this.#whole;
+      const kept = step === undefined ? [] : await this.#weightsOf(step);
+      if (kept.length === 0) throw error;
+      const files = kept.map((name) => `${this.path}/${name}`).join(", ");
+      throw new MasterWeaverError(
+        "cannot-write",
+        `${error.message}; the trained weights of step ${step} are in ${files}`,
+        { cause: error.cause },
+      );
     }
     return paths;
   }
@@ -235,7 +297,8 @@ export class RunFolder implements Disposable {
    */
   async saveGrid(step: number, png: Uint8Array): Promise<string> {
     const folder = `${this.path}/${GRIDS_FOLDER}`;
-    await asCannotWrite(folder, () => Deno.mkdir(folder, { recursive: true }));
+    // Not with the folders above it: a run that was moved away is not begun anew.
+    await asCannotWrite(folder, () => makeFolder(folder));
     const path = `${folder}/grid-${paddedStep(step)}.png`;
     await writeFileAtomic(
       path,
@@ -294,18 +357,47 @@ export class RunFolder implements Disposable {
       .toSorted((a, b) => a - b);
   }
 
-  /** Removes what is neither among the last nor one that is kept for good. */
-  async #removeOlder({ step }: CheckpointContent): Promise<void> {
+  /** Steps that need not be kept once one is saved: neither among the last nor kept for good. */
+  async #unwanted(saved: number): Promise<number[]> {
     const { keepLast = 3, keepEvery = 0 } = this.#options;
-    const steps = (await this.#steps()).filter((other) => other <= step);
-    const old = steps.slice(0, -Math.max(1, keepLast))
-      .filter((other) => keepEvery === 0 || other % keepEvery !== 0);
-    for (const other of old) {
+    const before = (await this.#steps()).filter((step) => step < saved);
+    const steps = Number.isFinite(saved) ? [...before, saved] : before;
+    return steps.slice(0, -Math.max(1, keepLast))
+      .filter((step) => keepEvery === 0 || step % keepEvery !== 0);
+  }
+
+  /** Writes something; where the disk is full, makes room and tries once more. */
+  async #withRoom<T>(step: number, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      const name = isCannotWrite(error) ? systemName(error.cause) : undefined;
+      if (name !== "ENOSPC" && name !== "EDQUOT") throw error;
+      const unwanted = (await this.#unwanted(step).catch(() => []))
+        .filter((other) => this.#whole !== undefined && other < this.#whole);
+      if (unwanted.length === 0) throw error;
+      await this.#removeAll(unwanted);
+    }
+    return await write();
+  }
+
+  /** Nothing more can be kept once the run's folder is gone. */
+  async #checkThere(): Promise<void> {
+    const isThere = await Deno.stat(this.path).then(() => true, () => false);
+    if (isThere) return;
+    throw new MasterWeaverError(
+      "cannot-write",
+      `Cannot write ${this.path}: the folder of the run is gone, it was moved or removed; put it back, then run the same command to go on`,
+    );
+  }
+
+  async #removeAll(steps: readonly number[]): Promise<void> {
+    for (const step of steps) {
       try {
-        await this.#remove(other);
+        await this.#remove(step);
       } catch (error) {
         this.warn(
-          `The checkpoint of step ${other} could not be removed: ${
+          `The checkpoint of step ${step} could not be removed: ${
             reason((error as Error).cause ?? error)
           }`,
         );
@@ -334,6 +426,10 @@ export class RunFolder implements Disposable {
     return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
       .map(({ name }) => name);
   }
+}
+
+function isCannotWrite(error: unknown): error is MasterWeaverError {
+  return error instanceof MasterWeaverError && error.code === "cannot-write";
 }
 
 /**

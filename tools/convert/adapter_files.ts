@@ -1,5 +1,6 @@
 /**
- * The adapters that are evaluated: files of this project, or the reference's.
+ * A model's files with another adapter: a file of this project, or the
+ * reference's, which is converted in memory and leaves nothing behind.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import {
 } from "../../src/weights/components.ts";
 import { isWeave } from "../../src/weights/weave.ts";
 import { writeWeave } from "../../src/weights/weave_writer.ts";
-import { adapterComponent } from "../convert/networks.ts";
+import { adapterComponent } from "./networks.ts";
 
 /**
  * A model's files with another adapter.
