@@ -29,16 +29,16 @@ before, in between and after. Run again to go on where it was stopped.
   --out DIR            where data and runs go (runs/mini)
   --adapter-path FILE  the adapter to start from (the mini model's own)
   --people N           drawn people to train on, 4 portraits each (600)
-  --stage1-steps N     (300)
-  --stage2-steps N     (120)
+  --stage1-steps N     (100)
+  --stage2-steps N     (80)
   -h, --help           this text`;
 
 const OPTIONS = {
   out: option(text, "runs/mini"),
   "adapter-path": option(text),
   people: option(whole(1), "600"),
-  "stage1-steps": option(whole(1), "300"),
-  "stage2-steps": option(whole(1), "120"),
+  "stage1-steps": option(whole(1), "100"),
+  "stage2-steps": option(whole(1), "80"),
 };
 
 /** Seeds of the portraits: those that the mini model was trained on, and others. */
