@@ -188,7 +188,11 @@ gpuTest(
         /^Option --resolution is 33, expected a multiple of 4$/,
       ],
       [
-        { "edit-prompts": `${folder}/none.txt` },
+        {
+          stage: 2,
+          "adapter-path": `${MODEL}/identity_adapter.weave`,
+          "edit-prompts": `${folder}/none.txt`,
+        },
         "cannot-read",
         /none\.txt: no such file/,
       ],

@@ -139,6 +139,33 @@ Deno.test("train: --help and wrong usage need no GPU", async () => {
       /^--recompute is some, expected none, block, level, or a size/,
     ],
     [["--nonsense"], /nonsense/],
+    [
+      ["--mixed-precision=bf16"],
+      /^--mixed-precision is bf16, expected no or fp16; WebGPU has no bf16; see/,
+    ],
+    [
+      ["--gradient_checkpointing"],
+      /^Option --gradient_checkpointing is unknown; give --recompute block; see/,
+    ],
+    [
+      ["--resume-from-checkpoint=latest"],
+      /is unknown; run the same command again with the same --out, and it goes/,
+    ],
+    [
+      ["--stage=1", "--model=m", "--data=d", "--out=o", "--alpha=2"],
+      /^--alpha has no effect here: give --train lora, or leave it out; see/,
+    ],
+    [
+      ["--stage=1", "--model=m", "--data=d", "--out=o", "--lambda-edit=1"],
+      /^--lambda-edit has no effect here: edits belong to --stage 2; leave it/,
+    ],
+    [
+      [
+        ...["--stage=1", "--model=m", "--data=d", "--out=o"],
+        ...["--adapter-path=a.pt", "--initial-values=zero"],
+      ],
+      /^--initial-values has no effect here: it is for a fresh adapter, without/,
+    ],
   ];
   for (const [args, says] of cases) {
     const { code, out, err } = await run(...args);

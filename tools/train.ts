@@ -14,6 +14,7 @@ import { UsageError } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { fromPyTorch } from "./train/handover/from_pytorch.ts";
 import { toPyTorch } from "./train/handover/to_pytorch.ts";
+import { HINTS } from "./train/hints.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
 import { train, type TrainResult } from "./train/session.ts";
@@ -133,6 +134,7 @@ async function trainTogether(
 export const main = toolMain({
   usage: USAGE,
   options: OPTIONS,
+  hints: HINTS,
   stopsItself: true,
   run,
 });

@@ -19,7 +19,12 @@ import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
-import { required, stageOf, type TrainValues } from "./options.ts";
+import {
+  checkEffects,
+  required,
+  stageOf,
+  type TrainValues,
+} from "./options.ts";
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
 import { TrainLines } from "./run/train_lines.ts";
 import { optionsOf, runSettingsOf, scheduleOf } from "./settings.ts";
@@ -82,6 +87,7 @@ export async function train(
   const { model: folder, data, out } = required(values, "model", "data", "out");
   const stage = stageOf(values);
   if (stage === 2) required(values, "adapter-path");
+  checkEffects(values);
   const { rank, size: ranks } = communicator;
   // Refused before anything is opened: rates and edits that cannot be.
   scheduleOf(values, ranks);

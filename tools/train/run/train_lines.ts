@@ -110,7 +110,10 @@ export class TrainLines implements Disposable {
     for (const [field, label] of SHOWN) {
       const value = this.#seen[field];
       if (typeof value === "number") {
-        texts.push(`${label} ${formatMeasure(value)}`);
+        const shown = formatMeasure(value);
+        // A rate as it is typed, without commas.
+        const isRate = field === "learning_rate";
+        texts.push(`${label} ${isRate ? shown.replaceAll(",", "") : shown}`);
       }
     }
     if (skipped === true) texts.push("skipped");
