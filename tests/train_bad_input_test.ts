@@ -5,6 +5,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { UsageError } from "../src/host/exit.ts";
 import * as layout from "../src/train/data/layout.ts";
+import { adapterFile } from "../tools/train/run/adapter_file.ts";
 import { changedComponent } from "./support/changed_weights.ts";
 import { finished } from "./support/command.ts";
 import {
@@ -282,6 +283,29 @@ gpuTest(
     assertEquals(await savedSteps(high.out as string), [1]);
   }),
 );
+
+Deno.test("train bad input: an adapter of a run's folder", () =>
+  inFolder(async (folder) => {
+    const put = (name: string) => Deno.writeTextFile(`${folder}/${name}`, "");
+    const says = async (path: string) =>
+      (await assertRejects(() => adapterFile(path), MasterWeaverError)).message;
+    assertMatch(await says(folder), /it has no adapter_final\.weave, nor/);
+    await put("settings.json");
+    const final = `${folder}/adapter_final.pt`;
+    assertMatch(await says(final), /its end; it has saved no adapter yet$/);
+    for (const step of ["000010", "000002", "1000000"]) {
+      await put(`adapter_${step}.weave`);
+    }
+    await put("adapter_000002.pt");
+    assertEquals(await adapterFile(folder), `${folder}/adapter_1000000.weave`);
+    assertMatch(
+      await says(final),
+      /^Cannot start from .*its end; its newest adapter is .*adapter_000002\.pt$/,
+    );
+    await put("adapter_final.weave");
+    assertEquals(await adapterFile(folder), `${folder}/adapter_final.weave`);
+    assertEquals(await adapterFile("other.pt"), "other.pt");
+  }));
 
 gpuTest(
   "train bad input: a frozen weight that is not finite is named",

@@ -6,13 +6,16 @@ import { deno, finished } from "./support/command.ts";
 import { drawDataset } from "./support/dataset.ts";
 import { inFolder, namesIn } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
+import { hasMpi, mpirunFile } from "./support/mpi.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   checkSame,
   type Given,
   savedSteps,
+  SMALL,
   trained,
   trainTool,
+  typedOptions,
   until,
 } from "./support/train_tool.ts";
 
@@ -47,7 +50,9 @@ gpuTest(
         step,
         total: 99999,
         status: "stopped",
-        weights: [],
+        weights: ["pt", "weave"].map((ending) =>
+          `${out}/adapter_${String(step).padStart(6, "0")}.${ending}`
+        ),
         left_out: 0,
       });
       assert(step > 0);
@@ -105,6 +110,43 @@ gpuTest(
     }),
   isWindows,
 );
+
+gpuTest(
+  "train signals: ranks save at SIGUSR2, and mpirun sees no failure",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 4 });
+      const out = `${folder}/run`;
+      const given = { ...SMALL, ...ENDLESS, data, out, distributed: "mpi" };
+      const stop = until(async () => (await savedSteps(out)).length > 0)
+        .then(async () => {
+          const { pid } = JSON.parse(
+            await Deno.readTextFile(`${out}/run.lock`),
+          );
+          Deno.kill(await parentOf(pid), "SIGUSR2");
+        });
+      const { code, err } = await mpirunFile(
+        2,
+        repositoryPath("tools/train.ts"),
+        typedOptions({ ...given, quiet: false }),
+      );
+      await stop;
+      assertEquals(code, 0, err.join("\n"));
+      const said = (pattern: RegExp) =>
+        err.filter((line) => pattern.test(line)).length;
+      assertEquals(said(/^To save and stop: kill -USR2 \d+$/), 1);
+      assertEquals(said(/^Stopping after this update; saving first$/), 1);
+      assertEquals(said(/^Stopped after step \d+ of 99999/), 1);
+    }),
+  !hasMpi || Deno.build.os !== "linux",
+);
+
+/** The process that started another. */
+async function parentOf(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Number(/^PPid:\s+(\d+)/m.exec(status)![1]);
+}
 
 Deno.test("train: --help and wrong usage need no GPU", async () => {
   const run = (...args: string[]) =>
@@ -172,4 +214,11 @@ Deno.test("train: --help and wrong usage need no GPU", async () => {
     assertEquals([code, out, err.length], [2, "", 1], err.join("\n"));
     assertMatch(err[0], says);
   }
+  const ranks = await finished(deno(
+    ["run", "-A", repositoryPath("tools/train.ts"), "--stage=1"],
+    { env: { OMPI_COMM_WORLD_SIZE: "2" } },
+  ));
+  assertEquals([ranks.code, ranks.err], [2, [
+    "mpirun started 2 processes: give --distributed mpi, and they train together; see --help",
+  ]]);
 });

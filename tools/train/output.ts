@@ -43,6 +43,8 @@ export interface RunOutput extends Disposable {
   ): Promise<void>;
   /** Writes the trained weights. */
   saveFinal(files: () => Promise<WeightsFile[]>): Promise<readonly string[]>;
+  /** Files of the trained weights of a step that was saved. */
+  savedWeights(step: number): Promise<readonly string[]>;
   /** Draws the last report. */
   finish(status: RunStatus): Promise<void>;
 }
@@ -84,6 +86,10 @@ export async function openOutput(
       await recorder?.grid(step, image, captions);
     },
     saveFinal: async (files) => await folder.saveFinal(await files()),
+    async savedWeights(step) {
+      const names = await folder.weightsOf(step);
+      return names.map((name) => `${path}/${name}`);
+    },
     async finish(status) {
       await recorder?.finish(status);
     },
@@ -101,6 +107,7 @@ export const noOutput: RunOutput = {
   save: () => Promise.resolve(true),
   grid: () => Promise.resolve(),
   saveFinal: () => Promise.resolve([]),
+  savedWeights: () => Promise.resolve([]),
   finish: () => Promise.resolve(),
   [Symbol.dispose]: () => {},
 };

@@ -50,7 +50,7 @@ export interface TrainResult {
   readonly total: number;
   /** `stopped` where Ctrl-C ended it. */
   readonly status: "finished" | "stopped";
-  /** Trained weights, where it is finished. */
+  /** Trained weights: those of the end, or of the step after which it stopped. */
   readonly weights: readonly string[];
   /** Ids that were left out, as their files are broken. */
   readonly left_out: number;
@@ -160,7 +160,7 @@ export async function train(
   try {
     const step = await runUpdates(session, first, signal);
     const weights = step < total
-      ? []
+      ? await output.savedWeights(step)
       : await output.saveFinal(async () =>
         await setup.trained.files(await readTrained(trainer))
       );

@@ -257,6 +257,16 @@ export class RunFolder implements Disposable {
     }
   }
 
+  /** Names of the files of trained weights that were saved with a checkpoint. */
+  async weightsOf(step: number): Promise<string[]> {
+    const pattern = new RegExp(
+      `^[a-z_]+_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
+    );
+    const entries = await Array.fromAsync(Deno.readDir(this.path));
+    return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
+      .map(({ name }) => name).toSorted();
+  }
+
   /** Tells the user something, and keeps it for the report. */
   warn(line: string): void {
     this.warnings.push(line);
@@ -318,21 +328,12 @@ export class RunFolder implements Disposable {
     const name = checkpointName(step);
     try {
       await removeWhole(this.path, name);
-      for (const file of await this.#weightsOf(step)) {
+      for (const file of await this.weightsOf(step)) {
         await Deno.remove(`${this.path}/${file}`);
       }
     } catch (error) {
       throw cannotWrite(`${this.path}/${name}`, error, "remove it by hand");
     }
-  }
-
-  async #weightsOf(step: number): Promise<string[]> {
-    const pattern = new RegExp(
-      `^[a-z]+_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
-    );
-    const entries = await Array.fromAsync(Deno.readDir(this.path));
-    return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
-      .map(({ name }) => name);
   }
 }
 
