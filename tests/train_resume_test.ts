@@ -74,6 +74,13 @@ gpuTest(
         (record as { learning_rate: number }).learning_rate
       );
       assertEquals(rates, [0, 0.0005, 0.001, 0.0005]);
+      // Two samples of five an update.
+      assertEquals(
+        (await recorded(whole)).map((record) =>
+          (record as { epoch: number }).epoch
+        ),
+        [0.4, 0.8, 1.2, 1.6],
+      );
 
       await withStop(given, `${folder}/stopped`);
       await checkSame(`${folder}/stopped`, whole, STEPS);

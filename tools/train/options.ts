@@ -215,6 +215,12 @@ export function stageOf(values: TrainValues): Stage {
   return values.stage === "1" ? 1 : 2;
 }
 
+/** Samples of an update, of all ranks together. */
+export function samplesOfUpdate(values: TrainValues, ranks: number): number {
+  return ranks * values["train-batch-size"] *
+    values["gradient-accumulation-steps"];
+}
+
 /** The learning rate, scaled unless it was given as it is. */
 export function learningRateOf(values: TrainValues, ranks: number): number {
   if (values["scale-lr"] && values["no-scale-lr"]) {
@@ -224,8 +230,7 @@ export function learningRateOf(values: TrainValues, ranks: number): number {
   const isLora = values.train === "lora";
   const isScaled = values["scale-lr"] ||
     given === undefined && !values["no-scale-lr"] && !isLora;
-  const factor = ranks * values["train-batch-size"] *
-    values["gradient-accumulation-steps"];
+  const factor = samplesOfUpdate(values, ranks);
   const usual = isLora ? LORA_LEARNING_RATE : LEARNING_RATE;
   return (given ?? usual) * (isScaled ? factor : 1);
 }

@@ -25,6 +25,8 @@ export interface RunOutput extends Disposable {
   begin(options: RecorderOptions): Promise<void>;
   /** Records an update. */
   record(record: MetricsRecord): void;
+  /** Shows what is being done between updates, until the next is shown. */
+  showWork(text: string): void;
   /** Tells the user something, and keeps it for the report. */
   warn(line: string): void;
   /**
@@ -75,6 +77,7 @@ export async function openOutput(
       recorder = owned.use(await Recorder.open(folder, options));
     },
     record: (record) => recorder?.record(record),
+    showWork: (text) => recorder?.showWork(text),
     warn: (line) => folder.warn(line),
     async save(content) {
       const saved = await folder.trySave(await content());
@@ -103,6 +106,7 @@ export const noOutput: RunOutput = {
   lastCheckpoint: undefined,
   begin: () => Promise.resolve(),
   record: () => {},
+  showWork: () => {},
   warn: () => {},
   save: () => Promise.resolve(true),
   grid: () => Promise.resolve(),

@@ -22,6 +22,7 @@ import { explainNonFinite } from "./non_finite.ts";
 import {
   checkEffects,
   required,
+  samplesOfUpdate,
   stageOf,
   type TrainValues,
 } from "./options.ts";
@@ -60,6 +61,8 @@ export interface TrainResult {
 interface Session extends Setup {
   readonly trainer: Trainer;
   readonly data: string;
+  /** Ids of the data set. */
+  readonly ids: readonly string[];
   readonly output: RunOutput;
   readonly loop: TrainingLoop;
   readonly communicator: Communicator;
@@ -156,7 +159,8 @@ export async function train(
     lines: values.quiet ? undefined : lines,
     tensorboard: values.tensorboard,
   });
-  const session = { ...setup, trainer, data, output, loop, communicator };
+  const { ids } = loader;
+  const session = { ...setup, trainer, data, ids, output, loop, communicator };
   try {
     const step = await runUpdates(session, first, signal);
     const weights = step < total
@@ -185,11 +189,12 @@ async function runUpdates(
   first: number,
   signal: AbortSignal,
 ): Promise<number> {
-  const { values, gpu, trainer, output, loop, communicator } = session;
+  const { values, gpu, trainer, output, loop, communicator, ids } = session;
   const total = values["max-train-steps"];
   const losses = new LossReader({
     trainer,
     accumulation: values["gradient-accumulation-steps"],
+    epochsPerUpdate: samplesOfUpdate(values, communicator.size) / ids.length,
     first,
     learningRate: (update) => loop.learningRate(update),
     record: (record) => output.record(record),
@@ -200,7 +205,8 @@ async function runUpdates(
   const save = async (step: number) => {
     await losses.read();
     if (step === saved) return;
-    if (await output.save(() => checkpointOf(session, step))) saved = step;
+    const write = () => output.save(() => checkpointOf(session, step));
+    if (await losses.untimed(write)) saved = step;
   };
   // A stop is heard within a step, whose update is then left out; but ranks stop
   // together, after an update.
@@ -221,7 +227,9 @@ async function runUpdates(
     if (done % values["save-steps"] === 0 || isLast) await save(done);
     const every = values["vis-steps"];
     if (every > 0 && (done % every === 0 || isLast)) {
-      await drawGrid(session, done, signal);
+      // What is queued belongs to the updates' time, not to the grid's.
+      await losses.read();
+      await losses.untimed(() => drawGrid(session, done, signal));
     }
   }
   if (done < total) await save(done);
@@ -236,6 +244,7 @@ async function drawGrid(
 ): Promise<void> {
   const { values, trainer, trained, output, data, samples } = session;
   try {
+    output.showWork(`Drawing the grid of step ${step}…`);
     await output.grid(step, async () =>
       await drawPreviewGrid({
         ...session,
