@@ -250,6 +250,39 @@ gpuTest(
 );
 
 gpuTest(
+  "train bad input: a run that goes on otherwise, or is finished",
+  inPlace(async ({ data, out, given }) => {
+    await trained(given);
+    const settings = () => Deno.readTextFile(`${out}/settings.json`);
+    const before = await settings();
+    // Checked before anything is written: the run goes on as it was.
+    assertMatch(
+      await refused({ ...given, "ema-decay": 0.9 }, "bad-option"),
+      /run: it began without --ema-decay; give the same options, or another/,
+    );
+    assertEquals(await settings(), before);
+    // Nothing is done, and so nothing goes on with another setting.
+    const again = trainTool({ ...given, "max-train-steps": 1, quiet: false });
+    const { code, err } = await finished(again);
+    assertEquals(code, 0, err.join("\n"));
+    assertEquals(
+      err.at(-1),
+      "Already finished: 2 of 1 steps; give more --max-train-steps to go on",
+    );
+    assertEquals(err.filter((line) => line.startsWith("Note")), []);
+    assertEquals(await settings(), before);
+    await drawDataset(data, { count: 5 });
+    await trained({ ...given, "max-train-steps": 3 });
+    const says =
+      "The data set has 5 ids, 4 when the run began: it goes on, but not as it would have";
+    const { dataset, resumed } = JSON.parse(await settings());
+    assertEquals(dataset.ids, 4);
+    assertEquals(resumed[0].changes, ["max-train-steps: 2 → 3", says]);
+    assert((await Deno.readTextFile(`${out}/report.html`)).includes(says));
+  }),
+);
+
+gpuTest(
   "train bad input: a NaN stops with the step, the tensor and the last checkpoint",
   inPlace(async ({ folder, out, given }) => {
     const adapter = `${folder}/nan.weave`;

@@ -64,6 +64,7 @@ gpuTest(
       const result = await trained({ ...given, out: whole });
       assertEquals(result, {
         run: whole,
+        from: 0,
         step: STEPS,
         total: STEPS,
         status: "finished",

@@ -47,6 +47,7 @@ gpuTest(
       const { step } = result;
       assertEquals(result, {
         run: out,
+        from: 0,
         step,
         total: 99999,
         status: "stopped",

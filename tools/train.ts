@@ -55,7 +55,7 @@ async function run(values: TrainValues): Promise<number | void> {
     ? await trainTogether(values, interrupt.signal)
     : await train(values, { signal: interrupt.signal });
   if (!result) return;
-  const { status, step, total, weights, left_out } = result;
+  const { status, from, step, total, weights, left_out } = result;
   if (values.json) printJson(result);
   if (left_out > 0) {
     report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
@@ -69,6 +69,11 @@ async function run(values: TrainValues): Promise<number | void> {
     // Alone, whoever waits for the run's end must not take this for it. But a rank
     // that ends with another code than 0 is one that failed, to mpirun.
     return isRank ? 0 : 1;
+  }
+  if (from === step) {
+    return report(
+      `Already finished: ${step} of ${total} steps; give more --max-train-steps to go on`,
+    );
   }
   report(
     `Trained for ${step} ${step === 1 ? "step" : "steps"} → ${

@@ -45,7 +45,9 @@ import { checkpointState, readArrays, restore, shareState } from "./state.ts";
 export interface TrainResult {
   /** The run's folder. */
   readonly run: string;
-  /** Updates that were done. */
+  /** Updates that were done before it went on. */
+  readonly from: number;
+  /** Updates that were done in the end. */
   readonly step: number;
   /** Updates to do. */
   readonly total: number;
@@ -119,9 +121,16 @@ export async function train(
 
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
-  const settings = runSettingsOf(values, ranks, { path: folder, hash }, data);
+  const settings = runSettingsOf(
+    values,
+    ranks,
+    { path: folder, hash },
+    data,
+    loader.ids,
+  );
   const output = rank > 0 ? noOutput : stack.use(
     await openOutput(out, settings, {
+      total,
       keepLast: values["keep-last"],
       keepEvery: values["keep-every"],
       warn: (line) => values.quiet ? undefined : lines.warn(line),
@@ -171,7 +180,7 @@ export async function train(
     const status = step < total ? "stopped" : "finished";
     await output.finish(status);
     const left_out = loader.broken.size;
-    return { run: out, step, total, status, weights, left_out };
+    return { run: out, from: first, step, total, status, weights, left_out };
   } catch (error) {
     await output.finish("failed");
     throw error;

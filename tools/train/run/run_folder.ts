@@ -28,6 +28,7 @@ import { isHarmless, removeWhole, tidy } from "./leftovers.ts";
 import { LOCK_NAME, lockRun } from "./lock.ts";
 import {
   checkFixed,
+  datasetChange,
   describeChange,
   FIXED_OPTIONS,
   fixedHash,
@@ -48,6 +49,8 @@ export interface RunOptions {
   readonly keepLast?: number;
   /** Checkpoints of steps divisible by this are kept too; 0: none beside the newest (0). */
   readonly keepEvery?: number;
+  /** Steps to do: a run that has done them is left as it is. */
+  readonly total?: number;
   /** Takes a line that the user should see, such as a setting that differs. */
   readonly warn?: (line: string) => void;
   /** The file system. */
@@ -127,10 +130,7 @@ export class RunFolder implements Disposable {
       const isRun = await checkFolder(path, resume);
       const before = isRun ? await readSettings(path) : undefined;
       const run = new RunFolder(path, settings, before, options, lock);
-      for (const change of run.changes) {
-        run.warn(`The run in ${path} goes on with another setting: ${change}`);
-      }
-      await run.#writeSettings(before);
+      if (!await run.#isDone()) await run.#goOn(before);
       await tidy(path);
       await tidy(`${path}/${GRIDS_FOLDER}`).catch(() => {});
       return run;
@@ -278,15 +278,47 @@ export class RunFolder implements Disposable {
     this.#lock[Symbol.dispose]();
   }
 
-  async #writeSettings(before: StoredSettings | undefined): Promise<void> {
-    if (before && this.changes.length === 0) return;
+  /** Whether there is nothing to go on with. */
+  async #isDone(): Promise<boolean> {
+    const { total = Infinity } = this.#options;
+    const last = (await this.#steps()).at(-1) ?? -1;
+    return this.isResumed && last >= total;
+  }
+
+  /** Says what differs from before, and keeps it. */
+  async #goOn(before: StoredSettings | undefined): Promise<void> {
+    for (const change of this.changes) {
+      this.warn(
+        `The run in ${this.path} goes on with another setting: ${change}`,
+      );
+    }
+    const other = before && datasetChange(before.settings, this.settings);
+    if (other !== undefined) this.warn(other);
+    await this.#writeSettings(before, other);
+  }
+
+  /**
+   * Writes the settings, where they are new.
+   *
+   * @param other in which way the data set is another
+   */
+  async #writeSettings(
+    before: StoredSettings | undefined,
+    other: string | undefined,
+  ): Promise<void> {
+    const changes = [...this.changes, ...other === undefined ? [] : [other]];
+    const isKnown = this.settings.dataset === undefined ||
+      before?.settings.dataset !== undefined;
+    if (before && isKnown && changes.length === 0) return;
     const now = new Date().toISOString();
     const { created = now, resumed = [] } = before ?? {};
-    const changed = { time: now, changes: this.changes };
+    const changed = changes.length > 0 ? [{ time: now, changes }] : [];
+    // What the data set was when the run began: later runs are compared with that.
+    const dataset = before?.settings.dataset ?? this.settings.dataset;
     const text = settingsText({
-      settings: this.settings,
+      settings: { ...this.settings, ...dataset ? { dataset } : {} },
       created,
-      resumed: before ? [...resumed, changed] : [],
+      resumed: before ? [...resumed, ...changed] : [],
     });
     await writeFileAtomic(
       `${this.path}/${SETTINGS_NAME}`,
