@@ -272,7 +272,10 @@ gpuTest(
     assertEquals(err.filter((line) => line.startsWith("Note")), []);
     assertEquals(await settings(), before);
     await drawDataset(data, { count: 5 });
-    await trained({ ...given, "max-train-steps": 3 });
+    const more = trainTool({ ...given, "max-train-steps": 3, quiet: false });
+    const gone = await finished(more);
+    assertEquals(gone.code, 0, gone.err.join("\n"));
+    assert(gone.err.includes("Going on from step 2 (checkpoint-000002)"));
     const says =
       "The data set has 5 ids, 4 when the run began: it goes on, but not as it would have";
     const { dataset, resumed } = JSON.parse(await settings());

@@ -221,18 +221,21 @@ export function samplesOfUpdate(values: TrainValues, ranks: number): number {
     values["gradient-accumulation-steps"];
 }
 
-/** The learning rate, scaled unless it was given as it is. */
-export function learningRateOf(values: TrainValues, ranks: number): number {
+/** Whether the learning rate is multiplied by the samples of an update. */
+export function isScaled(values: TrainValues): boolean {
   if (values["scale-lr"] && values["no-scale-lr"]) {
     throw new UsageError("Give --scale-lr or --no-scale-lr, not both");
   }
-  const given = values["learning-rate"];
-  const isLora = values.train === "lora";
-  const isScaled = values["scale-lr"] ||
-    given === undefined && !values["no-scale-lr"] && !isLora;
-  const factor = samplesOfUpdate(values, ranks);
-  const usual = isLora ? LORA_LEARNING_RATE : LEARNING_RATE;
-  return (given ?? usual) * (isScaled ? factor : 1);
+  return values["scale-lr"] ||
+    values["learning-rate"] === undefined && !values["no-scale-lr"] &&
+      values.train !== "lora";
+}
+
+/** The learning rate, scaled unless it was given as it is. */
+export function learningRateOf(values: TrainValues, ranks: number): number {
+  const usual = values.train === "lora" ? LORA_LEARNING_RATE : LEARNING_RATE;
+  return (values["learning-rate"] ?? usual) *
+    (isScaled(values) ? samplesOfUpdate(values, ranks) : 1);
 }
 
 /** Options, and what must hold for them to have an effect. */

@@ -17,6 +17,7 @@ import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
+import { headerLines } from "./header.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
 import {
@@ -169,6 +170,11 @@ export async function train(
     tensorboard: values.tensorboard,
   });
   const { ids } = loader;
+  if (rank === 0 && !values.quiet && first < total) {
+    const resumed = checkpoint?.step;
+    headerLines({ ...setup, trainer, ids, ranks, out, resumed })
+      .forEach((line) => lines.note(line));
+  }
   const session = { ...setup, trainer, data, ids, output, loop, communicator };
   try {
     const step = await runUpdates(session, first, signal);
