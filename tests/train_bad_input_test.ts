@@ -5,6 +5,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { UsageError } from "../src/host/exit.ts";
 import * as layout from "../src/train/data/layout.ts";
+import { adapterFile } from "../tools/train/run/adapter_file.ts";
 import { changedComponent } from "./support/changed_weights.ts";
 import { finished } from "./support/command.ts";
 import {
@@ -188,7 +189,11 @@ gpuTest(
         /^Option --resolution is 33, expected a multiple of 4$/,
       ],
       [
-        { "edit-prompts": `${folder}/none.txt` },
+        {
+          stage: 2,
+          "adapter-path": `${MODEL}/identity_adapter.weave`,
+          "edit-prompts": `${folder}/none.txt`,
+        },
         "cannot-read",
         /none\.txt: no such file/,
       ],
@@ -245,6 +250,42 @@ gpuTest(
 );
 
 gpuTest(
+  "train bad input: a run that goes on otherwise, or is finished",
+  inPlace(async ({ data, out, given }) => {
+    await trained(given);
+    const settings = () => Deno.readTextFile(`${out}/settings.json`);
+    const before = await settings();
+    // Checked before anything is written: the run goes on as it was.
+    assertMatch(
+      await refused({ ...given, "ema-decay": 0.9 }, "bad-option"),
+      /run: it began without --ema-decay; give the same options, or another/,
+    );
+    assertEquals(await settings(), before);
+    // Nothing is done, and so nothing goes on with another setting.
+    const again = trainTool({ ...given, "max-train-steps": 1, quiet: false });
+    const { code, err } = await finished(again);
+    assertEquals(code, 0, err.join("\n"));
+    assertEquals(
+      err.at(-1),
+      "Already finished: 2 of 1 steps; give more --max-train-steps to go on",
+    );
+    assertEquals(err.filter((line) => line.startsWith("Note")), []);
+    assertEquals(await settings(), before);
+    await drawDataset(data, { count: 5 });
+    const more = trainTool({ ...given, "max-train-steps": 3, quiet: false });
+    const gone = await finished(more);
+    assertEquals(gone.code, 0, gone.err.join("\n"));
+    assert(gone.err.includes("Going on from step 2 (checkpoint-000002)"));
+    const says =
+      "The data set has 5 ids, 4 when the run began: it goes on, but not as it would have";
+    const { dataset, resumed } = JSON.parse(await settings());
+    assertEquals(dataset.ids, 4);
+    assertEquals(resumed[0].changes, ["max-train-steps: 2 → 3", says]);
+    assert((await Deno.readTextFile(`${out}/report.html`)).includes(says));
+  }),
+);
+
+gpuTest(
   "train bad input: a NaN stops with the step, the tensor and the last checkpoint",
   inPlace(async ({ folder, out, given }) => {
     const adapter = `${folder}/nan.weave`;
@@ -288,6 +329,29 @@ gpuTest(
     assertEquals(await savedSteps(broken), []);
   }),
 );
+
+Deno.test("train bad input: an adapter of a run's folder", () =>
+  inFolder(async (folder) => {
+    const put = (name: string) => Deno.writeTextFile(`${folder}/${name}`, "");
+    const says = async (path: string) =>
+      (await assertRejects(() => adapterFile(path), MasterWeaverError)).message;
+    assertMatch(await says(folder), /it has no adapter_final\.weave, nor/);
+    await put("settings.json");
+    const final = `${folder}/adapter_final.pt`;
+    assertMatch(await says(final), /its end; it has saved no adapter yet$/);
+    for (const step of ["000010", "000002", "1000000"]) {
+      await put(`adapter_${step}.weave`);
+    }
+    await put("adapter_000002.pt");
+    assertEquals(await adapterFile(folder), `${folder}/adapter_1000000.weave`);
+    assertMatch(
+      await says(final),
+      /^Cannot start from .*its end; its newest adapter is .*adapter_000002\.pt$/,
+    );
+    await put("adapter_final.weave");
+    assertEquals(await adapterFile(folder), `${folder}/adapter_final.weave`);
+    assertEquals(await adapterFile("other.pt"), "other.pt");
+  }));
 
 gpuTest(
   "train bad input: a frozen weight that is not finite is named",

@@ -162,6 +162,13 @@ Deno.test("train lines: a line that is rewritten on a terminal", () => {
 });
 
 Deno.test("train lines: no wider than the terminal, and plain elsewhere", () => {
+  const working = lines(12);
+  working.lines.showWork("Drawing the grid");
+  working.lines[Symbol.dispose]();
+  assertEquals(working.text(), "\r\x1b[KDrawing the\n");
+  const file = lines(null);
+  file.lines.showWork("Drawing the grid");
+  assertEquals(file.text(), "");
   const narrow = lines(20);
   narrow.lines.step(shown);
   assertEquals(narrow.text(), "\r\x1b[Kstep 1,234/100,000 ");

@@ -40,7 +40,13 @@ async function withStop(given: Given, out: string): Promise<void> {
   controller.abort();
   const { step, status, weights } = await stopped;
   // On a fast GPU it may be at its end before it is stopped.
-  if (step < STEPS) assertEquals([status, weights], ["stopped", []]);
+  if (step < STEPS) {
+    const stem = `${out}/adapter_${String(step).padStart(6, "0")}`;
+    assertEquals([status, weights], [
+      "stopped",
+      [`${stem}.pt`, `${stem}.weave`],
+    ]);
+  }
   assert(step > 1);
   assertEquals((await savedSteps(out)).at(-1), step);
   const result = await trained({ ...given, out });
@@ -58,6 +64,7 @@ gpuTest(
       const result = await trained({ ...given, out: whole });
       assertEquals(result, {
         run: whole,
+        from: 0,
         step: STEPS,
         total: STEPS,
         status: "finished",
@@ -69,6 +76,13 @@ gpuTest(
         (record as { learning_rate: number }).learning_rate
       );
       assertEquals(rates, [0, 0.0005, 0.001, 0.0005]);
+      // Two samples of five an update.
+      assertEquals(
+        (await recorded(whole)).map((record) =>
+          (record as { epoch: number }).epoch
+        ),
+        [0.4, 0.8, 1.2, 1.6],
+      );
 
       await withStop(given, `${folder}/stopped`);
       await checkSame(`${folder}/stopped`, whole, STEPS);

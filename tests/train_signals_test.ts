@@ -11,13 +11,16 @@ import {
   onSmallDisk,
 } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
+import { hasMpi, mpirunFile } from "./support/mpi.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   checkSame,
   type Given,
   savedSteps,
+  SMALL,
   trained,
   trainTool,
+  typedOptions,
   until,
 } from "./support/train_tool.ts";
 
@@ -49,11 +52,14 @@ gpuTest(
       const { step } = result;
       assertEquals(result, {
         run: out,
+        from: 0,
         step,
         total: 99999,
         status: "stopped",
         saved: step,
-        weights: [],
+        weights: ["pt", "weave"].map((ending) =>
+          `${out}/adapter_${String(step).padStart(6, "0")}.${ending}`
+        ),
         left_out: 0,
       });
       assert(step > 0);
@@ -142,6 +148,43 @@ gpuTest(
   isWindows,
 );
 
+gpuTest(
+  "train signals: ranks save at SIGUSR2, and mpirun sees no failure",
+  () =>
+    inFolder(async (folder) => {
+      const data = `${folder}/data`;
+      await drawDataset(data, { count: 4 });
+      const out = `${folder}/run`;
+      const given = { ...SMALL, ...ENDLESS, data, out, distributed: "mpi" };
+      const stop = until(async () => (await savedSteps(out)).length > 0)
+        .then(async () => {
+          const { pid } = JSON.parse(
+            await Deno.readTextFile(`${out}/run.lock`),
+          );
+          Deno.kill(await parentOf(pid), "SIGUSR2");
+        });
+      const { code, err } = await mpirunFile(
+        2,
+        repositoryPath("tools/train.ts"),
+        typedOptions({ ...given, quiet: false }),
+      );
+      await stop;
+      assertEquals(code, 0, err.join("\n"));
+      const said = (pattern: RegExp) =>
+        err.filter((line) => pattern.test(line)).length;
+      assertEquals(said(/^To save and stop: kill -USR2 \d+$/), 1);
+      assertEquals(said(/^Stopping after this update; saving first$/), 1);
+      assertEquals(said(/^Stopped after step \d+ of 99999/), 1);
+    }),
+  !hasMpi || Deno.build.os !== "linux",
+);
+
+/** The process that started another. */
+async function parentOf(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Number(/^PPid:\s+(\d+)/m.exec(status)![1]);
+}
+
 Deno.test("train: --help and wrong usage need no GPU", async () => {
   const run = (...args: string[]) =>
     finished(deno(["run", "-A", repositoryPath("tools/train.ts"), ...args]));
@@ -175,10 +218,44 @@ Deno.test("train: --help and wrong usage need no GPU", async () => {
       /^--recompute is some, expected none, block, level, or a size/,
     ],
     [["--nonsense"], /nonsense/],
+    [
+      ["--mixed-precision=bf16"],
+      /^--mixed-precision is bf16, expected no or fp16; WebGPU has no bf16; see/,
+    ],
+    [
+      ["--gradient_checkpointing"],
+      /^Option --gradient_checkpointing is unknown; give --recompute block; see/,
+    ],
+    [
+      ["--resume-from-checkpoint=latest"],
+      /is unknown; run the same command again with the same --out, and it goes/,
+    ],
+    [
+      ["--stage=1", "--model=m", "--data=d", "--out=o", "--alpha=2"],
+      /^--alpha has no effect here: give --train lora, or leave it out; see/,
+    ],
+    [
+      ["--stage=1", "--model=m", "--data=d", "--out=o", "--lambda-edit=1"],
+      /^--lambda-edit has no effect here: edits belong to --stage 2; leave it/,
+    ],
+    [
+      [
+        ...["--stage=1", "--model=m", "--data=d", "--out=o"],
+        ...["--adapter-path=a.pt", "--initial-values=zero"],
+      ],
+      /^--initial-values has no effect here: it is for a fresh adapter, without/,
+    ],
   ];
   for (const [args, says] of cases) {
     const { code, out, err } = await run(...args);
     assertEquals([code, out, err.length], [2, "", 1], err.join("\n"));
     assertMatch(err[0], says);
   }
+  const ranks = await finished(deno(
+    ["run", "-A", repositoryPath("tools/train.ts"), "--stage=1"],
+    { env: { OMPI_COMM_WORLD_SIZE: "2" } },
+  ));
+  assertEquals([ranks.code, ranks.err], [2, [
+    "mpirun started 2 processes: give --distributed mpi, and they train together; see --help",
+  ]]);
 });

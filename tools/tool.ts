@@ -6,7 +6,11 @@
  */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { type OptionSpec, parseArguments } from "../src/host/arguments.ts";
+import {
+  type Hints,
+  type OptionSpec,
+  parseArguments,
+} from "../src/host/arguments.ts";
 import { exitCode, toolExitCode, UsageError } from "../src/host/exit.ts";
 import { print, writeStderr } from "../src/host/streams.ts";
 import { printable } from "../src/weights/brief.ts";
@@ -111,6 +115,8 @@ export interface Tool<O extends Options> {
   readonly options: O;
   /** Whether words that belong to no option are taken. */
   readonly words?: boolean;
+  /** What to give instead of options that other programs have. */
+  readonly hints?: Hints;
   /** Whether it stops in order by itself; others end at once at Ctrl-C. */
   readonly stopsItself?: boolean;
   /** Its work; may return an exit code of its own. */
@@ -132,7 +138,7 @@ export function toolMain<O extends Options>(
   const guard = tool.stopsItself ? exitCode : toolExitCode;
   return (args) =>
     guard(async () => {
-      const asked = readOptions(args, tool.options, tool.words);
+      const asked = readOptions(args, tool.options, tool.words, tool.hints);
       if (asked === "help") return print(`${tool.usage.trimEnd()}\n`);
       return await tool.run(asked.values, asked.words);
     });
@@ -148,11 +154,13 @@ export function readOptions<O extends Options>(
   args: readonly string[],
   options: O,
   words = false,
+  hints: Hints = {},
 ): { values: Values<O>; words: readonly string[] } | "help" {
   const { values: given, positionals } = parseArguments(
     args,
     { ...options, help: flag },
     words ? "positionals" : "no-positionals",
+    hints,
   );
   if (given.help) return "help";
   const values = Object.entries(options).map(([name, { read }]) =>

@@ -8,13 +8,15 @@
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { Interrupt } from "../src/host/command/interrupt.ts";
 import { endOnSignals } from "../src/host/exit.ts";
-import { openMpi } from "../src/host/mpi/communicator.ts";
+import { openMpi, startedByOpenMpi } from "../src/host/mpi/communicator.ts";
+import { mpirunProcess } from "../src/host/mpi/launcher.ts";
 import { useOwnGpu } from "../src/host/mpi/own_gpu.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
 import { UsageError } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { fromPyTorch } from "./train/handover/from_pytorch.ts";
 import { toPyTorch } from "./train/handover/to_pytorch.ts";
+import { HINTS } from "./train/hints.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
 import { train, type TrainResult } from "./train/session.ts";
@@ -22,6 +24,7 @@ import { printJson, talk, toolMain } from "./tool.ts";
 
 async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
+  requireTogether(values);
   if (values["to-pytorch"] !== undefined) return await handOver(values);
   if (values["from-pytorch"] !== undefined) return await takeBack(values);
   for (const name of ["num-processes", "step"] as const) {
@@ -43,14 +46,17 @@ async function run(values: TrainValues): Promise<number | void> {
     );
     return report(`Gradients and parameters → ${replayed.output}`);
   }
+  const isRank = values.distributed === "mpi" && startedByOpenMpi();
   await using interrupt = new Interrupt((text) => {
-    if (!values.quiet) writeStderr(`\n${text} (what is done is saved first)\n`);
+    if (values.quiet) return;
+    if (!isRank) writeStderr(`\n${text} (what is done is saved first)\n`);
+    else if (isFirstRank()) writeStderr(`\n${STOPPED_BY_MPIRUN}\n`);
   });
-  const result = values.distributed === "mpi"
+  const result = isRank
     ? await trainTogether(values, interrupt.signal)
     : await train(values, { signal: interrupt.signal });
   if (!result) return;
-  const { status, step, total, weights, left_out, not_saved } = result;
+  const { status, from, step, total, weights, left_out, not_saved } = result;
   if (values.json) printJson(result);
   if (left_out > 0) {
     report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
@@ -63,12 +69,43 @@ async function run(values: TrainValues): Promise<number | void> {
   }
   if (status === "stopped") {
     report(
-      `Stopped after step ${step} of ${total}; run the same command to go on`,
+      `Stopped after step ${step} of ${total}${
+        weights.length > 0 ? ` → ${weights.join(", ")}` : ""
+      }; run the same command to go on`,
     );
-    return 1;
+    // Alone, whoever waits for the run's end must not take this for it. But a rank
+    // that ends with another code than 0 is one that failed, to mpirun.
+    return isRank ? 0 : 1;
+  }
+  if (from === step) {
+    return report(
+      `Already finished: ${step} of ${total} steps; give more --max-train-steps to go on`,
+    );
   }
   report(
-    `Trained ${step} ${step === 1 ? "step" : "steps"} → ${weights.join(", ")}`,
+    `Trained for ${step} ${step === 1 ? "step" : "steps"} → ${
+      weights.join(", ")
+    }`,
+  );
+}
+
+const STOPPED_BY_MPIRUN =
+  "Stopping; mpirun leaves ranks a second: what came after the last checkpoint may be lost (kill -USR2 mpirun saves first)";
+
+/** Whether this is the first of the ranks that mpirun started. */
+function isFirstRank(): boolean {
+  return Number(Deno.env.get("OMPI_COMM_WORLD_RANK") ?? 0) === 0;
+}
+
+/**
+ * Checks that ranks know of each other: else each would train the whole by itself,
+ * in the same folder.
+ */
+function requireTogether({ distributed }: TrainValues): void {
+  const ranks = Number(Deno.env.get("OMPI_COMM_WORLD_SIZE") ?? 1);
+  if (ranks <= 1 || distributed !== undefined) return;
+  throw new UsageError(
+    `mpirun started ${ranks} processes: give --distributed mpi, and they train together`,
   );
 }
 
@@ -118,6 +155,10 @@ async function trainTogether(
     warn: (line) => writeStderr(`${line}\n`),
   });
   const stop = new AbortController();
+  const say = (line: string) => {
+    if (communicator.rank === 0 && !values.quiet) writeStderr(`${line}\n`);
+  };
+  say(`To save and stop: kill -USR2 ${await mpirunProcess() ?? "mpirun"}`);
   let last: () => string | undefined = () => undefined;
   const result = await runAsRank(
     communicator,
@@ -130,7 +171,10 @@ async function trainTogether(
     {
       lastCheckpoint: () => last(),
       stopsItself: true,
-      onStop: () => stop.abort(),
+      onStop: () => {
+        say("Stopping after this update; saving first");
+        stop.abort();
+      },
     },
   );
   return communicator.rank === 0 ? result : undefined;
@@ -140,6 +184,7 @@ async function trainTogether(
 export const main = toolMain({
   usage: USAGE,
   options: OPTIONS,
+  hints: HINTS,
   stopsItself: true,
   run,
 });

@@ -20,6 +20,12 @@ export interface OptionSpec {
 /** Options by name; `help` is also `-h`. */
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
+/**
+ * What to do instead, such as "give --out", by the names of options that other
+ * programs have: in small letters, without dashes in front.
+ */
+export type Hints = Readonly<Record<string, string>>;
+
 /** The value of one option. */
 export type ValueOf<S extends OptionSpec> = S["multiple"] extends true
   ? string[] | undefined
@@ -46,12 +52,14 @@ export interface Arguments<S extends OptionSpecs> {
  * @param args what was typed
  * @param specs the options
  * @param positionals whether words that belong to no option are allowed
+ * @param hints what to give instead of options that other programs have
  * @throws {UsageError} naming what was typed
  */
 export function parseArguments<const S extends OptionSpecs>(
   args: readonly string[],
   specs: S,
   positionals: "positionals" | "no-positionals",
+  hints: Hints = {},
 ): Arguments<S> {
   const values: Record<string, string | boolean | string[] | undefined> = {};
   for (const [name, spec] of Object.entries(specs)) values[name] = spec.default;
@@ -66,7 +74,7 @@ export function parseArguments<const S extends OptionSpecs>(
       words.push(arg);
       continue;
     }
-    const { name, spec, inline } = findOption(arg, specs);
+    const { name, spec, inline } = findOption(arg, specs, hints);
     if (spec.type === "boolean") {
       if (inline !== undefined) {
         throw new UsageError(`Option --${name} takes no value, got ${inline}`);
@@ -90,7 +98,7 @@ export function parseArguments<const S extends OptionSpecs>(
 }
 
 /** The option that an argument names. */
-function findOption(arg: string, specs: OptionSpecs) {
+function findOption(arg: string, specs: OptionSpecs, hints: Hints) {
   if (arg === "-h" && Object.hasOwn(specs, "help")) {
     return { name: "help", spec: specs.help, inline: undefined };
   }
@@ -99,6 +107,10 @@ function findOption(arg: string, specs: OptionSpecs) {
     return { name: typed, spec: specs[typed], inline };
   }
   const shown = (typed === undefined ? arg : `--${typed}`).slice(0, 60);
+  const other = typed?.toLowerCase().replaceAll("_", "-") ?? "";
+  if (Object.hasOwn(hints, other)) {
+    throw new UsageError(`Option ${shown} is unknown; ${hints[other]}`);
+  }
   const near = nearest(shown.replace(/^-+/, ""), Object.keys(specs));
   throw new UsageError(
     `Option ${shown} is unknown${near ? `; did you mean --${near}?` : ""}`,

@@ -87,6 +87,14 @@ export interface TrainerOptions {
   readonly logged?: number;
 }
 
+/** What is computed again in the backward pass. */
+export interface UsedRecompute {
+  /** `none`, `block`, `level`, or how many of how many blocks. */
+  readonly name: string;
+  /** Bytes that the run takes with it; only planned where there is a limit. */
+  readonly bytes?: number;
+}
+
 /** A step whose inputs are on the GPU. */
 export interface PreparedStep {
   /** With or without the editing-direction loss. */
@@ -103,6 +111,8 @@ export class Trainer implements Disposable {
   readonly towers: FrozenTowers;
   /** The step's plans. */
   readonly plans: StepPlans;
+  /** What is computed again, as it was asked for or chosen. */
+  readonly recompute: UsedRecompute;
   readonly #options: TrainerOptions;
   readonly #alphas: Float32Array;
   readonly #log: LossLog;
@@ -117,6 +127,7 @@ export class Trainer implements Disposable {
       readonly optimiser: Optimiser;
       readonly towers: FrozenTowers;
       readonly plans: StepPlans;
+      readonly recompute: UsedRecompute;
       readonly log: LossLog;
       readonly empty: GpuTensors;
     },
@@ -127,6 +138,7 @@ export class Trainer implements Disposable {
     this.optimiser = parts.optimiser;
     this.towers = parts.towers;
     this.plans = parts.plans;
+    this.recompute = parts.recompute;
     this.#log = parts.log;
     this.#empty = parts.empty;
     this.#owned = owned;
@@ -153,6 +165,7 @@ export class Trainer implements Disposable {
     const optimiser = stack.use(
       await Optimiser.make(gpu, blocks, options.optimiser),
     );
+    const { pick, ...recompute } = await recomputeOf(options);
     const plans = stack.use(
       await StepPlans.make({
         gpu,
@@ -162,7 +175,7 @@ export class Trainer implements Disposable {
         trainable,
         blocks,
         lossScale: optimiser.lossScale,
-        shapes: shapesOf(options, await pickerOf(options)),
+        shapes: shapesOf(options, pick),
       }),
     );
     const { factor } = components.vae.config;
@@ -175,7 +188,15 @@ export class Trainer implements Disposable {
     const accumulation = options.accumulation ?? 1;
     plans.write("accumulation_share", Float32Array.of(1 / accumulation));
     const owned = stack.move();
-    const parts = { blocks, optimiser, towers, plans, log, empty };
+    const parts = {
+      blocks,
+      optimiser,
+      towers,
+      plans,
+      recompute,
+      log,
+      empty,
+    };
     return new Trainer(options, parts, owned);
   }
 
@@ -254,8 +275,8 @@ export class Trainer implements Disposable {
     const { plans, blocks, optimiser } = this;
     await this.step(number, batch);
     const kind = kindOf(batch);
-    const picker = await pickerOf(this.#options);
-    const shape = shapesOf(this.#options, picker)[kind]!;
+    const { pick } = await recomputeOf(this.#options);
+    const shape = shapesOf(this.#options, pick)[kind]!;
     return await firstNonFinite({
       gpu,
       step: stepGraph(storage, components, trainable, shape),
@@ -400,9 +421,13 @@ function shapesOf(
 }
 
 /** Chooses the blocks that are computed again. */
-async function pickerOf(options: TrainerOptions): Promise<BlockPicker> {
+async function recomputeOf(
+  options: TrainerOptions,
+): Promise<UsedRecompute & { readonly pick: BlockPicker }> {
   const { recompute = "none", tuner, gpu } = options;
-  if (typeof recompute !== "number") return blockPickers[recompute];
+  if (typeof recompute !== "number") {
+    return { name: recompute, pick: blockPickers[recompute] };
+  }
   const planner = runCosts({
     ...options,
     choose: tuner.choose,
@@ -410,7 +435,8 @@ async function pickerOf(options: TrainerOptions): Promise<BlockPicker> {
     shapes: Object.values(shapesOf(options, blockPickers.none)),
   });
   await tuner.prepare(planner.recipe.graph);
-  return chooseRecompute(recompute, planner).pick;
+  const { name, pick, cost } = chooseRecompute(recompute, planner);
+  return { name, pick, bytes: cost.bytes };
 }
 
 /**

@@ -21,6 +21,8 @@ export interface LossReaderOptions {
   readonly trainer: Trainer;
   /** Steps of an update. */
   readonly accumulation: number;
+  /** The share of the data set that an update takes. */
+  readonly epochsPerUpdate: number;
   /** Updates that were done before the first that is read. */
   readonly first: number;
   /** The learning rate of an update. */
@@ -47,6 +49,16 @@ export class LossReader {
     this.#read = this.#queued = options.first;
   }
 
+  /** Does something that is no part of training: its time is not counted. */
+  async untimed<T>(work: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#last += performance.now() - start;
+    }
+  }
+
   /** Notes that so many updates have been queued. */
   queued(updates: number): void {
     this.#queued = updates;
@@ -69,6 +81,7 @@ export class LossReader {
   async read(): Promise<void> {
     const { trainer, accumulation, learningRate, record, explain } =
       this.#options;
+    const { epochsPerUpdate } = this.#options;
     const count = this.#queued - this.#read;
     if (count === 0) return;
     const own = await trainer.readLog(
@@ -110,6 +123,7 @@ export class LossReader {
       this.#read++;
       record({
         step: update + 1,
+        epoch: Number(((update + 1) * epochsPerUpdate).toFixed(6)),
         ...losses,
         grad_norm: Number.isFinite(gradientNorm) ? gradientNorm : null,
         learning_rate: learningRate(update),

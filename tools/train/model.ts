@@ -14,6 +14,7 @@ import { openModelFolder } from "../../src/host/files.ts";
 import type { ClipTokenizer } from "../../src/text/tokenizer.ts";
 import { modelHash } from "../../src/weights/components.ts";
 import { filesWithAdapter } from "../convert/adapter_files.ts";
+import { adapterFile } from "./run/adapter_file.ts";
 
 /** A model's components, opened. */
 export interface OpenedModel extends AsyncDisposable {
@@ -23,19 +24,22 @@ export interface OpenedModel extends AsyncDisposable {
   readonly tokenizer: ClipTokenizer;
   /** Hash of all its files, the adapter's included. */
   readonly hash: string;
+  /** The file of another adapter than its own, where one is given. */
+  readonly adapter: string | undefined;
 }
 
 /**
  * Opens a model with another adapter, if one is given.
  *
- * @param adapter `*.weave`, or the reference's `*.pt`
+ * @param given `*.weave`, the reference's `*.pt`, or the folder of a run
  * @throws {MasterWeaverError} `bad-model`, `bad-checkpoint`, `cannot-read`, `bad-option`
  */
 export async function openModel(
   model: string,
-  adapter: string | undefined,
+  given: string | undefined,
   storage: StorageType,
 ): Promise<OpenedModel> {
+  const adapter = given === undefined ? undefined : await adapterFile(given);
   await using stack = new AsyncDisposableStack();
   const isTorch = adapter !== undefined && !adapter.endsWith(".weave");
   // What is not of this project takes its sizes from the folder's own adapter.
@@ -55,6 +59,7 @@ export async function openModel(
     components,
     tokenizer,
     hash,
+    adapter,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

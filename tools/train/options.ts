@@ -46,6 +46,13 @@ const memory: Reader<"none" | "block" | "level" | number> = (value, name) => {
   return Number(digits) * (unit.toUpperCase() === "GB" ? 1e9 : 1e6);
 };
 
+/** The precisions of other trainers, less the one that WebGPU does not have. */
+const precision: Reader<"no" | "fp16"> = (value, name) => {
+  if (value === "no" || value === "fp16") return value;
+  const why = value === "bf16" ? "; WebGPU has no bf16" : "";
+  return refuse(name, value, `no or fp16${why}`);
+};
+
 /** The options of `tools/train.ts`. */
 export const OPTIONS = {
   stage: option(oneOf(["1", "2"])),
@@ -70,7 +77,7 @@ export const OPTIONS = {
   "adam-weight-decay": option(notNegative, "0.01"),
   "adam-epsilon": option(notNegative, "1e-8"),
   "max-grad-norm": option(notNegative, "1"),
-  "mixed-precision": option(oneOf(["no", "fp16"]), "no"),
+  "mixed-precision": option(precision, "no"),
   "dataloader-num-workers": option(whole(0, 64)),
   "save-steps": option(whole(1), "2000"),
   "vis-steps": option(whole(0), "200"),
@@ -122,16 +129,17 @@ code 1.
   --model DIR            a converted model (tools/convert.ts)
   --data DIR             the data set's root
   --out RUN              the run's folder: checkpoints, metrics.jsonl, report.html
-  --adapter-path FILE    the adapter to start from, .weave or .pt; stage 2 needs
-                         it, stage 1 starts a fresh one without it
+  --adapter-path FILE    the adapter to start from, .weave or .pt, or the folder of
+                         the run that trained it; stage 2 needs one, stage 1
+                         starts a fresh one without it
   --train WHAT           adapter, lora (of the UNet), unet (adapter)
                          A LoRA has no stage: its loss is the error in the
                          predicted noise alone, with each sample's references
 
-Steps
+Steps: one is an update of the parameters, from the gradients of some micro-batches
   --max-train-steps N    updates of the parameters (100000)
-  --train-batch-size N   samples of a step (4)
-  --gradient-accumulation-steps N  steps of an update (4)
+  --train-batch-size N   samples of a micro-batch, on each rank (4)
+  --gradient-accumulation-steps N  micro-batches of an update (4)
   --resolution N         side of the images in pixels (the model's own)
   --seed N               (42)
   --mixed-precision no|fp16  fp16: activations in f16, with loss scaling (no)
@@ -173,7 +181,8 @@ What is written
   --cache-size GB        most that is kept (20; 0: nothing)
   --dataloader-num-workers N  (as many as there are cores, at most 16)
   --tune auto|off|force  measure kernels first (off: the same bits everywhere)
-  --distributed mpi      one process of several, started by mpirun
+  --distributed mpi      one process of several, started by mpirun; to save and
+                         stop: kill -USR2 mpirun (Ctrl-C leaves no time to save)
 
   --replay FILE          run recorded steps instead, and write losses, gradients
                          and parameters to --output
@@ -206,23 +215,72 @@ export function stageOf(values: TrainValues): Stage {
   return values.stage === "1" ? 1 : 2;
 }
 
-/** The learning rate, scaled unless it was given as it is. */
-export function learningRateOf(values: TrainValues, ranks: number): number {
+/** Samples of an update, of all ranks together. */
+export function samplesOfUpdate(values: TrainValues, ranks: number): number {
+  return ranks * values["train-batch-size"] *
+    values["gradient-accumulation-steps"];
+}
+
+/** Whether the learning rate is multiplied by the samples of an update. */
+export function isScaled(values: TrainValues): boolean {
   if (values["scale-lr"] && values["no-scale-lr"]) {
     throw new UsageError("Give --scale-lr or --no-scale-lr, not both");
   }
+  return values["scale-lr"] ||
+    values["learning-rate"] === undefined && !values["no-scale-lr"] &&
+      values.train !== "lora";
+}
+
+/** The learning rate, scaled unless it was given as it is. */
+export function learningRateOf(values: TrainValues, ranks: number): number {
+  const usual = values.train === "lora" ? LORA_LEARNING_RATE : LEARNING_RATE;
   const given = values["learning-rate"];
-  const isLora = values.train === "lora";
-  const isScaled = values["scale-lr"] ||
-    given === undefined && !values["no-scale-lr"] && !isLora;
-  const factor = ranks * values["train-batch-size"] *
-    values["gradient-accumulation-steps"];
-  const usual = isLora ? LORA_LEARNING_RATE : LEARNING_RATE;
-  const rate = (given ?? usual) * (isScaled ? factor : 1);
+  const factor = isScaled(values) ? samplesOfUpdate(values, ranks) : 1;
+  const rate = (given ?? usual) * factor;
   if (Number.isFinite(rate)) return rate;
   throw new UsageError(
     `--learning-rate is ${given}, times ${factor} by --scale-lr, expected a number that is finite then`,
   );
+}
+
+/** Options, and what must hold for them to have an effect. */
+const CONDITIONS: readonly (readonly [
+  names: readonly (keyof TrainValues)[],
+  holds: (values: TrainValues) => boolean,
+  advice: string,
+])[] = [
+  [
+    ["rank", "alpha", "target-layers"],
+    ({ train }) => train === "lora",
+    "give --train lora, or leave it out",
+  ],
+  [
+    ["lambda-edit", "edit-prompts"],
+    (values) => stageOf(values) === 2,
+    "edits belong to --stage 2; leave it out",
+  ],
+  [
+    ["initial-values"],
+    (values) =>
+      values.train === "adapter" && values["adapter-path"] === undefined,
+    "it is for a fresh adapter, without --adapter-path; leave it out",
+  ],
+];
+
+/**
+ * Refuses options that have no effect on what is trained. One that is given its
+ * usual value says nothing wrong.
+ *
+ * @throws {UsageError}
+ */
+export function checkEffects(values: TrainValues): void {
+  for (const [names, holds, advice] of CONDITIONS) {
+    const idle = names.find((name) =>
+      values[name] !== OPTIONS[name].read(OPTIONS[name].default, name)
+    );
+    if (idle === undefined || holds(values)) continue;
+    throw new UsageError(`--${idle} has no effect here: ${advice}`);
+  }
 }
 
 /** The values of options that must be given. */

@@ -26,6 +26,8 @@ export interface RunOutput extends Disposable {
   begin(options: RecorderOptions): Promise<void>;
   /** Records an update. */
   record(record: MetricsRecord): void;
+  /** Shows what is being done between updates, until the next is shown. */
+  showWork(text: string): void;
   /** Tells the user something, and keeps it for the report. */
   warn(line: string): void;
   /**
@@ -56,6 +58,8 @@ export interface RunOutput extends Disposable {
   ): Promise<void>;
   /** Writes the trained weights. */
   saveFinal(files: () => Promise<WeightsFile[]>): Promise<readonly string[]>;
+  /** Files of the trained weights of a step that was saved. */
+  savedWeights(step: number): Promise<readonly string[]>;
   /** Draws the last report. */
   finish(status: RunStatus): Promise<void>;
 }
@@ -87,6 +91,7 @@ export async function openOutput(
       recorder = owned.use(await Recorder.open(folder, options));
     },
     record: (record) => recorder?.record(record),
+    showWork: (text) => recorder?.showWork(text),
     warn: (line) => folder.warn(line),
     async save(content, isLast) {
       const saved = await folder.trySave(await content(), isLast);
@@ -103,6 +108,10 @@ export async function openOutput(
       await recorder?.grid(step, image, captions);
     },
     saveFinal: async (files) => await folder.saveFinal(await files()),
+    async savedWeights(step) {
+      const names = await folder.weightsOf(step);
+      return names.map((name) => `${path}/${name}`);
+    },
     async finish(status) {
       await recorder?.finish(status);
     },
@@ -129,11 +138,13 @@ export const noOutput: RunOutput = {
   lastCheckpoint: undefined,
   begin: () => Promise.resolve(),
   record: () => {},
+  showWork: () => {},
   warn: () => {},
   save: () => Promise.resolve(true),
   saveStopped: () => Promise.resolve(undefined),
   grid: () => Promise.resolve(),
   saveFinal: () => Promise.resolve([]),
+  savedWeights: () => Promise.resolve([]),
   finish: () => Promise.resolve(),
   [Symbol.dispose]: () => {},
 };

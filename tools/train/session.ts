@@ -18,9 +18,16 @@ import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
+import { headerLines } from "./header.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
-import { required, stageOf, type TrainValues } from "./options.ts";
+import {
+  checkEffects,
+  required,
+  samplesOfUpdate,
+  stageOf,
+  type TrainValues,
+} from "./options.ts";
 import { noOutput, openOutput, type RunOutput } from "./output.ts";
 import { TrainLines } from "./run/train_lines.ts";
 import { optionsOf, runSettingsOf, scheduleOf } from "./settings.ts";
@@ -46,7 +53,9 @@ import {
 export interface TrainResult {
   /** The run's folder. */
   readonly run: string;
-  /** Updates that were done. */
+  /** Updates that were done before it went on. */
+  readonly from: number;
+  /** Updates that were done in the end. */
   readonly step: number;
   /** Updates to do. */
   readonly total: number;
@@ -56,7 +65,7 @@ export interface TrainResult {
   readonly saved: number | null;
   /** Why the last checkpoint of a run that was stopped was not saved. */
   readonly not_saved?: string;
-  /** Trained weights, where it is finished. */
+  /** Trained weights: those of the end, or of the step after which it stopped. */
   readonly weights: readonly string[];
   /** Ids that were left out, as their files are broken. */
   readonly left_out: number;
@@ -66,6 +75,8 @@ export interface TrainResult {
 interface Session extends Setup {
   readonly trainer: Trainer;
   readonly data: string;
+  /** Ids of the data set. */
+  readonly ids: readonly string[];
   readonly output: RunOutput;
   readonly loop: TrainingLoop;
   readonly communicator: Communicator;
@@ -93,6 +104,7 @@ export async function train(
   const { model: folder, data, out } = required(values, "model", "data", "out");
   const stage = stageOf(values);
   if (stage === 2) required(values, "adapter-path");
+  checkEffects(values);
   const { rank, size: ranks } = communicator;
   // Refused before anything is opened: rates and edits that cannot be.
   scheduleOf(values, ranks);
@@ -121,9 +133,16 @@ export async function train(
 
   const total = values["max-train-steps"];
   const lines = stack.use(new TrainLines(total));
-  const settings = runSettingsOf(values, ranks, { path: folder, hash }, data);
+  const settings = runSettingsOf(
+    values,
+    ranks,
+    { path: folder, hash },
+    data,
+    loader.ids,
+  );
   const output = rank > 0 ? noOutput : stack.use(
     await openOutput(out, settings, {
+      total,
       keepLast: values["keep-last"],
       keepEvery: values["keep-every"],
       warn: (line) => values.quiet ? undefined : lines.warn(line),
@@ -165,11 +184,17 @@ export async function train(
     lines: values.quiet ? undefined : lines,
     tensorboard: values.tensorboard,
   });
-  const session = { ...setup, trainer, data, output, loop, communicator };
+  const { ids } = loader;
+  if (rank === 0 && !values.quiet && first < total) {
+    const resumed = checkpoint?.step;
+    headerLines({ ...setup, trainer, ids, ranks, out, resumed })
+      .forEach((line) => lines.note(line));
+  }
+  const session = { ...setup, trainer, data, ids, output, loop, communicator };
   try {
     const { step, ...saves } = await runUpdates(session, first, signal);
     const weights = step < total
-      ? []
+      ? await output.savedWeights(step)
       : await output.saveFinal(async () =>
         await setup.trained.files(await readTrained(trainer))
       );
@@ -177,7 +202,16 @@ export async function train(
     broken.finish();
     await output.finish(status);
     const left_out = loader.broken.size;
-    return { run: out, step, total, status, ...saves, weights, left_out };
+    return {
+      run: out,
+      from: first,
+      step,
+      total,
+      status,
+      ...saves,
+      weights,
+      left_out,
+    };
   } catch (error) {
     await output.finish("failed");
     throw error;
@@ -195,13 +229,14 @@ async function runUpdates(
   first: number,
   signal: AbortSignal,
 ): Promise<Pick<TrainResult, "step" | "saved" | "not_saved">> {
-  const { values, gpu, trainer, output, loop, communicator } = session;
+  const { values, gpu, trainer, output, loop, communicator, ids } = session;
   const total = values["max-train-steps"];
   const [parameter] = session.trained.trainable.parameters;
   const rateFactor = parameter.learningRateFactor ?? 1;
   const losses = new LossReader({
     trainer,
     accumulation: values["gradient-accumulation-steps"],
+    epochsPerUpdate: samplesOfUpdate(values, communicator.size) / ids.length,
     first,
     // As it is used: stage 2 trains at a fiftieth of what is given.
     learningRate: (update) => rateFactor * loop.learningRate(update),
@@ -213,7 +248,8 @@ async function runUpdates(
   const save = async (step: number) => {
     await losses.read();
     const content = () => checkpointOf(session, step);
-    if (await output.save(content, step === total)) saved = step;
+    const write = () => output.save(content, step === total);
+    if (await losses.untimed(write)) saved = step;
   };
   // A stop is heard within a step, whose update is then left out; but ranks stop
   // together, after an update.
@@ -234,7 +270,9 @@ async function runUpdates(
     if (done % values["save-steps"] === 0 || isLast) await save(done);
     const every = values["vis-steps"];
     if (every > 0 && (done % every === 0 || isLast)) {
-      await drawGrid(session, done, signal);
+      // What is queued belongs to the updates' time, not to the grid's.
+      await losses.read();
+      await losses.untimed(() => drawGrid(session, done, signal));
     }
   }
   await losses.read();
@@ -254,6 +292,7 @@ async function drawGrid(
 ): Promise<void> {
   const { values, trainer, trained, output, data, samples } = session;
   try {
+    output.showWork(`Drawing the grid of step ${step}…`);
     await output.grid(step, async () =>
       await drawPreviewGrid({
         ...session,

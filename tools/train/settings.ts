@@ -7,7 +7,11 @@ import { version } from "../../src/base/version.ts";
 import type { OptimiserOptions } from "../../src/train/optimiser/optimiser.ts";
 import type { Schedule } from "../../src/train/optimiser/schedules.ts";
 import { learningRateOf, type TrainValues } from "./options.ts";
-import type { OptionValue, RunSettings } from "./run/settings.ts";
+import {
+  datasetMark,
+  type OptionValue,
+  type RunSettings,
+} from "./run/settings.ts";
 
 /** The optimiser's options, but for loss scaling. */
 export function optimiserOptions(values: TrainValues): OptimiserOptions {
@@ -53,17 +57,23 @@ export function optionsOf(values: TrainValues): Record<string, OptionValue> {
   );
 }
 
-/** What a run is started with. */
+/**
+ * What a run is started with.
+ *
+ * @param ids of the data set, where it is there
+ */
 export function runSettingsOf(
   values: TrainValues,
   ranks: number,
   model: RunSettings["model"],
   data: string,
+  ids?: readonly string[],
 ): RunSettings {
   return {
     options: { ...optionsOf(values), "num-processes": ranks },
     model,
     data,
+    ...ids ? { dataset: datasetMark(ids) } : {},
     versions: { masterweaver: version, deno: Deno.version.deno },
   };
 }

@@ -10,7 +10,7 @@ import { brief } from "../../weights/brief.ts";
 export type MetricValue = number | boolean | null;
 
 /**
- * One recorded step, by the names of `metrics.jsonl`: `loss_mle`, `loss_bg`,
+ * One recorded step, by the names of `metrics.jsonl`: `epoch`, `loss_mle`, `loss_bg`,
  * `loss_edit`, `grad_norm`, `learning_rate`, `loss_scale`, `skipped`,
  * `steps_per_second`, and whatever else a trainer measures.
  */

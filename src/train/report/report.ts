@@ -140,7 +140,7 @@ function drawCurves(records: readonly MetricsRecord[]): string {
       if (typeof record[name] === "number") names.add(name);
     }
   }
-  names.delete("step");
+  for (const name of ["step", "epoch"]) names.delete(name);
   const known = CURVES.filter(({ name }) => names.delete(name));
   const others = [...names].map((name) => ({
     name,

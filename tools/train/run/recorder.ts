@@ -94,6 +94,11 @@ export class Recorder implements Disposable {
     this.#events?.scalars(record.step, Object.fromEntries(values));
   }
 
+  /** Shows a person what is being done between steps. */
+  showWork(text: string): void {
+    this.#lines?.showWork(text);
+  }
+
   /**
    * Keeps a grid of images: as a file, in the report, for TensorBoard. Training
    * goes on where the file cannot be written.

@@ -31,6 +31,7 @@ import { isHarmless, removeWhole, tidy } from "./leftovers.ts";
 import { LOCK_NAME, lockRun } from "./lock.ts";
 import {
   checkFixed,
+  datasetChange,
   describeChange,
   FIXED_OPTIONS,
   fixedHash,
@@ -51,6 +52,8 @@ export interface RunOptions {
   readonly keepLast?: number;
   /** Checkpoints of steps divisible by this are kept too; 0: none beside the newest (0). */
   readonly keepEvery?: number;
+  /** Steps to do: a run that has done them is left as it is. */
+  readonly total?: number;
   /** Takes a line that the user should see, such as a setting that differs. */
   readonly warn?: (line: string) => void;
   /** The file system. */
@@ -132,10 +135,7 @@ export class RunFolder implements Disposable {
       const isRun = await checkFolder(path, resume);
       const before = isRun ? await readSettings(path) : undefined;
       const run = new RunFolder(path, settings, before, options, lock);
-      for (const change of run.changes) {
-        run.warn(`The run in ${path} goes on with another setting: ${change}`);
-      }
-      await run.#writeSettings(before);
+      if (!await run.#isDone()) await run.#goOn(before);
       await tidy(path);
       await restoreOld(path);
       await removeStale(path);
@@ -278,7 +278,7 @@ export class RunFolder implements Disposable {
       if (!isCannotWrite(error)) throw error;
       await this.#checkThere();
       const step = this.#whole;
-      const kept = step === undefined ? [] : await this.#weightsOf(step);
+      const kept = step === undefined ? [] : await this.weightsOf(step);
       if (kept.length === 0) throw error;
       const files = kept.map((name) => `${this.path}/${name}`).join(", ");
       throw new MasterWeaverError(
@@ -320,6 +320,16 @@ export class RunFolder implements Disposable {
     }
   }
 
+  /** Names of the files of trained weights that were saved with a checkpoint. */
+  async weightsOf(step: number): Promise<string[]> {
+    const pattern = new RegExp(
+      `^[a-z_]+_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
+    );
+    const entries = await Array.fromAsync(Deno.readDir(this.path));
+    return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
+      .map(({ name }) => name).toSorted();
+  }
+
   /** Tells the user something, and keeps it for the report. */
   warn(line: string): void {
     this.warnings.push(line);
@@ -331,15 +341,47 @@ export class RunFolder implements Disposable {
     this.#lock[Symbol.dispose]();
   }
 
-  async #writeSettings(before: StoredSettings | undefined): Promise<void> {
-    if (before && this.changes.length === 0) return;
+  /** Whether there is nothing to go on with. */
+  async #isDone(): Promise<boolean> {
+    const { total = Infinity } = this.#options;
+    const last = (await this.#steps()).at(-1) ?? -1;
+    return this.isResumed && last >= total;
+  }
+
+  /** Says what differs from before, and keeps it. */
+  async #goOn(before: StoredSettings | undefined): Promise<void> {
+    for (const change of this.changes) {
+      this.warn(
+        `The run in ${this.path} goes on with another setting: ${change}`,
+      );
+    }
+    const other = before && datasetChange(before.settings, this.settings);
+    if (other !== undefined) this.warn(other);
+    await this.#writeSettings(before, other);
+  }
+
+  /**
+   * Writes the settings, where they are new.
+   *
+   * @param other in which way the data set is another
+   */
+  async #writeSettings(
+    before: StoredSettings | undefined,
+    other: string | undefined,
+  ): Promise<void> {
+    const changes = [...this.changes, ...other === undefined ? [] : [other]];
+    const isKnown = this.settings.dataset === undefined ||
+      before?.settings.dataset !== undefined;
+    if (before && isKnown && changes.length === 0) return;
     const now = new Date().toISOString();
     const { created = now, resumed = [] } = before ?? {};
-    const changed = { time: now, changes: this.changes };
+    const changed = changes.length > 0 ? [{ time: now, changes }] : [];
+    // What the data set was when the run began: later runs are compared with that.
+    const dataset = before?.settings.dataset ?? this.settings.dataset;
     const text = settingsText({
-      settings: this.settings,
+      settings: { ...this.settings, ...dataset ? { dataset } : {} },
       created,
-      resumed: before ? [...resumed, changed] : [],
+      resumed: before ? [...resumed, ...changed] : [],
     });
     await writeFileAtomic(
       `${this.path}/${SETTINGS_NAME}`,
@@ -410,21 +452,12 @@ export class RunFolder implements Disposable {
     const name = checkpointName(step);
     try {
       await removeWhole(this.path, name);
-      for (const file of await this.#weightsOf(step)) {
+      for (const file of await this.weightsOf(step)) {
         await Deno.remove(`${this.path}/${file}`);
       }
     } catch (error) {
       throw cannotWrite(`${this.path}/${name}`, error, "remove it by hand");
     }
-  }
-
-  async #weightsOf(step: number): Promise<string[]> {
-    const pattern = new RegExp(
-      `^[a-z]+_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
-    );
-    const entries = await Array.fromAsync(Deno.readDir(this.path));
-    return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
-      .map(({ name }) => name);
   }
 }
 

@@ -25,8 +25,25 @@ export interface RunSettings {
   readonly model: { readonly path: string; readonly hash: string };
   /** The folder of the training data. */
   readonly data: string;
+  /** What it held; not known of a run that PyTorch began. */
+  readonly dataset?: DatasetMark;
   /** Versions of what computes: this project, Deno, the adapter's driver. */
   readonly versions: Readonly<Record<string, string>>;
+}
+
+/** What tells a data set from one to which something was added. */
+export interface DatasetMark {
+  /** How many ids it has. */
+  readonly ids: number;
+  /** Hash of the ids in their order. */
+  readonly hash: string;
+}
+
+/** Marks a data set by its ids. */
+export function datasetMark(ids: readonly string[]): DatasetMark {
+  const text = ids.toSorted().join("\n");
+  const hash = createHash("sha256").update(text).digest("hex");
+  return { ids: ids.length, hash };
 }
 
 /** A setting that is not as it was. */
@@ -107,7 +124,7 @@ export function parseSettings(bytes: Uint8Array, name: string): StoredSettings {
   if (!isRecord(value) || value.format !== FORMAT) {
     throw notOurs(name, `it does not say "format": "${FORMAT}"`);
   }
-  const { options, model, data, versions, created, resumed } = value;
+  const { options, model, data, dataset, versions, created, resumed } = value;
   const isWhole = isRecord(options) && isRecord(model) && isRecord(versions) &&
     typeof model.path === "string" && typeof model.hash === "string" &&
     typeof data === "string" && typeof created === "string" &&
@@ -116,7 +133,13 @@ export function parseSettings(bytes: Uint8Array, name: string): StoredSettings {
     throw notOurs(name, "options, model, data, versions or dates are missing");
   }
   return {
-    settings: { options, model, data, versions } as unknown as RunSettings,
+    settings: {
+      options,
+      model,
+      data,
+      ...isRecord(dataset) ? { dataset } : {},
+      versions,
+    } as unknown as RunSettings,
     created,
     resumed: resumed as Resumption[],
   };
@@ -134,6 +157,21 @@ export function settingChanges(
     .filter(({ before, now }) =>
       JSON.stringify(before) !== JSON.stringify(now)
     );
+}
+
+/**
+ * What a user is told of a data set that is not what it was; undefined where it is,
+ * or where that is not known.
+ */
+export function datasetChange(
+  { dataset: before }: RunSettings,
+  { dataset: now }: RunSettings,
+): string | undefined {
+  if (!before || !now || before.hash === now.hash) return;
+  const differs = before.ids === now.ids
+    ? `other ids than when the run began`
+    : `${now.ids} ids, ${before.ids} when the run began`;
+  return `The data set has ${differs}: it goes on, but not as it would have`;
 }
 
 /** A change as people read it: `learning-rate: 0.000001 → 0.000002`. */
@@ -155,6 +193,17 @@ export function checkFixed(
   changes: readonly SettingChange[],
   fixed: readonly string[],
 ): void {
+  const mean = changes.find(({ name }) => name === MEAN);
+  // Its value may change; but a checkpoint has a running mean, or has none.
+  if (
+    mean && (mean.before ?? null) === null !== ((mean.now ?? null) === null)
+  ) {
+    const state = (mean.before ?? null) === null ? "without" : "with";
+    throw new MasterWeaverError(
+      "bad-option",
+      `Cannot go on with the run in ${folder}: it began ${state} --${MEAN}; give the same options, or another folder`,
+    );
+  }
   const wrong = changes.filter(({ name }) =>
     name === MODEL_HASH || fixed.includes(name)
   );
@@ -186,6 +235,8 @@ export function fixedHash(
 }
 
 const MODEL_HASH = "model hash";
+/** The option of the running mean. */
+const MEAN = "ema-decay";
 
 function flat(settings: RunSettings): Map<string, OptionValue> {
   const { options, model, data, versions } = settings;

@@ -83,9 +83,13 @@ export class TrainLines implements Disposable {
     this.#written = now();
     const line = this.#line(record);
     if (width === undefined) return write(`${line}\n`);
-    // A line that wraps could not be rewritten.
-    write(`\r\x1b[K${line.slice(0, Math.max(1, width - 1))}`);
-    this.#open = true;
+    this.#rewrite(line, width);
+  }
+
+  /** Shows what is done between two steps, where the line can be rewritten. */
+  showWork(text: string): void {
+    const width = this.#output.columns();
+    if (width !== undefined) this.#rewrite(text, width);
   }
 
   /** Shows something else on a line of its own. */
@@ -110,7 +114,10 @@ export class TrainLines implements Disposable {
     for (const [field, label] of SHOWN) {
       const value = this.#seen[field];
       if (typeof value === "number") {
-        texts.push(`${label} ${formatMeasure(value)}`);
+        const shown = formatMeasure(value);
+        // A rate as it is typed, without commas.
+        const isRate = field === "learning_rate";
+        texts.push(`${label} ${isRate ? shown.replaceAll(",", "") : shown}`);
       }
     }
     if (skipped === true) texts.push("skipped");
@@ -121,6 +128,12 @@ export class TrainLines implements Disposable {
       }
     }
     return texts.join("  ");
+  }
+
+  #rewrite(line: string, width: number): void {
+    // A line that wraps could not be rewritten.
+    this.#output.write(`\r\x1b[K${line.slice(0, Math.max(1, width - 1))}`);
+    this.#open = true;
   }
 
   #close(): void {
