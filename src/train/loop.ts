@@ -21,7 +21,7 @@ import type { Communicator } from "./distributed/communicator.ts";
 import { sumGradients } from "./distributed/sum_gradients.ts";
 import { drawEdit, type DrawOptions, drawSample } from "./draws.ts";
 import type { Schedule } from "./optimiser/schedules.ts";
-import { learningRateAt } from "./optimiser/schedules.ts";
+import { averageDecayAt, learningRateAt } from "./optimiser/schedules.ts";
 import { hasEdit, type Stage } from "./stages.ts";
 import type { Moments } from "./towers.ts";
 import type { PreparedStep, Trainer } from "./trainer.ts";
@@ -58,7 +58,7 @@ export interface LoopOptions {
   readonly edits?: readonly string[];
   /** The learning rate of each update. */
   readonly schedule: Schedule;
-  /** How much of the running mean stays, where one is kept. */
+  /** How much of the running mean stays at most, where one is kept. */
   readonly averageDecay?: number;
   /** Tokenizer, scaling factor, size of the latents. */
   readonly assembly: AssemblyOptions;
@@ -103,9 +103,10 @@ export class TrainingLoop {
       await sum;
     }
     // Without the call's pace: stopped halfway, some parameters would be updated.
+    const { averageDecay } = this.#options;
     await trainer.update(end - 1, {
       learningRate: this.learningRate(number),
-      averageDecay: this.#options.averageDecay,
+      averageDecay: averageDecay && averageDecayAt(averageDecay, number),
     });
   }
 

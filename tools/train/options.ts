@@ -155,7 +155,9 @@ What the reference does not have, off by default
   --timesteps high       draw mostly noisy timesteps, which show who it is
   --snr-gamma X          min-SNR weighting
   --initial-values zero  a fresh adapter's values start at zero
-  --ema-decay X          also keep a running mean of the parameters, and save it
+  --ema-decay X          also keep a running mean of the parameters, of which X
+                         stays at an update (less at first), and save it beside
+                         them as adapter_ema_…; grids are drawn with it
   --rank N --alpha X     of a LoRA; it is multiplied by alpha / rank (4, the rank)
   --target-layers A,B,…  ends of the paths of the layers that a LoRA changes, such
                          as ff.net.0.proj, proj_in or conv1 (${

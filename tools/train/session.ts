@@ -33,6 +33,7 @@ import {
   type Setup,
   trainerOptions,
 } from "./setup.ts";
+import { trainedFiles } from "./trained.ts";
 import { checkpointState, readArrays, restore, shareState } from "./state.ts";
 
 /** What a run came to. */
@@ -156,7 +157,7 @@ export async function train(
     const weights = step < total
       ? []
       : await output.saveFinal(async () =>
-        await setup.trained.files(await readTrained(trainer))
+        await trainedFiles(setup.trained, trainer.blocks)
       );
     const status = step < total ? "stopped" : "finished";
     await output.finish(status);
@@ -233,7 +234,7 @@ async function drawGrid(
     await output.grid(step, async () =>
       await drawPreviewGrid({
         ...session,
-        components: trained.components(await readTrained(trainer)),
+        components: trained.components(await readShown(trainer)),
         tokenizer: session.model.tokenizer,
         root: data,
         samples,
@@ -249,8 +250,8 @@ async function drawGrid(
   }
 }
 
-/** The trained parameters; their running mean, where one is kept. */
-function readTrained({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
+/** What images are shown of: the running mean where one is kept, else the parameters. */
+function readShown({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
   const kind = blocks.kinds.includes("average") ? "average" : "parameters";
   return blocks.read(kind);
 }
@@ -268,6 +269,6 @@ async function checkpointOf(
       await trainer.optimiser.readState(),
       loop.learningRate(step),
     ),
-    weights: await trained.files(await readTrained(trainer)),
+    weights: await trainedFiles(trained, trainer.blocks),
   };
 }

@@ -328,7 +328,7 @@ export class RunFolder implements Disposable {
 
   async #weightsOf(step: number): Promise<string[]> {
     const pattern = new RegExp(
-      `^[a-z]+_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
+      `^[a-z]+(_[a-z]+)*_${paddedStep(step)}\\.(pt|weave|safetensors)$`,
     );
     const entries = await Array.fromAsync(Deno.readDir(this.path));
     return entries.filter(({ name, isFile }) => isFile && pattern.test(name))
