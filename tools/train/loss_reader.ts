@@ -21,6 +21,8 @@ export interface LossReaderOptions {
   readonly trainer: Trainer;
   /** Steps of an update. */
   readonly accumulation: number;
+  /** Whether steps have a background loss; without, it is not recorded. */
+  readonly background: boolean;
   /** Updates that were done before the first that is read. */
   readonly first: number;
   /** The learning rate of an update. */
@@ -69,6 +71,7 @@ export class LossReader {
   async read(): Promise<void> {
     const { trainer, accumulation, learningRate, record, explain } =
       this.#options;
+    const hasBackground = this.#options.background;
     const count = this.#queued - this.#read;
     if (count === 0) return;
     const own = await trainer.readLog(
@@ -91,7 +94,9 @@ export class LossReader {
       const { gradientNorm, skipped, lossScale } = own.at(-1)!;
       const losses = {
         loss_mle: mean(({ noise }) => noise),
-        loss_bg: mean(({ background }) => background),
+        ...hasBackground
+          ? { loss_bg: mean(({ background }) => background) }
+          : {},
         ...edits.length > 0
           ? {
             loss_edit: edits.reduce((sum, { edit }) => sum + edit, 0) /

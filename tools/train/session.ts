@@ -28,6 +28,8 @@ import {
   cachePlace,
   environmentOf,
   loopOptions,
+  mixesWithItself,
+  ONE_SAMPLE,
   openSetup,
   readEdits,
   type Setup,
@@ -151,6 +153,7 @@ export async function train(
     lines: values.quiet ? undefined : lines,
     tensorboard: values.tensorboard,
   });
+  if (mixesWithItself(setup)) output.warn(ONE_SAMPLE);
   const session = { ...setup, trainer, data, output, loop, communicator };
   try {
     const step = await runUpdates(session, first, signal);
@@ -185,6 +188,7 @@ async function runUpdates(
   const losses = new LossReader({
     trainer,
     accumulation: values["gradient-accumulation-steps"],
+    background: session.trained.losses.background !== false,
     first,
     learningRate: (update) => loop.learningRate(update),
     record: (record) => output.record(record),
