@@ -12,6 +12,7 @@ import { useOwnGpu } from "../src/host/mpi/own_gpu.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
 import { UsageError } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
+import { adviseFlags } from "./train/advice.ts";
 import { fromPyTorch } from "./train/handover/from_pytorch.ts";
 import { toPyTorch } from "./train/handover/to_pytorch.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
@@ -31,7 +32,7 @@ async function run(values: TrainValues): Promise<number | void> {
   }
   if (values.replay !== undefined) {
     using _ = endOnSignals();
-    const replayed = await replay(values);
+    const replayed = await adviseFlags(() => replay(values));
     if (values.json) return printJson(replayed);
     replayed.losses.forEach(({ loss_mle, loss_bg, loss_edit, grad_norm }, i) =>
       report(
@@ -47,7 +48,7 @@ async function run(values: TrainValues): Promise<number | void> {
   });
   const result = values.distributed === "mpi"
     ? await trainTogether(values, interrupt.signal)
-    : await train(values, { signal: interrupt.signal });
+    : await adviseFlags(() => train(values, { signal: interrupt.signal }));
   if (!result) return;
   const { status, step, total, weights, left_out } = result;
   if (values.json) printJson(result);
@@ -115,11 +116,13 @@ async function trainTogether(
   const result = await runAsRank(
     communicator,
     () =>
-      train(values, {
-        signal: AbortSignal.any([interrupted, stop.signal]),
-        communicator,
-        onCheckpoint: (checkpoint) => last = checkpoint,
-      }),
+      adviseFlags(() =>
+        train(values, {
+          signal: AbortSignal.any([interrupted, stop.signal]),
+          communicator,
+          onCheckpoint: (checkpoint) => last = checkpoint,
+        })
+      ),
     {
       lastCheckpoint: () => last(),
       stopsItself: true,

@@ -13,6 +13,7 @@ import {
 } from "../../src/train/distributed/communicator.ts";
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { withTrainFlags } from "./advice.ts";
 import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
@@ -250,7 +251,11 @@ async function drawGrid(
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof MasterWeaverError)) throw error;
-    output.warn(`The grid of step ${step} was not drawn: ${error.message}`);
+    output.warn(
+      `The grid of step ${step} was not drawn: ${
+        withTrainFlags(error.message)
+      }`,
+    );
   }
 }
 
