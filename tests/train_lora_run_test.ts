@@ -105,9 +105,15 @@ gpuTest(
         "run",
         "-A",
         repositoryPath("tools/examples/lora.ts"),
+        ...["--model", model],
         ...[file, demo, `${folder}/out.png`, "a person", "1", "1"],
       ]));
-      assertEquals([example.code, example.err], [0, []]);
+      assertEquals([example.code, example.out], [0, `${folder}/out.png\n`]);
+      assertMatch(
+        example.err[0],
+        /^Adding the LoRA to \d+ layers of the UNet$/,
+      );
+      assertEquals(example.err.length, 1);
       assert((await Deno.stat(`${folder}/out.png`)).size > 1000);
     }),
 );

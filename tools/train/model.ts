@@ -10,6 +10,7 @@ import {
   readTokenizer,
 } from "../../src/components/networks.ts";
 import type { StorageType } from "../../src/gpu/gpu.ts";
+import { refuseLora } from "../../src/host/adapter_file.ts";
 import {
   FileSource,
   openModelFolder,
@@ -73,6 +74,7 @@ async function convertAdapter(
   const own = await openComponentFile(folder.files, "identity_adapter");
   const unet = await openComponentFile(folder.files, "unet");
   await using source = await FileSource.open(adapter);
+  await refuseLora(source);
   const component = adapterComponent(
     "identity_adapter",
     adapter,
