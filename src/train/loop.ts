@@ -22,6 +22,7 @@ import { sumGradients } from "./distributed/sum_gradients.ts";
 import { drawEdit, type DrawOptions, drawSample } from "./draws.ts";
 import type { Schedule } from "./optimiser/schedules.ts";
 import { averageDecayAt, learningRateAt } from "./optimiser/schedules.ts";
+import { PROBE_TIMESTEPS, type ProbeLosses } from "./probe.ts";
 import { hasEdit, type Stage } from "./stages.ts";
 import type { Moments } from "./towers.ts";
 import type { PreparedStep, Trainer } from "./trainer.ts";
@@ -129,6 +130,20 @@ export class TrainingLoop {
       drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
     }
     return assembleBatch(drawn, assembly);
+  }
+
+  /**
+   * The error in the predicted noise by whose face the samples of the first step
+   * are shown, with that step's draws but at other timesteps: the same samples each
+   * time. Nothing of the training changes.
+   *
+   * @throws {MasterWeaverError} as {@linkcode update}
+   */
+  async probe(pace: Pace): Promise<ProbeLosses> {
+    const batch = await this.batch(0, pace);
+    // It takes the place of what was prepared.
+    this.#ahead = null;
+    return await this.#options.trainer.probe(batch, PROBE_TIMESTEPS, pace);
   }
 
   /** Reads, draws and encodes a step's batch. */

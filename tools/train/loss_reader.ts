@@ -42,6 +42,7 @@ export class LossReader {
   #queued: number;
   #last = performance.now();
   #measured = false;
+  readonly #added = new Map<number, Readonly<Record<string, number | null>>>();
 
   /** Nothing has been queued yet. */
   constructor(options: LossReaderOptions) {
@@ -52,6 +53,11 @@ export class LossReader {
   /** Notes that so many updates have been queued. */
   queued(updates: number): void {
     this.#queued = updates;
+  }
+
+  /** Adds values to the record of an update, counted from 1, that was not yet read. */
+  add(update: number, values: Readonly<Record<string, number | null>>): void {
+    this.#added.set(update, values);
   }
 
   /** Whether it is time to read. */
@@ -116,12 +122,14 @@ export class LossReader {
       record({
         step: update + 1,
         ...losses,
+        ...this.#added.get(update + 1),
         grad_norm: Number.isFinite(gradientNorm) ? gradientNorm : null,
         learning_rate: learningRate(update),
         loss_scale: lossScale,
         skipped,
         ...speed,
       });
+      this.#added.delete(update + 1);
     }
     this.#last = now;
   }

@@ -168,7 +168,10 @@ What is written
   --save-steps N         updates between checkpoints (2000)
   --keep-last N          checkpoints that are kept (3)
   --keep-every N         and those of every N-th update (0: none)
-  --vis-steps N          updates between grids of images (200; 0: none)
+  --vis-steps N          updates between grids of images (200; 0: none); with each,
+                         the loss in noisy images with the own face, with none
+                         and with another's is recorded: loss_own, loss_none,
+                         loss_other
   --tensorboard          also write event files
   --cache DIR            keep latents and features of frozen networks there
                          (RUN/cache)

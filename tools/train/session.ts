@@ -18,6 +18,7 @@ import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
+import { probeFaces } from "./face_probe.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
 import { required, stageOf, type TrainValues } from "./options.ts";
@@ -216,13 +217,13 @@ async function runUpdates(
       break;
     }
     losses.queued(++done);
-    if (losses.isDue) await losses.read();
     const isLast = done === total;
-    if (done % values["save-steps"] === 0 || isLast) await save(done);
     const every = values["vis-steps"];
-    if (every > 0 && (done % every === 0 || isLast)) {
-      await drawGrid(session, done, signal);
-    }
+    const isShown = every > 0 && (done % every === 0 || isLast);
+    if (isShown) losses.add(done, await probeFaces(session, done, check));
+    if (losses.isDue) await losses.read();
+    if (done % values["save-steps"] === 0 || isLast) await save(done);
+    if (isShown) await drawGrid(session, done, signal);
   }
   if (done < total) await save(done);
   return done;
