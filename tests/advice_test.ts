@@ -9,6 +9,7 @@ import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { ProgressLines } from "../src/host/progress_lines.ts";
 import { cannotAlign } from "../src/identity/references.ts";
 import { MasterWeaver as CoreMasterWeaver } from "../src/pipeline.ts";
+import { adviseFlags, withTrainFlags } from "../tools/train/advice.ts";
 import { deno, finished } from "./support/command.ts";
 import { gpuTest } from "./support/gpu.ts";
 
@@ -40,6 +41,41 @@ Deno.test("advice: options are named as flags in the command's messages", () => 
     assertEquals(withFlags(core), command);
     // What is a flag already is unchanged.
     assertEquals(withFlags(command), command);
+  }
+});
+
+Deno.test("advice: who trains is told the flags of training", async () => {
+  const rows: readonly (readonly [core: string, training: string])[] = [
+    [
+      'use dtype: "f16", a smaller image or fewer images at once',
+      "use --mixed-precision fp16, a smaller --resolution or --train-batch-size",
+    ],
+    [
+      "use a smaller image or fewer images at once",
+      "use a smaller --resolution or --train-batch-size",
+    ],
+    [
+      'start again, and if it recurs, with a smaller image or dtype: "f16"',
+      "start again, and if it recurs, with a smaller --resolution or --mixed-precision fp16",
+    ],
+    [
+      "use fewer samples a step, smaller images or f16",
+      "use a smaller --train-batch-size or --resolution, or --mixed-precision fp16",
+    ],
+    ["Cannot read dtype.png", "Cannot read dtype.png"],
+  ];
+  for (const [core, training] of rows) {
+    assertEquals(withTrainFlags(core), training);
+    // What the command makes of it leaves it as it is.
+    assertEquals(withFlags(training), training);
+    await assertRejects(
+      () =>
+        adviseFlags(() => {
+          throw new MasterWeaverError("out-of-memory", core);
+        }),
+      MasterWeaverError,
+      training,
+    );
   }
 });
 

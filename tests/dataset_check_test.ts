@@ -87,7 +87,7 @@ Deno.test("dataset check: every broken file is named with its reason", async () 
         "is 10 × 10, expected 48 × 48",
         `${layout.captionPath(b)} is empty`,
         "2.jpg is not a PNG or JPEG",
-        "1 folders without an image",
+        "1 folder without an image",
         "3 of 3 ids are broken",
       ]
     ) assert(text.includes(reason), `${reason}\n${text}`);

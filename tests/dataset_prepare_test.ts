@@ -2,7 +2,12 @@
  * Datasets of photos: what is cut out, what is rejected and why, and that a
  * run can be stopped at any moment.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import type { Point } from "../src/face/detect.ts";
 import { readImage } from "../src/host/files.ts";
@@ -12,7 +17,7 @@ import { openCaptions } from "../tools/dataset/prepare/captions.ts";
 import { cropSquare, landmarksIn } from "../tools/dataset/prepare/crop.ts";
 import { parseCsv } from "../tools/dataset/prepare/csv.ts";
 import { findPhotos } from "../tools/dataset/prepare/photos.ts";
-import { deno } from "./support/command.ts";
+import { deno, finished } from "./support/command.ts";
 import { filesIn, readNpy } from "./support/datasets.ts";
 import { facePath, facePng } from "./support/face_photos.ts";
 import { hasLandmarks, knownImages } from "./support/faces.ts";
@@ -208,6 +213,35 @@ gpuTest(
       assertEquals(await Deno.readTextFile(layout.caption("a")), "a man\n");
       const names = [...(await filesIn(output)).keys()];
       assert(!names.includes("captions/b.txt"), names.join());
+    }),
+  !hasLandmarks,
+);
+
+gpuTest(
+  "prepare: faces outside the crop are counted; a parser of drawings is told",
+  () =>
+    inFolder(async (folder) => {
+      await Deno.mkdir(`${folder}/photos`);
+      await Deno.writeFile(
+        `${folder}/photos/two.png`,
+        await facePng("two_faces"),
+      );
+      await Deno.writeTextFile(`${folder}/photos/two.txt`, "two people");
+      const script = repositoryPath("tools/dataset.ts");
+      const places = [`${folder}/photos`, "-", `${folder}/set`];
+      for (const made of [1, 0]) {
+        const { code, err } = await finished(deno([
+          ...["run", "-A", script, "prepare", ...places],
+          ...["--size=128", "--min-face=40", "--workers=1"],
+        ]));
+        assertEquals(code, 0, err.join("\n"));
+        const text = err.join("\n");
+        assertStringIncludes(text, "parser was trained on drawings");
+        assertStringIncludes(text, `with 1 face; ${made} of them made`);
+        assertStringIncludes(text, "1 face left out, over the edge");
+      }
+      const line = await Deno.readTextFile(`${folder}/set/photos.jsonl`);
+      assertEquals(JSON.parse(line).faces_outside, 1);
     }),
   !hasLandmarks,
 );

@@ -4,6 +4,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { encodeJpeg } from "../src/host/codecs/codec.ts";
 import { readImage } from "../src/host/files.ts";
+import { evaluationTable } from "../tools/evaluate/report.ts";
+import type { Evaluation } from "../tools/evaluate/evaluation.ts";
 import { deno, type Finished, finished } from "./support/command.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
@@ -141,3 +143,40 @@ gpuTest(
     await Deno.remove(data, { recursive: true });
   },
 );
+
+Deno.test("evaluate: zero has no sign, and intervals of few people mean little", () => {
+  const gain = (mean: number) => ({
+    clipT: { mean, low: -0.0004, high: 0.0004 },
+  });
+  const table = (identities: number) =>
+    evaluationTable(
+      {
+        adapters: [-0.0004, 0.0004, 0.02, -0.02].map((mean) => ({
+          adapter: "a.weave",
+          hash: "",
+          summary: gain(0.5),
+          gain: gain(mean),
+          images: [],
+        })),
+        baselines: { samePerson: {}, otherPerson: {} },
+        protocol: {
+          identities,
+          edits: ["x"],
+          steps: 1,
+          guidanceScale: 5,
+          idScale: 1,
+          seed: 1,
+        },
+        missing: {},
+        skipped: [],
+      } as unknown as Evaluation,
+    );
+  const gains = table(8).split("\n").filter((line) => line.includes("gain"));
+  assertEquals(
+    gains.map((line) => /over the first +(\S+)/.exec(line)![1]),
+    ["0.000", "0.000", "+0.020", "-0.020"],
+  );
+  assert(!table(8).includes("-0.000"));
+  assert(!table(8).includes("mean little"));
+  assertStringIncludes(table(7), "Intervals over 7 people mean little");
+});

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import {
+  averageDecayAt,
   learningRateAt,
   scaleLearningRate,
   type Schedule,
@@ -44,4 +45,13 @@ Deno.test("schedules: a polynomial that starts below its end is refused", () => 
 
 Deno.test("schedules: the learning rate grows with the batch", () => {
   assertEquals(scaleLearningRate(1e-6, 4, 4, 4), 6.4e-5);
+});
+
+Deno.test("schedules: the running mean's decay is that of diffusers' EMAModel", () => {
+  // EMAModel(decay=0.9).get_decay(n + 1), which counts the update itself.
+  const expected = [[0, 0], [1, 2 / 11], [8, 0.5], [79, 80 / 89], [80, 0.9]];
+  for (const [number, decay] of [...expected, [1e6, 0.9]]) {
+    assertEquals(averageDecayAt(0.9, number), decay);
+  }
+  assertEquals(averageDecayAt(0, 5), 0);
 });

@@ -2,7 +2,12 @@
  * `tools/train.ts --train lora` and `--train unet` from a data set to files that are
  * used.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { readLora } from "../src/checkpoints/lora_file.ts";
 import { openSafetensors } from "../src/checkpoints/safetensors.ts";
@@ -70,10 +75,13 @@ gpuTest(
       const lines = (await Deno.readTextFile(`${folder}/whole/metrics.jsonl`))
         .trim().split("\n").map((line) => JSON.parse(line));
       assertEquals(lines.length, 3);
-      for (const { loss_mle, loss_bg } of lines) {
-        assert(loss_mle > 0);
-        assertEquals(loss_bg, 0);
+      for (const record of lines) {
+        assert(record.loss_mle > 0);
+        // It has no background loss.
+        assert(!("loss_bg" in record));
       }
+      const report = await Deno.readTextFile(`${folder}/whole/report.html`);
+      assert(!report.includes("cannot be mixed"));
 
       const file = `${folder}/whole/lora_final.safetensors`;
       const layers = await openLora(file);
@@ -97,9 +105,15 @@ gpuTest(
         "run",
         "-A",
         repositoryPath("tools/examples/lora.ts"),
+        ...["--model", model],
         ...[file, demo, `${folder}/out.png`, "a person", "1", "1"],
       ]));
-      assertEquals([example.code, example.err], [0, []]);
+      assertEquals([example.code, example.out], [0, `${folder}/out.png\n`]);
+      assertMatch(
+        example.err[0],
+        /^Adding the LoRA to \d+ layers of the UNet$/,
+      );
+      assertEquals(example.err.length, 1);
       assert((await Deno.stat(`${folder}/out.png`)).size > 1000);
     }),
 );
@@ -116,6 +130,11 @@ gpuTest(
         ...["--learning-rate", "1e-4", "--vis-steps", "0"],
       );
       assertEquals(code, 0, err.join("\n"));
+      const report = await Deno.readTextFile(`${folder}/run/report.html`);
+      assertStringIncludes(
+        report,
+        "With one sample a step identities cannot be mixed",
+      );
       await using own = await openModelFolder(model);
       await using unet = await FileSource.open(
         `${folder}/run/unet_final.weave`,

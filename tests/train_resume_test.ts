@@ -2,7 +2,7 @@
  * A run of `tools/train.ts` that was stopped and goes on comes to what it would
  * have come to, to the bit; and nothing depends on Workers or on the cache.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { openModel } from "../tools/train/model.ts";
 import { readFloats } from "../src/train/step/trainable.ts";
 import { drawDataset } from "./support/dataset.ts";
@@ -136,5 +136,21 @@ gpuTest(
       await trained({ ...given, out: `${folder}/whole` });
       await withStop(given, `${folder}/stopped`);
       await checkSame(`${folder}/stopped`, `${folder}/whole`, STEPS);
+      await checkMean(`${folder}/whole`);
     }),
 );
+
+/** The running mean is saved beside the parameters, which are others. */
+async function checkMean(run: string): Promise<void> {
+  const names = await namesIn(run);
+  for (const step of ["000004", "final"]) {
+    for (const ending of ["pt", "weave"]) {
+      assert(names.includes(`adapter_${step}.${ending}`), `${names}`);
+      assert(names.includes(`adapter_ema_${step}.${ending}`), `${names}`);
+    }
+  }
+  assertNotEquals(
+    await Deno.readFile(`${run}/adapter_ema_final.weave`),
+    await Deno.readFile(`${run}/adapter_final.weave`),
+  );
+}

@@ -305,6 +305,20 @@ Deno.test("train run: the last ones and every n-th are kept", () =>
     assert(!(await namesIn(folder)).includes("adapter_000010.pt"));
   }));
 
+Deno.test("train run: with a checkpoint all its files of weights are removed", () =>
+  inFolder(async (folder) => {
+    using run = await RunFolder.open(folder, runSettings(), { keepLast: 1 });
+    const stems = ["adapter", "adapter_ema", "pytorch_lora_weights_ema"];
+    for (const step of [1, 2]) {
+      const weights = stems.map((stem) => ({ ...stepWeights(step), stem }));
+      await run.save({ ...stepContent(step), weights });
+    }
+    assertEquals(
+      (await namesIn(folder)).filter((name) => name.endsWith(".pt")),
+      stems.map((stem) => `${stem}_000002.pt`),
+    );
+  }));
+
 Deno.test("train run: what was moved away and not replaced comes back", () =>
   inFolder(async (folder) => {
     {

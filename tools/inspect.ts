@@ -38,7 +38,7 @@ import {
   type WeaveTensor,
 } from "../src/weights/weave.ts";
 import { weaveFloats } from "../src/weights/floats.ts";
-import { flag, printJson, toolMain } from "./tool.ts";
+import { counted, flag, printJson, toolMain } from "./tool.ts";
 
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
@@ -261,10 +261,6 @@ function toText(found: Inspection): string {
   );
   return [`${found.file}: ${facts.join(", ")}`, ...listed, ...lines]
     .map(printable).join("\n");
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /**

@@ -189,6 +189,11 @@ export function talk(quiet: boolean): {
   };
 }
 
+/** A count with its noun: `1 face`, `2 faces`. */
+export function counted(count: number, one: string, more = `${one}s`): string {
+  return `${count} ${count === 1 ? one : more}`;
+}
+
 /** A file of this repository. */
 export function repositoryFile(path: string): string {
   return fileURLToPath(new URL(`../${path}`, import.meta.url));

@@ -14,6 +14,7 @@ import { useOwnGpu } from "../src/host/mpi/own_gpu.ts";
 import { runAsRank } from "../src/host/mpi/rank.ts";
 import { UsageError } from "../src/host/exit.ts";
 import { writeStderr } from "../src/host/streams.ts";
+import { adviseFlags } from "./train/advice.ts";
 import { fromPyTorch } from "./train/handover/from_pytorch.ts";
 import { toPyTorch } from "./train/handover/to_pytorch.ts";
 import { HINTS } from "./train/hints.ts";
@@ -35,7 +36,7 @@ async function run(values: TrainValues): Promise<number | void> {
   }
   if (values.replay !== undefined) {
     using _ = endOnSignals();
-    const replayed = await replay(values);
+    const replayed = await adviseFlags(() => replay(values));
     if (values.json) return printJson(replayed);
     replayed.losses.forEach(({ loss_mle, loss_bg, loss_edit, grad_norm }, i) =>
       report(
@@ -54,7 +55,7 @@ async function run(values: TrainValues): Promise<number | void> {
   });
   const result = isRank
     ? await trainTogether(values, interrupt.signal)
-    : await train(values, { signal: interrupt.signal });
+    : await adviseFlags(() => train(values, { signal: interrupt.signal }));
   if (!result) return;
   const { status, from, step, total, weights, left_out, not_saved } = result;
   if (values.json) printJson(result);
@@ -163,11 +164,13 @@ async function trainTogether(
   const result = await runAsRank(
     communicator,
     () =>
-      train(values, {
-        signal: AbortSignal.any([interrupted, stop.signal]),
-        communicator,
-        onCheckpoint: (checkpoint) => last = checkpoint,
-      }),
+      adviseFlags(() =>
+        train(values, {
+          signal: AbortSignal.any([interrupted, stop.signal]),
+          communicator,
+          onCheckpoint: (checkpoint) => last = checkpoint,
+        })
+      ),
     {
       lastCheckpoint: () => last(),
       stopsItself: true,

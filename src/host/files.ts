@@ -16,6 +16,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { decodeImage, encodePng, readPngText } from "./codecs/codec.ts";
 import { joinBytes } from "./codecs/bytes.ts";
 import { formatValue } from "../base/format_value.ts";
+import { checkAdapterFile } from "./adapter_file.ts";
 import { cannotRead } from "./reasons.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
@@ -267,6 +268,7 @@ export async function openModelFolder(
     if (path === adapter || await isFile(path)) await use(name, path);
     else missing.push(`${name}.weave`);
   }
+  if (adapter !== undefined) await checkAdapterFile(files.identity_adapter!);
   if (missing.length > 0) {
     throw new MasterWeaverError(
       "bad-model",

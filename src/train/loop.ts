@@ -22,7 +22,8 @@ import type { Communicator } from "./distributed/communicator.ts";
 import { sumGradients } from "./distributed/sum_gradients.ts";
 import { drawEdit, type DrawOptions, drawSample } from "./draws.ts";
 import type { Schedule } from "./optimiser/schedules.ts";
-import { learningRateAt } from "./optimiser/schedules.ts";
+import { averageDecayAt, learningRateAt } from "./optimiser/schedules.ts";
+import { PROBE_TIMESTEPS, type ProbeLosses } from "./probe.ts";
 import { hasEdit, type Stage } from "./stages.ts";
 import type { Moments } from "./towers.ts";
 import type { PreparedStep, Trainer } from "./trainer.ts";
@@ -59,7 +60,7 @@ export interface LoopOptions {
   readonly edits?: readonly string[];
   /** The learning rate of each update. */
   readonly schedule: Schedule;
-  /** How much of the running mean stays, where one is kept. */
+  /** How much of the running mean stays at most, where one is kept. */
   readonly averageDecay?: number;
   /** Tokenizer, scaling factor, size of the latents. */
   readonly assembly: AssemblyOptions;
@@ -104,9 +105,10 @@ export class TrainingLoop {
       await sum;
     }
     // Without the call's pace: stopped halfway, some parameters would be updated.
+    const { averageDecay } = this.#options;
     await trainer.update(end - 1, {
       learningRate: this.learningRate(number),
-      averageDecay: this.#options.averageDecay,
+      averageDecay: averageDecay && averageDecayAt(averageDecay, number),
     });
   }
 
@@ -129,6 +131,20 @@ export class TrainingLoop {
       drawn.push({ ...sample, ...await this.#encoded(sample.sample, pace) });
     }
     return assembleBatch(drawn, assembly);
+  }
+
+  /**
+   * The error in the predicted noise by whose face the samples of the first step
+   * are shown, with that step's draws but at other timesteps: the same samples each
+   * time. Nothing of the training changes.
+   *
+   * @throws {MasterWeaverError} as {@linkcode update}
+   */
+  async probe(pace: Pace): Promise<ProbeLosses> {
+    const batch = await this.batch(0, pace);
+    // It takes the place of what was prepared.
+    this.#ahead = null;
+    return await this.#options.trainer.probe(batch, PROBE_TIMESTEPS, pace);
   }
 
   /** Reads, draws and encodes a step's batch. */

@@ -35,6 +35,12 @@ import {
   type StepSettings,
 } from "./optimiser/optimiser.ts";
 import { ParameterBlocks } from "./optimiser/parameter_blocks.ts";
+import {
+  Probe,
+  type ProbedFace,
+  probedReferences,
+  type ProbeLosses,
+} from "./probe.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
 import { stepGraph, type StepShape } from "./step/graph.ts";
 import { BOX_EPS } from "./step/losses.ts";
@@ -286,6 +292,36 @@ export class Trainer implements Disposable {
         plans.hasInput(name) ? plans.input(name) : optimiser.lossScale,
       shares: plans.plan(kind),
     });
+  }
+
+  /**
+   * The error in the predicted noise by whose face is shown, a mean over the
+   * timesteps. Parameters and gradients stay as they are; what was prepared is lost.
+   *
+   * @throws {MasterWeaverError} `bad-option` if the batch does not fit; `device-lost`, `gpu`, `out-of-memory`, and what the pace throws
+   */
+  async probe(
+    { edit: _, sampleWeights: __, ...batch }: StepBatch,
+    timesteps: readonly number[],
+    pace?: Pace,
+  ): Promise<ProbeLosses> {
+    const { plans, blocks } = this;
+    const size = this.#options.batch;
+    const { plain } = shapesOf(this.#options, blockPickers.none);
+    const given = { ...this.#options, shape: plain!, blocks, plans };
+    using probe = await Probe.make(given);
+    const shown = probedReferences(batch.references, size);
+    const losses: Partial<Record<ProbedFace, number>> = {};
+    for (const [face, references] of Object.entries(shown)) {
+      await this.prepare({ ...batch, references }, pace);
+      let sum = 0;
+      for (const timestep of timesteps) {
+        this.#writeLevels("", new Array(size).fill(timestep));
+        sum += await probe.loss(pace);
+      }
+      losses[face as ProbedFace] = sum / timesteps.length;
+    }
+    return losses;
   }
 
   /** Waits for the GPU and reads what the steps from `first` on recorded. */

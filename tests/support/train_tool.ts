@@ -103,8 +103,8 @@ export async function checkSame(
   assertEquals(await recorded(run), await recorded(expected));
   const checkpoint = `checkpoint-${String(step).padStart(6, "0")}`;
   const names = (await namesIn(expected))
-    .filter((name) => name.startsWith("adapter_final"));
-  assertEquals(names.length, 2);
+    .filter((name) => /^adapter_(?:ema_)?final\./.test(name));
+  assert(names.length === 2 || names.length === 4, `${names}`);
   for (const name of [`${checkpoint}/state.safetensors`, ...names]) {
     const [found, wanted] = await Promise.all(
       [run, expected].map((folder) => Deno.readFile(`${folder}/${name}`)),

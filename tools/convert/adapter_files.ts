@@ -5,6 +5,7 @@
  * @module
  */
 import { MemorySource } from "../../src/base/bytes.ts";
+import { refuseLora } from "../../src/host/adapter_file.ts";
 import { joinBytes } from "../../src/host/codecs/bytes.ts";
 import { FileSource, type ModelFolder } from "../../src/host/files.ts";
 import {
@@ -29,6 +30,7 @@ export async function filesWithAdapter(
   stack: AsyncDisposableStack,
 ): Promise<ModelFiles> {
   const source = stack.use(await FileSource.open(path));
+  await refuseLora(source);
   const start = await source.read(0, Math.min(8, source.size));
   return {
     ...files,

@@ -11,6 +11,7 @@ import type { IdCheck } from "../../src/train/data/check_id.ts";
 import { printable } from "../../src/weights/brief.ts";
 import { ProgressLine } from "../convert/progress.ts";
 import {
+  counted,
   flag,
   option,
   type Options,
@@ -161,14 +162,16 @@ export function reportText(report: DatasetReport): string {
   const { counts, withoutImage, missing, broken } = report;
   const without = (count: number, what: string) =>
     count < counts.faces
-      ? `, ${counts.faces - count} faces without ${what}`
+      ? `, ${counted(counts.faces - count, "face")} without ${what}`
       : "";
   const lines = [
     `${report.root}:`,
     `  images     ${counts.images}`,
     `  captions   ${counts.captions}`,
     `  faces      ${counts.faces}${
-      withoutImage > 0 ? `, and ${withoutImage} folders without an image` : ""
+      withoutImage > 0
+        ? `, and ${counted(withoutImage, "folder")} without an image`
+        : ""
     }`,
     `  landmarks  ${counts.landmarks}${without(counts.landmarks, "them")}`,
     `  masks      ${counts.masks}${without(counts.masks, "one")}`,

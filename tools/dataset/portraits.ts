@@ -8,6 +8,7 @@ import { MasterWeaverError } from "../../src/base/errors.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import { readShortFile } from "../../src/host/files.ts";
 import {
+  counted,
   flag,
   option,
   printJson,
@@ -251,7 +252,9 @@ export const main = toolMain({
     });
     const { report } = talk(quiet);
     report(
-      `${summary.portraits} portraits of ${summary.identities} people in ${output}, ${summary.drawn} of them drawn in ${
+      `${counted(summary.portraits, "portrait")} of ${
+        counted(summary.identities, "person", "people")
+      } in ${output}, ${summary.drawn} of them drawn in ${
         summary.seconds.toFixed(1)
       } s`,
     );

@@ -12,6 +12,7 @@ import { errorWithTools } from "../../src/host/advice.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import { type ModelFolder, openModelFolder } from "../../src/host/files.ts";
 import {
+  counted,
   flag,
   option,
   printJson,
@@ -38,7 +39,9 @@ const USAGE = `Usage: deno run -A tools/dataset.ts prepare PHOTOS CAPTIONS OUT
 
 Makes a dataset for training from photos and captions, in the layout of
 Filtered-LAION-Face: each photo is cropped around its faces, which are aligned,
-with landmarks and masks. A second run goes on where the first one stopped, and
+with landmarks and masks. Faces that do not fit beside the largest in the square
+are left out. Needs the landmark model: run sh tools/setup.sh --with-landmarks.
+A second run goes on where the first one stopped, and
 makes again what has changed.
 
   PHOTOS           a folder with JPEG or PNG files, also in folders below it
@@ -47,7 +50,8 @@ makes again what has changed.
                    - for .txt files beside the photos
   OUT              the dataset's folder
 
-  --model DIR      whose face parser makes the masks (weights/mini)
+  --model DIR      whose face parser makes the masks; photos need one that was
+                   trained on photos (weights/mini, trained on drawings)
   --size N         pixels on a side of images (512)
   --min-face N     pixels on a side of the smallest face that is taken (64)
   --workers N      processes that find faces (one for each core)
@@ -73,6 +77,8 @@ export interface PrepareOptions {
   readonly minFace: number;
   /** Processes that find faces. */
   readonly workers: number;
+  /** Takes a line that the user should see before the work begins. */
+  readonly warn?: (line: string) => void;
   /** Shows no progress. */
   readonly quiet?: boolean;
 }
@@ -86,6 +92,8 @@ export interface PrepareSummary {
   /** Of these, made by this run. */
   readonly made: number;
   readonly faces: number;
+  /** Faces of prepared photos that reach over the edge of the crop, and were left out. */
+  readonly facesOutside: number;
   /** How many were not taken, by reason. */
   readonly rejected: Readonly<Record<string, number>>;
   /** One of each, with what was wrong. */
@@ -106,7 +114,8 @@ export async function preparePhotos(
   const photos = await findPhotos(options.photos);
   const captions = await openCaptions(options.captions);
   await using model = await openModelFolder(options.model);
-  const { parser } = await openComponents(model.files);
+  const { parser, adapter } = await openComponents(model.files);
+  if (!adapter.config.alignFaces) options.warn?.(untrainedParser(options));
   const layout = new DatasetLayout(options.output);
   const { size, minFace } = options;
   const settings =
@@ -149,6 +158,12 @@ export async function preparePhotos(
     ...dataset.summary(photos),
     seconds: (performance.now() - started) / 1000,
   };
+}
+
+/** A model of drawings says of itself that faces need not be aligned. */
+function untrainedParser({ model }: PrepareOptions): string {
+  return `The model in ${model} does not align faces, as the mini model, whose face parser was trained on drawings: ` +
+    "its masks of photos are poor; give --model DIR, a model converted with the face parser for photos (79999_iter.pth)";
 }
 
 /** Refuses a dataset among its photos: the next run would find its images. */
@@ -196,10 +211,18 @@ function photoProcesses(
 /** What became of the photos, in lines. */
 function describe(summary: PrepareSummary): string[] {
   const { photos, prepared, made, faces, rejected, examples } = summary;
+  const { facesOutside } = summary;
   return [
-    `${prepared} of ${photos} photos in ${summary.output}, with ${faces} faces; ${made} of them made in ${
-      summary.seconds.toFixed(1)
-    } s`,
+    `${prepared} of ${counted(photos, "photo")} in ${summary.output}, with ${
+      counted(faces, "face")
+    }; ${made} of them made in ${summary.seconds.toFixed(1)} s`,
+    ...facesOutside > 0
+      ? [
+        `${
+          counted(facesOutside, "face")
+        } left out, over the edge of the square around the largest (all in ${summary.output}/photos.jsonl)`,
+      ]
+      : [],
     ...Object.entries(rejected).map(([reason, count]) =>
       `${count} rejected, ${reason}: ${examples[reason]}${
         count > 1 ? ` … (all in ${summary.output}/photos.jsonl)` : ""
@@ -227,7 +250,9 @@ export const main = toolMain({
       );
     }
     const [photos, captions, output] = words;
+    const { report } = talk(quiet);
     const summary = await preparePhotos({
+      warn: (line) => report(`Note: ${line}`),
       photos,
       captions,
       output,
@@ -237,7 +262,6 @@ export const main = toolMain({
       workers: workers ?? cores(),
       quiet,
     });
-    const { report } = talk(quiet);
     for (const line of describe(summary)) report(line);
     if (json) printJson(summary);
     return summary.prepared > 0 ? 0 : 1;

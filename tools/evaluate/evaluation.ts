@@ -23,6 +23,7 @@ import {
 import { formatDuration } from "../../src/train/report/format.ts";
 import { drawGrid } from "../../src/train/report/grid.ts";
 import { filesWithAdapter } from "../convert/adapter_files.ts";
+import { counted } from "../tool.ts";
 import { FolderFiles } from "../train/data/folder.ts";
 import {
   ImageMaker,
@@ -109,7 +110,7 @@ export async function evaluate(
   const files = new FolderFiles(data);
   const people = choosePeople(await listPeople(files), protocol.identities);
   if (people.length < protocol.identities) {
-    report(`${data} has ${people.length} people`);
+    report(`${data} has ${counted(people.length, "person", "people")}`);
   }
   const folder = stack.use(await openModelFolder(model));
   const components = await openComponents(folder.files);

@@ -8,6 +8,7 @@ import {
   MEASURES,
   type Summary,
 } from "../../src/train/evaluation/scores.ts";
+import { counted } from "../tool.ts";
 import type { Evaluation } from "./evaluation.ts";
 
 const TITLES: Readonly<Record<Measure, string>> = {
@@ -17,6 +18,9 @@ const TITLES: Readonly<Record<Measure, string>> = {
   featureSimilarity: "feature similarity",
   editFirst: "edit first of nine",
 };
+
+/** With fewer people the bootstrap's intervals are far too narrow. */
+const ENOUGH_PEOPLE = 8;
 
 /** A row's title and estimates. */
 type Row = readonly [title: string, summary: Summary, isGain?: boolean];
@@ -46,6 +50,13 @@ export function evaluationTable(evaluation: Evaluation): string {
   const { edits, identities, steps, guidanceScale, idScale, seed } = protocol;
   const notes = [
     `${identities} people × ${edits.length} edits, ${steps} steps, guidance ${guidanceScale}, id scale ${idScale}, seed ${seed}; 95 % intervals over people`,
+    ...identities < ENOUGH_PEOPLE
+      ? [
+        `Intervals over ${
+          counted(identities, "person", "people")
+        } mean little: evaluate with at least ${ENOUGH_PEOPLE}`,
+      ]
+      : [],
     ...Object.entries(missing).map(([measure, what]) =>
       `${TITLES[measure as Measure]} is not measured; it needs ${what}`
     ),
@@ -57,11 +68,15 @@ export function evaluationTable(evaluation: Evaluation): string {
 function cell(summary: Summary, measure: Measure, isGain = false): string {
   const found = summary[measure];
   if (!found) return "";
-  const sign = isGain && found.mean >= 0 ? "+" : "";
-  const figure = (value: number) => value.toFixed(3);
+  const sign = isGain && Number(figure(found.mean)) > 0 ? "+" : "";
   return `${sign}${figure(found.mean)} [${figure(found.low)}, ${
     figure(found.high)
   }]`;
+}
+
+/** Three decimals; what rounds to zero has no sign. */
+function figure(value: number): string {
+  return value.toFixed(3).replace(/^-(?=0\.000$)/, "");
 }
 
 /** Rows with their columns below each other. */

@@ -11,13 +11,14 @@
  * @param usage a line for each form
  * @param least the fewest words
  * @param most the most words
+ * @param args the words, where options were taken from the command line before
  */
 export function words(
   usage: readonly string[],
   least: number,
   most: number,
+  args: string[] = Deno.args,
 ): string[] {
-  const { args } = Deno;
   const lines = usage.map((form, i) =>
     `${i === 0 ? "Usage:" : "      "} ${form}`
   )

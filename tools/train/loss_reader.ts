@@ -23,6 +23,8 @@ export interface LossReaderOptions {
   readonly accumulation: number;
   /** The share of the data set that an update takes. */
   readonly epochsPerUpdate: number;
+  /** Whether steps have a background loss; without, it is not recorded. */
+  readonly background: boolean;
   /** Updates that were done before the first that is read. */
   readonly first: number;
   /** The learning rate of an update. */
@@ -42,6 +44,7 @@ export class LossReader {
   #queued: number;
   #last = performance.now();
   #measured = false;
+  readonly #added = new Map<number, Readonly<Record<string, number | null>>>();
 
   /** Nothing has been queued yet. */
   constructor(options: LossReaderOptions) {
@@ -64,6 +67,11 @@ export class LossReader {
     this.#queued = updates;
   }
 
+  /** Adds values to the record of an update, counted from 1, that was not yet read. */
+  add(update: number, values: Readonly<Record<string, number | null>>): void {
+    this.#added.set(update, values);
+  }
+
   /** Whether it is time to read. */
   get isDue(): boolean {
     const { size } = this.#options.communicator;
@@ -82,6 +90,7 @@ export class LossReader {
     const { trainer, accumulation, learningRate, record, explain } =
       this.#options;
     const { epochsPerUpdate } = this.#options;
+    const hasBackground = this.#options.background;
     const count = this.#queued - this.#read;
     if (count === 0) return;
     const own = await trainer.readLog(
@@ -104,7 +113,9 @@ export class LossReader {
       const { gradientNorm, skipped, lossScale } = own.at(-1)!;
       const losses = {
         loss_mle: mean(({ noise }) => noise),
-        loss_bg: mean(({ background }) => background),
+        ...hasBackground
+          ? { loss_bg: mean(({ background }) => background) }
+          : {},
         ...edits.length > 0
           ? {
             loss_edit: edits.reduce((sum, { edit }) => sum + edit, 0) /
@@ -125,12 +136,14 @@ export class LossReader {
         step: update + 1,
         epoch: Number(((update + 1) * epochsPerUpdate).toFixed(6)),
         ...losses,
+        ...this.#added.get(update + 1),
         grad_norm: Number.isFinite(gradientNorm) ? gradientNorm : null,
         learning_rate: learningRate(update),
         loss_scale: lossScale,
         skipped,
         ...speed,
       });
+      this.#added.delete(update + 1);
     }
     this.#last = now;
   }

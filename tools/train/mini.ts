@@ -64,7 +64,7 @@ async function run(values: Values<typeof OPTIONS>): Promise<void> {
   const start = values["adapter-path"] ?? `${model}/identity_adapter.weave`;
   const [data, heldOut] = [`${out}/data`, `${out}/held-out`];
   const runs = [`${out}/stage1`, `${out}/stage2`];
-  const adapters = runs.map((folder) => `${folder}/adapter_final.weave`);
+  const adapters = runs.map((folder) => `${folder}/adapter_ema_final.weave`);
 
   report(`Drawing ${people} people to train on, ${HELD_OUT} to evaluate with`);
   await tool("dataset.ts", dataset, [

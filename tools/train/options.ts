@@ -163,7 +163,9 @@ What the reference does not have, off by default
   --timesteps high       draw mostly noisy timesteps, which show who it is
   --snr-gamma X          min-SNR weighting
   --initial-values zero  a fresh adapter's values start at zero
-  --ema-decay X          also keep a running mean of the parameters, and save it
+  --ema-decay X          also keep a running mean of the parameters, of which X
+                         stays at an update (less at first), and save it beside
+                         them as adapter_ema_…; grids are drawn with it
   --rank N --alpha X     of a LoRA; it is multiplied by alpha / rank (4, the rank)
   --target-layers A,B,…  ends of the paths of the layers that a LoRA changes, such
                          as ff.net.0.proj, proj_in or conv1 (${
@@ -174,7 +176,10 @@ What is written
   --save-steps N         updates between checkpoints (2000)
   --keep-last N          checkpoints that are kept (3)
   --keep-every N         and those of every N-th update (0: none)
-  --vis-steps N          updates between grids of images (200; 0: none)
+  --vis-steps N          updates between grids of images (200; 0: none); with each,
+                         the loss in noisy images with the own face, with none
+                         and with another's is recorded: loss_own, loss_none,
+                         loss_other
   --tensorboard          also write event files
   --cache DIR            keep latents and features of frozen networks there
                          (RUN/cache)

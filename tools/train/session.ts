@@ -14,11 +14,13 @@ import {
 import { TrainingLoop } from "../../src/train/loop.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { BrokenIds } from "./data/broken_ids.ts";
+import { withTrainFlags } from "./advice.ts";
 import { FeatureCache } from "./data/cache.ts";
 import { tolerant } from "./data/keeper.ts";
 import { DataLoader } from "./data/loader.ts";
 import { drawPreviewGrid } from "./grids.ts";
 import { headerLines } from "./header.ts";
+import { probeFaces } from "./face_probe.ts";
 import { LossReader } from "./loss_reader.ts";
 import { explainNonFinite } from "./non_finite.ts";
 import {
@@ -36,6 +38,8 @@ import {
   cachePlace,
   environmentOf,
   loopOptions,
+  mixesWithItself,
+  ONE_SAMPLE,
   openSetup,
   readEdits,
   type Setup,
@@ -48,6 +52,7 @@ import {
   restore,
   shareState,
 } from "./state.ts";
+import { trainedFiles } from "./trained.ts";
 
 /** What a run came to. */
 export interface TrainResult {
@@ -184,6 +189,7 @@ export async function train(
     lines: values.quiet ? undefined : lines,
     tensorboard: values.tensorboard,
   });
+  if (mixesWithItself(setup)) output.warn(ONE_SAMPLE);
   const { ids } = loader;
   if (rank === 0 && !values.quiet && first < total) {
     const resumed = checkpoint?.step;
@@ -196,7 +202,7 @@ export async function train(
     const weights = step < total
       ? await output.savedWeights(step)
       : await output.saveFinal(async () =>
-        await setup.trained.files(await readTrained(trainer))
+        await trainedFiles(setup.trained, trainer.blocks)
       );
     const status = step < total ? "stopped" : "finished";
     broken.finish();
@@ -237,6 +243,7 @@ async function runUpdates(
     trainer,
     accumulation: values["gradient-accumulation-steps"],
     epochsPerUpdate: samplesOfUpdate(values, communicator.size) / ids.length,
+    background: session.trained.losses.background !== false,
     first,
     // As it is used: stage 2 trains at a fiftieth of what is given.
     learningRate: (update) => rateFactor * loop.learningRate(update),
@@ -265,12 +272,18 @@ async function runUpdates(
       break;
     }
     losses.queued(++done);
-    if (losses.isDue) await losses.read();
     const isLast = done === total;
-    if (done % values["save-steps"] === 0 || isLast) await save(done);
     const every = values["vis-steps"];
-    if (every > 0 && (done % every === 0 || isLast)) {
-      // What is queued belongs to the updates' time, not to the grid's.
+    const isShown = every > 0 && (done % every === 0 || isLast);
+    if (isShown) {
+      // What is queued belongs to the updates' time, not to the probe's.
+      await gpu.idle();
+      const probe = () => probeFaces(session, done, check);
+      losses.add(done, await losses.untimed(probe));
+    }
+    if (losses.isDue) await losses.read();
+    if (done % values["save-steps"] === 0 || isLast) await save(done);
+    if (isShown) {
       await losses.read();
       await losses.untimed(() => drawGrid(session, done, signal));
     }
@@ -296,7 +309,7 @@ async function drawGrid(
     await output.grid(step, async () =>
       await drawPreviewGrid({
         ...session,
-        components: trained.components(await readTrained(trainer)),
+        components: trained.components(await readShown(trainer)),
         tokenizer: session.model.tokenizer,
         root: data,
         samples,
@@ -308,12 +321,16 @@ async function drawGrid(
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof MasterWeaverError)) throw error;
-    output.warn(`The grid of step ${step} was not drawn: ${error.message}`);
+    output.warn(
+      `The grid of step ${step} was not drawn: ${
+        withTrainFlags(error.message)
+      }`,
+    );
   }
 }
 
-/** The trained parameters; their running mean, where one is kept. */
-function readTrained({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
+/** What images are shown of: the running mean where one is kept, else the parameters. */
+function readShown({ blocks }: Trainer): Promise<Map<string, Float32Array>> {
   const kind = blocks.kinds.includes("average") ? "average" : "parameters";
   return blocks.read(kind);
 }
@@ -334,6 +351,6 @@ async function checkpointOf(
       await trainer.optimiser.readState(),
       loop.learningRate(step),
     ),
-    weights: await trained.files(await readTrained(trainer)),
+    weights: await trainedFiles(trained, trainer.blocks),
   };
 }

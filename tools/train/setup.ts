@@ -162,6 +162,16 @@ function sampleOptions(
   };
 }
 
+/** Whether steps mix identities, but have one sample: its own identity is all there is. */
+export function mixesWithItself({ values, trained }: Setup): boolean {
+  return values["train-batch-size"] === 1 &&
+    trained.losses.background !== false;
+}
+
+/** What is said of it. */
+export const ONE_SAMPLE =
+  "With one sample a step identities cannot be mixed: the background loss is 0; give --train-batch-size 2 or more";
+
 /** GB of latents and features that are kept, where nothing else is said. */
 export const CACHE_GB = 20;
 

@@ -7,6 +7,7 @@
 import type { Components } from "../../src/components/networks.ts";
 import { freshAdapter } from "../../src/train/fresh_adapter.ts";
 import { loraTrainable } from "../../src/train/lora.ts";
+import type { ParameterBlocks } from "../../src/train/optimiser/parameter_blocks.ts";
 import { withValues } from "../../src/train/previews.ts";
 import { stageSettings, stageTrainable } from "../../src/train/stages.ts";
 import {
@@ -24,6 +25,7 @@ import type { WeightsFile } from "./run/checkpoint_writer.ts";
 import {
   adapterAsTorch,
   adapterAsWeave,
+  asMean,
   componentAsWeave,
   loraFiles,
 } from "./run/weights.ts";
@@ -45,6 +47,20 @@ export interface Trained {
   components(values: TrainedValues): Components;
   /** The files it is saved as. */
   files(values: TrainedValues): Promise<WeightsFile[]>;
+}
+
+/**
+ * The files of the trained parameters as they are, and those of their running
+ * mean where one is kept.
+ */
+export async function trainedFiles(
+  trained: Trained,
+  blocks: ParameterBlocks,
+): Promise<WeightsFile[]> {
+  const files = await trained.files(await blocks.read("parameters"));
+  if (!blocks.kinds.includes("average")) return files;
+  const means = await trained.files(await blocks.read("average"));
+  return [...files, ...means.map(asMean)];
 }
 
 /** Sets up what `--train` says. */

@@ -93,3 +93,24 @@ export function scaleLearningRate(
 ): number {
   return learningRate * accumulation * batch * processes;
 }
+
+/**
+ * How much of the running mean of the parameters stays at an update: little at
+ * first, so that the mean leaves the values that training started from.
+ *
+ * Source: diffusers' `EMAModel`, without its options for a longer ramp.
+ *
+ * @param most decay that is reached in the end
+ * @param number updates done before
+ *
+ * @example
+ * ```ts
+ * import { averageDecayAt } from "./schedules.ts";
+ *
+ * console.log(averageDecayAt(0.99, 0)); // 0: the mean is the parameters
+ * console.log(averageDecayAt(0.99, 8)); // 0.5
+ * ```
+ */
+export function averageDecayAt(most: number, number: number): number {
+  return number === 0 ? 0 : Math.min(most, (1 + number) / (10 + number));
+}

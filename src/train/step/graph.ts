@@ -145,6 +145,31 @@ export function stepGraph(
   };
 }
 
+/**
+ * The forward pass of a step with the samples' own identities, whose inputs have
+ * the same names. Its output `loss` is the error in the predicted noise, f32 (1).
+ */
+export function probeGraph(
+  storage: StorageType,
+  components: StepComponents,
+  trainable: Trainable,
+  shape: StepShape,
+): Graph {
+  const g = new Graph(storage);
+  attachMasters(g, trainable);
+  const inputs = new StepInputs(g, components, shape);
+  const noise = inputs.latents("noise");
+  const predicted = predict(components, {
+    noisy: inputs.noisy(inputs.latents("latents"), noise, ""),
+    t: inputs.timesteps(""),
+    text: inputs.text("text"),
+    identity: identityTokens(g, components, shape),
+  });
+  const weights = g.input("sample_weights", [shape.batch, 1, 1, 1], "f32");
+  g.output("loss", noiseLoss(cast(predicted, "f32"), noise, weights, 1));
+  return g;
+}
+
 /** Makes a step's inputs on request, each once. */
 class StepInputs {
   readonly #graph: Graph;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { counted } from "../../tool.ts";
 
 /** What the dataset has afterwards. */
 export interface AugmentSummary {
@@ -54,7 +55,9 @@ export function summarize(
 export function describe(summary: AugmentSummary): string[] {
   const { faces, withPhotos, withChanges, leftAlone, similarities } = summary;
   const lines = [
-    `${faces} faces: ${withPhotos} with other photos of the person, ${withChanges} changed, ${leftAlone} left alone as they have others; ${summary.made} made in ${
+    `${
+      counted(faces, "face")
+    }: ${withPhotos} with other photos of the person, ${withChanges} changed, ${leftAlone} left alone as they have others; ${summary.made} made in ${
       summary.seconds.toFixed(1)
     } s`,
   ];
@@ -62,7 +65,9 @@ export function describe(summary: AugmentSummary): string[] {
     const { pairs, least, median, most, same } = similarities;
     const [a, b, c] = [least, median, most].map((value) => value.toFixed(3));
     lines.push(
-      `Similarity of ${pairs} pairs of photos in one folder: ${a} to ${c}, median ${b}; ${same} reach --threshold ${summary.threshold}`,
+      `Similarity of ${
+        counted(pairs, "pair")
+      } of photos in one folder: ${a} to ${c}, median ${b}; ${same} reach --threshold ${summary.threshold}`,
     );
   }
   const faults = Object.entries(summary.faults);

@@ -20,6 +20,8 @@ export interface PhotoEntry {
   readonly settings: string;
   /** How many faces it has; none where it was rejected. */
   readonly faces: number;
+  /** Faces that were left out, as they reach over the edge of the crop; none: 0. */
+  readonly faces_outside?: number;
   /** Why it was rejected. */
   readonly rejected?: Rejection;
 }

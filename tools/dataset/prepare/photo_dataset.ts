@@ -127,7 +127,12 @@ export class PhotoDataset {
       writeWhole(this.#layout.mask(id, face), mask);
     }
     this.#writeCaption(id, this.#captions.get(id)!);
-    this.#journal.add({ ...entry, faces: answer.faces.length });
+    const { faces, outside } = answer;
+    this.#journal.add({
+      ...entry,
+      faces: faces.length,
+      ...outside > 0 ? { faces_outside: outside } : {},
+    });
     this.#made++;
   }
 
@@ -135,7 +140,7 @@ export class PhotoDataset {
   summary(photos: readonly FoundPhoto[]) {
     const rejected: Record<string, number> = {};
     const examples: Record<string, string> = {};
-    let faces = 0, prepared = 0;
+    let faces = 0, facesOutside = 0, prepared = 0;
     for (const { id, file } of photos) {
       const entry = this.#journal.get(id);
       if (entry?.rejected) {
@@ -144,11 +149,20 @@ export class PhotoDataset {
         examples[reason] ??= `${file}: ${detail}`;
       } else {
         faces += entry?.faces ?? 0;
+        facesOutside += entry?.faces_outside ?? 0;
         prepared++;
       }
     }
     const made = this.#made;
-    return { photos: photos.length, prepared, made, faces, rejected, examples };
+    return {
+      photos: photos.length,
+      prepared,
+      made,
+      faces,
+      facesOutside,
+      rejected,
+      examples,
+    };
   }
 }
 

@@ -38,7 +38,15 @@ export interface PhotoJob {
 }
 
 /** The faces that were cut out, or why there is none. */
-export type PhotoAnswer = { readonly faces: readonly string[] } | Rejection;
+export type PhotoAnswer = PhotoFaces | Rejection;
+
+/** What was cut out of a photo. */
+export interface PhotoFaces {
+  /** Names of the faces. */
+  readonly faces: readonly string[];
+  /** Faces that reach over the edge of the crop, and were left out. */
+  readonly outside: number;
+}
 
 const JPEG_QUALITY = 95;
 
@@ -79,7 +87,7 @@ class PhotoCutter {
       return reject("no face", "its face reaches over the photo's edge");
     }
     writeJpeg(this.#layout.image(id), await cropTo(photo, square, size));
-    return { faces: names };
+    return { faces: names, outside: faces.length - names.length };
   }
 
   /** The faces that are large enough, the largest first. */

@@ -122,3 +122,8 @@ export function loraFiles(layers: readonly LoraLayer[]): WeightsFile[] {
     file("pytorch_lora_weights", diffusersLora(layers)),
   ];
 }
+
+/** A file of the running mean of what is trained: `adapter_ema_….pt`. */
+export function asMean(file: WeightsFile): WeightsFile {
+  return { ...file, stem: `${file.stem}_ema` };
+}
