@@ -175,11 +175,15 @@ async function miniChoices(
 }
 
 async function batchOf(trainer: Trainer, step: number): Promise<StepBatch> {
-  return stubBatch(await miniComponents, {
+  const batch = stubBatch(await miniComponents, {
     batch: BATCH,
     latentSize: [SIDE, SIDE],
     edit: trainer.plans.kinds.includes("edit") && hasEdit(2, step),
   });
+  // As many references as can be: some are encoded together.
+  const given = batch.references.find((reference) => reference !== null)!;
+  const references = batch.references.map((reference) => reference ?? given);
+  return { ...batch, references };
 }
 
 for (const stage of [1, 2] as const) {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Components } from "../components/networks.ts";
+import type { BufferSlice } from "../gpu/buffers.ts";
 import { copyBuffers } from "../gpu/copies.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import type { Pace } from "../gpu/pace.ts";
@@ -21,6 +22,9 @@ export type TowerComponents = Pick<Components, "text" | "vision" | "vae">;
 
 /** A frozen network. */
 export type TowerName = "text" | "vision" | "vae";
+
+/** References that are encoded at once, where there are so many. */
+export const REFERENCES_TOGETHER = 4;
 
 /** What decides the graphs of the towers. */
 export interface TowerShape {
@@ -40,10 +44,18 @@ export interface TowerOptions extends TowerShape {
   readonly tuner: Tuner;
 }
 
-/** A network with its weights and its one plan. */
+/** A network with its weights and its plans, by how many they encode at once. */
 interface Tower {
   readonly store: WeightStore;
-  readonly plan: Plan;
+  readonly plans: Map<number, Plan>;
+}
+
+/** A reference to encode, and where its features go. */
+export interface ReferencePlace {
+  /** (S, S, 4), normalised; all zero for an empty reference. */
+  readonly pixels: Float32Array;
+  /** (tokens, E), of the storage type. */
+  readonly to: BufferSlice;
 }
 
 /** Mean and log-variance of an image's latents, (h, w, C) each. */
@@ -77,25 +89,44 @@ export class FrozenTowers implements Disposable {
     to: GpuTensor,
     pace: Pace,
   ): Promise<void> {
-    const { plan } = await this.#tower("text");
+    const plan = await this.#plan("text", this.#options.batch);
     plan.write("ids", ids);
-    await this.#runInto(plan, "text", to, pace);
+    // In the order of the queue: the copy comes after the run, the next run after it.
+    await plan.runPaced(pace);
+    copyBuffers(this.#options.gpu, [[plan.tensor("text").slice, to.slice]]);
   }
 
-  /**
-   * Encodes a reference on the GPU.
-   *
-   * @param pixels (S, S, 4), normalised; all zero for an empty reference
-   * @param to (tokens, E), of the storage type
-   */
-  async encodeReference(
-    pixels: Float32Array,
-    to: GpuTensor,
+  /** Encodes references on the GPU, some of them together. */
+  async encodeReferences(
+    references: readonly ReferencePlace[],
     pace: Pace,
   ): Promise<void> {
-    const { plan } = await this.#tower("vision");
+    for (let at = 0; at < references.length;) {
+      const rest = references.length - at;
+      const count = rest < REFERENCES_TOGETHER ? 1 : REFERENCES_TOGETHER;
+      await this.#encodeTogether(references.slice(at, at + count), pace);
+      at += count;
+    }
+  }
+
+  async #encodeTogether(
+    references: readonly ReferencePlace[],
+    pace: Pace,
+  ): Promise<void> {
+    const plan = await this.#plan("vision", references.length);
+    const { length } = references[0].pixels;
+    const pixels = new Float32Array(references.length * length);
+    references.forEach((one, i) => pixels.set(one.pixels, i * length));
     plan.write("pixels", pixels);
-    await this.#runInto(plan, "features", to, pace);
+    await plan.runPaced(pace);
+    const { slice: { buffer, offset } } = plan.tensor("features");
+    copyBuffers(
+      this.#options.gpu,
+      references.map(({ to }, i) => {
+        const from = { buffer, offset: offset + i * to.size, size: to.size };
+        return [from, to] as const;
+      }),
+    );
   }
 
   /**
@@ -108,7 +139,7 @@ export class FrozenTowers implements Disposable {
     pixels: Float32Array,
     pace: Pace,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { plan } = await this.#tower("vision");
+    const plan = await this.#plan("vision", 1);
     plan.write("pixels", pixels);
     await plan.runPaced(pace);
     await pace.finish();
@@ -123,7 +154,7 @@ export class FrozenTowers implements Disposable {
    * @param pixels (H, W, 4) in −1..1, the fourth channel 0
    */
   async encodeImage(pixels: Float32Array, pace: Pace): Promise<Moments> {
-    const { plan } = await this.#tower("vae");
+    const plan = await this.#plan("vae", 1);
     plan.write("pixels", pixels);
     await plan.runPaced(pace);
     await pace.finish();
@@ -134,42 +165,37 @@ export class FrozenTowers implements Disposable {
     };
   }
 
-  async #runInto(
-    plan: Plan,
-    name: string,
-    to: GpuTensor,
-    pace: Pace,
-  ): Promise<void> {
-    // In the order of the queue: the copy comes after the run, the next run after it.
-    await plan.runPaced(pace);
-    copyBuffers(this.#options.gpu, [[plan.tensor(name).slice, to.slice]]);
-  }
-
-  async #tower(name: TowerName): Promise<Tower> {
-    const known = this.#towers.get(name);
+  /** The plan of a network that encodes so many at once. */
+  async #plan(name: TowerName, count: number): Promise<Plan> {
+    const known = this.#towers.get(name)?.plans.get(count);
     if (known) return known;
     const { gpu, tuner } = this.#options;
-    const graph = towerGraph(name, this.#components, this.#options);
+    const graph = towerGraph(name, this.#components, this.#options, count);
     await tuner.prepare(graph);
     const kernels = new KernelChoice(graph, tuner.choose);
-    const store = new WeightStore(gpu);
-    try {
-      await store.load(kernels.parameters);
-      const plan = await Plan.make(gpu, graph, { weights: [store], kernels });
-      const tower = { store, plan };
+    let tower = this.#towers.get(name);
+    if (!tower) {
+      tower = { store: new WeightStore(gpu), plans: new Map() };
       this.#towers.set(name, tower);
-      return tower;
-    } catch (error) {
-      store[Symbol.dispose]();
-      throw error;
     }
+    const { store, plans } = tower;
+    await store.load(kernels.parameters);
+    const plan = await Plan.make(gpu, graph, {
+      weights: [store],
+      kernels,
+      shares: plans.values().next().value,
+    });
+    plans.set(count, plan);
+    return plan;
   }
 
   /** Frees a network, which is loaded again when it is needed: the VAE once all latents are cached. */
   release(name: TowerName): void {
     const tower = this.#towers.get(name);
     this.#towers.delete(name);
-    tower?.plan[Symbol.dispose]();
+    for (const plan of [...tower?.plans.values() ?? []].reverse()) {
+      plan[Symbol.dispose]();
+    }
     tower?.store[Symbol.dispose]();
   }
 
@@ -179,39 +205,49 @@ export class FrozenTowers implements Disposable {
   }
 }
 
-/** The graph of a frozen network, with its outputs. */
+/**
+ * The graph of a frozen network, with its outputs.
+ *
+ * @param count how many it encodes at once; what a step mostly does, by default
+ */
 export function towerGraph(
   name: TowerName,
   components: TowerComponents,
   shape: TowerShape,
+  count: number =
+    { text: shape.batch, vision: REFERENCES_TOGETHER, vae: 1 }[name],
 ): Graph {
-  return builders[name](components, shape);
+  return builders[name](components, shape, count);
 }
 
-const builders: Readonly<
-  Record<TowerName, (components: TowerComponents, shape: TowerShape) => Graph>
-> = {
-  text({ text }, { storage, batch }) {
+type Builder = (
+  components: TowerComponents,
+  shape: TowerShape,
+  count: number,
+) => Graph;
+
+const builders: Readonly<Record<TowerName, Builder>> = {
+  text({ text }, { storage }, count) {
     const g = new Graph(storage);
-    const ids = g.input("ids", [batch, text.config.positions], "u32");
+    const ids = g.input("ids", [count, text.config.positions], "u32");
     const w = text.weights.at("text_model");
     g.output("text", clipText(ids, w, text.config));
     return g;
   },
 
-  vision({ vision }, { storage }) {
+  vision({ vision }, { storage }, count) {
     const g = new Graph(storage);
     const { imageSize } = vision.config;
-    const pixels = g.input("pixels", [1, imageSize, imageSize, 4], storage);
+    const pixels = g.input("pixels", [count, imageSize, imageSize, 4], storage);
     const w = vision.weights.at("vision_model");
     g.output("features", clipVision(pixels, w, vision.config));
     return g;
   },
 
   /** Always in f32: the VAE's activations can pass f16's range. */
-  vae({ vae }, { imageSize }) {
+  vae({ vae }, { imageSize }, count) {
     const g = new Graph("f32");
-    const pixels = g.input("pixels", [1, ...imageSize, 4], "f32");
+    const pixels = g.input("pixels", [count, ...imageSize, 4], "f32");
     const { mean, logvar } = vaeEncode(pixels, vae.weights, vae.config);
     g.output("mean", mean);
     g.output("logvar", logvar);

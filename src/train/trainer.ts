@@ -51,7 +51,7 @@ import {
   type Recompute,
 } from "./step/recompute_choice.ts";
 import type { Trainable } from "./step/trainable.ts";
-import { FrozenTowers } from "./towers.ts";
+import { FrozenTowers, type ReferencePlace } from "./towers.ts";
 import { runCosts } from "./training_memory.ts";
 
 /** What a trainer is made from. */
@@ -366,6 +366,7 @@ export class Trainer implements Disposable {
       size: bytes,
     });
     const copies: (readonly [BufferSlice, BufferSlice])[] = [];
+    const encoded: ReferencePlace[] = [];
     for (const [i, reference] of references.entries()) {
       if (reference === null) {
         copies.push([this.#empty.bindings.features.slice, place(i)]);
@@ -373,11 +374,11 @@ export class Trainer implements Disposable {
         checkLength(reference.features, values, "features of a reference");
         this.plans.writePart("features", reference.features, i * values);
       } else {
-        const to = { spec: { shape: rest, dtype }, slice: place(i) };
-        await this.towers.encodeReference(reference.pixels, to, pace);
+        encoded.push({ pixels: reference.pixels, to: place(i) });
       }
     }
     copyBuffers(this.#options.gpu, copies);
+    await this.towers.encodeReferences(encoded, pace);
   }
 
   async #writeEdit(
