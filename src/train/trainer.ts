@@ -7,26 +7,12 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../base/errors.ts";
 import type { Components } from "../components/networks.ts";
-import { copyBuffers } from "../gpu/copies.ts";
-import type { BufferSlice } from "../gpu/buffers.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
-import { KernelChoice } from "../graph/kernel_choice.ts";
-import { type GpuTensor, Plan } from "../graph/plan.ts";
-import { GpuTensors } from "../graph/tensors.ts";
+import type { GpuTensors } from "../graph/tensors.ts";
 import type { Tuner } from "../graph/tuner.ts";
-import { WeightStore } from "../graph/weight_store.ts";
-import { identityGraph } from "../identity/identity.ts";
-import { elementBytes, elementCount, tensorBytes } from "../ops/op.ts";
-import { alphasCumprod } from "../samplers/noise_levels.ts";
-import {
-  type EditBatch,
-  type ReferenceInput,
-  resizeBilinear,
-  type StepBatch,
-} from "./batch.ts";
+import type { StepBatch } from "./batch.ts";
 import { firstNonFinite } from "./diagnosis.ts";
 import { LossLog, type LossRow, type UpdateRow } from "./loss_log.ts";
 import {
@@ -43,15 +29,16 @@ import {
 } from "./probe.ts";
 import { type StepKind, StepPlans } from "./step/plans.ts";
 import { stepGraph, type StepShape } from "./step/graph.ts";
-import { BOX_EPS } from "./step/losses.ts";
 import {
   type BlockPicker,
   blockPickers,
   chooseRecompute,
   type Recompute,
 } from "./step/recompute_choice.ts";
+import { emptyReference } from "./step/empty_reference.ts";
 import type { Trainable } from "./step/trainable.ts";
-import { FrozenTowers, type ReferencePlace } from "./towers.ts";
+import { StepWriter } from "./step/writer.ts";
+import { FrozenTowers } from "./towers.ts";
 import { runCosts } from "./training_memory.ts";
 
 /** What a trainer is made from. */
@@ -120,10 +107,8 @@ export class Trainer implements Disposable {
   /** What is computed again, as it was asked for or chosen. */
   readonly recompute: UsedRecompute;
   readonly #options: TrainerOptions;
-  readonly #alphas: Float32Array;
+  readonly #inputs: StepWriter;
   readonly #log: LossLog;
-  /** Features of an empty reference, (1, tokens, E). */
-  readonly #empty: GpuTensors;
   readonly #owned: DisposableStack;
 
   private constructor(
@@ -146,9 +131,8 @@ export class Trainer implements Disposable {
     this.plans = parts.plans;
     this.recompute = parts.recompute;
     this.#log = parts.log;
-    this.#empty = parts.empty;
     this.#owned = owned;
-    this.#alphas = alphasCumprod(options.components.unet.config.scheduler);
+    this.#inputs = new StepWriter({ ...options, ...parts });
   }
 
   /**
@@ -216,19 +200,7 @@ export class Trainer implements Disposable {
     batch: StepBatch,
     pace: Pace = new Pace(this.#options.gpu),
   ): Promise<PreparedStep> {
-    const { plans } = this;
-    this.#writeLevels("", batch.timesteps);
-    plans.write("latents", batch.latents);
-    plans.write("noise", batch.noise);
-    plans.write("mix", batch.mix);
-    plans.write("outside", batch.faceBox.map((inside) => 1 - inside));
-    plans.write(
-      "sample_weights",
-      batch.sampleWeights ?? new Float32Array(this.#options.batch).fill(1),
-    );
-    await this.towers.encodeText(batch.ids, plans.input("text"), pace);
-    await this.#writeReferences(batch.references, pace);
-    if (batch.edit) await this.#writeEdit(batch.edit, batch.faceBox, pace);
+    await this.#inputs.write(batch, pace);
     return { kind: kindOf(batch) };
   }
 
@@ -316,7 +288,7 @@ export class Trainer implements Disposable {
       await this.prepare({ ...batch, references }, pace);
       let sum = 0;
       for (const timestep of timesteps) {
-        this.#writeLevels("", new Array(size).fill(timestep));
+        this.#inputs.writeLevels("", new Array(size).fill(timestep));
         sum += await probe.loss(pace);
       }
       losses[face as ProbedFace] = sum / timesteps.length;
@@ -329,116 +301,10 @@ export class Trainer implements Disposable {
     return this.#log.read(first, count);
   }
 
-  /** Noise levels and timesteps of the batch's images, or of its edits. */
-  #writeLevels(prefix: string, timesteps: readonly number[]): void {
-    const alphas = timesteps.map((t) => this.#alphas[t]);
-    const { plans } = this;
-    plans.write(`${prefix}t`, Float32Array.from(timesteps));
-    plans.write(
-      `${prefix}signal_level`,
-      Float32Array.from(alphas, (alpha) => Math.sqrt(alpha)),
-    );
-    plans.write(
-      `${prefix}noise_level`,
-      Float32Array.from(alphas, (alpha) => Math.sqrt(1 - alpha)),
-    );
-  }
-
-  /** Fills `features`: copied, computed, or written as they were computed before. */
-  async #writeReferences(
-    references: readonly ReferenceInput[],
-    pace: Pace,
-  ): Promise<void> {
-    const features = this.plans.input("features");
-    const { spec: { shape, dtype }, slice } = features;
-    const [count, ...rest] = shape;
-    if (references.length !== count) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Cannot train on ${references.length} references a step: expected ${count}`,
-      );
-    }
-    const values = elementCount(rest);
-    const bytes = values * elementBytes(dtype);
-    const place = (i: number): BufferSlice => ({
-      buffer: slice.buffer,
-      offset: slice.offset + i * bytes,
-      size: bytes,
-    });
-    const copies: (readonly [BufferSlice, BufferSlice])[] = [];
-    const encoded: ReferencePlace[] = [];
-    for (const [i, reference] of references.entries()) {
-      if (reference === null) {
-        copies.push([this.#empty.bindings.features.slice, place(i)]);
-      } else if ("features" in reference) {
-        checkLength(reference.features, values, "features of a reference");
-        this.plans.writePart("features", reference.features, i * values);
-      } else {
-        encoded.push({ pixels: reference.pixels, to: place(i) });
-      }
-    }
-    copyBuffers(this.#options.gpu, copies);
-    await this.towers.encodeReferences(encoded, pace);
-  }
-
-  async #writeEdit(
-    { plainIds, editedIds, noise, timesteps }: EditBatch,
-    faceBox: Float32Array,
-    pace: Pace,
-  ): Promise<void> {
-    const { plans, towers } = this;
-    this.#writeLevels("edit_", timesteps);
-    plans.write("edit_noise", noise);
-    await towers.encodeText(plainIds, plans.input("plain_text"), pace);
-    await towers.encodeText(editedIds, plans.input("edited_text"), pace);
-    await this.#writeBoxes(faceBox);
-  }
-
-  /** The face boxes at the size of each layer, and their sums, over all ranks. */
-  async #writeBoxes(faceBox: Float32Array): Promise<void> {
-    const { plans } = this;
-    const { latentSize: [height, width], meanOverRanks } = this.#options;
-    const area = height * width;
-    const sizes: string[] = [];
-    const sums: number[] = [];
-    for (const name of plans.inputs) {
-      const [, rows, columns] = /^box_(\d+)x(\d+)$/.exec(name) ?? [];
-      if (!rows) continue;
-      const { spec: { shape: [batch, tokens] } } = plans.input(name);
-      const boxes = new Float32Array(batch * tokens);
-      for (let b = 0; b < batch; b++) {
-        const box = faceBox.subarray(b * area, (b + 1) * area);
-        const size = [Number(rows), Number(columns)] as const;
-        boxes.set(resizeBilinear(box, [height, width], size), b * tokens);
-      }
-      plans.write(name, boxes);
-      sizes.push(`${rows}x${columns}`);
-      sums.push(boxes.reduce((sum, value) => sum + value, 0));
-    }
-    const areas = Float32Array.from(sums);
-    await meanOverRanks?.(areas);
-    sizes.forEach((size, i) =>
-      plans.write(`area_${size}`, Float32Array.of(areas[i] + BOX_EPS))
-    );
-  }
-
   /** Frees everything. */
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
   }
-}
-
-/** What was kept on disk may be of another model or damaged. */
-function checkLength(
-  { length }: Float32Array,
-  expected: number,
-  what: string,
-): void {
-  if (length === expected) return;
-  throw new MasterWeaverError(
-    "bad-data",
-    `Cannot use the ${what}: there are ${length} values, expected ${expected}; remove the cache, it is made again`,
-  );
 }
 
 function kindOf({ edit }: StepBatch): StepKind {
@@ -474,46 +340,4 @@ async function recomputeOf(
   await tuner.prepare(planner.recipe.graph);
   const { name, pick, cost } = chooseRecompute(recompute, planner);
   return { name, pick, bytes: cost.bytes };
-}
-
-/**
- * The vision tower's features of an empty reference; their tokens, by the adapter
- * that training starts from, are written to the step's `no_identity`.
- */
-async function emptyReference(
-  { gpu, storage, tuner, components }: TrainerOptions,
-  plans: StepPlans,
-): Promise<GpuTensors> {
-  const channels = components.unet.config.crossAttentionDim;
-  const graph = identityGraph(storage, { ...components, channels });
-  const kernels = new KernelChoice(graph, tuner.choose);
-  using store = new WeightStore(gpu);
-  await store.load(kernels.parameters);
-  using plan = await Plan.make(gpu, graph, { weights: [store], kernels });
-  plan.run();
-  const features = plan.tensor("features");
-  const kept = await GpuTensors.make(gpu, { features: features.spec });
-  const copies: (readonly [BufferSlice, BufferSlice])[] = [
-    [features.slice, kept.bindings.features.slice],
-  ];
-  if (plans.hasInput("no_identity")) {
-    const tokens = plan.tensor("tokens");
-    for (const to of repeats(plans.input("no_identity"), tokens)) {
-      copies.push([tokens.slice, to]);
-    }
-  }
-  copyBuffers(gpu, copies);
-  await gpu.idle();
-  return kept;
-}
-
-/** The places of one tensor after the other in a larger one. */
-function repeats(into: GpuTensor, { spec }: GpuTensor): BufferSlice[] {
-  const bytes = tensorBytes(spec);
-  const count = tensorBytes(into.spec) / bytes;
-  return Array.from({ length: count }, (_, i) => ({
-    buffer: into.slice.buffer,
-    offset: into.slice.offset + i * bytes,
-    size: bytes,
-  }));
 }

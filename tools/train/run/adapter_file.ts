@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../../../src/base/errors.ts";
-import { SETTINGS_NAME } from "./run_folder.ts";
+import { SETTINGS_NAME } from "./check_folder.ts";
 
 const FINAL = "adapter_final";
 

@@ -13,7 +13,8 @@ import {
   stepOf,
   type TrainCheckpoint,
 } from "./checkpoint.ts";
-import { MAX_SETTINGS_BYTES, SETTINGS_NAME } from "./run_folder.ts";
+import { SETTINGS_NAME } from "./check_folder.ts";
+import { MAX_SETTINGS_BYTES } from "./run_folder.ts";
 import {
   FIXED_OPTIONS,
   fixedHash,

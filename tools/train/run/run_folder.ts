@@ -9,7 +9,7 @@ import { readShortFile, writeFileAtomic } from "../../../src/host/files.ts";
 import { asCannotWrite } from "../../../src/host/write.ts";
 import { cannotWrite, reason, systemName } from "../../../src/host/reasons.ts";
 import { denoFileSystem, type FileSystem } from "../../../src/host/system.ts";
-import { brief } from "../../../src/weights/brief.ts";
+import { checkFolder, SETTINGS_NAME } from "./check_folder.ts";
 import {
   checkpointName,
   isUnusable,
@@ -27,8 +27,8 @@ import {
 import { removeStale, restoreOld } from "../../convert/neighbours.ts";
 import { Staging } from "../../convert/staging.ts";
 import { makeFolder } from "../make_folder.ts";
-import { isHarmless, removeWhole, tidy } from "./leftovers.ts";
-import { LOCK_NAME, lockRun } from "./lock.ts";
+import { removeWhole, tidy } from "./leftovers.ts";
+import { lockRun } from "./lock.ts";
 import {
   checkFixed,
   datasetChange,
@@ -69,7 +69,6 @@ export interface Latest {
 }
 
 /** The file of a run's settings. */
-export const SETTINGS_NAME = "settings.json";
 /** The folder of grids in a run's folder. */
 export const GRIDS_FOLDER = "grids";
 /** The most bytes of it. */
@@ -463,54 +462,6 @@ export class RunFolder implements Disposable {
 
 function isCannotWrite(error: unknown): error is MasterWeaverError {
   return error instanceof MasterWeaverError && error.code === "cannot-write";
-}
-
-/**
- * Whether a folder holds a run.
- *
- * @throws {MasterWeaverError} `bad-option` where it holds anything else, or not what was asked for
- */
-async function checkFolder(
-  path: string,
-  resume: boolean | undefined,
-): Promise<boolean> {
-  let entries: Deno.DirEntry[];
-  try {
-    entries = await Array.fromAsync(Deno.readDir(path));
-  } catch (error) {
-    throw new MasterWeaverError(
-      "cannot-read",
-      `Cannot use ${path} as the folder of a run: ${reason(error)}`,
-      { cause: error },
-    );
-  }
-  const refuse = (what: string): never => {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Cannot train in ${path}: ${what}`,
-    );
-  };
-  if (entries.some(({ name }) => name === SETTINGS_NAME)) {
-    if (resume === false) {
-      refuse("it holds a run already; resume that one, or give another folder");
-    }
-    return true;
-  }
-  const others = entries.map(({ name }) => name).filter((name) =>
-    name !== LOCK_NAME && !isHarmless(name)
-  ).toSorted();
-  if (others.length > 0) {
-    const more = others.length > 1 ? ` and ${others.length - 1} more` : "";
-    refuse(
-      `it holds ${
-        brief(others[0])
-      }${more} and no ${SETTINGS_NAME} of a run; give a new or empty folder`,
-    );
-  }
-  if (resume === true) {
-    refuse("it holds no run to resume; give the folder of one");
-  }
-  return false;
 }
 
 async function readSettings(path: string): Promise<StoredSettings> {
