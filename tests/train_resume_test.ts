@@ -41,10 +41,13 @@ async function withStop(given: Given, out: string): Promise<void> {
   const { step, status, weights } = await stopped;
   // On a fast GPU it may be at its end before it is stopped.
   if (step < STEPS) {
-    const stem = `${out}/adapter_${String(step).padStart(6, "0")}`;
+    const stems = given["ema-decay"] ? ["adapter", "adapter_ema"] : ["adapter"];
+    const number = String(step).padStart(6, "0");
     assertEquals([status, weights], [
       "stopped",
-      [`${stem}.pt`, `${stem}.weave`],
+      stems.flatMap((stem) =>
+        ["pt", "weave"].map((ending) => `${out}/${stem}_${number}.${ending}`)
+      ),
     ]);
   }
   assert(step > 1);
