@@ -33,6 +33,7 @@ const order = [
   "pipeline.ts",
   "core.ts",
   "host",
+  "studio",
 ];
 
 /** Beside the order, for tools alone: tables of names come from the networks. */
@@ -41,7 +42,7 @@ const beside: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What may know Deno, Node and packages. */
-const atTheEdge = ["host"];
+const atTheEdge = ["host", "studio"];
 
 interface Source {
   /** From the repository's root. */
@@ -54,7 +55,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(`${root}${folder}`)) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory) yield* sources(path);
-    else if (path.endsWith(".ts")) yield path;
+    else if (/\.tsx?$/.test(path)) yield path;
   }
 }
 
@@ -180,7 +181,8 @@ Deno.test("layers: what mod.ts reaches resolves without an import map", async ()
   const wrong: string[] = [];
   for (const { path, code } of [...files, await read("mod.ts")]) {
     for (const specifier of specifiers(code)) {
-      const exact = /^npm:[a-z-]+@\d+\.\d+\.\d+$/.test(specifier);
+      const exact = /^npm:(@[a-z-]+\/)?[a-z-]+@\d+\.\d+\.\d+(\/[\w./-]+)?$/
+        .test(specifier);
       if (!/^\.{1,2}\/|^node:/.test(specifier) && !exact) {
         wrong.push(`${path} imports ${specifier}`);
       }

@@ -1,0 +1,75 @@
+/**
+ * Checks what a client sent against a JSON Schema.
+ *
+ * @module
+ */
+// No import map: it would not apply where mod.ts is imported from elsewhere.
+// deno-lint-ignore no-import-prefix
+import { Ajv2020, type ErrorObject } from "npm:ajv@8.20.0/dist/2020.js";
+import { nearest } from "../../base/nearest.ts";
+import type { JsonSchema } from "../../options/types.ts";
+import { ApiError } from "../errors.ts";
+
+const ajv = new Ajv2020({
+  strict: false,
+  allErrors: false,
+  useDefaults: false,
+});
+
+/**
+ * Makes a check.
+ *
+ * @returns throws an {@linkcode ApiError} 400 that names the field, what it must be and what it was
+ */
+export function validator(schema: JsonSchema): (value: unknown) => void {
+  const validate = ajv.compile(schema);
+  return (value) => {
+    if (validate(value)) return;
+    throw faultOf(validate.errors![0], schema, value);
+  };
+}
+
+function faultOf(
+  error: ErrorObject,
+  schema: JsonSchema,
+  value: unknown,
+): ApiError {
+  const at = error.instancePath.slice(1).replaceAll("/", ".");
+  const params: Readonly<Record<string, unknown>> = error.params;
+  if (error.keyword === "additionalProperties") {
+    const name = String(params.additionalProperty).slice(0, 60);
+    const field = at ? `${at}.${name}` : name;
+    const properties = at === "" ? schema.properties : undefined;
+    const near = nearest(name, Object.keys(properties ?? {}));
+    return bad(
+      field,
+      `is unknown${near ? `; did you mean ${near}?` : ""}`,
+    );
+  }
+  if (error.keyword === "required") {
+    const name = String(params.missingProperty);
+    return bad(at ? `${at}.${name}` : name, "is missing");
+  }
+  const words = Array.isArray(params.allowedValues)
+    ? `: ${params.allowedValues.join(", ")}`
+    : "";
+  return bad(
+    at || "(body)",
+    `${error.message}${words}, got ${shown(value, error.instancePath)}`,
+  );
+}
+
+function bad(field: string, what: string): ApiError {
+  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
+}
+
+/** The value at a JSON pointer, short. */
+function shown(value: unknown, pointer: string): string {
+  let found: unknown = value;
+  for (const key of pointer.split("/").slice(1)) {
+    const name = key.replaceAll("~1", "/").replaceAll("~0", "~");
+    found = Object(found)[name];
+  }
+  const text = JSON.stringify(found) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

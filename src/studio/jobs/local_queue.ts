@@ -1,0 +1,198 @@
+/**
+ * The queue of one process: jobs wait in memory for the one engine, clients take
+ * turns, and people are encoded before images are made.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../base/errors.ts";
+import type {
+  EncodedIdentity,
+  EngineCall,
+  Person,
+  StudioEngine,
+} from "../engine/engine.ts";
+import { ApiError, errorResource } from "../errors.ts";
+import type { ModelResource } from "../wire/resources.ts";
+import type { Job } from "./job.ts";
+import type { JobQueue, QueueCounts } from "./queue.ts";
+import { runJob } from "./run_job.ts";
+import { Turns } from "./turns.ts";
+
+/** Limits of a queue. */
+export interface LocalQueueOptions {
+  /** The most jobs that may wait. */
+  readonly maxWaiting: number;
+  /** Milliseconds a job may run. */
+  readonly jobTimeout: number;
+}
+
+/** A person that somebody waits for. */
+interface Encoding {
+  readonly person: Person;
+  readonly signal: AbortSignal;
+  readonly result: PromiseWithResolvers<EncodedIdentity>;
+}
+
+/** A queue before one engine. */
+export class LocalQueue implements JobQueue {
+  readonly #engine: StudioEngine;
+  readonly #options: LocalQueueOptions;
+  readonly #waiting = new Turns<Job>(({ client }) => client);
+  readonly #encodings: Encoding[] = [];
+  readonly #running = new Map<Job, AbortController>();
+  #closing = false;
+  #loop: Promise<void> | null = null;
+
+  /**
+   * A queue with nothing in it.
+   *
+   * @param engine does the work; disposed of with the queue
+   */
+  constructor(engine: StudioEngine, options: LocalQueueOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  get model(): ModelResource {
+    return this.#engine.model;
+  }
+
+  get counts(): QueueCounts {
+    return { waiting: this.#waiting.size, running: this.#running.size };
+  }
+
+  add(job: Job): Promise<void> {
+    this.#checkRoom();
+    this.#waiting.add(job);
+    this.#tellPositions();
+    this.#start();
+    return Promise.resolve();
+  }
+
+  cancel(job: Job, why: string): Promise<void> {
+    this.#running.get(job)?.abort(why);
+    if (this.#waiting.remove(job)) {
+      job.report({ type: "cancelled", message: why });
+      this.#tellPositions();
+    }
+    return Promise.resolve();
+  }
+
+  async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
+    this.#checkRoom();
+    const result = Promise.withResolvers<EncodedIdentity>();
+    this.#encodings.push({ person, signal, result });
+    this.#start();
+    return await result.promise;
+  }
+
+  async close(patience: number): Promise<void> {
+    this.#closing = true;
+    const why = "The server ended";
+    for (const job of [...this.#waiting]) await this.cancel(job, why);
+    const timer = setTimeout(() => {
+      for (const controller of this.#running.values()) controller.abort(why);
+    }, patience);
+    await this.#loop;
+    clearTimeout(timer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+    await this.#engine[Symbol.asyncDispose]();
+  }
+
+  #checkRoom(): void {
+    if (this.#closing) {
+      throw new ApiError(
+        503,
+        "shutting-down",
+        "The server is about to end and takes no more jobs; try again later",
+        { retryAfter: 30 },
+      );
+    }
+    const { maxWaiting } = this.#options;
+    if (this.#waiting.size + this.#encodings.length >= maxWaiting) {
+      throw new ApiError(
+        503,
+        "queue-full",
+        `${maxWaiting} jobs wait already, which is the most; try again later`,
+        { retryAfter: 10 },
+      );
+    }
+  }
+
+  #start(): void {
+    this.#loop ??= this.#work().finally(() => {
+      this.#loop = null;
+    });
+  }
+
+  /** Works until nothing waits. */
+  async #work(): Promise<void> {
+    // Not before the caller has the job in its hands.
+    await Promise.resolve();
+    while (true) {
+      const encoding = this.#encodings.shift();
+      if (encoding) {
+        await this.#encode(encoding);
+        continue;
+      }
+      const job = this.#waiting.next();
+      if (!job) return;
+      this.#tellPositions();
+      await this.#run(job);
+    }
+  }
+
+  async #encode({ person, signal, result }: Encoding): Promise<void> {
+    const limit = AbortSignal.timeout(this.#options.jobTimeout);
+    const call: EngineCall = { signal: AbortSignal.any([signal, limit]) };
+    try {
+      result.resolve(await this.#engine.encode(person, call));
+    } catch (error) {
+      result.reject(error);
+    }
+  }
+
+  async #run(job: Job): Promise<void> {
+    const { jobTimeout } = this.#options;
+    const controller = new AbortController();
+    this.#running.set(job, controller);
+    const timer = setTimeout(() => {
+      job.report({
+        type: "error",
+        code: "timeout",
+        message: `The job ran for ${
+          jobTimeout / 1000
+        } s, which is the most; ask for fewer steps or images`,
+      });
+      controller.abort("timeout");
+    }, jobTimeout);
+    try {
+      await runJob(this.#engine, job.request, {
+        report: (report) => job.report(report),
+        signal: controller.signal,
+      });
+    } catch (error) {
+      const { aborted, reason } = controller.signal;
+      const isStopped = aborted && error instanceof MasterWeaverError &&
+        error.code === "aborted";
+      job.report(
+        isStopped
+          ? { type: "cancelled", message: String(reason) }
+          : { type: "error", ...errorResource(error) },
+      );
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(job);
+    }
+  }
+
+  #tellPositions(): void {
+    let position = this.#running.size;
+    for (const job of this.#waiting) {
+      job.report({ type: "queued", position: position++ });
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Runs one job on an engine, and reports what happens to it; the same in this
+ * process and in a worker on another machine.
+ *
+ * @module
+ */
+import type { Progress } from "../../base/progress.ts";
+import type { EncodedIdentity, StudioEngine } from "../engine/engine.ts";
+import type { JobReport, JobRequest } from "./job.ts";
+import { TimeLeft } from "./time_left.ts";
+
+/** Where reports go, and what stops the job. */
+export interface RunOptions {
+  /** Receives each report; `done` comes last, and is missing where an error is thrown. */
+  readonly report: (report: JobReport) => void;
+  /** Stops the job within about a second. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a job to its end.
+ *
+ * @throws {MasterWeaverError} what the engine throws
+ */
+export async function runJob(
+  engine: StudioEngine,
+  request: JobRequest,
+  { report, signal }: RunOptions,
+): Promise<void> {
+  const { settings, format, preview } = request;
+  report({ type: "started" });
+  const timeLeft = new TimeLeft();
+  const call = {
+    signal,
+    onProgress: (progress: Progress) =>
+      report({
+        type: "progress",
+        ...progress,
+        secondsLeft: timeLeft.after(progress),
+      }),
+    onWarning: (message: string) => report({ type: "warning", message }),
+  };
+  const person = "identity" in request.person
+    ? request.person
+    : await engine.encode(request.person, call);
+  reportPerson(person, report);
+  const made = await engine.generate(
+    { settings, person, format, preview },
+    {
+      ...call,
+      onPreview: (made) => report({ type: "preview", ...made }),
+    },
+  );
+  report({ type: "done", ...made });
+}
+
+function reportPerson(
+  { faces, warnings }: EncodedIdentity,
+  report: RunOptions["report"],
+): void {
+  for (const message of warnings) report({ type: "warning", message });
+  report({ type: "references", faces });
+}

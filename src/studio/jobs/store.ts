@@ -1,0 +1,75 @@
+/**
+ * The jobs that the API can name: those that wait and run, and the latest that
+ * ended, as far as their images fit into memory.
+ *
+ * @module
+ */
+import { ApiError } from "../errors.ts";
+import type { Job } from "./job.ts";
+
+/** Limits of what is kept of jobs that ended. */
+export interface StoreLimits {
+  /** Bytes of images. */
+  readonly bytes: number;
+  /** Milliseconds. */
+  readonly age: number;
+  /** Jobs. */
+  readonly jobs: number;
+}
+
+/** Jobs by id. */
+export class JobStore {
+  readonly #limits: StoreLimits;
+  readonly #jobs = new Map<string, Job>();
+
+  /** An empty store. */
+  constructor(limits: StoreLimits) {
+    this.#limits = limits;
+  }
+
+  /** All jobs, the oldest first. */
+  all(): Iterable<Job> {
+    return this.#jobs.values();
+  }
+
+  /** Adds a job, and forgets old ones once it ends. */
+  add(job: Job): void {
+    this.#jobs.set(job.id, job);
+    job.ended.then(() => this.#forget());
+  }
+
+  /**
+   * Finds a job.
+   *
+   * @throws {ApiError} 404 `not-found`
+   */
+  get(id: string): Job {
+    this.#forget();
+    const job = this.#jobs.get(id);
+    if (job) return job;
+    throw new ApiError(
+      404,
+      "not-found",
+      `There is no job ${
+        id.slice(0, 60)
+      }: ended jobs are kept for a while only`,
+    );
+  }
+
+  /** Forgets the oldest jobs that ended, down to the limits. */
+  #forget(): void {
+    const { bytes, age, jobs } = this.#limits;
+    const now = Date.now();
+    let kept = 0, count = 0;
+    for (const job of [...this.#jobs.values()].reverse()) {
+      if (job.endedAt === null) continue;
+      kept += job.bytes;
+      count++;
+      const isOld = now - job.endedAt > age;
+      // The newest stays, however large: somebody is about to fetch it.
+      if (count > 1 && (isOld || kept > bytes || count > jobs)) {
+        this.#jobs.delete(job.id);
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * An engine without a model or a GPU, for tests of the studio: its images are of
+ * one colour, which the seed decides.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../src/base/errors.ts";
+import { encodeJpeg, encodePng } from "../../src/host/codecs/codec.ts";
+import type {
+  EncodedIdentity,
+  EngineCall,
+  ImageFile,
+  ImageTask,
+  MadeImages,
+  Person,
+  StudioEngine,
+} from "../../src/studio/engine/engine.ts";
+import type { ModelResource } from "../../src/studio/wire/resources.ts";
+
+/** How a drawing engine behaves. */
+export interface DrawingOptions {
+  /** Milliseconds for each step. */
+  readonly stepTime?: number;
+  /** Fails each image of this prompt. */
+  readonly failsFor?: string;
+}
+
+const model: ModelResource = {
+  name: "drawn",
+  hash: "0".repeat(64),
+  adapterHash: "1".repeat(64),
+  dtype: "f32",
+  gpu: "none",
+  size: { own: 64, multiple: 4 },
+  maxReferences: 3,
+  alignFaces: false,
+  faces: { detects: true, aligns: false },
+  previews: true,
+};
+
+/** Draws instead of computing. */
+export class DrawingEngine implements StudioEngine {
+  readonly model = model;
+  readonly #options: DrawingOptions;
+  /** People that were encoded and images that were made. */
+  readonly counts = { encoded: 0, images: 0 };
+
+  /** An engine that works for as long as it is told. */
+  constructor(options: DrawingOptions = {}) {
+    this.#options = options;
+  }
+
+  async encode(
+    { photos, choices }: Person,
+    { signal }: EngineCall,
+  ): Promise<EncodedIdentity> {
+    await this.#wait(signal);
+    this.counts.encoded++;
+    const hashes = photos.map(({ hash }) => hash);
+    const id = hashes.join("").slice(0, 64);
+    return {
+      id,
+      identity: {
+        tokens: [photos.length],
+        unconditional: [0],
+        modelHash: model.hash,
+        adapterHash: model.adapterHash,
+      },
+      faces: photos.map((_, i) => drawn(i, 64, 64, "png", {})),
+      warnings: [],
+      choices,
+      photoHashes: hashes,
+    };
+  }
+
+  async generate(
+    { settings, format, preview }: ImageTask,
+    { onProgress, onPreview, signal }: EngineCall,
+  ): Promise<MadeImages> {
+    const { steps: total, seed, numImages, width, height, prompt } = settings;
+    for (let done = 0; done <= total; done++) {
+      onProgress?.({ stage: "denoise", done, total });
+      if (preview && done > 0) {
+        const { bytes } = drawn(done, 8, 8, "png", {});
+        onPreview?.({
+          step: done,
+          total,
+          images: Array(numImages).fill(bytes),
+        });
+      }
+      await this.#wait(signal);
+    }
+    if (prompt === this.#options.failsFor) {
+      throw new MasterWeaverError("gpu", "The GPU refused a command");
+    }
+    this.counts.images += numImages;
+    return {
+      images: Array.from(
+        { length: numImages },
+        (_, i) =>
+          drawn(Number(seed) + i, width, height, format, {
+            prompt,
+            seed: String(seed),
+          }),
+      ),
+      truncatedPrompt: "",
+    };
+  }
+
+  async #wait(signal?: AbortSignal): Promise<void> {
+    const { stepTime = 0 } = this.#options;
+    await new Promise((resolve) => setTimeout(resolve, stepTime));
+    if (signal?.aborted) {
+      throw new MasterWeaverError("aborted", "Stopped before it was done");
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function drawn(
+  seed: number,
+  width: number,
+  height: number,
+  format: "png" | "jpeg",
+  text: Record<string, string>,
+): ImageFile {
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let i = 0; i < data.length; i += 4) data[i] = (seed * 37) % 256;
+  const image = { width, height, data };
+  const isPng = format === "png";
+  const bytes = isPng
+    ? encodePng(image, text)
+    : encodeJpeg(image, text.prompt ?? "");
+  return {
+    bytes: new Uint8Array(bytes),
+    mediaType: isPng ? "image/png" : "image/jpeg",
+    width,
+    height,
+  };
+}
