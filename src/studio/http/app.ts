@@ -8,7 +8,7 @@
 // deno-lint-ignore no-import-prefix
 import { Hono } from "npm:hono@4.13.19";
 import { ApiError, errorResource, statusOf } from "../errors.ts";
-import { readBody } from "./body.ts";
+import type { BodyReader } from "./body.ts";
 import type { Guard } from "./guard.ts";
 import type { Operation } from "./operation.ts";
 import { validator } from "./validate.ts";
@@ -23,6 +23,8 @@ export type Handler = (
 export interface AppOptions {
   /** Decides who may. */
   readonly guard: Guard;
+  /** Reads bodies within limits. */
+  readonly bodies: BodyReader;
   /** Everything that is no operation: the page. */
   readonly otherwise: (request: Request) => Response | Promise<Response>;
   /** Takes what is a bug. */
@@ -32,12 +34,12 @@ export interface AppOptions {
 /** Serves operations. */
 export function app(
   operations: readonly Operation[],
-  { guard, otherwise, onBug }: AppOptions,
+  { guard, bodies, otherwise, onBug }: AppOptions,
 ): Handler {
   const hono = new Hono<{ Bindings: { address: string } }>({ strict: false });
   for (const operation of operations) {
     const { method, path, sayError = apiError } = operation;
-    const answer = answerOf(operation);
+    const answer = answerOf(operation, bodies);
     hono.on(method, path, async (context) => {
       const request = context.req.raw;
       try {
@@ -69,7 +71,10 @@ export function app(
 }
 
 /** Checks a request as its operation says, and lets it answer. */
-function answerOf({ body, query = {}, handle }: Operation) {
+function answerOf(
+  { body, query = {}, handle }: Operation,
+  bodies: BodyReader,
+) {
   const checkBody = body && validator(body.schema);
   const checkQuery = validator({
     type: "object",
@@ -83,7 +88,7 @@ function answerOf({ body, query = {}, handle }: Operation) {
   ): Promise<Response> => {
     const asked = Object.fromEntries(new URL(raw.url).searchParams);
     checkQuery(asked);
-    const given = body && await readBody(raw, body);
+    const given = body && await bodies.read(raw, body);
     if (given !== undefined) checkBody?.(given);
     return await handle({
       raw,

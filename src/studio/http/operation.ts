@@ -14,6 +14,8 @@ export interface Body {
   readonly multipart?: boolean;
   /** Whether the body may be left out. */
   readonly optional?: boolean;
+  /** The most bytes, where that is less than what photos take. */
+  readonly maxBytes?: number;
 }
 
 /** An answer, as the OpenAPI document describes it. */

@@ -1,0 +1,171 @@
+/**
+ * `POST /api/generate`: takes in a job that makes images of a person.
+ *
+ * @module
+ */
+import { checkSettings } from "../../options/options.ts";
+import { optionsSchema } from "../../options/schema.ts";
+import type { IdentityChoices, Settings } from "../../options/settings.ts";
+import { optionsOf } from "../../options/table.ts";
+import type { JsonSchema } from "../../options/types.ts";
+import type { EncodedIdentity, Person } from "../engine/engine.ts";
+import { ApiError } from "../errors.ts";
+import type { Operation } from "../http/operation.ts";
+import { Job } from "../jobs/job.ts";
+import type { ModelResource } from "../wire/resources.ts";
+import { photoSchema, readPhotos } from "./photos.ts";
+import { errorAnswer, jobSchema } from "./schemas.ts";
+import type { Studio } from "./studio.ts";
+
+/** The longest prompt: many times what a text encoder reads. */
+const MAX_PROMPT = 10_000;
+
+/** A request's body, as {@linkcode generateSchema} lets it through. */
+type GenerateBody = Partial<IdentityChoices> & Partial<Settings> & {
+  readonly prompt: string;
+  readonly seed?: number | string;
+  readonly references?: readonly string[];
+  readonly identity?: string;
+  readonly format?: "png" | "jpeg";
+  readonly preview?: boolean;
+};
+
+const identityOptions = optionsOf("identity").map(({ name }) => name);
+
+/** The operation. */
+export function generateOperation(studio: Studio): Operation {
+  const { model } = studio.queue;
+  return {
+    method: "post",
+    path: "/api/generate",
+    tag: "Images",
+    summary: "Make images of a person",
+    description:
+      "Answers as soon as the job is taken in; its events tell the rest. Give either `references` or an `identity`.",
+    body: { schema: generateSchema(model), multipart: true },
+    answers: {
+      202: { description: "The job, which waits now", schema: jobSchema },
+      404: errorAnswer("There is no such identity"),
+      503: errorAnswer("Too many jobs wait; see `Retry-After`"),
+    },
+    async handle({ body, client }) {
+      const given = body as GenerateBody;
+      const { format = "png", preview = false } = given;
+      const settings = settingsOf(given, model);
+      const person = await personOf(given, studio);
+      const modelHash = model.hash;
+      const job = new Job(client, {
+        settings,
+        person,
+        format,
+        preview,
+        modelHash,
+      });
+      await studio.queue.add(job);
+      studio.jobs.add(job);
+      studio.log("generate", job);
+      return Response.json(job.resource(), {
+        status: 202,
+        headers: { location: `/api/jobs/${job.id}` },
+      });
+    },
+  };
+}
+
+/** The schema of its body: the table's options, and what only the API has. */
+export function generateSchema(model: ModelResource): JsonSchema {
+  const { properties, ...schema } = optionsSchema(model.size);
+  const prompt = { maxLength: MAX_PROMPT };
+  return {
+    ...schema,
+    properties: {
+      references: referencesSchema(model),
+      identity: {
+        type: "string",
+        description: "The id of an identity, in place of `references`",
+      },
+      ...properties,
+      prompt: { ...properties.prompt, ...prompt },
+      negativePrompt: { ...properties.negativePrompt, ...prompt },
+      format: {
+        enum: ["png", "jpeg"],
+        default: "png",
+        description: "the format of the images' files",
+      },
+      preview: {
+        type: "boolean",
+        default: false,
+        description: "whether events show what the images look like so far",
+      },
+    },
+  };
+}
+
+/** The schema of reference photos. */
+export function referencesSchema({ maxReferences }: ModelResource): JsonSchema {
+  return {
+    type: "array",
+    items: photoSchema,
+    minItems: 1,
+    maxItems: maxReferences,
+    description: "Photos of one person",
+  };
+}
+
+/** The identity options that a body has. */
+export function choicesOf(
+  given: Partial<IdentityChoices>,
+): Partial<IdentityChoices> {
+  return Object.fromEntries(
+    Object.entries(given).filter(([name]) =>
+      identityOptions.some((option) => option === name)
+    ),
+  );
+}
+
+function settingsOf(given: GenerateBody, model: ModelResource): Settings {
+  const options = optionsOf("image").map(({ name }) => name);
+  const settings = Object.fromEntries(
+    Object.entries(given).filter(([name]) =>
+      options.some((option) => option === name)
+    ),
+  );
+  const { prompt, seed } = given;
+  return checkSettings(
+    {
+      ...settings,
+      prompt,
+      seed: typeof seed === "string" ? BigInt(seed) : seed,
+    },
+    model.size,
+  );
+}
+
+async function personOf(
+  given: GenerateBody,
+  studio: Studio,
+): Promise<Person | EncodedIdentity> {
+  const { references, identity } = given;
+  if ((references === undefined) === (identity === undefined)) {
+    throw new ApiError(
+      400,
+      "bad-request",
+      "Give either references, which are photos, or an identity",
+      { field: "references" },
+    );
+  }
+  const choices = choicesOf(given);
+  if (references) {
+    return { photos: await readPhotos(references, "references"), choices };
+  }
+  const [field] = Object.keys(choices);
+  if (field !== undefined) {
+    throw new ApiError(
+      400,
+      "bad-request",
+      `Field ${field} belongs to photos: give it where the identity is made`,
+      { field },
+    );
+  }
+  return studio.identities.get(identity!);
+}

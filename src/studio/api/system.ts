@@ -1,0 +1,28 @@
+/**
+ * `GET /api/model` and `GET /api/health`.
+ *
+ * @module
+ */
+import type { Operation } from "../http/operation.ts";
+import { healthSchema, modelSchema } from "./schemas.ts";
+import type { Studio } from "./studio.ts";
+
+/** The operations. */
+export function systemOperations({ queue }: Studio): Operation[] {
+  return [{
+    method: "get",
+    path: "/api/model",
+    tag: "Server",
+    summary: "The model",
+    answers: { 200: { description: "The model", schema: modelSchema } },
+    handle: () => Response.json(queue.model),
+  }, {
+    method: "get",
+    path: "/api/health",
+    tag: "Server",
+    summary: "Whether the server is there",
+    open: true,
+    answers: { 200: { description: "It is", schema: healthSchema } },
+    handle: () => Response.json({ status: "ok", ...queue.counts }),
+  }];
+}

@@ -1,0 +1,152 @@
+/**
+ * Reads `multipart/form-data` as the JSON that it stands for: files become data
+ * URLs, texts what the schema says of their field.
+ *
+ * @module
+ */
+import type { JsonSchema } from "../../options/types.ts";
+import { ApiError } from "../errors.ts";
+import { checkDepth } from "./json_depth.ts";
+
+/** No form needs more fields. */
+const MAX_FIELDS = 64;
+
+/**
+ * Reads a form. A field that may be a list is one, be it named `x`, `x[]` or
+ * given several times.
+ *
+ * @throws {ApiError} 400 `bad-request`
+ */
+export async function readForm(
+  bytes: Uint8Array<ArrayBuffer>,
+  contentType: string,
+  schema: JsonSchema,
+): Promise<Record<string, unknown>> {
+  const form = await parse(bytes, contentType);
+  // Without a prototype: a field may be called anything.
+  const values: Record<string, unknown[]> = Object.create(null);
+  let fields = 0;
+  for (const [key, value] of form) {
+    if (++fields > MAX_FIELDS) {
+      throw bad(`The form has more than ${MAX_FIELDS} fields`);
+    }
+    const name = key.replace(/\[\]$/, "");
+    const kinds = kindsOf(propertyOf(schema, name));
+    (values[name] ??= []).push(
+      typeof value === "string"
+        ? typedValue(value, kinds)
+        : await dataUrl(value),
+    );
+  }
+  const body: Record<string, unknown> = Object.create(null);
+  for (const [name, given] of Object.entries(values)) {
+    const { isList, isSingle } = kindsOf(propertyOf(schema, name));
+    const isSplit = given.length === 1 && Array.isArray(given[0]);
+    if (isSplit) body[name] = given[0];
+    else if (isList && (!isSingle || given.length > 1)) body[name] = given;
+    else if (given.length === 1) body[name] = given[0];
+    else throw bad(`Field ${name.slice(0, 60)} is given several times`, name);
+  }
+  return body;
+}
+
+async function parse(
+  bytes: Uint8Array<ArrayBuffer>,
+  contentType: string,
+): Promise<FormData> {
+  try {
+    const response = new Response(bytes, {
+      headers: { "content-type": contentType },
+    });
+    return await response.formData();
+  } catch {
+    throw bad("The body is not multipart/form-data");
+  }
+}
+
+/** What a field may be. */
+interface Kinds {
+  readonly isList: boolean;
+  /** Whether it may also be no list. */
+  readonly isSingle: boolean;
+  readonly isNumber: boolean;
+  readonly isBoolean: boolean;
+  readonly isObject: boolean;
+  /** Of a list's members. */
+  readonly items?: Kinds;
+}
+
+const none: Kinds = {
+  isList: false,
+  isSingle: true,
+  isNumber: false,
+  isBoolean: false,
+  isObject: false,
+};
+
+function propertyOf(schema: JsonSchema, name: string): JsonSchema {
+  const properties = Object(schema.properties);
+  return Object.hasOwn(properties, name) ? properties[name] : {};
+}
+
+function kindsOf(schema: JsonSchema): Kinds {
+  const choices = [schema, ...list(schema.anyOf), ...list(schema.oneOf)];
+  const types = choices.flatMap(({ type }) => list<string>(type));
+  const items = choices.find(({ items }) => items !== undefined)?.items;
+  const isList = types.includes("array");
+  return {
+    ...none,
+    isList,
+    isSingle: !isList || types.some((type) => type !== "array"),
+    isNumber: types.includes("integer") || types.includes("number"),
+    isBoolean: types.includes("boolean"),
+    isObject: types.includes("object"),
+    items: items === undefined ? undefined : kindsOf(Object(items)),
+  };
+}
+
+function list<T = JsonSchema>(value: unknown): T[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value as T];
+}
+
+/** A text as the value that it stands for; as it is where it stands for none. */
+function typedValue(text: string, kinds: Kinds): unknown {
+  const { isNumber, isBoolean, isObject, isList, items } = kinds;
+  if (isBoolean && /^(true|false)$/.test(text)) return text === "true";
+  if (isNumber && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) {
+    const number = Number(text);
+    // A whole number that does not fit stays text, as a seed in JSON is.
+    if (!Number.isInteger(number) || Number.isSafeInteger(number)) {
+      return number;
+    }
+  }
+  if (isObject && text.startsWith("{")) return parsed(text);
+  if (isList && items) {
+    // As the command takes it: 0,0.5.
+    if (items.isNumber) {
+      return text.replace(/^\[|\]$/g, "").split(",").map((part) =>
+        typedValue(part.trim(), items)
+      );
+    }
+    return typedValue(text, items);
+  }
+  return text;
+}
+
+function parsed(text: string): unknown {
+  checkDepth(new TextEncoder().encode(text));
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function dataUrl(file: File): Promise<string> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return `data:application/octet-stream;base64,${bytes.toBase64()}`;
+}
+
+function bad(message: string, field?: string): ApiError {
+  return new ApiError(400, "bad-request", message, { field });
+}

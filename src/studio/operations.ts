@@ -1,0 +1,28 @@
+/**
+ * Every operation of the HTTP API.
+ *
+ * @module
+ */
+import { type EventOptions, eventsOperation } from "./api/events.ts";
+import { facesOperation } from "./api/faces.ts";
+import { generateOperation } from "./api/generate.ts";
+import { identityOperations } from "./api/identities.ts";
+import { jobOperations } from "./api/jobs.ts";
+import type { Studio } from "./api/studio.ts";
+import { systemOperations } from "./api/system.ts";
+import type { Operation } from "./http/operation.ts";
+
+/** All of them, as the OpenAPI document lists them. */
+export function allOperations(
+  studio: Studio,
+  events: EventOptions,
+): Operation[] {
+  return [
+    generateOperation(studio),
+    ...jobOperations(studio),
+    eventsOperation(studio, events),
+    facesOperation(studio),
+    ...identityOperations(studio),
+    ...systemOperations(studio),
+  ];
+}

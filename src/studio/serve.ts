@@ -1,0 +1,135 @@
+/**
+ * The studio put together: a queue, a reader of photos, the operations, the
+ * guard and the server.
+ *
+ * @module
+ */
+import { IdentityStore } from "./api/identity_store.ts";
+import type { PhotoReader, Studio } from "./api/studio.ts";
+import { ApiError, statusOf } from "./errors.ts";
+import { apiError, app } from "./http/app.ts";
+import { type BodyLimits, bodyLimits, BodyReader } from "./http/body.ts";
+import { allowedHosts, createGuard } from "./http/guard.ts";
+import { listen, type ServerOptions } from "./http/server.ts";
+import { Sessions } from "./http/sessions.ts";
+import type { Job } from "./jobs/job.ts";
+import type { JobQueue } from "./jobs/queue.ts";
+import { JobStore } from "./jobs/store.ts";
+import { Unwatched } from "./jobs/unwatched.ts";
+import { allOperations } from "./operations.ts";
+
+/** What a studio is made of; only the queue and the reader of photos are needed. */
+export interface StudioOptions extends Partial<ServerOptions> {
+  /** Runs jobs; disposed of with the studio. */
+  readonly queue: JobQueue;
+  /** Looks at photos; disposed of with the studio. */
+  readonly photos: PhotoReader;
+  /** Names under which a proxy leads here. */
+  readonly publicHosts?: readonly string[];
+  /** Who has it may ask; nobody needs one where there is none. */
+  readonly token?: string;
+  /** Seconds after which a job that nobody listens to any more is stopped. */
+  readonly cancelUnwatched?: number;
+  /** Answers what is no operation: the page. */
+  readonly page?: (request: Request) => Response | Promise<Response>;
+  /** Takes a line about a job that was taken in. */
+  readonly log?: (line: string, job?: Job) => void;
+  /** Takes what is a bug. */
+  readonly onBug?: (error: unknown) => void;
+  /** Limits of bodies, for tests. */
+  readonly limits?: Partial<BodyLimits>;
+  /** Milliseconds between signs of life in a stream of events. */
+  readonly keepAlive?: number;
+}
+
+/** A studio that runs. */
+export interface RunningStudio extends AsyncDisposable {
+  /** How to reach it from this machine, without a slash at the end. */
+  readonly url: string;
+  /** What the operations share. */
+  readonly studio: Studio;
+  /**
+   * Takes no more jobs, ends the running one and all connections.
+   *
+   * @param patience milliseconds that the running job may still take
+   */
+  shutdown(patience: number): Promise<void>;
+}
+
+/** Bytes of images, and of encoded people, that are kept in memory. */
+const KEPT_BYTES = 256_000_000;
+
+/**
+ * Starts a studio.
+ *
+ * @throws {MasterWeaverError} `bad-option` where it cannot listen
+ */
+export function startStudio(options: StudioOptions): RunningStudio {
+  const { queue, photos, token, tls, keepAlive = 15_000 } = options;
+  const { hostname = "127.0.0.1", port = 7860, publicHosts = [] } = options;
+  const studio: Studio = {
+    queue,
+    photos,
+    jobs: new JobStore({ bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 }),
+    identities: new IdentityStore(KEPT_BYTES),
+    cancelUnwatched: options.cancelUnwatched !== undefined,
+    log: options.log ?? (() => {}),
+  };
+  const unwatched = new Unwatched(queue, options.cancelUnwatched);
+  const operations = allOperations(studio, {
+    keepAlive,
+    room: 1_000_000,
+    onLeave: (job) => unwatched.left(job),
+  });
+  const sessions = token === undefined
+    ? undefined
+    : new Sessions(token, tls !== undefined);
+  const server = listen({ hostname, port, tls }, (port) => {
+    const isHost = allowedHosts({ hostname, port, publicHosts });
+    const guard = createGuard({ isHost, sessions });
+    return app(operations, {
+      guard,
+      bodies: new BodyReader({ ...bodyLimits, ...options.limits }),
+      otherwise: pageOf(options, guard, sessions),
+      onBug: options.onBug ?? ((error) => console.error(error)),
+    });
+  });
+  let ended: Promise<void> | undefined;
+  const end = async (patience: number) => {
+    await queue.close(patience);
+    unwatched[Symbol.dispose]();
+    await server.shutdown();
+    await queue[Symbol.asyncDispose]();
+    await photos[Symbol.asyncDispose]();
+  };
+  const shutdown = (patience: number) => ended ??= end(patience);
+  return {
+    url: server.url,
+    studio,
+    shutdown,
+    [Symbol.asyncDispose]: () => shutdown(0),
+  };
+}
+
+/** Answers what is no operation. */
+function pageOf(
+  { page }: StudioOptions,
+  guard: ReturnType<typeof createGuard>,
+  sessions?: Sessions,
+): (request: Request) => Response | Promise<Response> {
+  return async (request) => {
+    try {
+      guard.checkHost(request);
+      const { pathname } = new URL(request.url);
+      if (sessions && pathname === "/login") return sessions.login(request);
+      if (!page || /^\/(api|v1|sdapi)\//.test(pathname)) {
+        throw new ApiError(404, "not-found", "There is nothing at this path");
+      }
+      sessions?.client(request, "");
+      return await page(request);
+    } catch (error) {
+      if (statusOf(error) === 500) throw error;
+      return apiError(error);
+    }
+  };
+}
