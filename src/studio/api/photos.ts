@@ -20,6 +20,7 @@ const MAX_PIXELS = 50_000_000, MAX_SIDE = 16_384;
 /** The schema of a photo in JSON. */
 export const photoSchema: JsonSchema = {
   type: "string",
+  format: "photo",
   maxLength: Math.ceil(MAX_PHOTO_BYTES / 3) * 4 + 100,
   description:
     "A PNG or JPEG file of at most 20 MB and 50 megapixels, as a data URL or as plain base64",
