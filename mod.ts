@@ -32,7 +32,15 @@ export { readImage, writePng } from "./src/host/files.ts";
 
 if (import.meta.main) {
   const { fileURLToPath } = await import("node:url");
-  const { main } = await import("./src/host/command/command.ts");
   const model = fileURLToPath(new URL("./weights/mini", import.meta.url));
-  Deno.exitCode = await main(Deno.args, model);
+  const [word, ...rest] = Deno.args;
+  if (word === "serve" || word === "work") {
+    // A computed URL: whoever imports the library does not load the studio.
+    const url = new URL(`./src/studio/command/${word}.ts`, import.meta.url);
+    const { main } = await import(url.href);
+    Deno.exitCode = await main(rest, model);
+  } else {
+    const { main } = await import("./src/host/command/command.ts");
+    Deno.exitCode = await main(Deno.args, model);
+  }
 }

@@ -8,21 +8,37 @@ import { facesOperation } from "./api/faces.ts";
 import { generateOperation } from "./api/generate.ts";
 import { identityOperations } from "./api/identities.ts";
 import { jobOperations } from "./api/jobs.ts";
+import { type Metrics, metricsOperation } from "./api/metrics.ts";
+import { errorSchema } from "./api/schemas.ts";
 import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
+import { documentOperations } from "./http/docs.ts";
 import type { Operation } from "./http/operation.ts";
+
+/** What operations need beside the studio. */
+export interface OperationOptions {
+  /** How streams of events are kept alive. */
+  readonly events: EventOptions;
+  /** What is counted. */
+  readonly metrics: Metrics;
+  /** Whether a token is needed. */
+  readonly needsToken: boolean;
+}
 
 /** All of them, as the OpenAPI document lists them. */
 export function allOperations(
   studio: Studio,
-  events: EventOptions,
+  { events, metrics, needsToken }: OperationOptions,
 ): Operation[] {
-  return [
+  const operations = [
     generateOperation(studio),
     ...jobOperations(studio),
     eventsOperation(studio, events),
     facesOperation(studio),
     ...identityOperations(studio),
     ...systemOperations(studio),
+    metricsOperation(studio.queue, metrics),
   ];
+  const document = documentOperations(operations, { needsToken, errorSchema });
+  return [...operations, ...document];
 }

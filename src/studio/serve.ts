@@ -6,6 +6,7 @@
  */
 import { IdentityStore } from "./api/identity_store.ts";
 import type { PhotoReader, Studio } from "./api/studio.ts";
+import { Metrics } from "./api/metrics.ts";
 import { ApiError, statusOf } from "./errors.ts";
 import { apiError, app } from "./http/app.ts";
 import { type BodyLimits, bodyLimits, BodyReader } from "./http/body.ts";
@@ -15,6 +16,7 @@ import { Sessions } from "./http/sessions.ts";
 import type { Job } from "./jobs/job.ts";
 import type { JobQueue } from "./jobs/queue.ts";
 import { JobStore } from "./jobs/store.ts";
+import type { Telemetry } from "./jobs/telemetry.ts";
 import { Unwatched } from "./jobs/unwatched.ts";
 import { allOperations } from "./operations.ts";
 
@@ -34,6 +36,8 @@ export interface StudioOptions extends Partial<ServerOptions> {
   readonly page?: (request: Request) => Response | Promise<Response>;
   /** Takes a line about a job that was taken in. */
   readonly log?: (line: string, job?: Job) => void;
+  /** Makes spans of jobs. */
+  readonly telemetry?: Telemetry;
   /** Takes what is a bug. */
   readonly onBug?: (error: unknown) => void;
   /** Limits of bodies, for tests. */
@@ -58,6 +62,7 @@ export interface RunningStudio extends AsyncDisposable {
 
 /** Bytes of images, and of encoded people, that are kept in memory. */
 const KEPT_BYTES = 256_000_000;
+const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
 
 /**
  * Starts a studio.
@@ -67,19 +72,27 @@ const KEPT_BYTES = 256_000_000;
 export function startStudio(options: StudioOptions): RunningStudio {
   const { queue, photos, token, tls, keepAlive = 15_000 } = options;
   const { hostname = "127.0.0.1", port = 7860, publicHosts = [] } = options;
+  const metrics = new Metrics();
   const studio: Studio = {
     queue,
     photos,
-    jobs: new JobStore({ bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 }),
+    jobs: new JobStore(KEPT_JOBS, (job) => {
+      metrics.watch(job);
+      options.telemetry?.watch(job);
+    }),
     identities: new IdentityStore(KEPT_BYTES),
     cancelUnwatched: options.cancelUnwatched !== undefined,
     log: options.log ?? (() => {}),
   };
   const unwatched = new Unwatched(queue, options.cancelUnwatched);
   const operations = allOperations(studio, {
-    keepAlive,
-    room: 1_000_000,
-    onLeave: (job) => unwatched.left(job),
+    events: {
+      keepAlive,
+      room: 1_000_000,
+      onLeave: (job) => unwatched.left(job),
+    },
+    metrics,
+    needsToken: token !== undefined,
   });
   const sessions = token === undefined
     ? undefined
@@ -92,6 +105,7 @@ export function startStudio(options: StudioOptions): RunningStudio {
       bodies: new BodyReader({ ...bodyLimits, ...options.limits }),
       otherwise: pageOf(options, guard, sessions),
       onBug: options.onBug ?? ((error) => console.error(error)),
+      onAnswer: (...answer) => metrics.answered(...answer),
     });
   });
   let ended: Promise<void> | undefined;

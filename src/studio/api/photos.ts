@@ -5,9 +5,7 @@
  * @module
  */
 import { fileKind } from "../../host/codecs/file_kind.ts";
-import { summarizeJpeg } from "../../host/codecs/jpeg_segments.ts";
-import { pngChunks } from "../../host/codecs/png_chunks.ts";
-import { readPngHeader } from "../../host/codecs/png_decode.ts";
+import { imageSize } from "../../host/codecs/image_size.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import type { Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
@@ -20,6 +18,7 @@ const MAX_PIXELS = 50_000_000, MAX_SIDE = 16_384;
 /** The schema of a photo in JSON. */
 export const photoSchema: JsonSchema = {
   type: "string",
+  format: "photo",
   maxLength: Math.ceil(MAX_PHOTO_BYTES / 3) * 4 + 100,
   description:
     "A PNG or JPEG file of at most 20 MB and 50 megapixels, as a data URL or as plain base64",
@@ -87,7 +86,8 @@ function checkHeader(bytes: Uint8Array, field: string): void {
       { field },
     );
   }
-  const { width, height } = sizeOf(bytes, kind);
+  // Where it has none, decoding says why.
+  const { width, height } = imageSize(bytes) ?? { width: 0, height: 0 };
   const isLarge = width * height > MAX_PIXELS ||
     Math.max(width, height) > MAX_SIDE;
   if (!isLarge) return;
@@ -99,20 +99,6 @@ function checkHeader(bytes: Uint8Array, field: string): void {
     } million and ${MAX_SIDE} on a side; give a smaller one`,
     { field },
   );
-}
-
-/** The size that a file's header tells; 0 where it is damaged, which decoding will explain. */
-function sizeOf(
-  bytes: Uint8Array,
-  kind: "png" | "jpeg",
-): { width: number; height: number } {
-  try {
-    if (kind === "jpeg") return summarizeJpeg(bytes);
-    for (const chunk of pngChunks(bytes)) return readPngHeader(chunk);
-  } catch {
-    // Damaged.
-  }
-  return { width: 0, height: 0 };
 }
 
 /** Reads several photos; see {@linkcode readPhoto}. */

@@ -29,26 +29,40 @@ export interface AppOptions {
   readonly otherwise: (request: Request) => Response | Promise<Response>;
   /** Takes what is a bug. */
   readonly onBug: (error: unknown) => void;
+  /** Is told of each answer of an operation. */
+  readonly onAnswer: (
+    operation: Operation,
+    status: number,
+    seconds: number,
+  ) => void;
 }
 
 /** Serves operations. */
 export function app(
   operations: readonly Operation[],
-  { guard, bodies, otherwise, onBug }: AppOptions,
+  { guard, bodies, otherwise, onBug, onAnswer }: AppOptions,
 ): Handler {
   const hono = new Hono<{ Bindings: { address: string } }>({ strict: false });
   for (const operation of operations) {
     const { method, path, sayError = apiError } = operation;
     const answer = answerOf(operation, bodies);
     hono.on(method, path, async (context) => {
+      const started = performance.now();
       const request = context.req.raw;
+      let response: Response;
       try {
         const client = guard.check(request, context.env.address, operation);
-        return await answer(request, context.req.param(), client);
+        response = await answer(request, context.req.param(), client);
       } catch (error) {
         if (statusOf(error) === 500) onBug(error);
-        return sayError(error);
+        response = sayError(error);
       }
+      onAnswer(
+        operation,
+        response.status,
+        (performance.now() - started) / 1000,
+      );
+      return response;
     });
   }
   const methods = Map.groupBy(operations, ({ path }) => path);
@@ -96,7 +110,10 @@ function answerOf(
       query: asked,
       body: given,
       client,
-      signal: raw.signal,
+      // Only who uses it asks Deno to watch the connection.
+      get signal() {
+        return raw.signal;
+      },
     });
   };
 }

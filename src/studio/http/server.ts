@@ -18,13 +18,16 @@ export interface ServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
+/** Milliseconds that answers may still take when the server ends. */
+const LAST_ANSWERS = 2000;
+
 /** A server that runs. */
 export interface Server {
   /** Its port. */
   readonly port: number;
   /** How to reach it from this machine. */
   readonly url: string;
-  /** Takes no more connections and waits for the answers that are under way. */
+  /** Takes no more connections, and waits a little for the answers that are under way. */
   shutdown(): Promise<void>;
 }
 
@@ -38,11 +41,18 @@ export function listen(
   { hostname, port, tls }: ServerOptions,
   handlerOf: (port: number) => Handler,
 ): Server {
+  const controller = new AbortController();
   let handler: Handler = () => new Response(null, { status: 503 });
   const server = serve(
     () =>
       Deno.serve(
-        { hostname, port, onListen() {}, ...tls },
+        {
+          hostname,
+          port,
+          signal: controller.signal,
+          onListen() {},
+          ...tls,
+        },
         async (request, { remoteAddr }) => {
           const address = "hostname" in remoteAddr ? remoteAddr.hostname : "";
           return withHeaders(await handler(request, address));
@@ -63,7 +73,11 @@ export function listen(
     url: `http${tls ? "s" : ""}://${
       isLoopback(hostname) && hostname !== "127.0.0.1" ? "localhost" : shown
     }:${own}`,
-    shutdown: () => server.shutdown(),
+    async shutdown() {
+      const timer = setTimeout(() => controller.abort(), LAST_ANSWERS);
+      await server.shutdown();
+      clearTimeout(timer);
+    },
   };
 }
 

@@ -79,6 +79,7 @@ export class Job {
   #events: NumberedEvent[] = [];
   #lastId = 0;
   readonly #listeners = new Set<(event: NumberedEvent) => void>();
+  readonly #unseen = new Set<(event: NumberedEvent) => void>();
   readonly #ended = Promise.withResolvers<void>();
 
   /**
@@ -125,7 +126,7 @@ export class Job {
 
   /** How many listen to its events. */
   get listeners(): number {
-    return this.#listeners.size;
+    return this.#listeners.size - this.#unseen.size;
   }
 
   /** Takes in what happened. After its end nothing changes any more. */
@@ -191,16 +192,24 @@ export class Job {
    *
    * @param after the last one that the listener has; 0 for none
    * @param onEvent is called at once for those that are there
+   * @param as whether the listener counts in {@linkcode listeners}
    * @returns stops listening
    */
-  listen(after: number, onEvent: (event: NumberedEvent) => void): Disposable {
+  listen(
+    after: number,
+    onEvent: (event: NumberedEvent) => void,
+    as: "seen" | "unseen" = "seen",
+  ): Disposable {
     for (const event of [...this.#events]) {
       if (event.id > after) onEvent(event);
     }
+    if (this.#endedAt !== null) return { [Symbol.dispose]() {} };
     this.#listeners.add(onEvent);
+    if (as === "unseen") this.#unseen.add(onEvent);
     return {
       [Symbol.dispose]: () => {
         this.#listeners.delete(onEvent);
+        this.#unseen.delete(onEvent);
       },
     };
   }
@@ -242,6 +251,7 @@ export class Job {
     this.#endedAt = Date.now();
     this.#emit(event);
     this.#listeners.clear();
+    this.#unseen.clear();
     this.#ended.resolve();
   }
 

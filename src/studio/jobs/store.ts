@@ -20,11 +20,17 @@ export interface StoreLimits {
 /** Jobs by id. */
 export class JobStore {
   readonly #limits: StoreLimits;
+  readonly #onAdd: (job: Job) => void;
   readonly #jobs = new Map<string, Job>();
 
-  /** An empty store. */
-  constructor(limits: StoreLimits) {
+  /**
+   * An empty store.
+   *
+   * @param onAdd is told of each job that is added
+   */
+  constructor(limits: StoreLimits, onAdd: (job: Job) => void = () => {}) {
     this.#limits = limits;
+    this.#onAdd = onAdd;
   }
 
   /** All jobs, the oldest first. */
@@ -35,6 +41,7 @@ export class JobStore {
   /** Adds a job, and forgets old ones once it ends. */
   add(job: Job): void {
     this.#jobs.set(job.id, job);
+    this.#onAdd(job);
     job.ended.then(() => this.#forget());
   }
 

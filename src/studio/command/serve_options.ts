@@ -1,0 +1,217 @@
+/**
+ * The options of `serve`, and what its `--help` prints.
+ *
+ * @module
+ */
+import type { LoadChoices } from "../../options/settings.ts";
+import { table } from "../../options/table.ts";
+import {
+  integer,
+  number,
+  type OptionType,
+  path,
+  switched,
+  text,
+} from "../../options/types.ts";
+import { type OptionSpec, parseArguments } from "../../host/arguments.ts";
+import { typed, UsageError } from "../../host/exit.ts";
+
+/** An option of a command. */
+interface CommandOption {
+  readonly type: OptionType<unknown>;
+  readonly help: string;
+  /** As it is typed; said in the help, too. */
+  readonly default?: string;
+  /** Whether it may be given several times. */
+  readonly multiple?: true;
+}
+
+const name = { ...text, placeholder: "NAME" };
+const seconds = number(0, 1e6, "SECONDS");
+
+/** The options by flag, in the order of `--help`. */
+const options = {
+  port: {
+    type: integer(0, 65535),
+    default: "7860",
+    help: "port; 0 takes any that is free",
+  },
+  host: {
+    type: name,
+    default: "127.0.0.1",
+    help:
+      "address to listen at; where other machines can reach it, a token is needed",
+  },
+  "public-host": {
+    type: name,
+    multiple: true,
+    help: "another name it is reached by, such as a proxy's; several times",
+  },
+  token: {
+    type: text,
+    help:
+      "who has it may ask; else MASTERWEAVER_TOKEN, else one is made where --host is not this machine alone",
+  },
+  cert: { type: path("FILE"), help: "certificate in PEM, for TLS" },
+  key: { type: path("FILE"), help: "its key in PEM" },
+  model: { type: path("DIR"), help: "a converted model (weights/mini)" },
+  adapter: { type: path("FILE"), help: table.adapter.help },
+  dtype: { type: table.dtype.type, help: table.dtype.help },
+  tune: {
+    type: table.tune.type,
+    default: table.tune.default,
+    help: table.tune.help,
+  },
+  queue: {
+    type: { ...text, placeholder: "URL" },
+    help: "redis://… to leave the work to workers (mod.ts work), elsewhere too",
+  },
+  "max-waiting": {
+    type: integer(1, 100_000),
+    default: "100",
+    help: "the most jobs that wait; more are told when to come back",
+  },
+  "job-timeout": {
+    type: seconds,
+    default: "3600",
+    help: "the longest a job may run",
+  },
+  "idle-release": {
+    type: seconds,
+    default: "600",
+    help: "free the GPU when nothing was asked for that long; 0 for never",
+  },
+  "cancel-unwatched": {
+    type: seconds,
+    help: "stop a job that long after the last one who listened to it left",
+  },
+  "log-prompts": { type: switched, help: "log what is asked for, prompts too" },
+  help: { type: switched, help: "this list" },
+} as const satisfies Readonly<Record<string, CommandOption>>;
+
+type Flag = keyof typeof options;
+
+/** What was typed. */
+export interface ServeFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
+  /** Port; 0 for any. */
+  readonly port: number;
+  /** Address to listen at. */
+  readonly host: string;
+  /** Other names it is reached by. */
+  readonly publicHosts: readonly string[];
+  /** The token, where one was given. */
+  readonly token?: string;
+  /** Path of the certificate. */
+  readonly cert?: string;
+  /** Path of its key. */
+  readonly key?: string;
+  /** The model's folder. */
+  readonly model?: string;
+  /** Address of Redis. */
+  readonly queue?: string;
+  /** The most jobs that wait. */
+  readonly maxWaiting: number;
+  /** Seconds that a job may run. */
+  readonly jobTimeout: number;
+  /** Seconds without a call after which the GPU is freed; 0 for never. */
+  readonly idleRelease: number;
+  /** Seconds until a job is stopped that nobody listens to any more. */
+  readonly cancelUnwatched?: number;
+  /** Whether prompts are logged. */
+  readonly logPrompts: boolean;
+  /** Whether only the options are printed. */
+  readonly help: boolean;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {UsageError} naming the option, what it takes and what was given
+ */
+export function readServeFlags(args: readonly string[]): ServeFlags {
+  const specs = Object.fromEntries(
+    Object.entries<CommandOption>(options).map((
+      [flag, { type, ...option }],
+    ): [string, OptionSpec] => [flag, {
+      type: type.form === "switch" ? "boolean" : "string",
+      default: option.default,
+      multiple: option.multiple,
+    }]),
+  );
+  const { values } = parseArguments(args, specs, "no-positionals");
+  const read = <T>(flag: Flag): T | undefined => {
+    const given = values[flag];
+    if (typeof given !== "string") return given as T | undefined;
+    return parsed(flag, options[flag].type as OptionType<T>, given);
+  };
+  const flags: ServeFlags = {
+    port: read<number>("port")!,
+    host: read<string>("host")!,
+    publicHosts: read<string[]>("public-host") ?? [],
+    token: read("token"),
+    cert: read("cert"),
+    key: read("key"),
+    model: read("model"),
+    adapter: read("adapter"),
+    dtype: read("dtype"),
+    tune: read("tune"),
+    queue: read("queue"),
+    maxWaiting: read<number>("max-waiting")!,
+    jobTimeout: read<number>("job-timeout")!,
+    idleRelease: read<number>("idle-release")!,
+    cancelUnwatched: read("cancel-unwatched"),
+    logPrompts: read("log-prompts") ?? false,
+    help: read("help") ?? false,
+  };
+  checkTogether(flags);
+  return flags;
+}
+
+function parsed<T>(flag: string, type: OptionType<T>, text: string): T {
+  const value = type.parse(text);
+  const fault = value === undefined ? undefined : type.fault(value);
+  if (value !== undefined && fault === undefined) return value;
+  const why = fault === undefined ? type.takes(text) : `must be ${fault}`;
+  throw new UsageError(`Option --${flag} ${why}, got ${typed(text)}`);
+}
+
+/** Shorter ones can be guessed. */
+const SHORTEST_TOKEN = 8;
+
+function checkTogether({ cert, key, token, host }: ServeFlags): void {
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError("Give --cert and --key together");
+  }
+  if (token !== undefined && !/^[\x21-\x7e]{8,200}$/.test(token)) {
+    throw new UsageError(
+      `Option --token must be ${SHORTEST_TOKEN} to 200 letters, digits or signs without blanks`,
+    );
+  }
+  if (host === "") throw new UsageError("Option --host needs an address");
+}
+
+/** Where an option's meaning begins, and where a line ends. */
+const INDENT = 29, WIDTH = 80;
+
+/** What `--help` prints. */
+export const serveUsage = `The studio: a page and an HTTP API.
+
+  deno run -A mod.ts serve
+
+${Object.entries<CommandOption>(options).map(lines).join("\n")}
+`;
+
+function lines([flag, option]: [string, CommandOption]): string {
+  const { type, help } = option;
+  const value = option.default === undefined ? "" : ` (${option.default})`;
+  const wrapped = [""];
+  for (const word of `${help}${value}`.split(" ")) {
+    const line = `${wrapped.at(-1)} ${word}`.trimStart();
+    if (line.length <= WIDTH - INDENT) wrapped[wrapped.length - 1] = line;
+    else wrapped.push(word);
+  }
+  const name = `  --${flag} ${type.placeholder}`.trimEnd();
+  const indent = " ".repeat(INDENT);
+  return [name.padEnd(INDENT) + wrapped[0]]
+    .concat(wrapped.slice(1).map((line) => indent + line)).join("\n");
+}
