@@ -40,6 +40,7 @@ export type { Access, PipelineCache, PipelineKey } from "./gpu/pipelines.ts";
 export type { TexelShape } from "./gpu/texels.ts";
 export type { Choice, TuneMode, TuneStore } from "./graph/tuner.ts";
 export type { Fit } from "./identity/fit.ts";
+export type { FaceChoices } from "./identity/references.ts";
 export type {
   Identity,
   IdentityHashes,

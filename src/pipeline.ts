@@ -229,8 +229,8 @@ export class MasterWeaver implements AsyncDisposable {
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
-    checkChoices(options);
     const checked = checkPhotos(photos, this.maxReferences);
+    checkChoices(options, checked.length);
     const { alignFaces } = this.#components.adapter.config;
     return await this.#calls.run(options, async (signal) => {
       const call = { ...options, signal };
