@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { a1111Operations } from "./a1111/operations.ts";
 import { type EventOptions, eventsOperation } from "./api/events.ts";
 import { facesOperation } from "./api/faces.ts";
 import { generateOperation } from "./api/generate.ts";
@@ -11,6 +12,7 @@ import { jobOperations } from "./api/jobs.ts";
 import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
 import type { Operation } from "./http/operation.ts";
+import { openaiOperations } from "./openai/operations.ts";
 
 /** All of them, as the OpenAPI document lists them. */
 export function allOperations(
@@ -24,5 +26,7 @@ export function allOperations(
     facesOperation(studio),
     ...identityOperations(studio),
     ...systemOperations(studio),
+    ...openaiOperations(studio),
+    ...a1111Operations(studio),
   ];
 }
