@@ -3,7 +3,7 @@
  * file says about how it was made is repeated.
  */
 import { assert, assertEquals } from "@std/assert";
-import { encodeImage } from "../src/host/command/outputs.ts";
+import { encodeImage } from "../src/host/image_file.ts";
 import { readFlags } from "../src/host/command/flags.ts";
 import {
   identityChoices,

@@ -12,7 +12,7 @@ import { ProgressLines } from "../src/host/progress_lines.ts";
 import { concat } from "./support/odd_images.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { parseImageText } from "../src/host/codecs/image_text.ts";
-import { encodeImage } from "../src/host/command/outputs.ts";
+import { encodeImage } from "../src/host/image_file.ts";
 import { anySize, checkSettings } from "../src/options/options.ts";
 import {
   fromParameters,

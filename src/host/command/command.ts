@@ -7,7 +7,7 @@ import { version } from "../../base/version.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
-import { checkRoom, Delivery, encodeImage } from "./outputs.ts";
+import { checkRoom, Delivery } from "./outputs.ts";
 import { readPhotos, referenceWarnings } from "./photos.ts";
 import {
   asImageFault,
@@ -20,6 +20,7 @@ import {
 import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { exitCode, UsageError } from "../exit.ts";
+import { encodeImage, textOf } from "../image_file.ts";
 import { print, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
@@ -112,8 +113,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
 
   const delivery = new Delivery(outputs);
   for (const [i, image] of made.images.entries()) {
-    const ownText = { ...text, image_index: String(i) };
-    const bytes = encodeImage(outputs.format, image, ownText);
+    const bytes = encodeImage(outputs.format, image, textOf(text, i));
     await delivery.write(outputs.images[i], bytes, "image");
   }
   for (const [i, path] of outputs.references.entries()) {

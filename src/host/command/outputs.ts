@@ -11,9 +11,7 @@ import { keepElsewhere } from "../keep.ts";
 import { reason } from "../reasons.ts";
 import { printBytes } from "../streams.ts";
 import { checkWritable, writeFileAtomic } from "../write.ts";
-import { encodeJpeg, encodePng } from "../codecs/codec.ts";
-import type { Image } from "../../image/image.ts";
-import { toParameters } from "../../options/parameters_text.ts";
+import { checkText, type ImageFormat } from "../image_file.ts";
 import type { Flags } from "./flags.ts";
 
 /** Where everything goes. */
@@ -23,7 +21,7 @@ export interface Outputs {
   /** One path for each reference, where they are written. */
   readonly references: readonly string[];
   /** The format of all of them. */
-  readonly format: "png" | "jpeg";
+  readonly format: ImageFormat;
   /** Whether the image goes to standard output. */
   readonly toStdout: boolean;
 }
@@ -133,27 +131,12 @@ export async function checkRoom(
   { width, height }: { readonly width: number; readonly height: number },
   text: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const side = 16;
-  const data = new Uint8ClampedArray(side * side * 4);
-  const empty = { width: side, height: side, data };
-  const { length } = encodeImage(format, empty, { ...text, image_index: "15" });
+  const length = checkText(format, text);
   if (toStdout) return;
   // Images that cannot be compressed, and references of the largest size.
   const bytes = images.length * (3 * width * height + length) +
     references.length * 3 * 512 * 512;
   await checkWritable(images[0], bytes);
-}
-
-/** Encodes an image with its settings, in our own keys and as other programs show them. */
-export function encodeImage(
-  format: Outputs["format"],
-  image: Image,
-  text: Record<string, string> | null,
-): Uint8Array {
-  const parameters = text ? toParameters(text) : "";
-  return format === "jpeg"
-    ? encodeJpeg(image, parameters)
-    : encodePng(image, text ? { ...text, parameters } : {});
 }
 
 /** Writes the results; one that cannot be written to its place is kept elsewhere. */

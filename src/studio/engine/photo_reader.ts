@@ -1,0 +1,139 @@
+/**
+ * Looks at photos in Workers of its own, so that neither the server nor the GPU
+ * waits for one, and a photo that takes too long is given up.
+ *
+ * @module
+ */
+import type { Image } from "../../image/image.ts";
+import type { PhotoReader } from "../api/studio.ts";
+import { ApiError } from "../errors.ts";
+import type { FacesResource } from "../wire/resources.ts";
+import type { Photo } from "./engine.ts";
+import type { PhotoCalls, PhotoSetup } from "./photo_calls.ts";
+import { WorkerCalls } from "./worker_calls.ts";
+
+/** Limits of what is looked at. */
+export interface PhotoLimits {
+  /** The most bytes of a file. */
+  readonly maxBytes: number;
+  /** The most pixels of a photo. */
+  readonly maxPixels: number;
+  /** Milliseconds for a photo. */
+  readonly time: number;
+  /** The most photos that may wait. */
+  readonly maxWaiting: number;
+}
+
+/** What is allowed where nothing else is said. */
+export const photoLimits: PhotoLimits = {
+  maxBytes: 20e6,
+  maxPixels: 50e6,
+  time: 30_000,
+  maxWaiting: 64,
+};
+
+/** Milliseconds to stop by itself: starting a Worker anew takes less. */
+const STOP = 2000;
+
+/** Decodes photos in one Worker and finds faces in another. */
+export class WorkerPhotoReader implements PhotoReader {
+  readonly #limits: PhotoLimits;
+  readonly #decoding: WorkerCalls<PhotoCalls>;
+  readonly #faces: WorkerCalls<PhotoCalls>;
+  #waiting = 0;
+
+  /**
+   * Starts nothing yet.
+   *
+   * @param model the folder with the face detector, and whether the model aligns faces
+   */
+  constructor(
+    model: Pick<PhotoSetup, "model" | "aligns">,
+    limits: Partial<PhotoLimits> = {},
+  ) {
+    this.#limits = { ...photoLimits, ...limits };
+    const { maxPixels, time } = this.#limits;
+    const setup: PhotoSetup = { ...model, maxPixels };
+    const module = new URL("./photo_worker.ts", import.meta.url);
+    // A search for faces never blocks a photo that the GPU waits for.
+    const worker = () =>
+      new WorkerCalls<PhotoCalls>({
+        module,
+        setup,
+        name: "photo",
+        patience: { stop: STOP, silence: 2 * time },
+      });
+    this.#decoding = worker();
+    this.#faces = worker();
+  }
+
+  /**
+   * Finds and aligns the faces of a photo.
+   *
+   * @throws {MasterWeaverError} `bad-image`, `aborted`; {ApiError} 413 `too-large`, 408 `timeout`, 503 `queue-full`
+   */
+  faces(photo: Photo, signal: AbortSignal): Promise<FacesResource> {
+    return this.#look(this.#faces, "faces", photo, "1", signal);
+  }
+
+  /**
+   * Decodes a photo.
+   *
+   * @param name what messages call it
+   * @throws {MasterWeaverError} `bad-image`, `aborted`; {ApiError} 413 `too-large`, 408 `timeout`, 503 `queue-full`
+   */
+  decode(photo: Photo, name: string, signal?: AbortSignal): Promise<Image> {
+    return this.#look(this.#decoding, "decode", photo, name, signal);
+  }
+
+  async #look<Name extends keyof PhotoCalls>(
+    worker: WorkerCalls<PhotoCalls>,
+    call: Name,
+    { bytes }: Photo,
+    name: string,
+    signal: AbortSignal | undefined,
+  ): Promise<PhotoCalls[Name]["output"]> {
+    const { maxBytes, maxWaiting, time } = this.#limits;
+    if (bytes.length > maxBytes) {
+      throw new ApiError(
+        413,
+        "too-large",
+        `Image ${name} has ${bytes.length} bytes, at most ${maxBytes} are allowed: save it smaller, such as a JPEG`,
+      );
+    }
+    if (this.#waiting >= maxWaiting) {
+      throw new ApiError(
+        503,
+        "queue-full",
+        `${maxWaiting} photos wait already, which is the most; try again later`,
+        { retryAfter: 5 },
+      );
+    }
+    this.#waiting++;
+    try {
+      return await worker.call(call, { bytes, name }, {
+        signal,
+        limit: {
+          milliseconds: time,
+          error: new ApiError(
+            408,
+            "timeout",
+            `Image ${name} took longer than ${
+              time / 1000
+            } s, which is the most; give a smaller one`,
+          ),
+        },
+      });
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  /** Ends its Workers. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([
+      this.#decoding[Symbol.asyncDispose](),
+      this.#faces[Symbol.asyncDispose](),
+    ]);
+  }
+}
