@@ -19,6 +19,8 @@ export function allOperations(
   studio: Studio,
   events: EventOptions,
 ): Operation[] {
+  // Clients that leave are noticed by these alone.
+  const period = events.keepAlive / 3;
   return [
     generateOperation(studio),
     ...jobOperations(studio),
@@ -26,7 +28,7 @@ export function allOperations(
     facesOperation(studio),
     ...identityOperations(studio),
     ...systemOperations(studio),
-    ...openaiOperations(studio),
-    ...a1111Operations(studio),
+    ...openaiOperations(studio, period),
+    ...a1111Operations(studio, period),
   ];
 }

@@ -25,8 +25,12 @@ type Part = Omit<Operation, "tag" | "path" | "sayError" | "answers"> & {
   readonly answer: string;
 };
 
-/** All of them. */
-export function a1111Operations(studio: Studio): Operation[] {
+/**
+ * All of them.
+ *
+ * @param period milliseconds between signs of life while a client waits
+ */
+export function a1111Operations(studio: Studio, period: number): Operation[] {
   const { model } = studio.queue;
   const tasks = new Tasks(studio.queue);
   const parts: Part[] = [
@@ -38,7 +42,7 @@ export function a1111Operations(studio: Studio): Operation[] {
         "Photos go into `masterweaver.references`, or `alwayson_scripts.masterweaver.args`. What would change the image and is not done here is refused by name.",
       body: { schema: txt2imgSchema(model) },
       answer: "The images",
-      handle: (request) => txt2img(studio, tasks, request),
+      handle: (request) => txt2img(studio, tasks, request, period),
     },
     ...taskParts(tasks),
     ...optionParts(studio),

@@ -48,18 +48,16 @@ export class Tasks {
     this.#queue = queue;
   }
 
-  /** Adds a task until it is disposed of. */
-  add(client: string, task: Task): Disposable {
+  /** Adds a task until all of its jobs have ended. */
+  add(client: string, task: Task): void {
     const own = this.#tasks.get(client) ?? new Set();
     this.#tasks.set(client, own.add(task));
-    return {
-      [Symbol.dispose]: () => {
-        own.delete(task);
-        if (own.size === 0 && this.#tasks.get(client) === own) {
-          this.#tasks.delete(client);
-        }
-      },
-    };
+    Promise.all(task.jobs.map(({ ended }) => ended)).then(() => {
+      own.delete(task);
+      if (own.size === 0 && this.#tasks.get(client) === own) {
+        this.#tasks.delete(client);
+      }
+    });
   }
 
   /** A client's oldest task that has not ended. */

@@ -9,7 +9,7 @@ import { withoutUndefined } from "../../options/options.ts";
 import { SAMPLER, toParameters } from "../../options/parameters_text.ts";
 import { optionsOf } from "../../options/table.ts";
 import type { Studio } from "../api/studio.ts";
-import { allEnded, failureOf } from "../compatible/ended.ts";
+import { answerWhenEnded, failureOf } from "../compatible/ended.ts";
 import { requestOf, submit } from "../compatible/order.ts";
 import type { ApiRequest } from "../http/operation.ts";
 import type { Job, JobRequest } from "../jobs/job.ts";
@@ -19,29 +19,36 @@ import { pngInfo } from "./png_info.ts";
 import { timestamp } from "./progress.ts";
 import { Task, type Tasks } from "./tasks.ts";
 
-/** Answers a request once its images are there. */
+/**
+ * Answers a request once its images are there.
+ *
+ * @param period milliseconds between signs of life
+ */
 export async function txt2img(
   studio: Studio,
   tasks: Tasks,
   { body, client, signal }: ApiRequest,
+  period: number,
 ): Promise<Response> {
   const fields = body as Txt2ImgFields;
   const { model } = studio.queue;
   const wanted = await readTxt2Img(fields, model);
   const requests = await requestsOf(studio, wanted);
   const task = new Task(await submit(studio, client, requests));
-  using _ = tasks.add(client, task);
-  await allEnded(studio, task.jobs, signal);
-  const failure = firstFailure(task);
-  if (failure) throw failure;
-  const done = task.jobs.filter(({ state }) => state === "done");
-  const images = done.flatMap(({ images }) => images);
-  return Response.json({
-    images: fields.send_images === false
+  tasks.add(client, task);
+  const wait = { jobs: task.jobs, signal, period };
+  return await answerWhenEnded(studio, wait, () => {
+    const failure = firstFailure(task);
+    if (failure) throw failure;
+    const done = task.jobs.filter(({ state }) => state === "done");
+    const images = fields.send_images === false
       ? []
-      : images.map(({ bytes }) => bytes.toBase64()),
-    parameters: parametersOf(fields, wanted),
-    info: JSON.stringify(infoOf(task, done, wanted, model)),
+      : done.flatMap(({ images }) => images);
+    return {
+      images: images.map(({ bytes }) => bytes.toBase64()),
+      parameters: parametersOf(fields, wanted),
+      info: JSON.stringify(infoOf(task, done, wanted, model)),
+    };
   });
 }
 

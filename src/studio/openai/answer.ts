@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { allEnded, failureOf } from "../compatible/ended.ts";
+import { answerWhenEnded, failureOf, type Wait } from "../compatible/ended.ts";
 import type { Studio } from "../api/studio.ts";
 import type { Job } from "../jobs/job.ts";
 import type { ImageFields } from "./fields.ts";
@@ -53,23 +53,18 @@ export function now(): number {
  */
 export async function imagesAnswer(
   studio: Studio,
-  job: Job,
   fields: ImageFields,
-  { origin, signal }: { readonly origin: string; readonly signal: AbortSignal },
+  wait: Wait,
+  origin: string,
 ): Promise<Response> {
-  await allEnded(studio, [job], signal);
-  const failure = failureOf(job);
-  if (failure) throw failure;
-  const { size, background, output_format } = echoOf(fields, job);
-  const data = fields.response_format === "url"
-    ? job.resource().images.map(({ url }) => ({ url: `${origin}${url}` }))
-    : job.images.map(({ bytes }) => ({ b64_json: bytes.toBase64() }));
-  return Response.json({
-    created: now(),
-    background,
-    data,
-    output_format,
-    size,
-    usage,
+  const [job] = wait.jobs;
+  return await answerWhenEnded(studio, wait, () => {
+    const failure = failureOf(job);
+    if (failure) throw failure;
+    const { size, background, output_format } = echoOf(fields, job);
+    const data = fields.response_format === "url"
+      ? job.resource().images.map(({ url }) => ({ url: `${origin}${url}` }))
+      : job.images.map(({ bytes }) => ({ b64_json: bytes.toBase64() }));
+    return { created: now(), background, data, output_format, size, usage };
   });
 }

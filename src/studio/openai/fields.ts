@@ -42,6 +42,12 @@ const MOST_IMAGES = 10;
 /** The name of a field of a form that stands for one of our own options. */
 const OWN_IN_FORM = "^masterweaver\\[(\\w+)\\]$";
 const TYPED = ["string", "number", "boolean", "array"];
+/** An option that is a list, whose members clients write one by one. */
+const inForm: JsonSchema = {
+  type: "array",
+  items: { type: "string" },
+  description: "As in `masterweaver`",
+};
 
 /** Words that are taken, and change nothing here. */
 const harmless: Readonly<Record<string, readonly string[]>> = {
@@ -111,6 +117,8 @@ export function imageSchema(
         input_fidelity: words(["high", "low"]),
       },
       masterweaver: ownFieldsSchema(size),
+      ...isEdit && { "masterweaver[guidance_range]": inForm },
+      ...isEdit && { "masterweaver[guidanceRange]": inForm },
     },
     // In a form, clients write an object as a field for each of its own.
     ...isEdit && { patternProperties: { [OWN_IN_FORM]: { type: TYPED } } },

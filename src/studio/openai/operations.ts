@@ -24,8 +24,15 @@ import { streamAnswer } from "./stream.ts";
 
 const tag = "OpenAI";
 
-/** All of them. */
-export function openaiOperations(studio: Studio): Operation[] {
+/**
+ * All of them.
+ *
+ * @param period milliseconds between signs of life while a client waits
+ */
+export function openaiOperations(
+  studio: Studio,
+  period: number,
+): Operation[] {
   const { model } = studio.queue;
   return [
     {
@@ -38,7 +45,7 @@ export function openaiOperations(studio: Studio): Operation[] {
       body: { schema: imageSchema(model, "generations") },
       answers: { 200: images, ...faults },
       sayError: sayOpenAiError,
-      handle: (request) => make(studio, request, "image_generation"),
+      handle: (request) => make(studio, request, "image_generation", period),
     },
     {
       method: "post",
@@ -49,7 +56,7 @@ export function openaiOperations(studio: Studio): Operation[] {
       body: { schema: imageSchema(model, "edits"), multipart: true },
       answers: { 200: images, ...faults },
       sayError: sayOpenAiError,
-      handle: (request) => make(studio, request, "image_edit"),
+      handle: (request) => make(studio, request, "image_edit", period),
     },
     ...modelOperations(studio),
   ];
@@ -101,6 +108,7 @@ async function make(
   studio: Studio,
   { body, client, raw, signal }: ApiRequest,
   kind: "image_generation" | "image_edit",
+  period: number,
 ): Promise<Response> {
   const fields = body as ImageFields;
   const isEdit = kind === "image_edit";
@@ -114,9 +122,14 @@ async function make(
     preview: fields.stream === true && (fields.partial_images ?? 0) > 0,
   }, isEdit ? "image" : "masterweaver.references");
   const [job] = await submit(studio, client, [request]);
-  if (fields.stream) return streamAnswer(studio, job, fields, kind);
+  if (fields.stream) return streamAnswer(studio, job, fields, { kind, period });
   const { origin } = new URL(raw.url);
-  return await imagesAnswer(studio, job, fields, { origin, signal });
+  return await imagesAnswer(
+    studio,
+    fields,
+    { jobs: [job], signal, period },
+    origin,
+  );
 }
 
 function modelOperations({ queue }: Studio): Operation[] {

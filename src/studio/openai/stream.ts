@@ -12,9 +12,6 @@ import { echoOf, now, usage } from "./answer.ts";
 import { openAiError } from "./errors.ts";
 import type { ImageFields } from "./fields.ts";
 
-/** Milliseconds between comments that keep proxies from closing the stream. */
-const KEEP_ALIVE = 15_000;
-
 /** What a stream is of. */
 export type StreamKind = "image_generation" | "image_edit";
 
@@ -22,12 +19,14 @@ export type StreamKind = "image_generation" | "image_edit";
  * Answers with events.
  *
  * @param kind the prefix of their types
+ * @param period milliseconds between comments: proxies do not give up on the
+ *   stream, and it is noticed when the client has gone
  */
 export function streamAnswer(
   studio: Studio,
   job: Job,
   fields: ImageFields,
-  kind: StreamKind,
+  { kind, period }: { readonly kind: StreamKind; readonly period: number },
 ): Response {
   const encoder = new TextEncoder();
   let listening: Disposable | undefined;
@@ -44,7 +43,7 @@ export function streamAnswer(
         sendText(
           `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`,
         );
-      timer = setInterval(() => sendText(": still here\n\n"), KEEP_ALIVE);
+      timer = setInterval(() => sendText(": still here\n\n"), period);
       const sendPartial = partials(job, fields, kind, send);
       listening = job.listen(0, ({ event }) => {
         sendPartial(event);
