@@ -14,7 +14,7 @@ import { requestOf, submit } from "../compatible/order.ts";
 import type { ApiRequest } from "../http/operation.ts";
 import type { Job, JobRequest } from "../jobs/job.ts";
 import type { ModelResource } from "../wire/resources.ts";
-import { readTxt2Img, type Txt2ImgFields, type Wanted } from "./fields.ts";
+import { readTxt2Img, type Txt2ImgFields, type Wanted } from "./request.ts";
 import { pngInfo } from "./png_info.ts";
 import { timestamp } from "./progress.ts";
 import { Task, type Tasks } from "./tasks.ts";
