@@ -150,6 +150,7 @@ export const english = {
     denoise: (step: number, total: number) => `Step ${step} of ${total}`,
     decode: "Decoding the images",
     fetching: "Fetching the images …",
+    show: "Watch",
     secondsLeft: (seconds: number) =>
       seconds < 90
         ? `${Math.max(1, Math.round(seconds))} s left`
@@ -161,7 +162,7 @@ export const english = {
     stopped: "Stopped",
     failed: "That did not work",
     waiting: "Waiting for a place in the queue",
-    retryIn: (seconds: number) => `Tried again in ${seconds} s`,
+    retryIn: (seconds: number) => `Trying again in ${seconds} s`,
     retry: "Try again",
     gone: "The server has forgotten this job; it may have been started anew",
     progress: "Progress",
@@ -178,6 +179,7 @@ export const english = {
     compareOf: (index: number) => `Compare image ${index}`,
     again: "These settings again",
     remove: "Delete",
+    removeQuestion: (count: number) => `Delete ${counted(count, "image")}?`,
     references: "Processed faces",
     reference: (index: number) => `Processed face ${index}`,
     seed: (seed: string) => `Seed ${seed}`,
@@ -208,7 +210,7 @@ export const english = {
     removeAll: "Delete all",
     question: (count: number) =>
       `Delete ${counted(count, "entry", "entries")} with all images?`,
-    removeAllYes: "Delete",
+    remove: "Delete",
     keep: "Keep",
     full:
       "The browser has no room for more images: these are here until the page is closed. Download them, or delete older ones",
@@ -231,6 +233,7 @@ export const english = {
   },
   errors: {
     offline: "The server does not answer",
+    unauthorized: "The server wants its token",
     queueFull: "The queue is full",
     shuttingDown: "The server is about to end",
     badImage: "This photo cannot be read",
@@ -310,8 +313,8 @@ export const chinese: Strings = {
     wrongRange: "0–1 之间两个递增的小数",
   },
   labels: {
-    prompt: "提示词",
-    negativePrompt: "反向提示词",
+    prompt: "提示词（英文）",
+    negativePrompt: "反向提示词（英文）",
     steps: "步数",
     numImages: "图像数量",
     guidanceScale: "引导强度",
@@ -331,8 +334,8 @@ export const chinese: Strings = {
     mergeTokens: "合并 token",
   },
   help: {
-    prompt: "图像的内容（模型只懂英文）",
-    negativePrompt: "图像中不应出现的内容（英文）",
+    prompt: "图像的内容；模型只懂英文",
+    negativePrompt: "图像中不应出现的内容",
     steps: "去噪步数",
     numImages: "一次生成的图像数量",
     guidanceScale: "遵循提示词的程度",
@@ -373,6 +376,7 @@ export const chinese: Strings = {
     denoise: (step, total) => `第 ${step} 步，共 ${total} 步`,
     decode: "正在解码图像",
     fetching: "正在取回图像……",
+    show: "查看进展",
     secondsLeft: (seconds) =>
       seconds < 90
         ? `还需 ${Math.max(1, Math.round(seconds))} 秒`
@@ -399,6 +403,7 @@ export const chinese: Strings = {
     compareOf: (index) => `比较图像 ${index}`,
     again: "再次使用这些设置",
     remove: "删除",
+    removeQuestion: (count) => `删除 ${count} 张图像？`,
     references: "处理后的人脸",
     reference: (index) => `处理后的人脸 ${index}`,
     seed: (seed) => `种子 ${seed}`,
@@ -427,7 +432,7 @@ export const chinese: Strings = {
     open: (prompt, time) => `${prompt}，${time}`,
     removeAll: "全部删除",
     question: (count) => `删除 ${count} 条记录及其全部图像？`,
-    removeAllYes: "删除",
+    remove: "删除",
     keep: "保留",
     full: "浏览器空间不足：这些图像在关闭页面后消失。请下载，或删除较早的记录",
     unavailable: "此窗口中浏览器不保存历史记录",
@@ -449,6 +454,7 @@ export const chinese: Strings = {
   },
   errors: {
     offline: "服务器无响应",
+    unauthorized: "服务器需要令牌",
     queueFull: "队列已满",
     shuttingDown: "服务器即将关闭",
     badImage: "无法读取此照片",

@@ -7,6 +7,7 @@
  */
 import { useEffect, useSignal } from "../preact.tsx";
 import { text } from "../state/preferences.ts";
+import type { Studio } from "../state/studio.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Announcer } from "./announcer.tsx";
 import { Compare, CompareTray } from "./compare.tsx";
@@ -30,7 +31,7 @@ export function App() {
       const isGo = event.key === "Enter" && (event.ctrlKey || event.metaKey);
       if (!isGo || document.querySelector("dialog[open]")) return;
       event.preventDefault();
-      studio.generate();
+      generate(studio);
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
@@ -46,7 +47,7 @@ export function App() {
           noValidate
           onSubmit={(event) => {
             event.preventDefault();
-            studio.generate();
+            generate(studio);
           }}
         >
           <PhotoPanel />
@@ -72,6 +73,18 @@ export function App() {
       )}
     </>
   );
+}
+
+/** Makes images; or goes to what must be put right before that. */
+async function generate(studio: Studio): Promise<void> {
+  const made = studio.generate();
+  const { value: obstacle } = studio.obstacle;
+  if (obstacle === null) return await made;
+  const field = document.querySelector<HTMLElement>(
+    obstacle === "photo" ? ".picker input" : ".panel [aria-invalid=true]",
+  );
+  field?.closest("details")?.setAttribute("open", "");
+  field?.focus();
 }
 
 /** Takes photos that are dropped or pasted anywhere; tells whether some hover. */

@@ -81,7 +81,9 @@ function Slider({ left, right }: { left: ChosenImage; right: ChosenImage }) {
         />
       )}
       <span class="compare-line" style={{ left: `${share.value}%` }}>
-        <Icon name="compare" />
+        <span class="compare-handle">
+          <Icon name="compare" />
+        </span>
       </span>
       <span class="compare-side left" aria-hidden="true">{words.left}</span>
       <span class="compare-side right" aria-hidden="true">{words.right}</span>

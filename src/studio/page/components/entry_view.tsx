@@ -9,6 +9,7 @@ import { useSignal } from "../preact.tsx";
 import type { Entry } from "../state/history.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
+import { AskFirst } from "./ask_first.tsx";
 import { downloadName } from "./download_name.ts";
 import { Icon } from "./icons.tsx";
 import { ImageDialog } from "./image_dialog.tsx";
@@ -59,10 +60,13 @@ export function EntryView({ entry }: { entry: Entry }) {
             <Icon name="again" />
             {words.again}
           </button>
-          <button type="button" onClick={() => studio.remove([entry])}>
+          <AskFirst
+            question={words.removeQuestion(entry.images)}
+            onYes={() => studio.remove([entry])}
+          >
             <Icon name="remove" />
             {words.remove}
-          </button>
+          </AskFirst>
         </div>
         <details>
           <summary>{words.settings}</summary>

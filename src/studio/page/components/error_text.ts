@@ -9,7 +9,7 @@ import type { Strings } from "../strings.ts";
 /** What went wrong. */
 export function errorText(
   { code, message }: { readonly code: string; readonly message: string },
-  { errors, run, connection }: Strings,
+  { errors, run }: Strings,
 ): string {
   const known: Readonly<Record<string, string>> = {
     "offline": errors.offline,
@@ -22,7 +22,7 @@ export function errorText(
     "out-of-memory": errors.outOfMemory,
     "worker": errors.worker,
     "internal": errors.internal,
-    "unauthorized": connection.wrongToken,
+    "unauthorized": errors.unauthorized,
     "gone": run.gone,
   };
   const own = known[code];

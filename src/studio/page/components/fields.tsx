@@ -24,6 +24,7 @@ export function TextField(
   return (
     <div class="field">
       <label for={id}>{text.value.labels[name]}</label>
+      <Help id={`${id}-help`} name={name} />
       <textarea
         id={id}
         class={name}
@@ -34,7 +35,6 @@ export function TextField(
         value={form.texts.value[name]}
         onInput={({ currentTarget }) => form.set(name, currentTarget.value)}
       />
-      <p class="unseen" id={`${id}-help`}>{text.value.help[name]}</p>
     </div>
   );
 }
@@ -51,9 +51,8 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
   return (
     <div class="field">
       <div class="field-head">
-        <label for={id} title={text.value.help[name]}>
-          {text.value.labels[name]}
-        </label>
+        <label for={id}>{text.value.labels[name]}</label>
+        <Help id={`${id}-help`} name={name} />
         <input
           id={id}
           class="number"
@@ -77,15 +76,19 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
         onInput={({ currentTarget }) => form.set(name, currentTarget.value)}
       />
       <Fault id={`${id}-fault`} name={name} />
-      <p class="unseen" id={`${id}-help`}>{text.value.help[name]}</p>
     </div>
   );
+}
+
+/** What an option means: seen while its label is pointed at, or its field is typed in. */
+export function Help({ id, name }: { id: string; name: FormOption }) {
+  return <p class="help" role="tooltip" id={id}>{text.value.help[name]}</p>;
 }
 
 /** What is wrong with a field, where something is. */
 export function Fault({ id, name }: { id: string; name: FormOption }) {
   const { form } = useStudio();
-  if (!form.wrong.value.has(name)) return <span id={id} />;
+  if (!form.wrong.value.has(name)) return <span id={id} hidden />;
   const schema = form.type(name).schema ?? {};
   return (
     <p class="fault" id={id}>

@@ -8,7 +8,7 @@
 import { useId } from "../preact.tsx";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
-import { Fault, SliderField, TextField } from "./fields.tsx";
+import { Fault, Help, SliderField, TextField } from "./fields.tsx";
 import { MoreOptions } from "./more_options.tsx";
 
 /** The form. */
@@ -48,6 +48,7 @@ function SeedField() {
     <div class="field">
       <div class="field-head">
         <label for={id}>{text.value.labels.seed}</label>
+        <Help id={`${id}-help`} name="seed" />
         <label class="check">
           <input
             type="checkbox"
@@ -65,7 +66,7 @@ function SeedField() {
         value={form.texts.value.seed}
         class={form.isRandom.value ? "drawn" : ""}
         aria-invalid={isWrong}
-        aria-describedby={`${id}-fault`}
+        aria-describedby={`${id}-help ${id}-fault`}
         onInput={({ currentTarget }) => {
           form.set("seed", currentTarget.value);
           form.setRandom(currentTarget.value.trim() === "");
@@ -87,10 +88,14 @@ function SizeFields() {
       role="group"
       aria-labelledby={id}
       aria-describedby={`${id}-hint`}
-      title={size && words.sizeHint(size.multiple, size.own)}
     >
       <div class="field-head">
         <span id={id} class="label">{words.size}</span>
+        {size && (
+          <p class="help" role="tooltip" id={`${id}-hint`}>
+            {words.sizeHint(size.multiple, size.own)}
+          </p>
+        )}
       </div>
       <div class="size">
         {(["width", "height"] as const).map((name, i) => (
@@ -112,11 +117,6 @@ function SizeFields() {
       </div>
       <Fault id={`${id}-width`} name="width" />
       <Fault id={`${id}-height`} name="height" />
-      {size && (
-        <p class="unseen" id={`${id}-hint`}>
-          {words.sizeHint(size.multiple, size.own)}
-        </p>
-      )}
     </div>
   );
 }

@@ -5,15 +5,18 @@
  *
  * @module
  */
-import { useId, useSignal } from "../preact.tsx";
+import { useId } from "../preact.tsx";
 import type { Entry } from "../state/history.ts";
-import { language, text } from "../state/preferences.ts";
+import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
+import { AskFirst } from "./ask_first.tsx";
+import { entryTime } from "./entry_time.ts";
 import { useBlobUrls } from "./use_files.ts";
 
 /** The images that were made before; nothing where there are none. */
 export function HistoryList() {
-  const { history } = useStudio();
+  const studio = useStudio();
+  const { history } = studio;
   const id = useId();
   const words = text.value.history;
   const entries = history.entries.value;
@@ -24,7 +27,13 @@ export function HistoryList() {
       <div class="section-head">
         <h2 id={id}>{words.heading}</h2>
         <p class="hint">{words.kept}</p>
-        <RemoveAll />
+        <AskFirst
+          className="quiet"
+          question={words.question(entries.length)}
+          onYes={() => studio.remove(entries)}
+        >
+          {words.removeAll}
+        </AskFirst>
       </div>
       {keeping !== "kept" && (
         <p class="notice warn" role="alert">
@@ -43,10 +52,7 @@ function HistoryItem({ entry }: { entry: Entry }) {
   const urls = useBlobUrls(entry.thumbnails);
   const words = text.value.history;
   const prompt = String(entry.settings.prompt || words.noPrompt);
-  const time = new Date(entry.createdAt).toLocaleString(language.value, {
-    dateStyle: "medium",
-    timeStyle: "short",
-  });
+  const time = entryTime(entry);
   const isShown = studio.shown.value?.id === entry.id;
   return (
     <li>
@@ -64,42 +70,5 @@ function HistoryItem({ entry }: { entry: Entry }) {
         <span class="history-prompt">{prompt}</span>
       </button>
     </li>
-  );
-}
-
-/** Asks once more before everything is deleted. */
-function RemoveAll() {
-  const studio = useStudio();
-  const words = text.value.history;
-  const isAsking = useSignal(false);
-  const entries = studio.history.entries.value;
-  if (!isAsking.value) {
-    return (
-      <button
-        type="button"
-        class="quiet"
-        onClick={() => isAsking.value = true}
-      >
-        {words.removeAll}
-      </button>
-    );
-  }
-  return (
-    <div class="question" role="group" aria-label={words.removeAll}>
-      <p>{words.question(entries.length)}</p>
-      <button type="button" autofocus onClick={() => isAsking.value = false}>
-        {words.keep}
-      </button>
-      <button
-        type="button"
-        class="stop"
-        onClick={() => {
-          isAsking.value = false;
-          studio.remove(entries);
-        }}
-      >
-        {words.removeAllYes}
-      </button>
-    </div>
   );
 }

@@ -42,30 +42,31 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
         alt={result.image(index + 1, String(entry.settings.prompt))}
       />
       <div class="dialog-foot">
-        {count > 1 && (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={words.previous}
-            onClick={() => move(-1)}
-          >
-            <Icon name="earlier" />
-          </button>
-        )}
-        <span role="status">{place}</span>
-        {count > 1 && (
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={words.next}
-            onClick={() => move(1)}
-          >
-            <Icon name="later" />
-          </button>
-        )}
+        <div class="dialog-nav">
+          {count > 1 && (
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={words.previous}
+              onClick={() => move(-1)}
+            >
+              <Icon name="earlier" />
+            </button>
+          )}
+          <span role="status">{place}</span>
+          {count > 1 && (
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={words.next}
+              onClick={() => move(1)}
+            >
+              <Icon name="later" />
+            </button>
+          )}
+        </div>
         <button
           type="button"
-          class="push"
           onClick={() => {
             onClose();
             comparison.toggle({ entry, index });

@@ -22,7 +22,15 @@ export function MoreOptions() {
   const words = text.value.form;
   const changed = form.changed.value;
   return (
-    <details class="more">
+    <details
+      class="more"
+      onToggle={({ currentTarget }) => {
+        // Without that, what is folded out lies below the panel's edge.
+        const panel = currentTarget.closest(".panel");
+        const { open, offsetTop: top } = currentTarget;
+        if (open) panel?.scrollTo({ top });
+      }}
+    >
       <summary>
         {words.more}
         {changed > 0 && <span class="badge">{words.changed(changed)}</span>}

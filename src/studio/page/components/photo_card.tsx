@@ -22,20 +22,30 @@ interface PhotoProps {
 /** A reference photo. */
 export function PhotoCard({ photo, index }: PhotoProps) {
   const words = text.value.photos;
+  const found = photo.faces.value;
+  // Small faces are hard to hit: a group has all the room there is.
+  const isGroup = found.state === "there" && found.value.faces.length > 1;
   return (
-    <li class="photo">
-      <div class="photo-row">
-        <div class="photo-frame">
-          <img src={photo.url} alt={words.alt(index + 1)} />
+    <li class={isGroup ? "photo group" : "photo"}>
+      <div class="photo-frame">
+        <div class="photo-box">
+          <img
+            src={photo.url}
+            width={photo.width}
+            height={photo.height}
+            alt={words.alt(index + 1)}
+          />
           <FaceBoxes photo={photo} index={index} />
         </div>
-        <span class="photo-arrow">
-          <Icon name="arrow" />
-        </span>
-        <EncoderView photo={photo} index={index} />
       </div>
+      <span class="photo-arrow">
+        <Icon name="arrow" />
+      </span>
+      <EncoderView photo={photo} index={index} />
       <div class="photo-foot">
-        <FaceNote photo={photo} />
+        <div role="status">
+          <FaceNote photo={photo} />
+        </div>
         <PhotoButtons photo={photo} index={index} />
       </div>
       <SettingsOffer photo={photo} />
@@ -136,7 +146,7 @@ function FaceNote({ photo }: { photo: Photo }) {
   if (found.state === "waiting") return <p class="hint">{words.looking}</p>;
   if (found.state === "failed") {
     return (
-      <div role="alert" class="fault">
+      <div class="fault">
         <p>{errorText(found.error, text.value)}</p>
         <button type="button" onClick={() => photos.askAgain()}>
           {words.tryAgain}

@@ -25,7 +25,7 @@ export function PhotoPanel() {
     <section class="photos" aria-labelledby={id}>
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
-        <ol class="photo-list">
+        <ol class={list.length > 1 ? "photo-list compact" : "photo-list"}>
           {list.map((photo, i) => (
             <PhotoCard key={photo.key} photo={photo} index={i} />
           ))}
@@ -70,8 +70,8 @@ function RefusedFiles({ most }: { most: number }) {
   return (
     <div role="alert">
       {[...notes].map((note) => (
-        <p key={note} class="notice bad">
-          {note}
+        <div key={note} class="notice bad">
+          <p>{note}</p>
           <button
             type="button"
             class="icon-button"
@@ -80,7 +80,7 @@ function RefusedFiles({ most }: { most: number }) {
           >
             <Icon name="close" />
           </button>
-        </p>
+        </div>
       ))}
     </div>
   );

@@ -41,6 +41,15 @@ export function Progress({ run }: { run: Run }) {
         {typeof seconds === "number" && (
           <span class="seconds">{words.secondsLeft(seconds)}</span>
         )}
+        {run.isActive && studio.shown.value && (
+          <button
+            type="button"
+            class="small"
+            onClick={() => studio.shown.value = null}
+          >
+            {words.show}
+          </button>
+        )}
       </p>
       {run.isActive && (
         <progress

@@ -18,9 +18,10 @@ export function RunView({ run }: { run: Run }) {
   const own = model?.size.own ?? 1;
   const { width = own, height = own, numImages = 1 } = settings;
   const previews = run.previews.value;
-  if (!run.isActive && previews.length === 0) return null;
+  const isOver = !run.isActive && previews.length === 0;
+  if (isOver || run.phase.value.phase === "failed") return null;
   // A preview has few pixels: what is not known yet is soft, not square.
-  const filter = `blur(${(1 - run.sharpness.value) * 8}px)`;
+  const filter = `blur(${(1 - run.sharpness.value) * 5}px)`;
   return (
     <div class="result">
       <div>

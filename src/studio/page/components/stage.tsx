@@ -6,9 +6,11 @@
  * @module
  */
 import { useEffect, useId, useRef } from "../preact.tsx";
+import type { Entry } from "../state/history.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { EntryView } from "./entry_view.tsx";
+import { entryTime } from "./entry_time.ts";
 import { Progress } from "./progress.tsx";
 import { RunView } from "./run_view.tsx";
 
@@ -25,14 +27,28 @@ export function Stage() {
       section.current?.scrollIntoView({ block: "start" });
     }
   }, [run]);
-  const isEntry = shown !== null;
+  // Of what is over, older images say how it went themselves.
+  const isRunShown = run && (run.isActive || shown === null);
   return (
     <section class="stage" aria-labelledby={id} ref={section}>
       <h2 id={id}>{text.value.result.heading}</h2>
-      {run && <Progress run={run} />}
-      {isEntry
+      {isRunShown && <Progress run={run} />}
+      {shown && !run?.isActive && <EntryLine entry={shown} />}
+      {shown
         ? <EntryView key={shown.id} entry={shown} />
         : run && <RunView run={run} />}
     </section>
+  );
+}
+
+/** How many images there are, how long they took, and when that was. */
+function EntryLine({ entry }: { entry: Entry }) {
+  return (
+    <p class="progress-line ended">
+      <span>{text.value.run.done(entry.images, entry.seconds)}</span>
+      <time class="seconds" dateTime={new Date(entry.createdAt).toISOString()}>
+        {entryTime(entry)}
+      </time>
+    </p>
   );
 }

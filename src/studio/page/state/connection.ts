@@ -26,7 +26,7 @@ export class Connection {
   /**
    * Nothing is asked yet.
    *
-   * @param onBack is called when the server is there again after it was lost
+   * @param onBack is called when the server is there again after it was lost or locked
    */
   constructor(engine: PageEngine, readonly onBack: () => void) {
     this.#engine = engine;
@@ -63,12 +63,13 @@ export class Connection {
   }
 
   async #try(): Promise<void> {
-    const wasLost = this.state.value === "lost";
+    const wasAway = this.state.value === "lost" ||
+      this.state.value === "locked";
     while (true) {
       try {
         this.model.value = await this.#engine.model();
         this.state.value = "there";
-        if (wasLost) this.onBack();
+        if (wasAway) this.onBack();
         return;
       } catch (error) {
         const isLocked = error instanceof EngineError &&

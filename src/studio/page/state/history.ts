@@ -20,7 +20,7 @@ export interface Entry {
   readonly settings: Readonly<Record<string, unknown>>;
   /** How photos were looked at. */
   readonly choices: Readonly<Record<string, unknown>>;
-  /** Hexadecimal SHA-256 of the photos, in order. */
+  /** Hashes of the photos, in order. */
   readonly photos: readonly string[];
   /** How many images. */
   readonly images: number;

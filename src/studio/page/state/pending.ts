@@ -15,7 +15,7 @@ export interface PendingJob {
   readonly settings: JsonSettings;
   /** How photos are looked at. */
   readonly choices: PhotoChoices;
-  /** Hexadecimal SHA-256 of the photos. */
+  /** Hashes of the photos, in order. */
   readonly photos: readonly string[];
 }
 

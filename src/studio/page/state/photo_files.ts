@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { contentHash } from "./content_hash.ts";
 import { readPngTexts } from "./png_texts.ts";
 
 /** The most bytes of a photo. */
@@ -13,7 +14,7 @@ export const MAX_PHOTO_BYTES = 20_000_000;
 export interface PhotoFile {
   /** PNG or JPEG. */
   readonly file: Blob;
-  /** Hexadecimal SHA-256 of it. */
+  /** Names its content. */
   readonly hash: string;
   /** Columns, upright. */
   readonly width: number;
@@ -53,13 +54,9 @@ export async function readPhotoFile(given: Blob): Promise<PhotoFile> {
     const file = await isSent(given) ? given : await toPng(bitmap);
     if (file.size > MAX_PHOTO_BYTES) throw new PhotoError("too-large");
     const bytes = new Uint8Array(await file.arrayBuffer());
-    const hash = await crypto.subtle.digest("SHA-256", bytes);
     return {
       file,
-      hash: Array.from(
-        new Uint8Array(hash),
-        (byte) => byte.toString(16).padStart(2, "0"),
-      ).join(""),
+      hash: await contentHash(bytes),
       width,
       height,
       texts: readPngTexts(bytes),

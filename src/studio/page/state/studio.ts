@@ -154,8 +154,9 @@ export class Studio {
   async remove(entries: readonly Entry[]): Promise<void> {
     const isShown = entries.some(({ id }) => id === this.shown.value?.id);
     this.comparison.forget(entries);
-    await this.history.remove(entries);
+    const removed = this.history.remove(entries);
     if (isShown) this.shown.value = this.history.entries.value[0] ?? null;
+    await removed;
   }
 
   async #send(run: Run, photos: readonly Blob[]): Promise<void> {
