@@ -5,7 +5,16 @@
  */
 // No import map: it would not apply where tests are run from elsewhere.
 // deno-lint-ignore no-import-prefix
-import { type Browser, chromium } from "npm:playwright-core@1.65.1";
+import * as playwright from "npm:playwright-core@1.65.1";
+
+/** A browser that runs. */
+export type Browser = playwright.Browser;
+
+/** A page in it. */
+export type Page = playwright.Page;
+
+/** What a page's browser is like: its window, language and colours. */
+export type ContextOptions = playwright.BrowserContextOptions;
 
 /** Where Debian and others put it. */
 const PLACES = [
@@ -29,7 +38,7 @@ export function findChromium(): string | undefined {
 
 /** Starts a Chromium that asks nobody for anything. */
 export function launchChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({
+  return playwright.chromium.launch({
     executablePath,
     headless: true,
     args: [
@@ -40,6 +49,8 @@ export function launchChromium(executablePath: string): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      // A name that is not this machine's, as a browser elsewhere would use one.
+      "--host-resolver-rules=MAP studio.test 127.0.0.1",
     ],
   });
 }
