@@ -52,7 +52,7 @@ export interface GenerateOptions
   /**
    * Receives small images of what there is so far: a linear map of the latents,
    * which the model's `preview.json` holds. Without that file it is learnt from
-   * the first images, which have no previews themselves.
+   * the first images, which have no previews themselves; a warning says so.
    */
   readonly onPreview?: (preview: Preview) => void;
   /** The least milliseconds between two previews, 0..60000; 500 where not given. */
