@@ -134,6 +134,10 @@ pageTest("at 390 pixels", telephone, async (visit) => {
   await page.getByRole("button", { name: "Generate" }).click();
   await page.getByRole("button", { name: "Open image 4" }).waitFor();
   assertEquals(await isTooWide(page), false);
+  // The buttons stay in sight below the images.
+  const generate = page.getByRole("button", { name: "Generate" });
+  const { y, height } = (await generate.boundingBox())!;
+  assert(y > 0 && y + height <= 844);
   await shoot("telephone-images");
   await shoot("telephone", { fullPage: true });
   await assertAccessible();
