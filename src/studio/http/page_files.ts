@@ -21,7 +21,15 @@ const POLICY = [
 ].join("; ");
 
 /** Style sheets, in the order in which they apply. */
-const STYLES = ["base", "page", "images", "dialogs", "narrow"];
+const STYLES = [
+  "base",
+  "page",
+  "photos",
+  "form",
+  "images",
+  "dialogs",
+  "narrow",
+];
 
 /** Portraits of the examples. */
 const PORTRAITS = 5;
