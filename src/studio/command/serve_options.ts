@@ -5,26 +5,13 @@
  */
 import type { LoadChoices } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
+import { integer, number, path, switched, text } from "../../options/types.ts";
+import { UsageError } from "../../host/exit.ts";
 import {
-  integer,
-  number,
-  type OptionType,
-  path,
-  switched,
-  text,
-} from "../../options/types.ts";
-import { type OptionSpec, parseArguments } from "../../host/arguments.ts";
-import { typed, UsageError } from "../../host/exit.ts";
-
-/** An option of a command. */
-interface CommandOption {
-  readonly type: OptionType<unknown>;
-  readonly help: string;
-  /** As it is typed; said in the help, too. */
-  readonly default?: string;
-  /** Whether it may be given several times. */
-  readonly multiple?: true;
-}
+  type CommandOptions,
+  optionLines,
+  readOptions,
+} from "./option_list.ts";
 
 const name = { ...text, placeholder: "NAME" };
 const seconds = number(0, 1e6, "SECONDS");
@@ -64,7 +51,8 @@ const options = {
   },
   queue: {
     type: { ...text, placeholder: "URL" },
-    help: "redis://… to leave the work to workers (mod.ts work), elsewhere too",
+    help:
+      "redis://… to leave the work to workers (mod.ts work), elsewhere too; else MASTERWEAVER_QUEUE",
   },
   "max-waiting": {
     type: integer(1, 100_000),
@@ -87,9 +75,7 @@ const options = {
   },
   "log-prompts": { type: switched, help: "log what is asked for, prompts too" },
   help: { type: switched, help: "this list" },
-} as const satisfies Readonly<Record<string, CommandOption>>;
-
-type Flag = keyof typeof options;
+} as const satisfies CommandOptions;
 
 /** What was typed. */
 export interface ServeFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
@@ -129,21 +115,7 @@ export interface ServeFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
  * @throws {UsageError} naming the option, what it takes and what was given
  */
 export function readServeFlags(args: readonly string[]): ServeFlags {
-  const specs = Object.fromEntries(
-    Object.entries<CommandOption>(options).map((
-      [flag, { type, ...option }],
-    ): [string, OptionSpec] => [flag, {
-      type: type.form === "switch" ? "boolean" : "string",
-      default: option.default,
-      multiple: option.multiple,
-    }]),
-  );
-  const { values } = parseArguments(args, specs, "no-positionals");
-  const read = <T>(flag: Flag): T | undefined => {
-    const given = values[flag];
-    if (typeof given !== "string") return given as T | undefined;
-    return parsed(flag, options[flag].type as OptionType<T>, given);
-  };
+  const read = readOptions(args, options);
   const flags: ServeFlags = {
     port: read<number>("port")!,
     host: read<string>("host")!,
@@ -167,14 +139,6 @@ export function readServeFlags(args: readonly string[]): ServeFlags {
   return flags;
 }
 
-function parsed<T>(flag: string, type: OptionType<T>, text: string): T {
-  const value = type.parse(text);
-  const fault = value === undefined ? undefined : type.fault(value);
-  if (value !== undefined && fault === undefined) return value;
-  const why = fault === undefined ? type.takes(text) : `must be ${fault}`;
-  throw new UsageError(`Option --${flag} ${why}, got ${typed(text)}`);
-}
-
 /** Shorter ones can be guessed. */
 const SHORTEST_TOKEN = 8;
 
@@ -190,28 +154,10 @@ function checkTogether({ cert, key, token, host }: ServeFlags): void {
   if (host === "") throw new UsageError("Option --host needs an address");
 }
 
-/** Where an option's meaning begins, and where a line ends. */
-const INDENT = 29, WIDTH = 80;
-
 /** What `--help` prints. */
 export const serveUsage = `The studio: a page and an HTTP API.
 
   deno run -A mod.ts serve
 
-${Object.entries<CommandOption>(options).map(lines).join("\n")}
+${optionLines(options)}
 `;
-
-function lines([flag, option]: [string, CommandOption]): string {
-  const { type, help } = option;
-  const value = option.default === undefined ? "" : ` (${option.default})`;
-  const wrapped = [""];
-  for (const word of `${help}${value}`.split(" ")) {
-    const line = `${wrapped.at(-1)} ${word}`.trimStart();
-    if (line.length <= WIDTH - INDENT) wrapped[wrapped.length - 1] = line;
-    else wrapped.push(word);
-  }
-  const name = `  --${flag} ${type.placeholder}`.trimEnd();
-  const indent = " ".repeat(INDENT);
-  return [name.padEnd(INDENT) + wrapped[0]]
-    .concat(wrapped.slice(1).map((line) => indent + line)).join("\n");
-}
