@@ -26,6 +26,8 @@ export type ApiErrorCode =
   | "timeout"
   /** Too many jobs wait already. */
   | "queue-full"
+  /** Redis, where jobs wait for other machines, cannot be reached. */
+  | "queue-away"
   /** The server is about to end. */
   | "shutting-down"
   /** A worker died twice over it, or lacks the model. */

@@ -1,12 +1,18 @@
 /**
- * Chooses where jobs wait: before the GPU of this process.
+ * Chooses where jobs wait: before the GPU of this process, or in Redis for
+ * workers.
  *
  * @module
  */
+import { oneLine } from "../../host/exit.ts";
+import { writeStderr } from "../../host/streams.ts";
 import { GpuEngine } from "../engine/gpu_engine.ts";
+import { readModelResource } from "../engine/model_resource.ts";
 import type { WorkerPhotoReader } from "../engine/photo_reader.ts";
-import type { JobQueue } from "../jobs/queue.ts";
 import { LocalQueue } from "../jobs/local_queue.ts";
+import type { JobQueue } from "../jobs/queue.ts";
+import { shownAddress } from "../jobs/redis/connection.ts";
+import { RedisQueue } from "../jobs/redis/redis_queue.ts";
 import type { ServeFlags } from "./serve_options.ts";
 
 /**
@@ -14,14 +20,32 @@ import type { ServeFlags } from "./serve_options.ts";
  *
  * @param model the model's folder
  * @param photos decodes photos
- * @throws {MasterWeaverError} `cannot-read`, `bad-model`
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model`; `bad-option` for an address that is none
  */
 export async function openQueue(
   flags: ServeFlags,
   model: string,
   photos: WorkerPhotoReader,
 ): Promise<JobQueue> {
-  const { adapter, dtype, tune, idleRelease, maxWaiting, jobTimeout } = flags;
+  const { adapter, dtype, tune, idleRelease, maxWaiting } = flags;
+  const jobTimeout = flags.jobTimeout * 1000;
+  const url = queueAddress(flags.queue);
+  if (url !== undefined) {
+    const say = (line: string) => writeStderr(`${oneLine(line)}\n`);
+    const queue = await RedisQueue.open(url, {
+      model: await readModelResource(model, adapter),
+      maxWaiting,
+      jobTimeout,
+      onWarning: say,
+    });
+    const { name, hash } = queue.model;
+    say(
+      `Jobs wait at ${
+        shownAddress(url)
+      } for workers with the model ${name} (hash ${hash.slice(0, 10)})`,
+    );
+    return queue;
+  }
   const engine = await GpuEngine.open(model, {
     adapter,
     dtype,
@@ -29,5 +53,10 @@ export async function openQueue(
     photos,
     idleRelease: idleRelease === 0 ? Infinity : idleRelease * 1000,
   });
-  return new LocalQueue(engine, { maxWaiting, jobTimeout: jobTimeout * 1000 });
+  return new LocalQueue(engine, { maxWaiting, jobTimeout });
+}
+
+/** Redis's address; in the environment a password in it is not shown by `ps`. */
+export function queueAddress(given: string | undefined): string | undefined {
+  return given ?? (Deno.env.get("MASTERWEAVER_QUEUE") || undefined);
 }

@@ -1,0 +1,152 @@
+/**
+ * `work`: makes images for servers on other machines, until Ctrl-C.
+ *
+ * @module
+ */
+import type { LoadChoices } from "../../options/settings.ts";
+import { table } from "../../options/table.ts";
+import { number, path, switched, text } from "../../options/types.ts";
+import { exitCode, oneLine, onSignals, UsageError } from "../../host/exit.ts";
+import { print, writeStderr } from "../../host/streams.ts";
+import { GpuEngine } from "../engine/gpu_engine.ts";
+import { shownAddress } from "../jobs/redis/connection.ts";
+import { RedisWorker } from "../jobs/redis/worker.ts";
+import { queueAddress } from "./open_queue.ts";
+import {
+  type CommandOptions,
+  optionLines,
+  readOptions,
+} from "./option_list.ts";
+
+/** Milliseconds that the running job may take after the first Ctrl-C. */
+const PATIENCE = 30_000;
+
+const name = { ...text, placeholder: "NAME" };
+
+const options = {
+  queue: {
+    type: { ...text, placeholder: "URL" },
+    help:
+      "where the server puts jobs: redis://[user:password@]host[:port], or rediss:// for TLS; else MASTERWEAVER_QUEUE",
+  },
+  model: {
+    type: path("DIR"),
+    help: "a converted model, the server's (weights/mini)",
+  },
+  adapter: { type: path("FILE"), help: table.adapter.help },
+  dtype: { type: table.dtype.type, help: table.dtype.help },
+  tune: {
+    type: table.tune.type,
+    default: table.tune.default,
+    help: table.tune.help,
+  },
+  name: { type: name, help: "what it is called in messages (this machine's)" },
+  "idle-release": {
+    type: number(0, 1e6, "SECONDS"),
+    default: "600",
+    help: "free the GPU when nothing was asked for that long; 0 for never",
+  },
+  help: { type: switched, help: "this list" },
+} as const satisfies CommandOptions;
+
+const usage = `A worker of the studio: takes jobs from Redis, one at a time.
+
+  deno run -A mod.ts serve --queue redis://host
+  deno run -A mod.ts work --queue redis://host
+
+${optionLines(options)}
+`;
+
+/** What was typed. */
+interface WorkFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
+  readonly queue: string;
+  readonly model?: string;
+  readonly name: string;
+  /** Seconds; 0 for never. */
+  readonly idleRelease: number;
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args the arguments after `work`
+ * @param defaultModel the model folder where none is given
+ * @returns the exit code: 0 ended by a signal, 1 failed, 2 wrong usage
+ */
+export async function main(
+  args: readonly string[],
+  defaultModel: string,
+): Promise<number> {
+  return await exitCode(async () => {
+    const read = readOptions(args, options);
+    if (read<boolean>("help")) return print(usage);
+    const queue = queueAddress(read("queue"));
+    if (queue === undefined) {
+      throw new UsageError("Option --queue is missing: say where Redis is");
+    }
+    const flags = {
+      queue,
+      model: read<string>("model"),
+      adapter: read<string>("adapter"),
+      dtype: read<LoadChoices["dtype"]>("dtype"),
+      tune: read<LoadChoices["tune"]>("tune"),
+      name: read<string>("name") ?? Deno.hostname(),
+      idleRelease: read<number>("idle-release")!,
+    };
+    return await work(flags, flags.model ?? defaultModel);
+  });
+}
+
+async function work(flags: WorkFlags, model: string): Promise<number> {
+  const { queue, name, adapter, dtype, tune, idleRelease } = flags;
+  const say = (line: string) => writeStderr(`${time()} ${oneLine(line)}\n`);
+  // Before the model is opened: a wrong address is said at once.
+  const shown = shownAddress(queue);
+  await using engine = await GpuEngine.open(model, {
+    adapter,
+    dtype,
+    tune,
+    idleRelease: idleRelease === 0 ? Infinity : idleRelease * 1000,
+  });
+  await using worker = await RedisWorker.open(queue, engine, {
+    name,
+    onLine: say,
+    onWarning: say,
+    onBug: (error) =>
+      say(error instanceof Error ? `${error.stack}` : `${error}`),
+  });
+  const { name: modelName, hash } = engine.model;
+  print(
+    `Worker ${name}: model ${modelName} (hash ${
+      hash.slice(0, 10)
+    }), jobs from ${shown}\n`,
+  );
+  return await untilSignal(worker, say);
+}
+
+/** Works until Ctrl-C or SIGTERM; the second ends the process at once. */
+async function untilSignal(
+  worker: RedisWorker,
+  say: (line: string) => void,
+): Promise<number> {
+  const first = Promise.withResolvers<void>();
+  let count = 0;
+  using _ = onSignals((signal) => {
+    if (count++ > 0) Deno.exit(signal === "SIGINT" ? 130 : 143);
+    if (worker.isBusy) {
+      say(
+        `Ending after the running job; it is put back for others after ${
+          PATIENCE / 1000
+        } s; press Ctrl-C again to end at once`,
+      );
+    }
+    first.resolve();
+  });
+  await first.promise;
+  await worker.close(PATIENCE);
+  return 0;
+}
+
+function time(): string {
+  return new Date().toISOString().slice(11, 19);
+}
