@@ -32,6 +32,7 @@ export type {
 export { version } from "./base/version.ts";
 export type { DetectedFace, Point, Rect } from "./face/detect.ts";
 export type { FaceChoice } from "./face/finder.ts";
+export type { Preview } from "./generate/previews.ts";
 export type { BufferPool } from "./gpu/buffers.ts";
 export type { Gpu } from "./gpu/gpu.ts";
 export type { GpuLimits, StorageType } from "./gpu/limits.ts";
@@ -40,6 +41,7 @@ export type { Access, PipelineCache, PipelineKey } from "./gpu/pipelines.ts";
 export type { TexelShape } from "./gpu/texels.ts";
 export type { Choice, TuneMode, TuneStore } from "./graph/tuner.ts";
 export type { Fit } from "./identity/fit.ts";
+export type { FaceChoices } from "./identity/references.ts";
 export type {
   Identity,
   IdentityHashes,

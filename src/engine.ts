@@ -4,9 +4,12 @@
  *
  * @module
  */
-import type { CallOptions } from "./base/progress.ts";
 import type { Components } from "./components/networks.ts";
-import { ImageGenerator, type ImageRequest } from "./generate/generator.ts";
+import {
+  type GenerateCallOptions,
+  ImageGenerator,
+  type ImageRequest,
+} from "./generate/generator.ts";
 import { chooseDtype, type Gpu, type StorageType } from "./gpu/gpu.ts";
 import { Network } from "./graph/network.ts";
 import type { Tuner } from "./graph/tuner.ts";
@@ -76,7 +79,10 @@ export class Engine implements Disposable {
   }
 
   /** Makes images from text and an identity. */
-  generate(request: ImageRequest, options: CallOptions): Promise<Image[]> {
+  generate(
+    request: ImageRequest,
+    options: GenerateCallOptions,
+  ): Promise<Image[]> {
     return this.#generator.generate(request, options);
   }
 

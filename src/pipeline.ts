@@ -12,6 +12,8 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
+import { readPreviewMap } from "./generate/preview_map.ts";
+import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
@@ -26,6 +28,7 @@ import {
   type SizeRule,
 } from "./options/options.ts";
 import type { IdentityChoices } from "./options/settings.ts";
+import { MasterWeaverError } from "./base/errors.ts";
 import { type CallOptions, untilAborted } from "./base/progress.ts";
 import {
   cannotAlign,
@@ -36,6 +39,9 @@ import {
 import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
+/** Milliseconds between two previews: a few a second would slow a fast GPU down. */
+const PREVIEW_INTERVAL = 500;
+
 /** How references are prepared and encoded. */
 export interface IdentityOptions
   extends Partial<IdentityChoices>, CallOptions, TurnOptions {}
@@ -43,6 +49,14 @@ export interface IdentityOptions
 /** What an image is made from. */
 export interface GenerateOptions
   extends Partial<Settings>, CallOptions, TurnOptions {
+  /**
+   * Receives small images of what there is so far: a linear map of the latents,
+   * which the model's `preview.json` holds. Without that file it is learnt from
+   * the first images, which have no previews themselves.
+   */
+  readonly onPreview?: (preview: Preview) => void;
+  /** The least milliseconds between two previews, 0..60000; 500 where not given. */
+  readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
   /**
@@ -89,6 +103,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly #calls = new CallQueue();
   #engine: Engine;
   #faceFinder: Promise<FaceFinder | null> | null = null;
+  #previewSource: PreviewSource | null = null;
 
   /**
    * Takes over a loaded model.
@@ -229,8 +244,8 @@ export class MasterWeaver implements AsyncDisposable {
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
-    checkChoices(options);
     const checked = checkPhotos(photos, this.maxReferences);
+    checkChoices(options, checked.length);
     const { alignFaces } = this.#components.adapter.config;
     return await this.#calls.run(options, async (signal) => {
       const call = { ...options, signal };
@@ -252,8 +267,9 @@ export class MasterWeaver implements AsyncDisposable {
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
-    const { identity, onProgress, onWarning, signal, whenBusy, ...given } =
+    const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
     const settings = checkSettings(given, this.size);
     const tokens = this.#checkIdentity(identity);
     const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
@@ -264,13 +280,35 @@ export class MasterWeaver implements AsyncDisposable {
     );
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
+      const previews = onPreview && {
+        onPreview,
+        interval: previewInterval,
+        source: this.#previewSource ??= await this.#readPreviews(onWarning),
+      };
       const images = await engine.generate({
         ids: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
-      }, { onProgress, onWarning, signal });
+      }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt: prompt.truncated };
     });
+  }
+
+  /** The model's map of previews; where that cannot be used, one that is learnt. */
+  async #readPreviews(
+    onWarning: CallOptions["onWarning"],
+  ): Promise<PreviewSource> {
+    const { file, config } = this.#components.vae;
+    const own = { vae: file.hash, channels: config.latentChannels };
+    const { preview } = this.#files;
+    if (!preview) return new PreviewSource(own);
+    try {
+      return new PreviewSource(await readPreviewMap(preview, own));
+    } catch (error) {
+      if (!(error instanceof MasterWeaverError)) throw error;
+      onWarning?.(`No previews of the first images: ${error.message}`);
+      return new PreviewSource(own);
+    }
   }
 
   /** Turns text into token ids; warns where it does not fit. */

@@ -86,6 +86,10 @@ gpuTest("options: of calls on a model", async () => {
     [[{ requireFace: null }], /requireFace must be true or false, got null$/],
     [[{ face: "2" }], /face must be best, largest or a whole .*, got "2"$/],
     [[{ face: 1n }], /face must be best, largest or a whole .*, got 1n$/],
+    [[{ face: [] }], /face must be .* or a list of these .*, got \[\]$/],
+    [[{ face: Array(17).fill(0) }], /face must be .* or a list of these/],
+    [[{ face: [0, "x"] }], /face must be .* or a list .*, got \[0, "x"\]$/],
+    [[{ face: [0, 0] }], /face must be .* each of the 1 reference, got 2$/],
     [[{ fit: "" }], /fit must be crop or pad, got ""$/],
     [
       [{ require_face: true }],

@@ -150,7 +150,7 @@ Deno.test("options: the command reads what String writes", () => {
     const read = type.parse(String(value));
     assertEquals(read, value, name);
     assertEquals(type.fault(value), undefined, name);
-    for (const wrong of [null, {}, NaN, -1.5, [1]]) {
+    for (const wrong of [null, {}, NaN, -1.5, [-1]]) {
       assert(
         type.fault(wrong) !== undefined || name === "width" ||
           name === "height",

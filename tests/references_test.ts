@@ -6,13 +6,14 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Pauser } from "../src/base/pauser.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FaceFinder } from "../src/face/finder.ts";
-import { readImage } from "../src/host/files.ts";
+import { readImage, readPngSettings } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import {
   checkChoices,
   prepareReference,
   type ReferenceOptions,
 } from "../src/identity/references.ts";
+import { fromText } from "../src/options/settings_text.ts";
 import { command } from "./support/command.ts";
 import { facePhoto, facePng } from "./support/face_photos.ts";
 import {
@@ -58,14 +59,23 @@ const wholeFinder = async () =>
 Deno.test("reference: a face is not chosen where none is aligned", () => {
   for (const face of [0, "largest"] as const) {
     const error = assertThrows(
-      () => checkChoices({ align: false, face }),
+      () => checkChoices({ align: false, face }, 1),
       MasterWeaverError,
       `face: ${face} with align: false`,
     );
     assertEquals(error.code, "bad-option");
-    checkChoices({ align: true, face });
+    checkChoices({ align: true, face }, 1);
   }
-  checkChoices({ align: false });
+  checkChoices({ align: false }, 1);
+  checkChoices({ face: [0, "best"] }, 2);
+  for (const photos of [1, 3]) {
+    const error = assertThrows(
+      () => checkChoices({ face: [0, "best"] }, photos),
+      MasterWeaverError,
+      `one for each of the ${photos} reference`,
+    );
+    assertEquals(error.code, "bad-option");
+  }
 });
 
 Deno.test("reference: not searched where neither face nor alignment is asked for", async () => {
@@ -205,7 +215,7 @@ gpuTest(
   !hasLandmarks,
 );
 
-gpuTest("command: --face uses the chosen face", async () => {
+gpuTest("command: --face uses the chosen face of each photo", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const photo = `${folder}/two_faces.png`;
@@ -213,7 +223,9 @@ gpuTest("command: --face uses the chosen face", async () => {
     const { code, err } = await command([
       "--ref",
       photo,
-      "--face=1",
+      "--ref",
+      photo,
+      "--face=1,0",
       "--no-parse",
       "--save-references",
       "--steps=1",
@@ -222,10 +234,17 @@ gpuTest("command: --face uses the chosen face", async () => {
       "--quiet",
     ], { cwd: folder });
     assertEquals([code, err], [0, []]);
-    assertEquals(
-      await readImage(`${folder}/output.reference-0.png`),
-      await knownAligned("two_faces", 1),
+    for (const [i, face] of [1, 0].entries()) {
+      assertEquals(
+        await readImage(`${folder}/output.reference-${i}.png`),
+        await knownAligned("two_faces", face),
+      );
+    }
+    const { provenance } = fromText(
+      await readPngSettings(`${folder}/output.png`),
+      "output.png",
     );
+    assertEquals(provenance.face, [1, 0]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

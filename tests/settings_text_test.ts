@@ -49,7 +49,7 @@ Deno.test("settings: everything that made an image is read back", () => {
   const { align: _, face: _f, adapter: _a, ...plain } = provenance;
   const back = fromText(toText(settings, plain), "a.png");
   assertEquals(back.provenance, plain);
-  for (const choice of ["largest", "best"] as const) {
+  for (const choice of ["largest", "best", [0, "largest", 12]] as const) {
     const again = fromText(
       toText(settings, { ...provenance, face: choice }),
       "a",
@@ -74,6 +74,7 @@ Deno.test("settings: invalid ones are reported with their file", () => {
     ["tune", "maybe"],
     ["align", "perhaps"],
     ["face", "left"],
+    ["face", "0,,1"],
     ["seed", "1.5"],
   ];
   for (const [key, value] of broken) {

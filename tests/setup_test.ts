@@ -142,27 +142,62 @@ setupTest("--check counts what lacks and installs nothing", async () => {
   });
 });
 
-setupTest("--with-mpi installs Open MPI where there is none", async () => {
-  const faked = 'apt_install() { echo "install $*"; };';
-  const none = `${faked} has_mpi() { return 1; };`;
-  await onMachine(bookworm, async (root) => {
-    const fresh = await inScript(`${none} set_up_mpi`, root);
-    assertEquals(fresh.out, "install openmpi-bin\n");
-    const there = await inScript(`${faked} has_mpi() { :; }; set_up_mpi`, root);
-    assertEquals([there.code, there.out], [0, ""]);
-    const checked = await inScript(
-      `${none} check_only=yes; set_up_mpi; [ $lacking -eq 1 ]`,
-      root,
-    );
-    assertEquals([checked.code, checked.out], [0, ""]);
-    assertMatch(checked.err, /Missing: Open MPI/);
+/** What is installed only where it is asked for. */
+const programs = [
+  {
+    name: "mpi",
+    package: "openmpi-bin",
+    missing: /Missing: Open MPI/,
+    elsewhere: /Fedora: openmpi/,
+  },
+  {
+    name: "chromium",
+    package: "chromium",
+    missing: /Missing: Chromium/,
+    elsewhere: /install Chromium or Chrome/,
+  },
+  {
+    name: "redis",
+    package: "redis-server",
+    missing: /Missing: Redis/,
+    elsewhere: /install redis or valkey/,
+  },
+  {
+    name: "python",
+    found: "has_venv",
+    package: "python3-venv",
+    missing: /Missing: Python's venv/,
+    elsewhere: /install Python 3 with venv/,
+  },
+];
+
+for (const program of programs) {
+  const { name, found = `has_${name}`, missing, elsewhere } = program;
+  setupTest(`installs ${program.package} where it is missing`, async () => {
+    const faked = 'apt_install() { echo "install $*"; };';
+    const none = `${faked} ${found}() { return 1; };`;
+    await onMachine(bookworm, async (root) => {
+      const fresh = await inScript(`${none} set_up_${name}`, root);
+      assertEquals(fresh.out, `install ${program.package}\n`);
+      const there = await inScript(
+        `${faked} ${found}() { :; }; set_up_${name}`,
+        root,
+      );
+      assertEquals([there.code, there.out], [0, ""]);
+      const checked = await inScript(
+        `${none} check_only=yes; set_up_${name}; [ $lacking -eq 1 ]`,
+        root,
+      );
+      assertEquals([checked.code, checked.out], [0, ""]);
+      assertMatch(checked.err, missing);
+    });
+    await onMachine({ "etc/os-release": "ID=fedora\n" }, async (root) => {
+      const { code, err } = await inScript(`${none} set_up_${name}`, root);
+      assertEquals(code, 1);
+      assertMatch(err, elsewhere);
+    });
   });
-  await onMachine({ "etc/os-release": "ID=fedora\n" }, async (root) => {
-    const { code, err } = await inScript(`${none} set_up_mpi`, root);
-    assertEquals(code, 1);
-    assertMatch(err, /Fedora: openmpi/);
-  });
-});
+}
 
 setupTest("Debian 12 gets Mesa from backports, or its own", async () => {
   const faked = "has_gpu() { return 1; }; package_version() { :; };" +

@@ -20,6 +20,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/dataset.ts", ["--help"]],
   ["tools/strip.ts", ["--help"]],
   ["tools/readme.ts", ["--help"]],
+  ["tools/preview.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
   ["tools/evaluate.ts", ["--help"]],
   ["tools/train/scaling.ts", ["--step-seconds=1"]],
@@ -88,6 +89,7 @@ const forbidden: readonly (readonly [script: string, args: string[]])[] = [
   ["tools/random_checkpoint.ts", ["--output=out"]],
   ["tools/compare.ts", [weave, "--with", weave]],
   ["tools/dataset.ts", ["portraits", "out", "--count=1"]],
+  ["tools/preview.ts", ["weights/mini"]],
   ["tools/bench.ts", ["--picture"]],
   ["tools/bench.ts", ["--less-work"]],
 ];

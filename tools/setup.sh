@@ -3,12 +3,14 @@
 # Vulkan driver where there is no GPU. Safe to run again; changes only what is
 # missing. Debian and Ubuntu; elsewhere it says what to do.
 #
-#   sh tools/setup.sh [--with-landmarks] [--with-mpi] [--check] [--help]
+#   sh tools/setup.sh [--with-landmarks] [--with-mpi] [--with-tests] [--check] [--help]
 #
 #   --with-landmarks  also install dlib's 68-point face model (Debian's
 #                     libdlib-data; its training data excludes commercial use)
 #                     and convert it to weights/landmarks.weave
 #   --with-mpi        also install Open MPI, for training in several processes
+#   --with-tests      also install all that tests use: both of the above,
+#                     Chromium, Redis, and Python's venv for real API clients
 #   --check           change nothing, report only; exit 1 where something lacks
 set -eu
 
@@ -22,6 +24,7 @@ HERE=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 with_landmarks=no
 with_mpi=no
+with_tests=no
 check_only=no
 lacking=0
 
@@ -33,7 +36,7 @@ fail() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
 
 # lacks WHAT: under --check it is counted and reported, nothing is done.
 lacks() {
@@ -247,19 +250,39 @@ set_up_landmarks() {
   (cd "$HERE" && deno run -A tools/convert.ts "$source" --output weights)
 }
 
-# --- MPI ------------------------------------------------------------------
+# --- Programs for some uses -----------------------------------------------
 
-has_mpi() { has mpirun && mpirun --version 2>/dev/null | grep -q "Open MPI"; }
-
-set_up_mpi() {
-  if has_mpi; then return 0; fi
+# need FOUND NAME PACKAGE ELSEWHERE: installs a program where it is not FOUND;
+# ELSEWHERE says what to do on systems other than Debian's.
+need() {
+  if "$1"; then return 0; fi
   if [ "$check_only" = yes ]; then
-    lacks "Open MPI (package openmpi-bin)"
+    lacks "$2 (package $3)"
     return 0
   fi
-  is_debian || fail "Cannot install Open MPI here: install it (Fedora: openmpi; Arch: openmpi; macOS: open-mpi) and put its mpirun on PATH"
-  # It brings the library, whose package has another name in each release.
-  apt_install openmpi-bin
+  is_debian || fail "Cannot install $2 here: $4"
+  apt_install "$3"
+}
+
+has_mpi() { has mpirun && mpirun --version 2>/dev/null | grep -q "Open MPI"; }
+# It brings the library, whose package has another name in each release.
+set_up_mpi() {
+  need has_mpi "Open MPI" openmpi-bin "install it (Fedora: openmpi; Arch: openmpi; macOS: open-mpi) and put its mpirun on PATH"
+}
+
+has_chromium() { has chromium || has chromium-browser || has google-chrome; }
+set_up_chromium() {
+  need has_chromium Chromium chromium "install Chromium or Chrome, or leave the page's tests out"
+}
+
+has_redis() { has redis-server || has valkey-server; }
+set_up_redis() {
+  need has_redis Redis redis-server "install redis or valkey, or leave the tests of several machines out"
+}
+
+has_venv() { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
+set_up_python() {
+  need has_venv "Python's venv" python3-venv "install Python 3 with venv, or leave the tests with Python's API clients out"
 }
 
 # --- Packages -------------------------------------------------------------
@@ -275,6 +298,7 @@ main() {
     case $1 in
       --with-landmarks) with_landmarks=yes ;;
       --with-mpi) with_mpi=yes ;;
+      --with-tests) with_landmarks=yes with_mpi=yes with_tests=yes ;;
       --check) check_only=yes ;;
       --help)
         usage
@@ -292,6 +316,11 @@ main() {
   set_up_packages
   if [ "$with_landmarks" = yes ]; then set_up_landmarks; fi
   if [ "$with_mpi" = yes ]; then set_up_mpi; fi
+  if [ "$with_tests" = yes ]; then
+    set_up_chromium
+    set_up_redis
+    set_up_python
+  fi
   if [ "$lacking" -gt 0 ]; then
     fail "$lacking missing; run \`sh tools/setup.sh\` without --check"
   fi

@@ -14,6 +14,7 @@ import type { GeneratorContext } from "./context.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
+import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
@@ -52,6 +53,8 @@ export interface ImageRequest extends Conditions {
 export interface GenerateCallOptions extends CallOptions {
   /** Receives each step once it is submitted; awaited before the next one. */
   readonly onStep?: (step: DenoisedStep) => void | Promise<void>;
+  /** Previews that are wanted. */
+  readonly previews?: PreviewRequest;
 }
 
 /** Generates images with a model; keeps the handover between calls of one run shape. */
@@ -100,10 +103,19 @@ export class ImageGenerator implements Disposable {
       start,
       draw: this.#noise(settings, runShape, options),
     };
+    const { previews } = options;
+    using taker = previews &&
+      new PreviewTaker(context.gpu, previews, sampler, options);
     for await (const step of denoise(context, handover, denoising, options)) {
       await options.onStep?.(step);
+      await taker?.take(step);
     }
-    return await decodeLatents(context, handover, steps, options);
+    const images = await decodeLatents(context, handover, steps, options);
+    if (previews?.source.learns) {
+      const latents = await readLatents(context.gpu, handover.latents);
+      previews.source.learn(latents, runShape, images);
+    }
+    return images;
   }
 
   /** The run shape of a call. */

@@ -21,6 +21,7 @@ import { cannotRead } from "./reasons.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
 import { type ImageText, parseImageText } from "./codecs/image_text.ts";
+import { PREVIEW_NAME } from "../generate/preview_map.ts";
 import { MANIFEST_NAME } from "../weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./write.ts";
@@ -291,9 +292,13 @@ export async function openModelFolder(
   const listed = await isFile(manifest)
     ? { manifest: stack.use(await FileSource.open(manifest)), elsewhere }
     : {};
+  const map = `${folder}/${PREVIEW_NAME}`;
+  const preview = await isFile(map)
+    ? { preview: stack.use(await FileSource.open(map)) }
+    : {};
   const opened = stack.move();
   return {
-    files: { ...files, ...listed },
+    files: { ...files, ...listed, ...preview },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

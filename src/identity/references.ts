@@ -34,12 +34,15 @@ export interface ReferenceOptions {
   readonly onWarning?: (warning: string) => void;
 }
 
+/** Which face of each photo: one choice for all, or a list with one for each. */
+export type FaceChoices = FaceChoice | readonly FaceChoice[];
+
 /** What a caller may choose; the rest is decided here. */
 export interface ReferenceChoices extends CallOptions {
   /** Whether faces are found and aligned first. */
   readonly align?: boolean;
   /** Which face of a photo with several; the best-scoring where not given. */
-  readonly face?: FaceChoice;
+  readonly face?: FaceChoices;
   /** Whether finding no face is an error; false where not given. */
   readonly requireFace?: boolean;
 }
@@ -79,13 +82,24 @@ export function checkPhotos(photos: unknown, most: number): Image[] {
 }
 
 /**
- * Checks that a face is chosen only where faces are aligned.
+ * Checks that a face is chosen only where faces are aligned, and that a list of
+ * choices has one for each photo.
  *
- * @throws {MasterWeaverError} `bad-option` where both are given
+ * @param photos how many there are
+ * @throws {MasterWeaverError} `bad-option` where that is not so
  */
 export function checkChoices(
   { align, face }: Pick<ReferenceChoices, "align" | "face">,
+  photos: number,
 ): void {
+  if (Array.isArray(face) && face.length !== photos) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option face must be one choice, or one for each of the ${photos} reference${
+        photos === 1 ? "" : "s"
+      }, got ${face.length}`,
+    );
+  }
   if (align !== false || face === undefined) return;
   throw new MasterWeaverError(
     "bad-option",
@@ -110,13 +124,15 @@ export async function prepareReferences(
   alignFaces: boolean,
   openFinder: () => Promise<FaceFinder | null>,
 ): Promise<Image[]> {
-  const options: ReferenceOptions = {
+  const options = {
     // Choosing a face implies aligning it.
     align: align ?? (alignFaces || face !== undefined),
-    face: face ?? "best",
     requireFace,
     onWarning,
   };
+  const choices: readonly FaceChoice[] = typeof face === "object"
+    ? face
+    : photos.map(() => face ?? "best");
   const isNeeded = options.align || options.requireFace;
   const finder = isNeeded ? await untilAborted(openFinder(), signal) : null;
   const pauser = new Pauser(signal);
@@ -124,7 +140,8 @@ export async function prepareReferences(
   for (const [i, photo] of photos.entries()) {
     throwIfAborted(signal);
     const name = referenceName(i);
-    faces.push(await prepareReference(photo, finder, name, options, pauser));
+    const own = { ...options, face: choices[i] };
+    faces.push(await prepareReference(photo, finder, name, own, pauser));
   }
   return faces;
 }

@@ -11,7 +11,7 @@ import type { CallOptions } from "../base/progress.ts";
 import { formatValue } from "../base/format_value.ts";
 import { componentNames } from "../weights/components.ts";
 import { type OptionGroup, optionsOf } from "./table.ts";
-import { checkValue, choice, type OptionType } from "./types.ts";
+import { checkValue, choice, number, type OptionType } from "./types.ts";
 
 /** What an option must be, as far as it is checked here. */
 type Kind = Pick<OptionType<unknown>, "fault" | "show">;
@@ -69,6 +69,8 @@ const calls: Readonly<Record<CallName, Kinds>> = {
   generate: {
     ...call,
     ...turn,
+    onPreview: callback,
+    previewInterval: number(0, 60_000),
     identity: anything,
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),
@@ -133,7 +135,7 @@ export function checkModelFiles(files: unknown, options: object): void {
     );
   }
   const given = files as Readonly<Record<string, unknown>>;
-  for (const name of [...componentNames, "manifest"]) {
+  for (const name of [...componentNames, "manifest", "preview"]) {
     const file = given[name];
     if (file !== undefined && !isByteSource(file)) {
       const isBytes = file instanceof Uint8Array || file instanceof ArrayBuffer;

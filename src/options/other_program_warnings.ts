@@ -81,6 +81,16 @@ const SIGNS: readonly RegExp[] = [
   /\b(?:BREAK|AND)\b/g,
 ];
 
+/**
+ * Warns of what other programs do not read as words, and this one does.
+ *
+ * @returns no line or one
+ */
+export function plainWordWarnings(prompts: readonly string[]): string[] {
+  const signs = prompts.flatMap(signsOf);
+  return signs.length > 0 ? [`Read as plain words: ${some(signs)}`] : [];
+}
+
 /** What other programs do not read as words: tags, weights and breaks. */
 function signsOf(prompt: string): string[] {
   return SIGNS.flatMap((pattern) => prompt.match(pattern) ?? []);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { FaceChoice } from "../face/finder.ts";
 import type { StorageType } from "../gpu/limits.ts";
 import type { TuneMode } from "../graph/tuner.ts";
 import type { Fit } from "../identity/fit.ts";
+import type { FaceChoices } from "../identity/references.ts";
 
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
@@ -69,8 +69,11 @@ export interface IdentityChoices {
   readonly parse: boolean;
   /** Whether faces are found and aligned first; where not given, as the model says. */
   readonly align: boolean;
-  /** Which face of a photo with several; the best-scoring where not given. */
-  readonly face: FaceChoice;
+  /**
+   * Which face of a photo with several, for all photos or for each; the
+   * best-scoring where not given.
+   */
+  readonly face: FaceChoices;
   /** Whether finding no face is an error. */
   readonly requireFace: boolean;
   /**

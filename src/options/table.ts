@@ -253,7 +253,7 @@ export const table: Table = {
     type: face,
     defaultText: "best",
     help:
-      "of several faces, the Nth (from 0, best first), the best-scoring or the largest",
+      "of several faces, the Nth (from 0, best first), the best-scoring or the largest; a list such as 0,best has one choice for each photo",
     details: "the reference implementation takes the best",
     key: "face",
     recordOnlyIfGiven: true,

@@ -7,6 +7,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { formatValue, formatWord } from "../base/format_value.ts";
 import type { FaceChoice } from "../face/finder.ts";
+import type { FaceChoices } from "../identity/references.ts";
 
 /** A value's description in JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -221,25 +222,58 @@ export const seed: OptionType<number | bigint> = {
   },
 };
 
-/** One of several faces: by its number, or the best or largest. */
-export const face: OptionType<FaceChoice> = {
+/** More references than any model takes. */
+const MOST_FACES = 16;
+const faceSchema: JsonSchema = {
+  anyOf: [{ enum: ["best", "largest"] }, { type: "integer", minimum: 0 }],
+};
+
+/**
+ * One of several faces, by its number, or the best or largest; or a list with
+ * one choice for each photo.
+ */
+export const face: OptionType<FaceChoices> = {
   ...plain,
   placeholder: "N|best|largest",
   fault: (value) =>
-    value === "best" || value === "largest" ||
-      (Number.isInteger(value) && Number(value) >= 0)
+    isFace(value) || (Array.isArray(value) && isFaces(value))
       ? undefined
-      : "best, largest or a whole number from 0",
+      : "best, largest or a whole number from 0, or a list of these with one for each reference",
   show: formatWord,
   parse: (text) => {
-    if (text === "best" || text === "largest") return text;
-    return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+    const faces = text.split(",", MOST_FACES + 1).map(parseFace);
+    if (!faces.every((face) => face !== undefined)) return undefined;
+    return faces.length === 1 ? faces[0] : faces;
   },
-  takes: () => "takes a number from 0, best or largest",
+  takes: () =>
+    "takes a number from 0, best or largest, or a list of these such as 0,best",
   schema: {
-    anyOf: [{ enum: ["best", "largest"] }, { type: "integer", minimum: 0 }],
+    anyOf: [
+      ...faceSchema.anyOf as JsonSchema[],
+      {
+        type: "array",
+        items: faceSchema,
+        minItems: 1,
+        maxItems: MOST_FACES,
+      },
+    ],
   },
 };
+
+function isFace(value: unknown): value is FaceChoice {
+  return value === "best" || value === "largest" ||
+    (Number.isInteger(value) && Number(value) >= 0);
+}
+
+function isFaces(values: readonly unknown[]): boolean {
+  return values.length >= 1 && values.length <= MOST_FACES &&
+    values.every(isFace);
+}
+
+function parseFace(text: string): FaceChoice | undefined {
+  if (text === "best" || text === "largest") return text;
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
 
 /** From one fraction of the steps to another. */
 export const fractions: OptionType<readonly [from: number, to: number]> = {

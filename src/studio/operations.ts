@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { a1111Operations } from "./a1111/operations.ts";
 import { type EventOptions, eventsOperation } from "./api/events.ts";
 import { facesOperation } from "./api/faces.ts";
 import { generateOperation } from "./api/generate.ts";
@@ -14,6 +15,7 @@ import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
 import { documentOperations } from "./http/docs.ts";
 import type { Operation } from "./http/operation.ts";
+import { openaiOperations } from "./openai/operations.ts";
 
 /** What operations need beside the studio. */
 export interface OperationOptions {
@@ -30,6 +32,8 @@ export function allOperations(
   studio: Studio,
   { events, metrics, needsToken }: OperationOptions,
 ): Operation[] {
+  // Clients that leave are noticed by these alone.
+  const period = events.keepAlive / 3;
   const operations = [
     generateOperation(studio),
     ...jobOperations(studio),
@@ -38,6 +42,8 @@ export function allOperations(
     ...identityOperations(studio),
     ...systemOperations(studio),
     metricsOperation(studio.queue, metrics),
+    ...openaiOperations(studio, period),
+    ...a1111Operations(studio, period),
   ];
   const document = documentOperations(operations, { needsToken, errorSchema });
   return [...operations, ...document];

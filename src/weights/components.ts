@@ -72,6 +72,8 @@ export type ModelFiles =
     readonly manifest?: ByteSource;
     /** Components from outside the model's folder, which the manifest does not list. */
     readonly elsewhere?: readonly ComponentName[];
+    /** Its `preview.json`: how previews are made of latents. */
+    readonly preview?: ByteSource;
   };
 
 /** A component that is a network: its file, config and weights. */

@@ -10,6 +10,7 @@ import { printable } from "../../weights/brief.ts";
 import { readModelResource } from "../engine/model_resource.ts";
 import { WorkerPhotoReader } from "../engine/photo_reader.ts";
 import { isLoopback } from "../http/guard.ts";
+import { pageFiles } from "../http/page_files.ts";
 import { makeToken } from "../http/sessions.ts";
 import type { Job } from "../jobs/job.ts";
 import { openTelemetry } from "../jobs/telemetry.ts";
@@ -58,6 +59,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
     token,
     cancelUnwatched,
     photos,
+    page: pageFiles(),
     queue: await openQueue(flags, model, photos),
     telemetry: await openTelemetry(),
     log: jobLog(flags.logPrompts),

@@ -4,6 +4,8 @@
  * @module
  */
 import type { CallOptions } from "../../base/progress.ts";
+import type { Preview } from "../../generate/previews.ts";
+import { encodePng } from "../../host/codecs/codec.ts";
 import { checkText, encodeImage, textOf } from "../../host/image_file.ts";
 import type { Image } from "../../image/image.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
@@ -90,6 +92,7 @@ async function generate(
     ...settings,
     identity,
     ...options(context),
+    ...input.preview && { onPreview: previewSender(context) },
   });
   const images = made.images.map((image, i) =>
     imageFile(format, image, textOf(text, i))
@@ -115,6 +118,17 @@ function provenance(
     requireFace: table.requireFace.default,
     ...withoutUndefined(choices),
     referenceHashes: photoHashes,
+  };
+}
+
+/** Sends previews as PNG files. */
+function previewSender({ emit }: Context): (preview: Preview) => void {
+  return ({ images, ...step }) => {
+    const files = images.map((image) => encodePng(image, {}));
+    emit(
+      { type: "preview", preview: { ...step, images: files } },
+      files.map(({ buffer }) => buffer),
+    );
   };
 }
 

@@ -56,7 +56,8 @@ export async function readModelResource(
         aligns: files.face_detector !== undefined &&
           files.landmarks !== undefined,
       },
-      previews: false,
+      // Without a map beside it, the model learns one from its first images.
+      previews: true,
     };
   } catch (error) {
     throw errorWithTools(error);

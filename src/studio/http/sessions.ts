@@ -30,7 +30,7 @@ export class Sessions {
    * @throws {ApiError} 401 `unauthorized`
    */
   client(request: Request, address: string): string {
-    const given = bearer(request);
+    const given = tokenOf(request);
     if (given !== undefined) {
       if (isSame(given, this.#token)) return address;
       throw unauthorized("The token is wrong");
@@ -91,11 +91,24 @@ export function makeToken(): string {
     .toBase64({ alphabet: "base64url" });
 }
 
-function bearer({ headers }: Request): string | undefined {
-  const [, token] = /^Bearer +(\S+)$/i.exec(
-    headers.get("authorization") ?? "",
-  ) ?? [];
-  return token ?? headers.get("x-api-key") ?? undefined;
+function tokenOf({ headers }: Request): string | undefined {
+  const authorization = headers.get("authorization") ?? "";
+  const [, token] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+  return token ?? password(authorization) ?? headers.get("x-api-key") ??
+    undefined;
+}
+
+/** The password of HTTP's basic scheme, which AUTOMATIC1111's clients use; any user will do. */
+function password(authorization: string): string | undefined {
+  const [, base64] = /^Basic +(\S+)$/i.exec(authorization) ?? [];
+  if (base64 === undefined) return undefined;
+  try {
+    const pair = new TextDecoder().decode(Uint8Array.fromBase64(base64));
+    const colon = pair.indexOf(":");
+    return colon < 0 ? undefined : pair.slice(colon + 1);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Compares in the same time, whatever differs. */

@@ -1,0 +1,189 @@
+/**
+ * AUTOMATIC1111's operations, for programs that are made for its web UI.
+ *
+ * @module
+ */
+import type { JsonSchema } from "../../options/types.ts";
+import { photoSchema } from "../api/photos.ts";
+import type { Studio } from "../api/studio.ts";
+import { ApiError } from "../errors.ts";
+import type { Operation } from "../http/operation.ts";
+import { badField, sayA1111Error } from "./errors.ts";
+import { txt2imgSchema } from "./fields.ts";
+import { listings } from "./listings.ts";
+import { optionsOfServer, readOptions } from "./options.ts";
+import { pngInfo } from "./png_info.ts";
+import { progressOf } from "./progress.ts";
+import { Tasks } from "./tasks.ts";
+import { txt2img } from "./txt2img.ts";
+
+/** An operation without what all of these share. */
+type Part = Omit<Operation, "tag" | "path" | "sayError" | "answers"> & {
+  /** Below `/sdapi/v1/`. */
+  readonly name: string;
+  /** What a good answer is. */
+  readonly answer: string;
+};
+
+/**
+ * All of them.
+ *
+ * @param period milliseconds between signs of life while a client waits
+ */
+export function a1111Operations(studio: Studio, period: number): Operation[] {
+  const { model } = studio.queue;
+  const tasks = new Tasks(studio.queue);
+  const parts: Part[] = [
+    {
+      name: "txt2img",
+      method: "post",
+      summary: "Make images, of a person where reference photos are given",
+      description:
+        "Photos go into `masterweaver.references`, or `alwayson_scripts.masterweaver.args`. What would change the image and is not done here is refused by name.",
+      body: { schema: txt2imgSchema(model) },
+      answer: "The images",
+      handle: (request) => txt2img(studio, tasks, request, period),
+    },
+    ...taskParts(tasks),
+    ...optionParts(studio),
+    {
+      name: "png-info",
+      method: "post",
+      summary: "Read the settings inside an image file",
+      body: { schema: imageSchema },
+      answer: "The settings",
+      handle: ({ body }) => Response.json(pngInfo(fileOf(body))),
+    },
+    ...missingParts(),
+    ...Object.entries(listings(model)).map((
+      [name, [summary, answer]],
+    ): Part => ({
+      name,
+      method: "get",
+      summary,
+      answer: "The list",
+      handle: () => Response.json(answer()),
+    })),
+  ];
+  return parts.map(({ name, answer, ...part }) => ({
+    ...part,
+    path: `/sdapi/v1/${name}`,
+    tag: "AUTOMATIC1111",
+    answers: {
+      200: { description: answer },
+      422: { description: "A field cannot be used; `detail` says which" },
+    },
+    sayError: sayA1111Error,
+  }));
+}
+
+function taskParts(tasks: Tasks): Part[] {
+  return [
+    {
+      name: "progress",
+      method: "get",
+      summary: "How far the client's request is",
+      query: { skip_current_image: { enum: ["true", "false", "1", "0"] } },
+      answer: "Progress, and what the image looks like so far",
+      handle({ client, query }) {
+        const skips = /^(true|1)$/.test(query.skip_current_image ?? "");
+        return Response.json(progressOf(tasks.current(client), skips));
+      },
+    },
+    {
+      name: "interrupt",
+      method: "post",
+      summary: "Stop the client's request; it answers with what is finished",
+      answer: "Nothing",
+      async handle({ client }) {
+        await tasks.interrupt(client);
+        return Response.json({});
+      },
+    },
+    {
+      name: "skip",
+      method: "post",
+      summary: "Leave out the image that is being made",
+      answer: "Nothing",
+      async handle({ client }) {
+        await tasks.skip(client);
+        return Response.json({});
+      },
+    },
+  ];
+}
+
+function optionParts({ queue: { model } }: Studio): Part[] {
+  return [
+    {
+      name: "options",
+      method: "get",
+      summary: "The options, as far as they matter to an image",
+      answer: "The options",
+      handle: () => Response.json(optionsOfServer(model)),
+    },
+    {
+      name: "options",
+      method: "post",
+      summary: "Check options: nothing is kept from one request to another",
+      body: { schema: { type: "object" } },
+      answer: "Nothing",
+      handle({ body }) {
+        const given = body as Readonly<Record<string, unknown>>;
+        const { format, rng } = readOptions(given, model);
+        const isKept = format === "png" && rng !== "torch-cpu";
+        if (isKept) return Response.json(null);
+        throw badField(
+          format === "png" ? "randn_source" : "samples_format",
+          "is set for a request alone here: give it in override_settings",
+        );
+      },
+    },
+    {
+      name: "refresh-checkpoints",
+      method: "post",
+      summary: "Does nothing: there is the one model that is loaded",
+      answer: "Nothing",
+      handle: () => Response.json(null),
+    },
+  ];
+}
+
+/** What programs may ask for and is not here, so that they are told so. */
+function missingParts(): Part[] {
+  const missing = [
+    "img2img",
+    "extra-single-image",
+    "extra-batch-images",
+    "interrogate",
+  ];
+  return missing.map((name) => ({
+    name,
+    method: "post",
+    summary: "Not supported yet",
+    answer: "Never given",
+    handle() {
+      throw new ApiError(
+        501,
+        "not-found",
+        `${name} is not supported yet; txt2img is`,
+      );
+    },
+  }));
+}
+
+const imageSchema: JsonSchema = {
+  type: "object",
+  properties: { image: photoSchema },
+  required: ["image"],
+};
+
+/** The file in a request: base64, or a data URL. */
+function fileOf(body: unknown): Uint8Array<ArrayBuffer> {
+  const { image } = body as { readonly image: string };
+  try {
+    return Uint8Array.fromBase64(image.replace(/^data:[^,]{0,100},/, ""));
+  } catch {
+    throw badField("image", "must be a file in base64");
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Our own options in another program's request: `masterweaver: { steps, … }`.
+ *
+ * @module
+ */
+import { nearest } from "../../base/nearest.ts";
+import type { IdentityChoices, Settings } from "../../options/settings.ts";
+import type { SizeRule } from "../../options/options.ts";
+import { optionsSchema } from "../../options/schema.ts";
+import { type NamedOption, optionsOf } from "../../options/table.ts";
+import type { JsonSchema } from "../../options/types.ts";
+import { photoSchema, readPhotos } from "../api/photos.ts";
+import type { Photo } from "../engine/engine.ts";
+import { ApiError } from "../errors.ts";
+
+/** What is under `masterweaver`. */
+export interface OwnFields {
+  /** Settings of the images. */
+  readonly settings: Partial<Settings>;
+  /** How the photos are looked at. */
+  readonly choices: Partial<IdentityChoices>;
+  /** Reference photos. */
+  readonly photos: readonly Photo[];
+  /** An identity that was encoded before. */
+  readonly identity?: string;
+}
+
+/** All options but those that the other program's request has in a field of its own. */
+const options = optionsOf("image", "identity")
+  .filter(({ name }) => name !== "prompt" && name !== "numImages");
+
+/** The options by each of their names: the library's, and the one in image files. */
+const byName: ReadonlyMap<string, NamedOption> = new Map(
+  options.flatMap((option) =>
+    [option.name, option.key].flatMap((name) =>
+      name === undefined ? [] : [[name, option] as const]
+    )
+  ),
+);
+
+/** Describes the fields. */
+export function ownFieldsSchema(size: SizeRule): JsonSchema {
+  const { properties } = optionsSchema(size);
+  return {
+    type: "object",
+    description:
+      "Options of this server's own, by the library's names or those in image files (`idScale` or `id_scale`)",
+    properties: {
+      ...Object.fromEntries(
+        [...byName].map(([name, option]) => [name, properties[option.name]]),
+      ),
+      references: {
+        type: "array",
+        items: photoSchema,
+        description: "Reference photos of one person",
+      },
+      identity: {
+        type: "string",
+        description: "An identity that was encoded before, by its id",
+      },
+    },
+    additionalProperties: false,
+  };
+}
+
+/**
+ * Reads the fields.
+ *
+ * @param given what the request has; nothing where undefined
+ * @param at where it is in the request, for messages
+ * @throws {ApiError} 400 `bad-request`, 413 `too-large`, 415 `unsupported-type`
+ */
+export async function readOwnFields(
+  given: unknown,
+  at: string,
+): Promise<OwnFields> {
+  const values: Record<string, Record<string, unknown>> = {
+    image: {},
+    identity: {},
+  };
+  const fields = given ?? {};
+  if (typeof fields !== "object" || Array.isArray(fields)) {
+    throw bad(at, "must be an object");
+  }
+  let photos: Photo[] = [];
+  let identity: string | undefined;
+  for (const [name, value] of Object.entries(fields)) {
+    const field = `${at}.${name.slice(0, 60)}`;
+    const option = byName.get(name);
+    if (name === "references") {
+      photos = await readPhotos(texts(value, field), field);
+    } else if (name === "identity") {
+      if (typeof value !== "string") throw bad(field, "must be a string");
+      identity = value;
+    } else if (option) {
+      values[option.group][option.name] = read(option, value, field);
+    } else {
+      const near = nearest(name, [...byName.keys(), "references", "identity"]);
+      throw bad(field, `is unknown${near ? `; did you mean ${near}?` : ""}`);
+    }
+  }
+  return {
+    settings: values.image,
+    choices: values.identity,
+    photos,
+    identity,
+  };
+}
+
+/** A seed beyond what JSON's numbers hold is a string, and so is all of a form. */
+function read({ type }: NamedOption, value: unknown, field: string): unknown {
+  const isTexts = Array.isArray(value) &&
+    value.every((one) => typeof one === "string");
+  const text = isTexts ? value.join(",") : value;
+  const parsed = typeof text === "string" ? type.parse(text) : text;
+  const fault = type.fault(parsed);
+  if (fault === undefined) return parsed;
+  throw bad(field, `must be ${fault}, got ${type.show(value)}`);
+}
+
+/**
+ * A list of texts, or one, as a list.
+ *
+ * @throws {ApiError} 400 `bad-request`
+ */
+export function texts(given: unknown, field: string): string[] {
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  return list.map((text, i) => {
+    if (typeof text === "string") return text;
+    throw bad(`${field}.${i}`, "must be a PNG or JPEG file in base64");
+  });
+}
+
+function bad(field: string, what: string): ApiError {
+  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
+}

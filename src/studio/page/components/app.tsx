@@ -1,0 +1,114 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * The whole page.
+ *
+ * @module
+ */
+import { useEffect, useSignal } from "../preact.tsx";
+import { text } from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import { Announcer } from "./announcer.tsx";
+import { Compare, CompareTray } from "./compare.tsx";
+import { ConnectionNotice } from "./connection_notice.tsx";
+import { Examples } from "./examples.tsx";
+import { FormPanel } from "./form_panel.tsx";
+import { Header } from "./header.tsx";
+import { HistoryList } from "./history_list.tsx";
+import { PhotoPanel } from "./photo_panel.tsx";
+import { RunButtons } from "./run_buttons.tsx";
+import { Stage } from "./stage.tsx";
+
+/** The whole page. */
+export function App() {
+  const studio = useStudio();
+  const isDropping = useDropAndPaste();
+  const { entries } = studio.history;
+  const isEmpty = entries.value.length === 0 && studio.run.value === null;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isGo = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+      if (!isGo || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      studio.generate();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <>
+      <a class="skip" href="#images">{text.value.header.skip}</a>
+      <Header />
+      <ConnectionNotice />
+      <div class="columns">
+        <form
+          class="panel"
+          noValidate
+          onSubmit={(event) => {
+            event.preventDefault();
+            studio.generate();
+          }}
+        >
+          <PhotoPanel />
+          <FormPanel />
+          <RunButtons />
+        </form>
+        <main id="images" class="main" tabIndex={-1}>
+          <h1 class="unseen">{text.value.title}</h1>
+          {!isEmpty && <Stage />}
+          {isEmpty && <p class="welcome">{text.value.result.empty}</p>}
+          {isEmpty && <Examples />}
+          <HistoryList />
+          {!isEmpty && <Examples />}
+        </main>
+      </div>
+      <CompareTray />
+      <Compare />
+      <Announcer />
+      {isDropping && (
+        <div class="drop-cover" aria-hidden="true">
+          <p>{text.value.photos.dropHere}</p>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Takes photos that are dropped or pasted anywhere; tells whether some hover. */
+function useDropAndPaste(): boolean {
+  const { photos } = useStudio();
+  const depth = useSignal(0);
+  useEffect(() => {
+    const hasFiles = ({ dataTransfer }: DragEvent) =>
+      dataTransfer?.types.includes("Files") ?? false;
+    const controller = new AbortController();
+    const on = <K extends keyof DocumentEventMap>(
+      type: K,
+      listener: (event: DocumentEventMap[K]) => void,
+    ) =>
+      document.addEventListener(type, listener, { signal: controller.signal });
+    on("dragenter", (event) => {
+      if (hasFiles(event)) depth.value++;
+    });
+    on("dragleave", (event) => {
+      if (hasFiles(event)) depth.value = Math.max(0, depth.value - 1);
+    });
+    on("dragover", (event) => {
+      if (hasFiles(event)) event.preventDefault();
+    });
+    on("drop", (event) => {
+      depth.value = 0;
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      photos.add([...event.dataTransfer!.files]);
+    });
+    on("paste", (event) => {
+      const files = [...event.clipboardData?.files ?? []];
+      if (files.length === 0) return;
+      event.preventDefault();
+      photos.add(files);
+    });
+    return () => controller.abort();
+  }, []);
+  return depth.value > 0;
+}

@@ -1,0 +1,137 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * Images that were made: what they look like, and what can be done with them.
+ *
+ * @module
+ */
+import { useSignal } from "../preact.tsx";
+import type { Entry } from "../state/history.ts";
+import { text } from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import { downloadName } from "./download_name.ts";
+import { Icon } from "./icons.tsx";
+import { ImageDialog } from "./image_dialog.tsx";
+import { References } from "./references.tsx";
+import { SettingsTable } from "./settings_table.tsx";
+import { useEntryUrls } from "./use_files.ts";
+
+/** Images that were made. */
+export function EntryView({ entry }: { entry: Entry }) {
+  const studio = useStudio();
+  const urls = useEntryUrls(entry).value;
+  const opened = useSignal<number | null>(null);
+  const words = text.value.result;
+  const { settings } = entry;
+  const prompt = String(settings.prompt ?? "");
+  return (
+    <div class="result">
+      <div>
+        <div class="grid" data-count={entry.images}>
+          {Array.from({ length: entry.images }, (_, i) => (
+            <Tile
+              key={i}
+              entry={entry}
+              index={i}
+              url={urls?.images[i]}
+              onOpen={() => opened.value = i}
+            />
+          ))}
+        </div>
+        <p class="result-prompt">{prompt}</p>
+        {entry.truncatedPrompt && (
+          <p class="notice warn">{words.truncated(entry.truncatedPrompt)}</p>
+        )}
+      </div>
+      <aside class="facts" aria-label={words.settings}>
+        <References urls={urls?.faces ?? []} />
+        <ul class="chips">
+          <li>{words.seed(String(settings.seed))}</li>
+          {(["steps", "guidanceScale", "idScale"] as const).map((name) => (
+            <li key={name}>
+              {text.value.labels[name]} {String(settings[name])}
+            </li>
+          ))}
+          <li>{entry.size.width} × {entry.size.height}</li>
+        </ul>
+        <div class="facts-buttons">
+          <button type="button" onClick={() => studio.again(entry)}>
+            <Icon name="again" />
+            {words.again}
+          </button>
+          <button type="button" onClick={() => studio.remove([entry])}>
+            <Icon name="remove" />
+            {words.remove}
+          </button>
+        </div>
+        <details>
+          <summary>{words.settings}</summary>
+          <SettingsTable settings={[{ ...settings, ...entry.choices }]} />
+        </details>
+      </aside>
+      {opened.value !== null && urls && (
+        <ImageDialog
+          entry={entry}
+          urls={urls.images}
+          index={opened.value}
+          onMove={(index) => opened.value = index}
+          onClose={() => opened.value = null}
+        />
+      )}
+    </div>
+  );
+}
+
+function Tile({ entry, index, url, onOpen }: {
+  entry: Entry;
+  index: number;
+  url: string | undefined;
+  onOpen: () => void;
+}) {
+  const { comparison } = useStudio();
+  const words = text.value.result;
+  const { width, height } = entry.size;
+  const isChosen = comparison.has({ entry, index });
+  const number = index + 1;
+  return (
+    <figure class={isChosen ? "tile chosen" : "tile"}>
+      <button
+        type="button"
+        class="tile-open"
+        aria-label={words.open(number)}
+        style={{ aspectRatio: `${width} / ${height}` }}
+        onClick={onOpen}
+      >
+        {url && (
+          <img
+            src={url}
+            width={width}
+            height={height}
+            alt={words.image(number, String(entry.settings.prompt))}
+          />
+        )}
+      </button>
+      <figcaption class="tile-buttons">
+        <button
+          type="button"
+          class="icon-button"
+          aria-pressed={isChosen}
+          aria-label={words.compareOf(number)}
+          title={words.compare}
+          onClick={() => comparison.toggle({ entry, index })}
+        >
+          <Icon name="compare" />
+        </button>
+        <a
+          class="icon-button"
+          href={url}
+          download={downloadName(entry, index)}
+          aria-label={words.downloadOf(number)}
+          title={words.download}
+        >
+          <Icon name="download" />
+        </a>
+      </figcaption>
+    </figure>
+  );
+}

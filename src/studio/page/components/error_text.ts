@@ -1,0 +1,37 @@
+/**
+ * Says what went wrong: in the page's language, and in the server's words where
+ * they say more.
+ *
+ * @module
+ */
+import type { Strings } from "../strings.ts";
+
+/** What went wrong. */
+export function errorText(
+  { code, message }: { readonly code: string; readonly message: string },
+  { errors, run, connection }: Strings,
+): string {
+  const known: Readonly<Record<string, string>> = {
+    "offline": errors.offline,
+    "queue-full": errors.queueFull,
+    "shutting-down": errors.shuttingDown,
+    "bad-image": errors.badImage,
+    "no-face": errors.noFace,
+    "too-large": errors.tooLarge,
+    "timeout": errors.timeout,
+    "out-of-memory": errors.outOfMemory,
+    "worker": errors.worker,
+    "internal": errors.internal,
+    "unauthorized": connection.wrongToken,
+    "gone": run.gone,
+  };
+  const own = known[code];
+  // What the server found out about a photo or an option is worth reading.
+  const saysMore = own === undefined ||
+    ["bad-image", "too-large", "timeout", "worker"].includes(code);
+  return own === undefined
+    ? message
+    : saysMore && message
+    ? `${own}: ${message}`
+    : own;
+}

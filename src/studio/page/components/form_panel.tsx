@@ -1,0 +1,122 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * What the images show, and how they are made.
+ *
+ * @module
+ */
+import { useId } from "../preact.tsx";
+import { text } from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import { Fault, SliderField, TextField } from "./fields.tsx";
+import { MoreOptions } from "./more_options.tsx";
+
+/** The form. */
+export function FormPanel() {
+  const id = useId();
+  const { form } = text.value;
+  return (
+    <>
+      <section aria-labelledby={`${id}-what`}>
+        <h2 id={`${id}-what`}>{form.heading}</h2>
+        <TextField name="prompt" placeholder={form.promptExample} />
+        <TextField name="negativePrompt" />
+      </section>
+      <section aria-labelledby={`${id}-how`}>
+        <h2 id={`${id}-how`}>{form.settings}</h2>
+        <div class="sliders">
+          <SliderField name="steps" />
+          <SliderField name="numImages" />
+          <SliderField name="guidanceScale" />
+          <SliderField name="idScale" />
+        </div>
+        <div class="pair">
+          <SeedField />
+          <SizeFields />
+        </div>
+        <MoreOptions />
+      </section>
+    </>
+  );
+}
+
+function SeedField() {
+  const { form } = useStudio();
+  const id = useId();
+  const isWrong = form.wrong.value.has("seed");
+  return (
+    <div class="field">
+      <div class="field-head">
+        <label for={id}>{text.value.labels.seed}</label>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={form.isRandom.value}
+            onChange={({ currentTarget }) =>
+              form.setRandom(currentTarget.checked)}
+          />
+          {text.value.form.random}
+        </label>
+      </div>
+      <input
+        id={id}
+        inputMode="numeric"
+        autocomplete="off"
+        value={form.texts.value.seed}
+        class={form.isRandom.value ? "drawn" : ""}
+        aria-invalid={isWrong}
+        aria-describedby={`${id}-fault`}
+        onInput={({ currentTarget }) => {
+          form.set("seed", currentTarget.value);
+          form.setRandom(currentTarget.value.trim() === "");
+        }}
+      />
+      <Fault id={`${id}-fault`} name="seed" />
+    </div>
+  );
+}
+
+function SizeFields() {
+  const { form, connection } = useStudio();
+  const id = useId();
+  const { labels, form: words } = text.value;
+  const size = connection.model.value?.size;
+  return (
+    <div
+      class="field"
+      role="group"
+      aria-labelledby={id}
+      aria-describedby={`${id}-hint`}
+      title={size && words.sizeHint(size.multiple, size.own)}
+    >
+      <div class="field-head">
+        <span id={id} class="label">{words.size}</span>
+      </div>
+      <div class="size">
+        {(["width", "height"] as const).map((name, i) => (
+          <>
+            {i > 0 && <span aria-hidden="true">×</span>}
+            <input
+              key={name}
+              inputMode="numeric"
+              autocomplete="off"
+              aria-label={labels[name]}
+              placeholder={size ? String(size.own) : ""}
+              value={form.texts.value[name]}
+              aria-invalid={form.wrong.value.has(name)}
+              onInput={({ currentTarget }) =>
+                form.set(name, currentTarget.value)}
+            />
+          </>
+        ))}
+      </div>
+      <Fault id={`${id}-width`} name="width" />
+      <Fault id={`${id}-height`} name="height" />
+      {size && (
+        <p class="unseen" id={`${id}-hint`}>
+          {words.sizeHint(size.multiple, size.own)}
+        </p>
+      )}
+    </div>
+  );
+}

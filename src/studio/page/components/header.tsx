@@ -1,0 +1,85 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * The top of the page: what it is, the model, language and colours.
+ *
+ * @module
+ */
+import type { Language } from "../strings.ts";
+import {
+  chooseLanguage,
+  chooseTheme,
+  language,
+  text,
+  type Theme,
+  theme,
+} from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import { Icon, Mark } from "./icons.tsx";
+
+/** Each language in its own words. */
+const languages: Readonly<Record<Language, string>> = {
+  "en": "English",
+  "zh-CN": "中文",
+};
+
+const themes: readonly Theme[] = ["auto", "light", "dark"];
+
+/** The top of the page. */
+export function Header() {
+  const { header, title } = text.value;
+  return (
+    <header class="header">
+      <p class="brand">
+        <Mark />
+        <span>{title}</span>
+      </p>
+      <ModelName />
+      <nav class="header-links" aria-label={title}>
+        <a href="/docs">{header.docs}</a>
+      </nav>
+      <select
+        class="quiet"
+        aria-label={header.language}
+        value={language.value}
+        onChange={({ currentTarget }) =>
+          chooseLanguage(currentTarget.value as Language)}
+      >
+        {Object.entries(languages).map(([code, name]) => (
+          <option key={code} value={code} lang={code}>{name}</option>
+        ))}
+      </select>
+      <ThemeButton />
+    </header>
+  );
+}
+
+function ModelName() {
+  const model = useStudio().connection.model.value;
+  if (!model) return null;
+  const details = [model.gpu, model.dtype].filter(Boolean).join(", ");
+  return (
+    <p class="model" title={details}>
+      <span class="unseen">{text.value.header.model("")}</span>
+      {model.name}
+    </p>
+  );
+}
+
+/** Goes through the colours. */
+function ThemeButton() {
+  const { header } = text.value;
+  const label = `${header.theme}: ${header.themes[theme.value]}`;
+  const next = themes[(themes.indexOf(theme.value) + 1) % themes.length];
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      aria-label={label}
+      title={label}
+      onClick={() => chooseTheme(next)}
+    >
+      <Icon name={theme.value} />
+    </button>
+  );
+}

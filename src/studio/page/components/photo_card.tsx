@@ -1,0 +1,219 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * A reference photo with its faces, and the encoder's view beside it.
+ *
+ * @module
+ */
+import type { FaceResource } from "../../wire/resources.ts";
+import type { Photo } from "../state/photos.ts";
+import { settingsOf } from "../state/png_texts.ts";
+import { text } from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import { errorText } from "./error_text.ts";
+import { Icon } from "./icons.tsx";
+
+/** What a component about one photo is given. */
+interface PhotoProps {
+  readonly photo: Photo;
+  readonly index: number;
+}
+
+/** A reference photo. */
+export function PhotoCard({ photo, index }: PhotoProps) {
+  const words = text.value.photos;
+  return (
+    <li class="photo">
+      <div class="photo-row">
+        <div class="photo-frame">
+          <img src={photo.url} alt={words.alt(index + 1)} />
+          <FaceBoxes photo={photo} index={index} />
+        </div>
+        <span class="photo-arrow">
+          <Icon name="arrow" />
+        </span>
+        <EncoderView photo={photo} index={index} />
+      </div>
+      <div class="photo-foot">
+        <FaceNote photo={photo} />
+        <PhotoButtons photo={photo} index={index} />
+      </div>
+      <SettingsOffer photo={photo} />
+    </li>
+  );
+}
+
+/** Whether faces are cut out and aligned. */
+function useAligns({ faces }: Photo): boolean {
+  const { form } = useStudio();
+  const found = faces.value;
+  return form.choices().align ??
+    (found.state === "there" && found.value.aligns);
+}
+
+/** The faces, on the photo itself; one can be picked where there are several. */
+function FaceBoxes({ photo, index }: PhotoProps) {
+  const found = photo.faces.value;
+  const aligns = useAligns(photo);
+  if (found.state !== "there" || found.value.faces.length === 0) return null;
+  const { faces, width, height } = found.value;
+  const place = ({ rect }: FaceResource) => ({
+    left: `${100 * rect.left / width}%`,
+    top: `${100 * rect.top / height}%`,
+    width: `${100 * (rect.right - rect.left + 1) / width}%`,
+    height: `${100 * (rect.bottom - rect.top + 1) / height}%`,
+  });
+  if (!aligns || faces.length === 1) {
+    return (
+      <>
+        {faces.map((face, i) => (
+          <span
+            key={i}
+            class={aligns ? "face-box chosen" : "face-box"}
+            style={place(face)}
+          />
+        ))}
+      </>
+    );
+  }
+  const words = text.value.photos;
+  const chosen = photo.face.value ?? 0;
+  return (
+    <div role="radiogroup" aria-label={words.pickFace(index + 1)}>
+      {faces.map((face, i) => (
+        <label
+          key={i}
+          class={i === chosen ? "face-box pick chosen" : "face-box pick"}
+          style={place(face)}
+        >
+          <input
+            type="radio"
+            class="unseen"
+            name={`face-${photo.key}`}
+            aria-label={words.face(i + 1, faces.length)}
+            checked={i === chosen}
+            onChange={() => photo.face.value = i}
+          />
+        </label>
+      ))}
+    </div>
+  );
+}
+
+/** What the encoder sees: the aligned face at first, then what is left of it. */
+function EncoderView({ photo, index }: PhotoProps) {
+  const identity = useStudio().photos.identity.value;
+  const aligns = useAligns(photo);
+  const words = text.value.photos;
+  const found = photo.faces.value;
+  const seen = identity?.state === "there" && identity.value.faces[index];
+  if (seen) {
+    return (
+      <figure class="encoder">
+        <img src={seen.url} alt={words.encoderFace(index + 1)} />
+        <figcaption>{words.faces}</figcaption>
+      </figure>
+    );
+  }
+  const aligned = aligns && found.state === "there"
+    ? found.value.faces[photo.face.value ?? 0]?.aligned
+    : undefined;
+  const isWaiting = identity?.state === "waiting";
+  return (
+    <figure class={isWaiting ? "encoder waiting" : "encoder"}>
+      {aligned ? <img src={aligned} alt="" /> : <span class="encoder-empty" />}
+      <figcaption>{isWaiting ? words.encoding : words.faces}</figcaption>
+    </figure>
+  );
+}
+
+/** What was found, in a line. */
+function FaceNote({ photo }: { photo: Photo }) {
+  const { photos } = useStudio();
+  const aligns = useAligns(photo);
+  const words = text.value.photos;
+  const found = photo.faces.value;
+  if (found.state === "waiting") return <p class="hint">{words.looking}</p>;
+  if (found.state === "failed") {
+    return (
+      <div role="alert" class="fault">
+        <p>{errorText(found.error, text.value)}</p>
+        <button type="button" onClick={() => photos.askAgain()}>
+          {words.tryAgain}
+        </button>
+      </div>
+    );
+  }
+  const count = found.value.faces.length;
+  if (!aligns) return <p class="hint">{words.wholePhoto}</p>;
+  if (count === 0) return <p class="fault">{words.noFace}</p>;
+  return (
+    <p class="hint">
+      {count === 1 ? words.oneFace : words.severalFaces(count)}
+    </p>
+  );
+}
+
+function PhotoButtons({ photo, index }: PhotoProps) {
+  const { photos } = useStudio();
+  const words = text.value.photos;
+  const count = photos.list.value.length;
+  const number = index + 1;
+  return (
+    <div class="photo-buttons">
+      {index > 0 && (
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={words.moveEarlier(number)}
+          title={words.moveEarlier(number)}
+          onClick={() => photos.move(photo, -1)}
+        >
+          <Icon name="earlier" />
+        </button>
+      )}
+      {index < count - 1 && (
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={words.moveLater(number)}
+          title={words.moveLater(number)}
+          onClick={() => photos.move(photo, 1)}
+        >
+          <Icon name="later" />
+        </button>
+      )}
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={words.remove(number)}
+        title={words.remove(number)}
+        onClick={() => photos.remove(photo)}
+      >
+        <Icon name="close" />
+      </button>
+    </div>
+  );
+}
+
+/** One of our own images may be dropped for its settings. */
+function SettingsOffer({ photo }: { photo: Photo }) {
+  const { photos, form } = useStudio();
+  const words = text.value.photos;
+  const settings = settingsOf(photo.texts);
+  if (!settings) return null;
+  return (
+    <div class="notice">
+      <p>{words.hasSettings}</p>
+      <button
+        type="button"
+        onClick={() => {
+          form.fill(settings);
+          photos.remove(photo);
+        }}
+      >
+        {words.useSettings}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * Who the images show: the photos, and what the encoder sees of them.
+ *
+ * @module
+ */
+import { useId } from "../preact.tsx";
+import type { Refused } from "../state/photos.ts";
+import { text } from "../state/preferences.ts";
+import { useStudio } from "./use_studio.tsx";
+import type { Strings } from "../strings.ts";
+import { errorText } from "./error_text.ts";
+import { Icon } from "./icons.tsx";
+import { PhotoCard } from "./photo_card.tsx";
+
+/** The photos. */
+export function PhotoPanel() {
+  const { photos, connection } = useStudio();
+  const id = useId();
+  const words = text.value.photos;
+  const list = photos.list.value;
+  const most = connection.model.value?.maxReferences ?? 3;
+  return (
+    <section class="photos" aria-labelledby={id}>
+      <h2 id={id}>{words.heading}</h2>
+      {list.length > 0 && (
+        <ol class="photo-list">
+          {list.map((photo, i) => (
+            <PhotoCard key={photo.key} photo={photo} index={i} />
+          ))}
+        </ol>
+      )}
+      {list.length < most && <Picker isFirst={list.length === 0} most={most} />}
+      <RefusedFiles most={most} />
+      <IdentityNotes />
+    </section>
+  );
+}
+
+/** Takes files; also by keyboard. */
+function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
+  const { photos } = useStudio();
+  const words = text.value.photos;
+  return (
+    <label class={isFirst ? "picker first" : "picker"}>
+      <input
+        type="file"
+        class="unseen"
+        accept="image/*"
+        multiple
+        onChange={({ currentTarget }) => {
+          photos.add([...currentTarget.files ?? []]);
+          // So that the same file can be chosen again.
+          currentTarget.value = "";
+        }}
+      />
+      <Icon name="photo" />
+      <span class="picker-label">{isFirst ? words.choose : words.add}</span>
+      {isFirst && <span class="hint">{words.hint(most)}</span>}
+    </label>
+  );
+}
+
+function RefusedFiles({ most }: { most: number }) {
+  const { refused } = useStudio().photos;
+  const notes = new Set(
+    refused.value.map((file) => refusedText(file, most, text.value)),
+  );
+  return (
+    <div role="alert">
+      {[...notes].map((note) => (
+        <p key={note} class="notice bad">
+          {note}
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={text.value.photos.dismiss}
+            onClick={() => refused.value = []}
+          >
+            <Icon name="close" />
+          </button>
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function refusedText(
+  { name, fault, bytes }: Refused,
+  most: number,
+  { photos, errors }: Strings,
+): string {
+  if (fault === "too-many") return photos.full(most);
+  if (fault === "too-large") {
+    return photos.tooLarge(name, Math.ceil(bytes / 1e6));
+  }
+  return name ? photos.notPhoto(name) : errors.badImage;
+}
+
+/** What the encoder says of all photos together. */
+function IdentityNotes() {
+  const { photos } = useStudio();
+  const identity = photos.identity.value;
+  const list = photos.list.value;
+  // A photo that cannot be read says so itself.
+  const isSaid = list.some(({ faces }) => faces.value.state === "failed");
+  if (identity?.state === "there") {
+    return (
+      <>
+        {identity.value.warnings.map((warning) => (
+          <p key={warning} class="notice warn">{warning}</p>
+        ))}
+      </>
+    );
+  }
+  if (identity?.state !== "failed" || isSaid) return null;
+  return (
+    <div role="alert" class="notice bad">
+      <p>{errorText(identity.error, text.value)}</p>
+      <button type="button" onClick={() => photos.askAgain()}>
+        {text.value.photos.tryAgain}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,116 @@
+/**
+ * What the page needs of whatever makes images: the one interface between its
+ * components and a server. `http_engine.ts` is the one that asks a server.
+ *
+ * @module
+ */
+import type { IdentityChoices, Settings } from "../../../options/settings.ts";
+import type { JobEvent } from "../../wire/events.ts";
+import type {
+  FacesResource,
+  IdentityResource,
+  ImageResource,
+  JobResource,
+  ModelResource,
+} from "../../wire/resources.ts";
+
+/** How photos are looked at; of several faces, one choice a photo. */
+export type PhotoChoices = Partial<Omit<IdentityChoices, "face">> & {
+  /** Of each photo: its Nth face, best first, or the best or largest. */
+  readonly face?:
+    | IdentityChoices["face"]
+    | readonly IdentityChoices["face"][];
+};
+
+/** Settings as JSON carries them: a seed beyond ±(2⁵³ − 1) is a string. */
+export type JsonSettings =
+  & Partial<Omit<Settings, "seed" | "prompt">>
+  & { readonly prompt: string; readonly seed: number | string };
+
+/** Images to make. */
+export interface ImageRequest {
+  /** What is not given is the server's default. */
+  readonly settings: JsonSettings;
+  /** The reference photos, in order. */
+  readonly photos: readonly Blob[];
+  /** How they are looked at. */
+  readonly choices: PhotoChoices;
+  /** The id of these photos with these choices, where it is known. */
+  readonly identity: string | null;
+}
+
+/** What happens to a run: a job's events, and how the connection is. */
+export type RunEvent =
+  | JobEvent
+  /** The connection broke; it is tried again. */
+  | { readonly type: "disconnected" }
+  /** The connection is back. */
+  | { readonly type: "connected" };
+
+/** What is known of a run besides its events. */
+export type RunSummary = Pick<
+  JobResource,
+  "settings" | "truncatedPrompt" | "createdAt"
+>;
+
+/** Images that are being made. */
+export interface ImageRun {
+  /** Names it beyond a reload of the page. */
+  readonly id: string;
+  /**
+   * All that happened and will happen, to its end.
+   *
+   * @throws {EngineError} `not-found` where nobody knows it any more
+   */
+  events(signal: AbortSignal): AsyncIterable<RunEvent>;
+  /** What the server made of the request: settings with their defaults, and what did not fit. */
+  summary(): Promise<RunSummary>;
+  /** Stops it; the end comes as an event. */
+  cancel(): Promise<void>;
+}
+
+/** Makes images. */
+export interface PageEngine {
+  /** The model. */
+  model(): Promise<ModelResource>;
+  /** Finds faces in a photo. */
+  faces(photo: Blob, signal: AbortSignal): Promise<FacesResource>;
+  /** Shows the encoder's view of photos of one person. */
+  identity(
+    photos: readonly Blob[],
+    choices: PhotoChoices,
+    signal: AbortSignal,
+  ): Promise<IdentityResource>;
+  /** Starts to make images. */
+  generate(request: ImageRequest): Promise<ImageRun>;
+  /** Takes up a run that an earlier page started. */
+  resume(id: string): ImageRun;
+  /** Reads an image's file. */
+  file(image: ImageResource): Promise<Blob>;
+  /** Whether it answers at all. */
+  isThere(): Promise<boolean>;
+  /** Shows who asks, where the server wants to know. */
+  signIn(token: string): Promise<void>;
+}
+
+/** What an engine says went wrong. */
+export class EngineError extends Error {
+  /** Its name. */
+  override readonly name = "EngineError";
+
+  /**
+   * An error.
+   *
+   * @param code as the server's errors have it; `offline` where there was no answer
+   * @param message in English, as the server says it
+   * @param more the field it is about; seconds until it is worth trying again
+   */
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly more: { readonly field?: string; readonly retryAfter?: number } =
+      {},
+  ) {
+    super(message);
+  }
+}

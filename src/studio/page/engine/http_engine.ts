@@ -1,0 +1,257 @@
+/**
+ * The engine that asks the server that the page came from.
+ *
+ * @module
+ */
+import { finalEvents, type JobEvent } from "../../wire/events.ts";
+import type {
+  ErrorBody,
+  FacesResource,
+  IdentityResource,
+  ImageResource,
+  JobResource,
+  ModelResource,
+} from "../../wire/resources.ts";
+import {
+  EngineError,
+  type ImageRequest,
+  type ImageRun,
+  type PageEngine,
+  type PhotoChoices,
+  type RunEvent,
+} from "./engine.ts";
+import { readEvents } from "./event_stream.ts";
+
+/** Milliseconds between two attempts to connect: the first, and the longest. */
+const FIRST_PAUSE = 500, LONGEST_PAUSE = 5000;
+
+/** Silence of an event stream after which it counts as broken; the server sends something every 15 s. */
+const LONGEST_SILENCE = 45_000;
+
+/** Asks the server of the page. */
+export class HttpEngine implements PageEngine {
+  model(): Promise<ModelResource> {
+    return askJson("GET", "/api/model");
+  }
+
+  async faces(photo: Blob, signal: AbortSignal): Promise<FacesResource> {
+    const body = { photo: await dataUrl(photo) };
+    return await askJson("POST", "/api/faces", { body, signal });
+  }
+
+  async identity(
+    photos: readonly Blob[],
+    choices: PhotoChoices,
+    signal: AbortSignal,
+  ): Promise<IdentityResource> {
+    const references = await Promise.all(photos.map(dataUrl));
+    const body = { ...choices, references };
+    return await askJson("POST", "/api/identities", { body, signal });
+  }
+
+  async generate(request: ImageRequest): Promise<ImageRun> {
+    try {
+      return await this.#start(request);
+    } catch (error) {
+      const isForgotten = request.identity !== null &&
+        error instanceof EngineError && error.code === "not-found";
+      if (!isForgotten) throw error;
+      return await this.#start({ ...request, identity: null });
+    }
+  }
+
+  resume(id: string): ImageRun {
+    return new HttpRun(id);
+  }
+
+  async file({ url }: ImageResource): Promise<Blob> {
+    return await (await ask("GET", url)).blob();
+  }
+
+  async isThere(): Promise<boolean> {
+    try {
+      await ask("GET", "/api/health", { signal: AbortSignal.timeout(3000) });
+      return true;
+    } catch (error) {
+      return error instanceof EngineError && error.code !== "offline";
+    }
+  }
+
+  async signIn(token: string): Promise<void> {
+    await ask("GET", `/login?token=${encodeURIComponent(token)}`);
+  }
+
+  async #start(
+    { settings, photos, choices, identity }: ImageRequest,
+  ): Promise<ImageRun> {
+    const person = identity === null
+      ? { ...choices, references: await Promise.all(photos.map(dataUrl)) }
+      : { identity };
+    const { id } = await askJson<JobResource>("POST", "/api/generate", {
+      body: { ...settings, ...person, preview: true },
+    });
+    return new HttpRun(id);
+  }
+}
+
+/** A job of the server. */
+class HttpRun implements ImageRun {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
+    let lastId = "", pause = FIRST_PAUSE;
+    while (true) {
+      try {
+        for await (const event of this.#connection(lastId, signal)) {
+          if (event.type === "connected") {
+            if (pause !== FIRST_PAUSE) yield event;
+            pause = FIRST_PAUSE;
+            continue;
+          }
+          lastId = event.id;
+          yield event.event;
+          if (finalEvents.some((final) => final === event.event.type)) return;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof EngineError) || !isPassing(error)) throw error;
+      }
+      if (signal.aborted) return;
+      yield { type: "disconnected" };
+      await wait(pause, signal);
+      pause = Math.min(pause * 1.6, LONGEST_PAUSE);
+    }
+  }
+
+  summary(): Promise<JobResource> {
+    return askJson("GET", `/api/jobs/${this.id}`);
+  }
+
+  async cancel(): Promise<void> {
+    await ask("DELETE", `/api/jobs/${this.id}`);
+  }
+
+  /** One connection, from the event after one to wherever it breaks. */
+  async *#connection(after: string, signal: AbortSignal): AsyncGenerator<
+    { type: "connected" } | { type: "event"; id: string; event: JobEvent }
+  > {
+    const silent = new AbortController();
+    let timer = setTimeout(() => silent.abort(), LONGEST_SILENCE);
+    try {
+      const { body } = await ask("GET", `/api/jobs/${this.id}/events`, {
+        headers: after === "" ? {} : { "last-event-id": after },
+        signal: AbortSignal.any([signal, silent.signal]),
+      });
+      yield { type: "connected" };
+      const heard = new TransformStream<
+        Uint8Array<ArrayBuffer>,
+        Uint8Array<ArrayBuffer>
+      >({
+        transform(chunk, controller) {
+          clearTimeout(timer);
+          timer = setTimeout(() => silent.abort(), LONGEST_SILENCE);
+          controller.enqueue(chunk);
+        },
+      });
+      for await (
+        const { id, type, data } of readEvents(body!.pipeThrough(heard))
+      ) {
+        const event = { type, ...JSON.parse(data) } as JobEvent;
+        yield { type: "event", id, event };
+      }
+    } catch (error) {
+      throw error instanceof EngineError ? error : offline();
+    } finally {
+      clearTimeout(timer);
+      silent.abort();
+    }
+  }
+}
+
+/** What a request carries. */
+interface Asked {
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+async function askJson<T>(
+  method: string,
+  path: string,
+  asked: Asked = {},
+): Promise<T> {
+  return await (await ask(method, path, asked)).json();
+}
+
+/** Sends a request; an answer that is an error is thrown as one. */
+async function ask(
+  method: string,
+  path: string,
+  { body, headers = {}, signal }: Asked = {},
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: body === undefined
+        ? headers
+        : { ...headers, "content-type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw offline();
+  }
+  if (response.ok) return response;
+  throw await errorOf(response);
+}
+
+async function errorOf(response: Response): Promise<EngineError> {
+  const seconds = Number(response.headers.get("retry-after"));
+  const retryAfter = seconds > 0 ? { retryAfter: seconds } : {};
+  try {
+    const { error }: ErrorBody = await response.json();
+    const field = error.field === undefined ? {} : { field: error.field };
+    return new EngineError(error.code, error.message, {
+      ...field,
+      ...retryAfter,
+    });
+  } catch {
+    const message = `The server answered ${response.status}`;
+    return new EngineError("internal", message, retryAfter);
+  }
+}
+
+function offline(): EngineError {
+  return new EngineError("offline", "The server does not answer");
+}
+
+/** Whether it may be gone at the next attempt. */
+function isPassing({ code, more }: EngineError): boolean {
+  return code === "offline" || more.retryAfter !== undefined;
+}
+
+function dataUrl(file: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () =>
+      reject(new EngineError("bad-image", "The file cannot be read"));
+    reader.readAsDataURL(file);
+  });
+}
+
+function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}

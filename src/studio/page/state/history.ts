@@ -1,0 +1,220 @@
+/**
+ * The images that were made, newest first: kept in the browser as long as it
+ * lets us, else until the page is closed.
+ *
+ * @module
+ */
+import { signal } from "../preact.tsx";
+import type { Cell } from "./cell.ts";
+import { Database } from "./database.ts";
+import { thumbnail } from "./photo_files.ts";
+import { remembered } from "./remembered.ts";
+
+/** What is known of images that were made; their files lie beside it. */
+export interface Entry {
+  /** The job's. */
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Every setting by the library's names; a seed may be a string. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** How photos were looked at. */
+  readonly choices: Readonly<Record<string, unknown>>;
+  /** Hexadecimal SHA-256 of the photos, in order. */
+  readonly photos: readonly string[];
+  /** How many images. */
+  readonly images: number;
+  /** How many processed faces. */
+  readonly faces: number;
+  /** Columns and rows of each image. */
+  readonly size: { readonly width: number; readonly height: number };
+  /** Small JPEGs of the images. */
+  readonly thumbnails: readonly Blob[];
+  /** One line each. */
+  readonly warnings: readonly string[];
+  /** The end of the prompt that did not fit. */
+  readonly truncatedPrompt: string;
+  /** How long it took. */
+  readonly seconds: number;
+}
+
+/** Files of an entry. */
+export interface EntryFiles {
+  /** PNG, with the settings inside. */
+  readonly images: readonly Blob[];
+  /** The references as the encoder saw them. */
+  readonly faces: readonly Blob[];
+}
+
+/** What the browser says of keeping things. */
+export type Keeping = "kept" | "full" | "unavailable";
+
+/** Pixels of a thumbnail's longer side. */
+const THUMBNAIL = 192;
+
+/** The images that were made. */
+export class History {
+  /** Newest first. */
+  readonly entries: Cell<readonly Entry[]> = signal([]);
+  /** Whether the newest could be kept. */
+  readonly keeping: Cell<Keeping> = signal<Keeping>("kept");
+  readonly #database = new Database();
+  /** Files that the browser did not keep. */
+  readonly #unkept = new Map<string, Blob>();
+
+  /** Reads what earlier visits left. */
+  async load(): Promise<void> {
+    try {
+      const entries = (await this.#database.entries()).filter(isEntry);
+      this.#show([...entries, ...this.entries.value]);
+      await this.#sweep();
+    } catch {
+      this.keeping.value = "unavailable";
+    }
+  }
+
+  /** Adds what was made. */
+  async add(
+    made: Omit<Entry, "thumbnails" | "images" | "faces">,
+    { images, faces }: EntryFiles,
+  ): Promise<Entry> {
+    const entry: Entry = {
+      ...made,
+      images: images.length,
+      faces: faces.length,
+      thumbnails: await Promise.all(
+        images.map((file) => thumbnail(file, THUMBNAIL)),
+      ),
+    };
+    const files = new Map([
+      ...images.map((file, i) => [fileName(entry, "image", i), file] as const),
+      ...faces.map((file, i) => [fileName(entry, "face", i), file] as const),
+    ]);
+    await this.#keep(entry, files);
+    this.#show([entry, ...this.entries.value]);
+    return entry;
+  }
+
+  /** Keeps a photo for later visits, and for using it again. */
+  async addPhoto(hash: string, file: Blob): Promise<void> {
+    await this.#keep(null, new Map([[`photo/${hash}`, file]]));
+  }
+
+  /** Reads photos by hash; those that are gone are missing. */
+  async photos(hashes: readonly string[]): Promise<Blob[]> {
+    const names = hashes.map((hash) => `photo/${hash}`);
+    const files = await Promise.all(names.map((name) => this.#file(name)));
+    return files.filter((file) => file !== undefined);
+  }
+
+  /** Reads an entry's files. */
+  async files(entry: Entry): Promise<EntryFiles> {
+    const read = async (kind: "image" | "face", count: number) => {
+      const names = Array.from(
+        { length: count },
+        (_, i) => fileName(entry, kind, i),
+      );
+      const files = await Promise.all(names.map((name) => this.#file(name)));
+      return files.filter((file) => file !== undefined);
+    };
+    return {
+      images: await read("image", entry.images),
+      faces: await read("face", entry.faces),
+    };
+  }
+
+  /** Deletes entries with their files. */
+  async remove(entries: readonly Entry[]): Promise<void> {
+    this.entries.value = this.entries.value.filter((entry) =>
+      !entries.includes(entry)
+    );
+    const names = entries.flatMap(fileNames);
+    for (const name of names) this.#unkept.delete(name);
+    try {
+      await this.#database.remove(entries.map(({ id }) => id), names);
+      await this.#sweep();
+      if (this.keeping.value === "full") this.keeping.value = "kept";
+    } catch {
+      this.keeping.value = "unavailable";
+    }
+  }
+
+  /** Whether an entry outlives the page. */
+  isKept(entry: Entry): boolean {
+    return !this.#unkept.has(fileName(entry, "image", 0));
+  }
+
+  async #keep(
+    entry: Entry | null,
+    files: ReadonlyMap<string, Blob>,
+  ): Promise<void> {
+    try {
+      await this.#database.put(entry, files);
+    } catch (error) {
+      for (const [name, file] of files) this.#unkept.set(name, file);
+      const isFull = error instanceof DOMException &&
+        error.name === "QuotaExceededError";
+      this.keeping.value = isFull ? "full" : "unavailable";
+    }
+  }
+
+  async #file(name: string): Promise<Blob | undefined> {
+    const file = this.#unkept.get(name);
+    if (file) return file;
+    try {
+      return await this.#database.file(name);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Deletes photos that nothing names any more. */
+  async #sweep(): Promise<void> {
+    const used = new Set([
+      ...this.entries.value.flatMap(({ photos }) => photos),
+      ...hashesIn(remembered("photos")),
+      ...hashesIn(Object(remembered("job")).photos),
+    ]);
+    const names = await this.#database.fileNames();
+    const unused = names.filter((name) =>
+      name.startsWith("photo/") && !used.has(name.slice("photo/".length))
+    );
+    await this.#database.remove([], unused);
+  }
+
+  #show(entries: readonly Entry[]): void {
+    const byId = new Map(entries.map((entry) => [entry.id, entry]));
+    this.entries.value = [...byId.values()].sort((a, b) =>
+      b.createdAt - a.createdAt
+    );
+  }
+}
+
+/** The hashes in something that was remembered. */
+export function hashesIn(value: unknown): string[] {
+  return Array.isArray(value)
+    ? value.filter((hash) => typeof hash === "string")
+    : [];
+}
+
+function fileName(
+  { id }: Entry,
+  kind: "image" | "face",
+  index: number,
+): string {
+  return `${kind}/${id}/${index}`;
+}
+
+function fileNames(entry: Entry): string[] {
+  const names = (kind: "image" | "face", count: number) =>
+    Array.from({ length: count }, (_, i) => fileName(entry, kind, i));
+  return [...names("image", entry.images), ...names("face", entry.faces)];
+}
+
+/** Whether it has what this version of the page needs. */
+function isEntry(value: unknown): value is Entry {
+  const { id, createdAt, settings, thumbnails, images } = Object(value);
+  return typeof id === "string" && typeof createdAt === "number" &&
+    typeof settings === "object" && Array.isArray(thumbnails) &&
+    typeof images === "number";
+}

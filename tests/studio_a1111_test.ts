@@ -1,0 +1,338 @@
+/**
+ * AUTOMATIC1111's operations: called by webuiapi as it is, and field by field.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { encodePng, readPngText } from "../src/host/codecs/codec.ts";
+import type { RunningStudio } from "../src/studio/serve.ts";
+import { repositoryPath } from "./support/paths.ts";
+import { PythonEnvironment } from "./support/python_environment.ts";
+import {
+  dataUrl,
+  drawnPhoto,
+  postJson,
+  testStudio,
+  type TestStudioOptions,
+} from "./support/studio_server.ts";
+
+/** Calls an operation of a studio. */
+class Client {
+  readonly studio: RunningStudio;
+
+  constructor(studio: RunningStudio) {
+    this.studio = studio;
+  }
+
+  /** Sends JSON, and expects a good answer. */
+  async post(name: string, body: unknown) {
+    const response = await postJson(this.#url(name), body);
+    const text = await response.text();
+    assertEquals(response.status, 200, text);
+    return JSON.parse(text);
+  }
+
+  /** Sends JSON, and expects an error. */
+  async bad(name: string, body: unknown) {
+    const response = await postJson(this.#url(name), body);
+    return { status: response.status, ...await response.json() };
+  }
+
+  async get(name: string) {
+    return await (await fetch(this.#url(name))).json();
+  }
+
+  /** The settings of the jobs that were taken in, the oldest first. */
+  get settings() {
+    return [...this.studio.studio.jobs.all()]
+      .map(({ request }) => request.settings);
+  }
+
+  #url(name: string): string {
+    return `${this.studio.url}/sdapi/v1/${name}`;
+  }
+}
+
+async function withClient(
+  options: TestStudioOptions,
+  use: (client: Client) => Promise<void>,
+): Promise<void> {
+  await using studio = testStudio(options);
+  await use(new Client(studio));
+}
+
+const photo = dataUrl(drawnPhoto());
+
+Deno.test("txt2img: that program's defaults, and the model's own size", async () => {
+  await withClient({}, async (client) => {
+    const { images, info } = await client.post("txt2img", {});
+    const [settings] = client.settings;
+    assertEquals(
+      [settings.steps, settings.guidanceScale, settings.width, settings.height],
+      [50, 7, 64, 64],
+    );
+    assertEquals(settings.idScale, 0, "no photo, nobody");
+    const text = readPngText(Uint8Array.fromBase64(images[0]));
+    const { seed, all_seeds, infotexts } = JSON.parse(info);
+    assertEquals(text.seed, String(seed));
+    assertEquals(all_seeds, [seed]);
+    assertMatch(infotexts[0], /Steps: 50, Sampler: DDIM, CFG scale: 7, Seed: /);
+    await client.post("txt2img", { seed: -1 });
+    assert(client.settings[1].seed !== seed, "-1 is random");
+  });
+});
+
+Deno.test("txt2img: each image has a seed of its own", async () => {
+  await withClient({}, async (client) => {
+    const { images, info, parameters } = await client.post("txt2img", {
+      prompt: "a man",
+      seed: 7,
+      batch_size: 2,
+      n_iter: 2,
+      steps: 2,
+      masterweaver: { references: [photo], id_scale: 2 },
+      override_settings: { samples_format: "jpg" },
+    });
+    assertEquals(images.length, 4);
+    assertEquals(JSON.parse(info).all_seeds, [7, 8, 9, 10]);
+    assertEquals(client.settings.map(({ seed }) => seed), [7, 8, 9, 10]);
+    assertEquals(client.settings[0].idScale, 2);
+    assertEquals([parameters.batch_size, parameters.n_iter], [2, 2]);
+    assertEquals(parameters.masterweaver, undefined);
+    const none = await client.post("txt2img", {
+      send_images: false,
+      steps: 2,
+    });
+    assertEquals(none.images, []);
+  });
+});
+
+Deno.test("txt2img: photos as a script's arguments", async () => {
+  await withClient({}, async (client) => {
+    const base64 = drawnPhoto().toBase64();
+    const scripts = [
+      { args: [base64, photo] },
+      { args: { references: [base64], id_scale: 1 } },
+      { args: [{ references: photo, parse: false }] },
+    ];
+    for (const masterweaver of scripts) {
+      await client.post("txt2img", {
+        steps: 1,
+        alwayson_scripts: {
+          masterweaver,
+          ControlNet: { args: [{ enabled: false }] },
+          ADetailer: { args: [false] },
+        },
+      });
+    }
+    const jobs = [...client.studio.studio.jobs.all()];
+    assertEquals(jobs.map(({ faces }) => faces.length), [2, 1, 1]);
+    const { detail } = await client.bad("txt2img", {
+      alwayson_scripts: { ControlNet: { args: [{ enabled: true }] } },
+    });
+    assertMatch(detail[0].msg, /ControlNet not found/);
+  });
+});
+
+Deno.test("txt2img: refuses by name what would change the image", async () => {
+  await withClient({}, async (client) => {
+    const refused: Record<string, unknown> = {
+      enable_hr: true,
+      tiling: true,
+      restore_faces: true,
+      subseed_strength: 0.5,
+      seed_resize_from_h: 512,
+      eta: 0.3,
+      s_min_uncond: 1,
+      refiner_checkpoint: "another",
+      script_name: "X/Y/Z plot",
+      styles: ["a style"],
+      sampler_name: "Euler a",
+      scheduler: "Karras",
+      n_iter: 17,
+      steps: "many",
+      width: 63,
+      masterweaver: { idScal: 1 },
+      override_settings: { CLIP_stop_at_last_layers: 2 },
+    };
+    for (const [name, value] of Object.entries(refused)) {
+      const answer = await client.bad("txt2img", { [name]: value });
+      assertEquals(answer.status, 422, name);
+      const { loc, msg } = answer.detail[0];
+      assertEquals(loc[0], "body");
+      assert(`${loc} ${msg}`.includes(name) || name === "n_iter", msg);
+    }
+    const other = await client.bad("txt2img", {
+      override_settings: { sd_model_checkpoint: "another" },
+    });
+    assertEquals([other.status, other.error], [404, "HTTPException"]);
+    assertMatch(other.detail, /Model not found: another/);
+  });
+});
+
+Deno.test("txt2img: takes what changes nothing, and says what it does not know", async () => {
+  await withClient({}, async (client) => {
+    const { info } = await client.post("txt2img", {
+      prompt: "a (red:1.2) hat, <lora:hats:1>",
+      steps: 1,
+      enable_hr: false,
+      denoising_strength: 0.7,
+      hr_upscaler: "Latent",
+      hr_sampler_name: null,
+      subseed: -1,
+      s_churn: 0,
+      s_noise: 1,
+      sampler_index: "Euler a",
+      sampler_name: "DDIM",
+      scheduler: "automatic",
+      seed_resize_from_w: -1,
+      styles: [],
+      save_images: true,
+      do_not_save_grid: false,
+      colour: "red",
+      override_settings: { filter_nsfw: true, sd_vae: "Automatic" },
+    });
+    const warnings = JSON.parse(info).warnings.join("\n");
+    assertMatch(warnings, /colour, override_settings.filter_nsfw/);
+    assertMatch(warnings, /saves no images/);
+    assertMatch(warnings, /plain words: .*lora/);
+  });
+});
+
+Deno.test("skip leaves out an image, interrupt all that follow", async () => {
+  await withClient({ stepTime: 5 }, async (client) => {
+    const request = client.post("txt2img", {
+      prompt: "a house",
+      batch_size: 3,
+      steps: 40,
+    });
+    await progressed(client, ({ state }) => state.sampling_step > 0);
+    await client.post("skip", {});
+    await progressed(client, ({ state }) => state.job_no === 2);
+    await client.post("interrupt", {});
+    const { images, info } = await request;
+    assertEquals(images.length, 1);
+    assertEquals(JSON.parse(info).interrupted, true);
+    assertEquals(JSON.parse(info).infotexts.length, 1);
+    const idle = await client.get("progress");
+    assertEquals([idle.progress, idle.state.job_count], [0, 0]);
+  });
+});
+
+/** Waits until progress is as expected. */
+async function progressed(
+  client: Client,
+  // deno-lint-ignore no-explicit-any
+  isExpected: (progress: any) => boolean,
+): Promise<void> {
+  for (const until = Date.now() + 10_000; Date.now() < until;) {
+    const progress = await client.get("progress?skip_current_image=true");
+    assertEquals(progress.current_image, null);
+    if (isExpected(progress)) return;
+  }
+  throw new Error("No progress");
+}
+
+Deno.test("a client that leaves stops its images", async () => {
+  await withClient({ stepTime: 10, keepAlive: 150 }, async (client) => {
+    const leaving = new AbortController();
+    const request = fetch(`${client.studio.url}/sdapi/v1/txt2img`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        prompt: "a house ".repeat(1000),
+        batch_size: 3,
+        steps: 1000,
+      }),
+      signal: leaving.signal,
+    }).then((response) => response.text()).catch(() => "gone");
+    await progressed(client, ({ state }) => state.sampling_step > 1);
+    leaving.abort();
+    assertEquals(await request, "gone");
+    for (const job of client.studio.studio.jobs.all()) {
+      await job.ended;
+      assertEquals(job.state, "cancelled");
+    }
+  });
+});
+
+Deno.test("png-info reads settings of this and other programs", async () => {
+  await withClient({}, async (client) => {
+    const image = { width: 16, height: 16, data: new Uint8ClampedArray(1024) };
+    const parameters =
+      "a man\nNegative prompt: a hat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 512x768, Clip skip: 2";
+    const file = encodePng(image, { parameters, note: "mine" });
+    const answer = await client.post("png-info", { image: file.toBase64() });
+    assertEquals(answer.info, parameters);
+    assertEquals(answer.items, { note: "mine" });
+    assertEquals(answer.parameters, {
+      "Prompt": "a man",
+      "Negative prompt": "a hat",
+      "Steps": "20",
+      "Sampler": "Euler a",
+      "CFG scale": "7",
+      "Seed": "3",
+      "Size-1": "512",
+      "Size-2": "768",
+      "Clip skip": "2",
+    });
+    const bare = await client.post("png-info", { image: photo });
+    assertEquals(bare, { info: "", items: {}, parameters: {} });
+    const { detail } = await client.bad("png-info", { image: "%" });
+    assertEquals(detail[0].loc, ["body", "image"]);
+  });
+});
+
+Deno.test("options are what they are", async () => {
+  await withClient({}, async (client) => {
+    const options = await client.get("options");
+    assertEquals(await client.post("options", options), null);
+    const { detail } = await client.bad("options", { samples_format: "jpg" });
+    assertMatch(detail[0].msg, /override_settings/);
+    const other = { sd_model_checkpoint: "another" };
+    assertEquals((await client.bad("options", other)).status, 404);
+  });
+});
+
+const python = await PythonEnvironment.with("webuiapi==0.9.17");
+
+python.test("PyPI webuiapi: images, progress, interrupt, lists, errors", async () => {
+  await using studio = testStudio({ token: "secret", stepTime: 2 });
+  const { hostname, port } = new URL(studio.url);
+  const out = JSON.parse(
+    await python.run(
+      repositoryPath("tests/support/clients/webuiapi_client.py"),
+      hostname,
+      port,
+      "secret",
+      drawnPhoto().toBase64(),
+    ),
+  );
+  assertEquals(out.plain.sizes, [[64, 64]]);
+  assertEquals(out.plain.info.sampler_name, "DDIM");
+  assertEquals(out.person.sizes, Array(4).fill([128, 64]));
+  assertEquals(out.person.texts, Array(4).fill("a man"));
+  assertEquals(out.person.info.all_seeds, [7, 8, 9, 10]);
+  assertEquals(out.person.parameters.cfg_scale, 3);
+  const { request } = [...studio.studio.jobs.all()][1];
+  assertEquals(
+    [request.settings.rng, request.settings.idScale],
+    ["torch-cpu", 0.5],
+  );
+  assert(0 < out.progress.progress && out.progress.progress < 1);
+  assertEquals(out.progress.state.sampling_steps, 1000);
+  assertMatch(out.progress.current_image, /^iVBOR/);
+  assertEquals(out.interrupted.info.interrupted, true);
+  assertEquals(out.idle.progress, 0);
+  assertEquals(out.options.sd_model_checkpoint, "drawn [0000000000]");
+  assertEquals([out.set, out.refreshed, out.skipped], [null, null, {}]);
+  assertEquals(out.lists.samplers[0].name, "DDIM");
+  assertEquals(out.lists.models[0].model_name, "drawn");
+  assertEquals(out.lists.scripts.txt2img, ["masterweaver"]);
+  assertEquals(out.lists.loras, []);
+  assertEquals(out["png info"].items.prompt, "a man");
+  const { sampler, hr, size, img2img, token } = out.errors;
+  assertEquals([sampler[0], hr[0], size[0]], [422, 422, 422]);
+  assertMatch(sampler[1].detail[0].msg, /DDIM, the only sampler here/);
+  assertEquals(img2img[0], 501);
+  assertMatch(img2img[1].detail, /img2img is not supported yet/);
+  assertEquals(token[0], 401);
+});

@@ -1,0 +1,352 @@
+/**
+ * OpenAI's operations, called by its own clients as they are: the npm package
+ * and the PyPI package.
+ */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+// No import map: the client is a test's alone.
+// deno-lint-ignore no-import-prefix
+import OpenAI, { toFile } from "npm:openai@7.57.0";
+import { readPngText } from "../src/host/codecs/codec.ts";
+import { imageFileKind } from "../src/image/signature.ts";
+import { repositoryPath } from "./support/paths.ts";
+import { PythonEnvironment } from "./support/python_environment.ts";
+import {
+  dataUrl,
+  drawnPhoto,
+  postJson,
+  testStudio,
+  type TestStudioOptions,
+} from "./support/studio_server.ts";
+import type { RunningStudio } from "../src/studio/serve.ts";
+
+const photos = await Promise.all(
+  [10, 20, 30, 40].map((colour) =>
+    toFile(drawnPhoto(colour), "photo.png", { type: "image/png" })
+  ),
+);
+const [photo] = photos;
+
+/** Does something with a client of a studio. */
+async function withClient(
+  options: TestStudioOptions,
+  use: (client: OpenAI, studio: RunningStudio) => Promise<void>,
+): Promise<void> {
+  await using studio = testStudio(options);
+  await use(
+    new OpenAI({
+      baseURL: `${studio.url}/v1`,
+      apiKey: options.token ?? "none",
+      maxRetries: 0,
+    }),
+    studio,
+  );
+}
+
+/** The file of an image in an answer. */
+function fileOf(image: { b64_json?: string } | undefined): Uint8Array {
+  assert(image?.b64_json);
+  return Uint8Array.fromBase64(image.b64_json);
+}
+
+/** The settings of the jobs that a studio took in, the oldest first. */
+function settingsOf({ studio }: RunningStudio) {
+  return [...studio.jobs.all()].map(({ request }) => request.settings);
+}
+
+Deno.test("npm openai: the images of an edit are references", async () => {
+  await withClient({}, async (client, studio) => {
+    const before = Math.floor(Date.now() / 1000);
+    const answer = await client.images.edit({ image: photo, prompt: "a man" });
+    assertEquals(answer.data?.length, 1);
+    assertEquals(readPngText(fileOf(answer.data?.[0])).prompt, "a man");
+    assert(answer.created >= before);
+    assertEquals(answer.usage?.total_tokens, 0);
+    assertEquals([answer.size, answer.output_format], ["64x64", "png"]);
+    const [settings] = settingsOf(studio);
+    // The table's default.
+    assertEquals([settings.steps, settings.numImages], [30, 1]);
+    for (const count of [2, 3]) {
+      await client.images.edit({
+        image: photos.slice(0, count),
+        prompt: "a man",
+        n: 2,
+        size: "128x64",
+      });
+      const job = [...studio.studio.jobs.all()].at(-1)!;
+      assertEquals(job.faces.length, count);
+      assertEquals(job.images.length, 2);
+      assertEquals(job.images[0].width, 128);
+    }
+    const [, { seed: one }, { seed: other }] = settingsOf(studio);
+    assert(one !== other, "each request has images of its own");
+  });
+});
+
+Deno.test("npm openai: a prompt alone shows nobody", async () => {
+  await withClient({}, async (client, studio) => {
+    const answer = await client.images.generate({
+      prompt: "a house",
+      output_format: "jpeg",
+      quality: "high",
+      background: "opaque",
+      moderation: "low",
+      user: "somebody",
+    });
+    assertEquals(imageFileKind(fileOf(answer.data?.[0])), "jpeg");
+    assertEquals(settingsOf(studio)[0].idScale, 0);
+    const byAddress = await client.images.generate({
+      prompt: "a house",
+      response_format: "url",
+      size: "auto",
+    });
+    const image = await fetch(byAddress.data?.[0].url ?? "");
+    assertEquals(imageFileKind(await image.bytes()), "png");
+  });
+});
+
+Deno.test("npm openai: our own options", async () => {
+  await withClient({}, async (client, studio) => {
+    const masterweaver = {
+      steps: 4,
+      seed: "18446744073709551615",
+      idScale: 0.5,
+      negative_prompt: "a hat",
+      references: [dataUrl(drawnPhoto())],
+    };
+    const more = { masterweaver };
+    await client.images.generate({ prompt: "a man", ...more });
+    const { id } = await (await postJson(`${studio.url}/api/identities`, {
+      references: masterweaver.references,
+    })).json();
+    const again = { masterweaver: { identity: id, steps: 4 } };
+    await client.images.generate({ prompt: "a man", ...again });
+    const inForm = {
+      masterweaver: { steps: 4, guidanceRange: "0,0.5", parse: false },
+    };
+    await client.images.edit({ image: photo, prompt: "a man", ...inForm });
+    const [first, second, third] = settingsOf(studio);
+    assertEquals(first.seed, 2n ** 64n - 1n);
+    assertEquals([first.idScale, first.negativePrompt], [0.5, "a hat"]);
+    assertEquals([second.steps, third.steps], [4, 4]);
+    assertEquals(third.guidanceRange, [0, 0.5]);
+  });
+});
+
+Deno.test("npm openai: streams partial images", async () => {
+  await withClient({}, async (client) => {
+    for (const wanted of [0, 1, 3]) {
+      const stream = await client.images.generate({
+        prompt: "a house",
+        stream: true,
+        partial_images: wanted,
+      });
+      const types: string[] = [], indices: number[] = [];
+      for await (const event of stream) {
+        types.push(event.type);
+        assertEquals(imageFileKind(fileOf(event)), "png");
+        assertEquals([event.size, event.quality], ["64x64", "auto"]);
+        if (event.type === "image_generation.partial_image") {
+          indices.push(event.partial_image_index);
+        } else assertEquals(event.usage.total_tokens, 0);
+      }
+      assertEquals(types, [
+        ...Array(wanted).fill("image_generation.partial_image"),
+        "image_generation.completed",
+      ]);
+      assertEquals(indices, [0, 1, 2].slice(0, wanted));
+    }
+    const edit = await client.images.edit({
+      image: photos.slice(0, 2),
+      prompt: "a man",
+      stream: true,
+      n: 2,
+    });
+    const types: string[] = [];
+    for await (const { type } of edit) types.push(type);
+    assertEquals(types, ["image_edit.completed", "image_edit.completed"]);
+  });
+});
+
+Deno.test("npm openai: errors are its own", async () => {
+  const onBug = () => {};
+  await withClient({ failsFor: "a bug", onBug }, async (client) => {
+    const bad = async (
+      request: Record<string, unknown>,
+      param: string | null,
+    ) => {
+      const error = await assertRejects(
+        () => client.images.generate({ prompt: "a man", ...request }),
+        OpenAI.BadRequestError,
+      );
+      assertEquals(error.param, param);
+      assertEquals(error.type, "invalid_request_error");
+      return error;
+    };
+    await bad({ prompt: 3 }, "prompt");
+    await bad({ n: 11 }, "n");
+    await bad({ size: "63x64" }, null);
+    await bad({ size: "large" }, "size");
+    await bad({ output_format: "webp" }, "output_format");
+    await bad({ output_compression: 50 }, "output_compression");
+    await bad({ background: "transparent" }, "background");
+    await bad({ style: "vivid" }, "style");
+    await bad({ partial_images: 4 }, "partial_images");
+    await bad({ colour: "red" }, "colour");
+    await bad({ masterweaver: { stepz: 3 } }, "masterweaver.stepz");
+    await bad({ masterweaver: { steps: 0 } }, "masterweaver.steps");
+    const alone = await bad(
+      { masterweaver: { idScale: 1 } },
+      "masterweaver.references",
+    );
+    assertMatch(alone.message, /give reference photos/);
+    const missing = await assertRejects(
+      () => client.images.generate({ prompt: "a man", model: "dall-e-3" }),
+      OpenAI.NotFoundError,
+    );
+    assertEquals(missing.code, "model_not_found");
+    assertMatch(missing.message, /this server has drawn/);
+    await assertRejects(
+      () => client.images.generate({ prompt: "a bug" }),
+      OpenAI.InternalServerError,
+    );
+    const stream = await client.images.generate({
+      prompt: "a bug",
+      stream: true,
+    });
+    await assertRejects(
+      async () => {
+        for await (const _ of stream);
+      },
+      OpenAI.APIError,
+      "The GPU refused a command",
+    );
+    const edit = (image: Parameters<typeof client.images.edit>[0]["image"]) =>
+      assertRejects(
+        () => client.images.edit({ image, prompt: "a man" }),
+        OpenAI.BadRequestError,
+      );
+    assertEquals((await edit(photos)).param, "image");
+    const text = await toFile(new TextEncoder().encode("text"), "photo.png");
+    assertMatch((await edit(text)).message, /must be a PNG or JPEG/);
+    const masked = await assertRejects(
+      () => client.images.edit({ image: photo, mask: photo, prompt: "a man" }),
+      OpenAI.BadRequestError,
+    );
+    assertEquals(masked.param, "mask");
+  });
+});
+
+Deno.test("npm openai: tells a full queue, and tries again", async () => {
+  await withClient({ maxWaiting: 0 }, async (client) => {
+    const error = await assertRejects(
+      () => client.images.generate({ prompt: "a house" }),
+      OpenAI.InternalServerError,
+    );
+    assertEquals([error.status, error.code], [503, "queue_full"]);
+    assertEquals(error.headers?.get("retry-after"), "10");
+  });
+});
+
+Deno.test("npm openai: lists the model, with the token as its key", async () => {
+  await withClient({ token: "secret" }, async (client, studio) => {
+    const { data } = await client.models.list();
+    assertEquals(data.map(({ id }) => id), ["drawn"]);
+    assertEquals((await client.models.retrieve("drawn")).object, "model");
+    await assertRejects(
+      () => client.models.retrieve("gpt-image-2"),
+      OpenAI.NotFoundError,
+    );
+    const stranger = new OpenAI({
+      baseURL: `${studio.url}/v1`,
+      apiKey: "wrong",
+      maxRetries: 0,
+    });
+    const error = await assertRejects(
+      () => stranger.models.list(),
+      OpenAI.AuthenticationError,
+    );
+    assertEquals(error.code, "invalid_api_key");
+  });
+});
+
+for (const stream of [false, true]) {
+  const how = stream ? "stream" : "request";
+  Deno.test(`npm openai: a client that leaves a ${how} stops its job`, async () => {
+    await withClient(
+      { stepTime: 20, keepAlive: 150 },
+      async (client, { studio }) => {
+        const leaving = new AbortController();
+        const request = client.images.generate({
+          // Deno's server notices the end of a short request's connection anyway.
+          prompt: "a house ".repeat(100),
+          stream,
+          partial_images: 3,
+          ...{ masterweaver: { steps: 1000 } },
+        }, { signal: leaving.signal });
+        if (stream) await request;
+        const job = await firstJob(studio.jobs);
+        leaving.abort();
+        if (!stream) await assertRejects(() => request);
+        await job.ended;
+        assertEquals(job.state, "cancelled");
+      },
+    );
+  });
+}
+
+/** The first job, once it is there. */
+async function firstJob(jobs: RunningStudio["studio"]["jobs"]) {
+  for (let i = 0; i < 500; i++) {
+    for (const job of jobs.all()) return job;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("No job came");
+}
+
+const python = await PythonEnvironment.with("openai==3.57.0");
+
+python.test("PyPI openai: edits, options, streams and errors", async () => {
+  await using studio = testStudio({ token: "secret" });
+  const out = JSON.parse(
+    await python.run(
+      repositoryPath("tests/support/clients/openai_client.py"),
+      studio.url,
+      "secret",
+      drawnPhoto().toBase64(),
+    ),
+  );
+  assertEquals(out.models, ["drawn"]);
+  assertEquals(out.model, "masterweaver");
+  assertEquals(
+    readPngText(fileOf(out.edited.data[0])).prompt,
+    "a man in the snow",
+  );
+  assertEquals(out.edited.usage.input_tokens_details.text_tokens, 0);
+  assertEquals(out.three.data.length, 2);
+  assertEquals(out.three.size, "128x64");
+  const [, three] = settingsOf(studio);
+  assertEquals([three.steps, three.idScale], [3, 0.5]);
+  assertEquals(three.guidanceRange, [0, 0.5]);
+  assertEquals(imageFileKind(fileOf(out.generated.data[0])), "jpeg");
+  assertEquals(
+    out.partials.map(({ type, index, png, size }: Record<string, unknown>) => [
+      type,
+      index,
+      png,
+      size,
+    ]),
+    [
+      ["image_edit.partial_image", 0, "PNG", "64x64"],
+      ["image_edit.partial_image", 1, "PNG", "64x64"],
+      ["image_edit.completed", null, "PNG", "64x64"],
+    ],
+  );
+  assertEquals(out.errors, {
+    mask: ["BadRequestError", 400, "mask", "invalid_value"],
+    four: ["BadRequestError", 400, "image", "invalid_value"],
+    "no photo": ["BadRequestError", 400, "image.0", "unsupported_type"],
+    size: ["BadRequestError", 400, null, "invalid_value"],
+    model: ["NotFoundError", 404, "model", "model_not_found"],
+    token: ["AuthenticationError", 401, null, "invalid_api_key"],
+  });
+});
