@@ -31,7 +31,7 @@ async function withClient(
   options: TestStudioOptions,
   use: (client: OpenAI, studio: RunningStudio) => Promise<void>,
 ): Promise<void> {
-  await using studio = testStudio(options);
+  await using studio = await testStudio(options);
   await use(
     new OpenAI({
       baseURL: `${studio.url}/v1`,
@@ -306,7 +306,7 @@ async function firstJob(jobs: RunningStudio["studio"]["jobs"]) {
 const python = await PythonEnvironment.with("openai==3.57.0");
 
 python.test("PyPI openai: edits, options, streams and errors", async () => {
-  await using studio = testStudio({ token: "secret" });
+  await using studio = await testStudio({ token: "secret" });
   const out = JSON.parse(
     await python.run(
       repositoryPath("tests/support/clients/openai_client.py"),

@@ -69,7 +69,9 @@ const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
  *
  * @throws {MasterWeaverError} `bad-option` where it cannot listen
  */
-export function startStudio(options: StudioOptions): RunningStudio {
+export async function startStudio(
+  options: StudioOptions,
+): Promise<RunningStudio> {
   const { queue, photos, token, tls, keepAlive = 15_000 } = options;
   const { hostname = "127.0.0.1", port = 7860, publicHosts = [] } = options;
   const metrics = new Metrics();
@@ -97,7 +99,8 @@ export function startStudio(options: StudioOptions): RunningStudio {
   const sessions = token === undefined
     ? undefined
     : new Sessions(token, tls !== undefined);
-  const server = listen({ hostname, port, tls }, (port) => {
+  const { connections } = options;
+  const server = await listen({ hostname, port, tls, connections }, (port) => {
     const isHost = allowedHosts({ hostname, port, publicHosts });
     const guard = createGuard({ isHost, sessions });
     return app(operations, {

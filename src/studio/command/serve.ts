@@ -51,7 +51,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
   const given = flags.token ??
     (Deno.env.get("MASTERWEAVER_TOKEN") || undefined);
   const token = given ?? (isLoopback(host) ? undefined : makeToken());
-  const studio = startStudio({
+  const studio = await startStudio({
     hostname: host,
     port,
     tls,
