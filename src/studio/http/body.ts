@@ -4,9 +4,10 @@
  * @module
  */
 import { ApiError } from "../errors.ts";
-import { checkDepth } from "./json_depth.ts";
+import { checkJson } from "./json_limits.ts";
 import { readForm } from "./multipart.ts";
 import type { Body } from "./operation.ts";
+import { pause } from "./pause.ts";
 
 /** Limits of bodies. */
 export interface BodyLimits {
@@ -71,7 +72,7 @@ export class BodyReader {
           request.headers.get("content-type")!,
           body.schema,
         )
-        : parseJson(bytes);
+        : await parseJson(bytes);
     } finally {
       this.#held -= held.bytes;
     }
@@ -116,12 +117,17 @@ export class BodyReader {
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  checkDepth(bytes);
+async function parseJson(bytes: Uint8Array): Promise<unknown> {
+  checkJson(bytes);
+  await pause();
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    await pause();
+    return JSON.parse(text);
   } catch {
     throw new ApiError(400, "bad-request", "The body is not JSON in UTF-8");
+  } finally {
+    await pause();
   }
 }
 
