@@ -62,6 +62,8 @@ export interface RunningStudio extends AsyncDisposable {
 
 /** Bytes of images, and of encoded people, that are kept in memory. */
 const KEPT_BYTES = 256_000_000;
+/** Milliseconds to fetch the images of the last job before the server ends. */
+const LAST_IMAGES = 2000;
 const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
 
 /**
@@ -113,9 +115,15 @@ export async function startStudio(
   });
   let ended: Promise<void> | undefined;
   const end = async (patience: number) => {
+    const running = [...studio.jobs.all()].filter(({ state }) =>
+      state === "running"
+    );
     await queue.close(patience);
     unwatched[Symbol.dispose]();
+    // Whoever was told that a job is done asks for its images only now.
+    if (running.some(({ state }) => state === "done")) await wait(LAST_IMAGES);
     await server.shutdown();
+    studio.jobs[Symbol.dispose]();
     await queue[Symbol.asyncDispose]();
     await photos[Symbol.asyncDispose]();
   };
@@ -126,6 +134,10 @@ export async function startStudio(
     shutdown,
     [Symbol.asyncDispose]: () => shutdown(0),
   };
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Answers what is no operation. */

@@ -16,7 +16,8 @@ export interface DocumentOptions {
   readonly errorSchema: JsonSchema;
 }
 
-type Json = Record<string, unknown>;
+/** An object in JSON. */
+export type Json = Record<string, unknown>;
 
 /** Makes the document. */
 export function openapiDocument(
