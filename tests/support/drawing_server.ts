@@ -1,0 +1,100 @@
+/**
+ * A studio in a process of its own, with an engine that draws: for tests that
+ * end it by signals, or measure its memory.
+ *
+ *     deno run -A tests/support/drawing_server.ts '{"stepTime": 5}'
+ *
+ * @module
+ */
+import { jobLog } from "../../src/studio/command/job_log.ts";
+import { untilSignal } from "../../src/studio/command/until_signal.ts";
+import { deno } from "./command.ts";
+import { repositoryPath } from "./paths.ts";
+import { testStudio, type TestStudioOptions } from "./studio_server.ts";
+
+/** What goes to the process as JSON. */
+export type DrawingServerOptions =
+  & Pick<
+    TestStudioOptions,
+    "stepTime" | "failsFor" | "maxWaiting" | "jobTimeout" | "token"
+  >
+  & Pick<TestStudioOptions, "limits" | "connections" | "keepAlive">
+  & {
+    /** Milliseconds that the running job may take after a signal. */
+    readonly patience?: number;
+  };
+
+/** A process that serves. */
+export class DrawingServer implements AsyncDisposable {
+  /** How to reach it. */
+  readonly url: string;
+  /** All that it wrote to standard error so far. */
+  err = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<void>;
+
+  private constructor(child: Deno.ChildProcess, url: string) {
+    this.url = url;
+    this.#child = child;
+    this.#read = this.#readErr();
+  }
+
+  /** Starts one, and waits until it listens. */
+  static async start(
+    options: DrawingServerOptions = {},
+  ): Promise<DrawingServer> {
+    const script = repositoryPath("tests/support/drawing_server.ts");
+    const child = deno(["run", "-A", script, JSON.stringify(options)]);
+    let text = "";
+    for await (
+      const chunk of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      text += chunk;
+      if (text.endsWith("\n")) break;
+    }
+    return new DrawingServer(child, text.trim());
+  }
+
+  /** Sends a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits until it wrote something to standard error. */
+  async wrote(text: string): Promise<void> {
+    for (let i = 0; i < 500 && !this.err.includes(text); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    if (!this.err.includes(text)) throw new Error(`No ${text}: ${this.err}`);
+  }
+
+  /** Waits for its end. */
+  async ended(): Promise<Deno.CommandStatus> {
+    await this.#read;
+    return await this.#child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.ended();
+  }
+
+  async #readErr(): Promise<void> {
+    for await (
+      const chunk of this.#child.stderr.pipeThrough(new TextDecoderStream())
+    ) this.err += chunk;
+  }
+}
+
+if (import.meta.main) {
+  const { patience, ...options }: DrawingServerOptions = JSON.parse(
+    Deno.args[0],
+  );
+  const studio = await testStudio({ ...options, log: jobLog(false) });
+  console.log(studio.url);
+  await untilSignal(studio, patience);
+}
