@@ -15,7 +15,7 @@ import { listen, type ServerOptions } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import type { Job } from "./jobs/job.ts";
 import type { JobQueue } from "./jobs/queue.ts";
-import { JobStore } from "./jobs/store.ts";
+import { JobStore, type StoreLimits } from "./jobs/store.ts";
 import type { Telemetry } from "./jobs/telemetry.ts";
 import { Unwatched } from "./jobs/unwatched.ts";
 import { allOperations } from "./operations.ts";
@@ -42,6 +42,8 @@ export interface StudioOptions extends Partial<ServerOptions> {
   readonly onBug?: (error: unknown) => void;
   /** Limits of bodies, for tests. */
   readonly limits?: Partial<BodyLimits>;
+  /** What is kept of jobs that ended, for tests. */
+  readonly kept?: Partial<StoreLimits>;
   /** Milliseconds between signs of life in a stream of events. */
   readonly keepAlive?: number;
 }
@@ -80,7 +82,7 @@ export async function startStudio(
   const studio: Studio = {
     queue,
     photos,
-    jobs: new JobStore(KEPT_JOBS, (job) => {
+    jobs: new JobStore({ ...KEPT_JOBS, ...options.kept }, (job) => {
       metrics.watch(job);
       options.telemetry?.watch(job);
     }),

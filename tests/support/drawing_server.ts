@@ -8,6 +8,7 @@
  */
 import { jobLog } from "../../src/studio/command/job_log.ts";
 import { untilSignal } from "../../src/studio/command/until_signal.ts";
+import { writeStderr } from "../../src/host/streams.ts";
 import { deno } from "./command.ts";
 import { repositoryPath } from "./paths.ts";
 import { testStudio, type TestStudioOptions } from "./studio_server.ts";
@@ -18,7 +19,10 @@ export type DrawingServerOptions =
     TestStudioOptions,
     "stepTime" | "failsFor" | "maxWaiting" | "jobTimeout" | "token"
   >
-  & Pick<TestStudioOptions, "limits" | "connections" | "keepAlive">
+  & Pick<
+    TestStudioOptions,
+    "limits" | "connections" | "keepAlive" | "kept" | "cancelUnwatched"
+  >
   & {
     /** Milliseconds that the running job may take after a signal. */
     readonly patience?: number;
@@ -44,7 +48,10 @@ export class DrawingServer implements AsyncDisposable {
     options: DrawingServerOptions = {},
   ): Promise<DrawingServer> {
     const script = repositoryPath("tests/support/drawing_server.ts");
-    const child = deno(["run", "-A", script, JSON.stringify(options)]);
+    const child = deno([
+      ...["run", "-A", "--v8-flags=--expose-gc", script],
+      JSON.stringify(options),
+    ]);
     let text = "";
     for await (
       const chunk of child.stdout.pipeThrough(new TextDecoderStream())
@@ -60,12 +67,22 @@ export class DrawingServer implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
+  /** The memory of its process in bytes, after its garbage was collected. */
+  async memory(): Promise<{ readonly rss: number; readonly heap: number }> {
+    const start = this.err.length;
+    this.kill("SIGUSR1");
+    await this.wrote("}\n", start);
+    const [line] = this.err.slice(start).match(/\{"rss".*\}/) ?? ["{}"];
+    return JSON.parse(line);
+  }
+
   /** Waits until it wrote something to standard error. */
-  async wrote(text: string): Promise<void> {
-    for (let i = 0; i < 500 && !this.err.includes(text); i++) {
+  async wrote(text: string, after = 0): Promise<void> {
+    for (let i = 0; i < 1000; i++) {
+      if (this.err.includes(text, after)) return;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    if (!this.err.includes(text)) throw new Error(`No ${text}: ${this.err}`);
+    throw new Error(`No ${text} in: ${this.err.slice(-2000)}`);
   }
 
   /** Waits for its end. */
@@ -95,6 +112,12 @@ if (import.meta.main) {
     Deno.args[0],
   );
   const studio = await testStudio({ ...options, log: jobLog(false) });
+  Deno.addSignalListener("SIGUSR1", () => {
+    // What the first finds to finalise, the second frees.
+    for (let i = 0; i < 2; i++) Object(globalThis).gc();
+    const { rss, heapUsed: heap } = Deno.memoryUsage();
+    writeStderr(`${JSON.stringify({ rss, heap })}\n`);
+  });
   console.log(studio.url);
   await untilSignal(studio, patience);
 }
