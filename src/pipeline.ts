@@ -12,7 +12,7 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
-import { readPreviewMap } from "./generate/preview_map.ts";
+import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
@@ -52,7 +52,7 @@ export interface GenerateOptions
   /**
    * Receives small images of what there is so far: a linear map of the latents,
    * which the model's `preview.json` holds. Without that file it is learnt from
-   * the first images, which have no previews themselves.
+   * the first images, which have no previews themselves; a warning says so.
    */
   readonly onPreview?: (preview: Preview) => void;
   /** The least milliseconds between two previews, 0..60000; 500 where not given. */
@@ -301,14 +301,16 @@ export class MasterWeaver implements AsyncDisposable {
     const { file, config } = this.#components.vae;
     const own = { vae: file.hash, channels: config.latentChannels };
     const { preview } = this.#files;
-    if (!preview) return new PreviewSource(own);
     try {
-      return new PreviewSource(await readPreviewMap(preview, own));
+      if (preview) return new PreviewSource(await readPreviewMap(preview, own));
+      onWarning?.(withoutPreviews(
+        `the model has no ${PREVIEW_NAME}; give one among its files`,
+      ));
     } catch (error) {
       if (!(error instanceof MasterWeaverError)) throw error;
-      onWarning?.(`No previews of the first images: ${error.message}`);
-      return new PreviewSource(own);
+      onWarning?.(withoutPreviews(error.message));
     }
+    return new PreviewSource(own);
   }
 
   /** Turns text into token ids; warns where it does not fit. */
@@ -355,6 +357,10 @@ export class MasterWeaver implements AsyncDisposable {
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();
   }
+}
+
+function withoutPreviews(why: string): string {
+  return `No previews of the first images: ${why}`;
 }
 
 function truncationWarning(

@@ -106,6 +106,14 @@ Deno.test("advice: the host names the tool to run", () => {
     ),
     "Cannot align faces without the landmark model: run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
   );
+  assertEquals(
+    withTools("the model has no preview.json; give one among its files"),
+    "the model has no preview.json; make one with tools/preview.ts",
+  );
+  assertEquals(
+    withTools("its version is 2, expected 1; fit it again, or delete it"),
+    "its version is 2, expected 1; fit it again with tools/preview.ts, or delete it",
+  );
   const other = new MasterWeaverError("gpu", "The GPU refused a command");
   assertEquals(errorWithTools(other), other);
   assertEquals(errorWithTools(7), 7);

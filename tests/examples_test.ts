@@ -169,11 +169,11 @@ Deno.test("examples: wrong usage is told", async () => {
   ]]);
 });
 
-/** A command of SECURITY.md's, to run anywhere: paths of this project are whole. */
-async function givenCommand(script: string): Promise<string[]> {
+/** A command of SECURITY.md's, by its first argument, to run anywhere: paths of this project are whole. */
+async function givenCommand(script: string, first: string): Promise<string[]> {
   const text = await Deno.readTextFile(repositoryPath("SECURITY.md"));
   const found = text.split("\n").map((line) => line.trim()).filter((line) =>
-    line.startsWith("deno run ") && line.includes(` ${script} `)
+    line.startsWith("deno run ") && line.includes(` ${script} ${first} `)
   );
   assertEquals(found.length, 1, script);
   return found[0]
@@ -190,7 +190,11 @@ gpuTest(
       await Deno.mkdir(`${folder}/photos`);
       await Deno.mkdir(`${folder}/out`);
       await Deno.copyFile(demo, `${folder}/photos/a.png`);
-      const args = [...await givenCommand("mod.ts"), "--steps=1", "--quiet"];
+      const args = [
+        ...await givenCommand("mod.ts", "--ref"),
+        "--steps=1",
+        "--quiet",
+      ];
       const { code, out, err } = await finished(deno(args, { cwd: folder }));
       assertEquals([code, err, out], [0, [], "out/a.png\n"]);
       await pixels(`${folder}/out/a.png`);
@@ -203,7 +207,7 @@ Deno.test("SECURITY.md: the permissions it gives the converter suffice", () =>
     const name = "image_encoder.weave";
     const from = repositoryPath(`weights/mini/${name}`);
     await Deno.copyFile(from, `${folder}/download/${name}`);
-    const args = await givenCommand("tools/convert.ts");
+    const args = await givenCommand("tools/convert.ts", "download");
     const { code, err } = await finished(deno(args, { cwd: folder }));
     assertEquals(code, 0, err.join("\n"));
     const files = await namesIn(`${folder}/weights/mine`);

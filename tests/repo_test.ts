@@ -67,14 +67,14 @@ Deno.test("repository: no machine paths, registry hosts or unfinished marks", as
   assertEquals(found, []);
 });
 
-Deno.test("repository: a checkout takes less than 30 MB", async () => {
+Deno.test("repository: a checkout takes less than 35 MB", async () => {
   let bytes = 0;
   for (const path of await tracked()) {
     // A file that was just removed may still be listed.
     const info = await Deno.lstat(`${root}${path}`).catch(() => null);
     bytes += info?.size ?? 0;
   }
-  assert(bytes > 0 && bytes < 30_000_000, `${bytes} bytes`);
+  assert(bytes > 0 && bytes < 35_000_000, `${bytes} bytes`);
 });
 
 Deno.test("repository: one subject a file, at most 500 lines", async () => {
@@ -87,15 +87,17 @@ Deno.test("repository: one subject a file, at most 500 lines", async () => {
   assertEquals(long, []);
 });
 
-Deno.test("repo: everyone's lock has what mod.ts needs, and no tool's packages", async () => {
+Deno.test("repo: everyone's lock has exact versions, each with its reason in README, and no tool's packages", async () => {
   const lock = async (path: string) =>
     JSON.parse(await Deno.readTextFile(repositoryPath(path)));
-  const own = await lock("deno.lock");
+  const readme = await Deno.readTextFile(repositoryPath("README.md"));
   // All of it is downloaded by the first run of anything here.
-  const names = ["jpeg-js@0.4.4", "pngjs@7.0.0"];
-  assertEquals(Object.keys(own.npm).toSorted(), names);
-  const specifiers = names.map((name) => `npm:${name}`);
-  assertEquals(Object.keys(own.specifiers).toSorted(), specifiers);
+  const { specifiers } = await lock("deno.lock");
+  for (const specifier of Object.keys(specifiers)) {
+    const [, name] = /^npm:(.+)@\d+\.\d+\.\d+$/.exec(specifier) ?? [];
+    assert(name, `${specifier} is not an exact version`);
+    assert(readme.includes(`](https://www.npmjs.com/package/${name})`), name);
+  }
   const hub = await lock("tools/download/deno.lock");
   assertEquals(Object.keys(hub.specifiers), [HUB_CLIENT]);
 });
@@ -115,10 +117,10 @@ function withoutCode(markdown: string): string {
   return markdown.replace(/^```.*?^```$/gms, "");
 }
 
-Deno.test("repository: README has at most 150 lines", async () => {
+Deno.test("repository: README has at most 180 lines", async () => {
   const readme = await Deno.readTextFile(repositoryPath("README.md"));
   const { length } = readme.trimEnd().split("\n");
-  assert(length <= 150, `${length} lines; move some beside what they describe`);
+  assert(length <= 180, `${length} lines; move some beside what they describe`);
 });
 
 Deno.test("repository: links between its pages lead somewhere", async () => {

@@ -184,7 +184,11 @@ Deno.test("npm openai: errors are its own", async () => {
     };
     await bad({ prompt: 3 }, "prompt");
     await bad({ n: 11 }, "n");
-    await bad({ size: "63x64" }, null);
+    const sized = await bad({ size: "63x64" }, "size");
+    assertMatch(
+      sized.message,
+      /size \(width\) must be a multiple of 4, got 63/,
+    );
     await bad({ size: "large" }, "size");
     await bad({ output_format: "webp" }, "output_format");
     await bad({ output_compression: 50 }, "output_compression");
@@ -194,6 +198,8 @@ Deno.test("npm openai: errors are its own", async () => {
     await bad({ colour: "red" }, "colour");
     await bad({ masterweaver: { stepz: 3 } }, "masterweaver.stepz");
     await bad({ masterweaver: { steps: 0 } }, "masterweaver.steps");
+    await bad({ masterweaver: { width: 63 } }, "masterweaver.width");
+    assertMatch((await bad({ seed: 3 }, "seed")).message, /in masterweaver/);
     const alone = await bad(
       { masterweaver: { idScale: 1 } },
       "masterweaver.references",
@@ -267,6 +273,75 @@ Deno.test("npm openai: lists the model, with the token as its key", async () => 
     );
     assertEquals(error.code, "invalid_api_key");
   });
+});
+
+Deno.test("images: no request does harm, whatever its fields", async () => {
+  const bugs: unknown[] = [];
+  const onBug = (error: unknown) => bugs.push(error);
+  await using studio = await testStudio({ onBug });
+  const huge = "x".repeat(10_000_000);
+  const photo = dataUrl(drawnPhoto());
+  const post = async (of: string, body: unknown) => {
+    const response = await postJson(`${studio.url}/v1/images/${of}`, body);
+    const text = await response.text();
+    assert(text.length < 1000, `${text.length} bytes`);
+    const { error } = JSON.parse(text);
+    return [response.status, error?.param, error?.code];
+  };
+  const invalid = (param: string | null) => [400, param, "invalid_value"];
+  const prompt = "a man";
+  for (const body of [null, [], "text", 3]) {
+    assertEquals(await post("generations", body), invalid(null));
+  }
+  const fields: Record<string, unknown[]> = {
+    prompt: [null, huge, [prompt], {}],
+    n: [0, -1, 1e9, 1e300, 1.5, "2", [1]],
+    size: ["0x0", "64", "-64x64", "64x64 ", "99999x64", "1e3x1e3", huge, 64],
+    quality: ["ultra", huge],
+    stream: ["yes", 1],
+    image: [[photo]],
+    masterweaver: [huge, [], 3],
+    "masterweaver.references": [Array(20_000).fill(photo)],
+    "masterweaver.references.0": [["%"], ["data:image/png,x"], [{}], [null]],
+    "masterweaver.negativePrompt": [huge],
+    "masterweaver.seed": ["x", 2 ** 53, 1.5],
+    "masterweaver.guidanceRange": [[1, 0], [0], ["0", "1"]],
+  };
+  for (const [field, values] of Object.entries(fields)) {
+    const [name, own] = field.split(".");
+    for (const value of values) {
+      const more = own ? { [own]: value } : value;
+      const body = { prompt, [name]: more };
+      const [status, param, code] = await post("generations", body);
+      assertEquals([status, code], [400, "invalid_value"], field);
+      assert(String(param).startsWith(field), `${param} is not ${field}`);
+    }
+  }
+  assertEquals(
+    await post("generations", { prompt, model: huge }),
+    [404, "model", "model_not_found"],
+  );
+  assertEquals(
+    await post("edits", { prompt, image: [photo], "masterweaver[rng]": huge }),
+    invalid("masterweaver.rng"),
+  );
+  const own = "masterweaver[negative_prompt]";
+  assertEquals(
+    await post("edits", { prompt, image: [photo], [own]: huge }),
+    invalid("masterweaver.negative_prompt"),
+  );
+  for (const image of [[], undefined]) {
+    assertEquals(await post("edits", { prompt, image }), invalid("image"));
+  }
+  for (const rubbish of ["rubbish", "data:image/png;base64,", ""]) {
+    const answer = await post("edits", { prompt, image: [rubbish] });
+    assertEquals(answer, [400, "image.0", "unsupported_type"]);
+  }
+  const nothing = await fetch(`${studio.url}/v1/images/variations`);
+  assertEquals(nothing.status, 404);
+  assertMatch((await nothing.json()).error.message, /openapi\.json lists/);
+  assertEquals([...studio.studio.jobs.all()], []);
+  assertEquals(bugs, []);
 });
 
 for (const stream of [false, true]) {
@@ -345,7 +420,7 @@ python.test("PyPI openai: edits, options, streams and errors", async () => {
     mask: ["BadRequestError", 400, "mask", "invalid_value"],
     four: ["BadRequestError", 400, "image", "invalid_value"],
     "no photo": ["BadRequestError", 400, "image.0", "unsupported_type"],
-    size: ["BadRequestError", 400, null, "invalid_value"],
+    size: ["BadRequestError", 400, "size", "invalid_value"],
     model: ["NotFoundError", 404, "model", "model_not_found"],
     token: ["AuthenticationError", 401, null, "invalid_api_key"],
   });

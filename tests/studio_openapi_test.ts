@@ -133,9 +133,6 @@ async function walkCompatible(server: DescribedServer): Promise<void> {
     body: { image: photo.toBase64() },
   });
   await server.ask("post /sdapi/v1/options", { body: {} });
-  for (const name of ["interrupt", "skip", "refresh-checkpoints"]) {
-    await server.ask(`post /sdapi/v1/${name}`);
-  }
   const lists = server.operations.filter((operation) =>
     operation.startsWith("get /sdapi/")
   );
@@ -147,11 +144,11 @@ Deno.test("openapi: every operation answers as described", async () => {
     const server = await DescribedServer.at(url);
     await walkOwn(server);
     await walkCompatible(server);
-    const missing = server.operations.filter((one) => !server.done.has(one));
-    // These say that they are not there yet.
-    for (const operation of missing) {
+    // What is left takes nothing, or says that it is not there yet.
+    for (const operation of server.operations) {
+      if (server.done.has(operation)) continue;
       const { status } = await server.ask(operation);
-      assertEquals(status, 501, operation);
+      assert(status === 200 || status === 404, `${operation} ${status}`);
     }
   });
 });
@@ -189,7 +186,9 @@ Deno.test("openapi: errors of every kind are as described", async () => {
       const large = await server.ask(operation, {
         body: { prompt: " ".repeat(100_000) },
       });
-      assertEquals(large.status, 413, operation);
+      // AUTOMATIC1111's clients know no other status for what is wrong.
+      const isTold = large.status === (/sdapi/.test(operation) ? 422 : 413);
+      assert(isTold, `${operation} ${large.status}`);
       await server.ask(operation, { body: [] });
     }
     const jobs = await Promise.all(

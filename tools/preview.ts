@@ -81,7 +81,7 @@ interface Size {
   readonly width: number;
 }
 
-/** Every how manieth image is not fitted. */
+/** One image of so many is not fitted. */
 const HELD_OUT = 4;
 
 /** Makes an image and keeps its latents. */

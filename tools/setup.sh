@@ -287,10 +287,13 @@ set_up_python() {
 
 # --- Packages -------------------------------------------------------------
 
-# Fetches the npm packages once, so that later runs need no network.
+# Fetches the npm packages once, and what bundles the studio's page, so that
+# later runs need no network.
 set_up_packages() {
   [ "$check_only" = yes ] && return 0
-  (cd "$HERE" && deno cache --quiet mod.ts src/host/command/command.ts tools/*.ts)
+  (cd "$HERE" &&
+    deno cache --quiet mod.ts src/host/command/command.ts src/studio/command/*.ts tools/*.ts &&
+    deno bundle --quiet --platform=browser src/studio/page/main.tsx >/dev/null)
 }
 
 main() {

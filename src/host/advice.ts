@@ -24,6 +24,11 @@ const tools: readonly (readonly [core: RegExp, host: string])[] = [
     /give face_detector\.weave among the model's files/,
     "copy it from weights/mini into the model's folder",
   ],
+  [
+    /has no preview\.json; give one among its files$/,
+    "has no preview.json; make one with tools/preview.ts",
+  ],
+  [/\bfit it again(?=, or delete it$)/, "fit it again with tools/preview.ts"],
   [/\bconvert the model(?=[,;]|$)/, "convert the model with tools/convert.ts"],
 ];
 

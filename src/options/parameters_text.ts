@@ -104,6 +104,8 @@ export interface Parameters {
   readonly text: Record<string, string>;
   /** Pairs that mean nothing here, in order. */
   readonly others: readonly (readonly [name: string, value: string])[];
+  /** All pairs as they are written. */
+  readonly pairs: readonly (readonly [name: string, value: string])[];
 }
 
 /** Whether text chunks are from an image that this program made. */
@@ -154,7 +156,7 @@ export function readParameters(text: string): Parameters {
     } else if (key === undefined) others.push([name, value]);
     else if (key !== "sampler" || value !== SAMPLER) chunks.set(key, value);
   }
-  return { text: Object.fromEntries(chunks), others };
+  return { text: Object.fromEntries(chunks), others, pairs };
 }
 
 /** The prompts that lines hold; blanks around each line do not count. */

@@ -33,6 +33,9 @@ export type ApiErrorCode =
   /** A bug of this project. */
   | "internal";
 
+/** The name of a field that is the body itself. */
+export const WHOLE_BODY = "(body)";
+
 /** An error that an HTTP answer can carry. */
 export class ApiError extends Error {
   /** Its name. */

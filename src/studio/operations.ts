@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sayA1111Error } from "./a1111/errors.ts";
 import { a1111Operations } from "./a1111/operations.ts";
 import { type EventOptions, eventsOperation } from "./api/events.ts";
 import { facesOperation } from "./api/faces.ts";
@@ -13,8 +14,10 @@ import { type Metrics, metricsOperation } from "./api/metrics.ts";
 import { errorSchema } from "./api/schemas.ts";
 import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
+import { apiError } from "./http/app.ts";
 import { documentOperations } from "./http/docs.ts";
 import type { Operation } from "./http/operation.ts";
+import { sayOpenAiError } from "./openai/errors.ts";
 import { openaiOperations } from "./openai/operations.ts";
 
 /** What operations need beside the studio. */
@@ -47,4 +50,10 @@ export function allOperations(
   ];
   const document = documentOperations(operations, { needsToken, errorSchema });
   return [...operations, ...document];
+}
+
+/** Says errors at a path that is no operation: as the API does that has such paths. */
+export function sayErrorAt(path: string): (error: unknown) => Response {
+  if (path.startsWith("/v1/")) return sayOpenAiError;
+  return path.startsWith("/sdapi/") ? sayA1111Error : apiError;
 }

@@ -8,7 +8,7 @@ import { IdentityStore } from "./api/identity_store.ts";
 import type { PhotoReader, Studio } from "./api/studio.ts";
 import { Metrics } from "./api/metrics.ts";
 import { ApiError, statusOf } from "./errors.ts";
-import { apiError, app } from "./http/app.ts";
+import { app } from "./http/app.ts";
 import { type BodyLimits, bodyLimits, BodyReader } from "./http/body.ts";
 import { allowedHosts, createGuard } from "./http/guard.ts";
 import { listen, type ServerOptions } from "./http/server.ts";
@@ -18,7 +18,7 @@ import type { JobQueue } from "./jobs/queue.ts";
 import { JobStore, type StoreLimits } from "./jobs/store.ts";
 import type { Telemetry } from "./jobs/telemetry.ts";
 import { Unwatched } from "./jobs/unwatched.ts";
-import { allOperations } from "./operations.ts";
+import { allOperations, sayErrorAt } from "./operations.ts";
 
 /** What a studio is made of; only the queue and the reader of photos are needed. */
 export interface StudioOptions extends Partial<ServerOptions> {
@@ -149,18 +149,22 @@ function pageOf(
   sessions?: Sessions,
 ): (request: Request) => Response | Promise<Response> {
   return async (request) => {
+    const { pathname } = new URL(request.url);
     try {
       guard.checkHost(request);
-      const { pathname } = new URL(request.url);
       if (sessions && pathname === "/login") return sessions.login(request);
       if (!page || /^\/(api|v1|sdapi)\//.test(pathname)) {
-        throw new ApiError(404, "not-found", "There is nothing at this path");
+        throw new ApiError(
+          404,
+          "not-found",
+          "There is nothing at this path; /openapi.json lists what there is",
+        );
       }
       sessions?.client(request, "");
       return await page(request);
     } catch (error) {
       if (statusOf(error) === 500) throw error;
-      return apiError(error);
+      return sayErrorAt(pathname)(error);
     }
   };
 }

@@ -38,7 +38,7 @@ export class PythonEnvironment {
     console.warn(
       `${found.missing}: tests of ${
         packages.join(" and ")
-      } are skipped. \`sh tools/setup.sh --for-tests\` installs Python.`,
+      } are skipped. \`sh tools/setup.sh --with-tests\` installs Python.`,
     );
     return new PythonEnvironment("", found.missing);
   }

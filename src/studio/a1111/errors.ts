@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ApiError, errorResource, statusOf } from "../errors.ts";
+import { ApiError, errorResource, statusOf, WHOLE_BODY } from "../errors.ts";
 
 /** Codes of what is wrong with a field. */
 const fieldCodes = ["bad-request", "bad-option", "too-large"];
@@ -15,7 +15,8 @@ export function sayA1111Error(error: unknown): Response {
   const status = statusOf(error);
   const isOfField = fieldCodes.includes(code) || status === 415;
   if (isOfField) {
-    const loc = ["body", ...field === undefined ? [] : field.split(".")];
+    const isWhole = field === undefined || field === WHOLE_BODY;
+    const loc = ["body", ...isWhole ? [] : field.split(".")];
     const detail = [{ type: "value_error", loc, msg: message }];
     return Response.json({ detail }, { status: 422 });
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { JsonSchema } from "../../options/types.ts";
-import { ownFieldsSchema } from "../compatible/own_fields.ts";
+import { MAX_PROMPT, ownFieldsSchema } from "../compatible/own_fields.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
 const text = { type: ["string", "null"] };
@@ -15,17 +15,27 @@ const flag = { type: ["boolean", "null"] };
 const object = { type: ["object", "null"] };
 const list = { type: ["array", "null"] };
 
+/** The most images of a request. */
+export const MOST_IMAGES = 16;
+
+const count = { ...whole, minimum: 1, maximum: MOST_IMAGES };
+
 /** Fields that are used. */
 const used: Readonly<Record<string, JsonSchema>> = {
-  prompt: text,
-  negative_prompt: text,
-  seed: whole,
+  prompt: { ...text, maxLength: MAX_PROMPT },
+  negative_prompt: { ...text, maxLength: MAX_PROMPT },
+  seed: {
+    ...whole,
+    description: "-1 for any; a larger one as a text in `masterweaver.seed`",
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+  },
   steps: whole,
   cfg_scale: number,
   width: whole,
   height: whole,
-  batch_size: { ...whole, minimum: 1 },
-  n_iter: { ...whole, minimum: 1 },
+  batch_size: count,
+  n_iter: count,
   sampler_name: text,
   sampler_index: text,
   scheduler: text,

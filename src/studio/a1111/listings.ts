@@ -75,12 +75,22 @@ export function listings(
       }],
     }]],
     "cmd-flags": ["Say how the server was started", () => ({ api: true })],
-    memory: ["Say how much memory there is", () => {
-      const { total, available } = Deno.systemMemoryInfo();
-      return {
-        ram: { free: available, used: total - available, total },
-        cuda: { error: "unavailable" },
-      };
-    }],
+    memory: ["Say how much memory there is", () => ({
+      ram: memory(),
+      cuda: { error: "unavailable" },
+    })],
   };
+}
+
+/** This machine's memory in bytes; an error where Deno may not ask for it. */
+function memory(): Readonly<Record<string, number | string>> {
+  try {
+    const { total, available } = Deno.systemMemoryInfo();
+    return { free: available, used: total - available, total };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      return { error: "unavailable" };
+    }
+    throw error;
+  }
 }

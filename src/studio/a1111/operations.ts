@@ -71,6 +71,7 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
     tag: "AUTOMATIC1111",
     answers: {
       200: { description: answer },
+      404: { description: "There is no such model, or no such feature" },
       422: { description: "A field cannot be used; `detail` says which" },
     },
     sayError: sayA1111Error,
@@ -83,10 +84,15 @@ function taskParts(tasks: Tasks): Part[] {
       name: "progress",
       method: "get",
       summary: "How far the client's request is",
-      query: { skip_current_image: { enum: ["true", "false", "1", "0"] } },
+      query: {
+        skip_current_image: {
+          // Python's clients send a capital letter.
+          enum: ["true", "false", "True", "False", "1", "0"],
+        },
+      },
       answer: "Progress, and what the image looks like so far",
       handle({ client, query }) {
-        const skips = /^(true|1)$/.test(query.skip_current_image ?? "");
+        const skips = /^(true|1)$/i.test(query.skip_current_image ?? "");
         return Response.json(progressOf(tasks.current(client), skips));
       },
     },
@@ -139,13 +145,13 @@ function optionParts({ queue: { model } }: Studio): Part[] {
         );
       },
     },
-    {
-      name: "refresh-checkpoints",
+    ...["checkpoints", "vae", "loras", "embeddings"].map((what): Part => ({
+      name: `refresh-${what}`,
       method: "post",
       summary: "Does nothing: there is the one model that is loaded",
       answer: "Nothing",
       handle: () => Response.json(null),
-    },
+    })),
   ];
 }
 
@@ -164,7 +170,7 @@ function missingParts(): Part[] {
     answer: "Never given",
     handle() {
       throw new ApiError(
-        501,
+        404,
         "not-found",
         `${name} is not supported yet; txt2img is`,
       );

@@ -100,7 +100,7 @@ export function readOptions(
 /** Refuses a model that is not this one, by name, title or hash. */
 function checkModel(value: unknown, model: ModelResource): void {
   const { name, hash } = model;
-  const wanted = String(value);
+  const wanted = typeof value === "string" ? value : "(no name)";
   const isHash = /^[0-9a-f]{8,}$/.test(wanted) && hash.startsWith(wanted);
   if (isHash || ["", name, titleOf(model)].includes(wanted)) return;
   throw new ApiError(
@@ -117,7 +117,8 @@ function oneOf<T>(
   value: unknown,
   field: string,
 ): T {
-  const name = String(value);
-  if (Object.hasOwn(values, name)) return values[name];
+  if (typeof value === "string" && Object.hasOwn(values, value)) {
+    return values[value];
+  }
   throw badField(field, `must be one of ${Object.keys(values).join(", ")}`);
 }

@@ -5,7 +5,7 @@
  */
 import { readJpegComment, readPngText } from "../../host/codecs/codec.ts";
 import { imageFileKind } from "../../image/signature.ts";
-import { readParameters, SAMPLER } from "../../options/parameters_text.ts";
+import { readParameters } from "../../options/parameters_text.ts";
 
 /** What an image file says of itself. */
 export interface PngInfo {
@@ -14,7 +14,7 @@ export interface PngInfo {
   /** Its other texts. */
   readonly items: Readonly<Record<string, string>>;
   /** The settings by that program's names. */
-  readonly parameters: Readonly<Record<string, string | number>>;
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** Reads a PNG or JPEG file; what has no settings gives none. */
@@ -29,27 +29,19 @@ function textsOf(file: Uint8Array): Record<string, string> {
   return comment === undefined ? {} : { parameters: comment };
 }
 
-/** That program's names of our keys. */
-const names: Readonly<Record<string, string>> = {
-  prompt: "Prompt",
-  negative_prompt: "Negative prompt",
-  steps: "Steps",
-  sampler: "Sampler",
-  guidance_scale: "CFG scale",
-  seed: "Seed",
-  width: "Size-1",
-  height: "Size-2",
-  model_hash: "Model hash",
-  model: "Model",
-  rng: "RNG",
-  software: "Version",
-};
-
+/** The settings as that program takes them apart: by its names, a size as two. */
 function parsed(info: string): Record<string, string> {
-  const { text, others } = readParameters(info);
-  const sampler = text.steps === undefined ? {} : { sampler: SAMPLER };
-  const named = Object.entries({ ...sampler, ...text }).map((
-    [key, value],
-  ) => [Object.hasOwn(names, key) ? names[key] : key, value] as const);
-  return Object.fromEntries([...named, ...others]);
+  const { text, pairs } = readParameters(info);
+  const named = pairs.flatMap(([name, value]) => {
+    const [, width, height] = name === "Size" && /^(\d+)x(\d+)$/.exec(value) ||
+      [];
+    return width === undefined
+      ? [[name, value]]
+      : [["Size-1", width], ["Size-2", height]];
+  });
+  return {
+    "Prompt": text.prompt,
+    "Negative prompt": text.negative_prompt,
+    ...Object.fromEntries(named),
+  };
 }

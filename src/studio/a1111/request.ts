@@ -10,7 +10,7 @@ import type { Rng } from "../../options/settings.ts";
 import type { OwnFields } from "../compatible/own_fields.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import { badField } from "./errors.ts";
-import { knownFields, refusedFields } from "./fields.ts";
+import { knownFields, MOST_IMAGES, refusedFields } from "./fields.ts";
 import { readOptions } from "./options.ts";
 import { ownFieldsOf } from "./scripts.ts";
 
@@ -84,18 +84,16 @@ export interface Wanted {
 
 /** That program's own defaults. */
 const defaults = { steps: 50, cfg_scale: 7 };
-/** The most images of a request. */
-const MOST_IMAGES = 16;
 
 /**
  * Reads a request.
  *
  * @throws {ApiError} 400 `bad-request` naming the field, 404 `not-found` for another model
  */
-export async function readTxt2Img(
+export function readTxt2Img(
   fields: Txt2ImgFields,
   model: ModelResource,
-): Promise<Wanted> {
+): Wanted {
   const given: Readonly<Record<string, unknown>> = { ...fields };
   for (const [name, { is, only }] of Object.entries(refusedFields)) {
     if (given[name] == null || is(given[name])) continue;
@@ -129,7 +127,7 @@ export async function readTxt2Img(
     batches,
     rng: options.rng,
     format: options.format,
-    own: await ownFieldsOf(fields),
+    own: ownFieldsOf(fields),
     warnings: warningsOf(fields, options.unknown),
   };
 }

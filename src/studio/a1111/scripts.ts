@@ -22,23 +22,34 @@ export interface Scripts {
  *
  * @throws {ApiError} 400 `bad-request`, also for another script that would do something
  */
-export async function ownFieldsOf(
+export function ownFieldsOf(
   { alwayson_scripts, masterweaver }: Scripts,
-): Promise<OwnFields> {
-  let all = await readOwnFields(masterweaver, SCRIPT);
+): OwnFields {
+  const all = [readOwnFields(masterweaver, SCRIPT)];
   for (const [name, script] of Object.entries(alwayson_scripts ?? {})) {
     const at = `alwayson_scripts.${name.slice(0, 60)}`;
     const args = argsOf(script);
-    if (name.toLowerCase() !== SCRIPT) {
-      if (args.every(isOff)) continue;
+    if (name.toLowerCase() === SCRIPT) {
+      for (const [i, arg] of args.entries()) {
+        all.push(ownFieldsIn(arg, `${at}.args.${i}`));
+      }
+    } else if (!args.every(isOff)) {
       throw badField(at, `is not here: always on script ${at} not found`);
     }
-    for (const [i, arg] of args.entries()) {
-      const fields = typeof arg === "string" ? { references: [arg] } : arg;
-      all = joined(all, await readOwnFields(fields, `${at}.args.${i}`));
-    }
   }
-  return all;
+  return {
+    settings: joined(all.map(({ settings }) => settings)),
+    choices: joined(all.map(({ choices }) => choices)),
+    photos: all.flatMap(({ photos }) => photos),
+    identity: all.findLast(({ identity }) => identity !== undefined)?.identity,
+  };
+}
+
+/** An argument of the script: a photo, or our own options. */
+function ownFieldsIn(arg: unknown, at: string): OwnFields {
+  if (typeof arg !== "string") return readOwnFields(arg, at);
+  const photos = [{ text: arg, field: at }];
+  return { settings: {}, choices: {}, photos };
 }
 
 /** The arguments of a script: a list, or one alone. */
@@ -55,11 +66,7 @@ function isOff(arg: unknown): boolean {
   return enable === false;
 }
 
-function joined(a: OwnFields, b: OwnFields): OwnFields {
-  return {
-    settings: { ...a.settings, ...b.settings },
-    choices: { ...a.choices, ...b.choices },
-    photos: [...a.photos, ...b.photos],
-    identity: b.identity ?? a.identity,
-  };
+/** Objects as one; the last has the last word. */
+function joined<T extends object>(objects: readonly T[]): Partial<T> {
+  return Object.fromEntries(objects.flatMap(Object.entries)) as Partial<T>;
 }

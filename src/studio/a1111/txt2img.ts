@@ -14,6 +14,8 @@ import { requestOf, submit } from "../compatible/order.ts";
 import type { ApiRequest } from "../http/operation.ts";
 import type { Job, JobRequest } from "../jobs/job.ts";
 import type { ModelResource } from "../wire/resources.ts";
+import { knownFields } from "./fields.ts";
+import { SCRIPT } from "./listings.ts";
 import { readTxt2Img, type Txt2ImgFields, type Wanted } from "./request.ts";
 import { pngInfo } from "./png_info.ts";
 import { timestamp } from "./progress.ts";
@@ -32,9 +34,11 @@ export async function txt2img(
 ): Promise<Response> {
   const fields = body as Txt2ImgFields;
   const { model } = studio.queue;
-  const wanted = await readTxt2Img(fields, model);
+  const wanted = readTxt2Img(fields, model);
   const requests = await requestsOf(studio, wanted);
-  const task = new Task(await submit(studio, client, requests));
+  const task = new Task(
+    await submit(studio, { name: "txt2img", client }, requests),
+  );
   tasks.add(client, task);
   const wait = { jobs: task.jobs, signal, period };
   return await answerWhenEnded(studio, wait, () => {
@@ -59,21 +63,23 @@ async function requestsOf(
   const { own, format, batchSize, batches } = wanted;
   const { prompt, negativePrompt, steps, guidanceScale, width, height, rng } =
     wanted;
-  const { seed = wanted.seed, ...others } = own.settings;
   const first = await requestOf(studio, {
-    ...own,
     settings: {
       prompt,
-      ...withoutUndefined({ width, height, rng }),
       negativePrompt,
+      seed: wanted.seed,
       steps,
       guidanceScale,
-      ...others,
-      seed,
+      ...withoutUndefined({ width, height, rng }),
     },
+    own,
     format,
     preview: studio.queue.model.previews,
-  }, "masterweaver.references");
+  }, {
+    photos: "masterweaver.references",
+    options: { negativePrompt: "negative_prompt", guidanceScale: "cfg_scale" },
+  });
+  const { seed } = first.settings;
   return Array.from({ length: batchSize * batches }, (_, i) => ({
     ...first,
     settings: { ...first.settings, seed: seedAfter(seed, i) },
@@ -95,14 +101,16 @@ function firstFailure({ jobs, interrupted, skipped }: Task): Error | undefined {
     .find((failure) => failure !== undefined);
 }
 
-/** The request with defaults, less the photos: nobody needs them again. */
+/** The request with defaults, less the photos and what is not known here. */
 function parametersOf(
   fields: Txt2ImgFields,
   { prompt, negativePrompt, steps, guidanceScale, batchSize, batches }: Wanted,
 ): Readonly<Record<string, unknown>> {
-  const { masterweaver: _, ...others } = fields;
+  const known = Object.entries(fields).filter(([name]) =>
+    knownFields.has(name) && name !== SCRIPT
+  );
   return {
-    ...others,
+    ...Object.fromEntries(known),
     prompt,
     negative_prompt: negativePrompt,
     steps,

@@ -4,6 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
+import { environmentVariable } from "../../host/environment.ts";
 import { exitCode } from "../../host/exit.ts";
 import { print, writeStderr } from "../../host/streams.ts";
 import { readModelResource } from "../engine/model_resource.ts";
@@ -45,8 +46,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
   const tls = await readTls(flags);
   const { alignFaces } = await readModelResource(model, flags.adapter);
   const photos = new WorkerPhotoReader({ model, aligns: alignFaces });
-  const given = flags.token ??
-    (Deno.env.get("MASTERWEAVER_TOKEN") || undefined);
+  const given = flags.token ?? environmentVariable("MASTERWEAVER_TOKEN");
   const token = given ?? (isLoopback(host) ? undefined : makeToken());
   const studio = await startStudio({
     hostname: host,

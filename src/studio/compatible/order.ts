@@ -3,71 +3,102 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../base/errors.ts";
 import { encodePng } from "../../host/codecs/codec.ts";
 import { checkSettings } from "../../options/options.ts";
-import type { IdentityChoices, Settings } from "../../options/settings.ts";
-import { checkedPhoto } from "../api/photos.ts";
+import type { Settings } from "../../options/settings.ts";
+import { checkedPhoto, readPhoto } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
 import { Job, type JobRequest } from "../jobs/job.ts";
+import type { OwnFields } from "./own_fields.ts";
 
 /** What is asked for, in the library's words. */
 export interface Order {
-  /** Settings of the images. */
+  /** Settings of the images, from fields of the other program's. */
   readonly settings: Partial<Settings> & { readonly prompt: string };
-  /** Who they show; nobody in particular where there is no photo and no identity. */
-  readonly photos: readonly Photo[];
-  /** An identity that was encoded before, in place of photos. */
-  readonly identity?: string;
-  /** How the photos are looked at. */
-  readonly choices: Partial<IdentityChoices>;
+  /** Our own fields, which come first; nobody in particular where they name nobody. */
+  readonly own: OwnFields;
   /** The format of the images' files. */
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
   readonly preview: boolean;
 }
 
+/** What the other program calls its fields, for messages. */
+export interface FieldNames {
+  /** Its field for reference photos. */
+  readonly photos: string;
+  /** Its fields for options, where their names differ from the library's. */
+  readonly options: Readonly<Partial<Record<keyof Settings, string>>>;
+}
+
 /**
  * Checks an order against the model.
  *
- * @param field of the request that has the photos, for messages
- * @throws {MasterWeaverError} `bad-option`
- * @throws {ApiError} 400 `bad-request`, 404 `not-found`
+ * @throws {ApiError} 400 `bad-request`, 404 `not-found`, 413 `too-large`, 415 `unsupported-type`
  */
 export async function requestOf(
   studio: Studio,
-  order: Order,
-  field: string,
+  { settings: given, own, format, preview }: Order,
+  names: FieldNames,
 ): Promise<JobRequest> {
   const { model } = studio.queue;
-  const person = await personOf(studio, order, field);
-  const { idScale } = order.settings;
-  const isNobody = person === await nobody();
-  if (isNobody && idScale !== undefined && idScale > 0) {
+  const settings = inItsNames(
+    () => checkSettings({ ...given, ...own.settings }, model.size),
+    own,
+    names,
+  );
+  const person = await personOf(studio, own, names);
+  const request = { person, format, preview, modelHash: model.hash };
+  if (person !== await nobody()) return { settings, ...request };
+  const { idScale = 0 } = own.settings;
+  if (idScale > 0) {
     throw new ApiError(
       400,
       "bad-request",
-      `An identity scale of ${idScale} needs a person: give reference photos as ${field}, or an identity scale of 0`,
-      { field },
+      `An identity scale of ${idScale} needs a person: give reference photos as ${names.photos}, or an identity scale of 0`,
+      { field: names.photos },
     );
   }
-  const settings = checkSettings({
-    ...order.settings,
-    ...isNobody && { idScale: 0 },
-  }, model.size);
-  const { format, preview } = order;
-  return { settings, person, format, preview, modelHash: model.hash };
+  return { settings: { ...settings, idScale }, ...request };
+}
+
+/** Checks options; a fault names the field that the option is from. */
+function inItsNames<T>(
+  check: () => T,
+  { settings }: OwnFields,
+  { options }: FieldNames,
+): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof MasterWeaverError)) throw error;
+    const [, name, what] = /^Option (\w+) (.*)$/s.exec(error.message) ?? [];
+    if (name === undefined) throw error;
+    const option = name as keyof Settings;
+    const theirs = options[option];
+    if (option in settings) throw bad(`masterweaver.${option}`, what);
+    if (theirs === undefined) throw bad(option, what);
+    throw new ApiError(
+      400,
+      "bad-request",
+      `Field ${theirs} (${option}) ${what}`,
+      { field: theirs },
+    );
+  }
 }
 
 /**
  * Takes jobs in, all or none.
  *
+ * @param name of the operation, for the log
  * @throws {ApiError} 503 `queue-full`, `shutting-down`
  */
 export async function submit(
   studio: Studio,
-  client: string,
+  { name, client }: { readonly name: string; readonly client: string },
   requests: readonly JobRequest[],
 ): Promise<Job[]> {
   const jobs: Job[] = [];
@@ -76,7 +107,7 @@ export async function submit(
       const job = new Job(client, request);
       await studio.queue.add(job);
       studio.jobs.add(job);
-      studio.log(`Job ${job.id} was taken in`, job);
+      studio.log(name, job);
       jobs.push(job);
     }
   } catch (error) {
@@ -90,21 +121,29 @@ export async function submit(
 
 async function personOf(
   studio: Studio,
-  { photos, identity, choices }: Order,
-  field: string,
+  { photos: given, identity, choices }: OwnFields,
+  names: FieldNames,
 ): Promise<Person | EncodedIdentity> {
   if (identity !== undefined) {
-    if (photos.length === 0) return studio.identities.get(identity);
-    throw bad(field, "and an identity were given: give one of them");
-  }
-  const { maxReferences } = studio.queue.model;
-  if (photos.length > maxReferences) {
+    if (given.length === 0) return studio.identities.get(identity);
     throw bad(
-      field,
-      `has ${photos.length} reference photos, this model takes ${maxReferences}`,
+      names.photos,
+      "and an identity were given: give one of them",
     );
   }
-  return photos.length > 0 ? { photos, choices } : await nobody();
+  const { maxReferences } = studio.queue.model;
+  if (given.length > maxReferences) {
+    throw bad(
+      names.photos,
+      `has ${given.length} reference photos, this model takes ${maxReferences}`,
+    );
+  }
+  if (given.length === 0) return await nobody();
+  const photos: Photo[] = [];
+  for (const { text, field } of given) {
+    photos.push(await readPhoto(text, field));
+  }
+  return { photos, choices };
 }
 
 let black: Promise<Person> | undefined;

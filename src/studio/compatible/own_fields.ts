@@ -9,9 +9,16 @@ import type { SizeRule } from "../../options/options.ts";
 import { optionsSchema } from "../../options/schema.ts";
 import { type NamedOption, optionsOf } from "../../options/table.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import { photoSchema, readPhotos } from "../api/photos.ts";
-import type { Photo } from "../engine/engine.ts";
+import { photoSchema } from "../api/photos.ts";
 import { ApiError } from "../errors.ts";
+
+/** A reference photo as a request has it; it is read once their number is known to be right. */
+export interface GivenPhoto {
+  /** A data URL or base64. */
+  readonly text: string;
+  /** Where it is in the request, for messages. */
+  readonly field: string;
+}
 
 /** What is under `masterweaver`. */
 export interface OwnFields {
@@ -20,7 +27,7 @@ export interface OwnFields {
   /** How the photos are looked at. */
   readonly choices: Partial<IdentityChoices>;
   /** Reference photos. */
-  readonly photos: readonly Photo[];
+  readonly photos: readonly GivenPhoto[];
   /** An identity that was encoded before. */
   readonly identity?: string;
 }
@@ -28,6 +35,9 @@ export interface OwnFields {
 /** All options but those that the other program's request has in a field of its own. */
 const options = optionsOf("image", "identity")
   .filter(({ name }) => name !== "prompt" && name !== "numImages");
+
+/** The longest prompt, as OpenAI has it: many times what a text encoder reads. */
+export const MAX_PROMPT = 32_000;
 
 /** The options by each of their names: the library's, and the one in image files. */
 const byName: ReadonlyMap<string, NamedOption> = new Map(
@@ -40,9 +50,15 @@ const byName: ReadonlyMap<string, NamedOption> = new Map(
 
 /** Describes the fields. */
 export function ownFieldsSchema(size: SizeRule): JsonSchema {
-  const { properties } = optionsSchema(size);
+  const properties: Record<string, JsonSchema> = {
+    ...optionsSchema(size).properties,
+  };
+  properties.negativePrompt = {
+    ...properties.negativePrompt,
+    maxLength: MAX_PROMPT,
+  };
   return {
-    type: "object",
+    type: ["object", "null"],
     description:
       "Options of this server's own, by the library's names or those in image files (`idScale` or `id_scale`)",
     properties: {
@@ -68,12 +84,9 @@ export function ownFieldsSchema(size: SizeRule): JsonSchema {
  *
  * @param given what the request has; nothing where undefined
  * @param at where it is in the request, for messages
- * @throws {ApiError} 400 `bad-request`, 413 `too-large`, 415 `unsupported-type`
+ * @throws {ApiError} 400 `bad-request`
  */
-export async function readOwnFields(
-  given: unknown,
-  at: string,
-): Promise<OwnFields> {
+export function readOwnFields(given: unknown, at: string): OwnFields {
   const values: Record<string, Record<string, unknown>> = {
     image: {},
     identity: {},
@@ -82,13 +95,13 @@ export async function readOwnFields(
   if (typeof fields !== "object" || Array.isArray(fields)) {
     throw bad(at, "must be an object");
   }
-  let photos: Photo[] = [];
+  let photos: GivenPhoto[] = [];
   let identity: string | undefined;
   for (const [name, value] of Object.entries(fields)) {
     const field = `${at}.${name.slice(0, 60)}`;
     const option = byName.get(name);
     if (name === "references") {
-      photos = await readPhotos(texts(value, field), field);
+      photos = givenPhotos(value, field);
     } else if (name === "identity") {
       if (typeof value !== "string") throw bad(field, "must be a string");
       identity = value;
@@ -114,20 +127,30 @@ function read({ type }: NamedOption, value: unknown, field: string): unknown {
   const text = isTexts ? value.join(",") : value;
   const parsed = typeof text === "string" ? type.parse(text) : text;
   const fault = type.fault(parsed);
-  if (fault === undefined) return parsed;
-  throw bad(field, `must be ${fault}, got ${type.show(value)}`);
+  if (fault !== undefined) {
+    throw bad(field, `must be ${fault}, got ${type.show(value)}`);
+  }
+  // Not all of these fields have been checked against the schema.
+  if (typeof parsed === "string" && parsed.length > MAX_PROMPT) {
+    throw bad(
+      field,
+      `must not have more than ${MAX_PROMPT} characters, got ${parsed.length}`,
+    );
+  }
+  return parsed;
 }
 
 /**
- * A list of texts, or one, as a list.
+ * Photos in a request: a list, or one alone.
  *
  * @throws {ApiError} 400 `bad-request`
  */
-export function texts(given: unknown, field: string): string[] {
+export function givenPhotos(given: unknown, field: string): GivenPhoto[] {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   return list.map((text, i) => {
-    if (typeof text === "string") return text;
-    throw bad(`${field}.${i}`, "must be a PNG or JPEG file in base64");
+    const own = `${field}.${i}`;
+    if (typeof text === "string") return { text, field: own };
+    throw bad(own, "must be a PNG or JPEG file in base64");
   });
 }
 

@@ -6,6 +6,7 @@
 import type { CallOptions } from "../../base/progress.ts";
 import type { Preview } from "../../generate/previews.ts";
 import { encodePng } from "../../host/codecs/codec.ts";
+import { withTools } from "../../host/advice.ts";
 import { checkText, encodeImage, textOf } from "../../host/image_file.ts";
 import type { Image } from "../../image/image.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
@@ -59,7 +60,8 @@ function options({ signal, emit }: Context): CallOptions {
   return {
     signal,
     onProgress: (progress) => emit({ type: "progress", progress }),
-    onWarning: (warning) => emit({ type: "warning", warning }),
+    onWarning: (warning) =>
+      emit({ type: "warning", warning: withTools(warning) }),
   };
 }
 

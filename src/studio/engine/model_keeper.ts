@@ -111,6 +111,16 @@ export class ModelKeeper {
       if (!isFile || !name.endsWith(".weave")) continue;
       bytes += (await Deno.stat(`${this.#setup.model}/${name}`)).size;
     }
-    return bytes * EXPANSION <= Deno.systemMemoryInfo().available;
+    return bytes * EXPANSION <= availableMemory();
+  }
+}
+
+/** Bytes of memory that are free; none where Deno may not ask the system. */
+function availableMemory(): number {
+  try {
+    return Deno.systemMemoryInfo().available;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return 0;
+    throw error;
   }
 }

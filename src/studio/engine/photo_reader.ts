@@ -33,7 +33,7 @@ export const photoLimits: PhotoLimits = {
 };
 
 /** Milliseconds to stop by itself: starting a Worker anew takes less. */
-const STOP = 2000;
+const STOP = 500;
 
 /** Decodes photos in one Worker and finds faces in another. */
 export class WorkerPhotoReader implements PhotoReader {

@@ -11,7 +11,7 @@ import { pause } from "./pause.ts";
 
 /** Limits of bodies. */
 export interface BodyLimits {
-  /** Bytes of one, where its operation has no limit of its own. */
+  /** Bytes of one; its operation may have a lower limit. */
   readonly bytes: number;
   /** Bytes of all that are read at a time. */
   readonly allBytes: number;
@@ -80,9 +80,10 @@ export class BodyReader {
 
   async #bytes(
     request: Request,
-    { maxBytes = this.#limits.bytes }: Body,
+    body: Body,
     held: { bytes: number },
   ): Promise<Uint8Array<ArrayBuffer>> {
+    const maxBytes = Math.min(body.maxBytes ?? Infinity, this.#limits.bytes);
     const announced = Number(request.headers.get("content-length") ?? 0);
     if (announced > maxBytes) throw tooLarge(maxBytes);
     if (!request.body) return new Uint8Array();

@@ -144,7 +144,9 @@ function response(
   if (!schema && mediaType === "application/json") return { description };
   return {
     description,
-    content: { [mediaType]: schema ? { schema: hoist(schema) } : {} },
+    content: {
+      [mediaType.split(";")[0]]: schema ? { schema: hoist(schema) } : {},
+    },
   };
 }
 

@@ -8,7 +8,7 @@
 import { Ajv2020, type ErrorObject, str } from "npm:ajv@8.20.0/dist/2020.js";
 import { nearest } from "../../base/nearest.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, WHOLE_BODY } from "../errors.ts";
 
 const ajv = new Ajv2020({
   strict: false,
@@ -67,11 +67,14 @@ function faultOf(
     return bad(at ? `${at}.${name}` : name, "is missing");
   }
   const words = Array.isArray(params.allowedValues)
-    ? `: ${params.allowedValues.join(", ")}`
+    ? `: ${params.allowedValues.filter((word) => word !== null).join(", ")}`
     : "";
+  const must = error.keyword === "type"
+    ? error.message?.replaceAll(",", " or ")
+    : error.message;
   return bad(
-    at || "(body)",
-    `${error.message}${words}, got ${shown(value, error.instancePath)}`,
+    at || WHOLE_BODY,
+    `${must}${words}, got ${shown(value, error.instancePath)}`,
   );
 }
 

@@ -7,6 +7,7 @@
 // No import map: it would not apply where mod.ts is imported from elsewhere.
 // deno-lint-ignore no-import-prefix
 import type { Span, Tracer } from "npm:@opentelemetry/api@1.10.0";
+import { environmentVariable } from "../../host/environment.ts";
 import type { NumberedEvent } from "../wire/events.ts";
 import { isFinal, type Job } from "./job.ts";
 
@@ -18,7 +19,7 @@ export interface Telemetry {
 
 /** Telemetry where it is switched on. */
 export async function openTelemetry(): Promise<Telemetry | undefined> {
-  if (Deno.env.get("OTEL_DENO") !== "true") return undefined;
+  if (environmentVariable("OTEL_DENO") !== "true") return undefined;
   // deno-lint-ignore no-import-prefix
   const { context, trace } = await import("npm:@opentelemetry/api@1.10.0");
   const tracer = trace.getTracer("masterweaver");

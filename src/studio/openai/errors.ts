@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ApiError, errorResource, statusOf } from "../errors.ts";
+import { ApiError, errorResource, statusOf, WHOLE_BODY } from "../errors.ts";
 
 /** The body of OpenAI's errors. */
 export interface OpenAiError {
@@ -42,7 +42,7 @@ export function openAiError(
       error: {
         message,
         type: status < 500 ? "invalid_request_error" : "server_error",
-        param: field ?? null,
+        param: field === undefined || field === WHOLE_BODY ? null : field,
         code: isModel
           ? "model_not_found"
           : codes[code] ?? code.replaceAll("-", "_"),

@@ -7,7 +7,7 @@
 import type { Settings } from "../../options/settings.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import { photoSchema } from "../api/photos.ts";
-import { ownFieldsSchema } from "../compatible/own_fields.ts";
+import { MAX_PROMPT, ownFieldsSchema } from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
@@ -66,6 +66,10 @@ const refused: Readonly<Record<string, string>> = {
   mask:
     "the images are references of a person, and no part of them is painted over",
   markup: "say what the image shows in the prompt",
+  // What clients made for other servers send beside OpenAI's own.
+  seed: "give it in masterweaver",
+  steps: "give it in masterweaver",
+  negative_prompt: "give it in masterweaver",
 };
 
 /** Describes a request, for the check and the OpenAPI document. */
@@ -82,7 +86,11 @@ export function imageSchema(
   return {
     type: "object",
     properties: {
-      prompt: { type: "string", description: "What the image shows" },
+      prompt: {
+        type: "string",
+        maxLength: MAX_PROMPT,
+        description: "What the image shows",
+      },
       n: whole(1, MOST_IMAGES, "Images at once"),
       size: text("WIDTHxHEIGHT, or auto: the model's own size"),
       response_format: words(["b64_json", "url"]),
@@ -98,7 +106,7 @@ export function imageSchema(
           name,
           name === "background"
             ? words([...values, "transparent"])
-            : words(values),
+            : { ...words(values), description: "Changes nothing here" },
         ]),
       ),
       ...Object.fromEntries(

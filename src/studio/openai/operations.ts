@@ -5,10 +5,9 @@
  * @module
  */
 import type { JsonSchema } from "../../options/types.ts";
-import { readPhotos } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
 import { requestOf, submit } from "../compatible/order.ts";
-import { readOwnFields } from "../compatible/own_fields.ts";
+import { givenPhotos, readOwnFields } from "../compatible/own_fields.ts";
 import type { Answer, ApiRequest, Operation } from "../http/operation.ts";
 import { imagesAnswer } from "./answer.ts";
 import { sayOpenAiError } from "./errors.ts";
@@ -112,16 +111,18 @@ async function make(
 ): Promise<Response> {
   const fields = body as ImageFields;
   const isEdit = kind === "image_edit";
-  const own = await readOwnFields(ownFieldsOf(fields), "masterweaver");
-  const photos = await readPhotos(fields.image ?? [], "image");
+  const own = readOwnFields(ownFieldsOf(fields), "masterweaver");
+  const photos = givenPhotos(fields.image ?? [], "image");
   const request = await requestOf(studio, {
-    ...own,
-    settings: { ...settingsOf(fields, studio.queue.model), ...own.settings },
-    photos: [...photos, ...own.photos],
+    settings: settingsOf(fields, studio.queue.model),
+    own: { ...own, photos: [...photos, ...own.photos] },
     format: formatOf(fields),
     preview: fields.stream === true && (fields.partial_images ?? 0) > 0,
-  }, isEdit ? "image" : "masterweaver.references");
-  const [job] = await submit(studio, client, [request]);
+  }, {
+    photos: isEdit ? "image" : "masterweaver.references",
+    options: { width: "size", height: "size", numImages: "n" },
+  });
+  const [job] = await submit(studio, { name: kind, client }, [request]);
   if (fields.stream) return streamAnswer(studio, job, fields, { kind, period });
   const { origin } = new URL(raw.url);
   return await imagesAnswer(
