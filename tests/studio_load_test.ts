@@ -74,7 +74,7 @@ Deno.test(`load: ${requests} requests of ${CLIENTS} clients`, async () => {
   // What is made once only: compiled code, caches, the first jobs.
   await load(server.url, WARM_UP, CLIENTS);
   await idle(server);
-  const before = await server.memory();
+  const before = await server.state();
 
   using health = new Health(server.url);
   const started = performance.now();
@@ -82,7 +82,7 @@ Deno.test(`load: ${requests} requests of ${CLIENTS} clients`, async () => {
   const seconds = (performance.now() - started) / 1000;
   const times = await health.stop();
   await idle(server);
-  const after = await server.memory();
+  const after = await server.state();
 
   const at = (part: number) => times[Math.floor((times.length - 1) * part)];
   console.log([

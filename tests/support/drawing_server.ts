@@ -28,6 +28,16 @@ export type DrawingServerOptions =
     readonly patience?: number;
   };
 
+/** How a process is. */
+export interface ProcessState {
+  /** Resident bytes, after its garbage was collected. */
+  readonly rss: number;
+  /** Bytes of its objects. */
+  readonly heap: number;
+  /** The longest time in which it did nothing else since this was last asked, in milliseconds. */
+  readonly stop: number;
+}
+
 /** A process that serves. */
 export class DrawingServer implements AsyncDisposable {
   /** How to reach it. */
@@ -67,8 +77,8 @@ export class DrawingServer implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** The memory of its process in bytes, after its garbage was collected. */
-  async memory(): Promise<{ readonly rss: number; readonly heap: number }> {
+  /** The state of its process. */
+  async state(): Promise<ProcessState> {
     const start = this.err.length;
     this.kill("SIGUSR1");
     await this.wrote("}\n", start);
@@ -112,12 +122,22 @@ if (import.meta.main) {
     Deno.args[0],
   );
   const studio = await testStudio({ ...options, log: jobLog(false) });
+  let last = performance.now(), stop = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    stop = Math.max(stop, now - last - 5);
+    last = now;
+  }, 5);
   Deno.addSignalListener("SIGUSR1", () => {
+    const before = stop;
     // What the first finds to finalise, the second frees.
     for (let i = 0; i < 2; i++) Object(globalThis).gc();
     const { rss, heapUsed: heap } = Deno.memoryUsage();
-    writeStderr(`${JSON.stringify({ rss, heap })}\n`);
+    writeStderr(`${JSON.stringify({ rss, heap, stop: before })}\n`);
+    stop = 0;
+    last = performance.now();
   });
   console.log(studio.url);
   await untilSignal(studio, patience);
+  clearInterval(timer);
 }

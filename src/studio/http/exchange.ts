@@ -38,9 +38,6 @@ export async function exchange(
       status: 400,
     })
     : await handler(request, addressOf(incoming));
-  // The rest of a body that was not read would pass for the next request.
-  const isRead = incoming.complete;
-  if (!isRead) outgoing.setHeader("connection", "close");
   writeHead(outgoing, response);
   try {
     await writeBody(outgoing, response, { signal: gone.signal, limits });
@@ -48,7 +45,7 @@ export async function exchange(
     // An answer that breaks off must not look whole.
     incoming.socket.destroy();
   }
-  if (!isRead) discard(incoming, limits.unasked);
+  if (!incoming.complete) discard(incoming, limits.unasked);
 }
 
 /** The client's address, without the prefix that an IPv4 address has on a socket for both. */
@@ -166,13 +163,18 @@ async function drained(outgoing: ServerResponse, time: number): Promise<void> {
 }
 
 /**
- * Throws away what still comes of a body, for a client that sends without
- * reading would miss its answer; then closes the connection.
+ * Throws away what still comes of a body: a client may read its answer only once
+ * it has sent everything. Where that takes long the connection is closed.
  */
 function discard(incoming: IncomingMessage, time: number): void {
   const { socket } = incoming;
   if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), time);
-  socket.once("close", () => clearTimeout(timer));
+  const stop = () => clearTimeout(timer);
+  socket.once("close", stop);
+  incoming.once("end", () => {
+    stop();
+    socket.off("close", stop);
+  });
   incoming.resume();
 }

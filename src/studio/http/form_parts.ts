@@ -22,21 +22,21 @@ const MAX_FIELDS = 64, MAX_HEAD = 8192;
 const LINE_END = "\r\n", HEAD_END = "\r\n\r\n", LAST = "--";
 
 /**
- * Splits a form.
+ * Splits a form, a field whenever one is asked for.
  *
  * @returns its fields in their order; bytes are views
  * @throws {ApiError} 400 `bad-request`
  */
-export function formParts(
+export function* formParts(
   bytes: Uint8Array<ArrayBuffer>,
   contentType: string,
-): FormPart[] {
+): Generator<FormPart, void> {
   const delimiter = `--${boundaryOf(contentType)}`;
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const parts: FormPart[] = [];
+  let count = 0;
   let at = startOf(body, delimiter);
   while (body.toString("latin1", at, at + LAST.length) !== LAST) {
-    if (parts.length === MAX_FIELDS) {
+    if (++count > MAX_FIELDS) {
       throw bad(`The form has more than ${MAX_FIELDS} fields`);
     }
     const headStart = body.indexOf(LINE_END, at, "latin1");
@@ -52,10 +52,9 @@ export function formParts(
     if (!isWhole) throw bad("The body is not multipart/form-data");
     const head = body.toString("utf8", headStart, headEnd);
     const start = headEnd + HEAD_END.length;
-    parts.push(partOf(head, bytes.subarray(start, Math.max(start, end))));
+    yield partOf(head, bytes.subarray(start, Math.max(start, end)));
     at = end + LINE_END.length + delimiter.length;
   }
-  return parts;
 }
 
 function boundaryOf(contentType: string): string {

@@ -7,7 +7,7 @@
 import type { JsonSchema } from "../../options/types.ts";
 import { ApiError } from "../errors.ts";
 import { formParts } from "./form_parts.ts";
-import { checkJson } from "./json_limits.ts";
+import { JsonLimits } from "./json_limits.ts";
 import { pause } from "./pause.ts";
 
 /**
@@ -114,7 +114,7 @@ function typedValue(text: string, kinds: Kinds): unknown {
 }
 
 function parsed(text: string): unknown {
-  checkJson(new TextEncoder().encode(text));
+  new JsonLimits().take(new TextEncoder().encode(text));
   try {
     return JSON.parse(text);
   } catch {
