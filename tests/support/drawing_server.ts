@@ -17,7 +17,12 @@ import { testStudio, type TestStudioOptions } from "./studio_server.ts";
 export type DrawingServerOptions =
   & Pick<
     TestStudioOptions,
-    "stepTime" | "failsFor" | "maxWaiting" | "jobTimeout" | "token"
+    | "stepTime"
+    | "isInstant"
+    | "failsFor"
+    | "maxWaiting"
+    | "jobTimeout"
+    | "token"
   >
   & Pick<
     TestStudioOptions,
