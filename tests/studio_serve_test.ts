@@ -94,7 +94,7 @@ class Serving implements AsyncDisposable {
   }
 
   async #read(
-    stream: ReadableStream<Uint8Array>,
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
     take: (text: string) => void,
   ): Promise<void> {
     const texts = stream.pipeThrough(new TextDecoderStream());

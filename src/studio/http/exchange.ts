@@ -136,7 +136,7 @@ async function writeBody(
       if (done || signal.aborted) break;
       if (!outgoing.write(value)) await drained(outgoing, limits.unread);
     }
-    outgoing.end();
+    await ended(outgoing, limits.unread);
   } catch (error) {
     leave();
     throw error;
@@ -147,18 +147,33 @@ async function writeBody(
 
 /** Waits until what was written has left, or the connection has ended. */
 async function drained(outgoing: ServerResponse, time: number): Promise<void> {
+  await taken(outgoing, "drain", time);
+}
+
+/** Ends an answer, and waits until all of it has left. */
+async function ended(outgoing: ServerResponse, time: number): Promise<void> {
+  outgoing.end();
+  if (!outgoing.writableFinished) await taken(outgoing, "finish", time);
+}
+
+async function taken(
+  outgoing: ServerResponse,
+  event: "drain" | "finish",
+  time: number,
+): Promise<void> {
+  if (outgoing.destroyed) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(
     () => reject(new Error("The reader takes nothing")),
     time,
   );
   const end = () => resolve();
-  outgoing.once("drain", end).once("close", end);
+  outgoing.once(event, end).once("close", end);
   try {
     await promise;
   } finally {
     clearTimeout(timer);
-    outgoing.off("drain", end).off("close", end);
+    outgoing.off(event, end).off("close", end);
   }
 }
 

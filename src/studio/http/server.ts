@@ -6,6 +6,7 @@
  */
 import { createServer, type Server as NodeServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import type { Socket } from "node:net";
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { Handler } from "./app.ts";
 import { exchange, type ExchangeLimits } from "./exchange.ts";
@@ -77,26 +78,40 @@ export async function listen(
   const handler = handlerOf(own);
   const answer: Handler = async (...request) =>
     withHeaders(await handler(...request));
+  const sockets = openSockets(server);
+  const exchanges = new Set<Promise<void>>();
   server.on("request", (incoming, outgoing) => {
     // A handler answers its own faults; what is left is a connection that broke.
-    exchange(incoming, outgoing, answer, limits)
-      .catch(() => incoming.socket.destroy());
+    const own = exchange(incoming, outgoing, answer, limits)
+      .catch(() => {
+        incoming.socket.destroy();
+      })
+      .finally(() => exchanges.delete(own));
+    exchanges.add(own);
   });
   return {
     port: own,
     url: urlOf(hostname, own, tls !== undefined),
     async shutdown() {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(
-        () => server.closeAllConnections(),
-        LAST_ANSWERS,
-      );
-      server.close(() => resolve());
-      server.closeIdleConnections();
-      await promise;
+      server.close();
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, LAST_ANSWERS);
+      await Promise.race([Promise.all(exchanges), late.promise]);
       clearTimeout(timer);
+      // Else one that is only kept for the next request keeps the process.
+      for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** The connections that are open, at any time. */
+function openSockets(server: NodeServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 function serverOf(

@@ -110,6 +110,7 @@ export class LocalQueue implements JobQueue {
     clearTimeout(timer);
   }
 
+  /** Stops all jobs, and disposes of the engine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0);
     await this.#engine[Symbol.asyncDispose]();
