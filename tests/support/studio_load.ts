@@ -77,7 +77,7 @@ const clients: Readonly<Record<string, Client>> = {
     await follow(url, seen, job);
   },
   async people(url, seen, turn) {
-    const photo = dataUrl(drawnPhoto(turn % 256));
+    const photo = dataUrl(drawnPhoto(turn % 32));
     const made = await post(seen, `${url}/api/identities`, {
       references: [photo],
     });

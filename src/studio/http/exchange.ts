@@ -38,6 +38,7 @@ export async function exchange(
       status: 400,
     })
     : await handler(request, addressOf(incoming));
+  if (gone.signal.aborted) return await response.body?.cancel();
   writeHead(outgoing, response);
   try {
     await writeBody(outgoing, response, { signal: gone.signal, limits });
@@ -114,14 +115,18 @@ function writeHead(outgoing: ServerResponse, response: Response): void {
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
 }
 
+/** What stops an answer. */
+interface Writing {
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  readonly limits: ExchangeLimits;
+}
+
 /** Writes a body as fast as its reader takes it. */
 async function writeBody(
   outgoing: ServerResponse,
   { body }: Response,
-  { signal, limits }: {
-    readonly signal: AbortSignal;
-    readonly limits: ExchangeLimits;
-  },
+  { signal, limits }: Writing,
 ): Promise<void> {
   const reader = body?.getReader();
   const leave = () => {
@@ -134,9 +139,14 @@ async function writeBody(
     while (reader) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) break;
-      if (!outgoing.write(value)) await drained(outgoing, limits.unread);
+      if (!outgoing.write(value)) {
+        await taken(outgoing, "drain", { signal, limits });
+      }
     }
-    await ended(outgoing, limits.unread);
+    outgoing.end();
+    if (!outgoing.writableFinished) {
+      await taken(outgoing, "finish", { signal, limits });
+    }
   } catch (error) {
     leave();
     throw error;
@@ -146,26 +156,17 @@ async function writeBody(
 }
 
 /** Waits until what was written has left, or the connection has ended. */
-async function drained(outgoing: ServerResponse, time: number): Promise<void> {
-  await taken(outgoing, "drain", time);
-}
-
-/** Ends an answer, and waits until all of it has left. */
-async function ended(outgoing: ServerResponse, time: number): Promise<void> {
-  outgoing.end();
-  if (!outgoing.writableFinished) await taken(outgoing, "finish", time);
-}
-
 async function taken(
   outgoing: ServerResponse,
   event: "drain" | "finish",
-  time: number,
+  { signal, limits }: Writing,
 ): Promise<void> {
-  if (outgoing.destroyed) return;
+  // It would wait for events that have been.
+  if (signal.aborted) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(
     () => reject(new Error("The reader takes nothing")),
-    time,
+    limits.unread,
   );
   const end = () => resolve();
   outgoing.once(event, end).once("close", end);
