@@ -7,11 +7,11 @@ import { assert, assertEquals } from "@std/assert";
 import { DrawingServer, type ProcessState } from "./support/drawing_server.ts";
 import { FAILING, load } from "./support/studio_load.ts";
 
-const CLIENTS = 50;
-/** Requests after which memory does not grow any more, unless something leaks. */
-const WARM_UP = 1000;
 const isFull = Deno.env.get("MASTERWEAVER_LOAD") === "all";
 const requests = isFull ? 10_000 : 1000;
+const CLIENTS = 50;
+/** Requests after which memory does not grow any more, unless something leaks. */
+const WARM_UP = isFull ? 3000 : 1000;
 
 /** Asks for health over and over in a thread of its own; returns the times in milliseconds. */
 class Health implements Disposable {
