@@ -58,7 +58,7 @@ async function withClient(
   options: TestStudioOptions,
   use: (client: Client) => Promise<void>,
 ): Promise<void> {
-  await using studio = testStudio(options);
+  await using studio = await testStudio(options);
   await use(new Client(studio));
 }
 
@@ -405,7 +405,7 @@ Deno.test("options are what they are", async () => {
 const python = await PythonEnvironment.with("webuiapi==0.9.17");
 
 python.test("PyPI webuiapi: images, progress, interrupt, lists, errors", async () => {
-  await using studio = testStudio({ token: "secret", stepTime: 2 });
+  await using studio = await testStudio({ token: "secret", stepTime: 2 });
   const { hostname, port } = new URL(studio.url);
   const out = JSON.parse(
     await python.run(

@@ -31,7 +31,7 @@ async function withClient(
   options: TestStudioOptions,
   use: (client: OpenAI, studio: RunningStudio) => Promise<void>,
 ): Promise<void> {
-  await using studio = testStudio(options);
+  await using studio = await testStudio(options);
   await use(
     new OpenAI({
       baseURL: `${studio.url}/v1`,
@@ -278,7 +278,7 @@ Deno.test("npm openai: lists the model, with the token as its key", async () => 
 Deno.test("images: no request does harm, whatever its fields", async () => {
   const bugs: unknown[] = [];
   const onBug = (error: unknown) => bugs.push(error);
-  await using studio = testStudio({ onBug });
+  await using studio = await testStudio({ onBug });
   const huge = "x".repeat(10_000_000);
   const photo = dataUrl(drawnPhoto());
   const post = async (of: string, body: unknown) => {
@@ -381,7 +381,7 @@ async function firstJob(jobs: RunningStudio["studio"]["jobs"]) {
 const python = await PythonEnvironment.with("openai==3.57.0");
 
 python.test("PyPI openai: edits, options, streams and errors", async () => {
-  await using studio = testStudio({ token: "secret" });
+  await using studio = await testStudio({ token: "secret" });
   const out = JSON.parse(
     await python.run(
       repositoryPath("tests/support/clients/openai_client.py"),

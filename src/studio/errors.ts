@@ -79,6 +79,15 @@ export function statusOf(error: unknown): number {
   return error instanceof MasterWeaverError ? statuses[error.code] ?? 500 : 500;
 }
 
+/** Seconds until it is worth trying again; undefined where that would not help. */
+export function retryAfterOf(error: unknown): number | undefined {
+  const given = error instanceof ApiError ? error.more.retryAfter : undefined;
+  return given ?? (statusOf(error) === 503 ? RETRY_AFTER : undefined);
+}
+
+/** Seconds, where the error does not say. */
+const RETRY_AFTER = 30;
+
 /** The error as answers and events carry it; what is a bug says no more than that. */
 export function errorResource(error: unknown): ErrorResource {
   if (error instanceof ApiError) {

@@ -15,7 +15,7 @@ import { listen, type ServerOptions } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
 import type { Job } from "./jobs/job.ts";
 import type { JobQueue } from "./jobs/queue.ts";
-import { JobStore } from "./jobs/store.ts";
+import { JobStore, type StoreLimits } from "./jobs/store.ts";
 import type { Telemetry } from "./jobs/telemetry.ts";
 import { Unwatched } from "./jobs/unwatched.ts";
 import { allOperations, sayErrorAt } from "./operations.ts";
@@ -42,6 +42,8 @@ export interface StudioOptions extends Partial<ServerOptions> {
   readonly onBug?: (error: unknown) => void;
   /** Limits of bodies, for tests. */
   readonly limits?: Partial<BodyLimits>;
+  /** What is kept of jobs that ended, for tests. */
+  readonly kept?: Partial<StoreLimits>;
   /** Milliseconds between signs of life in a stream of events. */
   readonly keepAlive?: number;
 }
@@ -62,6 +64,8 @@ export interface RunningStudio extends AsyncDisposable {
 
 /** Bytes of images, and of encoded people, that are kept in memory. */
 const KEPT_BYTES = 256_000_000;
+/** Milliseconds to fetch the images of the last job before the server ends. */
+const LAST_IMAGES = 2000;
 const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
 
 /**
@@ -69,14 +73,16 @@ const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
  *
  * @throws {MasterWeaverError} `bad-option` where it cannot listen
  */
-export function startStudio(options: StudioOptions): RunningStudio {
+export async function startStudio(
+  options: StudioOptions,
+): Promise<RunningStudio> {
   const { queue, photos, token, tls, keepAlive = 15_000 } = options;
   const { hostname = "127.0.0.1", port = 7860, publicHosts = [] } = options;
   const metrics = new Metrics();
   const studio: Studio = {
     queue,
     photos,
-    jobs: new JobStore(KEPT_JOBS, (job) => {
+    jobs: new JobStore({ ...KEPT_JOBS, ...options.kept }, (job) => {
       metrics.watch(job);
       options.telemetry?.watch(job);
     }),
@@ -97,7 +103,8 @@ export function startStudio(options: StudioOptions): RunningStudio {
   const sessions = token === undefined
     ? undefined
     : new Sessions(token, tls !== undefined);
-  const server = listen({ hostname, port, tls }, (port) => {
+  const { connections } = options;
+  const server = await listen({ hostname, port, tls, connections }, (port) => {
     const isHost = allowedHosts({ hostname, port, publicHosts });
     const guard = createGuard({ isHost, sessions });
     return app(operations, {
@@ -110,9 +117,15 @@ export function startStudio(options: StudioOptions): RunningStudio {
   });
   let ended: Promise<void> | undefined;
   const end = async (patience: number) => {
+    const running = [...studio.jobs.all()].filter(({ state }) =>
+      state === "running"
+    );
     await queue.close(patience);
     unwatched[Symbol.dispose]();
+    // Whoever was told that a job is done asks for its images only now.
+    if (running.some(({ state }) => state === "done")) await wait(LAST_IMAGES);
     await server.shutdown();
+    studio.jobs[Symbol.dispose]();
     await queue[Symbol.asyncDispose]();
     await photos[Symbol.asyncDispose]();
   };
@@ -123,6 +136,10 @@ export function startStudio(options: StudioOptions): RunningStudio {
     shutdown,
     [Symbol.asyncDispose]: () => shutdown(0),
   };
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Answers what is no operation. */

@@ -65,12 +65,27 @@ export class PythonEnvironment {
    * @throws what it wrote to its standard error, where it failed
    */
   async run(script: string, ...args: string[]): Promise<string> {
+    return await this.runIn(undefined, 30_000, script, ...args);
+  }
+
+  /**
+   * Runs a script in a folder, for some milliseconds at most; see {@linkcode run}.
+   *
+   * @throws what it wrote, where it failed
+   */
+  async runIn(
+    folder: string | undefined,
+    time: number,
+    script: string,
+    ...args: string[]
+  ): Promise<string> {
     const { code, out, err } = await run(
       this.#python,
       ["-I", script, ...args],
-      30_000,
+      time,
+      folder,
     );
-    if (code !== 0) throw new Error(`Exit code ${code}: ${err}`);
+    if (code !== 0) throw new Error(`Exit code ${code}: ${err || out}`);
     return out;
   }
 }
@@ -130,10 +145,12 @@ async function run(
   command: string,
   args: readonly string[],
   time: number,
+  cwd?: string,
 ): Promise<Ran> {
   try {
     const { code, stdout, stderr } = await new Deno.Command(command, {
       args: [...args],
+      cwd,
       stdin: "null",
       signal: AbortSignal.timeout(time),
     }).output();

@@ -26,7 +26,9 @@ export interface TestStudioOptions
 }
 
 /** Starts a studio; the caller disposes of it. */
-export function testStudio(options: TestStudioOptions = {}): RunningStudio {
+export function testStudio(
+  options: TestStudioOptions = {},
+): Promise<RunningStudio> {
   const { maxWaiting = 1000, jobTimeout = 10_000 } = options;
   const { engine = new DrawingEngine(options) } = options;
   return startStudio({
@@ -42,7 +44,7 @@ export async function withStudio(
   options: TestStudioOptions,
   use: (url: string, studio: RunningStudio) => Promise<void>,
 ): Promise<void> {
-  await using studio = testStudio(options);
+  await using studio = await testStudio(options);
   await use(studio.url, studio);
 }
 

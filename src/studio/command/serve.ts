@@ -5,26 +5,23 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import { environmentVariable } from "../../host/environment.ts";
-import { exitCode, onSignals } from "../../host/exit.ts";
+import { exitCode } from "../../host/exit.ts";
 import { print, writeStderr } from "../../host/streams.ts";
-import { printable } from "../../weights/brief.ts";
 import { readModelResource } from "../engine/model_resource.ts";
 import { WorkerPhotoReader } from "../engine/photo_reader.ts";
 import { isLoopback } from "../http/guard.ts";
 import { pageFiles } from "../http/page_files.ts";
 import { makeToken } from "../http/sessions.ts";
-import type { Job } from "../jobs/job.ts";
 import { openTelemetry } from "../jobs/telemetry.ts";
 import { type RunningStudio, startStudio } from "../serve.ts";
+import { jobLog } from "./job_log.ts";
 import { openQueue } from "./open_queue.ts";
 import {
   readServeFlags,
   type ServeFlags,
   serveUsage,
 } from "./serve_options.ts";
-
-/** Milliseconds that the running job may take after the first Ctrl-C. */
-const PATIENCE = 30_000;
+import { untilSignal } from "./until_signal.ts";
 
 /**
  * Runs the command.
@@ -51,7 +48,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
   const photos = new WorkerPhotoReader({ model, aligns: alignFaces });
   const given = flags.token ?? environmentVariable("MASTERWEAVER_TOKEN");
   const token = given ?? (isLoopback(host) ? undefined : makeToken());
-  const studio = startStudio({
+  const studio = await startStudio({
     hostname: host,
     port,
     tls,
@@ -109,50 +106,6 @@ function announce(
       "Anyone on the way can read the token and the photos: give --cert and --key, or put a proxy with TLS before it\n",
     );
   }
-}
-
-/** Serves until Ctrl-C or SIGTERM; the second ends the process at once. */
-async function untilSignal(studio: RunningStudio): Promise<void> {
-  const first = Promise.withResolvers<void>();
-  let count = 0;
-  using _ = onSignals((signal) => {
-    if (count++ > 0) Deno.exit(signal === "SIGINT" ? 130 : 143);
-    const { running } = studio.studio.queue.counts;
-    if (running > 0) {
-      writeStderr(
-        `Ending after the running job, within ${
-          PATIENCE / 1000
-        } s; press Ctrl-C again to end at once\n`,
-      );
-    }
-    first.resolve();
-  });
-  await first.promise;
-  const running = [...studio.studio.jobs.all()]
-    .filter((job) => job.endedAt === null);
-  await studio.shutdown(PATIENCE);
-  for (const job of running) writeStderr(`${endText(job)}\n`);
-}
-
-/** Logs a line when a job comes and one when it ends. */
-function jobLog(withPrompts: boolean) {
-  return (line: string, job?: Job) => {
-    if (!job) return writeStderr(`${time()} ${line}\n`);
-    const { prompt, steps, numImages, width, height } = job.request.settings;
-    const asked = `${numImages} × ${width}x${height}, ${steps} steps`;
-    const words = withPrompts ? ` ${printable(JSON.stringify(prompt))}` : "";
-    writeStderr(`${time()} ${line} ${job.id}: ${asked}${words}\n`);
-    job.ended.then(() => writeStderr(`${time()} ${endText(job)}\n`));
-  };
-}
-
-function endText({ id, state, endedAt, createdAt }: Job): string {
-  const seconds = ((endedAt ?? Date.now()) - createdAt) / 1000;
-  return `job ${id}: ${state} after ${seconds.toFixed(1)} s`;
-}
-
-function time(): string {
-  return new Date().toISOString().slice(11, 19);
 }
 
 /** What is a bug, for its report. */

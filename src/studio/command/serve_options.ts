@@ -60,7 +60,7 @@ const options = {
     help: "the most jobs that wait; more are told when to come back",
   },
   "job-timeout": {
-    type: seconds,
+    type: number(1, 1e6, "SECONDS"),
     default: "3600",
     help: "the longest a job may run",
   },

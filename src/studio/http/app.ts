@@ -7,7 +7,7 @@
 // No import map: it would not apply where mod.ts is imported from elsewhere.
 // deno-lint-ignore no-import-prefix
 import { Hono } from "npm:hono@4.13.19";
-import { ApiError, errorResource, statusOf } from "../errors.ts";
+import { ApiError, errorResource, retryAfterOf, statusOf } from "../errors.ts";
 import type { BodyReader } from "./body.ts";
 import type { Guard } from "./guard.ts";
 import type { Operation } from "./operation.ts";
@@ -62,6 +62,8 @@ export function app(
         response.status,
         (performance.now() - started) / 1000,
       );
+      // Nobody will read it, and a stream would wait for its reader.
+      if (request.method === "HEAD") await response.body?.cancel();
       return response;
     });
   }
@@ -80,6 +82,10 @@ export function app(
       return response;
     });
   }
+  hono.onError((error) => {
+    onBug(error);
+    return apiError(error);
+  });
   hono.notFound((context) => otherwise(context.req.raw));
   return (request, address) => hono.fetch(request, { address });
 }
@@ -120,9 +126,11 @@ function answerOf(
 
 /** An error as the API's own answers say it. */
 export function apiError(error: unknown): Response {
-  const retryAfter = error instanceof ApiError ? error.more.retryAfter : null;
+  const retryAfter = retryAfterOf(error);
   return Response.json({ error: errorResource(error) }, {
     status: statusOf(error),
-    headers: retryAfter ? { "retry-after": String(retryAfter) } : {},
+    headers: retryAfter === undefined
+      ? {}
+      : { "retry-after": String(retryAfter) },
   });
 }

@@ -4,13 +4,14 @@
  * @module
  */
 import { ApiError } from "../errors.ts";
-import { checkDepth } from "./json_depth.ts";
+import { JsonLimits } from "./json_limits.ts";
 import { readForm } from "./multipart.ts";
 import type { Body } from "./operation.ts";
+import { pause } from "./pause.ts";
 
 /** Limits of bodies. */
 export interface BodyLimits {
-  /** Bytes of one, where its operation has no limit of its own. */
+  /** Bytes of one; its operation may have a lower limit. */
   readonly bytes: number;
   /** Bytes of all that are read at a time. */
   readonly allBytes: number;
@@ -61,67 +62,100 @@ export class BodyReader {
         }, got ${type.slice(0, 60) || "no content-type"}`,
       );
     }
+    const maxBytes = Math.min(body.maxBytes ?? Infinity, this.#limits.bytes);
+    if (announced(request) > maxBytes) throw tooLarge(maxBytes);
     const held = { bytes: 0 };
     try {
-      const bytes = await this.#bytes(request, body, held);
-      if (bytes.length === 0 && body.optional) return undefined;
-      return isForm
-        ? await readForm(
-          bytes,
-          request.headers.get("content-type")!,
-          body.schema,
-        )
-        : parseJson(bytes);
+      const chunks = this.#chunks(request, maxBytes, held);
+      if (!isForm) return await readJson(chunks, body);
+      const bytes = await collected(chunks, announced(request));
+      const type = request.headers.get("content-type")!;
+      return await readForm(bytes, type, body.schema);
     } finally {
       this.#held -= held.bytes;
     }
   }
 
-  async #bytes(
+  /** A body as it comes. */
+  async *#chunks(
     request: Request,
-    { maxBytes = this.#limits.bytes }: Body,
+    maxBytes: number,
     held: { bytes: number },
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const announced = Number(request.headers.get("content-length") ?? 0);
-    if (announced > maxBytes) throw tooLarge(maxBytes);
-    if (!request.body) return new Uint8Array();
+  ): AsyncGenerator<Uint8Array, void> {
     const { idle, total, allBytes } = this.#limits;
+    if (!request.body) return;
     const reader = request.body.getReader();
-    const chunks: Uint8Array[] = [];
     const end = Date.now() + total;
     try {
       while (true) {
         const time = Math.min(idle, end - Date.now());
         const { done, value } = await within(time, reader.read());
-        if (done) break;
+        if (done) return;
         held.bytes += value.length;
         this.#held += value.length;
         if (held.bytes > maxBytes) throw tooLarge(maxBytes);
         if (this.#held > allBytes) throw tooMany();
-        chunks.push(value);
+        yield value;
       }
     } catch (error) {
-      reader.cancel().catch(() => {});
       throw error instanceof ApiError
         ? error
         : new ApiError(400, "bad-request", "The body broke off");
+    } finally {
+      // Whatever the reason, nobody reads the rest.
+      reader.cancel().catch(() => {});
     }
-    const bytes = new Uint8Array(held.bytes);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    return bytes;
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  checkDepth(bytes);
+/** The length that a request says its body has; 0 where it does not. */
+function announced({ headers }: Request): number {
+  const length = Number(headers.get("content-length") ?? 0);
+  return Number.isSafeInteger(length) ? Math.max(length, 0) : 0;
+}
+
+/** All of a body in one. */
+async function collected(
+  chunks: AsyncIterable<Uint8Array>,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // Copying 60 MB at its end would stop all else; of what never comes, nothing is taken.
+  let bytes = new Uint8Array(length);
+  let end = 0;
+  for await (const chunk of chunks) {
+    if (end + chunk.length > bytes.length) {
+      const larger = new Uint8Array(2 * (end + chunk.length));
+      larger.set(bytes.subarray(0, end));
+      bytes = larger;
+    }
+    bytes.set(chunk, end);
+    end += chunk.length;
+  }
+  return bytes.subarray(0, end);
+}
+
+/** Reads JSON; undefined where there is none and need not be. */
+async function readJson(
+  chunks: AsyncIterable<Uint8Array>,
+  { optional }: Body,
+): Promise<unknown> {
+  const limits = new JsonLimits();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
+    for await (const chunk of chunks) {
+      limits.take(chunk);
+      text += decoder.decode(chunk, { stream: true });
+    }
+    text += decoder.decode();
+    if (text === "" && optional) return undefined;
+    await pause();
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
     throw new ApiError(400, "bad-request", "The body is not JSON in UTF-8");
+  } finally {
+    await pause();
   }
 }
 

@@ -50,20 +50,21 @@ export function documentOperations(
     },
     handle: () => {
       document ??= JSON.stringify(
-        openapiDocument([...operations, own], options),
+        openapiDocument([...operations, ...all], options),
       );
       return new Response(document, {
         headers: { "content-type": "application/json" },
       });
     },
   };
-  return [
+  const all = [
     own,
     page("/docs", "text/html; charset=utf-8", () => html),
     page("/docs/start.js", "text/javascript; charset=utf-8", () => script),
     packageFile("swagger-ui.css", "text/css; charset=utf-8"),
     packageFile("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
   ];
+  return all;
 }
 
 const anyObject: JsonSchema = { type: "object" };

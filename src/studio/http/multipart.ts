@@ -6,10 +6,9 @@
  */
 import type { JsonSchema } from "../../options/types.ts";
 import { ApiError } from "../errors.ts";
-import { checkDepth } from "./json_depth.ts";
-
-/** No form needs more fields. */
-const MAX_FIELDS = 64;
+import { formParts } from "./form_parts.ts";
+import { JsonLimits } from "./json_limits.ts";
+import { pause } from "./pause.ts";
 
 /**
  * Reads a form. A field that may be a list is one, be it named `x`, `x[]` or
@@ -22,21 +21,16 @@ export async function readForm(
   contentType: string,
   schema: JsonSchema,
 ): Promise<Record<string, unknown>> {
-  const form = await parse(bytes, contentType);
   // Without a prototype: a field may be called anything.
   const values: Record<string, unknown[]> = Object.create(null);
-  let fields = 0;
-  for (const [key, value] of form) {
-    if (++fields > MAX_FIELDS) {
-      throw bad(`The form has more than ${MAX_FIELDS} fields`);
-    }
+  for (const { name: key, value } of formParts(bytes, contentType)) {
     const name = key.replace(/\[\]$/, "");
     const kinds = kindsOf(propertyOf(schema, name));
+    const isText = typeof value === "string";
     (values[name] ??= []).push(
-      typeof value === "string"
-        ? typedValue(value, kinds)
-        : await dataUrl(value),
+      isText ? typedValue(value, kinds) : dataUrl(value),
     );
+    if (!isText) await pause();
   }
   const body: Record<string, unknown> = Object.create(null);
   for (const [name, given] of Object.entries(values)) {
@@ -48,20 +42,6 @@ export async function readForm(
     else throw bad(`Field ${name.slice(0, 60)} is given several times`, name);
   }
   return body;
-}
-
-async function parse(
-  bytes: Uint8Array<ArrayBuffer>,
-  contentType: string,
-): Promise<FormData> {
-  try {
-    const response = new Response(bytes, {
-      headers: { "content-type": contentType },
-    });
-    return await response.formData();
-  } catch {
-    throw bad("The body is not multipart/form-data");
-  }
 }
 
 /** What a field may be. */
@@ -134,7 +114,7 @@ function typedValue(text: string, kinds: Kinds): unknown {
 }
 
 function parsed(text: string): unknown {
-  checkDepth(new TextEncoder().encode(text));
+  new JsonLimits().take(new TextEncoder().encode(text));
   try {
     return JSON.parse(text);
   } catch {
@@ -142,8 +122,7 @@ function parsed(text: string): unknown {
   }
 }
 
-async function dataUrl(file: File): Promise<string> {
-  const bytes = new Uint8Array(await file.arrayBuffer());
+function dataUrl(bytes: Uint8Array): string {
   return `data:application/octet-stream;base64,${bytes.toBase64()}`;
 }
 

@@ -16,7 +16,8 @@ export interface DocumentOptions {
   readonly errorSchema: JsonSchema;
 }
 
-type Json = Record<string, unknown>;
+/** An object in JSON. */
+export type Json = Record<string, unknown>;
 
 /** Makes the document. */
 export function openapiDocument(
@@ -143,7 +144,9 @@ function response(
   if (!schema && mediaType === "application/json") return { description };
   return {
     description,
-    content: { [mediaType]: schema ? { schema: hoist(schema) } : {} },
+    content: {
+      [mediaType.split(";")[0]]: schema ? { schema: hoist(schema) } : {},
+    },
   };
 }
 

@@ -1,11 +1,15 @@
 /**
- * The HTTP server: one port, with or without TLS, and headers that every answer
- * has.
+ * The HTTP server: one port, with or without TLS, limits of connections, and
+ * headers that every answer has.
  *
  * @module
  */
+import { createServer, type Server as NodeServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { Socket } from "node:net";
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { Handler } from "./app.ts";
+import { exchange, type ExchangeLimits } from "./exchange.ts";
 import { isLoopback } from "./guard.ts";
 
 /** Where a server listens. */
@@ -16,7 +20,34 @@ export interface ServerOptions {
   readonly port: number;
   /** Certificate and key in PEM, for TLS. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Limits of connections, where they are not the usual ones. */
+  readonly connections?: Partial<ConnectionLimits>;
 }
+
+/** What connections may hold, and how long; milliseconds. */
+export interface ConnectionLimits extends ExchangeLimits {
+  /** The most at a time; more are closed at once. */
+  readonly most: number;
+  /** For a request's head. */
+  readonly head: number;
+  /** For all of a request. */
+  readonly request: number;
+  /** Between two requests. */
+  readonly idle: number;
+}
+
+/**
+ * A page opens half a dozen, a process may have a thousand files open. `Deno.serve`
+ * has none of these limits: a client that sends half a head would stay for ever.
+ */
+const usual: ConnectionLimits = {
+  most: 800,
+  head: 10_000,
+  request: 330_000,
+  idle: 30_000,
+  unread: 60_000,
+  unasked: 2000,
+};
 
 /** Milliseconds that answers may still take when the server ends. */
 const LAST_ANSWERS = 2000;
@@ -37,73 +68,121 @@ export interface Server {
  * @param handlerOf makes the handler, knowing the port
  * @throws {MasterWeaverError} `bad-option` where it cannot
  */
-export function listen(
-  { hostname, port, tls }: ServerOptions,
+export async function listen(
+  { hostname, port, tls, connections }: ServerOptions,
   handlerOf: (port: number) => Handler,
-): Server {
-  const controller = new AbortController();
-  let handler: Handler = () => new Response(null, { status: 503 });
-  const server = serve(
-    () =>
-      Deno.serve(
-        {
-          hostname,
-          port,
-          signal: controller.signal,
-          onListen() {},
-          ...tls,
-        },
-        async (request, { remoteAddr }) => {
-          const address = "hostname" in remoteAddr ? remoteAddr.hostname : "";
-          return withHeaders(await handler(request, address));
-        },
-      ),
-    hostname,
-    port,
-  );
-  const own = server.addr.port;
-  handler = handlerOf(own);
-  const shown = isLoopback(hostname) || /^(0\.0\.0\.0|::)$/.test(hostname)
-    ? "127.0.0.1"
-    : hostname.includes(":")
-    ? `[${hostname}]`
-    : hostname;
+): Promise<Server> {
+  const limits = { ...usual, ...connections };
+  const server = serverOf(limits, tls);
+  const own = await opened(server, hostname, port);
+  const handler = handlerOf(own);
+  const answer: Handler = async (...request) =>
+    withHeaders(await handler(...request));
+  const sockets = openSockets(server);
+  const exchanges = new Set<Promise<void>>();
+  server.on("request", (incoming, outgoing) => {
+    // A handler answers its own faults; what is left is a connection that broke.
+    const own = exchange(incoming, outgoing, answer, limits)
+      .catch(() => {
+        incoming.socket.destroy();
+      })
+      .finally(() => exchanges.delete(own));
+    exchanges.add(own);
+  });
   return {
     port: own,
-    url: `http${tls ? "s" : ""}://${
-      isLoopback(hostname) && hostname !== "127.0.0.1" ? "localhost" : shown
-    }:${own}`,
+    url: urlOf(hostname, own, tls !== undefined),
     async shutdown() {
-      const timer = setTimeout(() => controller.abort(), LAST_ANSWERS);
-      await server.shutdown();
+      server.close();
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, LAST_ANSWERS);
+      await Promise.race([Promise.all(exchanges), late.promise]);
       clearTimeout(timer);
+      // Else one that is only kept for the next request keeps the process.
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-function serve<T>(start: () => T, hostname: string, port: number): T {
+/** The connections that are open, at any time. */
+function openSockets(server: NodeServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+function serverOf(
+  limits: ConnectionLimits,
+  tls: ServerOptions["tls"],
+): NodeServer {
+  const options = {
+    headersTimeout: limits.head,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.idle,
+    connectionsCheckingInterval: Math.min(limits.head / 4, 2000),
+  };
+  const server = tls
+    ? createTlsServer({ ...options, ...tls })
+    : createServer(options);
+  server.maxConnections = limits.most;
+  return server;
+}
+
+/**
+ * Opens the port.
+ *
+ * @returns its number
+ */
+async function opened(
+  server: NodeServer,
+  hostname: string,
+  port: number,
+): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject).once("listening", resolve);
+  server.listen({ host: hostname.replace(/^\[|\]$/g, ""), port });
   try {
-    return start();
+    await promise;
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Port ${port} is taken, perhaps by a studio that runs already; give another with --port, or --port 0 for any that is free`,
-        { cause: error },
-      );
-    }
-    if (
-      error instanceof Deno.errors.AddrNotAvailable ||
-      error instanceof Deno.errors.PermissionDenied
-    ) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Cannot listen at ${hostname}, port ${port}; give an address of this machine with --host, and a port from 1024 with --port`,
-        { cause: error },
-      );
-    }
-    throw error;
+    throw listenError(error, hostname, port);
   }
+  server.off("error", reject);
+  const address = server.address();
+  return address !== null && typeof address === "object" ? address.port : port;
+}
+
+/** Why it cannot listen, where the one who started it can do something about it. */
+function listenError(error: unknown, hostname: string, port: number): unknown {
+  const code = String(Object(error).code);
+  if (code === "EADDRINUSE") {
+    return new MasterWeaverError(
+      "bad-option",
+      `Port ${port} is taken, perhaps by a studio that runs already; give another with --port, or --port 0 for any that is free`,
+      { cause: error },
+    );
+  }
+  if (/^(EADDRNOTAVAIL|EACCES|EPERM|ENOTFOUND|EAI_\w+)$/.test(code)) {
+    return new MasterWeaverError(
+      "bad-option",
+      `Cannot listen at ${hostname}, port ${port}; give an address of this machine with --host, and a port from 1024 with --port`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+function urlOf(hostname: string, port: number, isTls: boolean): string {
+  const shown = hostname === "127.0.0.1" || /^(0\.0\.0\.0|::)$/.test(hostname)
+    ? "127.0.0.1"
+    : isLoopback(hostname)
+    ? "localhost"
+    : hostname.includes(":")
+    ? `[${hostname}]`
+    : hostname;
+  return `http${isTls ? "s" : ""}://${shown}:${port}`;
 }
 
 /** What every answer says, unless it says otherwise itself. */

@@ -5,7 +5,7 @@
  */
 // No import map: it would not apply where mod.ts is imported from elsewhere.
 // deno-lint-ignore no-import-prefix
-import { Ajv2020, type ErrorObject } from "npm:ajv@8.20.0/dist/2020.js";
+import { Ajv2020, type ErrorObject, str } from "npm:ajv@8.20.0/dist/2020.js";
 import { nearest } from "../../base/nearest.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import { ApiError, WHOLE_BODY } from "../errors.ts";
@@ -16,6 +16,20 @@ const ajv = new Ajv2020({
   useDefaults: false,
   // Told to people and tools; what it stands for is checked where it is read.
   formats: { photo: true },
+});
+
+// Ajv's own counts the characters of 28 MB one by one, though few are short enough to matter.
+ajv.removeKeyword("maxLength");
+ajv.addKeyword({
+  keyword: "maxLength",
+  type: "string",
+  schemaType: "number",
+  error: {
+    message: ({ schemaCode }) =>
+      str`must NOT have more than ${schemaCode} characters`,
+  },
+  validate: (most: number, text: string) =>
+    text.length <= most || text.length <= 2 * most && [...text].length <= most,
 });
 
 /**
@@ -75,6 +89,11 @@ function shown(value: unknown, pointer: string): string {
     const name = key.replaceAll("~1", "/").replaceAll("~0", "~");
     found = Object(found)[name];
   }
-  const text = JSON.stringify(found) ?? "nothing";
+  const text = JSON.stringify(found, shortened) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** For `JSON.stringify`: of photos, no more than is shown. */
+function shortened(_: string, value: unknown): unknown {
+  return typeof value === "string" ? value.slice(0, 61) : value;
 }

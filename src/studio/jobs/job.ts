@@ -62,10 +62,9 @@ export class Job {
   readonly id: string = crypto.randomUUID();
   /** Who asked, for fairness: a token's or address's name. */
   readonly client: string;
-  /** What is to be made. */
-  readonly request: JobRequest;
   /** When it came, in milliseconds since 1970. */
   readonly createdAt: number = Date.now();
+  #request: JobRequest;
   #state: JobState = "waiting";
   #position: number | null = null;
   #progress: ProgressResource | null = null;
@@ -90,7 +89,12 @@ export class Job {
    */
   constructor(client: string, request: JobRequest) {
     this.client = client;
-    this.request = request;
+    this.#request = request;
+  }
+
+  /** What is to be made; once it has ended, without the photos, which nobody needs any more. */
+  get request(): JobRequest {
+    return this.#request;
   }
 
   /** How far it is. */
@@ -249,6 +253,9 @@ export class Job {
     this.#state = state;
     this.#position = null;
     this.#endedAt = Date.now();
+    const { choices } = this.#request.person;
+    this.#request = { ...this.#request, person: { photos: [], choices } };
+    this.#events = this.#events.filter((e) => e.event.type !== "preview");
     this.#emit(event);
     this.#listeners.clear();
     this.#unseen.clear();
@@ -261,7 +268,15 @@ export class Job {
       this.#events = this.#events.filter((e) => e.event.type !== event.type);
     }
     this.#events.push(numbered);
-    for (const listener of [...this.#listeners]) listener(numbered);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(numbered);
+      } catch {
+        // One that cannot take it must not end the job, which others wait for.
+        this.#listeners.delete(listener);
+        this.#unseen.delete(listener);
+      }
+    }
   }
 }
 

@@ -24,7 +24,15 @@ export interface LocalQueueOptions {
   readonly maxWaiting: number;
   /** Milliseconds a job may run. */
   readonly jobTimeout: number;
+  /** The most bytes of photos that may wait. */
+  readonly maxBytes?: number;
 }
+
+/** Bytes of photos that may wait where nothing else is said. */
+const MAX_BYTES = 512_000_000;
+
+/** The most people that are encoded between two jobs, if jobs wait. */
+const MOST_ENCODINGS = 4;
 
 /** A person that somebody waits for. */
 interface Encoding {
@@ -38,8 +46,9 @@ export class LocalQueue implements JobQueue {
   readonly #engine: StudioEngine;
   readonly #options: LocalQueueOptions;
   readonly #waiting = new Turns<Job>(({ client }) => client);
-  readonly #encodings: Encoding[] = [];
+  #encodings: Encoding[] = [];
   readonly #running = new Map<Job, AbortController>();
+  #encoding: AbortController | null = null;
   #closing = false;
   #loop: Promise<void> | null = null;
 
@@ -47,6 +56,7 @@ export class LocalQueue implements JobQueue {
    * A queue with nothing in it.
    *
    * @param engine does the work; disposed of with the queue
+   * @param options its limits
    */
   constructor(engine: StudioEngine, options: LocalQueueOptions) {
     this.#engine = engine;
@@ -62,7 +72,7 @@ export class LocalQueue implements JobQueue {
   }
 
   add(job: Job): Promise<void> {
-    this.#checkRoom();
+    this.#checkRoom(job.request.person);
     this.#waiting.add(job);
     this.#tellPositions();
     this.#start();
@@ -79,7 +89,7 @@ export class LocalQueue implements JobQueue {
   }
 
   async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
-    this.#checkRoom();
+    this.#checkRoom(person);
     const result = Promise.withResolvers<EncodedIdentity>();
     this.#encodings.push({ person, signal, result });
     this.#start();
@@ -90,36 +100,47 @@ export class LocalQueue implements JobQueue {
     this.#closing = true;
     const why = "The server ended";
     for (const job of [...this.#waiting]) await this.cancel(job, why);
+    for (const { result } of this.#encodings) result.reject(isEnding());
+    this.#encodings = [];
     const timer = setTimeout(() => {
       for (const controller of this.#running.values()) controller.abort(why);
+      this.#encoding?.abort(why);
     }, patience);
     await this.#loop;
     clearTimeout(timer);
   }
 
+  /** Stops all jobs, and disposes of the engine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0);
     await this.#engine[Symbol.asyncDispose]();
   }
 
-  #checkRoom(): void {
-    if (this.#closing) {
-      throw new ApiError(
-        503,
-        "shutting-down",
-        "The server is about to end and takes no more jobs; try again later",
-        { retryAfter: 30 },
-      );
-    }
-    const { maxWaiting } = this.#options;
-    if (this.#waiting.size + this.#encodings.length >= maxWaiting) {
+  #checkRoom(person: Person | EncodedIdentity): void {
+    if (this.#closing) throw isEnding();
+    const { maxWaiting, maxBytes = MAX_BYTES } = this.#options;
+    const isFull = this.#waiting.size + this.#encodings.length >= maxWaiting;
+    if (isFull || this.#bytes + bytesOf(person) > maxBytes) {
       throw new ApiError(
         503,
         "queue-full",
-        `${maxWaiting} jobs wait already, which is the most; try again later`,
+        isFull
+          ? `${maxWaiting} jobs wait already, which is the most; try again later`
+          : `Photos of ${
+            maxBytes / 1e6
+          } MB wait already, which is the most; try again later`,
         { retryAfter: 10 },
       );
     }
+  }
+
+  /** Bytes of the photos that wait. */
+  get #bytes(): number {
+    const people = [
+      ...[...this.#waiting].map(({ request }) => request.person),
+      ...this.#encodings.map(({ person }) => person),
+    ];
+    return people.reduce((sum, person) => sum + bytesOf(person), 0);
   }
 
   #start(): void {
@@ -132,12 +153,16 @@ export class LocalQueue implements JobQueue {
   async #work(): Promise<void> {
     // Not before the caller has the job in its hands.
     await Promise.resolve();
-    while (true) {
-      const encoding = this.#encodings.shift();
+    for (let encoded = 0;;) {
+      // Whoever sends photos without end must not keep jobs from running.
+      const isTurn = encoded < MOST_ENCODINGS || this.#waiting.size === 0;
+      const encoding = isTurn ? this.#encodings.shift() : undefined;
       if (encoding) {
+        encoded++;
         await this.#encode(encoding);
         continue;
       }
+      encoded = 0;
       const job = this.#waiting.next();
       if (!job) return;
       this.#tellPositions();
@@ -146,12 +171,22 @@ export class LocalQueue implements JobQueue {
   }
 
   async #encode({ person, signal, result }: Encoding): Promise<void> {
-    const limit = AbortSignal.timeout(this.#options.jobTimeout);
-    const call: EngineCall = { signal: AbortSignal.any([signal, limit]) };
+    const { jobTimeout } = this.#options;
+    const own = this.#encoding = new AbortController();
+    // Not AbortSignal.timeout: that would hold all of this for an hour.
+    const timer = setTimeout(() => own.abort(), jobTimeout);
+    const stop = () => own.abort();
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
     try {
+      const call: EngineCall = { signal: own.signal };
       result.resolve(await this.#engine.encode(person, call));
     } catch (error) {
-      result.reject(error);
+      result.reject(this.#closing && own.signal.aborted ? isEnding() : error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      this.#encoding = null;
     }
   }
 
@@ -195,4 +230,19 @@ export class LocalQueue implements JobQueue {
       job.report({ type: "queued", position: position++ });
     }
   }
+}
+
+function isEnding(): ApiError {
+  return new ApiError(
+    503,
+    "shutting-down",
+    "The server is about to end and takes no more jobs; try again later",
+    { retryAfter: 30 },
+  );
+}
+
+/** Bytes of a person's photos; none where they are encoded already. */
+function bytesOf(person: Person | EncodedIdentity): number {
+  if (!("photos" in person)) return 0;
+  return person.photos.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

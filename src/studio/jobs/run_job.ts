@@ -30,14 +30,14 @@ export async function runJob(
   const { settings, format, preview } = request;
   report({ type: "started" });
   const timeLeft = new TimeLeft();
+  const pace = new Pace();
   const call = {
     signal,
-    onProgress: (progress: Progress) =>
-      report({
-        type: "progress",
-        ...progress,
-        secondsLeft: timeLeft.after(progress),
-      }),
+    onProgress: (progress: Progress) => {
+      const secondsLeft = timeLeft.after(progress);
+      if (!pace.lets(progress)) return;
+      report({ type: "progress", ...progress, secondsLeft });
+    },
     onWarning: (message: string) => report({ type: "warning", message }),
   };
   const person = "identity" in request.person
@@ -52,6 +52,26 @@ export async function runJob(
     },
   );
   report({ type: "done", ...made });
+}
+
+/** Milliseconds between two reports of loading, which goes on every few kilobytes. */
+const INTERVAL = 100;
+
+/** Lets through every step, and what else goes on as often as people can see. */
+class Pace {
+  #last = -Infinity;
+  #stage = "";
+
+  lets({ stage, network, done, total }: Progress): boolean {
+    const now = performance.now();
+    const name = `${stage} ${network}`;
+    const isNew = this.#stage !== name;
+    const isSeen = stage === "denoise" || isNew || done === total ||
+      now - this.#last >= INTERVAL;
+    if (isSeen) this.#last = now;
+    this.#stage = name;
+    return isSeen;
+  }
 }
 
 function reportPerson(

@@ -18,10 +18,11 @@ export interface StoreLimits {
 }
 
 /** Jobs by id. */
-export class JobStore {
+export class JobStore implements Disposable {
   readonly #limits: StoreLimits;
   readonly #onAdd: (job: Job) => void;
   readonly #jobs = new Map<string, Job>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * An empty store.
@@ -67,16 +68,32 @@ export class JobStore {
   #forget(): void {
     const { bytes, age, jobs } = this.#limits;
     const now = Date.now();
-    let kept = 0, count = 0;
+    let kept = 0, count = 0, oldest = Infinity;
     for (const job of [...this.#jobs.values()].reverse()) {
       if (job.endedAt === null) continue;
       kept += job.bytes;
       count++;
-      const isOld = now - job.endedAt > age;
+      const isOld = now - job.endedAt >= age;
       // The newest stays, however large: somebody is about to fetch it.
-      if (count > 1 && (isOld || kept > bytes || count > jobs)) {
+      if (isOld || count > 1 && (kept > bytes || count > jobs)) {
         this.#jobs.delete(job.id);
+      } else {
+        oldest = Math.min(oldest, job.endedAt);
       }
     }
+    this.#lookAgain(oldest + age - now);
+  }
+
+  /** What nobody asks for gets old, too. */
+  #lookAgain(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    if (milliseconds === Infinity) return;
+    this.#timer = setTimeout(() => this.#forget(), Math.max(milliseconds, 1));
+  }
+
+  /** Forgets nothing more. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#jobs.clear();
   }
 }

@@ -1,0 +1,333 @@
+/**
+ * Hostile bodies: photos, JSON and forms that are made to cost the server more
+ * than the client, and clients that are slow on purpose.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { pngChunk } from "../src/host/codecs/png_chunks.ts";
+import { PNG_SIGNATURE } from "../src/image/signature.ts";
+import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
+import { repositoryPath } from "./support/paths.ts";
+import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
+import {
+  dataUrl,
+  drawnPhoto,
+  postJson,
+  withStudio,
+} from "./support/studio_server.ts";
+
+const references = [dataUrl(drawnPhoto())];
+const good = { references, prompt: "a man", steps: 1 };
+
+/** Sends JSON and checks that it is refused as expected. */
+async function refused(
+  url: string,
+  body: unknown,
+  status: number,
+  message: RegExp,
+): Promise<void> {
+  const response = await postJson(url, body);
+  const { error } = await response.json();
+  assertEquals(response.status, status);
+  assertMatch(error.message, message);
+}
+
+/** Sends a text as JSON, be it JSON or not. */
+function sendText(url: string, body: string): Promise<Response> {
+  return fetch(`${url}/api/generate`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
+}
+
+Deno.test("attack: keys of a prototype are unknown fields", async () => {
+  await withStudio({}, async (url) => {
+    const bodies = [
+      '{"__proto__": {"steps": 1}, "prompt": "a"}',
+      '{"constructor": {"prototype": {"x": 1}}, "prompt": "a"}',
+      '{"toString": 1, "prompt": "a"}',
+    ];
+    for (const body of bodies) {
+      const response = await sendText(url, body);
+      const { error } = await response.json();
+      assertEquals(response.status, 400);
+      assertMatch(
+        error.message,
+        /^Field (__proto__|constructor|toString) is unknown/,
+      );
+    }
+    assertEquals(Object({}).steps, undefined);
+    assertEquals(Object({}).x, undefined);
+  });
+});
+
+/** A PNG of black pixels whose header and content say what they like. */
+async function png(width: number, height: number, zeros: number) {
+  const header = new Uint8Array(13);
+  new DataView(header.buffer).setUint32(0, width);
+  new DataView(header.buffer).setUint32(4, height);
+  header.set([8, 2, 0, 0, 0], 8);
+  const million = new Uint8Array(2 ** 20);
+  const zlib = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => {
+      for (let left = zeros; left > 0; left -= million.length) {
+        controller.enqueue(million.subarray(0, left));
+      }
+      controller.close();
+    },
+  }).pipeThrough(new CompressionStream("deflate"));
+  const data = await new Response(zlib).bytes();
+  return await new Blob([
+    Uint8Array.from(PNG_SIGNATURE),
+    new Uint8Array(pngChunk("IHDR", header)),
+    new Uint8Array(pngChunk("IDAT", data)),
+    new Uint8Array(pngChunk("IEND", new Uint8Array())),
+  ]).bytes();
+}
+
+Deno.test("attack: a photo of 100,000 pixels a side is refused by its header", async () => {
+  await withStudio({}, async (url) => {
+    for (
+      const [width, height] of [[100_000, 100_000], [100_000, 16], [8000, 7000]]
+    ) {
+      const photo = dataUrl(await png(width, height, 100));
+      const message = new RegExp(`${width}x${height} pixels`);
+      await refused(`${url}/api/faces`, { photo }, 413, message);
+      await refused(
+        `${url}/api/generate`,
+        { ...good, references: [photo] },
+        413,
+        message,
+      );
+      await refused(
+        `${url}/api/identities`,
+        { references: [photo] },
+        413,
+        message,
+      );
+    }
+  });
+});
+
+Deno.test("attack: a PNG that inflates without end is refused, quickly", async () => {
+  const model = repositoryPath("weights/mini");
+  const photos = new WorkerPhotoReader({ model, aligns: false });
+  await withStudio({ photos }, async (url) => {
+    const bomb = await png(64, 64, 500 * 2 ** 20);
+    assert(bomb.length < 2 ** 20);
+    const started = performance.now();
+    const response = await postJson(`${url}/api/faces`, {
+      photo: dataUrl(bomb),
+    });
+    const body = await response.json();
+    // The surplus may be ignored, but not inflated.
+    assert([200, 422].includes(response.status), JSON.stringify(body));
+    assert(performance.now() - started < 10_000);
+    // As many pixels as are allowed, and next to no data.
+    const promise = await png(7000, 7000, 1000);
+    await refused(
+      `${url}/api/faces`,
+      { photo: dataUrl(promise) },
+      422,
+      /cannot hold/,
+    );
+  });
+});
+
+Deno.test("attack: what is no photo is refused by its content", async () => {
+  await withStudio({}, async (url) => {
+    const files: [Uint8Array, RegExp][] = [
+      [new TextEncoder().encode("<svg onload=alert(1)>"), /PNG or JPEG/],
+      [new TextEncoder().encode("GIF89a12345678"), /GIF/],
+      [new Uint8Array(), /PNG or JPEG|data URL/],
+    ];
+    for (const [bytes, message] of files) {
+      await refused(
+        `${url}/api/faces`,
+        { photo: dataUrl(bytes) },
+        415,
+        message,
+      );
+    }
+    await refused(
+      `${url}/api/faces`,
+      { photo: dataUrl(new Uint8Array(20_000_001)) },
+      413,
+      /20000001 bytes/,
+    );
+  });
+});
+
+Deno.test("attack: a prompt of a million letters is refused, with the limit", async () => {
+  await withStudio({}, async (url) => {
+    const response = await postJson(`${url}/api/generate`, {
+      ...good,
+      prompt: "a".repeat(1e6),
+    });
+    const text = await response.text();
+    assertEquals(response.status, 400);
+    assertMatch(text, /Field prompt .*10000/);
+    assert(text.length < 500);
+  });
+});
+
+Deno.test("attack: a million nested arrays are refused before they are parsed", async () => {
+  await withStudio({}, async (url) => {
+    const deep = (start: string, end: string) =>
+      start + "[".repeat(1e6) + "]".repeat(1e6) + end;
+    const bodies = [
+      deep("", ""),
+      deep('{"prompt": "a", "guidanceRange": ', "}"),
+      '{"a":'.repeat(1e6),
+      // Brackets in a string do not count, and a quote may be escaped.
+      `{"prompt": "\\\\", "x": "\\"${"[".repeat(100)}"`,
+    ];
+    for (const [i, body] of bodies.entries()) {
+      const started = performance.now();
+      const response = await sendText(url, body);
+      const { error } = await response.json();
+      assertEquals(response.status, 400);
+      assertMatch(error.message, i < 3 ? /nested deeper than 32/ : /not JSON/);
+      assert(performance.now() - started < 2000);
+    }
+  });
+});
+
+Deno.test("attack: a body that is large by anything but texts is refused, quickly", async () => {
+  await withStudio({}, async (url) => {
+    const bodies = {
+      values: `{"prompt": "a", "guidanceRange": [${"1,".repeat(2e6)}1]}`,
+      keys: `{${'"a":1,'.repeat(1e6)}"b":1}`,
+      number: `{"steps": ${"1".repeat(2e6)}}`,
+      backslashes: `{"prompt": "${"\\u0061".repeat(1e6)}"}`,
+    };
+    for (const [name, body] of Object.entries(bodies)) {
+      const started = performance.now();
+      const response = await sendText(url, body);
+      const { error } = await response.json();
+      assertEquals(response.status, 400, name);
+      assertMatch(error.message, /^The body has more than/);
+      assert(performance.now() - started < 1000, name);
+    }
+  });
+});
+
+Deno.test("attack: a body larger than its limit is not read to its end", async () => {
+  await withStudio({ limits: { bytes: 100_000 } }, async (url) => {
+    const announced = await rawRequest(url, [
+      "POST /api/generate HTTP/1.1",
+      "Content-Type: application/json",
+      "Content-Length: 100001",
+    ]);
+    assertEquals(announced.status, 413);
+    const chunk = `10000\r\n${" ".repeat(65536)}\r\n`;
+    const unannounced = await rawRequest(url, [
+      "POST /api/generate HTTP/1.1",
+      "Content-Type: application/json",
+      "Transfer-Encoding: chunked",
+    ], chunk.repeat(2));
+    assertEquals(unannounced.status, 413);
+    assertMatch(unannounced.body, /more than 100000 bytes/);
+  });
+});
+
+Deno.test("attack: bodies that come too slowly are given up", async () => {
+  await withStudio({ limits: { idle: 300, total: 900 } }, async (url) => {
+    const head = [
+      "POST /api/faces HTTP/1.1",
+      `Host: ${new URL(url).host}`,
+      "Content-Type: application/json",
+      "Content-Length: 1000",
+    ].join("\r\n");
+    using idle = await connect(url);
+    using steady = await connect(url);
+    for (const connection of [idle, steady]) {
+      await connection.write(new TextEncoder().encode(`${head}\r\n\r\n{`));
+    }
+    const drip = setInterval(() => {
+      steady.write(new TextEncoder().encode(" ")).catch(() => {});
+    }, 50);
+    const started = performance.now();
+    for (const connection of [idle, steady]) {
+      // The connection is closed, too: the rest would pass for a request.
+      const { status, body } = await readAnswer(connection);
+      assertEquals(status, 408);
+      assertMatch(body, /too slowly/);
+    }
+    clearInterval(drip);
+    assert(performance.now() - started < 5000);
+  });
+});
+
+Deno.test("attack: half a head, or none, does not keep a connection", async () => {
+  const connections = { head: 400, idle: 400, most: 100 };
+  await withStudio({ connections }, async (url) => {
+    const heads = await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const connection = await connect(url);
+        const text = ["", "GET / HTTP/1.1\r\nHost: a", "G"][i % 3];
+        await connection.write(new TextEncoder().encode(text));
+        return connection;
+      }),
+    );
+    // All places are taken, until the server has lost its patience.
+    using late = await connect(url);
+    await readAnswer(late);
+    for (const connection of heads) {
+      const { status } = await readAnswer(connection);
+      assert(status === 408 || status === 400 || status === 0, String(status));
+      connection.close();
+    }
+    const health = await fetch(`${url}/api/health`);
+    assertEquals((await health.json()).status, "ok");
+  });
+});
+
+Deno.test("attack: who does not read an answer loses it", async () => {
+  const connections = { unread: 300 };
+  const page = () => new Response(new Uint8Array(50_000_000));
+  await withStudio({ connections, page }, async (url) => {
+    using connection = await connect(url);
+    const { host } = new URL(url);
+    await connection.write(
+      new TextEncoder().encode(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
+    );
+    // A connection that the server has given up takes nothing more.
+    let isOpen = true;
+    for (let i = 0; i < 200 && isOpen; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 25));
+      isOpen = await connection.write(new Uint8Array([13, 10]))
+        .then(() => true, () => false);
+    }
+    assert(!isOpen);
+  });
+});
+
+Deno.test("attack: a form that is none is refused", async () => {
+  await withStudio({}, async (url) => {
+    const bodies: [type: string, body: string][] = [
+      ["multipart/form-data", "x"],
+      ["multipart/form-data; boundary=x", "no boundary"],
+      ["multipart/form-data; boundary=x", "--x\r\n\r\nno name\r\n--x--"],
+      [
+        "multipart/form-data; boundary=x",
+        '--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\ncut',
+      ],
+      [
+        "multipart/form-data; boundary=x",
+        '--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na\r\n'
+          .repeat(1000) + "--x--\r\n",
+      ],
+    ];
+    for (const [type, body] of bodies) {
+      const response = await fetch(`${url}/api/generate`, {
+        method: "POST",
+        headers: { "content-type": type },
+        body,
+      });
+      const { error } = await response.json();
+      assertEquals(response.status, 400, body.slice(0, 100));
+      assertEquals(error.code, "bad-request");
+    }
+  });
+});

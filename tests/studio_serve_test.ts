@@ -1,0 +1,289 @@
+/**
+ * The command `serve`: its options, how it starts and how it ends.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { command, deno } from "./support/command.ts";
+import { DrawingServer } from "./support/drawing_server.ts";
+import { inFolder } from "./support/file_systems.ts";
+import { repositoryPath } from "./support/paths.ts";
+import { dataUrl, drawnPhoto, postJson } from "./support/studio_server.ts";
+
+const isUnix = Deno.build.os !== "windows";
+const references = [dataUrl(drawnPhoto())];
+const good = { references, prompt: "a secret prompt", steps: 1 };
+
+Deno.test("serve: wrong usage is told in a line, with exit code 2", async () => {
+  const cases: [args: string[], message: RegExp][] = [
+    [["--prot", "1"], /--prot.*--port/],
+    [["--port", "70000"], /Option --port must be .*65535, got 70000/],
+    [["--port", "x"], /Option --port .*got x/],
+    [["--job-timeout", "0"], /Option --job-timeout must be/],
+    [["--token", "short"], /Option --token must be 8 to 200/],
+    [["--cert", "a.pem"], /Give --cert and --key together/],
+    [["--host", ""], /Option --host needs an address/],
+    [["a.png"], /a\.png/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, out, err } = await command(["serve", ...args]);
+    assertEquals([code, out, err.length], [2, "", 1], err.join("\n"));
+    assertMatch(err[0], message);
+  }
+});
+
+Deno.test("serve: --help lists the options", async () => {
+  const { code, out } = await command(["serve", "--help"]);
+  assertEquals(code, 0);
+  assertMatch(out, /--port N? .*\n[^]*--cancel-unwatched SECONDS/);
+  assert(out.split("\n").every((line) => line.length <= 80));
+});
+
+Deno.test("serve: a port that is taken is told, and what to do", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const { code, out, err } = await command(["serve", "--port", String(port)]);
+  assertEquals([code, out], [2, ""]);
+  assertMatch(err.join("\n"), new RegExp(`^Port ${port} is taken, .*--port 0`));
+});
+
+Deno.test("serve: files of TLS that are none are told by name", async () => {
+  await inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/a.pem`, "no certificate");
+    const args = ["serve", "--port", "0", "--key", `${folder}/a.pem`];
+    const none = await command([...args, "--cert", `${folder}/none.pem`]);
+    assertEquals(none.code, 1);
+    assertMatch(none.err[0], /^Cannot read the certificate .*none\.pem/);
+    const wrong = await command([...args, "--cert", `${folder}/a.pem`]);
+    assertEquals(wrong.code, 1);
+    assertMatch(wrong.err[0], /a\.pem is not PEM/);
+  });
+});
+
+/** A command that serves; its output is read as it comes. */
+class Serving implements AsyncDisposable {
+  out = "";
+  err = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<unknown>;
+  readonly #hasStarted = Promise.withResolvers<void>();
+
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    const script = repositoryPath("mod.ts");
+    this.#child = deno(["run", "-A", script, "serve", ...args], { env });
+    const { stdout, stderr } = this.#child;
+    this.#reading = Promise.all([
+      this.#read(stdout, (text) => {
+        this.out += text;
+        if (/API: .*\n/.test(this.out)) this.#hasStarted.resolve();
+      }),
+      this.#read(stderr, (text) => this.err += text),
+    ]).then(() => this.#hasStarted.resolve());
+  }
+
+  /** Waits until it says where it is. */
+  async started(): Promise<string> {
+    await this.#hasStarted.promise;
+    const [, url] = /API: (.*)\/docs\n/.exec(this.out) ?? [];
+    assert(url, this.err);
+    return url;
+  }
+
+  async end(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
+    this.#child.kill(signal);
+    await this.#reading;
+    return await this.#child.status;
+  }
+
+  async #read(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    take: (text: string) => void,
+  ): Promise<void> {
+    const texts = stream.pipeThrough(new TextDecoderStream());
+    for await (const text of texts) take(text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.end("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+Deno.test("serve: another host has a token made and printed, and no prompt logged", async () => {
+  await using serving = new Serving(["--host", "0.0.0.0", "--port", "0"]);
+  const { port } = new URL(await serving.started());
+  const url = `http://127.0.0.1:${port}`;
+  const [, token] = /\/login\?token=([\w-]{32})\n/.exec(serving.out) ?? [];
+  assert(token, serving.out);
+  const status = async (headers: Record<string, string>) => {
+    const response = await fetch(`${url}/api/model`, { headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await status({}), 401);
+  assertEquals(await status({ authorization: `Bearer ${token}` }), 200);
+  // AUTOMATIC1111's clients have a user and a password.
+  assertEquals(
+    await status({ authorization: `Basic ${btoa(`x:${token}`)}` }),
+    200,
+  );
+  assertEquals(await status({ authorization: `Basic ${btoa("x:y")}` }), 401);
+  const paths = [
+    "/api/generate",
+    "/v1/images/generations",
+    "/sdapi/v1/txt2img",
+  ];
+  for (const path of paths) {
+    const response = await fetch(url + path, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ prompt: "a secret prompt", steps: "many" }),
+    });
+    await response.body?.cancel();
+    assert(response.status >= 400 && response.status < 500);
+  }
+  assertEquals((await serving.end()).code, 0);
+  assertMatch(serving.err, /--cert and --key/);
+  assert(!serving.err.includes("secret"), serving.err);
+  assert(!serving.err.includes(token));
+});
+
+Deno.test("serve: a token that was given is not printed", async () => {
+  await using serving = new Serving(["--port", "0"], {
+    MASTERWEAVER_TOKEN: "correct-horse",
+  });
+  const url = await serving.started();
+  assertMatch(serving.out, /\/login\?token=…\n/);
+  assert(!serving.out.includes("correct-horse"));
+  const response = await fetch(`${url}/api/model`);
+  await response.body?.cancel();
+  assertEquals(response.status, 401);
+  assertEquals((await serving.end("SIGINT")).code, 0);
+});
+
+/** Whether there is a program that makes certificates. */
+async function hasOpenssl(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("openssl", { args: ["version"] }).output())
+      .success;
+  } catch {
+    return false;
+  }
+}
+
+const inCi = Boolean(Deno.env.get("CI"));
+Deno.test({
+  name: "serve: TLS with --cert and --key",
+  ignore: !inCi && !await hasOpenssl(),
+  fn: () =>
+    inFolder(async (folder) => {
+      const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+      const { success } = await new Deno.Command("openssl", {
+        args: [
+          ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+          ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+          ...["-subj", "/CN=localhost", "-addext", "basicConstraints=CA:FALSE"],
+          "-addext",
+          ...["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+        ],
+        stderr: "null",
+      }).output();
+      assert(success);
+      await using serving = new Serving(
+        [
+          "--port",
+          "0",
+          "--cert",
+          cert,
+          "--key",
+          key,
+          "--token",
+          "correct-horse",
+        ],
+      );
+      const url = await serving.started();
+      assertMatch(url, /^https:/);
+      using client = Deno.createHttpClient({
+        caCerts: [await Deno.readTextFile(cert)],
+      });
+      const health = await fetch(`${url}/api/health`, { client });
+      assertEquals((await health.json()).status, "ok");
+      const login = await fetch(`${url}/login?token=correct-horse`, {
+        client,
+        redirect: "manual",
+      });
+      await login.body?.cancel();
+      assertMatch(login.headers.get("set-cookie") ?? "", /; Secure$/);
+      assertEquals((await serving.end()).code, 0);
+    }),
+});
+
+const unixTest = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, fn, ignore: !isUnix });
+
+/** Starts a job of some steps; returns its id once it runs. */
+async function runningJob(url: string, steps: number): Promise<string> {
+  const { id } =
+    await (await postJson(`${url}/api/generate`, { ...good, steps }))
+      .json();
+  for (let i = 0; i < 500; i++) {
+    const { progress } = await (await fetch(`${url}/api/jobs/${id}`)).json();
+    if (progress?.done > 0) return id;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error("It does not run");
+}
+
+unixTest(
+  "serve: SIGTERM lets the running job end, and its images be fetched",
+  async () => {
+    await using server = await DrawingServer.start({ stepTime: 20 });
+    const id = await runningJob(server.url, 20);
+    const waiting = await postJson(`${server.url}/api/generate`, good);
+    const { id: waitingId } = await waiting.json();
+    const events = await fetch(`${server.url}/api/jobs/${id}/events`);
+    server.kill("SIGTERM");
+    await server.wrote("Ending after the running job, within 30 s");
+    const refused = await postJson(`${server.url}/api/generate`, good);
+    assertEquals(refused.status, 503);
+    assertEquals((await refused.json()).error.code, "shutting-down");
+    assertMatch(refused.headers.get("retry-after") ?? "", /^\d+$/);
+    assertMatch(await events.text(), /event: done\n/);
+    const image = await fetch(`${server.url}/api/jobs/${id}/images/0`);
+    assertEquals(image.status, 200);
+    await image.body?.cancel();
+    assertEquals((await server.ended()).code, 0);
+    assertMatch(server.err, new RegExp(`job ${id}: done after`));
+    assertMatch(server.err, new RegExp(`job ${waitingId}: cancelled after`));
+    assert(!server.err.includes("secret"), "a prompt is logged");
+  },
+);
+
+unixTest("serve: a job that takes too long to end is reported", async () => {
+  await using server = await DrawingServer.start({
+    stepTime: 20,
+    patience: 100,
+  });
+  const id = await runningJob(server.url, 1000);
+  const events = await fetch(`${server.url}/api/jobs/${id}/events`);
+  server.kill("SIGTERM");
+  assertMatch(
+    await events.text(),
+    /event: cancelled\ndata: {"message":"The server ended"}/,
+  );
+  assertEquals((await server.ended()).code, 0);
+  assertMatch(server.err, new RegExp(`job ${id}: cancelled after`));
+});
+
+unixTest("serve: a second signal ends it at once", async () => {
+  await using server = await DrawingServer.start({ stepTime: 20 });
+  await runningJob(server.url, 1000);
+  server.kill("SIGTERM");
+  await server.wrote("Ending after");
+  server.kill("SIGTERM");
+  assertEquals((await server.ended()).code, 143);
+});

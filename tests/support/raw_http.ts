@@ -1,0 +1,63 @@
+/**
+ * HTTP as text over TCP, for requests that `fetch` would never send.
+ *
+ * @module
+ */
+
+/** An answer. */
+export interface RawAnswer {
+  /** HTTP's status; 0 where the connection ended without one. */
+  readonly status: number;
+  /** All of its head. */
+  readonly head: string;
+  /** The rest. */
+  readonly body: string;
+}
+
+/** Opens a connection to a server. */
+export function connect(url: string): Promise<Deno.TcpConn> {
+  const { hostname, port } = new URL(url);
+  return Deno.connect({ hostname, port: Number(port) });
+}
+
+/**
+ * Sends text and reads the answer.
+ *
+ * @param lines of the head; `Host` and `Connection: close` are added where there is none
+ */
+export async function rawRequest(
+  url: string,
+  lines: readonly string[],
+  body = "",
+): Promise<RawAnswer> {
+  using connection = await connect(url);
+  const hasHost = lines.some((line) => /^host:/i.test(line));
+  const head = [
+    ...lines,
+    ...hasHost ? [] : [`Host: ${new URL(url).host}`],
+    "Connection: close",
+  ].join("\r\n");
+  await connection.write(new TextEncoder().encode(`${head}\r\n\r\n${body}`))
+    .catch(() => {});
+  return await readAnswer(connection);
+}
+
+/** Reads an answer to the end of its connection. */
+export async function readAnswer(
+  connection: Deno.TcpConn,
+): Promise<RawAnswer> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  const buffer = new Uint8Array(65536);
+  for (let i = 0; i < 1000; i++) {
+    const count = await connection.read(buffer).catch(() => null);
+    if (count === null) break;
+    chunks.push(buffer.slice(0, count));
+  }
+  const text = await new Blob(chunks).text();
+  const [head, ...rest] = text.split("\r\n\r\n");
+  return {
+    status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0),
+    head,
+    body: rest.join("\r\n\r\n"),
+  };
+}
