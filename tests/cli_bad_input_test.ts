@@ -94,7 +94,8 @@ const usage: readonly Case[] = [
   {
     what: "a face that is no number",
     args: withDemo("--face", "left"),
-    says: /--face takes a number from 0, best or largest, got left/,
+    says:
+      /--face takes a number from 0, best or largest, or a list of these such as 0,best, got left/,
   },
   {
     what: "an unknown way to tune",

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Job } from "../src/studio/jobs/job.ts";
 import { JobStore } from "../src/studio/jobs/store.ts";
+import { DrawingEngine } from "./support/drawing_engine.ts";
 import { connect } from "./support/raw_http.ts";
 import {
   dataUrl,
@@ -229,4 +230,18 @@ Deno.test("jobs: what has ended holds no photos, and gets old", async () => {
   job.report({ type: "cancelled", message: "Stopped" });
   assertEquals(job.request.person, { photos: [], choices: {} });
   await until(() => [...store.all()].length === 0);
+});
+
+Deno.test("jobs: a bug ends its job without details, which the log has", async () => {
+  const bugs: unknown[] = [];
+  const engine = new DrawingEngine({});
+  engine.generate = () => Promise.reject(new TypeError("x is not a function"));
+  const onBug = (error: unknown) => bugs.push(error);
+  await withStudio({ engine, onBug }, async (url) => {
+    const id = await add(url);
+    const text = await events(url, id);
+    assertMatch(text, /event: error\n.*"code":"internal"/s);
+    assert(!text.includes("is not a function"));
+    assertEquals(bugs.map(String), ["TypeError: x is not a function"]);
+  });
 });

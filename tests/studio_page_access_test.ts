@@ -183,17 +183,20 @@ pageTest("in Chinese", { locale: "zh-CN" }, async (visit) => {
 });
 
 browserTest("from another machine, with a token and without TLS", async () => {
-  await using studio = testStudio({
+  await using studio = await testStudio({
     page: sharedPageFiles(),
     token: "correct-horse",
     publicHosts: ["studio.test"],
   });
   const { port } = new URL(studio.url);
   const url = `http://studio.test:${port}`;
+  await visit({ url }, async ({ page }) => {
+    await page.getByText("This server wants its token").waitFor();
+  });
   const path = "/login?token=correct-horse";
   await visit({ url, path }, async ({ page }) => {
-    assertEquals(await page.evaluate("isSecureContext"), false);
     await choose(page, portrait(1));
+    assertEquals(await page.evaluate("isSecureContext"), false);
     await page.getByRole("button", { name: "Generate" }).click();
     await page.getByRole("button", { name: "Open image 4" }).waitFor();
     await page.context().clearCookies();
@@ -211,7 +214,7 @@ browserTest("from another machine, with a token and without TLS", async () => {
 });
 
 Deno.test("the page allows itself nothing from elsewhere, and nothing inline", async () => {
-  await using studio = testStudio({ page: sharedPageFiles() });
+  await using studio = await testStudio({ page: sharedPageFiles() });
   const { headers } = await fetch(studio.url, { method: "HEAD" });
   const policy = headers.get("content-security-policy")!;
   assertStringIncludes(policy, "default-src 'none'");

@@ -133,7 +133,7 @@ browserTest(
   "a server that goes away and comes back is waited for",
   async () => {
     const page = sharedPageFiles();
-    const first = testStudio({ page });
+    const first = await testStudio({ page });
     const { port } = new URL(first.url);
     await visit({ url: first.url }, async ({ page: tab, shoot }) => {
       await fill(tab, "a man", 2);
@@ -142,7 +142,7 @@ browserTest(
       await tab.getByText("The server does not answer. Trying again …")
         .waitFor();
       await shoot("server-gone");
-      await using _ = testStudio({ page, port: Number(port) });
+      await using _ = await testStudio({ page, port: Number(port) });
       await tab.getByText("Trying again …").waitFor({ state: "detached" });
       await tab.getByRole("button", { name: "Try again" }).click();
       await image(tab, 4).waitFor();

@@ -87,7 +87,10 @@ export function pageTest(
   fn: (visit: Visit, studio: RunningStudio) => Promise<void>,
 ): void {
   browserTest(name, async () => {
-    await using studio = testStudio({ page: sharedPageFiles(), ...options });
+    await using studio = await testStudio({
+      page: sharedPageFiles(),
+      ...options,
+    });
     await visit({ ...options, url: studio.url }, (v) => fn(v, studio));
   });
 }

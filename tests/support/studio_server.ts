@@ -29,11 +29,11 @@ export interface TestStudioOptions
 export function testStudio(
   options: TestStudioOptions = {},
 ): Promise<RunningStudio> {
-  const { maxWaiting = 1000, jobTimeout = 10_000 } = options;
+  const { maxWaiting = 1000, jobTimeout = 10_000, onBug } = options;
   const { engine = new DrawingEngine(options) } = options;
   return startStudio({
     port: 0,
-    queue: new LocalQueue(engine, { maxWaiting, jobTimeout }),
+    queue: new LocalQueue(engine, { maxWaiting, jobTimeout, onBug }),
     photos: new OneFace(),
     ...options,
   });

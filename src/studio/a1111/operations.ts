@@ -75,6 +75,7 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
       422: { description: "A field cannot be used; `detail` says which" },
     },
     sayError: sayA1111Error,
+    anyQuery: true,
   }));
 }
 

@@ -26,9 +26,20 @@ export function jobLog(
 }
 
 /** How a job ended, in a line. */
-export function endText({ id, state, endedAt, createdAt }: Job): string {
+export function endText(job: Job): string {
+  const { id, state, endedAt, createdAt } = job;
   const seconds = ((endedAt ?? Date.now()) - createdAt) / 1000;
-  return `job ${id}: ${state} after ${seconds.toFixed(1)} s`;
+  const { error } = job.resource();
+  const why = error ? ` (${error.code})` : "";
+  return `job ${id}: ${state}${why} after ${seconds.toFixed(1)} s`;
+}
+
+/** Logs what is a bug, with where it happened. */
+export function logBug(error: unknown): void {
+  const text = error instanceof Error
+    ? error.stack ?? error.message
+    : String(error);
+  writeStderr(`${text}\n`);
 }
 
 function time(): string {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { environmentVariable } from "../../host/environment.ts";
 import { oneLine } from "../../host/exit.ts";
 import { writeStderr } from "../../host/streams.ts";
 import { GpuEngine } from "../engine/gpu_engine.ts";
@@ -13,6 +14,7 @@ import { LocalQueue } from "../jobs/local_queue.ts";
 import type { JobQueue } from "../jobs/queue.ts";
 import { shownAddress } from "../jobs/redis/connection.ts";
 import { RedisQueue } from "../jobs/redis/redis_queue.ts";
+import { logBug } from "./job_log.ts";
 import type { ServeFlags } from "./serve_options.ts";
 
 /**
@@ -53,10 +55,10 @@ export async function openQueue(
     photos,
     idleRelease: idleRelease === 0 ? Infinity : idleRelease * 1000,
   });
-  return new LocalQueue(engine, { maxWaiting, jobTimeout });
+  return new LocalQueue(engine, { maxWaiting, jobTimeout, onBug: logBug });
 }
 
 /** Redis's address; in the environment a password in it is not shown by `ps`. */
 export function queueAddress(given: string | undefined): string | undefined {
-  return given ?? (Deno.env.get("MASTERWEAVER_QUEUE") || undefined);
+  return given ?? environmentVariable("MASTERWEAVER_QUEUE");
 }

@@ -14,7 +14,7 @@ import { pageFiles } from "../http/page_files.ts";
 import { makeToken } from "../http/sessions.ts";
 import { openTelemetry } from "../jobs/telemetry.ts";
 import { type RunningStudio, startStudio } from "../serve.ts";
-import { jobLog } from "./job_log.ts";
+import { jobLog, logBug } from "./job_log.ts";
 import { openQueue } from "./open_queue.ts";
 import {
   readServeFlags,
@@ -60,7 +60,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
     queue: await openQueue(flags, model, photos),
     telemetry: await openTelemetry(),
     log: jobLog(flags.logPrompts),
-    onBug: (error) => writeStderr(`${bugText(error)}\n`),
+    onBug: logBug,
   });
   announce(studio, flags, token, given === undefined);
   await untilSignal(studio);
@@ -106,9 +106,4 @@ function announce(
       "Anyone on the way can read the token and the photos: give --cert and --key, or put a proxy with TLS before it\n",
     );
   }
-}
-
-/** What is a bug, for its report. */
-function bugText(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
 }

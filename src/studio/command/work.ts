@@ -11,6 +11,7 @@ import { print, writeStderr } from "../../host/streams.ts";
 import { GpuEngine } from "../engine/gpu_engine.ts";
 import { shownAddress } from "../jobs/redis/connection.ts";
 import { RedisWorker } from "../jobs/redis/worker.ts";
+import { logBug } from "./job_log.ts";
 import { queueAddress } from "./open_queue.ts";
 import {
   type CommandOptions,
@@ -112,8 +113,7 @@ async function work(flags: WorkFlags, model: string): Promise<number> {
     name,
     onLine: say,
     onWarning: say,
-    onBug: (error) =>
-      say(error instanceof Error ? `${error.stack}` : `${error}`),
+    onBug: logBug,
   });
   const { name: modelName, hash } = engine.model;
   print(

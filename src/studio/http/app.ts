@@ -92,14 +92,14 @@ export function app(
 
 /** Checks a request as its operation says, and lets it answer. */
 function answerOf(
-  { body, query = {}, handle }: Operation,
+  { body, query = {}, anyQuery = false, handle }: Operation,
   bodies: BodyReader,
 ) {
   const checkBody = body && validator(body.schema);
   const checkQuery = validator({
     type: "object",
     properties: query,
-    additionalProperties: false,
+    additionalProperties: anyQuery,
   });
   return async (
     raw: Request,

@@ -58,6 +58,8 @@ export interface Operation {
   readonly description?: string;
   /** Schemas of the query's parameters by name; others are refused. */
   readonly query?: Readonly<Record<string, JsonSchema>>;
+  /** Whether unknown parameters of the query are passed over, as in the API that it copies. */
+  readonly anyQuery?: boolean;
   /** What the body is; an operation without one ignores bodies. */
   readonly body?: Body;
   /** Answers by status; errors that every operation may give are added. */

@@ -57,14 +57,12 @@ export class Sessions {
       "Max-Age=2592000",
       ...this.#isSecure ? ["Secure"] : [],
     ].join("; ");
-    // A redirect that another site led to would not carry a strict cookie; a page's own refresh does.
+    // A redirect that another site led to does not carry a strict cookie; a page's own refresh does.
     return new Response(
       '<!doctype html><meta http-equiv="refresh" content="0;url=/"><a href="/">Studio</a>',
       {
-        status: 303,
         headers: {
           "set-cookie": cookie,
-          "location": "/",
           "content-type": "text/html; charset=utf-8",
         },
       },

@@ -26,6 +26,8 @@ export interface LocalQueueOptions {
   readonly jobTimeout: number;
   /** The most bytes of photos that may wait. */
   readonly maxBytes?: number;
+  /** Takes what made a job fail and is a bug; its client is told no more than that. */
+  readonly onBug?: (error: unknown) => void;
 }
 
 /** Bytes of photos that may wait where nothing else is said. */
@@ -213,11 +215,12 @@ export class LocalQueue implements JobQueue {
       const { aborted, reason } = controller.signal;
       const isStopped = aborted && error instanceof MasterWeaverError &&
         error.code === "aborted";
-      job.report(
-        isStopped
-          ? { type: "cancelled", message: String(reason) }
-          : { type: "error", ...errorResource(error) },
-      );
+      if (isStopped) {
+        return job.report({ type: "cancelled", message: String(reason) });
+      }
+      const resource = errorResource(error);
+      if (resource.code === "internal") this.#options.onBug?.(error);
+      job.report({ type: "error", ...resource });
     } finally {
       clearTimeout(timer);
       this.#running.delete(job);

@@ -44,6 +44,7 @@ export function openaiOperations(
       body: { schema: imageSchema(model, "generations") },
       answers: { 200: images, ...faults },
       sayError: sayOpenAiError,
+      anyQuery: true,
       handle: (request) => make(studio, request, "image_generation", period),
     },
     {
@@ -55,6 +56,7 @@ export function openaiOperations(
       body: { schema: imageSchema(model, "edits"), multipart: true },
       answers: { 200: images, ...faults },
       sayError: sayOpenAiError,
+      anyQuery: true,
       handle: (request) => make(studio, request, "image_edit", period),
     },
     ...modelOperations(studio),
@@ -148,6 +150,7 @@ function modelOperations({ queue }: Studio): Operation[] {
       summary: "List the models: the one that is loaded",
       answers: { 200: { description: "The list" } },
       sayError: sayOpenAiError,
+      anyQuery: true,
       handle: () => Response.json({ object: "list", data: [model] }),
     },
     {
@@ -163,6 +166,7 @@ function modelOperations({ queue }: Studio): Operation[] {
         },
       },
       sayError: sayOpenAiError,
+      anyQuery: true,
       handle({ params }) {
         checkModel(params.id, queue.model);
         return Response.json(model);
