@@ -12,8 +12,6 @@ import { readModelResource } from "../engine/model_resource.ts";
 import type { WorkerPhotoReader } from "../engine/photo_reader.ts";
 import { LocalQueue } from "../jobs/local_queue.ts";
 import type { JobQueue } from "../jobs/queue.ts";
-import { shownAddress } from "../jobs/redis/connection.ts";
-import { RedisQueue } from "../jobs/redis/redis_queue.ts";
 import { logBug } from "./job_log.ts";
 import type { ServeFlags } from "./serve_options.ts";
 
@@ -32,22 +30,7 @@ export async function openQueue(
   const { adapter, dtype, tune, idleRelease, maxWaiting } = flags;
   const jobTimeout = flags.jobTimeout * 1000;
   const url = queueAddress(flags.queue);
-  if (url !== undefined) {
-    const say = (line: string) => writeStderr(`${oneLine(line)}\n`);
-    const queue = await RedisQueue.open(url, {
-      model: await readModelResource(model, adapter),
-      maxWaiting,
-      jobTimeout,
-      onWarning: say,
-    });
-    const { name, hash } = queue.model;
-    say(
-      `Jobs wait at ${
-        shownAddress(url)
-      } for workers with the model ${name} (hash ${hash.slice(0, 10)})`,
-    );
-    return queue;
-  }
+  if (url !== undefined) return await openRedis(url, flags, model);
   const engine = await GpuEngine.open(model, {
     adapter,
     dtype,
@@ -56,6 +39,30 @@ export async function openQueue(
     idleRelease: idleRelease === 0 ? Infinity : idleRelease * 1000,
   });
   return new LocalQueue(engine, { maxWaiting, jobTimeout, onBug: logBug });
+}
+
+async function openRedis(
+  url: string,
+  { adapter, maxWaiting, jobTimeout }: ServeFlags,
+  model: string,
+): Promise<JobQueue> {
+  // Its packages need permissions that nothing else here does.
+  const { RedisQueue } = await import("../jobs/redis/redis_queue.ts");
+  const { shownAddress } = await import("../jobs/redis/connection.ts");
+  const say = (line: string) => writeStderr(`${oneLine(line)}\n`);
+  const queue = await RedisQueue.open(url, {
+    model: await readModelResource(model, adapter),
+    maxWaiting,
+    jobTimeout: jobTimeout * 1000,
+    onWarning: say,
+  });
+  const { name, hash } = queue.model;
+  say(
+    `Jobs wait at ${
+      shownAddress(url)
+    } for workers with the model ${name} (hash ${hash.slice(0, 10)})`,
+  );
+  return queue;
 }
 
 /** Redis's address; in the environment a password in it is not shown by `ps`. */
