@@ -41,3 +41,34 @@ Deno.test("a job makes images that can be fetched", async () => {
     );
   });
 });
+
+Deno.test("a request that is sent again with its key gets the same job", async () => {
+  await withStudio({ stepTime: 20 }, async (url, { studio }) => {
+    const key = crypto.randomUUID();
+    const post = async (key: string, prompt = "a man") => {
+      const response = await fetch(`${url}/api/generate`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          "idempotency-key": key,
+        },
+        body: JSON.stringify({ references, prompt, steps: 1 }),
+      });
+      return { status: response.status, ...await response.json() };
+    };
+    const both = await Promise.all([post(key), post(key)]);
+    assertEquals(both.map(({ status, id }) => [status, id]), [
+      [202, key],
+      [202, key],
+    ]);
+    await studio.jobs.get(key).ended;
+    assertEquals((await post(key.toUpperCase())).state, "done");
+    assertEquals([...studio.jobs.all()].length, 1);
+    const { status, error } = await post("1");
+    assertEquals([status, error.field], [400, "idempotency-key"]);
+    // What was refused may be put right, and sent with the same key.
+    const other = crypto.randomUUID();
+    assertEquals((await post(other, "a".repeat(10_001))).status, 400);
+    assertEquals((await post(other)).id, other);
+  });
+});

@@ -65,8 +65,7 @@ interface Context extends DocumentOptions {
 }
 
 function described(operation: Operation, context: Context): Json {
-  const { method, path, tag, summary, description, body, query = {} } =
-    operation;
+  const { method, path, tag, summary, description, body } = operation;
   const { hoist } = context;
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
@@ -74,20 +73,25 @@ function described(operation: Operation, context: Context): Json {
     required: true,
     schema: { type: "string" },
   }));
-  const inQuery = Object.entries(query).map(([name, schema]) => ({
-    name,
-    in: "query",
-    required: false,
-    schema,
-  }));
+  const optional = (place: string, schemas = {}) =>
+    Object.entries(schemas).map(([name, schema]) => ({
+      name,
+      in: place,
+      required: false,
+      schema,
+    }));
+  const parameters = [
+    ...inPath,
+    ...optional("query", operation.query),
+    ...optional("header", operation.headers),
+  ];
   return {
     operationId: method +
       path.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase()),
     tags: [tag],
     summary,
     ...description && { description },
-    ...inPath.length + inQuery.length > 0 &&
-      { parameters: [...inPath, ...inQuery] },
+    ...parameters.length > 0 && { parameters },
     ...body && { requestBody: requestBody(body, hoist) },
     responses: Object.fromEntries(
       Object.entries({

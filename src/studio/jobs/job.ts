@@ -58,8 +58,8 @@ const replaced = new Set(["queued", "progress", "preview"]);
 
 /** Images that somebody asked for. */
 export class Job {
-  /** Hard to guess. */
-  readonly id: string = crypto.randomUUID();
+  /** Hard to guess: who knows it may follow and stop the job. */
+  readonly id: string;
   /** Who asked, for fairness: a token's or address's name. */
   readonly client: string;
   /** When it came, in milliseconds since 1970. */
@@ -86,9 +86,15 @@ export class Job {
    *
    * @param client who asked
    * @param request what is to be made
+   * @param id a name that the client chose
    */
-  constructor(client: string, request: JobRequest) {
+  constructor(
+    client: string,
+    request: JobRequest,
+    id: string = crypto.randomUUID(),
+  ) {
     this.client = client;
+    this.id = id;
     this.#request = request;
   }
 

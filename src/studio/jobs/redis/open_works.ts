@@ -53,22 +53,25 @@ export abstract class OpenWork {
 
 /** A job of the API. */
 export class OpenJob extends OpenWork {
-  readonly #job: Job;
+  /** Whose reports it takes. */
+  readonly job: Job;
 
   /** A job that is not in Redis yet. */
   constructor(job: Job) {
-    super(job.id);
-    this.#job = job;
+    // Its client may have chosen the job's id, and used it before: what Redis
+    // still knows of that one must not end this one.
+    super(crypto.randomUUID());
+    this.job = job;
   }
 
   /** Whether its worker reported so. */
   get isRunning(): boolean {
-    return this.#job.state === "running";
+    return this.job.state === "running";
   }
 
   /** Tells the job. */
   report(report: WorkReport): void {
-    if (report.type !== "encoded") this.#job.report(report);
+    if (report.type !== "encoded") this.job.report(report);
   }
 }
 
@@ -137,6 +140,11 @@ export class OpenWorks {
   /** Finds one that has not ended. */
   get(id: string): OpenWork | undefined {
     return this.#works.get(id);
+  }
+
+  /** Finds a job of the API that has not ended. */
+  of(job: Job): OpenWork | undefined {
+    return this.all.find((work) => work instanceof OpenJob && work.job === job);
   }
 
   /** Adds one. */

@@ -136,7 +136,8 @@ export class RedisQueue implements JobQueue {
   /** Stops a job, as every queue does. */
   async cancel(job: Job, why: string): Promise<void> {
     const { works, cancels } = this.#side;
-    if (works.get(job.id)) await cancels.stop(job.id, why);
+    const work = works.of(job);
+    if (work) await cancels.stop(work.id, why);
   }
 
   /** Encodes a person, as every queue does. */
