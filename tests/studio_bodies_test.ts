@@ -7,6 +7,7 @@ import { pngChunk } from "../src/host/codecs/png_chunks.ts";
 import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
 import { repositoryPath } from "./support/paths.ts";
+import { settingsBombs } from "./support/bombs.ts";
 import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
@@ -131,6 +132,25 @@ Deno.test("attack: a PNG that inflates without end is refused, quickly", async (
       422,
       /cannot hold/,
     );
+  });
+});
+
+Deno.test("attack: settings without end hold nobody up", async () => {
+  await withStudio({}, async (url) => {
+    for (const file of settingsBombs()) {
+      const started = performance.now();
+      const response = await postJson(`${url}/sdapi/v1/png-info`, {
+        image: file.toBase64(),
+      });
+      const text = await response.text();
+      assertEquals(response.status, 200);
+      assert(text.length < 2_200_000, `An answer of ${text.length} bytes`);
+      const { parameters, items } = JSON.parse(text);
+      assertEquals(parameters, {});
+      assert(Object.keys(items).length <= 64);
+      const seconds = (performance.now() - started) / 1000;
+      assert(seconds < 2, `It took ${seconds.toFixed(1)} s`);
+    }
   });
 });
 
