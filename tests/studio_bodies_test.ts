@@ -251,6 +251,29 @@ Deno.test("attack: a body larger than its limit is not read to its end", async (
   });
 });
 
+Deno.test("attack: bodies that are only announced take no memory", async () => {
+  await withStudio({}, async (url) => {
+    const before = Deno.memoryUsage().external;
+    using connections = new DisposableStack();
+    for (let i = 0; i < 20; i++) {
+      const connection = connections.use(await connect(url));
+      const head = [
+        "POST /api/generate HTTP/1.1",
+        `Host: ${new URL(url).host}`,
+        "Content-Type: multipart/form-data; boundary=x",
+        "Content-Length: 80000000",
+        "\r\n",
+      ];
+      await connection.write(
+        new TextEncoder().encode(`${head.join("\r\n")}--x`),
+      );
+    }
+    for (let i = 0; i < 3; i++) await (await fetch(`${url}/api/health`)).text();
+    const megabytes = (Deno.memoryUsage().external - before) / 1e6;
+    assert(megabytes < 100, `${megabytes.toFixed(0)} MB`);
+  });
+});
+
 Deno.test("attack: bodies that come too slowly are given up", async () => {
   await withStudio({ limits: { idle: 300, total: 900 } }, async (url) => {
     const head = [
