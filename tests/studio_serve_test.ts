@@ -6,7 +6,12 @@ import { command, deno } from "./support/command.ts";
 import { DrawingServer } from "./support/drawing_server.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { dataUrl, drawnPhoto, postJson } from "./support/studio_server.ts";
+import {
+  dataUrl,
+  drawnPhoto,
+  postJson,
+  withStudio,
+} from "./support/studio_server.ts";
 
 const isUnix = Deno.build.os !== "windows";
 const references = [dataUrl(drawnPhoto())];
@@ -176,35 +181,34 @@ async function hasOpenssl(): Promise<boolean> {
 }
 
 const inCi = Boolean(Deno.env.get("CI"));
+/** Makes a certificate and its key; returns where they are. */
+async function certificate(folder: string): Promise<[string, string]> {
+  const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+  const { success } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=localhost", "-addext", "basicConstraints=CA:FALSE"],
+      "-addext",
+      ...["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+    ],
+    stderr: "null",
+  }).output();
+  assert(success);
+  return [cert, key];
+}
+
+const ignore = !inCi && !await hasOpenssl();
 Deno.test({
   name: "serve: TLS with --cert and --key",
-  ignore: !inCi && !await hasOpenssl(),
+  ignore,
   fn: () =>
     inFolder(async (folder) => {
-      const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-      const { success } = await new Deno.Command("openssl", {
-        args: [
-          ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-          ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-          ...["-subj", "/CN=localhost", "-addext", "basicConstraints=CA:FALSE"],
-          "-addext",
-          ...["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-        ],
-        stderr: "null",
-      }).output();
-      assert(success);
-      await using serving = new Serving(
-        [
-          "--port",
-          "0",
-          "--cert",
-          cert,
-          "--key",
-          key,
-          "--token",
-          "correct-horse",
-        ],
-      );
+      const [cert, key] = await certificate(folder);
+      await using serving = new Serving([
+        ...["--port", "0", "--cert", cert, "--key", key],
+        ...["--token", "correct-horse"],
+      ]);
       const url = await serving.started();
       assertMatch(url, /^https:/);
       using client = Deno.createHttpClient({
@@ -219,6 +223,31 @@ Deno.test({
       await login.body?.cancel();
       assertMatch(login.headers.get("set-cookie") ?? "", /; Secure$/);
       assertEquals((await serving.end()).code, 0);
+    }),
+});
+
+Deno.test({
+  name: "serve: with TLS, silent connections end and URLs are https",
+  ignore,
+  fn: () =>
+    inFolder(async (folder) => {
+      const [cert, key] = await Promise.all(
+        (await certificate(folder)).map((path) => Deno.readTextFile(path)),
+      );
+      const connections = { head: 300 };
+      await withStudio({ tls: { cert, key }, connections }, async (url) => {
+        const port = Number(new URL(url).port);
+        using silent = await Deno.connect({ hostname: "127.0.0.1", port });
+        assertEquals(await silent.read(new Uint8Array(1)), null);
+        using client = Deno.createHttpClient({ caCerts: [cert] });
+        const { data } = await (await fetch(`${url}/v1/images/generations`, {
+          client,
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ prompt: "a man", response_format: "url" }),
+        })).json();
+        assert(data[0].url.startsWith(`${url}/api/jobs/`), data[0].url);
+      });
     }),
 });
 

@@ -125,7 +125,8 @@ function serverOf(
     connectionsCheckingInterval: Math.min(limits.head / 4, 2000),
   };
   const server = tls
-    ? createTlsServer({ ...options, ...tls })
+    // Else a connection without a word counts for two minutes.
+    ? createTlsServer({ ...options, ...tls, handshakeTimeout: limits.head })
     : createServer(options);
   server.maxConnections = limits.most;
   return server;
