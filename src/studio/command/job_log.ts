@@ -26,7 +26,7 @@ export function jobLog(
 }
 
 /** How a job ended, in a line. */
-export function endText(job: Job): string {
+function endText(job: Job): string {
   const { id, state, endedAt, createdAt } = job;
   const seconds = ((endedAt ?? Date.now()) - createdAt) / 1000;
   const { error } = job.resource();
