@@ -72,3 +72,22 @@ Deno.test("a request that is sent again with its key gets the same job", async (
     assertEquals((await post(other)).id, other);
   });
 });
+
+Deno.test("an option that cannot be used is named as a field", async () => {
+  await withStudio({}, async (url) => {
+    const cases: [string, unknown][] = [
+      ["seed", "18446744073709551616"],
+      ["guidanceRange", [0.9, 0.1]],
+      ["width", 8196],
+    ];
+    for (const [field, value] of cases) {
+      const response = await postJson(`${url}/api/generate`, {
+        references,
+        prompt: "a man",
+        [field]: value,
+      });
+      const { error } = await response.json();
+      assertEquals([response.status, error.field], [400, field]);
+    }
+  });
+});
