@@ -14,7 +14,12 @@ import type {
 import { ApiError, errorResource } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import type { Job } from "./job.ts";
-import type { JobQueue, QueueCounts } from "./queue.ts";
+import {
+  type JobQueue,
+  type QueueCounts,
+  SERVER_ENDED,
+  shuttingDown,
+} from "./queue.ts";
 import { runJob } from "./run_job.ts";
 import { Turns } from "./turns.ts";
 
@@ -100,9 +105,9 @@ export class LocalQueue implements JobQueue {
 
   async close(patience: number): Promise<void> {
     this.#closing = true;
-    const why = "The server ended";
+    const why = SERVER_ENDED;
     for (const job of [...this.#waiting]) await this.cancel(job, why);
-    for (const { result } of this.#encodings) result.reject(isEnding());
+    for (const { result } of this.#encodings) result.reject(shuttingDown());
     this.#encodings = [];
     const timer = setTimeout(() => {
       for (const controller of this.#running.values()) controller.abort(why);
@@ -119,7 +124,7 @@ export class LocalQueue implements JobQueue {
   }
 
   #checkRoom(person: Person | EncodedIdentity): void {
-    if (this.#closing) throw isEnding();
+    if (this.#closing) throw shuttingDown();
     const { maxWaiting, maxBytes = MAX_BYTES } = this.#options;
     const isFull = this.#waiting.size + this.#encodings.length >= maxWaiting;
     if (isFull || this.#bytes + bytesOf(person) > maxBytes) {
@@ -184,7 +189,9 @@ export class LocalQueue implements JobQueue {
       const call: EngineCall = { signal: own.signal };
       result.resolve(await this.#engine.encode(person, call));
     } catch (error) {
-      result.reject(this.#closing && own.signal.aborted ? isEnding() : error);
+      result.reject(
+        this.#closing && own.signal.aborted ? shuttingDown() : error,
+      );
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -233,15 +240,6 @@ export class LocalQueue implements JobQueue {
       job.report({ type: "queued", position: position++ });
     }
   }
-}
-
-function isEnding(): ApiError {
-  return new ApiError(
-    503,
-    "shutting-down",
-    "The server is about to end and takes no more jobs; try again later",
-    { retryAfter: 30 },
-  );
 }
 
 /** Bytes of a person's photos; none where they are encoded already. */

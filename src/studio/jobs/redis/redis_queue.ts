@@ -14,7 +14,12 @@ import {
 import { ApiError } from "../../errors.ts";
 import type { ModelResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
-import type { JobQueue, QueueCounts } from "../queue.ts";
+import {
+  type JobQueue,
+  type QueueCounts,
+  SERVER_ENDED,
+  shuttingDown,
+} from "../queue.ts";
 import { Cancels } from "./cancels.ts";
 import {
   checkServer,
@@ -164,7 +169,7 @@ export class RedisQueue implements JobQueue {
     this.#closing = true;
     await this.#adding;
     const { works, cancels, timing: { command } } = this.#side;
-    const why = "The server ended";
+    const why = SERVER_ENDED;
     const waiting = works.all.filter(({ isRunning }) => !isRunning);
     await Promise.all(waiting.map(({ id }) => cancels.stop(id, why)));
     await this.#untilAllEnded(patience);
@@ -221,13 +226,7 @@ export class RedisQueue implements JobQueue {
   }
 
   #checkOpen(): void {
-    if (!this.#closing) return;
-    throw new ApiError(
-      503,
-      "shutting-down",
-      "The server is about to end and takes no more jobs; try again later",
-      { retryAfter: 30 },
-    );
+    if (this.#closing) throw shuttingDown();
   }
 
   /** Refuses before photos are sent for nothing. */
