@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../base/errors.ts";
 import { writeStderr } from "../../host/streams.ts";
 import { printable } from "../../weights/brief.ts";
 import type { Job } from "../jobs/job.ts";
@@ -34,9 +35,11 @@ function endText(job: Job): string {
   return `job ${id}: ${state}${why} after ${seconds.toFixed(1)} s`;
 }
 
-/** Logs what is a bug, with where it happened. */
+/** Logs what is a bug, with where it happened; of an error that people can do something about, what it says. */
 export function logBug(error: unknown): void {
-  const text = error instanceof Error
+  const text = error instanceof MasterWeaverError
+    ? `${error.code}: ${error.message}`
+    : error instanceof Error
     ? error.stack ?? error.message
     : String(error);
   writeStderr(`${text}\n`);

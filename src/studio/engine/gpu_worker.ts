@@ -74,7 +74,7 @@ async function encode(
   const { references, ...identity } = await weaver.encodeIdentity(photos, {
     ...choices,
     ...options(context),
-    onWarning: (warning) => warnings.push(warning),
+    onWarning: (warning) => warnings.push(withTools(warning)),
   });
   const faces = references.map((face) => imageFile("png", face, null));
   return { output: { identity, faces, warnings }, transfer: buffers(faces) };
