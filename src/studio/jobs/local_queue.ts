@@ -50,6 +50,7 @@ interface Encoding {
 
 /** A queue before one engine. */
 export class LocalQueue implements JobQueue {
+  readonly workers = 1;
   readonly #engine: StudioEngine;
   readonly #options: LocalQueueOptions;
   readonly #waiting = new Turns<Job>(({ client }) => client);

@@ -25,6 +25,9 @@ export interface JobQueue extends AsyncDisposable {
   /** How many jobs there are now. */
   readonly counts: QueueCounts;
 
+  /** Workers that take its jobs, as far as is known; this process is one where it does so itself. */
+  readonly workers: number;
+
   /**
    * Takes a job in; all else is reported to it ({@linkcode Job.report}), its end
    * too, which comes exactly once.

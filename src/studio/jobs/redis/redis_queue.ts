@@ -123,13 +123,18 @@ export class RedisQueue implements JobQueue {
   /** The model; its storage type and GPU are those of a worker that lives. */
   get model(): ModelResource {
     const { model } = this.#options;
-    const { dtype, gpu } = this.#watch.worker?.model ?? model;
+    const { dtype, gpu } = this.#watch.workers[0]?.model ?? model;
     return { ...model, dtype, gpu };
   }
 
   /** This server's own jobs; other servers count theirs. */
   get counts(): QueueCounts {
     return this.#side.works.counts;
+  }
+
+  /** Workers that live and have the model, at the last look. */
+  get workers(): number {
+    return this.#watch.workers.length;
   }
 
   /** Takes a job in, as every queue does. */
