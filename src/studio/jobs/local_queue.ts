@@ -99,9 +99,27 @@ export class LocalQueue implements JobQueue {
   async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
     this.#checkRoom(person);
     const result = Promise.withResolvers<EncodedIdentity>();
-    this.#encodings.push({ person, signal, result });
+    const encoding = { person, signal, result };
+    this.#encodings.push(encoding);
+    const leave = () => this.#leave(encoding);
+    signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
     this.#start();
-    return await result.promise;
+    try {
+      return await result.promise;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Gives the place of a person that waits to others: whoever asked has gone. */
+  #leave(encoding: Encoding): void {
+    const index = this.#encodings.indexOf(encoding);
+    if (index < 0) return;
+    this.#encodings.splice(index, 1);
+    encoding.result.reject(
+      new MasterWeaverError("aborted", "Stopped before its turn came"),
+    );
   }
 
   async close(patience: number): Promise<void> {
