@@ -21,6 +21,8 @@ import {
 /** Updates, and after which it is stopped: the last one's loss shows what the one before it made of the checkpoint. */
 const STEPS = amount(3, 10);
 const STOP = Math.floor(STEPS / 2);
+/** Samples of each of two ranks; two are what other tests train with: their kernels are compiled. */
+const BATCH = amount(2, 4);
 
 /** Trains in this many processes. */
 async function trainedTogether(ranks: number, given: Given): Promise<void> {
@@ -50,11 +52,13 @@ function checkSameLosses(found: Losses[], expected: Losses[]): void {
 }
 
 gpuTest(
-  "train: two ranks with batch 4 give what one with batch 8 gives",
+  `train: two ranks with batch ${BATCH} give what one with batch ${
+    2 * BATCH
+  } gives`,
   () =>
     inFolder(async (folder) => {
       const data = `${folder}/data`;
-      await drawDataset(data, { count: 12 });
+      await drawDataset(data, { count: 3 * BATCH });
       const given = {
         stage: 1,
         data,
@@ -66,8 +70,8 @@ gpuTest(
         "scale-lr": true,
       };
       const one = `${folder}/one`, two = `${folder}/two`;
-      await trained({ ...given, "train-batch-size": 8, out: one });
-      const together = { ...given, "train-batch-size": 4, out: two };
+      await trained({ ...given, "train-batch-size": 2 * BATCH, out: one });
+      const together = { ...given, "train-batch-size": BATCH, out: two };
       // Stopped in the middle, as a run may be: both ranks go on from one checkpoint.
       await trainedTogether(2, { ...together, "max-train-steps": STOP });
       await trainedTogether(2, together);
