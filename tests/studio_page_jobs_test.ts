@@ -143,8 +143,7 @@ browserTest(
         .waitFor();
       await shoot("server-gone");
       await using _ = await testStudio({ page, port: Number(port) });
-      await tab.getByText("Trying again …").waitFor({ state: "detached" });
-      await tab.getByRole("button", { name: "Try again" }).click();
+      // What was asked for meanwhile is made.
       await image(tab, 4).waitFor();
     });
   },

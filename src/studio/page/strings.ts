@@ -55,12 +55,20 @@ export const english = {
     notPhoto: (name: string) => `${name} is no photo that can be read here`,
     tooLarge: (name: string, megabytes: number) =>
       `${name} has ${megabytes} MB; a photo may have 20`,
+    filled: "The form has these settings now",
+    missing: (count: number) =>
+      `${
+        counted(count, "photo is", "photos are")
+      } not kept in this browser any more: add ${
+        count === 1 ? "it" : "them"
+      } again`,
     hasSettings: "This image carries the settings it was made with",
     useSettings: "These settings again",
     dismiss: "Dismiss",
     tryAgain: "Try again",
     faces: "The encoder’s view",
     encoding: "The encoder looks …",
+    encodingLater: "After the images",
     encoderFace: (index: number) => `Photo ${index} as the encoder sees it`,
   },
   form: {
@@ -160,6 +168,7 @@ export const english = {
         seconds.toFixed(seconds < 10 ? 1 : 0)
       } s`,
     stopped: "Stopped",
+    stoppedEarly: "Stopped: these are previews, not finished images",
     failed: "That did not work",
     waiting: "Waiting for a place in the queue",
     retryIn: (seconds: number) => `Trying again in ${seconds} s`,
@@ -281,12 +290,15 @@ export const chinese: Strings = {
     wholePhoto: "使用整张照片：此模型接受已对齐的肖像",
     notPhoto: (name) => `无法将 ${name} 作为照片读取`,
     tooLarge: (name, megabytes) => `${name} 有 ${megabytes} MB，上限为 20 MB`,
+    filled: "表单已填入这些设置",
+    missing: (count) => `此浏览器已不再保存其中 ${count} 张照片，请重新添加`,
     hasSettings: "此图像带有生成时的设置",
     useSettings: "再次使用这些设置",
     dismiss: "关闭",
     tryAgain: "重试",
     faces: "编码器所见",
     encoding: "编码器正在查看……",
+    encodingLater: "待图像完成后",
     encoderFace: (index) => `编码器看到的照片 ${index}`,
   },
   form: {
@@ -384,6 +396,7 @@ export const chinese: Strings = {
     done: (count, seconds) =>
       `${count} 张图像，用时 ${seconds.toFixed(seconds < 10 ? 1 : 0)} 秒`,
     stopped: "已停止",
+    stoppedEarly: "已停止：这些只是预览，并非完成的图像",
     failed: "未能完成",
     waiting: "正在等待队列空位",
     retryIn: (seconds) => `${seconds} 秒后重试`,

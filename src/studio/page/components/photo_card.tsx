@@ -112,11 +112,11 @@ function FaceBoxes({ photo, index }: PhotoProps) {
 
 /** What the encoder sees: the aligned face at first, then what is left of it. */
 function EncoderView({ photo, index }: PhotoProps) {
-  const identity = useStudio().photos.identity.value;
+  const { photos, encoderView, isBusy } = useStudio();
   const aligns = useAligns(photo);
   const words = text.value.photos;
   const found = photo.faces.value;
-  const seen = identity?.state === "there" && identity.value.faces[index];
+  const seen = encoderView.value[index];
   if (seen) {
     return (
       <figure class="encoder">
@@ -128,11 +128,17 @@ function EncoderView({ photo, index }: PhotoProps) {
   const aligned = aligns && found.state === "there"
     ? found.value.faces[photo.face.value ?? 0]?.aligned
     : undefined;
-  const isWaiting = identity?.state === "waiting";
+  const isWaiting = photos.identity.value?.state === "waiting";
   return (
     <figure class={isWaiting ? "encoder waiting" : "encoder"}>
       {aligned ? <img src={aligned} alt="" /> : <span class="encoder-empty" />}
-      <figcaption>{isWaiting ? words.encoding : words.faces}</figcaption>
+      <figcaption>
+        {!isWaiting
+          ? words.faces
+          : isBusy.value
+          ? words.encodingLater
+          : words.encoding}
+      </figcaption>
     </figure>
   );
 }
@@ -208,7 +214,7 @@ function PhotoButtons({ photo, index }: PhotoProps) {
 
 /** One of our own images may be dropped for its settings. */
 function SettingsOffer({ photo }: { photo: Photo }) {
-  const { photos, form } = useStudio();
+  const studio = useStudio();
   const words = text.value.photos;
   const settings = settingsOf(photo.texts);
   if (!settings) return null;
@@ -218,8 +224,8 @@ function SettingsOffer({ photo }: { photo: Photo }) {
       <button
         type="button"
         onClick={() => {
-          form.fill(settings);
-          photos.remove(photo);
+          studio.fill(settings);
+          studio.photos.remove(photo);
         }}
       >
         {words.useSettings}

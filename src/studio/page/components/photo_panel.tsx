@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { useId } from "../preact.tsx";
+import { useEffect, useId, useRef } from "../preact.tsx";
 import type { Refused } from "../state/photos.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
@@ -23,6 +23,7 @@ export function PhotoPanel() {
   const most = connection.model.value?.maxReferences ?? 3;
   return (
     <section class="photos" aria-labelledby={id}>
+      <FilledNote />
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
         <ol class={list.length > 1 ? "photo-list compact" : "photo-list"}>
@@ -35,6 +36,37 @@ export function PhotoPanel() {
       <RefusedFiles most={most} />
       <IdentityNotes />
     </section>
+  );
+}
+
+/** Says that the form was filled, and shows where. */
+function FilledNote() {
+  const { filled } = useStudio();
+  const note = useRef<HTMLDivElement>(null);
+  const words = text.value.photos;
+  const { value } = filled;
+  useEffect(() => {
+    if (value) note.current?.scrollIntoView({ block: "nearest" });
+  }, [value]);
+  return (
+    <div role="status" ref={note}>
+      {value && (
+        <div class={value.missing > 0 ? "notice warn" : "notice"}>
+          <p>
+            {words.filled}
+            {value.missing > 0 && <>. {words.missing(value.missing)}</>}
+          </p>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={words.dismiss}
+            onClick={() => filled.value = null}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
+    </div>
   );
 }
 

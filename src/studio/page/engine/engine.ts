@@ -29,6 +29,8 @@ export type JsonSettings =
 
 /** Images to make. */
 export interface ImageRequest {
+  /** A UUID, which the run is to have as its id: a request that is sent again gets the same run. */
+  readonly id: string;
   /** What is not given is the server's default. */
   readonly settings: JsonSettings;
   /** The reference photos, in order. */

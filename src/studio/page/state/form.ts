@@ -18,7 +18,12 @@ import {
   pageDefaults,
   photoOptions,
 } from "./form_options.ts";
-import { remember, remembered } from "./remembered.ts";
+import {
+  remember,
+  remembered,
+  rememberedInTab,
+  rememberInTab,
+} from "./remembered.ts";
 
 /** Texts of the fields; an empty one stands for the default. */
 export type FormTexts = Readonly<Record<FormOption, string>>;
@@ -160,16 +165,16 @@ export class Form {
   }
 
   #remember(): void {
-    remember("form", {
-      texts: this.texts.value,
-      isRandom: this.isRandom.value,
-    });
+    const form = { texts: this.texts.value, isRandom: this.isRandom.value };
+    rememberInTab("form", form);
+    // A new tab begins with what was typed last.
+    remember("form", form);
   }
 }
 
 /** The form as it was left; what is not a text is not taken over. */
 function lastForm(): { texts: FormTexts; isRandom: boolean } {
-  const last = Object(remembered("form"));
+  const last = Object(rememberedInTab("form") ?? remembered("form"));
   const given = Object(last.texts);
   const texts = { ...defaults };
   for (const name of allOptions) {
