@@ -52,7 +52,11 @@ export const english = {
     face: (number: number, count: number) => `Face ${number} of ${count}`,
     wholePhoto:
       "Used whole: this model takes portraits that are aligned already",
-    notPhoto: (name: string) => `${name} is no photo that can be read here`,
+    noFaceWhole: "No face found: the likeness will suffer",
+    severalWhole: (count: number) =>
+      `${count} faces: crop the photo to one, for this model cannot pick`,
+    notPhoto: (name: string) =>
+      `${name} is no photo that can be read here: choose a PNG, JPEG or WebP`,
     tooLarge: (name: string, megabytes: number) =>
       `${name} has ${megabytes} MB; a photo may have 20`,
     filled: "The form has these settings now",
@@ -85,13 +89,33 @@ export const english = {
     imageGroup: "How images are computed",
     reset: "Back to the defaults",
     default: "default",
-    yes: "yes",
-    no: "no",
+    /** Values by the library's names. */
+    choices: {
+      true: "yes",
+      false: "no",
+      crop: "crop to the middle",
+      pad: "pad with black",
+      best: "the best",
+      largest: "the largest",
+      "torch-cuda": "PyTorch, GPU",
+      "torch-cpu": "PyTorch, CPU",
+    },
+    /** What holds where nothing is chosen, in words. */
+    defaults: {
+      face: "the best",
+      fit: "squeezed",
+      cudaThreads: "enough for all",
+      guidanceRange: "0, 1",
+    },
     wrongNumber: (least: number, most: number) =>
       `A number in ${least}–${most}`,
     wrongWhole: (least: number, most: number) =>
       `A whole number in ${least}–${most}`,
     wrongMultiple: (multiple: number) => `A multiple of ${multiple}`,
+    wrongPrompt: (most: number, count: number) =>
+      `At most ${most} characters; this has ${count}`,
+    wrongAlign:
+      "This model has no landmarks, so it cannot align: run sh tools/setup.sh --with-landmarks on the server",
     wrongSeed: "A whole number from −2⁶³ to 2⁶⁴ − 1",
     wrongFace: "best, largest, or a number from 0",
     wrongRange: "Two rising fractions in 0–1",
@@ -127,13 +151,19 @@ export const english = {
     seed: help("seed"),
     width: help("width"),
     height: help("height"),
-    align: help("align"),
-    parse: help("parse"),
+    align: `${
+      help("align")
+    }: cut out and turned upright, as models of photos want them`,
+    parse: `${help("parse")}: hair and background do not count then`,
     face: help("face"),
-    requireFace: help("requireFace"),
+    requireFace: `${
+      help("requireFace")
+    }: else the whole photo is used, and a warning says so`,
     fit: help("fit"),
-    rng: help("rng"),
-    cudaThreads: help("cudaThreads"),
+    rng: `${
+      help("rng")
+    }: the same seed gives the same images as PyTorch would there`,
+    cudaThreads: help("cudaThreads").replace(/; see .*/, ""),
     reuseFeatures: help("reuseFeatures"),
     guidanceRange: help("guidanceRange"),
     mergeTokens: help("mergeTokens"),
@@ -186,6 +216,7 @@ export const english = {
     downloadOf: (index: number) => `Download image ${index}`,
     compare: "Compare",
     compareOf: (index: number) => `Compare image ${index}`,
+    compareWith: (index: number) => `Compare with image ${index}`,
     again: "These settings again",
     remove: "Delete",
     removeQuestion: (count: number) => `Delete ${counted(count, "image")}?`,
@@ -201,10 +232,13 @@ export const english = {
     previous: "Previous image",
     next: "Next image",
     of: (index: number, count: number) => `Image ${index} of ${count}`,
+    enlarge: "Enlarge",
   },
   compare: {
     heading: "Compare",
-    pickOther: "Now choose the other image, here or in the history",
+    pickOther:
+      "Now choose the other image: click it, or open other ones in the history",
+    name: (index: number, time: string) => `Image ${index}, ${time}`,
     cancel: "Cancel",
     slider: "How much of each image is shown",
     left: "Left",
@@ -231,10 +265,25 @@ export const english = {
     intro: "One click: a drawn portrait, a prompt, and images",
     use: (prompt: string) => `Example: ${prompt}`,
   },
+  /** What the library warns of, by photo. */
+  warnings: {
+    photo: (index: number, said: string) => `Photo ${index}: ${said}`,
+    squeezed: (size: string) =>
+      `its ${size} pixels are squeezed to a square; “Photos that are not square” offers other ways`,
+    cropped: (size: string, seen: string) =>
+      `of its ${size} pixels only the middle ${seen} are seen; “Photos that are not square” can keep all`,
+    reduced: (size: string, to: string) =>
+      `its ${size} pixels are reduced to ${to} to look for faces`,
+    noFace: "no face found, the whole photo is used",
+    several: "several faces found, the best is used",
+    notAligned:
+      "not aligned, for the model lacks the network for that: sh tools/setup.sh --with-landmarks",
+  },
   connection: {
     lost: "The server does not answer. Trying again …",
     back: "The server is back",
-    token: "This server wants its token: open the link that it printed, or",
+    token:
+      "This server wants its token: open the link that it printed, or give it here",
     tokenLabel: "Token",
     signIn: "Sign in",
     wrongToken: "That is not its token",
@@ -288,7 +337,10 @@ export const chinese: Strings = {
     pickFace: (index) => `照片 ${index} 中要使用的人脸`,
     face: (number, count) => `第 ${number} 张人脸，共 ${count} 张`,
     wholePhoto: "使用整张照片：此模型接受已对齐的肖像",
-    notPhoto: (name) => `无法将 ${name} 作为照片读取`,
+    noFaceWhole: "未找到人脸：相似度会下降",
+    severalWhole: (count) =>
+      `${count} 张人脸：此模型无法挑选，请将照片裁剪到只剩一张`,
+    notPhoto: (name) => `无法将 ${name} 作为照片读取：请选择 PNG、JPEG 或 WebP`,
     tooLarge: (name, megabytes) => `${name} 有 ${megabytes} MB，上限为 20 MB`,
     filled: "表单已填入这些设置",
     missing: (count) => `此浏览器已不再保存其中 ${count} 张照片，请重新添加`,
@@ -315,11 +367,28 @@ export const chinese: Strings = {
     imageGroup: "如何计算图像",
     reset: "恢复默认值",
     default: "默认",
-    yes: "是",
-    no: "否",
+    choices: {
+      true: "是",
+      false: "否",
+      crop: "裁剪到中间",
+      pad: "补黑边",
+      best: "最佳",
+      largest: "最大",
+      "torch-cuda": "PyTorch，GPU",
+      "torch-cpu": "PyTorch，CPU",
+    },
+    defaults: {
+      face: "最佳",
+      fit: "压成正方形",
+      cudaThreads: "足够全部使用",
+      guidanceRange: "0, 1",
+    },
     wrongNumber: (least, most) => `须为 ${least}–${most} 之间的数`,
     wrongWhole: (least, most) => `须为 ${least}–${most} 之间的整数`,
     wrongMultiple: (multiple) => `须为 ${multiple} 的倍数`,
+    wrongPrompt: (most, count) => `最多 ${most} 个字符，现有 ${count} 个`,
+    wrongAlign:
+      "此模型没有关键点网络，无法对齐：请在服务器上运行 sh tools/setup.sh --with-landmarks",
     wrongSeed: "须为 −2⁶³ 到 2⁶⁴ − 1 之间的整数",
     wrongFace: "best、largest，或从 0 起的序号",
     wrongRange: "0–1 之间两个递增的小数",
@@ -355,15 +424,15 @@ export const chinese: Strings = {
     seed: "噪声的种子",
     width: "单位为像素，须为模型倍数的整数倍",
     height: "单位为像素，规则与宽相同",
-    align: "是否先对齐人脸",
-    parse: "是否将人脸以外的部分涂黑",
+    align: "是否先对齐人脸：裁出并转正，面向普通照片的模型需要这样",
+    parse: "是否将人脸以外的部分涂黑：头发与背景便不起作用",
     face:
-      "照片中有多张人脸时：第 N 张（从 0 起，最佳在前）、得分最高的或最大的",
-    requireFace: "未找到人脸时是否报错",
+      "照片中有多张人脸时：第 N 张（从 0 起，最佳在前）、得分最高的或最大的；可用 0,best 这样的列表为每张照片各选一次",
+    requireFace: "未找到人脸时是否报错：否则使用整张照片，并给出警告",
     fit: "将非正方形的照片裁剪到中间，或用黑边补齐",
-    rng: "种子复现谁的噪声",
+    rng: "种子复现谁的噪声：同一种子得到与该处 PyTorch 相同的图像",
     cudaThreads:
-      "torch-cuda 所复现的 GPU 的线程数：数量超过线程数的噪声因 GPU 而异；见 README",
+      "torch-cuda 所复现的 GPU 的线程数：数量超过线程数的噪声因 GPU 而异",
     reuseFeatures:
       "更快，但会改变图像：每 N 步才完整运行一次 UNet，其余步只运行外层",
     guidanceRange:
@@ -414,6 +483,7 @@ export const chinese: Strings = {
     downloadOf: (index) => `下载图像 ${index}`,
     compare: "比较",
     compareOf: (index) => `比较图像 ${index}`,
+    compareWith: (index) => `与图像 ${index} 比较`,
     again: "再次使用这些设置",
     remove: "删除",
     removeQuestion: (count) => `删除 ${count} 张图像？`,
@@ -428,10 +498,12 @@ export const chinese: Strings = {
     previous: "上一张",
     next: "下一张",
     of: (index, count) => `第 ${index} 张，共 ${count} 张`,
+    enlarge: "放大",
   },
   compare: {
     heading: "比较",
-    pickOther: "请在此处或历史记录中选择另一张图像",
+    pickOther: "请点击另一张图像，或先在历史记录中打开其他图像",
+    name: (index, time) => `图像 ${index}，${time}`,
     cancel: "取消",
     slider: "两张图像各显示多少",
     left: "左",
@@ -456,10 +528,22 @@ export const chinese: Strings = {
     intro: "一次点击：手绘肖像、提示词与图像",
     use: (prompt) => `示例：${prompt}`,
   },
+  warnings: {
+    photo: (index, said) => `照片 ${index}：${said}`,
+    squeezed: (size) =>
+      `${size} 像素被压成正方形；“非正方形的照片”一项可另作选择`,
+    cropped: (size, seen) =>
+      `${size} 像素中只使用中间的 ${seen}；“非正方形的照片”一项可保留全部`,
+    reduced: (size, to) => `查找人脸时由 ${size} 像素缩小为 ${to}`,
+    noFace: "未找到人脸，使用整张照片",
+    several: "找到多张人脸，使用最佳的一张",
+    notAligned:
+      "未对齐，模型缺少所需的网络：sh tools/setup.sh --with-landmarks",
+  },
   connection: {
     lost: "服务器无响应，正在重试……",
     back: "服务器已恢复",
-    token: "此服务器需要令牌：请打开它所打印的链接，或",
+    token: "此服务器需要令牌：请打开它所打印的链接，或在此输入",
     tokenLabel: "令牌",
     signIn: "登录",
     wrongToken: "令牌不正确",

@@ -65,7 +65,10 @@ function useAligns({ faces }: Photo): boolean {
 function FaceBoxes({ photo, index }: PhotoProps) {
   const found = photo.faces.value;
   const aligns = useAligns(photo);
-  if (found.state !== "there" || found.value.faces.length === 0) return null;
+  // What cannot be picked should not look as if it could.
+  if (found.state !== "there" || found.value.faces.length === 0 || !aligns) {
+    return null;
+  }
   const { faces, width, height } = found.value;
   const place = ({ rect }: FaceResource) => ({
     left: `${100 * rect.left / width}%`,
@@ -73,18 +76,8 @@ function FaceBoxes({ photo, index }: PhotoProps) {
     width: `${100 * (rect.right - rect.left + 1) / width}%`,
     height: `${100 * (rect.bottom - rect.top + 1) / height}%`,
   });
-  if (!aligns || faces.length === 1) {
-    return (
-      <>
-        {faces.map((face, i) => (
-          <span
-            key={i}
-            class={aligns ? "face-box chosen" : "face-box"}
-            style={place(face)}
-          />
-        ))}
-      </>
-    );
+  if (faces.length === 1) {
+    return <span class="face-box chosen" style={place(faces[0])} />;
   }
   const words = text.value.photos;
   const chosen = photo.face.value ?? 0;
@@ -145,7 +138,7 @@ function EncoderView({ photo, index }: PhotoProps) {
 
 /** What was found, in a line. */
 function FaceNote({ photo }: { photo: Photo }) {
-  const { photos } = useStudio();
+  const { photos, connection } = useStudio();
   const aligns = useAligns(photo);
   const words = text.value.photos;
   const found = photo.faces.value;
@@ -161,7 +154,19 @@ function FaceNote({ photo }: { photo: Photo }) {
     );
   }
   const count = found.value.faces.length;
-  if (!aligns) return <p class="hint">{words.wholePhoto}</p>;
+  if (!aligns) {
+    const detects = connection.model.value?.faces.detects ?? false;
+    return (
+      <>
+        {detects && count !== 1 && (
+          <p class="fault">
+            {count === 0 ? words.noFaceWhole : words.severalWhole(count)}
+          </p>
+        )}
+        <p class="hint">{words.wholePhoto}</p>
+      </>
+    );
+  }
   if (count === 0) return <p class="fault">{words.noFace}</p>;
   return (
     <p class="hint">

@@ -13,6 +13,7 @@ import type { Strings } from "../strings.ts";
 import { errorText } from "./error_text.ts";
 import { Icon } from "./icons.tsx";
 import { PhotoCard } from "./photo_card.tsx";
+import { warningText } from "./warning_text.ts";
 
 /** The photos. */
 export function PhotoPanel() {
@@ -79,7 +80,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
       <input
         type="file"
         class="unseen"
-        accept="image/*"
+        accept="image/png,image/jpeg,image/webp,image/avif"
         multiple
         onChange={({ currentTarget }) => {
           photos.add([...currentTarget.files ?? []]);
@@ -141,7 +142,9 @@ function IdentityNotes() {
     return (
       <>
         {identity.value.warnings.map((warning) => (
-          <p key={warning} class="notice warn">{warning}</p>
+          <p key={warning} class="notice warn">
+            {warningText(warning, text.value)}
+          </p>
         ))}
       </>
     );

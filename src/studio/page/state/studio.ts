@@ -75,7 +75,7 @@ export class Studio {
     this.#jobs = new Jobs(engine, this.history, this.connection);
     ({ run: this.run, shown: this.shown, isBusy: this.isBusy } = this.#jobs);
     const { model } = this.connection;
-    this.form = new Form(computed(() => model.value?.size ?? null));
+    this.form = new Form(model);
     this.photos = new Photos(
       engine,
       computed(() => model.value?.maxReferences ?? 3),
