@@ -13,6 +13,7 @@ import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job } from "../jobs/job.ts";
 import { MAX_PROMPT, type ModelResource } from "../wire/resources.ts";
+import { checkPerson } from "./person.ts";
 import { photoSchema, readPhotos } from "./photos.ts";
 import { errorAnswer, jobSchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
@@ -199,7 +200,10 @@ async function personOf(
   }
   const choices = choicesOf(given);
   if (references) {
-    return { photos: await readPhotos(references, "references"), choices };
+    const photos = await readPhotos(references, "references");
+    const person = { photos, choices };
+    checkPerson(person, studio.queue.model);
+    return person;
   }
   const [field] = Object.keys(choices);
   if (field !== undefined) {

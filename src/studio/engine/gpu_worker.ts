@@ -43,9 +43,10 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
     },
     generate: (input, context) => {
       emit = context.emit;
+      const call = options(context);
       return keeper.use(
-        options(context),
-        (weaver) => generate(weaver, setup, input, context),
+        call,
+        (weaver) => generate(weaver, setup, input, call, context),
       );
     },
     release: async () => {
@@ -55,13 +56,17 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
   };
 });
 
-/** The options of a call of the library. */
+/** The options of a call of the library; where it works twice, it warns once. */
 function options({ signal, emit }: Context): CallOptions {
+  const told = new Set<string>();
   return {
     signal,
     onProgress: (progress) => emit({ type: "progress", progress }),
-    onWarning: (warning) =>
-      emit({ type: "warning", warning: withTools(warning) }),
+    onWarning: (warning) => {
+      if (told.has(warning)) return;
+      told.add(warning);
+      emit({ type: "warning", warning: withTools(warning) });
+    },
   };
 }
 
@@ -74,7 +79,7 @@ async function encode(
   const { references, ...identity } = await weaver.encodeIdentity(photos, {
     ...choices,
     ...options(context),
-    onWarning: (warning) => warnings.push(warning),
+    onWarning: (warning) => warnings.push(withTools(warning)),
   });
   const faces = references.map((face) => imageFile("png", face, null));
   return { output: { identity, faces, warnings }, transfer: buffers(faces) };
@@ -84,6 +89,7 @@ async function generate(
   weaver: MasterWeaver,
   setup: GpuSetup,
   input: GenerateInput,
+  call: CallOptions,
   context: Context,
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
   const { settings, identity, format } = input;
@@ -93,7 +99,7 @@ async function generate(
   const made = await weaver.generate({
     ...settings,
     identity,
-    ...options(context),
+    ...call,
     ...input.preview && { onPreview: previewSender(context) },
   });
   const images = made.images.map((image, i) =>

@@ -5,6 +5,7 @@
  * @module
  */
 import { type ErrorCode, MasterWeaverError } from "../../base/errors.ts";
+import { errorWithTools } from "../../host/advice.ts";
 import type { Image } from "../../image/image.ts";
 
 /** One kind of call: what goes in, what is reported meanwhile, and what comes out. */
@@ -51,8 +52,9 @@ export type SentError =
   /** A bug: the message has the stack. */
   | { readonly kind: "other"; readonly message: string };
 
-/** An error, to be sent. */
-export function toSent(error: unknown): SentError {
+/** An error, to be sent; it says which tool helps. */
+export function toSent(thrown: unknown): SentError {
+  const error = errorWithTools(thrown);
   if (error instanceof MasterWeaverError) {
     const { code, message } = error;
     return { kind: "masterweaver", code, message };

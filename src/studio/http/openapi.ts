@@ -10,8 +10,8 @@ import type { Answer, Body, Operation } from "./operation.ts";
 
 /** What the document says beside the operations. */
 export interface DocumentOptions {
-  /** Whether a token is needed. */
-  readonly needsToken: boolean;
+  /** The name of the cookie that stands for the token; undefined where none is needed. */
+  readonly cookie?: string;
   /** The schema of the API's own errors. */
   readonly errorSchema: JsonSchema;
 }
@@ -22,8 +22,9 @@ export type Json = Record<string, unknown>;
 /** Makes the document. */
 export function openapiDocument(
   operations: readonly Operation[],
-  { needsToken, errorSchema }: DocumentOptions,
+  { cookie, errorSchema }: DocumentOptions,
 ): Json {
+  const needsToken = cookie !== undefined;
   const schemas: Json = {};
   const hoist = (schema: JsonSchema) => hoisted(schema, schemas);
   const paths: Record<string, Json> = {};
@@ -31,7 +32,7 @@ export function openapiDocument(
     const path = operation.path.replace(/:(\w+)/g, "{$1}");
     (paths[path] ??= {})[operation.method] = described(operation, {
       hoist,
-      needsToken,
+      cookie,
       errorSchema,
     });
   }
@@ -52,7 +53,7 @@ export function openapiDocument(
       ...needsToken && {
         securitySchemes: {
           token: { type: "http", scheme: "bearer" },
-          cookie: { type: "apiKey", in: "cookie", name: "masterweaver" },
+          cookie: { type: "apiKey", in: "cookie", name: cookie },
         },
       },
     },
@@ -157,7 +158,7 @@ function response(
 /** Errors that an operation may answer with, whatever it does. */
 function usualErrors(
   { body, query, path, open, sayError }: Operation,
-  { needsToken, errorSchema }: Context,
+  { cookie, errorSchema }: Context,
 ): Readonly<Partial<Record<number, Answer>>> {
   const error = (description: string): Answer => ({
     description,
@@ -170,7 +171,8 @@ function usualErrors(
         ? "The request is not as described; `field` says where"
         : "The request is not as described",
     ),
-    ...needsToken && !open && { 401: error("The token is missing or wrong") },
+    ...cookie !== undefined && !open &&
+      { 401: error("The token is missing or wrong") },
     403: error("The request comes from another site or names another host"),
     ...path.includes(":") && { 404: error("There is nothing at this path") },
     405: error("The path does not take this method; see `Allow`"),

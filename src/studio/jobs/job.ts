@@ -73,6 +73,7 @@ export class Job {
   #warnings: string[] = [];
   #truncatedPrompt = "";
   #error: ErrorResource | null = null;
+  #whyCancelled: string | null = null;
   #startedAt: number | null = null;
   #endedAt: number | null = null;
   #events: NumberedEvent[] = [];
@@ -111,6 +112,11 @@ export class Job {
   /** When it ended, in milliseconds since 1970; null before. */
   get endedAt(): number | null {
     return this.#endedAt;
+  }
+
+  /** Who stopped it, in words; null unless it was stopped. */
+  get whyCancelled(): string | null {
+    return this.#whyCancelled;
   }
 
   /** Settles at its end, however that is. */
@@ -193,6 +199,7 @@ export class Job {
         return this.#end("failed", report);
       }
       case "cancelled":
+        this.#whyCancelled = report.message;
         return this.#end("cancelled", report);
     }
   }

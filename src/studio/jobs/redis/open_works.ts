@@ -11,6 +11,7 @@ import type { ErrorResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
 import type { HashedFile } from "./files.ts";
 import type { QueueCounts } from "../queue.ts";
+import { encodingId } from "./keys.ts";
 import { isEnd, type Message, type WorkReport } from "./messages.ts";
 
 /** Takes in what is reported of one job in Redis. */
@@ -81,7 +82,7 @@ export class OpenEncoding extends OpenWork {
 
   /** A person that nobody was asked to encode yet. */
   constructor() {
-    super(crypto.randomUUID());
+    super(encodingId());
     // It may fail before somebody waits for it.
     this.#result.promise.catch(() => {});
   }
