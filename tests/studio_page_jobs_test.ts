@@ -122,8 +122,13 @@ pageTest(
     };
     await fill(page, "a man", 2);
     await post();
+    await page.route(
+      "**/api/health",
+      (route) => route.fulfill({ json: { workers: 0 } }),
+    );
     await generate(page);
     await page.getByText("1 job before yours").first().waitFor();
+    await page.getByText("No worker is there").waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     await page.locator("#announcer", { hasText: "Stopped" }).waitFor();
     await post();

@@ -180,6 +180,8 @@ export const english = {
       before <= 0
         ? "Next in the queue"
         : `${counted(before, "job")} before yours`,
+    noWorker:
+      "No worker is there to make these images; start one with deno run -A mod.ts work",
     starting: "Starting …",
     load: (network: string) => `Loading the ${network}`,
     prepare: (network: string) => `Preparing the ${network}`,
@@ -449,6 +451,7 @@ export const chinese: Strings = {
     sending: "正在发送照片……",
     queued: (before) =>
       before <= 0 ? "下一个就是您" : `前面还有 ${before} 个任务`,
+    noWorker: "没有可用的工作进程；请运行 deno run -A mod.ts work 启动一个",
     starting: "正在开始……",
     load: (network) => `正在加载 ${network}`,
     prepare: (network) => `正在准备 ${network}`,

@@ -59,6 +59,7 @@ export function Progress({ run }: { run: Run }) {
           {...share !== null && { value: share }}
         />
       )}
+      {studio.isUnattended.value && <p class="notice warn">{words.noWorker}</p>}
       {run.warnings.value.map((warning) => (
         <p key={warning} class="notice warn">
           {warningText(warning, text.value)}

@@ -89,6 +89,8 @@ export interface PageEngine {
   resume(id: string): ImageRun;
   /** Reads an image's file. */
   file(image: ImageResource): Promise<Blob>;
+  /** How many workers take runs that wait; left out where there is always one. */
+  workers?(): Promise<number>;
   /** Whether it answers at all. */
   isThere(): Promise<boolean>;
   /** Shows who asks, where the server wants to know. */

@@ -75,6 +75,10 @@ export class HttpEngine implements PageEngine {
     }
   }
 
+  async workers(): Promise<number> {
+    return (await askJson<{ workers: number }>("GET", "/api/health")).workers;
+  }
+
   async isThere(): Promise<boolean> {
     try {
       await ask("GET", "/api/health", { signal: AbortSignal.timeout(3000) });

@@ -6,7 +6,7 @@
  */
 import { EngineError, type PageEngine } from "../engine/engine.ts";
 import { wait } from "../engine/wait.ts";
-import { computed, signal } from "../preact.tsx";
+import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import type { Connection } from "./connection.ts";
 import { toEngineError } from "./engine_error.ts";
@@ -21,6 +21,7 @@ import {
 } from "./pending.ts";
 import { rememberedInTab } from "./remembered.ts";
 import { Run } from "./run.ts";
+import { isTabShown } from "./visibility.ts";
 
 /** Seconds until a full queue is tried again, where the server does not say. */
 const QUEUE_SECONDS = 10;
@@ -30,6 +31,9 @@ const PAUSE = 1500;
 
 /** Attempts, where the server answers that it failed. */
 const ATTEMPTS = 5;
+
+/** Milliseconds from one look for workers to the next. */
+const LOOK = 5000;
 
 /** What is wanted of a job. */
 export type NewJob = Pick<PendingJob, "settings" | "choices" | "photos">;
@@ -42,6 +46,8 @@ export class Jobs {
   readonly shown: Cell<Entry | null> = signal(null);
   /** Whether images are being made. */
   readonly isBusy: ReadonlyCell<boolean>;
+  /** Whether what is being made waits, and no worker is there to take it. */
+  readonly isUnattended: Cell<boolean> = signal(false);
   readonly #engine: PageEngine;
   readonly #history: History;
   readonly #connection: Connection;
@@ -57,6 +63,7 @@ export class Jobs {
     this.#history = history;
     this.#connection = connection;
     this.isBusy = computed(() => this.run.value?.isActive ?? false);
+    this.#watchWorkers();
   }
 
   /**
@@ -150,14 +157,16 @@ export class Jobs {
     const { id, settings, choices } = run.job;
     while (!run.isStopping.value) {
       try {
-        await this.#engine.generate({
+        const image = await this.#engine.generate({
           id,
           settings,
           choices,
           photos: [...photos.values()],
           identity,
         });
-        return this.#note(run, { isSent: true });
+        // An engine may have names of its own.
+        if (image.id !== id) forgetJob(run.job);
+        return this.#note(run, { id: image.id, isSent: true });
       } catch (error) {
         await this.#waitToSend(run, toEngineError(error));
       }
@@ -246,6 +255,24 @@ export class Jobs {
       }
       await wait(PAUSE, new AbortController().signal);
     }
+  }
+
+  /** Looks for workers as long as a run waits. */
+  #watchWorkers(): void {
+    const isQueued = computed(() =>
+      this.run.value?.phase.value.phase === "queued" && isTabShown.value
+    );
+    effect(() => {
+      this.isUnattended.value = false;
+      if (!isQueued.value) return;
+      const look = async () => {
+        const count = await this.#engine.workers?.().catch(() => undefined);
+        this.isUnattended.value = count === 0 && isQueued.value;
+      };
+      look();
+      const timer = setInterval(look, LOOK);
+      return () => clearInterval(timer);
+    });
   }
 
   /** Remembers what is known of a run's job. */

@@ -54,6 +54,8 @@ export class Studio {
   readonly obstacle: Cell<Obstacle | null> = signal(null);
   /** Whether images are being made. */
   readonly isBusy: ReadonlyCell<boolean>;
+  /** Whether what is being made waits, and no worker is there to take it. */
+  readonly isUnattended: ReadonlyCell<boolean>;
   /** The photos as the encoder sees them, by asking it or by the run; empty while that is not known. */
   readonly encoderView: ReadonlyCell<readonly ImageResource[]>;
   /** What the form was just filled with. */
@@ -74,6 +76,7 @@ export class Studio {
     });
     this.#jobs = new Jobs(engine, this.history, this.connection);
     ({ run: this.run, shown: this.shown, isBusy: this.isBusy } = this.#jobs);
+    this.isUnattended = this.#jobs.isUnattended;
     const { model } = this.connection;
     this.form = new Form(model);
     this.photos = new Photos(
