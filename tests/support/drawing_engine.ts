@@ -23,6 +23,8 @@ export interface DrawingOptions {
   readonly stepTime?: number;
   /** Takes no time, and draws small images whatever was asked for. */
   readonly isInstant?: boolean;
+  /** Says that its model aligns faces. */
+  readonly alignsFaces?: boolean;
   /** Fails each image of this prompt. */
   readonly failsFor?: string;
 }
@@ -42,7 +44,7 @@ const model: ModelResource = {
 
 /** Draws instead of computing. */
 export class DrawingEngine implements StudioEngine {
-  readonly model = model;
+  readonly model: ModelResource;
   readonly #options: DrawingOptions;
   /** People that were encoded and images that were made. */
   readonly counts = { encoded: 0, images: 0 };
@@ -50,6 +52,9 @@ export class DrawingEngine implements StudioEngine {
   /** An engine that works for as long as it is told. */
   constructor(options: DrawingOptions = {}) {
     this.#options = options;
+    const { alignsFaces: aligns = false } = options;
+    const faces = { detects: true, aligns };
+    this.model = { ...model, alignFaces: aligns, faces };
   }
 
   async encode(
