@@ -84,6 +84,13 @@ pageTest("what is missing or wrong is said", {}, async ({ page, shoot }) => {
   await shoot("wrong-fields");
   await page.getByRole("textbox", { name: "Guidance" }).fill("");
   await page.getByRole("textbox", { name: "Width" }).fill("32");
+  const prompt = page.getByRole("textbox", { name: "Prompt", exact: true });
+  await prompt.fill("人".repeat(10_001));
+  await page.getByText("At most 10000 characters; this has 10001").waitFor();
+  await prompt.fill("a man");
+  // Pasted with a blank.
+  await page.getByRole("textbox", { name: "Seed" })
+    .fill("18446744073709551615 ");
   await generate(page);
   await image(page, 4).waitFor();
   await page.getByText("32 × 64").waitFor();
@@ -115,8 +122,13 @@ pageTest(
     };
     await fill(page, "a man", 2);
     await post();
+    await page.route(
+      "**/api/health",
+      (route) => route.fulfill({ json: { workers: 0 } }),
+    );
     await generate(page);
     await page.getByText("1 job before yours").first().waitFor();
+    await page.getByText("No worker is there").waitFor();
     await page.getByRole("button", { name: "Stop" }).click();
     await page.locator("#announcer", { hasText: "Stopped" }).waitFor();
     await post();
@@ -143,8 +155,7 @@ browserTest(
         .waitFor();
       await shoot("server-gone");
       await using _ = await testStudio({ page, port: Number(port) });
-      await tab.getByText("Trying again …").waitFor({ state: "detached" });
-      await tab.getByRole("button", { name: "Try again" }).click();
+      // What was asked for meanwhile is made.
       await image(tab, 4).waitFor();
     });
   },
@@ -197,7 +208,7 @@ pageTest(
     await page.getByText("Now choose the other image").waitFor();
     await page.getByRole("button", { name: /^a red house, / }).click();
     await page.getByText(`Seed ${first}`).waitFor();
-    await page.getByRole("button", { name: "Compare image 2" }).click();
+    await page.getByRole("button", { name: "Compare with image 2" }).click();
     const slider = page.getByRole("slider", { name: "How much of each image" });
     await slider.focus();
     await page.keyboard.press("ArrowRight");

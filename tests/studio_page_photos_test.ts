@@ -64,10 +64,21 @@ pageTest(
 );
 
 pageTest(
+  "a photo that is used whole says so, too, and has nothing to pick",
+  { photos: new DrawnFaces().whole },
+  async ({ page }) => {
+    await choose(page, portrait(1));
+    await page.getByText("No face found").waitFor();
+    await page.getByText("Used whole").waitFor();
+    assertEquals(await page.locator(".face-box").count(), 0);
+  },
+);
+
+pageTest(
   "of several faces, one is picked on the photo",
   {
+    alignsFaces: true,
     photos: new DrawnFaces([0.05, 0.3, 0.35], [0.55, 0.25, 0.4]),
-    aligns: true,
   },
   async ({ page, shoot, assertAccessible }) => {
     await choose(page, portrait(2));

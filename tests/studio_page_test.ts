@@ -86,7 +86,10 @@ gpuTest("an image of the page is the command's", async () => {
       const download = page.waitForEvent("download");
       await page.getByRole("link", { name: "Download image 1" }).click();
       const file = await download;
-      assertEquals(file.suggestedFilename(), `masterweaver-${seed}.png`);
+      assertEquals(
+        file.suggestedFilename(),
+        `masterweaver-${seed}-a-photo-of-a-woman-with-red-hair.png`,
+      );
       await file.saveAs(downloaded);
       await box("Steps").fill("100");
       await page.getByRole("button", { name: "Generate" }).click();

@@ -23,10 +23,10 @@ export interface DrawingOptions {
   readonly stepTime?: number;
   /** Takes no time, and draws small images whatever was asked for. */
   readonly isInstant?: boolean;
+  /** Says that its model aligns faces. */
+  readonly alignsFaces?: boolean;
   /** Fails each image of this prompt. */
   readonly failsFor?: string;
-  /** Whether its model has landmarks, so that faces can be chosen. */
-  readonly aligns?: boolean;
 }
 
 const model: ModelResource = {
@@ -52,8 +52,9 @@ export class DrawingEngine implements StudioEngine {
   /** An engine that works for as long as it is told. */
   constructor(options: DrawingOptions = {}) {
     this.#options = options;
-    const { aligns = false } = options;
-    this.model = { ...model, faces: { ...model.faces, aligns } };
+    const { alignsFaces: aligns = false } = options;
+    const faces = { detects: true, aligns };
+    this.model = { ...model, alignFaces: aligns, faces };
   }
 
   async encode(

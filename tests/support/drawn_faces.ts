@@ -12,10 +12,18 @@ export type DrawnFace = readonly [number, number, number];
 /** Finds the faces it was told of, in every photo, and says that they are aligned. */
 export class DrawnFaces implements PhotoReader {
   readonly #faces: readonly DrawnFace[];
+  #aligns = true;
 
   /** A reader that finds these. */
   constructor(...faces: readonly DrawnFace[]) {
     this.#faces = faces;
+  }
+
+  /** The same, of a model that takes photos whole. */
+  get whole(): DrawnFaces {
+    const whole = new DrawnFaces(...this.#faces);
+    whole.#aligns = false;
+    return whole;
   }
 
   faces(): Promise<FacesResource> {
@@ -32,7 +40,7 @@ export class DrawnFaces implements PhotoReader {
         },
         score: 0.9 - i / 10,
       })),
-      aligns: true,
+      aligns: this.#aligns,
     });
   }
 

@@ -12,14 +12,11 @@ import type { EncodedIdentity, Person } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job } from "../jobs/job.ts";
-import type { ModelResource } from "../wire/resources.ts";
+import { MAX_PROMPT, type ModelResource } from "../wire/resources.ts";
 import { checkPerson } from "./person.ts";
 import { photoSchema, readPhotos } from "./photos.ts";
 import { errorAnswer, jobSchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
-
-/** The longest prompt: many times what a text encoder reads. */
-const MAX_PROMPT = 10_000;
 
 /** A request's body, as {@linkcode generateSchema} lets it through. */
 type GenerateBody = Partial<IdentityChoices> & Partial<Settings> & {

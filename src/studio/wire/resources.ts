@@ -5,6 +5,9 @@
  * @module
  */
 
+/** The most characters of a prompt: many times what a text encoder reads. */
+export const MAX_PROMPT = 10_000;
+
 /** How far a job is. */
 export type JobState = "waiting" | "running" | "done" | "failed" | "cancelled";
 

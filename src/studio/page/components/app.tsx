@@ -25,6 +25,7 @@ export function App() {
   const studio = useStudio();
   const isDropping = useDropAndPaste();
   const { entries } = studio.history;
+  const { state, model } = studio.connection;
   const isEmpty = entries.value.length === 0 && studio.run.value === null;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -36,6 +37,18 @@ export function App() {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, []);
+  // Before the token, nothing here would work.
+  if (state.value === "locked" && !model.value) {
+    return (
+      <>
+        <Header />
+        <main id="images" class="locked">
+          <h1>{text.value.title}</h1>
+          <ConnectionNotice />
+        </main>
+      </>
+    );
+  }
   return (
     <>
       <a class="skip" href="#images">{text.value.header.skip}</a>

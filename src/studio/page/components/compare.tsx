@@ -10,6 +10,7 @@ import type { ChosenImage } from "../state/comparison.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Dialog } from "./dialog.tsx";
+import { entryTime } from "./entry_time.ts";
 import { Icon } from "./icons.tsx";
 import { SettingsTable } from "./settings_table.tsx";
 import { useBlobUrls, useEntryUrls } from "./use_files.ts";
@@ -52,10 +53,18 @@ export function Compare() {
       <Slider left={left} right={right} />
       <SettingsTable
         settings={[settingsOf(left), settingsOf(right)]}
-        heads={[words.left, words.right]}
+        heads={[
+          `${words.left}: ${nameOf(left)}`,
+          `${words.right}: ${nameOf(right)}`,
+        ]}
       />
     </Dialog>
   );
+}
+
+/** Which image it is: its place, and when it was made. */
+function nameOf({ entry, index }: ChosenImage): string {
+  return text.value.compare.name(index + 1, entryTime(entry));
 }
 
 function settingsOf({ entry }: ChosenImage): Readonly<Record<string, unknown>> {
@@ -85,8 +94,8 @@ function Slider({ left, right }: { left: ChosenImage; right: ChosenImage }) {
           <Icon name="compare" />
         </span>
       </span>
-      <span class="compare-side left" aria-hidden="true">{words.left}</span>
-      <span class="compare-side right" aria-hidden="true">{words.right}</span>
+      <span class="compare-side left" aria-hidden="true">{nameOf(left)}</span>
+      <span class="compare-side right" aria-hidden="true">{nameOf(right)}</span>
       <input
         type="range"
         min={0}

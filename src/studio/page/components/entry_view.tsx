@@ -22,6 +22,7 @@ export function EntryView({ entry }: { entry: Entry }) {
   const studio = useStudio();
   const urls = useEntryUrls(entry).value;
   const opened = useSignal<number | null>(null);
+  const isPicking = studio.comparison.chosen.value.length === 1;
   const words = text.value.result;
   const { settings } = entry;
   const prompt = String(settings.prompt ?? "");
@@ -35,7 +36,11 @@ export function EntryView({ entry }: { entry: Entry }) {
               entry={entry}
               index={i}
               url={urls?.images[i]}
-              onOpen={() => opened.value = i}
+              onOpen={() => {
+                // While one image waits to be compared, a click takes the other.
+                if (isPicking) studio.comparison.toggle({ entry, index: i });
+                else opened.value = i;
+              }}
             />
           ))}
         </div>
@@ -96,13 +101,14 @@ function Tile({ entry, index, url, onOpen }: {
   const words = text.value.result;
   const { width, height } = entry.size;
   const isChosen = comparison.has({ entry, index });
+  const isPicking = comparison.chosen.value.length === 1;
   const number = index + 1;
   return (
     <figure class={isChosen ? "tile chosen" : "tile"}>
       <button
         type="button"
-        class="tile-open"
-        aria-label={words.open(number)}
+        class={isPicking ? "tile-open picking" : "tile-open"}
+        aria-label={isPicking ? words.compareWith(number) : words.open(number)}
         style={{ aspectRatio: `${width} / ${height}` }}
         onClick={onOpen}
       >

@@ -5,9 +5,13 @@
  *
  * @module
  */
-import { table } from "../../../options/table.ts";
+import { MAX_PROMPT } from "../../wire/resources.ts";
 import { useId } from "../preact.tsx";
-import { type FormOption, sliders } from "../state/form_options.ts";
+import {
+  type FormOption,
+  pageDefaults,
+  sliders,
+} from "../state/form_options.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import type { Strings } from "../strings.ts";
@@ -31,10 +35,12 @@ export function TextField(
         rows={2}
         spellcheck
         placeholder={placeholder}
-        aria-describedby={`${id}-help`}
+        aria-invalid={form.wrong.value.has(name)}
+        aria-describedby={`${id}-fault ${id}-help`}
         value={form.texts.value[name]}
         onInput={({ currentTarget }) => form.set(name, currentTarget.value)}
       />
+      <Fault id={`${id}-fault`} name={name} />
     </div>
   );
 }
@@ -45,7 +51,9 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
   const id = useId();
   const { least, most, step } = sliders[name];
   const typed = form.texts.value[name];
-  const value = Number(typed.trim() === "" ? table[name].default : typed);
+  const value = Number(typed.trim() === "" ? pageDefaults[name] : typed);
+  // Fields take more than is usual; then the slider does not say what holds.
+  const isBeyond = value < least || value > most;
   const shown = Math.min(most, Math.max(least, value || least));
   const share = (shown - least) / (most - least);
   return (
@@ -58,7 +66,7 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
           class="number"
           inputMode="decimal"
           autocomplete="off"
-          placeholder={String(table[name].default)}
+          placeholder={String(pageDefaults[name])}
           value={typed}
           aria-invalid={form.wrong.value.has(name)}
           aria-describedby={`${id}-fault ${id}-help`}
@@ -67,6 +75,8 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
       </div>
       <input
         type="range"
+        class={isBeyond ? "beyond" : ""}
+        aria-valuetext={isBeyond ? typed : undefined}
         aria-label={text.value.labels[name]}
         min={least}
         max={most}
@@ -103,6 +113,10 @@ function faultText(
   typed: string,
   words: Strings["form"],
 ): string {
+  if (name === "prompt" || name === "negativePrompt") {
+    return words.wrongPrompt(MAX_PROMPT, [...typed].length);
+  }
+  if (name === "align") return words.wrongAlign;
   if (name === "seed") return words.wrongSeed;
   if (name === "face") return words.wrongFace;
   if (name === "guidanceRange") return words.wrongRange;

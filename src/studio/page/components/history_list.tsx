@@ -62,7 +62,18 @@ function HistoryItem({ entry }: { entry: Entry }) {
         aria-current={isShown}
         aria-label={words.open(prompt, time)}
         title={`${prompt}\n${time}`}
-        onClick={() => studio.shown.value = entry}
+        onClick={() => {
+          const { comparison } = studio;
+          const isPicking = comparison.chosen.value.length === 1;
+          studio.shown.value = entry;
+          // Of several images, somebody has to pick one.
+          if (isPicking && entry.images === 1) {
+            comparison.toggle({ entry, index: 0 });
+          }
+          if (globalThis.innerWidth < 900) {
+            document.getElementById("images")?.scrollIntoView();
+          }
+        }}
       >
         <span class="collage" data-count={Math.min(4, urls.length)}>
           {urls.slice(0, 4).map((url) => <img key={url} src={url} alt="" />)}

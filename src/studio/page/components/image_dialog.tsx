@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { useSignal } from "../preact.tsx";
 import type { Entry } from "../state/history.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
@@ -25,6 +26,10 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
   const count = urls.length;
   const move = (by: number) => onMove((index + by + count) % count);
   const place = words.of(index + 1, count);
+  const { width, height } = entry.size;
+  // A small image is shown as it is: enlarged, it looks worse than it is.
+  const isEnlarged = useSignal(false);
+  const canGrow = Math.max(width, height) < 0.7 * globalThis.innerHeight;
   return (
     <Dialog
       label={place}
@@ -37,8 +42,9 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
     >
       <img
         src={urls[index]}
-        width={entry.size.width}
-        height={entry.size.height}
+        width={width}
+        height={height}
+        class={isEnlarged.value ? "enlarged" : ""}
         alt={result.image(index + 1, String(entry.settings.prompt))}
       />
       <div class="dialog-foot">
@@ -53,7 +59,9 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
               <Icon name="earlier" />
             </button>
           )}
-          <span role="status">{place}</span>
+          <span>
+            <span role="status">{place}</span> · {width} × {height}
+          </span>
           {count > 1 && (
             <button
               type="button"
@@ -65,6 +73,15 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
             </button>
           )}
         </div>
+        {canGrow && (
+          <button
+            type="button"
+            aria-pressed={isEnlarged.value}
+            onClick={() => isEnlarged.value = !isEnlarged.value}
+          >
+            {words.enlarge}
+          </button>
+        )}
         <button
           type="button"
           onClick={() => {

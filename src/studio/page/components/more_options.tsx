@@ -6,6 +6,7 @@
  * @module
  */
 import { table } from "../../../options/table.ts";
+import type { ModelResource } from "../../wire/resources.ts";
 import { useId } from "../preact.tsx";
 import {
   imageOptions,
@@ -53,12 +54,17 @@ export function MoreOptions() {
 }
 
 function OptionField({ name }: { name: MoreOption }) {
-  const { form } = useStudio();
+  const { form, connection } = useStudio();
   const id = useId();
-  const choices = choicesOf(name);
+  const byDefault = defaultText(name, connection.model.value);
+  const typed = form.texts.value[name];
+  // The default has a place of its own; twice, it would be two choices.
+  const choices = choicesOf(name)?.filter((choice) =>
+    choice !== String(table[name].default) || choice === typed
+  );
   const given = {
     id,
-    value: form.texts.value[name],
+    value: typed,
     "aria-describedby": `${id}-help ${id}-fault`,
     "aria-invalid": form.wrong.value.has(name),
   };
@@ -72,9 +78,11 @@ function OptionField({ name }: { name: MoreOption }) {
             onChange={({ currentTarget }) =>
               form.set(name, currentTarget.value)}
           >
-            <option value="">{defaultText(name)}</option>
+            <option value="">{byDefault}</option>
             {choices.map((choice) => (
-              <option key={choice} value={choice}>{choiceText(choice)}</option>
+              <option key={choice} value={choice}>
+                {choiceText(choice)}
+              </option>
             ))}
           </select>
         )
@@ -82,7 +90,7 @@ function OptionField({ name }: { name: MoreOption }) {
           <input
             {...given}
             autocomplete="off"
-            placeholder={defaultText(name)}
+            placeholder={byDefault}
             onInput={({ currentTarget }) => form.set(name, currentTarget.value)}
           />
         )}
@@ -100,13 +108,16 @@ function choicesOf(name: MoreOption): readonly string[] | null {
 }
 
 function choiceText(choice: string): string {
-  const { yes, no } = text.value.form;
-  return choice === "true" ? yes : choice === "false" ? no : choice;
+  const words: Readonly<Record<string, string>> = text.value.form.choices;
+  return words[choice] ?? choice;
 }
 
 /** What holds where nothing is chosen. */
-function defaultText(name: MoreOption): string {
-  const value = table[name].default;
-  const word = text.value.form.default;
-  return value === undefined ? word : `${choiceText(String(value))} (${word})`;
+function defaultText(name: MoreOption, model: ModelResource | null): string {
+  const { default: word, defaults } = text.value.form;
+  const said = name === "align"
+    ? model && choiceText(String(model.alignFaces))
+    : Object.entries(defaults).find(([option]) => option === name)?.[1] ??
+      choiceText(String(table[name].default));
+  return said ? `${said} (${word})` : word;
 }

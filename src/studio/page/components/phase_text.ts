@@ -10,13 +10,13 @@ import type { Strings } from "../strings.ts";
 /** How far a run is, in a line. */
 export function phaseText(run: Run, { run: words }: Strings): string {
   const phase = run.phase.value;
+  if (run.isStopping.value && run.isActive) return words.stopping;
   switch (phase.phase) {
     case "sending":
       return words.sending;
     case "queued":
       return words.queued(phase.position);
     case "running":
-      if (run.isStopping.value) return words.stopping;
       return phase.progress
         ? progressText(phase.progress, words)
         : words.starting;
@@ -29,7 +29,7 @@ export function phaseText(run: Run, { run: words }: Strings): string {
     case "failed":
       return words.failed;
     case "stopped":
-      return words.stopped;
+      return run.previews.value.length > 0 ? words.stoppedEarly : words.stopped;
   }
 }
 

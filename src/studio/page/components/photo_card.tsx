@@ -65,7 +65,10 @@ function useAligns({ faces }: Photo): boolean {
 function FaceBoxes({ photo, index }: PhotoProps) {
   const found = photo.faces.value;
   const aligns = useAligns(photo);
-  if (found.state !== "there" || found.value.faces.length === 0) return null;
+  // What cannot be picked should not look as if it could.
+  if (found.state !== "there" || found.value.faces.length === 0 || !aligns) {
+    return null;
+  }
   const { faces, width, height } = found.value;
   const place = ({ rect }: FaceResource) => ({
     left: `${100 * rect.left / width}%`,
@@ -73,18 +76,8 @@ function FaceBoxes({ photo, index }: PhotoProps) {
     width: `${100 * (rect.right - rect.left + 1) / width}%`,
     height: `${100 * (rect.bottom - rect.top + 1) / height}%`,
   });
-  if (!aligns || faces.length === 1) {
-    return (
-      <>
-        {faces.map((face, i) => (
-          <span
-            key={i}
-            class={aligns ? "face-box chosen" : "face-box"}
-            style={place(face)}
-          />
-        ))}
-      </>
-    );
+  if (faces.length === 1) {
+    return <span class="face-box chosen" style={place(faces[0])} />;
   }
   const words = text.value.photos;
   const chosen = photo.face.value ?? 0;
@@ -112,11 +105,11 @@ function FaceBoxes({ photo, index }: PhotoProps) {
 
 /** What the encoder sees: the aligned face at first, then what is left of it. */
 function EncoderView({ photo, index }: PhotoProps) {
-  const identity = useStudio().photos.identity.value;
+  const { photos, encoderView, isBusy } = useStudio();
   const aligns = useAligns(photo);
   const words = text.value.photos;
   const found = photo.faces.value;
-  const seen = identity?.state === "there" && identity.value.faces[index];
+  const seen = encoderView.value[index];
   if (seen) {
     return (
       <figure class="encoder">
@@ -128,18 +121,24 @@ function EncoderView({ photo, index }: PhotoProps) {
   const aligned = aligns && found.state === "there"
     ? found.value.faces[photo.face.value ?? 0]?.aligned
     : undefined;
-  const isWaiting = identity?.state === "waiting";
+  const isWaiting = photos.identity.value?.state === "waiting";
   return (
     <figure class={isWaiting ? "encoder waiting" : "encoder"}>
       {aligned ? <img src={aligned} alt="" /> : <span class="encoder-empty" />}
-      <figcaption>{isWaiting ? words.encoding : words.faces}</figcaption>
+      <figcaption>
+        {!isWaiting
+          ? words.faces
+          : isBusy.value
+          ? words.encodingLater
+          : words.encoding}
+      </figcaption>
     </figure>
   );
 }
 
 /** What was found, in a line. */
 function FaceNote({ photo }: { photo: Photo }) {
-  const { photos } = useStudio();
+  const { photos, connection } = useStudio();
   const aligns = useAligns(photo);
   const words = text.value.photos;
   const found = photo.faces.value;
@@ -155,7 +154,19 @@ function FaceNote({ photo }: { photo: Photo }) {
     );
   }
   const count = found.value.faces.length;
-  if (!aligns) return <p class="hint">{words.wholePhoto}</p>;
+  if (!aligns) {
+    const detects = connection.model.value?.faces.detects ?? false;
+    return (
+      <>
+        {detects && count !== 1 && (
+          <p class="fault">
+            {count === 0 ? words.noFaceWhole : words.severalWhole(count)}
+          </p>
+        )}
+        <p class="hint">{words.wholePhoto}</p>
+      </>
+    );
+  }
   if (count === 0) return <p class="fault">{words.noFace}</p>;
   return (
     <p class="hint">
@@ -208,7 +219,7 @@ function PhotoButtons({ photo, index }: PhotoProps) {
 
 /** One of our own images may be dropped for its settings. */
 function SettingsOffer({ photo }: { photo: Photo }) {
-  const { photos, form } = useStudio();
+  const studio = useStudio();
   const words = text.value.photos;
   const settings = settingsOf(photo.texts);
   if (!settings) return null;
@@ -218,8 +229,8 @@ function SettingsOffer({ photo }: { photo: Photo }) {
       <button
         type="button"
         onClick={() => {
-          form.fill(settings);
-          photos.remove(photo);
+          studio.fill(settings);
+          studio.photos.remove(photo);
         }}
       >
         {words.useSettings}

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { useId } from "../preact.tsx";
+import { useEffect, useId, useRef } from "../preact.tsx";
 import type { Refused } from "../state/photos.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
@@ -13,6 +13,7 @@ import type { Strings } from "../strings.ts";
 import { errorText } from "./error_text.ts";
 import { Icon } from "./icons.tsx";
 import { PhotoCard } from "./photo_card.tsx";
+import { warningText } from "./warning_text.ts";
 
 /** The photos. */
 export function PhotoPanel() {
@@ -23,6 +24,7 @@ export function PhotoPanel() {
   const most = connection.model.value?.maxReferences ?? 3;
   return (
     <section class="photos" aria-labelledby={id}>
+      <FilledNote />
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
         <ol class={list.length > 1 ? "photo-list compact" : "photo-list"}>
@@ -38,6 +40,37 @@ export function PhotoPanel() {
   );
 }
 
+/** Says that the form was filled, and shows where. */
+function FilledNote() {
+  const { filled } = useStudio();
+  const note = useRef<HTMLDivElement>(null);
+  const words = text.value.photos;
+  const { value } = filled;
+  useEffect(() => {
+    if (value) note.current?.scrollIntoView({ block: "nearest" });
+  }, [value]);
+  return (
+    <div role="status" ref={note}>
+      {value && (
+        <div class={value.missing > 0 ? "notice warn" : "notice"}>
+          <p>
+            {words.filled}
+            {value.missing > 0 && <>. {words.missing(value.missing)}</>}
+          </p>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={words.dismiss}
+            onClick={() => filled.value = null}
+          >
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
 /** Takes files; also by keyboard. */
 function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
   const { photos } = useStudio();
@@ -47,7 +80,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
       <input
         type="file"
         class="unseen"
-        accept="image/*"
+        accept="image/png,image/jpeg,image/webp,image/avif"
         multiple
         onChange={({ currentTarget }) => {
           photos.add([...currentTarget.files ?? []]);
@@ -109,7 +142,9 @@ function IdentityNotes() {
     return (
       <>
         {identity.value.warnings.map((warning) => (
-          <p key={warning} class="notice warn">{warning}</p>
+          <p key={warning} class="notice warn">
+            {warningText(warning, text.value)}
+          </p>
         ))}
       </>
     );

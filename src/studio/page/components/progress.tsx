@@ -11,6 +11,7 @@ import type { Run, RunPhase } from "../state/run.ts";
 import { useStudio } from "./use_studio.tsx";
 import { errorText } from "./error_text.ts";
 import { phaseText, shareOf } from "./phase_text.ts";
+import { warningText } from "./warning_text.ts";
 
 /** A line, a bar, and an error where there is one. */
 export function Progress({ run }: { run: Run }) {
@@ -58,8 +59,11 @@ export function Progress({ run }: { run: Run }) {
           {...share !== null && { value: share }}
         />
       )}
+      {studio.isUnattended.value && <p class="notice warn">{words.noWorker}</p>}
       {run.warnings.value.map((warning) => (
-        <p key={warning} class="notice warn">{warning}</p>
+        <p key={warning} class="notice warn">
+          {warningText(warning, text.value)}
+        </p>
       ))}
     </div>
   );

@@ -25,7 +25,7 @@ export function SettingsTable(
         others.length === 0 ||
         others.some((other) => shown(other[name]) !== shown(first[name])),
     );
-  if (names.length === 0) return <p class="hint">{text.value.compare.same}</p>;
+  const isSame = names.length === 0;
   return (
     <table class="settings">
       {heads && (
@@ -37,6 +37,11 @@ export function SettingsTable(
         </thead>
       )}
       <tbody>
+        {isSame && (
+          <tr>
+            <td colSpan={3}>{text.value.compare.same}</td>
+          </tr>
+        )}
         {names.map((name) => (
           <tr key={name}>
             <th scope="row">{labels[name] ?? name}</th>
@@ -49,8 +54,10 @@ export function SettingsTable(
 }
 
 function shown(value: unknown): string {
-  const { yes, no } = text.value.form;
-  if (typeof value === "boolean") return value ? yes : no;
+  const words: Readonly<Record<string, string>> = text.value.form.choices;
+  if (typeof value === "boolean" || typeof value === "string") {
+    return words[String(value)] ?? String(value);
+  }
   return value === undefined || value === null
     ? "–"
     : Array.isArray(value)

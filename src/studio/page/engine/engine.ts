@@ -29,6 +29,8 @@ export type JsonSettings =
 
 /** Images to make. */
 export interface ImageRequest {
+  /** A UUID, which the run is to have as its id: a request that is sent again gets the same run. */
+  readonly id: string;
   /** What is not given is the server's default. */
   readonly settings: JsonSettings;
   /** The reference photos, in order. */
@@ -87,6 +89,8 @@ export interface PageEngine {
   resume(id: string): ImageRun;
   /** Reads an image's file. */
   file(image: ImageResource): Promise<Blob>;
+  /** How many workers take runs that wait; left out where there is always one. */
+  workers?(): Promise<number>;
   /** Whether it answers at all. */
   isThere(): Promise<boolean>;
   /** Shows who asks, where the server wants to know. */

@@ -21,6 +21,8 @@ import {
   type RunEvent,
 } from "./engine.ts";
 import { readEvents } from "./event_stream.ts";
+import { Glance, untilShown } from "./glance.ts";
+import { wait } from "./wait.ts";
 
 /** Milliseconds between two attempts to connect: the first, and the longest. */
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 5000;
@@ -65,7 +67,16 @@ export class HttpEngine implements PageEngine {
   }
 
   async file({ url }: ImageResource): Promise<Blob> {
-    return await (await ask("GET", url)).blob();
+    const response = await ask("GET", url);
+    try {
+      return await response.blob();
+    } catch {
+      throw offline();
+    }
+  }
+
+  async workers(): Promise<number> {
+    return (await askJson<{ workers: number }>("GET", "/api/health")).workers;
   }
 
   async isThere(): Promise<boolean> {
@@ -82,12 +93,13 @@ export class HttpEngine implements PageEngine {
   }
 
   async #start(
-    { settings, photos, choices, identity }: ImageRequest,
+    { id: wanted, settings, photos, choices, identity }: ImageRequest,
   ): Promise<ImageRun> {
     const person = identity === null
       ? { ...choices, references: await Promise.all(photos.map(dataUrl)) }
       : { identity };
     const { id } = await askJson<JobResource>("POST", "/api/generate", {
+      headers: { "idempotency-key": wanted },
       body: { ...settings, ...person, preview: true },
     });
     return new HttpRun(id);
@@ -105,8 +117,10 @@ class HttpRun implements ImageRun {
   async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
     let lastId = "", pause = FIRST_PAUSE;
     while (true) {
+      const glance = new Glance();
+      const until = AbortSignal.any([signal, glance.over]);
       try {
-        for await (const event of this.#connection(lastId, signal)) {
+        for await (const event of this.#connection(lastId, until)) {
           if (event.type === "connected") {
             if (pause !== FIRST_PAUSE) yield event;
             pause = FIRST_PAUSE;
@@ -119,8 +133,14 @@ class HttpRun implements ImageRun {
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof EngineError) || !isPassing(error)) throw error;
+      } finally {
+        glance.end();
       }
       if (signal.aborted) return;
+      if (glance.over.aborted) {
+        await untilShown(signal);
+        continue;
+      }
       yield { type: "disconnected" };
       await wait(pause, signal);
       pause = Math.min(pause * 1.6, LONGEST_PAUSE);
@@ -132,7 +152,8 @@ class HttpRun implements ImageRun {
   }
 
   async cancel(): Promise<void> {
-    await ask("DELETE", `/api/jobs/${this.id}`);
+    // Even where the tab is closed meanwhile.
+    await ask("DELETE", `/api/jobs/${this.id}`, { keepalive: true });
   }
 
   /** One connection, from the event after one to wherever it breaks. */
@@ -177,6 +198,7 @@ interface Asked {
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  readonly keepalive?: boolean;
 }
 
 async function askJson<T>(
@@ -184,14 +206,20 @@ async function askJson<T>(
   path: string,
   asked: Asked = {},
 ): Promise<T> {
-  return await (await ask(method, path, asked)).json();
+  const response = await ask(method, path, asked);
+  try {
+    return await response.json();
+  } catch (error) {
+    if (asked.signal?.aborted) throw error;
+    throw offline();
+  }
 }
 
 /** Sends a request; an answer that is an error is thrown as one. */
 async function ask(
   method: string,
   path: string,
-  { body, headers = {}, signal }: Asked = {},
+  { body, headers = {}, signal, keepalive = false }: Asked = {},
 ): Promise<Response> {
   let response: Response;
   try {
@@ -202,6 +230,7 @@ async function ask(
         : { ...headers, "content-type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ?? null,
+      keepalive,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -243,15 +272,5 @@ function dataUrl(file: Blob): Promise<string> {
     reader.onerror = () =>
       reject(new EngineError("bad-image", "The file cannot be read"));
     reader.readAsDataURL(file);
-  });
-}
-
-function wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
   });
 }

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { sideOf, type SizeRule } from "../../../options/options.ts";
+import { sideOf } from "../../../options/options.ts";
 import { table } from "../../../options/table.ts";
 import type { OptionType } from "../../../options/types.ts";
+import { MAX_PROMPT, type ModelResource } from "../../wire/resources.ts";
 import type { JsonSettings, PhotoChoices } from "../engine/engine.ts";
 import { computed, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
@@ -18,7 +19,12 @@ import {
   pageDefaults,
   photoOptions,
 } from "./form_options.ts";
-import { remember, remembered } from "./remembered.ts";
+import {
+  remember,
+  remembered,
+  rememberedInTab,
+  rememberInTab,
+} from "./remembered.ts";
 
 /** Texts of the fields; an empty one stands for the default. */
 export type FormTexts = Readonly<Record<FormOption, string>>;
@@ -48,15 +54,15 @@ export class Form {
   readonly wrong: ReadonlyCell<ReadonlySet<FormOption>>;
   /** How many of the folded options are not as they were. */
   readonly changed: ReadonlyCell<number>;
-  readonly #size: ReadonlyCell<SizeRule | null>;
+  readonly #model: ReadonlyCell<ModelResource | null>;
 
   /**
    * The form as it was left.
    *
-   * @param size the sides that the model allows, once they are known
+   * @param model decides which values there are, once it is known
    */
-  constructor(size: ReadonlyCell<SizeRule | null>) {
-    this.#size = size;
+  constructor(model: ReadonlyCell<ModelResource | null>) {
+    this.#model = model;
     const { texts, isRandom } = lastForm();
     this.texts = signal(texts);
     this.isRandom = signal(isRandom);
@@ -97,7 +103,7 @@ export class Form {
       if (value === undefined || value === null || isOwn) continue;
       texts[name] = String(value);
     }
-    const own = this.#size.value?.own;
+    const own = this.#model.value?.size.own;
     if (texts.width === String(own) && texts.height === String(own)) {
       texts.width = texts.height = "";
     }
@@ -123,7 +129,7 @@ export class Form {
       ...this.#values(imageOptions),
       prompt,
       negativePrompt: this.texts.value.negativePrompt,
-      seed: Number.isSafeInteger(number) ? number : seed,
+      seed: Number.isSafeInteger(number) ? number : seed.trim(),
     };
   }
 
@@ -137,7 +143,8 @@ export class Form {
   #values(names: readonly FormOption[]): Record<string, unknown> {
     const values: Record<string, unknown> = {};
     for (const name of names) {
-      const text = this.texts.value[name].trim();
+      // A field that is empty means what it shows in grey.
+      const text = this.texts.value[name].trim() || defaults[name];
       if (text === "" || this.wrong.value.has(name)) continue;
       values[name] = table[name].type.parse(text);
     }
@@ -147,29 +154,38 @@ export class Form {
   #isWrong(name: FormOption): boolean {
     const text = this.texts.value[name].trim();
     if (text === "") return false;
+    if (name === "prompt" || name === "negativePrompt") {
+      return [...this.texts.value[name]].length > MAX_PROMPT;
+    }
+    if (name === "align" && text === "true" && this.cannotAlign) return true;
     const type = this.type(name);
     const value = type.parse(text);
     return value === undefined || type.fault(value) !== undefined;
   }
 
+  /** Whether the model lacks what it takes to align faces. */
+  get cannotAlign(): boolean {
+    return this.#model.value?.faces.aligns === false;
+  }
+
   /** What a field takes. */
   type(name: FormOption): OptionType<unknown> {
-    const size = this.#size.value;
+    const size = this.#model.value?.size;
     const isSide = name === "width" || name === "height";
     return isSide && size ? sideOf(size) : table[name].type;
   }
 
   #remember(): void {
-    remember("form", {
-      texts: this.texts.value,
-      isRandom: this.isRandom.value,
-    });
+    const form = { texts: this.texts.value, isRandom: this.isRandom.value };
+    rememberInTab("form", form);
+    // A new tab begins with what was typed last.
+    remember("form", form);
   }
 }
 
 /** The form as it was left; what is not a text is not taken over. */
 function lastForm(): { texts: FormTexts; isRandom: boolean } {
-  const last = Object(remembered("form"));
+  const last = Object(rememberedInTab("form") ?? remembered("form"));
   const given = Object(last.texts);
   const texts = { ...defaults };
   for (const name of allOptions) {

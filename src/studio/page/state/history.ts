@@ -7,8 +7,10 @@
 import { signal } from "../preact.tsx";
 import type { Cell } from "./cell.ts";
 import { Database } from "./database.ts";
+import { hashesIn } from "./hashes.ts";
+import { allJobs } from "./pending.ts";
 import { thumbnail } from "./photo_files.ts";
-import { remembered } from "./remembered.ts";
+import { remembered, rememberedInTab } from "./remembered.ts";
 
 /** What is known of images that were made; their files lie beside it. */
 export interface Entry {
@@ -46,6 +48,9 @@ export interface EntryFiles {
   readonly faces: readonly Blob[];
 }
 
+/** Photos by hash. */
+export type PhotosByHash = ReadonlyMap<string, Blob>;
+
 /** What the browser says of keeping things. */
 export type Keeping = "kept" | "full" | "unavailable";
 
@@ -73,10 +78,15 @@ export class History {
     }
   }
 
-  /** Adds what was made. */
+  /**
+   * Adds what was made, and the photos that it was made of.
+   *
+   * @param photos with the entry, for another tab may have deleted them meanwhile
+   */
   async add(
     made: Omit<Entry, "thumbnails" | "images" | "faces">,
     { images, faces }: EntryFiles,
+    photos: PhotosByHash,
   ): Promise<Entry> {
     const entry: Entry = {
       ...made,
@@ -89,22 +99,30 @@ export class History {
     const files = new Map([
       ...images.map((file, i) => [fileName(entry, "image", i), file] as const),
       ...faces.map((file, i) => [fileName(entry, "face", i), file] as const),
+      ...[...photos].map(([hash, file]) => [photoName(hash), file] as const),
     ]);
     await this.#keep(entry, files);
     this.#show([entry, ...this.entries.value]);
     return entry;
   }
 
-  /** Keeps a photo for later visits, and for using it again. */
-  async addPhoto(hash: string, file: Blob): Promise<void> {
-    await this.#keep(null, new Map([[`photo/${hash}`, file]]));
+  /** Keeps photos for later visits, where they are not kept yet. */
+  async addPhotos(photos: PhotosByHash): Promise<void> {
+    const kept = new Set(await this.#database.fileNames().catch(() => []));
+    const files = [...photos].map(([hash, file]) =>
+      [photoName(hash), file] as const
+    ).filter(([name]) => !kept.has(name) && !this.#unkept.has(name));
+    if (files.length > 0) await this.#keep(null, new Map(files));
   }
 
-  /** Reads photos by hash; those that are gone are missing. */
-  async photos(hashes: readonly string[]): Promise<Blob[]> {
-    const names = hashes.map((hash) => `photo/${hash}`);
-    const files = await Promise.all(names.map((name) => this.#file(name)));
-    return files.filter((file) => file !== undefined);
+  /** Reads photos by hash, in that order; those that are gone are missing. */
+  async photos(hashes: readonly string[]): Promise<PhotosByHash> {
+    const photos = new Map<string, Blob>();
+    for (const hash of hashes) {
+      const file = await this.#file(photoName(hash));
+      if (file) photos.set(hash, file);
+    }
+    return photos;
   }
 
   /** Reads an entry's files. */
@@ -168,16 +186,18 @@ export class History {
     }
   }
 
-  /** Deletes photos that nothing names any more. */
+  /** Deletes photos that nothing names any more; other tabs may have added entries. */
   async #sweep(): Promise<void> {
+    const entries = (await this.#database.entries()).filter(isEntry);
     const used = new Set([
-      ...this.entries.value.flatMap(({ photos }) => photos),
+      ...entries.flatMap(({ photos }) => photos),
+      ...allJobs().flatMap(({ photos }) => photos),
+      ...hashesIn(rememberedInTab("photos")),
       ...hashesIn(remembered("photos")),
-      ...hashesIn(Object(remembered("job")).photos),
-    ]);
+    ].map(photoName));
     const names = await this.#database.fileNames();
     const unused = names.filter((name) =>
-      name.startsWith("photo/") && !used.has(name.slice("photo/".length))
+      name.startsWith("photo/") && !used.has(name)
     );
     await this.#database.remove([], unused);
   }
@@ -190,11 +210,8 @@ export class History {
   }
 }
 
-/** The hashes in something that was remembered. */
-export function hashesIn(value: unknown): string[] {
-  return Array.isArray(value)
-    ? value.filter((hash) => typeof hash === "string")
-    : [];
+function photoName(hash: string): string {
+  return `photo/${hash}`;
 }
 
 function fileName(

@@ -5,13 +5,14 @@
  * @module
  */
 import type { FacesResource, IdentityResource } from "../../wire/resources.ts";
-import {
+import type {
   EngineError,
-  type PageEngine,
-  type PhotoChoices,
+  PageEngine,
+  PhotoChoices,
 } from "../engine/engine.ts";
 import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
+import { toEngineError } from "./engine_error.ts";
 import {
   PhotoError,
   type PhotoFault,
@@ -70,6 +71,7 @@ export class Photos {
    *
    * @param most how many the model takes
    * @param choices what the form says of photos
+   * @param mayEncode whether the encoder may be asked now: it takes turns with runs
    */
   constructor(
     engine: PageEngine,
@@ -77,11 +79,12 @@ export class Photos {
     choices: ReadonlyCell<
       PhotoChoices & { face?: number | "best" | "largest" }
     >,
+    mayEncode: ReadonlyCell<boolean>,
   ) {
     this.#engine = engine;
     this.#most = most;
     this.choices = computed(() => withPicked(choices.value, this.list.value));
-    this.#keepIdentity();
+    this.#keepIdentity(mayEncode);
   }
 
   /** Takes files, as far as there is room. */
@@ -162,37 +165,51 @@ export class Photos {
     faces.value = await asked(this.#engine.faces(file, signal));
   }
 
-  /** Asks what the encoder sees whenever photos or choices change. */
-  #keepIdentity(): void {
-    let last = "";
+  /** Asks what the encoder sees whenever photos or choices change, as soon as it may be asked. */
+  #keepIdentity(mayEncode: ReadonlyCell<boolean>): void {
+    // The key that an answer is awaited for, or was given for.
+    let asked = "", last = "", isOpen = false;
     let controller = new AbortController();
     effect(() => {
       const photos = this.list.value;
       const choices = this.choices.value;
+      const isAllowed = mayEncode.value;
       const key = JSON.stringify([
         photos.map(({ hash }) => hash),
         choices,
         this.#again.value,
       ]);
-      if (key === last) return;
-      last = key;
+      if (key === asked && (isAllowed || !isOpen)) return;
       controller.abort();
+      asked = "";
+      isOpen = false;
+      if (key !== last) {
+        this.identity.value = photos.length > 0 ? { state: "waiting" } : null;
+      }
+      last = key;
+      if (!isAllowed || photos.length === 0) return;
+      asked = key;
+      isOpen = true;
       controller = new AbortController();
-      this.identity.value = photos.length > 0 ? { state: "waiting" } : null;
-      if (photos.length > 0) this.#encode(photos, choices, controller.signal);
+      this.#encode(photos, choices, controller.signal).then((isDone) => {
+        if (isDone) isOpen = false;
+      });
     });
   }
 
+  /** Asks what the encoder sees; false where nobody wants to know any more. */
   async #encode(
     photos: readonly Photo[],
     choices: PhotoChoices,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     await new Promise((resolve) => setTimeout(resolve, PATIENCE));
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     const files = photos.map(({ file }) => file);
     const identity = await asked(this.#engine.identity(files, choices, signal));
-    if (!signal.aborted) this.identity.value = identity;
+    if (signal.aborted) return false;
+    this.identity.value = identity;
+    return true;
   }
 }
 
@@ -213,11 +230,4 @@ async function asked<T>(promise: Promise<T>): Promise<Asked<T>> {
   } catch (error) {
     return { state: "failed", error: toEngineError(error) };
   }
-}
-
-/** Any error as an engine's. */
-export function toEngineError(error: unknown): EngineError {
-  return error instanceof EngineError
-    ? error
-    : new EngineError("internal", String(error));
 }

@@ -8,7 +8,7 @@ import type {
   ImageResource,
   ProgressResource,
 } from "../../wire/resources.ts";
-import type { ImageRun, RunEvent } from "../engine/engine.ts";
+import type { RunEvent } from "../engine/engine.ts";
 import { signal } from "../preact.tsx";
 import type { Cell } from "./cell.ts";
 import type { PendingJob } from "./pending.ts";
@@ -49,17 +49,17 @@ export class Run {
   readonly images: ImageResource[] = [];
   /** How long it took. */
   seconds = 0;
-  /** Ends waiting and listening. */
+  /** Ends a wait for the next attempt to send it. */
   readonly controller: AbortController = new AbortController();
-  /** The engine's side, once it is there. */
-  image: ImageRun | null = null;
 
   /**
-   * A run that has not been sent yet.
+   * A run of which nothing was heard yet.
    *
    * @param job what is made
    */
-  constructor(readonly job: Omit<PendingJob, "id">) {}
+  constructor(public job: PendingJob) {
+    this.isStopping.value = job.isStopped;
+  }
 
   /** Whether it has not ended. */
   get isActive(): boolean {

@@ -3,24 +3,36 @@
  *
  * @module
  */
-import { EngineError, type PageEngine } from "../engine/engine.ts";
+import type { ImageResource } from "../../wire/resources.ts";
+import type { PageEngine } from "../engine/engine.ts";
 import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import { Comparison } from "./comparison.ts";
 import { Connection } from "./connection.ts";
 import type { Example } from "./examples.ts";
 import { Form } from "./form.ts";
-import { type Entry, hashesIn, History } from "./history.ts";
-import { type PendingJob, pendingJob, rememberJob } from "./pending.ts";
-import { Photos, toEngineError } from "./photos.ts";
-import { remember, remembered } from "./remembered.ts";
-import { Run } from "./run.ts";
+import { toEngineError } from "./engine_error.ts";
+import { hashesIn } from "./hashes.ts";
+import { type Entry, History } from "./history.ts";
+import { Jobs } from "./jobs.ts";
+import { Photos } from "./photos.ts";
+import {
+  remember,
+  remembered,
+  rememberedInTab,
+  rememberInTab,
+} from "./remembered.ts";
+import type { Run } from "./run.ts";
+import { isTabShown } from "./visibility.ts";
 
 /** Why nothing can be made yet. */
 export type Obstacle = "photo" | "field";
 
-/** Seconds until a full queue is tried again, where the server does not say. */
-const RETRY_SECONDS = 10;
+/** What the form was filled with, so that it can be said. */
+export interface Filled {
+  /** Photos that the browser does not have any more. */
+  readonly missing: number;
+}
 
 /** All that the page knows and does. */
 export class Studio {
@@ -35,14 +47,21 @@ export class Studio {
   /** What is compared. */
   readonly comparison: Comparison = new Comparison();
   /** What is being made, or was made last. */
-  readonly run: Cell<Run | null> = signal(null);
+  readonly run: ReadonlyCell<Run | null>;
   /** What was made and is looked at; null where the run is. */
-  readonly shown: Cell<Entry | null> = signal(null);
+  readonly shown: Cell<Entry | null>;
   /** Why the last attempt to generate did nothing. */
   readonly obstacle: Cell<Obstacle | null> = signal(null);
   /** Whether images are being made. */
   readonly isBusy: ReadonlyCell<boolean>;
+  /** Whether what is being made waits, and no worker is there to take it. */
+  readonly isUnattended: ReadonlyCell<boolean>;
+  /** The photos as the encoder sees them, by asking it or by the run; empty while that is not known. */
+  readonly encoderView: ReadonlyCell<readonly ImageResource[]>;
+  /** What the form was just filled with. */
+  readonly filled: Cell<Filled | null> = signal(null);
   readonly #engine: PageEngine;
+  readonly #jobs: Jobs;
 
   /**
    * The page as it was left.
@@ -51,28 +70,35 @@ export class Studio {
    */
   constructor(engine: PageEngine) {
     this.#engine = engine;
-    this.connection = new Connection(engine, () => this.photos.askAgain());
+    this.connection = new Connection(engine, () => {
+      this.photos.askAgain();
+      this.#jobs.takeUp();
+    });
+    this.#jobs = new Jobs(engine, this.history, this.connection);
+    ({ run: this.run, shown: this.shown, isBusy: this.isBusy } = this.#jobs);
+    this.isUnattended = this.#jobs.isUnattended;
     const { model } = this.connection;
-    this.form = new Form(computed(() => model.value?.size ?? null));
+    this.form = new Form(model);
     this.photos = new Photos(
       engine,
       computed(() => model.value?.maxReferences ?? 3),
       computed(() => this.form.choices()),
+      computed(() => isTabShown.value && !this.isBusy.value),
     );
-    this.isBusy = computed(() => this.run.value?.isActive ?? false);
+    this.encoderView = computed(() => this.#encoderView());
     this.#watchErrors();
   }
 
   /** Takes up what an earlier page left. */
   async start(): Promise<void> {
-    const hashes = hashesIn(remembered("photos"));
+    const hashes = hashesIn(rememberedInTab("photos") ?? remembered("photos"));
     this.connection.connect();
     await this.history.load();
-    await this.photos.replace(await this.history.photos(hashes));
+    const photos = await this.history.photos(hashes);
+    await this.photos.replace([...photos.values()]);
     this.#keepPhotos();
-    const job = pendingJob();
-    if (job) await this.#follow(new Run(job), job);
-    else this.shown.value = this.history.entries.value[0] ?? null;
+    this.shown.value = this.history.entries.value[0] ?? null;
+    await this.#jobs.takeUp();
   }
 
   /** Makes images of what is in the form. */
@@ -85,46 +111,50 @@ export class Studio {
       ? "field"
       : null;
     if (this.obstacle.value) return;
+    this.filled.value = null;
+    this.comparison.clear();
     this.form.drawSeed();
-    const run = new Run({
-      settings: this.form.settings(),
-      choices: this.photos.choices.value,
-      photos: photos.map(({ hash }) => hash),
-    });
-    this.run.value = run;
-    this.shown.value = null;
-    await this.#send(run, photos.map(({ file }) => file));
+    const identity = this.photos.identity.value;
+    await this.#jobs.make(
+      {
+        settings: this.form.settings(),
+        choices: this.photos.choices.value,
+        photos: photos.map(({ hash }) => hash),
+      },
+      new Map(photos.map(({ hash, file }) => [hash, file])),
+      identity?.state === "there" ? identity.value.id : null,
+    );
   }
 
   /** Stops what is being made. */
-  async stop(): Promise<void> {
-    const run = this.run.value;
-    if (!run?.isActive) return;
-    run.isStopping.value = true;
-    if (!run.image) {
-      run.controller.abort();
-      run.phase.value = { phase: "stopped" };
-      return;
-    }
-    try {
-      await run.image.cancel();
-    } catch (error) {
-      this.connection.notice(toEngineError(error));
-    }
+  stop(): Promise<void> {
+    return this.#jobs.stop();
   }
 
   /** Fills the form, and fetches the photos, with what made some images. */
-  async again({ settings, choices, photos }: Entry): Promise<void> {
+  async again({ settings, choices, photos: hashes }: Entry): Promise<void> {
     const { face, ...others } = choices;
+    this.comparison.clear();
     this.form.fill({
       ...settings,
       ...others,
       ...!Array.isArray(face) && { face },
     });
-    const files = await this.history.photos(photos);
-    if (files.length > 0) {
-      await this.photos.replace(files, Array.isArray(face) ? face : []);
-    }
+    const photos = await this.history.photos(hashes);
+    // Never with photos that were in the form before: they may show somebody else.
+    await this.photos.replace(
+      [...photos.values()],
+      Array.isArray(face)
+        ? hashes.flatMap((hash, i) => photos.has(hash) ? [face[i]] : [])
+        : [],
+    );
+    this.filled.value = { missing: hashes.length - photos.size };
+  }
+
+  /** Fills the form with the settings that an image carries. */
+  fill(settings: Readonly<Record<string, unknown>>): void {
+    this.form.fill(settings);
+    this.filled.value = { missing: 0 };
   }
 
   /** Fills the form with an example, and makes its images. */
@@ -143,6 +173,7 @@ export class Studio {
       this.connection.notice(toEngineError(error));
       return;
     }
+    this.filled.value = null;
     this.form.set("prompt", prompt);
     this.form.set("idScale", String(idScale));
     this.form.set("seed", String(seed));
@@ -159,105 +190,38 @@ export class Studio {
     await removed;
   }
 
-  async #send(run: Run, photos: readonly Blob[]): Promise<void> {
-    const { signal } = run.controller;
-    while (!signal.aborted) {
-      try {
-        const identity = this.photos.identity.value;
-        const image = await this.#engine.generate({
-          settings: run.job.settings,
-          choices: run.job.choices,
-          photos,
-          identity: identity?.state === "there" ? identity.value.id : null,
-        });
-        const job = { ...run.job, id: image.id };
-        if (signal.aborted) return await image.cancel();
-        return await this.#follow(run, job);
-      } catch (error) {
-        if (!await this.#mayTryAgain(run, toEngineError(error))) return;
-      }
-    }
-  }
-
-  /** Waits, where the server only has no room; else the run has failed. */
-  async #mayTryAgain(run: Run, error: EngineError): Promise<boolean> {
-    this.connection.notice(error);
-    const { code, message, more } = error;
-    if (code !== "queue-full") {
-      run.phase.value = { phase: "failed", error: { code, message, ...more } };
-      return false;
-    }
-    const { retryAfter = RETRY_SECONDS } = more;
-    const retryAt = Date.now() + retryAfter * 1000;
-    run.phase.value = { phase: "refused", error: { code, message }, retryAt };
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, retryAfter * 1000);
-      run.controller.signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      }, { once: true });
-    });
-    if (run.controller.signal.aborted) return false;
-    run.phase.value = { phase: "sending" };
-    return true;
-  }
-
-  /** Takes in a job's events, and keeps what it made. */
-  async #follow(run: Run, job: PendingJob): Promise<void> {
-    rememberJob(job);
-    run.image = this.#engine.resume(job.id);
-    this.run.value = run;
-    this.shown.value = null;
-    try {
-      for await (const event of run.image.events(run.controller.signal)) {
-        run.take(event);
-        if (event.type === "disconnected") {
-          this.connection.notice(new EngineError("offline", ""));
-        }
-      }
-      if (run.phase.value.phase === "fetching") await this.#keep(run, job);
-    } catch (error) {
-      const { code, message } = toEngineError(error);
-      const known = code === "not-found" ? "gone" : code;
-      run.phase.value = { phase: "failed", error: { code: known, message } };
-    }
-    rememberJob(null);
-  }
-
-  async #keep(run: Run, job: PendingJob): Promise<void> {
-    const { settings, truncatedPrompt, createdAt } = await run.image!.summary();
-    const file = (image: typeof run.images[number]) => this.#engine.file(image);
-    const images = await Promise.all(run.images.map(file));
-    const faces = await Promise.all(run.references.value.map(file));
-    const [{ width, height }] = run.images;
-    const entry = await this.history.add({
-      id: job.id,
-      createdAt: Date.parse(createdAt),
-      settings,
-      choices: { ...job.choices },
-      photos: job.photos,
-      size: { width, height },
-      warnings: run.warnings.value,
-      truncatedPrompt,
-      seconds: run.seconds,
-    }, { images, faces });
-    run.phase.value = { phase: "done" };
-    // Somebody may look at older images meanwhile.
-    if (this.shown.value === null) this.shown.value = entry;
-  }
-
   /** Keeps the photos, so that they are there after a reload and for using them again. */
   #keepPhotos(): void {
-    const kept = new Set<string>();
-    effect(() => {
+    const keep = () => {
       const photos = this.photos.list.value;
-      remember("photos", photos.map(({ hash }) => hash));
-      for (const { hash, file } of photos) {
-        if (kept.has(hash)) continue;
-        kept.add(hash);
-        this.history.addPhoto(hash, file);
-      }
+      this.history.addPhotos(
+        new Map(photos.map(({ hash, file }) => [hash, file])),
+      );
+    };
+    effect(() => {
+      const hashes = this.photos.list.value.map(({ hash }) => hash);
+      rememberInTab("photos", hashes);
+      // A new tab begins with the photos that were chosen last.
+      remember("photos", hashes);
+      keep();
     });
+    // Another tab does not know what is in this one's form, and may have deleted it.
+    effect(() => {
+      if (isTabShown.value) keep();
+    });
+  }
+
+  #encoderView(): readonly ImageResource[] {
+    const identity = this.photos.identity.value;
+    if (identity?.state === "there") return identity.value.faces;
+    const run = this.run.value;
+    if (!run) return [];
+    const hashes = this.photos.list.value.map(({ hash }) => hash);
+    const key = (photos: readonly string[], choices: object) =>
+      JSON.stringify([photos, Object.entries(choices).sort()]);
+    const isSame = key(hashes, this.photos.choices.value) ===
+      key(run.job.photos, run.job.choices);
+    return isSame ? run.references.value : [];
   }
 
   /** Notices when a question about photos finds the server gone. */
