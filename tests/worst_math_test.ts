@@ -6,38 +6,17 @@
  * enough, is in `shaders/README.md`.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { OpCase } from "./ops/op_case.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { sourcesOf, testOps } from "./support/op_tests.ts";
+import { representatives } from "./support/representatives.ts";
 import { RewritableShader, WorstMath } from "./support/worst_math.ts";
 
 /** Ops that only move values or add products: nothing in them is inexact. */
 const EXACT =
   /^(argmax|concat|embedding.*|map_tokens|pad|view.*|weight_gradient|position_gradient|copy|sum|non_finite|matmul)$/;
-/** Attention takes seconds to compile: one case has all its kernels. */
-const ATTENTION = /^(heads of 80, )?text and identity/;
-/** As long to compile, and their only inexact line is every kernel's. */
-const SLOW = /^(linear|conv2d) workgroup-tiled/;
 /** In f16, conversions count: these have one, several, and sums before them. */
 const IN_F16 =
   /^(map|geglu|layer_norm|softmax|time_embedding|group_norm_gradient)$/;
-
-/** Chooses the first case of each kernel, output and activation. */
-function representatives(): (opCase: OpCase, kernel: string) => boolean {
-  const seen = new Set<string>();
-  return ({ op, name, attributes, output }, kernel) => {
-    if (EXACT.test(op.name) || SLOW.test(`${op.name} ${kernel}`)) return false;
-    if (op.name.startsWith("attention") && !ATTENTION.test(name)) return false;
-    const { activation, mode, operation } = attributes as Record<
-      string,
-      string
-    >;
-    const isFar = name.includes("beyond");
-    const key = [isFar, op.name, kernel, output, activation, mode, operation]
-      .join();
-    return !seen.has(key) && Boolean(seen.add(key));
-  };
-}
 
 let worst: WorstMath | null = null;
 
@@ -46,6 +25,7 @@ for (const storage of ["f32", "f16"] as const) {
   testOps(storage, {
     title: "worst math:",
     only: (opCase, kernel) =>
+      !EXACT.test(opCase.op.name) &&
       (storage === "f32" || IN_F16.test(opCase.op.name)) &&
       isFirst(opCase, kernel),
     before: async (opCase, kernel) => {
