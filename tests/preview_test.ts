@@ -71,6 +71,7 @@ async function run(
   const previews: Preview[] = [];
   const warnings: string[] = [];
   const made: string[] = [];
+  let done = 0;
   const { buffers } = weaver.gpu;
   buffers.make = (bytes, usage, label) => {
     made.push(label);
@@ -86,8 +87,15 @@ async function run(
       steps,
       seed: 4,
       onWarning: (warning) => warnings.push(warning),
+      onProgress: (progress) => {
+        if (progress.stage === "denoise") done = progress.done;
+      },
       ...interval !== undefined && {
-        onPreview: (preview: Preview) => previews.push(preview),
+        onPreview: (preview: Preview) => {
+          // Steps are reported before they are shown.
+          assertEquals(done, preview.step);
+          previews.push(preview);
+        },
         previewInterval: interval,
       },
     });
@@ -128,7 +136,7 @@ gpuTest("previews: sharpen, and change nothing of the image", async () => {
   const photo = await readImage(repositoryPath("weights/mini/demo.png"));
   const identity = await weaver.encodeIdentity([photo]);
   // The first comes at once; a minute between two is longer than this takes.
-  const rare = await run(weaver, identity, { interval: 60_000 });
+  const rare = await run(weaver, identity, { interval: 60_000, steps: 4 });
   assertEquals(rare.previews.map(({ step }) => step), [2]);
   const without = await run(weaver, identity);
   // The image's alone.
