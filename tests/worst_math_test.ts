@@ -6,8 +6,9 @@
  * enough, is in `shaders/README.md`.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { shaderSource } from "../src/gpu/pipelines.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { sourcesOf, testOps } from "./support/op_tests.ts";
+import { pipelinesOf, testOps } from "./support/op_tests.ts";
 import { representatives } from "./support/representatives.ts";
 import { RewritableShader, WorstMath } from "./support/worst_math.ts";
 
@@ -31,8 +32,8 @@ for (const storage of ["f32", "f16"] as const) {
     before: async (opCase, kernel) => {
       const gpu = await sharedGpu();
       worst ??= new WorstMath(gpu.device);
-      for (const source of sourcesOf(storage, opCase, kernel, gpu.limits)) {
-        await worst.prepare(source);
+      for (const key of pipelinesOf(storage, opCase, kernel, gpu.limits)) {
+        await worst.prepare(shaderSource(key));
       }
     },
   });

@@ -1,7 +1,8 @@
 /**
- * A process that compiles every pipeline of a model by Tint: every node of every
- * graph, each kernel it has, each storage type of activations and weights, for
- * a device with the adapter's limits and for one with WebGPU's default limits.
+ * A process that compiles every pipeline by Tint: every node of every graph of the
+ * mini model and SD1.5, each kernel it has, each storage type of activations and
+ * weights, and every op's cases, for a device with the adapter's limits and for
+ * one with WebGPU's default limits.
  * It prints one line of JSON.
  *
  * @module
@@ -30,12 +31,14 @@ import {
   sizesOf,
   syntheticModel,
 } from "../../tools/bench/synthetic.ts";
+import { opCases } from "../ops/all_cases.ts";
 import { KERNEL_PREFERENCES, PROMISED_LIMITS } from "../support/bindings.ts";
+import { kernelNames, pipelinesOf } from "../support/op_tests.ts";
 import { repositoryPath } from "../support/paths.ts";
 
 /** What the process prints. */
 export interface Report {
-  /** Pipelines that were compiled, by model. */
+  /** How many different pipelines were compiled for each model, and for all ops. */
   readonly pipelines: Readonly<Record<string, number>>;
   /** Shaders that differ. */
   readonly shaders: number;
@@ -62,11 +65,25 @@ function graphsOf(
   ];
 }
 
-/** The pipelines of a graph, each once, by a text that tells them apart. */
-function collect(
+/** Pipelines by a text that tells them apart. */
+class Pipelines extends Map<string, PipelineKey> {
+  static readonly #codes = new Map<string, number>();
+
+  /** Adds a pipeline, or another launch of one. */
+  add(key: PipelineKey): void {
+    const { shader, code, storage, access, defines, types, constants } = key;
+    const rest = [storage, access, defines, types, constants];
+    const codes = Pipelines.#codes;
+    if (!codes.has(code)) codes.set(code, codes.size);
+    this.set(`${shader} ${codes.get(code)} ${JSON.stringify(rest)}`, key);
+  }
+}
+
+/** Adds the pipelines of a graph, with every kernel. */
+function addGraph(
   graph: Graph,
   limits: GpuLimits,
-  into: Map<string, PipelineKey>,
+  into: Pipelines,
 ): void {
   for (const preferred of KERNEL_PREFERENCES) {
     const choice = new KernelChoice(
@@ -78,23 +95,39 @@ function collect(
       const { storage } = step.node;
       for (const launch of launchesOf(step)) {
         const access = launch.bind.map(({ access }) => access);
-        const { shader, code, defines, types, constants } = launch;
-        const rest = [storage, access, defines, types, constants];
-        const text = `${shader} ${code.length} ${JSON.stringify(rest)}`;
-        if (!into.has(text)) {
-          into.set(text, {
-            shader,
-            code,
-            defines,
-            types,
-            constants,
-            storage,
-            access,
-          });
+        into.add({ ...launch, storage, access });
+      }
+    }
+  }
+}
+
+/** The pipelines of every op, those of gradients and training among them. */
+function opPipelines(limits: GpuLimits): Pipelines {
+  const pipelines = new Pipelines();
+  for (const opCase of opCases) {
+    for (const storage of ["f32", "f16"] as const) {
+      for (const kernel of kernelNames(storage, opCase)) {
+        for (const key of pipelinesOf(storage, opCase, kernel, limits)) {
+          pipelines.add(key);
         }
       }
     }
   }
+  return pipelines;
+}
+
+/** The pipelines of a model. */
+function modelPipelines(sizes: ModelSizes, limits: GpuLimits): Pipelines {
+  const pipelines = new Pipelines();
+  for (const storage of ["f32", "f16"] as const) {
+    for (const weights of ["f32", "f16", "q8", "q4"] as const) {
+      for (const graph of graphsOf(sizes, storage, weights)) {
+        addGraph(graph, limits, pipelines);
+        addGraph(graph, PROMISED_LIMITS, pipelines);
+      }
+    }
+  }
+  return pipelines;
 }
 
 /** Compiles pipelines on a device; what it refuses is added to `messages`. */
@@ -116,23 +149,15 @@ if (import.meta.main) {
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error("Dawn found no adapter");
   const messages: string[] = [];
-  const all = new Map<string, PipelineKey>();
-  const pipelines: Record<string, number> = {};
-  const mini = await sizesOf(repositoryPath("weights/mini"));
-  for (const sizes of [mini, SD15]) {
-    const own = new Map<string, PipelineKey>();
-    for (const storage of ["f32", "f16"] as const) {
-      for (const weights of ["f32", "f16", "q8", "q4"] as const) {
-        for (const graph of graphsOf(sizes, storage, weights)) {
-          for (const limits of [adapter.limits, PROMISED_LIMITS]) {
-            collect(graph, limits, own);
-          }
-        }
-      }
-    }
-    pipelines[sizes.name] = own.size;
-    for (const [text, key] of own) all.set(text, key);
-  }
+  const found = {
+    mini: modelPipelines(
+      await sizesOf(repositoryPath("weights/mini")),
+      adapter.limits,
+    ),
+    "SD1.5": modelPipelines(SD15, adapter.limits),
+    "all ops": opPipelines(adapter.limits),
+  };
+  const all = new Map(Object.values(found).flatMap((own) => [...own]));
   const keys = [...all.values()];
   const requiredFeatures: GPUFeatureName[] = ["shader-f16"];
   const { limits } = adapter;
@@ -153,7 +178,9 @@ if (import.meta.main) {
     device.destroy();
   }
   const report: Report = {
-    pipelines,
+    pipelines: Object.fromEntries(
+      Object.entries(found).map(([name, { size }]) => [name, size]),
+    ),
     shaders: new Set(keys.map(shaderSource)).size,
     messages: [...messages, ...await allMessages()],
   };

@@ -7,7 +7,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { GpuLimits, StorageType } from "../../src/gpu/gpu.ts";
-import { shaderSource } from "../../src/gpu/pipelines.ts";
+import type { PipelineKey } from "../../src/gpu/pipelines.ts";
 import { Graph, type Tensor } from "../../src/graph/graph.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { kernelsFor } from "../../src/ops/op.ts";
@@ -74,13 +74,13 @@ function kernelsOf(storage: StorageType, { op, attributes, inputs }: OpCase) {
   return { call, kernels: kernelsFor(op, call) };
 }
 
-/** Complete WGSL of every launch of one kernel of a case, packing included. */
-export function sourcesOf(
+/** The pipeline of every launch of one kernel of a case, packing included. */
+export function pipelinesOf(
   storage: StorageType,
   opCase: OpCase,
   name: string,
   limits: GpuLimits,
-): string[] {
+): PipelineKey[] {
   const { call, kernels } = kernelsOf(storage, opCase);
   const kernel = kernels.find((kernel) => kernel.name === name)!;
   const target = { storage, limits };
@@ -90,13 +90,16 @@ export function sourcesOf(
     return packTexels.kernels[0]
       .launch({ inputs, outputs, attributes: {} }, target);
   });
-  return [...packed, ...kernel.launch(call, target)].map((launch) =>
-    shaderSource({
-      ...launch,
-      storage,
-      access: launch.bind.map(({ access }) => access),
-    })
-  );
+  return [...packed, ...kernel.launch(call, target)].map((launch) => ({
+    ...launch,
+    storage,
+    access: launch.bind.map(({ access }) => access),
+  }));
+}
+
+/** The names of the kernels that can compute a case. */
+export function kernelNames(storage: StorageType, opCase: OpCase): string[] {
+  return kernelsOf(storage, opCase).kernels.map(({ name }) => name);
 }
 
 /** Which cases are tested, and what is done before each. */
@@ -118,8 +121,7 @@ export function testOps(
     const { name, op, exact, terms = 0 } = opCase;
     // Once for all kernels: the loops in f64 take longer than the GPU.
     let prepared: Prepared | null = null;
-    const kernels = kernelsOf(storage, opCase).kernels
-      .map(({ name }) => name)
+    const kernels = kernelNames(storage, opCase)
       .filter((kernel) => only(opCase, kernel));
     for (const kernel of kernels) {
       gpuTest(
