@@ -4,8 +4,8 @@
  * A shader is rewritten before it is compiled: what a built-in function gives,
  * a division or a conversion to f16, is made wrong by as much as an
  * implementation may make it. The sign follows the bits of the argument, so
- * that neighbours are wrong in opposite directions and nothing cancels. Sums,
- * differences and products are rounded correctly everywhere.
+ * that neighbours are wrong in opposite directions and nothing cancels; quotients
+ * are too small. Sums, differences and products are rounded correctly everywhere.
  *
  * @module
  */
@@ -72,8 +72,8 @@ const conversions: Readonly<Record<string, (x: string) => string>> = Object
 const UNKNOWN =
   /\b(tan|sinh|cosh|tanh|asin|acos|atan|atan2|pow|length|distance|normalize|mix|smoothstep|reflect|refract|fma|ldexp|degrees|radians|quantizeToF16)\s*\(/;
 
-/** a / b, or a /= b: 2.5 units. */
-const quotient = (b: string) => off(`(1.0 / (${b}))`, "2.5", b);
+/** What a / b and a /= b multiply by: 2.5 units too little, the worst for a floor. */
+const quotient = (b: string) => `((1.0 / (${b})) * (1.0 - 2.5 * ${ULP}))`;
 
 /** Where a shader can be rewritten: the place of a name or operator in its text. */
 export type Site = number;
