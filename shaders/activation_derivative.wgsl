@@ -28,7 +28,7 @@ fn activate_derivative(kind: u32, x: f32) -> f32 {
 fn activate_derivative4(kind: u32, x: vec4<f32>) -> vec4<f32> {
   switch kind {
     case ACT_SILU: {
-      let s = 1.0 / (1.0 + exp(-x));
+      let s = 1.0 / (1.0 + exp_neg4(x));
       return s * (1.0 + x * (1.0 - s));
     }
     case ACT_GELU: {
@@ -40,14 +40,14 @@ fn activate_derivative4(kind: u32, x: vec4<f32>) -> vec4<f32> {
       return 0.5 * (1.0 + sign(x) * (1.0 - q * e)) + 0.3989422804014327 * x * e;
     }
     case ACT_QUICK_GELU: {
-      let s = 1.0 / (1.0 + exp(-1.702 * x));
+      let s = 1.0 / (1.0 + exp_neg4(1.702 * x));
       return s * (1.0 + 1.702 * x * (1.0 - s));
     }
     case ACT_RELU: {
       return select(vec4<f32>(), vec4<f32>(1.0), !(x <= vec4<f32>()));
     }
     case ACT_SIGMOID: {
-      let s = 1.0 / (1.0 + exp(-x));
+      let s = 1.0 / (1.0 + exp_neg4(x));
       return s * (1.0 - s);
     }
     default: { return vec4<f32>(1.0); }

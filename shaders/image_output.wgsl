@@ -25,6 +25,6 @@ fn main(
     f32(x[index * 3u + 1u]),
     f32(x[index * 3u + 2u]),
   );
-  let level = vec3<u32>(round(clamp(rgb / 2.0 + 0.5, vec3<f32>(), vec3<f32>(1.0)) * 255.0));
+  let level = vec3<u32>(round(clamp(rgb * 0.5 + 0.5, vec3<f32>(), vec3<f32>(1.0)) * 255.0));
   y[index] = level.x | (level.y << 8u) | (level.z << 16u) | 0xff000000u;
 }

@@ -11,8 +11,18 @@ const ACT_QUICK_GELU = 3u; // x σ(1.702 x)
 const ACT_RELU = 4u; // keeps NaNs, as PyTorch does; max() would hide them
 const ACT_SIGMOID = 5u;
 
+// e^−x, but no more than e^80: WGSL lets an implementation assume that nothing
+// overflows, and promises no division by more than 2^126. NaNs are kept.
+fn exp_neg(x: f32) -> f32 {
+  return exp(select(-x, 80.0, x < -80.0));
+}
+
+fn exp_neg4(x: vec4<f32>) -> vec4<f32> {
+  return exp(select(-x, vec4<f32>(80.0), x < vec4<f32>(-80.0)));
+}
+
 fn sigmoid(x: f32) -> f32 {
-  return 1.0 / (1.0 + exp(-x));
+  return 1.0 / (1.0 + exp_neg(x));
 }
 
 // erf by Abramowitz & Stegun 7.1.26; |error| < 1.5e-7, f32's own resolution.
@@ -36,7 +46,7 @@ fn activate(kind: u32, x: f32) -> f32 {
 
 fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
   switch kind {
-    case ACT_SILU: { return x / (1.0 + exp(-x)); }
+    case ACT_SILU: { return x / (1.0 + exp_neg4(x)); }
     case ACT_GELU: {
       let z = abs(x) * 0.7071067811865476;
       let t = 1.0 / (1.0 + 0.3275911 * z);
@@ -44,9 +54,9 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
         t * (-1.453152027 + t * 1.061405429))));
       return 0.5 * x * (1.0 + sign(x) * (1.0 - p * exp(-z * z)));
     }
-    case ACT_QUICK_GELU: { return x / (1.0 + exp(-1.702 * x)); }
+    case ACT_QUICK_GELU: { return x / (1.0 + exp_neg4(1.702 * x)); }
     case ACT_RELU: { return select(vec4<f32>(), x, !(x <= vec4<f32>())); }
-    case ACT_SIGMOID: { return 1.0 / (1.0 + exp(-x)); }
+    case ACT_SIGMOID: { return 1.0 / (1.0 + exp_neg4(x)); }
     default: { return x; }
   }
 }

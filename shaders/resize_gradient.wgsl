@@ -13,7 +13,7 @@ struct Params {
   out_height: u32,
   out_width: u32,
   total: u32,
-  step_y: f32, // of bilinear, as in resize_bilinear.wgsl
+  step_y: f32, // as in resize_nearest.wgsl or resize_bilinear.wgsl
   step_x: f32,
   center: f32, // of bilinear, as in resize_bilinear.wgsl
 }
@@ -61,18 +61,16 @@ fn main(
   let ix = (index / p.channels) % p.width;
   let iy = (index / (p.channels * p.width)) % p.height;
   let b = index / (p.channels * p.width * p.height);
-  let step_y = select(p.step_y, f32(p.height) / f32(p.out_height), IS_NEAREST);
-  let step_x = select(p.step_x, f32(p.width) / f32(p.out_width), IS_NEAREST);
-  let rows = touching(iy, p.height, step_y, p.out_height);
-  let columns = touching(ix, p.width, step_x, p.out_width);
+  let rows = touching(iy, p.height, p.step_y, p.out_height);
+  let columns = touching(ix, p.width, p.step_x, p.out_width);
   var sum = 0.0;
   for (var oy = rows.x; oy <= rows.y; oy++) {
-    let from_row = weight(oy, iy, p.height, step_y);
+    let from_row = weight(oy, iy, p.height, p.step_y);
     if from_row == 0.0 { continue; }
     let row = (b * p.out_height + oy) * p.out_width;
     var along = 0.0;
     for (var ox = columns.x; ox <= columns.y; ox++) {
-      let share = weight(ox, ix, p.width, step_x);
+      let share = weight(ox, ix, p.width, p.step_x);
       if share == 0.0 { continue; }
       along += share * f32(dy[(row + ox) * p.channels + c]);
     }

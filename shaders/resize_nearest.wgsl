@@ -1,6 +1,7 @@
 // y[b, oy, ox, c] = x[b, ⌊oy · (H / OH)⌋, ⌊ox · (W / OW)⌋, c]
 //
-// x (B, H, W, C), y (B, OH, OW, C).
+// x (B, H, W, C), y (B, OH, OW, C). H / OH and W / OW are divided by the host: WGSL's
+// quotient may be a little less than the nearest number, and its floor one less.
 // = torch.nn.functional.interpolate(mode="nearest"), which also computes the source
 // row and column in f32.
 // Grid: one invocation per element of y, in groups of 64.
@@ -12,6 +13,8 @@ struct Params {
   out_height: u32,
   out_width: u32,
   total: u32,
+  step_y: f32, // H / OH
+  step_x: f32, // W / OW
 }
 
 @group(0) @binding(0) var<storage, read> x: array<real>;
@@ -30,7 +33,7 @@ fn main(
   let ox = (index / p.channels) % p.out_width;
   let oy = (index / (p.channels * p.out_width)) % p.out_height;
   let b = index / (p.channels * p.out_width * p.out_height);
-  let iy = min(u32(f32(oy) * (f32(p.height) / f32(p.out_height))), p.height - 1u);
-  let ix = min(u32(f32(ox) * (f32(p.width) / f32(p.out_width))), p.width - 1u);
+  let iy = min(u32(f32(oy) * p.step_y), p.height - 1u);
+  let ix = min(u32(f32(ox) * p.step_x), p.width - 1u);
   y[index] = x[((b * p.height + iy) * p.width + ix) * p.channels + c];
 }

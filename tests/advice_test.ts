@@ -92,8 +92,10 @@ Deno.test("advice: text that only looks like an option is unchanged", () => {
 
 Deno.test("advice: the host names the tool to run", () => {
   assertEquals(
-    withTools("Found no WebGPU adapter: a driver is needed"),
-    "Found no WebGPU adapter: a driver is needed; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+    withTools(
+      "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed",
+    ),
+    "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
   );
   const { message } = cannotAlign(null);
   assertEquals(

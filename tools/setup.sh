@@ -10,7 +10,8 @@
 #                     and convert it to weights/landmarks.weave
 #   --with-mpi        also install Open MPI, for training in several processes
 #   --with-tests      also install all that tests use: both of the above,
-#                     Chromium, Redis, and Python's venv for real API clients
+#                     Chromium, Redis, Python's venv for real API clients, and
+#                     Dawn, Chrome's WebGPU (npm package webgpu)
 #   --check           change nothing, report only; exit 1 where something lacks
 set -eu
 
@@ -36,7 +37,7 @@ fail() {
 }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0"; }
 
 # lacks WHAT: under --check it is counted and reported, nothing is done.
 lacks() {
@@ -285,6 +286,15 @@ set_up_python() {
   need has_venv "Python's venv" python3-venv "install Python 3 with venv, or leave the tests with Python's API clients out"
 }
 
+# Only tests use it: it has a lock of its own, and is fetched by being run.
+set_up_dawn() {
+  [ "$check_only" = yes ] && return 0
+  (cd "$HERE" &&
+    deno run --allow-all --quiet --lock=tests/dawn/deno.lock --frozen \
+      tests/dawn/install.ts) ||
+    fail "Cannot fetch the npm package webgpu: check that npm's registry can be reached, or leave the tests of Dawn out"
+}
+
 # --- Packages -------------------------------------------------------------
 
 # Fetches the npm packages once, and what bundles the studio's page, so that
@@ -323,6 +333,7 @@ main() {
     set_up_chromium
     set_up_redis
     set_up_python
+    set_up_dawn
   fi
   if [ "$lacking" -gt 0 ]; then
     fail "$lacking missing; run \`sh tools/setup.sh\` without --check"

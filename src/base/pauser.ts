@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { nextTask } from "./next_task.ts";
 import { throwIfAborted, untilAborted } from "./progress.ts";
 
 /** Milliseconds of work between two pauses. */
@@ -54,7 +55,7 @@ export class Pauser {
    */
   async pause(): Promise<void> {
     throwIfAborted(this.#signal);
-    await turn();
+    await nextTask();
     throwIfAborted(this.#signal);
     this.#since = performance.now();
   }
@@ -82,23 +83,6 @@ export class Pauser {
       if (!isWaiting) await ended;
     }
   }
-}
-
-/** The browsers' Prioritized Task Scheduling API: queues a task without a timer's delay. */
-const { scheduler } = globalThis as {
-  scheduler?: { postTask?(task: () => void): Promise<void> };
-};
-
-/**
- * Waits for one turn of the event loop.
- *
- * Without the scheduler, a timer is used rather than a MessageChannel: once a
- * `node:` module is loaded, Deno delivers messages ahead of timers, signals and
- * file reads, so a stream of messages would starve them.
- */
-function turn(): Promise<void> {
-  if (scheduler?.postTask) return scheduler.postTask(() => {});
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** Elements per chunk: a few tenths of a millisecond of simple work. */

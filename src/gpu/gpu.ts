@@ -4,8 +4,10 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import { nextTask } from "../base/next_task.ts";
 import { BufferPool } from "./buffers.ts";
 import type { GpuLimits, StorageType } from "./limits.ts";
+import { noAdapter } from "./no_adapter.ts";
 import { PartStarts } from "./part_starts.ts";
 import { PipelineCache } from "./pipelines.ts";
 
@@ -88,10 +90,7 @@ export class Gpu implements Disposable {
       powerPreference: "high-performance",
     });
     if (!adapter) {
-      throw new MasterWeaverError(
-        "no-adapter",
-        "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed",
-      );
+      throw new MasterWeaverError("no-adapter", noAdapter(globalThis));
     }
     const wanted: GPUFeatureName[] = ["shader-f16", "timestamp-query"];
     try {
@@ -264,11 +263,6 @@ export function chooseDtype(
     );
   }
   return asked ?? gpu.defaultStorage;
-}
-
-/** Resolves after the tasks that are already queued. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function firstLine(text: string): string {

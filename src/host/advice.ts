@@ -13,7 +13,7 @@ import { flagName } from "../options/table.ts";
 /** Advice of the core, and what replaces it: the tool to run or the file to copy. */
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
   [
-    /^(Found no WebGPU adapter\b.*)$/,
+    /^(Found no WebGPU adapter: .* driver is needed)$/,
     "$1; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
   ],
   [

@@ -27,10 +27,21 @@ export interface ResizeAttributes {
   alignCorners?: boolean;
 }
 
+/** Rows and columns. */
+export type Size = readonly [number, number];
+
+/** Where nearest pixels lie in the input: ⌊index · step⌋. */
+export function nearestSteps(
+  [height, width]: Size,
+  [outHeight, outWidth]: Size,
+): { step_y: number; step_x: number } {
+  return { step_y: height / outHeight, step_x: width / outWidth };
+}
+
 /** Where bilinear pixels lie in the input: (index + center) · step − center. */
 export function bilinearSteps(
-  [height, width]: readonly [number, number],
-  [outHeight, outWidth]: readonly [number, number],
+  [height, width]: Size,
+  [outHeight, outWidth]: Size,
   alignCorners: boolean,
 ): { step_y: number; step_x: number; center: number } {
   const step = (from: number, to: number) =>
@@ -69,25 +80,21 @@ export const resize: Op<{ x: TensorSpec }, ResizeAttributes> = {
     ) {
       const [, inHeight, inWidth, channels] = x.shape;
       const total = elementCount(output.shape);
-      const sizes = {
-        height: inHeight,
-        width: inWidth,
-        channels,
-        out_height: height,
-        out_width: width,
-        total,
-      };
+      const sizes = [[inHeight, inWidth], [height, width]] as const;
       return [{
         shader: mode === "nearest" ? "resize_nearest" : "resize_bilinear",
         code: mode === "nearest" ? nearestCode : bilinearCode,
         bind: [...reads("x"), ...writes("output")],
-        params: mode === "nearest" ? sizes : {
-          ...sizes,
-          ...bilinearSteps(
-            [inHeight, inWidth],
-            [height, width],
-            alignCorners,
-          ),
+        params: {
+          height: inHeight,
+          width: inWidth,
+          channels,
+          out_height: height,
+          out_width: width,
+          total,
+          ...mode === "nearest"
+            ? nearestSteps(...sizes)
+            : bilinearSteps(...sizes, alignCorners),
         },
         workgroups: Math.ceil(total / GROUP),
       }];

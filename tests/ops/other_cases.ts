@@ -212,6 +212,12 @@ export const otherCases: readonly OpCase[] = [
   ...activations.map((activation) =>
     mapCase(activation, normal([3, 5, 7], 3), { activation })
   ),
+  ...(["silu", "quick_gelu", "sigmoid"] as const).map((activation) =>
+    mapCase(`${activation} beyond exp's range`, {
+      shape: [101],
+      value: (i) => (i - 50) * 4,
+    }, { activation })
+  ),
   mapCase("scale and offset after the activation", normal([11]), {
     activation: "silu",
     scale: -1.75,

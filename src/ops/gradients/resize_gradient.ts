@@ -9,7 +9,11 @@ import {
   type TensorSpec,
   writes,
 } from "../op.ts";
-import { bilinearSteps, type ResizeAttributes } from "../resize.ts";
+import {
+  bilinearSteps,
+  nearestSteps,
+  type ResizeAttributes,
+} from "../resize.ts";
 
 const GROUP = 64;
 
@@ -46,6 +50,7 @@ export const resizeGradient: Op<
       const [, outHeight, outWidth, channels] = gradient.shape;
       const total = elementCount(output.shape);
       const isNearest = mode === "nearest";
+      const sizes = [[height, width], [outHeight, outWidth]] as const;
       return [{
         shader: "resize_gradient",
         code,
@@ -58,11 +63,9 @@ export const resizeGradient: Op<
           out_height: outHeight,
           out_width: outWidth,
           total,
-          ...bilinearSteps(
-            [height, width],
-            [outHeight, outWidth],
-            isNearest || alignCorners,
-          ),
+          ...isNearest
+            ? { ...nearestSteps(...sizes), center: 0 }
+            : bilinearSteps(...sizes, alignCorners),
         },
         workgroups: Math.ceil(total / GROUP),
       }];

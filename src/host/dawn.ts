@@ -1,0 +1,90 @@
+/**
+ * WebGPU where the runtime has none: Dawn, Chrome's implementation, as the npm
+ * package `webgpu` brings it to Node and Bun.
+ *
+ * @module
+ */
+
+/** What the npm package `webgpu` exports. */
+export interface DawnModule {
+  /** Makes what belongs at `navigator.gpu`; its options are Dawn's, as `adapter=llvmpipe`. */
+  create(options: string[]): GPU;
+  /** Classes and constants that belong into the global object, as `GPUBufferUsage`. */
+  readonly globals: Readonly<Record<string, unknown>>;
+}
+
+/** Milliseconds between two looks at whether the GPU is done. */
+const INTERVAL = 1;
+
+/**
+ * Puts Dawn where a browser has its WebGPU, and calms its waits.
+ *
+ * @param dawn the package, already imported
+ * @param options Dawn's own
+ * @returns what `navigator.gpu` then is
+ *
+ * @example
+ * ```ts no-eval
+ * import { installDawn } from "./dawn.ts";
+ *
+ * installDawn(await import("webgpu"));
+ * console.log(await navigator.gpu.requestAdapter());
+ * ```
+ */
+export function installDawn(
+  dawn: DawnModule,
+  options: readonly string[] = [],
+): GPU {
+  calmWaits();
+  const place = { configurable: true, enumerable: false, writable: true };
+  for (const [name, value] of Object.entries(dawn.globals)) {
+    Object.defineProperty(globalThis, name, { ...place, value });
+  }
+  const gpu = dawn.create([...options]);
+  // Node before 21 has no navigator.
+  const navigator: object = globalThis.navigator ?? {};
+  Object.defineProperty(navigator, "gpu", { ...place, value: gpu });
+  if (!globalThis.navigator) {
+    Object.defineProperty(globalThis, "navigator", {
+      ...place,
+      value: navigator,
+    });
+  }
+  return gpu;
+}
+
+let isCalm = false;
+
+/**
+ * Has Dawn look for the end of its work once in a millisecond.
+ *
+ * While it waits it calls `setImmediate` again and again, with a native function,
+ * and takes a core from a software adapter that way. Such calls become timers;
+ * all others stay what they are.
+ */
+export function calmWaits(): void {
+  if (isCalm) return;
+  isCalm = true;
+  const { setImmediate } = globalThis;
+  const calm = (work: (...args: unknown[]) => void, ...args: unknown[]) =>
+    isNative(work)
+      ? setTimeout(work, INTERVAL, ...args)
+      : setImmediate(work, ...args);
+  // Keeps what hangs on it, as Node's promisified form.
+  globalThis.setImmediate = Object.assign(
+    calm,
+    Object.fromEntries(
+      Reflect.ownKeys(setImmediate)
+        .filter((key) => typeof key === "symbol")
+        .map((key) => [key, Reflect.get(setImmediate, key)]),
+    ),
+  ) as typeof setImmediate;
+}
+
+/** Dawn's function has no name, which a bound one does ("bound …"). */
+function isNative(work: unknown): boolean {
+  return typeof work === "function" && work.name === "" &&
+    /\{\s*\[native code\]\s*\}\s*$/.test(
+      Function.prototype.toString.call(work),
+    );
+}
