@@ -7,6 +7,7 @@
  */
 import { alignedSource, type ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { sha256 } from "../base/sha256.ts";
 import { brief } from "./brief.ts";
 import { Crc32, crc32 } from "./crc32.ts";
 import {
@@ -357,9 +358,4 @@ function isObject(value: unknown): value is JsonObject {
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(digest).toHex();
 }

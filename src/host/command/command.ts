@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -21,7 +22,7 @@ import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
-import { print, writeStderr } from "../streams.ts";
+import { print, STDERR, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
@@ -59,7 +60,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     recorded: recorded.provenance,
   });
 
-  using lines = new ProgressLines(writeStderr, Deno.stderr.isTerminal());
+  using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,
