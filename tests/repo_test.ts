@@ -149,5 +149,5 @@ Deno.test("repository: links between its pages lead somewhere", async () => {
 Deno.test("repo: README and --help name every choice of a face", async () => {
   const readme = await Deno.readTextFile(repositoryPath("README.md"));
   assert(readme.includes("`--face N \\| best \\| largest`"));
-  assert(usage.includes("--face N|best|largest"));
+  assert(usage("").includes("--face N|best|largest"));
 });

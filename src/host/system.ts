@@ -94,9 +94,22 @@ export interface FileSystem {
 export class HostFile implements OpenFile, AsyncDisposable {
   readonly #handle: FileHandle;
 
-  /** Takes over an open handle. */
-  constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle) {
     this.#handle = handle;
+  }
+
+  /**
+   * Opens a file.
+   *
+   * @param flags as `node:fs` takes them
+   * @param mode the permissions of a new file, before the umask
+   */
+  static async open(
+    path: string,
+    flags: string | number,
+    mode?: number,
+  ): Promise<HostFile> {
+    return new HostFile(await open(path, flags, mode));
   }
 
   /**
@@ -148,9 +161,8 @@ export const hostFileSystem: FileSystem = {
   stat: async (path) => infoOf(await stat(path)),
   lstat: async (path) => infoOf(await lstat(path)),
   readLink: (path) => readlink(path),
-  open: async (path, options) =>
-    new HostFile(await open(path, flagsOf(options), options.mode)),
-  openToRead: async (path) => new HostFile(await open(path, "r")),
+  open: (path, options) => HostFile.open(path, flagsOf(options), options.mode),
+  openToRead: (path) => HostFile.open(path, "r"),
   rename,
   remove: unlink,
   chmod,

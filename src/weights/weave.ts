@@ -28,7 +28,7 @@ export const PREAMBLE_BYTES = 24;
 /** Tensors start at multiples of this. */
 export const ALIGNMENT = 256;
 /** The longest header accepted, in bytes. */
-export const MAX_HEADER_BYTES = 64 * 2 ** 20;
+export const MAX_HEADER_BYTES: number = 64 * 2 ** 20;
 
 const CHUNK_BYTES = 4 * 2 ** 20;
 /** The advice at the end of every message. */

@@ -34,15 +34,17 @@ import { printable } from "../../weights/brief.ts";
  *
  * @param args the arguments after the script's name
  * @param defaultModel the model folder where none is given
+ * @param program how `--help` says that the command is started
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
 export async function main(
   args: readonly string[],
   defaultModel: string,
+  program = "deno run -A mod.ts",
 ): Promise<number> {
   return await exitCode(async () => {
     const flags = readFlags(args);
-    if (flags.help) print(usage);
+    if (flags.help) print(usage(program));
     else if (flags.version) print(`masterweaver ${version}\n`);
     else await run(flags, defaultModel);
   });
