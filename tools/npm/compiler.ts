@@ -6,7 +6,7 @@
  */
 
 /** The compiler, exactly; its checksum is in the `deno.lock` beside this file. */
-const PACKAGE = "npm:typescript@6.0.3";
+export const COMPILER = "npm:typescript@6.0.3";
 
 /** What `compilerOptions` is in a `tsconfig.json`, with the compiler's own numbers. */
 export type CompilerOptions = Readonly<Record<string, unknown>>;
@@ -55,6 +55,6 @@ export interface TranspileOptions {
 
 /** Loads the compiler, by a computed name: only who builds the package needs it. */
 export async function loadCompiler(): Promise<Compiler> {
-  const { default: compiler } = await import(PACKAGE);
+  const { default: compiler } = await import(COMPILER);
   return compiler;
 }
