@@ -7,7 +7,8 @@ import { version } from "../src/base/version.ts";
 import { MasterWeaver, readImage } from "../mod.ts";
 import { readPngSettings } from "../src/host/files.ts";
 import { findChromium, launchChromium } from "./support/browser.ts";
-import { namesIn } from "./support/file_systems.ts";
+import { inFolder, namesIn } from "./support/file_systems.ts";
+import { deno, finished } from "./support/command.ts";
 import { hasGpu } from "./support/gpu.ts";
 import { type NpmPrograms, npmTest } from "./support/npm_environment.ts";
 import { makeProject, must, request } from "./support/npm_project.ts";
@@ -172,6 +173,16 @@ projectTest(
     await must(node, [tsc, "-p", "."], folder);
   },
 );
+
+Deno.test("npm: the build replaces nothing but a package", () =>
+  inFolder(async (other) => {
+    await Deno.writeTextFile(`${other}/a.txt`, "kept");
+    const build = repositoryPath("tools/npm/build.ts");
+    const { code, err } = await finished(deno(["run", "-A", build, other]));
+    assertEquals(code, 2);
+    assertMatch(err.join(), /holds something else than the package/);
+    assertEquals(await namesIn(other), ["a.txt"]);
+  }));
 
 const chromium = findChromium();
 

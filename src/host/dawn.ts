@@ -80,7 +80,10 @@ function calmPolling(): void {
   });
 }
 
-/** Whether a function is one of C++, as Dawn's are, and not of a program. */
+/**
+ * Whether a function is one of C++, as Dawn's are, and not of a program. A
+ * promise's `resolve` looks the same; it is called a millisecond late.
+ */
 function isNative(value: unknown): value is () => void {
   return typeof value === "function" && value.name === "" &&
     /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));

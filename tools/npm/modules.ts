@@ -87,8 +87,12 @@ export async function compiled(
       compilerOptions: declarations,
       fileName,
       reportDiagnostics: true,
+    }))
       // It reads no library, and so declares these methods as properties, too.
-    })).replace(/^ +\[Symbol\.(?:d|asyncD)ispose\]: \(\) => .*;\n/gm, "");
+      .replace(/^ +\[Symbol\.(?:d|asyncD)ispose\]: \(\) => .*;\n/gm, "")
+      // Examples import the package.
+      .replaceAll('from "./mod.ts"', 'from "masterweaver-webgpu"')
+      .replaceAll('from "./core.ts"', 'from "masterweaver-webgpu/core"');
   const imported = Object.values(entries);
   const run = Object.values(bins);
   await walk([...imported, ...run], inJavaScript, javaScriptOf);
@@ -141,13 +145,13 @@ function forPackage(
     const rest = fileName.endsWith(".wgsl")
       ? changed.slice(end).replace(/^"\s*with\s*\{[^}]*\}/, '"')
       : changed.slice(end);
-    changed = changed.slice(0, start) + packageName(fileName) + rest;
+    changed = changed.slice(0, start) + nameInPackage(fileName) + rest;
   }
   return { text: changed, imports: found.map(({ fileName }) => fileName) };
 }
 
 /** What an import is called in the package. */
-function packageName(name: string): string {
+function nameInPackage(name: string): string {
   if (name.startsWith("node:")) return name;
   if (name.startsWith(".")) return inJavaScript(name);
   const [, dependency] = /^npm:(.+)@[\d.]+$/.exec(name) ?? [];

@@ -6,6 +6,9 @@
 import { version } from "../../src/base/version.ts";
 import { inDeclarations, inJavaScript } from "./modules.ts";
 
+/** What the package is called. */
+export const packageName = "masterweaver-webgpu";
+
 /** What was built. */
 export interface Built {
   /** What can be imported, and the source of it. */
@@ -22,7 +25,7 @@ export function packageJson(
 ): Readonly<Record<string, unknown>> {
   const core = condition(entries["./core"]);
   return {
-    name: "masterweaver-webgpu",
+    name: packageName,
     version,
     description:
       "Images of a person from one photo and a prompt, computed on WebGPU",
