@@ -20,15 +20,7 @@
  *
  * @module
  */
-export * from "./src/core.ts";
-// The core's types, for a function that works with or without a file system.
-export type {
-  LoadOptions as CoreLoadOptions,
-  MasterWeaver as CoreMasterWeaver,
-} from "./src/core.ts";
-// Their replacements, which also load a model's folder and use the user's cache.
-export { type LoadOptions, MasterWeaver } from "./src/host/masterweaver.ts";
-export { readImage, writePng } from "./src/host/files.ts";
+export * from "./src/host/library.ts";
 
 if (import.meta.main) {
   const { fileURLToPath } = await import("node:url");

@@ -4,6 +4,7 @@
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { assert, assertEquals } from "@std/assert";
 import { HUB_CLIENT } from "../tools/download/hub.ts";
+import { COMPILER } from "../tools/npm/compiler.ts";
 import { usage } from "../src/host/command/usage.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -100,6 +101,8 @@ Deno.test("repo: everyone's lock has exact versions, each with its reason in REA
   }
   const hub = await lock("tools/download/deno.lock");
   assertEquals(Object.keys(hub.specifiers), [HUB_CLIENT]);
+  const npm = await lock("tools/npm/deno.lock");
+  assertEquals(Object.keys(npm.specifiers), [COMPILER]);
 });
 
 /** What another page may link to: the anchors of a page's headings. */
@@ -149,5 +152,5 @@ Deno.test("repository: links between its pages lead somewhere", async () => {
 Deno.test("repo: README and --help name every choice of a face", async () => {
   const readme = await Deno.readTextFile(repositoryPath("README.md"));
   assert(readme.includes("`--face N \\| best \\| largest`"));
-  assert(usage.includes("--face N|best|largest"));
+  assert(usage("").includes("--face N|best|largest"));
 });

@@ -163,6 +163,12 @@ const programs = [
     elsewhere: /install redis or valkey/,
   },
   {
+    name: "npm",
+    package: "npm",
+    missing: /Missing: npm/,
+    elsewhere: /install Node\.js/,
+  },
+  {
     name: "python",
     found: "has_venv",
     package: "python3-venv",

@@ -23,6 +23,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/preview.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
   ["tools/evaluate.ts", ["--help"]],
+  ["tools/npm/build.ts", ["--help"]],
   ["tools/train/scaling.ts", ["--step-seconds=1"]],
 ];
 

@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { denoFileSystem } from "../src/host/system.ts";
+import { hostFileSystem } from "../src/host/system.ts";
 import type { WeightsFile } from "../tools/train/run/checkpoint_writer.ts";
 import { RunFolder } from "../tools/train/run/run_folder.ts";
 import {
@@ -26,7 +26,7 @@ function fullAfter(bytes: number) {
   let left = bytes;
   return withCalls({
     open: async (path, options) => {
-      const file = await denoFileSystem.open(path, options);
+      const file = await hostFileSystem.open(path, options);
       if (!path.includes(".masterweaver-run-")) return file;
       return {
         write: async (chunk) => {

@@ -10,8 +10,8 @@
 #                     and convert it to weights/landmarks.weave
 #   --with-mpi        also install Open MPI, for training in several processes
 #   --with-tests      also install all that tests use: both of the above,
-#                     Chromium, Redis, Python's venv for real API clients, and
-#                     Dawn, Chrome's WebGPU (npm package webgpu)
+#                     Chromium, Redis, npm, Python's venv for real API clients,
+#                     and Dawn, Chrome's WebGPU (npm package webgpu)
 #   --check           change nothing, report only; exit 1 where something lacks
 set -eu
 
@@ -281,6 +281,12 @@ set_up_redis() {
   need has_redis Redis redis-server "install redis or valkey, or leave the tests of several machines out"
 }
 
+# Deno may have come without it; tests of the npm package need it.
+has_npm() { has npm; }
+set_up_npm() {
+  need has_npm npm npm "install Node.js, or leave the tests of the npm package out"
+}
+
 has_venv() { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 set_up_python() {
   need has_venv "Python's venv" python3-venv "install Python 3 with venv, or leave the tests with Python's API clients out"
@@ -333,6 +339,7 @@ main() {
     set_up_chromium
     set_up_redis
     set_up_python
+    set_up_npm
     set_up_dawn
   fi
   if [ "$lacking" -gt 0 ]; then

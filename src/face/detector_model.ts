@@ -15,7 +15,7 @@ export const WINDOW = 10;
 /** Feature planes: 18 signed and 9 unsigned directions, 4 of texture. */
 export const PLANES = 31;
 /** Weights of one detector: planes × rows × columns of the window. */
-export const WINDOW_WEIGHTS = PLANES * WINDOW * WINDOW;
+export const WINDOW_WEIGHTS: number = PLANES * WINDOW * WINDOW;
 
 /** The most detectors that are scored together. */
 export const MAX_DETECTORS = 64;

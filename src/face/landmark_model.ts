@@ -16,10 +16,10 @@ import { allFinite, readTensor } from "./tensors.ts";
 /** Points of a face: jaw 0–16, brows, nose, eyes 36–47, mouth 48–67. */
 export const LANDMARKS = 68;
 /** Coordinates of a shape: x and y of each point in turn. */
-export const SHAPE_VALUES = 2 * LANDMARKS;
+export const SHAPE_VALUES: number = 2 * LANDMARKS;
 
 /** Blocks of packed values in a leaf. */
-export const LEAF_BLOCKS = SHAPE_VALUES / LEAF_BLOCK;
+export const LEAF_BLOCKS: number = SHAPE_VALUES / LEAF_BLOCK;
 /** The largest sizes accepted. */
 export const MAX_SIZES: LandmarkSizes = {
   cascades: 100,

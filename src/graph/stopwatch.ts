@@ -34,7 +34,7 @@ export async function timeOneRun(
   time: (runs: number) => Promise<number>,
   tick: () => number,
   samples: number,
-  limit = Infinity,
+  limit: number = Infinity,
 ): Promise<number> {
   let runs = 1;
   const times: number[] = [];

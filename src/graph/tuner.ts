@@ -5,6 +5,7 @@
  * @module
  */
 import type { Pauser } from "../base/pauser.ts";
+import { sha256 } from "../base/sha256.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { isQuantised, kernelsFor, type Specs } from "../ops/op.ts";
 import { Graph, type OpNode, type Tensor } from "./graph.ts";
@@ -296,12 +297,6 @@ async function deviceKey({ info, device }: Gpu): Promise<string> {
     features,
     navigator.userAgent,
   ]));
-}
-
-async function sha256(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex();
 }
 
 /** Parses choices; whatever does not look like one is left out. */

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { mkdir, readFile } from "node:fs/promises";
+import process from "node:process";
 import type { TuneStore } from "../graph/tuner.ts";
 import { writeFileAtomic } from "./write.ts";
 
@@ -16,14 +18,14 @@ export function userTuneStore(): TuneStore {
   return {
     read: async (key) => {
       try {
-        return await Deno.readTextFile(path(key));
+        return await readFile(path(key), "utf8");
       } catch {
         return null;
       }
     },
     write: async (key, text) => {
       try {
-        await Deno.mkdir(userCacheFolder(), { recursive: true });
+        await mkdir(userCacheFolder(), { recursive: true });
         const bytes = new TextEncoder().encode(text);
         await writeFileAtomic(path(key), (write) => write(bytes));
       } catch {
@@ -39,11 +41,10 @@ export function userTuneStore(): TuneStore {
  * @throws where there is no home folder, or no permission to read the environment
  */
 export function userCacheFolder(): string {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
-  const own = Deno.build.os === "windows"
-    ? Deno.env.get("LOCALAPPDATA")
-    : Deno.env.get("XDG_CACHE_HOME");
-  const usual = Deno.build.os === "darwin" ? "Library/Caches" : ".cache";
+  const { env, platform } = process;
+  const home = env.HOME ?? env.USERPROFILE ?? "";
+  const own = platform === "win32" ? env.LOCALAPPDATA : env.XDG_CACHE_HOME;
+  const usual = platform === "darwin" ? "Library/Caches" : ".cache";
   if (!own && !home) throw new Error("There is no home folder");
   return `${own || `${home}/${usual}`}/masterweaver`;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 
 /** What the npm package `webgpu` exports. */
 export interface DawnModule {
@@ -11,6 +12,38 @@ export interface DawnModule {
   create(options: string[]): GPU;
   /** Classes and constants that belong into the global object, as `GPUBufferUsage`. */
   readonly globals: Readonly<Record<string, unknown>>;
+}
+
+/** Not written into the import: whoever has WebGPU needs no such package. */
+const PACKAGE = "webgpu";
+
+/**
+ * Puts npm's Dawn at `navigator.gpu`, unless something is there already.
+ *
+ * @throws {MasterWeaverError} `no-adapter` where the package is missing or does not load
+ */
+export async function provideWebGpu(): Promise<void> {
+  if (globalThis.navigator?.gpu) return;
+  const dawn = await loadDawn();
+  // Two calls at a time may both come here: the first one's stays.
+  if (!globalThis.navigator?.gpu) installDawn(dawn);
+}
+
+async function loadDawn(): Promise<DawnModule> {
+  try {
+    return await import(PACKAGE);
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown };
+    throw new MasterWeaverError(
+      "no-adapter",
+      code === "ERR_MODULE_NOT_FOUND"
+        ? "Found no WebGPU: this runtime has none of its own; install it with `npm i webgpu`"
+        : `Cannot load npm's webgpu: ${
+          error instanceof Error ? error.message.split("\n")[0] : error
+        }; install it again with \`npm i webgpu\``,
+      { cause: error },
+    );
+  }
 }
 
 /** Milliseconds between two looks at whether the GPU is done. */

@@ -5,7 +5,9 @@
  * @module
  */
 import { dirname, isAbsolute } from "node:path";
-import type { FileSystem } from "./system.ts";
+import process from "node:process";
+import { systemName } from "./reasons.ts";
+import type { FileInfo, FileSystem } from "./system.ts";
 
 /** Where bytes go. */
 export interface Destination {
@@ -17,7 +19,7 @@ export interface Destination {
   /** The path itself, or where its symbolic links lead in the end. */
   readonly target: string;
   /** What is there now; null for nothing. */
-  readonly before: Deno.FileInfo | null;
+  readonly before: FileInfo | null;
 }
 
 /** Links followed in a row, as many as Linux follows. */
@@ -34,7 +36,7 @@ export async function findDestination(
 ): Promise<Destination> {
   if (path === "") throw new Error("its name is empty");
   if (
-    /[/\\]$/.test(path) && (Deno.build.os === "windows" || path.endsWith("/"))
+    /[/\\]$/.test(path) && (process.platform === "win32" || path.endsWith("/"))
   ) {
     throw new Error("it names a folder");
   }
@@ -62,12 +64,12 @@ export async function findDestination(
 
 /** Null where nothing exists; other errors pass through. */
 async function orNull(
-  info: Promise<Deno.FileInfo>,
-): Promise<Deno.FileInfo | null> {
+  info: Promise<FileInfo>,
+): Promise<FileInfo | null> {
   try {
     return await info;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    if (systemName(error) === "ENOENT") return null;
     throw error;
   }
 }

@@ -3,13 +3,15 @@
  *
  * @module
  */
+import process from "node:process";
+import { isMissingPermission } from "./reasons.ts";
 
 /** A variable's value; undefined where it is unset, empty, or Deno may not read it. */
 export function environmentVariable(name: string): string | undefined {
   try {
-    return Deno.env.get(name) || undefined;
+    return process.env[name] || undefined;
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined;
+    if (isMissingPermission(error)) return undefined;
     throw error;
   }
 }

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import process from "node:process";
 import { MasterWeaverError } from "../base/errors.ts";
 import { flagOf, withFlags } from "./advice.ts";
 import { printable } from "../weights/brief.ts";
-import { isHostError, reason } from "./reasons.ts";
+import { isHostError, isMissingPermission, reason } from "./reasons.ts";
 import { writeStderr } from "./streams.ts";
 import { removePartials } from "./write.ts";
 
@@ -40,8 +41,7 @@ export async function exitCode(
     }
     if (isHostError(error)) {
       // The system's own message names the path.
-      const isPermission = error instanceof Deno.errors.NotCapable;
-      const why = isPermission ? reason(error) : error.message;
+      const why = isMissingPermission(error) ? reason(error) : error.message;
       writeStderr(`Failed: ${oneLine(why)}\n`);
       return 1;
     }
@@ -125,7 +125,7 @@ export async function toolExitCode(
 export function endOnSignals(): Disposable {
   return onSignals((signal) => {
     removePartials();
-    Deno.exit(signal === "SIGINT" ? 130 : 143);
+    process.exit(signal === "SIGINT" ? 130 : 143);
   });
 }
 
@@ -136,18 +136,18 @@ export function endOnSignals(): Disposable {
 export function onSignals(
   onSignal: (signal: "SIGINT" | "SIGTERM") => void,
 ): Disposable {
-  const signals = Deno.build.os === "windows"
+  const signals = process.platform === "win32"
     ? ["SIGINT"] as const
     : ["SIGINT", "SIGTERM"] as const;
   const listeners = signals.map((signal) => {
     const listener = () => onSignal(signal);
-    Deno.addSignalListener(signal, listener);
+    process.on(signal, listener);
     return { signal, listener };
   });
   return {
     [Symbol.dispose]: () => {
       for (const { signal, listener } of listeners) {
-        Deno.removeSignalListener(signal, listener);
+        process.off(signal, listener);
       }
     },
   };

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type ByteSource, checkRange } from "../base/bytes.ts";
 import {
@@ -18,6 +19,7 @@ import { joinBytes } from "./codecs/bytes.ts";
 import { formatValue } from "../base/format_value.ts";
 import { checkAdapterFile } from "./adapter_file.ts";
 import { cannotRead } from "./reasons.ts";
+import { type HostFile, hostFileSystem } from "./system.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
 import { type ImageText, parseImageText } from "./codecs/image_text.ts";
@@ -30,11 +32,11 @@ export { checkWritable, writeFileAtomic } from "./write.ts";
 export class FileSource implements ByteSource, AsyncDisposable {
   readonly name: string;
   readonly size: number;
-  readonly #file: Deno.FsFile;
-  // Reads move one shared position, so they take turns.
+  readonly #file: HostFile;
+  // Deno may read at a position by moving the file's own: reads take turns.
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(name: string, size: number, file: Deno.FsFile) {
+  private constructor(name: string, size: number, file: HostFile) {
     this.name = name;
     this.size = size;
     this.#file = file;
@@ -48,9 +50,9 @@ export class FileSource implements ByteSource, AsyncDisposable {
   static async open(path: string): Promise<FileSource> {
     try {
       // Opening a pipe would wait for whoever writes to it.
-      const { isFile } = await Deno.stat(path);
+      const { isFile } = await hostFileSystem.stat(path);
       if (!isFile) throw new Error("it is not a file");
-      const file = await Deno.open(path, { read: true });
+      const file = await hostFileSystem.openToRead(path);
       const { size } = await file.stat();
       return new FileSource(path, size, file);
     } catch (error) {
@@ -72,10 +74,9 @@ export class FileSource implements ByteSource, AsyncDisposable {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(length);
     try {
-      // Seeking touches no disk; an asynchronous call would take as long as a read.
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
       for (let filled = 0; filled < length;) {
-        const count = await this.#file.read(bytes.subarray(filled));
+        const rest = bytes.subarray(filled);
+        const count = await this.#file.read(rest, offset + filled);
         if (count === null) throw new Error("it ended early");
         filled += count;
       }
@@ -88,7 +89,7 @@ export class FileSource implements ByteSource, AsyncDisposable {
   /** Closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turn;
-    this.#file.close();
+    await this.#file.close();
   }
 }
 
@@ -106,7 +107,7 @@ export async function readFile(
   limit: number = MAX_BYTES,
 ): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    using file = await Deno.open(path, { read: true });
+    await using file = await hostFileSystem.openToRead(path);
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let length = 0;
     const { size } = await file.stat();
@@ -247,7 +248,7 @@ export async function openModelFolder(
   adapter?: string,
 ): Promise<ModelFolder> {
   const folder = model instanceof URL ? fileURLToPath(model) : model;
-  const info = await Deno.stat(folder).catch((error) => {
+  const info = await hostFileSystem.stat(folder).catch((error) => {
     throw cannotRead(folder, error);
   });
   if (!info.isDirectory) {
@@ -309,7 +310,7 @@ async function leftOver(
   missing: readonly string[],
 ): Promise<string> {
   const found: string[] = [];
-  for await (const { name } of Deno.readDir(folder)) {
+  for (const name of await readdir(folder)) {
     const isOld = missing.some((file) => name.endsWith(`-${file}.old`));
     if (isOld && name.startsWith(".masterweaver-model-")) found.push(name);
   }
@@ -321,6 +322,6 @@ async function leftOver(
 }
 
 async function isFile(path: string): Promise<boolean> {
-  const info = await Deno.stat(path).catch(() => null);
+  const info = await hostFileSystem.stat(path).catch(() => null);
   return info?.isFile ?? false;
 }

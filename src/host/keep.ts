@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { mkdir, unlink, writeFile } from "node:fs/promises";
+import process from "node:process";
 import { userCacheFolder } from "./cache.ts";
 
 /**
@@ -22,13 +24,13 @@ export async function keepElsewhere(
   for (const folder of places()) {
     const path = `${folder}/masterweaver-${id}-${end}`;
     try {
-      await Deno.mkdir(folder, { recursive: true });
+      await mkdir(folder, { recursive: true });
       // Other users share the temporary folder, but must not see a portrait.
-      await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
+      await writeFile(path, bytes, { flag: "wx", mode: 0o600 });
       return path;
     } catch {
       // The next place may take it.
-      await Deno.remove(path).catch(() => {});
+      await unlink(path).catch(() => {});
     }
   }
   return null;
@@ -36,10 +38,10 @@ export async function keepElsewhere(
 
 function* places(): Generator<string> {
   for (const name of ["TMPDIR", "TMP", "TEMP"]) {
-    const folder = orNull(() => Deno.env.get(name) ?? null);
+    const folder = orNull(() => process.env[name] ?? null);
     if (folder) yield folder.replace(/[/\\]+$/, "");
   }
-  if (Deno.build.os !== "windows") yield "/tmp";
+  if (process.platform !== "win32") yield "/tmp";
   const cache = orNull(userCacheFolder);
   if (cache !== null) yield cache;
   yield ".";

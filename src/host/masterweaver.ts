@@ -14,16 +14,18 @@ import { checkOptions } from "../options/checks.ts";
 import type { LoadChoices } from "../options/settings.ts";
 import { MasterWeaver as CoreMasterWeaver } from "../pipeline.ts";
 import { throwIfAborted } from "../base/progress.ts";
+import type { TuneStore } from "../graph/tuner.ts";
 import type { ModelFiles } from "../weights/components.ts";
 import { errorWithTools } from "./advice.ts";
 import { userTuneStore } from "./cache.ts";
+import { provideWebGpu } from "./dawn.ts";
 import { openModelFolder } from "./files.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions
   extends CoreLoadOptions, Partial<Pick<LoadChoices, "adapter">> {
   /** Keeps the tuner's measurements; by default in the user's cache folder, where `model` is a folder. */
-  readonly tuneStore?: CoreLoadOptions["tuneStore"];
+  readonly tuneStore?: TuneStore;
 }
 
 /**
@@ -63,6 +65,7 @@ export class MasterWeaver extends CoreMasterWeaver {
     checkOptions("load", options);
     checkModel(model);
     try {
+      await provideWebGpu();
       return typeof model === "string" || model instanceof URL
         ? await MasterWeaver.#loadFolder(model, options)
         : new MasterWeaver(await loadModel(model, options), null);

@@ -28,13 +28,14 @@ const REASONS: Readonly<Record<string, string>> = {
  */
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof Deno.errors.NotCapable) return missingPermission(error);
+  if (isMissingPermission(error)) return missingPermission(error);
   const known = REASONS[systemName(error) ?? ""];
   if (known) return known;
-  if (error instanceof Deno.errors.NotFound) return REASONS.ENOENT;
-  if (error instanceof Deno.errors.PermissionDenied) return REASONS.EACCES;
-  // The rest names the call and the path, which our own message has already.
-  const text = error.message.replace(/ \(os error \d+\)[\s\S]*$/, "");
+  // The rest names the call and the path, which our own message has already:
+  // "Too many open files (os error 24): open 'a'" from Deno's own calls,
+  // "EMFILE: too many open files, open 'a'" from those of node:fs.
+  const text = error.message.replace(/ \(os error \d+\)[\s\S]*$/, "")
+    .replace(/^E[A-Z0-9]+: ([^,]+), \w+\b[\s\S]*$/, "$1");
   return /^[A-Z][a-z]/.test(text)
     ? text[0].toLowerCase() + text.slice(1)
     : text;
@@ -43,8 +44,16 @@ export function reason(error: unknown): string {
 /** Whether an error is the system's or a missing permission, not a bug here. */
 export function isHostError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
-  return systemName(error) !== undefined ||
-    Object.values(Deno.errors).some((kind) => error instanceof kind);
+  return systemName(error) !== undefined || isMissingPermission(error) ||
+    denoErrors.some((kind) => error instanceof kind);
+}
+
+/** Kinds of errors that Deno's own calls, used by tools, throw beside the system's. */
+const denoErrors = "Deno" in globalThis ? Object.values(Deno.errors) : [];
+
+/** Whether Deno was started without a permission that was needed. */
+export function isMissingPermission(error: unknown): boolean {
+  return error instanceof Error && error.name === "NotCapable";
 }
 
 /** The system's name of an error, such as `ENOSPC`. */
@@ -95,7 +104,7 @@ export function cannotWrite(
   error: unknown,
   remedy = "give a path in an existing folder that you may write to",
 ): MasterWeaverError {
-  const advice = error instanceof Deno.errors.NotCapable ? "" : `; ${remedy}`;
+  const advice = isMissingPermission(error) ? "" : `; ${remedy}`;
   return new MasterWeaverError(
     "cannot-write",
     `Cannot write ${path === "" ? '""' : path}: ${reason(error)}${advice}`,

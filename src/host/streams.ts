@@ -4,8 +4,13 @@
  *
  * @module
  */
+import { write, writeSync } from "node:fs";
+import { promisify } from "node:util";
 import { MasterWeaverError } from "../base/errors.ts";
-import { reason } from "./reasons.ts";
+import { reason, systemName } from "./reasons.ts";
+
+/** File descriptors: unlike Node's streams, these keep nothing for later. */
+export const STDOUT = 1, STDERR = 2;
 
 /** The reader of standard output has gone away. */
 let outIsClosed = false;
@@ -13,6 +18,7 @@ let outIsClosed = false;
 let errIsBroken = false;
 
 const encoder = new TextEncoder();
+const writeSome = promisify(write);
 
 /**
  * Writes a text to standard output; does nothing once its reader has gone away.
@@ -22,7 +28,7 @@ const encoder = new TextEncoder();
 export function print(text: string): void {
   if (outIsClosed) return;
   try {
-    writeAll(Deno.stdout, encoder.encode(text));
+    writeAll(STDOUT, encoder.encode(text));
   } catch (error) {
     failOut(error);
   }
@@ -37,9 +43,9 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
   try {
     for (let done = 0; done < bytes.length && !outIsClosed;) {
       try {
-        done += await Deno.stdout.write(bytes.subarray(done));
+        done += (await writeSome(STDOUT, bytes.subarray(done))).bytesWritten;
       } catch (error) {
-        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        if (systemName(error) !== "EAGAIN") throw error;
         await new Promise((resume) => setTimeout(resume, 5));
       }
     }
@@ -52,14 +58,14 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
 export function writeStderr(text: string): void {
   if (errIsBroken) return;
   try {
-    writeAll(Deno.stderr, encoder.encode(text));
+    writeAll(STDERR, encoder.encode(text));
   } catch {
     errIsBroken = true;
   }
 }
 
 function failOut(error: unknown): void {
-  if (error instanceof Deno.errors.BrokenPipe) {
+  if (systemName(error) === "EPIPE") {
     outIsClosed = true;
     return;
   }
@@ -71,15 +77,12 @@ function failOut(error: unknown): void {
 }
 
 /** A pipe may take only some of the bytes; a non-blocking one may take none yet. */
-function writeAll(
-  stream: { writeSync(bytes: Uint8Array): number },
-  bytes: Uint8Array,
-): void {
+function writeAll(descriptor: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) {
     try {
-      done += stream.writeSync(bytes.subarray(done));
+      done += writeSync(descriptor, bytes.subarray(done));
     } catch (error) {
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      if (systemName(error) !== "EAGAIN") throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }

@@ -4,11 +4,18 @@
  *
  * @module
  */
+import { rmdirSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
+import process from "node:process";
 import { MasterWeaverError } from "../base/errors.ts";
 import { type Destination, findDestination } from "./destination.ts";
-import { cannotWrite, systemName } from "./reasons.ts";
-import { denoFileSystem, type FileSystem, type OpenFile } from "./system.ts";
+import { cannotWrite, isMissingPermission, systemName } from "./reasons.ts";
+import {
+  type FileInfo,
+  type FileSystem,
+  hostFileSystem,
+  type OpenFile,
+} from "./system.ts";
 
 /** Writes content, in order, through the function it is given. */
 export type WriteContent = (
@@ -22,12 +29,21 @@ export const partials: Set<string> = new Set();
 export function removePartials(): void {
   for (const partial of partials) {
     try {
-      Deno.removeSync(partial);
+      unlinkSync(partial);
     } catch {
-      // Already gone, or the system does not let us.
+      removeFolder(partial);
     }
   }
   partials.clear();
+}
+
+/** Removes an unfinished folder, once the files in it are removed. */
+function removeFolder(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Already gone, or the system does not let us.
+  }
 }
 
 /**
@@ -45,7 +61,7 @@ export function removePartials(): void {
 export async function writeFileAtomic(
   path: string,
   write: WriteContent,
-  system: FileSystem = denoFileSystem,
+  system: FileSystem = hostFileSystem,
 ): Promise<void> {
   const destination = await asCannotWrite(
     path,
@@ -93,14 +109,14 @@ export async function writeFileAtomic(
 export async function checkWritable(
   path: string,
   bytes = 4096,
-  system: FileSystem = denoFileSystem,
+  system: FileSystem = hostFileSystem,
 ): Promise<void> {
   await asCannotWrite(path, async () => {
     const destination = await findDestination(path, system);
     const { kind, target, before } = destination;
     // Opening a pipe waits for its reader, and closing it ends the reader's input.
     if (before?.isFifo) return;
-    if (before) (await system.open(target, { write: true })).close();
+    if (before) await (await system.open(target, { write: true })).close();
     if (kind === "through") return;
     try {
       await tryNeighbour(target, bytes, system);
@@ -130,7 +146,7 @@ async function tryNeighbour(
         await writeAll(file, block.subarray(0, Math.min(left, block.length)));
       }
     } finally {
-      file.close();
+      await file.close();
     }
     await system.rename(made, renamed);
     await system.remove(renamed);
@@ -152,8 +168,9 @@ async function canWriteInPlace(
 ): Promise<boolean> {
   if (before) return true;
   // Deno may have permission for this one path.
-  if (!(error instanceof Deno.errors.NotCapable)) return false;
-  (await system.open(target, { write: true, createNew: true })).close();
+  if (!isMissingPermission(error)) return false;
+  const file = await system.open(target, { write: true, createNew: true });
+  await file.close();
   await system.remove(target);
   return true;
 }
@@ -172,7 +189,7 @@ async function writeThrough(
   try {
     await write(appendTo(path, file));
   } finally {
-    file.close();
+    await file.close();
   }
 }
 
@@ -230,8 +247,7 @@ async function takePlace(
   let isHalf = false;
   try {
     await using stack = new AsyncDisposableStack();
-    const from = await system.openToRead(partial);
-    stack.defer(() => from.close());
+    const from = stack.use(await system.openToRead(partial));
     const to = await system.open(target, { write: true, truncate: true });
     isHalf = true;
     stack.defer(() => to.close());
@@ -256,14 +272,14 @@ async function takePlace(
 /** Gives a file the mode and owner of the one it replaces, as far as the system lets us. */
 export async function keepOwner(
   partial: string,
-  { uid, gid, mode }: Deno.FileInfo,
-  system: FileSystem = denoFileSystem,
+  { uid, gid, mode }: FileInfo,
+  system: FileSystem = hostFileSystem,
 ): Promise<void> {
-  if (mode === null || Deno.build.os === "windows") return;
+  if (mode === null || process.platform === "win32") return;
   const own = await system.stat(partial);
   if (own.uid !== uid || own.gid !== gid) {
-    await system.chown(partial, uid, gid)
-      .catch(() => system.chown(partial, null, gid)).catch(() => {});
+    await system.chown(partial, uid!, gid!)
+      .catch(() => system.chown(partial, own.uid!, gid!)).catch(() => {});
   }
   await system.chmod(partial, mode & 0o7777).catch(() => {});
 }
@@ -278,7 +294,7 @@ async function fill(
     await write(appendTo(path, file));
     await asCannotWrite(path, () => synced(file));
   } finally {
-    file.close();
+    await file.close();
   }
 }
 

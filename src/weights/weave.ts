@@ -7,6 +7,7 @@
  */
 import { alignedSource, type ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { sha256 } from "../base/sha256.ts";
 import { brief } from "./brief.ts";
 import { Crc32, crc32 } from "./crc32.ts";
 import {
@@ -27,7 +28,7 @@ export const PREAMBLE_BYTES = 24;
 /** Tensors start at multiples of this. */
 export const ALIGNMENT = 256;
 /** The longest header accepted, in bytes. */
-export const MAX_HEADER_BYTES = 64 * 2 ** 20;
+export const MAX_HEADER_BYTES: number = 64 * 2 ** 20;
 
 const CHUNK_BYTES = 4 * 2 ** 20;
 /** The advice at the end of every message. */
@@ -357,9 +358,4 @@ function isObject(value: unknown): value is JsonObject {
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(digest).toHex();
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { denoFileSystem, type FileSystem } from "../../src/host/system.ts";
+import { type FileSystem, hostFileSystem } from "../../src/host/system.ts";
 
 /** Runs a program; whether it succeeded. */
 export async function succeeds(...command: string[]): Promise<boolean> {
@@ -28,7 +28,7 @@ export function systemError(code: string): Error {
 
 /** Deno's file system with some calls replaced. */
 export function withCalls(calls: Partial<FileSystem>): FileSystem {
-  return { ...denoFileSystem, ...calls };
+  return { ...hostFileSystem, ...calls };
 }
 
 /** A folder for one test, removed after it. */

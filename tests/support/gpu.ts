@@ -13,11 +13,12 @@ if (Deno.build.os === "linux" && !Deno.env.has("DENO_WEBGPU_BACKEND")) {
   Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan");
 }
 
-const available = await navigator.gpu?.requestAdapter() != null;
+/** Whether there is an adapter. */
+export const hasGpu: boolean = await navigator.gpu?.requestAdapter() != null;
 const inCi = Boolean(Deno.env.get("CI"));
 let gpu: Promise<Gpu> | null = null;
 
-if (!available) {
+if (!hasGpu) {
   console.warn(
     "No WebGPU adapter: GPU tests are skipped. `sh tools/setup.sh` installs a software driver.",
   );
@@ -45,7 +46,7 @@ export function gpuTest(
 ): void {
   Deno.test({
     name,
-    ignore: (!available || lacking) && !inCi,
+    ignore: (!hasGpu || lacking) && !inCi,
     // The shared device outlives a test; plans are freed by the tests.
     sanitizeResources: false,
     sanitizeOps: false,

@@ -5,17 +5,11 @@
  * @module
  */
 import { userCacheFolder } from "../../src/host/cache.ts";
+import { runProgram } from "./program.ts";
 
 /** How long an installation may take, in milliseconds. */
 const INSTALL_TIME = 240_000;
 const inCi = Boolean(Deno.env.get("CI"));
-
-/** What ended, or why it could not start. */
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 /** Python with some packages, or why there is none. */
 export class PythonEnvironment {
@@ -79,7 +73,7 @@ export class PythonEnvironment {
     script: string,
     ...args: string[]
   ): Promise<string> {
-    const { code, out, err } = await run(
+    const { code, out, err } = await runProgram(
       this.#python,
       ["-I", script, ...args],
       time,
@@ -93,7 +87,7 @@ export class PythonEnvironment {
 async function environment(
   packages: readonly string[],
 ): Promise<{ readonly python: string } | { readonly missing: string }> {
-  const base = await run("python3", [
+  const base = await runProgram("python3", [
     "-c",
     "import venv, ensurepip, sys; print(sys.version, sys.executable)",
   ], 20_000);
@@ -101,7 +95,9 @@ async function environment(
   const key = await hashOf([base.out, ...packages].join("\n"));
   const folder = `${userCacheFolder()}/test-python-${key}`;
   const python = `${folder}/bin/python`;
-  if ((await run(python, ["-c", ""], 20_000)).code === 0) return { python };
+  if ((await runProgram(python, ["-c", ""], 20_000)).code === 0) {
+    return { python };
+  }
   const made = await make(folder, packages);
   return made === undefined ? { python } : { missing: made };
 }
@@ -126,7 +122,7 @@ async function make(
       ]],
     ];
     for (const [command, args] of steps) {
-      const { code, err } = await run(command, args, INSTALL_TIME);
+      const { code, err } = await runProgram(command, args, INSTALL_TIME);
       if (code !== 0) {
         const last = err.trim().split("\n").at(-1);
         return `${packages.join(" and ")} cannot be installed: ${last}`;
@@ -138,26 +134,6 @@ async function make(
     });
   } finally {
     await Deno.remove(draft, { recursive: true }).catch(() => {});
-  }
-}
-
-async function run(
-  command: string,
-  args: readonly string[],
-  time: number,
-  cwd?: string,
-): Promise<Ran> {
-  try {
-    const { code, stdout, stderr } = await new Deno.Command(command, {
-      args: [...args],
-      cwd,
-      stdin: "null",
-      signal: AbortSignal.timeout(time),
-    }).output();
-    const text = new TextDecoder();
-    return { code, out: text.decode(stdout), err: text.decode(stderr) };
-  } catch (error) {
-    return { code: -1, out: "", err: String(error) };
   }
 }
 

@@ -11,7 +11,7 @@ import {
   findDestination,
 } from "../../src/host/destination.ts";
 import { cannotWrite, reason } from "../../src/host/reasons.ts";
-import { denoFileSystem } from "../../src/host/system.ts";
+import { hostFileSystem } from "../../src/host/system.ts";
 import { appendTo, keepOwner, partials, synced } from "../../src/host/write.ts";
 import { hold, neighbourOf, openHeld, removeStale } from "./neighbours.ts";
 
@@ -120,7 +120,7 @@ export class Staging implements AsyncDisposable {
  */
 export async function checkTarget(path: string): Promise<Destination> {
   return await unchanged(path, async () => {
-    const found = await findDestination(path, denoFileSystem);
+    const found = await findDestination(path, hostFileSystem);
     if (found.kind !== "file") throw new Error("it is not a file");
     return found;
   });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -21,7 +22,7 @@ import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
-import { print, writeStderr } from "../streams.ts";
+import { print, STDERR, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
@@ -33,15 +34,17 @@ import { printable } from "../../weights/brief.ts";
  *
  * @param args the arguments after the script's name
  * @param defaultModel the model folder where none is given
+ * @param program how `--help` says that the command is started
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
 export async function main(
   args: readonly string[],
   defaultModel: string,
+  program = "deno run -A mod.ts",
 ): Promise<number> {
   return await exitCode(async () => {
     const flags = readFlags(args);
-    if (flags.help) print(usage);
+    if (flags.help) print(usage(program));
     else if (flags.version) print(`masterweaver ${version}\n`);
     else await run(flags, defaultModel);
   });
@@ -59,7 +62,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     recorded: recorded.provenance,
   });
 
-  using lines = new ProgressLines(writeStderr, Deno.stderr.isTerminal());
+  using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
     onProgress: flags.quiet ? undefined : lines.progress,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { onSignals } from "../exit.ts";
 import { removePartials } from "../write.ts";
 
@@ -26,7 +27,7 @@ export class Interrupt implements AsyncDisposable {
     this.#listeners = onSignals((signal) => {
       if (this.signal.aborted) {
         removePartials();
-        Deno.exit(signal === "SIGINT" ? 130 : 143);
+        process.exit(signal === "SIGINT" ? 130 : 143);
       }
       say("Stopping; press Ctrl-C again to end at once");
       this.#controller.abort();

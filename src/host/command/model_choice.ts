@@ -12,6 +12,7 @@ import {
   requiredComponents,
 } from "../../weights/components.ts";
 import { openModelFolder } from "../files.ts";
+import { hostFileSystem } from "../system.ts";
 import type { Provenance } from "../../options/settings_text.ts";
 
 /** A model folder with an adapter, and the hashes that identify them. */
@@ -137,7 +138,7 @@ async function modelDiffers(
     } now; restore its files as they were`;
   }
   const isHere = recorded !== undefined &&
-    await Deno.stat(recorded).then(() => true, () => false);
+    await hostFileSystem.stat(recorded).then(() => true, () => false);
   const name = recorded === undefined
     ? "a model it does not name"
     : `the model ${brief(recorded)}`;

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { realpath, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { isatty } from "node:tty";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { UsageError } from "../exit.ts";
 import { keepElsewhere } from "../keep.ts";
 import { reason } from "../reasons.ts";
-import { printBytes } from "../streams.ts";
+import { printBytes, STDOUT } from "../streams.ts";
 import { checkWritable, writeFileAtomic } from "../write.ts";
 import { checkText, type ImageFormat } from "../image_file.ts";
 import type { Flags } from "./flags.ts";
@@ -34,7 +36,12 @@ const OTHER_FORMATS = new Set(
 );
 
 /** Standard output's other names. */
-const STDOUT = new Set(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]);
+const STDOUT_NAMES = new Set([
+  "-",
+  "/dev/stdout",
+  "/dev/fd/1",
+  "/proc/self/fd/1",
+]);
 
 /**
  * Decides where everything goes.
@@ -55,13 +62,13 @@ export async function planOutputs(
   }
   const isJpeg = ["jpg", "jpeg", "jpe", "jfif"].includes(ending);
   const format = isJpeg ? "jpeg" : "png";
-  const toStdout = STDOUT.has(output);
+  const toStdout = STDOUT_NAMES.has(output);
   if (toStdout && json) {
     throw new UsageError(
       "Give --output - or --json, not both: both use standard output",
     );
   }
-  if (toStdout && Deno.stdout.isTerminal()) {
+  if (toStdout && isatty(STDOUT)) {
     throw new UsageError(
       "Option --output - writes an image file to standard output, which is a terminal; redirect it, or give --output FILE",
     );
@@ -192,16 +199,17 @@ export class Delivery {
 
 /** Whether a path leads to a device or to another process. */
 async function isStream(path: string): Promise<boolean> {
-  const info = await Deno.stat(path).catch(() => null);
-  return info !== null && !info.isFile && !info.isDirectory;
+  const info = await stat(path).catch(() => null);
+  return info !== null && !info.isFile() && !info.isDirectory();
 }
 
 /** An id that all names of a file share; null where there is no file. */
 async function fileId(path: string): Promise<string | null> {
   try {
-    const { dev, ino, isFile } = await Deno.stat(path);
-    if (!isFile) return null;
-    return ino ? `${dev} ${ino}` : await Deno.realPath(path);
+    const info = await stat(path);
+    if (!info.isFile()) return null;
+    const { dev, ino } = info;
+    return ino ? `${dev} ${ino}` : await realpath(path);
   } catch {
     return null;
   }

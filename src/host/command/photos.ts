@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sha256 } from "../../base/sha256.ts";
 import { readFile } from "../files.ts";
 import { decodeImage } from "../codecs/codec.ts";
 import type { Image } from "../../image/image.ts";
@@ -25,9 +26,8 @@ export async function readPhotos(paths: readonly string[]): Promise<Photo[]> {
   const photos: Photo[] = [];
   for (const path of paths) {
     const bytes = await readFile(path);
-    const digest = await crypto.subtle.digest("SHA-256", bytes);
-    const hash = new Uint8Array(digest).toHex();
-    photos.push({ image: await decodeImage(bytes, path), hash });
+    const image = await decodeImage(bytes, path);
+    photos.push({ image, hash: await sha256(bytes) });
   }
   return photos;
 }

@@ -8,11 +8,15 @@ import { type NamedOption, options } from "../../options/table.ts";
 /** Where an option's meaning begins, and where a line ends. */
 const [INDENT, WIDTH] = [27, 80];
 
-/** The command's options and what they mean. */
-export const usage =
-  `MasterWeaver on Deno WebGPU: images of a person from one photo.
+/**
+ * What the command says of itself and its options.
+ *
+ * @param program how it is started
+ */
+export function usage(program: string): string {
+  return `MasterWeaver on WebGPU: images of a person from one photo.
 
-  deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
+  ${program} --ref a.png --prompt "a smiling woman with red hair"
 
 ${options.filter(({ libraryOnly }) => !libraryOnly).map(lines).join("\n")}
 
@@ -21,6 +25,7 @@ Also, each with a --help of its own:
   deno run -A mod.ts serve   a page and an HTTP API
   deno run -A mod.ts work    a worker for them, on another machine
 `;
+}
 
 /** An option, what it means, its limits and its default. */
 function lines(option: NamedOption): string {

@@ -4,7 +4,7 @@
  * @module
  */
 import { readShortFile } from "../../../src/host/files.ts";
-import { cannotRead } from "../../../src/host/reasons.ts";
+import { cannotRead, systemName } from "../../../src/host/reasons.ts";
 import type { DatasetFiles } from "../../../src/train/data/layout.ts";
 
 /** More bytes than any file of a data set needs. */
@@ -44,5 +44,5 @@ export class FolderFiles implements DatasetFiles {
 }
 
 function isAbsent(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound;
+  return systemName(error) === "ENOENT";
 }

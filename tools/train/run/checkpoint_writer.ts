@@ -12,7 +12,7 @@ import {
   type WriteContent,
 } from "../../../src/host/write.ts";
 import { cannotWrite, isHostError } from "../../../src/host/reasons.ts";
-import { denoFileSystem, type FileSystem } from "../../../src/host/system.ts";
+import { type FileSystem, hostFileSystem } from "../../../src/host/system.ts";
 import { Crc32 } from "../../../src/weights/crc32.ts";
 import type { JsonObject } from "../../../src/weights/weave.ts";
 import {
@@ -70,7 +70,7 @@ export async function writeCheckpoint(
   run: string,
   content: CheckpointContent,
   settingsHash: string,
-  system: FileSystem = denoFileSystem,
+  system: FileSystem = hostFileSystem,
 ): Promise<string> {
   const { step, arrays, state, weights } = content;
   const folder = `${run}/${checkpointName(step)}`;
@@ -131,7 +131,7 @@ async function writeNew(
     });
     await asCannotWrite(shown, () => synced(file));
   } finally {
-    file.close();
+    await file.close();
   }
   const name = path.slice(path.lastIndexOf("/") + 1);
   return { name, bytes, crc32: crc.value };

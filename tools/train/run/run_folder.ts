@@ -8,7 +8,7 @@ import { MasterWeaverError } from "../../../src/base/errors.ts";
 import { readShortFile, writeFileAtomic } from "../../../src/host/files.ts";
 import { asCannotWrite } from "../../../src/host/write.ts";
 import { cannotWrite, reason, systemName } from "../../../src/host/reasons.ts";
-import { denoFileSystem, type FileSystem } from "../../../src/host/system.ts";
+import { type FileSystem, hostFileSystem } from "../../../src/host/system.ts";
 import { checkFolder, SETTINGS_NAME } from "./check_folder.ts";
 import {
   checkpointName,
@@ -385,7 +385,7 @@ export class RunFolder implements Disposable {
     await writeFileAtomic(
       `${this.path}/${SETTINGS_NAME}`,
       (append) => append(new TextEncoder().encode(text)),
-      this.#options.system ?? denoFileSystem,
+      this.#options.system ?? hostFileSystem,
     );
   }
 

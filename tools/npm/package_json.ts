@@ -1,0 +1,69 @@
+/**
+ * The package's `package.json`.
+ *
+ * @module
+ */
+import { version } from "../../src/base/version.ts";
+import { inDeclarations, inJavaScript } from "./modules.ts";
+
+/** What the package is called. */
+export const packageName = "masterweaver-webgpu";
+
+/** What was built. */
+export interface Built {
+  /** What can be imported, and the source of it. */
+  readonly entries: Readonly<Record<string, string>>;
+  /** Commands, and the source of them. */
+  readonly bins: Readonly<Record<string, string>>;
+  /** npm packages that are imported, with their versions. */
+  readonly dependencies: ReadonlyMap<string, string>;
+}
+
+/** The content of `package.json`. */
+export function packageJson(
+  { entries, bins, dependencies }: Built,
+): Readonly<Record<string, unknown>> {
+  const core = condition(entries["./core"]);
+  return {
+    name: packageName,
+    version,
+    description:
+      "Images of a person from one photo and a prompt, computed on WebGPU",
+    keywords: ["webgpu", "wgsl", "stable-diffusion", "text-to-image"],
+    license: "Apache-2.0",
+    type: "module",
+    engines: { node: ">=24" },
+    bin: mapValues(bins, (source) => `./${inJavaScript(source)}`),
+    exports: {
+      // A page has no file system: it gets the core.
+      ".": { browser: core, ...condition(entries["."]) },
+      "./core": core,
+      "./weights/mini/*": "./weights/mini/*",
+      "./package.json": "./package.json",
+    },
+    // For what does not read `exports`.
+    types: `./${inDeclarations(entries["."])}`,
+    sideEffects: false,
+    dependencies: Object.fromEntries([...dependencies].toSorted()),
+    // For Node and Bun, which have no WebGPU of their own.
+    peerDependencies: { webgpu: ">=0.6.2" },
+    peerDependenciesMeta: { webgpu: { optional: true } },
+  };
+}
+
+/** Types come first: the first condition that fits is taken. */
+function condition(source: string) {
+  return {
+    types: `./${inDeclarations(source)}`,
+    default: `./${inJavaScript(source)}`,
+  };
+}
+
+function mapValues<T, U>(
+  record: Readonly<Record<string, T>>,
+  change: (value: T) => U,
+): Record<string, U> {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, change(value)]),
+  );
+}
