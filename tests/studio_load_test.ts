@@ -125,7 +125,10 @@ function checkEnds(log: string): void {
   const taken = log.matchAll(new RegExp(`(?<!job) (${id}): `, "g"))
     .map(([, job]) => job).toArray();
   const ended = log.matchAll(
-    new RegExp(`job (${id}): (?:done|failed|cancelled)(?: \\(\\S+\\))? after`, "g"),
+    new RegExp(
+      `job (${id}): (?:done|failed|cancelled)(?: \\(\\S+\\))? after`,
+      "g",
+    ),
   ).map(([, job]) => job).toArray();
   assert(taken.length > 100, `${taken.length} jobs`);
   assertEquals(new Set(taken).size, taken.length);

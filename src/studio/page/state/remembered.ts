@@ -1,12 +1,18 @@
 /**
  * Small things that the browser remembers: what is in the form, the running
- * job. Nothing here fails, for a browser may refuse to remember.
+ * job, whether a software adapter will do. Nothing here fails, for a browser may refuse to remember.
  *
  * @module
  */
 
 /** What is remembered: a name of each. */
-export type Remembered = "language" | "theme" | "form" | "photos" | "job";
+export type Remembered =
+  | "language"
+  | "theme"
+  | "form"
+  | "photos"
+  | "job"
+  | "software";
 
 const PREFIX = "masterweaver.";
 
