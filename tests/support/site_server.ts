@@ -45,6 +45,8 @@ export class SiteHost implements AsyncDisposable {
   readonly url: string;
   /** Bytes of weights that were sent. */
   sent = 0;
+  /** Requests that carried something, or were no questions. */
+  bodies = 0;
   readonly #folder: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #released = Promise.withResolvers<void>();
@@ -77,7 +79,8 @@ export class SiteHost implements AsyncDisposable {
   }
 
   async #answer(request: Request): Promise<Response> {
-    const { pathname } = new URL(request.url);
+    const { pathname, search } = new URL(request.url);
+    if (request.method !== "GET" || request.body || search) this.bodies++;
     if (!pathname.startsWith("/some/site/")) return missing();
     const path = decodeURIComponent(pathname.slice("/some/site/".length)) ||
       "index.html";
