@@ -71,6 +71,7 @@ async function run(
   const previews: Preview[] = [];
   const warnings: string[] = [];
   const made: string[] = [];
+  let done = 0;
   const { buffers } = weaver.gpu;
   buffers.make = (bytes, usage, label) => {
     made.push(label);
@@ -86,8 +87,15 @@ async function run(
       steps,
       seed: 4,
       onWarning: (warning) => warnings.push(warning),
+      onProgress: (progress) => {
+        if (progress.stage === "denoise") done = progress.done;
+      },
       ...interval !== undefined && {
-        onPreview: (preview: Preview) => previews.push(preview),
+        onPreview: (preview: Preview) => {
+          // Steps are reported before they are shown.
+          assertEquals(done, preview.step);
+          previews.push(preview);
+        },
         previewInterval: interval,
       },
     });

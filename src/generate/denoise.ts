@@ -64,6 +64,14 @@ export interface DenoisedStep {
   readonly latents: GpuTensor;
   /** Noise level of the latents after the step. */
   readonly level: NoiseLevel;
+  /**
+   * Waits until the GPU is done with the step, and reports that. Whatever reads
+   * something back waits here first: the pace would take a wait elsewhere for
+   * fast work, and put ever more steps between two reports.
+   *
+   * @throws {MasterWeaverError} `aborted`, `device-lost`, `gpu`
+   */
+  readonly settled: () => Promise<void>;
 }
 
 /** A step with its plan. */
@@ -153,6 +161,7 @@ async function* loop(
   const number = new Uint32Array(1);
   const total = steps.length;
   const pace = callPace(gpu, options);
+  const settled = () => pace.finish();
   onProgress?.({ stage: "denoise", done: 0, total });
   for (const [index, { kind, plan, step }] of steps.entries()) {
     throwIfAborted(signal);
@@ -168,7 +177,8 @@ async function* loop(
       () => onProgress?.({ stage: "denoise", done: index + 1, total }),
     );
     const level = steps[index + 1]?.step.level ?? schedule.finalLevel;
-    yield { index, total, timestep: step.timestep, latents, level };
+    const { timestep } = step;
+    yield { index, total, timestep, latents, level, settled };
   }
-  await pace.finish();
+  await settled();
 }

@@ -127,7 +127,7 @@ export class PreviewTaker implements Disposable {
    * Looks at a step; costs nothing where no preview is due. One that fails ends
    * the previews, not the run.
    *
-   * @throws {MasterWeaverError} `device-lost`, and what `onPreview` throws
+   * @throws {MasterWeaverError} `device-lost`, `aborted`, and what `onPreview` throws
    */
   async take(step: DenoisedStep): Promise<void> {
     const { map } = this.#request.source;
@@ -136,9 +136,9 @@ export class PreviewTaker implements Disposable {
     try {
       images = await this.#look(step, map);
     } catch (error) {
-      const isLost = error instanceof MasterWeaverError &&
-        error.code === "device-lost";
-      if (isLost || !(error instanceof MasterWeaverError)) throw error;
+      const isOnlyPreview = error instanceof MasterWeaverError &&
+        error.code !== "device-lost" && error.code !== "aborted";
+      if (!isOnlyPreview) throw error;
       this.#failed = true;
       this.#onWarning?.(`No more previews: ${error.message}`);
     }
@@ -154,6 +154,7 @@ export class PreviewTaker implements Disposable {
     let shown: Image[] | null = null;
     // The last step's images come at once, and sharper.
     if (before && index < total - 1) {
+      await step.settled();
       const clean = await this.#clean(before, { latents, level });
       shown = imagesOf(clean, latents, map);
       this.#last = performance.now();

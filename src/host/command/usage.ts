@@ -15,6 +15,11 @@ export const usage =
   deno run -A mod.ts --ref a.png --prompt "a smiling woman with red hair"
 
 ${options.filter(({ libraryOnly }) => !libraryOnly).map(lines).join("\n")}
+
+Also, each with a --help of its own:
+
+  deno run -A mod.ts serve   a page and an HTTP API
+  deno run -A mod.ts work    a worker for them, on another machine
 `;
 
 /** An option, what it means, its limits and its default. */
