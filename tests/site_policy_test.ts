@@ -5,7 +5,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "./support/browser.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { modelReady, siteTest, useAnyway } from "./support/site_page.ts";
+import {
+  builtSite,
+  modelReady,
+  siteTest,
+  useAnyway,
+} from "./support/site_page.ts";
 
 /** What the page says of the GPU. */
 async function notice(page: Page): Promise<string> {
@@ -53,6 +58,26 @@ siteTest(
     assertEquals(host.bodies, 0);
   },
 );
+
+Deno.test("site policy: its scripts have no words that Safari does not know", async () => {
+  const folder = `${await builtSite()}/assets`;
+  const [scripts] = [...Deno.readDirSync(folder)]
+    .filter(({ isDirectory }) => isDirectory);
+  let count = 0;
+  for (const part of ["", "/workers"]) {
+    for (
+      const { name } of Deno.readDirSync(`${folder}/${scripts.name}${part}`)
+    ) {
+      if (!name.endsWith(".js")) continue;
+      const path = `${folder}/${scripts.name}${part}/${name}`;
+      const code = await Deno.readTextFile(path);
+      assertEquals(code.match(/\busing \w+=|DisposableStack/g), null, name);
+      assertMatch(code, /^for\(const n of\["dispose","asyncDispose"\]\)/);
+      count++;
+    }
+  }
+  assert(count > 5, `${count} scripts`);
+});
 
 siteTest(
   "site policy: without WebGPU it says what to do in this browser",

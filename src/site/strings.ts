@@ -39,7 +39,7 @@ export const english = {
     landmarks: "Align faces: pick landmarks.weave",
     landmarksThere: "Faces can be aligned: landmarks.weave was picked",
     landmarksHint:
-      "dlib’s 68 landmarks, trained on iBUG 300-W, whose licence excludes commercial use; that is why they do not come with this page. `sh tools/setup.sh --with-landmarks` makes the file",
+      "dlib’s 68 landmarks, trained on iBUG 300-W, whose licence excludes commercial use; that is why they do not come with this page. to make the file: sh tools/setup.sh --with-landmarks",
     notLandmarks: (name: string) => `${name} is no landmarks.weave`,
   },
   gpu: {
@@ -108,7 +108,7 @@ const chinese: SiteStrings = {
     landmarks: "对齐人脸：选择 landmarks.weave",
     landmarksThere: "可以对齐人脸：已选择 landmarks.weave",
     landmarksHint:
-      "dlib 的 68 个关键点，以 iBUG 300-W 训练，其许可不允许商业用途，因此不随此页面提供。`sh tools/setup.sh --with-landmarks` 可生成该文件",
+      "dlib 的 68 个关键点，以 iBUG 300-W 训练，其许可不允许商业用途，因此不随此页面提供。生成该文件：sh tools/setup.sh --with-landmarks",
     notLandmarks: (name) => `${name} 不是 landmarks.weave`,
   },
   gpu: {

@@ -49,7 +49,7 @@ export function launchChromium(
     headless: true,
     args: [
       "--no-sandbox",
-      gpu === "webgpu" ? "--enable-unsafe-webgpu" : "--disable-gpu",
+      gpu === "none" ? "--disable-gpu" : "--enable-unsafe-webgpu",
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",

@@ -36,6 +36,14 @@ const SCRIPTS = [
   "src/site/workers/weights_worker.ts",
 ];
 
+/**
+ * What each script begins with: Safari has no such symbols, by which the core
+ * frees things. They are the only part of explicit resource management that it
+ * uses, which `core_test.ts` holds.
+ */
+const SYMBOLS =
+  'for(const n of["dispose","asyncDispose"])n in Symbol||Object.defineProperty(Symbol,n,{value:Symbol(`Symbol.${n}`)});\n';
+
 /** What every build has, so that a folder is known as one. */
 const MARK = "service_worker.js";
 
@@ -139,7 +147,9 @@ async function pageFiles(
   const code = [...scripts.values()];
   // Scripts name each other, so that all of them move together.
   const folder = `assets/${await hashOf(code)}`;
-  for (const [name, bytes] of scripts) files.set(`${folder}/${name}`, bytes);
+  for (const [name, bytes] of scripts) {
+    files.set(`${folder}/${name}`, await new Blob([SYMBOLS, bytes]).bytes());
+  }
   const styles = await styleSheet();
   const stylesPath = `assets/page.${await hashOf([styles])}.css`;
   files.set(stylesPath, styles);

@@ -40,7 +40,7 @@ export class LocalRun implements ImageRun {
   async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
     const waiting: JobEvent[] = [];
     let wake = () => {};
-    using _listener = this.#job.listen(0, ({ event }) => {
+    const listener = this.#job.listen(0, ({ event }) => {
       waiting.push(event);
       wake();
     });
@@ -58,6 +58,7 @@ export class LocalRun implements ImageRun {
       }
     } finally {
       signal.removeEventListener("abort", stop);
+      listener[Symbol.dispose]();
     }
   }
 

@@ -88,5 +88,5 @@ function openKept(): Promise<Cache> {
 }
 
 function addressOf(key: string): string {
-  return new URL(`kernels-${key}`, location.href).href;
+  return new URL(`/kernels-${key}`, location.origin).href;
 }
