@@ -50,6 +50,17 @@ siteTest(
         return "refused";
       }
     };
+    // Nor is a script started that is not the page's.
+    assertEquals(
+      await page.evaluate(() => {
+        try {
+          return String(new Worker("/elsewhere.js", { type: "module" }));
+        } catch (error) {
+          return (error as Error).message;
+        }
+      }),
+      "/elsewhere.js is no script of this page",
+    );
     for (const worker of workers) {
       assertEquals(await worker.evaluate(tryIt, elsewhere), "refused");
     }

@@ -45,7 +45,7 @@ siteTest(
     }
     assertEquals(await bar.getAttribute("max"), String(MODEL_BYTES));
     await shoot("site-download");
-    const before = host.weights.length, sent = host.sent;
+    const before = host.weights.length;
     await page.reload();
     await bar.waitFor();
     host.release();
@@ -54,7 +54,6 @@ siteTest(
     // At most what was under way is sent twice.
     const all = again.map(lengthOf).reduce((sum, length) => sum + length, 0);
     assert(all <= MODEL_BYTES - 8_000_000, `${all} bytes after the reload`);
-    assert(host.sent - sent <= MODEL_BYTES - 8_000_000, `${host.sent - sent}`);
     for (const { range } of again) assertEquals(range![0] % CHUNK, 0);
 
     await page.reload();
@@ -90,7 +89,10 @@ siteTest(
   async ({ page, shoot }, host) => {
     await useAnyway(page);
     const said = await fault(page);
-    assert(/vae\.weave: tensor .* is damaged/.test(said), said);
+    assert(
+      /vae\.weave: tensor .* is damaged .*; fetch it again/.test(said),
+      said,
+    );
     await shoot("site-damaged");
     delete host.options.change;
     const sent = host.sent;

@@ -16,11 +16,14 @@ import { Studio } from "../studio/page/state/studio.ts";
 import { ModelPanel } from "./components/model_panel.tsx";
 import { LocalEngine } from "./engine/local_engine.ts";
 import { offlineReady } from "./offline.ts";
+import { allowOwnScripts } from "./own_scripts.ts";
 import { ModelHolder } from "./state/model_holder.ts";
 import { withoutServer } from "./strings.ts";
 
 const worker = (name: string) =>
   new URL(`workers/${name}_worker.js`, import.meta.url);
+
+allowOwnScripts();
 
 /** The model's folder, as the document names it. */
 const { content } = document.querySelector<HTMLMetaElement>(

@@ -39,7 +39,7 @@ export const english = {
     landmarks: "Align faces: pick landmarks.weave",
     landmarksThere: "Faces can be aligned: landmarks.weave was picked",
     landmarksHint:
-      "dlib’s 68 landmarks, trained on iBUG 300-W, whose licence excludes commercial use; that is why they do not come with this page. to make the file: sh tools/setup.sh --with-landmarks",
+      "dlib’s 68 landmarks, trained on iBUG 300-W, whose licence excludes commercial use; that is why they do not come with this page. To make the file: sh tools/setup.sh --with-landmarks",
     notLandmarks: (name: string) => `${name} is no landmarks.weave`,
   },
   gpu: {

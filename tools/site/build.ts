@@ -26,6 +26,8 @@ export const POLICY: string = [
   "worker-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types default",
 ].join("; ");
 
 /** The document's script, and the Workers'. */

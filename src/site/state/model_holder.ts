@@ -13,7 +13,7 @@ import {
   WorkerEngine,
 } from "../../studio/engine/worker_engine.ts";
 import { LocalQueue } from "../../studio/jobs/local_queue.ts";
-import type { EngineError } from "../../studio/page/engine/engine.ts";
+import { EngineError } from "../../studio/page/engine/engine.ts";
 import { batch, signal } from "../../studio/page/preact.tsx";
 import type { Cell } from "../../studio/page/state/cell.ts";
 import { remember, remembered } from "../../studio/page/state/remembered.ts";
@@ -183,8 +183,17 @@ export class ModelHolder {
       this.onReady();
     } catch (error) {
       if (signal.aborted) return;
-      this.status.value = { state: "failed", error: toEngineError(error) };
+      this.status.value = { state: "failed", error: this.#fault(error) };
     }
+  }
+
+  /** What is wrong; the site's own model is not for its visitor to convert. */
+  #fault(error: unknown): EngineError {
+    const { code, message, more } = toEngineError(error);
+    const here = this.isOwn
+      ? message.replace(/; convert or copy the file again$/, "; fetch it again")
+      : message;
+    return new EngineError(code, here, more);
   }
 
   #open(place: ModelPlace, { model, bytes }: PreparedModel): OpenedModel {
