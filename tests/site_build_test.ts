@@ -34,12 +34,14 @@ Deno.test("site build: relative paths, a policy, nothing inline, the same bytes 
     }
     assertEquals(html.match(/<style|<script>|\son\w+=|style=/g), null);
     const worker = await Deno.readTextFile(`${output}/service_worker.js`);
+    await Deno.writeTextFile(`${output}/CNAME`, "a host's own file");
     // A browser looks for a new version by its bytes.
     await buildSite({ output, model });
     assertEquals(
       await Deno.readTextFile(`${output}/service_worker.js`),
       worker,
     );
+    await Deno.stat(`${output}/CNAME`);
   }));
 
 Deno.test("site build: a folder with anything else in it is left alone", () =>

@@ -151,3 +151,52 @@ siteTest(
     assertEquals(host.weights.length, length);
   },
 );
+
+siteTest(
+  "site weights: a folder from the File System Access API is used",
+  {},
+  async ({ page }, host) => {
+    await useAnyway(page);
+    await modelReady(page);
+    const { length } = host.weights;
+    // No test can use the browser's window; the browser's own folder is one, too.
+    await page.evaluate(pickOwnFolder, [
+      "text_encoder.weave",
+      "unet.weave",
+      "vae.weave",
+      "image_encoder.weave",
+      "identity_adapter.weave",
+      "face_parser.weave",
+    ]);
+    const copied = host.weights.length;
+    assertEquals(copied, length + 6);
+    await page.locator(".model-more summary").click();
+    await page.getByRole("button", { name: "Use a model" }).click();
+    await page.getByText("read from the folder that you picked").waitFor();
+    await page.locator(".header").getByText("Model picked").waitFor();
+    assertEquals(host.weights.length, copied);
+  },
+);
+
+/** The part of a folder's handle that is used here. */
+interface Folder {
+  getDirectoryHandle(name: string, how: object): Promise<Folder>;
+  getFileHandle(name: string, how: object): Promise<{
+    createWritable(): Promise<WritableStream<Uint8Array>>;
+  }>;
+}
+
+/** Runs in the page: copies files into a folder, and lets it be the one that is picked. */
+async function pickOwnFolder(names: readonly string[]): Promise<void> {
+  const { storage } = navigator as unknown as {
+    storage: { getDirectory(): Promise<Folder> };
+  };
+  const root = await storage.getDirectory();
+  const folder = await root.getDirectoryHandle("picked", { create: true });
+  for (const name of names) {
+    const { body } = await fetch(`weights/mini/${name}`);
+    const file = await folder.getFileHandle(name, { create: true });
+    await body!.pipeTo(await file.createWritable());
+  }
+  Object.assign(globalThis, { showDirectoryPicker: async () => await folder });
+}

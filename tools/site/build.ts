@@ -49,6 +49,9 @@ const SYMBOLS =
 /** What every build has, so that a folder is known as one. */
 const MARK = "service_worker.js";
 
+/** How that file begins. */
+const START = "globalThis.site = ";
+
 /** Files beside a model that travel with it: what its licences want. */
 const PAPERS = /^(README\.md|LICENSE.*|NOTICE.*)$/;
 
@@ -125,19 +128,33 @@ async function modelFiles(model: string): Promise<string[]> {
   return names.toSorted();
 }
 
-/** Removes an earlier build, and nothing else. */
+/** Removes what an earlier build wrote; what else is beside it stays. */
 async function clear(output: string): Promise<void> {
-  try {
-    const names = [...Deno.readDirSync(output)].map(({ name }) => name);
-    if (names.length > 0 && !names.includes(MARK)) {
-      throw new UsageError(
-        `--output ${output} holds other files, expected none or an earlier site: give another folder`,
-      );
-    }
-    await Deno.remove(output, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  const worker = await Deno.readTextFile(join(output, MARK)).catch(() => "");
+  if (!worker.startsWith(START)) {
+    const names = await namesIn(output);
+    if (names.length === 0) return;
+    throw new UsageError(
+      `--output ${output} holds other files, expected none or an earlier site: give another folder`,
+    );
   }
+  for (const name of ["assets", "weights"]) {
+    await Deno.remove(join(output, name), { recursive: true }).catch(unless);
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map((e) => e.name);
+  } catch (error) {
+    unless(error);
+    return [];
+  }
+}
+
+/** Throws an error, unless it says that something is not there. */
+function unless(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** The page's files by path. */
@@ -175,7 +192,7 @@ async function pageFiles(
   });
   files.set(
     MARK,
-    await new Blob([`globalThis.site = ${built};\n`, worker]).bytes(),
+    await new Blob([`${START}${built};\n`, worker]).bytes(),
   );
   return files;
 }

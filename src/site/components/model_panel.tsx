@@ -8,7 +8,7 @@
  */
 import { useSignal } from "../../studio/page/preact.tsx";
 import { language } from "../../studio/page/state/preferences.ts";
-import { folderOf, folderPicker } from "../model/pick.ts";
+import { canPickFolder, folderOf, pickFolder } from "../model/pick.ts";
 import { isLandmarks } from "../model/landmarks.ts";
 import type { FolderPlace } from "../model/place.ts";
 import type { ModelHolder, ModelStatus } from "../state/model_holder.ts";
@@ -123,11 +123,10 @@ function More({ holder }: { holder: ModelHolder }) {
 
 function FolderButton({ onPick }: { onPick: (place: FolderPlace) => void }) {
   const words = siteText.value.model;
-  const pick = folderPicker();
   const take = (place: FolderPlace | null) => place && onPick(place);
-  if (pick) {
+  if (canPickFolder()) {
     return (
-      <button type="button" onClick={async () => take(await pick())}>
+      <button type="button" onClick={async () => take(await pickFolder())}>
         {words.pick}
       </button>
     );

@@ -14,24 +14,27 @@ interface FolderHandle {
   >;
 }
 
-/** The browser's own way to pick a folder; undefined where there is none. */
-export function folderPicker():
-  | (() => Promise<FolderPlace | null>)
-  | undefined {
-  const { showDirectoryPicker: show } = globalThis as unknown as {
-    showDirectoryPicker?: (options: object) => Promise<FolderHandle>;
-  };
-  if (!show) return undefined;
-  return async () => {
-    try {
-      return await ofHandle(await show.call(globalThis, { id: "model" }));
-    } catch (error) {
-      const isChoice = error instanceof DOMException &&
-        error.name === "AbortError";
-      if (isChoice) return null;
-      throw error;
-    }
-  };
+/** What only some browsers have. */
+interface Picking {
+  readonly showDirectoryPicker?: (options: object) => Promise<FolderHandle>;
+}
+
+/** Whether the browser has a way of its own to pick a folder. */
+export function canPickFolder(): boolean {
+  return "showDirectoryPicker" in globalThis;
+}
+
+/** Lets somebody pick a folder; null where they did not. */
+export async function pickFolder(): Promise<FolderPlace | null> {
+  const picking = globalThis as Picking;
+  try {
+    return await ofHandle(await picking.showDirectoryPicker!({ id: "model" }));
+  } catch (error) {
+    const isChoice = error instanceof DOMException &&
+      error.name === "AbortError";
+    if (isChoice) return null;
+    throw error;
+  }
 }
 
 async function ofHandle(folder: FolderHandle): Promise<FolderPlace> {
