@@ -57,7 +57,7 @@ export async function useAnyway(page: Page): Promise<void> {
 
 /** Waits until the model can be used. */
 export async function modelReady(page: Page): Promise<void> {
-  await page.locator(".header .model").waitFor();
+  await page.locator(".header .model").waitFor({ state: "attached" });
   await page.locator(".model-coming").waitFor({ state: "detached" });
 }
 
