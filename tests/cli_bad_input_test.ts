@@ -1,34 +1,18 @@
 /**
- * What bad input gets: one clear line, exit code 1 (2 for wrong usage), and
- * nothing written.
+ * What bad input gets: one clear line, exit code 1, and nothing written. Wrong
+ * usage is in `cli_flags_test.ts`.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, writePng } from "../src/host/files.ts";
 import { PNG_SIGNATURE } from "../src/image/signature.ts";
-import { command } from "./support/command.ts";
+import {
+  type BadInput,
+  badInputTests,
+  demo,
+  withDemo,
+} from "./support/bad_input.ts";
 import { changedModel, withHeader } from "./support/model_folder.ts";
 import { concat, pngHeader } from "./support/odd_images.ts";
 import { repositoryPath } from "./support/paths.ts";
-
-const demo = repositoryPath("weights/mini/demo.png");
-
-/** A row of the table; `folder` is empty at first and the process' own. */
-interface Case {
-  /** What is wrong. */
-  readonly what: string;
-  /** Makes what is needed in the folder; returns the arguments. */
-  readonly args: (folder: string) => string[] | Promise<string[]>;
-  /** What the line must say. */
-  readonly says: RegExp;
-  /** 1 where not given. */
-  readonly code?: number;
-  /** Lines before it; none where not given. */
-  readonly notes?: number;
-  /** Environment variables. */
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-const withDemo = (...args: string[]) => () => ["--ref", demo, ...args];
 
 /** A photo file with these bytes. */
 const photo = (bytes: Uint8Array) => async (folder: string) => {
@@ -63,163 +47,7 @@ const png = (width: number, height: number) =>
 
 const demoBytes = await Deno.readFile(demo);
 
-const usage: readonly Case[] = [
-  {
-    what: "an unknown option",
-    args: withDemo("--stepz", "3"),
-    says: /--stepz.*--help/,
-  },
-  { what: "no photo", args: () => ["--prompt", "a man"], says: /--ref FILE/ },
-  {
-    what: "an image to repeat, without its photos",
-    args: () => ["--from-image", demo],
-    says: /does not hold its reference photos: give them with --ref FILE/,
-  },
-  {
-    what: "a word that belongs to no option",
-    args: withDemo("beach"),
-    says: /beach/,
-  },
-  { what: "an option without its value", args: () => ["--ref"], says: /--ref/ },
-  {
-    what: "steps that are no number",
-    args: withDemo("--steps", "many"),
-    says: /--steps takes a number, got many/,
-  },
-  {
-    what: "a broken seed",
-    args: withDemo("--seed", "1.5"),
-    says: /--seed takes a whole number, got 1\.5/,
-  },
-  {
-    what: "a face that is no number",
-    args: withDemo("--face", "left"),
-    says:
-      /--face takes a number from 0, best or largest, or a list of these such as 0,best, got left/,
-  },
-  {
-    what: "an unknown way to tune",
-    args: withDemo("--tune", "maybe"),
-    says: /--tune must be auto, off or force, got maybe/,
-  },
-  {
-    what: "features reused for no step",
-    args: withDemo("--reuse-features", "0"),
-    says: /--reuse-features must be a whole number in 1\.\.1000, got 0/,
-  },
-  {
-    what: "more merged tokens than can be",
-    args: withDemo("--merge-tokens", "0.9"),
-    says: /--merge-tokens must be a number in 0\.\.0\.75, got 0\.9/,
-  },
-  {
-    what: "a range of guidance that is no range",
-    args: withDemo("--guidance-range", "half"),
-    says: /--guidance-range takes two numbers, such as 0,0\.5, got half/,
-  },
-  {
-    what: "a range of guidance beyond the last step",
-    args: withDemo("--guidance-range", "0.5,2"),
-    says:
-      /--guidance-range must be two rising fractions .* 0\.\.1.* got 0\.5,2/,
-  },
-  ...[
-    ["--output", "a.webp", /--output takes a \.png or \.jpg .* got a\.webp/],
-    ["--output", "b/c.TIFF", /--output takes .* got b\/c\.TIFF: \.tiff is not/],
-    ["--output", "", /--output needs a path, got ""/],
-    ["--model", "", /--model needs a path, got ""/],
-    ["--seed", "18446744073709551616", /--seed must be .* got 18446744073709/],
-    ["--seed", "-9223372036854775809", /--seed must be .* got -92233720368547/],
-    ["--width", "127", /--width must be a multiple of 4, got 127/],
-    ["--steps", "", /--steps takes a number, got ""/],
-    ["--steps", "--quiet", /--steps needs a value, got the option --quiet/],
-    ["--face", "7", /Cannot take face 7: the photo has 1/],
-    ["--width", "1000000", /--width .* 32\.\.2048, got 1000000;/],
-    ["--width", "8", /--width must be a whole number in 32\.\.2048, got 8;/],
-    ["--width", "0", /--width must be a whole number in 32\.\.2048, got 0;/],
-    ["--face", "100", /Cannot take face 100: the photo has 1.*--face/],
-    ["--face", "1000", /Cannot take face 1000: the photo has 1.*--face/],
-    ["--output", "./.webp", /--output takes .* got \.\/\.webp: \.webp is not/],
-    ["--guidance_scale", "3", /--guidance_scale .* mean --guidance-scale\?/],
-    ["-x", "3", /Option -x is unknown/],
-  ].map(([flag, value, says]) => ({
-    what: `${flag} ${value || '""'}`,
-    args: withDemo(flag as string, value as string),
-    says: says as RegExp,
-  })),
-  {
-    what: "a value where none belongs",
-    args: withDemo("--json=yes"),
-    says: /--json takes no value, got yes/,
-  },
-  {
-    what: "an image and JSON on one stream",
-    args: withDemo("--output", "-", "--json"),
-    says: /--output - or --json, not both/,
-  },
-  {
-    what: "several images on one stream",
-    args: withDemo("--output=-", "--num-images=2"),
-    says: /--output - takes one image, got --num-images 2/,
-  },
-  {
-    what: "references beside a stream",
-    args: withDemo("--output=-", "--save-references"),
-    says: /--save-references writes files beside the output, got --output -/,
-  },
-  {
-    what: "--align and --no-align",
-    args: withDemo("--align", "--no-align"),
-    says: /not both/,
-  },
-  {
-    what: "0 steps",
-    args: withDemo("--steps", "0"),
-    says: /--steps must be a whole number in 1\.\.1000, got 0/,
-  },
-  {
-    what: "1001 steps",
-    args: withDemo("--steps", "1001"),
-    says: /--steps .* got 1001/,
-  },
-  {
-    what: "a width that is no multiple",
-    args: withDemo("--width", "130"),
-    says: /--width must be a multiple of 4, got 130/,
-  },
-  {
-    what: "a height below the least",
-    args: withDemo("--height", "4"),
-    says: /--height must be a whole number in \d+\.\.\d+, got 4/,
-  },
-  {
-    what: "17 pictures",
-    args: withDemo("--num-images", "17"),
-    says: /--num-images .* got 17/,
-  },
-  {
-    what: "an unknown generator",
-    args: withDemo("--rng", "dice"),
-    says: /--rng must be torch-cuda or torch-cpu, got dice/,
-  },
-  {
-    what: "an unknown dtype",
-    args: withDemo("--dtype", "f64"),
-    says: /--dtype must be f16 or f32, got f64/,
-  },
-  {
-    what: "a negative scale",
-    args: withDemo("--id-scale=-1"),
-    says: /--id-scale must be a number in 0\.\.10, got -1/,
-  },
-  {
-    what: "four photos",
-    args: () => [demo, demo, demo, demo].flatMap((ref) => ["--ref", ref]),
-    says: /--ref takes 1 to 3 photos, got 4/,
-  },
-].map((row) => ({ ...row, code: 2 }));
-
-const options: readonly Case[] = [
+const options: readonly BadInput[] = [
   {
     what: "an output in a folder that is not there",
     args: withDemo("--output", "nowhere/a.png"),
@@ -291,7 +119,7 @@ const options: readonly Case[] = [
   },
 ];
 
-const photos: readonly Case[] = [
+const photos: readonly BadInput[] = [
   {
     what: "a photo that is not there",
     args: () => ["--ref", "nobody.png"],
@@ -329,7 +157,7 @@ const photos: readonly Case[] = [
   },
 ];
 
-const faces: readonly Case[] = [
+const faces: readonly BadInput[] = [
   {
     what: "a photo without a face, where one is required",
     args: () => [
@@ -341,7 +169,7 @@ const faces: readonly Case[] = [
   },
 ];
 
-const models: readonly Case[] = [
+const models: readonly BadInput[] = [
   {
     what: "a model folder that is not there",
     args: withDemo("--model", "nowhere"),
@@ -457,45 +285,4 @@ const models: readonly Case[] = [
   },
 ];
 
-/** Every file below a folder. */
-async function filesIn(folder: string): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) names.push(...await filesIn(path));
-    else names.push(path);
-  }
-  return names.sort();
-}
-
-for (
-  const { what, args, says, code = 1, notes = 0, env } of [
-    ...usage,
-    ...options,
-    ...photos,
-    ...faces,
-    ...models,
-  ]
-) {
-  Deno.test(`command: ${what} gets one clear line`, async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      const given = await args(folder);
-      const before = await filesIn(folder);
-      // One step, so that input that is not refused does not take long.
-      const steps = given.includes("--steps") ? [] : ["--steps=1"];
-      const run = await command(
-        [...given, ...steps, "--quiet"],
-        { cwd: folder, env },
-      );
-      assertEquals(run.err.length, 1 + notes, run.err.join("\n"));
-      assertMatch(run.err[notes], says);
-      assertEquals(run.code, code);
-      assertEquals(run.out, "");
-      assert(/^[A-Z]/.test(run.err[0]), "starts with a capital letter");
-      assertEquals(await filesIn(folder), before);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-}
+badInputTests([...options, ...photos, ...faces, ...models]);

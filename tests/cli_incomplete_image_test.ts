@@ -28,21 +28,30 @@ async function repeated(folder: string, image: string, ...args: string[]) {
 }
 
 /** An image of the command, and what it says. */
-async function madeIn(folder: string) {
-  const words = [...quick, "--prompt=a man", "--seed=7", "--tune=off"];
-  const { code, err } = await command(
-    ["--ref", demo, "--quiet", ...words],
-    { cwd: folder },
-  );
-  assertEquals(code, 0, err.join("\n"));
-  const path = `${folder}/output.png`;
-  const { text } = await readImageText(path);
-  return {
-    image: await readImage(path),
-    bytes: await Deno.readFile(path),
-    text,
-  };
+async function make() {
+  const folder = await Deno.makeTempDir();
+  try {
+    const words = [...quick, "--prompt=a man", "--seed=7", "--tune=off"];
+    const { code, err } = await command(
+      ["--ref", demo, "--quiet", ...words],
+      { cwd: folder },
+    );
+    assertEquals(code, 0, err.join("\n"));
+    const path = `${folder}/output.png`;
+    const { text } = await readImageText(path);
+    return {
+      image: await readImage(path),
+      bytes: await Deno.readFile(path),
+      text,
+    };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
+
+let making: ReturnType<typeof make> | undefined;
+/** That image, made once for all tests. */
+const madeImage = () => making ??= make();
 
 function without(
   text: Readonly<Record<string, string>>,
@@ -57,7 +66,7 @@ gpuTest(
   "incomplete image: missing settings are named, with the values used",
   () =>
     inFolder(async (folder) => {
-      const { image, text } = await madeIn(folder);
+      const { image, text } = await madeImage();
       const path = `${folder}/a.png`;
       await writePng(path, image, without(text, "steps", "seed"));
       // A step count that is typed is not reported as missing.
@@ -92,7 +101,7 @@ gpuTest(
   "incomplete image: another adapter is reported, with or without a name",
   () =>
     inFolder(async (folder) => {
-      const { image, text } = await madeIn(folder);
+      const { image, text } = await madeImage();
       assertEquals(text.adapter, undefined);
       const path = `${folder}/a.png`;
       const hash = "0123456789".repeat(7).slice(0, 64);
@@ -118,7 +127,7 @@ gpuTest(
   "incomplete image: a text that is ignored is named",
   () =>
     inFolder(async (folder) => {
-      const { image, text } = await madeIn(folder);
+      const { image, text } = await madeImage();
       const path = `${folder}/a.png`;
       const large = new Uint8Array(deflateSync(new Uint8Array(20e6).fill(97)));
       const file = encodePng(image, without(text, "prompt"));
@@ -190,7 +199,7 @@ gpuTest(
   "incomplete image: a file that is cut off, or no image, is refused",
   () =>
     inFolder(async (folder) => {
-      const { image, bytes, text } = await madeIn(folder);
+      const { image, bytes, text } = await madeImage();
       const jpeg = encodeJpeg(image, toParameters(text));
       const files: [string, Uint8Array, RegExp][] = [
         [

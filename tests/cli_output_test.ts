@@ -20,7 +20,7 @@ const demo = repositoryPath("weights/mini/demo.png");
 const mod = repositoryPath("mod.ts");
 const size = ["--width", "64", "--height", "64"];
 /** An image that is made in a moment. */
-const quick = ["--ref", demo, "--steps", "2", ...size, "--quiet"];
+const quick = ["--ref", demo, "--steps", "1", ...size, "--quiet"];
 
 /** A test of what only Unix has, on a GPU. */
 const unixTest = (name: string, fn: () => Promise<void>) =>
@@ -240,8 +240,8 @@ async function meanwhile(
   return { code, err };
 }
 
-/** An image that takes some seconds. */
-const slow = ["--ref", demo, "--steps", "12"];
+/** An image that takes long enough for something to happen meanwhile. */
+const slow = ["--ref", demo, "--steps", "6"];
 
 gpuTest(
   "output: an image whose folder was removed meanwhile is kept",
@@ -262,7 +262,7 @@ gpuTest(
       assertEquals((await readImage(path)).width, 128);
       if (isUnix) assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
       const { text } = await readImageText(path);
-      assertEquals(text.steps, "12");
+      assertEquals(text.steps, "6");
     }),
 );
 

@@ -25,7 +25,24 @@ import { safetensorsBytes } from "./support/weights.ts";
 
 const mini = repositoryPath("weights/mini");
 const goldens = await writeNetworkGoldens();
-Deno.test.afterAll(() => Deno.remove(goldens));
+const conversions = await Deno.makeTempDir();
+Deno.test.afterAll(async () => {
+  await Deno.remove(goldens);
+  await Deno.remove(conversions, { recursive: true });
+});
+
+const converted = new Map<string, Promise<string>>();
+
+/** The mini model in another storage type, converted once for all tests. */
+function conversion(dtype: "q8" | "q4"): Promise<string> {
+  const made = converted.get(dtype) ?? (async () => {
+    const output = `${conversions}/${dtype}`;
+    await convert({ inputs: [mini], output, dtype });
+    return output;
+  })();
+  converted.set(dtype, made);
+  return made;
+}
 
 async function compare(...args: string[]) {
   const script = repositoryPath("tools/compare.ts");
@@ -188,55 +205,47 @@ gpuTest("compare: files that do not fit are refused", async () => {
 });
 
 gpuTest("compare: q8 is nearer than q4", async () => {
-  await inFolder(async (folder) => {
-    const models = ["q8", "q4"] as const;
-    for (const dtype of models) {
-      const output = `${folder}/${dtype}`;
-      await convert({ inputs: [mini], output, dtype });
+  const { code, out, err } = await compare(
+    await conversion("q8"),
+    await conversion("q4"),
+    ...["--with", mini, "--pictures", "1", "--steps", "2", "--size", "64"],
+    "--json",
+  );
+  assertEquals(code, 0, err);
+  const { size, models: [q8, q4] } = JSON.parse(out);
+  assertEquals(size, 64);
+  const outputs: string[] = q8.networks.map(({ output }: Compared) => output);
+  assertEquals(outputs.length, 9);
+  for (const [i, output] of outputs.entries()) {
+    const error = ({ networks }: { networks: Compared[] }) => networks[i].nmse!;
+    if (/^id_encoder|^face_parser/.test(output)) {
+      // Stored as f16 in every conversion.
+      assertEquals([error(q8), error(q4)], [0, 0], output);
+    } else if (output.startsWith("vae")) {
+      // q8 in both.
+      assert(error(q8) > 0 && error(q8) < 1e-4, output);
+      assertEquals(error(q4), error(q8), output);
+    } else {
+      // About what the weights lose: 2.9e-5 and 6.6e-3.
+      assert(error(q8) > 1e-7 && error(q8) < 1e-4, `${output} ${error(q8)}`);
+      assert(error(q4) > 1e-4 && error(q4) < 3e-2, `${output} ${error(q4)}`);
     }
-    const { code, out, err } = await compare(
-      ...models.map((name) => `${folder}/${name}`),
-      ...["--with", mini, "--pictures", "1", "--steps", "2", "--size", "64"],
-      "--json",
-    );
-    assertEquals(code, 0, err);
-    const { size, models: [q8, q4] } = JSON.parse(out);
-    assertEquals(size, 64);
-    const outputs: string[] = q8.networks.map(({ output }: Compared) => output);
-    assertEquals(outputs.length, 9);
-    for (const [i, output] of outputs.entries()) {
-      const error = ({ networks }: { networks: Compared[] }) =>
-        networks[i].nmse!;
-      if (/^id_encoder|^face_parser/.test(output)) {
-        // Stored as f16 in every conversion.
-        assertEquals([error(q8), error(q4)], [0, 0], output);
-      } else if (output.startsWith("vae")) {
-        // q8 in both.
-        assert(error(q8) > 0 && error(q8) < 1e-4, output);
-        assertEquals(error(q4), error(q8), output);
-      } else {
-        // About what the weights lose: 2.9e-5 and 6.6e-3.
-        assert(error(q8) > 1e-7 && error(q8) < 1e-4, `${output} ${error(q8)}`);
-        assert(error(q4) > 1e-4 && error(q4) < 3e-2, `${output} ${error(q4)}`);
-      }
-    }
-    const [coarse, fine] = [q4.images[0], q8.images[0]];
-    // Of eight seeds 37.3 to 40.9 dB: two steps of a size not trained on leave
-    // much of the noise, and what q8 loses shows most there.
-    assert(fine.psnr > 35 && fine.psnr > coarse.psnr + 10, `${fine.psnr} dB`);
-    assert(coarse.psnr > 10, `${coarse.psnr} dB`);
-    assert(fine.largestDifference > 0);
-    assert(fine.largestDifference < coarse.largestDifference);
-  });
+  }
+  const [coarse, fine] = [q4.images[0], q8.images[0]];
+  // Of eight seeds 37.3 to 40.9 dB: two steps of a size not trained on leave
+  // much of the noise, and what q8 loses shows most there.
+  assert(fine.psnr > 35 && fine.psnr > coarse.psnr + 10, `${fine.psnr} dB`);
+  assert(coarse.psnr > 10, `${coarse.psnr} dB`);
+  assert(fine.largestDifference > 0);
+  assert(fine.largestDifference < coarse.largestDifference);
 });
 
 gpuTest(
   "compare: what q4 loses is in its weights, not in its kernels",
   async () => {
     await inFolder(async (folder) => {
-      const quantised = `${folder}/q4`;
+      const quantised = await conversion("q4");
       const output = `${folder}/dequantised`;
-      await convert({ inputs: [mini], output: quantised, dtype: "q4" });
       await convert({ inputs: [quantised], output, dtype: "f32" });
       const { code, out, err } = await compare(
         ...[output, "--with", quantised, "--json"],

@@ -94,7 +94,7 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const data = `${folder}/data`;
-      await drawDataset(data, { count: 4 });
+      await drawDataset(data, { count: 2 });
       const given = { stage: 1, data, "max-train-steps": 3, "save-steps": 3 };
       await trained({ ...given, out: `${folder}/a`, "vis-steps": 2 });
       await trained({ ...given, out: `${folder}/b` });

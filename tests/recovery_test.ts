@@ -1,6 +1,7 @@
 /**
  * After an abort, memory that runs out, a refused command or a lost device, the
- * same model works again, and holds what it held before.
+ * same model works again, and holds what it held before. Ten moments or more of
+ * each by default, thirty or more with MASTERWEAVER_LOAD=all.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type ErrorCode, MasterWeaverError } from "../src/base/errors.ts";
@@ -9,6 +10,7 @@ import type { Identity } from "../src/identity/identity.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { CallOptions, Progress } from "../src/base/progress.ts";
 import { gpuTest } from "./support/gpu.ts";
+import { amount, isFullLoad } from "./support/load.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 const mini = repositoryPath("weights/mini");
@@ -93,10 +95,13 @@ interface Moment {
 
 /**
  * Of all that is told of: the first and the last of each stage of each network,
- * and one between that looks drawn. Not the very last of a call: after that one
- * nothing can fail any more.
+ * and one between that looks drawn; by default one of these three, from stage to
+ * stage another. Not the very last of a call: after that one nothing can fail any
+ * more.
+ *
+ * @param which of the three the first stage has: 0, 1 or 2
  */
-async function momentsOf(subject: Subject): Promise<Moment[]> {
+async function momentsOf(subject: Subject, which: number): Promise<Moment[]> {
   const next = drawn();
   const byTurn: number[][] = [];
   for (const turn of [0, 1]) {
@@ -108,20 +113,26 @@ async function momentsOf(subject: Subject): Promise<Moment[]> {
         stages.set(key, [...stages.get(key) ?? [], count++]);
       },
     });
-    const numbers = [...stages.values()].flatMap((all) => [
-      all[0],
-      all[Math.floor(next() * all.length)],
-      all.at(-1)!,
+    const all = [...stages.values()].flatMap((numbers) => [
+      numbers[0],
+      numbers[Math.floor(next() * numbers.length)],
+      numbers.at(-1)!,
     ]);
-    byTurn.push([...new Set(numbers)].filter((number) => number < count - 1));
+    const own = [...new Set(all)].filter((number) => number < count - 1);
+    byTurn.push(isFullLoad || own.length < 6 ? own : thirdOf(own, which));
   }
   return alternating(byTurn);
 }
 
-/** Numbers below a limit for each kind of call: one drawn from each fifteenth. */
+/** One of each three numbers, from three to three another. */
+function thirdOf(numbers: readonly number[], which: number): number[] {
+  return numbers.filter((_, i) => (i + Math.floor(i / 3)) % 3 === which);
+}
+
+/** Numbers below a limit for each kind of call: one drawn from each of equal parts. */
 function spread(limits: readonly number[]): Moment[] {
   const next = drawn();
-  const parts = 15;
+  const parts = amount(5, 15);
   return alternating(
     limits.map((limit) =>
       Array.from(
@@ -133,11 +144,11 @@ function spread(limits: readonly number[]): Moment[] {
 }
 
 /**
- * Both kinds of calls by turns, until both have had all their numbers: thirty
- * at least, and tens, for after each ten it is seen whether all still works.
+ * Both kinds of calls by turns, until both have had all their numbers: ten or
+ * thirty at least, and tens, for after each ten it is seen whether all still works.
  */
 function alternating([first, second]: readonly number[][]): Moment[] {
-  const least = Math.max(30, 2 * first.length, 2 * second.length);
+  const least = Math.max(amount(10, 30), 2 * first.length, 2 * second.length);
   const length = 10 * Math.ceil(least / 10);
   return Array.from({ length }, (_, i) => {
     const turn = i % 2;
@@ -194,7 +205,7 @@ function failScope(
 gpuTest("recovery: after aborts at any moment", async () => {
   await using subject = await Subject.make();
   const milliseconds: number[] = [];
-  for (const [i, { turn, number }] of (await momentsOf(subject)).entries()) {
+  for (const [i, { turn, number }] of (await momentsOf(subject, 0)).entries()) {
     const stop = new AbortController();
     let asked = 0;
     await subject.fails(turn, "aborted", {
@@ -240,7 +251,9 @@ gpuTest(
   "recovery: after commands that were refused at any moment",
   async () => {
     await using subject = await Subject.make(true);
-    for (const [i, { turn, number }] of (await momentsOf(subject)).entries()) {
+    for (
+      const [i, { turn, number }] of (await momentsOf(subject, 1)).entries()
+    ) {
       const { device } = subject.weaver.gpu;
       // What no scope asks for is told by an event of the device.
       const refuse = () => device.createBuffer({ size: 16, usage: 0x8000 });
@@ -253,7 +266,7 @@ gpuTest(
 
 gpuTest("recovery: after devices lost at any moment", async () => {
   await using subject = await Subject.make();
-  for (const [i, { turn, number }] of (await momentsOf(subject)).entries()) {
+  for (const [i, { turn, number }] of (await momentsOf(subject, 2)).entries()) {
     // The device of the moment: a call after a loss opens another.
     const lose = () => subject.weaver.gpu.device.destroy();
     await subject.fails(turn, "device-lost", {

@@ -5,13 +5,13 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { DrawingServer, type ProcessState } from "./support/drawing_server.ts";
+import { amount, isFullLoad } from "./support/load.ts";
 import { FAILING, load } from "./support/studio_load.ts";
 
-const isFull = Deno.env.get("MASTERWEAVER_LOAD") === "all";
-const requests = isFull ? 10_000 : 1000;
+const requests = amount(1000, 10_000);
 const CLIENTS = 50;
 /** Requests after which memory does not grow any more, unless something leaks. */
-const WARM_UP = isFull ? 3000 : 1000;
+const WARM_UP = amount(1000, 3000);
 
 /** Asks for health over and over in a thread of its own; returns the times in milliseconds. */
 class Health implements Disposable {
@@ -114,7 +114,7 @@ Deno.test(`load: ${requests} requests of ${CLIENTS} clients`, async () => {
   assert(after.rss / before.rss < 1.1, "resident memory");
   assert(at(0.5) < 100, `health: ${at(0.5)} ms in the middle`);
   // Other tests have the CPUs as well, unless it is run by itself.
-  if (isFull) assert(at(0.99) < 100, `health: ${at(0.99)} ms`);
+  if (isFullLoad) assert(at(0.99) < 100, `health: ${at(0.99)} ms`);
   server.kill("SIGTERM");
   assertEquals((await server.ended()).code, 0);
 });

@@ -1,6 +1,6 @@
 /**
  * Workers that are killed, and Redis that goes away: every job ends once, and as
- * it should.
+ * it should. 80 jobs and 8 kills by default, 200 and 20 with MASTERWEAVER_LOAD=all.
  */
 import {
   assert,
@@ -10,6 +10,7 @@ import {
 } from "@std/assert";
 import { ApiError } from "../src/studio/errors.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
+import { amount } from "./support/load.ts";
 import {
   checkDone,
   HeardJob,
@@ -25,8 +26,8 @@ import {
 } from "./support/redis_server.ts";
 import { random } from "./support/weights.ts";
 
-const JOBS = 200;
-const KILLS = 20;
+const JOBS = amount(80, 200);
+const KILLS = amount(8, 20);
 /** Workers at any time, so that two are at work while one starts anew. */
 const WORKERS = 3;
 /** Another one is another course of events; the machine's pace is another as well. */

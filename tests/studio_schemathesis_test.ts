@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DrawingServer } from "./support/drawing_server.ts";
 import { inFolder } from "./support/file_systems.ts";
+import { isFullLoad } from "./support/load.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { PythonEnvironment } from "./support/python_environment.ts";
 import { dataUrl, drawnPhoto } from "./support/studio_server.ts";
@@ -20,8 +21,7 @@ const CHECKS = [
   "response_schema_conformance",
   "allow_header_conformance",
 ];
-const isFull = Deno.env.get("MASTERWEAVER_LOAD") === "all";
-const { phases, examples, least, time } = isFull
+const { phases, examples, least, time } = isFullLoad
   ? { phases: "coverage,fuzzing", examples: 20, least: 2000, time: 300_000 }
   : { phases: "fuzzing", examples: 12, least: 100, time: 60_000 };
 

@@ -6,6 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { drawDataset } from "./support/dataset.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
+import { amount } from "./support/load.ts";
 import { hasMpi, mpirunFile } from "./support/mpi.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
@@ -17,7 +18,11 @@ import {
   typedOptions,
 } from "./support/train_tool.ts";
 
-const STEPS = 10;
+/** Updates, and after which it is stopped: the last one's loss shows what the one before it made of the checkpoint. */
+const STEPS = amount(3, 10);
+const STOP = Math.floor(STEPS / 2);
+/** Samples of each of two ranks; two are what other tests train with: their kernels are compiled. */
+const BATCH = amount(2, 4);
 
 /** Trains in this many processes. */
 async function trainedTogether(ranks: number, given: Given): Promise<void> {
@@ -47,26 +52,28 @@ function checkSameLosses(found: Losses[], expected: Losses[]): void {
 }
 
 gpuTest(
-  "train: two ranks with batch 4 give what one with batch 8 gives",
+  `train: two ranks with batch ${BATCH} give what one with batch ${
+    2 * BATCH
+  } gives`,
   () =>
     inFolder(async (folder) => {
       const data = `${folder}/data`;
-      await drawDataset(data, { count: 12 });
+      await drawDataset(data, { count: 3 * BATCH });
       const given = {
         stage: 1,
         data,
         cache: `${folder}/cache`,
         "max-train-steps": STEPS,
-        "save-steps": STEPS / 2,
+        "save-steps": STOP,
         // Each rank has half of the batch; a rate that is scaled is the same for both.
         "learning-rate": 1e-4,
         "scale-lr": true,
       };
       const one = `${folder}/one`, two = `${folder}/two`;
-      await trained({ ...given, "train-batch-size": 8, out: one });
-      const together = { ...given, "train-batch-size": 4, out: two };
+      await trained({ ...given, "train-batch-size": 2 * BATCH, out: one });
+      const together = { ...given, "train-batch-size": BATCH, out: two };
       // Stopped in the middle, as a run may be: both ranks go on from one checkpoint.
-      await trainedTogether(2, { ...together, "max-train-steps": STEPS / 2 });
+      await trainedTogether(2, { ...together, "max-train-steps": STOP });
       await trainedTogether(2, together);
       const expected = await recorded(one) as Losses[];
       assertEquals(expected.length, STEPS);
@@ -86,7 +93,7 @@ gpuTest(
         data,
         cache: `${folder}/cache`,
         "adapter-path": `${MODEL}/identity_adapter.weave`,
-        "max-train-steps": 3,
+        "max-train-steps": 2,
       };
       const one = `${folder}/one`, two = `${folder}/two`;
       await trained({ ...given, "train-batch-size": 4, out: one });

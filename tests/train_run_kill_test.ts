@@ -1,13 +1,16 @@
 /**
  * A trainer that is killed at any moment leaves a run from which the next one
- * goes on.
+ * goes on. 20 kills by default, 50 with MASTERWEAVER_LOAD=all.
  */
 import { assert, assertEquals } from "@std/assert";
 import { RunFolder } from "../tools/train/run/run_folder.ts";
 import { inFolder } from "./support/file_systems.ts";
+import { amount } from "./support/load.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { checkContent, runSettings } from "./support/train_run.ts";
 
+/** In two runs side by side. */
+const KILLS = amount(20, 50);
 /** Large enough that most of the time something is being written. */
 const VALUES = 100_000;
 
@@ -77,12 +80,14 @@ async function killAgainAndAgain(run: string, times: number): Promise<void> {
 }
 
 Deno.test({
-  name: "train run: killed 50 times at random moments, it always goes on",
+  name: `train run: killed ${KILLS} times at random moments, it always goes on`,
   ignore: Deno.build.os === "windows",
   fn: () =>
     inFolder(async (folder) => {
       await Promise.all(
-        ["a", "b"].map((name) => killAgainAndAgain(`${folder}/${name}`, 25)),
+        ["a", "b"].map((name) =>
+          killAgainAndAgain(`${folder}/${name}`, KILLS / 2)
+        ),
       );
     }),
 });
