@@ -108,6 +108,22 @@ Deno.test("txt2img: each image has a seed of its own", async () => {
   });
 });
 
+Deno.test("txt2img: seeds go on beyond what a number holds", async () => {
+  await withClient({}, async (client) => {
+    const { info } = await client.post("txt2img", {
+      prompt: "a man",
+      seed: Number.MAX_SAFE_INTEGER,
+      n_iter: 3,
+      steps: 1,
+    });
+    assertEquals(JSON.parse(info).all_seeds, [
+      9007199254740991,
+      "9007199254740992",
+      "9007199254740993",
+    ]);
+  });
+});
+
 Deno.test("txt2img: photos as a script's arguments", async () => {
   await withClient({}, async (client) => {
     const base64 = drawnPhoto().toBase64();

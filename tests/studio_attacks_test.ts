@@ -191,6 +191,15 @@ Deno.test("attack: a cookie is for this server's pages alone", () => {
   assertThrows(() => new Sessions("battery-staple", true).client(request, ""));
 });
 
+Deno.test("studios with other tokens on one host do not log each other out", () => {
+  const nameOf = (token: string) =>
+    new Sessions(token, false)
+      .login(new Request(`http://studio/login?token=${token}`))
+      .headers.get("set-cookie")?.split("=")[0];
+  assertEquals(nameOf("correct-horse"), nameOf("correct-horse"));
+  assert(nameOf("correct-horse") !== nameOf("battery-staple"));
+});
+
 Deno.test("attack: tokens are compared in the same time, whatever differs", async () => {
   const sessions = new Sessions("correct-horse", false);
   const tokens = [

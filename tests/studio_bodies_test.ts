@@ -7,6 +7,7 @@ import { pngChunk } from "../src/host/codecs/png_chunks.ts";
 import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
 import { repositoryPath } from "./support/paths.ts";
+import { settingsBombs } from "./support/bombs.ts";
 import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
@@ -134,6 +135,25 @@ Deno.test("attack: a PNG that inflates without end is refused, quickly", async (
   });
 });
 
+Deno.test("attack: settings without end hold nobody up", async () => {
+  await withStudio({}, async (url) => {
+    for (const file of settingsBombs()) {
+      const started = performance.now();
+      const response = await postJson(`${url}/sdapi/v1/png-info`, {
+        image: file.toBase64(),
+      });
+      const text = await response.text();
+      assertEquals(response.status, 200);
+      assert(text.length < 2_200_000, `An answer of ${text.length} bytes`);
+      const { parameters, items } = JSON.parse(text);
+      assertEquals(parameters, {});
+      assert(Object.keys(items).length <= 64);
+      const seconds = (performance.now() - started) / 1000;
+      assert(seconds < 2, `It took ${seconds.toFixed(1)} s`);
+    }
+  });
+});
+
 Deno.test("attack: what is no photo is refused by its content", async () => {
   await withStudio({}, async (url) => {
     const files: [Uint8Array, RegExp][] = [
@@ -228,6 +248,29 @@ Deno.test("attack: a body larger than its limit is not read to its end", async (
     ], chunk.repeat(2));
     assertEquals(unannounced.status, 413);
     assertMatch(unannounced.body, /more than 100000 bytes/);
+  });
+});
+
+Deno.test("attack: bodies that are only announced take no memory", async () => {
+  await withStudio({}, async (url) => {
+    const before = Deno.memoryUsage().external;
+    using connections = new DisposableStack();
+    for (let i = 0; i < 20; i++) {
+      const connection = connections.use(await connect(url));
+      const head = [
+        "POST /api/generate HTTP/1.1",
+        `Host: ${new URL(url).host}`,
+        "Content-Type: multipart/form-data; boundary=x",
+        "Content-Length: 80000000",
+        "\r\n",
+      ];
+      await connection.write(
+        new TextEncoder().encode(`${head.join("\r\n")}--x`),
+      );
+    }
+    for (let i = 0; i < 3; i++) await (await fetch(`${url}/api/health`)).text();
+    const megabytes = (Deno.memoryUsage().external - before) / 1e6;
+    assert(megabytes < 100, `${megabytes.toFixed(0)} MB`);
   });
 });
 

@@ -12,7 +12,7 @@ import {
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { decodeImage, readPngText } from "../src/host/codecs/codec.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { type LoadOptions, MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkSettings } from "../src/options/options.ts";
 import type { Settings } from "../src/options/settings.ts";
 import type {
@@ -24,6 +24,7 @@ import type {
   Preview,
 } from "../src/studio/engine/engine.ts";
 import { checkedPhoto } from "../src/studio/api/photos.ts";
+import { ModelKeeper } from "../src/studio/engine/model_keeper.ts";
 import { GpuEngine } from "../src/studio/engine/gpu_engine.ts";
 import { LocalQueue } from "../src/studio/jobs/local_queue.ts";
 import { Job } from "../src/studio/jobs/job.ts";
@@ -275,6 +276,46 @@ gpuTest(
     assert(loads.has("load"));
     assert(sameBytes(again, first));
     await until(() => !engine.isLoaded);
+  },
+);
+
+gpuTest(
+  "studio engine: a call that is too large leaves the networks loaded",
+  async () => {
+    let loads = 0;
+    const loader = {
+      keepLoaded: true,
+      load: (options: LoadOptions) =>
+        MasterWeaver.load(MODEL, { ...options, ...load }),
+      hasRoom: () => Promise.resolve(true),
+    };
+    const keeper = new ModelKeeper(loader, () => loads++);
+    /** Fails some times; gives how often it worked, and its warnings. */
+    const failing = async (message: string, times: number) => {
+      const warnings: string[] = [];
+      let works = 0;
+      await keeper.use(
+        { onWarning: (warning) => warnings.push(warning) },
+        () => {
+          if (works++ < times) {
+            throw new MasterWeaverError("out-of-memory", message);
+          }
+          return Promise.resolve();
+        },
+      ).catch(() => {});
+      return { works, warnings };
+    };
+    // As an adapter's limits are told.
+    const limit = "Cannot make x: 9 bytes, but this adapter binds at most 8";
+    assertEquals(await failing(limit, 9), { works: 1, warnings: [] });
+    assertEquals(loads, 1);
+    const full = "The GPU has no memory left for x";
+    assertEquals(await failing(full, 9), { works: 2, warnings: [] });
+    // All networks are kept again, and let go only where that helps.
+    const { works, warnings } = await failing(full, 1);
+    assertEquals([works, warnings.length], [2, 1]);
+    assertEquals((await failing(full, 9)).works, 1);
+    await keeper.release();
   },
 );
 

@@ -2,7 +2,9 @@
  * Jobs over HTTP: the queue and its limits, turns of clients, events that go on
  * where a connection broke, and jobs that are stopped.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { ApiError } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { JobStore } from "../src/studio/jobs/store.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
@@ -151,6 +153,29 @@ Deno.test("jobs: people are not encoded without end while jobs wait", async () =
     isOn = false;
     await Promise.all(flood);
     assertEquals(studio.jobs.get(id).state, "done");
+  });
+});
+
+Deno.test("jobs: who leaves while a person waits gives the place to others", async () => {
+  await withStudio({ stepTime: 10, maxWaiting: 1 }, async (url, { studio }) => {
+    const id = await add(url, { steps: 1000 });
+    const job = studio.jobs.get(id);
+    await until(() => job.state === "running");
+    const { queue } = studio;
+    const gone = new AbortController();
+    const person = { photos: [], choices: {} };
+    const left = assertRejects(
+      () => queue.encode(person, gone.signal),
+      MasterWeaverError,
+    );
+    const never = new AbortController().signal;
+    await assertRejects(() => queue.encode(person, never), ApiError);
+    gone.abort();
+    assertEquals((await left).code, "aborted");
+    assertEquals(job.state, "running");
+    const next = queue.encode(person, never);
+    await queue.cancel(job, "Enough");
+    assertEquals((await next).faces, []);
   });
 });
 

@@ -242,6 +242,23 @@ Deno.test("npm openai: errors are its own", async () => {
   });
 });
 
+Deno.test("npm openai: a job that waits when the server ends may be sent again", async () => {
+  await withClient({ stepTime: 5 }, async (client, studio) => {
+    const generate = () => client.images.generate({ prompt: "a man" });
+    const running = generate();
+    const waiting = assertRejects(generate, OpenAI.InternalServerError);
+    for (let i = 0; i < 1000; i++) {
+      const { counts } = studio.studio.queue;
+      if (counts.waiting === 1 && counts.running === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await studio.shutdown(10_000);
+    const { status, code, type } = await waiting;
+    assertEquals([status, code, type], [503, "shutting_down", "server_error"]);
+    assertEquals((await running).data?.length, 1);
+  });
+});
+
 Deno.test("npm openai: tells a full queue, and tries again", async () => {
   await withClient({ maxWaiting: 0 }, async (client) => {
     const error = await assertRejects(

@@ -87,7 +87,7 @@ Deno.test("studio photos: what is none is refused, by its content", async () => 
   // A photo that ends too early has a good header.
   const cut = drawnPhoto().subarray(0, 60).slice();
   const { code } = await assertRejects(
-    () => photos.faces(asPhoto(cut), new AbortController().signal),
+    () => photos.faces(asPhoto(cut), "a", new AbortController().signal),
     MasterWeaverError,
   );
   assertEquals(code, "bad-image");
@@ -167,11 +167,35 @@ Deno.test("studio photos: too many at once, or too large a file", async () => {
   assertEquals(photoLimits.maxBytes, 20e6);
 });
 
+Deno.test("studio photos: one client's searches leave room for others", async () => {
+  await using photos = reader({ maxWaiting: 8 });
+  const photo = asPhoto(drawnPhoto());
+  const { signal } = new AbortController();
+  const order: string[] = [];
+  const search = (client: string) =>
+    photos.faces(photo, client, signal).then(() => order.push(client));
+  // One that is looked at, and a quarter of those that may wait.
+  const many = ["a", "a", "a", "a"].map(search);
+  const other = search("b");
+  const looks = await Promise.allSettled(many);
+  await other;
+  const { reason } = looks[3] as PromiseRejectedResult;
+  assertEquals([reason.status, reason.code], [503, "queue-full"]);
+  assertEquals(order, ["a", "a", "b", "a"]);
+  const gone = new AbortController();
+  const first = photos.faces(photo, "a", signal);
+  const left = photos.faces(photo, "a", gone.signal);
+  gone.abort();
+  const error = await assertRejects(() => left, MasterWeaverError);
+  assertEquals(error.code, "aborted");
+  await first;
+});
+
 Deno.test("studio photos: one face, several, or none", async () => {
   await using photos = reader();
   const { signal } = new AbortController();
   const found = async (bytes: Uint8Array<ArrayBuffer>) => {
-    const { faces, ...photo } = await photos.faces(asPhoto(bytes), signal);
+    const { faces, ...photo } = await photos.faces(asPhoto(bytes), "a", signal);
     const lefts = faces.map(({ rect, score, aligned }) => {
       assert(score > 0);
       assertEquals(aligned && sizeOf(aligned), hasLandmarks ? 256 : undefined);

@@ -21,8 +21,12 @@ const body = {
   preview: true,
 };
 
-async function studioOn(url: string, maxWaiting = 10): Promise<RunningStudio> {
-  const queue = await openQueue(url, { maxWaiting });
+async function studioOn(
+  url: string,
+  maxWaiting = 10,
+  onWarning?: (line: string) => void,
+): Promise<RunningStudio> {
+  const queue = await openQueue(url, { maxWaiting, onWarning });
   return startStudio({ port: 0, queue, photos: new OneFace() });
 }
 
@@ -60,6 +64,36 @@ redisTest(
     const { images } = await (await fetch(job)).json();
     const image = await fetch(studio.url + images[0].url);
     assertEquals((await image.bytes()).slice(1, 4), Uint8Array.of(80, 78, 71));
+  },
+);
+
+redisTest(
+  "redis: it is told that no worker is there, and how many jobs come first",
+  async () => {
+    await using redis = await RedisServer.start(false);
+    const lines: string[] = [];
+    await using studio = await studioOn(redis.url, 10, (line) => {
+      lines.push(line);
+    });
+    const health = async () =>
+      await (await fetch(`${studio.url}/api/health`)).json();
+    await until("it is logged", () => lines.length > 0);
+    assertStringIncludes(lines[0], "No worker has the model drawn");
+    const { references } = body;
+    const person = postJson(`${studio.url}/api/identities`, { references });
+    await until("the person waits", async () => (await health()).waiting === 1);
+    const jobs = [await posted(studio), await posted(studio)];
+    const places = jobs.map(async (job) =>
+      (await (await fetch(job)).json()).position
+    );
+    // A person to be encoded is no job.
+    assertEquals(await Promise.all(places), [0, 1]);
+    assertEquals((await health()).workers, 0);
+    await using _ = await openWorker(redis.url);
+    await (await person).body?.cancel();
+    await until("it is seen", async () => (await health()).workers === 1);
+    assertEquals(lines.length, 2);
+    assertStringIncludes(lines[1], "is there, with the model drawn");
   },
 );
 

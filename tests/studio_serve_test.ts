@@ -6,9 +6,17 @@ import { command, deno } from "./support/command.ts";
 import { DrawingServer } from "./support/drawing_server.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { dataUrl, drawnPhoto, postJson } from "./support/studio_server.ts";
+import {
+  dataUrl,
+  drawnPhoto,
+  postJson,
+  withStudio,
+} from "./support/studio_server.ts";
 
 const isUnix = Deno.build.os !== "windows";
+const unixTest = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, fn, ignore: !isUnix });
+
 const references = [dataUrl(drawnPhoto())];
 const good = { references, prompt: "a secret prompt", steps: 1 };
 
@@ -41,9 +49,25 @@ Deno.test("serve: a port that is taken is told, and what to do", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
   const { code, out, err } = await command(["serve", "--port", String(port)]);
-  assertEquals([code, out], [2, ""]);
+  assertEquals([code, out], [1, ""]);
   assertMatch(err.join("\n"), new RegExp(`^Port ${port} is taken, .*--port 0`));
 });
+
+unixTest(
+  "serve: the address that is printed is the one that answers",
+  async () => {
+    // Only Linux has all of 127.0.0.0/8 without being told.
+    const hosts = Deno.build.os === "linux"
+      ? ["localhost", "127.0.0.1", "127.0.0.2"]
+      : ["localhost", "127.0.0.1"];
+    for (const hostname of hosts) {
+      await withStudio({ hostname }, async (url) => {
+        assertEquals(new URL(url).hostname, hostname);
+        assertEquals(await (await fetch(`${url}/api/jobs`)).json(), []);
+      });
+    }
+  },
+);
 
 Deno.test("serve: files of TLS that are none are told by name", async () => {
   await inFolder(async (folder) => {
@@ -176,35 +200,34 @@ async function hasOpenssl(): Promise<boolean> {
 }
 
 const inCi = Boolean(Deno.env.get("CI"));
+/** Makes a certificate and its key; returns where they are. */
+async function certificate(folder: string): Promise<[string, string]> {
+  const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+  const { success } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=localhost", "-addext", "basicConstraints=CA:FALSE"],
+      "-addext",
+      ...["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+    ],
+    stderr: "null",
+  }).output();
+  assert(success);
+  return [cert, key];
+}
+
+const ignore = !inCi && !await hasOpenssl();
 Deno.test({
   name: "serve: TLS with --cert and --key",
-  ignore: !inCi && !await hasOpenssl(),
+  ignore,
   fn: () =>
     inFolder(async (folder) => {
-      const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
-      const { success } = await new Deno.Command("openssl", {
-        args: [
-          ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-          ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-          ...["-subj", "/CN=localhost", "-addext", "basicConstraints=CA:FALSE"],
-          "-addext",
-          ...["subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-        ],
-        stderr: "null",
-      }).output();
-      assert(success);
-      await using serving = new Serving(
-        [
-          "--port",
-          "0",
-          "--cert",
-          cert,
-          "--key",
-          key,
-          "--token",
-          "correct-horse",
-        ],
-      );
+      const [cert, key] = await certificate(folder);
+      await using serving = new Serving([
+        ...["--port", "0", "--cert", cert, "--key", key],
+        ...["--token", "correct-horse"],
+      ]);
       const url = await serving.started();
       assertMatch(url, /^https:/);
       using client = Deno.createHttpClient({
@@ -222,8 +245,30 @@ Deno.test({
     }),
 });
 
-const unixTest = (name: string, fn: () => Promise<void>) =>
-  Deno.test({ name, fn, ignore: !isUnix });
+Deno.test({
+  name: "serve: with TLS, silent connections end and URLs are https",
+  ignore,
+  fn: () =>
+    inFolder(async (folder) => {
+      const [cert, key] = await Promise.all(
+        (await certificate(folder)).map((path) => Deno.readTextFile(path)),
+      );
+      const connections = { head: 300 };
+      await withStudio({ tls: { cert, key }, connections }, async (url) => {
+        const port = Number(new URL(url).port);
+        using silent = await Deno.connect({ hostname: "127.0.0.1", port });
+        assertEquals(await silent.read(new Uint8Array(1)), null);
+        using client = Deno.createHttpClient({ caCerts: [cert] });
+        const { data } = await (await fetch(`${url}/v1/images/generations`, {
+          client,
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ prompt: "a man", response_format: "url" }),
+        })).json();
+        assert(data[0].url.startsWith(`${url}/api/jobs/`), data[0].url);
+      });
+    }),
+});
 
 /** Starts a job of some steps; returns its id once it runs. */
 async function runningJob(url: string, steps: number): Promise<string> {
@@ -257,8 +302,9 @@ unixTest(
     assertEquals(image.status, 200);
     await image.body?.cancel();
     assertEquals((await server.ended()).code, 0);
-    assertMatch(server.err, new RegExp(`job ${id}: done after`));
-    assertMatch(server.err, new RegExp(`job ${waitingId}: cancelled after`));
+    const ends = (end: string) => server.err.split(end).length - 1;
+    assertEquals(ends(`job ${id}: done after`), 1);
+    assertEquals(ends(`job ${waitingId}: cancelled after`), 1);
     assert(!server.err.includes("secret"), "a prompt is logged");
   },
 );

@@ -96,7 +96,8 @@ export function errorResource(error: unknown): ErrorResource {
   }
   if (error instanceof MasterWeaverError) {
     const { code, message } = error;
-    return { code, message };
+    const [, field] = /^Option (\w+) /.exec(message) ?? [];
+    return { code, message, ...field !== undefined && { field } };
   }
   return {
     code: "internal",

@@ -26,14 +26,14 @@ export interface OperationOptions {
   readonly events: EventOptions;
   /** What is counted. */
   readonly metrics: Metrics;
-  /** Whether a token is needed. */
-  readonly needsToken: boolean;
+  /** The name of the cookie that stands for the token; undefined where none is needed. */
+  readonly cookie?: string;
 }
 
 /** All of them, as the OpenAPI document lists them. */
 export function allOperations(
   studio: Studio,
-  { events, metrics, needsToken }: OperationOptions,
+  { events, metrics, cookie }: OperationOptions,
 ): Operation[] {
   // Clients that leave are noticed by these alone.
   const period = events.keepAlive / 3;
@@ -48,7 +48,7 @@ export function allOperations(
     ...openaiOperations(studio, period),
     ...a1111Operations(studio, period),
   ];
-  const document = documentOperations(operations, { needsToken, errorSchema });
+  const document = documentOperations(operations, { cookie, errorSchema });
   return [...operations, ...document];
 }
 

@@ -71,7 +71,7 @@ const KEPT_JOBS = { bytes: KEPT_BYTES, age: 3_600_000, jobs: 1000 };
 /**
  * Starts a studio.
  *
- * @throws {MasterWeaverError} `bad-option` where it cannot listen
+ * @throws {MasterWeaverError} `busy`, `bad-option` where it cannot listen
  */
 export async function startStudio(
   options: StudioOptions,
@@ -91,6 +91,9 @@ export async function startStudio(
     log: options.log ?? (() => {}),
   };
   const unwatched = new Unwatched(queue, options.cancelUnwatched);
+  const sessions = token === undefined
+    ? undefined
+    : new Sessions(token, tls !== undefined);
   const operations = allOperations(studio, {
     events: {
       keepAlive,
@@ -98,11 +101,8 @@ export async function startStudio(
       onLeave: (job) => unwatched.left(job),
     },
     metrics,
-    needsToken: token !== undefined,
+    cookie: sessions?.cookie,
   });
-  const sessions = token === undefined
-    ? undefined
-    : new Sessions(token, tls !== undefined);
   const { connections } = options;
   const server = await listen({ hostname, port, tls, connections }, (port) => {
     const isHost = allowedHosts({ hostname, port, publicHosts });

@@ -56,6 +56,25 @@ export function textBomb(): Uint8Array<ArrayBuffer> {
   );
 }
 
+/** A PNG whose texts are far more than any settings: inflated, in number, or in lines. */
+export function settingsBombs(): Uint8Array<ArrayBuffer>[] {
+  const lines = toLatin1("a\n".repeat(2 ** 19));
+  const one = pngChunk("tEXt", toLatin1("a\0b"));
+  return [
+    pngChunk(
+      "zTXt",
+      joinBytes([toLatin1("parameters\0\0"), repeated(lines, 15)]),
+    ),
+    joinBytes(Array(100_000).fill(one)),
+    pngChunk(
+      "tEXt",
+      joinBytes([toLatin1("parameters\0"), ...Array(15).fill(lines)]),
+    ),
+    // As much as is read, all of it lines.
+    pngChunk("tEXt", joinBytes([toLatin1("parameters\0"), lines.slice(20)])),
+  ].map((chunks) => png(pngHeader(16, 16, 8, 2), chunks));
+}
+
 /** A PNG of 400 KB and 49 million pixels that takes seconds to decode. */
 export function slowPhoto(): Uint8Array<ArrayBuffer> {
   const side = 7000, some = 50;

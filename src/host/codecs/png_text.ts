@@ -91,14 +91,16 @@ export function inspectPngText(file: Uint8Array): {
  * @param chunks all chunks of a file
  * @param wanted the keywords to read; all where not given
  * @param onIgnored called for each text that is ignored
+ * @param maxInflated the most bytes of compressed texts, inflated
  */
 export function pngTexts(
   chunks: Iterable<PngChunk>,
   wanted?: readonly string[],
   onIgnored: (text: IgnoredText) => void = () => {},
+  maxInflated = MAX_INFLATED,
 ): Map<string, string> {
   const texts = new Map<string, string>();
-  const budget = { left: MAX_INFLATED };
+  const budget = { left: maxInflated };
   const unpack = (data: Uint8Array) => inflated(data, budget);
   for (const chunk of chunks) {
     const { type, data } = chunk;

@@ -30,6 +30,9 @@ import { toEngineError } from "./errors.ts";
 import { Files } from "./files.ts";
 import { LocalRun, LostRun } from "./local_run.ts";
 
+/** The one who asks. */
+const CLIENT = "page";
+
 /** The most people that are found again by their id. */
 const KNOWN_PEOPLE = 50;
 
@@ -56,7 +59,7 @@ export class LocalEngine implements PageEngine {
   async faces(photo: Blob, signal: AbortSignal): Promise<FacesResource> {
     return await shown(async () => {
       const { photos } = await this.#holder.opened();
-      return await photos.faces(await photoOf(photo), signal);
+      return await photos.faces(await photoOf(photo), CLIENT, signal);
     });
   }
 
@@ -80,7 +83,7 @@ export class LocalEngine implements PageEngine {
       const opened = await this.#holder.opened();
       const { queue } = opened;
       const known = this.#people.get(request.identity ?? "");
-      const job = new Job("page", {
+      const job = new Job(CLIENT, {
         settings: settingsOf(request.settings, queue.model),
         person: known ?? await personOf(request.photos, request.choices),
         format: "png",

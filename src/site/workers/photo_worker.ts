@@ -11,15 +11,18 @@ import { answerCalls } from "../../studio/engine/worker_side.ts";
 import { openPlace } from "../model/open_place.ts";
 import { writePng } from "../png_write.ts";
 import type { PhotoWorkerSetup } from "./setups.ts";
+import { asItIs } from "./as_it_is.ts";
 
-answerCalls<PhotoWorkerSetup, PhotoCalls>(({ place, aligns, maxPixels }) =>
-  photoHandlers({
-    aligns,
-    maxPixels,
-    openFinder: async () => {
-      const { face_detector: detector, landmarks } = await openPlace(place);
-      return detector ? await FaceFinder.load(detector, landmarks) : null;
-    },
-    encodePng: (image) => writePng(image),
-  })
+answerCalls<PhotoWorkerSetup, PhotoCalls>(
+  ({ place, aligns, maxPixels }) =>
+    photoHandlers({
+      aligns,
+      maxPixels,
+      openFinder: async () => {
+        const { face_detector: detector, landmarks } = await openPlace(place);
+        return detector ? await FaceFinder.load(detector, landmarks) : null;
+      },
+      encodePng: (image) => writePng(image),
+    }),
+  asItIs,
 );

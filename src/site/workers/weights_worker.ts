@@ -25,6 +25,7 @@ import type {
   WeightsCalls,
   WeightsProgress,
 } from "./weights_calls.ts";
+import { asItIs } from "./as_it_is.ts";
 
 type Context = CallContext<WeightsProgress>;
 
@@ -42,7 +43,7 @@ answerCalls<null, WeightsCalls>(() => ({
     if (place.kind === "address") await forgetModel(place);
     return { output: null };
   },
-}));
+}), asItIs);
 
 /** Fetches what is missing, and checks what was never checked. */
 async function fetchModel(

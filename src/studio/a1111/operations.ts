@@ -50,7 +50,7 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
       name: "png-info",
       method: "post",
       summary: "Read the settings inside an image file",
-      body: { schema: imageSchema },
+      body: { schema: imageSchema, maxBytes: 28_000_000 },
       answer: "The settings",
       handle: ({ body }) => Response.json(pngInfo(fileOf(body))),
     },

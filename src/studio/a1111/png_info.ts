@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { readJpegComment, readPngText } from "../../host/codecs/codec.ts";
+import { readJpegComment } from "../../host/codecs/codec.ts";
+import { type PngChunk, pngChunks } from "../../host/codecs/png_chunks.ts";
+import { pngTexts } from "../../host/codecs/png_text.ts";
 import { imageFileKind } from "../../image/signature.ts";
 import { readParameters } from "../../options/parameters_text.ts";
 
@@ -17,16 +19,40 @@ export interface PngInfo {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Reads a PNG or JPEG file; what has no settings gives none. */
+/** The most chunks that are looked at, and the most that are read, for these hold up the server. */
+const MOST_CHUNKS = 10_000, MOST_TEXTS = 64;
+/** The most bytes of a file's texts: other programs keep whole workflows there. */
+const MAX_TEXT = 2 ** 20;
+/** The longest text that is taken apart; settings have a few thousand characters. */
+const MAX_SETTINGS = 2 ** 16;
+
+/** Reads a PNG or JPEG file; what has no settings, or more than any have, gives none. */
 export function pngInfo(file: Uint8Array): PngInfo {
   const { parameters: info = "", ...items } = textsOf(file);
-  return { info, items, parameters: info === "" ? {} : parsed(info) };
+  const isSettings = info !== "" && info.length <= MAX_SETTINGS;
+  return { info, items, parameters: isSettings ? parsed(info) : {} };
 }
 
 function textsOf(file: Uint8Array): Record<string, string> {
-  if (imageFileKind(file) === "png") return readPngText(file);
+  if (imageFileKind(file) === "png") {
+    const texts = pngTexts(textChunks(file), undefined, undefined, MAX_TEXT);
+    return Object.fromEntries(texts);
+  }
   const comment = readJpegComment(file);
   return comment === undefined ? {} : { parameters: comment };
+}
+
+/** The first chunks of a PNG file with texts, as far as they are no larger than texts are. */
+function* textChunks(file: Uint8Array): Generator<PngChunk> {
+  let chunks = 0, texts = 0, bytes = 0;
+  for (const chunk of pngChunks(file)) {
+    if (++chunks > MOST_CHUNKS || texts === MOST_TEXTS) return;
+    if (!/^(?:tEXt|zTXt|iTXt)$/.test(chunk.type)) continue;
+    texts++;
+    bytes += chunk.data.length;
+    if (bytes > MAX_TEXT) return;
+    yield chunk;
+  }
 }
 
 /** The settings as that program takes them apart: by its names, a size as two. */

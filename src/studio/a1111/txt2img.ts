@@ -86,10 +86,12 @@ async function requestsOf(
   }));
 }
 
+/** Beyond what a number holds it is a bigint, and after the largest comes 0. */
 function seedAfter(seed: number | bigint, i: number): number | bigint {
-  return typeof seed === "bigint"
-    ? BigInt.asUintN(64, seed + BigInt(i))
-    : seed + i;
+  if (i === 0) return seed;
+  const sum = BigInt(seed) + BigInt(i);
+  const number = Number(sum);
+  return Number.isSafeInteger(number) ? number : BigInt.asUintN(64, sum);
 }
 
 /** Why there are no images; what the client stopped is no failure. */

@@ -31,11 +31,10 @@ export function facesOperation({ photos }: Studio): Operation {
       200: { description: "The faces", schema: facesSchema },
       422: errorAnswer("The photo cannot be decoded"),
     },
-    async handle({ body, signal }) {
+    async handle({ body, client, signal }) {
       const { photo } = body as { photo: string };
-      return Response.json(
-        await photos.faces(await readPhoto(photo, "photo"), signal),
-      );
+      const file = await readPhoto(photo, "photo");
+      return Response.json(await photos.faces(file, client, signal));
     },
   };
 }

@@ -13,6 +13,7 @@ import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job } from "../jobs/job.ts";
 import type { ModelResource } from "../wire/resources.ts";
+import { checkPerson } from "./person.ts";
 import { photoSchema, readPhotos } from "./photos.ts";
 import { errorAnswer, jobSchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
@@ -32,9 +33,19 @@ type GenerateBody = Partial<IdentityChoices> & Partial<Settings> & {
 
 const identityOptions = optionsOf("identity").map(({ name }) => name);
 
+/** The header with a job's id, where the client chooses it. */
+const KEY = "idempotency-key";
+const keySchema: JsonSchema = {
+  type: "string",
+  pattern: "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
+  description:
+    "A new UUID for each job, which becomes its id: a request that is sent again, because its answer was lost, gets the same job",
+};
+
 /** The operation. */
 export function generateOperation(studio: Studio): Operation {
   const { model } = studio.queue;
+  const once = oncePerId(studio);
   return {
     method: "post",
     path: "/api/generate",
@@ -42,33 +53,69 @@ export function generateOperation(studio: Studio): Operation {
     summary: "Make images of a person",
     description:
       "Answers as soon as the job is taken in; its events tell the rest. Give either `references` or an `identity`.",
+    headers: { [KEY]: keySchema },
     body: { schema: generateSchema(model), multipart: true },
     answers: {
       202: { description: "The job, which waits now", schema: jobSchema },
       404: errorAnswer("There is no such identity"),
       503: errorAnswer("Too many jobs wait; see `Retry-After`"),
     },
-    async handle({ body, client }) {
-      const given = body as GenerateBody;
-      const { format = "png", preview = false } = given;
-      const settings = settingsOf(given, model);
-      const person = await personOf(given, studio);
-      const modelHash = model.hash;
-      const job = new Job(client, {
-        settings,
-        person,
-        format,
-        preview,
-        modelHash,
-      });
-      await studio.queue.add(job);
-      studio.jobs.add(job);
-      studio.log("generate", job);
+    async handle({ body, client, headers }) {
+      const job = await once(
+        headers[KEY]?.toLowerCase(),
+        client,
+        (id) => take(body as GenerateBody, studio, client, id),
+      );
       return Response.json(job.resource(), {
         status: 202,
         headers: { location: `/api/jobs/${job.id}` },
       });
     },
+  };
+}
+
+/** Takes a job in. */
+async function take(
+  given: GenerateBody,
+  studio: Studio,
+  client: string,
+  id?: string,
+): Promise<Job> {
+  const { format = "png", preview = false } = given;
+  const { model } = studio.queue;
+  const settings = settingsOf(given, model);
+  const person = await personOf(given, studio);
+  const modelHash = model.hash;
+  const request = { settings, person, format, preview, modelHash };
+  const job = new Job(client, request, id);
+  await studio.queue.add(job);
+  studio.jobs.add(job);
+  studio.log("generate", job);
+  return job;
+}
+
+/** Takes a job in unless there is one of its id, or one that is being taken in. */
+function oncePerId({ jobs }: Studio) {
+  const coming = new Map<string, Promise<Job>>();
+  return async (
+    id: string | undefined,
+    client: string,
+    take: (id?: string) => Promise<Job>,
+  ): Promise<Job> => {
+    if (id === undefined) return await take();
+    let job = jobs.find(id) ?? coming.get(id);
+    if (!job) {
+      job = take(id).finally(() => coming.delete(id));
+      coming.set(id, job);
+    }
+    const known = await job;
+    if (known.client === client) return known;
+    throw new ApiError(
+      400,
+      "bad-request",
+      `Field ${KEY} is the id of another client's job; make a new UUID for each job`,
+      { field: KEY },
+    );
   };
 }
 
@@ -156,7 +203,10 @@ async function personOf(
   }
   const choices = choicesOf(given);
   if (references) {
-    return { photos: await readPhotos(references, "references"), choices };
+    const photos = await readPhotos(references, "references");
+    const person = { photos, choices };
+    checkPerson(person, studio.queue.model);
+    return person;
   }
   const [field] = Object.keys(choices);
   if (field !== undefined) {

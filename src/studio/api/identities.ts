@@ -11,6 +11,7 @@ import type { Operation } from "../http/operation.ts";
 import type { IdentityResource } from "../wire/resources.ts";
 import { choicesOf, referencesSchema } from "./generate.ts";
 import { fileResponse } from "./jobs.ts";
+import { checkPerson } from "./person.ts";
 import { readPhotos } from "./photos.ts";
 import { errorAnswer, identitySchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
@@ -57,6 +58,7 @@ export function identityOperations(
       };
       const photos = await readPhotos(references, "references");
       const person = { photos, choices: choicesOf(given) };
+      checkPerson(person, queue.model);
       const identity = await queue.encode(person, signal);
       identities.add(identity);
       log(`identity ${identity.id.slice(0, 16)}`);

@@ -41,7 +41,7 @@ export class Metrics {
   }
 
   /** All of it, in Prometheus' text format. */
-  text({ counts }: JobQueue): string {
+  text({ counts, workers }: JobQueue): string {
     const { rss, heapUsed } = Deno.memoryUsage();
     return [
       ...family("requests_total", "counter", "Answers by operation and status")(
@@ -58,6 +58,7 @@ export class Metrics {
       ...single("images_total", "counter", "Images made", this.#images),
       ...single("jobs_waiting", "gauge", "Jobs that wait", counts.waiting),
       ...single("jobs_running", "gauge", "Jobs that run", counts.running),
+      ...single("workers", "gauge", "Workers that take jobs", workers),
       ...single("memory_bytes", "gauge", "Memory of the process", rss),
       ...single("heap_bytes", "gauge", "Memory of its objects", heapUsed),
       "",

@@ -132,4 +132,5 @@ export const healthSchema: JsonSchema = object("Health", {
   status: { const: "ok" },
   waiting: count,
   running: count,
+  workers: count,
 });

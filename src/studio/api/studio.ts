@@ -12,11 +12,15 @@ import type { FacesResource } from "../wire/resources.ts";
 /** Looks at photos without the GPU, in a Worker with a time limit. */
 export interface PhotoReader extends AsyncDisposable {
   /**
-   * Finds and aligns the faces of a photo.
+   * Finds and aligns the faces of a photo; clients take turns.
    *
-   * @throws {MasterWeaverError} `bad-image`; {ApiError} 408 `timeout`
+   * @throws {MasterWeaverError} `bad-image`; {ApiError} 408 `timeout`, 503 `queue-full`
    */
-  faces(photo: Photo, signal: AbortSignal): Promise<FacesResource>;
+  faces(
+    photo: Photo,
+    client: string,
+    signal: AbortSignal,
+  ): Promise<FacesResource>;
 }
 
 /** Encoded people by id, the least recently used forgotten first. */

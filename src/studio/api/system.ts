@@ -23,6 +23,9 @@ export function systemOperations({ queue }: Studio): Operation[] {
     summary: "Whether the server is there",
     open: true,
     answers: { 200: { description: "It is", schema: healthSchema } },
-    handle: () => Response.json({ status: "ok", ...queue.counts }),
+    handle() {
+      const { counts, workers } = queue;
+      return Response.json({ status: "ok", ...counts, workers });
+    },
   }];
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../base/errors.ts";
 import { writeStderr } from "../../host/streams.ts";
 import { printable } from "../../weights/brief.ts";
 import type { Job } from "../jobs/job.ts";
@@ -26,7 +27,7 @@ export function jobLog(
 }
 
 /** How a job ended, in a line. */
-export function endText(job: Job): string {
+function endText(job: Job): string {
   const { id, state, endedAt, createdAt } = job;
   const seconds = ((endedAt ?? Date.now()) - createdAt) / 1000;
   const { error } = job.resource();
@@ -34,9 +35,11 @@ export function endText(job: Job): string {
   return `job ${id}: ${state}${why} after ${seconds.toFixed(1)} s`;
 }
 
-/** Logs what is a bug, with where it happened. */
+/** Logs what is a bug, with where it happened; of an error that people can do something about, what it says. */
 export function logBug(error: unknown): void {
-  const text = error instanceof Error
+  const text = error instanceof MasterWeaverError
+    ? `${error.code}: ${error.message}`
+    : error instanceof Error
     ? error.stack ?? error.message
     : String(error);
   writeStderr(`${text}\n`);

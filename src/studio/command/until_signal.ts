@@ -6,14 +6,13 @@
 import { onSignals } from "../../host/exit.ts";
 import { writeStderr } from "../../host/streams.ts";
 import type { RunningStudio } from "../serve.ts";
-import { endText } from "./job_log.ts";
 
 /** Milliseconds that the running job may take after the first signal. */
 const PATIENCE = 30_000;
 
 /**
- * Waits for a signal, then ends the studio in order and says what became of its
- * jobs; a second signal ends the process at once.
+ * Waits for a signal, then ends the studio in order; a second signal ends the
+ * process at once.
  *
  * @param patience milliseconds that the running job may take
  */
@@ -35,8 +34,5 @@ export async function untilSignal(
     first.resolve();
   });
   await first.promise;
-  const open = [...studio.studio.jobs.all()]
-    .filter((job) => job.endedAt === null);
   await studio.shutdown(patience);
-  for (const job of open) writeStderr(`${endText(job)}\n`);
 }

@@ -7,6 +7,7 @@ import { type ErrorCode, MasterWeaverError } from "../../base/errors.ts";
 import type { Studio } from "../api/studio.ts";
 import { ApiError, type ApiErrorCode } from "../errors.ts";
 import type { Job } from "../jobs/job.ts";
+import { SERVER_ENDED, shuttingDown } from "../jobs/queue.ts";
 import type { ErrorResource } from "../wire/resources.ts";
 
 /** Jobs that a client waits for. */
@@ -132,6 +133,7 @@ export function failureOf(job: Job): Error | undefined {
   if (job.state === "done") return undefined;
   const { error } = job.resource();
   if (error) return errorOf(error);
+  if (job.whyCancelled === SERVER_ENDED) return shuttingDown();
   return new MasterWeaverError("aborted", "The job was stopped");
 }
 

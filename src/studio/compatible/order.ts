@@ -7,6 +7,7 @@ import { MasterWeaverError } from "../../base/errors.ts";
 import { encodePng } from "../../host/codecs/codec.ts";
 import { checkSettings } from "../../options/options.ts";
 import type { Settings } from "../../options/settings.ts";
+import { checkPerson } from "../api/person.ts";
 import { checkedPhoto, readPhoto } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
@@ -143,7 +144,9 @@ async function personOf(
   for (const { text, field } of given) {
     photos.push(await readPhoto(text, field));
   }
-  return { photos, choices };
+  const person = { photos, choices };
+  checkPerson(person, studio.queue.model);
+  return person;
 }
 
 let black: Promise<Person> | undefined;

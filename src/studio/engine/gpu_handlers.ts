@@ -71,9 +71,10 @@ export function gpuHandlers(host: GpuHost): Handlers<GpuCalls> {
     },
     generate: (input, context) => {
       emit = context.emit;
+      const call = options(host, context);
       return keeper.use(
-        options(host, context),
-        (weaver) => generate(weaver, host, input, context),
+        call,
+        (weaver) => generate(weaver, host, input, call, context),
       );
     },
     release: async () => {
@@ -83,13 +84,17 @@ export function gpuHandlers(host: GpuHost): Handlers<GpuCalls> {
   };
 }
 
-/** The options of a call of the library. */
+/** The options of a call of the library; where it works twice, it warns once. */
 function options(host: GpuHost, { signal, emit }: Context): CallOptions {
+  const told = new Set<string>();
   return {
     signal,
     onProgress: (progress) => emit({ type: "progress", progress }),
-    onWarning: (warning) =>
-      emit({ type: "warning", warning: host.advise(warning) }),
+    onWarning: (warning) => {
+      if (told.has(warning)) return;
+      told.add(warning);
+      emit({ type: "warning", warning: host.advise(warning) });
+    },
   };
 }
 
@@ -103,7 +108,7 @@ async function encode(
   const { references, ...identity } = await weaver.encodeIdentity(photos, {
     ...choices,
     ...options(host, context),
-    onWarning: (warning) => warnings.push(warning),
+    onWarning: (warning) => warnings.push(host.advise(warning)),
   });
   const faces = await Promise.all(
     references.map((face) => imageFile(host, "png", face, null)),
@@ -115,6 +120,7 @@ async function generate(
   weaver: MasterWeaver,
   host: GpuHost,
   input: GenerateInput,
+  call: CallOptions,
   context: Context,
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
   const { settings, identity, format } = input;
@@ -124,7 +130,7 @@ async function generate(
   const made = await weaver.generate({
     ...settings,
     identity,
-    ...options(host, context),
+    ...call,
     ...input.preview && { onPreview: previewSender(host, context) },
   });
   const images = await Promise.all(

@@ -64,11 +64,21 @@ export class ModelKeeper {
     try {
       return await this.#work(call, work);
     } catch (error) {
-      const isMemory = error instanceof MasterWeaverError &&
-        error.code === "out-of-memory";
-      if (!isMemory || !this.#keepLoaded) throw error;
-      await this.#keepNothing();
-      return await this.#work(call, work);
+      if (!this.#keepLoaded || !isMemory(error) || isLimit(error)) throw error;
+    }
+    await this.release();
+    this.#keepLoaded = false;
+    try {
+      const result = await this.#work(call, work);
+      this.#warn(call, CANNOT_KEEP);
+      return result;
+    } catch (error) {
+      // It was the call, which is too large whatever else is loaded.
+      if (isMemory(error)) {
+        await this.release();
+        this.#keepLoaded = true;
+      }
+      throw error;
     }
   }
 
@@ -86,21 +96,20 @@ export class ModelKeeper {
     if (this.#weaver === null) {
       await this.#load(call);
       if (this.#keepLoaded && !await this.#loader.hasRoom(this.#weaver!)) {
-        await this.#keepNothing();
+        await this.release();
+        this.#keepLoaded = false;
+        this.#pending = CANNOT_KEEP;
         await this.#load(call);
       }
     }
-    if (this.#pending !== null && call.onWarning) {
-      call.onWarning(this.#pending);
-      this.#pending = null;
-    }
+    if (this.#pending !== null) this.#warn(call, this.#pending);
     return await work(this.#weaver!);
   }
 
-  async #keepNothing(): Promise<void> {
-    await this.release();
-    this.#keepLoaded = false;
-    this.#pending = CANNOT_KEEP;
+  /** Warns now, or by the next call that takes warnings. */
+  #warn({ onWarning }: CallOptions, warning: string): void {
+    this.#pending = onWarning ? null : warning;
+    onWarning?.(warning);
   }
 
   async #load({ onProgress, signal }: CallOptions): Promise<void> {
@@ -111,4 +120,13 @@ export class ModelKeeper {
     });
     this.#onLoaded(this.#weaver);
   }
+}
+
+function isMemory(error: unknown): error is MasterWeaverError {
+  return error instanceof MasterWeaverError && error.code === "out-of-memory";
+}
+
+/** Whether an error is about a limit of the adapter, which holds whatever is loaded. */
+function isLimit({ message }: MasterWeaverError): boolean {
+  return /\badapter\b.* at most /.test(message);
 }

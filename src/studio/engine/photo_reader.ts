@@ -8,6 +8,7 @@ import type { Image } from "../../image/image.ts";
 import type { PhotoReader } from "../api/studio.ts";
 import { ApiError } from "../errors.ts";
 import type { FacesResource } from "../wire/resources.ts";
+import { TurnLock } from "../jobs/turn_lock.ts";
 import type { Photo } from "./engine.ts";
 import type { PhotoCalls, PhotoSetup } from "./photo_calls.ts";
 import { WorkerCalls } from "./worker_calls.ts";
@@ -20,7 +21,7 @@ export interface PhotoLimits {
   readonly maxPixels: number;
   /** Milliseconds for a photo. */
   readonly time: number;
-  /** The most photos that may wait. */
+  /** The most photos that may wait to be decoded, and as many whose faces are searched; a client has a quarter of these. */
   readonly maxWaiting: number;
 }
 
@@ -28,7 +29,8 @@ export interface PhotoLimits {
 export const photoLimits: PhotoLimits = {
   maxBytes: 20e6,
   maxPixels: 50e6,
-  time: 30_000,
+  // Twice what 49 megapixels took on two cores that were busy.
+  time: 60_000,
   maxWaiting: 64,
 };
 
@@ -48,7 +50,8 @@ export class WorkerPhotoReader implements PhotoReader {
   readonly #limits: PhotoLimits;
   readonly #decoding: WorkerCalls<PhotoCalls>;
   readonly #faces: WorkerCalls<PhotoCalls>;
-  #waiting = 0;
+  readonly #turns: TurnLock;
+  #decodings = 0;
 
   /**
    * Starts nothing yet.
@@ -62,7 +65,9 @@ export class WorkerPhotoReader implements PhotoReader {
     module: URL = new URL("./photo_worker.ts", import.meta.url),
   ) {
     this.#limits = { ...photoLimits, ...limits };
-    const { maxPixels, time } = this.#limits;
+    const { maxPixels, time, maxWaiting } = this.#limits;
+    const each = Math.ceil(maxWaiting / 4);
+    this.#turns = new TurnLock({ all: maxWaiting, each });
     const setup = { ...model, maxPixels };
     // A search for faces never blocks a photo that the GPU waits for.
     const worker = () =>
@@ -77,12 +82,20 @@ export class WorkerPhotoReader implements PhotoReader {
   }
 
   /**
-   * Finds and aligns the faces of a photo.
+   * Finds and aligns the faces of a photo; clients take turns.
    *
    * @throws {MasterWeaverError} `bad-image`, `aborted`; {ApiError} 413 `too-large`, 408 `timeout`, 503 `queue-full`
    */
-  faces(photo: Photo, signal: AbortSignal): Promise<FacesResource> {
-    return this.#look(this.#faces, "faces", photo, "1", signal);
+  faces(
+    photo: Photo,
+    client: string,
+    signal: AbortSignal,
+  ): Promise<FacesResource> {
+    return this.#turns.run(
+      client,
+      signal,
+      () => this.#look(this.#faces, "faces", photo, "1", signal),
+    );
   }
 
   /**
@@ -91,8 +104,26 @@ export class WorkerPhotoReader implements PhotoReader {
    * @param name what messages call it
    * @throws {MasterWeaverError} `bad-image`, `aborted`; {ApiError} 413 `too-large`, 408 `timeout`, 503 `queue-full`
    */
-  decode(photo: Photo, name: string, signal?: AbortSignal): Promise<Image> {
-    return this.#look(this.#decoding, "decode", photo, name, signal);
+  async decode(
+    photo: Photo,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<Image> {
+    const { maxWaiting } = this.#limits;
+    if (this.#decodings >= maxWaiting) {
+      throw new ApiError(
+        503,
+        "queue-full",
+        `${maxWaiting} photos wait already, which is the most; try again later`,
+        { retryAfter: 5 },
+      );
+    }
+    this.#decodings++;
+    try {
+      return await this.#look(this.#decoding, "decode", photo, name, signal);
+    } finally {
+      this.#decodings--;
+    }
   }
 
   async #look<Name extends keyof PhotoCalls>(
@@ -102,7 +133,7 @@ export class WorkerPhotoReader implements PhotoReader {
     name: string,
     signal: AbortSignal | undefined,
   ): Promise<PhotoCalls[Name]["output"]> {
-    const { maxBytes, maxWaiting, time } = this.#limits;
+    const { maxBytes, time } = this.#limits;
     if (bytes.length > maxBytes) {
       throw new ApiError(
         413,
@@ -110,32 +141,15 @@ export class WorkerPhotoReader implements PhotoReader {
         `Image ${name} has ${bytes.length} bytes, at most ${maxBytes} are allowed: save it smaller, such as a JPEG`,
       );
     }
-    if (this.#waiting >= maxWaiting) {
-      throw new ApiError(
-        503,
-        "queue-full",
-        `${maxWaiting} photos wait already, which is the most; try again later`,
-        { retryAfter: 5 },
-      );
-    }
-    this.#waiting++;
-    try {
-      return await worker.call(call, { bytes, name }, {
-        signal,
-        limit: {
-          milliseconds: time,
-          error: new ApiError(
-            408,
-            "timeout",
-            `Image ${name} took longer than ${
-              time / 1000
-            } s, which is the most; give a smaller one`,
-          ),
-        },
-      });
-    } finally {
-      this.#waiting--;
-    }
+    const error = new ApiError(
+      408,
+      "timeout",
+      `Image ${name} took longer than ${
+        time / 1000
+      } s, which is the most; give a smaller one`,
+    );
+    const limit = { milliseconds: time, error };
+    return await worker.call(call, { bytes, name }, { signal, limit });
   }
 
   /** Ends its Workers. */

@@ -92,7 +92,7 @@ export function app(
 
 /** Checks a request as its operation says, and lets it answer. */
 function answerOf(
-  { body, query = {}, anyQuery = false, handle }: Operation,
+  { body, query = {}, anyQuery = false, headers = {}, handle }: Operation,
   bodies: BodyReader,
 ) {
   const checkBody = body && validator(body.schema);
@@ -101,6 +101,7 @@ function answerOf(
     properties: query,
     additionalProperties: anyQuery,
   });
+  const checkHeaders = validator({ type: "object", properties: headers });
   return async (
     raw: Request,
     params: Readonly<Record<string, string>>,
@@ -108,12 +109,20 @@ function answerOf(
   ): Promise<Response> => {
     const asked = Object.fromEntries(new URL(raw.url).searchParams);
     checkQuery(asked);
+    const named = Object.fromEntries(
+      Object.keys(headers).flatMap((name) => {
+        const value = raw.headers.get(name);
+        return value === null ? [] : [[name, value] as const];
+      }),
+    );
+    checkHeaders(named);
     const given = body && await bodies.read(raw, body);
     if (given !== undefined) checkBody?.(given);
     return await handle({
       raw,
       params,
       query: asked,
+      headers: named,
       body: given,
       client,
       // Only who uses it asks Deno to watch the connection.

@@ -114,17 +114,19 @@ function announced({ headers }: Request): number {
   return Number.isSafeInteger(length) ? Math.max(length, 0) : 0;
 }
 
-/** All of a body in one. */
+/** All of a body in one; the length is the one that was announced, 0 for none. */
 async function collected(
   chunks: AsyncIterable<Uint8Array>,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // Copying 60 MB at its end would stop all else; of what never comes, nothing is taken.
-  let bytes = new Uint8Array(length);
+  // What is only announced takes no memory: it may never come.
+  let bytes = new Uint8Array();
   let end = 0;
   for await (const chunk of chunks) {
-    if (end + chunk.length > bytes.length) {
-      const larger = new Uint8Array(2 * (end + chunk.length));
+    const needed = end + chunk.length;
+    if (needed > bytes.length) {
+      const isRest = needed <= length && length < 2 * needed;
+      const larger = new Uint8Array(isRest ? length : 2 * needed);
       larger.set(bytes.subarray(0, end));
       bytes = larger;
     }

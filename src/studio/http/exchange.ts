@@ -65,9 +65,10 @@ function requestOf(
     for (let i = 0; i < rawHeaders.length; i += 2) {
       headers.append(rawHeaders[i], rawHeaders[i + 1]);
     }
+    const scheme = "encrypted" in incoming.socket ? "https" : "http";
     // What the path is below does not matter; the guard checks the host itself.
     const path = url.startsWith("/")
-      ? `http://${headers.get("host")}${url}`
+      ? `${scheme}://${headers.get("host")}${url}`
       : url;
     const hasBody = method !== "GET" && method !== "HEAD" &&
       (headers.has("content-length") || headers.has("transfer-encoding"));

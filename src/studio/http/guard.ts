@@ -130,7 +130,8 @@ function isAddress(name: string): boolean {
   return name.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(name);
 }
 
-function bracketed(hostname: string): string {
+/** A host's name or address as URLs have it. */
+export function bracketed(hostname: string): string {
   return hostname.includes(":") && !hostname.startsWith("[")
     ? `[${hostname}]`
     : hostname;

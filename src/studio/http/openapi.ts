@@ -10,8 +10,8 @@ import type { Answer, Body, Operation } from "./operation.ts";
 
 /** What the document says beside the operations. */
 export interface DocumentOptions {
-  /** Whether a token is needed. */
-  readonly needsToken: boolean;
+  /** The name of the cookie that stands for the token; undefined where none is needed. */
+  readonly cookie?: string;
   /** The schema of the API's own errors. */
   readonly errorSchema: JsonSchema;
 }
@@ -22,8 +22,9 @@ export type Json = Record<string, unknown>;
 /** Makes the document. */
 export function openapiDocument(
   operations: readonly Operation[],
-  { needsToken, errorSchema }: DocumentOptions,
+  { cookie, errorSchema }: DocumentOptions,
 ): Json {
+  const needsToken = cookie !== undefined;
   const schemas: Json = {};
   const hoist = (schema: JsonSchema) => hoisted(schema, schemas);
   const paths: Record<string, Json> = {};
@@ -31,7 +32,7 @@ export function openapiDocument(
     const path = operation.path.replace(/:(\w+)/g, "{$1}");
     (paths[path] ??= {})[operation.method] = described(operation, {
       hoist,
-      needsToken,
+      cookie,
       errorSchema,
     });
   }
@@ -52,7 +53,7 @@ export function openapiDocument(
       ...needsToken && {
         securitySchemes: {
           token: { type: "http", scheme: "bearer" },
-          cookie: { type: "apiKey", in: "cookie", name: "masterweaver" },
+          cookie: { type: "apiKey", in: "cookie", name: cookie },
         },
       },
     },
@@ -65,8 +66,7 @@ interface Context extends DocumentOptions {
 }
 
 function described(operation: Operation, context: Context): Json {
-  const { method, path, tag, summary, description, body, query = {} } =
-    operation;
+  const { method, path, tag, summary, description, body } = operation;
   const { hoist } = context;
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
@@ -74,20 +74,25 @@ function described(operation: Operation, context: Context): Json {
     required: true,
     schema: { type: "string" },
   }));
-  const inQuery = Object.entries(query).map(([name, schema]) => ({
-    name,
-    in: "query",
-    required: false,
-    schema,
-  }));
+  const optional = (place: string, schemas = {}) =>
+    Object.entries(schemas).map(([name, schema]) => ({
+      name,
+      in: place,
+      required: false,
+      schema,
+    }));
+  const parameters = [
+    ...inPath,
+    ...optional("query", operation.query),
+    ...optional("header", operation.headers),
+  ];
   return {
     operationId: method +
       path.replace(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase()),
     tags: [tag],
     summary,
     ...description && { description },
-    ...inPath.length + inQuery.length > 0 &&
-      { parameters: [...inPath, ...inQuery] },
+    ...parameters.length > 0 && { parameters },
     ...body && { requestBody: requestBody(body, hoist) },
     responses: Object.fromEntries(
       Object.entries({
@@ -153,7 +158,7 @@ function response(
 /** Errors that an operation may answer with, whatever it does. */
 function usualErrors(
   { body, query, path, open, sayError }: Operation,
-  { needsToken, errorSchema }: Context,
+  { cookie, errorSchema }: Context,
 ): Readonly<Partial<Record<number, Answer>>> {
   const error = (description: string): Answer => ({
     description,
@@ -166,7 +171,8 @@ function usualErrors(
         ? "The request is not as described; `field` says where"
         : "The request is not as described",
     ),
-    ...needsToken && !open && { 401: error("The token is missing or wrong") },
+    ...cookie !== undefined && !open &&
+      { 401: error("The token is missing or wrong") },
     403: error("The request comes from another site or names another host"),
     ...path.includes(":") && { 404: error("There is nothing at this path") },
     405: error("The path does not take this method; see `Allow`"),

@@ -36,6 +36,8 @@ export interface ApiRequest {
   readonly params: Readonly<Record<string, string>>;
   /** Values of the query's parameters. */
   readonly query: Readonly<Record<string, string>>;
+  /** Values of the headers that the operation names. */
+  readonly headers: Readonly<Record<string, string>>;
   /** The body, as its schema says; undefined where there is none. */
   readonly body: unknown;
   /** Who asks, for fairness: a token's or an address's name. */
@@ -58,6 +60,8 @@ export interface Operation {
   readonly description?: string;
   /** Schemas of the query's parameters by name; others are refused. */
   readonly query?: Readonly<Record<string, JsonSchema>>;
+  /** Schemas of headers by name, in small letters; all may be left out. */
+  readonly headers?: Readonly<Record<string, JsonSchema>>;
   /** Whether unknown parameters of the query are passed over, as in the API that it copies. */
   readonly anyQuery?: boolean;
   /** What the body is; an operation without one ignores bodies. */

@@ -10,7 +10,7 @@ import type { Socket } from "node:net";
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { Handler } from "./app.ts";
 import { exchange, type ExchangeLimits } from "./exchange.ts";
-import { isLoopback } from "./guard.ts";
+import { bracketed } from "./guard.ts";
 
 /** Where a server listens. */
 export interface ServerOptions {
@@ -66,7 +66,7 @@ export interface Server {
  * Listens.
  *
  * @param handlerOf makes the handler, knowing the port
- * @throws {MasterWeaverError} `bad-option` where it cannot
+ * @throws {MasterWeaverError} `busy` where the port is taken, `bad-option` where it cannot listen there
  */
 export async function listen(
   { hostname, port, tls, connections }: ServerOptions,
@@ -125,7 +125,8 @@ function serverOf(
     connectionsCheckingInterval: Math.min(limits.head / 4, 2000),
   };
   const server = tls
-    ? createTlsServer({ ...options, ...tls })
+    // Else a connection without a word counts for two minutes.
+    ? createTlsServer({ ...options, ...tls, handshakeTimeout: limits.head })
     : createServer(options);
   server.maxConnections = limits.most;
   return server;
@@ -158,8 +159,9 @@ async function opened(
 function listenError(error: unknown, hostname: string, port: number): unknown {
   const code = String(Object(error).code);
   if (code === "EADDRINUSE") {
+    // Not the command's usage: another time the port is free.
     return new MasterWeaverError(
-      "bad-option",
+      "busy",
       `Port ${port} is taken, perhaps by a studio that runs already; give another with --port, or --port 0 for any that is free`,
       { cause: error },
     );
@@ -175,13 +177,8 @@ function listenError(error: unknown, hostname: string, port: number): unknown {
 }
 
 function urlOf(hostname: string, port: number, isTls: boolean): string {
-  const shown = hostname === "127.0.0.1" || /^(0\.0\.0\.0|::)$/.test(hostname)
-    ? "127.0.0.1"
-    : isLoopback(hostname)
-    ? "localhost"
-    : hostname.includes(":")
-    ? `[${hostname}]`
-    : hostname;
+  const isAny = /^(0\.0\.0\.0|\[?::\]?)$/.test(hostname);
+  const shown = isAny ? "127.0.0.1" : bracketed(hostname);
   return `http${isTls ? "s" : ""}://${shown}:${port}`;
 }
 

@@ -7,10 +7,10 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { ApiError } from "../errors.ts";
 
-const COOKIE = "masterweaver";
-
 /** Checks tokens, and hands out cookies for them. */
 export class Sessions {
+  /** The cookie's name: browsers send it to all ports of a host, where other studios have tokens of their own. */
+  readonly cookie: string;
   readonly #token: string;
   readonly #isSecure: boolean;
 
@@ -22,6 +22,7 @@ export class Sessions {
   constructor(token: string, isSecure: boolean) {
     this.#token = token;
     this.#isSecure = isSecure;
+    this.cookie = `masterweaver-${this.#sign("name").slice(0, 8)}`;
   }
 
   /**
@@ -50,7 +51,7 @@ export class Sessions {
     if (!isSame(token, this.#token)) throw unauthorized("The token is wrong");
     const id = crypto.randomUUID();
     const cookie = [
-      `${COOKIE}=${id}.${this.#sign(id)}`,
+      `${this.cookie}=${id}.${this.#sign(id)}`,
       "Path=/",
       "HttpOnly",
       "SameSite=Strict",
@@ -72,7 +73,7 @@ export class Sessions {
   #session({ headers }: Request): string | undefined {
     for (const pair of (headers.get("cookie") ?? "").split(";")) {
       const [name, value = ""] = pair.trim().split("=");
-      if (name !== COOKIE) continue;
+      if (name !== this.cookie) continue;
       const [id, signature = ""] = value.split(".");
       if (isSame(signature, this.#sign(id))) return id;
     }

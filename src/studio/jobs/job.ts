@@ -58,8 +58,8 @@ const replaced = new Set(["queued", "progress", "preview"]);
 
 /** Images that somebody asked for. */
 export class Job {
-  /** Hard to guess. */
-  readonly id: string = crypto.randomUUID();
+  /** Hard to guess: who knows it may follow and stop the job. */
+  readonly id: string;
   /** Who asked, for fairness: a token's or address's name. */
   readonly client: string;
   /** When it came, in milliseconds since 1970. */
@@ -73,6 +73,7 @@ export class Job {
   #warnings: string[] = [];
   #truncatedPrompt = "";
   #error: ErrorResource | null = null;
+  #whyCancelled: string | null = null;
   #startedAt: number | null = null;
   #endedAt: number | null = null;
   #events: NumberedEvent[] = [];
@@ -86,9 +87,15 @@ export class Job {
    *
    * @param client who asked
    * @param request what is to be made
+   * @param id a name that the client chose
    */
-  constructor(client: string, request: JobRequest) {
+  constructor(
+    client: string,
+    request: JobRequest,
+    id: string = crypto.randomUUID(),
+  ) {
     this.client = client;
+    this.id = id;
     this.#request = request;
   }
 
@@ -105,6 +112,11 @@ export class Job {
   /** When it ended, in milliseconds since 1970; null before. */
   get endedAt(): number | null {
     return this.#endedAt;
+  }
+
+  /** Who stopped it, in words; null unless it was stopped. */
+  get whyCancelled(): string | null {
+    return this.#whyCancelled;
   }
 
   /** Settles at its end, however that is. */
@@ -187,6 +199,7 @@ export class Job {
         return this.#end("failed", report);
       }
       case "cancelled":
+        this.#whyCancelled = report.message;
         return this.#end("cancelled", report);
     }
   }

@@ -14,7 +14,12 @@ import type {
 import { ApiError, errorResource } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import type { Job } from "./job.ts";
-import type { JobQueue, QueueCounts } from "./queue.ts";
+import {
+  type JobQueue,
+  type QueueCounts,
+  SERVER_ENDED,
+  shuttingDown,
+} from "./queue.ts";
 import { runJob } from "./run_job.ts";
 import { Turns } from "./turns.ts";
 
@@ -45,6 +50,7 @@ interface Encoding {
 
 /** A queue before one engine. */
 export class LocalQueue implements JobQueue {
+  readonly workers = 1;
   readonly #engine: StudioEngine;
   readonly #options: LocalQueueOptions;
   readonly #waiting = new Turns<Job>(({ client }) => client);
@@ -93,16 +99,34 @@ export class LocalQueue implements JobQueue {
   async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
     this.#checkRoom(person);
     const result = Promise.withResolvers<EncodedIdentity>();
-    this.#encodings.push({ person, signal, result });
+    const encoding = { person, signal, result };
+    this.#encodings.push(encoding);
+    const leave = () => this.#leave(encoding);
+    signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
     this.#start();
-    return await result.promise;
+    try {
+      return await result.promise;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Gives the place of a person that waits to others: whoever asked has gone. */
+  #leave(encoding: Encoding): void {
+    const index = this.#encodings.indexOf(encoding);
+    if (index < 0) return;
+    this.#encodings.splice(index, 1);
+    encoding.result.reject(
+      new MasterWeaverError("aborted", "Stopped before its turn came"),
+    );
   }
 
   async close(patience: number): Promise<void> {
     this.#closing = true;
-    const why = "The server ended";
+    const why = SERVER_ENDED;
     for (const job of [...this.#waiting]) await this.cancel(job, why);
-    for (const { result } of this.#encodings) result.reject(isEnding());
+    for (const { result } of this.#encodings) result.reject(shuttingDown());
     this.#encodings = [];
     const timer = setTimeout(() => {
       for (const controller of this.#running.values()) controller.abort(why);
@@ -119,7 +143,7 @@ export class LocalQueue implements JobQueue {
   }
 
   #checkRoom(person: Person | EncodedIdentity): void {
-    if (this.#closing) throw isEnding();
+    if (this.#closing) throw shuttingDown();
     const { maxWaiting, maxBytes = MAX_BYTES } = this.#options;
     const isFull = this.#waiting.size + this.#encodings.length >= maxWaiting;
     if (isFull || this.#bytes + bytesOf(person) > maxBytes) {
@@ -184,7 +208,9 @@ export class LocalQueue implements JobQueue {
       const call: EngineCall = { signal: own.signal };
       result.resolve(await this.#engine.encode(person, call));
     } catch (error) {
-      result.reject(this.#closing && own.signal.aborted ? isEnding() : error);
+      result.reject(
+        this.#closing && own.signal.aborted ? shuttingDown() : error,
+      );
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -233,15 +259,6 @@ export class LocalQueue implements JobQueue {
       job.report({ type: "queued", position: position++ });
     }
   }
-}
-
-function isEnding(): ApiError {
-  return new ApiError(
-    503,
-    "shutting-down",
-    "The server is about to end and takes no more jobs; try again later",
-    { retryAfter: 30 },
-  );
 }
 
 /** Bytes of a person's photos; none where they are encoded already. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { EncodedIdentity, Person } from "../engine/engine.ts";
+import { ApiError } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import type { Job } from "./job.ts";
 
@@ -23,6 +24,9 @@ export interface JobQueue extends AsyncDisposable {
 
   /** How many jobs there are now. */
   readonly counts: QueueCounts;
+
+  /** Workers that take its jobs, as far as is known; this process is one where it does so itself. */
+  readonly workers: number;
 
   /**
    * Takes a job in; all else is reported to it ({@linkcode Job.report}), its end
@@ -54,4 +58,17 @@ export interface JobQueue extends AsyncDisposable {
    * @param patience milliseconds until they are stopped and reported as cancelled
    */
   close(patience: number): Promise<void>;
+}
+
+/** Why jobs are cancelled when the server ends. */
+export const SERVER_ENDED = "The server ended";
+
+/** The error of what comes, or still waits, when the server ends. */
+export function shuttingDown(): ApiError {
+  return new ApiError(
+    503,
+    "shutting-down",
+    "The server is about to end and takes no more jobs; try again later",
+    { retryAfter: 30 },
+  );
 }

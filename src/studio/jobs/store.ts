@@ -46,14 +46,19 @@ export class JobStore implements Disposable {
     job.ended.then(() => this.#forget());
   }
 
+  /** Finds a job; undefined where there is none, or not any more. */
+  find(id: string): Job | undefined {
+    this.#forget();
+    return this.#jobs.get(id);
+  }
+
   /**
    * Finds a job.
    *
    * @throws {ApiError} 404 `not-found`
    */
   get(id: string): Job {
-    this.#forget();
-    const job = this.#jobs.get(id);
+    const job = this.find(id);
     if (job) return job;
     throw new ApiError(
       404,

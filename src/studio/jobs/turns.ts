@@ -35,6 +35,11 @@ export class Turns<T> {
     return this.#byClient.values().reduce((sum, { length }) => sum + length, 0);
   }
 
+  /** How many of a client's wait. */
+  count(client: string): number {
+    return this.#byClient.get(client)?.length ?? 0;
+  }
+
   /** Adds an item. */
   add(item: T): void {
     const client = this.#clientOf(item);

@@ -126,13 +126,19 @@ async function make(
   });
   const [job] = await submit(studio, { name: kind, client }, [request]);
   if (fields.stream) return streamAnswer(studio, job, fields, { kind, period });
-  const { origin } = new URL(raw.url);
   return await imagesAnswer(
     studio,
     fields,
     { jobs: [job], signal, period },
-    origin,
+    originOf(raw),
   );
+}
+
+/** This server's origin, as the client calls it: a proxy may have taken TLS off. */
+function originOf({ url, headers }: Request): string {
+  const { protocol, host } = new URL(url);
+  const isTls = headers.get("x-forwarded-proto") === "https";
+  return `${isTls ? "https:" : protocol}//${host}`;
 }
 
 function modelOperations({ queue }: Studio): Operation[] {

@@ -8,7 +8,7 @@
 // deno-lint-ignore no-import-prefix
 import { Queue } from "npm:bullmq@6.7.0";
 import type { RedisClient } from "./connection.ts";
-import { PREFIX, queueKey, roundsKey } from "./keys.ts";
+import { isEncoding, PREFIX, queueKey, roundsKey } from "./keys.ts";
 import type { WorkItem, WorkKind } from "./messages.ts";
 
 /** A job that asks to come in. */
@@ -25,7 +25,7 @@ export interface Admission {
 
 /** The queue at one moment. */
 export interface Snapshot {
-  /** Jobs that come first, by the id of a job that waits. */
+  /** Images' jobs that come first, by the id of what waits. */
   readonly positions: ReadonlyMap<string, number>;
   /** Those of the given jobs that Redis does not know. */
   readonly missing: readonly string[];
@@ -65,7 +65,7 @@ end
 return {
   redis.call("LRANGE", KEYS[1], 0, -1),
   redis.call("ZRANGE", KEYS[2], 0, -1),
-  redis.call("LLEN", KEYS[3]),
+  redis.call("LRANGE", KEYS[3], 0, -1),
   missing
 }
 `;
@@ -152,11 +152,14 @@ export class JobList {
       look,
       keys.length,
       ...keys,
-    ) as [string[], string[], number, number[]];
+    ) as [string[], string[], string[], number[]];
     // BullMQ takes from the end of the one list, then from the start of the other.
     const order = [...wait.reverse(), ...prioritized];
+    let before = active.filter((id) => !isEncoding(id)).length;
     return {
-      positions: new Map(order.map((id, i) => [id, active + i])),
+      positions: new Map(
+        order.map((id) => [id, isEncoding(id) ? before : before++]),
+      ),
       missing: missing.map((place) => ids[place - 1]),
     };
   }

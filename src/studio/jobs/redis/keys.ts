@@ -53,3 +53,15 @@ export function endedKey(job: string): string {
 export function cancelKey(job: string): string {
   return `${PREFIX}:cancel:${job}`;
 }
+
+/** A new id of a person to be encoded, which is no job to those that wait. */
+export function encodingId(): string {
+  return `${ENCODING}${crypto.randomUUID()}`;
+}
+
+/** Whether an id is of a person to be encoded. */
+export function isEncoding(id: string): boolean {
+  return id.startsWith(ENCODING);
+}
+
+const ENCODING = "encoding-";

@@ -11,6 +11,7 @@ import type { ErrorResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
 import type { HashedFile } from "./files.ts";
 import type { QueueCounts } from "../queue.ts";
+import { encodingId } from "./keys.ts";
 import { isEnd, type Message, type WorkReport } from "./messages.ts";
 
 /** Takes in what is reported of one job in Redis. */
@@ -53,22 +54,25 @@ export abstract class OpenWork {
 
 /** A job of the API. */
 export class OpenJob extends OpenWork {
-  readonly #job: Job;
+  /** Whose reports it takes. */
+  readonly job: Job;
 
   /** A job that is not in Redis yet. */
   constructor(job: Job) {
-    super(job.id);
-    this.#job = job;
+    // Its client may have chosen the job's id, and used it before: what Redis
+    // still knows of that one must not end this one.
+    super(crypto.randomUUID());
+    this.job = job;
   }
 
   /** Whether its worker reported so. */
   get isRunning(): boolean {
-    return this.#job.state === "running";
+    return this.job.state === "running";
   }
 
   /** Tells the job. */
   report(report: WorkReport): void {
-    if (report.type !== "encoded") this.#job.report(report);
+    if (report.type !== "encoded") this.job.report(report);
   }
 }
 
@@ -78,7 +82,7 @@ export class OpenEncoding extends OpenWork {
 
   /** A person that nobody was asked to encode yet. */
   constructor() {
-    super(crypto.randomUUID());
+    super(encodingId());
     // It may fail before somebody waits for it.
     this.#result.promise.catch(() => {});
   }
@@ -137,6 +141,11 @@ export class OpenWorks {
   /** Finds one that has not ended. */
   get(id: string): OpenWork | undefined {
     return this.#works.get(id);
+  }
+
+  /** Finds a job of the API that has not ended. */
+  of(job: Job): OpenWork | undefined {
+    return this.all.find((work) => work instanceof OpenJob && work.job === job);
   }
 
   /** Adds one. */

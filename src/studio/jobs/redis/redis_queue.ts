@@ -14,7 +14,12 @@ import {
 import { ApiError } from "../../errors.ts";
 import type { ModelResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
-import type { JobQueue, QueueCounts } from "../queue.ts";
+import {
+  type JobQueue,
+  type QueueCounts,
+  SERVER_ENDED,
+  shuttingDown,
+} from "../queue.ts";
 import { Cancels } from "./cancels.ts";
 import {
   checkServer,
@@ -118,13 +123,18 @@ export class RedisQueue implements JobQueue {
   /** The model; its storage type and GPU are those of a worker that lives. */
   get model(): ModelResource {
     const { model } = this.#options;
-    const { dtype, gpu } = this.#watch.worker?.model ?? model;
+    const { dtype, gpu } = this.#watch.workers[0]?.model ?? model;
     return { ...model, dtype, gpu };
   }
 
   /** This server's own jobs; other servers count theirs. */
   get counts(): QueueCounts {
     return this.#side.works.counts;
+  }
+
+  /** Workers that live and have the model, at the last look. */
+  get workers(): number {
+    return this.#watch.workers.length;
   }
 
   /** Takes a job in, as every queue does. */
@@ -136,7 +146,8 @@ export class RedisQueue implements JobQueue {
   /** Stops a job, as every queue does. */
   async cancel(job: Job, why: string): Promise<void> {
     const { works, cancels } = this.#side;
-    if (works.get(job.id)) await cancels.stop(job.id, why);
+    const work = works.of(job);
+    if (work) await cancels.stop(work.id, why);
   }
 
   /** Encodes a person, as every queue does. */
@@ -163,7 +174,7 @@ export class RedisQueue implements JobQueue {
     this.#closing = true;
     await this.#adding;
     const { works, cancels, timing: { command } } = this.#side;
-    const why = "The server ended";
+    const why = SERVER_ENDED;
     const waiting = works.all.filter(({ isRunning }) => !isRunning);
     await Promise.all(waiting.map(({ id }) => cancels.stop(id, why)));
     await this.#untilAllEnded(patience);
@@ -220,13 +231,7 @@ export class RedisQueue implements JobQueue {
   }
 
   #checkOpen(): void {
-    if (!this.#closing) return;
-    throw new ApiError(
-      503,
-      "shutting-down",
-      "The server is about to end and takes no more jobs; try again later",
-      { retryAfter: 30 },
-    );
+    if (this.#closing) throw shuttingDown();
   }
 
   /** Refuses before photos are sent for nothing. */

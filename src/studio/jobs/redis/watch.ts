@@ -60,6 +60,8 @@ export class Watch implements AsyncDisposable {
   readonly #closed = new AbortController();
   readonly #loop: Promise<void>;
   #workers: readonly WorkerInfo[] = [];
+  /** Null before the first look. */
+  #hasWorker: boolean | null = null;
   #workersSeenAt = Date.now();
   #awaySince: number | null = null;
   #filesKeptAt = Date.now();
@@ -82,10 +84,10 @@ export class Watch implements AsyncDisposable {
     return this.#waiting;
   }
 
-  /** A worker that lives and has the model, where there is one. */
-  get worker(): WorkerInfo | undefined {
+  /** The workers that live and have the model, at the last look. */
+  get workers(): readonly WorkerInfo[] {
     const { hash } = this.#side.model;
-    return this.#workers.find(({ model }) => model.hash === hash);
+    return this.#workers.filter(({ model }) => model.hash === hash);
   }
 
   /** Looks once, and tells those that wait their place. */
@@ -123,6 +125,7 @@ export class Watch implements AsyncDisposable {
     await redis.set(serverKey(id), "1", "PX", timing.serverGone);
     await cancels.retry();
     this.#workers = await liveWorkers(redis);
+    this.#tellWorkers();
     const { positions, missing } = await this.places();
     // A job that is done is not there either, but then its end was reported.
     if (missing.length > 0 && await reader.isCaughtUp(redis)) {
@@ -134,10 +137,23 @@ export class Watch implements AsyncDisposable {
     if (isDue(this.#sweptAt)) await this.#sweep(positions.keys());
   }
 
+  /** Warns once where there is no worker, and says when one has come. */
+  #tellWorkers(): void {
+    const { model, onWarning } = this.#side;
+    const [worker] = this.workers;
+    if (this.#hasWorker === (worker !== undefined)) return;
+    this.#hasWorker = worker !== undefined;
+    onWarning(
+      worker
+        ? `Worker ${worker.name} is there, with the model ${model.name}`
+        : noWorkerMessage(model, this.#workers),
+    );
+  }
+
   async #endWithoutWorker(): Promise<void> {
     const { model, works, cancels, timing: { workerPatience } } = this.#side;
     const now = Date.now();
-    if (this.worker) {
+    if (this.#hasWorker) {
       this.#workersSeenAt = now;
       return;
     }
