@@ -65,7 +65,10 @@ pageTest(
 
 pageTest(
   "of several faces, one is picked on the photo",
-  { photos: new DrawnFaces([0.05, 0.3, 0.35], [0.55, 0.25, 0.4]) },
+  {
+    photos: new DrawnFaces([0.05, 0.3, 0.35], [0.55, 0.25, 0.4]),
+    aligns: true,
+  },
   async ({ page, shoot, assertAccessible }) => {
     await choose(page, portrait(2));
     await page.getByText("2 faces: pick one on the photo").waitFor();

@@ -25,6 +25,8 @@ export interface DrawingOptions {
   readonly isInstant?: boolean;
   /** Fails each image of this prompt. */
   readonly failsFor?: string;
+  /** Whether its model has landmarks, so that faces can be chosen. */
+  readonly aligns?: boolean;
 }
 
 const model: ModelResource = {
@@ -42,7 +44,7 @@ const model: ModelResource = {
 
 /** Draws instead of computing. */
 export class DrawingEngine implements StudioEngine {
-  readonly model = model;
+  readonly model: ModelResource;
   readonly #options: DrawingOptions;
   /** People that were encoded and images that were made. */
   readonly counts = { encoded: 0, images: 0 };
@@ -50,6 +52,8 @@ export class DrawingEngine implements StudioEngine {
   /** An engine that works for as long as it is told. */
   constructor(options: DrawingOptions = {}) {
     this.#options = options;
+    const { aligns = false } = options;
+    this.model = { ...model, faces: { ...model.faces, aligns } };
   }
 
   async encode(
