@@ -30,7 +30,7 @@ export class Engine implements Disposable {
   readonly #encoder: IdentityEncoder;
   readonly #generator: ImageGenerator;
   /** Freed in reverse, the device last. */
-  readonly #owned = new DisposableStack();
+  readonly #owned: Disposable[] = [];
 
   /**
    * Sets the networks up; their weights are loaded when first needed.
@@ -52,9 +52,9 @@ export class Engine implements Disposable {
     hashes: IdentityHashes,
   ) {
     const storage = chooseDtype(gpu, dtype);
-    this.gpu = this.#owned.use(gpu);
+    this.gpu = this.#own(gpu);
     this.tuner = tuner;
-    const network = () => this.#owned.use(new Network(gpu, keepLoaded, tuner));
+    const network = () => this.#own(new Network(gpu, keepLoaded, tuner));
     this.#encoder = new IdentityEncoder(
       gpu,
       storage,
@@ -68,7 +68,7 @@ export class Engine implements Disposable {
       decode: network(),
       decodeF32: network(),
     };
-    this.#generator = this.#owned.use(
+    this.#generator = this.#own(
       new ImageGenerator({ gpu, storage, components, networks }),
     );
   }
@@ -88,6 +88,11 @@ export class Engine implements Disposable {
 
   /** Frees everything on the device, and the device. */
   [Symbol.dispose](): void {
-    this.#owned[Symbol.dispose]();
+    for (const one of this.#owned.splice(0).reverse()) one[Symbol.dispose]();
+  }
+
+  #own<T extends Disposable>(one: T): T {
+    this.#owned.push(one);
+    return one;
   }
 }

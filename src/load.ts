@@ -63,13 +63,23 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   checkOptions("load", options);
   checkModelFiles(files, options);
-  const { signal, keepLoaded = false, tune = "auto", tuneStore } = options;
-  throwIfAborted(signal);
+  throwIfAborted(options.signal);
   const gpu = await Gpu.open();
-  // Frees the device where loading fails.
-  using opened = new DisposableStack();
-  opened.use(gpu);
-  const dtype = chooseDtype(gpu, options.dtype);
+  try {
+    return await loadOnto(gpu, files, options);
+  } catch (error) {
+    gpu[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function loadOnto(
+  gpu: Gpu,
+  files: ModelFiles,
+  { dtype: asked, signal, keepLoaded = false, tune = "auto", tuneStore }:
+    LoadOptions,
+): Promise<LoadedModel> {
+  const dtype = chooseDtype(gpu, asked);
   throwIfAborted(signal);
   const components = await untilAborted(openComponents(files), signal);
   const tokenizer = readTokenizer(components);
@@ -85,6 +95,5 @@ export async function loadModel(
     return new Engine(gpu, dtype, components, keepLoaded, tuner, hashes);
   };
   const engine = openEngine(gpu);
-  opened.move();
   return { dtype, hash, files, components, tokenizer, engine, openEngine };
 }

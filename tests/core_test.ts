@@ -51,6 +51,11 @@ Deno.test("core: its bundle has no host, no Deno, no Node and no package in it",
       code.match(/\bDeno\.|\bnode:|\bnpm:|\brequire\(|^import |\bimport\(/gm),
       null,
     );
+    // Not every browser has explicit resource management.
+    assertEquals(
+      code.match(/^(?!\s*\*).*(\busing \w+ =|DisposableStack)/gm),
+      null,
+    );
     // Shaders travel with it, as text: all that its networks need.
     const shaders = modules.filter((path) => path.endsWith(".wgsl"));
     assert(shaders.length > 30, shaders.join(" "));

@@ -4,115 +4,15 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import type { Gpu } from "../src/gpu/gpu.ts";
-import { texelShape } from "../src/gpu/texels.ts";
-import type { Graph } from "../src/graph/graph.ts";
-import { Plan } from "../src/graph/plan.ts";
-import { KernelChoice } from "../src/graph/kernel_choice.ts";
-import type {
-  StoredParameter,
-  WeightStore,
-} from "../src/graph/weight_store.ts";
-import { Handover } from "../src/generate/handover.ts";
-import { handoverSpecs } from "../src/generate/run_shape.ts";
-import { ddimSampler } from "../src/samplers/ddim.ts";
-import { identityGraph, parserGraph } from "../src/identity/identity.ts";
-import { heldBytes } from "../src/ops/weights/layouts.ts";
 import { checkSettings } from "../src/options/options.ts";
-import {
-  conditionGraph,
-  decodeGraph,
-  type RunShape,
-  stepGraph,
-} from "../src/generate/generator.ts";
 import { fullSizeComponents } from "./support/full_size.ts";
+import {
+  fullSizeGraphs,
+  handedOver,
+  plannedBytes,
+  ways,
+} from "./support/full_size_plans.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-
-/** WebGPU's default, and all that lavapipe has. */
-const BINDING_LIMIT = 128 * 2 ** 20;
-
-/** What an adapter may choose of the kernels an op has, the best first. */
-const ways: Readonly<Record<string, readonly string[]>> = {
-  "on a CPU": ["winograd", "texture-backed", "baseline"],
-  "on a GPU": ["workgroup-tiled", "baseline"],
-};
-
-/** Stands for the parameters of a network: one buffer as long as the longest, one small texture. */
-function anyParameters(
-  gpu: Gpu,
-  sizes: readonly number[],
-): Disposable & { readonly store: WeightStore } {
-  const buffer = gpu.buffers.make(
-    Math.max(...sizes),
-    GPUBufferUsage.STORAGE,
-    "weights",
-  );
-  const texture = gpu.buffers.makeTexture(texelShape(1), "weights");
-  const find = ({ ref: { shape }, dtype, layout }: StoredParameter) =>
-    layout === "rows"
-      ? { buffer, offset: 0, size: heldBytes({ shape, dtype }, layout) }
-      : { texture, view: texture.createView() };
-  return {
-    store: { find } as unknown as WeightStore,
-    [Symbol.dispose]() {
-      gpu.buffers.free(buffer);
-      gpu.buffers.free(texture);
-    },
-  };
-}
-
-/** Plans a graph as the pipeline does. Returns the bytes it would take. */
-async function plannedBytes(
-  gpu: Gpu,
-  g: Graph,
-  handed: Handover,
-  way: readonly string[],
-): Promise<number> {
-  const limits = { ...gpu.limits, maxStorageBufferBindingSize: BINDING_LIMIT };
-  const kernels = new KernelChoice(
-    g,
-    (_node, has) => way.find((one) => has.includes(one))!,
-  );
-  const sizes = kernels.parameters.map(({ ref: { shape }, dtype, layout }) =>
-    heldBytes({ shape, dtype }, layout)
-  );
-  using weights = anyParameters(gpu, sizes);
-  const before = gpu.buffers.bytes;
-  using _plan = await Plan.make(gpu, g, {
-    weights: [weights.store],
-    bindings: g.outputs.has("pixels") ? {} : handed.bindings,
-    limits,
-    kernels,
-  });
-  const own = gpu.buffers.bytes - before;
-  return sizes.reduce((sum, bytes) => sum + bytes, own);
-}
-
-/** Every network of an image, by name. */
-function graphs(
-  parts: ReturnType<typeof fullSizeComponents>,
-  runShape: RunShape,
-) {
-  const { crossAttentionDim: channels } = parts.unet.config;
-  return {
-    parser: parserGraph(parts),
-    encoder: identityGraph("f16", { ...parts, channels }),
-    condition: conditionGraph("f16", parts, runShape),
-    step: stepGraph("f16", parts, runShape),
-    decode: decodeGraph("f16", parts, runShape),
-  };
-}
-
-/** What the stages of an image hand to each other. */
-async function handedOver(
-  gpu: Gpu,
-  parts: ReturnType<typeof fullSizeComponents>,
-  runShape: RunShape,
-): Promise<Handover> {
-  const sampler = ddimSampler(parts.unet.config.scheduler);
-  const specs = handoverSpecs("f16", parts, runShape, sampler);
-  return await Handover.make(gpu, specs);
-}
 
 /** Limits of issue 5, of 512×512, one image, guidance on; in bytes. */
 const budgets = [["f16", 2.3e9], ["q8", 1.5e9], ["q4", 1.1e9]] as const;
@@ -124,9 +24,9 @@ for (const [dtype, most] of budgets) {
       const gpu = await sharedGpu();
       const parts = fullSizeComponents(dtype);
       const runShape = { images: 1, height: 64, width: 64, guided: true };
-      const all = graphs(parts, runShape);
+      const all = fullSizeGraphs("f16", parts, runShape);
       const before = gpu.buffers.bytes;
-      using handed = await handedOver(gpu, parts, runShape);
+      using handed = await handedOver(gpu, "f16", parts, runShape);
       const kept = gpu.buffers.bytes - before;
       const cases = Object.entries(ways).flatMap(([title, way]) =>
         Object.entries(all).map(([name, g]) => ({ name, g, title, way }))
@@ -164,8 +64,8 @@ for (const [width, height] of sizes) {
         width: width / 8,
         guided: true,
       };
-      const { step, decode } = graphs(parts, runShape);
-      using handed = await handedOver(gpu, parts, runShape);
+      const { step, decode } = fullSizeGraphs("f16", parts, runShape);
+      using handed = await handedOver(gpu, "f16", parts, runShape);
       for (const way of Object.values(ways)) {
         for (const g of [step, decode]) {
           const bytes = await plannedBytes(gpu, g, handed, way);

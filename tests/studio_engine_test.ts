@@ -12,7 +12,7 @@ import {
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { decodeImage, readPngText } from "../src/host/codecs/codec.ts";
 import { readImage } from "../src/host/files.ts";
-import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { type LoadOptions, MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkSettings } from "../src/options/options.ts";
 import type { Settings } from "../src/options/settings.ts";
 import type {
@@ -283,8 +283,13 @@ gpuTest(
   "studio engine: a call that is too large leaves the networks loaded",
   async () => {
     let loads = 0;
-    const setup = { model: MODEL, ...load, keepLoaded: true };
-    const keeper = new ModelKeeper(setup, () => loads++);
+    const loader = {
+      keepLoaded: true,
+      load: (options: LoadOptions) =>
+        MasterWeaver.load(MODEL, { ...options, ...load }),
+      hasRoom: () => Promise.resolve(true),
+    };
+    const keeper = new ModelKeeper(loader, () => loads++);
     /** Fails some times; gives how often it worked, and its warnings. */
     const failing = async (message: string, times: number) => {
       const warnings: string[] = [];

@@ -21,6 +21,7 @@ const scripts: readonly (readonly [script: string, works: string[]])[] = [
   ["tools/strip.ts", ["--help"]],
   ["tools/readme.ts", ["--help"]],
   ["tools/preview.ts", ["--help"]],
+  ["tools/site.ts", ["--help"]],
   ["tools/bench.ts", ["--paper"]],
   ["tools/evaluate.ts", ["--help"]],
   ["tools/npm/build.ts", ["--help"]],

@@ -104,11 +104,15 @@ export class ImageGenerator implements Disposable {
       draw: this.#noise(settings, runShape, options),
     };
     const { previews } = options;
-    using taker = previews &&
+    const taker = previews &&
       new PreviewTaker(context.gpu, previews, sampler, options);
-    for await (const step of denoise(context, handover, denoising, options)) {
-      await options.onStep?.(step);
-      await taker?.take(step);
+    try {
+      for await (const step of denoise(context, handover, denoising, options)) {
+        await options.onStep?.(step);
+        await taker?.take(step);
+      }
+    } finally {
+      taker?.[Symbol.dispose]();
     }
     const images = await decodeLatents(context, handover, steps, options);
     if (previews?.source.learns) {

@@ -191,15 +191,19 @@ export class Tuner {
       )
     ) g.output(name, output);
     const kernels = new KernelChoice(g, () => kernel);
-    using plan = await Plan.make(this.#gpu, g, { kernels });
-    // The driver compiles during the first run.
-    await this.#stopwatch.time(plan, 1);
-    return await timeOneRun(
-      (runs) => this.#stopwatch.time(plan, runs),
-      () => this.#stopwatch.tick,
-      SAMPLES,
-      limit,
-    );
+    const plan = await Plan.make(this.#gpu, g, { kernels });
+    try {
+      // The driver compiles during the first run.
+      await this.#stopwatch.time(plan, 1);
+      return await timeOneRun(
+        (runs) => this.#stopwatch.time(plan, runs),
+        () => this.#stopwatch.tick,
+        SAMPLES,
+        limit,
+      );
+    } finally {
+      plan[Symbol.dispose]();
+    }
   }
 
   #known(): Promise<Map<string, Choice>> {

@@ -36,14 +36,20 @@ export function findChromium(): string | undefined {
   });
 }
 
+/** Whether pages can compute: with WebGPU, on whatever adapter there is, or without. */
+export type BrowserGpu = "webgpu" | "none";
+
 /** Starts a Chromium that asks nobody for anything. */
-export function launchChromium(executablePath: string): Promise<Browser> {
+export function launchChromium(
+  executablePath: string,
+  gpu: BrowserGpu = "none",
+): Promise<Browser> {
   return playwright.chromium.launch({
     executablePath,
     headless: true,
     args: [
       "--no-sandbox",
-      "--disable-gpu",
+      gpu === "none" ? "--disable-gpu" : "--enable-unsafe-webgpu",
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",

@@ -15,6 +15,7 @@ import {
 import type { RunningStudio } from "../../src/studio/serve.ts";
 import {
   type Browser,
+  type BrowserGpu,
   type ContextOptions,
   findChromium,
   launchChromium,
@@ -34,10 +35,10 @@ const folder = Deno.args[Deno.args.indexOf("--screenshots") + 1];
 const screenshots = Deno.args.includes("--screenshots") ? folder : undefined;
 
 let files: PageHandler | undefined;
-let browser: Promise<Browser> | undefined;
+const browsers = new Map<BrowserGpu, Promise<Browser>>();
 
 Deno.test.afterAll(async () => {
-  await (await browser)?.close();
+  for (const browser of browsers.values()) await (await browser).close();
 });
 
 /** The page's files, bundled once for all tests of a file. */
@@ -63,6 +64,8 @@ export interface VisitOptions extends ContextOptions {
   readonly url: string;
   /** Where to go first. */
   readonly path?: string;
+  /** Whether the page can compute; not where it is not said. */
+  readonly gpu?: BrowserGpu;
 }
 
 /**
@@ -97,11 +100,12 @@ export function pageTest(
 
 /** Visits a page; asserts that it asked no other host for anything, kept to its policy and threw nothing. */
 export async function visit(
-  { url, path = "/", ...options }: VisitOptions,
+  { url, path = "/", gpu = "none", ...options }: VisitOptions,
   fn: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   if (chromium === undefined) throw new Error("There is no Chromium");
-  browser ??= launchChromium(chromium);
+  const browser = browsers.get(gpu) ?? launchChromium(chromium, gpu);
+  browsers.set(gpu, browser);
   const context = await (await browser).newContext({
     viewport: { width: 1440, height: 900 },
     colorScheme: "light",
@@ -155,8 +159,12 @@ function watch(page: Page, host: string): string[] {
     const isAnswer = text.startsWith("Failed to load resource:");
     // Where there is no TLS, this header of the server's does nothing.
     const isPlain = text.startsWith("The Cross-Origin-Opener-Policy header");
+    // Where there is no GPU, which the page says itself.
+    const isAdapter = text === "No available adapters.";
     const isFault = ["error", "warning"].includes(message.type());
-    if (isFault && !isAnswer && !isPlain) faults.push(`logged: ${text}`);
+    if (isFault && !isAnswer && !isPlain && !isAdapter) {
+      faults.push(`logged: ${text}`);
+    }
   });
   return faults;
 }

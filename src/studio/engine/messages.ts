@@ -52,9 +52,16 @@ export type SentError =
   /** A bug: the message has the stack. */
   | { readonly kind: "other"; readonly message: string };
 
-/** An error, to be sent; it says which tool helps. */
-export function toSent(thrown: unknown): SentError {
-  const error = errorWithTools(thrown);
+/**
+ * An error, to be sent.
+ *
+ * @param advise makes its advice fit: says which tool helps, where it is not given
+ */
+export function toSent(
+  thrown: unknown,
+  advise: (error: unknown) => unknown = errorWithTools,
+): SentError {
+  const error = advise(thrown);
   if (error instanceof MasterWeaverError) {
     const { code, message } = error;
     return { kind: "masterweaver", code, message };

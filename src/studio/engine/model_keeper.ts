@@ -5,18 +5,31 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { CallOptions } from "../../base/progress.ts";
-import { MasterWeaver } from "../../host/masterweaver.ts";
-import type { GpuSetup } from "./gpu_calls.ts";
-
-/** What networks take on the GPU for each byte of their files, about: f16 becomes f32. */
-const EXPANSION = 2;
+import type { LoadOptions } from "../../load.ts";
+import type { MasterWeaver } from "../../pipeline.ts";
 
 const CANNOT_KEEP =
   "There is too little memory to keep every network loaded: each is loaded when it is needed, so that images take longer to start";
 
+/** How a model is loaded. */
+export interface ModelLoader {
+  /** Whether all networks stay on the GPU while memory allows. */
+  readonly keepLoaded: boolean;
+  /**
+   * Loads it.
+   *
+   * @throws {MasterWeaverError} as `MasterWeaver.load`
+   */
+  load(
+    options: Pick<LoadOptions, "keepLoaded" | "onProgress" | "signal">,
+  ): Promise<MasterWeaver>;
+  /** Whether all networks fit, where the GPU does not say so itself. */
+  hasRoom(weaver: MasterWeaver): Promise<boolean>;
+}
+
 /** Keeps a model between calls. */
 export class ModelKeeper {
-  readonly #setup: GpuSetup;
+  readonly #loader: ModelLoader;
   readonly #onLoaded: (weaver: MasterWeaver) => void;
   #weaver: MasterWeaver | null = null;
   #keepLoaded: boolean;
@@ -28,10 +41,13 @@ export class ModelKeeper {
    *
    * @param onLoaded is called whenever the model was loaded
    */
-  constructor(setup: GpuSetup, onLoaded: (weaver: MasterWeaver) => void) {
-    this.#setup = setup;
+  constructor(
+    loader: ModelLoader,
+    onLoaded: (weaver: MasterWeaver) => void,
+  ) {
+    this.#loader = loader;
     this.#onLoaded = onLoaded;
-    this.#keepLoaded = setup.keepLoaded;
+    this.#keepLoaded = loader.keepLoaded;
   }
 
   /**
@@ -79,7 +95,7 @@ export class ModelKeeper {
   ): Promise<T> {
     if (this.#weaver === null) {
       await this.#load(call);
-      if (this.#keepLoaded && !await this.#hasRoom(this.#weaver!)) {
+      if (this.#keepLoaded && !await this.#loader.hasRoom(this.#weaver!)) {
         await this.release();
         this.#keepLoaded = false;
         this.#pending = CANNOT_KEEP;
@@ -97,30 +113,12 @@ export class ModelKeeper {
   }
 
   async #load({ onProgress, signal }: CallOptions): Promise<void> {
-    const { model, adapter, dtype, tune } = this.#setup;
-    this.#weaver = await MasterWeaver.load(model, {
-      ...adapter !== undefined && { adapter },
-      ...dtype !== undefined && { dtype },
-      tune,
+    this.#weaver = await this.#loader.load({
       keepLoaded: this.#keepLoaded,
       onProgress,
       signal,
     });
     this.#onLoaded(this.#weaver);
-  }
-
-  /**
-   * Whether all networks fit. A GPU says so itself, by an error; a software
-   * adapter takes the system's memory until the system ends the process.
-   */
-  async #hasRoom({ gpu }: MasterWeaver): Promise<boolean> {
-    if (!gpu.isSoftware) return true;
-    let bytes = 0;
-    for await (const { name, isFile } of Deno.readDir(this.#setup.model)) {
-      if (!isFile || !name.endsWith(".weave")) continue;
-      bytes += (await Deno.stat(`${this.#setup.model}/${name}`)).size;
-    }
-    return bytes * EXPANSION <= availableMemory();
   }
 }
 
@@ -131,14 +129,4 @@ function isMemory(error: unknown): error is MasterWeaverError {
 /** Whether an error is about a limit of the adapter, which holds whatever is loaded. */
 function isLimit({ message }: MasterWeaverError): boolean {
   return /\badapter\b.* at most /.test(message);
-}
-
-/** Bytes of memory that are free; none where Deno may not ask the system. */
-function availableMemory(): number {
-  try {
-    return Deno.systemMemoryInfo().available;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return 0;
-    throw error;
-  }
 }

@@ -1,20 +1,14 @@
 /**
- * What can be said of a model without a GPU: its files' headers are read and
- * checked as loading does.
+ * What can be said of a model in a folder without a GPU, and what images call it.
  *
  * @module
  */
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  checkWeights,
-  openComponents,
-  readTokenizer,
-} from "../../components/networks.ts";
 import { errorWithTools } from "../../host/advice.ts";
 import { openModelFolder } from "../../host/files.ts";
-import { type Component, modelHash } from "../../weights/components.ts";
 import type { ModelResource } from "../wire/resources.ts";
+import { describeModel } from "./describe_model.ts";
 
 /** The model that comes with this project. */
 const OWN = "weights/mini";
@@ -34,31 +28,7 @@ export async function readModelResource(
 ): Promise<ModelResource> {
   try {
     await using folder = await openModelFolder(model, adapter);
-    const { files } = folder;
-    const components = await openComponents(files);
-    readTokenizer(components);
-    checkWeights("f32", components);
-    const { unet, vae, adapter: { file, config } } = components;
-    const { factor } = vae.config;
-    return {
-      name: basename(resolve(model)),
-      hash: await modelHash(
-        Object.values(components).map(({ file }: Component<unknown>) => file),
-      ),
-      adapterHash: file.hash,
-      dtype: null,
-      gpu: null,
-      size: { own: unet.config.sampleSize * factor, multiple: factor },
-      maxReferences: config.maxReferences,
-      alignFaces: config.alignFaces,
-      faces: {
-        detects: files.face_detector !== undefined,
-        aligns: files.face_detector !== undefined &&
-          files.landmarks !== undefined,
-      },
-      // Without a map beside it, the model learns one from its first images.
-      previews: true,
-    };
+    return await describeModel(folder.files, basename(resolve(model)));
   } catch (error) {
     throw errorWithTools(error);
   }

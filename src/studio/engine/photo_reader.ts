@@ -34,6 +34,14 @@ export const photoLimits: PhotoLimits = {
   maxWaiting: 64,
 };
 
+/** A model as another module's Workers are told of it. */
+export interface PlacedModel {
+  /** Where it is; must be clonable. */
+  readonly place: unknown;
+  /** Whether it aligns faces unless it is told not to. */
+  readonly aligns: boolean;
+}
+
 /** Milliseconds to stop by itself: starting a Worker anew takes less. */
 const STOP = 500;
 
@@ -48,18 +56,19 @@ export class WorkerPhotoReader implements PhotoReader {
   /**
    * Starts nothing yet.
    *
-   * @param model the folder with the face detector, and whether the model aligns faces
+   * @param model where the face detector is, and whether the model aligns faces
+   * @param module another module for the Workers, where it is started with something else
    */
   constructor(
-    model: Pick<PhotoSetup, "model" | "aligns">,
+    model: Pick<PhotoSetup, "model" | "aligns"> | PlacedModel,
     limits: Partial<PhotoLimits> = {},
+    module: URL = new URL("./photo_worker.ts", import.meta.url),
   ) {
     this.#limits = { ...photoLimits, ...limits };
     const { maxPixels, time, maxWaiting } = this.#limits;
     const each = Math.ceil(maxWaiting / 4);
     this.#turns = new TurnLock({ all: maxWaiting, each });
-    const setup: PhotoSetup = { ...model, maxPixels };
-    const module = new URL("./photo_worker.ts", import.meta.url);
+    const setup = { ...model, maxPixels };
     // A search for faces never blocks a photo that the GPU waits for.
     const worker = () =>
       new WorkerCalls<PhotoCalls>({

@@ -21,7 +21,7 @@ const POLICY = [
 ].join("; ");
 
 /** Style sheets, in the order in which they apply. */
-const STYLES = [
+export const STYLES: readonly string[] = [
   "base",
   "page",
   "photos",
@@ -32,7 +32,7 @@ const STYLES = [
 ];
 
 /** Portraits of the examples. */
-const PORTRAITS = 5;
+export const PORTRAITS: number = 5;
 
 /** A file of the page. */
 interface PageFile {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { useEffect, useSignal } from "../preact.tsx";
+import { type ComponentChildren, useEffect, useSignal } from "../preact.tsx";
 import { text } from "../state/preferences.ts";
 import type { Studio } from "../state/studio.ts";
 import { useStudio } from "./use_studio.tsx";
@@ -14,14 +14,22 @@ import { Compare, CompareTray } from "./compare.tsx";
 import { ConnectionNotice } from "./connection_notice.tsx";
 import { Examples } from "./examples.tsx";
 import { FormPanel } from "./form_panel.tsx";
-import { Header } from "./header.tsx";
+import { ApiLink, Header } from "./header.tsx";
 import { HistoryList } from "./history_list.tsx";
 import { PhotoPanel } from "./photo_panel.tsx";
 import { RunButtons } from "./run_buttons.tsx";
 import { Stage } from "./stage.tsx";
 
-/** The whole page. */
-export function App() {
+/**
+ * The whole page.
+ *
+ * @param notice what comes before the form, where there is something to say
+ * @param links where the header leads
+ */
+export function App({ notice, links = <ApiLink /> }: {
+  notice?: ComponentChildren;
+  links?: ComponentChildren;
+}) {
   const studio = useStudio();
   const isDropping = useDropAndPaste();
   const { entries } = studio.history;
@@ -52,8 +60,9 @@ export function App() {
   return (
     <>
       <a class="skip" href="#images">{text.value.header.skip}</a>
-      <Header />
+      <Header links={links} />
       <ConnectionNotice />
+      {notice}
       <div class="columns">
         <form
           class="panel"

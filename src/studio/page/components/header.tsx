@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { ComponentChildren } from "../preact.tsx";
 import type { Language } from "../strings.ts";
 import {
   chooseLanguage,
@@ -25,8 +26,13 @@ const languages: Readonly<Record<Language, string>> = {
 
 const themes: readonly Theme[] = ["auto", "light", "dark"];
 
-/** The top of the page. */
-export function Header() {
+/** Leads to the API's documentation. */
+export function ApiLink() {
+  return <a href="/docs">{text.value.header.docs}</a>;
+}
+
+/** The top of the page, with links to elsewhere. */
+export function Header({ links }: { links: ComponentChildren }) {
   const { header, title } = text.value;
   return (
     <header class="header">
@@ -36,7 +42,7 @@ export function Header() {
       </p>
       <ModelName />
       <nav class="header-links" aria-label={title}>
-        <a href="/docs">{header.docs}</a>
+        {links}
       </nav>
       <select
         class="quiet"

@@ -22,10 +22,19 @@ export const theme: Cell<Theme> = signal<Theme>(
   known(remembered("theme"), ["auto", "light", "dark"]) ?? "auto",
 );
 
+const all: Cell<Readonly<Record<Language, Strings>>> = signal(strings);
+
 /** The strings of the language. */
 export const text: ReadonlyCell<Strings> = computed(() =>
-  strings[language.value]
+  all.value[language.value]
 );
+
+/** Says some things differently, where there is no server. */
+export function replaceStrings(
+  others: Readonly<Record<Language, Strings>>,
+): void {
+  all.value = others;
+}
 
 /** Keeps the document in step with both. */
 export function applyPreferences(): void {

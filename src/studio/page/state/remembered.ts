@@ -1,6 +1,7 @@
 /**
  * Small things that the browser remembers: what is in the form, the jobs that
- * run. Nothing here fails, for a browser may refuse to remember.
+ * run, whether a software adapter will do. Nothing here fails, for a browser may
+ * refuse to remember.
  *
  * @module
  */
@@ -13,7 +14,8 @@ export type Remembered =
   | "photos"
   | "job"
   | `job.${string}`
-  | `held.${string}`;
+  | `held.${string}`
+  | "software";
 
 const PREFIX = "masterweaver.";
 

@@ -1,0 +1,50 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource npm:preact@11.2.0 */
+/**
+ * Says where nothing can be computed, or only slowly, and what to do in this
+ * browser.
+ *
+ * @module
+ */
+import type { ModelHolder } from "../state/model_holder.ts";
+import { type Browser, siteText } from "../strings.ts";
+
+/** Nothing where there is a GPU. */
+export function GpuNotice({ holder }: { holder: ModelHolder }) {
+  const words = siteText.value.gpu;
+  const status = holder.status.value;
+  const browser = thisBrowser();
+  if (status.state === "no-gpu") {
+    const advice = {
+      "insecure": words.insecure,
+      "no-webgpu": words.noWebGpu[browser],
+      "no-adapter": words.noAdapter[browser],
+    };
+    return (
+      <div class="notice warn">
+        <p>
+          <strong>{words.missing}.</strong> {advice[status.why]}
+        </p>
+      </div>
+    );
+  }
+  if (status.state !== "software") return null;
+  return (
+    <div class="notice warn">
+      <p>{words.software}. {words.softwareAdvice[browser]}</p>
+      <p class="row">
+        <button type="button" onClick={() => holder.allowSoftware()}>
+          {words.anyway}
+        </button>
+      </p>
+    </div>
+  );
+}
+
+/** The browser, by its own word. */
+function thisBrowser(): Browser {
+  const { userAgent } = navigator;
+  if (/\bFirefox\//.test(userAgent)) return "firefox";
+  if (/Chrom(e|ium)\//.test(userAgent)) return "chrome";
+  return /\bSafari\//.test(userAgent) ? "safari" : "other";
+}

@@ -1,0 +1,157 @@
+/**
+ * The engine that computes in the page itself.
+ *
+ * @module
+ */
+import type { IdentityChoices } from "../../options/settings.ts";
+import { checkSettings } from "../../options/options.ts";
+import type {
+  EncodedIdentity,
+  Person,
+  Photo,
+} from "../../studio/engine/engine.ts";
+import { Job } from "../../studio/jobs/job.ts";
+import type {
+  ImageRequest,
+  ImageRun,
+  JsonSettings,
+  PageEngine,
+  PhotoChoices,
+} from "../../studio/page/engine/engine.ts";
+import { contentHash } from "../../studio/page/state/content_hash.ts";
+import type {
+  FacesResource,
+  IdentityResource,
+  ImageResource,
+  ModelResource,
+} from "../../studio/wire/resources.ts";
+import type { ModelHolder } from "../state/model_holder.ts";
+import { toEngineError } from "./errors.ts";
+import { Files } from "./files.ts";
+import { LocalRun, LostRun } from "./local_run.ts";
+
+/** The one who asks. */
+const CLIENT = "page";
+
+/** The most people that are found again by their id. */
+const KNOWN_PEOPLE = 50;
+
+/** Makes images in this page. */
+export class LocalEngine implements PageEngine {
+  readonly #holder: ModelHolder;
+  readonly #files = new Files();
+  readonly #people = new Map<string, EncodedIdentity>();
+  readonly #runs = new Map<string, LocalRun>();
+
+  /**
+   * Nothing is started yet.
+   *
+   * @param holder has the model, once there is one
+   */
+  constructor(holder: ModelHolder) {
+    this.#holder = holder;
+  }
+
+  async model(): Promise<ModelResource> {
+    return (await this.#holder.opened()).queue.model;
+  }
+
+  async faces(photo: Blob, signal: AbortSignal): Promise<FacesResource> {
+    return await shown(async () => {
+      const { photos } = await this.#holder.opened();
+      return await photos.faces(await photoOf(photo), CLIENT, signal);
+    });
+  }
+
+  async identity(
+    photos: readonly Blob[],
+    choices: PhotoChoices,
+    signal: AbortSignal,
+  ): Promise<IdentityResource> {
+    return await shown(async () => {
+      const person = await personOf(photos, choices);
+      const { queue } = await this.#holder.opened();
+      const encoded = await queue.encode(person, signal);
+      this.#remember(encoded);
+      const { id, faces, warnings } = encoded;
+      return { id, faces: this.#files.resources(id, faces), warnings };
+    });
+  }
+
+  async generate(request: ImageRequest): Promise<ImageRun> {
+    return await shown(async () => {
+      const opened = await this.#holder.opened();
+      const { queue } = opened;
+      const known = this.#people.get(request.identity ?? "");
+      const job = new Job(CLIENT, {
+        settings: settingsOf(request.settings, queue.model),
+        person: known ?? await personOf(request.photos, request.choices),
+        format: "png",
+        preview: true,
+        modelHash: queue.model.hash,
+      }, request.id);
+      await queue.add(job);
+      const run = new LocalRun(job, queue, this.#files, () => opened.lastBug);
+      this.#runs.set(run.id, run);
+      job.ended.then(() => setTimeout(() => this.#runs.delete(run.id), 60_000));
+      return run;
+    });
+  }
+
+  resume(id: string): ImageRun {
+    return this.#runs.get(id) ?? new LostRun(id);
+  }
+
+  async file({ url }: ImageResource): Promise<Blob> {
+    const own = this.#files.blob(url);
+    if (own) return own;
+    return await (await fetch(new URL(url, document.baseURI))).blob();
+  }
+
+  isThere(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  signIn(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #remember(person: EncodedIdentity): void {
+    this.#people.delete(person.id);
+    this.#people.set(person.id, person);
+    for (const oldest of this.#people.keys()) {
+      if (this.#people.size <= KNOWN_PEOPLE) return;
+      this.#people.delete(oldest);
+    }
+  }
+}
+
+/** Does something; its errors become those that components show. */
+async function shown<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toEngineError(error);
+  }
+}
+
+function settingsOf(given: JsonSettings, { size }: ModelResource) {
+  const { seed } = given;
+  const whole = typeof seed === "string" ? BigInt(seed) : seed;
+  return checkSettings({ ...given, seed: whole }, size);
+}
+
+async function personOf(
+  photos: readonly Blob[],
+  choices: PhotoChoices,
+): Promise<Person> {
+  return {
+    photos: await Promise.all(photos.map(photoOf)),
+    choices: choices as Partial<IdentityChoices>,
+  };
+}
+
+async function photoOf(file: Blob): Promise<Photo> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return { bytes, hash: await contentHash(bytes) };
+}

@@ -1,0 +1,120 @@
+/**
+ * A job of this page.
+ *
+ * @module
+ */
+import { isFinal, type Job } from "../../studio/jobs/job.ts";
+import type { JobQueue } from "../../studio/jobs/queue.ts";
+import {
+  EngineError,
+  type ImageRun,
+  type RunEvent,
+  type RunSummary,
+} from "../../studio/page/engine/engine.ts";
+import type { JobEvent } from "../../studio/wire/events.ts";
+import { siteText } from "../strings.ts";
+import { shownError } from "./errors.ts";
+import type { Files } from "./files.ts";
+
+/** A job in this page's own queue. */
+export class LocalRun implements ImageRun {
+  readonly id: string;
+  readonly #job: Job;
+  readonly #queue: JobQueue;
+  readonly #files: Files;
+  readonly #bugOf: () => unknown;
+
+  /**
+   * A job that was taken in.
+   *
+   * @param bugOf what made it fail, where that is a bug
+   */
+  constructor(job: Job, queue: JobQueue, files: Files, bugOf: () => unknown) {
+    this.id = job.id;
+    this.#job = job;
+    this.#queue = queue;
+    this.#files = files;
+    this.#bugOf = bugOf;
+  }
+
+  async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
+    const waiting: JobEvent[] = [];
+    let wake = () => {};
+    const listener = this.#job.listen(0, ({ event }) => {
+      waiting.push(event);
+      wake();
+    });
+    const stop = () => wake();
+    signal.addEventListener("abort", stop);
+    try {
+      while (!signal.aborted) {
+        const event = waiting.shift();
+        if (event) {
+          yield this.#shown(event);
+          if (isFinal(event)) return;
+          continue;
+        }
+        await new Promise<void>((resolve) => wake = resolve);
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+      listener[Symbol.dispose]();
+    }
+  }
+
+  summary(): Promise<RunSummary> {
+    return Promise.resolve(this.#job.resource());
+  }
+
+  async cancel(): Promise<void> {
+    await this.#queue.cancel(this.#job, "Stopped");
+  }
+
+  /** An event with addresses that this document can show. */
+  #shown(event: JobEvent): JobEvent {
+    const { id, faces, images } = this.#job;
+    switch (event.type) {
+      case "references": {
+        const references = this.#files.resources(`${id} faces`, faces);
+        return { ...event, references };
+      }
+      case "image": {
+        const made = this.#files.resources(`${id} images`, images);
+        return { ...event, ...made[event.index] };
+      }
+      case "error":
+        return { ...event, ...shownError(event, this.#bugOf()) };
+      default:
+        return event;
+    }
+  }
+}
+
+/** A job of an earlier document, which ended with it. */
+export class LostRun implements ImageRun {
+  /** Its name. */
+  readonly id: string;
+
+  /** A job that is gone. */
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  // deno-lint-ignore require-yield
+  async *events(_signal: AbortSignal): AsyncGenerator<RunEvent> {
+    await Promise.resolve();
+    throw this.#error();
+  }
+
+  summary(): Promise<RunSummary> {
+    return Promise.reject(this.#error());
+  }
+
+  cancel(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #error(): EngineError {
+    return new EngineError("ended-with-page", siteText.value.endedWithPage);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Opens a model wherever it is.
+ *
+ * @module
+ */
+import { type ByteSource, MemorySource } from "../../base/bytes.ts";
+import { MasterWeaverError } from "../../base/errors.ts";
+import { PREVIEW_NAME } from "../../generate/preview_map.ts";
+import {
+  type ComponentName,
+  isComponentName,
+  type ModelFiles,
+  optionalComponents,
+  requiredComponents,
+} from "../../weights/components.ts";
+import { MANIFEST_NAME, readManifest } from "../../weights/manifest.ts";
+import { ChunkStore, type RemoteFile } from "./chunk_store.ts";
+import type { AddressPlace, FolderPlace, ModelPlace } from "./place.ts";
+import { BlobSource, ChunkSource } from "./sources.ts";
+
+/** Components that a page uses. */
+const used: readonly ComponentName[] = [
+  ...requiredComponents,
+  ...optionalComponents,
+];
+
+/**
+ * Opens a model's files; nothing of their content is read yet.
+ *
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export async function openPlace(place: ModelPlace): Promise<ModelFiles> {
+  const { landmarks } = place;
+  const files = place.kind === "folder"
+    ? openFolder(place)
+    : await openAddress(place);
+  if (!landmarks) return files;
+  return {
+    ...files,
+    landmarks: new BlobSource(landmarks, "landmarks.weave"),
+    elsewhere: ["landmarks"],
+  };
+}
+
+function openFolder({ files, name }: FolderPlace): ModelFiles {
+  const source = (file: string): ByteSource | undefined =>
+    files[file] && new BlobSource(files[file], file);
+  const missing = requiredComponents.filter((one) => !files[`${one}.weave`]);
+  if (missing.length > 0) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `The folder ${name} is no model: ${
+        missing.map((one) => `${one}.weave`).join(", ")
+      } missing; pick the folder that tools/convert.ts wrote`,
+    );
+  }
+  const components = Object.fromEntries(
+    used.map((one) => [one, source(`${one}.weave`)])
+      .filter(([, file]) => file),
+  );
+  const manifest = source(MANIFEST_NAME), preview = source(PREVIEW_NAME);
+  return {
+    ...components,
+    ...manifest && { manifest },
+    ...preview && { preview },
+  };
+}
+
+async function openAddress(place: AddressPlace): Promise<ModelFiles> {
+  const store = await ChunkStore.open();
+  const { files, manifest, preview } = await listAddress(place, store, "kept");
+  const components = Object.fromEntries(
+    files.map(([name, file]) => [name, new ChunkSource(file, store)]),
+  );
+  return {
+    ...components,
+    manifest: new MemorySource(manifest, MANIFEST_NAME),
+    ...preview && { preview: new MemorySource(preview, PREVIEW_NAME) },
+  };
+}
+
+/** A model's files on the host. */
+export interface AddressFiles {
+  /** By component. */
+  readonly files: readonly (readonly [ComponentName, RemoteFile])[];
+  /** The manifest's bytes. */
+  readonly manifest: Uint8Array<ArrayBuffer>;
+  /** The bytes of `preview.json`, where there is one. */
+  readonly preview: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/**
+ * Lists a model's files on the host.
+ *
+ * @param how `kept`: as the page last saw them; `fresh`: as they are now, where the host answers
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model`
+ */
+export async function listAddress(
+  { url }: AddressPlace,
+  store: ChunkStore,
+  how: "kept" | "fresh",
+): Promise<AddressFiles> {
+  const manifest = await readWhole(url + MANIFEST_NAME, store, how);
+  if (!manifest) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot fetch ${MANIFEST_NAME}: there is none at ${url}; build the site again`,
+    );
+  }
+  const preview = await readWhole(url + PREVIEW_NAME, store, how);
+  const { components } = await readManifest(
+    new MemorySource(manifest, MANIFEST_NAME),
+  );
+  const files: (readonly [ComponentName, RemoteFile])[] = [];
+  for (const [name, { file, hash, bytes }] of components) {
+    if (!isComponentName(name) || !used.includes(name)) continue;
+    const address = url + encodeURIComponent(file);
+    files.push([name, { url: address, name: file, hash, bytes }]);
+  }
+  return { files, manifest, preview };
+}
+
+/** A small file; undefined where the host has none. */
+async function readWhole(
+  url: string,
+  store: ChunkStore,
+  how: "kept" | "fresh",
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const kept = await store.readWhole(url);
+  if (how === "kept" && kept) return kept;
+  let response: Response;
+  try {
+    response = await fetch(url, { cache: "no-cache" });
+  } catch (cause) {
+    if (kept) return kept;
+    throw new MasterWeaverError(
+      "cannot-read",
+      "Cannot fetch the model: its host does not answer, and nothing of it is kept here yet; connect to the network and try again",
+      { cause },
+    );
+  }
+  if (!response.ok) {
+    if (response.status >= 500 && kept) return kept;
+    await store.writeWhole(url, null);
+    return undefined;
+  }
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  await store.writeWhole(url, bytes);
+  return bytes;
+}

@@ -1,0 +1,59 @@
+/**
+ * A model's folder as somebody picks it: with the File System Access API where
+ * the browser has it, else by a field for folders.
+ *
+ * @module
+ */
+import type { FolderPlace } from "./place.ts";
+
+/** The part of a folder's handle that is used. */
+interface FolderHandle {
+  readonly name: string;
+  values(): AsyncIterable<
+    { readonly kind: string; readonly name: string; getFile(): Promise<File> }
+  >;
+}
+
+/** What only some browsers have. */
+interface Picking {
+  readonly showDirectoryPicker?: (options: object) => Promise<FolderHandle>;
+}
+
+/** Whether the browser has a way of its own to pick a folder. */
+export function canPickFolder(): boolean {
+  return "showDirectoryPicker" in globalThis;
+}
+
+/** Lets somebody pick a folder; null where they did not. */
+export async function pickFolder(): Promise<FolderPlace | null> {
+  const picking = globalThis as Picking;
+  try {
+    return await ofHandle(await picking.showDirectoryPicker!({ id: "model" }));
+  } catch (error) {
+    const isChoice = error instanceof DOMException &&
+      error.name === "AbortError";
+    if (isChoice) return null;
+    throw error;
+  }
+}
+
+async function ofHandle(folder: FolderHandle): Promise<FolderPlace> {
+  const files: Record<string, Blob> = {};
+  for await (const entry of folder.values()) {
+    if (entry.kind === "file") files[entry.name] = await entry.getFile();
+  }
+  return { kind: "folder", files, name: folder.name };
+}
+
+/** The folder in a field for folders; null where none was chosen. */
+export function folderOf(chosen: readonly File[]): FolderPlace | null {
+  if (chosen.length === 0) return null;
+  const files: Record<string, Blob> = {};
+  for (const file of chosen) {
+    const path = file.webkitRelativePath.split("/");
+    // Its own files, not those of folders inside.
+    if (path.length <= 2) files[file.name] = file;
+  }
+  const [name] = chosen[0].webkitRelativePath.split("/");
+  return { kind: "folder", files, name: name || "model" };
+}

@@ -1,0 +1,192 @@
+/**
+ * What this page says and the studio's does not: each language as one object,
+ * and the studio's own strings where they speak of a server.
+ *
+ * @module
+ */
+import { computed } from "../studio/page/preact.tsx";
+import type { ReadonlyCell } from "../studio/page/state/cell.ts";
+import { language } from "../studio/page/state/preferences.ts";
+import {
+  type Language,
+  type Strings,
+  strings,
+} from "../studio/page/strings.ts";
+
+/** A browser, by what can be done in it. */
+export type Browser = "chrome" | "firefox" | "safari" | "other";
+
+/** English, from which all languages take their strings. */
+export const english = {
+  local:
+    "Everything is computed in this page: your photos and images do not leave it",
+  model: {
+    heading: (name: string) => `Model ${name}`,
+    fetching: (name: string, done: string, total: string) =>
+      `Fetching the model ${name}, once: ${done} of ${total}`,
+    checking: (name: string) => `Checking the model ${name} …`,
+    opening: (name: string) => `Opening the model ${name} …`,
+    progress: "How much of the model is here",
+    failed: (name: string) => `The model ${name} cannot be used`,
+    tryAgain: "Try again",
+    fetchAgain: "Fetch it anew",
+    kept: (size: string) => `${size}, kept in this browser for the next visit`,
+    read: (size: string) => `${size}, read from the folder that you picked`,
+    pick: "Use a model’s folder",
+    pickHint:
+      "A folder that tools/convert.ts wrote, such as Stable Diffusion 1.5; it is read in place, never uploaded, and picked again at the next visit",
+    back: "Back to the model of this site",
+    landmarks: "Align faces: pick landmarks.weave",
+    landmarksThere: "Faces can be aligned: landmarks.weave was picked",
+    landmarksHint:
+      "dlib’s 68 landmarks, trained on iBUG 300-W, whose licence excludes commercial use; that is why they do not come with this page. To make the file: sh tools/setup.sh --with-landmarks",
+    notLandmarks: (name: string) => `${name} is no landmarks.weave`,
+  },
+  gpu: {
+    missing: "Images cannot be made in this browser as it is",
+    insecure:
+      "The page was opened without https, and browsers give WebGPU to no other: open it by https, or from localhost",
+    noWebGpu: {
+      chrome:
+        "This browser shows no WebGPU. Update Chrome or Edge to version 140 or later; on Linux also switch on chrome://flags/#enable-unsafe-webgpu and start the browser anew",
+      firefox:
+        "This browser shows no WebGPU. Firefox has it on Windows from version 141 and on Macs with Apple silicon from 145; elsewhere set dom.webgpu.enabled to true in about:config, or use Chrome",
+      safari:
+        "This browser shows no WebGPU. Safari has it from version 26 (macOS, iOS and iPadOS 26); before that, switch it on in Settings, Feature Flags, WebGPU",
+      other:
+        "This browser shows no WebGPU: use a recent Chrome, Edge, Firefox or Safari",
+    },
+    noAdapter: {
+      chrome:
+        "The browser finds no GPU for WebGPU. Switch on graphics acceleration in Settings, System; update the graphics driver; chrome://gpu says more. On Linux switch on chrome://flags/#enable-unsafe-webgpu and #enable-vulkan",
+      firefox:
+        "The browser finds no GPU for WebGPU. Update the graphics driver; about:support says under Graphics what is blocked",
+      safari:
+        "The browser finds no GPU for WebGPU: update the system, and switch off Lockdown Mode for this page",
+      other:
+        "The browser finds no GPU for WebGPU: update the graphics driver, or use a recent Chrome",
+    },
+    software:
+      "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes",
+    softwareAdvice: {
+      chrome:
+        "Switch on graphics acceleration in Settings, System, and update the graphics driver; chrome://gpu says more",
+      firefox:
+        "Update the graphics driver; about:support says under Graphics what is blocked",
+      safari: "Update the system",
+      other: "Update the graphics driver",
+    },
+    anyway: "Use it anyway",
+  },
+  endedWithPage:
+    "The page was reloaded or closed while it made these images, and they ended with it: generate them again",
+  bug: "This is a bug of this page",
+  offline: "This page works offline now",
+};
+
+/** All that this page says besides. */
+export type SiteStrings = typeof english;
+
+const chinese: SiteStrings = {
+  local: "一切都在此页面中计算：您的照片和图像不会离开它",
+  model: {
+    heading: (name) => `模型 ${name}`,
+    fetching: (name, done, total) =>
+      `正在获取模型 ${name}（仅一次）：${done} / ${total}`,
+    checking: (name) => `正在校验模型 ${name}……`,
+    opening: (name) => `正在打开模型 ${name}……`,
+    progress: "模型已获取的部分",
+    failed: (name) => `无法使用模型 ${name}`,
+    tryAgain: "重试",
+    fetchAgain: "重新获取",
+    kept: (size) => `${size}，保存在此浏览器中，下次无需再取`,
+    read: (size) => `${size}，从您选择的文件夹读取`,
+    pick: "使用模型文件夹",
+    pickHint:
+      "由 tools/convert.ts 生成的文件夹，例如 Stable Diffusion 1.5；就地读取，绝不上传，下次访问时需重新选择",
+    back: "改回本站的模型",
+    landmarks: "对齐人脸：选择 landmarks.weave",
+    landmarksThere: "可以对齐人脸：已选择 landmarks.weave",
+    landmarksHint:
+      "dlib 的 68 个关键点，以 iBUG 300-W 训练，其许可不允许商业用途，因此不随此页面提供。生成该文件：sh tools/setup.sh --with-landmarks",
+    notLandmarks: (name) => `${name} 不是 landmarks.weave`,
+  },
+  gpu: {
+    missing: "此浏览器目前无法生成图像",
+    insecure:
+      "页面未通过 https 打开，而浏览器仅在 https 下提供 WebGPU：请用 https 打开，或从 localhost 打开",
+    noWebGpu: {
+      chrome:
+        "此浏览器没有 WebGPU。请将 Chrome 或 Edge 更新到 140 或更高版本；在 Linux 上还需打开 chrome://flags/#enable-unsafe-webgpu 并重新启动浏览器",
+      firefox:
+        "此浏览器没有 WebGPU。Firefox 在 Windows 上自 141 版、在 Apple 芯片的 Mac 上自 145 版起提供；其他系统请在 about:config 中将 dom.webgpu.enabled 设为 true，或使用 Chrome",
+      safari:
+        "此浏览器没有 WebGPU。Safari 自 26 版（macOS、iOS、iPadOS 26）起提供；更早的版本请在“设置”“功能标志”中打开 WebGPU",
+      other:
+        "此浏览器没有 WebGPU：请使用较新的 Chrome、Edge、Firefox 或 Safari",
+    },
+    noAdapter: {
+      chrome:
+        "浏览器没有找到可用于 WebGPU 的 GPU。请在“设置”“系统”中打开图形加速，并更新显卡驱动；详情见 chrome://gpu。在 Linux 上请打开 chrome://flags/#enable-unsafe-webgpu 和 #enable-vulkan",
+      firefox:
+        "浏览器没有找到可用于 WebGPU 的 GPU。请更新显卡驱动；about:support 的“图形”一节列出被禁用的功能",
+      safari:
+        "浏览器没有找到可用于 WebGPU 的 GPU：请更新系统，并为此页面关闭锁定模式",
+      other:
+        "浏览器没有找到可用于 WebGPU 的 GPU：请更新显卡驱动，或使用较新的 Chrome",
+    },
+    software:
+      "浏览器在此没有提供 GPU，只有在 CPU 上运算的替代品，速度很慢：一张图像需要数分钟",
+    softwareAdvice: {
+      chrome:
+        "请在“设置”“系统”中打开图形加速，并更新显卡驱动；详情见 chrome://gpu",
+      firefox: "请更新显卡驱动；about:support 的“图形”一节列出被禁用的功能",
+      safari: "请更新系统",
+      other: "请更新显卡驱动",
+    },
+    anyway: "仍然使用",
+  },
+  endedWithPage:
+    "页面在生成这些图像时被重新加载或关闭，任务随之结束：请重新生成",
+  bug: "这是此页面的错误",
+  offline: "此页面现在可以离线使用",
+};
+
+const words: Readonly<Record<Language, SiteStrings>> = {
+  "en": english,
+  "zh-CN": chinese,
+};
+
+/** What this page says besides, in its language. */
+export const siteText: ReadonlyCell<SiteStrings> = computed(() =>
+  words[language.value]
+);
+
+/** The studio's strings, without its server. */
+export const withoutServer: Readonly<Record<Language, Strings>> = {
+  "en": adapted(strings.en, {
+    sending: "Waiting for the model …",
+    fetching: "Keeping the images …",
+    tooLarge: "This is more than the page takes",
+  }),
+  "zh-CN": adapted(strings["zh-CN"], {
+    sending: "正在等待模型……",
+    fetching: "正在保存图像……",
+    tooLarge: "超出此页面所能接受的大小",
+  }),
+};
+
+function adapted(
+  own: Strings,
+  { sending, fetching, tooLarge }: {
+    sending: string;
+    fetching: string;
+    tooLarge: string;
+  },
+): Strings {
+  return {
+    ...own,
+    run: { ...own.run, sending, fetching },
+    errors: { ...own.errors, tooLarge },
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The Worker with the GPU in a page.
+ *
+ * @module
+ */
+import type { TuneStore } from "../../graph/tuner.ts";
+import type { Image } from "../../image/image.ts";
+import { toParameters } from "../../options/parameters_text.ts";
+import type { Texts } from "../../options/settings_text.ts";
+import { table } from "../../options/table.ts";
+import { MasterWeaver } from "../../pipeline.ts";
+import type { GpuCalls } from "../../studio/engine/gpu_calls.ts";
+import { gpuHandlers } from "../../studio/engine/gpu_handlers.ts";
+import { answerCalls } from "../../studio/engine/worker_side.ts";
+import { openPlace } from "../model/open_place.ts";
+import { writePng } from "../png_write.ts";
+import type { GpuWorkerSetup } from "./setups.ts";
+import { asItIs } from "./as_it_is.ts";
+
+/** What networks take for each byte of their files on a software adapter, about: f16 becomes f32. */
+const EXPANSION = 2;
+
+/** Share of the machine's memory that a page may count on. */
+const SHARE = 0.5;
+
+/** Gigabytes of memory, where the browser does not say. */
+const USUAL_MEMORY = 4;
+
+answerCalls<GpuWorkerSetup, GpuCalls>(({ place, label, bytes }) => {
+  const tune = table.tune.default;
+  return gpuHandlers({
+    labels: { model: label },
+    tune,
+    keepLoaded: true,
+    load: async (options) =>
+      await MasterWeaver.load(await openPlace(place), {
+        ...options,
+        tune,
+        tuneStore: keptTuning,
+      }),
+    hasRoom: ({ gpu }) =>
+      Promise.resolve(!gpu.isSoftware || bytes * EXPANSION <= memory()),
+    advise: (warning) => warning,
+    // A PNG holds any text.
+    checkText: () => {},
+    encodeImage: (_format, image, text) => encode(image, text),
+  });
+}, asItIs);
+
+function encode(
+  image: Image,
+  text: Texts | null,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return writePng(
+    image,
+    text ? { ...text, parameters: toParameters(text) } : {},
+  );
+}
+
+/** Bytes of memory that the page may take. */
+function memory(): number {
+  const { deviceMemory = USUAL_MEMORY } = navigator as {
+    readonly deviceMemory?: number;
+  };
+  return deviceMemory * SHARE * 2 ** 30;
+}
+
+/** Which kernels are fastest here, kept in the browser. */
+const keptTuning: TuneStore = {
+  read: async (key) => {
+    try {
+      const kept = await (await openKept()).match(addressOf(key));
+      return kept ? await kept.text() : null;
+    } catch {
+      return null;
+    }
+  },
+  write: async (key, text) => {
+    try {
+      await (await openKept()).put(addressOf(key), new Response(text));
+    } catch {
+      // The next visit measures again.
+    }
+  },
+};
+
+function openKept(): Promise<Cache> {
+  return caches.open("masterweaver-kernels");
+}
+
+function addressOf(key: string): string {
+  return new URL(`/kernels-${key}`, location.origin).href;
+}

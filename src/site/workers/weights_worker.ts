@@ -1,0 +1,112 @@
+/**
+ * The Worker that looks after weights: fetches a model, checks every byte once,
+ * and says what the model is.
+ *
+ * @module
+ */
+import { MasterWeaverError } from "../../base/errors.ts";
+import { throwIfAborted } from "../../base/progress.ts";
+import { describeModel } from "../../studio/engine/describe_model.ts";
+import {
+  answerCalls,
+  type CallContext,
+} from "../../studio/engine/worker_side.ts";
+import { openComponentFile } from "../../weights/components.ts";
+import {
+  chunkLength,
+  ChunkStore,
+  type RemoteFile,
+} from "../model/chunk_store.ts";
+import { download } from "../model/download.ts";
+import { listAddress, openPlace } from "../model/open_place.ts";
+import type { AddressPlace } from "../model/place.ts";
+import type {
+  PreparedModel,
+  WeightsCalls,
+  WeightsProgress,
+} from "./weights_calls.ts";
+import { asItIs } from "./as_it_is.ts";
+
+type Context = CallContext<WeightsProgress>;
+
+answerCalls<null, WeightsCalls>(() => ({
+  prepare: async (place, context) => {
+    if (place.kind === "address") await fetchModel(place, context);
+    const files = await openPlace(place);
+    const model = await describeModel(files, place.name);
+    const sources = Object.values(files).filter((file) => "read" in file);
+    const bytes = sources.reduce((sum, { size }) => sum + size, 0);
+    const output: PreparedModel = { model, bytes };
+    return { output };
+  },
+  forget: async (place) => {
+    if (place.kind === "address") await forgetModel(place);
+    return { output: null };
+  },
+}), asItIs);
+
+/** Fetches what is missing, and checks what was never checked. */
+async function fetchModel(
+  place: AddressPlace,
+  { signal, emit }: Context,
+): Promise<void> {
+  const store = await ChunkStore.open();
+  const { files } = await listAddress(place, store, "fresh");
+  // Landmarks are fetched when a face is to be aligned.
+  const wanted = files.filter(([name]) => name !== "landmarks");
+  const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+  let done = 0;
+  for (const [, file] of wanted) {
+    await store.forget(file, "others");
+    for (const index of await store.indexes(file)) {
+      done += chunkLength(file, index);
+    }
+  }
+  emit({ stage: "fetch", done, total });
+  for (const [, file] of wanted) {
+    await download(file, store, {
+      signal,
+      onBytes: (count) => {
+        done += count;
+        emit({ stage: "fetch", done, total });
+      },
+    });
+  }
+  let checked = 0;
+  const opened = await openPlace(place);
+  for (const [name, file] of wanted) {
+    if (!await store.isChecked(file)) {
+      emit({ stage: "check", done: checked, total });
+      await check(store, file, async () => {
+        const { tensors } = await openComponentFile(opened, name);
+        for (const tensor of tensors.values()) {
+          for await (const _ of tensor.chunks()) throwIfAborted(signal);
+        }
+      });
+    }
+    checked += file.bytes;
+  }
+}
+
+/** Runs a check; a file that fails it is forgotten, so that the next attempt fetches it again. */
+async function check(
+  store: ChunkStore,
+  file: RemoteFile,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const isDamaged = error instanceof MasterWeaverError &&
+      error.code === "bad-model";
+    if (isDamaged) await store.forget(file, "this");
+    throw error;
+  }
+  await store.setChecked(file);
+}
+
+async function forgetModel(place: AddressPlace): Promise<void> {
+  const store = await ChunkStore.open();
+  const { files } = await listAddress(place, store, "kept");
+  for (const [, file] of files) await store.forget(file, "this");
+}

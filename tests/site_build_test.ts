@@ -1,0 +1,67 @@
+/**
+ * `tools/site.ts`: what it writes, and what it leaves alone.
+ */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { UsageError } from "../src/host/exit.ts";
+import { buildSite } from "../tools/site/build.ts";
+import { repositoryPath } from "./support/paths.ts";
+
+const model = repositoryPath("weights/mini");
+
+async function inFolder(work: (folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("site build: relative paths, a policy, nothing inline, the same bytes again", () =>
+  inFolder(async (folder) => {
+    const output = `${folder}/site`;
+    const built = await buildSite({ output, model });
+    assert(built.pageBytes < 700_000, `${built.pageBytes} bytes`);
+    const html = await Deno.readTextFile(`${output}/index.html`);
+    assertMatch(html, /content="default-src 'none'; script-src 'self'; /);
+    const paths = [...html.matchAll(/ (?:href|src)="([^"]+)"/g)]
+      .map(([, path]) => path);
+    assertEquals(paths.length, 3);
+    for (const path of paths) {
+      assertMatch(path, /^assets\//);
+      await Deno.stat(`${output}/${path}`);
+    }
+    assertEquals(html.match(/<style|<script>|\son\w+=|style=/g), null);
+    const worker = await Deno.readTextFile(`${output}/service_worker.js`);
+    await Deno.writeTextFile(`${output}/CNAME`, "a host's own file");
+    // A browser looks for a new version by its bytes.
+    await buildSite({ output, model });
+    assertEquals(
+      await Deno.readTextFile(`${output}/service_worker.js`),
+      worker,
+    );
+    await Deno.stat(`${output}/CNAME`);
+  }));
+
+Deno.test("site build: a folder with anything else in it is left alone", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/mine.txt`, "mine");
+    await assertRejects(
+      () => buildSite({ output: folder, model }),
+      UsageError,
+      "holds other files, expected none or an earlier site",
+    );
+    assertEquals(await Deno.readTextFile(`${folder}/mine.txt`), "mine");
+  }));
+
+Deno.test("site build: a folder that is no model is refused before anything is written", () =>
+  inFolder(async (folder) => {
+    const output = `${folder}/site`;
+    await assertRejects(
+      () => buildSite({ output, model: folder }),
+      MasterWeaverError,
+      "model.json is missing",
+    );
+    await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
+  }));
