@@ -49,7 +49,7 @@ export function App({ notice, links = <ApiLink /> }: {
   if (state.value === "locked" && !model.value) {
     return (
       <>
-        <Header />
+        <Header links={links} />
         <main id="images" class="locked">
           <h1>{text.value.title}</h1>
           <ConnectionNotice />
