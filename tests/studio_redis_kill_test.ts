@@ -10,7 +10,6 @@ import {
 } from "@std/assert";
 import { ApiError } from "../src/studio/errors.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
-import { amount } from "./support/load.ts";
 import {
   checkDone,
   HeardJob,
@@ -26,8 +25,8 @@ import {
 } from "./support/redis_server.ts";
 import { random } from "./support/weights.ts";
 
-const JOBS = amount(80, 200);
-const KILLS = amount(8, 20);
+const JOBS = 200;
+const KILLS = 20;
 /** Workers at any time, so that two are at work while one starts anew. */
 const WORKERS = 3;
 /** Another one is another course of events; the machine's pace is another as well. */

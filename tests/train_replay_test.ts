@@ -21,7 +21,6 @@ import { changedComponent } from "./support/changed_weights.ts";
 import { nmse } from "./support/compare.ts";
 import { inFolder, namesIn } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
-import { amount } from "./support/load.ts";
 import {
   type GoldenTensor,
   readSafetensors,
@@ -135,31 +134,20 @@ function firstSteps(
   return cut;
 }
 
-/**
- * Steps that are run of a recording with ten: by default one with an edit and one
- * without. Parameters after the last step are compared in the short ones, too.
- */
-const OF_TEN = amount(2, 10);
-
 for (const recording of Object.keys(recordings) as Recording[]) {
   gpuTest(
     `train replay: ${recording} is PyTorch's`,
     () =>
       inFolder(async (folder) => {
         const { lr, losses } = await trainingLosses(recording);
-        const steps = losses.length === 10 ? OF_TEN : losses.length;
         const { result, outputs } = await replayed(
           folder,
-          firstSteps(await trainingInputs(recording), steps),
+          await trainingInputs(recording),
           { stage: stageOf(recording) },
         );
         assertAlmostEquals(result.lr, lr, 1e-15);
-        checkLosses(result.losses, losses.slice(0, steps));
-        checkOutputs(
-          outputs,
-          await trainingOutputs(recording),
-          steps < losses.length ? "first" : "all",
-        );
+        checkLosses(result.losses, losses);
+        checkOutputs(outputs, await trainingOutputs(recording));
       }),
   );
 }
