@@ -23,7 +23,7 @@ export function PhotoPanel() {
   const list = photos.list.value;
   const most = connection.model.value?.maxReferences ?? 3;
   return (
-    <section class="photos" aria-labelledby={id}>
+    <section aria-labelledby={id}>
       <FilledNote />
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
@@ -89,7 +89,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
         }}
       />
       <Icon name="photo" />
-      <span class="picker-label">{isFirst ? words.choose : words.add}</span>
+      <span>{isFirst ? words.choose : words.add}</span>
       {isFirst && <span class="hint">{words.hint(most)}</span>}
     </label>
   );

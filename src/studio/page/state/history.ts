@@ -157,11 +157,6 @@ export class History {
     }
   }
 
-  /** Whether an entry outlives the page. */
-  isKept(entry: Entry): boolean {
-    return !this.#unkept.has(fileName(entry, "image", 0));
-  }
-
   async #keep(
     entry: Entry | null,
     files: ReadonlyMap<string, Blob>,
