@@ -10,6 +10,7 @@ import type {
   PageEngine,
   PhotoChoices,
 } from "../engine/engine.ts";
+import { wait } from "../engine/wait.ts";
 import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import { toEngineError } from "./engine_error.ts";
@@ -160,9 +161,8 @@ export class Photos {
   }
 
   async #find({ file, faces }: Photo): Promise<void> {
-    const { signal } = new AbortController();
     faces.value = { state: "waiting" };
-    faces.value = await asked(this.#engine.faces(file, signal));
+    faces.value = await asked(this.#engine.faces(file));
   }
 
   /** Asks what the encoder sees whenever photos or choices change, as soon as it may be asked. */
@@ -203,7 +203,7 @@ export class Photos {
     choices: PhotoChoices,
     signal: AbortSignal,
   ): Promise<boolean> {
-    await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    await wait(PATIENCE, signal);
     if (signal.aborted) return false;
     const files = photos.map(({ file }) => file);
     const identity = await asked(this.#engine.identity(files, choices, signal));
