@@ -13,13 +13,8 @@ import type {
   ModelResource,
 } from "../../wire/resources.ts";
 
-/** How photos are looked at; of several faces, one choice a photo. */
-export type PhotoChoices = Partial<Omit<IdentityChoices, "face">> & {
-  /** Of each photo: its Nth face, best first, or the best or largest. */
-  readonly face?:
-    | IdentityChoices["face"]
-    | readonly IdentityChoices["face"][];
-};
+/** How photos are looked at. */
+export type PhotoChoices = Partial<IdentityChoices>;
 
 /** Settings as JSON carries them: a seed beyond ±(2⁵³ − 1) is a string. */
 export type JsonSettings =

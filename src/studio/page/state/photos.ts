@@ -77,9 +77,7 @@ export class Photos {
   constructor(
     engine: PageEngine,
     most: ReadonlyCell<number>,
-    choices: ReadonlyCell<
-      PhotoChoices & { face?: number | "best" | "largest" }
-    >,
+    choices: ReadonlyCell<PhotoChoices>,
     mayEncode: ReadonlyCell<boolean>,
   ) {
     this.#engine = engine;
@@ -215,12 +213,15 @@ export class Photos {
 
 /** The form's choices, with the faces that were picked on the photos. */
 function withPicked(
-  choices: PhotoChoices & { face?: number | "best" | "largest" },
+  choices: PhotoChoices,
   photos: readonly Photo[],
 ): PhotoChoices {
   const picked = photos.map(({ face }) => face.value);
   if (picked.every((face) => face === null)) return choices;
-  const faces = picked.map((face) => face ?? choices.face ?? "best");
+  const { face: typed = "best" } = choices;
+  const faces = picked.map((face, i) =>
+    face ?? (typeof typed === "object" ? typed[i] ?? "best" : typed)
+  );
   return { ...choices, face: faces.length === 1 ? faces[0] : faces };
 }
 
