@@ -17,11 +17,11 @@ import { warningText } from "./warning_text.ts";
 
 /** The photos. */
 export function PhotoPanel() {
-  const { photos, connection } = useStudio();
+  const { photos } = useStudio();
   const id = useId();
   const words = text.value.photos;
   const list = photos.list.value;
-  const most = connection.model.value?.maxReferences ?? 3;
+  const most = photos.most.value;
   return (
     <section aria-labelledby={id}>
       <FilledNote />

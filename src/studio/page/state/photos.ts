@@ -63,7 +63,6 @@ export class Photos {
   /** How the photos are looked at, faces that were picked included. */
   readonly choices: ReadonlyCell<PhotoChoices>;
   readonly #engine: PageEngine;
-  readonly #most: ReadonlyCell<number>;
   readonly #again = signal(0);
   #lastKey = 0;
 
@@ -76,12 +75,11 @@ export class Photos {
    */
   constructor(
     engine: PageEngine,
-    most: ReadonlyCell<number>,
+    readonly most: ReadonlyCell<number>,
     choices: ReadonlyCell<PhotoChoices>,
     mayEncode: ReadonlyCell<boolean>,
   ) {
     this.#engine = engine;
-    this.#most = most;
     this.choices = computed(() => withPicked(choices.value, this.list.value));
     this.#keepIdentity(mayEncode);
   }
@@ -95,7 +93,7 @@ export class Photos {
         const refused = { name, fault, bytes: file.size };
         this.refused.value = [...this.refused.value, refused];
       };
-      if (this.list.value.length >= this.#most.value) {
+      if (this.list.value.length >= this.most.value) {
         refuse("too-many");
         continue;
       }
@@ -146,7 +144,7 @@ export class Photos {
 
   #take(file: PhotoFile): void {
     const isThere = this.list.value.some(({ hash }) => hash === file.hash);
-    if (isThere || this.list.value.length >= this.#most.value) return;
+    if (isThere || this.list.value.length >= this.most.value) return;
     const photo: Photo = {
       ...file,
       key: ++this.#lastKey,
