@@ -7,6 +7,8 @@ import type { Page } from "./support/browser.ts";
 import {
   browserTest,
   choose,
+  generate,
+  image,
   pageTest,
   portrait,
   sharedPageFiles,
@@ -26,12 +28,6 @@ async function fill(page: Page, prompt: string, steps: number): Promise<void> {
   await page.getByRole("textbox", { name: "Steps" }).fill(String(steps));
   await page.getByAltText("Photo 1 as the encoder sees it").waitFor();
 }
-
-const generate = (page: Page) =>
-  page.getByRole("button", { name: "Generate" }).click();
-
-const image = (page: Page, number: number) =>
-  page.getByRole("button", { name: `Open image ${number} in full size` });
 
 pageTest(
   "progress and previews are seen, and Stop stops",
