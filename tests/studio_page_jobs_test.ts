@@ -73,13 +73,16 @@ pageTest("what is missing or wrong is said", {}, async ({ page, shoot }) => {
   await fill(page, "a man", 2);
   await page.getByRole("textbox", { name: "Guidance" }).fill("much");
   await page.getByText(/^A number in /).waitFor();
-  await page.getByRole("textbox", { name: "Width" }).fill("63");
-  await page.getByText("A multiple of 4").waitFor();
+  const width = page.getByRole("textbox", { name: "Width" });
+  await width.fill("63");
+  const described = await width.getAttribute("aria-describedby");
+  await page.locator(`[id="${described}"]`, { hasText: "A multiple of 4" })
+    .waitFor();
   await generate(page);
   await page.getByText("Correct the marked fields first").waitFor();
   await shoot("wrong-fields");
   await page.getByRole("textbox", { name: "Guidance" }).fill("");
-  await page.getByRole("textbox", { name: "Width" }).fill("32");
+  await width.fill("32");
   const prompt = page.getByRole("textbox", { name: "Prompt", exact: true });
   await prompt.fill("人".repeat(10_001));
   await page.getByText("At most 10000 characters; this has 10001").waitFor();
