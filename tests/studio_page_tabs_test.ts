@@ -134,6 +134,7 @@ pageTest(
     await fill(page, "a blip");
     await generate(page);
     await finished(page);
+    assertEquals(count, 5, "four images, one of them twice");
   },
 );
 
