@@ -6,9 +6,10 @@
 import type { JsonSchema } from "../../options/types.ts";
 import { photoSchema } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
+import { badField } from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
-import { badField, sayA1111Error } from "./errors.ts";
+import { sayA1111Error } from "./errors.ts";
 import { txt2imgSchema } from "./fields.ts";
 import { listings } from "./listings.ts";
 import { optionsOfServer, readOptions } from "./options.ts";
