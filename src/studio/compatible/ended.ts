@@ -14,7 +14,7 @@ import type { ErrorResource } from "../wire/resources.ts";
 export interface Wait {
   /** The jobs. */
   readonly jobs: readonly Job[];
-  /** Aborted when the client has gone, as far as the server notices. */
+  /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Milliseconds between signs of life. */
   readonly period: number;
@@ -24,11 +24,9 @@ export interface Wait {
  * Answers in JSON once the jobs have ended; they are cancelled when the client
  * has gone.
  *
- * After a request with more than a few hundred bytes Deno's server does not
- * notice that until it writes, so once the images are under way the answer
- * begins, with blanks, which JSON allows; proxies do not give up on it, either.
- * Until then an error has a status of its own; what fails later, such as a lost
- * GPU, breaks the connection off.
+ * Once the images are under way the answer begins, with blanks, which JSON
+ * allows, so that no proxy gives up on it. Until then an error has a status of
+ * its own; what fails later, such as a lost GPU, breaks the connection off.
  *
  * @param body makes the answer's
  * @throws what `body` throws
@@ -41,14 +39,13 @@ export async function answerWhenEnded(
   const ended = allEnded(studio, wait);
   await underWay(wait, ended);
   const hasEnded = wait.jobs.every(({ endedAt }) => endedAt !== null);
-  if (!hasEnded) return patientAnswer(studio, wait, ended, body);
+  if (!hasEnded) return patientAnswer(wait.period, ended, body);
   await ended;
   return Response.json(body());
 }
 
 function patientAnswer(
-  studio: Studio,
-  { jobs, period }: Wait,
+  period: number,
   ended: Promise<void>,
   body: () => unknown,
 ): Response {
@@ -67,10 +64,7 @@ function patientAnswer(
       controller.enqueue(encoder.encode(JSON.stringify(body())));
       controller.close();
     },
-    async cancel() {
-      clearInterval(timer);
-      await cancelAll(studio, jobs);
-    },
+    cancel: () => clearInterval(timer),
   });
   return new Response(stream, {
     headers: { "content-type": "application/json" },
