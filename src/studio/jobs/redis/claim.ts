@@ -1,7 +1,8 @@
 /**
- * A worker's claim to a job: it is renewed, and everything is reported under it,
- * so that what a worker says whose job was given to another counts for nothing.
- * Both are scripts in Lua, which nothing can come between.
+ * A worker's claim to a job. BullMQ renews its lock; here one that ran out is
+ * taken again, and everything is reported under it, so that what a worker says
+ * whose job was given to another counts for nothing. Both are scripts in Lua,
+ * which nothing can come between.
  *
  * @module
  */
@@ -52,7 +53,7 @@ redis.call("PEXPIRE", KEYS[4], ARGV[5])
 `;
 
 /**
- * Renews a claim.
+ * Looks after a claim.
  *
  * @returns whether the job is still this worker's, and why it is to stop
  */
