@@ -12,6 +12,7 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { ApiError } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { pack, unpack } from "../src/studio/jobs/redis/encoding.ts";
+import { pause } from "../src/studio/jobs/redis/timing.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import {
   checkDone,
@@ -44,9 +45,8 @@ redisTest(
     await using redis = await RedisServer.start(false);
     await using queue = await openQueue(redis.url);
     const engine = new DrawingEngine({ stepTime: 100 });
-    const { person, ...request } =
-      new HeardJob("a", { seed: 2n ** 60n }).request;
-    const job = new Job("a", { ...request, person, preview: true });
+    const { request } = new HeardJob("a", { seed: 2n ** 60n });
+    const job = new Job("a", { ...request, preview: true });
     const types: string[] = [];
     job.listen(0, ({ event }) => types.push(event.type));
     await queue.add(job);
@@ -75,11 +75,9 @@ redisTest(
       choices: { parse: false },
     }, never);
     await until("both wait", () => queue.counts.waiting === 2);
-    let jobsBefore = 0;
-    encoding.then(() => jobsBefore = first.images.length);
     await using _ = await openWorker(redis.url);
     const person = await encoding;
-    assertEquals(jobsBefore, 0);
+    assertEquals(first.images.length, 0);
     const { tokens } = person.identity;
     assertEquals(Array.from(tokens), [2]);
     assertEquals(person.choices, { parse: false });
@@ -291,7 +289,7 @@ redisTest("redis: no worker runs jobs of a server that is gone", async () => {
   await using queue = await openQueue(redis.url);
   await gone.add(new HeardJob("a"));
   await gone.add(new HeardJob("a"));
-  await new Promise((done) => setTimeout(done, dead.serverGone));
+  await pause(dead.serverGone);
   const job = new HeardJob("a");
   await queue.add(job);
   assertEquals(job.resource().position, 2);
