@@ -9,10 +9,11 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { ApiError } from "../src/studio/errors.ts";
+import { ApiError, errorResource, statusOf } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { pack, unpack } from "../src/studio/jobs/redis/encoding.ts";
 import { pause } from "../src/studio/jobs/redis/timing.ts";
+import { reportedError } from "../src/studio/jobs/reported_error.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import {
   checkDone,
@@ -37,6 +38,21 @@ Deno.test("redis: values with files, floats and large numbers come through", () 
   const { json, files } = pack(value);
   assertEquals(files.map(({ length }) => length), [2, 8, 1]);
   assertEquals(unpack(json, files), value);
+});
+
+Deno.test("jobs: an error that was reported is the one that was thrown", () => {
+  const errors = [
+    new ApiError(413, "too-large", "A photo is too large", { field: "image" }),
+    new ApiError(503, "queue-full", "Too many photos wait"),
+    new ApiError(503, "queue-away", "Redis was away"),
+    new ApiError(503, "worker", "Two workers were lost"),
+    new MasterWeaverError("no-face", "There is no face"),
+    new MasterWeaverError("out-of-memory", "The GPU has no memory left"),
+  ];
+  const seen = (error: unknown) => [statusOf(error), errorResource(error)];
+  for (const error of errors) {
+    assertEquals(seen(reportedError(errorResource(error))), seen(error));
+  }
 });
 
 redisTest(

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { type ErrorCode, MasterWeaverError } from "../../base/errors.ts";
+import { MasterWeaverError } from "../../base/errors.ts";
 import type { Studio } from "../api/studio.ts";
-import { ApiError, type ApiErrorCode } from "../errors.ts";
 import type { Job } from "../jobs/job.ts";
 import { SERVER_ENDED, shuttingDown } from "../jobs/queue.ts";
-import type { ErrorResource } from "../wire/resources.ts";
+import { reportedError } from "../jobs/reported_error.ts";
 
 /** Jobs that a client waits for. */
 export interface Wait {
@@ -115,26 +114,11 @@ async function cancelAll(studio: Studio, jobs: readonly Job[]): Promise<void> {
   }
 }
 
-/** HTTP's status of the API's own errors that can end a job. */
-const statuses: Readonly<Partial<Record<string, number>>> = {
-  timeout: 504,
-  worker: 503,
-  "shutting-down": 503,
-} satisfies Partial<Record<ApiErrorCode, number>>;
-
 /** Why a job has no images, as an error to answer with; undefined where it has. */
 export function failureOf(job: Job): Error | undefined {
   if (job.state === "done") return undefined;
   const { error } = job.resource();
-  if (error) return errorOf(error);
+  if (error) return reportedError(error);
   if (job.whyCancelled === SERVER_ENDED) return shuttingDown();
   return new MasterWeaverError("aborted", "The job was stopped");
-}
-
-/** An error that a job reported, as the one that was thrown. */
-function errorOf({ code, message, field }: ErrorResource): Error {
-  const status = statuses[code];
-  return status === undefined
-    ? new MasterWeaverError(code as ErrorCode, message)
-    : new ApiError(status, code as ApiErrorCode, message, { field });
 }
