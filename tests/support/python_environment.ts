@@ -5,6 +5,7 @@
  * @module
  */
 import { userCacheFolder } from "../../src/host/cache.ts";
+import { isThere } from "../../tools/dataset/whole_file.ts";
 
 /** How long an installation may take, in milliseconds. */
 const INSTALL_TIME = 240_000;
@@ -134,7 +135,7 @@ async function make(
     }
     await Deno.rename(draft, folder).catch((error) => {
       // Another process was faster; its environment is as good.
-      if (!exists(`${folder}/bin/python`)) throw error;
+      if (!isThere(`${folder}/bin/python`)) throw error;
     });
   } finally {
     await Deno.remove(draft, { recursive: true }).catch(() => {});
@@ -158,15 +159,6 @@ async function run(
     return { code, out: text.decode(stdout), err: text.decode(stderr) };
   } catch (error) {
     return { code: -1, out: "", err: String(error) };
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

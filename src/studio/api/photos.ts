@@ -35,7 +35,15 @@ export async function readPhoto(text: string, field: string): Promise<Photo> {
   return await checkedPhoto(fromBase64(text, field), field);
 }
 
-function fromBase64(text: string, field: string): Uint8Array<ArrayBuffer> {
+/**
+ * The bytes of a file in a data URL, or in base64.
+ *
+ * @throws {ApiError} 400 `bad-request`
+ */
+export function fromBase64(
+  text: string,
+  field: string,
+): Uint8Array<ArrayBuffer> {
   const comma = text.startsWith("data:") ? text.indexOf(",") : -1;
   const isBase64 = !text.startsWith("data:") ||
     /;base64$/i.test(text.slice(0, Math.max(comma, 0)).slice(-100));
