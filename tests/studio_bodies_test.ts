@@ -11,26 +11,11 @@ import { settingsBombs } from "./support/bombs.ts";
 import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
-  drawnPhoto,
+  good,
   postJson,
+  refused,
   withStudio,
 } from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a man", steps: 1 };
-
-/** Sends JSON and checks that it is refused as expected. */
-async function refused(
-  url: string,
-  body: unknown,
-  status: number,
-  message: RegExp,
-): Promise<void> {
-  const response = await postJson(url, body);
-  const { error } = await response.json();
-  assertEquals(response.status, status);
-  assertMatch(error.message, message);
-}
 
 /** Sends a text as JSON, be it JSON or not. */
 function sendText(url: string, body: string): Promise<Response> {

@@ -12,12 +12,11 @@ import { connect } from "./support/raw_http.ts";
 import {
   dataUrl,
   drawnPhoto,
+  good,
   postJson,
+  references,
   withStudio,
 } from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a man", steps: 1 };
 
 async function add(url: string, fields: object = {}): Promise<string> {
   const response = await postJson(`${url}/api/generate`, {
@@ -90,10 +89,7 @@ Deno.test("jobs: a full queue says when to come back", async () => {
     await add(url);
     await add(url);
     for (const path of ["/api/generate", "/api/identities"]) {
-      const { references, ...others } = good;
-      const body = path.endsWith("generate")
-        ? { references, ...others }
-        : { references };
+      const body = path.endsWith("generate") ? good : { references };
       const response = await postJson(url + path, body);
       assertEquals(response.status, 503);
       assertEquals(response.headers.get("retry-after"), "10");

@@ -7,8 +7,7 @@ import { DrawingServer } from "./support/drawing_server.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
-  dataUrl,
-  drawnPhoto,
+  good as usual,
   postJson,
   withStudio,
 } from "./support/studio_server.ts";
@@ -17,8 +16,7 @@ const isUnix = Deno.build.os !== "windows";
 const unixTest = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, ignore: !isUnix });
 
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a secret prompt", steps: 1 };
+const good = { ...usual, prompt: "a secret prompt" };
 
 Deno.test("serve: wrong usage is told in a line, with exit code 2", async () => {
   const cases: [args: string[], message: RegExp][] = [

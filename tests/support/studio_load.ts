@@ -4,7 +4,7 @@
  * @module
  */
 import { connect, readAnswer } from "./raw_http.ts";
-import { dataUrl, drawnPhoto } from "./studio_server.ts";
+import { dataUrl, drawnPhoto, references } from "./studio_server.ts";
 
 /** What clients saw. */
 export class Seen {
@@ -31,7 +31,6 @@ type Client = (url: string, seen: Seen, turn: number) => Promise<void>;
 export const FAILING = "fail";
 
 const photo = drawnPhoto();
-const references = [dataUrl(photo)];
 /** What a request may be told when too much is asked for. */
 const FULL = 503;
 
