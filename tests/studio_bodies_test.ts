@@ -8,7 +8,7 @@ import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { settingsBombs } from "./support/bombs.ts";
-import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
+import { begin, connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
   good,
@@ -241,17 +241,12 @@ Deno.test("attack: bodies that are only announced take no memory", async () => {
     const before = Deno.memoryUsage().external;
     using connections = new DisposableStack();
     for (let i = 0; i < 20; i++) {
-      const connection = connections.use(await connect(url));
       const head = [
         "POST /api/generate HTTP/1.1",
-        `Host: ${new URL(url).host}`,
         "Content-Type: multipart/form-data; boundary=x",
         "Content-Length: 80000000",
-        "\r\n",
       ];
-      await connection.write(
-        new TextEncoder().encode(`${head.join("\r\n")}--x`),
-      );
+      connections.use(await begin(url, head, "--x"));
     }
     for (let i = 0; i < 3; i++) await (await fetch(`${url}/api/health`)).text();
     const megabytes = (Deno.memoryUsage().external - before) / 1e6;
@@ -263,15 +258,11 @@ Deno.test("attack: bodies that come too slowly are given up", async () => {
   await withStudio({ limits: { idle: 300, total: 900 } }, async (url) => {
     const head = [
       "POST /api/faces HTTP/1.1",
-      `Host: ${new URL(url).host}`,
       "Content-Type: application/json",
       "Content-Length: 1000",
-    ].join("\r\n");
-    using idle = await connect(url);
-    using steady = await connect(url);
-    for (const connection of [idle, steady]) {
-      await connection.write(new TextEncoder().encode(`${head}\r\n\r\n{`));
-    }
+    ];
+    using idle = await begin(url, head, "{");
+    using steady = await begin(url, head, "{");
     const drip = setInterval(() => {
       steady.write(new TextEncoder().encode(" ")).catch(() => {});
     }, 50);
@@ -315,11 +306,7 @@ Deno.test("attack: who does not read an answer loses it", async () => {
   const connections = { unread: 300 };
   const page = () => new Response(new Uint8Array(50_000_000));
   await withStudio({ connections, page }, async (url) => {
-    using connection = await connect(url);
-    const { host } = new URL(url);
-    await connection.write(
-      new TextEncoder().encode(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
-    );
+    using connection = await begin(url, ["GET / HTTP/1.1"]);
     // A connection that the server has given up takes nothing more.
     let isOpen = true;
     for (let i = 0; i < 200 && isOpen; i++) {
