@@ -115,7 +115,7 @@ function oncePerId({ jobs }: Studio) {
 }
 
 /** The schema of its body: the table's options, and what only the API has. */
-export function generateSchema(model: ModelResource): JsonSchema {
+function generateSchema(model: ModelResource): JsonSchema {
   const { properties, ...schema } = optionsSchema(model.size);
   const prompt = { maxLength: MAX_PROMPT };
   return {
