@@ -3,14 +3,13 @@
  * than the client, and clients that are slow on purpose.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { pngChunk } from "../src/host/codecs/png_chunks.ts";
-import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { settingsBombs } from "./support/bombs.ts";
+import { hugeHeader, pixelBomb, settingsBombs } from "./support/bombs.ts";
 import { begin, connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
+  drawnPhoto,
   good,
   postJson,
   refused,
@@ -47,36 +46,12 @@ Deno.test("attack: keys of a prototype are unknown fields", async () => {
   });
 });
 
-/** A PNG of black pixels whose header and content say what they like. */
-async function png(width: number, height: number, zeros: number) {
-  const header = new Uint8Array(13);
-  new DataView(header.buffer).setUint32(0, width);
-  new DataView(header.buffer).setUint32(4, height);
-  header.set([8, 2, 0, 0, 0], 8);
-  const million = new Uint8Array(2 ** 20);
-  const zlib = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start: (controller) => {
-      for (let left = zeros; left > 0; left -= million.length) {
-        controller.enqueue(million.subarray(0, left));
-      }
-      controller.close();
-    },
-  }).pipeThrough(new CompressionStream("deflate"));
-  const data = await new Response(zlib).bytes();
-  return await new Blob([
-    Uint8Array.from(PNG_SIGNATURE),
-    new Uint8Array(pngChunk("IHDR", header)),
-    new Uint8Array(pngChunk("IDAT", data)),
-    new Uint8Array(pngChunk("IEND", new Uint8Array())),
-  ]).bytes();
-}
-
 Deno.test("attack: a photo of 100,000 pixels a side is refused by its header", async () => {
   await withStudio({}, async (url) => {
     for (
       const [width, height] of [[100_000, 100_000], [100_000, 16], [8000, 7000]]
     ) {
-      const photo = dataUrl(await png(width, height, 100));
+      const photo = dataUrl(hugeHeader(width, height));
       const message = new RegExp(`${width}x${height} pixels`);
       await refused(`${url}/api/faces`, { photo }, 413, message);
       await refused(
@@ -95,28 +70,23 @@ Deno.test("attack: a photo of 100,000 pixels a side is refused by its header", a
   });
 });
 
-Deno.test("attack: a PNG that inflates without end is refused, quickly", async () => {
+Deno.test("attack: a PNG that inflates without end is not inflated", async () => {
   const model = repositoryPath("weights/mini");
   const photos = new WorkerPhotoReader({ model, aligns: false });
   await withStudio({ photos }, async (url) => {
-    const bomb = await png(64, 64, 500 * 2 ** 20);
-    assert(bomb.length < 2 ** 20);
+    const faces = (photo: Uint8Array) =>
+      postJson(`${url}/api/faces`, { photo: dataUrl(photo) });
+    // The Worker starts with the first photo.
+    await (await faces(drawnPhoto())).body?.cancel();
     const started = performance.now();
-    const response = await postJson(`${url}/api/faces`, {
-      photo: dataUrl(bomb),
-    });
-    const body = await response.json();
-    // The surplus may be ignored, but not inflated.
-    assert([200, 422].includes(response.status), JSON.stringify(body));
-    assert(performance.now() - started < 10_000);
+    const response = await faces(pixelBomb());
+    // The surplus is ignored, and not inflated.
+    assertEquals(response.status, 200, await response.text());
+    // 3 s allow for a busy machine.
+    assert(performance.now() - started < 3000);
     // As many pixels as are allowed, and next to no data.
-    const promise = await png(7000, 7000, 1000);
-    await refused(
-      `${url}/api/faces`,
-      { photo: dataUrl(promise) },
-      422,
-      /cannot hold/,
-    );
+    const photo = dataUrl(hugeHeader(7000, 7000));
+    await refused(`${url}/api/faces`, { photo }, 422, /cannot hold/);
   });
 });
 
