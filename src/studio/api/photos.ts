@@ -9,9 +9,8 @@ import { imageSize } from "../../host/codecs/image_size.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import type { Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
+import { MAX_PHOTO_BYTES } from "../wire/resources.ts";
 
-/** The most bytes of an uploaded photo. */
-export const MAX_PHOTO_BYTES = 20_000_000;
 /** The most pixels of an uploaded photo, and of a side. */
 const MAX_PIXELS = 50_000_000, MAX_SIDE = 16_384;
 

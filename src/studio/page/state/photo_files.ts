@@ -5,11 +5,9 @@
  * @module
  */
 import { imageFileKind } from "../../../image/signature.ts";
+import { MAX_PHOTO_BYTES } from "../../wire/resources.ts";
 import { contentHash } from "./content_hash.ts";
 import { readPngTexts } from "./png_texts.ts";
-
-/** The most bytes of a photo. */
-export const MAX_PHOTO_BYTES = 20_000_000;
 
 /** A file that can be sent. */
 export interface PhotoFile {
