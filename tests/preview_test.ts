@@ -11,13 +11,13 @@ import {
 } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { averages } from "../src/generate/preview_fit.ts";
 import { cleanLatents, type Preview } from "../src/generate/previews.ts";
 import { BufferPool } from "../src/gpu/buffers.ts";
 import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { MasterWeaver } from "../src/pipeline.ts";
 import { sameBytes } from "./support/compare.ts";
+import { decibels, squaredError } from "../tools/preview.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/model.ts";
 
@@ -106,19 +106,8 @@ async function run(
 }
 
 /** PSNR of a preview to the decoded image, averaged to its size. */
-function psnrTo({ data, width, height }: Image, shown: Image): number {
-  const target = new Float64Array(3);
-  let squares = 0;
-  for (let y = 0; y < shown.height; y++) {
-    for (let x = 0; x < shown.width; x++) {
-      averages({ data, width, height }, shown, 1, [y, x], target);
-      for (let c = 0; c < 3; c++) {
-        const value = shown.data[(y * shown.width + x) * 4 + c];
-        squares += (value - target[c]) ** 2;
-      }
-    }
-  }
-  return 10 * Math.log10(255 ** 2 * shown.width * shown.height * 3 / squares);
+function psnrTo(image: Image, shown: Image): number {
+  return decibels(squaredError(shown, image), shown.width * shown.height);
 }
 
 /**

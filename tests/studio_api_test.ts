@@ -3,14 +3,7 @@
  * and the events of a job.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import {
-  dataUrl,
-  drawnPhoto,
-  postJson,
-  withStudio,
-} from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
+import { postJson, references, withStudio } from "./support/studio_server.ts";
 
 Deno.test("a job makes images that can be fetched", async () => {
   await withStudio({}, async (url) => {

@@ -8,27 +8,12 @@ import { makeToken, Sessions } from "../src/studio/http/sessions.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { rawRequest } from "./support/raw_http.ts";
 import {
-  dataUrl,
   drawnPhoto,
+  good,
   postJson,
+  refused,
   withStudio,
 } from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a man", steps: 1 };
-
-/** Sends JSON and checks that it is refused as expected. */
-async function refused(
-  url: string,
-  body: unknown,
-  status: number,
-  message: RegExp,
-): Promise<void> {
-  const response = await postJson(url, body);
-  const { error } = await response.json();
-  assertEquals(response.status, status);
-  assertMatch(error.message, message);
-}
 
 Deno.test("attack: a page of another site cannot use the studio", async () => {
   await withStudio({}, async (url, { studio }) => {

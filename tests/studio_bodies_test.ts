@@ -3,34 +3,18 @@
  * than the client, and clients that are slow on purpose.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { pngChunk } from "../src/host/codecs/png_chunks.ts";
-import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import { WorkerPhotoReader } from "../src/studio/engine/photo_reader.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { settingsBombs } from "./support/bombs.ts";
-import { connect, rawRequest, readAnswer } from "./support/raw_http.ts";
+import { hugeHeader, pixelBomb, settingsBombs } from "./support/bombs.ts";
+import { begin, connect, rawRequest, readAnswer } from "./support/raw_http.ts";
 import {
   dataUrl,
   drawnPhoto,
+  good,
   postJson,
+  refused,
   withStudio,
 } from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a man", steps: 1 };
-
-/** Sends JSON and checks that it is refused as expected. */
-async function refused(
-  url: string,
-  body: unknown,
-  status: number,
-  message: RegExp,
-): Promise<void> {
-  const response = await postJson(url, body);
-  const { error } = await response.json();
-  assertEquals(response.status, status);
-  assertMatch(error.message, message);
-}
 
 /** Sends a text as JSON, be it JSON or not. */
 function sendText(url: string, body: string): Promise<Response> {
@@ -62,36 +46,12 @@ Deno.test("attack: keys of a prototype are unknown fields", async () => {
   });
 });
 
-/** A PNG of black pixels whose header and content say what they like. */
-async function png(width: number, height: number, zeros: number) {
-  const header = new Uint8Array(13);
-  new DataView(header.buffer).setUint32(0, width);
-  new DataView(header.buffer).setUint32(4, height);
-  header.set([8, 2, 0, 0, 0], 8);
-  const million = new Uint8Array(2 ** 20);
-  const zlib = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start: (controller) => {
-      for (let left = zeros; left > 0; left -= million.length) {
-        controller.enqueue(million.subarray(0, left));
-      }
-      controller.close();
-    },
-  }).pipeThrough(new CompressionStream("deflate"));
-  const data = await new Response(zlib).bytes();
-  return await new Blob([
-    Uint8Array.from(PNG_SIGNATURE),
-    new Uint8Array(pngChunk("IHDR", header)),
-    new Uint8Array(pngChunk("IDAT", data)),
-    new Uint8Array(pngChunk("IEND", new Uint8Array())),
-  ]).bytes();
-}
-
 Deno.test("attack: a photo of 100,000 pixels a side is refused by its header", async () => {
   await withStudio({}, async (url) => {
     for (
       const [width, height] of [[100_000, 100_000], [100_000, 16], [8000, 7000]]
     ) {
-      const photo = dataUrl(await png(width, height, 100));
+      const photo = dataUrl(hugeHeader(width, height));
       const message = new RegExp(`${width}x${height} pixels`);
       await refused(`${url}/api/faces`, { photo }, 413, message);
       await refused(
@@ -110,28 +70,23 @@ Deno.test("attack: a photo of 100,000 pixels a side is refused by its header", a
   });
 });
 
-Deno.test("attack: a PNG that inflates without end is refused, quickly", async () => {
+Deno.test("attack: a PNG that inflates without end is not inflated", async () => {
   const model = repositoryPath("weights/mini");
   const photos = new WorkerPhotoReader({ model, aligns: false });
   await withStudio({ photos }, async (url) => {
-    const bomb = await png(64, 64, 500 * 2 ** 20);
-    assert(bomb.length < 2 ** 20);
+    const faces = (photo: Uint8Array) =>
+      postJson(`${url}/api/faces`, { photo: dataUrl(photo) });
+    // The Worker starts with the first photo.
+    await (await faces(drawnPhoto())).body?.cancel();
     const started = performance.now();
-    const response = await postJson(`${url}/api/faces`, {
-      photo: dataUrl(bomb),
-    });
-    const body = await response.json();
-    // The surplus may be ignored, but not inflated.
-    assert([200, 422].includes(response.status), JSON.stringify(body));
-    assert(performance.now() - started < 10_000);
+    const response = await faces(pixelBomb());
+    // The surplus is ignored, and not inflated.
+    assertEquals(response.status, 200, await response.text());
+    // 3 s allow for a busy machine.
+    assert(performance.now() - started < 3000);
     // As many pixels as are allowed, and next to no data.
-    const promise = await png(7000, 7000, 1000);
-    await refused(
-      `${url}/api/faces`,
-      { photo: dataUrl(promise) },
-      422,
-      /cannot hold/,
-    );
+    const photo = dataUrl(hugeHeader(7000, 7000));
+    await refused(`${url}/api/faces`, { photo }, 422, /cannot hold/);
   });
 });
 
@@ -256,17 +211,12 @@ Deno.test("attack: bodies that are only announced take no memory", async () => {
     const before = Deno.memoryUsage().external;
     using connections = new DisposableStack();
     for (let i = 0; i < 20; i++) {
-      const connection = connections.use(await connect(url));
       const head = [
         "POST /api/generate HTTP/1.1",
-        `Host: ${new URL(url).host}`,
         "Content-Type: multipart/form-data; boundary=x",
         "Content-Length: 80000000",
-        "\r\n",
       ];
-      await connection.write(
-        new TextEncoder().encode(`${head.join("\r\n")}--x`),
-      );
+      connections.use(await begin(url, head, "--x"));
     }
     for (let i = 0; i < 3; i++) await (await fetch(`${url}/api/health`)).text();
     const megabytes = (Deno.memoryUsage().external - before) / 1e6;
@@ -278,15 +228,11 @@ Deno.test("attack: bodies that come too slowly are given up", async () => {
   await withStudio({ limits: { idle: 300, total: 900 } }, async (url) => {
     const head = [
       "POST /api/faces HTTP/1.1",
-      `Host: ${new URL(url).host}`,
       "Content-Type: application/json",
       "Content-Length: 1000",
-    ].join("\r\n");
-    using idle = await connect(url);
-    using steady = await connect(url);
-    for (const connection of [idle, steady]) {
-      await connection.write(new TextEncoder().encode(`${head}\r\n\r\n{`));
-    }
+    ];
+    using idle = await begin(url, head, "{");
+    using steady = await begin(url, head, "{");
     const drip = setInterval(() => {
       steady.write(new TextEncoder().encode(" ")).catch(() => {});
     }, 50);
@@ -330,11 +276,7 @@ Deno.test("attack: who does not read an answer loses it", async () => {
   const connections = { unread: 300 };
   const page = () => new Response(new Uint8Array(50_000_000));
   await withStudio({ connections, page }, async (url) => {
-    using connection = await connect(url);
-    const { host } = new URL(url);
-    await connection.write(
-      new TextEncoder().encode(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`),
-    );
+    using connection = await begin(url, ["GET / HTTP/1.1"]);
     // A connection that the server has given up takes nothing more.
     let isOpen = true;
     for (let i = 0; i < 200 && isOpen; i++) {

@@ -8,9 +8,11 @@ import {
   assertNotEquals,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { decodeImage, readPngText } from "../src/host/codecs/codec.ts";
+import { checkShape } from "../src/graph/launch_checks.ts";
 import { readImage } from "../src/host/files.ts";
 import { type LoadOptions, MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkSettings } from "../src/options/options.ts";
@@ -305,9 +307,12 @@ gpuTest(
       ).catch(() => {});
       return { works, warnings };
     };
-    // As an adapter's limits are told.
-    const limit = "Cannot make x: 9 bytes, but this adapter binds at most 8";
-    assertEquals(await failing(limit, 9), { works: 1, warnings: [] });
+    // As the core tells an adapter's limits.
+    const { message } = assertThrows(
+      () => checkShape({ width: 1, height: 9, shift: 0 }, "x", 8),
+      MasterWeaverError,
+    );
+    assertEquals(await failing(message, 9), { works: 1, warnings: [] });
     assertEquals(loads, 1);
     const full = "The GPU has no memory left for x";
     assertEquals(await failing(full, 9), { works: 2, warnings: [] });

@@ -8,16 +8,15 @@ import { ApiError } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { JobStore } from "../src/studio/jobs/store.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
-import { connect } from "./support/raw_http.ts";
+import { begin } from "./support/raw_http.ts";
 import {
   dataUrl,
   drawnPhoto,
+  good,
   postJson,
+  references,
   withStudio,
 } from "./support/studio_server.ts";
-
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a man", steps: 1 };
 
 async function add(url: string, fields: object = {}): Promise<string> {
   const response = await postJson(`${url}/api/generate`, {
@@ -90,10 +89,7 @@ Deno.test("jobs: a full queue says when to come back", async () => {
     await add(url);
     await add(url);
     for (const path of ["/api/generate", "/api/identities"]) {
-      const { references, ...others } = good;
-      const body = path.endsWith("generate")
-        ? { references, ...others }
-        : { references };
+      const body = path.endsWith("generate") ? good : { references };
       const response = await postJson(url + path, body);
       assertEquals(response.status, 503);
       assertEquals(response.headers.get("retry-after"), "10");
@@ -137,7 +133,8 @@ Deno.test("jobs: clients take turns", async () => {
 });
 
 Deno.test("jobs: people are not encoded without end while jobs wait", async () => {
-  await withStudio({ stepTime: 10 }, async (url, { studio }) => {
+  const engine = new DrawingEngine({ stepTime: 10 });
+  await withStudio({ engine }, async (url, { studio }) => {
     let isOn = true;
     const flood = Array.from({ length: 8 }, async (_, i) => {
       for (let n = 0; n < 200 && isOn; n++) {
@@ -148,10 +145,15 @@ Deno.test("jobs: people are not encoded without end while jobs wait", async () =
         await response.body?.cancel();
       }
     });
+    await until(() => engine.counts.encoded > 8);
     const id = await add(url);
+    const { encoded } = engine.counts;
     await studio.jobs.get(id).ended;
+    const between = engine.counts.encoded - encoded;
     isOn = false;
     await Promise.all(flood);
+    // Four, its own person, and what was encoded as it came or went.
+    assert(between <= 7, `${between} people came first`);
     assertEquals(studio.jobs.get(id).state, "done");
   });
 });
@@ -197,13 +199,8 @@ Deno.test("jobs: one that nobody listens to is stopped, where asked for", async 
   await withStudio(options, async (url, { studio }) => {
     const id = await add(url, { steps: 1000 });
     const job = studio.jobs.get(id);
-    const connection = await connect(url);
-    const { host } = new URL(url);
-    await connection.write(
-      new TextEncoder().encode(
-        `GET /api/jobs/${id}/events HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
-      ),
-    );
+    const path = `/api/jobs/${id}/events`;
+    const connection = await begin(url, [`GET ${path} HTTP/1.1`]);
     await connection.read(new Uint8Array(1000));
     await until(() => job.listeners === 1);
     connection.close();

@@ -7,11 +7,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
 import { DescribedServer, type OpenApiDocument } from "./support/described.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { dataUrl, drawnPhoto, withStudio } from "./support/studio_server.ts";
+import {
+  drawnPhoto,
+  good,
+  references,
+  withStudio,
+} from "./support/studio_server.ts";
 
 const photo = drawnPhoto();
-const references = [dataUrl(photo)];
-const good = { references, prompt: "a man", steps: 1 };
 
 async function fixture(name: string): Promise<Record<string, unknown>> {
   const path = repositoryPath(`tests/fixtures/${name}`);

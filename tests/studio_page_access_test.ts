@@ -9,6 +9,8 @@ import { table } from "../src/options/table.ts";
 import {
   browserTest,
   choose,
+  generate,
+  image,
   pageTest,
   portrait,
   sharedPageFiles,
@@ -113,9 +115,7 @@ pageTest("each option has the table's help", {}, async (visit) => {
   }
   const steps = page.getByRole("textbox", { name: "Steps" });
   await steps.focus();
-  await page.getByRole("tooltip", { name: "Denoising steps" }).or(
-    page.getByText("Denoising steps", { exact: true }),
-  ).first().waitFor();
+  await page.getByText("Denoising steps", { exact: true }).waitFor();
   await page.getByRole("combobox", { name: "Align faces" })
     .selectOption("true");
   await page.getByText("1 changed").waitFor();
@@ -133,17 +133,17 @@ pageTest("at 390 pixels", telephone, async (visit) => {
   assertEquals(await isTooWide(page), false);
   await shoot("telephone-empty", { fullPage: true });
   await choose(page, portrait(1));
-  await page.getByRole("button", { name: "Generate" }).click();
-  await page.getByRole("button", { name: "Open image 4" }).waitFor();
+  await generate(page);
+  await image(page, 4).waitFor();
   assertEquals(await isTooWide(page), false);
   // The buttons stay in sight below the images.
-  const generate = page.getByRole("button", { name: "Generate" });
-  const { y, height } = (await generate.boundingBox())!;
+  const button = page.getByRole("button", { name: "Generate" });
+  const { y, height } = (await button.boundingBox())!;
   assert(y > 0 && y + height <= 844);
   await shoot("telephone-images");
   await shoot("telephone", { fullPage: true });
   await assertAccessible();
-  await page.getByRole("button", { name: "Open image 1" }).click();
+  await image(page, 1).click();
   await page.getByText("Image 1 of 4").waitFor();
   assertEquals(await isTooWide(page), false);
   await shoot("telephone-full-size");
@@ -154,8 +154,8 @@ pageTest("in the dark", { colorScheme: "dark" }, async (visit) => {
   await page.getByRole("heading", { name: "Examples" }).waitFor();
   await assertAccessible();
   await choose(page, portrait(1));
-  await page.getByRole("button", { name: "Generate" }).click();
-  await page.getByRole("button", { name: "Open image 4" }).waitFor();
+  await generate(page);
+  await image(page, 4).waitFor();
   await page.getByAltText("Photo 1 as the encoder sees it").waitFor();
   await shoot("dark");
   await assertAccessible();
@@ -199,10 +199,10 @@ browserTest("from another machine, with a token and without TLS", async () => {
   await visit({ url, path }, async ({ page }) => {
     await choose(page, portrait(1));
     assertEquals(await page.evaluate("isSecureContext"), false);
-    await page.getByRole("button", { name: "Generate" }).click();
-    await page.getByRole("button", { name: "Open image 4" }).waitFor();
+    await generate(page);
+    await image(page, 4).waitFor();
     await page.context().clearCookies();
-    await page.getByRole("button", { name: "Generate" }).click();
+    await generate(page);
     await page.getByText("This server wants its token").waitFor();
     await page.getByLabel("Token", { exact: true }).fill("wrong");
     await page.getByRole("button", { name: "Sign in" }).click();
@@ -210,8 +210,8 @@ browserTest("from another machine, with a token and without TLS", async () => {
     await page.getByLabel("Token", { exact: true }).fill("correct-horse");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByText("This server wants").waitFor({ state: "detached" });
-    await page.getByRole("button", { name: "Generate" }).click();
-    await page.getByRole("button", { name: "Open image 4" }).waitFor();
+    await generate(page);
+    await image(page, 4).waitFor();
   });
 });
 

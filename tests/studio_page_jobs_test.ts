@@ -7,6 +7,8 @@ import type { Page } from "./support/browser.ts";
 import {
   browserTest,
   choose,
+  generate,
+  image,
   pageTest,
   portrait,
   sharedPageFiles,
@@ -26,12 +28,6 @@ async function fill(page: Page, prompt: string, steps: number): Promise<void> {
   await page.getByRole("textbox", { name: "Steps" }).fill(String(steps));
   await page.getByAltText("Photo 1 as the encoder sees it").waitFor();
 }
-
-const generate = (page: Page) =>
-  page.getByRole("button", { name: "Generate" }).click();
-
-const image = (page: Page, number: number) =>
-  page.getByRole("button", { name: `Open image ${number} in full size` });
 
 pageTest(
   "progress and previews are seen, and Stop stops",
@@ -77,13 +73,16 @@ pageTest("what is missing or wrong is said", {}, async ({ page, shoot }) => {
   await fill(page, "a man", 2);
   await page.getByRole("textbox", { name: "Guidance" }).fill("much");
   await page.getByText(/^A number in /).waitFor();
-  await page.getByRole("textbox", { name: "Width" }).fill("63");
-  await page.getByText("A multiple of 4").waitFor();
+  const width = page.getByRole("textbox", { name: "Width" });
+  await width.fill("63");
+  const described = await width.getAttribute("aria-describedby");
+  await page.locator(`[id="${described}"]`, { hasText: "A multiple of 4" })
+    .waitFor();
   await generate(page);
   await page.getByText("Correct the marked fields first").waitFor();
   await shoot("wrong-fields");
   await page.getByRole("textbox", { name: "Guidance" }).fill("");
-  await page.getByRole("textbox", { name: "Width" }).fill("32");
+  await width.fill("32");
   const prompt = page.getByRole("textbox", { name: "Prompt", exact: true });
   await prompt.fill("人".repeat(10_001));
   await page.getByText("At most 10000 characters; this has 10001").waitFor();

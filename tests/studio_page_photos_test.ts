@@ -101,6 +101,15 @@ pageTest(
       await page.getByRole("radio", { name: "Face 1 of 2" }).isChecked(),
       true,
     );
+    // What is typed holds for photos on which nothing was picked.
+    const mixed = page.waitForRequest((request) =>
+      request.url().endsWith("/api/identities") &&
+      JSON.stringify(request.postDataJSON().face) === '[0,"largest"]'
+    );
+    await choose(page, portrait(1));
+    await page.getByText("More options").click();
+    await page.getByRole("textbox", { name: "Which face" }).fill("1,largest");
+    await mixed;
   },
 );
 

@@ -5,7 +5,13 @@
  */
 import { assertEquals } from "@std/assert";
 import type { Page } from "./support/browser.ts";
-import { choose, pageTest, portrait } from "./support/studio_page.ts";
+import {
+  choose,
+  generate,
+  image,
+  pageTest,
+  portrait,
+} from "./support/studio_page.ts";
 
 /** Fills the form with a photo, a prompt and a number of steps. */
 async function fill(
@@ -18,11 +24,7 @@ async function fill(
   await page.getByRole("textbox", { name: "Steps" }).fill(String(steps));
 }
 
-const generate = (page: Page) =>
-  page.getByRole("button", { name: "Generate" }).click();
-
-const finished = (page: Page) =>
-  page.getByRole("button", { name: "Open image 4 in full size" }).waitFor();
+const finished = (page: Page) => image(page, 4).waitFor();
 
 const removePhoto = (page: Page) =>
   page.getByRole("button", { name: "Remove photo 1" }).click();
@@ -132,6 +134,7 @@ pageTest(
     await fill(page, "a blip");
     await generate(page);
     await finished(page);
+    assertEquals(count, 5, "four images, one of them twice");
   },
 );
 

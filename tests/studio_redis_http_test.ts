@@ -122,12 +122,9 @@ redisTest(
     assertEquals(refused.status, 503);
     assert(Number(refused.headers.get("retry-after")) > 0);
     assertEquals((await refused.json()).error.code, "queue-away");
-    assertEquals(
-      (await fetch(`${studio.url}/api/health`).then(async (
-        answer,
-      ) => (await answer.body?.cancel(), answer))).status,
-      200,
-    );
+    const health = await fetch(`${studio.url}/api/health`);
+    await health.body?.cancel();
+    assertEquals(health.status, 200);
     assertEquals(await stateOf(job), "waiting");
     await redis.resume();
     await using _ = await openWorker(redis.url);

@@ -1,6 +1,6 @@
 /**
  * Workers that are killed, and Redis that goes away: every job ends once, and as
- * it should. 80 jobs and 8 kills by default, 200 and 20 with MASTERWEAVER_LOAD=all.
+ * it should.
  */
 import {
   assert,
@@ -9,6 +9,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { ApiError } from "../src/studio/errors.ts";
+import { pause } from "../src/studio/jobs/redis/timing.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import {
   checkDone,
@@ -31,9 +32,6 @@ const KILLS = 20;
 const WORKERS = 3;
 /** Another one is another course of events; the machine's pace is another as well. */
 const SEED = Number(Deno.env.get("MASTERWEAVER_TEST_SEED") ?? 15);
-
-const pause = (milliseconds: number) =>
-  new Promise((done) => setTimeout(done, milliseconds));
 
 function startWorker(url: string, name: string, stepTime = 15): WorkerProcess {
   return new WorkerProcess({ url, name, stepTime, timing: quick });
@@ -216,7 +214,8 @@ redisTest("redis: jobs go on when Redis comes back with its data", async () => {
       ApiError,
     );
     assertEquals([error.status, error.code], [503, "queue-away"]);
-    assert(performance.now() - before < 5000);
+    // Before a command that Redis does not answer is given up.
+    assert(performance.now() - before < quick.command);
     if (i === 1) {
       await queue.cancel(jobs.at(-1)!, "not wanted");
       assertEquals(jobs.at(-1)!.state, "cancelled");
@@ -227,7 +226,8 @@ redisTest("redis: jobs go on when Redis comes back with its data", async () => {
   }
   await Promise.all(jobs.map(({ ended }) => ended));
   jobs.slice(0, -1).forEach(checkDone);
-  assertEquals(engine.counts.images <= 29 + 3, true);
+  // At most one is made again after each break.
+  assert(engine.counts.images <= 29 + 3);
   assertEquals(warnings.filter((line) => /\d is back$/.test(line)).length, 3);
 });
 

@@ -9,9 +9,11 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { ApiError } from "../src/studio/errors.ts";
+import { ApiError, errorResource, statusOf } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { pack, unpack } from "../src/studio/jobs/redis/encoding.ts";
+import { pause } from "../src/studio/jobs/redis/timing.ts";
+import { reportedError } from "../src/studio/jobs/reported_error.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import {
   checkDone,
@@ -38,15 +40,29 @@ Deno.test("redis: values with files, floats and large numbers come through", () 
   assertEquals(unpack(json, files), value);
 });
 
+Deno.test("jobs: an error that was reported is the one that was thrown", () => {
+  const errors = [
+    new ApiError(413, "too-large", "A photo is too large", { field: "image" }),
+    new ApiError(503, "queue-full", "Too many photos wait"),
+    new ApiError(503, "queue-away", "Redis was away"),
+    new ApiError(503, "worker", "Two workers were lost"),
+    new MasterWeaverError("no-face", "There is no face"),
+    new MasterWeaverError("out-of-memory", "The GPU has no memory left"),
+  ];
+  const seen = (error: unknown) => [statusOf(error), errorResource(error)];
+  for (const error of errors) {
+    assertEquals(seen(reportedError(errorResource(error))), seen(error));
+  }
+});
+
 redisTest(
   "redis: a job's images, references and previews come back in order",
   async () => {
     await using redis = await RedisServer.start(false);
     await using queue = await openQueue(redis.url);
     const engine = new DrawingEngine({ stepTime: 100 });
-    const { person, ...request } =
-      new HeardJob("a", { seed: 2n ** 60n }).request;
-    const job = new Job("a", { ...request, person, preview: true });
+    const { request } = new HeardJob("a", { seed: 2n ** 60n });
+    const job = new Job("a", { ...request, preview: true });
     const types: string[] = [];
     job.listen(0, ({ event }) => types.push(event.type));
     await queue.add(job);
@@ -75,11 +91,9 @@ redisTest(
       choices: { parse: false },
     }, never);
     await until("both wait", () => queue.counts.waiting === 2);
-    let jobsBefore = 0;
-    encoding.then(() => jobsBefore = first.images.length);
     await using _ = await openWorker(redis.url);
     const person = await encoding;
-    assertEquals(jobsBefore, 0);
+    assertEquals(first.images.length, 0);
     const { tokens } = person.identity;
     assertEquals(Array.from(tokens), [2]);
     assertEquals(person.choices, { parse: false });
@@ -291,7 +305,7 @@ redisTest("redis: no worker runs jobs of a server that is gone", async () => {
   await using queue = await openQueue(redis.url);
   await gone.add(new HeardJob("a"));
   await gone.add(new HeardJob("a"));
-  await new Promise((done) => setTimeout(done, dead.serverGone));
+  await pause(dead.serverGone);
   const job = new HeardJob("a");
   await queue.add(job);
   assertEquals(job.resource().position, 2);

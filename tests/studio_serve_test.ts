@@ -2,13 +2,13 @@
  * The command `serve`: its options, how it starts and how it ends.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { command, deno } from "./support/command.ts";
+import { command } from "./support/command.ts";
 import { DrawingServer } from "./support/drawing_server.ts";
 import { inFolder } from "./support/file_systems.ts";
+import { LineProcess } from "./support/line_process.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
-  dataUrl,
-  drawnPhoto,
+  good as usual,
   postJson,
   withStudio,
 } from "./support/studio_server.ts";
@@ -17,8 +17,7 @@ const isUnix = Deno.build.os !== "windows";
 const unixTest = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, ignore: !isUnix });
 
-const references = [dataUrl(drawnPhoto())];
-const good = { references, prompt: "a secret prompt", steps: 1 };
+const good = { ...usual, prompt: "a secret prompt" };
 
 Deno.test("serve: wrong usage is told in a line, with exit code 2", async () => {
   const cases: [args: string[], message: RegExp][] = [
@@ -82,64 +81,28 @@ Deno.test("serve: files of TLS that are none are told by name", async () => {
   });
 });
 
-/** A command that serves; its output is read as it comes. */
-class Serving implements AsyncDisposable {
-  out = "";
-  err = "";
-  readonly #child: Deno.ChildProcess;
-  readonly #reading: Promise<unknown>;
-  readonly #hasStarted = Promise.withResolvers<void>();
+/** Starts the command. */
+function serve(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): LineProcess {
+  const script = repositoryPath("mod.ts");
+  return new LineProcess(["run", "-A", script, "serve", ...args], { env });
+}
 
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
-    const script = repositoryPath("mod.ts");
-    this.#child = deno(["run", "-A", script, "serve", ...args], { env });
-    const { stdout, stderr } = this.#child;
-    this.#reading = Promise.all([
-      this.#read(stdout, (text) => {
-        this.out += text;
-        if (/API: .*\n/.test(this.out)) this.#hasStarted.resolve();
-      }),
-      this.#read(stderr, (text) => this.err += text),
-    ]).then(() => this.#hasStarted.resolve());
-  }
-
-  /** Waits until it says where it is. */
-  async started(): Promise<string> {
-    await this.#hasStarted.promise;
-    const [, url] = /API: (.*)\/docs\n/.exec(this.out) ?? [];
-    assert(url, this.err);
-    return url;
-  }
-
-  async end(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
-    this.#child.kill(signal);
-    await this.#reading;
-    return await this.#child.status;
-  }
-
-  async #read(
-    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-    take: (text: string) => void,
-  ): Promise<void> {
-    const texts = stream.pipeThrough(new TextDecoderStream());
-    for await (const text of texts) take(text);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.end("SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-  }
+/** Waits until it says where it is. */
+async function urlOf(serving: LineProcess): Promise<string> {
+  const line = await serving.line(/^API: /);
+  return line.replace(/^API: (.*)\/docs$/, "$1");
 }
 
 Deno.test("serve: another host has a token made and printed, and no prompt logged", async () => {
-  await using serving = new Serving(["--host", "0.0.0.0", "--port", "0"]);
-  const { port } = new URL(await serving.started());
+  await using serving = serve(["--host", "0.0.0.0", "--port", "0"]);
+  const { port } = new URL(await urlOf(serving));
   const url = `http://127.0.0.1:${port}`;
-  const [, token] = /\/login\?token=([\w-]{32})\n/.exec(serving.out) ?? [];
-  assert(token, serving.out);
+  const link = await serving.line(/^Studio: /);
+  const [, token] = /\/login\?token=([\w-]{32})$/.exec(link) ?? [];
+  assert(token, link);
   const status = async (headers: Record<string, string>) => {
     const response = await fetch(`${url}/api/model`, { headers });
     await response.body?.cancel();
@@ -170,23 +133,24 @@ Deno.test("serve: another host has a token made and printed, and no prompt logge
     await response.body?.cancel();
     assert(response.status >= 400 && response.status < 500);
   }
-  assertEquals((await serving.end()).code, 0);
-  assertMatch(serving.err, /--cert and --key/);
-  assert(!serving.err.includes("secret"), serving.err);
-  assert(!serving.err.includes(token));
+  assertEquals(await serving.end("SIGTERM"), 0);
+  const err = serving.errors.join("\n");
+  assertMatch(err, /--cert and --key/);
+  assert(!err.includes("secret"), err);
+  assert(!err.includes(token));
 });
 
 Deno.test("serve: a token that was given is not printed", async () => {
-  await using serving = new Serving(["--port", "0"], {
+  await using serving = serve(["--port", "0"], {
     MASTERWEAVER_TOKEN: "correct-horse",
   });
-  const url = await serving.started();
-  assertMatch(serving.out, /\/login\?token=…\n/);
-  assert(!serving.out.includes("correct-horse"));
+  const url = await urlOf(serving);
+  assertMatch(await serving.line(/^Studio: /), /\/login\?token=…$/);
   const response = await fetch(`${url}/api/model`);
   await response.body?.cancel();
   assertEquals(response.status, 401);
-  assertEquals((await serving.end("SIGINT")).code, 0);
+  assertEquals(await serving.end("SIGINT"), 0);
+  assert(!serving.lines.join("\n").includes("correct-horse"));
 });
 
 /** Whether there is a program that makes certificates. */
@@ -224,11 +188,11 @@ Deno.test({
   fn: () =>
     inFolder(async (folder) => {
       const [cert, key] = await certificate(folder);
-      await using serving = new Serving([
+      await using serving = serve([
         ...["--port", "0", "--cert", cert, "--key", key],
         ...["--token", "correct-horse"],
       ]);
-      const url = await serving.started();
+      const url = await urlOf(serving);
       assertMatch(url, /^https:/);
       using client = Deno.createHttpClient({
         caCerts: [await Deno.readTextFile(cert)],
@@ -241,7 +205,7 @@ Deno.test({
       });
       await login.body?.cancel();
       assertMatch(login.headers.get("set-cookie") ?? "", /; Secure$/);
-      assertEquals((await serving.end()).code, 0);
+      assertEquals(await serving.end("SIGTERM"), 0);
     }),
 });
 

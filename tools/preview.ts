@@ -68,7 +68,7 @@ function prompts(): readonly string[] {
 }
 
 /** A finished image, and its latents after each step. */
-export interface Made {
+interface Made {
   /** Latents of one image after each step. */
   readonly steps: readonly NoisyLatents[];
   /** What the last of them were decoded to. */
@@ -102,7 +102,8 @@ async function make(
     identity,
     settings,
   }, {
-    onStep: async ({ latents, level }) => {
+    onStep: async ({ latents, level, settled }) => {
+      await settled();
       const [bytes] = await readBuffers(engine.gpu, [latents.slice]);
       steps.push({ latents: new Float32Array(bytes), level });
     },
@@ -110,20 +111,35 @@ async function make(
   return { steps, image };
 }
 
-/** Mean squared error to PSNR, in decibels. */
-function decibels(squares: number, count: number): number {
-  return 10 * Math.log10(255 ** 2 / (squares / count));
+/** PSNR in decibels of pixels' colours whose squared errors have a sum. */
+export function decibels(squares: number, pixels: number): number {
+  return 10 * Math.log10(255 ** 2 / (squares / (3 * pixels)));
+}
+
+/** Sum of the squared errors of a preview against an image, averaged to its size. */
+export function squaredError(shown: Image, image: Image): number {
+  const target = new Float64Array(3);
+  let squares = 0;
+  for (let y = 0; y < shown.height; y++) {
+    for (let x = 0; x < shown.width; x++) {
+      averages(image, shown, 1, [y, x], target);
+      for (let c = 0; c < 3; c++) {
+        const value = shown.data[(y * shown.width + x) * 4 + c];
+        squares += (value - target[c]) ** 2;
+      }
+    }
+  }
+  return squares;
 }
 
 /** PSNR of previews at a step, from 1, against the decoded images at their size. */
-export function previewPsnr(
+function previewPsnr(
   map: PreviewMap,
   made: readonly Made[],
   size: Size,
   step: number,
 ): number {
-  let squares = 0, count = 0;
-  const target = new Float64Array(3);
+  let squares = 0, pixels = 0;
   for (const { steps, image } of made) {
     const after = steps[step - 1];
     const before = steps[step - 2];
@@ -131,18 +147,10 @@ export function previewPsnr(
       ? cleanLatents(before, after)
       : after.latents.map((value) => value / after.level.image);
     const shown = applyPreview(map, latents, size);
-    for (let y = 0; y < shown.height; y++) {
-      for (let x = 0; x < shown.width; x++) {
-        averages(image, shown, 1, [y, x], target);
-        for (let c = 0; c < 3; c++) {
-          const value = shown.data[(y * shown.width + x) * 4 + c];
-          squares += (value - target[c]) ** 2;
-          count++;
-        }
-      }
-    }
+    squares += squaredError(shown, image);
+    pixels += shown.width * shown.height;
   }
-  return decibels(squares, count);
+  return decibels(squares, pixels);
 }
 
 /** What the tool found. */
@@ -157,7 +165,7 @@ interface Fitted {
 }
 
 /** Makes images with a model and fits its map. */
-export async function fitPreviews(
+async function fitPreviews(
   folder: string,
   { seeds, steps }: { readonly seeds: number; readonly steps: number },
 ): Promise<Fitted> {

@@ -21,7 +21,7 @@ import { HINTS } from "./train/hints.ts";
 import { OPTIONS, type TrainValues, USAGE } from "./train/options.ts";
 import { replay } from "./train/replay.ts";
 import { train, type TrainResult } from "./train/session.ts";
-import { printJson, talk, toolMain } from "./tool.ts";
+import { counted, printJson, talk, toolMain } from "./tool.ts";
 
 async function run(values: TrainValues): Promise<number | void> {
   const { report } = talk(values.quiet);
@@ -60,7 +60,7 @@ async function run(values: TrainValues): Promise<number | void> {
   const { status, from, step, total, weights, left_out, not_saved } = result;
   if (values.json) printJson(result);
   if (left_out > 0) {
-    report(`Left out as broken: ${left_out} ${left_out === 1 ? "id" : "ids"}`);
+    report(`Left out as broken: ${counted(left_out, "id")}`);
   }
   if (not_saved !== undefined) {
     throw new MasterWeaverError(
@@ -83,11 +83,7 @@ async function run(values: TrainValues): Promise<number | void> {
       `Already finished: ${step} of ${total} steps; give more --max-train-steps to go on`,
     );
   }
-  report(
-    `Trained for ${step} ${step === 1 ? "step" : "steps"} → ${
-      weights.join(", ")
-    }`,
-  );
+  report(`Trained for ${counted(step, "step")} → ${weights.join(", ")}`);
 }
 
 const STOPPED_BY_MPIRUN =

@@ -87,7 +87,6 @@ export async function startStudio(
       options.telemetry?.watch(job);
     }),
     identities: new IdentityStore(KEPT_BYTES),
-    cancelUnwatched: options.cancelUnwatched !== undefined,
     log: options.log ?? (() => {}),
   };
   const unwatched = new Unwatched(queue, options.cancelUnwatched);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 
 /** A reference of a sample, or what the vision tower made of it before. */
 export type ReferenceInput =
@@ -45,6 +46,24 @@ export interface StepBatch {
   readonly sampleWeights?: Float32Array;
   /** What the editing-direction loss needs, in steps that have it. */
   readonly edit?: EditBatch;
+}
+
+/**
+ * Checks how many values were kept on disk: they may be of another model or damaged.
+ *
+ * @param what they are, for the message
+ * @throws {MasterWeaverError} `bad-data`
+ */
+export function checkKept(
+  { length }: Float32Array,
+  expected: number,
+  what: string,
+): void {
+  if (length === expected) return;
+  throw new MasterWeaverError(
+    "bad-data",
+    `Cannot use the kept ${what}: there are ${length} values, expected ${expected}; remove the cache, it is made again`,
+  );
 }
 
 /**

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../base/errors.ts";
 import type { Pace } from "../gpu/pace.ts";
 import {
   assembleBatch,
   type AssemblyOptions,
   type DrawnSample,
 } from "./assemble.ts";
-import type { StepBatch } from "./batch.ts";
+import { checkKept, type StepBatch } from "./batch.ts";
 import { drawEditPrompts } from "./data/edit_prompts.ts";
 import { sampleNumbers, shardPlaces } from "./data/order.ts";
 import type {
@@ -190,13 +189,7 @@ export class TrainingLoop {
   async #moments({ key, cached, pixels }: Input, pace: Pace): Promise<Moments> {
     if (cached) {
       const [height, width, channels] = this.#options.draws.latents;
-      const expected = 2 * height * width * channels;
-      if (cached.length !== expected) {
-        throw new MasterWeaverError(
-          "bad-data",
-          `Cannot use the kept latents of an image: there are ${cached.length} values, expected ${expected}; remove the cache, it is made again`,
-        );
-      }
+      checkKept(cached, 2 * height * width * channels, "latents of an image");
       const half = cached.length / 2;
       return {
         mean: cached.subarray(0, half),

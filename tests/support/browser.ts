@@ -13,6 +13,9 @@ export type Browser = playwright.Browser;
 /** A page in it. */
 export type Page = playwright.Page;
 
+/** What a page has or will have. */
+export type Locator = playwright.Locator;
+
 /** What a page's browser is like: its window, language and colours. */
 export type ContextOptions = playwright.BrowserContextOptions;
 

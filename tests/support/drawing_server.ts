@@ -7,7 +7,7 @@
  * @module
  */
 import { jobLog } from "../../src/studio/command/job_log.ts";
-import { untilSignal } from "../../src/studio/command/until_signal.ts";
+import { serveUntilSignal } from "../../src/studio/command/until_signal.ts";
 import { writeStderr } from "../../src/host/streams.ts";
 import { deno } from "./command.ts";
 import { repositoryPath } from "./paths.ts";
@@ -143,6 +143,6 @@ if (import.meta.main) {
     last = performance.now();
   });
   console.log(studio.url);
-  await untilSignal(studio, patience);
+  await serveUntilSignal(studio, patience);
   clearInterval(timer);
 }

@@ -20,12 +20,14 @@ export class LineProcess implements AsyncDisposable {
   #isOver = false;
   /** What it said, on both streams. */
   readonly lines: string[] = [];
+  /** Those on standard error. */
+  readonly errors: string[] = [];
 
   /** Starts `deno` with arguments. */
   constructor(args: readonly string[], start?: Start) {
     this.#process = deno(args, start);
     const { stdout, stderr } = this.#process;
-    this.#read = Promise.all([stdout, stderr].map(this.#take.bind(this)))
+    this.#read = Promise.all([this.#take(stdout), this.#take(stderr, "error")])
       .then(() => {
         this.#isOver = true;
         for (const { found } of this.#awaited) found.reject(this.#ended());
@@ -51,8 +53,8 @@ export class LineProcess implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
-  /** Ends it: by `SIGKILL` at once, by `SIGTERM` as it thinks right; its exit code. */
-  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number> {
+  /** Ends it: by `SIGKILL` at once, by the others as it thinks right; its exit code. */
+  async end(signal: "SIGINT" | "SIGKILL" | "SIGTERM"): Promise<number> {
     try {
       this.#process.kill(signal);
     } catch {
@@ -67,11 +69,15 @@ export class LineProcess implements AsyncDisposable {
     await this.end("SIGKILL");
   }
 
-  async #take(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+  async #take(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    kind?: "error",
+  ): Promise<void> {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
+      if (kind) this.errors.push(...lines);
       for (const line of lines) this.#add(line);
     }
   }

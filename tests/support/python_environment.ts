@@ -5,6 +5,7 @@
  * @module
  */
 import { userCacheFolder } from "../../src/host/cache.ts";
+import { isThere } from "../../tools/dataset/whole_file.ts";
 import { runProgram } from "./program.ts";
 
 /** How long an installation may take, in milliseconds. */
@@ -130,19 +131,10 @@ async function make(
     }
     await Deno.rename(draft, folder).catch((error) => {
       // Another process was faster; its environment is as good.
-      if (!exists(`${folder}/bin/python`)) throw error;
+      if (!isThere(`${folder}/bin/python`)) throw error;
     });
   } finally {
     await Deno.remove(draft, { recursive: true }).catch(() => {});
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -21,24 +21,31 @@ export function connect(url: string): Promise<Deno.TcpConn> {
 }
 
 /**
- * Sends text and reads the answer.
+ * Opens a connection and sends text; the answer is left to the caller.
  *
- * @param lines of the head; `Host` and `Connection: close` are added where there is none
+ * @param lines of the head; `Host` is added where there is none
  */
+export async function begin(
+  url: string,
+  lines: readonly string[],
+  body = "",
+): Promise<Deno.TcpConn> {
+  const connection = await connect(url);
+  const hasHost = lines.some((line) => /^host:/i.test(line));
+  const head = [...lines, ...hasHost ? [] : [`Host: ${new URL(url).host}`]];
+  const text = `${head.join("\r\n")}\r\n\r\n${body}`;
+  await connection.write(new TextEncoder().encode(text)).catch(() => {});
+  return connection;
+}
+
+/** Sends text as {@linkcode begin} does, and reads the answer. */
 export async function rawRequest(
   url: string,
   lines: readonly string[],
   body = "",
 ): Promise<RawAnswer> {
-  using connection = await connect(url);
-  const hasHost = lines.some((line) => /^host:/i.test(line));
-  const head = [
-    ...lines,
-    ...hasHost ? [] : [`Host: ${new URL(url).host}`],
-    "Connection: close",
-  ].join("\r\n");
-  await connection.write(new TextEncoder().encode(`${head}\r\n\r\n${body}`))
-    .catch(() => {});
+  const head = [...lines, "Connection: close"];
+  using connection = await begin(url, head, body);
   return await readAnswer(connection);
 }
 

@@ -9,10 +9,12 @@ import { defaultSettings } from "../../src/options/options.ts";
 import type { Settings } from "../../src/options/settings.ts";
 import type { Person } from "../../src/studio/engine/engine.ts";
 import { Job, type JobReport } from "../../src/studio/jobs/job.ts";
+import { isEnd } from "../../src/studio/jobs/redis/messages.ts";
 import {
   RedisQueue,
   type RedisQueueOptions,
 } from "../../src/studio/jobs/redis/redis_queue.ts";
+import { pause } from "../../src/studio/jobs/redis/timing.ts";
 import {
   RedisWorker,
   type RedisWorkerOptions,
@@ -62,17 +64,9 @@ export class HeardJob extends Job {
     });
   }
 
-  /** The types of its reports, repeated ones once. */
-  get types(): string[] {
-    return this.reports.map(({ type }) => type)
-      .filter((type, i, all) => type !== all[i - 1]);
-  }
-
   /** How often it ended. */
   get ends(): number {
-    return this.reports.filter(({ type }) =>
-      ["done", "error", "cancelled"].includes(type)
-    ).length;
+    return this.reports.filter(isEnd).length;
   }
 
   override report(report: JobReport): void {
@@ -101,7 +95,7 @@ export async function until(
   const end = Date.now() + seconds * 1000;
   while (!await isSo()) {
     if (Date.now() > end) throw new Error(`Not within ${seconds} s: ${what}`);
-    await new Promise((done) => setTimeout(done, 10));
+    await pause(10);
   }
 }
 

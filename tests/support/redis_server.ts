@@ -8,11 +8,12 @@ import { LineProcess } from "./line_process.ts";
 import { repositoryPath } from "./paths.ts";
 
 const programs = ["redis-server", "valkey-server"];
-const program = (await Promise.all(programs.map(isThere))).find((one) => one);
+const there = await Promise.all(programs.map(isThere));
+const program = programs.find((_, i) => there[i]);
 const inCi = Boolean(Deno.env.get("CI"));
 
 /** Whether there is a Redis to start. */
-export const hasRedis = program !== undefined && program !== null;
+export const hasRedis = program !== undefined;
 
 if (!program) {
   console.warn(
@@ -20,16 +21,16 @@ if (!program) {
   );
 }
 
-async function isThere(name: string): Promise<string | null> {
+async function isThere(name: string): Promise<boolean> {
   try {
     await new Deno.Command(name, {
       args: ["--version"],
       stdout: "null",
       stderr: "null",
     }).output();
-    return name;
+    return true;
   } catch {
-    return null;
+    return false;
   }
 }
 

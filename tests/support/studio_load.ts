@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { connect, readAnswer } from "./raw_http.ts";
-import { dataUrl, drawnPhoto } from "./studio_server.ts";
+import { begin, readAnswer } from "./raw_http.ts";
+import { dataUrl, drawnPhoto, references } from "./studio_server.ts";
 
 /** What clients saw. */
 export class Seen {
@@ -31,7 +31,6 @@ type Client = (url: string, seen: Seen, turn: number) => Promise<void>;
 export const FAILING = "fail";
 
 const photo = drawnPhoto();
-const references = [dataUrl(photo)];
 /** What a request may be told when too much is asked for. */
 const FULL = 503;
 
@@ -147,9 +146,8 @@ const clients: Readonly<Record<string, Client>> = {
     const body = new TextEncoder().encode(
       JSON.stringify({ references, prompt: "a man", steps: 1 }),
     );
-    using connection = await connect(url);
+    using connection = await begin(url, headOf(body.length));
     seen.requests++;
-    await connection.write(headOf(url, body.length));
     const size = Math.ceil(body.length / 5);
     for (let at = 0; at < body.length; at += size) {
       await connection.write(body.subarray(at, at + size));
@@ -159,31 +157,24 @@ const clients: Readonly<Record<string, Client>> = {
     seen.answer("slowUploads", status, [202, FULL]);
   },
   async droppedUploads(url, seen) {
-    using connection = await connect(url);
+    using connection = await begin(url, headOf(100_000));
     seen.requests++;
-    await connection.write(headOf(url, 100_000));
     await connection.write(new Uint8Array(20_000).fill(32));
   },
   async droppedAnswers(url, seen) {
-    const body = new TextEncoder().encode('{"prompt":"a man","steps":20}');
-    using connection = await connect(url);
+    const body = '{"prompt":"a man","steps":20}';
+    const head = headOf(body.length, "/sdapi/v1/txt2img");
+    using _ = await begin(url, head, body);
     seen.requests++;
-    await connection.write(headOf(url, body.length, "/sdapi/v1/txt2img"));
-    await connection.write(body);
     await new Promise((resolve) => setTimeout(resolve, 10));
   },
   async halfOpenEvents(url, seen) {
     const body = { references, prompt: "a man", steps: 5, preview: true };
     const job = await generate("halfOpenEvents", url, seen, body);
     if (!job) return;
-    using connection = await connect(url);
+    const path = `/api/jobs/${job}/events`;
+    using connection = await begin(url, [`GET ${path} HTTP/1.1`]);
     seen.requests++;
-    const { host } = new URL(url);
-    await connection.write(
-      new TextEncoder().encode(
-        `GET /api/jobs/${job}/events HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
-      ),
-    );
     await connection.read(new Uint8Array(100));
   },
 };
@@ -215,15 +206,13 @@ export async function load(
   return seen;
 }
 
-function headOf(url: string, length: number, path = "/api/generate") {
-  return new TextEncoder().encode([
+function headOf(length: number, path = "/api/generate"): string[] {
+  return [
     `POST ${path} HTTP/1.1`,
-    `Host: ${new URL(url).host}`,
     "Content-Type: application/json",
     `Content-Length: ${length}`,
     "Connection: close",
-    "\r\n",
-  ].join("\r\n"));
+  ];
 }
 
 /** Sends a request, for at most a minute. */

@@ -19,6 +19,7 @@ import {
   type ContextOptions,
   findChromium,
   launchChromium,
+  type Locator,
   type Page,
 } from "./browser.ts";
 import { repositoryPath } from "./paths.ts";
@@ -142,6 +143,16 @@ export async function choose(page: Page, ...paths: string[]): Promise<void> {
   const before = await photos.count();
   await page.locator("input[type=file]").setInputFiles(paths);
   await photos.nth(before + paths.length - 1).waitFor();
+}
+
+/** Presses Generate. */
+export function generate(page: Page): Promise<void> {
+  return page.getByRole("button", { name: "Generate" }).click();
+}
+
+/** A finished image, counted from 1: a button that opens it. */
+export function image(page: Page, number: number): Locator {
+  return page.getByRole("button", { name: `Open image ${number}` });
 }
 
 /** Collects what must not happen, as it happens. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assertEquals, assertMatch } from "@std/assert";
 import type { PhotoReader } from "../../src/studio/api/studio.ts";
 import type { StudioEngine } from "../../src/studio/engine/engine.ts";
 import {
@@ -76,6 +77,12 @@ export function dataUrl(photo: Uint8Array): string {
   return `data:image/png;base64,${photo.toBase64()}`;
 }
 
+/** Photos of a person, as JSON carries them. */
+export const references: readonly string[] = [dataUrl(drawnPhoto())];
+
+/** A request that is taken in. */
+export const good = { references, prompt: "a man", steps: 1 };
+
 /** Sends JSON. */
 export function postJson(url: string, body: unknown): Promise<Response> {
   return fetch(url, {
@@ -83,4 +90,17 @@ export function postJson(url: string, body: unknown): Promise<Response> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
+}
+
+/** Sends JSON and checks that it is refused as expected. */
+export async function refused(
+  url: string,
+  body: unknown,
+  status: number,
+  message: RegExp,
+): Promise<void> {
+  const response = await postJson(url, body);
+  const { error } = await response.json();
+  assertEquals(response.status, status);
+  assertMatch(error.message, message);
 }

@@ -38,11 +38,12 @@ function lines(option: NamedOption): string {
   return [name.padEnd(INDENT) + wrapped[0], ...rest.slice(1)].join("\n");
 }
 
-function wrap(text: string): string[] {
+/** A text in lines of at most so many characters. */
+export function wrap(text: string, width = WIDTH - INDENT): string[] {
   const wrapped = [""];
   for (const word of text.split(" ")) {
     const line = `${wrapped.at(-1)} ${word}`.trimStart();
-    if (line.length <= WIDTH - INDENT) wrapped[wrapped.length - 1] = line;
+    if (line.length <= width) wrapped[wrapped.length - 1] = line;
     else wrapped.push(word);
   }
   return wrapped;

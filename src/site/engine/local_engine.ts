@@ -22,7 +22,6 @@ import { contentHash } from "../../studio/page/state/content_hash.ts";
 import type {
   FacesResource,
   IdentityResource,
-  ImageResource,
   ModelResource,
 } from "../../studio/wire/resources.ts";
 import type { ModelHolder } from "../state/model_holder.ts";
@@ -32,6 +31,9 @@ import { LocalRun, LostRun } from "./local_run.ts";
 
 /** The one who asks. */
 const CLIENT = "page";
+
+/** The page never stops a look at a photo. */
+const never = new AbortController().signal;
 
 /** The most people that are found again by their id. */
 const KNOWN_PEOPLE = 50;
@@ -56,10 +58,10 @@ export class LocalEngine implements PageEngine {
     return (await this.#holder.opened()).queue.model;
   }
 
-  async faces(photo: Blob, signal: AbortSignal): Promise<FacesResource> {
+  async faces(photo: Blob): Promise<FacesResource> {
     return await shown(async () => {
       const { photos } = await this.#holder.opened();
-      return await photos.faces(await photoOf(photo), CLIENT, signal);
+      return await photos.faces(await photoOf(photo), CLIENT, never);
     });
   }
 
@@ -78,8 +80,8 @@ export class LocalEngine implements PageEngine {
     });
   }
 
-  async generate(request: ImageRequest): Promise<ImageRun> {
-    return await shown(async () => {
+  async generate(request: ImageRequest): Promise<void> {
+    await shown(async () => {
       const opened = await this.#holder.opened();
       const { queue } = opened;
       const known = this.#people.get(request.identity ?? "");
@@ -94,7 +96,6 @@ export class LocalEngine implements PageEngine {
       const run = new LocalRun(job, queue, this.#files, () => opened.lastBug);
       this.#runs.set(run.id, run);
       job.ended.then(() => setTimeout(() => this.#runs.delete(run.id), 60_000));
-      return run;
     });
   }
 
@@ -102,14 +103,14 @@ export class LocalEngine implements PageEngine {
     return this.#runs.get(id) ?? new LostRun(id);
   }
 
-  async file({ url }: ImageResource): Promise<Blob> {
+  async file(url: string): Promise<Blob> {
     const own = this.#files.blob(url);
     if (own) return own;
     return await (await fetch(new URL(url, document.baseURI))).blob();
   }
 
-  isThere(): Promise<boolean> {
-    return Promise.resolve(true);
+  workers(): Promise<number> {
+    return Promise.resolve(1);
   }
 
   signIn(): Promise<void> {

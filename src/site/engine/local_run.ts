@@ -37,17 +37,15 @@ export class LocalRun implements ImageRun {
     this.#bugOf = bugOf;
   }
 
-  async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
+  async *events(): AsyncGenerator<RunEvent> {
     const waiting: JobEvent[] = [];
     let wake = () => {};
     const listener = this.#job.listen(0, ({ event }) => {
       waiting.push(event);
       wake();
     });
-    const stop = () => wake();
-    signal.addEventListener("abort", stop);
     try {
-      while (!signal.aborted) {
+      while (true) {
         const event = waiting.shift();
         if (event) {
           yield this.#shown(event);
@@ -57,7 +55,6 @@ export class LocalRun implements ImageRun {
         await new Promise<void>((resolve) => wake = resolve);
       }
     } finally {
-      signal.removeEventListener("abort", stop);
       listener[Symbol.dispose]();
     }
   }
@@ -101,7 +98,7 @@ export class LostRun implements ImageRun {
   }
 
   // deno-lint-ignore require-yield
-  async *events(_signal: AbortSignal): AsyncGenerator<RunEvent> {
+  async *events(): AsyncGenerator<RunEvent> {
     await Promise.resolve();
     throw this.#error();
   }

@@ -34,8 +34,3 @@ export function sayA1111Error(error: unknown): Response {
     },
   );
 }
-
-/** The error of a field that cannot be used. */
-export function badField(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
-}

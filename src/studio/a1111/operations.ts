@@ -4,11 +4,12 @@
  * @module
  */
 import type { JsonSchema } from "../../options/types.ts";
-import { photoSchema } from "../api/photos.ts";
+import { fromBase64, photoSchema } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
+import { badField } from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
-import { badField, sayA1111Error } from "./errors.ts";
+import { sayA1111Error } from "./errors.ts";
 import { txt2imgSchema } from "./fields.ts";
 import { listings } from "./listings.ts";
 import { optionsOfServer, readOptions } from "./options.ts";
@@ -52,7 +53,10 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
       summary: "Read the settings inside an image file",
       body: { schema: imageSchema, maxBytes: 28_000_000 },
       answer: "The settings",
-      handle: ({ body }) => Response.json(pngInfo(fileOf(body))),
+      handle({ body }) {
+        const { image } = body as { readonly image: string };
+        return Response.json(pngInfo(fromBase64(image, "image")));
+      },
     },
     ...missingParts(),
     ...Object.entries(listings(model)).map((
@@ -184,13 +188,3 @@ const imageSchema: JsonSchema = {
   properties: { image: photoSchema },
   required: ["image"],
 };
-
-/** The file in a request: base64, or a data URL. */
-function fileOf(body: unknown): Uint8Array<ArrayBuffer> {
-  const { image } = body as { readonly image: string };
-  try {
-    return Uint8Array.fromBase64(image.replace(/^data:[^,]{0,100},/, ""));
-  } catch {
-    throw badField("image", "must be a file in base64");
-  }
-}

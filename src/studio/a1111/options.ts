@@ -5,9 +5,9 @@
  * @module
  */
 import type { Rng } from "../../options/settings.ts";
+import { badField } from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
-import { badField } from "./errors.ts";
 import { titleOf } from "./listings.ts";
 
 /** What a request's options change. */

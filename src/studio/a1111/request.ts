@@ -7,9 +7,8 @@
 import { plainWordWarnings } from "../../options/other_program_warnings.ts";
 import { SAMPLER } from "../../options/parameters_text.ts";
 import type { Rng } from "../../options/settings.ts";
-import type { OwnFields } from "../compatible/own_fields.ts";
+import { badField, type OwnFields } from "../compatible/own_fields.ts";
 import type { ModelResource } from "../wire/resources.ts";
-import { badField } from "./errors.ts";
 import { knownFields, MOST_IMAGES, refusedFields } from "./fields.ts";
 import { readOptions } from "./options.ts";
 import { ownFieldsOf } from "./scripts.ts";

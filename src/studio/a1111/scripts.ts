@@ -5,8 +5,11 @@
  *
  * @module
  */
-import { type OwnFields, readOwnFields } from "../compatible/own_fields.ts";
-import { badField } from "./errors.ts";
+import {
+  badField,
+  type OwnFields,
+  readOwnFields,
+} from "../compatible/own_fields.ts";
 import { SCRIPT } from "./listings.ts";
 
 /** Where a request has them. */

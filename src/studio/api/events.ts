@@ -36,11 +36,11 @@ export function eventsOperation(
       200: { description: "The events", mediaType: "text/event-stream" },
       404: errorAnswer("There is no such job, or not any more"),
     },
-    handle({ raw, params, signal }) {
+    handle({ raw, params }) {
       const job = jobs.get(params.id);
       const last = raw.headers.get("last-event-id") ?? "";
       const after = /^\d{1,15}$/.test(last) ? Number(last) : 0;
-      return new Response(eventStream(job, after, signal, options), {
+      return new Response(eventStream(job, after, options), {
         headers: {
           "content-type": "text/event-stream; charset=utf-8",
           "cache-control": "no-store",
@@ -56,7 +56,6 @@ export function eventsOperation(
 function eventStream(
   job: Job,
   after: number,
-  signal: AbortSignal,
   options: EventOptions,
 ): ReadableStream<Uint8Array> {
   let listener: Listener | undefined;
@@ -64,7 +63,6 @@ function eventStream(
     start(controller) {
       listener = new Listener(job, controller, options);
       listener.start(after);
-      signal.addEventListener("abort", () => listener?.stop(), { once: true });
     },
     cancel: () => listener?.stop(),
   }, new ByteLengthQueuingStrategy({ highWaterMark: options.room }));

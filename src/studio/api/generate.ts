@@ -28,8 +28,6 @@ type GenerateBody = Partial<IdentityChoices> & Partial<Settings> & {
   readonly preview?: boolean;
 };
 
-const identityOptions = optionsOf("identity").map(({ name }) => name);
-
 /** The header with a job's id, where the client chooses it. */
 const KEY = "idempotency-key";
 const keySchema: JsonSchema = {
@@ -117,7 +115,7 @@ function oncePerId({ jobs }: Studio) {
 }
 
 /** The schema of its body: the table's options, and what only the API has. */
-export function generateSchema(model: ModelResource): JsonSchema {
+function generateSchema(model: ModelResource): JsonSchema {
   const { properties, ...schema } = optionsSchema(model.size);
   const prompt = { maxLength: MAX_PROMPT };
   return {
@@ -156,28 +154,24 @@ export function referencesSchema({ maxReferences }: ModelResource): JsonSchema {
   };
 }
 
-/** The identity options that a body has. */
-export function choicesOf(
-  given: Partial<IdentityChoices>,
-): Partial<IdentityChoices> {
+/** The options of one kind that a body has. */
+function optionsIn(
+  given: GenerateBody,
+  kind: "identity" | "image",
+): Partial<IdentityChoices & Settings> {
+  const names = optionsOf(kind).map(({ name }) => name);
   return Object.fromEntries(
-    Object.entries(given).filter(([name]) =>
-      identityOptions.some((option) => option === name)
+    Object.entries(given).filter(([given]) =>
+      names.some((name) => name === given)
     ),
   );
 }
 
 function settingsOf(given: GenerateBody, model: ModelResource): Settings {
-  const options = optionsOf("image").map(({ name }) => name);
-  const settings = Object.fromEntries(
-    Object.entries(given).filter(([name]) =>
-      options.some((option) => option === name)
-    ),
-  );
   const { prompt, seed } = given;
   return checkSettings(
     {
-      ...settings,
+      ...optionsIn(given, "image"),
       prompt,
       seed: typeof seed === "string" ? BigInt(seed) : seed,
     },
@@ -198,7 +192,7 @@ async function personOf(
       { field: "references" },
     );
   }
-  const choices = choicesOf(given);
+  const choices = optionsIn(given, "identity");
   if (references) {
     const photos = await readPhotos(references, "references");
     const person = { photos, choices };

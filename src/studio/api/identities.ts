@@ -9,7 +9,7 @@ import { optionsOf } from "../../options/table.ts";
 import type { EncodedIdentity } from "../engine/engine.ts";
 import type { Operation } from "../http/operation.ts";
 import type { IdentityResource } from "../wire/resources.ts";
-import { choicesOf, referencesSchema } from "./generate.ts";
+import { referencesSchema } from "./generate.ts";
 import { fileResponse } from "./jobs.ts";
 import { checkPerson } from "./person.ts";
 import { readPhotos } from "./photos.ts";
@@ -23,7 +23,7 @@ export function identityOperations(
   { queue, identities, log }: Studio,
 ): Operation[] {
   const { properties } = optionsSchema();
-  const choices = optionsOf("identity").map(({ name }) =>
+  const options = optionsOf("identity").map(({ name }) =>
     [name, properties[name]] as const
   );
   return [{
@@ -38,7 +38,7 @@ export function identityOperations(
         type: "object",
         properties: {
           references: referencesSchema(queue.model),
-          ...Object.fromEntries(choices),
+          ...Object.fromEntries(options),
         },
         required: ["references"],
         additionalProperties: false,
@@ -53,11 +53,11 @@ export function identityOperations(
       503: errorAnswer("Too many jobs wait; see `Retry-After`"),
     },
     async handle({ body, signal }) {
-      const { references, ...given } = body as Partial<IdentityChoices> & {
+      const { references, ...choices } = body as Partial<IdentityChoices> & {
         references: readonly string[];
       };
       const photos = await readPhotos(references, "references");
-      const person = { photos, choices: choicesOf(given) };
+      const person = { photos, choices };
       checkPerson(person, queue.model);
       const identity = await queue.encode(person, signal);
       identities.add(identity);

@@ -9,9 +9,8 @@ import { imageSize } from "../../host/codecs/image_size.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import type { Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
+import { MAX_PHOTO_BYTES } from "../wire/resources.ts";
 
-/** The most bytes of an uploaded photo. */
-export const MAX_PHOTO_BYTES = 20_000_000;
 /** The most pixels of an uploaded photo, and of a side. */
 const MAX_PIXELS = 50_000_000, MAX_SIDE = 16_384;
 
@@ -35,7 +34,15 @@ export async function readPhoto(text: string, field: string): Promise<Photo> {
   return await checkedPhoto(fromBase64(text, field), field);
 }
 
-function fromBase64(text: string, field: string): Uint8Array<ArrayBuffer> {
+/**
+ * The bytes of a file in a data URL, or in base64.
+ *
+ * @throws {ApiError} 400 `bad-request`
+ */
+export function fromBase64(
+  text: string,
+  field: string,
+): Uint8Array<ArrayBuffer> {
   const comma = text.startsWith("data:") ? text.indexOf(",") : -1;
   const isBase64 = !text.startsWith("data:") ||
     /;base64$/i.test(text.slice(0, Math.max(comma, 0)).slice(-100));

@@ -45,8 +45,6 @@ export interface Studio {
   readonly identities: Identities;
   /** Looks at photos. */
   readonly photos: PhotoReader;
-  /** Whether a job is stopped once nobody listens to it any more. */
-  readonly cancelUnwatched: boolean;
   /** Takes a line about a job that was taken in; prompts are in it only where that was asked for. */
   readonly log: (line: string, job?: Job) => void;
 }

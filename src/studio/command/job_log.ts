@@ -45,6 +45,7 @@ export function logBug(error: unknown): void {
   writeStderr(`${text}\n`);
 }
 
-function time(): string {
+/** The time of day, as lines of a log begin. */
+export function time(): string {
   return new Date().toISOString().slice(11, 19);
 }

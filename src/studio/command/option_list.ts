@@ -1,10 +1,13 @@
 /**
- * Options of a command: read from what was typed, and printed by `--help`.
+ * Options of a command: read from what was typed, and printed by `--help`; and
+ * those that both commands have.
  *
  * @module
  */
-import type { OptionType } from "../../options/types.ts";
+import { table } from "../../options/table.ts";
+import { number, type OptionType, path } from "../../options/types.ts";
 import { type OptionSpec, parseArguments } from "../../host/arguments.ts";
+import { wrap } from "../../host/command/usage.ts";
 import { typed, UsageError } from "../../host/exit.ts";
 
 /** An option of a command. */
@@ -21,6 +24,24 @@ export interface CommandOption {
 
 /** Options by flag, in the order of `--help`. */
 export type CommandOptions = Readonly<Record<string, CommandOption>>;
+
+/** How a model is loaded. */
+export const loadOptions = {
+  adapter: { type: path("FILE"), help: table.adapter.help },
+  dtype: { type: table.dtype.type, help: table.dtype.help },
+  tune: {
+    type: table.tune.type,
+    default: table.tune.default,
+    help: table.tune.help,
+  },
+} as const satisfies CommandOptions;
+
+/** When a model is let go. */
+export const idleRelease = {
+  type: number(0, 1e6, "SECONDS"),
+  default: "600",
+  help: "free the GPU when nothing was asked for that long; 0 for never",
+} as const satisfies CommandOption;
 
 /**
  * Reads a command line.
@@ -68,14 +89,7 @@ export function optionLines(options: CommandOptions): string {
 function lines([flag, option]: [string, CommandOption]): string {
   const { type, help } = option;
   const value = option.default === undefined ? "" : ` (${option.default})`;
-  const wrapped = [""];
-  for (const word of `${help}${value}`.split(" ")) {
-    const line = `${wrapped.at(-1)} ${word}`.trimStart();
-    if (line.length <= WIDTH - INDENT) wrapped[wrapped.length - 1] = line;
-    else wrapped.push(word);
-  }
   const name = `  --${flag} ${type.placeholder}`.trimEnd();
-  const indent = " ".repeat(INDENT);
-  return [name.padEnd(INDENT) + wrapped[0]]
-    .concat(wrapped.slice(1).map((line) => indent + line)).join("\n");
+  return wrap(`${help}${value}`, WIDTH - INDENT)
+    .map((line, i) => (i === 0 ? name : "").padEnd(INDENT) + line).join("\n");
 }

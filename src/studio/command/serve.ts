@@ -21,7 +21,7 @@ import {
   type ServeFlags,
   serveUsage,
 } from "./serve_options.ts";
-import { untilSignal } from "./until_signal.ts";
+import { serveUntilSignal } from "./until_signal.ts";
 
 /**
  * Runs the command.
@@ -63,7 +63,7 @@ async function serve(flags: ServeFlags, model: string): Promise<void> {
     onBug: logBug,
   });
   announce(studio, flags, token, given === undefined);
-  await untilSignal(studio);
+  await serveUntilSignal(studio);
 }
 
 async function readTls({ cert, key }: ServeFlags) {

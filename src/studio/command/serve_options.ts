@@ -4,17 +4,17 @@
  * @module
  */
 import type { LoadChoices } from "../../options/settings.ts";
-import { table } from "../../options/table.ts";
 import { integer, number, path, switched, text } from "../../options/types.ts";
 import { UsageError } from "../../host/exit.ts";
 import {
   type CommandOptions,
+  idleRelease,
+  loadOptions,
   optionLines,
   readOptions,
 } from "./option_list.ts";
 
 const name = { ...text, placeholder: "NAME" };
-const seconds = number(0, 1e6, "SECONDS");
 
 /** The options by flag, in the order of `--help`. */
 const options = {
@@ -42,13 +42,7 @@ const options = {
   cert: { type: path("FILE"), help: "certificate in PEM, for TLS" },
   key: { type: path("FILE"), help: "its key in PEM" },
   model: { type: path("DIR"), help: "a converted model (weights/mini)" },
-  adapter: { type: path("FILE"), help: table.adapter.help },
-  dtype: { type: table.dtype.type, help: table.dtype.help },
-  tune: {
-    type: table.tune.type,
-    default: table.tune.default,
-    help: table.tune.help,
-  },
+  ...loadOptions,
   queue: {
     type: { ...text, placeholder: "URL" },
     help:
@@ -64,13 +58,9 @@ const options = {
     default: "3600",
     help: "the longest a job may run",
   },
-  "idle-release": {
-    type: seconds,
-    default: "600",
-    help: "free the GPU when nothing was asked for that long; 0 for never",
-  },
+  "idle-release": idleRelease,
   "cancel-unwatched": {
-    type: seconds,
+    type: number(0, 1e6, "SECONDS"),
     help: "stop a job that long after the last one who listened to it left",
   },
   "log-prompts": { type: switched, help: "log what is asked for, prompts too" },
@@ -139,16 +129,14 @@ export function readServeFlags(args: readonly string[]): ServeFlags {
   return flags;
 }
 
-/** Shorter ones can be guessed. */
-const SHORTEST_TOKEN = 8;
-
 function checkTogether({ cert, key, token, host }: ServeFlags): void {
   if ((cert === undefined) !== (key === undefined)) {
     throw new UsageError("Give --cert and --key together");
   }
+  // Shorter ones can be guessed.
   if (token !== undefined && !/^[\x21-\x7e]{8,200}$/.test(token)) {
     throw new UsageError(
-      `Option --token must be ${SHORTEST_TOKEN} to 200 letters, digits or signs without blanks`,
+      "Option --token must be 8 to 200 letters, digits or signs without blanks",
     );
   }
   if (host === "") throw new UsageError("Option --host needs an address");

@@ -4,23 +4,22 @@
  * @module
  */
 import type { LoadChoices } from "../../options/settings.ts";
-import { table } from "../../options/table.ts";
-import { number, path, switched, text } from "../../options/types.ts";
-import { exitCode, oneLine, onSignals, UsageError } from "../../host/exit.ts";
+import { path, switched, text } from "../../options/types.ts";
+import { exitCode, oneLine, UsageError } from "../../host/exit.ts";
 import { print, writeStderr } from "../../host/streams.ts";
 import { GpuEngine } from "../engine/gpu_engine.ts";
 import { shownAddress } from "../jobs/redis/connection.ts";
 import { RedisWorker } from "../jobs/redis/worker.ts";
-import { logBug } from "./job_log.ts";
+import { logBug, time } from "./job_log.ts";
 import { queueAddress } from "./open_queue.ts";
 import {
   type CommandOptions,
+  idleRelease,
+  loadOptions,
   optionLines,
   readOptions,
 } from "./option_list.ts";
-
-/** Milliseconds that the running job may take after the first Ctrl-C. */
-const PATIENCE = 30_000;
+import { PATIENCE, untilSignal } from "./until_signal.ts";
 
 const name = { ...text, placeholder: "NAME" };
 
@@ -34,19 +33,9 @@ const options = {
     type: path("DIR"),
     help: "a converted model, the server's (weights/mini)",
   },
-  adapter: { type: path("FILE"), help: table.adapter.help },
-  dtype: { type: table.dtype.type, help: table.dtype.help },
-  tune: {
-    type: table.tune.type,
-    default: table.tune.default,
-    help: table.tune.help,
-  },
+  ...loadOptions,
   name: { type: name, help: "what it is called in messages (this machine's)" },
-  "idle-release": {
-    type: number(0, 1e6, "SECONDS"),
-    default: "600",
-    help: "free the GPU when nothing was asked for that long; 0 for never",
-  },
+  "idle-release": idleRelease,
   help: { type: switched, help: "this list" },
 } as const satisfies CommandOptions;
 
@@ -94,11 +83,11 @@ export async function main(
       name: read<string>("name") ?? Deno.hostname(),
       idleRelease: read<number>("idle-release")!,
     };
-    return await work(flags, flags.model ?? defaultModel);
+    await work(flags, flags.model ?? defaultModel);
   });
 }
 
-async function work(flags: WorkFlags, model: string): Promise<number> {
+async function work(flags: WorkFlags, model: string): Promise<void> {
   const { queue, name, adapter, dtype, tune, idleRelease } = flags;
   const say = (line: string) => writeStderr(`${time()} ${oneLine(line)}\n`);
   // Before the model is opened: a wrong address is said at once.
@@ -121,32 +110,12 @@ async function work(flags: WorkFlags, model: string): Promise<number> {
       hash.slice(0, 10)
     }), jobs from ${shown}\n`,
   );
-  return await untilSignal(worker, say);
-}
-
-/** Works until Ctrl-C or SIGTERM; the second ends the process at once. */
-async function untilSignal(
-  worker: RedisWorker,
-  say: (line: string) => void,
-): Promise<number> {
-  const first = Promise.withResolvers<void>();
-  let count = 0;
-  using _ = onSignals((signal) => {
-    if (count++ > 0) Deno.exit(signal === "SIGINT" ? 130 : 143);
-    if (worker.isBusy) {
-      say(
-        `Ending after the running job; it is put back for others after ${
-          PATIENCE / 1000
-        } s; press Ctrl-C again to end at once`,
-      );
-    }
-    first.resolve();
-  });
-  await first.promise;
-  await worker.close(PATIENCE);
-  return 0;
-}
-
-function time(): string {
-  return new Date().toISOString().slice(11, 19);
+  await untilSignal(() => {
+    if (!worker.isBusy) return;
+    say(
+      `Ending after the running job; it is put back for others after ${
+        PATIENCE / 1000
+      } s; press Ctrl-C again to end at once`,
+    );
+  }, () => worker.close(PATIENCE));
 }

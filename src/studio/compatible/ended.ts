@@ -3,18 +3,17 @@
  *
  * @module
  */
-import { type ErrorCode, MasterWeaverError } from "../../base/errors.ts";
+import { MasterWeaverError } from "../../base/errors.ts";
 import type { Studio } from "../api/studio.ts";
-import { ApiError, type ApiErrorCode } from "../errors.ts";
 import type { Job } from "../jobs/job.ts";
 import { SERVER_ENDED, shuttingDown } from "../jobs/queue.ts";
-import type { ErrorResource } from "../wire/resources.ts";
+import { reportedError } from "../jobs/reported_error.ts";
 
 /** Jobs that a client waits for. */
 export interface Wait {
   /** The jobs. */
   readonly jobs: readonly Job[];
-  /** Aborted when the client has gone, as far as the server notices. */
+  /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Milliseconds between signs of life. */
   readonly period: number;
@@ -24,11 +23,9 @@ export interface Wait {
  * Answers in JSON once the jobs have ended; they are cancelled when the client
  * has gone.
  *
- * After a request with more than a few hundred bytes Deno's server does not
- * notice that until it writes, so once the images are under way the answer
- * begins, with blanks, which JSON allows; proxies do not give up on it, either.
- * Until then an error has a status of its own; what fails later, such as a lost
- * GPU, breaks the connection off.
+ * Once the images are under way the answer begins, with blanks, which JSON
+ * allows, so that no proxy gives up on it. Until then an error has a status of
+ * its own; what fails later, such as a lost GPU, breaks the connection off.
  *
  * @param body makes the answer's
  * @throws what `body` throws
@@ -41,14 +38,13 @@ export async function answerWhenEnded(
   const ended = allEnded(studio, wait);
   await underWay(wait, ended);
   const hasEnded = wait.jobs.every(({ endedAt }) => endedAt !== null);
-  if (!hasEnded) return patientAnswer(studio, wait, ended, body);
+  if (!hasEnded) return patientAnswer(wait.period, ended, body);
   await ended;
   return Response.json(body());
 }
 
 function patientAnswer(
-  studio: Studio,
-  { jobs, period }: Wait,
+  period: number,
   ended: Promise<void>,
   body: () => unknown,
 ): Response {
@@ -67,10 +63,7 @@ function patientAnswer(
       controller.enqueue(encoder.encode(JSON.stringify(body())));
       controller.close();
     },
-    async cancel() {
-      clearInterval(timer);
-      await cancelAll(studio, jobs);
-    },
+    cancel: () => clearInterval(timer),
   });
   return new Response(stream, {
     headers: { "content-type": "application/json" },
@@ -121,26 +114,11 @@ async function cancelAll(studio: Studio, jobs: readonly Job[]): Promise<void> {
   }
 }
 
-/** HTTP's status of the API's own errors that can end a job. */
-const statuses: Readonly<Partial<Record<string, number>>> = {
-  timeout: 504,
-  worker: 503,
-  "shutting-down": 503,
-} satisfies Partial<Record<ApiErrorCode, number>>;
-
 /** Why a job has no images, as an error to answer with; undefined where it has. */
 export function failureOf(job: Job): Error | undefined {
   if (job.state === "done") return undefined;
   const { error } = job.resource();
-  if (error) return errorOf(error);
+  if (error) return reportedError(error);
   if (job.whyCancelled === SERVER_ENDED) return shuttingDown();
   return new MasterWeaverError("aborted", "The job was stopped");
-}
-
-/** An error that a job reported, as the one that was thrown. */
-function errorOf({ code, message, field }: ErrorResource): Error {
-  const status = statuses[code];
-  return status === undefined
-    ? new MasterWeaverError(code as ErrorCode, message)
-    : new ApiError(status, code as ApiErrorCode, message, { field });
 }

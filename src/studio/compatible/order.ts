@@ -13,7 +13,7 @@ import type { Studio } from "../api/studio.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
 import { Job, type JobRequest } from "../jobs/job.ts";
-import type { OwnFields } from "./own_fields.ts";
+import { badField, type OwnFields } from "./own_fields.ts";
 
 /** What is asked for, in the library's words. */
 export interface Order {
@@ -80,8 +80,8 @@ function inItsNames<T>(
     if (name === undefined) throw error;
     const option = name as keyof Settings;
     const theirs = options[option];
-    if (option in settings) throw bad(`masterweaver.${option}`, what);
-    if (theirs === undefined) throw bad(option, what);
+    if (option in settings) throw badField(`masterweaver.${option}`, what);
+    if (theirs === undefined) throw badField(option, what);
     throw new ApiError(
       400,
       "bad-request",
@@ -127,14 +127,14 @@ async function personOf(
 ): Promise<Person | EncodedIdentity> {
   if (identity !== undefined) {
     if (given.length === 0) return studio.identities.get(identity);
-    throw bad(
+    throw badField(
       names.photos,
       "and an identity were given: give one of them",
     );
   }
   const { maxReferences } = studio.queue.model;
   if (given.length > maxReferences) {
-    throw bad(
+    throw badField(
       names.photos,
       `has ${given.length} reference photos, this model takes ${maxReferences}`,
     );
@@ -169,8 +169,4 @@ async function blackPhoto(): Promise<Person> {
     photos: [await checkedPhoto(png, "black")],
     choices: { align: false, parse: false },
   };
-}
-
-function bad(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

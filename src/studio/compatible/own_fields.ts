@@ -93,7 +93,7 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
   };
   const fields = given ?? {};
   if (typeof fields !== "object" || Array.isArray(fields)) {
-    throw bad(at, "must be an object");
+    throw badField(at, "must be an object");
   }
   let photos: GivenPhoto[] = [];
   let identity: string | undefined;
@@ -103,13 +103,16 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
     if (name === "references") {
       photos = givenPhotos(value, field);
     } else if (name === "identity") {
-      if (typeof value !== "string") throw bad(field, "must be a string");
+      if (typeof value !== "string") throw badField(field, "must be a string");
       identity = value;
     } else if (option) {
       values[option.group][option.name] = read(option, value, field);
     } else {
       const near = nearest(name, [...byName.keys(), "references", "identity"]);
-      throw bad(field, `is unknown${near ? `; did you mean ${near}?` : ""}`);
+      throw badField(
+        field,
+        `is unknown${near ? `; did you mean ${near}?` : ""}`,
+      );
     }
   }
   return {
@@ -128,11 +131,11 @@ function read({ type }: NamedOption, value: unknown, field: string): unknown {
   const parsed = typeof text === "string" ? type.parse(text) : text;
   const fault = type.fault(parsed);
   if (fault !== undefined) {
-    throw bad(field, `must be ${fault}, got ${type.show(value)}`);
+    throw badField(field, `must be ${fault}, got ${type.show(value)}`);
   }
   // Not all of these fields have been checked against the schema.
   if (typeof parsed === "string" && parsed.length > MAX_PROMPT) {
-    throw bad(
+    throw badField(
       field,
       `must not have more than ${MAX_PROMPT} characters, got ${parsed.length}`,
     );
@@ -150,10 +153,11 @@ export function givenPhotos(given: unknown, field: string): GivenPhoto[] {
   return list.map((text, i) => {
     const own = `${field}.${i}`;
     if (typeof text === "string") return { text, field: own };
-    throw bad(own, "must be a PNG or JPEG file in base64");
+    throw badField(own, "must be a PNG or JPEG file in base64");
   });
 }
 
-function bad(field: string, what: string): ApiError {
+/** The error of a field that cannot be used. */
+export function badField(field: string, what: string): ApiError {
   return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

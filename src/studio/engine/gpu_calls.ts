@@ -5,14 +5,14 @@
  */
 import type { Progress } from "../../base/progress.ts";
 import type { StorageType } from "../../gpu/limits.ts";
-import type { SavedIdentity } from "../../identity/input.ts";
 import type { Image } from "../../image/image.ts";
+import type { IdentityChoices, LoadChoices } from "../../options/settings.ts";
 import type {
-  IdentityChoices,
-  LoadChoices,
-  Settings,
-} from "../../options/settings.ts";
-import type { ImageFile, MadeImages, Preview } from "./engine.ts";
+  EncodedIdentity,
+  ImageTask,
+  MadeImages,
+  Preview,
+} from "./engine.ts";
 
 /** What the Worker is started with. */
 export interface GpuSetup
@@ -43,31 +43,16 @@ export interface EncodeInput {
   readonly choices: Partial<IdentityChoices>;
 }
 
-/** An encoded person. */
-export interface EncodeOutput {
-  /** The numbers. */
-  readonly identity: SavedIdentity;
-  /** The references as the encoder saw them. */
-  readonly faces: readonly ImageFile[];
-  /** What was done differently than asked. */
-  readonly warnings: readonly string[];
-}
+/** What the Worker computes of a person. */
+export type EncodeOutput = Pick<
+  EncodedIdentity,
+  "identity" | "faces" | "warnings"
+>;
 
-/** Images to make. */
-export interface GenerateInput {
-  /** How they are made. */
-  readonly settings: Settings;
-  /** Who they show. */
-  readonly identity: SavedIdentity;
-  /** How the photos were looked at, as images record it. */
-  readonly choices: Partial<IdentityChoices>;
-  /** SHA-256 of the photos' files. */
-  readonly photoHashes: readonly string[];
-  /** The format of the images' files. */
-  readonly format: "png" | "jpeg";
-  /** Whether previews are wanted. */
-  readonly preview: boolean;
-}
+/** Images to make, and what they need and record of the person. */
+export type GenerateInput =
+  & Pick<ImageTask, "settings" | "format" | "preview">
+  & Pick<EncodedIdentity, "identity" | "choices" | "photoHashes">;
 
 /** What the Worker can be asked. */
 export type GpuCalls = {

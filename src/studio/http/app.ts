@@ -125,10 +125,7 @@ function answerOf(
       headers: named,
       body: given,
       client,
-      // Only who uses it asks Deno to watch the connection.
-      get signal() {
-        return raw.signal;
-      },
+      signal: raw.signal,
     });
   };
 }

@@ -56,26 +56,17 @@ interface Kinds {
   readonly items?: Kinds;
 }
 
-const none: Kinds = {
-  isList: false,
-  isSingle: true,
-  isNumber: false,
-  isBoolean: false,
-  isObject: false,
-};
-
 function propertyOf(schema: JsonSchema, name: string): JsonSchema {
   const properties = Object(schema.properties);
   return Object.hasOwn(properties, name) ? properties[name] : {};
 }
 
 function kindsOf(schema: JsonSchema): Kinds {
-  const choices = [schema, ...list(schema.anyOf), ...list(schema.oneOf)];
+  const choices = [schema, ...list(schema.anyOf)];
   const types = choices.flatMap(({ type }) => list<string>(type));
   const items = choices.find(({ items }) => items !== undefined)?.items;
   const isList = types.includes("array");
   return {
-    ...none,
     isList,
     isSingle: !isList || types.some((type) => type !== "array"),
     isNumber: types.includes("integer") || types.includes("number"),

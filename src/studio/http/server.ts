@@ -38,7 +38,8 @@ export interface ConnectionLimits extends ExchangeLimits {
 
 /**
  * A page opens half a dozen, a process may have a thousand files open. `Deno.serve`
- * has none of these limits: a client that sends half a head would stay for ever.
+ * has none of these limits: a client that sends half a head would stay for ever,
+ * and so would one whose body was refused.
  */
 const usual: ConnectionLimits = {
   most: 800,

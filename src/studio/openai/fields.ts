@@ -7,7 +7,11 @@
 import type { Settings } from "../../options/settings.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import { photoSchema } from "../api/photos.ts";
-import { MAX_PROMPT, ownFieldsSchema } from "../compatible/own_fields.ts";
+import {
+  badField,
+  MAX_PROMPT,
+  ownFieldsSchema,
+} from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
@@ -143,7 +147,7 @@ export function ownFieldsOf(fields: ImageFields): unknown {
   });
   if (inForm.length === 0) return fields.masterweaver;
   const { masterweaver } = fields;
-  if (masterweaver != null) throw bad("masterweaver", "is given twice");
+  if (masterweaver != null) throw badField("masterweaver", "is given twice");
   return Object.fromEntries(inForm);
 }
 
@@ -158,13 +162,15 @@ export function settingsOf(
 ): Partial<Settings> & { readonly prompt: string } {
   const given: Readonly<Record<string, unknown>> = { ...fields };
   for (const [name, why] of Object.entries(refused)) {
-    if (given[name] != null) throw bad(name, `is not supported here: ${why}`);
+    if (given[name] != null) {
+      throw badField(name, `is not supported here: ${why}`);
+    }
   }
   if (given.background === "transparent") {
-    throw bad("background", "must be opaque or auto here");
+    throw badField("background", "must be opaque or auto here");
   }
   if ((given.output_compression ?? 100) !== 100) {
-    throw bad("output_compression", "must be 100 here");
+    throw badField("output_compression", "must be 100 here");
   }
   checkModel(fields.model, model);
   return {
@@ -184,7 +190,7 @@ export function settingsOf(
 export function formatOf({ output_format }: ImageFields): "png" | "jpeg" {
   const format = output_format ?? "png";
   if (format === "png" || format === "jpeg") return format;
-  throw bad("output_format", `must be png or jpeg here, got ${format}`);
+  throw badField("output_format", `must be png or jpeg here, got ${format}`);
 }
 
 /** Refuses a model that is not this one. */
@@ -207,7 +213,7 @@ function sizeOf(size: string | null | undefined): Partial<Settings> {
   if (size == null || size === "auto") return {};
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(size) ?? [];
   if (width === undefined) {
-    throw bad(
+    throw badField(
       "size",
       `must be auto or WIDTHxHEIGHT, such as 512x512, got ${size.slice(0, 40)}`,
     );
@@ -217,8 +223,4 @@ function sizeOf(size: string | null | undefined): Partial<Settings> {
 
 function whole(minimum: number, maximum: number, description: string) {
   return { type: ["integer", "null"], minimum, maximum, description };
-}
-
-function bad(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

@@ -19,7 +19,7 @@ import {
   ownFieldsOf,
   settingsOf,
 } from "./fields.ts";
-import { streamAnswer } from "./stream.ts";
+import { streamAnswer, type StreamKind } from "./stream.ts";
 
 const tag = "OpenAI";
 
@@ -108,7 +108,7 @@ const faults: Readonly<Record<number, Answer>> = {
 async function make(
   studio: Studio,
   { body, client, raw, signal }: ApiRequest,
-  kind: "image_generation" | "image_edit",
+  kind: StreamKind,
   period: number,
 ): Promise<Response> {
   const fields = body as ImageFields;

@@ -19,8 +19,7 @@ export type StreamKind = "image_generation" | "image_edit";
  * Answers with events.
  *
  * @param kind the prefix of their types
- * @param period milliseconds between comments: proxies do not give up on the
- *   stream, and it is noticed when the client has gone
+ * @param period milliseconds between comments, so that no proxy gives up on it
  */
 export function streamAnswer(
   studio: Studio,

@@ -8,13 +8,12 @@
  * @module
  */
 // No import map: it would not apply where mod.ts is imported from elsewhere.
-export { type Context, createContext, render } from "npm:preact@11.2.0";
-export type { ComponentChildren, JSX, RefObject } from "npm:preact@11.2.0";
+export { createContext, render } from "npm:preact@11.2.0";
+export type { ComponentChildren } from "npm:preact@11.2.0";
 export {
   useContext,
   useEffect,
   useId,
-  useLayoutEffect,
   useMemo,
   useRef,
 } from "npm:preact@11.2.0/hooks";
@@ -22,10 +21,7 @@ export {
   batch,
   computed,
   effect,
-  type ReadonlySignal,
-  type Signal,
   signal,
   useComputed,
   useSignal,
-  useSignalEffect,
 } from "npm:@preact/signals@2.11.4";

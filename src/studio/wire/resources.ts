@@ -8,6 +8,9 @@
 /** The most characters of a prompt: many times what a text encoder reads. */
 export const MAX_PROMPT = 10_000;
 
+/** The most bytes of a photo. */
+export const MAX_PHOTO_BYTES = 20_000_000;
+
 /** How far a job is. */
 export type JobState = "waiting" | "running" | "done" | "failed" | "cancelled";
 

@@ -12,6 +12,7 @@ import type { GpuTensors } from "../../graph/tensors.ts";
 import { elementBytes, elementCount } from "../../ops/op.ts";
 import { alphasCumprod } from "../../samplers/noise_levels.ts";
 import {
+  checkKept,
   type EditBatch,
   type ReferenceInput,
   resizeBilinear,
@@ -115,7 +116,7 @@ export class StepWriter {
       if (reference === null) {
         copies.push([empty.bindings.features.slice, place(i)]);
       } else if ("features" in reference) {
-        checkLength(reference.features, values, "features of a reference");
+        checkKept(reference.features, values, "features of a reference");
         plans.writePart("features", reference.features, i * values);
       } else {
         encoded.push({ pixels: reference.pixels, to: place(i) });
@@ -164,17 +165,4 @@ export class StepWriter {
       plans.write(`area_${size}`, Float32Array.of(areas[i] + BOX_EPS))
     );
   }
-}
-
-/** What was kept on disk may be of another model or damaged. */
-function checkLength(
-  { length }: Float32Array,
-  expected: number,
-  what: string,
-): void {
-  if (length === expected) return;
-  throw new MasterWeaverError(
-    "bad-data",
-    `Cannot use the ${what}: there are ${length} values, expected ${expected}; remove the cache, it is made again`,
-  );
 }

@@ -68,10 +68,9 @@ export interface Latest {
   readonly broken: readonly string[];
 }
 
-/** The file of a run's settings. */
 /** The folder of grids in a run's folder. */
 export const GRIDS_FOLDER = "grids";
-/** The most bytes of it. */
+/** The most bytes of a run's settings. */
 export const MAX_SETTINGS_BYTES = 4 * 2 ** 20;
 
 /** A run's folder, held until it is disposed. */

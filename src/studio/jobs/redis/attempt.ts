@@ -6,6 +6,7 @@
  */
 import type { RedisClient } from "./connection.ts";
 import { MasterWeaverError } from "../../../base/errors.ts";
+import { untilAborted } from "../../../base/progress.ts";
 import type { Person, StudioEngine } from "../../engine/engine.ts";
 import { errorResource } from "../../errors.ts";
 import type { ErrorResource } from "../../wire/resources.ts";
@@ -145,13 +146,11 @@ export class Attempt {
   /** Watches the job until it is over. */
   async #watch(over: AbortSignal): Promise<void> {
     const { redis, timing: { watch } } = this.#tools;
-    // Redis may be away for long, and the work be over before it is back.
-    const isOver = aborted(over).then(() => unknown);
     while (!over.aborted && !this.#stop) {
-      const { owned, cancelled } = await Promise.race([
-        holdJob(redis, this.#given.claim).catch(() => unknown),
-        isOver,
-      ]);
+      const held = holdJob(redis, this.#given.claim);
+      // Redis may be away for long, and the work be over before it is back.
+      const { owned, cancelled } = await untilAborted(held, over)
+        .catch(() => unknown);
       if (!owned) this.#abort({ kind: "lost" });
       if (cancelled !== null) {
         this.#abort({ kind: "cancelled", message: cancelled });
@@ -203,10 +202,3 @@ const expired: ErrorResource = {
 
 /** What is assumed while Redis does not answer. */
 const unknown = { owned: true, cancelled: null };
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}

@@ -1,7 +1,8 @@
 /**
- * A worker's claim to a job: it is renewed, and everything is reported under it,
- * so that what a worker says whose job was given to another counts for nothing.
- * Both are scripts in Lua, which nothing can come between.
+ * A worker's claim to a job. BullMQ renews its lock; here one that ran out is
+ * taken again, and everything is reported under it, so that what a worker says
+ * whose job was given to another counts for nothing. Both are scripts in Lua,
+ * which nothing can come between.
  *
  * @module
  */
@@ -42,18 +43,17 @@ return {1, redis.call("GET", KEYS[3])}
 `;
 
 const report = `${claim}
-if not own(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]) then return 0 end
-if redis.call("EXISTS", KEYS[3]) == 1 then return 0 end
+if not own(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]) then return end
+if redis.call("EXISTS", KEYS[3]) == 1 then return end
 if ARGV[4] == "end" then
   redis.call("SET", KEYS[3], "1", "PX", ARGV[5])
 end
 redis.call("XADD", KEYS[4], "*", unpack(ARGV, 6))
 redis.call("PEXPIRE", KEYS[4], ARGV[5])
-return 1
 `;
 
 /**
- * Renews a claim.
+ * Looks after a claim.
  *
  * @returns whether the job is still this worker's, and why it is to stop
  */
@@ -86,17 +86,13 @@ export interface Entry {
   readonly fields: readonly (string | Buffer)[];
 }
 
-/**
- * Reports to the server, as long as the job is this worker's and has not ended.
- *
- * @returns whether it was
- */
+/** Reports to the server, as long as the job is this worker's and has not ended. */
 export async function reportOf(
   redis: RedisClient,
   { queue, job, token, lock }: Claim,
   { server, isEnd, expiry, fields }: Entry,
-): Promise<boolean> {
-  const taken = await redis.eval(
+): Promise<void> {
+  await redis.eval(
     report,
     4,
     queueKey(queue, `${job}:lock`),
@@ -110,5 +106,4 @@ export async function reportOf(
     expiry,
     ...fields,
   );
-  return taken === 1;
 }

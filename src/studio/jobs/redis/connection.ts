@@ -72,15 +72,6 @@ export function shownAddress(url: string): string {
   }`;
 }
 
-/** A connection that is not connected yet. */
-function newClient(
-  url: string,
-  behaviour: Behaviour,
-  timing: Timing,
-): RedisClient {
-  return new Redis(url, connectionOptions(behaviour, timing));
-}
-
 /**
  * Connects.
  *
@@ -92,7 +83,7 @@ export async function connect(
   timing: Timing,
 ): Promise<RedisClient> {
   const shown = shownAddress(url);
-  const redis = newClient(url, behaviour, timing);
+  const redis = new Redis(url, connectionOptions(behaviour, timing));
   // The reason comes by this event alone; ioredis would print it unheard.
   let reason: unknown;
   redis.on("error", (error) => {

@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { type ErrorCode, MasterWeaverError } from "../../../base/errors.ts";
+import { MasterWeaverError } from "../../../base/errors.ts";
 import type { EncodedIdentity } from "../../engine/engine.ts";
-import { ApiError, type ApiErrorCode } from "../../errors.ts";
 import type { ErrorResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
 import type { HashedFile } from "./files.ts";
 import type { QueueCounts } from "../queue.ts";
+import { reportedError } from "../reported_error.ts";
 import { encodingId } from "./keys.ts";
 import { isEnd, type Message, type WorkReport } from "./messages.ts";
 
@@ -100,27 +100,12 @@ export class OpenEncoding extends OpenWork {
   /** Settles the result by an end; nothing else is told. */
   report(report: WorkReport): void {
     if (report.type === "encoded") this.#result.resolve(report.person);
-    else if (report.type === "error") this.#result.reject(thrown(report));
-    else if (report.type === "cancelled") {
+    else if (report.type === "error") {
+      this.#result.reject(reportedError(report));
+    } else if (report.type === "cancelled") {
       this.#result.reject(new MasterWeaverError("aborted", report.message));
     }
   }
-}
-
-/** The errors that are not the library's, with HTTP's status. */
-const own: Readonly<Partial<Record<string, number>>> = {
-  "internal": 500,
-  "timeout": 503,
-  "worker": 503,
-  "queue-away": 503,
-} satisfies Partial<Record<ApiErrorCode, number>>;
-
-/** What a worker's engine threw. */
-function thrown({ code, message }: ErrorResource): Error {
-  const status = own[code];
-  return status === undefined
-    ? new MasterWeaverError(code as ErrorCode, message)
-    : new ApiError(status, code as ApiErrorCode, message);
 }
 
 /** What has not ended, by its name in Redis. */

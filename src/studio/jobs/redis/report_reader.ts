@@ -83,12 +83,7 @@ export class ReportReader implements AsyncDisposable {
   }
 
   async #readOnce(): Promise<void> {
-    const entries = await readEntries(
-      this.#redis,
-      this.#key,
-      this.#last,
-      { count: AT_ONCE, wait: WAIT },
-    );
+    const entries = await readEntries(this.#redis, this.#key, this.#last);
     for (const [id, fields] of entries) {
       this.#last = id.toString();
       this.#onMessage(fromFields(fields));
@@ -105,10 +100,9 @@ async function readEntries(
   client: RedisClient,
   key: string,
   after: string,
-  { count, wait }: { readonly count: number; readonly wait: number },
 ): Promise<readonly RawEntry[]> {
   const streams = await client.xreadBuffer(
-    ...["COUNT", count, "BLOCK", wait, "STREAMS", key, after] as const,
+    ...["COUNT", AT_ONCE, "BLOCK", WAIT, "STREAMS", key, after] as const,
   ) as readonly (readonly [Buffer, readonly RawEntry[]])[] | null;
   return streams?.[0]?.[1] ?? [];
 }

@@ -37,7 +37,7 @@ export class Reporter {
   readonly #run = crypto.randomUUID();
   #sequence = 0;
   #pending = 0;
-  #sent: Promise<boolean> = Promise.resolve(true);
+  #sent: Promise<void> = Promise.resolve();
 
   /** Nothing sent yet. */
   constructor(redis: RedisClient, address: Address) {
@@ -62,7 +62,7 @@ export class Reporter {
   }
 
   /** Tries again and again where it matters: Redis may be out of memory for a while. */
-  async #deliver(claim: Claim, entry: Entry): Promise<boolean> {
+  async #deliver(claim: Claim, entry: Entry): Promise<void> {
     const attempts = entry.isEnd ? END_ATTEMPTS : 1;
     for (let i = 0; i < attempts; i++) {
       if (i > 0) await pause(RETRY);
@@ -72,15 +72,10 @@ export class Reporter {
         // Not a word about a report that can be missed.
       }
     }
-    return false;
   }
 
-  /**
-   * Waits until all is sent.
-   *
-   * @returns whether the last report was taken: the job was still this worker's
-   */
-  async flush(): Promise<boolean> {
-    return await this.#sent;
+  /** Waits until all is sent. */
+  async flush(): Promise<void> {
+    await this.#sent;
   }
 }

@@ -46,7 +46,6 @@ export function Compare() {
   return (
     <Dialog
       label={words.heading}
-      className="compare-dialog"
       onClose={() => comparison.clear()}
     >
       <h2>{words.heading}</h2>

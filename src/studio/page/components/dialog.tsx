@@ -12,7 +12,7 @@ import { Icon } from "./icons.tsx";
 /** A dialog that is open as long as it is there. */
 export function Dialog({ label, className, onClose, onKeyDown, children }: {
   label: string;
-  className: string;
+  className?: string;
   onClose: () => void;
   onKeyDown?: (event: KeyboardEvent) => void;
   children: ComponentChildren;

@@ -26,12 +26,9 @@ export function errorText(
     "gone": run.gone,
   };
   const own = known[code];
-  // What the server found out about a photo or an option is worth reading.
-  const saysMore = own === undefined ||
-    ["bad-image", "too-large", "timeout", "worker"].includes(code);
-  return own === undefined
-    ? message
-    : saysMore && message
-    ? `${own}: ${message}`
-    : own;
+  if (own === undefined) return message;
+  // What the server found out about a photo or a job is worth reading.
+  const saysMore = ["bad-image", "too-large", "timeout", "worker"]
+    .includes(code);
+  return saysMore && message ? `${own}: ${message}` : own;
 }

@@ -109,6 +109,7 @@ function SizeFields() {
               placeholder={size ? String(size.own) : ""}
               value={form.texts.value[name]}
               aria-invalid={form.wrong.value.has(name)}
+              aria-describedby={`${id}-${name}`}
               onInput={({ currentTarget }) =>
                 form.set(name, currentTarget.value)}
             />

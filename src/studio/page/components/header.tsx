@@ -66,8 +66,7 @@ function ModelName() {
   const details = [model.gpu, model.dtype].filter(Boolean).join(", ");
   return (
     <p class="model" title={details}>
-      <span class="unseen">{text.value.header.model("")}</span>
-      {model.name}
+      <span class="unseen">{text.value.header.model}</span> {model.name}
     </p>
   );
 }

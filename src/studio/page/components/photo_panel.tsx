@@ -17,13 +17,13 @@ import { warningText } from "./warning_text.ts";
 
 /** The photos. */
 export function PhotoPanel() {
-  const { photos, connection } = useStudio();
+  const { photos } = useStudio();
   const id = useId();
   const words = text.value.photos;
   const list = photos.list.value;
-  const most = connection.model.value?.maxReferences ?? 3;
+  const most = photos.most.value;
   return (
-    <section class="photos" aria-labelledby={id}>
+    <section aria-labelledby={id}>
       <FilledNote />
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
@@ -89,7 +89,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
         }}
       />
       <Icon name="photo" />
-      <span class="picker-label">{isFirst ? words.choose : words.add}</span>
+      <span>{isFirst ? words.choose : words.add}</span>
       {isFirst && <span class="hint">{words.hint(most)}</span>}
     </label>
   );

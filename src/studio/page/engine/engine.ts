@@ -9,18 +9,12 @@ import type { JobEvent } from "../../wire/events.ts";
 import type {
   FacesResource,
   IdentityResource,
-  ImageResource,
   JobResource,
   ModelResource,
 } from "../../wire/resources.ts";
 
-/** How photos are looked at; of several faces, one choice a photo. */
-export type PhotoChoices = Partial<Omit<IdentityChoices, "face">> & {
-  /** Of each photo: its Nth face, best first, or the best or largest. */
-  readonly face?:
-    | IdentityChoices["face"]
-    | readonly IdentityChoices["face"][];
-};
+/** How photos are looked at. */
+export type PhotoChoices = Partial<IdentityChoices>;
 
 /** Settings as JSON carries them: a seed beyond ±(2⁵³ − 1) is a string. */
 export type JsonSettings =
@@ -41,13 +35,8 @@ export interface ImageRequest {
   readonly identity: string | null;
 }
 
-/** What happens to a run: a job's events, and how the connection is. */
-export type RunEvent =
-  | JobEvent
-  /** The connection broke; it is tried again. */
-  | { readonly type: "disconnected" }
-  /** The connection is back. */
-  | { readonly type: "connected" };
+/** What happens to a run: a job's events, and that the connection broke, which is tried again. */
+export type RunEvent = JobEvent | { readonly type: "disconnected" };
 
 /** What is known of a run besides its events. */
 export type RunSummary = Pick<
@@ -57,14 +46,12 @@ export type RunSummary = Pick<
 
 /** Images that are being made. */
 export interface ImageRun {
-  /** Names it beyond a reload of the page. */
-  readonly id: string;
   /**
    * All that happened and will happen, to its end.
    *
    * @throws {EngineError} `not-found` where nobody knows it any more
    */
-  events(signal: AbortSignal): AsyncIterable<RunEvent>;
+  events(): AsyncIterable<RunEvent>;
   /** What the server made of the request: settings with their defaults, and what did not fit. */
   summary(): Promise<RunSummary>;
   /** Stops it; the end comes as an event. */
@@ -76,7 +63,7 @@ export interface PageEngine {
   /** The model. */
   model(): Promise<ModelResource>;
   /** Finds faces in a photo. */
-  faces(photo: Blob, signal: AbortSignal): Promise<FacesResource>;
+  faces(photo: Blob): Promise<FacesResource>;
   /** Shows the encoder's view of photos of one person. */
   identity(
     photos: readonly Blob[],
@@ -84,15 +71,13 @@ export interface PageEngine {
     signal: AbortSignal,
   ): Promise<IdentityResource>;
   /** Starts to make images. */
-  generate(request: ImageRequest): Promise<ImageRun>;
-  /** Takes up a run that an earlier page started. */
+  generate(request: ImageRequest): Promise<void>;
+  /** A run that this page or an earlier one started. */
   resume(id: string): ImageRun;
-  /** Reads an image's file. */
-  file(image: ImageResource): Promise<Blob>;
-  /** How many workers take runs that wait; left out where there is always one. */
-  workers?(): Promise<number>;
-  /** Whether it answers at all. */
-  isThere(): Promise<boolean>;
+  /** Reads the file at a path of the server. */
+  file(url: string): Promise<Blob>;
+  /** How many workers take runs that wait. */
+  workers(): Promise<number>;
   /** Shows who asks, where the server wants to know. */
   signIn(token: string): Promise<void>;
 }

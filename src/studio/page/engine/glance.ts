@@ -39,13 +39,13 @@ export class Glance {
 }
 
 /** Waits until the tab is shown, or until the next glance is due. */
-export async function untilShown(signal: AbortSignal): Promise<void> {
+export async function untilShown(): Promise<void> {
   const shown = new AbortController();
   const look = () => {
     if (!document.hidden) shown.abort();
   };
   document.addEventListener("visibilitychange", look);
   look();
-  await wait(BETWEEN, AbortSignal.any([signal, shown.signal]));
+  await wait(BETWEEN, shown.signal);
   document.removeEventListener("visibilitychange", look);
 }

@@ -8,7 +8,6 @@ import type {
   ErrorBody,
   FacesResource,
   IdentityResource,
-  ImageResource,
   JobResource,
   ModelResource,
 } from "../../wire/resources.ts";
@@ -36,9 +35,9 @@ export class HttpEngine implements PageEngine {
     return askJson("GET", "/api/model");
   }
 
-  async faces(photo: Blob, signal: AbortSignal): Promise<FacesResource> {
+  async faces(photo: Blob): Promise<FacesResource> {
     const body = { photo: await dataUrl(photo) };
-    return await askJson("POST", "/api/faces", { body, signal });
+    return await askJson("POST", "/api/faces", { body });
   }
 
   async identity(
@@ -51,14 +50,14 @@ export class HttpEngine implements PageEngine {
     return await askJson("POST", "/api/identities", { body, signal });
   }
 
-  async generate(request: ImageRequest): Promise<ImageRun> {
+  async generate(request: ImageRequest): Promise<void> {
     try {
-      return await this.#start(request);
+      await this.#start(request);
     } catch (error) {
       const isForgotten = request.identity !== null &&
         error instanceof EngineError && error.code === "not-found";
       if (!isForgotten) throw error;
-      return await this.#start({ ...request, identity: null });
+      await this.#start({ ...request, identity: null });
     }
   }
 
@@ -66,7 +65,7 @@ export class HttpEngine implements PageEngine {
     return new HttpRun(id);
   }
 
-  async file({ url }: ImageResource): Promise<Blob> {
+  async file(url: string): Promise<Blob> {
     const response = await ask("GET", url);
     try {
       return await response.blob();
@@ -79,50 +78,34 @@ export class HttpEngine implements PageEngine {
     return (await askJson<{ workers: number }>("GET", "/api/health")).workers;
   }
 
-  async isThere(): Promise<boolean> {
-    try {
-      await ask("GET", "/api/health", { signal: AbortSignal.timeout(3000) });
-      return true;
-    } catch (error) {
-      return error instanceof EngineError && error.code !== "offline";
-    }
-  }
-
   async signIn(token: string): Promise<void> {
     await ask("GET", `/login?token=${encodeURIComponent(token)}`);
   }
 
   async #start(
-    { id: wanted, settings, photos, choices, identity }: ImageRequest,
-  ): Promise<ImageRun> {
+    { id, settings, photos, choices, identity }: ImageRequest,
+  ): Promise<void> {
     const person = identity === null
       ? { ...choices, references: await Promise.all(photos.map(dataUrl)) }
       : { identity };
-    const { id } = await askJson<JobResource>("POST", "/api/generate", {
-      headers: { "idempotency-key": wanted },
+    await ask("POST", "/api/generate", {
+      headers: { "idempotency-key": id },
       body: { ...settings, ...person, preview: true },
     });
-    return new HttpRun(id);
   }
 }
 
 /** A job of the server. */
 class HttpRun implements ImageRun {
-  readonly id: string;
+  constructor(readonly id: string) {}
 
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  async *events(signal: AbortSignal): AsyncGenerator<RunEvent> {
+  async *events(): AsyncGenerator<RunEvent> {
     let lastId = "", pause = FIRST_PAUSE;
     while (true) {
       const glance = new Glance();
-      const until = AbortSignal.any([signal, glance.over]);
       try {
-        for await (const event of this.#connection(lastId, until)) {
+        for await (const event of this.#connection(lastId, glance.over)) {
           if (event.type === "connected") {
-            if (pause !== FIRST_PAUSE) yield event;
             pause = FIRST_PAUSE;
             continue;
           }
@@ -131,18 +114,16 @@ class HttpRun implements ImageRun {
           if (finalEvents.some((final) => final === event.event.type)) return;
         }
       } catch (error) {
-        if (signal.aborted) return;
         if (!(error instanceof EngineError) || !isPassing(error)) throw error;
       } finally {
         glance.end();
       }
-      if (signal.aborted) return;
       if (glance.over.aborted) {
-        await untilShown(signal);
+        await untilShown();
         continue;
       }
       yield { type: "disconnected" };
-      await wait(pause, signal);
+      await wait(pause);
       pause = Math.min(pause * 1.6, LONGEST_PAUSE);
     }
   }

@@ -37,11 +37,6 @@ export class Comparison {
     this.chosen.value = [];
   }
 
-  /** Exchanges left and right. */
-  swap(): void {
-    this.chosen.value = this.chosen.value.toReversed();
-  }
-
   /** Leaves out what is deleted. */
   forget(entries: readonly Entry[]): void {
     this.chosen.value = this.chosen.value.filter(({ entry }) =>

@@ -5,6 +5,7 @@
  */
 import type { ModelResource } from "../../wire/resources.ts";
 import { EngineError, type PageEngine } from "../engine/engine.ts";
+import { wait } from "../engine/wait.ts";
 import { signal } from "../preact.tsx";
 import type { Cell } from "./cell.ts";
 
@@ -77,7 +78,7 @@ export class Connection {
         this.state.value = isLocked ? "locked" : "lost";
         if (isLocked) return;
       }
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      await wait(PAUSE);
     }
   }
 }

@@ -25,7 +25,8 @@ function plainHash(bytes: Uint8Array): string {
   return hex(new Uint8Array(words.buffer));
 }
 
-function hex(bytes: Uint8Array): string {
+/** Bytes in hexadecimal; not every browser has `toHex`. */
+export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 }

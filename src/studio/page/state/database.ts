@@ -16,26 +16,18 @@ export class Database {
 
   /** Reads all entries. */
   async entries(): Promise<unknown[]> {
-    return await this.#do("entries", "readonly", (store) => store.getAll());
+    return await this.#read("entries", (store) => store.getAll());
   }
 
   /** Reads a file; undefined where there is none. */
   async file(name: string): Promise<Blob | undefined> {
-    const value = await this.#do(
-      "files",
-      "readonly",
-      (store) => store.get(name),
-    );
+    const value = await this.#read("files", (store) => store.get(name));
     return value instanceof Blob ? value : undefined;
   }
 
   /** The names of all files. */
   async fileNames(): Promise<string[]> {
-    const keys = await this.#do(
-      "files",
-      "readonly",
-      (store) => store.getAllKeys(),
-    );
+    const keys = await this.#read("files", (store) => store.getAllKeys());
     return keys.map(String);
   }
 
@@ -68,12 +60,11 @@ export class Database {
     await finished(transaction);
   }
 
-  async #do<T>(
+  async #read<T>(
     name: Store,
-    mode: IDBTransactionMode,
     ask: (store: IDBObjectStore) => IDBRequest<T>,
   ): Promise<T> {
-    const transaction = (await this.#open()).transaction(name, mode);
+    const transaction = (await this.#open()).transaction(name);
     return await answered(ask(transaction.objectStore(name)));
   }
 

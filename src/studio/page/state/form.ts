@@ -134,9 +134,7 @@ export class Form {
   }
 
   /** How photos are looked at; a wrong field counts as empty. */
-  choices(): Omit<PhotoChoices, "face"> & {
-    face?: number | "best" | "largest";
-  } {
+  choices(): PhotoChoices {
     return this.#values(photoOptions);
   }
 

@@ -96,9 +96,10 @@ export class History {
         images.map((file) => thumbnail(file, THUMBNAIL)),
       ),
     };
+    const names = fileNames(entry);
     const files = new Map([
-      ...images.map((file, i) => [fileName(entry, "image", i), file] as const),
-      ...faces.map((file, i) => [fileName(entry, "face", i), file] as const),
+      ...images.map((file, i) => [names.images[i], file] as const),
+      ...faces.map((file, i) => [names.faces[i], file] as const),
       ...[...photos].map(([hash, file]) => [photoName(hash), file] as const),
     ]);
     await this.#keep(entry, files);
@@ -127,18 +128,12 @@ export class History {
 
   /** Reads an entry's files. */
   async files(entry: Entry): Promise<EntryFiles> {
-    const read = async (kind: "image" | "face", count: number) => {
-      const names = Array.from(
-        { length: count },
-        (_, i) => fileName(entry, kind, i),
-      );
+    const read = async (names: readonly string[]) => {
       const files = await Promise.all(names.map((name) => this.#file(name)));
       return files.filter((file) => file !== undefined);
     };
-    return {
-      images: await read("image", entry.images),
-      faces: await read("face", entry.faces),
-    };
+    const { images, faces } = fileNames(entry);
+    return { images: await read(images), faces: await read(faces) };
   }
 
   /** Deletes entries with their files. */
@@ -146,7 +141,8 @@ export class History {
     this.entries.value = this.entries.value.filter((entry) =>
       !entries.includes(entry)
     );
-    const names = entries.flatMap(fileNames);
+    const names = entries.map(fileNames)
+      .flatMap(({ images, faces }) => [...images, ...faces]);
     for (const name of names) this.#unkept.delete(name);
     try {
       await this.#database.remove(entries.map(({ id }) => id), names);
@@ -155,11 +151,6 @@ export class History {
     } catch {
       this.keeping.value = "unavailable";
     }
-  }
-
-  /** Whether an entry outlives the page. */
-  isKept(entry: Entry): boolean {
-    return !this.#unkept.has(fileName(entry, "image", 0));
   }
 
   async #keep(
@@ -214,18 +205,11 @@ function photoName(hash: string): string {
   return `photo/${hash}`;
 }
 
-function fileName(
-  { id }: Entry,
-  kind: "image" | "face",
-  index: number,
-): string {
-  return `${kind}/${id}/${index}`;
-}
-
-function fileNames(entry: Entry): string[] {
+/** What an entry's files are called in the database. */
+function fileNames({ id, images, faces }: Entry) {
   const names = (kind: "image" | "face", count: number) =>
-    Array.from({ length: count }, (_, i) => fileName(entry, kind, i));
-  return [...names("image", entry.images), ...names("face", entry.faces)];
+    Array.from({ length: count }, (_, i) => `${kind}/${id}/${i}`);
+  return { images: names("image", images), faces: names("face", faces) };
 }
 
 /** Whether it has what this version of the page needs. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ImageResource } from "../../wire/resources.ts";
 import { EngineError, type PageEngine } from "../engine/engine.ts";
 import { wait } from "../engine/wait.ts";
 import { computed, effect, signal } from "../preact.tsx";
@@ -157,16 +158,14 @@ export class Jobs {
     const { id, settings, choices } = run.job;
     while (!run.isStopping.value) {
       try {
-        const image = await this.#engine.generate({
+        await this.#engine.generate({
           id,
           settings,
           choices,
           photos: [...photos.values()],
           identity,
         });
-        // An engine may have names of its own.
-        if (image.id !== id) forgetJob(run.job);
-        return this.#note(run, { id: image.id, isSent: true });
+        return this.#note(run, { isSent: true });
       } catch (error) {
         await this.#waitToSend(run, toEngineError(error));
       }
@@ -200,9 +199,7 @@ export class Jobs {
 
   /** Takes in its events, to the end. */
   async #follow(run: Run): Promise<void> {
-    const { signal } = new AbortController();
-    const { id } = run.job;
-    for await (const event of this.#engine.resume(id).events(signal)) {
+    for await (const event of this.#engine.resume(run.job.id).events()) {
       run.take(event);
       if (event.type === "disconnected") {
         this.#connection.notice(new EngineError("offline", ""));
@@ -216,8 +213,8 @@ export class Jobs {
     const { settings, truncatedPrompt, createdAt } = await this.#insist(() =>
       this.#engine.resume(job.id).summary()
     );
-    const file = (image: typeof run.images[number]) =>
-      this.#insist(() => this.#engine.file(image));
+    const file = ({ url }: ImageResource) =>
+      this.#insist(() => this.#engine.file(url));
     const images = await Promise.all(run.images.map(file));
     const faces = await Promise.all(run.references.value.map(file));
     const [{ width, height }] = run.images;
@@ -226,7 +223,7 @@ export class Jobs {
         id: job.id,
         createdAt: Date.parse(createdAt),
         settings,
-        choices: { ...job.choices },
+        choices: job.choices,
         photos: job.photos,
         size: { width, height },
         warnings: run.warnings.value,
@@ -253,7 +250,7 @@ export class Jobs {
           known.code === "internal" && attempt < ATTEMPTS;
         if (!isPassing) throw known;
       }
-      await wait(PAUSE, new AbortController().signal);
+      await wait(PAUSE);
     }
   }
 
@@ -266,7 +263,7 @@ export class Jobs {
       this.isUnattended.value = false;
       if (!isQueued.value) return;
       const look = async () => {
-        const count = await this.#engine.workers?.().catch(() => undefined);
+        const count = await this.#engine.workers().catch(() => undefined);
         this.isUnattended.value = count === 0 && isQueued.value;
       };
       look();

@@ -5,6 +5,7 @@
  * @module
  */
 import type { JsonSettings, PhotoChoices } from "../engine/engine.ts";
+import { hex } from "./content_hash.ts";
 import { hashesIn } from "./hashes.ts";
 import {
   remember,
@@ -43,8 +44,7 @@ export function newJobId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = bytes[6] & 0x0f | 0x40;
   bytes[8] = bytes[8] & 0x3f | 0x80;
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
-    .join("")
+  return hex(bytes)
     .replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 

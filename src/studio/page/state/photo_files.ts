@@ -4,11 +4,10 @@
  *
  * @module
  */
+import { imageFileKind } from "../../../image/signature.ts";
+import { MAX_PHOTO_BYTES } from "../../wire/resources.ts";
 import { contentHash } from "./content_hash.ts";
 import { readPngTexts } from "./png_texts.ts";
-
-/** The most bytes of a photo. */
-export const MAX_PHOTO_BYTES = 20_000_000;
 
 /** A file that can be sent. */
 export interface PhotoFile {
@@ -76,8 +75,8 @@ async function decode(file: Blob): Promise<ImageBitmap> {
 
 /** Whether the server reads it as it is: by its first bytes, whatever it is called. */
 async function isSent(file: Blob): Promise<boolean> {
-  const [a, b] = new Uint8Array(await file.slice(0, 2).arrayBuffer());
-  return a === 0x89 && b === 0x50 || a === 0xff && b === 0xd8;
+  const start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
+  return imageFileKind(start) !== undefined;
 }
 
 async function toPng(bitmap: ImageBitmap): Promise<Blob> {

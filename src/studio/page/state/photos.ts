@@ -10,6 +10,7 @@ import type {
   PageEngine,
   PhotoChoices,
 } from "../engine/engine.ts";
+import { wait } from "../engine/wait.ts";
 import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import { toEngineError } from "./engine_error.ts";
@@ -62,7 +63,6 @@ export class Photos {
   /** How the photos are looked at, faces that were picked included. */
   readonly choices: ReadonlyCell<PhotoChoices>;
   readonly #engine: PageEngine;
-  readonly #most: ReadonlyCell<number>;
   readonly #again = signal(0);
   #lastKey = 0;
 
@@ -75,14 +75,11 @@ export class Photos {
    */
   constructor(
     engine: PageEngine,
-    most: ReadonlyCell<number>,
-    choices: ReadonlyCell<
-      PhotoChoices & { face?: number | "best" | "largest" }
-    >,
+    readonly most: ReadonlyCell<number>,
+    choices: ReadonlyCell<PhotoChoices>,
     mayEncode: ReadonlyCell<boolean>,
   ) {
     this.#engine = engine;
-    this.#most = most;
     this.choices = computed(() => withPicked(choices.value, this.list.value));
     this.#keepIdentity(mayEncode);
   }
@@ -96,7 +93,7 @@ export class Photos {
         const refused = { name, fault, bytes: file.size };
         this.refused.value = [...this.refused.value, refused];
       };
-      if (this.list.value.length >= this.#most.value) {
+      if (this.list.value.length >= this.most.value) {
         refuse("too-many");
         continue;
       }
@@ -147,7 +144,7 @@ export class Photos {
 
   #take(file: PhotoFile): void {
     const isThere = this.list.value.some(({ hash }) => hash === file.hash);
-    if (isThere || this.list.value.length >= this.#most.value) return;
+    if (isThere || this.list.value.length >= this.most.value) return;
     const photo: Photo = {
       ...file,
       key: ++this.#lastKey,
@@ -160,9 +157,8 @@ export class Photos {
   }
 
   async #find({ file, faces }: Photo): Promise<void> {
-    const { signal } = new AbortController();
     faces.value = { state: "waiting" };
-    faces.value = await asked(this.#engine.faces(file, signal));
+    faces.value = await asked(this.#engine.faces(file));
   }
 
   /** Asks what the encoder sees whenever photos or choices change, as soon as it may be asked. */
@@ -203,7 +199,7 @@ export class Photos {
     choices: PhotoChoices,
     signal: AbortSignal,
   ): Promise<boolean> {
-    await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    await wait(PATIENCE, signal);
     if (signal.aborted) return false;
     const files = photos.map(({ file }) => file);
     const identity = await asked(this.#engine.identity(files, choices, signal));
@@ -215,12 +211,15 @@ export class Photos {
 
 /** The form's choices, with the faces that were picked on the photos. */
 function withPicked(
-  choices: PhotoChoices & { face?: number | "best" | "largest" },
+  choices: PhotoChoices,
   photos: readonly Photo[],
 ): PhotoChoices {
   const picked = photos.map(({ face }) => face.value);
   if (picked.every((face) => face === null)) return choices;
-  const faces = picked.map((face) => face ?? choices.face ?? "best");
+  const { face: typed = "best" } = choices;
+  const faces = picked.map((face, i) =>
+    face ?? (typeof typed === "object" ? typed[i] ?? "best" : typed)
+  );
   return { ...choices, face: faces.length === 1 ? faces[0] : faces };
 }
 

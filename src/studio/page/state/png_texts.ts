@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { imageFileKind } from "../../../image/signature.ts";
 import { optionsOf } from "../../../options/table.ts";
 
 /** The texts of a PNG that are neither compressed nor damaged, by keyword. */
@@ -11,8 +12,8 @@ export function readPngTexts(
   file: Uint8Array<ArrayBuffer>,
 ): Record<string, string> {
   const texts: Record<string, string> = {};
+  if (imageFileKind(file) !== "png") return texts;
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 8 || view.getUint32(0) !== 0x89504e47) return texts;
   let at = 8;
   while (at + 12 <= file.length) {
     const length = view.getUint32(at);

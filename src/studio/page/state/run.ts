@@ -43,8 +43,6 @@ export class Run {
   readonly warnings: Cell<readonly string[]> = signal([]);
   /** Whether somebody asked to stop it. */
   readonly isStopping: Cell<boolean> = signal(false);
-  /** Whether the server can be heard. */
-  readonly isConnected: Cell<boolean> = signal(true);
   /** The finished images. */
   readonly images: ImageResource[] = [];
   /** How long it took. */
@@ -70,10 +68,6 @@ export class Run {
   /** Takes in what happened. */
   take(event: RunEvent): void {
     switch (event.type) {
-      case "connected":
-      case "disconnected":
-        this.isConnected.value = event.type === "connected";
-        return;
       case "queued":
         this.phase.value = { phase: "queued", position: event.position };
         return;

@@ -163,12 +163,7 @@ export class Studio {
   ): Promise<void> {
     if (this.isBusy.value) return;
     try {
-      const file = await this.#engine.file({
-        url: portrait,
-        width: 0,
-        height: 0,
-      });
-      await this.photos.replace([file]);
+      await this.photos.replace([await this.#engine.file(portrait)]);
     } catch (error) {
       this.connection.notice(toEngineError(error));
       return;

@@ -14,7 +14,7 @@ export const chinese: Strings = {
     theme: "配色",
     themes: { auto: "跟随系统", light: "浅色", dark: "深色" },
     skip: "跳到图像",
-    model: (name) => `模型 ${name}`,
+    model: "模型",
   },
   photos: {
     heading: "人物",
@@ -240,12 +240,10 @@ export const chinese: Strings = {
   },
   connection: {
     lost: "服务器无响应，正在重试……",
-    back: "服务器已恢复",
     token: "此服务器需要令牌：请打开它所打印的链接，或在此输入",
     tokenLabel: "令牌",
     signIn: "登录",
     wrongToken: "令牌不正确",
-    loading: "正在连接……",
   },
   errors: {
     offline: "服务器无响应",

@@ -26,7 +26,7 @@ export const english = {
     theme: "Colours",
     themes: { auto: "As the system", light: "Light", dark: "Dark" },
     skip: "Skip to the images",
-    model: (name: string) => `Model ${name}`,
+    model: "Model",
   },
   photos: {
     heading: "Who",
@@ -280,13 +280,11 @@ export const english = {
   },
   connection: {
     lost: "The server does not answer. Trying again …",
-    back: "The server is back",
     token:
       "This server wants its token: open the link that it printed, or give it here",
     tokenLabel: "Token",
     signIn: "Sign in",
     wrongToken: "That is not its token",
-    loading: "Connecting …",
   },
   errors: {
     offline: "The server does not answer",
