@@ -94,13 +94,13 @@ export class LocalEngine implements PageEngine {
       }, request.id);
       await queue.add(job);
       const run = new LocalRun(job, queue, this.#files, () => opened.lastBug);
-      this.#runs.set(run.id, run);
-      job.ended.then(() => setTimeout(() => this.#runs.delete(run.id), 60_000));
+      this.#runs.set(job.id, run);
+      job.ended.then(() => setTimeout(() => this.#runs.delete(job.id), 60_000));
     });
   }
 
   resume(id: string): ImageRun {
-    return this.#runs.get(id) ?? new LostRun(id);
+    return this.#runs.get(id) ?? new LostRun();
   }
 
   async file(url: string): Promise<Blob> {

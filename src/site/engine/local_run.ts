@@ -18,7 +18,6 @@ import type { Files } from "./files.ts";
 
 /** A job in this page's own queue. */
 export class LocalRun implements ImageRun {
-  readonly id: string;
   readonly #job: Job;
   readonly #queue: JobQueue;
   readonly #files: Files;
@@ -30,7 +29,6 @@ export class LocalRun implements ImageRun {
    * @param bugOf what made it fail, where that is a bug
    */
   constructor(job: Job, queue: JobQueue, files: Files, bugOf: () => unknown) {
-    this.id = job.id;
     this.#job = job;
     this.#queue = queue;
     this.#files = files;
@@ -89,14 +87,6 @@ export class LocalRun implements ImageRun {
 
 /** A job of an earlier document, which ended with it. */
 export class LostRun implements ImageRun {
-  /** Its name. */
-  readonly id: string;
-
-  /** A job that is gone. */
-  constructor(id: string) {
-    this.id = id;
-  }
-
   // deno-lint-ignore require-yield
   async *events(): AsyncGenerator<RunEvent> {
     await Promise.resolve();
