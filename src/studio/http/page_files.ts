@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { MasterWeaverError } from "../../base/errors.ts";
+import { sha256 } from "../../base/sha256.ts";
 
 /** What the page may load and do: nothing from anywhere else, nothing inline. */
 const POLICY = [
@@ -189,8 +190,7 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 16);
+  return (await sha256(bytes)).slice(0, 16);
 }
 
 async function compressed(
