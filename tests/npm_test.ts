@@ -104,6 +104,12 @@ projectTest("the command says what it is and what was wrong", async (
   assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
   const own = await run(programs, "--version");
   assertEquals([own.code, own.out], [0, `masterweaver ${version}\n`]);
+  const studio = await run(programs, "serve");
+  assertEquals([studio.code, studio.out], [2, ""]);
+  assertMatch(
+    studio.err,
+    /^The studio is not in this package: .*; see --help\n$/,
+  );
   const usage = await run(programs, "--ref", demo, "--steps", "0");
   assertEquals([usage.code, usage.out], [2, ""]);
   assertMatch(usage.err, /^Option --steps .*, got 0; see --help\n$/);
