@@ -1,0 +1,166 @@
+/**
+ * How the page that computes everything itself fetches a file: from hosts that
+ * know no ranges, break off, answer shortly or have another file.
+ */
+import { assertEquals, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { CHUNK_BYTES, type RemoteFile } from "../src/site/model/chunk_store.ts";
+import { download, type DownloadOptions } from "../src/site/model/download.ts";
+
+/** More than one request asks for. */
+const content = new Uint8Array(18 * CHUNK_BYTES + 1000)
+  .map((_, i) => (i * i) >>> 8);
+
+/** Keeps chunks in memory. */
+class Kept {
+  readonly chunks = new Map<number, Uint8Array<ArrayBuffer>>();
+
+  indexes(): Promise<Set<number>> {
+    return Promise.resolve(new Set(this.chunks.keys()));
+  }
+
+  write(
+    _file: RemoteFile,
+    index: number,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    this.chunks.set(index, bytes);
+    return Promise.resolve();
+  }
+
+  /** The whole file. */
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    const inOrder = [...this.chunks].sort(([a], [b]) => a - b);
+    return await new Blob(inOrder.map(([, bytes]) => bytes)).bytes();
+  }
+}
+
+/** Answers a request for some bytes, the last one included. */
+type Answer = (first: number, last: number) => Response;
+
+/** A host of the file, and what fetches from it. */
+class Host implements AsyncDisposable {
+  /** What was asked for. */
+  readonly asked: [first: number, last: number][] = [];
+  readonly kept = new Kept();
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(answer: Answer) {
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      ({ headers }) => {
+        const range = /^bytes=(\d+)-(\d+)$/.exec(headers.get("range")!)!;
+        const [first, last] = [Number(range[1]), Number(range[2])];
+        this.asked.push([first, last]);
+        return answer(first, last);
+      },
+    );
+  }
+
+  async download(options: DownloadOptions = {}): Promise<void> {
+    const url = `http://127.0.0.1:${this.#server.addr.port}/unet.weave`;
+    const bytes = content.length;
+    const file = { url, name: "unet.weave", bytes, hash: "0" };
+    await download(file, this.kept, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/** Bytes of the file, as a host with ranges sends them. */
+function ranged(first: number, last: number, total = content.length): Response {
+  return new Response(content.subarray(first, last + 1), {
+    status: 206,
+    headers: { "content-range": `bytes ${first}-${last}/${total}` },
+  });
+}
+
+Deno.test("site download: requests of 16 MiB, each byte once", async () => {
+  await using host = new Host(ranged);
+  let done = 0;
+  await host.download({ onBytes: (count) => done += count });
+  assertEquals(host.asked, [
+    [0, 16 * CHUNK_BYTES - 1],
+    [16 * CHUNK_BYTES, content.length - 1],
+  ]);
+  assertEquals(done, content.length);
+  assertEquals(await host.kept.bytes(), content);
+});
+
+Deno.test("site download: a host without ranges sends a long file once", async () => {
+  await using host = new Host(() => new Response(content));
+  await host.kept.write(
+    null!,
+    2,
+    content.slice(2 * CHUNK_BYTES, 3 * CHUNK_BYTES),
+  );
+  let done = 0;
+  await host.download({ onBytes: (count) => done += count });
+  assertEquals(host.asked.length, 1);
+  assertEquals(done, content.length - CHUNK_BYTES);
+  assertEquals(await host.kept.bytes(), content);
+});
+
+Deno.test("site download: goes on for as long as something comes", async () => {
+  // Four MiB an answer: between two chunks, where nothing looks cut off.
+  await using host = new Host((first, last) =>
+    ranged(first, Math.min(last, first + 4 * CHUNK_BYTES - 1))
+  );
+  await host.download();
+  assertEquals(host.asked.length, 6);
+  assertEquals(await host.kept.bytes(), content);
+});
+
+Deno.test("site download: a connection that brings nothing is given up", async () => {
+  await using host = new Host((first, last) =>
+    first === 0
+      ? ranged(first, last)
+      : new Response("", { status: 503, headers: { "retry-after": "1" } })
+  );
+  await assertRejects(
+    () => host.download(),
+    MasterWeaverError,
+    "the connection breaks (the host answers 503); what was fetched is kept",
+  );
+  assertEquals(host.kept.chunks.size, 16);
+  // The first request, one that brings nothing, and three more after it.
+  assertEquals(host.asked.length, 5);
+});
+
+Deno.test("site download: another file is refused before any of it is kept", async () => {
+  const answers: readonly (readonly [Answer, string])[] = [
+    [(first, last) => ranged(first, last, 5), "the host has 5 bytes of it"],
+    [() => new Response("none", { status: 404 }), "the host answers 404"],
+    [() => new Response("a page"), "the host has 6 bytes of it"],
+    [() => ranged(1, 2), "the host has"],
+  ];
+  for (const [answer, said] of answers) {
+    await using host = new Host(answer);
+    await assertRejects(() => host.download(), MasterWeaverError, said);
+    assertEquals(host.asked.length, 1);
+    assertEquals(host.kept.chunks.size, 0);
+  }
+});
+
+Deno.test("site download: stops where it is told to, and keeps what came", async () => {
+  await using host = new Host(ranged);
+  const controller = new AbortController();
+  const stopped = await assertRejects(
+    () =>
+      host.download({
+        signal: controller.signal,
+        onBytes: () => controller.abort(),
+      }),
+    MasterWeaverError,
+  );
+  assertEquals(stopped.code, "aborted");
+  assertEquals(host.kept.chunks.size, 1);
+});
+
+Deno.test("site download: two that want a file fetch it once", async () => {
+  await using host = new Host(ranged);
+  await Promise.all([host.download(), host.download()]);
+  assertEquals(host.asked.length, 2);
+});
