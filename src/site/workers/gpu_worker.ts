@@ -15,7 +15,6 @@ import { answerCalls } from "../../studio/engine/worker_side.ts";
 import { openPlace } from "../model/open_place.ts";
 import { writePng } from "../png_write.ts";
 import type { GpuWorkerSetup } from "./setups.ts";
-import { asItIs } from "./as_it_is.ts";
 
 /** What networks take for each byte of their files on a software adapter, about: f16 becomes f32. */
 const EXPANSION = 2;
@@ -45,7 +44,7 @@ answerCalls<GpuWorkerSetup, GpuCalls>(({ place, label, bytes }) => {
     checkText: () => {},
     encodeImage: (_format, image, text) => encode(image, text),
   });
-}, asItIs);
+});
 
 function encode(
   image: Image,

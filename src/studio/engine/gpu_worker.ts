@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { withTools } from "../../host/advice.ts";
+import { errorWithTools, withTools } from "../../host/advice.ts";
 import { checkText, encodeImage } from "../../host/image_file.ts";
 import { MasterWeaver } from "../../host/masterweaver.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
@@ -35,7 +35,7 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
     checkText,
     encodeImage,
   });
-});
+}, errorWithTools);
 
 /**
  * Whether all networks fit. A GPU says so itself, by an error; a software
