@@ -5,6 +5,8 @@
  */
 import { basename, dirname, join } from "node:path";
 import { MasterWeaverError } from "../../src/base/errors.ts";
+import { sha256 } from "../../src/base/sha256.ts";
+import { joinBytes } from "../../src/host/codecs/bytes.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
   optionalComponents,
@@ -213,7 +215,5 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
 async function hashOf(
   files: readonly Uint8Array<ArrayBuffer>[],
 ): Promise<string> {
-  const bytes = await new Blob([...files]).bytes();
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 16);
+  return (await sha256(joinBytes(files))).slice(0, 16);
 }
