@@ -77,6 +77,32 @@ siteTest(
 );
 
 siteTest(
+  "site weights: without room it says so, keeps what it has, and goes on later",
+  {},
+  async ({ page, url, shoot }, host) => {
+    const { origin } = new URL(url);
+    const devtools = await page.context().newCDPSession(page);
+    const quota = (bytes?: number) =>
+      devtools.send("Storage.overrideQuotaForOrigin", {
+        origin,
+        ...bytes !== undefined && { quotaSize: bytes },
+      });
+    await quota(9_000_000);
+    await useAnyway(page);
+    const said = await fault(page);
+    assert(/no room to keep the model: free disk space/.test(said), said);
+    await shoot("site-no-room");
+    await quota();
+    const { length } = host.weights;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await modelReady(page);
+    const again = host.weights.slice(length).map(lengthOf)
+      .reduce((sum, bytes) => sum + bytes, 0);
+    assert(again < MODEL_BYTES - 4_000_000, `${again} bytes, not the rest`);
+  },
+);
+
+siteTest(
   "site weights: damage is found, named, and fetched anew",
   {
     change: (path, bytes) => {
