@@ -144,7 +144,10 @@ siteTest(
   async ({ page }) => {
     await useAnyway(page);
     const said = await fault(page);
-    assert(/vae\.weave: model\.json lists another/.test(said), said);
+    assert(
+      /vae\.weave: model\.json lists another .*; fetch it again$/.test(said),
+      said,
+    );
   },
 );
 
