@@ -92,7 +92,9 @@ export async function buildSite(
     );
   }
   await clear(output);
-  const page = await pageFiles(`weights/${basename(model)}/`);
+  const page = await pageFiles(
+    `weights/${encodeURIComponent(basename(model))}/`,
+  );
   for (const [path, bytes] of page) {
     const place = join(output, path);
     await Deno.mkdir(dirname(place), { recursive: true });
