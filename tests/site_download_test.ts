@@ -109,7 +109,8 @@ Deno.test("site download: goes on for as long as something comes", async () => {
     ranged(first, Math.min(last, first + 4 * CHUNK_BYTES - 1))
   );
   await host.download();
-  assertEquals(host.asked.length, 6);
+  // Four breaks; three without anything between them end it.
+  assertEquals(host.asked.length, 5);
   assertEquals(await host.kept.bytes(), content);
 });
 

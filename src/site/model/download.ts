@@ -135,7 +135,13 @@ async function fetchRun(
     cache: "no-store",
     signal: signal ?? null,
   });
-  checkAnswer(file, response, start);
+  try {
+    checkAnswer(file, response, start);
+  } catch (error) {
+    // Else the rest of it would still be sent.
+    response.body?.cancel().catch(() => {});
+    throw error;
+  }
   const isWhole = response.status === 200;
   const sent = isWhole
     ? { first: 0, count: chunkCount(file) }
