@@ -5,6 +5,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { CHUNK_BYTES, type RemoteFile } from "../src/site/model/chunk_store.ts";
+import { ChunkSource } from "../src/site/model/sources.ts";
 import { download, type DownloadOptions } from "../src/site/model/download.ts";
 
 /** More than one request asks for. */
@@ -17,6 +18,13 @@ class Kept {
 
   indexes(): Promise<Set<number>> {
     return Promise.resolve(new Set(this.chunks.keys()));
+  }
+
+  read(
+    _file: RemoteFile,
+    index: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return Promise.resolve(this.chunks.get(index));
   }
 
   write(
@@ -57,11 +65,14 @@ class Host implements AsyncDisposable {
     );
   }
 
-  async download(options: DownloadOptions = {}): Promise<void> {
+  /** The file, as a model's list has it. */
+  get file(): RemoteFile {
     const url = `http://127.0.0.1:${this.#server.addr.port}/unet.weave`;
-    const bytes = content.length;
-    const file = { url, name: "unet.weave", bytes, hash: "0" };
-    await download(file, this.kept, options);
+    return { url, name: "unet.weave", bytes: content.length, hash: "0" };
+  }
+
+  async download(options: DownloadOptions = {}): Promise<void> {
+    await download(this.file, this.kept, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,4 +175,18 @@ Deno.test("site download: two that want a file fetch it once", async () => {
   await using host = new Host(ranged);
   await Promise.all([host.download(), host.download()]);
   assertEquals(host.asked.length, 2);
+});
+
+Deno.test("site download: what the browser has dropped is fetched again, when it is read", async () => {
+  await using host = new Host(ranged);
+  await host.download();
+  host.asked.length = 0;
+  host.kept.chunks.delete(7);
+  const source = new ChunkSource(host.file, host.kept);
+  // Across the borders of chunks, and two reads at once.
+  const start = 6 * CHUNK_BYTES - 5, length = 4 * CHUNK_BYTES;
+  const expected = content.slice(start, start + length);
+  const reads = [source.read(start, length), source.read(start, length)];
+  for (const bytes of await Promise.all(reads)) assertEquals(bytes, expected);
+  assertEquals(host.asked, [[7 * CHUNK_BYTES, 8 * CHUNK_BYTES - 1]]);
 });

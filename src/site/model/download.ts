@@ -21,7 +21,7 @@ const REQUEST_CHUNKS = 16;
 const PAUSES = [300, 1000, 3000];
 
 /** Where chunks are kept. */
-export type Chunks = Pick<ChunkStore, "indexes" | "write">;
+export type Chunks = Pick<ChunkStore, "indexes" | "read" | "write">;
 
 /** Neighbouring chunks that are asked for together. */
 interface Run {
