@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import {
   type ComponentName,
   isNetworkComponent,
+  networkComponents,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
@@ -16,7 +17,7 @@ import {
   checkComponent,
   checkTogether,
   checkWeights,
-  componentsFrom,
+  modelComponentsOf,
   readTokenizer,
 } from "../../src/components/networks.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
@@ -180,7 +181,7 @@ async function checkModel(
   const files = new Map<string, WeaveFile>();
   const adapters = new Map(written);
   try {
-    for (const name of requiredComponents) {
+    for (const name of networkComponents) {
       adapters.delete(name);
       const own = written.get(name);
       if (own) files.set(name, own);
@@ -192,9 +193,10 @@ async function checkModel(
     }
     checkTogether(files.values());
     const own = files.get("identity_adapter");
+    if (!own) checkWhole(files);
     for (const adapter of [own, ...adapters.values()]) {
       if (adapter?.component !== "identity_adapter") continue;
-      await checkWhole(new Map([...files, ["identity_adapter", adapter]]));
+      checkWhole(new Map([...files, ["identity_adapter", adapter]]));
     }
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
@@ -234,14 +236,10 @@ async function staying(
   return file;
 }
 
-/** Builds all networks as loading does, unless one is not there yet. */
-async function checkWhole(
-  files: ReadonlyMap<string, WeaveFile>,
-): Promise<void> {
+/** Builds all networks as loading does, unless one that is required is not there yet. */
+function checkWhole(files: ReadonlyMap<string, WeaveFile>): void {
   if (requiredComponents.some((name) => !files.has(name))) return;
-  const components = await componentsFrom((name) =>
-    Promise.resolve(files.get(name)!)
-  );
+  const components = modelComponentsOf(files);
   readTokenizer(components);
   checkWeights("f32", components);
 }
