@@ -74,7 +74,11 @@ export type Table =
   & Entries<Settings, "image", "prompt" | "width" | "height">
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
-  & Entries<CommandChoices, "command", "ref" | "model" | "fromImage">;
+  & Entries<
+    CommandChoices,
+    "command",
+    "ref" | "model" | "extras" | "fromImage"
+  >;
 
 /** The name of an option, as the library calls it. */
 export type OptionName = keyof Table;
@@ -117,6 +121,13 @@ export const table: Table = {
     help: "another identity adapter for that model",
     key: "adapter",
     recordOnlyIfGiven: true,
+  },
+  extras: {
+    group: "command",
+    type: path("DIR"),
+    defaultText: "the model's folder alone",
+    help:
+      "also look up extra files by name here: in loras, embeddings, controlnets and upscalers",
   },
   steps: {
     group: "image",

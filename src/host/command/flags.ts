@@ -18,8 +18,8 @@ import type { OptionType } from "../../options/types.ts";
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "fromImage">,
-    Partial<Pick<CommandChoices, "model" | "fromImage">>,
+    Omit<CommandChoices, "model" | "extras" | "fromImage">,
+    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
