@@ -38,6 +38,7 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   negativePrompt: "a hat",
   model: "models/other",
   adapter: "other.weave",
+  extras: "more",
   steps: 7,
   guidanceScale: 2.5,
   idScale: 0.25,
