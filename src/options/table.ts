@@ -91,8 +91,10 @@ export const table: Table = {
   ref: {
     group: "command",
     type: paths,
-    help: "reference photo, PNG or JPEG; up to three times",
-    details: "of one person; its pixels are exactly those that Pillow reads",
+    help:
+      "reference photo of a person, PNG or JPEG; up to three times, or not at all",
+    details:
+      "without one the image is plain Stable Diffusion's; its pixels are exactly those that Pillow reads",
   },
   prompt: {
     group: "image",
@@ -149,7 +151,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out",
+    details: "0 leaves it out; needs `--ref`",
     key: "id_scale",
   },
   seed: {
