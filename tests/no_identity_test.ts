@@ -4,16 +4,21 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import {
+  checkWeights,
+  followsIdentities,
   openComponents,
   openModelComponents,
 } from "../src/components/networks.ts";
-import { openModelFolder } from "../src/host/files.ts";
+import { FileSource, openModelFolder } from "../src/host/files.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Image } from "../src/image/image.ts";
 import {
   identityComponents,
   type ModelFiles,
 } from "../src/weights/components.ts";
+import { convert } from "../tools/convert.ts";
+import { inspect } from "../tools/inspect.ts";
+import { makeFolder } from "./support/checkpoint_folder.ts";
 import { psnr } from "./support/compare.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -139,3 +144,56 @@ Deno.test("no identity: a folder without its components opens", () =>
     const components = await openModelComponents(opened.files);
     assertEquals(Object.keys(components), ["text", "unet", "vae"]);
   }));
+
+/** Whether a folder's model follows identities, checked as loading does. */
+async function loads(folder: string): Promise<boolean> {
+  await using opened = await openModelFolder(folder);
+  const components = await openModelComponents(opened.files);
+  checkWeights("f32", components);
+  return followsIdentities(components);
+}
+
+/** The components that a folder's manifest lists; all files are as listed. */
+async function listed(folder: string): Promise<string[]> {
+  await using source = await FileSource.open(`${folder}/model.json`);
+  const { components = [] } = await inspect(source, true);
+  return components.map(({ component }) => component);
+}
+
+Deno.test("no identity: a plain checkpoint is converted, and what an identity needs later", async () => {
+  const checkpoint = await makeFolder();
+  const { path } = checkpoint;
+  const identity = `${path}/identity`;
+  const output = `${path}/out`;
+  await Deno.mkdir(identity);
+  for await (const { name } of Deno.readDir(path)) {
+    if (/^(image_encoder|adapter_|face_parser)/.test(name)) {
+      await Deno.rename(`${path}/${name}`, `${identity}/${name}`);
+    }
+  }
+  const told: string[] = [];
+  const into = async (inputs: string[]) => {
+    told.length = 0;
+    const report = (line: string) => void told.push(line);
+    await convert({ inputs, output, dtype: "f16", report });
+    return told.filter((line) => !line.includes("→"));
+  };
+  assertEquals(await into([path]), [
+    `${output}: without image_encoder, identity_adapter, face_parser the model makes images, but none from reference photos; convert them to the same folder for these`,
+  ]);
+  assertEquals(await loads(output), false);
+  assertEquals(await listed(output), ["text_encoder", "unet", "vae"]);
+  const files = ["adapter_final.pt", "face_parser.pth"]
+    .map((name) => `${identity}/${name}`);
+  assertEquals(await into(files), [
+    `${output}: without image_encoder the model makes images, but none from reference photos; convert it to the same folder for these`,
+  ]);
+  assertEquals(await loads(output), false);
+  assertEquals(await into([`${identity}/image_encoder`]), []);
+  assertEquals(await loads(output), true);
+  assertEquals((await listed(output)).length, 6);
+  // One that is lost is no plain model.
+  await Deno.remove(`${output}/image_encoder.weave`);
+  await assertRejects(() => loads(output), MasterWeaverError, "lists it");
+  await Deno.remove(path, { recursive: true });
+});

@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from "node:util";
 import {
   type ComponentName,
+  identityComponents,
   isNetworkComponent,
   networkComponents,
   requiredComponents,
@@ -91,7 +92,7 @@ export async function checkComponents(
     checked.push({ component, planned });
   }
   const warnings = checked.flatMap(({ planned }) => planned.warnings);
-  await checkModel(files, output, listed);
+  warnings.push(...await checkModel(files, output, listed));
   const sources = stack.move();
   return {
     components: checked,
@@ -161,20 +162,21 @@ function plannedFile(name: string, content: WeaveContent): WeaveFile {
  * folder: whether their configs fit and, where they make a whole model, all that
  * loading would refuse. Other adapters are checked in the place of the model's.
  *
+ * @returns a warning where the model will follow no identities
  * @throws {MasterWeaverError} `bad-checkpoint` where they do not fit
  */
 async function checkModel(
   written: ReadonlyMap<string, WeaveFile>,
   output: string,
   listed: Manifest | undefined,
-): Promise<void> {
+): Promise<string[]> {
   // Detectors depend on no network.
   if (
     ![...written.values()].some(({ component }) =>
       isNetworkComponent(component)
     )
   ) {
-    return;
+    return [];
   }
   await using stack = new AsyncDisposableStack();
   const stay: ComponentName[] = [];
@@ -198,6 +200,7 @@ async function checkModel(
       if (adapter?.component !== "identity_adapter") continue;
       checkWhole(new Map([...files, ["identity_adapter", adapter]]));
     }
+    return withoutIdentity(files, output);
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
     throw badCheckpoint(
@@ -211,6 +214,23 @@ async function checkModel(
       { cause: error },
     );
   }
+}
+
+/** Says that a model is plain, or lacks something that an identity needs. */
+function withoutIdentity(
+  files: ReadonlyMap<string, WeaveFile>,
+  output: string,
+): string[] {
+  const isModel = requiredComponents.every((name) => files.has(name));
+  const missing = identityComponents.filter((name) => !files.has(name));
+  if (!isModel || missing.length === 0) return [];
+  return [
+    `${output}: without ${
+      missing.join(", ")
+    } the model makes images, but none from reference photos; convert ${
+      missing.length === 1 ? "it" : "them"
+    } to the same folder for these`,
+  ];
 }
 
 /** Opens and checks a component that stays. */
