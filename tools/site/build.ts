@@ -8,8 +8,8 @@ import { sha256 } from "../../src/base/sha256.ts";
 import { joinBytes } from "../../src/host/codecs/bytes.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
+  networkComponents,
   optionalComponents,
-  requiredComponents,
 } from "../../src/weights/components.ts";
 import { PREVIEW_NAME } from "../../src/generate/preview_map.ts";
 import { PORTRAITS, STYLES } from "../../src/studio/http/page_files.ts";
@@ -109,7 +109,7 @@ export async function buildSite(
 
 /** The files of a model that a page uses. */
 async function modelFiles(model: string): Promise<string[]> {
-  const used = [...requiredComponents, ...optionalComponents]
+  const used = [...networkComponents, ...optionalComponents]
     .map((name) => `${name}.weave`);
   const names: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(model)) {
