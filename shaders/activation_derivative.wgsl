@@ -1,6 +1,6 @@
 // The derivatives of the prelude's activations by their argument, for gradients.
 // Prepended to the shaders that need them; kinds are numbered as in prelude.wgsl.
-// ReLU's at 0 is 0, as in PyTorch.
+// ReLU's at 0 is 0 and the leaky one's 0.2, as in PyTorch.
 
 fn activate_derivative(kind: u32, x: f32) -> f32 {
   switch kind {
@@ -21,6 +21,7 @@ fn activate_derivative(kind: u32, x: f32) -> f32 {
       let s = sigmoid(x);
       return s * (1.0 - s);
     }
+    case ACT_LEAKY_RELU: { return select(0.2, 1.0, !(x <= 0.0)); }
     default: { return 1.0; }
   }
 }
@@ -49,6 +50,9 @@ fn activate_derivative4(kind: u32, x: vec4<f32>) -> vec4<f32> {
     case ACT_SIGMOID: {
       let s = 1.0 / (1.0 + exp_neg4(x));
       return s * (1.0 - s);
+    }
+    case ACT_LEAKY_RELU: {
+      return select(vec4<f32>(0.2), vec4<f32>(1.0), !(x <= vec4<f32>()));
     }
     default: { return vec4<f32>(1.0); }
   }

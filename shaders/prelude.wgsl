@@ -10,6 +10,7 @@ const ACT_GELU = 2u; // exact: x/2 (1 + erf(x/√2))
 const ACT_QUICK_GELU = 3u; // x σ(1.702 x)
 const ACT_RELU = 4u; // keeps NaNs, as PyTorch does; max() would hide them
 const ACT_SIGMOID = 5u;
+const ACT_LEAKY_RELU = 6u; // of slope 0.2 below 0
 
 // e^−x, but no more than e^80: WGSL lets an implementation assume that nothing
 // overflows, and promises no division by more than 2^126. NaNs are kept.
@@ -40,6 +41,7 @@ fn activate(kind: u32, x: f32) -> f32 {
     case ACT_QUICK_GELU: { return x * sigmoid(1.702 * x); }
     case ACT_RELU: { return select(0.0, x, !(x <= 0.0)); }
     case ACT_SIGMOID: { return sigmoid(x); }
+    case ACT_LEAKY_RELU: { return select(x, 0.2 * x, x < 0.0); }
     default: { return x; }
   }
 }
@@ -57,6 +59,7 @@ fn activate4(kind: u32, x: vec4<f32>) -> vec4<f32> {
     case ACT_QUICK_GELU: { return x / (1.0 + exp_neg4(1.702 * x)); }
     case ACT_RELU: { return select(vec4<f32>(), x, !(x <= vec4<f32>())); }
     case ACT_SIGMOID: { return 1.0 / (1.0 + exp_neg4(x)); }
+    case ACT_LEAKY_RELU: { return select(x, 0.2 * x, x < vec4<f32>()); }
     default: { return x; }
   }
 }

@@ -14,7 +14,9 @@ export type NetworkName =
   | "image encoder"
   | "text encoder"
   | "UNet"
-  | "VAE";
+  | "VAE"
+  | "TAESD"
+  | "upscaler";
 
 /** A progress report; the first one of each stage has `done: 0`. */
 export interface Progress {

@@ -25,7 +25,11 @@ export type CheckpointContent =
   /** CLIP's vision tower, alone or with the text tower. */
   | "image_encoder"
   /** CLIP's text tower. */
-  | "text_encoder";
+  | "text_encoder"
+  /** The tiny autoencoder, or one half of it. */
+  | "taesd"
+  /** An upscaler of ESRGAN's kind. */
+  | "upscaler";
 
 /** Signs of models that are not supported, the surest first. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
@@ -42,6 +46,14 @@ const BESIDE: readonly (readonly [RegExp, string])[] = [
   [LORA, "a LoRA: changes to a model, not a model; merge it into one first"],
   [/^(image_proj|ip_adapter)\./, "an IP-Adapter"],
   [/^(emb_params$|string_to_param\.|clip_[lg]$)/, "a textual inversion"],
+  [
+    /^body\.\d+\.weight$/,
+    "an upscaler of another kind (SRVGGNetCompact); RRDBNet, of ESRGAN and Real-ESRGAN, is supported",
+  ],
+  [
+    /^layers\.\d+\.residual_group\./,
+    "an upscaler of another kind (SwinIR or HAT); RRDBNet, of ESRGAN and Real-ESRGAN, is supported",
+  ],
   [/^(optimizer_state|exp_avg|state\.\d+\.)/, "an optimizer's state"],
 ];
 
@@ -63,6 +75,16 @@ const SUPPORTED: readonly (readonly [string, CheckpointContent])[] = [
   ["decoder.up.0.block.0.norm1.weight", "single_file_vae"],
   ["decoder.up_blocks.0.resnets.0.norm1.weight", "vae"],
   ["down_blocks.0.resnets.0.norm1.weight", "unet"],
+  // The tiny autoencoder: diffusers' names, its first release's, and its halves'.
+  ["decoder.layers.2.conv.0.weight", "taesd"],
+  ["encoder.layers.1.conv.0.weight", "taesd"],
+  ["decoder.3.conv.0.weight", "taesd"],
+  ["encoder.1.conv.0.weight", "taesd"],
+  ["3.conv.0.weight", "taesd"],
+  // Upscalers: Real-ESRGAN's names, ESRGAN's, and those between.
+  ["body.0.rdb1.conv1.weight", "upscaler"],
+  ["model.1.sub.0.RDB1.conv1.0.weight", "upscaler"],
+  ["RRDB_trunk.0.RDB1.conv1.weight", "upscaler"],
   ["vision_model.embeddings.patch_embedding.weight", "image_encoder"],
   ["text_model.embeddings.token_embedding.weight", "text_encoder"],
 ];
@@ -83,8 +105,8 @@ const TEXT_WIDTHS: Readonly<Record<number, string>> = {
 
 /** What every refusal ends with. */
 const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
-  "ViT-L/14, an identity adapter (adapter_final.pt) or a face parser " +
-  "(79999_iter.pth)";
+  "ViT-L/14, an identity adapter (adapter_final.pt), a face parser " +
+  "(79999_iter.pth), TAESD or an upscaler of ESRGAN's kind";
 
 /**
  * Recognises what a checkpoint holds.
@@ -138,7 +160,14 @@ function whatElse(checkpoint: Checkpoint): string | undefined {
 }
 
 /** Prefixes that training programs put before every name of a checkpoint. */
-const WRAPPERS = ["state_dict.", "model_state_dict.", "module."];
+const WRAPPERS = [
+  "state_dict.",
+  "model_state_dict.",
+  // Real-ESRGAN's, of which the running mean is meant to be used.
+  "params_ema.",
+  "params.",
+  "module.",
+];
 
 /**
  * Removes what a training program put around the tensors: the entry

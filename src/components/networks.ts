@@ -12,9 +12,12 @@ import {
   type ModelFiles,
   type NetworkComponent,
   openComponentFile,
+  TAESD,
+  UPSCALER,
   withoutIdentity,
 } from "../weights/components.ts";
 import { readDdimConfig } from "../samplers/ddim.ts";
+import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import {
@@ -26,12 +29,16 @@ import { readClipPreprocessConfig } from "../image/clip_preprocess.ts";
 import { faceParserConfig } from "../models/bisenet.ts";
 import { clipTextConfig, clipVisionConfig } from "../models/clip.ts";
 import { identityConfig } from "../models/id_resampler.ts";
+import { type RrdbConfig, rrdbConfig } from "../models/rrdbnet.ts";
+import { taesdConfig } from "../models/taesd.ts";
 import { unetConfig } from "../models/unet.ts";
 import { vaeConfig } from "../models/vae.ts";
 import {
   checkSizesTogether,
+  checkTaesdSizes,
   checkTextSizes,
   checkUnetSizes,
+  checkUpscalerSizes,
   checkVaeSizes,
   checkVisionSizes,
 } from "./sizes.ts";
@@ -42,6 +49,8 @@ import {
   type RunShape,
   stepGraph,
 } from "../generate/generator.ts";
+import { tinyDecodeGraph } from "../generate/graphs/decode.ts";
+import { upscaleGraph } from "../generate/graphs/upscale.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
@@ -57,7 +66,7 @@ export interface ModelComponents
 
 /** The components of a model that follows identities. */
 export type Components =
-  & Omit<GeneratorComponents, "adapter">
+  & Omit<GeneratorComponents, "adapter" | "taesd">
   & IdentityNetworkComponents;
 
 /** Whether a model follows identities. */
@@ -67,6 +76,10 @@ export function followsIdentities(
   const { vision, adapter, parser } = components;
   return vision !== undefined && adapter !== undefined && parser !== undefined;
 }
+
+/** How the config of what a model may have besides is read. */
+const readTaesd = (json: unknown) => checkTaesdSizes(taesdConfig(json));
+const readUpscaler = (json: unknown) => checkUpscalerSizes(rrdbConfig(json));
 
 /** How the config in a component's header is read, by component. */
 const readers = {
@@ -97,8 +110,9 @@ const readers = {
 export async function openModelComponents(
   files: ModelFiles,
 ): Promise<ModelComponents> {
-  const opened = new Map<NetworkComponent, WeaveFile>();
-  for (const name of await loadedComponents(files)) {
+  const opened = new Map<string, WeaveFile>();
+  const besides = files.taesd ? [TAESD] as const : [];
+  for (const name of [...await loadedComponents(files), ...besides]) {
     opened.set(name, await openComponentFile(files, name));
   }
   return modelComponentsOf(opened);
@@ -126,8 +140,27 @@ export function modelComponentsOf(
   files: ReadonlyMap<string, WeaveFile>,
 ): ModelComponents {
   const isWhole = identityComponents.every((name) => files.has(name));
-  if (isWhole) return componentsOf((name) => files.get(name)!);
-  return requiredOf((name) => files.get(name)!);
+  const of = isWhole ? componentsOf : requiredOf;
+  const taesd = files.get(TAESD);
+  return {
+    ...of((name) => files.get(name)!),
+    ...taesd && { taesd: component(taesd, readTaesd) },
+  };
+}
+
+/**
+ * Opens an upscaler, which belongs to no one model.
+ *
+ * @throws {MasterWeaverError} `bad-model`, `cannot-read`
+ */
+export async function openUpscaler(
+  source: ByteSource,
+): Promise<Component<RrdbConfig>> {
+  const file = await openComponentFile({ upscaler: source }, UPSCALER);
+  const upscaler = component(file, readUpscaler);
+  build([file], () => upscaleGraph("f32", upscaler, { height: 4, width: 4 }));
+  upscaler.weights.finish();
+  return upscaler;
 }
 
 /**
@@ -150,7 +183,7 @@ export function componentsOf(
 
 function requiredOf(
   file: (name: NetworkComponent) => WeaveFile,
-): Omit<GeneratorComponents, "adapter"> {
+): Omit<GeneratorComponents, "adapter" | "taesd"> {
   return {
     text: component(file("text_encoder"), readers.text_encoder),
     unet: component(file("unet"), readers.unet),
@@ -165,6 +198,16 @@ function requiredOf(
  */
 export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
+  if (name === TAESD) {
+    const taesd = component(file, readTaesd);
+    build([file], () => tinyDecodeGraph("f32", { taesd }, RUN_SHAPE));
+    return;
+  }
+  if (name === UPSCALER) {
+    const upscaler = component(file, readUpscaler);
+    build([file], () => upscaleGraph("f32", upscaler, RUN_SHAPE));
+    return;
+  }
   if (!isNetworkComponent(name)) return;
   const own = component<unknown>(file, readers[name]);
   switch (name) {
@@ -267,7 +310,7 @@ export function checkWeights(
   storage: StorageType,
   components: ModelComponents,
 ): void {
-  const { unet, vae, text, adapter } = components;
+  const { unet, vae, text, adapter, taesd } = components;
   checkSizesTogether(components);
   const identity = followsIdentities(components);
   const runShape = { ...RUN_SHAPE, identity };
@@ -282,6 +325,11 @@ export function checkWeights(
   vae.weights.ignore("encoder");
   vae.weights.ignore("quant_conv");
   if (identity) buildIdentity(storage, components);
+  if (taesd) {
+    build([taesd.file], () => tinyDecodeGraph(storage, { taesd }, runShape));
+    taesd.weights.ignore("encoder");
+    taesd.weights.finish();
+  }
   for (const { weights } of networksOf(components)) weights.finish();
 }
 
@@ -300,7 +348,7 @@ function buildIdentity(storage: StorageType, components: Components): void {
   vision.weights.ignore("vision_model.post_layernorm");
 }
 
-/** The components that a model has. */
+/** The components that decide what a model is, and so its hash. */
 export function networksOf(
   { unet, vae, text, vision, adapter, parser }: ModelComponents,
 ): Component<unknown>[] {

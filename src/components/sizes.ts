@@ -7,6 +7,8 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import type { ClipPreprocessConfig } from "../image/clip_preprocess.ts";
 import type { ClipTextConfig, ClipVisionConfig } from "../models/clip.ts";
+import type { RrdbConfig } from "../models/rrdbnet.ts";
+import type { TaesdConfig } from "../models/taesd.ts";
 import type { UNetConfig } from "../models/unet.ts";
 import type { VaeConfig } from "../models/vae.ts";
 
@@ -51,6 +53,56 @@ export function checkVaeSizes(config: VaeConfig): VaeConfig {
   return config;
 }
 
+/** Requires that a tiny autoencoder has a number of blocks for each of its levels. */
+export function checkTaesdSizes(config: TaesdConfig): TaesdConfig {
+  const levels = config.decoderChannels.length;
+  for (
+    const [key, { length }] of [
+      ["num_decoder_blocks", config.decoderBlocks],
+      ["encoder_block_out_channels", config.encoderChannels],
+      ["num_encoder_blocks", config.encoderBlocks],
+    ] as const
+  ) {
+    if (length !== levels) {
+      throw wrong(
+        "taesd",
+        key,
+        `${length} levels`,
+        `as many as ${levels}, its decoder_block_out_channels`,
+      );
+    }
+  }
+  return config;
+}
+
+/** Most blocks of an upscaler, and most doublings: those known have 23 and 3. */
+const MOST_BLOCKS = 64, MOST_DOUBLINGS = 4;
+
+/** Requires that an upscaler is of a size that can be, and enlarges images or keeps their size. */
+export function checkUpscalerSizes(config: RrdbConfig): RrdbConfig {
+  const { blocks, doublings, unshuffle, scale } = config;
+  if (blocks > MOST_BLOCKS) {
+    throw wrong("upscaler", "num_block", blocks, `at most ${MOST_BLOCKS}`);
+  }
+  if (doublings > MOST_DOUBLINGS) {
+    throw wrong(
+      "upscaler",
+      "doublings",
+      doublings,
+      `at most ${MOST_DOUBLINGS}`,
+    );
+  }
+  if (scale < 1) {
+    throw wrong(
+      "upscaler",
+      "pixel_unshuffle",
+      unshuffle,
+      `at most ${2 ** doublings}, what its doublings undo`,
+    );
+  }
+  return config;
+}
+
 /** Requires that the heads of a text tower divide its channels. */
 export function checkTextSizes(config: ClipTextConfig): ClipTextConfig {
   const { heads, hiddenSize } = config;
@@ -92,6 +144,8 @@ export interface SizedComponents {
   readonly unet?: { readonly config: UNetConfig };
   /** The autoencoder. */
   readonly vae?: { readonly config: VaeConfig };
+  /** The tiny autoencoder. */
+  readonly taesd?: { readonly config: TaesdConfig };
 }
 
 /**
@@ -99,7 +153,17 @@ export interface SizedComponents {
  *
  * @throws {MasterWeaverError} `bad-model` naming both keys
  */
-export function checkSizesTogether({ text, unet, vae }: SizedComponents): void {
+export function checkSizesTogether(
+  { text, unet, vae, taesd }: SizedComponents,
+): void {
+  if (vae && taesd && vae.config.factor !== taesd.config.factor) {
+    throw wrong(
+      "taesd",
+      "decoder_block_out_channels",
+      `${taesd.config.decoderChannels.length} levels`,
+      `${Math.log2(vae.config.factor) + 1}, as the vae has`,
+    );
+  }
   if (!unet) return;
   const { crossAttentionDim, channels } = unet.config;
   if (text && text.config.hiddenSize !== crossAttentionDim) {
@@ -115,6 +179,14 @@ export function checkSizesTogether({ text, unet, vae }: SizedComponents): void {
       "vae",
       "latent_channels",
       vae.config.latentChannels,
+      `${channels}, the unet's in_channels`,
+    );
+  }
+  if (taesd && taesd.config.latentChannels !== channels) {
+    throw wrong(
+      "taesd",
+      "latent_channels",
+      taesd.config.latentChannels,
       `${channels}, the unet's in_channels`,
     );
   }

@@ -9,6 +9,7 @@ import { Pace } from "../gpu/pace.ts";
 import type { Network } from "../graph/network.ts";
 import type { ClipTextConfig } from "../models/clip.ts";
 import type { IdentityConfig } from "../models/id_resampler.ts";
+import type { TaesdConfig } from "../models/taesd.ts";
 import type { UNetConfig } from "../models/unet.ts";
 import type { VaeConfig } from "../models/vae.ts";
 import type { DdimConfig } from "../samplers/ddim_config.ts";
@@ -27,10 +28,15 @@ export interface GeneratorComponents {
   readonly adapter?: Component<IdentityConfig>;
   /** The autoencoder. */
   readonly vae: Component<VaeConfig>;
+  /** The tiny autoencoder; absent from a model without one. */
+  readonly taesd?: Component<TaesdConfig>;
 }
 
 /** The components of denoising steps and conditioning. */
-export type DenoiserComponents = Omit<GeneratorComponents, "vae">;
+export type DenoiserComponents = Omit<
+  GeneratorComponents,
+  "vae" | "taesd"
+>;
 
 /** The networks of generation, loaded when they are needed. */
 export interface GeneratorNetworks {
@@ -42,6 +48,10 @@ export interface GeneratorNetworks {
   readonly decode: Network;
   /** The decoder in f32, for images whose values overflow f16. */
   readonly decodeF32: Network;
+  /** The same by the tiny autoencoder. */
+  readonly decodeTiny: Network;
+  /** The tiny decoder in f32. */
+  readonly decodeTinyF32: Network;
 }
 
 /** A model on a device. */

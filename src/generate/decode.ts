@@ -1,9 +1,10 @@
 /**
  * Decodes latents to images one by one; images that overflow in f16 are decoded again
- * in f32.
+ * in f32, images too large to be decoded whole in tiles.
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import {
   type CallOptions,
   networkProgress,
@@ -14,10 +15,22 @@ import type { StorageType } from "../gpu/gpu.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { Image } from "../image/image.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
-import { decodeGraph } from "./graphs/decode.ts";
+import { decodeTiles } from "./decode_tiles.ts";
+import { type DecoderName, decoderOf, type SomeImages } from "./decoder.ts";
 import type { Handover } from "./handover.ts";
 import { decoderNotFinite, isMarked, requireFinite } from "./health.ts";
-import { planKey } from "./plan_key.ts";
+import { isCut } from "./tiles.ts";
+
+/** How latents become images; see the options of the same names. */
+export interface DecodeChoices {
+  /** What decodes: the model's autoencoder by default. */
+  readonly decoder?: DecoderName;
+  /** Whether an image larger than the autoencoder's own is decoded in tiles; `auto` by default. */
+  readonly vaeTiling?: VaeTiling;
+}
+
+/** In tiles always, never, or where the whole does not fit the device. */
+export type VaeTiling = "auto" | "on" | "off";
 
 /**
  * Decodes the handover's latents (images, h, w, C).
@@ -31,11 +44,15 @@ export async function decodeLatents(
   handover: Handover,
   steps: number,
   options: CallOptions,
+  choices: DecodeChoices = {},
 ): Promise<Image[]> {
   const { storage } = context;
   const images = [...Array(handover.latents.spec.shape[0]).keys()];
-  const decodeIn = (type: StorageType, indices: readonly number[]) =>
-    decodeSome(context, handover, type, indices, steps, options);
+  const decodeIn = (type: StorageType, indices: readonly number[]) => {
+    const decoder = decoderOf(context, type, choices.decoder);
+    const some = { decoder, handover, images: indices, steps };
+    return decodeSome(context, some, options, choices);
+  };
   const decoded = await decodeIn(storage, images);
   const failed = images.filter((i) => decoded[i] === null);
   if (failed.length > 0 && storage === "f16") {
@@ -52,30 +69,46 @@ export async function decodeLatents(
 }
 
 /**
- * Decodes some of the images with a given storage type.
+ * Decodes some images, whole or in tiles.
  *
  * @returns null in place of an image that is not finite
  */
 async function decodeSome(
-  { gpu, storage, components, networks }: GeneratorContext,
-  { latents, health }: Handover,
-  type: StorageType,
-  images: readonly number[],
-  steps: number,
+  context: GeneratorContext,
+  some: SomeImages,
+  options: CallOptions,
+  { vaeTiling = "auto" }: DecodeChoices,
+): Promise<(Image | null)[]> {
+  const { decoder: { tiles }, handover } = some;
+  const [, height, width] = handover.latents.spec.shape;
+  const canBeCut = isCut({ height, width }, tiles);
+  if (!canBeCut || vaeTiling === "off") {
+    return await decodeWhole(context, some, options);
+  }
+  if (vaeTiling === "on") return await decodeTiles(context, some, options);
+  try {
+    return await decodeWhole(context, some, options);
+  } catch (error) {
+    const isTooLarge = error instanceof MasterWeaverError &&
+      error.code === "out-of-memory";
+    if (!isTooLarge) throw error;
+    options.onWarning?.(
+      `The image is too large to be decoded whole, so it is decoded in tiles: ${error.message}`,
+    );
+    return await decodeTiles(context, some, options);
+  }
+}
+
+async function decodeWhole(
+  { gpu, storage }: GeneratorContext,
+  { decoder, handover: { latents, health }, images, steps }: SomeImages,
   options: CallOptions,
 ): Promise<(Image | null)[]> {
   const [, height, width] = latents.spec.shape;
-  const size = { height, width };
-  const network = networks[type === storage ? "decode" : "decodeF32"];
-  return await network.use({
-    plans: {
-      // It has its own latents and health, for one image, so that it binds nothing.
-      decode: {
-        key: planKey({ graph: "decode", storage: type, details: size }),
-        graph: () => decodeGraph(type, components, size),
-      },
-    },
-    ...networkProgress("VAE", options),
+  return await decoder.network.use({
+    // It has its own latents and health, for one image, so that it binds nothing.
+    plans: { decode: decoder.whole({ height, width }) },
+    ...networkProgress(decoder.called, options),
   }, async ({ decode }) => {
     const { onProgress, signal } = options;
     const total = images.length;

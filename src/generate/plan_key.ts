@@ -26,7 +26,12 @@ export interface StepKey {
 }
 
 /** What decides the plan of decoding, which decodes one image at a time. */
-export type DecodeKey = Pick<RunShape, "height" | "width">;
+export interface DecodeKey extends Pick<RunShape, "height" | "width"> {
+  /** The decoder; the model's autoencoder by default. */
+  readonly decoder?: string;
+  /** Whether it is a tile, which is blended with others. */
+  readonly tile?: boolean;
+}
 
 /** What decides a plan: its graph, storage type and details of that graph. */
 export type PlanKey =
@@ -59,7 +64,13 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
       return [...shape, ...step, ...identityField(runShape)];
     }
     case "decode":
-      return [details.height, details.width];
+      return [
+        details.height,
+        details.width,
+        // Only what is unusual.
+        ...details.decoder === undefined ? [] : [details.decoder],
+        ...details.tile ? ["tile"] : [],
+      ];
   }
 }
 

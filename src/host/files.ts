@@ -13,6 +13,7 @@ import {
   type ModelFiles,
   optionalComponents,
   requiredComponents,
+  TAESD,
 } from "../weights/components.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { decodeImage, encodePng, readPngText } from "./codecs/codec.ts";
@@ -243,11 +244,13 @@ function foldersOf(folder: string): string[] {
  *
  * @param model the folder, such as `weights/mini`, or its `file:` URL
  * @param adapter a file to use in place of the folder's identity adapter
+ * @param taesd a file to use as the tiny autoencoder, in place of the folder's
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` naming what is missing
  */
 export async function openModelFolder(
   model: string | URL,
   adapter?: string,
+  taesd?: string,
 ): Promise<ModelFolder> {
   const folder = model instanceof URL ? fileURLToPath(model) : model;
   const info = await hostFileSystem.stat(folder).catch((error) => {
@@ -294,8 +297,13 @@ export async function openModelFolder(
       }
     }
   }
+  const tiny = taesd ?? `${folder}/${TAESD}.weave`;
+  if (taesd !== undefined || await isFile(tiny)) await use(TAESD, tiny);
   const manifest = `${folder}/${MANIFEST_NAME}`;
-  const elsewhere = adapter === undefined ? [] : ["identity_adapter" as const];
+  const elsewhere: ComponentName[] = [
+    ...adapter === undefined ? [] : ["identity_adapter" as const],
+    ...taesd === undefined ? [] : [TAESD] as const,
+  ];
   const listed = await isFile(manifest)
     ? { manifest: stack.use(await FileSource.open(manifest)), elsewhere }
     : {};

@@ -25,6 +25,8 @@ export interface VaeConfig {
   readonly scalingFactor: number;
   /** Pixels of the image per latent along each side. */
   readonly factor: number;
+  /** Pixels along the sides of the images it was trained on, and of tiles. */
+  readonly sampleSize: number;
 }
 
 const EPS = 1e-6;
@@ -54,6 +56,7 @@ export function vaeConfig(json: unknown): VaeConfig {
     groups: config.integer("norm_num_groups", 32),
     scalingFactor: config.positive("scaling_factor", 0.18215),
     factor: 2 ** (blockOutChannels.length - 1),
+    sampleSize: config.integer("sample_size", 512),
   };
 }
 

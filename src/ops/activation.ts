@@ -11,7 +11,9 @@ export type Activation =
   | "gelu"
   | "quick_gelu"
   | "relu"
-  | "sigmoid";
+  | "sigmoid"
+  /** Of slope 0.2 below 0, as ESRGAN has it. */
+  | "leaky_relu";
 
 const numbers: Readonly<Record<Activation, number>> = {
   none: 0,
@@ -20,6 +22,7 @@ const numbers: Readonly<Record<Activation, number>> = {
   quick_gelu: 3,
   relu: 4,
   sigmoid: 5,
+  leaky_relu: 6,
 };
 
 /** The number of an activation in shaders. */

@@ -86,6 +86,8 @@ export async function makePreviews(
         step: network(),
         decode: network(),
         decodeF32: network(),
+        decodeTiny: network(),
+        decodeTinyF32: network(),
       },
     }),
   );

@@ -21,12 +21,14 @@ export type ComponentName =
   | "face_parser"
   | "face_detector"
   | "landmarks"
+  | "taesd"
+  | "upscaler"
   | "evaluation";
 
 /** Name of a component that is a network. */
 export type NetworkComponent = Exclude<
   ComponentName,
-  "face_detector" | "landmarks" | "evaluation"
+  "face_detector" | "landmarks" | "taesd" | "upscaler" | "evaluation"
 >;
 
 /** Components an image cannot be made without. */
@@ -55,6 +57,11 @@ export const optionalComponents: readonly ComponentName[] = [
   "landmarks",
 ];
 
+/** The tiny autoencoder, which a model may have besides. */
+export const TAESD = "taesd";
+/** An upscaler, which belongs to no one model. */
+export const UPSCALER = "upscaler";
+
 /** The component that only measures images; a model is loaded without it. */
 export const EVALUATION = "evaluation";
 
@@ -62,6 +69,8 @@ export const EVALUATION = "evaluation";
 export const componentNames: readonly ComponentName[] = [
   ...networkComponents,
   ...optionalComponents,
+  TAESD,
+  UPSCALER,
   EVALUATION,
 ];
 

@@ -45,6 +45,9 @@ const POLICIES: Readonly<Record<string, ComponentPolicy>> = {
   },
   // Small, and most of it is computed at conversion, so stored as f32.
   face_parser: { coarsest: "f16", keep: [] },
+  // Small networks between pixels, whose errors are directly visible.
+  taesd: { coarsest: "f16", keep: [] },
+  upscaler: { coarsest: "f16", keep: [] },
   // Two small matrices, and what they measure is the effect of quantising others.
   evaluation: { coarsest: "f16", keep: [] },
 };

@@ -41,6 +41,8 @@ export function activate(kind: Activation | undefined, x: number): number {
       return Math.max(x, 0);
     case "sigmoid":
       return sigmoid(x);
+    case "leaky_relu":
+      return x < 0 ? 0.2 * x : x;
     default:
       return x;
   }

@@ -160,6 +160,7 @@ export const gradientOtherCases: readonly OpCase[] = [
     "quick_gelu",
     "relu",
     "sigmoid",
+    "leaky_relu",
   ] as const).map((activation) => mapCase(activation, normal([3, 5, 7], 3))),
   mapCase("silu", normal([11]), -1.75),
   mapCase("relu", { shape: [5], value: (i) => i - 2 }),

@@ -34,6 +34,8 @@ export function activateDerivative(
       return x > 0 ? 1 : 0;
     case "sigmoid":
       return sigmoid(x) * (1 - sigmoid(x));
+    case "leaky_relu":
+      return x > 0 ? 1 : 0.2;
     default:
       return 1;
   }

@@ -210,6 +210,7 @@ export const imageCases: readonly OpCase[] = [
     "quick_gelu",
     "relu",
     "sigmoid",
+    "leaky_relu",
   ] as const).map((activation) =>
     convCase(`channel bias and residual, then ${activation}`, [2, 4, 3, 4], [
       5,

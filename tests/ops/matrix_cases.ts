@@ -43,6 +43,7 @@ const activations: readonly Activation[] = [
   "quick_gelu",
   "relu",
   "sigmoid",
+  "leaky_relu",
 ];
 
 function matmulCase(

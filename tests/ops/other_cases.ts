@@ -28,6 +28,7 @@ const activations: readonly Activation[] = [
   "quick_gelu",
   "relu",
   "sigmoid",
+  "leaky_relu",
 ];
 
 function mapCase(

@@ -68,6 +68,8 @@ export interface Network {
   readonly files: readonly string[];
   /** What is written into the file's header. */
   readonly config: JsonObject;
+  /** Gives the tensors of one of its files other names. */
+  readonly rename?: (checkpoint: Checkpoint) => Checkpoint;
   /**
    * Its table.
    *
@@ -82,13 +84,13 @@ export function networkComponent(network: Network): Component {
 }
 
 async function planNetwork(
-  { files, config, table }: Network,
+  { files, config, table, rename = (checkpoint) => checkpoint }: Network,
   sources: readonly ByteSource[],
   { dtype, allowUnused }: PlanOptions,
 ): Promise<PlannedContent> {
   const checkpoint: Checkpoint[] = [];
   for (const source of sources) {
-    checkpoint.push(unwrapped(await openCheckpoint(source)));
+    checkpoint.push(rename(unwrapped(await openCheckpoint(source))));
   }
   const rows = table(checkpoint);
   const { tensors, loss, dropped, warnings } = planConversion(

@@ -17,6 +17,7 @@ import {
   unetComponent,
   vaeComponent,
 } from "./networks.ts";
+import { taesdComponent } from "./extra_networks.ts";
 import { fromFile, isWholeModel, strayReason } from "./single_file.ts";
 
 /** Shows the user a line that is not an error. */
@@ -61,6 +62,8 @@ export async function findComponents(search: Search): Promise<Component[]> {
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
+    // Each of two files that belong together finds the other.
+    if (before?.files.join() === component.files.join()) return;
     if (before) {
       warn(
         `${component.output}: ${component.files[0]} replaces ${
@@ -310,11 +313,13 @@ async function fromNetwork(
     case "clip":
     case "clip_vision_model":
       return await imageEncoderComponent(network);
+    case "AutoencoderTiny":
+      return taesdComponent(network);
   }
   throw badCheckpoint(
     folder,
     `its config.json is of ${
       json._class_name ?? json.model_type ?? "nothing known"
-    }, expected UNet2DConditionModel, AutoencoderKL or a CLIP model`,
+    }, expected UNet2DConditionModel, AutoencoderKL, AutoencoderTiny or a CLIP model`,
   );
 }

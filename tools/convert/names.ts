@@ -49,21 +49,44 @@ export function adapterName(file: string): string {
     return "identity_adapter";
   }
   if (stem === "identity_adapter") return stem;
+  return ownName(
+    file,
+    stem,
+    "an identity adapter",
+    "; rename the file, or call it identity_adapter to make it the model's own",
+  );
+}
+
+/**
+ * The name an upscaler is written under: its file's own, by which it is asked for.
+ *
+ * @param file its path
+ * @throws {MasterWeaverError} `bad-checkpoint` where the name is that of a component, or not a plain one
+ */
+export function upscalerName(file: string): string {
+  const stem = basename(file, extname(file));
+  return ownName(file, stem, "an upscaler", "; rename the file");
+}
+
+/** The name of a file that keeps it. */
+function ownName(
+  file: string,
+  stem: string,
+  what: string,
+  advice: string,
+): string {
   // Some file systems do not distinguish upper and lower case.
   const taken = componentNames.find((name) => name === folded(stem));
   if (taken !== undefined) {
     throw badCheckpoint(
       file,
-      `it is an identity adapter, which keeps its file's name, and ` +
-        `${taken}.weave is a component of the model; rename the file, or call it ` +
-        "identity_adapter to make it the model's own",
+      `it is ${what}, which keeps its file's name, and ${taken}.weave is a component of the model${advice}`,
     );
   }
   if (!PLAIN.test(stem) || WINDOWS_DEVICE.test(stem)) {
     throw badCheckpoint(
       file,
-      "it is an identity adapter, which keeps its file's name, and that is not " +
-        "a plain one; rename the file",
+      `it is ${what}, which keeps its file's name, and that is not a plain one; rename the file`,
     );
   }
   return stem;

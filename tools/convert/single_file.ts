@@ -31,6 +31,7 @@ import {
   SD15_VAE_CONFIG,
   VIT_L14_CONFIG,
 } from "../../src/checkpoints/tables/stable_diffusion.ts";
+import { UPSCALER } from "../../src/weights/components.ts";
 import {
   isWeave,
   type JsonObject,
@@ -38,8 +39,9 @@ import {
 } from "../../src/weights/weave.ts";
 import { type Component, dlibComponent } from "./component.ts";
 import { evaluationComponent } from "./evaluation.ts";
+import { taesdFiles, upscalerComponent } from "./extra_networks.ts";
 import { exists, optionalJson } from "./folder.ts";
-import { adapterName, knownComponent } from "./names.ts";
+import { adapterName, knownComponent, upscalerName } from "./names.ts";
 import {
   adapterComponent,
   faceParserComponent,
@@ -77,7 +79,11 @@ export async function fromFile(
   if (isWeave(start)) {
     const { component, config } = await openWeave(source);
     const known = knownComponent(file, component);
-    const output = known === "identity_adapter" ? adapterName(file) : known;
+    const output = known === "identity_adapter"
+      ? adapterName(file)
+      : known === UPSCALER
+      ? upscalerName(file)
+      : known;
     const fallback = await unetConfig(file, context.output);
     return [weaveComponent({
       output,
@@ -120,6 +126,10 @@ export async function fromFile(
         ...evaluation ? [evaluation] : [],
       ];
     }
+    case "taesd":
+      return [await taesdFiles(file)];
+    case "upscaler":
+      return [upscalerComponent(file, checkpoint)];
     case "face_parser": {
       const config = await optionalJson(`${folder}/face_parser_config.json`);
       return [faceParserComponent(file, config ?? {})];

@@ -7,6 +7,8 @@
 import {
   type ComponentName,
   EVALUATION,
+  TAESD,
+  UPSCALER,
 } from "../../src/weights/components.ts";
 import { loadFaceDetector } from "../../src/face/detector_model.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
@@ -17,6 +19,8 @@ import {
 } from "../../src/checkpoints/reconversion.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import { evaluationTable } from "../../src/checkpoints/tables/evaluation.ts";
+import { taesdTable } from "../../src/checkpoints/tables/taesd.ts";
+import { upscalerTable } from "../../src/checkpoints/tables/upscaler.ts";
 import { networkTable } from "../../src/checkpoints/tables/networks.ts";
 import {
   type JsonObject,
@@ -56,6 +60,10 @@ export function weaveComponent(
         const own = new CheckpointConfig(weave.config, weave.name);
         const table = component === EVALUATION
           ? evaluationTable(own)
+          : component === TAESD
+          ? taesdTable(own, [weave])
+          : component === UPSCALER
+          ? upscalerTable(own)
           : networkTable(component, own, {
             unet: () => new CheckpointConfig(unet(), "the UNet's config"),
             imageWidth: () => imageWidth(weave),

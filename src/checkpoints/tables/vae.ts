@@ -36,6 +36,7 @@ export function vaeTable(config: CheckpointConfig): Table {
     groups: 1,
     scalingFactor: 1,
     factor,
+    sampleSize: factor,
   };
   const weights = requestedWeights({
     component: "vae",
