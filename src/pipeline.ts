@@ -286,7 +286,7 @@ export class MasterWeaver implements AsyncDisposable {
         source: this.#previewSource ??= await this.#readPreviews(onWarning),
       };
       const images = await engine.generate({
-        ids: { prompt: prompt.ids, negative: negative.ids },
+        text: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
       }, { onProgress, onWarning, signal, previews });

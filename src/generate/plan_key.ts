@@ -9,11 +9,9 @@
  * @module
  */
 import type { StorageType } from "../gpu/gpu.ts";
+import type { ConditionShape } from "./graphs/conditions.ts";
 import type { RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
-
-/** What decides the plan of conditioning. */
-export type ConditionKey = Pick<RunShape, "images" | "guided">;
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
@@ -35,7 +33,7 @@ export type PlanKey =
     readonly storage: StorageType;
   }
   & (
-    | { readonly graph: "condition"; readonly details: ConditionKey }
+    | { readonly graph: "condition"; readonly details: ConditionShape }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
   );
@@ -45,17 +43,31 @@ export function planKey(key: PlanKey): string {
   return JSON.stringify([key.graph, key.storage, ...fields(key)]);
 }
 
+/** What a text decides; zeros stand for the defaults. */
+function text(
+  { textTokens = 0, conditions = 0 }: Pick<
+    RunShape,
+    "textTokens" | "conditions"
+  >,
+): number[] {
+  return [textTokens, conditions];
+}
+
 /** The details in a fixed order, with defaults for omitted ones. */
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
-    case "condition":
-      return [details.images, details.guided];
+    case "condition": {
+      const { images, guided, clipSkip = 1 } = details;
+      const { emphasis = false, replaced = false } = details;
+      return [images, guided, ...text(details), clipSkip, emphasis, replaced];
+    }
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
-      return [...shape, mergeTokens, stepName(kind), sampler];
+      const name = stepName(kind);
+      return [...shape, mergeTokens, ...text(runShape), name, sampler];
     }
     case "decode":
       return [details.height, details.width];

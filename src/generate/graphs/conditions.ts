@@ -6,33 +6,45 @@
 import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { clipText } from "../../models/clip.ts";
+import { multiply } from "../../models/layers.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
+import { emphasis } from "../../ops/emphasis.ts";
+import { sum } from "../../ops/sum.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
 import { keysName, type RunShape, valuesName } from "../run_shape.ts";
+import type { TextShape } from "../text_conditions.ts";
+
+/** What decides the plan of conditioning. */
+export interface ConditionShape
+  extends Pick<RunShape, "images" | "guided">, TextShape {
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
+}
 
 /**
- * `ids` u32 (B, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of every
- * cross-attention, repeated for every image. B counts the halves of guidance, the
- * conditional one first. Marks in `health` what is not finite.
+ * `ids` u32 (B · chunks, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of
+ * every cross-attention. B counts the conditions; where there is one for each half of
+ * guidance, the conditional one first, they are repeated for every image. Marks in
+ * `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
   { text, unet, adapter }: DenoiserComponents,
-  { images, guided }: Pick<RunShape, "images" | "guided">,
+  shape: ConditionShape,
 ): Graph {
   const g = new Graph(storage);
-  const halves = guided ? 2 : 1;
+  const { images, guided, conditions } = shape;
+  const rows = conditions ?? (guided ? 2 : 1);
   const { tokens, maxReferences } = adapter.config;
   const { crossAttentionDim } = unet.config;
-  const ids = g.input("ids", [halves, text.config.positions], "u32");
+  const embedding = encodeText(g, text, rows, shape);
   const identity = g.input(
     "identity",
-    [halves, maxReferences * tokens, crossAttentionDim],
+    [rows, maxReferences * tokens, crossAttentionDim],
     storage,
   );
-  const embedding = clipText(ids, text.weights.at("text_model"), text.config);
   g.name("text", embedding);
   const checks = new FiniteChecks(g);
   checks.mark("text", embedding);
@@ -51,10 +63,48 @@ export function conditionGraph(
       checks.mark("text keys", projected(`to_${kind}`));
       checks.mark("identity keys", projected(`to_${kind}_img`));
     }
-    g.output(keysName(path), repeatEach(k, images));
-    g.output(valuesName(path), repeatEach(v, images));
+    // Where steps choose from the conditions, they repeat them for the images.
+    const times = conditions === undefined ? images : 1;
+    g.output(keysName(path), repeatEach(k, times));
+    g.output(valuesName(path), repeatEach(v, times));
   }
   return g;
+}
+
+/** `ids` → the text's features, the chunks of each row side by side (rows, T, C). */
+export function encodeText(
+  g: Graph,
+  { weights, config }: DenoiserComponents["text"],
+  rows: number,
+  shape: ConditionShape,
+): Tensor {
+  const { positions, hiddenSize } = config;
+  const { textTokens = positions, clipSkip = 1, replaced } = shape;
+  const chunks = rows * textTokens / positions;
+  const ids = g.input("ids", [chunks, positions], "u32");
+  const x = clipText(ids, weights.at("text_model"), config, {
+    skippedLayers: clipSkip - 1,
+    replaced: replaced
+      ? {
+        kept: g.input("kept", [chunks, positions, 1], g.storage),
+        vectors: g.input("vectors", [chunks, positions, hiddenSize], g.storage),
+      }
+      : undefined,
+  });
+  const weighted = shape.emphasis ? emphasise(x) : x;
+  return weighted.reshape(rows, textTokens, hiddenSize);
+}
+
+/** Multiplies features by their tokens' `weights`, and keeps their mean: (B, T, C). */
+function emphasise(x: Tensor): Tensor {
+  const g = x.graph;
+  const [chunks, tokens] = x.shape;
+  const factors = g.apply(emphasis, {
+    sums: g.apply(sum, { x }, { axes: [2, 3], dtype: "f32" }),
+    weights: g.input("weights", [chunks, tokens], "f32"),
+    shares: g.input("shares", [chunks, chunks], "f32"),
+  }, {});
+  return multiply(x, factors);
 }
 
 /** Repeats each item of the first axis: (B, T, C) → (B · times, T, C). */
