@@ -1,5 +1,5 @@
 /**
- * Conditioning: encodes text and identity as the keys and values of every
+ * Conditioning: encodes text and, where there is one, identity as the keys and values of every
  * cross-attention, once per image.
  *
  * @module
@@ -21,8 +21,8 @@ import type {
 export interface Conditions {
   /** The prompts. */
   readonly text: PromptText;
-  /** Tokens of the person's identity. */
-  readonly identity: IdentityTokens;
+  /** Tokens of the person's identity; without them, nobody in particular. */
+  readonly identity?: IdentityTokens;
 }
 
 /** The same, with the text laid out for a call. */
@@ -39,12 +39,14 @@ export interface LaidOutConditions extends Pick<Conditions, "identity"> {
  */
 export async function encodeConditions(
   { gpu, storage, components, networks }: GeneratorContext,
-  { images, guided, clipSkip }: Omit<ConditionShape, keyof TextShape>,
+  shape: Omit<ConditionShape, keyof TextShape>,
   handover: Handover,
   { text, identity }: LaidOutConditions,
   options: CallOptions,
 ): Promise<void> {
-  const details = { images, guided, clipSkip, ...text.shape };
+  const { images, guided, identity: hasIdentity, clipSkip } = shape;
+  const given = { images, guided, identity: hasIdentity, clipSkip };
+  const details = { ...given, ...text.shape };
   await networks.condition.use({
     plans: {
       condition: {
@@ -58,7 +60,9 @@ export async function encodeConditions(
     for (const [name, values] of Object.entries(text.inputs)) {
       condition.write(name, values);
     }
-    condition.write("identity", identityOf(text.halves, identity));
+    if (identity) {
+      condition.write("identity", identityOf(text.halves, identity));
+    }
     condition.write("health", noFaults());
     await condition.runPaced(callPace(gpu, options));
   });

@@ -28,7 +28,7 @@ export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
 export interface ImageSettings extends StepRules, NoiseSettings {
-  /** How strongly the identity is followed; 0 ignores it. */
+  /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
   readonly numImages: number;
@@ -98,7 +98,7 @@ export class ImageGenerator implements Disposable {
       kinds.some(({ guided }) => guided),
       context.components.text.config.hiddenSize,
     );
-    const runShape = this.#runShape(settings, kinds, text.shape);
+    const runShape = this.#runShape(request, kinds, text.shape);
     const handover = await this.#handover(runShape, sampler);
 
     await encodeConditions(
@@ -140,16 +140,18 @@ export class ImageGenerator implements Disposable {
 
   /** The run shape of a call. */
   #runShape(
-    { numImages, height, width, mergeTokens }: ImageSettings,
+    { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
     { textTokens, conditions }: TextShape,
   ): RunShape {
+    const { numImages, height, width, mergeTokens } = settings;
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
       height: height / factor,
       width: width / factor,
       guided: kinds.some(({ guided }) => guided),
+      identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
       textTokens,

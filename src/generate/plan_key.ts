@@ -59,17 +59,25 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
     case "condition": {
       const { images, guided, clipSkip = 1 } = details;
       const { emphasis = false, replaced = false } = details;
-      return [images, guided, ...text(details), clipSkip, emphasis, replaced];
+      const tower = [...text(details), clipSkip, emphasis, replaced];
+      return [images, guided, ...tower, ...identityField(details)];
     }
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
-      const name = stepName(kind);
-      return [...shape, mergeTokens, ...text(runShape), name, sampler];
+      const step = [mergeTokens, ...text(runShape), stepName(kind), sampler];
+      return [...shape, ...step, ...identityField(runShape)];
     }
     case "decode":
       return [details.height, details.width];
   }
+}
+
+/** Names what is unusual: no identity. */
+function identityField(
+  { identity = true }: Pick<RunShape, "identity">,
+): string[] {
+  return identity ? [] : ["no identity"];
 }

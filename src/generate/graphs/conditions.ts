@@ -13,42 +13,45 @@ import { sum } from "../../ops/sum.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
-import { keysName, type RunShape, valuesName } from "../run_shape.ts";
+import {
+  keysName,
+  type RunShape,
+  usedAdapter,
+  valuesName,
+} from "../run_shape.ts";
 import type { TextShape } from "../text_conditions.ts";
+
+type Adapter = NonNullable<DenoiserComponents["adapter"]>;
 
 /** What decides the plan of conditioning. */
 export interface ConditionShape
-  extends Pick<RunShape, "images" | "guided">, TextShape {
+  extends Pick<RunShape, "images" | "guided" | "identity">, TextShape {
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
 }
 
 /**
- * `ids` u32 (B · chunks, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of
- * every cross-attention. B counts the conditions; where there is one for each half of
- * guidance, the conditional one first, they are repeated for every image. Marks in
- * `health` what is not finite.
+ * `ids` u32 (B · chunks, T) and, with an identity, `identity` (B, S, C) →
+ * `….attn2.k` and `….attn2.v` of every cross-attention. B counts the conditions;
+ * where there is one for each half of guidance, the conditional one first, they are
+ * repeated for every image. Marks in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
-  { text, unet, adapter }: DenoiserComponents,
+  components: DenoiserComponents,
   shape: ConditionShape,
 ): Graph {
   const g = new Graph(storage);
+  const { text, unet } = components;
   const { images, guided, conditions } = shape;
   const rows = conditions ?? (guided ? 2 : 1);
-  const { tokens, maxReferences } = adapter.config;
-  const { crossAttentionDim } = unet.config;
+  const adapter = usedAdapter(components, shape);
   const embedding = encodeText(g, text, rows, shape);
-  const identity = g.input(
-    "identity",
-    [rows, maxReferences * tokens, crossAttentionDim],
-    storage,
-  );
+  const identity = adapter && identityInput(g, rows, adapter, unet);
   g.name("text", embedding);
   const checks = new FiniteChecks(g);
   checks.mark("text", embedding);
-  checks.mark("identity", identity);
+  if (identity) checks.mark("identity", identity);
   for (const attention of crossAttentions(unet.config)) {
     const { path } = attention;
     const { k, v } = crossKeys(
@@ -56,11 +59,12 @@ export function conditionGraph(
       embedding,
       unet.weights,
       identity,
-      adapter.weights,
+      adapter?.weights,
     );
     for (const kind of ["k", "v"]) {
       const projected = (name: string) => g.named.get(`${path}.${name}`)!;
       checks.mark("text keys", projected(`to_${kind}`));
+      if (!identity) continue;
       checks.mark("identity keys", projected(`to_${kind}_img`));
     }
     // Where steps choose from the conditions, they repeat them for the images.
@@ -105,6 +109,17 @@ function emphasise(x: Tensor): Tensor {
     shares: g.input("shares", [chunks, chunks], "f32"),
   }, {});
   return multiply(x, factors);
+}
+
+/** An identity's tokens (rows, S, C). */
+function identityInput(
+  g: Graph,
+  rows: number,
+  { config: { tokens, maxReferences } }: Adapter,
+  { config: { crossAttentionDim } }: DenoiserComponents["unet"],
+): Tensor {
+  const shape = [rows, maxReferences * tokens, crossAttentionDim];
+  return g.input("identity", shape, g.storage);
 }
 
 /** Repeats each item of the first axis: (B, T, C) → (B · times, T, C). */

@@ -116,7 +116,7 @@ function runUnet(
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
   const g = latents.graph;
-  const { cachesFeatures, mergeTokens, conditions } = runShape;
+  const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
   const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
@@ -145,7 +145,9 @@ function runUnet(
         v: keys(valuesName(path), keysOf.get(path)!.v),
         textKeys: textTokens,
       }),
-      identityScale: g.input("identity_scale", [1], "f32"),
+      identityScale: identity
+        ? g.input("identity_scale", [1], "f32")
+        : undefined,
       cachedFeatures: cached
         ? input(g, "cached_features", specs.cachedFeatures!)
         : undefined,
