@@ -43,41 +43,36 @@ export function planKey(key: PlanKey): string {
   return JSON.stringify([key.graph, key.storage, ...fields(key)]);
 }
 
-/** What a text decides; zeros stand for the defaults. */
-function text(
-  { textTokens = 0, conditions = 0 }: Pick<
-    RunShape,
-    "textTokens" | "conditions"
-  >,
-): number[] {
-  return [textTokens, conditions];
-}
-
 /** The details in a fixed order, with defaults for omitted ones. */
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
-    case "condition": {
-      const { images, guided, clipSkip = 1 } = details;
-      const { emphasis = false, replaced = false } = details;
-      const tower = [...text(details), clipSkip, emphasis, replaced];
-      return [images, guided, ...tower, ...identityField(details)];
-    }
+    case "condition":
+      return [details.images, details.guided, ...unusual(details)];
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
-      const step = [mergeTokens, ...text(runShape), stepName(kind), sampler];
-      return [...shape, ...step, ...identityField(runShape)];
+      const step = [mergeTokens, stepName(kind), sampler];
+      return [...shape, ...step, ...unusual(runShape)];
     }
     case "decode":
       return [details.height, details.width];
   }
 }
 
-/** Names what is unusual: no identity. */
-function identityField(
-  { identity = true }: Pick<RunShape, "identity">,
+/** Names what is unusual about the conditions; nothing where there is a plain text and an identity. */
+function unusual(
+  details: Omit<ConditionShape, "images" | "guided">,
 ): string[] {
-  return identity ? [] : ["no identity"];
+  const { identity = true, textTokens, conditions } = details;
+  const { clipSkip = 1, emphasis, replaced } = details;
+  return [
+    ...identity ? [] : ["no identity"],
+    ...textTokens === undefined ? [] : [`${textTokens} tokens`],
+    ...conditions === undefined ? [] : [`${conditions} conditions`],
+    ...clipSkip === 1 ? [] : [`clip skip ${clipSkip}`],
+    ...emphasis ? ["emphasis"] : [],
+    ...replaced ? ["replaced"] : [],
+  ];
 }
