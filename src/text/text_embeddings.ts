@@ -4,6 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import { cleanText } from "./clean.ts";
 import type { ClipTokenizer } from "./tokenizer.ts";
 
 /** What textual inversion learnt: vectors that stand in a prompt for a name. */
@@ -64,6 +65,18 @@ export class TextEmbeddings {
     return found &&
       { embedding: found.embedding, length: found.ids.length };
   }
+}
+
+/**
+ * Whether a prompt may name an embedding: their letters and digits agree. Only its
+ * tokens tell for certain.
+ */
+export function mayName(prompt: string, name: string): boolean {
+  return lettersOf(prompt).includes(lettersOf(name));
+}
+
+function lettersOf(text: string): string {
+  return cleanText(text).replace(/[^\p{L}\p{N}]/gu, "");
 }
 
 function bad({ name }: TextEmbedding, found: string): MasterWeaverError {
