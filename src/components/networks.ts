@@ -45,15 +45,20 @@ import {
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
-/** What a model has that follows an identity. */
-type OfIdentity = Pick<IdentityComponents, "vision" | "adapter" | "parser">;
+/** What a model has that follows identities. */
+export type IdentityNetworkComponents = Pick<
+  IdentityComponents,
+  "vision" | "adapter" | "parser"
+>;
 
 /** The components of a model that are networks; all of identity's, or none. */
 export interface ModelComponents
-  extends GeneratorComponents, Partial<OfIdentity> {}
+  extends GeneratorComponents, Partial<IdentityNetworkComponents> {}
 
 /** The components of a model that follows identities. */
-export type Components = Omit<GeneratorComponents, "adapter"> & OfIdentity;
+export type Components =
+  & Omit<GeneratorComponents, "adapter">
+  & IdentityNetworkComponents;
 
 /** Whether a model follows identities. */
 export function followsIdentities(

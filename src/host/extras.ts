@@ -13,8 +13,18 @@ import { FileSource } from "./files.ts";
 import { isHostError } from "./reasons.ts";
 import { hostFileSystem } from "./system.ts";
 
-/** What messages call the files of each folder, and their endings. */
-const KINDS = {
+/** A kind of extra files, as its folder is called. */
+export type ExtraKind = "loras" | "embeddings" | "controlnets" | "upscalers";
+
+/** Extra files of a kind. */
+interface Kind {
+  /** What messages call one. */
+  readonly called: string;
+  /** The endings that such files have. */
+  readonly endings: readonly string[];
+}
+
+const KINDS: Readonly<Record<ExtraKind, Kind>> = {
   loras: {
     called: "LoRA",
     endings: [".safetensors", ".pt", ".ckpt", ".bin", ".weave"],
@@ -25,13 +35,10 @@ const KINDS = {
   },
   controlnets: { called: "ControlNet", endings: [".weave"] },
   upscalers: { called: "upscaler", endings: [".weave"] },
-} as const;
+};
 
 /** The most names that a message suggests. */
 const MOST_NAMES = 5;
-
-/** A kind of extra files, as its folder is called. */
-export type ExtraKind = keyof typeof KINDS;
 
 /** Where extra files are looked up by name. */
 export interface ExtraPlaces {
