@@ -38,6 +38,7 @@ import {
 import { restoreOld } from "./convert/neighbours.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
+import { toGguf } from "./convert/to_gguf.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
 import {
   flag,
@@ -51,13 +52,15 @@ import {
 } from "./tool.ts";
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
+       deno run -A tools/convert.ts FILE|FOLDER… --gguf FILE.gguf
        deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
        deno run -A tools/convert.ts --manifest DIR
 
 Converts checkpoints to a model folder. Each input is one of:
   a diffusers folder (with image_encoder/, adapter_final.pt and
     face_parser.pth in it), or the folder of one network
-  a single file of Stable Diffusion 1.5 (.safetensors, .ckpt), or of one network
+  a single file of Stable Diffusion 1.5 (.safetensors, .ckpt, .gguf), or of one
+    network
   an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
   dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
   a .weave file, or a folder of them, to be stored as another --dtype
@@ -69,6 +72,9 @@ Converts checkpoints to a model folder. Each input is one of:
                          refusing the file
   --no-ema               where a single file has two sets of UNet weights, use
                          those of the last training step, not their running mean
+  --gguf FILE.gguf       write UNet, autoencoder and text encoder as the one file that
+                         stable-diffusion.cpp loads; q8 and q4 are its q8_0 and
+                         q4_0, of linear layers alone
   --manifest DIR         write model.json for a folder as it is: one that has none,
                          or was put together from others on purpose
   --to-pytorch FILE      write an identity adapter as the reference's .pt
@@ -283,6 +289,7 @@ async function makeFolder(path: string): Promise<MadeFolder> {
 const OPTIONS = {
   output: option(text),
   dtype: option(oneOf(MODEL_DTYPES), "f16"),
+  gguf: option(text),
   "to-pytorch": option(text),
   manifest: option(text),
   "allow-unused": flag,
@@ -309,6 +316,9 @@ async function run(
     if (json) printJson(written);
     return;
   }
+  if (values.gguf !== undefined) {
+    return await runGguf(values.gguf, values, inputs);
+  }
   if (!output) throw new UsageError("Give --output");
   if (adapter !== undefined) {
     await checkWritable(output);
@@ -330,6 +340,34 @@ async function run(
     progress,
   });
   if (json) printJson({ output, components });
+}
+
+async function runGguf(
+  gguf: string,
+  values: Values<typeof OPTIONS>,
+  inputs: readonly string[],
+): Promise<void> {
+  if (values.output !== undefined || values["to-pytorch"] !== undefined) {
+    throw new UsageError("Give --gguf FILE.gguf without --output");
+  }
+  await checkWritable(gguf);
+  await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
+  const { report, progress } = talk(values.quiet);
+  const written = await toGguf({
+    inputs,
+    output: gguf,
+    dtype: values.dtype,
+    ldmWeights: values["no-ema"] ? "last" : "ema",
+    allowUnused: values["allow-unused"],
+    signal: interrupt.signal,
+    report,
+    progress,
+  });
+  report(
+    `${written.components.join(", ")}: ${written.tensors} tensors, ` +
+      `${written.quantised} quantised → ${gguf}`,
+  );
+  if (values.json) printJson(written);
 }
 
 /** Runs the command. */

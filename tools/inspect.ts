@@ -1,6 +1,6 @@
 /**
  * Shows what is in model files: `*.weave`, safetensors, both containers of
- * `torch.save`, and dlib's two.
+ * `torch.save`, GGUF, and dlib's two.
  *
  *     deno run -R tools/inspect.ts FILE…
  *
@@ -43,8 +43,8 @@ import { counted, flag, printJson, toolMain } from "./tool.ts";
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
 Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth,
-dlib's frontal face detector (.svm) and 68-point shape predictor (.dat), and what
-a model folder's model.json lists.
+GGUF, dlib's frontal face detector (.svm) and 68-point shape predictor (.dat), and
+what a model folder's model.json lists.
 
   --verify    also reads every byte and checks it against its checksum; of a
               model.json, compares the files beside it with what it lists

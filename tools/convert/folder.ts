@@ -14,6 +14,7 @@ import type { JsonObject } from "../../src/weights/weave.ts";
 const WEIGHT_EXTENSIONS = [
   ".safetensors",
   ".ckpt",
+  ".gguf",
   ".bin",
   ".pt",
   ".pth",

@@ -47,7 +47,7 @@ type NetworkFolder = typeof NETWORK_FOLDERS[number];
 /** Single files beside them. */
 const BESIDE_EXTENSIONS = [".pt", ".pth"];
 /** Endings of a whole model's file, in order of preference. */
-const WHOLE_EXTENSIONS = [".safetensors", ".ckpt"];
+const WHOLE_EXTENSIONS = [".safetensors", ".ckpt", ".gguf"];
 /** What `model_index.json` calls the models that can be used. */
 const PIPELINE = "StableDiffusionPipeline";
 
@@ -255,6 +255,8 @@ async function wholeModel(
   for (const name of files.sort((a, b) => rank(a) - rank(b))) {
     const stem = name.slice(0, -extname(name).length);
     if (found.includes(`${stem}.safetensors`)) continue;
+    // What it was quantised from is better.
+    if (found.length > 0 && extname(name) === ".gguf") continue;
     if (await isWholeModel(`${folder}/${name}`)) found.push(name);
   }
   if (found.length > 1) {
