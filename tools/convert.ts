@@ -30,6 +30,7 @@ import {
   type CheckedComponent,
   componentPath,
 } from "./convert/checks.ts";
+import { mergedComponents, type MergeInput } from "./convert/merge.ts";
 import {
   entriesBefore,
   manifestAfter,
@@ -53,6 +54,7 @@ import {
 
 const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
        deno run -A tools/convert.ts FILE|FOLDER… --gguf FILE.gguf
+       deno run -A tools/convert.ts --merge A=0.7 B=0.3 --output DIR
        deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
        deno run -A tools/convert.ts --manifest DIR
 
@@ -75,6 +77,13 @@ Converts checkpoints to a model folder. Each input is one of:
   --gguf FILE.gguf       write UNet, autoencoder and text encoder as the one file that
                          stable-diffusion.cpp loads; q8 and q4 are its q8_0 and
                          q4_0, of linear layers alone
+  --merge A=0.7 B=0.3    merge models, two or more: UNet, autoencoder and text
+                         encoder become the sum of theirs, each times its weight
+                         (AUTOMATIC1111's weighted sum). The weights are used as
+                         given and usually add up to 1; they may be negative:
+                         A=1 B=1 C=-1 is A + (B - C), add difference. Inputs
+                         without a weight have what the models lack, such as a
+                         tokenizer. Goes with --output and with --gguf
   --manifest DIR         write model.json for a folder as it is: one that has none,
                          or was put together from others on purpose
   --to-pytorch FILE      write an identity adapter as the reference's .pt
@@ -108,6 +117,8 @@ export interface ConvertedComponent {
 export interface ConvertOptions {
   /** Files and folders to read. */
   readonly inputs: readonly string[];
+  /** Models to merge, two or more; `inputs` have what they lack. */
+  readonly merge?: readonly MergeInput[];
   /** The folder to write to. */
   readonly output: string;
   /** How floating-point tensors are stored; single ones may be stored finer. */
@@ -140,13 +151,16 @@ export async function convert(
   for (const path of await restoreOld(output)) {
     report(`${path}: restored after an interrupted conversion`);
   }
-  const components = await findComponents({
+  const search = {
     inputs,
     output,
     ldmWeights,
     allowUnused: options.allowUnused ?? false,
     warn: report,
-  });
+  };
+  const components = options.merge
+    ? await mergedComponents(options.merge, search)
+    : await findComponents(search);
   await using made = await makeFolder(output);
   await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
@@ -290,6 +304,7 @@ const OPTIONS = {
   output: option(text),
   dtype: option(oneOf(MODEL_DTYPES), "f16"),
   gguf: option(text),
+  merge: flag,
   "to-pytorch": option(text),
   manifest: option(text),
   "allow-unused": flag,
@@ -316,8 +331,9 @@ async function run(
     if (json) printJson(written);
     return;
   }
+  const read = readWords(inputs, values.merge);
   if (values.gguf !== undefined) {
-    return await runGguf(values.gguf, values, inputs);
+    return await runGguf(values.gguf, values, read);
   }
   if (!output) throw new UsageError("Give --output");
   if (adapter !== undefined) {
@@ -330,7 +346,7 @@ async function run(
   }
   await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
   const components = await convert({
-    inputs,
+    ...read,
     output,
     dtype: values.dtype,
     ldmWeights: values["no-ema"] ? "last" : "ema",
@@ -345,7 +361,7 @@ async function run(
 async function runGguf(
   gguf: string,
   values: Values<typeof OPTIONS>,
-  inputs: readonly string[],
+  read: Pick<ConvertOptions, "inputs" | "merge">,
 ): Promise<void> {
   if (values.output !== undefined || values["to-pytorch"] !== undefined) {
     throw new UsageError("Give --gguf FILE.gguf without --output");
@@ -354,7 +370,7 @@ async function runGguf(
   await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
   const { report, progress } = talk(values.quiet);
   const written = await toGguf({
-    inputs,
+    ...read,
     output: gguf,
     dtype: values.dtype,
     ldmWeights: values["no-ema"] ? "last" : "ema",
@@ -368,6 +384,36 @@ async function runGguf(
       `${written.quantised} quantised → ${gguf}`,
   );
   if (values.json) printJson(written);
+}
+
+/** What to read, by the words of the command line. */
+function readWords(
+  words: readonly string[],
+  isMerge: boolean,
+): Pick<ConvertOptions, "inputs" | "merge"> {
+  if (!isMerge) return { inputs: words };
+  const merge: MergeInput[] = [];
+  const inputs: string[] = [];
+  for (const word of words) {
+    const at = word.lastIndexOf("=");
+    if (at < 0) {
+      inputs.push(word);
+      continue;
+    }
+    const [path, weight] = [word.slice(0, at), word.slice(at + 1)];
+    if (path === "" || weight.trim() === "" || !Number.isFinite(+weight)) {
+      throw new UsageError(
+        `--merge takes FILE=WEIGHT, such as model.safetensors=0.7, got ${word}`,
+      );
+    }
+    merge.push({ path, weight: Number(weight) });
+  }
+  if (merge.length < 2) {
+    throw new UsageError(
+      `--merge takes two or more FILE=WEIGHT, got ${merge.length}`,
+    );
+  }
+  return { inputs, merge };
 }
 
 /** Runs the command. */

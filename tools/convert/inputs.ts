@@ -32,6 +32,8 @@ export interface Search {
   readonly ldmWeights: LdmWeights;
   /** Whether unknown tensors and unused tokens are left out instead of refused. */
   readonly allowUnused: boolean;
+  /** Where a tokenizer may be, beside the inputs. */
+  readonly folders?: readonly string[];
   /** Called with what is left out or replaced. */
   readonly warn: Warn;
 }
@@ -70,12 +72,13 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
     found.set(component.output, component);
   };
-  const folders: string[] = [];
-  for (const input of inputs) if (await isFolder(input)) folders.push(input);
+  const given: string[] = [];
+  for (const input of inputs) if (await isFolder(input)) given.push(input);
+  const folders = [...given, ...search.folders ?? []];
   const files: string[] = [];
   const wholes: string[] = [];
   for (const input of inputs) {
-    if (!folders.includes(input)) files.push(input);
+    if (!given.includes(input)) files.push(input);
     else {
       const inside = await fromFolder(input, {
         folders,

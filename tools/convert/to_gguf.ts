@@ -27,12 +27,15 @@ import { checkPlanned } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { ggufBlocks, ggufFloats } from "./gguf_values.ts";
 import { findComponents } from "./inputs.ts";
+import { mergedComponents, type MergeInput } from "./merge.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** What to write. */
 export interface GgufOptions {
   /** Files and folders to read. */
   readonly inputs: readonly string[];
+  /** Models to merge, two or more; `inputs` have what they lack. */
+  readonly merge?: readonly MergeInput[];
   /** The file to write. */
   readonly output: string;
   /** How weights are stored. */
@@ -73,13 +76,16 @@ const FILE_TYPES = { f32: 0, f16: 1, q4: 2, q8: 7 } as const;
  */
 export async function toGguf(options: GgufOptions): Promise<WrittenGguf> {
   const { inputs, output, dtype, signal, report = () => {} } = options;
-  const found = await findComponents({
+  const search = {
     inputs,
     output: dirname(output),
     ldmWeights: options.ldmWeights ?? "ema",
     allowUnused: options.allowUnused ?? false,
     warn: report,
-  });
+  };
+  const found = options.merge
+    ? await mergedComponents(options.merge, search)
+    : await findComponents(search);
   await using stack = new AsyncDisposableStack();
   const metadata: Record<string, string | number> = {
     [ARCHITECTURE]: "sd1",
