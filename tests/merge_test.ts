@@ -164,7 +164,7 @@ Deno.test("merge: models of two kinds are refused, and nothing is written", () =
         }),
       MasterWeaverError,
     );
-    assertStringIncludes(error.message, "cannot be merged with");
+    assertStringIncludes(error.message, "does not go together with");
     assertStringIncludes(error.message, "is (8, 16) and (8, 8) there");
     await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
   }));

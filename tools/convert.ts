@@ -14,10 +14,7 @@ import { cannotWrite } from "../src/host/reasons.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
-import {
-  MODEL_DTYPES,
-  type ModelDtype,
-} from "../src/weights/quantisation_policy.ts";
+import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
 import type { LdmWeights } from "../src/checkpoints/tables/ldm.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
@@ -30,66 +27,24 @@ import {
   type CheckedComponent,
   componentPath,
 } from "./convert/checks.ts";
-import { mergedComponents, type MergeInput } from "./convert/merge.ts";
 import {
   entriesBefore,
   manifestAfter,
   writeManifest,
 } from "./convert/model_manifest.ts";
 import { restoreOld } from "./convert/neighbours.ts";
+import { mergedComponents, type MergeInput } from "./convert/merge.ts";
+import {
+  type ConvertValues,
+  OPTIONS,
+  readWords,
+  USAGE,
+} from "./convert/options.ts";
+import { runExtraction, runGguf } from "./convert/other_outputs.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
-import { toGguf } from "./convert/to_gguf.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
-import {
-  flag,
-  oneOf,
-  option,
-  printJson,
-  talk,
-  text,
-  toolMain,
-  type Values,
-} from "./tool.ts";
-
-const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
-       deno run -A tools/convert.ts FILE|FOLDER… --gguf FILE.gguf
-       deno run -A tools/convert.ts --merge A=0.7 B=0.3 --output DIR
-       deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
-       deno run -A tools/convert.ts --manifest DIR
-
-Converts checkpoints to a model folder. Each input is one of:
-  a diffusers folder (with image_encoder/, adapter_final.pt and
-    face_parser.pth in it), or the folder of one network
-  a single file of Stable Diffusion 1.5 (.safetensors, .ckpt, .gguf), or of one
-    network
-  an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
-  dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
-  a .weave file, or a folder of them, to be stored as another --dtype
-
-  --output DIR           where the .weave files go; created where it is missing
-  --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
-                         half and a quarter of f16 and lose a little
-  --allow-unused         leave out unknown tensors, and say which, instead of
-                         refusing the file
-  --no-ema               where a single file has two sets of UNet weights, use
-                         those of the last training step, not their running mean
-  --gguf FILE.gguf       write UNet, autoencoder and text encoder as the one file that
-                         stable-diffusion.cpp loads; q8 and q4 are its q8_0 and
-                         q4_0, of linear layers alone
-  --merge A=0.7 B=0.3    merge models, two or more: UNet, autoencoder and text
-                         encoder become the sum of theirs, each times its weight
-                         (AUTOMATIC1111's weighted sum). The weights are used as
-                         given and usually add up to 1; they may be negative:
-                         A=1 B=1 C=-1 is A + (B - C), add difference. Inputs
-                         without a weight have what the models lack, such as a
-                         tokenizer. Goes with --output and with --gguf
-  --manifest DIR         write model.json for a folder as it is: one that has none,
-                         or was put together from others on purpose
-  --to-pytorch FILE      write an identity adapter as the reference's .pt
-  --json                 one JSON object on stdout
-  --quiet                no report, no progress
-  -h, --help             this text`;
+import { printJson, talk, toolMain } from "./tool.ts";
 
 /** What was written for one component. */
 export interface ConvertedComponent {
@@ -300,21 +255,8 @@ async function makeFolder(path: string): Promise<MadeFolder> {
   };
 }
 
-const OPTIONS = {
-  output: option(text),
-  dtype: option(oneOf(MODEL_DTYPES), "f16"),
-  gguf: option(text),
-  merge: flag,
-  "to-pytorch": option(text),
-  manifest: option(text),
-  "allow-unused": flag,
-  "no-ema": flag,
-  json: flag,
-  quiet: flag,
-};
-
 async function run(
-  values: Values<typeof OPTIONS>,
+  values: ConvertValues,
   inputs: readonly string[],
 ): Promise<void> {
   const { output, manifest, "to-pytorch": adapter, json } = values;
@@ -330,6 +272,10 @@ async function run(
     report(`${written.files} files → ${written.manifest}`);
     if (json) printJson(written);
     return;
+  }
+  if (values["extract-lora"]) return await runExtraction(values, inputs);
+  if (values.rank !== undefined) {
+    throw new UsageError("--rank goes with --extract-lora");
   }
   const read = readWords(inputs, values.merge);
   if (values.gguf !== undefined) {
@@ -356,64 +302,6 @@ async function run(
     progress,
   });
   if (json) printJson({ output, components });
-}
-
-async function runGguf(
-  gguf: string,
-  values: Values<typeof OPTIONS>,
-  read: Pick<ConvertOptions, "inputs" | "merge">,
-): Promise<void> {
-  if (values.output !== undefined || values["to-pytorch"] !== undefined) {
-    throw new UsageError("Give --gguf FILE.gguf without --output");
-  }
-  await checkWritable(gguf);
-  await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
-  const { report, progress } = talk(values.quiet);
-  const written = await toGguf({
-    ...read,
-    output: gguf,
-    dtype: values.dtype,
-    ldmWeights: values["no-ema"] ? "last" : "ema",
-    allowUnused: values["allow-unused"],
-    signal: interrupt.signal,
-    report,
-    progress,
-  });
-  report(
-    `${written.components.join(", ")}: ${written.tensors} tensors, ` +
-      `${written.quantised} quantised → ${gguf}`,
-  );
-  if (values.json) printJson(written);
-}
-
-/** What to read, by the words of the command line. */
-function readWords(
-  words: readonly string[],
-  isMerge: boolean,
-): Pick<ConvertOptions, "inputs" | "merge"> {
-  if (!isMerge) return { inputs: words };
-  const merge: MergeInput[] = [];
-  const inputs: string[] = [];
-  for (const word of words) {
-    const at = word.lastIndexOf("=");
-    if (at < 0) {
-      inputs.push(word);
-      continue;
-    }
-    const [path, weight] = [word.slice(0, at), word.slice(at + 1)];
-    if (path === "" || weight.trim() === "" || !Number.isFinite(+weight)) {
-      throw new UsageError(
-        `--merge takes FILE=WEIGHT, such as model.safetensors=0.7, got ${word}`,
-      );
-    }
-    merge.push({ path, weight: Number(weight) });
-  }
-  if (merge.length < 2) {
-    throw new UsageError(
-      `--merge takes two or more FILE=WEIGHT, got ${merge.length}`,
-    );
-  }
-  return { inputs, merge };
 }
 
 /** Runs the command. */

@@ -34,6 +34,8 @@ export interface Search {
   readonly allowUnused: boolean;
   /** Where a tokenizer may be, beside the inputs. */
   readonly folders?: readonly string[];
+  /** Whether a text encoder needs its tokenizer (true). */
+  readonly needsTokenizer?: boolean;
   /** Called with what is left out or replaced. */
   readonly warn: Warn;
 }
@@ -60,6 +62,7 @@ const PIPELINE = "StableDiffusionPipeline";
  */
 export async function findComponents(search: Search): Promise<Component[]> {
   const { inputs, output, ldmWeights, allowUnused, warn } = search;
+  const { needsTokenizer } = search;
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
@@ -83,6 +86,7 @@ export async function findComponents(search: Search): Promise<Component[]> {
       const inside = await fromFolder(input, {
         folders,
         allowUnused,
+        needsTokenizer,
         warn,
       });
       inside.components.forEach(add);
@@ -91,7 +95,15 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
   }
   const unet = () => found.get("unet")?.config;
-  const context = { output, folders, ldmWeights, allowUnused, warn, unet };
+  const context = {
+    output,
+    folders,
+    ldmWeights,
+    allowUnused,
+    needsTokenizer,
+    warn,
+    unet,
+  };
   for (const file of wholes) {
     for (const component of await fromFile(file, context)) {
       if (!found.has(component.output)) add(component);

@@ -115,7 +115,7 @@ async function planMerge(
     planned.push(await component.plan(own, { ...options, dtype: "f32" }));
   }
   const contents = planned.map(({ content }) => content);
-  checkAlike(parts, contents);
+  checkAlike(parts.map(({ path }) => path), contents);
   const weights = parts.map(({ weight }) => weight);
   const loss = new StorageLoss();
   const file = parts.map(({ path }) => path).join(" and ");
@@ -152,9 +152,14 @@ async function planMerge(
   };
 }
 
-/** Refuses networks whose tensors are not the same, but for their values. */
-function checkAlike(
-  parts: readonly Part[],
+/**
+ * Refuses networks whose tensors are not the same, but for their values.
+ *
+ * @param paths of their models
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function checkAlike(
+  paths: readonly string[],
   [first, ...others]: readonly WeaveContent[],
 ): void {
   const shapes = new Map(first.tensors.map(({ name, shape }) => [name, shape]));
@@ -165,14 +170,14 @@ function checkAlike(
     if (odd === undefined && tensors.length === shapes.size) continue;
     const own = odd && shapes.get(odd.name);
     throw badCheckpoint(
-      parts[i + 1].path,
-      `it cannot be merged with ${parts[0].path}: ` +
+      paths[i + 1],
+      `it does not go together with ${paths[0]}: ` +
         (odd && own
           ? `tensor ${brief(odd.name)} is ${formatShape(odd.shape)} and ${
             formatShape(own)
           } there`
           : `it has ${tensors.length} tensors in its ${first.component}, the other ${shapes.size}`) +
-        "; merge models of one kind",
+        "; give models of one kind",
     );
   }
 }

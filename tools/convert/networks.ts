@@ -152,6 +152,8 @@ export function vaeComponent(
 export interface TextContext {
   /** Where the tokenizer may be, beside the model's own folder. */
   readonly folders: readonly string[];
+  /** Whether the tokenizer must be found (true); without it nothing can be written. */
+  readonly needsTokenizer?: boolean;
   /** Whether the network may have more tokens than the tokenizer. */
   readonly allowUnused: boolean;
   /** Shows the user a line that is not an error. */
@@ -174,6 +176,9 @@ export async function textEncoderComponent(
   }
   const text = json.text_config instanceof Object ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
+  if (context.needsTokenizer === false) {
+    return completeComponent("text_encoder", files, config, configName, table);
+  }
   const folder = dirname(files[0]);
   const above = dirname(folder);
   // A whole model's file has its tokenizer beside it, a network's folder above.
