@@ -26,6 +26,8 @@ import {
   u32,
   u64,
 } from "./support/gguf.ts";
+import { fuzz } from "./support/weights.ts";
+import { inspect } from "../tools/inspect.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 const golden = () =>
@@ -326,6 +328,33 @@ Deno.test("gguf: a file that is cut anywhere is refused", async () => {
       MasterWeaverError,
     );
   }
+});
+
+Deno.test("gguf: a file that is damaged in any way opens or is refused", async () => {
+  const whole = await Deno.readFile(
+    repositoryPath("tests/goldens/types.gguf"),
+  );
+  // The header alone, where damage matters, and then some of the data.
+  const refused = await fuzz(whole.subarray(0, 2600), 1500, openGguf);
+  assertEquals(refused, 1500);
+  const all = await fuzz(whole, 500, async (source) => {
+    const { tensors } = await openGguf(source);
+    for (const tensor of tensors.values()) await readFloats(tensor);
+  });
+  assert(all > 100 && all < 500, `${all}`);
+});
+
+Deno.test("gguf: inspect names type, shape and architecture", async () => {
+  await using source = await golden();
+  const found = await inspect(source, true);
+  assertEquals([found.kind, found.architecture, found.otherValues], [
+    "gguf",
+    "sd1",
+    16,
+  ]);
+  const { dtype, shape, bytes } = found.tensors
+    .find(({ name }) => name === "Q5_1")!;
+  assertEquals([dtype, shape, bytes], ["Q5_1", [3, 64], 144]);
 });
 
 Deno.test("gguf: another architecture is named", async () => {

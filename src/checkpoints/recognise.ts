@@ -10,6 +10,7 @@ import {
   type Checkpoint,
   type CheckpointTensor,
 } from "./checkpoint.ts";
+import { ARCHITECTURE } from "./gguf.ts";
 import { ggufNames } from "./tables/gguf_names.ts";
 import { LORA } from "./tables/harmless.ts";
 
@@ -86,8 +87,6 @@ const TEXT_WIDTHS: Readonly<Record<number, string>> = {
   2048: "Stable Diffusion XL",
 };
 
-/** The key by which a GGUF file says what it is for. */
-const ARCHITECTURE = "general.architecture";
 /** Language models and others that share no tensor with Stable Diffusion 1. */
 const OTHER_ARCHITECTURE =
   /^(llama|mllama|deci|falcon|grok|gpt|baichuan|starcoder|refact|bert|nomic|neo-?bert|jina|bloom|stablelm|qwen|phi|plamo|codeshell|orion|internlm|minicpm|gemma|starcoder|rwkv|arwkv|mamba|xverse|command|cohere|dbrx|olmo|openelm|arctic|deepseek|chatglm|glm|bitnet|t5|jais|nemotron|exaone|granite|chameleon|wavtokenizer|plm|bailing|dots|ernie|hunyuan|smollm|lfm2|dream|llada|apertus|mistral|mixtral|mpt|kimi|whisper|flux|sdxl|sd3|sd2|aura|wan|ltxv|lumina|hidream|cosmos|hyvid|pixart|chroma|z_?image|anima)/i;
