@@ -168,6 +168,31 @@ function find(bytes: Uint8Array, part: Uint8Array): number {
   throw new Error("The bytes are not there");
 }
 
+Deno.test("gguf: a folder's file is used where there is nothing better", () =>
+  withTemporary(async (folder) => {
+    const inner = `${folder}/model`;
+    await Deno.mkdir(inner);
+    await toGguf({ inputs: [mini], output: `${inner}/a.gguf`, dtype: "q8" });
+    const output = `${folder}/out`;
+    const alone = await convert({ inputs: [inner], output, dtype: "f16" });
+    assertEquals(alone.length, 3);
+    await Deno.copyFile(`${mini}/vae.weave`, `${inner}/vae.weave`);
+    const beside = await convert({ inputs: [inner], output, dtype: "f16" });
+    assertEquals(beside.map(({ component }) => component), ["vae"]);
+    // A file is not made from itself.
+    const error = await assertRejects(
+      () =>
+        toGguf({
+          inputs: [`${inner}/a.gguf`],
+          output: `${inner}/a.gguf`,
+          dtype: "q4",
+        }),
+      MasterWeaverError,
+      "it is made from itself",
+    );
+    assertEquals(error.code, "bad-option");
+  }));
+
 Deno.test("gguf: what cannot be converted gets one line, and nothing is written", () =>
   withTemporary(async (folder) => {
     const unet = floatsOf(

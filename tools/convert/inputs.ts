@@ -270,8 +270,6 @@ async function wholeModel(
   for (const name of files.sort((a, b) => rank(a) - rank(b))) {
     const stem = name.slice(0, -extname(name).length);
     if (found.includes(`${stem}.safetensors`)) continue;
-    // What it was quantised from is better.
-    if (found.length > 0 && extname(name) === ".gguf") continue;
     if (await isWholeModel(`${folder}/${name}`)) found.push(name);
   }
   if (found.length > 1) {
