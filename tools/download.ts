@@ -198,8 +198,8 @@ async function fromFolder(
   return written === `${output}/${component}.weave`;
 }
 
-/** The face detector comes with this project. */
-async function addDetector(output: string): Promise<boolean> {
+/** Puts the face detector, which comes with this project, into a model's folder that has none. */
+export async function addDetector(output: string): Promise<boolean> {
   const name = "face_detector.weave";
   const own = new URL(`../weights/mini/${name}`, import.meta.url);
   if (await exists(`${output}/${name}`) || !await exists(own)) return false;
@@ -223,7 +223,7 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** What the user must do before the model can be used. */
+/** What the user must do before the model follows reference photos. */
 function instructions(
   missing: readonly LinkedPart[],
   output: string,
@@ -232,7 +232,7 @@ function instructions(
     `  ${file}, ${what}: ${link}`
   );
   return [
-    `Still missing; download by hand, save in ${output}, and run this again:`,
+    `Still missing for images from reference photos; download by hand, save in ${output}, and run this again:`,
     ...lines,
   ].join("\n");
 }

@@ -109,6 +109,8 @@ export interface CommandChoices {
   readonly ref: readonly string[];
   /** The model's folder. */
   readonly model: string;
+  /** A folder with further extra files, in folders named as those of a model. */
+  readonly extras: string;
   /** Where the image goes. */
   readonly output: string;
   /** Whether the references are written, too, as the encoder saw them. */

@@ -74,7 +74,11 @@ export type Table =
   & Entries<Settings, "image", "prompt" | "width" | "height">
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
-  & Entries<CommandChoices, "command", "ref" | "model" | "fromImage">;
+  & Entries<
+    CommandChoices,
+    "command",
+    "ref" | "model" | "extras" | "fromImage"
+  >;
 
 /** The name of an option, as the library calls it. */
 export type OptionName = keyof Table;
@@ -87,8 +91,10 @@ export const table: Table = {
   ref: {
     group: "command",
     type: paths,
-    help: "reference photo, PNG or JPEG; up to three times",
-    details: "of one person; its pixels are exactly those that Pillow reads",
+    help:
+      "reference photo of a person, PNG or JPEG; up to three times, or not at all",
+    details:
+      "without one the image is plain Stable Diffusion's; its pixels are exactly those that Pillow reads",
   },
   prompt: {
     group: "image",
@@ -118,6 +124,13 @@ export const table: Table = {
     key: "adapter",
     recordOnlyIfGiven: true,
   },
+  extras: {
+    group: "command",
+    type: path("DIR"),
+    defaultText: "the model's folder alone",
+    help:
+      "also look up extra files by name here: in loras, embeddings, controlnets and upscalers",
+  },
   steps: {
     group: "image",
     type: integer(1, 1000),
@@ -138,7 +151,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out",
+    details: "0 leaves it out; needs `--ref`",
     key: "id_scale",
   },
   seed: {

@@ -19,7 +19,7 @@ export const USAGE =
        deno run -A tools/convert.ts --manifest DIR
 
 Converts checkpoints to a model folder. Each input is one of:
-  a diffusers folder (with image_encoder/, adapter_final.pt and
+  a diffusers folder (for identities with image_encoder/, adapter_final.pt and
     face_parser.pth in it), or the folder of one network
   a single file of Stable Diffusion 1.5 (.safetensors, .ckpt, .gguf), or of one
     network
