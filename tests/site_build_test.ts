@@ -51,6 +51,7 @@ Deno.test("site build: relative paths, a policy, nothing inline, the same bytes 
       Object.keys(components),
       [...requiredComponents, "face_detector"].toSorted(),
     );
+    await Deno.stat(`${output}/weights/mini/LICENSE-dlib-Boost.txt`);
     // A browser looks for a new version by its bytes.
     assertEquals(
       await Deno.readTextFile(`${output}/service_worker.js`),
