@@ -50,11 +50,23 @@ siteTest(
     }
     assertEquals(await bar.getAttribute("max"), String(MODEL_BYTES));
     await shoot("site-download");
+    // Another model of this site's, an earlier version, and another site's.
+    const other = "/another/weights/old/unet.weave?hash=0&chunk=0";
+    await page.evaluate(keepMore, [
+      "weights/old/model.json",
+      "weights/old/unet.weave?hash=0&chunk=0",
+      "weights/mini/unet.weave?hash=0&chunk=0",
+      other,
+    ]);
     const before = host.weights.length;
     await page.reload();
     await bar.waitFor();
     host.release();
     await modelReady(page);
+    const old = (await page.evaluate(keptUrls)).filter((url) =>
+      /old|hash=0&/.test(url)
+    );
+    assertEquals(old, [new URL(other, page.url()).href]);
     const again = host.weights.slice(before);
     // At most what was under way is sent twice.
     const all = again.map(lengthOf).reduce((sum, length) => sum + length, 0);
@@ -66,6 +78,20 @@ siteTest(
     assertEquals(host.weights.length, before + again.length);
   },
 );
+
+/** Runs in the page: keeps more than its weights. */
+async function keepMore(urls: readonly string[]): Promise<void> {
+  const cache = await caches.open("masterweaver-weights");
+  for (const url of urls) {
+    await cache.put(new URL(url, location.href).href, new Response("old"));
+  }
+}
+
+/** Runs in the page: the addresses of what is kept. */
+async function keptUrls(): Promise<string[]> {
+  const cache = await caches.open("masterweaver-weights");
+  return (await cache.keys()).map(({ url }) => url);
+}
 
 function lengthOf({ range }: Asked): number {
   return range![1] - range![0] + 1;

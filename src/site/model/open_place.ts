@@ -120,6 +120,19 @@ export async function listAddress(
   return { files, manifest, preview };
 }
 
+/** Forgets what is kept of models that the site had before this one, and of its earlier versions. */
+export async function forgetEarlier(
+  { url }: AddressPlace,
+  { files }: AddressFiles,
+  store: ChunkStore,
+): Promise<void> {
+  await store.forgetAllBut(
+    new URL("..", url).href,
+    files.map(([, file]) => file),
+    [url + MANIFEST_NAME, url + PREVIEW_NAME],
+  );
+}
+
 /** A small file; undefined where the host has none. */
 async function readWhole(
   url: string,

@@ -18,7 +18,7 @@ import {
   type RemoteFile,
 } from "../model/chunk_store.ts";
 import { download } from "../model/download.ts";
-import { listAddress, openPlace } from "../model/open_place.ts";
+import { forgetEarlier, listAddress, openPlace } from "../model/open_place.ts";
 import type { AddressPlace } from "../model/place.ts";
 import type {
   PreparedModel,
@@ -50,13 +50,13 @@ async function fetchModel(
   { signal, emit }: Context,
 ): Promise<void> {
   const store = await ChunkStore.open();
-  const { files } = await listAddress(place, store, "fresh");
+  const listed = await listAddress(place, store, "fresh");
+  await forgetEarlier(place, listed, store);
   // Landmarks are fetched when a face is to be aligned.
-  const wanted = files.filter(([name]) => name !== "landmarks");
+  const wanted = listed.files.filter(([name]) => name !== "landmarks");
   const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
   let done = 0;
   for (const [, file] of wanted) {
-    await store.forget(file, "others");
     for (const index of await store.indexes(file)) {
       done += chunkLength(file, index);
     }
@@ -98,7 +98,7 @@ async function check(
   } catch (error) {
     const isDamaged = error instanceof MasterWeaverError &&
       error.code === "bad-model";
-    if (isDamaged) await store.forget(file, "this");
+    if (isDamaged) await store.forget(file);
     throw error;
   }
   await store.setChecked(file);
@@ -107,5 +107,5 @@ async function check(
 async function forgetModel(place: AddressPlace): Promise<void> {
   const store = await ChunkStore.open();
   const { files } = await listAddress(place, store, "kept");
-  for (const [, file] of files) await store.forget(file, "this");
+  for (const [, file] of files) await store.forget(file);
 }
