@@ -101,11 +101,36 @@ siteTest(
   "site weights: a host without ranges will do",
   { isPlain: true },
   async ({ page }, host) => {
+    await page.addInitScript(countPersist);
+    await page.reload();
     await useAnyway(page);
     await modelReady(page);
     assertEquals(host.sent, MODEL_BYTES);
+    const asked = () => page.evaluate(() => (globalThis as Persisting).asked);
+    assertEquals(await asked(), 1);
+    // Nothing to fetch, nothing to ask for.
+    await page.reload();
+    await modelReady(page);
+    await page.locator(".model-more summary").click();
+    assertEquals(await asked(), 0);
   },
 );
+
+/** How often the page asked the browser to keep its weights. */
+type Persisting = { asked?: number };
+
+/** Runs in the page: counts that, and refuses. */
+function countPersist(): void {
+  const { storage } = navigator as unknown as { storage: object };
+  const counter = globalThis as Persisting;
+  counter.asked = 0;
+  Object.assign(storage, {
+    persist: () => {
+      counter.asked!++;
+      return Promise.resolve(false);
+    },
+  });
+}
 
 siteTest(
   "site weights: without room it says so, keeps what it has, and goes on later",

@@ -25,6 +25,7 @@ import type {
   WeightsCalls,
   WeightsProgress,
 } from "../workers/weights_calls.ts";
+import { askToPersist } from "./persistence.ts";
 
 /** How far the model is. */
 export type ModelStatus =
@@ -174,6 +175,8 @@ export class ModelHolder {
         signal,
         onEvent: (progress) => {
           if (signal.aborted) return;
+          const { stage, done, total } = progress;
+          if (stage === "fetch" && done < total) askToPersist();
           this.status.value = { state: "coming", progress };
         },
       });
