@@ -2,8 +2,10 @@
  * The weights of the page that computes everything itself: fetched in few
  * requests, kept through a reload, checked, or read from a folder.
  */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "./support/browser.ts";
+import { plainLandmarks } from "./support/landmarks.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   fileBytes,
@@ -259,6 +261,18 @@ siteTest(
     await page.getByRole("button", { name: "Use a model" }).click();
     await page.getByText("read from the folder that you picked").waitFor();
     await page.locator(".header").getByText("Model picked").waitFor();
+    // The site's face detector stands in, as it is kept here.
+    await page.locator(".model-more input[accept='.weave']").setInputFiles({
+      name: "landmarks.weave",
+      mimeType: "application/octet-stream",
+      buffer: Buffer.from(await plainLandmarks()),
+    });
+    await page.getByText("landmarks.weave was picked").waitFor();
+    await modelReady(page);
+    await page.locator(".picker input").setInputFiles(`${mini}/demo.png`);
+    await page.getByText("More options").click();
+    await page.getByLabel("Align faces", { exact: true }).selectOption("yes");
+    await page.locator(".face-box").waitFor({ timeout: 120_000 });
     assertEquals(host.weights.length, copied);
   },
 );

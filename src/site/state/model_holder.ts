@@ -18,7 +18,7 @@ import { batch, signal } from "../../studio/page/preact.tsx";
 import type { Cell } from "../../studio/page/state/cell.ts";
 import { remember, remembered } from "../../studio/page/state/remembered.ts";
 import { toEngineError } from "../engine/errors.ts";
-import type { ModelPlace } from "../model/place.ts";
+import type { AddressPlace, FolderPlace, ModelPlace } from "../model/place.ts";
 import type { GpuWorkerSetup } from "../workers/setups.ts";
 import type {
   PreparedModel,
@@ -80,7 +80,7 @@ export class ModelHolder {
   readonly place: Cell<ModelPlace>;
   /** Is called whenever a model can be used. */
   onReady: () => void = () => {};
-  readonly #own: ModelPlace;
+  readonly #own: AddressPlace;
   readonly #modules: WorkerModules;
   readonly #weights: WorkerCalls<WeightsCalls>;
   #ready = Promise.withResolvers<OpenedModel>();
@@ -93,7 +93,7 @@ export class ModelHolder {
    *
    * @param own the model that comes with the page
    */
-  constructor(own: ModelPlace, modules: WorkerModules) {
+  constructor(own: AddressPlace, modules: WorkerModules) {
     this.#own = own;
     this.place = signal(own);
     this.#modules = modules;
@@ -131,6 +131,11 @@ export class ModelHolder {
   /** Whether the model is the one that comes with the page. */
   get isOwn(): boolean {
     return this.place.value.kind === "address";
+  }
+
+  /** Uses a folder that was picked, with the site's face detector where it has none. */
+  async useFolder(folder: FolderPlace): Promise<void> {
+    await this.use({ ...folder, site: this.#own });
   }
 
   /** Uses another model; what is being made is stopped. */
