@@ -17,7 +17,8 @@ import { EngineError } from "../../studio/page/engine/engine.ts";
 import { batch, signal } from "../../studio/page/preact.tsx";
 import type { Cell } from "../../studio/page/state/cell.ts";
 import { remember, remembered } from "../../studio/page/state/remembered.ts";
-import { toEngineError } from "../engine/errors.ts";
+import type { ErrorResource } from "../../studio/wire/resources.ts";
+import { damagedFile, toEngineError, withRemedy } from "../engine/errors.ts";
 import type { AddressPlace, FolderPlace, ModelPlace } from "../model/place.ts";
 import type { GpuWorkerSetup } from "../workers/setups.ts";
 import type {
@@ -161,6 +162,46 @@ export class ModelHolder {
     // What cannot be forgotten is found out when it is prepared.
     await this.#weights.call("forget", this.place.value).catch(() => {});
     await this.#prepare();
+  }
+
+  /** An error of the model in use, without advice that its visitor cannot follow. */
+  forVisitors({ code, message }: ErrorResource): ErrorResource {
+    const isMended = this.#isOfSite(damagedFile({ code, message }));
+    return { code, message: isMended ? withRemedy(message) : message };
+  }
+
+  /**
+   * Where an error says that a file of the site is damaged: checks what is kept
+   * once more, and fetches again what is damaged.
+   */
+  async mend(error: ErrorResource | null): Promise<void> {
+    const { value: before } = this.status;
+    const isNews = error && this.#isOfSite(damagedFile(error)) &&
+      before.state === "ready";
+    if (!isNews) return;
+    const { signal } = this.#controller;
+    this.status.value = { state: "coming", progress: null };
+    // What cannot be checked is found out when it is read again.
+    const forgotten = await this.#weights.call("recheck", this.#own, {
+      signal,
+      onEvent: (progress) => {
+        if (signal.aborted) return;
+        this.status.value = { state: "coming", progress };
+      },
+    }).catch(() => 0);
+    if (signal.aborted) return;
+    if (forgotten > 0) await this.#prepare();
+    else this.status.value = before;
+  }
+
+  /** Whether a file's name in a message means one that was fetched from the site. */
+  #isOfSite(name: string | null): boolean {
+    const place = this.place.value;
+    if (name === null || name === "landmarks.weave" && place.landmarks) {
+      return false;
+    }
+    return place.kind === "address" ||
+      name === "face_detector.weave" && !(name in place.files);
   }
 
   /** The model, as soon as it can be used. */
