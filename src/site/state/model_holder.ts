@@ -5,6 +5,7 @@
  * @module
  */
 import { adapterKind } from "../../gpu/adapter_kind.ts";
+import { isRecentBrowser } from "../../gpu/browsers.ts";
 import type { GpuCalls } from "../../studio/engine/gpu_calls.ts";
 import { WorkerPhotoReader } from "../../studio/engine/photo_reader.ts";
 import { WorkerCalls } from "../../studio/engine/worker_calls.ts";
@@ -34,7 +35,7 @@ export type ModelStatus =
   /** Nothing can be computed here. */
   | {
     readonly state: "no-gpu";
-    readonly why: "insecure" | "no-webgpu" | "no-adapter";
+    readonly why: "too-old" | "insecure" | "no-webgpu" | "no-adapter";
   }
   /** Only on the CPU, which takes somebody's word. */
   | { readonly state: "software" }
@@ -108,6 +109,10 @@ export class ModelHolder {
 
   /** Looks for a GPU; where there is one, fetches the model. */
   async start(): Promise<void> {
+    if (!isRecentBrowser()) {
+      this.status.value = { state: "no-gpu", why: "too-old" };
+      return;
+    }
     const kind = await adapterKind();
     if (kind === "no-webgpu" || kind === "no-adapter") {
       const why = isSecureContext ? kind : "insecure";
