@@ -102,10 +102,10 @@ function adamsAncestral(config: DdimConfig): Sampler {
     scaleInput: (latents, coefficients) => times(latents, coefficients, 0),
 
     update(
-      { latents, predictedNoise, coefficients, noise, state }: StepTensors,
+      { latents, modelOutput, coefficients, noise, state }: StepTensors,
     ) {
       const terms = [
-        times(predictedNoise, coefficients, 1),
+        times(modelOutput, coefficients, 1),
         times(state.previous, coefficients, 2),
         times(state.older, coefficients, 3),
         times(noise!, coefficients, 4),
@@ -116,7 +116,7 @@ function adamsAncestral(config: DdimConfig): Sampler {
             sum.graph.apply(binary, { a: sum, b: term }, { operation: "add" }),
           latents,
         ),
-        state: { previous: predictedNoise, older: state.previous },
+        state: { previous: modelOutput, older: state.previous },
       };
     },
   };

@@ -20,17 +20,29 @@ export function nearest(
   unknown: string,
   names: readonly string[],
 ): string | undefined {
+  const [best] = byDistance(unknown, names);
+  const most = Math.max(1, Math.floor(plain(unknown).length / 2));
+  return best && best.distance <= most ? best.name : undefined;
+}
+
+/** The valid names closest to an unknown one, the closest first. */
+export function nearestNames(
+  unknown: string,
+  names: readonly string[],
+  most: number,
+): string[] {
+  return byDistance(unknown, names).slice(0, most).map(({ name }) => name);
+}
+
+function byDistance(unknown: string, names: readonly string[]) {
   const typed = plain(unknown);
-  const [best] = names
+  return names
     .map((name) => {
       const candidate = plain(name);
       const isPrefix = typed.length > 2 && candidate.startsWith(typed);
       return { name, distance: isPrefix ? 0 : editDistance(typed, candidate) };
     })
     .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(1, Math.floor(typed.length / 2))
-    ? best.name
-    : undefined;
 }
 
 function plain(name: string): string {

@@ -67,7 +67,7 @@ export function stepGraph(
   const output = runUnet(scaled, components, runShape, kind, specs);
 
   // (halves · images, h, w, C) → (images, h, w, C) f32
-  const predictedNoise = kind.guided
+  const modelOutput = kind.guided
     ? g.apply(guidance, {
       x: output,
       scale: g.input("guidance_scale", [1], "f32"),
@@ -80,7 +80,7 @@ export function stepGraph(
   );
   const next = sampler.update({
     latents,
-    predictedNoise,
+    modelOutput,
     coefficients,
     noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
     state,
