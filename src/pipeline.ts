@@ -36,6 +36,7 @@ import {
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
+import { chooseSampler } from "./samplers/choose_sampler.ts";
 import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
 import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
@@ -271,6 +272,8 @@ export class MasterWeaver implements AsyncDisposable {
       options;
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
     const settings = checkSettings(given, this.size);
+    const { scheduler } = this.#components.unet.config;
+    const sampler = chooseSampler(scheduler, settings);
     const tokens = this.#checkIdentity(identity);
     const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
     const negative = this.#encodeText(
@@ -289,6 +292,7 @@ export class MasterWeaver implements AsyncDisposable {
         ids: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
+        sampler,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt: prompt.truncated };
     });

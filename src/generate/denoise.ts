@@ -20,6 +20,7 @@ import type {
   Sampler,
   SamplerSchedule,
   SamplerStep,
+  StepNoise,
 } from "../samplers/sampler.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
 import { stepGraph } from "./graphs/step.ts";
@@ -27,7 +28,7 @@ import type { Handover } from "./handover.ts";
 import { type RunShape, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
-import { type StepKind, stepName } from "./step_kinds.ts";
+import { type StepKind, stepName, stepNumbers } from "./step_kinds.ts";
 
 /** One run of the loop. */
 export interface Denoising {
@@ -43,18 +44,26 @@ export interface Denoising {
   readonly start: Start;
   /** Draws noise, for the start and for samplers that add noise. */
   readonly draw: NoiseSource;
+  /** Makes the noise of a step of the schedule; the next that is drawn where not given. */
+  readonly stepNoise?: StepNoise;
   /** How strongly the prompt is followed. */
   readonly guidanceScale: number;
+  /** Share of the rescaled guidance, where the run shape rescales it. */
+  readonly guidanceRescale?: number;
   /** How strongly the identity is followed. */
   readonly idScale: number;
 }
 
-/** A step that has been submitted to the GPU. */
+/** A step that has been submitted to the GPU: one run of the UNet. */
 export interface DenoisedStep {
-  /** Index among the steps that are run, from 0. */
+  /** Index among the runs of the UNet, from 0. */
   readonly index: number;
-  /** Number of steps that are run. */
+  /** Number of runs of the UNet. */
   readonly total: number;
+  /** Steps that are done, as they were asked for. */
+  readonly done: number;
+  /** Steps in all, as they were asked for. */
+  readonly steps: number;
   /** The UNet's timestep. */
   readonly timestep: number;
   /**
@@ -79,6 +88,10 @@ interface PlannedStep {
   readonly kind: StepKind;
   readonly plan: Plan;
   readonly step: SamplerStep;
+  /** Its number in the schedule. */
+  readonly number: number;
+  /** Steps that are done after it, as they were asked for. */
+  readonly done: number;
 }
 
 /**
@@ -101,14 +114,24 @@ export function denoise(
     plans: recipes(context, handover, denoising),
     ...networkProgress("UNet", options),
   }, async function* (plans) {
+    const done = stepsDone(schedule.steps, first);
     const steps = kinds.map((kind, i): PlannedStep => ({
       kind,
       plan: plans[stepName(kind)],
       step: schedule.steps[first + i],
+      number: first + i,
+      done: done[i],
     }));
     await begin(steps, handover, denoising);
     yield* loop(context, steps, handover, denoising, options);
   });
+}
+
+/** How many of the steps that were asked for are done after each run of the UNet. */
+function stepsDone(steps: readonly SamplerStep[], first: number): number[] {
+  const numbers = stepNumbers(steps, first);
+  const all = numbers[numbers.length - 1] + 1;
+  return numbers.map((_, i) => numbers[i + 1] ?? all);
 }
 
 /** The recipes of the plans, by the name of the kind of step. */
@@ -133,12 +156,17 @@ function recipes(
 async function begin(
   steps: readonly PlannedStep[],
   { samplerState }: Handover,
-  { schedule, start, draw, guidanceScale, idScale }: Denoising,
+  { schedule, start, draw, guidanceScale, guidanceRescale, idScale, runShape }:
+    Denoising,
 ): Promise<void> {
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
       plan.write("guidance_scale", Float32Array.of(guidanceScale));
+      if (runShape.rescalesGuidance) {
+        const share = Float32Array.of(guidanceRescale ?? 0);
+        plan.write("guidance_rescale", share);
+      }
     }
   }
   const [{ plan }] = steps;
@@ -152,7 +180,8 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { runShape: { images }, sampler, schedule, draw }: Denoising,
+  { runShape: { images }, sampler, schedule, draw, stepNoise = draw }:
+    Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
   const { onProgress, signal } = options;
@@ -160,10 +189,12 @@ async function* loop(
   const coefficients = new Float32Array(sampler.coefficients);
   const number = new Uint32Array(1);
   const total = steps.length;
+  const all = steps[total - 1].done;
   const pace = callPace(gpu, options);
   const settled = () => pace.finish();
-  onProgress?.({ stage: "denoise", done: 0, total });
-  for (const [index, { kind, plan, step }] of steps.entries()) {
+  onProgress?.({ stage: "denoise", done: 0, total: all });
+  for (const [index, planned] of steps.entries()) {
+    const { kind, plan, step, done } = planned;
     throwIfAborted(signal);
     const t = times.subarray(0, (kind.guided ? 2 : 1) * images);
     plan.write("t", t.fill(step.timestep));
@@ -171,14 +202,17 @@ async function* loop(
     plan.write("coefficients", coefficients);
     number[0] = index + 1;
     plan.write("step", number);
-    if (sampler.drawsNoise) plan.write("noise", draw());
+    if (step.drawsNoise ?? sampler.drawsNoise) {
+      plan.write("noise", stepNoise(planned.number));
+    }
     await plan.runPaced(
       pace,
-      () => onProgress?.({ stage: "denoise", done: index + 1, total }),
+      () => onProgress?.({ stage: "denoise", done, total: all }),
     );
     const level = steps[index + 1]?.step.level ?? schedule.finalLevel;
     const { timestep } = step;
-    yield { index, total, timestep, latents, level, settled };
+    const counts = { index, total, done, steps: all };
+    yield { ...counts, timestep, latents, level, settled };
   }
   await settled();
 }

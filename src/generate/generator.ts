@@ -6,7 +6,10 @@
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
-import { ddimSampler } from "../samplers/ddim.ts";
+import {
+  chooseSampler,
+  type SamplerChoice,
+} from "../samplers/choose_sampler.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
@@ -17,7 +20,12 @@ import { Handover, handoverKey } from "./handover.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
-import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import {
+  type StepKind,
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "./step_kinds.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -26,7 +34,7 @@ export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings {
+export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -37,13 +45,15 @@ export interface ImageSettings extends StepRules, NoiseSettings {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
+  readonly guidanceRescale?: number;
 }
 
 /** What images are made from. */
 export interface ImageRequest extends Conditions {
   /** How they are made. */
   readonly settings: ImageSettings;
-  /** The sampler; DDIM by default. */
+  /** The sampler; the one that the settings choose by default. */
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
@@ -81,19 +91,25 @@ export class ImageGenerator implements Disposable {
     const { scheduler } = context.components.unet.config;
     const {
       settings,
-      sampler = ddimSampler(scheduler),
+      sampler = chooseSampler(scheduler, settings),
       start = noiseStart,
     } = request;
-    const schedule = sampler.schedule(settings.steps);
-    const first = start.firstStep(schedule);
+    const whole = sampler.schedule(settings.steps);
+    const first = start.firstStep(whole);
+    const schedule = first === 0
+      ? whole
+      : sampler.schedule(settings.steps, first);
     checkSchedule(sampler, schedule, first);
-    const steps = schedule.steps.length - first;
-    const kinds = stepKinds({ ...settings, steps });
+    const runs = stepNumbers(schedule.steps, first);
+    const steps = runs[runs.length - 1] + 1;
+    const kinds = stepKinds({ ...settings, steps }, runs);
     const runShape = this.#runShape(settings, kinds);
     const handover = await this.#handover(runShape, sampler);
 
     await encodeConditions(context, runShape, handover, request, options);
 
+    const { channels } = context.components.unet.config;
+    const sizes = { ...runShape, channels };
     const denoising = {
       ...settings,
       runShape,
@@ -101,7 +117,8 @@ export class ImageGenerator implements Disposable {
       sampler,
       schedule,
       start,
-      draw: this.#noise(settings, runShape, options),
+      draw: noiseSource(settings, sizes, options.onWarning),
+      stepNoise: schedule.stepNoise?.(settings, sizes),
     };
     const { previews } = options;
     const taker = previews &&
@@ -124,7 +141,8 @@ export class ImageGenerator implements Disposable {
 
   /** The run shape of a call. */
   #runShape(
-    { numImages, height, width, mergeTokens }: ImageSettings,
+    { numImages, height, width, mergeTokens, guidanceRescale = 0 }:
+      ImageSettings,
     kinds: readonly StepKind[],
   ): RunShape {
     const { factor } = this.#context.components.vae.config;
@@ -135,16 +153,8 @@ export class ImageGenerator implements Disposable {
       guided: kinds.some(({ guided }) => guided),
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      rescalesGuidance: guidanceRescale > 0,
     };
-  }
-
-  #noise(
-    settings: ImageSettings,
-    runShape: RunShape,
-    { onWarning }: CallOptions,
-  ) {
-    const { channels } = this.#context.components.unet.config;
-    return noiseSource(settings, { ...runShape, channels }, onWarning);
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */

@@ -55,7 +55,10 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
-      return [...shape, mergeTokens, stepName(kind), sampler];
+      const rescaled = runShape.rescalesGuidance && kind.guided
+        ? ["rescaled"]
+        : [];
+      return [...shape, mergeTokens, stepName(kind), sampler, ...rescaled];
     }
     case "decode":
       return [details.height, details.width];

@@ -24,6 +24,8 @@ export interface RunShape {
   readonly cachesFeatures?: boolean;
   /** Share of the tokens that self-attention merges; 0 by default. */
   readonly mergeTokens?: number;
+  /** Whether guidance is rescaled; not by default. */
+  readonly rescalesGuidance?: boolean;
 }
 
 /** Keys and values of one cross-attention. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import type { TrainingSigmas } from "./sigmas.ts";
+import type { TrainingSigmas } from "./training_sigmas.ts";
 
 /** Of ten steps: `AysSchedules["StableDiffusionTimesteps"]` of diffusers. */
 const TEN = [999, 850, 736, 645, 545, 455, 343, 233, 124, 24];

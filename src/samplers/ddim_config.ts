@@ -179,6 +179,9 @@ function ownSteps(
   };
 }
 
+/** Samplers of distilled models, which only they can run in few steps. */
+export const DISTILLED: readonly unknown[] = ["LCMScheduler", "TCDScheduler"];
+
 /** A sampler that a config names and DDIM replaces. */
 export interface OtherSampler {
   /** Its class in diffusers. */
@@ -196,6 +199,7 @@ export function otherSampler(config: unknown): OtherSampler | undefined {
   const values = config as Record<string, unknown>;
   const { _class_name: name } = values;
   if (typeof name !== "string" || /^DDIM(Parallel)?S/.test(name)) return;
+  if (DISTILLED.includes(name)) return;
   const isSet = (key: string) =>
     Object.hasOwn(values, key) && values[key] !== null && values[key] !== false;
   return { name, passedOver: OTHER_STEPS.filter(isSet) };

@@ -10,7 +10,8 @@ import { linearSampler } from "./linear_sampler.ts";
 import { type MultistepOptions, multistepPlan } from "./multistep.ts";
 import { cleanImage } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
-import { TrainingSigmas, wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
 
 const f = Math.fround;
 

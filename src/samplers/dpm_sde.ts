@@ -10,7 +10,8 @@ import { type Basis, combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
 import { cleanImageAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
-import { freeSigmas, TrainingSigmas } from "./sigmas.ts";
+import { freeSigmas } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
 import { twicePerStep } from "./two_call.ts";
 
 const f = Math.fround;

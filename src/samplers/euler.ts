@@ -14,8 +14,8 @@ import {
   freeSigmas,
   type SigmaRule,
   type Sigmas,
-  TrainingSigmas,
 } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
 
 /** What samplers in σ need to know. */
 export interface FreeSamplerOptions {

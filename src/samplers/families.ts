@@ -15,8 +15,10 @@ import type { TimestepSpacing } from "./noise_levels.ts";
 import type { OwnSettings, SchedulerConfig } from "./own_settings.ts";
 import { plmsSampler } from "./plms.ts";
 import type { Sampler } from "./sampler.ts";
+import type { FamilyName } from "./sampler_names.ts";
 import type { ScheduleName } from "./schedule_names.ts";
-import { type SigmaRule, TrainingSigmas } from "./sigmas.ts";
+import type { SigmaRule } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
 import {
   dpm2AncestralSampler,
   dpm2Sampler,
@@ -41,30 +43,8 @@ export interface FamilyOptions {
   readonly eta: number;
 }
 
-/** A family of samplers. */
-export interface Family {
-  /** Its class in diffusers; undefined where it has none. */
-  readonly className?: string;
-  /** Schedules that it may have. */
-  readonly schedules: readonly ScheduleName[];
-  /** Its share of added noise, where that can be chosen. */
-  readonly eta?: number;
-  /** Makes one. */
-  make(options: FamilyOptions): Sampler;
-}
-
-const SPACINGS: readonly ScheduleName[] = [
-  "leading",
-  "trailing",
-  "linspace",
-  "SGM Uniform",
-];
-const CURVES: readonly ScheduleName[] = [
-  "Karras",
-  "Exponential",
-  "Align Your Steps",
-];
-const ALL = [...SPACINGS, ...CURVES];
+/** Makes a sampler of a kind. */
+export type Maker = (options: FamilyOptions) => Sampler;
 
 /** The rule of a sampler that takes any schedule. */
 function ruleOf(
@@ -123,9 +103,8 @@ function alignedOf({ config, schedule }: FamilyOptions) {
   return (steps: number) => alignedTimesteps(training, steps);
 }
 
-/** A family in σ, which differs from others only in what makes it. */
+/** A maker of a sampler in σ, which differs from others only in what makes it. */
 function free(
-  className: string | undefined,
   make: (
     options: {
       readonly name: string;
@@ -135,152 +114,84 @@ function free(
     },
     own: OwnSettings,
   ) => Sampler,
-  eta?: number,
-): Family {
-  return {
-    className,
-    schedules: ALL,
-    eta,
-    make(options) {
-      const { name, config: noise, own, eta } = options;
-      return make({ name, noise, rule: ruleOf(options), eta }, own);
-    },
+): Maker {
+  return (options) => {
+    const { name, config: noise, own, eta } = options;
+    return make({ name, noise, rule: ruleOf(options), eta }, own);
   };
 }
 
 const end = (own: OwnSettings) =>
   own.word("final_sigmas_type", ["zero", "sigma_min"]);
+const addsNoise = (own: OwnSettings) =>
+  own.word("algorithm_type", ["dpmsolver++", "sde-dpmsolver++"], ["deis"]) ===
+    "sde-dpmsolver++";
 const OTHER_TYPES = ["midpoint", "heun", "logrho", "bh1", "bh2"];
 
-/** A model's DDIM. */
-export const ddim: Family = {
-  className: "DDIMScheduler",
-  schedules: [...SPACINGS, "Align Your Steps"],
-  eta: 0,
-  make(options) {
+/** Makes a sampler of each kind. */
+export const makers: Readonly<Record<FamilyName, Maker>> = {
+  ddim(options) {
     const { config, schedule, eta } = options;
     const timestepSpacing = spacingOf(schedule, config.timestepSpacing);
     const timesteps = alignedOf(options);
     return ddimSampler({ ...config, timestepSpacing }, { eta, timesteps });
   },
-};
 
-/** PLMS. */
-export const plms: Family = {
-  className: "PNDMScheduler",
-  schedules: SPACINGS,
-  make: ({ name, config, own, schedule }) =>
+  plms: ({ name, config, own, schedule }) =>
     plmsSampler(name, {
       ...config,
       timestepSpacing: spacingOf(schedule, own.spacing("leading")),
       stepsOffset: own.stepsOffset(),
       setAlphaToOne: own.flag("set_alpha_to_one", false),
     }),
-};
 
-/** Euler's method. */
-export const euler: Family = free(
-  "EulerDiscreteScheduler",
-  (options, own) => eulerSampler({ ...options, end: end(own) }),
-);
+  euler: free((options, own) => eulerSampler({ ...options, end: end(own) })),
+  eulerAncestral: free(eulerAncestralSampler),
+  heun: free(heunSampler),
+  dpm2: free(dpm2Sampler),
+  dpm2Ancestral: free(dpm2AncestralSampler),
+  dpmpp2sAncestral: free(dpmpp2sAncestralSampler),
 
-/** Euler's method, ancestral. */
-export const eulerAncestral: Family = free(
-  "EulerAncestralDiscreteScheduler",
-  eulerAncestralSampler,
-  1,
-);
-
-/** Heun's method. */
-export const heun: Family = free("HeunDiscreteScheduler", heunSampler);
-
-/** DPM-Solver-2. */
-export const dpm2: Family = free("KDPM2DiscreteScheduler", dpm2Sampler);
-
-/** DPM-Solver-2, ancestral. */
-export const dpm2Ancestral: Family = free(
-  "KDPM2AncestralDiscreteScheduler",
-  dpm2AncestralSampler,
-  1,
-);
-
-/** DPM-Solver++(2S), ancestral, which diffusers does not have. */
-export const dpmpp2sAncestral: Family = free(
-  undefined,
-  dpmpp2sAncestralSampler,
-  1,
-);
-
-/** DPM-Solver++ (SDE). */
-export const dpmppSde: Family = free(
-  "DPMSolverSDEScheduler",
-  (options, own) => {
+  dpmppSde: free((options, own) => {
     const seed = own.integer("noise_sampler_seed", -1, -1, 2 ** 53 - 1);
-    return dpmppSdeSampler({
-      ...options,
-      noiseSeed: seed < 0 ? undefined : seed,
-    });
-  },
-  1,
-);
+    const noiseSeed = seed < 0 ? undefined : seed;
+    return dpmppSdeSampler({ ...options, noiseSeed });
+  }),
 
-/** DPM-Solver++ of several steps. */
-export const dpmMultistep: Family = free(
-  "DPMSolverMultistepScheduler",
-  (options, own) =>
+  dpmMultistep: free((options, own) =>
     dpmMultistepSampler({
       ...options,
       solverOrder: own.order(),
-      addsNoise: own.word(
-        "algorithm_type",
-        ["dpmsolver++", "sde-dpmsolver++"],
-        ["deis"],
-      ) === "sde-dpmsolver++",
+      addsNoise: addsNoise(own),
       solverType: own.word("solver_type", ["midpoint", "heun"], OTHER_TYPES),
       lowerOrderFinal: own.flag("lower_order_final", true),
       eulerAtFinal: own.flag("euler_at_final", false),
       end: end(own),
-    }),
-);
-
-/** DPM-Solver++ in groups of steps. */
-export const dpmSinglestep: Family = {
-  ...free(
-    "DPMSolverSinglestepScheduler",
-    (options, own) =>
-      dpmSinglestepSampler({
-        ...options,
-        // It knows no other.
-        rule: { ...options.rule, timestepSpacing: "linspace" },
-        solverOrder: own.order(),
-        addsNoise: own.word(
-          "algorithm_type",
-          ["dpmsolver++", "sde-dpmsolver++"],
-          ["deis"],
-        ) === "sde-dpmsolver++",
-        solverType: own.word("solver_type", ["midpoint", "heun"], OTHER_TYPES),
-        lowerOrderFinal: own.flag("lower_order_final", false),
-        end: end(own),
-      }),
+    })
   ),
-  schedules: ["linspace", ...CURVES],
-};
 
-/** DEIS. */
-export const deis: Family = free(
-  "DEISMultistepScheduler",
-  (options, own) =>
+  dpmSinglestep: free((options, own) =>
+    dpmSinglestepSampler({
+      ...options,
+      // It knows no other spacing.
+      rule: { ...options.rule, timestepSpacing: "linspace" },
+      solverOrder: own.order(),
+      addsNoise: addsNoise(own),
+      solverType: own.word("solver_type", ["midpoint", "heun"], OTHER_TYPES),
+      lowerOrderFinal: own.flag("lower_order_final", false),
+      end: end(own),
+    })
+  ),
+
+  deis: free((options, own) =>
     deisSampler({
       ...options,
       solverOrder: own.order(),
       lowerOrderFinal: own.flag("lower_order_final", true),
-    }),
-);
+    })
+  ),
 
-/** UniPC. */
-export const unipc: Family = free(
-  "UniPCMultistepScheduler",
-  (options, own) =>
+  unipc: free((options, own) =>
     unipcSampler({
       ...options,
       solverOrder: own.order(),
@@ -289,14 +200,10 @@ export const unipc: Family = free(
       lowerOrderFinal: own.flag("lower_order_final", true),
       disableCorrector: own.integers("disable_corrector"),
       end: end(own),
-    }),
-);
+    })
+  ),
 
-/** LCM. */
-export const lcm: Family = {
-  className: "LCMScheduler",
-  schedules: ["Align Your Steps"],
-  make: (options) =>
+  lcm: (options) =>
     lcmSampler({
       name: options.name,
       noise: options.config,
@@ -304,14 +211,8 @@ export const lcm: Family = {
       timestepScaling: options.own.positive("timestep_scaling", 10),
       timesteps: alignedOf(options),
     }),
-};
 
-/** TCD. */
-export const tcd: Family = {
-  className: "TCDScheduler",
-  schedules: ["Align Your Steps"],
-  eta: 0.3,
-  make: (options) =>
+  tcd: (options) =>
     tcdSampler({
       name: options.eta > 0 ? options.name : `${options.name} without noise`,
       noise: options.config,

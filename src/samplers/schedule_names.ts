@@ -51,6 +51,20 @@ export function plainName(name: string): string {
     .replace(/[^a-z0-9]/g, "");
 }
 
+/** Whether a name leaves the schedule to the sampler. */
+export function isAutomatic(name: string): boolean {
+  return plainName(name) === AUTOMATIC;
+}
+
+/** What a name that {@linkcode findSchedule} refuses should have been. */
+export function scheduleFault(name: string): string | undefined {
+  return isAutomatic(name) || scheduleSpellings.has(plainName(name))
+    ? undefined
+    : `a schedule's name, such as ${
+      nearestNames(name, scheduleNames, 3).join(", ")
+    }`;
+}
+
 /**
  * Finds a schedule by its name.
  *
@@ -58,14 +72,13 @@ export function plainName(name: string): string {
  * @throws {MasterWeaverError} `bad-option` naming those that are most alike
  */
 export function findSchedule(name: string): ScheduleName | undefined {
-  const plain = plainName(name);
-  if (plain === AUTOMATIC) return undefined;
-  const found = scheduleSpellings.get(plain);
+  if (isAutomatic(name)) return undefined;
+  const found = scheduleSpellings.get(plainName(name));
   if (found !== undefined) return found;
   throw new MasterWeaverError(
     "bad-option",
-    `Option schedule must be one of ${scheduleNames.join(", ")}, got ${
+    `Option schedule must be ${scheduleFault(name)}, got ${
       JSON.stringify(name.slice(0, 60))
-    }; did you mean ${nearestNames(name, scheduleNames, 2).join(" or ")}?`,
+    }`,
   );
 }

@@ -28,8 +28,8 @@ import {
   freeSigmas,
   type SigmaRule,
   type Sigmas,
-  TrainingSigmas,
 } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
 
 /** Heun's method: the mean of the slopes at both ends. */
 export function heunSampler(options: FreeSamplerOptions): Sampler {

@@ -144,7 +144,7 @@ function infoOf(
     subseed_strength: 0,
     width,
     height,
-    sampler_name: SAMPLER,
+    sampler_name: settings.sampler ?? SAMPLER,
     cfg_scale: settings.guidanceScale,
     steps: settings.steps,
     batch_size: batchSize,
@@ -179,7 +179,9 @@ function infotext({ images, request }: Job, model: ModelResource): string {
   if (info !== "") return info;
   const values: Readonly<Record<string, unknown>> = { ...request.settings };
   const chunks = optionsOf("image").flatMap(({ name, key }) =>
-    key === undefined ? [] : [[key, String(values[name])]]
+    key === undefined || values[name] === undefined
+      ? []
+      : [[key, String(values[name])]]
   );
   return toParameters({
     ...Object.fromEntries(chunks),
