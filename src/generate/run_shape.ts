@@ -34,6 +34,8 @@ export interface RunShape {
    * choose from; by default one of each half, for all steps.
    */
   readonly conditions?: number;
+  /** Whether guidance is rescaled; not by default. */
+  readonly rescalesGuidance?: boolean;
 }
 
 /** Keys and values of one cross-attention. */
