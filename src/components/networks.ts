@@ -16,7 +16,7 @@ import {
   UPSCALER,
   withoutIdentity,
 } from "../weights/components.ts";
-import { readDdimConfig } from "../samplers/ddim.ts";
+import { readSchedulerConfig } from "../samplers/own_settings.ts";
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
@@ -87,7 +87,7 @@ const readers = {
   unet: (json: unknown) =>
     checkUnetSizes({
       ...unetConfig(json),
-      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+      scheduler: readSchedulerConfig(field(json, "scheduler"), "unet"),
     }),
   vae: (json: unknown) => checkVaeSizes(vaeConfig(json)),
   image_encoder: (json: unknown) =>

@@ -6,7 +6,10 @@
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
-import { ddimSampler } from "../samplers/ddim.ts";
+import {
+  chooseSampler,
+  type SamplerChoice,
+} from "../samplers/choose_sampler.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
@@ -17,7 +20,13 @@ import { Handover, handoverKey } from "./handover.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
-import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import {
+  type StepKind,
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "./step_kinds.ts";
+import { textConditions, type TextShape } from "./text_conditions.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -26,7 +35,7 @@ export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings {
+export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -37,13 +46,17 @@ export interface ImageSettings extends StepRules, NoiseSettings {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
+  /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
+  readonly guidanceRescale?: number;
 }
 
 /** What images are made from. */
 export interface ImageRequest extends Conditions {
   /** How they are made. */
   readonly settings: ImageSettings;
-  /** The sampler; DDIM by default. */
+  /** The sampler; the one that the settings choose by default. */
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
@@ -81,19 +94,37 @@ export class ImageGenerator implements Disposable {
     const { scheduler } = context.components.unet.config;
     const {
       settings,
-      sampler = ddimSampler(scheduler),
+      sampler = chooseSampler(scheduler, settings),
       start = noiseStart,
     } = request;
-    const schedule = sampler.schedule(settings.steps);
-    const first = start.firstStep(schedule);
+    const whole = sampler.schedule(settings.steps);
+    const first = start.firstStep(whole);
+    const schedule = first === 0
+      ? whole
+      : sampler.schedule(settings.steps, first);
     checkSchedule(sampler, schedule, first);
-    const steps = schedule.steps.length - first;
-    const kinds = stepKinds({ ...settings, steps });
-    const runShape = this.#runShape(request, kinds);
+    const runs = stepNumbers(schedule.steps, first);
+    const steps = runs[runs.length - 1] + 1;
+    const kinds = stepKinds({ ...settings, steps }, runs);
+    const text = textConditions(
+      request.text,
+      settings.steps,
+      kinds.some(({ guided }) => guided),
+      context.components.text.config.hiddenSize,
+    );
+    const runShape = this.#runShape(request, kinds, text.shape);
     const handover = await this.#handover(runShape, sampler);
 
-    await encodeConditions(context, runShape, handover, request, options);
+    await encodeConditions(
+      context,
+      { ...runShape, clipSkip: settings.clipSkip },
+      handover,
+      { text, identity: request.identity },
+      options,
+    );
 
+    const { channels } = context.components.unet.config;
+    const sizes = { ...runShape, channels };
     const denoising = {
       ...settings,
       runShape,
@@ -101,7 +132,9 @@ export class ImageGenerator implements Disposable {
       sampler,
       schedule,
       start,
-      draw: this.#noise(settings, runShape, options),
+      draw: noiseSource(settings, sizes, options.onWarning),
+      stepNoise: schedule.stepNoise?.(settings, sizes),
+      conditionsAt: text.at,
     };
     const { previews } = options;
     const taker = previews &&
@@ -126,8 +159,10 @@ export class ImageGenerator implements Disposable {
   #runShape(
     { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
+    { textTokens, conditions }: TextShape,
   ): RunShape {
     const { numImages, height, width, mergeTokens } = settings;
+    const { guidanceRescale = 0 } = settings;
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
@@ -137,16 +172,10 @@ export class ImageGenerator implements Disposable {
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      rescalesGuidance: guidanceRescale > 0,
+      textTokens,
+      conditions,
     };
-  }
-
-  #noise(
-    settings: ImageSettings,
-    runShape: RunShape,
-    { onWarning }: CallOptions,
-  ) {
-    const { channels } = this.#context.components.unet.config;
-    return noiseSource(settings, { ...runShape, channels }, onWarning);
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */

@@ -8,6 +8,7 @@ import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { unet } from "../../models/unet.ts";
+import { embedding } from "../../ops/embedding.ts";
 import { guidance } from "../../ops/guidance.ts";
 import {
   describe,
@@ -15,6 +16,7 @@ import {
   elementCount,
   type TensorSpec,
 } from "../../ops/op.ts";
+import { rescaledGuidance } from "../../ops/rescaled_guidance.ts";
 import { view } from "../../ops/view.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
@@ -67,11 +69,8 @@ export function stepGraph(
   const output = runUnet(scaled, components, runShape, kind, specs);
 
   // (halves · images, h, w, C) → (images, h, w, C) f32
-  const predictedNoise = kind.guided
-    ? g.apply(guidance, {
-      x: output,
-      scale: g.input("guidance_scale", [1], "f32"),
-    }, {})
+  const modelOutput = kind.guided
+    ? guide(output, runShape)
     : copy(output, "f32");
 
   const state = Object.fromEntries(
@@ -80,7 +79,7 @@ export function stepGraph(
   );
   const next = sampler.update({
     latents,
-    predictedNoise,
+    modelOutput,
     coefficients,
     noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
     state,
@@ -102,6 +101,15 @@ export function stepGraph(
   return g;
 }
 
+/** Both halves of guidance (2 · images, h, w, C) → (images, h, w, C) f32. */
+function guide(x: Tensor, { rescalesGuidance }: RunShape): Tensor {
+  const g = x.graph;
+  const scale = g.input("guidance_scale", [1], "f32");
+  if (!rescalesGuidance) return g.apply(guidance, { x, scale }, {});
+  const rescale = g.input("guidance_rescale", [1], "f32");
+  return g.apply(rescaledGuidance, { x, scale, rescale }, {});
+}
+
 function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
   return g.input(name, shape, dtype);
 }
@@ -110,11 +118,13 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 function runUnet(
   latents: Tensor,
   { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens, identity = true }: RunShape,
+  runShape: RunShape,
   { guided, cached }: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
   const g = latents.graph;
+  const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
+  const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
   const batch = halves * images;
@@ -125,15 +135,22 @@ function runUnet(
     dtype: g.storage,
   }).reshape(batch, ...pixels);
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
+  const condition = conditions === undefined
+    ? undefined
+    : g.input("condition", [batch, 1], "u32");
+  const keys = (name: string, spec: TensorSpec) => {
+    const all = input(g, name, spec);
+    return condition ? chosen(all, condition) : all;
+  };
   const output = unet(
     {
       sample,
       t: g.input("t", [batch], "f32"),
       // Inputs are made on request: a step with cached features needs fewer.
       cross: ({ path }) => ({
-        k: input(g, keysName(path), keysOf.get(path)!.k),
-        v: input(g, valuesName(path), keysOf.get(path)!.v),
-        textKeys: text.config.positions,
+        k: keys(keysName(path), keysOf.get(path)!.k),
+        v: keys(valuesName(path), keysOf.get(path)!.v),
+        textKeys: textTokens,
       }),
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
@@ -150,6 +167,17 @@ function runUnet(
     g.output("cached_features", g.named.get("cached_features")!);
   }
   return output;
+}
+
+/** The conditions (B, 1) of keys (conditions, T, C): → (B, T, C). */
+function chosen(keys: Tensor, condition: Tensor): Tensor {
+  const [count, tokens, channels] = keys.shape;
+  const table = keys.reshape(count, tokens * channels);
+  return keys.graph.apply(embedding, {
+    ids: condition,
+    table,
+    positions: undefined,
+  }, {}).reshape(condition.shape[0], tokens, channels);
 }
 
 /** An input and its value for the next run. */
