@@ -64,6 +64,7 @@ export {
   type GenerateOptions,
   type IdentityOptions,
   MasterWeaver,
+  type UpscaleOptions,
 } from "./pipeline.ts";
 export type { TurnOptions, WhenBusy } from "./call_queue.ts";
 export type { ComponentName, ModelFiles } from "./weights/components.ts";

@@ -75,6 +75,10 @@ export class Engine implements Disposable {
       decodeF32: network(),
       decodeTiny: network(),
       decodeTinyF32: network(),
+      encode: network(),
+      encodeF32: network(),
+      upscale: network(),
+      upscaleF32: network(),
     };
     this.#generator = this.#own(
       new ImageGenerator({ gpu, storage, components, networks }),
@@ -100,6 +104,13 @@ export class Engine implements Disposable {
     options: GenerateCallOptions,
   ): Promise<Image[]> {
     return this.#generator.generate(request, options);
+  }
+
+  /** Makes an image larger; see {@linkcode ImageGenerator.upscale}. */
+  upscale(
+    ...args: Parameters<ImageGenerator["upscale"]>
+  ): Promise<Image> {
+    return this.#generator.upscale(...args);
   }
 
   /** Frees everything on the device, and the device. */

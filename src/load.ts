@@ -26,7 +26,7 @@ import { type ModelFiles, modelHash } from "./weights/components.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions
-  extends Partial<Omit<LoadChoices, "adapter">>, CallOptions {
+  extends Partial<Omit<LoadChoices, "adapter" | "taesd">>, CallOptions {
   /** Keeps the tuner's measurements; without it they are forgotten. */
   readonly tuneStore?: TuneStore;
 }

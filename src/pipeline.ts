@@ -4,13 +4,20 @@
  *
  * @module
  */
+import type { ByteSource } from "./base/bytes.ts";
 import { Pauser } from "./base/pauser.ts";
 import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
 import {
   type Components,
   followsIdentities,
   type ModelComponents,
+  openUpscaler,
 } from "./components/networks.ts";
+import {
+  checkUpscaledSize,
+  openPasses,
+  upscaleTiles,
+} from "./components/passes.ts";
 import type { Engine } from "./engine.ts";
 import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
@@ -23,6 +30,7 @@ import {
   type TextTower,
 } from "./generate/prompts.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
+import { withoutTaesd } from "./generate/decoder.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
@@ -68,6 +76,10 @@ export interface GenerateOptions
   readonly onPreview?: (preview: Preview) => void;
   /** The least milliseconds between two previews, 0..60000; 500 where not given. */
   readonly previewInterval?: number;
+  /** What makes previews: the linear map of the latents (`latents`, where not given), or TAESD. */
+  readonly previews?: "latents" | "taesd";
+  /** The files of upscalers, by the names that `upscale` and `hiresUpscaler` call them. */
+  readonly upscalers?: Readonly<Record<string, ByteSource>>;
   /** What the image shows; may be empty. */
   prompt: string;
   /**
@@ -82,6 +94,18 @@ export interface GenerateOptions
    * image is plain Stable Diffusion's, and `idScale` must be 0 or not given.
    */
   readonly identity?: SavedIdentity;
+}
+
+/** How an image is made larger. */
+export interface UpscaleOptions extends CallOptions, TurnOptions {
+  /** An upscaler's file; Pillow's Lanczos filter where not given. */
+  readonly upscaler?: ByteSource;
+  /** By how much, 1..8; 2 where not given. */
+  readonly upscaleBy?: number;
+  /** Pixels along the side of a tile, its overlaps included, 32..1024; 192 where not given. */
+  readonly tile?: number;
+  /** Pixels by which a tile overlaps what is kept of it, 0..256; 16 where not given. */
+  readonly overlap?: number;
 }
 
 /** What {@linkcode MasterWeaver.generate} returns. */
@@ -294,12 +318,15 @@ export class MasterWeaver implements AsyncDisposable {
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
-    const { embeddings, ...given } = more;
+    const { embeddings, previews: shown, upscalers = {}, ...given } = more;
     const settings = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
+    const larger = await openPasses(settings, this.size, upscalers);
+    const needsTiny = settings.decoder === "taesd" || shown === "taesd";
+    if (needsTiny && !this.#components.taesd) throw withoutTaesd();
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
@@ -316,14 +343,47 @@ export class MasterWeaver implements AsyncDisposable {
         onPreview,
         interval: previewInterval,
         source: this.#previewSource ??= await this.#readPreviews(onWarning),
+        decoder: shown,
       };
-      const images = await engine.generate({
+      const call = { onProgress, onWarning, signal };
+      const made = await engine.generate({
         text,
         identity: tokens,
         settings,
         sampler,
-      }, { onProgress, onWarning, signal, previews });
+        hires: larger.hires,
+      }, { ...call, previews });
+      const { upscale } = larger;
+      if (!upscale) return { images: made, settings, truncatedPrompt };
+      const images: Image[] = [];
+      for (const image of made) {
+        const { by, upscaler } = upscale;
+        images.push(await engine.upscale(image, by, upscaler, call));
+      }
       return { images, settings, truncatedPrompt };
+    });
+  }
+
+  /**
+   * Makes an image larger.
+   *
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model` where the file is no upscaler, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   */
+  async upscale(image: Image, options: UpscaleOptions = {}): Promise<Image> {
+    checkOptions("upscale", options);
+    checkImage(image, "image");
+    const { upscaleBy = 2, tile, overlap, whenBusy, signal, ...call } = options;
+    const tiles = upscaleTiles({ tile, overlap });
+    checkUpscaledSize(image, upscaleBy);
+    const upscaler = options.upscaler
+      ? await openUpscaler(options.upscaler)
+      : null;
+    const opaque = overWhite(image);
+    return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const engine = await this.#ready();
+      const { onProgress, onWarning } = call;
+      const own = { onProgress, onWarning, signal };
+      return await engine.upscale(opaque, upscaleBy, upscaler, own, tiles);
     });
   }
 

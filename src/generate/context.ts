@@ -54,6 +54,14 @@ export interface GeneratorNetworks {
   readonly decodeTiny: Network;
   /** The tiny decoder in f32. */
   readonly decodeTinyF32: Network;
+  /** Pixels of one image → the distribution of its latents. */
+  readonly encode: Network;
+  /** The encoder in f32, for images whose values overflow f16. */
+  readonly encodeF32: Network;
+  /** Pixels of a tile → more of them. */
+  readonly upscale: Network;
+  /** The upscaler in f32, for images whose values overflow f16. */
+  readonly upscaleF32: Network;
 }
 
 /** A model on a device. */

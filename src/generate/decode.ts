@@ -16,7 +16,12 @@ import type { Plan } from "../graph/plan.ts";
 import type { Image } from "../image/image.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
 import { decodeTiles } from "./decode_tiles.ts";
-import { type DecoderName, decoderOf, type SomeImages } from "./decoder.ts";
+import {
+  type DecoderName,
+  decoderOf,
+  type SomeImages,
+  type VaeTiling,
+} from "./decoder.ts";
 import type { Handover } from "./handover.ts";
 import { decoderNotFinite, isMarked, requireFinite } from "./health.ts";
 import { isCut } from "./tiles.ts";
@@ -28,9 +33,6 @@ export interface DecodeChoices {
   /** Whether an image larger than the autoencoder's own is decoded in tiles; `auto` by default. */
   readonly vaeTiling?: VaeTiling;
 }
-
-/** In tiles always, never, or where the whole does not fit the device. */
-export type VaeTiling = "auto" | "on" | "off";
 
 /**
  * Decodes the handover's latents (images, h, w, C).

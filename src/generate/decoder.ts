@@ -21,6 +21,9 @@ import { decodingTiles, type TileRule } from "./tiles.ts";
 /** A decoder, as its option names it. */
 export type DecoderName = "vae" | "taesd";
 
+/** In tiles always, never, or where the whole does not fit the device. */
+export type VaeTiling = "auto" | "on" | "off";
+
 /** What turns latents into images, in one storage type. */
 export interface Decoder {
   /** What progress calls it. */

@@ -14,9 +14,15 @@ import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
-import { decodeLatents } from "./decode.ts";
+import { type DecodeChoices, decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
+import {
+  encodeLarger,
+  type Hires,
+  latentStart,
+  resizeLatents,
+} from "./hires.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
@@ -27,6 +33,13 @@ import {
   type StepRules,
 } from "./step_kinds.ts";
 import { textConditions, type TextShape } from "./text_conditions.ts";
+import { TinyPreviews } from "./tiny_previews.ts";
+import {
+  ImageUpscaler,
+  UPSCALE_TILES,
+  type Upscaler,
+  type UpscaleTiles,
+} from "./upscale.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -35,7 +48,8 @@ export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
+export interface ImageSettings
+  extends StepRules, NoiseSettings, SamplerChoice, DecodeChoices {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -60,6 +74,16 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
+  /** A second pass, of a larger size. */
+  readonly hires?: Hires;
+}
+
+/** Latents that are denoised, and how. */
+interface Denoised {
+  readonly handover: Handover;
+  readonly runShape: RunShape;
+  /** Steps that were run. */
+  readonly steps: number;
 }
 
 /** Options of a call that generates images. */
@@ -73,11 +97,19 @@ export interface GenerateCallOptions extends CallOptions {
 /** Generates images with a model; keeps the handover between calls of one run shape. */
 export class ImageGenerator implements Disposable {
   readonly #context: GeneratorContext;
+  readonly #upscaler: ImageUpscaler;
   #kept: { readonly key: string; readonly handover: Handover } | null = null;
 
   /** A generator that has loaded nothing yet. */
   constructor(context: GeneratorContext) {
     this.#context = context;
+    const { gpu, storage, networks } = context;
+    this.#upscaler = new ImageUpscaler({
+      gpu,
+      storage,
+      network: networks.upscale,
+      networkF32: networks.upscaleF32,
+    });
   }
 
   /**
@@ -90,6 +122,99 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions = {},
   ): Promise<Image[]> {
+    const { hires } = request;
+    const first = await this.#denoise(request, options);
+    const denoised = hires
+      ? await this.#secondPass(hires, request, first, options)
+      : first;
+    return await this.#decode(request, denoised, options);
+  }
+
+  /**
+   * Makes an image larger.
+   *
+   * @param by how much
+   * @throws {MasterWeaverError} `non-finite`, `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
+   */
+  async upscale(
+    image: Image,
+    by: number,
+    upscaler: Upscaler,
+    options: CallOptions,
+    tiles: UpscaleTiles = UPSCALE_TILES,
+  ): Promise<Image> {
+    const size = {
+      width: Math.round(image.width * by),
+      height: Math.round(image.height * by),
+    };
+    return await this.#upscaler.upscale(image, size, upscaler, options, tiles);
+  }
+
+  /** Decodes denoised latents; previews learn from the images. */
+  async #decode(
+    { settings }: Pick<ImageRequest, "settings">,
+    { handover, runShape, steps }: Denoised,
+    options: GenerateCallOptions,
+  ): Promise<Image[]> {
+    const context = this.#context;
+    const { previews } = options;
+    const images = await decodeLatents(
+      context,
+      handover,
+      steps,
+      options,
+      settings,
+    );
+    if (previews?.source.learns) {
+      const latents = await readLatents(context.gpu, handover.latents);
+      previews.source.learn(latents, runShape, images);
+    }
+    return images;
+  }
+
+  /** Denoises the first pass's latents again, larger. */
+  async #secondPass(
+    hires: Hires,
+    request: ImageRequest,
+    first: Denoised,
+    options: GenerateCallOptions,
+  ): Promise<Denoised> {
+    const { width, height, steps, upscaler } = hires;
+    const { settings, start: _, ...others } = request;
+    const latents = upscaler === "latent"
+      ? await this.#largerLatents(first, hires)
+      : await encodeLarger(
+        this.#context,
+        await this.#decode(request, first, options),
+        hires,
+        [this.#upscaler, upscaler],
+        options,
+        settings.vaeTiling,
+      );
+    const all = new Float32Array(latents.length * latents[0].length);
+    latents.forEach((own, i) => all.set(own, i * own.length));
+    return await this.#denoise({
+      ...others,
+      settings: { ...settings, width, height, steps },
+      start: latentStart(all, hires),
+    }, options);
+  }
+
+  async #largerLatents(
+    { handover, runShape }: Denoised,
+    { width, height }: Hires,
+  ): Promise<Float32Array[]> {
+    const { factor } = this.#context.components.vae.config;
+    const size = { height: height / factor, width: width / factor };
+    const latents = await readLatents(this.#context.gpu, handover.latents);
+    return latents.map((own) => resizeLatents(own, runShape, size));
+  }
+
+  /** Conditions, start and denoising loop. */
+  async #denoise(
+    request: ImageRequest,
+    options: GenerateCallOptions,
+  ): Promise<Denoised> {
     const context = this.#context;
     const { scheduler } = context.components.unet.config;
     const {
@@ -137,8 +262,16 @@ export class ImageGenerator implements Disposable {
       conditionsAt: text.at,
     };
     const { previews } = options;
-    const taker = previews &&
-      new PreviewTaker(context.gpu, previews, sampler, options);
+    await using tiny = previews?.decoder === "taesd"
+      ? new TinyPreviews(context, runShape, options)
+      : undefined;
+    const taker = previews && new PreviewTaker(
+      context.gpu,
+      previews,
+      sampler,
+      options,
+      tiny && ((latents) => tiny.images(latents)),
+    );
     try {
       for await (const step of denoise(context, handover, denoising, options)) {
         await options.onStep?.(step);
@@ -147,12 +280,7 @@ export class ImageGenerator implements Disposable {
     } finally {
       taker?.[Symbol.dispose]();
     }
-    const images = await decodeLatents(context, handover, steps, options);
-    if (previews?.source.learns) {
-      const latents = await readLatents(context.gpu, handover.latents);
-      previews.source.learn(latents, runShape, images);
-    }
-    return images;
+    return { handover, runShape, steps };
   }
 
   /** The run shape of a call. */

@@ -31,6 +31,9 @@ export interface DecodeKey extends Pick<RunShape, "height" | "width"> {
   readonly tile?: boolean;
 }
 
+/** What decides the plan of encoding, which encodes one image at a time. */
+export type EncodeKey = Pick<RunShape, "height" | "width">;
+
 /** What decides a plan: its graph, storage type and details of that graph. */
 export type PlanKey =
   & {
@@ -41,6 +44,7 @@ export type PlanKey =
     | { readonly graph: "condition"; readonly details: ConditionShape }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
+    | { readonly graph: "encode"; readonly details: EncodeKey }
   );
 
 /** A key as a string, which is equal exactly if the keys are. */
@@ -67,6 +71,8 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
         ...unusual(runShape),
       ];
     }
+    case "encode":
+      return [details.height, details.width];
     case "decode":
       return [
         details.height,

@@ -35,7 +35,14 @@ export interface PreviewRequest {
   readonly interval: number;
   /** The map from latents to pixels. */
   readonly source: PreviewSource;
+  /** What makes them: the map, by default, or the tiny autoencoder. */
+  readonly decoder?: "latents" | "taesd";
 }
+
+/** Makes the images of latents without noise, (h, w, C) of each, in another way than the map. */
+export type PreviewDecoder = (
+  latents: readonly Float32Array[],
+) => Promise<Image[]>;
 
 /** Images after which a map that is learnt stays as it is. */
 const ENOUGH_IMAGES = 16;
@@ -97,6 +104,7 @@ export class PreviewTaker implements Disposable {
   readonly #request: PreviewRequest;
   readonly #canSolve: boolean;
   readonly #onWarning: CallOptions["onWarning"];
+  readonly #decode: PreviewDecoder | undefined;
   #kept: GpuTensors | null = null;
   /** Taken after the last step, where the next one is to be shown. */
   #before: Snapshot | null = null;
@@ -109,18 +117,21 @@ export class PreviewTaker implements Disposable {
    *
    * @param gpu where the latents are
    * @param sampler of the run
+   * @param decode makes the images in place of the map
    */
   constructor(
     gpu: Gpu,
     request: PreviewRequest,
     { drawsNoise, state }: Pick<Sampler, "drawsNoise" | "state">,
     { onWarning }: CallOptions,
+    decode?: PreviewDecoder,
   ) {
     this.#gpu = gpu;
     this.#request = request;
     // Others mix in noise, or what earlier steps predicted.
     this.#canSolve = !drawsNoise && state === undefined;
     this.#onWarning = onWarning;
+    this.#decode = decode;
   }
 
   /**
@@ -131,7 +142,7 @@ export class PreviewTaker implements Disposable {
    */
   async take(step: DenoisedStep): Promise<void> {
     const { map } = this.#request.source;
-    if (map === null || this.#failed) return;
+    if ((map === null && !this.#decode) || this.#failed) return;
     let images: Image[] | null = null;
     try {
       images = await this.#look(step, map);
@@ -147,7 +158,10 @@ export class PreviewTaker implements Disposable {
   }
 
   /** The images after a step, where they are due. */
-  async #look(step: DenoisedStep, map: PreviewMap): Promise<Image[] | null> {
+  async #look(
+    step: DenoisedStep,
+    map: PreviewMap | null,
+  ): Promise<Image[] | null> {
     const { index, total, latents, level } = step;
     const before = this.#before;
     this.#before = null;
@@ -156,7 +170,9 @@ export class PreviewTaker implements Disposable {
     if (before && index < total - 1) {
       await step.settled();
       const clean = await this.#clean(before, { latents, level });
-      shown = imagesOf(clean, latents, map);
+      shown = this.#decode
+        ? await this.#decode(perImage(clean, latents.spec.shape[0]))
+        : imagesOf(clean, latents, map!);
       this.#last = performance.now();
     }
     const isDue = performance.now() - this.#last >= this.#request.interval;

@@ -23,7 +23,7 @@ import { openModelFolder } from "./files.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions
-  extends CoreLoadOptions, Partial<Pick<LoadChoices, "adapter">> {
+  extends CoreLoadOptions, Partial<Pick<LoadChoices, "adapter" | "taesd">> {
   /** Keeps the tuner's measurements; by default in the user's cache folder, where `model` is a folder. */
   readonly tuneStore?: TuneStore;
 }
@@ -76,11 +76,11 @@ export class MasterWeaver extends CoreMasterWeaver {
 
   static async #loadFolder(
     model: string | URL,
-    { adapter, tuneStore = userTuneStore(), ...options }: LoadOptions,
+    { adapter, taesd, tuneStore = userTuneStore(), ...options }: LoadOptions,
   ): Promise<MasterWeaver> {
     throwIfAborted(options.signal);
     await using stack = new AsyncDisposableStack();
-    const { files } = stack.use(await openModelFolder(model, adapter));
+    const { files } = stack.use(await openModelFolder(model, adapter, taesd));
     const loaded = await loadModel(files, { ...options, tuneStore });
     return new MasterWeaver(loaded, stack.move());
   }

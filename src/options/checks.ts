@@ -11,7 +11,13 @@ import type { CallOptions } from "../base/progress.ts";
 import { formatValue } from "../base/format_value.ts";
 import { componentNames } from "../weights/components.ts";
 import { type OptionGroup, optionsOf } from "./table.ts";
-import { checkValue, choice, number, type OptionType } from "./types.ts";
+import {
+  checkValue,
+  choice,
+  integer,
+  number,
+  type OptionType,
+} from "./types.ts";
 
 /** What an option must be, as far as it is checked here. */
 type Kind = Pick<OptionType<unknown>, "fault" | "show">;
@@ -64,6 +70,7 @@ export type CallName =
   | "load"
   | "encodeIdentity"
   | "generate"
+  | "upscale"
   | "detectFaces"
   | "alignFace";
 
@@ -76,11 +83,21 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     ...turn,
     onPreview: callback,
     previewInterval: number(0, 60_000),
+    previews: choice("latents", "taesd"),
+    upscalers: object("an object of ByteSources by name", isSources),
     identity: anything,
     embeddings: object("an object of ByteSources by name", isSources),
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),
     ),
+  },
+  upscale: {
+    ...call,
+    ...turn,
+    upscaler: object("an upscaler's ByteSource", isByteSource),
+    upscaleBy: number(1, 8),
+    tile: integer(32, 1024),
+    overlap: integer(0, 256),
   },
   detectFaces: { signal: abortSignal },
   alignFace: { signal: abortSignal },
@@ -152,10 +169,26 @@ export function checkModelFiles(files: unknown, options: object): void {
       );
     }
   }
-  if ("adapter" in options && options.adapter !== undefined) {
-    throw bad(
-      "Option adapter belongs to a model's folder; give the adapter among the model's files, as identity_adapter",
-    );
+  refusePath(
+    options,
+    "adapter",
+    "give the adapter among the model's files, as identity_adapter",
+  );
+  refusePath(
+    options,
+    "taesd",
+    "give the tiny autoencoder among the model's files, as taesd",
+  );
+}
+
+/** Refuses a path where only files can be given. */
+function refusePath(options: object, name: string, advice: string): void {
+  if (
+    Object.entries(options).some(([key, value]) =>
+      key === name && value !== undefined
+    )
+  ) {
+    throw bad(`Option ${name} belongs to a model's folder; ${advice}`);
   }
 }
 

@@ -25,6 +25,12 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model", "model"],
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
+  ["Denoising strength", "hires_strength"],
+  ["Hires upscale", "hires_scale"],
+  ["Hires steps", "hires_steps"],
+  ["Hires upscaler", "hires_upscaler"],
+  ["Postprocess upscale by", "upscale_by"],
+  ["Postprocess upscaler", "upscale"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;

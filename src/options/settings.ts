@@ -83,6 +83,32 @@ export interface Settings {
    * merged into similar ones before self-attention, 0..0.75.
    */
   mergeTokens: number;
+  /** What decodes the latents: the model's autoencoder where not given, or TAESD. */
+  decoder?: "vae" | "taesd";
+  /**
+   * Whether an image larger than the autoencoder's own is decoded and encoded in
+   * overlapping tiles: where the whole does not fit the device where not given.
+   */
+  vaeTiling?: "auto" | "on" | "off";
+  /** A second pass of so many times the width and height, 1..8; none where not given. */
+  hiresScale?: number;
+  /** Columns of the second pass, in place of a scale. */
+  hiresWidth?: number;
+  /** Rows of the second pass, in place of a scale. */
+  hiresHeight?: number;
+  /**
+   * What makes the first pass larger: `latent` where not given, `lanczos`, or the name
+   * of one of the call's upscalers.
+   */
+  hiresUpscaler?: string;
+  /** Share of the steps that the second pass runs, 0..1; 0.7 where not given. */
+  hiresStrength?: number;
+  /** Steps of the second pass's schedule; as many as the first's where 0 or not given. */
+  hiresSteps?: number;
+  /** What makes the finished images larger: `lanczos`, or the name of one of the call's upscalers. */
+  upscale?: string;
+  /** By how much, 1..8; 2 where not given. */
+  upscaleBy?: number;
 }
 
 /** The settings that save work and change the image; by default none does. */
@@ -118,6 +144,8 @@ export interface LoadChoices {
   readonly dtype: StorageType;
   /** Path of another identity adapter for this model, where `model` is a folder. */
   readonly adapter: string;
+  /** Path of another tiny autoencoder, where `model` is a folder. */
+  readonly taesd: string;
   /**
    * Whether every network stays on the GPU once it is loaded: images after
    * the first start sooner, and all networks take memory at once. Otherwise a

@@ -30,7 +30,7 @@ export interface Provenance
   extends
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
-    Partial<Pick<LoadChoices, "adapter">>,
+    Partial<Pick<LoadChoices, "adapter" | "taesd">>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -139,6 +139,16 @@ const SHARED = new Set(
     .split(" "),
 );
 
+/** Settings of a second pass and of upscaling, with other programs' names. */
+const PASSES = [
+  ["hires_strength", "Denoising strength"],
+  ["hires_scale", "Hires upscale"],
+  ["hires_steps", "Hires steps"],
+  ["hires_upscaler", "Hires upscaler"],
+  ["upscale_by", "Postprocess upscale by"],
+  ["upscale", "Postprocess upscaler"],
+] as const;
+
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   const { text, others: more } = readParameters(parameters);
   if (!/^\d+$/.test(text.steps ?? "")) {
@@ -163,6 +173,9 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   if (schedule !== undefined && sampler === undefined && theirs === undefined) {
     unsupported.push("Schedule type");
   }
+  // They count a second pass's steps otherwise, and have their own upscalers.
+  const passes = PASSES.filter(([key]) => Object.hasOwn(text, key));
+  unsupported.push(...passes.map(([, theirs]) => theirs));
   const { model, model_hash: modelHash } = text;
   return {
     settings: {

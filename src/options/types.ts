@@ -122,6 +122,18 @@ export function path(placeholder: "FILE" | "DIR"): OptionType<string> {
   };
 }
 
+/** What makes images larger: a word, an upscaler's name, or its file. */
+export const upscalerName: OptionType<string> = {
+  ...path("FILE"),
+  placeholder: "NAME",
+  fault: (value) =>
+    typeof value === "string" && value !== "" && value.length <= 4096
+      ? undefined
+      : "lanczos, or an upscaler's name or file",
+  takes: () => "needs an upscaler's name, its file, or lanczos",
+  schema: { type: "string", minLength: 1, maxLength: 4096 },
+};
+
 /** Several files, each after the option's name. */
 export const paths: OptionType<readonly string[]> = {
   ...path("FILE"),

@@ -88,6 +88,10 @@ export async function makePreviews(
         decodeF32: network(),
         decodeTiny: network(),
         decodeTinyF32: network(),
+        encode: network(),
+        encodeF32: network(),
+        upscale: network(),
+        upscaleF32: network(),
       },
     }),
   );

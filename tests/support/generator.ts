@@ -57,6 +57,10 @@ export async function miniGenerator(
     decodeF32: network(),
     decodeTiny: network(),
     decodeTinyF32: network(),
+    encode: network(),
+    encodeF32: network(),
+    upscale: network(),
+    upscaleF32: network(),
   };
   const context = { gpu, storage: "f32", components, networks } as const;
   const generator = stack.use(new ImageGenerator(context));

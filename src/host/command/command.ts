@@ -24,6 +24,8 @@ import type { CallOptions } from "../../base/progress.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
+import { openUpscalers } from "../upscalers.ts";
+import { finishedSize } from "../../options/hires_settings.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
@@ -75,19 +77,32 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     signal: interrupt.signal,
   };
   const choices = identityChoices(task);
+  const taesd = flags.taesd ?? recorded.provenance.taesd;
   const tune = flags.tune ?? recorded.provenance.tune ?? table.tune.default;
   await using weaver = await load(
     task,
     chosen.model,
-    { ...call, tune, adapter: chosen.adapter },
+    { ...call, tune, adapter: chosen.adapter, taesd },
   );
-  const settings = checkedSettings(task, weaver.size);
+  const asked = checkedSettings(task, weaver.size);
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
+  const missing: string[] = [];
+  const isTyped = flags.settings.upscale !== undefined ||
+    flags.settings.hiresUpscaler !== undefined;
+  await using upscalers = await openUpscalers(
+    asked,
+    { model: chosen.model, extras: flags.extras },
+    // An image is repeated without those that are gone, and a warning says so.
+    isTyped
+      ? undefined
+      : (why) => missing.push(`The image will differ: ${why}`),
+  );
+  const { settings } = upscalers;
   const referenceHashes = photos.map(({ hash }) => hash);
   const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
@@ -97,14 +112,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       { adapter, adapterHash, ...choices, referenceHashes },
     tune,
     dtype: weaver.dtype,
+    ...taesd !== undefined && settings.decoder === "taesd" && { taesd },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
-  await checkRoom(outputs, settings, text);
+  await checkRoom(outputs, finishedSize(settings, weaver.size), text);
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
+    ...missing,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -117,6 +134,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     ...settings,
     identity,
     embeddings: embeddings?.files,
+    upscalers: upscalers.files,
     ...call,
   });
   const generated = performance.now();

@@ -10,6 +10,10 @@ import {
   type Settings,
   type SizeRule,
 } from "../../options/options.ts";
+import {
+  hiresSettings,
+  upscaleSettings,
+} from "../../options/hires_settings.ts";
 import type { IdentityChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
@@ -69,6 +73,8 @@ export function checkedSettings(
 ): Settings {
   try {
     const checked = checkSettings(settings, size);
+    hiresSettings(checked, size);
+    upscaleSettings(checked);
     // A scale that is only repeated goes with its references.
     return flags.ref.length > 0 ? checked : { ...checked, idScale: 0 };
   } catch (error) {
