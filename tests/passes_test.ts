@@ -6,12 +6,15 @@ import {
   assert,
   assertAlmostEquals,
   assertEquals,
+  assertRejects,
   assertThrows,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { resizeLatents } from "../src/generate/hires.ts";
 import { windows } from "../src/generate/upscale.ts";
 import { readImage } from "../src/host/files.ts";
+import { MasterWeaver } from "../src/host/masterweaver.ts";
+import type { Preview } from "../src/generate/previews.ts";
 import {
   finishedSize,
   hiresSettings,
@@ -25,7 +28,12 @@ import {
 } from "../src/options/parameters_text.ts";
 import { largestDifference, psnr } from "./support/compare.ts";
 import { drawn } from "./support/drawn_weights.ts";
-import { convertFiles, upscalerTensors } from "./support/extra_networks.ts";
+import {
+  convertFiles,
+  SMALL_TAESD,
+  taesdTensors,
+  upscalerTensors,
+} from "./support/extra_networks.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
 
@@ -207,6 +215,52 @@ for (const { name, ...settings } of cases) {
     assert(largestDifference(image.data, expected.data) <= 3);
   });
 }
+
+gpuTest("TAESD decodes and previews; without it that is refused", async () => {
+  const request = { prompt: "a man", steps: 4, width: 64, height: 48 };
+  const plain = await miniWeaver("f32");
+  const error = await assertRejects(
+    () => plain.generate({ ...request, decoder: "taesd" }),
+    MasterWeaverError,
+    "has no taesd.weave",
+  );
+  assertEquals(error.code, "bad-model");
+  await using converted = await convertFiles({
+    "config.json": { _class_name: "AutoencoderTiny", ...SMALL_TAESD },
+    "diffusion_pytorch_model.safetensors": taesdTensors(SMALL_TAESD),
+  });
+  await using weaver = await MasterWeaver.load(repositoryPath("weights/mini"), {
+    taesd: `${converted.output}/taesd.weave`,
+    dtype: "f32",
+    tune: "off",
+  });
+  // The tiny autoencoder is no part of what makes the model.
+  assertEquals(weaver.hash, plain.hash);
+  const previews: Preview[] = [];
+  const { images: [image] } = await weaver.generate({
+    ...request,
+    decoder: "taesd",
+    previews: "taesd",
+    previewInterval: 0,
+    onPreview: (preview) => previews.push(preview),
+  });
+  assertEquals([image.width, image.height], [64, 48]);
+  assertEquals(previews.map(({ step }) => step), [2, 3]);
+  const [{ images: [shown] }] = previews;
+  assertEquals([shown.width, shown.height], [64, 48]);
+});
+
+gpuTest("VAE tiles: the image differs little from the whole's", async () => {
+  const weaver = await miniWeaver("f32");
+  const request = { prompt: "a man", steps: 1, width: 160, height: 48 };
+  const { images: [whole] } = await weaver.generate(request);
+  const { images: [tiled] } = await weaver.generate({
+    ...request,
+    vaeTiling: "on",
+  });
+  const quality = psnr(tiled.data, whole.data);
+  assert(quality > 20 && quality < 60, `PSNR ${quality} dB`);
+});
 
 gpuTest("hires: from pixels, in tiles, and larger in the end", async () => {
   const weaver = await miniWeaver("f32");

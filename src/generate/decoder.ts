@@ -116,6 +116,6 @@ export function decoderOf(
 export function withoutTaesd(): MasterWeaverError {
   return new MasterWeaverError(
     "bad-model",
-    "The model has no taesd.weave, the tiny autoencoder: convert TAESD into the model's folder, or give its file with --taesd, or among the model's files as taesd",
+    "The model has no taesd.weave, the tiny autoencoder: convert TAESD into the model's folder, or give its file as taesd",
   );
 }

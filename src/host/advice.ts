@@ -7,8 +7,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { defaultSettings } from "../options/options.ts";
-import { flagName } from "../options/table.ts";
+import { flagName, optionsOf } from "../options/table.ts";
 
 /** Advice of the core, and what replaces it: the tool to run or the file to copy. */
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
@@ -28,6 +27,10 @@ const tools: readonly (readonly [core: RegExp, host: string])[] = [
     /has no preview\.json; give one among its files$/,
     "has no preview.json; make one with tools/preview.ts",
   ],
+  [
+    /convert TAESD into the model's folder, or give its file as taesd$/,
+    "convert TAESD into the model's folder with tools/convert.ts, or give its .weave file with --taesd",
+  ],
   [/\bfit it again(?=, or delete it$)/, "fit it again with tools/preview.ts"],
   [/\bconvert the model(?=[,;]|$)/, "convert the model with tools/convert.ts"],
 ];
@@ -36,7 +39,7 @@ const tools: readonly (readonly [core: RegExp, host: string])[] = [
 const WITH_VALUE = /\b(dtype|face|fit): (?:"(\w+)"|(N)\b)/g;
 
 /** Options that a message may name without a value: in camel case, unlike English. */
-const alone = Object.keys(defaultSettings)
+const alone = optionsOf("image").map(({ name }) => name)
   .filter((name) => /[A-Z]/.test(name)).join("|");
 /** Not in a path or a longer name, nor after "Option", where `exit.ts` replaces it. */
 const ALONE = new RegExp(

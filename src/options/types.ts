@@ -131,7 +131,7 @@ export const upscalerName: OptionType<string> = {
       ? undefined
       : "lanczos, or an upscaler's name or file",
   takes: () => "needs an upscaler's name, its file, or lanczos",
-  schema: { type: "string", minLength: 1, maxLength: 4096 },
+  schema: { type: "string", pattern: "^[\\s\\S]{1,4096}$" },
 };
 
 /** Several files, each after the option's name. */

@@ -54,7 +54,8 @@ export function taesdHalves({ tensors }: Named): readonly TaesdHalf[] {
 }
 
 /** What has tensors with names. */
-interface Named {
+export interface Named {
+  /** By name. */
   readonly tensors: ReadonlyMap<string, unknown>;
 }
 

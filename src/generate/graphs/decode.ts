@@ -13,16 +13,13 @@ import { imageOutput } from "../../ops/image_output.ts";
 import { view } from "../../ops/view.ts";
 import type { GeneratorComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
-import type { RunShape } from "../run_shape.ts";
-
-/** Rows and columns of latents. */
-type Size = Pick<RunShape, "height" | "width">;
+import type { Extent } from "../tiles.ts";
 
 /** `latents` f32 (1, h, w, C) → `pixels` u32 (1, H, W); marks in `health` if they are not finite. */
 export function decodeGraph(
   storage: StorageType,
   { vae }: Pick<GeneratorComponents, "vae">,
-  size: Size,
+  size: Extent,
 ): Graph {
   const g = new Graph(storage);
   outputPixels(decodeVae(g, vae, size));
@@ -33,7 +30,7 @@ export function decodeGraph(
 export function tinyDecodeGraph(
   storage: StorageType,
   { taesd }: TinyComponents,
-  size: Size,
+  size: Extent,
 ): Graph {
   const g = new Graph(storage);
   outputPixels(decodeTiny(g, taesd, size));
@@ -50,7 +47,7 @@ export type TinyComponents = Required<Pick<GeneratorComponents, "taesd">>;
 export function decodeTileGraph(
   storage: StorageType,
   { vae }: Pick<GeneratorComponents, "vae">,
-  size: Size,
+  size: Extent,
 ): Graph {
   const g = new Graph(storage);
   outputTile(decodeVae(g, vae, size));
@@ -61,7 +58,7 @@ export function decodeTileGraph(
 export function tinyTileGraph(
   storage: StorageType,
   { taesd }: TinyComponents,
-  size: Size,
+  size: Extent,
 ): Graph {
   const g = new Graph(storage);
   outputTile(decodeTiny(g, taesd, size));
@@ -71,7 +68,7 @@ export function tinyTileGraph(
 function decodeVae(
   g: Graph,
   { weights, config }: GeneratorComponents["vae"],
-  size: Size,
+  size: Extent,
 ): Tensor {
   const { latentChannels, scalingFactor } = config;
   const latents = typedLatents(g, size, latentChannels);
@@ -82,7 +79,7 @@ function decodeVae(
 function decodeTiny(
   g: Graph,
   { weights, config }: TinyComponents["taesd"],
-  size: Size,
+  size: Extent,
 ): Tensor {
   const { latentChannels, scalingFactor } = config;
   const latents = typedLatents(g, size, latentChannels);
@@ -95,7 +92,7 @@ function decodeTiny(
 /** The input `latents` in the storage type. */
 function typedLatents(
   g: Graph,
-  { height, width }: Size,
+  { height, width }: Extent,
   channels: number,
 ): Tensor {
   return cast(
