@@ -6,7 +6,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import type { SizeRule } from "./options.ts";
 import type { Settings } from "./settings.ts";
-import { HIRES_SIDE } from "./table.ts";
+import { HIRES_SIDE } from "./pass_options.ts";
 
 /** A second pass, as settings ask for it. */
 export interface HiresSettings {

@@ -11,6 +11,8 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import type { Entries, Option, OptionGroup } from "./option.ts";
+import { type PassOption, passOptions } from "./pass_options.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -23,7 +25,6 @@ import {
   fractions,
   integer,
   number,
-  type OptionType,
   path,
   paths,
   samplerName,
@@ -32,45 +33,10 @@ import {
   side,
   switched,
   text,
-  upscalerName,
   yesOrNo,
 } from "./types.ts";
 
-/** What an option belongs to: a call of the library, or the command alone. */
-export type OptionGroup = "image" | "identity" | "load" | "command";
-
-/** Everything about an option except its name. */
-export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
-  /** What it belongs to. */
-  readonly group: G;
-  /** What its value may be. */
-  readonly type: OptionType<T>;
-  /** Its value when it is not given. */
-  readonly default?: T;
-  /** The default in words, where there is no `default` or it says too little. */
-  readonly defaultText?: string;
-  /** What it means, for `--help` and README. */
-  readonly help: string;
-  /** What README adds to `help`. */
-  readonly details?: string;
-  /** Its key in an image file; `--from-image` repeats options that have one. */
-  readonly key?: string;
-  /** Whether an image file records it only where it was asked for. */
-  readonly recordOnlyIfGiven?: true;
-  /** Another name of the flag. */
-  readonly alias?: string;
-  /** Whether the command does not have it. */
-  readonly libraryOnly?: true;
-}
-
-/** Options of a group; all but `WithoutDefault` have a default. */
-export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
-  & {
-    readonly [N in Exclude<keyof V, WithoutDefault>]: Option<V[N], G> & {
-      readonly default: V[N];
-    };
-  }
-  & { readonly [N in WithoutDefault]: Option<V[N], G> };
+export type { Entries, Option, OptionGroup } from "./option.ts";
 
 /** Settings that may be absent. */
 export type OptionalSetting =
@@ -78,16 +44,7 @@ export type OptionalSetting =
   | "schedule"
   | "eta"
   | "guidanceRescale"
-  | "decoder"
-  | "vaeTiling"
-  | "hiresScale"
-  | "hiresWidth"
-  | "hiresHeight"
-  | "hiresUpscaler"
-  | "hiresStrength"
-  | "hiresSteps"
-  | "upscale"
-  | "upscaleBy";
+  | PassOption;
 
 /** The options by group. */
 export type Table =
@@ -109,9 +66,6 @@ export type OptionName = keyof Table;
 
 /** Longest side of an image, in pixels. */
 export const LONGEST_SIDE = 2048;
-
-/** Longest side of an image's second pass, in pixels. */
-export const HIRES_SIDE = 4096;
 
 /** The options by name, in the order of `--help`. */
 export const table: Table = {
@@ -402,94 +356,7 @@ export const table: Table = {
     details: "at the finest level that has it",
     key: "merge_tokens",
   },
-  decoder: {
-    group: "image",
-    type: choice("vae", "taesd"),
-    defaultText: "vae",
-    help:
-      "what decodes: the model's autoencoder, or TAESD, the tiny one, which is faster and less exact",
-    key: "decoder",
-    recordOnlyIfGiven: true,
-  },
-  vaeTiling: {
-    group: "image",
-    type: choice("auto", "on", "off"),
-    defaultText: "auto",
-    help:
-      "decode and encode large images in overlapping tiles: where the whole does not fit the GPU, always, or never",
-    details: "as diffusers' `enable_tiling`",
-    key: "vae_tiling",
-    recordOnlyIfGiven: true,
-  },
-  hiresScale: {
-    group: "image",
-    type: number(1, 8),
-    defaultText: "no second pass",
-    help:
-      `a second pass of X times the width and height, up to ${HIRES_SIDE}, in whole multiples of the model's factor`,
-    details: "AUTOMATIC1111's Hires. fix",
-    key: "hires_scale",
-    recordOnlyIfGiven: true,
-  },
-  hiresWidth: {
-    group: "image",
-    type: integer(8, HIRES_SIDE),
-    defaultText: "by the scale",
-    help: "width of the second pass, in place of a scale",
-    key: "hires_width",
-    recordOnlyIfGiven: true,
-  },
-  hiresHeight: {
-    group: "image",
-    type: integer(8, HIRES_SIDE),
-    defaultText: "by the scale",
-    help: "height of the second pass, in place of a scale",
-    key: "hires_height",
-    recordOnlyIfGiven: true,
-  },
-  hiresUpscaler: {
-    group: "image",
-    type: upscalerName,
-    defaultText: "latent",
-    help:
-      "what makes the first pass larger: latent, lanczos, or an upscaler, by file or by name in the model's folder upscalers",
-    key: "hires_upscaler",
-    recordOnlyIfGiven: true,
-  },
-  hiresStrength: {
-    group: "image",
-    type: number(0, 1),
-    defaultText: "0.7",
-    help: "share of its steps that the second pass runs",
-    key: "hires_strength",
-    recordOnlyIfGiven: true,
-  },
-  hiresSteps: {
-    group: "image",
-    type: integer(0, 1000),
-    defaultText: "0: as many",
-    help: "steps of the second pass, of which its strength is run",
-    key: "hires_steps",
-    recordOnlyIfGiven: true,
-  },
-  upscale: {
-    group: "image",
-    type: upscalerName,
-    defaultText: "none",
-    help:
-      "make the finished images larger: lanczos, or an upscaler, by file or by name in the model's folder upscalers",
-    details: "ESRGAN and Real-ESRGAN, converted first",
-    key: "upscale",
-    recordOnlyIfGiven: true,
-  },
-  upscaleBy: {
-    group: "image",
-    type: number(1, 8),
-    defaultText: "2",
-    help: "by how much finished images are made larger",
-    key: "upscale_by",
-    recordOnlyIfGiven: true,
-  },
+  ...passOptions,
   fromImage: {
     group: "command",
     type: path("FILE"),
