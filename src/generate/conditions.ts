@@ -36,7 +36,7 @@ export interface Conditions {
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
 export async function encodeConditions(
-  { gpu, storage, components, networks }: GeneratorContext,
+  { gpu, storage, components, networks, contents, adapted }: GeneratorContext,
   { images, guided }: Pick<RunShape, "images" | "guided">,
   handover: Handover,
   conditions: Conditions,
@@ -47,11 +47,12 @@ export async function encodeConditions(
   await networks.condition.use({
     plans: {
       condition: {
-        key: planKey({ graph: "condition", storage, details }),
+        key: planKey({ graph: "condition", storage, adapted, details }),
         graph: () => conditionGraph(storage, components, details),
         bindings: handover.bindings,
       },
     },
+    contents,
     ...networkProgress("text encoder", options),
   }, async ({ condition }) => {
     condition.write("ids", ids);
