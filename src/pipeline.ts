@@ -12,6 +12,8 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
+import { checkLoras, type LoraUse } from "./generate/lora_input.ts";
+import { adaptComponents } from "./generate/loras.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { Gpu } from "./gpu/gpu.ts";
@@ -59,6 +61,11 @@ export interface GenerateOptions
   readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * LoRAs, added in this order. Another image may have others: only the weights
+   * that they change are streamed to the GPU again.
+   */
+  readonly loras?: readonly LoraUse[];
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
    * model: the same files, not another adapter or a quantised copy.
@@ -263,14 +270,24 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images of an identity from a prompt.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
-    const settings = checkSettings(given, this.size);
+    const {
+      onPreview,
+      previewInterval = PREVIEW_INTERVAL,
+      loras: uses,
+      ...given
+    } = others;
+    const checked = checkSettings(given, this.size);
+    const { loras, lora } = checkLoras(uses, checked.lora ?? "");
+    const settings: Settings = { ...checked, ...lora !== "" && { lora } };
+    const adapted = loras.length > 0
+      ? adaptComponents(this.#components, loras)
+      : undefined;
     const tokens = this.#checkIdentity(identity);
     const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
     const negative = this.#encodeText(
@@ -289,6 +306,7 @@ export class MasterWeaver implements AsyncDisposable {
         ids: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
+        adapted,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt: prompt.truncated };
     });

@@ -55,6 +55,11 @@ export interface Settings {
    * merged into similar ones before self-attention, 0..0.75.
    */
   mergeTokens: number;
+  /**
+   * LoRAs by name, such as `style=0.8;film=-0.3`; each must be among those that
+   * are given. None where not given.
+   */
+  lora?: string;
 }
 
 /** The settings that save work and change the image; by default none does. */
@@ -115,6 +120,8 @@ export interface CommandChoices {
   readonly saveReferences: boolean;
   /** The image to repeat. */
   readonly fromImage: string;
+  /** A folder with LoRAs and other extra files, beside those of the model. */
+  readonly extras: string;
   /** Whether one JSON object is printed. */
   readonly json: boolean;
   /** Whether no progress is shown. */

@@ -11,6 +11,7 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import { loras } from "./lora_text.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -69,12 +70,23 @@ export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
   }
   & { readonly [N in WithoutDefault]: Option<V[N], G> };
 
+/** Settings that may be absent. */
+export type OptionalSetting = "lora";
+
 /** The options by group. */
 export type Table =
-  & Entries<Settings, "image", "prompt" | "width" | "height">
+  & Entries<
+    Required<Settings>,
+    "image",
+    "prompt" | "width" | "height" | OptionalSetting
+  >
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
-  & Entries<CommandChoices, "command", "ref" | "model" | "fromImage">;
+  & Entries<
+    CommandChoices,
+    "command",
+    "ref" | "model" | "fromImage" | "extras"
+  >;
 
 /** The name of an option, as the library calls it. */
 export type OptionName = keyof Table;
@@ -299,6 +311,22 @@ export const table: Table = {
       "faster, changes the image: share of similar tokens merged in self-attention",
     details: "at the finest level that has it",
     key: "merge_tokens",
+  },
+  lora: {
+    group: "image",
+    type: loras,
+    defaultText: "none",
+    help:
+      "a LoRA, by file or by name in the model's folder loras, and its scale; several times",
+    details:
+      "`style=0.8`, or block by block `style=0.8:1,0,…` with 17 or 26 weights, as in A1111; of any tool that trains them for SD 1.5",
+    key: "lora",
+    recordOnlyIfGiven: true,
+  },
+  extras: {
+    group: "command",
+    type: path("DIR"),
+    help: "a folder of extra files, such as loras/, beside the model's",
   },
   fromImage: {
     group: "command",

@@ -22,10 +22,12 @@ import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
+import { loraWarnings, openLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import { formatLoras, parseLoras } from "../../options/lora_text.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
 
@@ -76,12 +78,25 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkedSettings(task, weaver.size);
+  const asked = checkedSettings(task, weaver.size);
   if (flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
+  const parents = [chosen.model, ...flags.extras ? [flags.extras] : []];
+  const missing: string[] = [];
+  await using loras = await openLoras(
+    parseLoras(asked.lora ?? "") ?? [],
+    parents,
+    // An image is repeated without those that are gone, and a warning says so.
+    flags.settings.lora === undefined
+      ? (why) => missing.push(`The image will differ: ${why}`)
+      : undefined,
+  );
+  const settings = missing.length === 0
+    ? asked
+    : { ...asked, lora: formatLoras(loras.choices) || undefined };
   const referenceHashes = photos.map(({ hash }) => hash);
   const provenance: Provenance = {
     ...chosen,
@@ -89,6 +104,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     tune,
     dtype: weaver.dtype,
     referenceHashes,
+    ...loras.hashes !== "" && { loraHashes: loras.hashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
@@ -97,6 +113,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
+    ...missing,
+    ...loraWarnings(recorded.provenance.loraHashes, loras.hashes),
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -110,7 +128,12 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     throw isTyped ? error : asImageFault(error, flags);
   });
   const encoded = performance.now();
-  const made = await weaver.generate({ ...settings, identity, ...call });
+  const made = await weaver.generate({
+    ...settings,
+    loras: loras.uses,
+    identity,
+    ...call,
+  });
   const generated = performance.now();
   lines.end();
 
@@ -175,7 +198,8 @@ async function load(
 
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
+    provenance;
   const { align, parse, face, requireFace, fit } = provenance;
   return {
     model,
@@ -186,6 +210,7 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    ...loraHashes !== undefined && { loraHashes },
   };
 }
 
