@@ -4,7 +4,10 @@
  *
  * @module
  */
-import type { Components } from "./components/networks.ts";
+import {
+  followsIdentities,
+  type ModelComponents,
+} from "./components/networks.ts";
 import {
   type GenerateCallOptions,
   ImageGenerator,
@@ -17,9 +20,9 @@ import {
   type EncodeOptions,
   type Identity,
   IdentityEncoder,
-  type IdentityHashes,
 } from "./identity/identity.ts";
 import type { Image } from "./image/image.ts";
+import { withoutIdentity } from "./weights/components.ts";
 
 /** A model on a device. */
 export class Engine implements Disposable {
@@ -27,7 +30,8 @@ export class Engine implements Disposable {
   readonly gpu: Gpu;
   /** Chooses the kernel of each op. */
   readonly tuner: Tuner;
-  readonly #encoder: IdentityEncoder;
+  /** Null where the model follows no identities. */
+  readonly #encoder: IdentityEncoder | null;
   readonly #generator: ImageGenerator;
   /** Freed in reverse, the device last. */
   readonly #owned: Disposable[] = [];
@@ -40,28 +44,30 @@ export class Engine implements Disposable {
    * @param components the model
    * @param keepLoaded whether a network's weights stay on the GPU after use
    * @param tuner for the same device
-   * @param hashes the files that identities are recorded to come from
+   * @param modelHash of all files, recorded in every identity
    * @throws {MasterWeaverError} `bad-option` where the device cannot store the type
    */
   constructor(
     gpu: Gpu,
     dtype: StorageType,
-    components: Components,
+    components: ModelComponents,
     keepLoaded: boolean,
     tuner: Tuner,
-    hashes: IdentityHashes,
+    modelHash: string,
   ) {
     const storage = chooseDtype(gpu, dtype);
     this.gpu = this.#own(gpu);
     this.tuner = tuner;
     const network = () => this.#own(new Network(gpu, keepLoaded, tuner));
-    this.#encoder = new IdentityEncoder(
-      gpu,
-      storage,
-      { ...components, channels: components.unet.config.crossAttentionDim },
-      { parser: network(), encoder: network() },
-      hashes,
-    );
+    this.#encoder = followsIdentities(components)
+      ? new IdentityEncoder(
+        gpu,
+        storage,
+        { ...components, channels: components.unet.config.crossAttentionDim },
+        { parser: network(), encoder: network() },
+        { modelHash, adapterHash: components.adapter.file.hash },
+      )
+      : null;
     const networks = {
       condition: network(),
       step: network(),
@@ -73,12 +79,20 @@ export class Engine implements Disposable {
     );
   }
 
-  /** Encodes faces as an identity. */
-  encode(faces: readonly Image[], options: EncodeOptions): Promise<Identity> {
-    return this.#encoder.encode(faces, options);
+  /**
+   * Encodes faces as an identity.
+   *
+   * @throws {MasterWeaverError} `bad-model` where the model follows no identities
+   */
+  async encode(
+    faces: readonly Image[],
+    options: EncodeOptions,
+  ): Promise<Identity> {
+    if (!this.#encoder) throw withoutIdentity({});
+    return await this.#encoder.encode(faces, options);
   }
 
-  /** Makes images from text and an identity. */
+  /** Makes images from text and, where there is one, an identity. */
   generate(
     request: ImageRequest,
     options: GenerateCallOptions,

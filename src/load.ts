@@ -10,8 +10,9 @@ import {
 } from "./base/progress.ts";
 import {
   checkWeights,
-  type Components,
-  openComponents,
+  type ModelComponents,
+  networksOf,
+  openModelComponents,
   readTokenizer,
 } from "./components/networks.ts";
 import { Engine } from "./engine.ts";
@@ -21,11 +22,7 @@ import { Tuner, type TuneStore } from "./graph/tuner.ts";
 import { checkModelFiles, checkOptions } from "./options/checks.ts";
 import type { LoadChoices } from "./options/settings.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
-import {
-  type Component,
-  type ModelFiles,
-  modelHash,
-} from "./weights/components.ts";
+import { type ModelFiles, modelHash } from "./weights/components.ts";
 
 /** How a model is loaded. */
 export interface LoadOptions
@@ -43,7 +40,7 @@ export interface LoadedModel {
   /** Its files; whoever opened them closes them. */
   readonly files: ModelFiles;
   /** Configs and weights of its networks. */
-  readonly components: Components;
+  readonly components: ModelComponents;
   /** Turns prompts into token ids. */
   readonly tokenizer: ClipTokenizer;
   /** The model on the device. */
@@ -81,18 +78,14 @@ async function loadOnto(
 ): Promise<LoadedModel> {
   const dtype = chooseDtype(gpu, asked);
   throwIfAborted(signal);
-  const components = await untilAborted(openComponents(files), signal);
+  const components = await untilAborted(openModelComponents(files), signal);
   const tokenizer = readTokenizer(components);
   checkWeights(dtype, components);
-  const hash = await modelHash(
-    Object.values(components).map(({ file }: Component<unknown>) => file),
-  );
+  const hash = await modelHash(networksOf(components).map(({ file }) => file));
   throwIfAborted(signal);
-  const adapterHash = components.adapter.file.hash;
   const openEngine = (gpu: Gpu) => {
     const tuner = new Tuner(gpu, tune, tuneStore);
-    const hashes = { modelHash: hash, adapterHash };
-    return new Engine(gpu, dtype, components, keepLoaded, tuner, hashes);
+    return new Engine(gpu, dtype, components, keepLoaded, tuner, hash);
   };
   const engine = openEngine(gpu);
   return { dtype, hash, files, components, tokenizer, engine, openEngine };

@@ -1,12 +1,17 @@
 /**
- * The facade: photos become an identity; identity and prompt become images.
+ * The facade: photos become an identity; a prompt, with an identity or without one,
+ * becomes images.
  *
  * @module
  */
 import { Pauser } from "./base/pauser.ts";
 import { printable } from "./weights/brief.ts";
-import type { ModelFiles } from "./weights/components.ts";
-import type { Components } from "./components/networks.ts";
+import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
+import {
+  type Components,
+  followsIdentities,
+  type ModelComponents,
+} from "./components/networks.ts";
 import type { Engine } from "./engine.ts";
 import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
@@ -28,6 +33,7 @@ import {
   checkSettings,
   type Settings,
   type SizeRule,
+  withoutIdScale,
 } from "./options/options.ts";
 import type { IdentityChoices } from "./options/settings.ts";
 import { MasterWeaverError } from "./base/errors.ts";
@@ -68,16 +74,17 @@ export interface GenerateOptions
   readonly loras?: readonly LoraUse[];
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
-   * model: the same files, not another adapter or a quantised copy.
+   * model: the same files, not another adapter or a quantised copy. Without it the
+   * image is plain Stable Diffusion's, and `idScale` must be 0 or not given.
    */
-  readonly identity: SavedIdentity;
+  readonly identity?: SavedIdentity;
 }
 
 /** What {@linkcode MasterWeaver.generate} returns. */
 export interface Generated {
   /** The images, in order. */
   readonly images: readonly Image[];
-  /** Every setting, defaults filled in. */
+  /** Every setting, defaults filled in; `idScale` is 0 without an identity. */
   readonly settings: Settings;
   /** The end of the prompt that did not fit; empty where all of it did. */
   readonly truncatedPrompt: string;
@@ -103,7 +110,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly dtype: StorageType;
   /** Hexadecimal SHA-256 that covers all its files. */
   readonly hash: string;
-  readonly #components: Components;
+  readonly #components: ModelComponents;
   readonly #tokenizer: ClipTokenizer;
   readonly #files: ModelFiles;
   readonly #openEngine: (gpu: Gpu) => Engine;
@@ -164,9 +171,12 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#engine.tuner.milliseconds;
   }
 
-  /** The most references an identity may have. */
+  /** The most references an identity may have; 0 where the model follows none. */
   get maxReferences(): number {
-    return this.#components.adapter.config.maxReferences;
+    const components = this.#components;
+    return followsIdentities(components)
+      ? components.adapter.config.maxReferences
+      : 0;
   }
 
   /** Finds and aligns faces; null where the model has no face detector. */
@@ -244,16 +254,16 @@ export class MasterWeaver implements AsyncDisposable {
    * Encodes photos of one person as an identity, which many images can use.
    *
    * @param photos one to {@linkcode maxReferences}
-   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model`, `cannot-read`, `no-face`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-model` where the model follows no identities, `bad-option`, `bad-image`, `cannot-read`, `no-face`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async encodeIdentity(
     photos: readonly Image[],
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
+    const { alignFaces } = this.#identityComponents().adapter.config;
     const checked = checkPhotos(photos, this.maxReferences);
     checkChoices(options, checked.length);
-    const { alignFaces } = this.#components.adapter.config;
     return await this.#calls.run(options, async (signal) => {
       const call = { ...options, signal };
       const faces = await prepareReferences(
@@ -263,12 +273,15 @@ export class MasterWeaver implements AsyncDisposable {
         () => this.#finder(),
       );
       const engine = await this.#ready();
-      return await engine.encode(faces, { ...call, parse: call.parse ?? true });
+      return await engine.encode(faces, {
+        ...call,
+        parse: call.parse ?? true,
+      });
     });
   }
 
   /**
-   * Makes images of an identity from a prompt.
+   * Makes images from a prompt, of an identity where one is given.
    *
    * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
@@ -282,13 +295,17 @@ export class MasterWeaver implements AsyncDisposable {
       loras: uses,
       ...given
     } = others;
-    const checked = checkSettings(given, this.size);
+    const checked = identity === undefined
+      ? withoutIdScale(checkSettings(given, this.size), given)
+      : checkSettings(given, this.size);
     const { loras, lora } = checkLoras(uses, checked.lora ?? "");
     const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const adapted = loras.length > 0
       ? adaptComponents(this.#components, loras)
       : undefined;
-    const tokens = this.#checkIdentity(identity);
+    const tokens = identity === undefined
+      ? undefined
+      : this.#checkIdentity(identity);
     const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
     const negative = this.#encodeText(
       "negative prompt",
@@ -358,8 +375,14 @@ export class MasterWeaver implements AsyncDisposable {
     return this.#engine;
   }
 
+  /** The components, where they follow identities. */
+  #identityComponents(): Components {
+    if (followsIdentities(this.#components)) return this.#components;
+    throw withoutIdentity(this.#files);
+  }
+
   #checkIdentity(identity: unknown): IdentityTokens {
-    const { adapter, unet } = this.#components;
+    const { adapter, unet } = this.#identityComponents();
     const { maxReferences, tokens } = adapter.config;
     return checkIdentity(identity, {
       length: maxReferences * tokens * unet.config.crossAttentionDim,

@@ -60,17 +60,40 @@ Deno.test("flags: a plus is allowed before any number", () => {
   assertEquals(settings, { seed: 5n, steps: 2 });
 });
 
+Deno.test("flags: what means nothing without a photo is refused by name", () => {
+  const needing = [
+    ...["--save-references", "--align", "--no-align", "--parse", "--no-parse"],
+    ...["--face=1", "--require-face", "--no-require-face", "--fit=pad"],
+    ...["--adapter=a.weave", "--id-scale=0.5"],
+  ];
+  for (const given of needing) {
+    const [flag] = given.split("=");
+    for (const more of ["--prompt=snow", "--from-image=a.png"]) {
+      const { message } = assertThrows(
+        () => readFlags([more, given]),
+        UsageError,
+      );
+      assertEquals(
+        message,
+        `Option ${flag} needs a reference photo: give one with --ref FILE, or leave ${flag} out`,
+      );
+      readFlags([more, given, "--ref=b.png"]);
+    }
+  }
+  // What leaves the identity out needs none.
+  readFlags(["--prompt=snow", "--id-scale=0"]);
+});
+
 const usage: readonly BadInput[] = [
   {
     what: "an unknown option",
     args: withDemo("--stepz", "3"),
     says: /--stepz.*--help/,
   },
-  { what: "no photo", args: () => ["--prompt", "a man"], says: /--ref FILE/ },
   {
-    what: "an image to repeat, without its photos",
-    args: () => ["--from-image", demo],
-    says: /does not hold its reference photos: give them with --ref FILE/,
+    what: "neither a prompt nor a photo",
+    args: () => [],
+    says: /Give a prompt with --prompt TEXT, a photo with --ref FILE, or both/,
   },
   {
     what: "a word that belongs to no option",

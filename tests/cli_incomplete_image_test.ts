@@ -181,10 +181,13 @@ gpuTest(
       assertEquals([prompt, negativePrompt], ["a man, in snow", "a hat"]);
       assertEquals([steps, guidanceScale, settings.seed], [2, 3.5, "3"]);
       assertEquals([settings.width, settings.height], [64, 96]);
-      // It has no reference, so one is needed.
-      const bare = await command(given, { cwd: folder });
-      assertEquals([bare.code, bare.err.length], [2, 1]);
-      assertMatch(bare.err[0], /give them with --ref FILE/);
+      // It had no reference, and needs none.
+      const bare = await command([...given, "--output=c.png"], { cwd: folder });
+      assertEquals([bare.code, bare.err.length], [0, 3], bare.err.join("\n"));
+      assertMatch(
+        bare.err[0],
+        /with the model other \(6ce0161689\); its prompt/,
+      );
       // What is made now says so by itself, for us and for others.
       const { text } = await readImageText(`${folder}/b.png`);
       assertEquals([text.steps, text.model], ["2", "weights/mini"]);

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage } from "../src/host/files.ts";
-import { requiredComponents } from "../src/weights/components.ts";
+import { networkComponents } from "../src/weights/components.ts";
 import { deno, finished } from "./support/command.ts";
 import { sameBytes } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -107,7 +107,7 @@ gpuTest(
       const { data, ...size } = await readImage(`${mini}/demo.png`);
       const weaver = await miniWeaver("f32");
       const components = await Promise.all(
-        requiredComponents.map(async (name) => {
+        networkComponents.map(async (name) => {
           const bytes = await Deno.readFile(`${mini}/${name}.weave`);
           return { name, length: bytes.length, bytes };
         }),

@@ -61,12 +61,14 @@ Deno.test("plan keys: every deciding field makes another, nothing else does", ()
     step({ runShape: { ...runShape, height: 9 } }),
     step({ runShape: { ...runShape, width: 9 } }),
     step({ runShape: { ...runShape, guided: false } }),
+    step({ runShape: { ...runShape, identity: false } }),
     step({ runShape: { ...runShape, cachesFeatures: true } }),
     step({ runShape: { ...runShape, mergeTokens: 0.5 } }),
     condition({}),
     { ...condition({}), storage: "f32" },
     condition({ images: 2 }),
     condition({ guided: false }),
+    condition({ identity: false }),
     decode({}),
     { ...decode({}), storage: "f32" },
     decode({ height: 9 }),
@@ -78,10 +80,18 @@ Deno.test("plan keys: every deciding field makes another, nothing else does", ()
   const { images, ...rest } = runShape;
   assertEquals(
     planKey(step({
-      runShape: { cachesFeatures: false, mergeTokens: 0, ...rest, images },
+      runShape: {
+        cachesFeatures: false,
+        mergeTokens: 0,
+        identity: true,
+        ...rest,
+        images,
+      },
     })),
     planKey(step({})),
   );
+  // With an identity, what it was before there could be none.
+  assertEquals(planKey(condition({})), '["condition","f16",1,true]');
   // More than what decides it does not get into a key.
   assertEquals(
     planKey(condition({ seed: 4, height: 9 })),

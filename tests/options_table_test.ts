@@ -38,6 +38,7 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   negativePrompt: "a hat",
   model: "models/other",
   adapter: "other.weave",
+  extras: "more",
   steps: 7,
   guidanceScale: 2.5,
   idScale: 0.25,
@@ -61,7 +62,6 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   guidanceRange: [0.1, 0.75],
   mergeTokens: 0.25,
   lora: "style=0.8:1,0.5;film=-0.3/0.2",
-  extras: "extras",
   fromImage: "b.png",
   json: true,
   quiet: true,
@@ -119,9 +119,8 @@ const keyed = options.filter(({ key }) => key !== undefined);
 Deno.test("options: each has a key if it makes the image, or belongs to the call alone", () => {
   const without = options.filter(({ key }) => key === undefined);
   assertEquals(without.map(({ name }) => name), [
-    ...["ref", "keepLoaded", "output", "saveReferences", "extras"],
-    ...["fromImage"],
-    ...["json", "quiet", "help", "version"],
+    ...["ref", "extras", "keepLoaded", "output", "saveReferences"],
+    ...["fromImage", "json", "quiet", "help", "version"],
   ]);
   const keys = keyed.map(({ key }) => key);
   assertEquals(new Set(keys).size, keys.length);

@@ -3,7 +3,9 @@
  * no channel off by more than 3/255, f16 PSNR ≥ 35 dB.
  */
 import { assert, assertEquals } from "@std/assert";
+import type { StorageType } from "../src/gpu/limits.ts";
 import { readImage } from "../src/host/files.ts";
+import type { Image } from "../src/image/image.ts";
 import type { Settings } from "../src/options/options.ts";
 import { largestDifference, psnr } from "./support/compare.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -19,6 +21,10 @@ interface Case extends Partial<Settings> {
 const folder = repositoryPath("tests/goldens");
 const cases: readonly Case[] = JSON.parse(
   await Deno.readTextFile(`${folder}/pictures/cases.json`),
+);
+/** Without an identity: made by diffusers' StableDiffusionPipeline. */
+const plainCases: readonly Omit<Case, "refs">[] = JSON.parse(
+  await Deno.readTextFile(`${folder}/pictures/plain.json`),
 );
 
 for (const dtype of ["f32", "f16"] as const) {
@@ -42,22 +48,40 @@ for (const dtype of ["f32", "f16"] as const) {
       assertEquals(images.length, settings.numImages ?? 1);
       for (const [i, image] of images.entries()) {
         const suffix = images.length > 1 ? `-${i}` : "";
-        const path = `${folder}/pictures/${name}${suffix}.png`;
-        const expected = await readImage(path);
-        assertEquals(
-          [image.width, image.height],
-          [expected.width, expected.height],
-        );
-        const quality = psnr(image.data, expected.data);
-        assert(
-          quality >= (dtype === "f32" ? 50 : 35),
-          `PSNR ${quality.toFixed(1)} dB`,
-        );
-        const worst = largestDifference(image.data, expected.data);
-        if (dtype === "f32") assert(worst <= 3, `off by ${worst}/255`);
+        await assertPicture(image, `${name}${suffix}`, dtype);
       }
     });
   }
+  for (const { name, ...settings } of plainCases) {
+    gpuTest(`picture ${name}, ${dtype}: equals diffusers'`, async () => {
+      const weaver = await miniWeaver(dtype);
+      const { images } = await weaver.generate({
+        rng: "torch-cpu",
+        ...settings,
+      });
+      assertEquals(images.length, settings.numImages);
+      for (const [i, image] of images.entries()) {
+        await assertPicture(image, `${name}-${i}`, dtype);
+      }
+    });
+  }
+}
+
+/** Requires that an image is the golden's, within the limits of a storage type. */
+async function assertPicture(
+  image: Image,
+  name: string,
+  dtype: StorageType,
+): Promise<void> {
+  const expected = await readImage(`${folder}/pictures/${name}.png`);
+  assertEquals([image.width, image.height], [expected.width, expected.height]);
+  const quality = psnr(image.data, expected.data);
+  assert(
+    quality >= (dtype === "f32" ? 50 : 35),
+    `PSNR ${quality.toFixed(1)} dB`,
+  );
+  const worst = largestDifference(image.data, expected.data);
+  if (dtype === "f32") assert(worst <= 3, `off by ${worst}/255`);
 }
 
 gpuTest(

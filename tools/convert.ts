@@ -55,7 +55,7 @@ const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
        deno run -A tools/convert.ts --manifest DIR
 
 Converts checkpoints to a model folder. Each input is one of:
-  a diffusers folder (with image_encoder/, adapter_final.pt and
+  a diffusers folder (for identities with image_encoder/, adapter_final.pt and
     face_parser.pth in it), or the folder of one network
   a single file of Stable Diffusion 1.5 (.safetensors, .ckpt), or of one network
   an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)

@@ -223,7 +223,7 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** What the user must do before the model can be used. */
+/** What the user must do before the model follows reference photos. */
 function instructions(
   missing: readonly LinkedPart[],
   output: string,
@@ -232,7 +232,7 @@ function instructions(
     `  ${file}, ${what}: ${link}`
   );
   return [
-    `Still missing; download by hand, save in ${output}, and run this again:`,
+    `Still missing for images from reference photos; download by hand, save in ${output}, and run this again:`,
     ...lines,
   ].join("\n");
 }

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { followsIdentities } from "../src/components/networks.ts";
+import type { IdentityTokens } from "../src/identity/identity.ts";
 import { averages, PreviewFit } from "../src/generate/preview_fit.ts";
 import {
   applyPreview,
@@ -87,7 +89,7 @@ const HELD_OUT = 4;
 /** Makes an image and keeps its latents. */
 async function make(
   { engine, tokenizer, components }: LoadedModel,
-  identity: Awaited<ReturnType<LoadedModel["engine"]["encode"]>>,
+  identity: IdentityTokens | undefined,
   given: { prompt: string; seed: number; steps: number; idScale: number },
 ): Promise<Made> {
   const { factor } = components.vae.config;
@@ -176,7 +178,9 @@ async function fitPreviews(
   });
   using engine = model.engine;
   const photo = await readImage(repositoryFile("weights/mini/demo.png"));
-  const identity = await engine.encode([photo], { parse: true });
+  const identity = followsIdentities(model.components)
+    ? await engine.encode([photo], { parse: true })
+    : undefined;
   const made: Made[] = [];
   for (let seed = 0; seed < seeds; seed++) {
     for (const [i, prompt] of prompts().entries()) {

@@ -1,5 +1,5 @@
 /**
- * Suggests the valid name that an unknown one was probably meant to be.
+ * Suggests the valid names that an unknown one was probably meant to be.
  *
  * @module
  */
@@ -20,17 +20,39 @@ export function nearest(
   unknown: string,
   names: readonly string[],
 ): string | undefined {
+  return nearestNames(unknown, names, 1)[0];
+}
+
+/**
+ * Finds the valid names close to an unknown one, closest first, as
+ * {@linkcode nearest} does.
+ *
+ * @param most the most names that are returned
+ *
+ * @example
+ * ```ts
+ * import { nearestNames } from "./nearest.ts";
+ *
+ * console.log(nearestNames("snwo", ["snow", "sand", "rain"], 3)); // ["snow", "sand"]
+ * ```
+ */
+export function nearestNames(
+  unknown: string,
+  names: readonly string[],
+  most: number,
+): string[] {
   const typed = plain(unknown);
-  const [best] = names
+  const furthest = Math.max(1, Math.floor(typed.length / 2));
+  return names
     .map((name) => {
       const candidate = plain(name);
       const isPrefix = typed.length > 2 && candidate.startsWith(typed);
       return { name, distance: isPrefix ? 0 : editDistance(typed, candidate) };
     })
-    .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(1, Math.floor(typed.length / 2))
-    ? best.name
-    : undefined;
+    .filter(({ distance }) => distance <= furthest)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ name }) => name);
 }
 
 function plain(name: string): string {

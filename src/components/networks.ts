@@ -4,12 +4,15 @@
  * @module
  */
 import {
+  type Component,
   component,
+  identityComponents,
   isNetworkComponent,
+  loadedComponents,
   type ModelFiles,
   type NetworkComponent,
   openComponentFile,
-  requiredComponents,
+  withoutIdentity,
 } from "../weights/components.ts";
 import { readDdimConfig } from "../samplers/ddim.ts";
 import { MasterWeaverError } from "../base/errors.ts";
@@ -42,9 +45,28 @@ import {
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
-/** The components of a model that are networks. */
-export interface Components
-  extends GeneratorComponents, Pick<IdentityComponents, "vision" | "parser"> {}
+/** What a model has that follows identities. */
+export type IdentityNetworkComponents = Pick<
+  IdentityComponents,
+  "vision" | "adapter" | "parser"
+>;
+
+/** The components of a model that are networks; all of identity's, or none. */
+export interface ModelComponents
+  extends GeneratorComponents, Partial<IdentityNetworkComponents> {}
+
+/** The components of a model that follows identities. */
+export type Components =
+  & Omit<GeneratorComponents, "adapter">
+  & IdentityNetworkComponents;
+
+/** Whether a model follows identities. */
+export function followsIdentities(
+  components: ModelComponents,
+): components is Components {
+  const { vision, adapter, parser } = components;
+  return vision !== undefined && adapter !== undefined && parser !== undefined;
+}
 
 /** How the config in a component's header is read, by component. */
 const readers = {
@@ -68,30 +90,48 @@ const readers = {
 };
 
 /**
- * Opens every component; reads headers and configs, no weights.
+ * Opens every component that a model has; reads headers and configs, no weights.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
-export function openComponents(files: ModelFiles): Promise<Components> {
-  return componentsFrom((name) => openComponentFile(files, name));
+export async function openModelComponents(
+  files: ModelFiles,
+): Promise<ModelComponents> {
+  const opened = new Map<NetworkComponent, WeaveFile>();
+  for (const name of await loadedComponents(files)) {
+    opened.set(name, await openComponentFile(files, name));
+  }
+  return modelComponentsOf(opened);
 }
 
 /**
- * The components of a model whose files are opened one by one.
+ * Opens every component of a model that follows identities, as
+ * {@linkcode openModelComponents} does.
  *
- * @param open opens the file of a component
- * @throws {MasterWeaverError} `bad-model`, and what `open` throws
+ * @throws {MasterWeaverError} `bad-model`, also where the model does not; `cannot-read`
  */
-export async function componentsFrom(
-  open: (name: NetworkComponent) => Promise<WeaveFile>,
-): Promise<Components> {
-  const files = new Map<NetworkComponent, WeaveFile>();
-  for (const name of requiredComponents) files.set(name, await open(name));
-  return componentsOf((name) => files.get(name)!);
+export async function openComponents(files: ModelFiles): Promise<Components> {
+  const components = await openModelComponents(files);
+  if (followsIdentities(components)) return components;
+  throw withoutIdentity(files);
 }
 
 /**
  * The components of a model whose files are open.
+ *
+ * @param files by component; those that an identity needs may be absent
+ * @throws {MasterWeaverError} `bad-model`
+ */
+export function modelComponentsOf(
+  files: ReadonlyMap<string, WeaveFile>,
+): ModelComponents {
+  const isWhole = identityComponents.every((name) => files.has(name));
+  if (isWhole) return componentsOf((name) => files.get(name)!);
+  return requiredOf((name) => files.get(name)!);
+}
+
+/**
+ * The components of a model that follows identities, whose files are open.
  *
  * @param file gives the file of a component
  * @throws {MasterWeaverError} `bad-model`
@@ -99,15 +139,22 @@ export async function componentsFrom(
 export function componentsOf(
   file: (name: NetworkComponent) => WeaveFile,
 ): Components {
-  const read = <C>(name: NetworkComponent, reader: (json: unknown) => C) =>
-    component(file(name), reader);
+  const { image_encoder, identity_adapter, face_parser } = readers;
   return {
-    text: read("text_encoder", readers.text_encoder),
-    unet: read("unet", readers.unet),
-    vae: read("vae", readers.vae),
-    vision: read("image_encoder", readers.image_encoder),
-    adapter: read("identity_adapter", readers.identity_adapter),
-    parser: read("face_parser", readers.face_parser),
+    ...requiredOf(file),
+    vision: component(file("image_encoder"), image_encoder),
+    adapter: component(file("identity_adapter"), identity_adapter),
+    parser: component(file("face_parser"), face_parser),
+  };
+}
+
+function requiredOf(
+  file: (name: NetworkComponent) => WeaveFile,
+): Omit<GeneratorComponents, "adapter"> {
+  return {
+    text: component(file("text_encoder"), readers.text_encoder),
+    unet: component(file("unet"), readers.unet),
+    vae: component(file("vae"), readers.vae),
   };
 }
 
@@ -218,30 +265,45 @@ export function readTokenizer(
  */
 export function checkWeights(
   storage: StorageType,
-  components: Components,
+  components: ModelComponents,
 ): void {
-  const { unet, vae, text, vision, adapter, parser } = components;
+  const { unet, vae, text, adapter } = components;
   checkSizesTogether(components);
-  const channels = unet.config.crossAttentionDim;
+  const identity = followsIdentities(components);
+  const runShape = { ...RUN_SHAPE, identity };
+  const conditioning = [text, unet, ...adapter ? [adapter] : []];
   build(
-    [text.file, unet.file, adapter.file],
-    () => conditionGraph(storage, components, RUN_SHAPE),
+    conditioning.map(({ file }) => file),
+    () => conditionGraph(storage, components, runShape),
   );
-  build([unet.file], () => stepGraph(storage, components, RUN_SHAPE));
-  build([vae.file], () => decodeGraph(storage, components, RUN_SHAPE));
+  build([unet.file], () => stepGraph(storage, components, runShape));
+  build([vae.file], () => decodeGraph(storage, components, runShape));
+  // Used by training and image-to-image only.
+  vae.weights.ignore("encoder");
+  vae.weights.ignore("quant_conv");
+  if (identity) buildIdentity(storage, components);
+  for (const { weights } of networksOf(components)) weights.finish();
+}
+
+/** Builds the graphs that make an identity. */
+function buildIdentity(storage: StorageType, components: Components): void {
+  const { unet, vision, adapter, parser } = components;
+  const channels = unet.config.crossAttentionDim;
   build(
     [vision.file, adapter.file],
     () => identityGraph(storage, { ...components, channels }),
   );
   build([parser.file], () => parserGraph(components));
-  // Used by training and image-to-image only.
-  vae.weights.ignore("encoder");
-  vae.weights.ignore("quant_conv");
   // The features are those of the penultimate layer.
   const last = vision.config.layers - 1;
   vision.weights.ignore(`vision_model.encoder.layers.${last}`);
   vision.weights.ignore("vision_model.post_layernorm");
-  for (const { weights } of [unet, vae, text, vision, adapter, parser]) {
-    weights.finish();
-  }
+}
+
+/** The components that a model has. */
+export function networksOf(
+  { unet, vae, text, vision, adapter, parser }: ModelComponents,
+): Component<unknown>[] {
+  return [unet, vae, text, vision, adapter, parser]
+    .filter((network) => network !== undefined);
 }

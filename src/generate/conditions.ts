@@ -1,5 +1,5 @@
 /**
- * Conditioning: encodes text and identity as the keys and values of every
+ * Conditioning: encodes text and, where there is one, identity as the keys and values of every
  * cross-attention, once per image.
  *
  * @module
@@ -25,8 +25,8 @@ export interface PromptIds {
 export interface Conditions {
   /** Token ids of the prompts. */
   readonly ids: PromptIds;
-  /** Tokens of the person's identity. */
-  readonly identity: IdentityTokens;
+  /** Tokens of the person's identity; without them, nobody in particular. */
+  readonly identity?: IdentityTokens;
 }
 
 /**
@@ -37,12 +37,15 @@ export interface Conditions {
  */
 export async function encodeConditions(
   { gpu, storage, components, networks, contents, adapted }: GeneratorContext,
-  { images, guided }: Pick<RunShape, "images" | "guided">,
+  { images, guided, identity: hasIdentity }: Pick<
+    RunShape,
+    "images" | "guided" | "identity"
+  >,
   handover: Handover,
   conditions: Conditions,
   options: CallOptions,
 ): Promise<void> {
-  const details = { images, guided };
+  const details = { images, guided, identity: hasIdentity };
   const { ids, identity } = conditionInputs(conditions, guided);
   await networks.condition.use({
     plans: {
@@ -56,26 +59,26 @@ export async function encodeConditions(
     ...networkProgress("text encoder", options),
   }, async ({ condition }) => {
     condition.write("ids", ids);
-    condition.write("identity", identity);
+    if (identity) condition.write("identity", identity);
     condition.write("health", noFaults());
     await condition.runPaced(callPace(gpu, options));
   });
 }
 
 /**
- * Token ids (B, T) and identity tokens (B, S, C). The conditional half comes first,
- * so that it can be used alone.
+ * Token ids (B, T) and identity tokens (B, S, C), where there is an identity. The
+ * conditional half comes first, so that it can be used alone.
  */
 function conditionInputs(
   { ids, identity }: Conditions,
   guided: boolean,
-): { ids: Uint32Array; identity: Float32Array } {
-  const { tokens, unconditional } = identity;
+): { ids: Uint32Array; identity?: Float32Array } {
   if (!guided) {
-    return { ids: Uint32Array.from(ids.prompt), identity: tokens };
+    return { ids: Uint32Array.from(ids.prompt), identity: identity?.tokens };
   }
   return {
     ids: Uint32Array.from([...ids.prompt, ...ids.negative]),
-    identity: Float32Array.from([...tokens, ...unconditional]),
+    identity: identity &&
+      Float32Array.from([...identity.tokens, ...identity.unconditional]),
   };
 }

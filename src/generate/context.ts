@@ -21,8 +21,11 @@ export interface GeneratorComponents {
   readonly text: Component<ClipTextConfig>;
   /** The UNet and its noise schedule. */
   readonly unet: Component<UNetConfig & { readonly scheduler: DdimConfig }>;
-  /** The identity adapter, whose projections make the identity's keys and values. */
-  readonly adapter: Component<IdentityConfig>;
+  /**
+   * The identity adapter, whose projections make the identity's keys and values;
+   * absent from a model without identities.
+   */
+  readonly adapter?: Component<IdentityConfig>;
   /** The autoencoder. */
   readonly vae: Component<VaeConfig>;
 }

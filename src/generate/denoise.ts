@@ -45,7 +45,7 @@ export interface Denoising {
   readonly draw: NoiseSource;
   /** How strongly the prompt is followed. */
   readonly guidanceScale: number;
-  /** How strongly the identity is followed. */
+  /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
 }
 
@@ -134,10 +134,12 @@ function recipes(
 async function begin(
   steps: readonly PlannedStep[],
   { samplerState }: Handover,
-  { schedule, start, draw, guidanceScale, idScale }: Denoising,
+  denoising: Denoising,
 ): Promise<void> {
+  const { schedule, start, draw, guidanceScale, idScale } = denoising;
+  const { identity = true } = denoising.runShape;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
-    plan.write("identity_scale", Float32Array.of(idScale));
+    if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
       plan.write("guidance_scale", Float32Array.of(guidanceScale));
     }

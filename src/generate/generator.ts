@@ -28,7 +28,7 @@ export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
 export interface ImageSettings extends StepRules, NoiseSettings {
-  /** How strongly the identity is followed; 0 ignores it. */
+  /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
   readonly numImages: number;
@@ -92,7 +92,7 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const steps = schedule.steps.length - first;
     const kinds = stepKinds({ ...settings, steps });
-    const runShape = this.#runShape(settings, kinds);
+    const runShape = this.#runShape(request, kinds);
     const handover = await this.#handover(runShape, sampler);
 
     await encodeConditions(context, runShape, handover, request, options);
@@ -134,15 +134,17 @@ export class ImageGenerator implements Disposable {
 
   /** The run shape of a call. */
   #runShape(
-    { numImages, height, width, mergeTokens }: ImageSettings,
+    { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
   ): RunShape {
+    const { numImages, height, width, mergeTokens } = settings;
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
       height: height / factor,
       width: width / factor,
       guided: kinds.some(({ guided }) => guided),
+      identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
     };

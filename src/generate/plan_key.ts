@@ -13,7 +13,7 @@ import type { RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
 
 /** What decides the plan of conditioning. */
-export type ConditionKey = Pick<RunShape, "images" | "guided">;
+export type ConditionKey = Pick<RunShape, "images" | "guided" | "identity">;
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
@@ -53,15 +53,23 @@ export function planKey(key: PlanKey): string {
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
     case "condition":
-      return [details.images, details.guided];
+      return [details.images, details.guided, ...identityField(details)];
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
-      return [...shape, mergeTokens, stepName(kind), sampler];
+      const step = [mergeTokens, stepName(kind), sampler];
+      return [...shape, ...step, ...identityField(runShape)];
     }
     case "decode":
       return [details.height, details.width];
   }
+}
+
+/** Names what is unusual: no identity. */
+function identityField(
+  { identity = true }: Pick<RunShape, "identity">,
+): string[] {
+  return identity ? [] : ["no identity"];
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import { crossAttentions } from "../models/unet.ts";
 import type { TensorSpec } from "../ops/op.ts";
@@ -20,6 +21,8 @@ export interface RunShape {
   readonly width: number;
   /** Whether at least one step computes both halves of guidance. */
   readonly guided: boolean;
+  /** Whether cross-attention has an identity's keys beside the text's; true by default. */
+  readonly identity?: boolean;
   /** Whether some steps use features that others have cached. */
   readonly cachesFeatures?: boolean;
   /** Share of the tokens that self-attention merges; 0 by default. */
@@ -30,7 +33,7 @@ export interface RunShape {
 export interface Keys<T> {
   /** Path in the checkpoint, such as `mid_block.attentions.0.transformer_blocks.0.attn2`. */
   readonly path: string;
-  /** (B, T + S, C), the text's keys, then the identity's */
+  /** (B, T + S, C), the text's keys, then the identity's; S is 0 without one */
   readonly k: T;
   /** (B, T + S, C) */
   readonly v: T;
@@ -53,14 +56,15 @@ export interface HandoverTensors<T> {
 /** Specs of the tensors that stages hand on in a run shape. */
 export function handoverSpecs(
   storage: StorageType,
-  { text, unet, adapter }: DenoiserComponents,
-  { images, height, width, guided, cachesFeatures }: RunShape,
+  components: DenoiserComponents,
+  runShape: RunShape,
   sampler: Pick<Sampler, "state">,
 ): HandoverTensors<TensorSpec> {
+  const { text, unet } = components;
+  const { images, height, width, guided, cachesFeatures } = runShape;
   const { channels, blockOutChannels } = unet.config;
-  const { maxReferences, tokens: perReference } = adapter.config;
   const batch = (guided ? 2 : 1) * images;
-  const tokens = text.config.positions + maxReferences * perReference;
+  const tokens = text.config.positions + identityTokens(components, runShape);
   const latents: TensorSpec = {
     shape: [images, height, width, channels],
     dtype: "f32",
@@ -80,6 +84,32 @@ export function handoverSpecs(
     }),
     samplerState: sampler.state?.(latents) ?? {},
   };
+}
+
+/** Tokens of the identity in a run shape; 0 without one. */
+function identityTokens(
+  components: DenoiserComponents,
+  runShape: RunShape,
+): number {
+  const adapter = usedAdapter(components, runShape);
+  return adapter ? adapter.config.maxReferences * adapter.config.tokens : 0;
+}
+
+/**
+ * The identity adapter in a run shape; undefined without an identity.
+ *
+ * @throws {MasterWeaverError} `bad-model` where there is an identity and no adapter
+ */
+export function usedAdapter(
+  { adapter }: Pick<DenoiserComponents, "adapter">,
+  { identity = true }: Pick<RunShape, "identity">,
+): DenoiserComponents["adapter"] {
+  if (!identity) return undefined;
+  if (adapter) return adapter;
+  throw new MasterWeaverError(
+    "bad-model",
+    "An identity needs the component identity_adapter, which the model lacks",
+  );
 }
 
 /** Name in graphs of a cross-attention's keys. */

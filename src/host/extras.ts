@@ -1,124 +1,204 @@
 /**
- * Finds extra files, such as LoRAs, by path or by name: in a folder of the
- * model, and in the same folder of one that is given beside it.
+ * Extra files beside a model, found by path or by name: in folders of the model's
+ * folder, and in those of another that the command was given.
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import type { ByteSource } from "../base/bytes.ts";
+import { join, resolve } from "node:path";
 import { MasterWeaverError } from "../base/errors.ts";
-import { nearest } from "../base/nearest.ts";
-import { chunksOf } from "../checkpoints/checkpoint.ts";
-import { stemOf } from "../checkpoints/lora_reader.ts";
-import { brief } from "../weights/brief.ts";
+import { nearestNames } from "../base/nearest.ts";
+import { brief, printable } from "../weights/brief.ts";
+import { FileSource } from "./files.ts";
+import { isHostError } from "./reasons.ts";
 import { hostFileSystem } from "./system.ts";
 
-/** A kind of extra files: the name of their folder, and how their names end. */
-export interface ExtraKind {
-  /** What messages call one, such as `LoRA`. */
-  readonly what: string;
-  /** The folder's name, such as `loras`. */
-  readonly folder: string;
-  /** Endings of their names, in small letters. */
+/** A kind of extra files, as its folder is called. */
+export type ExtraKind = "loras" | "embeddings" | "controlnets" | "upscalers";
+
+/** Extra files of a kind. */
+interface Kind {
+  /** What messages call one. */
+  readonly called: string;
+  /** The endings that such files have. */
   readonly endings: readonly string[];
 }
 
-/** LoRAs. */
-export const loraFiles: ExtraKind = {
-  what: "LoRA",
-  folder: "loras",
-  endings: [".safetensors", ".pt", ".bin", ".ckpt"],
+const KINDS: Readonly<Record<ExtraKind, Kind>> = {
+  loras: {
+    called: "LoRA",
+    endings: [".safetensors", ".pt", ".ckpt", ".bin", ".weave"],
+  },
+  embeddings: {
+    called: "embedding",
+    endings: [".safetensors", ".pt", ".bin", ".weave"],
+  },
+  controlnets: { called: "ControlNet", endings: [".weave"] },
+  upscalers: { called: "upscaler", endings: [".weave"] },
 };
 
-/** Most files of a kind that are looked at. */
-const MOST = 20_000;
-/** Most levels of folders. */
-const DEEPEST = 4;
+/** The most names that a message suggests. */
+const MOST_NAMES = 5;
+
+/** Where extra files are looked up by name. */
+export interface ExtraPlaces {
+  /** The model's folder. */
+  readonly model: string;
+  /** Another folder with folders of the same names, which counts as much. */
+  readonly extras?: string;
+}
 
 /**
- * The path of an extra file.
+ * Opens an extra file.
  *
- * @param given its path, or its name in one of the folders, with or without
- *   ending; a file in a folder of theirs is found by its name, too
- * @param parents the model's folder, and that of `--extras`
- * @throws {MasterWeaverError} `cannot-read` saying where it was looked for, and what is there
+ * @param given its path, or its name without the ending
+ * @throws {MasterWeaverError} `bad-option` where no file or several have the name; `cannot-read`
+ */
+export async function openExtra(
+  kind: ExtraKind,
+  given: string,
+  places: ExtraPlaces,
+): Promise<FileSource> {
+  return await FileSource.open(await findExtra(kind, given, places));
+}
+
+/**
+ * Finds an extra file. What has a slash is a path. What has a file's ending is a
+ * path where there is such a file, else a file's name.
+ *
+ * @param given its path, or its name without the ending
+ * @returns its path
+ * @throws {MasterWeaverError} `bad-option` where no file or several have the name
  */
 export async function findExtra(
+  kind: ExtraKind,
   given: string,
-  { what, folder, endings }: ExtraKind,
-  parents: readonly string[],
+  places: ExtraPlaces,
 ): Promise<string> {
+  if (/[/\\]/.test(given)) return given;
+  const { endings } = KINDS[kind];
+  const ending = endings.find((ending) => given.endsWith(ending));
+  if (ending === undefined) return await findNamedExtra(kind, given, places);
   if (await isFile(given)) return given;
-  const folders = parents.map((parent) => join(parent, folder));
+  const name = given.slice(0, -ending.length);
+  return await only(kind, name, [ending], places);
+}
+
+/**
+ * Finds an extra file by its name alone, as a prompt gives it: never by a path.
+ *
+ * @param name its file's name without the ending; small and capital letters are
+ *   told apart where the file system does
+ * @returns its path
+ * @throws {MasterWeaverError} `bad-option` where no file or several have the name
+ */
+export async function findNamedExtra(
+  kind: ExtraKind,
+  name: string,
+  places: ExtraPlaces,
+): Promise<string> {
+  return await only(kind, name, KINDS[kind].endings, places);
+}
+
+/**
+ * The names of all extra files of a kind, sorted.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function extraNames(
+  kind: ExtraKind,
+  places: ExtraPlaces,
+): Promise<string[]> {
+  const names = new Set<string>();
+  for (const folder of foldersOf(kind, places)) {
+    for (const file of await filesIn(folder)) {
+      const ending = KINDS[kind].endings.find((one) => file.endsWith(one));
+      const stem = ending && file.slice(0, -ending.length);
+      if (stem) names.add(stem);
+    }
+  }
+  return [...names].sort();
+}
+
+/** The only file of that name. */
+async function only(
+  kind: ExtraKind,
+  name: string,
+  endings: readonly string[],
+  places: ExtraPlaces,
+): Promise<string> {
   const found: string[] = [];
-  for (const path of folders) await collect(path, endings, found, DEEPEST);
-  const plain = given.replaceAll("\\", "/");
-  const isNamed = (path: string) => {
-    const name = path.replaceAll("\\", "/");
-    const stem = name.slice(0, name.length - ending(name, endings).length);
-    return [name, stem].some((own) => own.endsWith(`/${plain}`));
-  };
-  const match = found.find(isNamed);
-  if (match !== undefined) return match;
-  const stems = found.map(stemOf);
-  const near = nearest(given, stems);
+  // A slash would lead out of the folders.
+  if (name !== "" && !/[/\\\0]/.test(name)) {
+    for (const folder of foldersOf(kind, places)) {
+      for (const ending of endings) {
+        const path = join(folder, `${name}${ending}`);
+        if (await isFile(path)) found.push(path);
+      }
+    }
+  }
+  if (found.length === 1) return found[0];
+  const { called } = KINDS[kind];
+  if (found.length > 1) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Several files are the ${called} ${brief(name)}: ${
+        found.map(printable).join(" and ")
+      }; give the path of one`,
+    );
+  }
   throw new MasterWeaverError(
-    "cannot-read",
-    `Cannot find the ${what} ${
-      brief(given)
-    }: it is no file, and none of the ${found.length} in ${
-      folders.join(" and ")
-    }${near === undefined ? "" : `; did you mean ${near}?`}`,
+    "bad-option",
+    `Found no ${called} ${brief(name)} in ${
+      foldersOf(kind, places).map(printable).join(" or ")
+    }; ${await suggestion(kind, name, places)}`,
   );
 }
 
+async function suggestion(
+  kind: ExtraKind,
+  name: string,
+  places: ExtraPlaces,
+): Promise<string> {
+  const names = await extraNames(kind, places);
+  const near = nearestNames(name.slice(0, 100), names, MOST_NAMES);
+  if (near.length > 0) return `did you mean ${inWords(near)}?`;
+  if (names.length === 0) return "put its file there, or give its path";
+  const left = names.length - MOST_NAMES;
+  const shown = names.slice(0, MOST_NAMES).map(brief).join(", ");
+  return `there ${names.length === 1 ? "is" : "are"} ${shown}${
+    left > 0 ? ` and ${left} more` : ""
+  }`;
+}
+
+/** `a, b or c` */
+function inWords(names: readonly string[]): string {
+  const shown = names.map(brief);
+  return shown.length === 1
+    ? shown[0]
+    : `${shown.slice(0, -1).join(", ")} or ${shown.at(-1)}`;
+}
+
+function foldersOf(
+  kind: ExtraKind,
+  { model, extras }: ExtraPlaces,
+): string[] {
+  const own = join(model, kind);
+  if (extras === undefined || resolve(extras) === resolve(model)) return [own];
+  return [own, join(extras, kind)];
+}
+
+/** The names in a folder; none where there is no such folder. */
+async function filesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isHostError(error)) return [];
+    throw error;
+  }
+}
+
 async function isFile(path: string): Promise<boolean> {
-  return await hostFileSystem.stat(path)
-    .then(({ isFile }) => isFile, () => false);
-}
-
-/** Adds the files of a folder and of those in it; a missing folder has none. */
-async function collect(
-  folder: string,
-  endings: readonly string[],
-  found: string[],
-  levels: number,
-): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true })
-    .catch(() => []);
-  entries.sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const entry of entries) {
-    if (found.length >= MOST) return;
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      if (levels > 1) await collect(path, endings, found, levels - 1);
-    } else if (ending(entry.name, endings) !== "") found.push(path);
-  }
-}
-
-/** The ending of a name, if it is one of these. */
-function ending(name: string, endings: readonly string[]): string {
-  return endings.find((end) => name.toLowerCase().endsWith(end)) ?? "";
-}
-
-/**
- * The hash by which AUTOMATIC1111 and Civitai know a LoRA: SHA-256 of what
- * follows a safetensors file's header, of the whole of any other; its first 12
- * digits.
- */
-export async function extraHash(source: ByteSource): Promise<string> {
-  const start = await source.read(0, Math.min(9, source.size));
-  let from = 0;
-  if (start[8] === 0x7b) {
-    const { buffer, byteOffset } = start;
-    const length = new DataView(buffer, byteOffset).getBigUint64(0, true);
-    if (length + 8n <= BigInt(source.size)) from = 8 + Number(length);
-  }
-  const hash = createHash("sha256");
-  for await (const chunk of chunksOf(source, from, source.size - from)) {
-    hash.update(chunk);
-  }
-  return hash.digest("hex").slice(0, 12);
+  const info = await hostFileSystem.stat(path).catch(() => null);
+  return info?.isFile ?? false;
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type ByteSource, checkRange } from "../base/bytes.ts";
 import {
   type ComponentName,
+  identityComponents,
   type ModelFiles,
   optionalComponents,
   requiredComponents,
@@ -234,7 +235,8 @@ function foldersOf(folder: string): string[] {
 }
 
 /**
- * Opens the component files of a model folder.
+ * Opens the component files of a model folder. Those that only an identity needs
+ * may be missing.
  *
  * Face detector and landmarks belong to no one model: they may also be in the
  * folder above, in this project's `weights/` or in `weights/mini`.
@@ -264,11 +266,15 @@ export async function openModelFolder(
   };
   const missing: string[] = [];
   for (const name of requiredComponents) {
-    const path = name === "identity_adapter" && adapter !== undefined
-      ? adapter
-      : `${folder}/${name}.weave`;
-    if (path === adapter || await isFile(path)) await use(name, path);
+    const path = `${folder}/${name}.weave`;
+    if (await isFile(path)) await use(name, path);
     else missing.push(`${name}.weave`);
+  }
+  for (const name of identityComponents) {
+    const path = `${folder}/${name}.weave`;
+    if (name === "identity_adapter" && adapter !== undefined) {
+      await use(name, adapter);
+    } else if (await isFile(path)) await use(name, path);
   }
   if (adapter !== undefined) await checkAdapterFile(files.identity_adapter!);
   if (missing.length > 0) {

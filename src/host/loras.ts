@@ -3,13 +3,16 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
 import type { LoraUse } from "../generate/lora_input.ts";
 import type { LoraChoice } from "../options/lora_text.ts";
 import { parseJson } from "../weights/json.ts";
-import { extraHash, findExtra, loraFiles } from "./extras.ts";
+import { type ExtraPlaces, findExtra } from "./extras.ts";
 import { FileSource, readFile } from "./files.ts";
 
 /** LoRAs whose files are open. */
@@ -30,14 +33,14 @@ const MAX_CONFIG_BYTES = 2 ** 20;
  * Finds and opens LoRAs.
  *
  * @param choices their names and scales
- * @param parents folders that have a folder `loras`
+ * @param places where they are looked up by name
  * @param onMissing takes the message of one that is not found, which is left out;
  *   without it that is an error
- * @throws {MasterWeaverError} `cannot-read`, `bad-checkpoint`
+ * @throws {MasterWeaverError} `bad-option`, `cannot-read`, `bad-checkpoint`
  */
 export async function openLoras(
   choices: readonly LoraChoice[],
-  parents: readonly string[],
+  places: ExtraPlaces,
   onMissing?: (message: string) => void,
 ): Promise<OpenedLoras> {
   await using stack = new AsyncDisposableStack();
@@ -46,15 +49,18 @@ export async function openLoras(
   const used: LoraChoice[] = [];
   for (const choice of choices) {
     const { name, ...strength } = choice;
-    const path = await findExtra(name, loraFiles, parents)
+    const path = await findExtra("loras", name, places)
       .catch((error: unknown) => leftOut(error, onMissing));
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
-      const source = stack.use(await FileSource.open(path));
+      const source = await FileSource.open(path)
+        .catch((error: unknown) => leftOut(error, onMissing));
+      if (source === undefined) continue;
+      stack.use(source);
       const config = await peftConfig(path);
       const lora = await readLora(source, { config });
-      known = { lora, hash: await extraHash(source) };
+      known = { lora, hash: await loraHash(source) };
       opened.set(path, known);
     }
     uses.push({ lora: known.lora, ...strength });
@@ -90,6 +96,26 @@ async function peftConfig(path: string): Promise<unknown> {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The hash by which AUTOMATIC1111 and Civitai know a LoRA: SHA-256 of what
+ * follows a safetensors file's header, of the whole of any other; its first 12
+ * digits.
+ */
+export async function loraHash(source: ByteSource): Promise<string> {
+  const start = await source.read(0, Math.min(9, source.size));
+  let from = 0;
+  if (start[8] === 0x7b) {
+    const { buffer, byteOffset } = start;
+    const length = new DataView(buffer, byteOffset).getBigUint64(0, true);
+    if (length + 8n <= BigInt(source.size)) from = 8 + Number(length);
+  }
+  const hash = createHash("sha256");
+  for await (const chunk of chunksOf(source, from, source.size - from)) {
+    hash.update(chunk);
+  }
+  return hash.digest("hex").slice(0, 12);
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Settings } from "./settings.ts";
 import { LONGEST_SIDE, optionsOf } from "./table.ts";
 import { checkValue, integer, type OptionType } from "./types.ts";
@@ -56,6 +57,24 @@ export function checkSettings(
     checkValue(name, kind, values[name]);
   }
   return settings;
+}
+
+/**
+ * The settings of an image without an identity: its scale is 0.
+ *
+ * @param settings checked, with defaults filled in
+ * @param given what was asked for
+ * @throws {MasterWeaverError} `bad-option` where a scale was asked for
+ */
+export function withoutIdScale(
+  settings: Settings,
+  { idScale = 0 }: Partial<Settings>,
+): Settings {
+  if (idScale === 0) return { ...settings, idScale };
+  throw new MasterWeaverError(
+    "bad-option",
+    `Option idScale must be 0 or not given without an identity, got ${idScale}; give an identity, or leave it out`,
+  );
 }
 
 /** A side that a model's images may have, in pixels. */

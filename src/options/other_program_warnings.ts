@@ -29,6 +29,7 @@ const MOST = 12;
  * @param name what messages call the image
  * @param used the model that is used instead
  * @param typed keys that the command line overrides
+ * @param hasReferences whether there are references now
  * @returns no line where the image is our own
  */
 export function otherProgramWarnings(
@@ -36,6 +37,7 @@ export function otherProgramWarnings(
   name: string,
   used: string,
   typed: ReadonlySet<string>,
+  hasReferences = true,
 ): string[] {
   if (!otherProgram) return [];
   const { sampler, model, modelHash, unsupported = [] } = otherProgram;
@@ -51,7 +53,7 @@ export function otherProgramWarnings(
   const warnings = [differs(
     `another program made ${name}, with ${
       brief(theirs.filter(Boolean).join(" "))
-    } and without these references; ${
+    }${hasReferences ? " and without these references" : ""}; ${
       repeated.length === 0 ? "nothing else of it" : `its ${inWords(repeated)}`
     } ${repeated.length > 1 ? "are" : "is"} repeated with ${used}`,
   )];

@@ -114,14 +114,14 @@ export interface CommandChoices {
   readonly ref: readonly string[];
   /** The model's folder. */
   readonly model: string;
+  /** A folder with further extra files, in folders named as those of a model. */
+  readonly extras: string;
   /** Where the image goes. */
   readonly output: string;
   /** Whether the references are written, too, as the encoder saw them. */
   readonly saveReferences: boolean;
   /** The image to repeat. */
   readonly fromImage: string;
-  /** A folder with LoRAs and other extra files, beside those of the model. */
-  readonly extras: string;
   /** Whether one JSON object is printed. */
   readonly json: boolean;
   /** Whether no progress is shown. */

@@ -16,20 +16,22 @@ import type {
 import { type NamedOption, options, table } from "./table.ts";
 import { withoutUndefined } from "./options.ts";
 
-/** What made an image besides its settings; some is recorded only if it was asked for. */
+/**
+ * What made an image besides its settings; some is recorded only if it was asked
+ * for, and what an identity needs only where there was one.
+ */
 export interface Provenance
   extends
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter">>,
-    Pick<IdentityChoices, "parse" | "requireFace">,
-    Partial<Pick<IdentityChoices, "align" | "face" | "fit">> {
+    Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
   /** The hash of the identity adapter's header. */
-  readonly adapterHash: string;
-  /** SHA-256 of the reference photos' files, in order. */
-  readonly referenceHashes: readonly string[];
+  readonly adapterHash?: string;
+  /** SHA-256 of the reference photos' files, in order; absent without an identity. */
+  readonly referenceHashes?: readonly string[];
   /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
   readonly loraHashes?: string;
 }
@@ -76,16 +78,20 @@ export function toText(
     ...settings,
     ...provenance,
   };
-  const recorded = keyed.filter(({ name }) => values[name] !== undefined);
+  const { modelHash, adapterHash, referenceHashes } = provenance;
+  const hasIdentity = referenceHashes !== undefined;
+  const recorded = keyed.filter(({ name }) =>
+    values[name] !== undefined && (hasIdentity || name !== "idScale")
+  );
   return {
     software: `masterweaver ${version}`,
     ...Object.fromEntries(recorded.map(({ key, name }) => [
       key,
       String(values[name]),
     ])),
-    model_hash: provenance.modelHash,
-    adapter_hash: provenance.adapterHash,
-    reference_hashes: provenance.referenceHashes.join(","),
+    model_hash: modelHash,
+    ...adapterHash !== undefined && { adapter_hash: adapterHash },
+    ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
     ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
   };
 }

@@ -85,7 +85,7 @@ export type Table =
   & Entries<
     CommandChoices,
     "command",
-    "ref" | "model" | "fromImage" | "extras"
+    "ref" | "model" | "extras" | "fromImage"
   >;
 
 /** The name of an option, as the library calls it. */
@@ -99,8 +99,10 @@ export const table: Table = {
   ref: {
     group: "command",
     type: paths,
-    help: "reference photo, PNG or JPEG; up to three times",
-    details: "of one person; its pixels are exactly those that Pillow reads",
+    help:
+      "reference photo of a person, PNG or JPEG; up to three times, or not at all",
+    details:
+      "without one the image is plain Stable Diffusion's; its pixels are exactly those that Pillow reads",
   },
   prompt: {
     group: "image",
@@ -130,6 +132,13 @@ export const table: Table = {
     key: "adapter",
     recordOnlyIfGiven: true,
   },
+  extras: {
+    group: "command",
+    type: path("DIR"),
+    defaultText: "the model's folder alone",
+    help:
+      "also look up extra files by name here: in loras, embeddings, controlnets and upscalers",
+  },
   steps: {
     group: "image",
     type: integer(1, 1000),
@@ -150,7 +159,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out",
+    details: "0 leaves it out; needs `--ref`",
     key: "id_scale",
   },
   seed: {
@@ -322,11 +331,6 @@ export const table: Table = {
       "`style=0.8`, or block by block `style=0.8:1,0,…` with 17 or 26 weights, as in A1111; of any tool that trains them for SD 1.5",
     key: "lora",
     recordOnlyIfGiven: true,
-  },
-  extras: {
-    group: "command",
-    type: path("DIR"),
-    help: "a folder of extra files, such as loras/, beside the model's",
   },
   fromImage: {
     group: "command",

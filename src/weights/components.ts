@@ -6,7 +6,7 @@
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { brief } from "./brief.ts";
-import { checkListed, readManifest } from "./manifest.ts";
+import { checkListed, MANIFEST_NAME, readManifest } from "./manifest.ts";
 import { openWeave, type WeaveFile } from "./weave.ts";
 import { WeightScope } from "./scope.ts";
 
@@ -33,9 +33,19 @@ export const requiredComponents: readonly NetworkComponent[] = [
   "text_encoder",
   "unet",
   "vae",
+];
+
+/** Components that an identity needs besides; a plain Stable Diffusion has none. */
+export const identityComponents: readonly NetworkComponent[] = [
   "image_encoder",
   "identity_adapter",
   "face_parser",
+];
+
+/** All components that are networks. */
+export const networkComponents: readonly NetworkComponent[] = [
+  ...requiredComponents,
+  ...identityComponents,
 ];
 
 /** Components that alignment needs. */
@@ -49,14 +59,14 @@ export const EVALUATION = "evaluation";
 
 /** All components. */
 export const componentNames: readonly ComponentName[] = [
-  ...requiredComponents,
+  ...networkComponents,
   ...optionalComponents,
   EVALUATION,
 ];
 
-/** Whether a string is the name of a network, which is a required component. */
+/** Whether a string is the name of a component that is a network. */
 export function isNetworkComponent(name: string): name is NetworkComponent {
-  return (requiredComponents as readonly string[]).includes(name);
+  return (networkComponents as readonly string[]).includes(name);
 }
 
 /** Whether a string, from a file's header, is the name of a component. */
@@ -68,7 +78,7 @@ export function isComponentName(name: string): name is ComponentName {
 export type ModelFiles =
   & Readonly<Partial<Record<ComponentName, ByteSource>>>
   & {
-    /** Its `model.json`: required files must be those it lists. */
+    /** Its `model.json`: the networks' files must be those it lists. */
     readonly manifest?: ByteSource;
     /** Components from outside the model's folder, which the manifest does not list. */
     readonly elsewhere?: readonly ComponentName[];
@@ -120,6 +130,54 @@ export async function openComponentFile(
     });
   }
   return file;
+}
+
+/**
+ * The networks that a model is loaded with: all, or the required ones alone where
+ * one that an identity needs is missing.
+ *
+ * @throws {MasterWeaverError} `bad-model` where the manifest lists one that is missing; `cannot-read`
+ */
+export async function loadedComponents(
+  files: ModelFiles,
+): Promise<readonly NetworkComponent[]> {
+  const missing = identityComponents.filter((name) => !files[name]);
+  if (missing.length === 0) return networkComponents;
+  const { components, name } = files.manifest
+    ? await readManifest(files.manifest)
+    : { components: new Map(), name: "" };
+  const lost = missing.filter((one) => components.has(one));
+  if (lost.length === 0) return requiredComponents;
+  throw new MasterWeaverError(
+    "bad-model",
+    `The model has no ${weaveNames(lost)}, and ${name} lists ${
+      lost.length === 1 ? "it" : "them"
+    }: convert the model again, or, where it is meant to be without, delete ${MANIFEST_NAME}`,
+  );
+}
+
+/**
+ * The error where a model is asked for an identity and was converted without what
+ * that needs.
+ *
+ * @param files the model's files
+ */
+export function withoutIdentity(files: ModelFiles): MasterWeaverError {
+  const missing = identityComponents.filter((name) => !files[name]);
+  return new MasterWeaverError(
+    "bad-model",
+    `The model has no ${
+      weaveNames(missing)
+    }, which an identity needs: convert it with MasterWeaver's adapter, image encoder and face parser, or make images without references`,
+  );
+}
+
+/** `a.weave, b.weave and c.weave` */
+function weaveNames(names: readonly string[]): string {
+  const files = names.map((name) => `${name}.weave`);
+  return files.length === 1
+    ? files[0]
+    : `${files.slice(0, -1).join(", ")} and ${files.at(-1)}`;
 }
 
 /** A network's component, with its config read by the network's own reader. */

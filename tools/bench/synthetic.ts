@@ -5,8 +5,8 @@
  * @module
  */
 import {
+  networkComponents,
   openComponentFile,
-  requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import type {
@@ -41,7 +41,7 @@ export const SD15: ModelSizes = { name: "SD1.5", configs: FULL_SIZE_FILES };
 export async function sizesOf(folder: string): Promise<ModelSizes> {
   await using opened = await openModelFolder(folder);
   const configs: [string, JsonObject][] = [];
-  for (const name of requiredComponents) {
+  for (const name of networkComponents) {
     const { config } = await openComponentFile(opened.files, name);
     configs.push([name, config]);
   }

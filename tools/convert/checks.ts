@@ -7,7 +7,9 @@
 import { isDeepStrictEqual } from "node:util";
 import {
   type ComponentName,
+  identityComponents,
   isNetworkComponent,
+  networkComponents,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
@@ -16,7 +18,7 @@ import {
   checkComponent,
   checkTogether,
   checkWeights,
-  componentsFrom,
+  modelComponentsOf,
   readTokenizer,
 } from "../../src/components/networks.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
@@ -90,7 +92,7 @@ export async function checkComponents(
     checked.push({ component, planned });
   }
   const warnings = checked.flatMap(({ planned }) => planned.warnings);
-  await checkModel(files, output, listed);
+  warnings.push(...await checkModel(files, output, listed));
   const sources = stack.move();
   return {
     components: checked,
@@ -160,27 +162,28 @@ function plannedFile(name: string, content: WeaveContent): WeaveFile {
  * folder: whether their configs fit and, where they make a whole model, all that
  * loading would refuse. Other adapters are checked in the place of the model's.
  *
+ * @returns a warning where the model will follow no identities
  * @throws {MasterWeaverError} `bad-checkpoint` where they do not fit
  */
 async function checkModel(
   written: ReadonlyMap<string, WeaveFile>,
   output: string,
   listed: Manifest | undefined,
-): Promise<void> {
+): Promise<string[]> {
   // Detectors depend on no network.
   if (
     ![...written.values()].some(({ component }) =>
       isNetworkComponent(component)
     )
   ) {
-    return;
+    return [];
   }
   await using stack = new AsyncDisposableStack();
   const stay: ComponentName[] = [];
   const files = new Map<string, WeaveFile>();
   const adapters = new Map(written);
   try {
-    for (const name of requiredComponents) {
+    for (const name of networkComponents) {
       adapters.delete(name);
       const own = written.get(name);
       if (own) files.set(name, own);
@@ -192,10 +195,12 @@ async function checkModel(
     }
     checkTogether(files.values());
     const own = files.get("identity_adapter");
+    if (!own) checkWhole(files);
     for (const adapter of [own, ...adapters.values()]) {
       if (adapter?.component !== "identity_adapter") continue;
-      await checkWhole(new Map([...files, ["identity_adapter", adapter]]));
+      checkWhole(new Map([...files, ["identity_adapter", adapter]]));
     }
+    return withoutIdentity(files, output);
   } catch (error) {
     if (!(error instanceof MasterWeaverError)) throw error;
     throw badCheckpoint(
@@ -209,6 +214,23 @@ async function checkModel(
       { cause: error },
     );
   }
+}
+
+/** Says that a model is plain, or lacks something that an identity needs. */
+function withoutIdentity(
+  files: ReadonlyMap<string, WeaveFile>,
+  output: string,
+): string[] {
+  const isModel = requiredComponents.every((name) => files.has(name));
+  const missing = identityComponents.filter((name) => !files.has(name));
+  if (!isModel || missing.length === 0) return [];
+  return [
+    `${output}: without ${
+      missing.join(", ")
+    } the model makes images, but none from reference photos; convert ${
+      missing.length === 1 ? "it" : "them"
+    } to the same folder for these`,
+  ];
 }
 
 /** Opens and checks a component that stays. */
@@ -234,14 +256,10 @@ async function staying(
   return file;
 }
 
-/** Builds all networks as loading does, unless one is not there yet. */
-async function checkWhole(
-  files: ReadonlyMap<string, WeaveFile>,
-): Promise<void> {
+/** Builds all networks as loading does, unless one that is required is not there yet. */
+function checkWhole(files: ReadonlyMap<string, WeaveFile>): void {
   if (requiredComponents.some((name) => !files.has(name))) return;
-  const components = await componentsFrom((name) =>
-    Promise.resolve(files.get(name)!)
-  );
+  const components = modelComponentsOf(files);
   readTokenizer(components);
   checkWeights("f32", components);
 }

@@ -196,9 +196,11 @@ async function fromModel(
     : undefined;
   for (const network of missing) {
     if (whole !== undefined && network !== "image_encoder") continue;
-    if (!names.includes(network)) warn(`${network}: not in ${folder}`);
-    // Fails, and says what is missing there.
-    else {
+    if (!names.includes(network)) {
+      // A plain Stable Diffusion has none.
+      if (network !== "image_encoder") warn(`${network}: not in ${folder}`);
+      // Fails, and says what is missing there.
+    } else {
       const content = fromNetwork(`${folder}/${network}`, context, network);
       components.push(await content);
     }

@@ -7,7 +7,7 @@
 import {
   type ComponentName,
   componentNames,
-  requiredComponents,
+  networkComponents,
 } from "../../src/weights/components.ts";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { FileSource } from "../../src/host/files.ts";
@@ -52,13 +52,25 @@ export async function entriesBefore(
       const manifest = await readManifest(source);
       return { entries: manifest.components, manifest };
     } catch (error) {
-      const isAll = requiredComponents.every((name) => written.includes(name));
+      const isAll = !await staysAny(folder, written);
       if (!(error instanceof MasterWeaverError) || !isAll) throw error;
     }
   }
   // A folder with detectors alone, as weights/ may be, is not a model folder.
-  const isModel = requiredComponents.some((name) => written.includes(name));
+  const isModel = networkComponents.some((name) => written.includes(name));
   return isModel ? { entries: await entriesIn(folder) } : {};
+}
+
+/** Whether a folder has a network's file that is not replaced. */
+async function staysAny(
+  folder: string,
+  written: readonly string[],
+): Promise<boolean> {
+  for (const name of networkComponents) {
+    if (written.includes(name)) continue;
+    if (await exists(`${folder}/${name}.weave`)) return true;
+  }
+  return false;
 }
 
 /**
@@ -121,12 +133,12 @@ export async function writeManifest(
 ): Promise<{ manifest: string; files: number }> {
   const manifest = `${folder}/${MANIFEST_NAME}`;
   const entries = await entriesIn(folder);
-  const isModel = requiredComponents.some((name) => entries.has(name));
+  const isModel = networkComponents.some((name) => entries.has(name));
   if (!isModel) {
     throw new MasterWeaverError(
       "bad-model",
       `Cannot write ${manifest}: ${folder} holds no ${
-        requiredComponents.join(", ")
+        networkComponents.join(", ")
       }.weave that can be opened; give the folder of a converted model`,
     );
   }

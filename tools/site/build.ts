@@ -7,8 +7,8 @@ import { basename, dirname, join } from "node:path";
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
+  networkComponents,
   optionalComponents,
-  requiredComponents,
 } from "../../src/weights/components.ts";
 import { MANIFEST_NAME } from "../../src/weights/manifest.ts";
 import { PREVIEW_NAME } from "../../src/generate/preview_map.ts";
@@ -103,7 +103,7 @@ export async function buildSite(
 
 /** The files of a model that a page uses. */
 async function modelFiles(model: string): Promise<string[]> {
-  const used = [...requiredComponents, ...optionalComponents]
+  const used = [...networkComponents, ...optionalComponents]
     .map((name) => `${name}.weave`);
   const names: string[] = [];
   try {

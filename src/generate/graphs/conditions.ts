@@ -10,33 +10,37 @@ import { crossAttentions, crossKeys } from "../../models/unet.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
-import { keysName, type RunShape, valuesName } from "../run_shape.ts";
+import {
+  keysName,
+  type RunShape,
+  usedAdapter,
+  valuesName,
+} from "../run_shape.ts";
+
+type Adapter = NonNullable<DenoiserComponents["adapter"]>;
 
 /**
- * `ids` u32 (B, T) and `identity` (B, S, C) → `….attn2.k` and `….attn2.v` of every
- * cross-attention, repeated for every image. B counts the halves of guidance, the
- * conditional one first. Marks in `health` what is not finite.
+ * `ids` u32 (B, T) and, with an identity, `identity` (B, S, C) → `….attn2.k` and
+ * `….attn2.v` of every cross-attention, repeated for every image. B counts the
+ * halves of guidance, the conditional one first. Marks in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
-  { text, unet, adapter }: DenoiserComponents,
-  { images, guided }: Pick<RunShape, "images" | "guided">,
+  components: DenoiserComponents,
+  runShape: Pick<RunShape, "images" | "guided" | "identity">,
 ): Graph {
   const g = new Graph(storage);
+  const { text, unet } = components;
+  const { images, guided } = runShape;
   const halves = guided ? 2 : 1;
-  const { tokens, maxReferences } = adapter.config;
-  const { crossAttentionDim } = unet.config;
+  const adapter = usedAdapter(components, runShape);
   const ids = g.input("ids", [halves, text.config.positions], "u32");
-  const identity = g.input(
-    "identity",
-    [halves, maxReferences * tokens, crossAttentionDim],
-    storage,
-  );
+  const identity = adapter && identityInput(g, halves, adapter, unet);
   const embedding = clipText(ids, text.weights.at("text_model"), text.config);
   g.name("text", embedding);
   const checks = new FiniteChecks(g);
   checks.mark("text", embedding);
-  checks.mark("identity", identity);
+  if (identity) checks.mark("identity", identity);
   for (const attention of crossAttentions(unet.config)) {
     const { path } = attention;
     const { k, v } = crossKeys(
@@ -44,17 +48,29 @@ export function conditionGraph(
       embedding,
       unet.weights,
       identity,
-      adapter.weights,
+      adapter?.weights,
     );
     for (const kind of ["k", "v"]) {
       const projected = (name: string) => g.named.get(`${path}.${name}`)!;
       checks.mark("text keys", projected(`to_${kind}`));
+      if (!identity) continue;
       checks.mark("identity keys", projected(`to_${kind}_img`));
     }
     g.output(keysName(path), repeatEach(k, images));
     g.output(valuesName(path), repeatEach(v, images));
   }
   return g;
+}
+
+/** An identity's tokens (halves, S, C). */
+function identityInput(
+  g: Graph,
+  halves: number,
+  { config: { tokens, maxReferences } }: Adapter,
+  { config: { crossAttentionDim } }: DenoiserComponents["unet"],
+): Tensor {
+  const shape = [halves, maxReferences * tokens, crossAttentionDim];
+  return g.input("identity", shape, g.storage);
 }
 
 /** Repeats each item of the first axis: (B, T, C) → (B · times, T, C). */

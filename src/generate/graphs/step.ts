@@ -110,7 +110,7 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 function runUnet(
   latents: Tensor,
   { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens }: RunShape,
+  { cachesFeatures, mergeTokens, identity = true }: RunShape,
   { guided, cached }: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
@@ -135,7 +135,9 @@ function runUnet(
         v: input(g, valuesName(path), keysOf.get(path)!.v),
         textKeys: text.config.positions,
       }),
-      identityScale: g.input("identity_scale", [1], "f32"),
+      identityScale: identity
+        ? g.input("identity_scale", [1], "f32")
+        : undefined,
       cachedFeatures: cached
         ? input(g, "cached_features", specs.cachedFeatures!)
         : undefined,

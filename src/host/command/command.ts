@@ -9,7 +9,7 @@ import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
 import { checkRoom, Delivery } from "./outputs.ts";
-import { readPhotos, referenceWarnings } from "./photos.ts";
+import { type Photo, readPhotos, referenceWarnings } from "./photos.ts";
 import {
   asImageFault,
   checkedSettings,
@@ -20,6 +20,8 @@ import {
 } from "./task.ts";
 import { usage } from "./usage.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
+import type { CallOptions } from "../../base/progress.ts";
+import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
 import { loraWarnings, openLoras } from "../loras.ts";
@@ -62,6 +64,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     ...flags,
     defaultModel,
     recorded: recorded.provenance,
+    identity: photos.length > 0,
   });
 
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
@@ -79,16 +82,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     { ...call, tune, adapter: chosen.adapter },
   );
   const asked = checkedSettings(task, weaver.size);
-  if (flags.ref.length > weaver.maxReferences) {
+  // Without any, the error of encodeIdentity says what the model lacks.
+  if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
-  const parents = [chosen.model, ...flags.extras ? [flags.extras] : []];
   const missing: string[] = [];
   await using loras = await openLoras(
     parseLoras(asked.lora ?? "") ?? [],
-    parents,
+    { model: chosen.model, extras: flags.extras },
     // An image is repeated without those that are gone, and a warning says so.
     flags.settings.lora === undefined
       ? (why) => missing.push(`The image will differ: ${why}`)
@@ -98,12 +101,14 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     ? asked
     : { ...asked, lora: formatLoras(loras.choices) || undefined };
   const referenceHashes = photos.map(({ hash }) => hash);
+  const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
-    ...chosen,
-    ...choices,
+    model: folder,
+    modelHash,
+    ...photos.length > 0 &&
+      { adapter, adapterHash, ...choices, referenceHashes },
     tune,
     dtype: weaver.dtype,
-    referenceHashes,
     ...loras.hashes !== "" && { loraHashes: loras.hashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
@@ -120,13 +125,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   for (const warning of warnings) lines.warning(warning);
 
   const loaded = performance.now();
-  const identity = await weaver.encodeIdentity(
-    photos.map(({ image }) => image),
-    { ...call, ...choices },
-  ).catch((error) => {
-    const isTyped = flags.face !== undefined || choices.face === undefined;
-    throw isTyped ? error : asImageFault(error, flags);
-  });
+  const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
   const made = await weaver.generate({
     ...settings,
@@ -143,7 +142,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     await delivery.write(outputs.images[i], bytes, "image");
   }
   for (const [i, path] of outputs.references.entries()) {
-    const bytes = encodeImage(outputs.format, identity.references[i], null);
+    const reference = identity!.references[i];
+    const bytes = encodeImage(outputs.format, reference, null);
     await delivery.write(path, bytes, "reference");
   }
   delivery.finish();
@@ -171,6 +171,26 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${printable(JSON.stringify(report))}\n`);
+}
+
+/** The identity of the reference photos; undefined without any. */
+async function encode(
+  weaver: MasterWeaver,
+  photos: readonly Photo[],
+  task: Task,
+  call: CallOptions,
+): Promise<Identity | undefined> {
+  if (photos.length === 0) return undefined;
+  const choices = identityChoices(task);
+  try {
+    return await weaver.encodeIdentity(
+      photos.map(({ image }) => image),
+      { ...call, ...choices },
+    );
+  } catch (error) {
+    const isTyped = task.flags.face !== undefined || choices.face === undefined;
+    throw isTyped ? error : asImageFault(error, task.flags);
+  }
 }
 
 /** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */

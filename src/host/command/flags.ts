@@ -18,8 +18,8 @@ import type { OptionType } from "../../options/types.ts";
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "fromImage" | "extras">,
-    Partial<Pick<CommandChoices, "model" | "fromImage" | "extras">>,
+    Omit<CommandChoices, "model" | "extras" | "fromImage">,
+    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
@@ -103,17 +103,38 @@ function either(
   return yes ? true : no ? false : undefined;
 }
 
-function checkTogether({ ref, face, align, fromImage }: Flags): void {
+function checkTogether(given: Flags): void {
+  const { ref, face, align, fromImage, settings } = given;
   if (ref.length === 0) {
-    throw new UsageError(
-      fromImage === undefined
-        ? "Give a photo with --ref FILE"
-        : "An image to repeat does not hold its reference photos: give them with --ref FILE",
-    );
+    checkWithoutReferences(given);
+    if (fromImage === undefined && settings.prompt === undefined) {
+      throw new UsageError(
+        "Give a prompt with --prompt TEXT, a photo with --ref FILE, or both",
+      );
+    }
   }
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
+}
+
+/** Refuses what means nothing without references. */
+function checkWithoutReferences({ settings, saveReferences, ...given }: Flags) {
+  const values: Readonly<Record<string, unknown>> = given;
+  const needing = flags.find(({ name, group }) =>
+    name === "saveReferences"
+      ? saveReferences
+      : name === "idScale"
+      ? (settings.idScale ?? 0) > 0
+      : (group === "identity" || name === "adapter") &&
+        values[name] !== undefined
+  );
+  if (!needing) return;
+  const { flag, name } = needing;
+  const typed = values[name] === false ? `no-${flag}` : flag;
+  throw new UsageError(
+    `Option --${typed} needs a reference photo: give one with --ref FILE, or leave --${typed} out`,
+  );
 }
 
 /** Keys of an image's settings that the command line overrides. */

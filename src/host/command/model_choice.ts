@@ -7,9 +7,9 @@
 import { resolve } from "node:path";
 import { brief, printable } from "../../weights/brief.ts";
 import {
+  loadedComponents,
   modelHash,
   openComponentFile,
-  requiredComponents,
 } from "../../weights/components.ts";
 import { openModelFolder } from "../files.ts";
 import { hostFileSystem } from "../system.ts";
@@ -23,8 +23,8 @@ export interface ModelChoice {
   readonly adapter?: string;
   /** The hash of all components. */
   readonly modelHash: string;
-  /** The hash of the adapter alone. */
-  readonly adapterHash: string;
+  /** The hash of the adapter alone, where the model has one. */
+  readonly adapterHash?: string;
   /** How it differs from what made the image to repeat, a line each. */
   readonly warnings: readonly string[];
 }
@@ -39,6 +39,8 @@ export interface ModelRequest {
   readonly defaultModel: string;
   /** What the image to repeat says. */
   readonly recorded: Partial<Provenance>;
+  /** Whether the adapter matters: there are references; true by default. */
+  readonly identity?: boolean;
 }
 
 /** Hashes of a model's components. */
@@ -60,7 +62,10 @@ interface Candidate extends Omit<ModelChoice, "warnings"> {
 export async function chooseModel(
   request: ModelRequest,
 ): Promise<ModelChoice> {
-  const { recorded, defaultModel } = request;
+  const { defaultModel, identity = true } = request;
+  const recorded = identity
+    ? request.recorded
+    : { ...request.recorded, adapter: undefined };
   const models = request.model !== undefined
     ? [request.model]
     : [...new Set([recorded.model, defaultModel])];
@@ -78,7 +83,7 @@ export async function chooseModel(
         if (isRecorded) {
           return {
             ...candidate,
-            warnings: await differences(candidate, recorded),
+            warnings: await differences(candidate, recorded, identity),
           };
         }
         first ??= candidate;
@@ -89,14 +94,15 @@ export async function chooseModel(
     }
   }
   if (!first) throw failure;
-  return { ...first, warnings: await differences(first, recorded) };
+  const warnings = await differences(first, recorded, identity);
+  return { ...first, warnings };
 }
 
 /** Reads the headers of a model's components. */
 async function identify(model: string, adapter?: string): Promise<Candidate> {
   await using folder = await openModelFolder(model, adapter);
   const components = [];
-  for (const name of requiredComponents) {
+  for (const name of await loadedComponents(folder.files)) {
     const { component, hash } = await openComponentFile(folder.files, name);
     components.push({ component, hash });
   }
@@ -104,7 +110,7 @@ async function identify(model: string, adapter?: string): Promise<Candidate> {
     model,
     ...adapter !== undefined && { adapter },
     modelHash: await modelHash(components),
-    adapterHash: components.find(isAdapter)!.hash,
+    adapterHash: components.find(isAdapter)?.hash,
     components,
   };
 }
@@ -113,14 +119,21 @@ async function identify(model: string, adapter?: string): Promise<Candidate> {
 async function differences(
   chosen: Candidate,
   recorded: Partial<Provenance>,
+  identity: boolean,
 ): Promise<string[]> {
   const { modelHash: was, adapterHash: adapterWas } = recorded;
   const warnings: string[] = [];
   if (was !== undefined && !await isSame(chosen, was, adapterWas)) {
     warnings.push(await modelDiffers(chosen, recorded.model, was));
   }
-  if (adapterWas !== undefined && adapterWas !== chosen.adapterHash) {
-    warnings.push(adapterDiffers(chosen, recorded, adapterWas));
+  const { adapterHash } = chosen;
+  // Without an adapter, asking for an identity is an error anyway.
+  if (!identity || adapterWas === undefined || adapterHash === undefined) {
+    return warnings;
+  }
+  if (adapterWas !== adapterHash) {
+    const now = { ...chosen, adapterHash };
+    warnings.push(adapterDiffers(now, recorded, adapterWas));
   }
   return warnings;
 }
@@ -150,7 +163,7 @@ async function modelDiffers(
 }
 
 function adapterDiffers(
-  { model, adapter, adapterHash }: Candidate,
+  { model, adapter, adapterHash }: Candidate & { adapterHash: string },
   recorded: Partial<Provenance>,
   was: string,
 ): string {

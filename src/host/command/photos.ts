@@ -43,6 +43,14 @@ export function referenceWarnings(
   now: readonly string[],
 ): string[] {
   if (before === undefined || before.join() === now.join()) return [];
+  if (now.length === 0) {
+    const [photos, them] = before.length === 1
+      ? ["1 reference photo", "it"]
+      : [`${before.length} reference photos`, "them"];
+    return [
+      `The image will differ: it was made from ${photos}, which no image holds; give ${them} with --ref FILE`,
+    ];
+  }
   if (before.length !== now.length) {
     return [
       `The image will differ: it was made from ${before.length} reference photos, got ${now.length}`,

@@ -57,7 +57,8 @@ export async function readTask(flags: Flags): Promise<Task> {
 }
 
 /**
- * All settings, checked against the model.
+ * All settings, checked against the model; without references, an identity scale of
+ * 0.
  *
  * @throws {UsageError} about what was typed
  * @throws {MasterWeaverError} `bad-image` about what comes from the image
@@ -67,7 +68,9 @@ export function checkedSettings(
   size: SizeRule,
 ): Settings {
   try {
-    return checkSettings(settings, size);
+    const checked = checkSettings(settings, size);
+    // A scale that is only repeated goes with its references.
+    return flags.ref.length > 0 ? checked : { ...checked, idScale: 0 };
   } catch (error) {
     const name = wrongOption(error) ?? "";
     const isTyped = Object.hasOwn(flags.settings, name);
@@ -120,15 +123,23 @@ export function repeatWarnings(
   text: Readonly<Record<string, string>>,
 ): string[] {
   if (!imageText) return [];
-  const { fromImage = "the image", align, face } = flags;
+  const { fromImage = "the image", align, face, ref } = flags;
+  const hasReferences = ref.length > 0;
   const typed = typedKeys(flags);
   const { align: wasAligned, face: wasFace } = recorded.provenance;
   // A face is chosen only to align it: whoever says both meant one of them.
-  const isContradiction = wasAligned === false && wasFace !== undefined &&
+  const isContradiction = hasReferences && wasAligned === false &&
+    wasFace !== undefined &&
     align === undefined && face === undefined;
   return [
     ...imageText.warnings,
-    ...otherProgramWarnings(recorded, fromImage, text.model, typed),
+    ...otherProgramWarnings(
+      recorded,
+      fromImage,
+      text.model,
+      typed,
+      hasReferences,
+    ),
     ...missingWarnings(recorded, imageText.text, text, typed),
     ...isContradiction
       ? [

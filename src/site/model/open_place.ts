@@ -10,6 +10,7 @@ import {
   type ComponentName,
   isComponentName,
   type ModelFiles,
+  networkComponents,
   optionalComponents,
   requiredComponents,
 } from "../../weights/components.ts";
@@ -20,7 +21,7 @@ import { BlobSource, ChunkSource } from "./sources.ts";
 
 /** Components that a page uses. */
 const used: readonly ComponentName[] = [
-  ...requiredComponents,
+  ...networkComponents,
   ...optionalComponents,
 ];
 
