@@ -20,7 +20,7 @@ const WITH_ATTENTION = [
 const ALL = 26;
 
 /** The sizes that decide how blocks are numbered. */
-type Levels = Pick<UNetConfig, "blockOutChannels" | "layersPerBlock">;
+export type Levels = Pick<UNetConfig, "blockOutChannels" | "layersPerBlock">;
 
 /** The strength of a layer of the UNet, by its path; of the text encoder without one. */
 export type BlockStrength = (path?: string) => number;
