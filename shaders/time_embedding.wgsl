@@ -17,8 +17,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<real>;
 @group(0) @binding(3) var<uniform> p: Params;
 
-// π/2 = QUARTER_HIGH + QUARTER_LOW. QUARTER_HIGH has 9 significant bits, so that its
-// product with a number of quarter turns below 2^15 is exact.
+// π/2 = QUARTER_HIGH + QUARTER_LOW. QUARTER_HIGH has 8 significant bits, so that its
+// product with a number of quarter turns below 2^16 is exact.
 const QUARTER_HIGH = 1.5703125;
 const QUARTER_LOW = 4.8382679489661923e-4;
 

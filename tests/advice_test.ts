@@ -95,7 +95,7 @@ Deno.test("advice: the host names the tool to run", () => {
     withTools(
       "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed",
     ),
-    "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+    "Found no WebGPU adapter: a Vulkan, Metal or Direct3D 12 driver is needed; on Debian and Ubuntu mesa-vulkan-drivers, which `sh tools/setup.sh` installs, is a software driver where there is no GPU",
   );
   const { message } = cannotAlign(null);
   assertEquals(

@@ -7,8 +7,8 @@ import { MasterWeaverError } from "../src/base/errors.ts";
 import { checkSettings } from "../src/options/options.ts";
 import { fullSizeComponents } from "./support/full_size.ts";
 import {
-  fullSizeGraphs,
   handedOver,
+  imageGraphs,
   plannedBytes,
   ways,
 } from "./support/full_size_plans.ts";
@@ -24,7 +24,7 @@ for (const [dtype, most] of budgets) {
       const gpu = await sharedGpu();
       const parts = fullSizeComponents(dtype);
       const runShape = { images: 1, height: 64, width: 64, guided: true };
-      const all = fullSizeGraphs("f16", parts, runShape);
+      const all = imageGraphs("f16", parts, runShape);
       const before = gpu.buffers.bytes;
       using handed = await handedOver(gpu, "f16", parts, runShape);
       const kept = gpu.buffers.bytes - before;
@@ -64,7 +64,7 @@ for (const [width, height] of sizes) {
         width: width / 8,
         guided: true,
       };
-      const { step, decode } = fullSizeGraphs("f16", parts, runShape);
+      const { step, decode } = imageGraphs("f16", parts, runShape);
       using handed = await handedOver(gpu, "f16", parts, runShape);
       for (const way of Object.values(ways)) {
         for (const g of [step, decode]) {

@@ -1,9 +1,12 @@
 /**
  * Where there is no adapter, the message says what to do in that runtime.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { Gpu } from "../src/gpu/gpu.ts";
 import { noAdapter } from "../src/gpu/no_adapter.ts";
 import { withTools } from "../src/host/advice.ts";
+import { provideWebGpu } from "../src/host/dawn.ts";
 
 const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
 const driver = /: a Vulkan, Metal or Direct3D 12 driver is needed$/;
@@ -67,4 +70,17 @@ Deno.test("no adapter: a browser is not told to run a script", () => {
   }
   const here = noAdapter({ navigator: { userAgent: "Deno/2.9.6", gpu: {} } });
   assertMatch(withTools(here), /tools\/setup\.sh/);
+});
+
+Deno.test("no adapter: Deno is not sent to npm for what it has itself", async () => {
+  const own = Object.getOwnPropertyDescriptor(navigator, "gpu");
+  const without = { configurable: true, value: undefined };
+  Object.defineProperty(navigator, "gpu", without);
+  try {
+    await provideWebGpu();
+    await assertRejects(() => Gpu.open(), MasterWeaverError, "deno.json");
+  } finally {
+    if (own) Object.defineProperty(navigator, "gpu", own);
+    else Reflect.deleteProperty(navigator, "gpu");
+  }
 });

@@ -38,9 +38,9 @@ const bin = `${folder}/node_modules/.bin/masterweaver-webgpu`;
 /** What makes the command take the same shaders as the script. */
 const asScript = ["--dtype", "f32", "--tune", "off"];
 
-/** Runs the package's command in Node. */
-function run({ node }: NpmPrograms, ...args: string[]): Promise<Ran> {
-  return runProgram(node, [bin, ...args], 60_000, folder);
+/** Runs the package's command in Node or Bun. */
+function run(program: string, ...args: string[]): Promise<Ran> {
+  return runProgram(program, [bin, ...args], 60_000, folder);
 }
 
 /** What Deno makes of the script's request. */
@@ -96,28 +96,35 @@ for (const name of ["node", "bun"] as const) {
   );
 }
 
-projectTest("the command says what it is and what was wrong", async (
-  programs,
-) => {
-  const help = await run(programs, "--help");
-  assertEquals([help.code, help.err], [0, ""]);
-  assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
-  const own = await run(programs, "--version");
-  assertEquals([own.code, own.out], [0, `masterweaver ${version}\n`]);
-  const usage = await run(programs, "--ref", demo, "--steps", "0");
-  assertEquals([usage.code, usage.out], [2, ""]);
-  assertMatch(usage.err, /^Option --steps .*, got 0; see --help\n$/);
-  const missing = await run(programs, "--ref", "no.png", "--prompt", "a man");
-  assertEquals([missing.code, missing.out], [1, ""]);
-  assertEquals(missing.err, "Cannot read no.png: no such file or folder\n");
-});
+projectTest(
+  "the command says what it is and what was wrong",
+  async ({ node }) => {
+    const help = await run(node, "--help");
+    assertEquals([help.code, help.err], [0, ""]);
+    assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
+    const own = await run(node, "--version");
+    assertEquals([own.code, own.out], [0, `masterweaver ${version}\n`]);
+    const studio = await run(node, "serve");
+    assertEquals([studio.code, studio.out], [2, ""]);
+    assertMatch(
+      studio.err,
+      /^The studio is not in this package: .*; see --help\n$/,
+    );
+    const usage = await run(node, "--ref", demo, "--steps", "0");
+    assertEquals([usage.code, usage.out], [2, ""]);
+    assertMatch(usage.err, /^Option --steps .*, got 0; see --help\n$/);
+    const missing = await run(node, "--ref", "no.png", "--prompt", "a man");
+    assertEquals([missing.code, missing.out], [1, ""]);
+    assertEquals(missing.err, "Cannot read no.png: no such file or folder\n");
+  },
+);
 
-projectTest("without npm's webgpu the command names it", async (programs) => {
+projectTest("without npm's webgpu the command names it", async ({ node }) => {
   const dawn = `${folder}/node_modules/webgpu`;
   await Deno.rename(dawn, `${folder}/aside`);
   try {
     const args = ["--ref", demo, "--prompt", "a man"];
-    const { code, err } = await run(programs, ...args);
+    const { code, err } = await run(node, ...args);
     assertEquals(code, 1);
     assertEquals(
       err,
@@ -128,17 +135,20 @@ projectTest("without npm's webgpu the command names it", async (programs) => {
   }
 });
 
-projectTest("the command makes an image", async (programs) => {
-  const { code, out, err } = await run(
-    programs,
-    ...["--ref", demo, "--prompt", request.prompt, "--steps", "1"],
-    ...[...asScript, "--output", "command.png"],
-  );
-  assertEquals([code, out], [0, "command.png\n"], err);
-  assertMatch(err, /^Decoding: 1\/1$/m);
-  const { prompt, model } = await readPngSettings(`${folder}/command.png`);
-  assertEquals([prompt, model], [request.prompt, "weights/mini"]);
-}, !hasGpu);
+for (const name of ["node", "bun"] as const) {
+  projectTest(`the command makes an image in ${name}`, async (programs) => {
+    const output = `command-${name}.png`;
+    const { code, out, err } = await run(
+      programs[name],
+      ...["--ref", demo, "--prompt", request.prompt, "--steps", "1"],
+      ...[...asScript, "--output", output],
+    );
+    assertEquals([code, out], [0, `${output}\n`], err);
+    assertMatch(err, /^Decoding: 1\/1$/m);
+    const { prompt, model } = await readPngSettings(`${folder}/${output}`);
+    assertEquals([prompt, model], [request.prompt, "weights/mini"]);
+  }, !hasGpu);
+}
 
 projectTest("Ctrl-C stops the command", async ({ node }) => {
   const what = ["--ref", demo, "--prompt", "a man", "--output", "stopped.png"];

@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { UsageError } from "../src/host/exit.ts";
+import { requiredComponents } from "../src/weights/components.ts";
 import { buildSite } from "../tools/site/build.ts";
 import { repositoryPath } from "./support/paths.ts";
 
@@ -35,13 +36,34 @@ Deno.test("site build: relative paths, a policy, nothing inline, the same bytes 
     assertEquals(html.match(/<style|<script>|\son\w+=|style=/g), null);
     const worker = await Deno.readTextFile(`${output}/service_worker.js`);
     await Deno.writeTextFile(`${output}/CNAME`, "a host's own file");
+
+    // Of links, unlisted and without the face detector, as a model may be.
+    const bare = `${folder}/mini`;
+    await Deno.mkdir(bare);
+    for (const name of requiredComponents) {
+      await Deno.symlink(`${model}/${name}.weave`, `${bare}/${name}.weave`);
+    }
+    await buildSite({ output, model: bare });
+    const { components } = JSON.parse(
+      await Deno.readTextFile(`${output}/weights/mini/model.json`),
+    );
+    assertEquals(
+      Object.keys(components),
+      [...requiredComponents, "face_detector"].toSorted(),
+    );
     // A browser looks for a new version by its bytes.
-    await buildSite({ output, model });
     assertEquals(
       await Deno.readTextFile(`${output}/service_worker.js`),
       worker,
     );
     await Deno.stat(`${output}/CNAME`);
+
+    await assertRejects(
+      () => buildSite({ output, model: `${output}/weights/mini` }),
+      UsageError,
+      "which is replaced",
+    );
+    await Deno.stat(`${output}/weights/mini/unet.weave`);
   }));
 
 Deno.test("site build: a folder with anything else in it is left alone", () =>
@@ -61,7 +83,7 @@ Deno.test("site build: a folder that is no model is refused before anything is w
     await assertRejects(
       () => buildSite({ output, model: folder }),
       MasterWeaverError,
-      "model.json is missing",
+      "text_encoder.weave, unet.weave, ",
     );
     await assertRejects(() => Deno.stat(output), Deno.errors.NotFound);
   }));

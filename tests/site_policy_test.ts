@@ -61,6 +61,10 @@ siteTest(
       }),
       "/elsewhere.js is no script of this page",
     );
+    // Of another page: the browser logs what it refuses, and this one may log nothing.
+    const another = await page.context().newPage();
+    await another.goto(page.url());
+    assertEquals(await another.evaluate(tryIt, elsewhere), "refused");
     for (const worker of workers) {
       assertEquals(await worker.evaluate(tryIt, elsewhere), "refused");
     }

@@ -9,7 +9,13 @@ import { readPngText } from "../src/host/codecs/png_text.ts";
 import type { Page } from "./support/browser.ts";
 import { psnr } from "./support/compare.ts";
 import { miniWeaver, repositoryPath } from "./support/model.ts";
-import { fill, modelReady, siteTest, useAnyway } from "./support/site_page.ts";
+import {
+  fill,
+  MODEL_BYTES,
+  modelReady,
+  siteTest,
+  useAnyway,
+} from "./support/site_page.ts";
 
 const photo = repositoryPath("weights/mini/demo.png");
 
@@ -23,9 +29,6 @@ const settings = {
 
 /** Milliseconds for what is computed on the CPU, beside other tests. */
 const COMPUTED = 120_000;
-
-/** Bytes of the model that a page fetches. */
-const MODEL_BYTES = 21_748_670;
 
 /** Puts the demo into the form. */
 async function fillDemo(page: Page): Promise<void> {

@@ -198,8 +198,8 @@ async function fromFolder(
   return written === `${output}/${component}.weave`;
 }
 
-/** The face detector comes with this project. */
-async function addDetector(output: string): Promise<boolean> {
+/** Puts the face detector, which comes with this project, into a model's folder that has none. */
+export async function addDetector(output: string): Promise<boolean> {
   const name = "face_detector.weave";
   const own = new URL(`../weights/mini/${name}`, import.meta.url);
   if (await exists(`${output}/${name}`) || !await exists(own)) return false;

@@ -292,12 +292,19 @@ set_up_python() {
   need has_venv "Python's venv" python3-venv "install Python 3 with venv, or leave the tests with Python's API clients out"
 }
 
-# Only tests use it: it has a lock of its own, and is fetched by being run.
-set_up_dawn() {
-  [ "$check_only" = yes ] && return 0
+# run_dawn OPTION…: only tests use it; it has a lock of its own, and is fetched by
+# being run.
+run_dawn() {
   (cd "$HERE" &&
-    deno run --allow-all --quiet --lock=tests/dawn/deno.lock --frozen \
-      tests/dawn/install.ts) ||
+    deno run --allow-all --quiet --lock=tests/dawn/deno.lock --frozen "$@" \
+      tests/dawn/install.ts)
+}
+set_up_dawn() {
+  if [ "$check_only" = yes ]; then
+    run_dawn --cached-only 2>/dev/null || lacks "Dawn (npm package webgpu)"
+    return 0
+  fi
+  run_dawn ||
     fail "Cannot fetch the npm package webgpu: check that npm's registry can be reached, or leave the tests of Dawn out"
 }
 

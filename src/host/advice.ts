@@ -14,7 +14,7 @@ import { flagName } from "../options/table.ts";
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
   [
     /^(Found no WebGPU adapter: .* driver is needed)$/,
-    "$1; on Debian and Ubuntu run `sh tools/setup.sh`, which installs a software driver where there is no GPU",
+    "$1; on Debian and Ubuntu mesa-vulkan-drivers, which `sh tools/setup.sh` installs, is a software driver where there is no GPU",
   ],
   [
     /give landmarks\.weave among the model's files/,

@@ -8,7 +8,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 
 /** What the npm package `webgpu` exports. */
 export interface DawnModule {
-  /** Makes what belongs at `navigator.gpu`; its options are Dawn's, as `adapter=llvmpipe`. */
+  /** Makes what belongs at `navigator.gpu`; its options are Dawn's. */
   create(options: string[]): GPU;
   /** Classes and constants that belong into the global object, as `GPUBufferUsage`. */
   readonly globals: Readonly<Record<string, unknown>>;
@@ -18,15 +18,16 @@ export interface DawnModule {
 const PACKAGE = "webgpu";
 
 /**
- * Puts npm's Dawn at `navigator.gpu`, unless something is there already.
+ * Puts npm's Dawn at `navigator.gpu`, unless something is there already. Deno has
+ * WebGPU of its own; what turns it on is said where the adapter is asked for.
  *
  * @throws {MasterWeaverError} `no-adapter` where the package is missing or does not load
  */
 export async function provideWebGpu(): Promise<void> {
-  if (globalThis.navigator?.gpu) return;
+  if (navigator.gpu || "Deno" in globalThis) return;
   const dawn = await loadDawn();
   // Two calls at a time may both come here: the first one's stays.
-  if (!globalThis.navigator?.gpu) installDawn(dawn);
+  if (!navigator.gpu) installDawn(dawn);
 }
 
 async function loadDawn(): Promise<DawnModule> {
@@ -53,8 +54,6 @@ const INTERVAL = 1;
  * Puts Dawn where a browser has its WebGPU, and calms its waits.
  *
  * @param dawn the package, already imported
- * @param options Dawn's own
- * @returns what `navigator.gpu` then is
  *
  * @example
  * ```ts no-eval
@@ -64,26 +63,14 @@ const INTERVAL = 1;
  * console.log(await navigator.gpu.requestAdapter());
  * ```
  */
-export function installDawn(
-  dawn: DawnModule,
-  options: readonly string[] = [],
-): GPU {
+export function installDawn(dawn: DawnModule): void {
   calmWaits();
   const place = { configurable: true, enumerable: false, writable: true };
   for (const [name, value] of Object.entries(dawn.globals)) {
     Object.defineProperty(globalThis, name, { ...place, value });
   }
-  const gpu = dawn.create([...options]);
-  // Node before 21 has no navigator.
-  const navigator: object = globalThis.navigator ?? {};
-  Object.defineProperty(navigator, "gpu", { ...place, value: gpu });
-  if (!globalThis.navigator) {
-    Object.defineProperty(globalThis, "navigator", {
-      ...place,
-      value: navigator,
-    });
-  }
-  return gpu;
+  const value = dawn.create([]);
+  Object.defineProperty(navigator, "gpu", { ...place, value });
 }
 
 let isCalm = false;
@@ -95,7 +82,7 @@ let isCalm = false;
  * and takes a core from a software adapter that way. Such calls become timers;
  * all others stay what they are.
  */
-export function calmWaits(): void {
+function calmWaits(): void {
   if (isCalm) return;
   isCalm = true;
   const { setImmediate } = globalThis;

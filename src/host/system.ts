@@ -18,7 +18,7 @@ import {
 } from "node:fs/promises";
 import type { Stats } from "node:fs";
 
-/** What is at a path; `Deno.FileInfo` is one, too. */
+/** What is at a path. */
 export interface FileInfo {
   /** An ordinary file. */
   readonly isFile: boolean;
@@ -27,21 +27,21 @@ export interface FileInfo {
   /** A symbolic link. */
   readonly isSymlink: boolean;
   /** A named pipe. */
-  readonly isFifo: boolean | null;
+  readonly isFifo: boolean;
   /** A socket. */
-  readonly isSocket: boolean | null;
+  readonly isSocket: boolean;
   /** A disk or the like. */
-  readonly isBlockDevice: boolean | null;
+  readonly isBlockDevice: boolean;
   /** Bytes. */
   readonly size: number;
-  /** Its permissions, with the bits of its kind; null where the system has none. */
-  readonly mode: number | null;
+  /** Its permissions, with the bits of its kind. */
+  readonly mode: number;
   /** How many names it has. */
-  readonly nlink: number | null;
+  readonly nlink: number;
   /** Its owner. */
-  readonly uid: number | null;
+  readonly uid: number;
   /** Its owner's group. */
-  readonly gid: number | null;
+  readonly gid: number;
 }
 
 /** How a file is opened to write it. */

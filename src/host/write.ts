@@ -275,11 +275,11 @@ export async function keepOwner(
   { uid, gid, mode }: FileInfo,
   system: FileSystem = hostFileSystem,
 ): Promise<void> {
-  if (mode === null || process.platform === "win32") return;
+  if (process.platform === "win32") return;
   const own = await system.stat(partial);
   if (own.uid !== uid || own.gid !== gid) {
-    await system.chown(partial, uid!, gid!)
-      .catch(() => system.chown(partial, own.uid!, gid!)).catch(() => {});
+    await system.chown(partial, uid, gid)
+      .catch(() => system.chown(partial, own.uid, gid)).catch(() => {});
   }
   await system.chmod(partial, mode & 0o7777).catch(() => {});
 }

@@ -32,7 +32,7 @@ const { content } = document.querySelector<HTMLMetaElement>(
 const holder = new ModelHolder({
   kind: "address",
   url: new URL(content, document.baseURI).href,
-  name: content.split("/").at(-2)!,
+  name: decodeURIComponent(content.split("/").at(-2)!),
 }, {
   gpu: worker("gpu"),
   photo: worker("photo"),

@@ -39,7 +39,8 @@ interface Scope {
 
 const scope = globalThis as unknown as Scope;
 const { site } = scope;
-const PREFIX = "masterweaver-page-";
+/** Other sites of this host have caches of their own. */
+const PREFIX = `masterweaver-page ${scope.registration.scope} `;
 const name = PREFIX + site.version;
 const addresses = new Set(site.files.map(addressOf));
 

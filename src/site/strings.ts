@@ -81,7 +81,6 @@ export const english = {
   endedWithPage:
     "The page was reloaded or closed while it made these images, and they ended with it: generate them again",
   bug: "This is a bug of this page",
-  offline: "This page works offline now",
 };
 
 /** All that this page says besides. */
@@ -149,7 +148,6 @@ const chinese: SiteStrings = {
   endedWithPage:
     "页面在生成这些图像时被重新加载或关闭，任务随之结束：请重新生成",
   bug: "这是此页面的错误",
-  offline: "此页面现在可以离线使用",
 };
 
 const words: Readonly<Record<Language, SiteStrings>> = {

@@ -5,6 +5,7 @@
  */
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { sha256 } from "../base/sha256.ts";
 import { brief } from "./brief.ts";
 import { checkListed, MANIFEST_NAME, readManifest } from "./manifest.ts";
 import { openWeave, type WeaveFile } from "./weave.ts";
@@ -212,10 +213,5 @@ export async function modelHash(
 ): Promise<string> {
   const text = files.map(({ component, hash }) => `${component} ${hash}`)
     .sort().join("\n");
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    new TextEncoder().encode(text),
-  );
-  return [...new Uint8Array(digest)]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return await sha256(text);
 }

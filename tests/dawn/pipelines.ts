@@ -8,6 +8,7 @@
  * @module
  */
 import { allMessages } from "./install.ts";
+import { Gpu } from "../../src/gpu/gpu.ts";
 import { PartStarts } from "../../src/gpu/part_starts.ts";
 import {
   PipelineCache,
@@ -15,15 +16,9 @@ import {
   shaderSource,
 } from "../../src/gpu/pipelines.ts";
 import type { GpuLimits, StorageType } from "../../src/gpu/limits.ts";
-import {
-  conditionGraph,
-  decodeGraph,
-  stepGraph,
-} from "../../src/generate/generator.ts";
+import { stepGraph } from "../../src/generate/generator.ts";
 import type { Graph } from "../../src/graph/graph.ts";
-import { KernelChoice } from "../../src/graph/kernel_choice.ts";
-import { launchesOf, lower } from "../../src/graph/lowering.ts";
-import { identityGraph, parserGraph } from "../../src/identity/identity.ts";
+import { launchesOf } from "../../src/graph/lowering.ts";
 import {
   type ModelSizes,
   runShapeOf,
@@ -32,7 +27,12 @@ import {
   syntheticModel,
 } from "../../tools/bench/synthetic.ts";
 import { opCases } from "../ops/all_cases.ts";
-import { KERNEL_PREFERENCES, PROMISED_LIMITS } from "../support/bindings.ts";
+import {
+  KERNEL_PREFERENCES,
+  preferredSteps,
+  PROMISED_LIMITS,
+} from "../support/bindings.ts";
+import { imageGraphs } from "../support/full_size_plans.ts";
 import { kernelNames, pipelinesOf } from "../support/op_tests.ts";
 import { repositoryPath } from "../support/paths.ts";
 
@@ -54,14 +54,9 @@ function graphsOf(
 ): Graph[] {
   const parts = syntheticModel(sizes, weights);
   const runShape = runShapeOf(parts, undefined, 1);
-  const { crossAttentionDim: channels } = parts.unet.config;
   return [
-    parserGraph(parts),
-    identityGraph(storage, { ...parts, channels }),
-    conditionGraph(storage, parts, runShape),
-    stepGraph(storage, parts, runShape),
+    ...Object.values(imageGraphs(storage, parts, runShape)),
     stepGraph(storage, parts, { ...runShape, mergeTokens: 0.5 }),
-    decodeGraph(storage, parts, runShape),
   ];
 }
 
@@ -86,12 +81,7 @@ function addGraph(
   into: Pipelines,
 ): void {
   for (const preferred of KERNEL_PREFERENCES) {
-    const choice = new KernelChoice(
-      graph,
-      (_node, known) =>
-        preferred.find((name) => known.includes(name)) ?? known[0],
-    );
-    for (const step of lower(choice, limits)) {
+    for (const step of preferredSteps(graph, preferred, limits)) {
       const { storage } = step.node;
       for (const launch of launchesOf(step)) {
         const access = launch.bind.map(({ access }) => access);
@@ -159,24 +149,11 @@ if (import.meta.main) {
   };
   const all = new Map(Object.values(found).flatMap((own) => [...own]));
   const keys = [...all.values()];
-  const requiredFeatures: GPUFeatureName[] = ["shader-f16"];
-  const { limits } = adapter;
-  const largest = Object.fromEntries(
-    ([
-      "maxStorageBufferBindingSize",
-      "maxBufferSize",
-      "maxComputeInvocationsPerWorkgroup",
-      "maxComputeWorkgroupSizeX",
-      "maxComputeWorkgroupStorageSize",
-      "maxStorageBuffersPerShaderStage",
-    ] as const).map((name) => [name, limits[name]]),
-  );
-  for (const requiredLimits of [{}, largest]) {
-    const device = await (await navigator.gpu.requestAdapter())!
-      .requestDevice({ requiredFeatures, requiredLimits });
-    await compile(device, keys, messages);
-    device.destroy();
-  }
+  const least = await adapter.requestDevice({
+    requiredFeatures: ["shader-f16"],
+  });
+  const { device: most } = await Gpu.open();
+  for (const device of [least, most]) await compile(device, keys, messages);
   const report: Report = {
     pipelines: Object.fromEntries(
       Object.entries(found).map(([name, { size }]) => [name, size]),

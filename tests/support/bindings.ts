@@ -8,7 +8,7 @@ import { scratchShape } from "../../src/gpu/texels.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { KernelChoice } from "../../src/graph/kernel_choice.ts";
 import { checkBindings } from "../../src/graph/launch_checks.ts";
-import { launchesOf, lower } from "../../src/graph/lowering.ts";
+import { launchesOf, lower, type Step } from "../../src/graph/lowering.ts";
 import { textureNeeds } from "../../src/graph/memory_needs.ts";
 
 /** What every adapter offers. */
@@ -28,17 +28,26 @@ export const KERNEL_PREFERENCES: readonly (readonly string[])[] = [
   ["winograd", "texture-backed", "baseline"],
 ];
 
-/** What is refused of a graph, with ops computed as preferred. */
-export function refusedBindings(
+/** The steps of a graph, with ops computed as preferred. */
+export function preferredSteps(
   graph: Graph,
   preferred: readonly string[],
-): string[] {
+  limits: GpuLimits,
+): Step[] {
   const choice = new KernelChoice(
     graph,
     (_node, known) =>
       preferred.find((name) => known.includes(name)) ?? known[0],
   );
-  const steps = lower(choice, PROMISED_LIMITS);
+  return lower(choice, limits);
+}
+
+/** What is refused of a graph, with ops computed as preferred. */
+export function refusedBindings(
+  graph: Graph,
+  preferred: readonly string[],
+): string[] {
+  const steps = preferredSteps(graph, preferred, PROMISED_LIMITS);
   const messages: string[] = [];
   for (const step of steps) {
     for (const launch of launchesOf(step)) {

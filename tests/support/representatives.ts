@@ -1,5 +1,6 @@
 /**
- * A few of the cases of ops that together use every kernel and activation.
+ * A few of the cases of ops that together use every kernel, activation and type
+ * of weight.
  *
  * @module
  */
@@ -11,13 +12,13 @@ const ATTENTION = /^(heads of 80, )?text and identity/;
 const SLOW = /^(linear|conv2d) workgroup-tiled/;
 
 /**
- * Chooses the first case of each kernel, output and activation of an op.
+ * Chooses the first case of each kernel, output, activation and type of weight of an op.
  *
  * @returns whether a case's kernel is chosen; to be asked once about each
  */
 export function representatives(): (opCase: OpCase, kernel: string) => boolean {
   const seen = new Set<string>();
-  return ({ op, name, attributes, output }, kernel) => {
+  return ({ op, name, attributes, output, inputs }, kernel) => {
     if (SLOW.test(`${op.name} ${kernel}`)) return false;
     if (op.name.startsWith("attention") && !ATTENTION.test(name)) return false;
     const { activation, mode, operation } = attributes as Record<
@@ -25,7 +26,17 @@ export function representatives(): (opCase: OpCase, kernel: string) => boolean {
       string
     >;
     const isFar = name.includes("beyond");
-    const key = [op.name, kernel, output, activation, mode, operation, isFar]
+    const { dtype } = inputs.weight ?? {};
+    const key = [
+      op.name,
+      kernel,
+      output,
+      activation,
+      mode,
+      operation,
+      dtype,
+      isFar,
+    ]
       .join();
     return !seen.has(key) && Boolean(seen.add(key));
   };

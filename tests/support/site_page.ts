@@ -4,6 +4,10 @@
  *
  * @module
  */
+import {
+  type ComponentName,
+  requiredComponents,
+} from "../../src/weights/components.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import type { Page } from "./browser.ts";
 import { repositoryPath } from "./paths.ts";
@@ -16,6 +20,17 @@ import {
 } from "./studio_page.ts";
 
 let folder: Promise<string> | undefined;
+
+/** Bytes of one of the model's files. */
+export function fileBytes(name: ComponentName): number {
+  return Deno.statSync(repositoryPath(`weights/mini/${name}.weave`)).size;
+}
+
+/** Bytes of the model that a page fetches. */
+export const MODEL_BYTES: number = [
+  ...requiredComponents,
+  "face_detector" as const,
+].map(fileBytes).reduce((sum, bytes) => sum + bytes, 0);
 
 Deno.test.afterAll(async () => {
   if (folder) await Deno.remove(await folder, { recursive: true });

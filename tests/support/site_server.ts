@@ -49,18 +49,14 @@ export class SiteHost implements AsyncDisposable {
   bodies = 0;
   readonly #folder: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  #released = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
 
-  /**
-   * Starts at once.
-   *
-   * @param port one that was used before; any where it is not given
-   */
-  constructor(folder: string, options: HostOptions = {}, port = 0) {
+  /** Starts at once. */
+  constructor(folder: string, options: HostOptions) {
     this.#folder = folder;
     this.options = options;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port, onListen() {} },
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
       (request) => this.#answer(request),
     );
     // Below a folder: a site is not always the root of its host.

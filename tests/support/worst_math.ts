@@ -5,7 +5,8 @@
  * a division or a conversion to f16, is made wrong by as much as an
  * implementation may make it. The sign follows the bits of the argument, so
  * that neighbours are wrong in opposite directions and nothing cancels; quotients
- * are too small. Sums, differences and products are rounded correctly everywhere.
+ * are too small. Sums, differences and products stay as they are: WGSL names no
+ * rounding mode, but GPUs round to the nearest, and long sums rely on that.
  *
  * @module
  */
@@ -41,10 +42,6 @@ const logarithm = (name: string) => (x: string) =>
     side(x)
   } * (4.76837158e-7 + 3.0 * ${ULP} * abs(${name}(${x}))))`;
 
-/** An absolute 2⁻¹¹ between −π and π, and nothing promised beyond. */
-const circular = (name: string) => (x: string) =>
-  `(${name}(${x}) + 4.8828125e-4 * ${side(x)})`;
-
 /** To f16: either neighbour. */
 const conversion = (type: string) => (x: string) =>
   `${type}((${x}) * (1.0 + ${HALF_ULP_F16} * ${side(x)}))`;
@@ -55,8 +52,6 @@ const calls: Readonly<Record<string, (x: string) => string>> = {
   exp2: exponential("exp2", "127.9"),
   log: logarithm("log"),
   log2: logarithm("log2"),
-  sin: circular("sin"),
-  cos: circular("cos"),
   inverseSqrt: (x) => off(`inverseSqrt(${x})`, "2.0", x),
   // Inherited from 1 / inverseSqrt(x).
   sqrt: (x) => off(`sqrt(${x})`, "4.5", x),
@@ -70,7 +65,7 @@ const conversions: Readonly<Record<string, (x: string) => string>> = Object
 
 /** Built-ins that would need a line above; a shader that uses one is refused. */
 const UNKNOWN =
-  /\b(tan|sinh|cosh|tanh|asin|acos|atan|atan2|pow|length|distance|normalize|mix|smoothstep|reflect|refract|fma|ldexp|degrees|radians|quantizeToF16)\s*\(/;
+  /\b(sin|cos|tan|sinh|cosh|tanh|asin|acos|atan|atan2|pow|length|distance|normalize|mix|smoothstep|reflect|refract|fma|ldexp|degrees|radians|quantizeToF16)\s*\(/;
 
 /** What a / b and a /= b multiply by: 2.5 units too little, the worst for a floor. */
 const quotient = (b: string) => `((1.0 / (${b})) * (1.0 - 2.5 * ${ULP}))`;
@@ -171,14 +166,14 @@ function factorEnd(code: string, from: number): number {
 }
 
 /** Compiles every shader of a device with the least accurate arithmetic. */
-export class WorstMath implements Disposable {
+export class WorstMath {
   readonly #device: GPUDevice;
   readonly #worst = new Map<string, string>();
   readonly #original: GPUDevice["createShaderModule"];
   /** Sites that were rewritten so far. */
   rewritten = 0;
 
-  /** Takes the place of a device's compiler until it is disposed. */
+  /** Takes the place of a device's compiler. */
   constructor(device: GPUDevice) {
     this.#device = device;
     this.#original = device.createShaderModule.bind(device);
@@ -213,10 +208,5 @@ export class WorstMath implements Disposable {
     this.#device.pushErrorScope("validation");
     this.#original({ code });
     return await this.#device.popErrorScope() === null;
-  }
-
-  /** Puts the device's own compiler back. */
-  [Symbol.dispose](): void {
-    this.#device.createShaderModule = this.#original;
   }
 }

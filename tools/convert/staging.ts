@@ -47,7 +47,7 @@ export class Staging implements AsyncDisposable {
     const { file, partial } = await unchanged(
       path,
       // Readable only by those who may read the file it replaces.
-      () => openHeld(target, before?.mode ?? undefined),
+      () => openHeld(target, before?.mode),
     );
     partials.add(partial);
     this.#held.push(file);

@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
+import { sha256 } from "../../src/base/sha256.ts";
 import { openComponents } from "../../src/components/networks.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { UsageError } from "../../src/host/exit.ts";
@@ -260,9 +261,7 @@ async function writeFaces(
 }
 
 async function shortHash(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(digest).toHex().slice(0, 16);
+  return (await sha256(text)).slice(0, 16);
 }
 
 /** A cosine similarity. */

@@ -11,7 +11,7 @@ import { UsageError } from "../../src/host/exit.ts";
 import { print } from "../../src/host/streams.ts";
 import { repositoryFile, toolMain } from "../tool.ts";
 import { loadCompiler } from "./compiler.ts";
-import { bins, compiled, entries } from "./modules.ts";
+import { compiled } from "./modules.ts";
 import { packageJson, packageName } from "./package_json.ts";
 
 const USAGE = `Usage: deno task npm [FOLDER]
@@ -52,8 +52,8 @@ async function build(folder: string): Promise<void> {
     const path = `${MODEL}/${name}`;
     await write(path, await Deno.readFile(repositoryFile(path)));
   }
-  const manifest = packageJson({ entries, bins, dependencies });
-  await write("package.json", `${JSON.stringify(manifest, null, 2)}\n`);
+  const manifest = JSON.stringify(packageJson(dependencies), null, 2);
+  await write("package.json", `${manifest}\n`);
 }
 
 /**

@@ -17,6 +17,9 @@ export const bins: Readonly<Record<string, string>> = {
   "masterweaver-webgpu": "src/host/command/program.ts",
 };
 
+/** An import of an npm package: its name, and its version. */
+const NPM = /^npm:(.+)@([\d.]+)$/;
+
 /** What was compiled. */
 export interface Compiled {
   /** Texts by their place in the package. */
@@ -55,7 +58,7 @@ export async function compiled(
       const { text, imports } = forPackage(compiler, made);
       files.set(target(path), text);
       for (const name of imports) {
-        const [, dependency, version] = /^npm:(.+)@([\d.]+)$/.exec(name) ?? [];
+        const [, dependency, version] = NPM.exec(name) ?? [];
         if (dependency) dependencies.set(dependency, version);
         if (name.startsWith(".")) open.push(resolve(path, name));
       }
@@ -154,7 +157,7 @@ function forPackage(
 function nameInPackage(name: string): string {
   if (name.startsWith("node:")) return name;
   if (name.startsWith(".")) return inJavaScript(name);
-  const [, dependency] = /^npm:(.+)@[\d.]+$/.exec(name) ?? [];
+  const [, dependency] = NPM.exec(name) ?? [];
   if (!dependency) throw new Error(`Cannot import ${name} in a package`);
   return dependency;
 }

@@ -4,24 +4,18 @@
  * @module
  */
 import { version } from "../../src/base/version.ts";
-import { inDeclarations, inJavaScript } from "./modules.ts";
+import { bins, entries, inDeclarations, inJavaScript } from "./modules.ts";
 
 /** What the package is called. */
 export const packageName = "masterweaver-webgpu";
 
-/** What was built. */
-export interface Built {
-  /** What can be imported, and the source of it. */
-  readonly entries: Readonly<Record<string, string>>;
-  /** Commands, and the source of them. */
-  readonly bins: Readonly<Record<string, string>>;
-  /** npm packages that are imported, with their versions. */
-  readonly dependencies: ReadonlyMap<string, string>;
-}
-
-/** The content of `package.json`. */
+/**
+ * The content of `package.json`.
+ *
+ * @param dependencies npm packages that are imported, with their versions
+ */
 export function packageJson(
-  { entries, bins, dependencies }: Built,
+  dependencies: ReadonlyMap<string, string>,
 ): Readonly<Record<string, unknown>> {
   const core = condition(entries["./core"]);
   return {

@@ -3,16 +3,19 @@
  *
  * @module
  */
-import { basename, dirname, join } from "node:path";
-import { MasterWeaverError } from "../../src/base/errors.ts";
+import { basename, dirname, join, sep } from "node:path";
+import { sha256 } from "../../src/base/sha256.ts";
+import { joinBytes } from "../../src/host/codecs/bytes.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
   networkComponents,
   optionalComponents,
 } from "../../src/weights/components.ts";
-import { MANIFEST_NAME } from "../../src/weights/manifest.ts";
 import { PREVIEW_NAME } from "../../src/generate/preview_map.ts";
 import { PORTRAITS, STYLES } from "../../src/studio/http/page_files.ts";
+import { readModelResource } from "../../src/studio/engine/model_resource.ts";
+import { writeManifest } from "../convert/model_manifest.ts";
+import { addDetector } from "../download.ts";
 import { repositoryFile } from "../tool.ts";
 import { bundleScript, bundleScripts } from "./bundle.ts";
 
@@ -76,29 +79,32 @@ export interface BuiltSite {
 /**
  * Builds the site; an earlier build in the same folder is replaced.
  *
- * @throws {UsageError} where the folder holds anything else, or the model none
+ * @throws {UsageError} where the folder holds anything else, or the model itself
+ * @throws {MasterWeaverError} `cannot-read`, `bad-model` where the model cannot be used
  */
 export async function buildSite(
   { output, model }: SiteOptions,
 ): Promise<BuiltSite> {
-  const weights = await modelFiles(model);
+  await readModelResource(model);
+  if (`${model}${sep}`.startsWith(`${output}${sep}`)) {
+    throw new UsageError(
+      `--model ${model} lies in --output ${output}, which is replaced: give another folder`,
+    );
+  }
   await clear(output);
-  const page = await pageFiles(`weights/${basename(model)}/`);
+  const page = await pageFiles(
+    `weights/${encodeURIComponent(basename(model))}/`,
+  );
   for (const [path, bytes] of page) {
     const place = join(output, path);
     await Deno.mkdir(dirname(place), { recursive: true });
     await Deno.writeFile(place, bytes);
   }
   const folder = join(output, "weights", basename(model));
-  await Deno.mkdir(folder, { recursive: true });
-  let modelBytes = 0;
-  for (const name of weights) {
-    await Deno.copyFile(join(model, name), join(folder, name));
-    modelBytes += (await Deno.stat(join(folder, name))).size;
-  }
+  const { files, modelBytes } = await copyModel(model, folder);
   const pageBytes = [...page.values()]
     .reduce((sum, { length }) => sum + length, 0);
-  return { files: page.size + weights.length, pageBytes, modelBytes };
+  return { files: page.size + files, pageBytes, modelBytes };
 }
 
 /** The files of a model that a page uses. */
@@ -106,26 +112,36 @@ async function modelFiles(model: string): Promise<string[]> {
   const used = [...networkComponents, ...optionalComponents]
     .map((name) => `${name}.weave`);
   const names: string[] = [];
-  try {
-    for await (const { name, isFile } of Deno.readDir(model)) {
-      const isUsed = used.includes(name) || PAPERS.test(name) ||
-        name === MANIFEST_NAME || name === PREVIEW_NAME;
-      if (isFile && isUsed) names.push(name);
-    }
-  } catch (cause) {
-    throw new MasterWeaverError(
-      "cannot-read",
-      `Cannot read ${model}: give the folder of a converted model`,
-      { cause },
-    );
+  for await (const { name, isDirectory } of Deno.readDir(model)) {
+    const isUsed = used.includes(name) || PAPERS.test(name) ||
+      name === PREVIEW_NAME;
+    if (isUsed && !isDirectory) names.push(name);
   }
-  if (!names.includes(MANIFEST_NAME)) {
-    throw new MasterWeaverError(
-      "bad-model",
-      `Cannot use ${model}: ${MANIFEST_NAME} is missing, by which a page knows the files; convert the model with tools/convert.ts`,
-    );
+  return names;
+}
+
+/**
+ * Copies what a page uses of a model. Its list is made anew: a page knows files
+ * by it alone, and a face detector that was put beside a model is not in it.
+ *
+ * @returns how many files it became, and their bytes
+ */
+async function copyModel(
+  model: string,
+  folder: string,
+): Promise<{ files: number; modelBytes: number }> {
+  await Deno.mkdir(folder, { recursive: true });
+  for (const name of await modelFiles(model)) {
+    await Deno.copyFile(join(model, name), join(folder, name));
   }
-  return names.toSorted();
+  await addDetector(folder);
+  await writeManifest(folder);
+  const names = await namesIn(folder);
+  let modelBytes = 0;
+  for (const name of names) {
+    modelBytes += (await Deno.stat(join(folder, name))).size;
+  }
+  return { files: names.length, modelBytes };
 }
 
 /** Removes what an earlier build wrote; what else is beside it stays. */
@@ -213,7 +229,5 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
 async function hashOf(
   files: readonly Uint8Array<ArrayBuffer>[],
 ): Promise<string> {
-  const bytes = await new Blob([...files]).bytes();
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 16);
+  return (await sha256(joinBytes(files))).slice(0, 16);
 }

@@ -4,8 +4,7 @@
  * @module
  */
 import { join, relative } from "node:path";
-import { MasterWeaverError } from "../../src/base/errors.ts";
-import { repositoryFile } from "../tool.ts";
+import { bundle } from "../../src/studio/http/page_files.ts";
 
 /**
  * Bundles modules, with what they share in files of its own.
@@ -17,7 +16,7 @@ export async function bundleScripts(
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const folder = await Deno.makeTempDir();
   try {
-    await bundle(["--code-splitting", "--outdir", folder, ...modules]);
+    await bundle("--code-splitting", "--outdir", folder, ...modules);
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
     for await (const path of filesIn(folder)) {
       files.set(relative(folder, path), await Deno.readFile(path));
@@ -29,33 +28,10 @@ export async function bundleScripts(
 }
 
 /** Bundles a module into one script that no module has to be. */
-export async function bundleScript(
+export function bundleScript(
   module: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return await bundle(["--format=iife", module]);
-}
-
-async function bundle(
-  args: readonly string[],
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--platform=browser",
-      "--minify",
-      `--config=${repositoryFile("deno.json")}`,
-      ...args,
-    ],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  if (success) return stdout;
-  throw new MasterWeaverError(
-    "cannot-read",
-    `deno bundle failed: ${new TextDecoder().decode(stderr).trim()}`,
-  );
+  return bundle("--format=iife", module);
 }
 
 async function* filesIn(folder: string): AsyncGenerator<string> {

@@ -20,7 +20,7 @@ export function usage(program: string): string {
 
 ${options.filter(({ libraryOnly }) => !libraryOnly).map(lines).join("\n")}
 
-Also, each with a --help of its own:
+Also, in the repository with Deno, each with a --help of its own:
 
   deno run -A mod.ts serve   a page and an HTTP API
   deno run -A mod.ts work    a worker for them, on another machine

@@ -137,8 +137,11 @@ function FolderButton({ onPick }: { onPick: (place: FolderPlace) => void }) {
         type="file"
         class="unseen"
         {...{ webkitdirectory: true }}
-        onChange={({ currentTarget }) =>
-          take(folderOf([...currentTarget.files ?? []]))}
+        onChange={({ currentTarget }) => {
+          take(folderOf([...currentTarget.files ?? []]));
+          // So that the same folder can be picked again.
+          currentTarget.value = "";
+        }}
       />
       {words.pick}
     </label>
@@ -165,7 +168,10 @@ function Landmarks({ holder }: { holder: ModelHolder }) {
               type="file"
               class="unseen"
               accept=".weave"
-              onChange={({ currentTarget }) => take(currentTarget.files?.[0])}
+              onChange={({ currentTarget }) => {
+                take(currentTarget.files?.[0]);
+                currentTarget.value = "";
+              }}
             />
             {words.landmarks}
           </label>

@@ -44,9 +44,13 @@ export class ChunkStore {
     this.#cache = cache;
   }
 
-  /** Opens the one there is in this browser. */
+  /**
+   * Opens the one there is in this browser.
+   *
+   * @throws {MasterWeaverError} `cannot-write` where the browser may keep nothing
+   */
   static async open(): Promise<ChunkStore> {
-    return new ChunkStore(await caches.open(NAME));
+    return new ChunkStore(await keeping(() => caches.open(NAME)));
   }
 
   /** Which chunks of a file are there. */
@@ -126,19 +130,24 @@ export class ChunkStore {
   }
 
   async #put(url: string, response: Response): Promise<void> {
-    try {
-      await this.#cache.put(url, response);
-    } catch (cause) {
-      const isFull = cause instanceof DOMException &&
-        cause.name === "QuotaExceededError";
-      throw new MasterWeaverError(
-        "cannot-write",
-        isFull
-          ? "The browser has no room to keep the model: free disk space, or pick the model's folder instead"
-          : `The browser cannot keep the model (${cause}): allow this site to store data, or pick the model's folder instead`,
-        { cause },
-      );
-    }
+    await keeping(() => this.#cache.put(url, response));
+  }
+}
+
+/** Keeps something; says what to do where the browser does not. */
+async function keeping<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const isFull = cause instanceof DOMException &&
+      cause.name === "QuotaExceededError";
+    throw new MasterWeaverError(
+      "cannot-write",
+      isFull
+        ? "The browser has no room to keep the model: free disk space, or pick the model's folder instead"
+        : `The browser cannot keep the model (${cause}): allow this site to store data, or pick the model's folder instead`,
+      { cause },
+    );
   }
 }
 

@@ -17,13 +17,25 @@ import {
 /** The most chunks of one request. */
 const REQUEST_CHUNKS = 16;
 
-/** Milliseconds before each further attempt, where the connection breaks. */
+/** Milliseconds before each further attempt, where the connection breaks and nothing comes. */
 const PAUSES = [300, 1000, 3000];
+
+/** Where chunks are kept. */
+export type Chunks = Pick<ChunkStore, "indexes" | "read" | "write">;
 
 /** Neighbouring chunks that are asked for together. */
 interface Run {
   readonly first: number;
   readonly count: number;
+}
+
+/** The part of the browser's locks that is used. */
+interface Locks {
+  request(
+    name: string,
+    options: { readonly signal?: AbortSignal },
+    work: () => Promise<void>,
+  ): Promise<void>;
 }
 
 /** What goes with a download. */
@@ -35,28 +47,51 @@ export interface DownloadOptions {
 }
 
 /**
- * Fetches the chunks of a file that are not kept yet.
+ * Fetches the chunks of a file that are not kept yet. Where another tab or Worker
+ * is at it, it waits, and finds what that one fetched.
  *
- * @param from the chunk to begin with; those before it are left out
  * @throws {MasterWeaverError} `cannot-read`, `bad-model` where it is another file, `cannot-write`, `aborted`
  */
 export async function download(
   file: RemoteFile,
-  store: ChunkStore,
-  { onBytes, signal }: DownloadOptions = {},
+  store: Chunks,
+  options: DownloadOptions = {},
 ): Promise<void> {
-  for (let attempt = 0;; attempt++) {
+  const { signal } = options;
+  const { locks } = navigator as unknown as { readonly locks: Locks };
+  await locks.request(
+    `masterweaver ${file.url}`,
+    { ...signal && { signal } },
+    () => fetchMissing(file, store, options),
+  );
+}
+
+async function fetchMissing(
+  file: RemoteFile,
+  store: Chunks,
+  { onBytes, signal }: DownloadOptions,
+): Promise<void> {
+  /** Attempts since the last chunk came: a long file outlives many connections. */
+  let attempt = 0;
+  const onChunk = (count: number) => {
+    attempt = 0;
+    onBytes?.(count);
+  };
+  while (true) {
     try {
-      for (const run of missing(file, await store.indexes(file))) {
+      const kept = await store.indexes(file);
+      for (const run of missing(file, kept)) {
         throwIfAborted(signal);
-        await fetchRun(file, run, store, { onBytes, signal });
+        const options = { onBytes: onChunk, signal };
+        if (await fetchRun(file, run, kept, store, options)) return;
       }
       return;
     } catch (cause) {
       throwIfAborted(signal);
       if (cause instanceof MasterWeaverError) throw cause;
       if (attempt < PAUSES.length) {
-        await new Promise((done) => setTimeout(done, PAUSES[attempt]));
+        const pause = PAUSES[attempt++];
+        await new Promise((done) => setTimeout(done, pause));
         continue;
       }
       throw new MasterWeaverError(
@@ -84,12 +119,14 @@ function missing(file: RemoteFile, kept: ReadonlySet<number>): Run[] {
   return runs;
 }
 
+/** Fetches some chunks; true where the host sent the whole file, as one without ranges does. */
 async function fetchRun(
   file: RemoteFile,
   { first, count }: Run,
-  store: ChunkStore,
+  kept: ReadonlySet<number>,
+  store: Chunks,
   { onBytes, signal }: DownloadOptions,
-): Promise<void> {
+): Promise<boolean> {
   const start = first * CHUNK_BYTES;
   const end = Math.min(file.bytes, start + count * CHUNK_BYTES);
   const response = await fetch(file.url, {
@@ -98,16 +135,23 @@ async function fetchRun(
     cache: "no-store",
     signal: signal ?? null,
   });
-  // A host without ranges sends the whole file.
+  try {
+    checkAnswer(file, response, start);
+  } catch (error) {
+    // Else the rest of it would still be sent.
+    response.body?.cancel().catch(() => {});
+    throw error;
+  }
   const isWhole = response.status === 200;
-  checkAnswer(file, response, start);
-  const chunks = cut(file, response.body!, isWhole ? 0 : first);
-  for await (const { index, bytes } of chunks) {
-    if (index < first) continue;
+  const sent = isWhole
+    ? { first: 0, count: chunkCount(file) }
+    : { first, count };
+  for await (const { index, bytes } of cut(file, response.body!, sent)) {
+    if (kept.has(index)) continue;
     await store.write(file, index, bytes);
     onBytes?.(bytes.length);
-    if (!isWhole && index === first + count - 1) return;
   }
+  return isWhole;
 }
 
 function checkAnswer(
@@ -140,32 +184,31 @@ function checkAnswer(
   );
 }
 
-/** Cuts an answer's body into chunks, of which the first has a number. */
+/** Cuts an answer's body into chunks. */
 async function* cut(
   file: RemoteFile,
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  first: number,
+  { first, count }: Run,
 ): AsyncGenerator<{ index: number; bytes: Uint8Array<ArrayBuffer> }> {
   const reader = body.getReader();
-  let index = first, filled = 0;
-  let bytes = new Uint8Array(chunkLength(file, index));
+  /** What has come and is in no chunk yet. */
+  let rest = new Uint8Array();
   try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      for (let at = 0; at < value.length && index < chunkCount(file);) {
-        const taken = value.subarray(at, at + bytes.length - filled);
+    for (let index = first; index < first + count; index++) {
+      const bytes = new Uint8Array(chunkLength(file, index));
+      for (let filled = 0; filled < bytes.length;) {
+        if (rest.length === 0) {
+          const { done, value } = await reader.read();
+          if (done) throw new Error("it ended early");
+          rest = value;
+        }
+        const taken = rest.subarray(0, bytes.length - filled);
         bytes.set(taken, filled);
-        at += taken.length;
         filled += taken.length;
-        if (filled < bytes.length) continue;
-        yield { index, bytes };
-        index++;
-        filled = 0;
-        bytes = new Uint8Array(Math.max(0, chunkLength(file, index)));
+        rest = rest.subarray(taken.length);
       }
+      yield { index, bytes };
     }
-    if (filled > 0) throw new Error("it ended early");
   } finally {
     reader.cancel().catch(() => {});
   }

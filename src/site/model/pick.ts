@@ -6,6 +6,9 @@
  */
 import type { FolderPlace } from "./place.ts";
 
+/** Others may be many, or such as nobody may read. */
+const MODEL_FILE = /\.(weave|json)$/;
+
 /** The part of a folder's handle that is used. */
 interface FolderHandle {
   readonly name: string;
@@ -40,7 +43,8 @@ export async function pickFolder(): Promise<FolderPlace | null> {
 async function ofHandle(folder: FolderHandle): Promise<FolderPlace> {
   const files: Record<string, Blob> = {};
   for await (const entry of folder.values()) {
-    if (entry.kind === "file") files[entry.name] = await entry.getFile();
+    const isFile = entry.kind === "file" && MODEL_FILE.test(entry.name);
+    if (isFile) files[entry.name] = await entry.getFile();
   }
   return { kind: "folder", files, name: folder.name };
 }
@@ -52,7 +56,7 @@ export function folderOf(chosen: readonly File[]): FolderPlace | null {
   for (const file of chosen) {
     const path = file.webkitRelativePath.split("/");
     // Its own files, not those of folders inside.
-    if (path.length <= 2) files[file.name] = file;
+    if (path.length <= 2 && MODEL_FILE.test(file.name)) files[file.name] = file;
   }
   const [name] = chosen[0].webkitRelativePath.split("/");
   return { kind: "folder", files, name: name || "model" };

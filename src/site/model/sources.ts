@@ -6,12 +6,8 @@
  */
 import { type ByteSource, checkRange } from "../../base/bytes.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
-import {
-  CHUNK_BYTES,
-  type ChunkStore,
-  type RemoteFile,
-} from "./chunk_store.ts";
-import { download } from "./download.ts";
+import { CHUNK_BYTES, type RemoteFile } from "./chunk_store.ts";
+import { type Chunks, download } from "./download.ts";
 
 /** Chunks that stay in memory: tensors lie one after another, and many are short. */
 const HELD = 3;
@@ -21,12 +17,12 @@ export class ChunkSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #file: RemoteFile;
-  readonly #store: ChunkStore;
+  readonly #store: Chunks;
   /** The one used last comes last. */
   readonly #held = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
 
   /** A file, of which nothing is read yet. */
-  constructor(file: RemoteFile, store: ChunkStore) {
+  constructor(file: RemoteFile, store: Chunks) {
     this.name = file.name;
     this.size = file.bytes;
     this.#file = file;

@@ -66,6 +66,9 @@ const MOST_WAITING = 16;
 /** Milliseconds a job may run: as long as a timer can be. */
 const LONGEST_JOB = 2 ** 31 - 1;
 
+/** Advice for whoever converted a model. */
+const FOR_CONVERTERS = /; (?:convert or copy|the folder holds) .*$/;
+
 /** The page's model. */
 export class ModelHolder {
   /** How far it is. */
@@ -191,7 +194,7 @@ export class ModelHolder {
   #fault(error: unknown): EngineError {
     const { code, message, more } = toEngineError(error);
     const here = this.isOwn
-      ? message.replace(/; convert or copy the file again$/, "; fetch it again")
+      ? message.replace(FOR_CONVERTERS, "; fetch it again")
       : message;
     return new EngineError(code, here, more);
   }

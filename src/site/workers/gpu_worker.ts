@@ -11,14 +11,11 @@ import { table } from "../../options/table.ts";
 import { MasterWeaver } from "../../pipeline.ts";
 import type { GpuCalls } from "../../studio/engine/gpu_calls.ts";
 import { gpuHandlers } from "../../studio/engine/gpu_handlers.ts";
+import { EXPANSION } from "../../studio/engine/model_keeper.ts";
 import { answerCalls } from "../../studio/engine/worker_side.ts";
 import { openPlace } from "../model/open_place.ts";
 import { writePng } from "../png_write.ts";
 import type { GpuWorkerSetup } from "./setups.ts";
-import { asItIs } from "./as_it_is.ts";
-
-/** What networks take for each byte of their files on a software adapter, about: f16 becomes f32. */
-const EXPANSION = 2;
 
 /** Share of the machine's memory that a page may count on. */
 const SHARE = 0.5;
@@ -45,7 +42,7 @@ answerCalls<GpuWorkerSetup, GpuCalls>(({ place, label, bytes }) => {
     checkText: () => {},
     encodeImage: (_format, image, text) => encode(image, text),
   });
-}, asItIs);
+});
 
 function encode(
   image: Image,

@@ -11,7 +11,6 @@ import { answerCalls } from "../../studio/engine/worker_side.ts";
 import { openPlace } from "../model/open_place.ts";
 import { writePng } from "../png_write.ts";
 import type { PhotoWorkerSetup } from "./setups.ts";
-import { asItIs } from "./as_it_is.ts";
 
 answerCalls<PhotoWorkerSetup, PhotoCalls>(
   ({ place, aligns, maxPixels }) =>
@@ -24,5 +23,4 @@ answerCalls<PhotoWorkerSetup, PhotoCalls>(
       },
       encodePng: (image) => writePng(image),
     }),
-  asItIs,
 );

@@ -25,7 +25,6 @@ import type {
   WeightsCalls,
   WeightsProgress,
 } from "./weights_calls.ts";
-import { asItIs } from "./as_it_is.ts";
 
 type Context = CallContext<WeightsProgress>;
 
@@ -43,7 +42,7 @@ answerCalls<null, WeightsCalls>(() => ({
     if (place.kind === "address") await forgetModel(place);
     return { output: null };
   },
-}), asItIs);
+}));
 
 /** Fetches what is missing, and checks what was never checked. */
 async function fetchModel(

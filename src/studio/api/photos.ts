@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sha256 } from "../../base/sha256.ts";
 import { fileKind } from "../../host/codecs/file_kind.ts";
 import { imageSize } from "../../host/codecs/image_size.ts";
 import type { JsonSchema } from "../../options/types.ts";
@@ -77,8 +78,7 @@ export async function checkedPhoto(
     );
   }
   checkHeader(bytes, field);
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return { bytes, hash: new Uint8Array(hash).toHex() };
+  return { bytes, hash: await sha256(bytes) };
 }
 
 function checkHeader(bytes: Uint8Array, field: string): void {

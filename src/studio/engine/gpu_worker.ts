@@ -3,16 +3,14 @@
  *
  * @module
  */
-import { withTools } from "../../host/advice.ts";
+import { errorWithTools, withTools } from "../../host/advice.ts";
 import { checkText, encodeImage } from "../../host/image_file.ts";
 import { MasterWeaver } from "../../host/masterweaver.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
 import { gpuHandlers } from "./gpu_handlers.ts";
+import { EXPANSION } from "./model_keeper.ts";
 import { adapterLabel, modelLabel } from "./model_resource.ts";
 import { answerCalls } from "./worker_side.ts";
-
-/** What networks take on the GPU for each byte of their files, about: f16 becomes f32. */
-const EXPANSION = 2;
 
 answerCalls<GpuSetup, GpuCalls>((setup) => {
   const { model, adapter, dtype, tune, keepLoaded } = setup;
@@ -35,7 +33,7 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
     checkText,
     encodeImage,
   });
-});
+}, errorWithTools);
 
 /**
  * Whether all networks fit. A GPU says so itself, by an error; a software

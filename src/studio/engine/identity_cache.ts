@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sha256 } from "../../base/sha256.ts";
 import type { EncodedIdentity, Person } from "./engine.ts";
 
 /** How much is remembered. */
@@ -33,15 +34,12 @@ export async function identityId(
   const given = Object.entries(choices)
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => a < b ? -1 : 1);
-  const text = JSON.stringify([
+  return await sha256(JSON.stringify([
     photos.map(({ hash }) => hash),
     given,
     hash,
     adapterHash,
-  ]);
-  const bytes = new TextEncoder().encode(text);
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(digest).toHex();
+  ]));
 }
 
 /** Remembers encoded people by id. */

@@ -5,7 +5,6 @@
  * @module
  */
 import { type ErrorCode, MasterWeaverError } from "../../base/errors.ts";
-import { errorWithTools } from "../../host/advice.ts";
 import type { Image } from "../../image/image.ts";
 
 /** One kind of call: what goes in, what is reported meanwhile, and what comes out. */
@@ -52,16 +51,8 @@ export type SentError =
   /** A bug: the message has the stack. */
   | { readonly kind: "other"; readonly message: string };
 
-/**
- * An error, to be sent.
- *
- * @param advise makes its advice fit: says which tool helps, where it is not given
- */
-export function toSent(
-  thrown: unknown,
-  advise: (error: unknown) => unknown = errorWithTools,
-): SentError {
-  const error = advise(thrown);
+/** An error, to be sent. */
+export function toSent(error: unknown): SentError {
   if (error instanceof MasterWeaverError) {
     const { code, message } = error;
     return { kind: "masterweaver", code, message };

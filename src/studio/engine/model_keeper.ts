@@ -8,6 +8,9 @@ import type { CallOptions } from "../../base/progress.ts";
 import type { LoadOptions } from "../../load.ts";
 import type { MasterWeaver } from "../../pipeline.ts";
 
+/** What networks take on a software adapter for each byte of their files, about: f16 becomes f32. */
+export const EXPANSION = 2;
+
 const CANNOT_KEEP =
   "There is too little memory to keep every network loaded: each is loaded when it is needed, so that images take longer to start";
 

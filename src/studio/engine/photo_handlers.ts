@@ -39,6 +39,12 @@ export interface PhotoHost {
 /** What does the work of each call. */
 export function photoHandlers(host: PhotoHost): Handlers<PhotoCalls> {
   let finder: Promise<FaceFinder | null> | undefined;
+  const open = () =>
+    finder ??= host.openFinder().catch((error) => {
+      // Not remembered: in a page the network may be back at the next call.
+      finder = undefined;
+      throw error;
+    });
   return {
     decode: (input) => {
       const output = decode(input, host);
@@ -47,7 +53,7 @@ export function photoHandlers(host: PhotoHost): Handlers<PhotoCalls> {
     faces: async (input, { signal }) => {
       const photo = decode(input, host);
       const { width, height } = photo;
-      const found = await (finder ??= host.openFinder());
+      const found = await open();
       const faces = found
         ? await resources(found, photo, host, new Pauser(signal))
         : [];

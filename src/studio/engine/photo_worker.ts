@@ -4,19 +4,22 @@
  * @module
  */
 import { FaceFinder } from "../../face/finder.ts";
+import { errorWithTools } from "../../host/advice.ts";
 import { encodePng } from "../../host/codecs/codec.ts";
 import { openModelFolder } from "../../host/files.ts";
 import type { PhotoCalls, PhotoSetup } from "./photo_calls.ts";
 import { photoHandlers } from "./photo_handlers.ts";
 import { answerCalls } from "./worker_side.ts";
 
-answerCalls<PhotoSetup, PhotoCalls>(({ model, aligns, maxPixels }) =>
-  photoHandlers({
-    aligns,
-    maxPixels,
-    openFinder: () => openFinder(model),
-    encodePng: (image) => encodePng(image, {}),
-  })
+answerCalls<PhotoSetup, PhotoCalls>(
+  ({ model, aligns, maxPixels }) =>
+    photoHandlers({
+      aligns,
+      maxPixels,
+      openFinder: () => openFinder(model),
+      encodePng: (image) => encodePng(image, {}),
+    }),
+  errorWithTools,
 );
 
 async function openFinder(model: string): Promise<FaceFinder | null> {

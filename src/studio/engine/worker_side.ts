@@ -44,11 +44,11 @@ interface WorkerScope {
  * Answers the calls that come to this Worker.
  *
  * @param begin makes what does the work, from what the Worker is started with
- * @param advise makes the advice in an error fit, as {@linkcode toSent} takes it
+ * @param advise makes the advice in an error fit, such as the tool to run
  */
 export function answerCalls<Setup, Calls extends CallTypes>(
   begin: (setup: Setup) => Handlers<Calls>,
-  advise?: (error: unknown) => unknown,
+  advise: (error: unknown) => unknown = (error) => error,
 ): void {
   const scope = globalThis as unknown as WorkerScope;
   const send = (message: FromWorker, transfer: Transferable[] = []) =>
@@ -65,7 +65,7 @@ export function answerCalls<Setup, Calls extends CallTypes>(
       });
       send({ type: "result", id, output }, transfer);
     } catch (error) {
-      send({ type: "error", id, error: toSent(error, advise) });
+      send({ type: "error", id, error: toSent(advise(error)) });
     } finally {
       running.delete(id);
     }

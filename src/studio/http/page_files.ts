@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { MasterWeaverError } from "../../base/errors.ts";
+import { sha256 } from "../../base/sha256.ts";
 
 /** What the page may load and do: nothing from anywhere else, nothing inline. */
 const POLICY = [
@@ -103,7 +104,7 @@ function plain(
 
 async function makeFiles(): Promise<ReadonlyMap<string, PageFile>> {
   const [script, styles, html, icon, ...portraits] = await Promise.all([
-    bundle(),
+    bundlePage(),
     readStyles(),
     read("index.html"),
     read("icon.svg"),
@@ -150,10 +151,22 @@ async function file(
 }
 
 /** The page's script, in one file, with its packages in it. */
-async function bundle(): Promise<Uint8Array<ArrayBuffer>> {
+function bundlePage(): Promise<Uint8Array<ArrayBuffer>> {
   const main = new URL("../page/main.tsx", import.meta.url);
-  const isLocal = main.protocol === "file:";
-  const root = new URL("../../../", import.meta.url);
+  return bundle(main.protocol === "file:" ? fileURLToPath(main) : main.href);
+}
+
+/**
+ * Bundles modules for browsers, with their packages in them.
+ *
+ * @param args modules, after further arguments of `deno bundle`
+ * @returns what it writes to stdout, where it is not told of a folder
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function bundle(
+  ...args: readonly string[]
+): Promise<Uint8Array<ArrayBuffer>> {
+  const config = new URL("../../../deno.json", import.meta.url);
   const command = new Deno.Command(Deno.execPath(), {
     args: [
       "bundle",
@@ -161,10 +174,10 @@ async function bundle(): Promise<Uint8Array<ArrayBuffer>> {
       "--platform=browser",
       "--minify",
       // This repository's lock pins what comes from npm, wherever the command is run.
-      ...isLocal
-        ? [`--config=${fileURLToPath(new URL("deno.json", root))}`]
+      ...config.protocol === "file:"
+        ? [`--config=${fileURLToPath(config)}`]
         : [],
-      isLocal ? fileURLToPath(main) : main.href,
+      ...args,
     ],
     stdin: "null",
     stdout: "piped",
@@ -189,8 +202,7 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 16);
+  return (await sha256(bytes)).slice(0, 16);
 }
 
 async function compressed(

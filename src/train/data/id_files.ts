@@ -124,12 +124,3 @@ export async function need(
   if (file !== undefined) return file;
   throw new MasterWeaverError("bad-data", `${path} is missing`);
 }
-
-/** SHA-256 of some bytes, in hexadecimal. */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(
-    new Uint8Array(digest),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
-}

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { sha256 } from "../../base/sha256.ts";
 import type { Image } from "../../image/image.ts";
 import { toChannels4 } from "../../image/normalize.ts";
 import { resizeImage } from "../../image/resize.ts";
 import { augmentFace } from "./augment.ts";
-import { decodeMask, need, sha256 } from "./id_files.ts";
+import { decodeMask, need } from "./id_files.ts";
 import * as layout from "./layout.ts";
 import { blackenedClasses, maskFace } from "./masks.ts";
 import type { FaceSource, PlannedReference } from "./sample_plan.ts";

@@ -3,15 +3,10 @@
  *
  * @module
  */
+import { sha256 } from "../../base/sha256.ts";
 import { resizeOpenCvCubic } from "../../image/resize_opencv.ts";
 import { faceBoxMap } from "./face_box.ts";
-import {
-  listFaces,
-  need,
-  readCaption,
-  readFaceLandmarks,
-  sha256,
-} from "./id_files.ts";
+import { listFaces, need, readCaption, readFaceLandmarks } from "./id_files.ts";
 import { imagePath } from "./layout.ts";
 import type { RandomStream } from "./random.ts";
 import { ReferenceMaker } from "./references.ts";

@@ -13,6 +13,7 @@
  * @module
  */
 import { dirname } from "node:path";
+import { sha256 } from "../../../src/base/sha256.ts";
 import { isHostError } from "../../../src/host/reasons.ts";
 import { cannotWrite, systemName } from "../../../src/host/reasons.ts";
 import type { InputKind } from "../../../src/train/data/training_sample.ts";
@@ -56,11 +57,7 @@ export class CacheReader {
 
   /** The file of a key. */
   async path(kind: InputKind, key: string): Promise<string> {
-    const hash = await crypto.subtle.digest(
-      "SHA-256",
-      new TextEncoder().encode(key),
-    );
-    const name = new Uint8Array(hash).toHex();
+    const name = await sha256(key);
     return `${this.folder(kind)}/${name.slice(0, 2)}/${name.slice(2)}${ENDING}`;
   }
 

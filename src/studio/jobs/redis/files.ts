@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { sha256 } from "../../../base/sha256.ts";
 import type { RedisClient } from "./connection.ts";
 import { pack, toBuffer } from "./encoding.ts";
 import { fileKey } from "./keys.ts";
@@ -32,10 +33,9 @@ export async function packRequest(request: unknown): Promise<PackedRequest> {
   const { json, files } = pack(request);
   return {
     json,
-    files: await Promise.all(files.map(async (bytes) => {
-      const hash = await crypto.subtle.digest("SHA-256", bytes);
-      return { hash: new Uint8Array(hash).toHex(), bytes };
-    })),
+    files: await Promise.all(
+      files.map(async (bytes) => ({ hash: await sha256(bytes), bytes })),
+    ),
   };
 }
 
