@@ -2,10 +2,12 @@
  * `--lora`: found by name, recorded with its hash, and repeated by `--from-image`;
  * and the library's `loras`, from one image to the next.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
+import { MasterWeaverError } from "../src/base/errors.ts";
 import { readLora } from "../src/checkpoints/lora_reader.ts";
 import { readImage, readImageText } from "../src/host/files.ts";
+import { loraWarnings, openLoras, openPromptLoras } from "../src/host/loras.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
@@ -45,29 +47,49 @@ gpuTest(
       assertEquals((await run(...repeat)).err, []);
       assertEquals(await readImage(`${folder}/b.png`), first);
 
-      await Deno.writeFile(path, caseFile("loha"));
-      const other = await run(...repeat);
-      assertMatch(
-        other.err.join("\n"),
-        /The image will differ: its LoRA film has the hash [0-9a-f]{12}, the one here [0-9a-f]{12}$/,
-      );
       await Deno.remove(path);
-      const without = await run(...repeat);
+      const without = await run(
+        ...[...repeat, "--prompt-syntax=a1111", "--prompt=a <lora:gone:1>"],
+      );
       assertMatch(
         without.err.join("\n"),
-        /The image will differ: Found no LoRA .*film/,
+        /The image will differ: Found no LoRA film in .*\n.*The prompt asks for LoRAs that are not there: gone$/,
       );
       const { text: plain } = await readImageText(`${folder}/b.png`);
       assertEquals([plain.lora, plain.lora_hashes], [undefined, undefined]);
-
-      const { code, err } = await command(
-        [...quick, "--extras=more", "--prompt=a", "--lora=fil"],
-        { cwd: folder },
-      );
-      assertEquals(code, 2);
-      assertMatch(err[0], /^Found no LoRA .*fil/);
     }),
 );
+
+Deno.test("command: LoRAs of a prompt and of the settings are opened once, and hashed", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/loras`);
+    await Deno.writeFile(`${folder}/loras/b.safetensors`, caseFile("kohya"));
+    const places = { model: folder };
+    await using inPrompt = await openPromptLoras(
+      "a <lora:b:0.5> <lora:none:1> <lora:b:1> # <lora:c:1>",
+      places,
+    );
+    assertEquals(Object.keys(inPrompt.byName), ["b"]);
+    await using opened = await openLoras([
+      { name: "b", scale: 1 },
+      { name: `${folder}/loras/b.safetensors`, scale: -1, textScale: 0 },
+    ], places);
+    assertEquals(opened.hashes, inPrompt.hashes);
+    const [one, other] = opened.uses;
+    assertEquals(one.lora, other.lora);
+    assertEquals([other.scale, other.textScale], [-1, 0]);
+    const [, hash] = opened.hashes.split(": ");
+    assertEquals(loraWarnings(opened.hashes, opened.hashes), []);
+    assertEquals(loraWarnings(`b: ${hash.slice(0, 10)}`, opened.hashes), []);
+    assertEquals(loraWarnings("b: 0123456789ab", opened.hashes), [
+      `The image will differ: its LoRA b has the hash 0123456789ab, the one here ${hash}`,
+    ]);
+    await assertRejects(
+      () => openLoras([{ name: "bb", scale: 1 }], places),
+      MasterWeaverError,
+      "Found no LoRA bb in",
+    );
+  }));
 
 gpuTest(
   "library: LoRAs from image to image, on networks that stay loaded",
@@ -98,5 +120,20 @@ gpuTest(
     assertEquals(await image([{ lora: kohya, scale: 0.75 }]), one);
     assertEquals(await image(), plain);
     assertEquals(plain.lora, undefined);
+
+    // The same by a tag of the prompt, which is no setting.
+    const warnings: string[] = [];
+    const tagged = await weaver.generate({
+      ...{ steps: 1, width: 32, height: 32 },
+      prompt: "a<lora:own:0.75><lora:none:1>",
+      promptSyntax: "a1111",
+      promptLoras: { own: kohya, other: loha },
+      onWarning: (warning) => warnings.push(warning),
+    });
+    assertEquals(tagged.images[0].data, one.data);
+    assertEquals(tagged.settings.lora, undefined);
+    assertEquals(warnings, [
+      "The prompt asks for LoRAs that are not there: none",
+    ]);
   },
 );

@@ -8,7 +8,7 @@ import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
 import { ddimSampler } from "../samplers/ddim.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
-import type { Sampler } from "../samplers/sampler.ts";
+import type { Sampler, SamplerSchedule } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
 import { decodeLatents } from "./decode.ts";
@@ -19,6 +19,7 @@ import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import { textConditions, type TextShape } from "./text_conditions.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -38,6 +39,8 @@ export interface ImageSettings extends StepRules, NoiseSettings {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
 }
 
 /** What images are made from. */
@@ -92,10 +95,22 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const steps = schedule.steps.length - first;
     const kinds = stepKinds({ ...settings, steps });
-    const runShape = this.#runShape(request, kinds);
+    const text = textConditions(
+      request.text,
+      promptSteps(settings, schedule),
+      kinds.some(({ guided }) => guided),
+      context.components.text.config.hiddenSize,
+    );
+    const runShape = this.#runShape(request, kinds, text.shape);
     const handover = await this.#handover(runShape, sampler);
 
-    await encodeConditions(context, runShape, handover, request, options);
+    await encodeConditions(
+      context,
+      { ...runShape, clipSkip: settings.clipSkip },
+      handover,
+      { text, identity: request.identity },
+      options,
+    );
 
     const denoising = {
       ...settings,
@@ -105,6 +120,7 @@ export class ImageGenerator implements Disposable {
       schedule,
       start,
       draw: this.#noise(settings, runShape, options),
+      conditionsAt: text.at,
     };
     const { previews } = options;
     const taker = previews &&
@@ -136,6 +152,7 @@ export class ImageGenerator implements Disposable {
   #runShape(
     { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
+    { textTokens, conditions }: TextShape,
   ): RunShape {
     const { numImages, height, width, mergeTokens } = settings;
     const { factor } = this.#context.components.vae.config;
@@ -147,6 +164,8 @@ export class ImageGenerator implements Disposable {
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      textTokens,
+      conditions,
     };
   }
 
@@ -176,4 +195,15 @@ export class ImageGenerator implements Disposable {
     this.#kept?.handover[Symbol.dispose]();
     this.#kept = null;
   }
+}
+
+/**
+ * The steps that schedules in prompts count with: all calls of the denoiser, where a
+ * sampler makes two of a step.
+ */
+function promptSteps(
+  { steps }: Pick<ImageSettings, "steps">,
+  schedule: SamplerSchedule,
+): number {
+  return steps * Math.max(1, Math.round(schedule.steps.length / steps));
 }

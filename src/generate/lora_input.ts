@@ -10,7 +10,10 @@ import {
   formatLoras,
   MAX_LORA_SCALE,
   parseLoras,
+  promptLoras,
+  type PromptNetwork,
 } from "../options/lora_text.ts";
+import { printable } from "../weights/brief.ts";
 import type { AppliedLora } from "./loras.ts";
 
 /** A LoRA of an image. */
@@ -63,6 +66,46 @@ export function checkLoras(
     blocks,
   }));
   return { loras, lora: named === "" ? formatLoras(own) : named };
+}
+
+/**
+ * The LoRAs that a prompt asks for.
+ *
+ * @param networks the prompt's tags
+ * @param given whatever stands in the option `promptLoras`
+ * @param onWarning takes the names of those that are not given
+ * @throws {MasterWeaverError} `bad-option` for a LoRA that is none, or a wrong tag
+ */
+export function lorasOfPrompt(
+  networks: readonly PromptNetwork[],
+  given: unknown = {},
+  onWarning?: (warning: string) => void,
+): AppliedLora[] {
+  if (typeof given !== "object" || given === null) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `Option promptLoras must be an object of LoRAs by name, got ${
+        formatValue(given)
+      }`,
+    );
+  }
+  const byName = new Map<string, unknown>(Object.entries(given));
+  const missing = new Set<string>();
+  const found: AppliedLora[] = [];
+  for (const { name, ...strength } of promptLoras(networks)) {
+    if (byName.has(name)) {
+      found.push(checkUse({ ...strength, lora: byName.get(name) }));
+    } else missing.add(name);
+  }
+  if (missing.size > 0) {
+    const names = [...missing].slice(0, 10).map((name) =>
+      printable(name.slice(0, 60))
+    );
+    onWarning?.(
+      `The prompt asks for LoRAs that are not there: ${names.join(", ")}`,
+    );
+  }
+  return found;
 }
 
 function checkUse(use: unknown): AppliedLora {

@@ -10,9 +10,15 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
 import type { LoraUse } from "../generate/lora_input.ts";
-import type { LoraChoice } from "../options/lora_text.ts";
+import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
+import { splitExtraNetworks, withoutComments } from "../text/extra_networks.ts";
 import { parseJson } from "../weights/json.ts";
-import { type ExtraPlaces, findExtra } from "./extras.ts";
+import {
+  extraNames,
+  type ExtraPlaces,
+  findExtra,
+  findNamedExtra,
+} from "./extras.ts";
 import { FileSource, readFile } from "./files.ts";
 
 /** LoRAs whose files are open. */
@@ -75,6 +81,41 @@ export async function openLoras(
     choices: used,
     hashes,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** LoRAs that a prompt names, whose files are open. */
+export interface PromptLoras extends AsyncDisposable {
+  /** By the names in the prompt; those that are not found are missing. */
+  readonly byName: Readonly<Record<string, Lora>>;
+  /** As of {@linkcode OpenedLoras}. */
+  readonly hashes: string;
+}
+
+/**
+ * Finds and opens the LoRAs that a prompt of A1111 names, never by a path.
+ *
+ * @throws {MasterWeaverError} `bad-option` for a wrong tag, or where several files have a name; `cannot-read`, `bad-checkpoint`
+ */
+export async function openPromptLoras(
+  prompt: string,
+  places: ExtraPlaces,
+): Promise<PromptLoras> {
+  const { extraNetworks } = splitExtraNetworks(withoutComments(prompt));
+  const there = await extraNames("loras", places);
+  const named = new Set(promptLoras(extraNetworks).map(({ name }) => name));
+  const paths = new Map<string, string>();
+  for (const name of named) {
+    if (!there.includes(name)) continue;
+    paths.set(name, await findNamedExtra("loras", name, places));
+  }
+  const choices = [...paths.values()].map((name) => ({ name, scale: 1 }));
+  const { uses, hashes, ...owned } = await openLoras(choices, places);
+  const names = [...paths.keys()];
+  return {
+    ...owned,
+    byName: Object.fromEntries(uses.map(({ lora }, i) => [names[i], lora])),
+    hashes,
   };
 }
 

@@ -80,8 +80,10 @@ export function toText(
   };
   const { modelHash, adapterHash, referenceHashes } = provenance;
   const hasIdentity = referenceHashes !== undefined;
-  const recorded = keyed.filter(({ name }) =>
-    values[name] !== undefined && (hasIdentity || name !== "idScale")
+  const recorded = keyed.filter((option) =>
+    values[option.name] !== undefined &&
+    !isLeftOut(option, values[option.name]) &&
+    (hasIdentity || option.name !== "idScale")
   );
   return {
     software: `masterweaver ${version}`,
@@ -94,6 +96,12 @@ export function toText(
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
     ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
   };
+}
+
+/** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
+function isLeftOut({ recordOnlyIfGiven, ...option }: Keyed, value: unknown) {
+  return recordOnlyIfGiven === true && option.default !== undefined &&
+    JSON.stringify(value) === JSON.stringify(option.default);
 }
 
 /**
@@ -122,7 +130,8 @@ export function fromText(text: Texts, name: string): Recorded {
 
 /** Keys of other programs' settings that mean the same here. */
 const SHARED = new Set(
-  "prompt negative_prompt steps guidance_scale seed width height".split(" "),
+  "prompt negative_prompt clip_skip steps guidance_scale seed width height"
+    .split(" "),
 );
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
@@ -145,7 +154,11 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
   const { sampler, model, model_hash: modelHash } = text;
   return {
-    settings: read(imageOptions, shared, name),
+    settings: {
+      ...read(imageOptions, shared, name),
+      // Programs that write this text read prompts as the web UI does.
+      promptSyntax: "a1111",
+    },
     provenance: {},
     otherProgram: withoutUndefined({
       sampler,
@@ -161,7 +174,6 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
 /** Whether another program's setting changes nothing, or is what happens here. */
 function isHarmless(name: string, value: string): boolean {
   return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name) ||
-    (name === "Clip skip" && value === "1") ||
     (name === "Schedule type" && value === "Automatic");
 }
 

@@ -8,6 +8,7 @@ import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { unet } from "../../models/unet.ts";
+import { embedding } from "../../ops/embedding.ts";
 import { guidance } from "../../ops/guidance.ts";
 import {
   describe,
@@ -110,11 +111,13 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 function runUnet(
   latents: Tensor,
   { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens, identity = true }: RunShape,
+  runShape: RunShape,
   { guided, cached }: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
   const g = latents.graph;
+  const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
+  const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
   const batch = halves * images;
@@ -125,15 +128,22 @@ function runUnet(
     dtype: g.storage,
   }).reshape(batch, ...pixels);
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
+  const condition = conditions === undefined
+    ? undefined
+    : g.input("condition", [batch, 1], "u32");
+  const keys = (name: string, spec: TensorSpec) => {
+    const all = input(g, name, spec);
+    return condition ? chosen(all, condition) : all;
+  };
   const output = unet(
     {
       sample,
       t: g.input("t", [batch], "f32"),
       // Inputs are made on request: a step with cached features needs fewer.
       cross: ({ path }) => ({
-        k: input(g, keysName(path), keysOf.get(path)!.k),
-        v: input(g, valuesName(path), keysOf.get(path)!.v),
-        textKeys: text.config.positions,
+        k: keys(keysName(path), keysOf.get(path)!.k),
+        v: keys(valuesName(path), keysOf.get(path)!.v),
+        textKeys: textTokens,
       }),
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
@@ -150,6 +160,17 @@ function runUnet(
     g.output("cached_features", g.named.get("cached_features")!);
   }
   return output;
+}
+
+/** The conditions (B, 1) of keys (conditions, T, C): → (B, T, C). */
+function chosen(keys: Tensor, condition: Tensor): Tensor {
+  const [count, tokens, channels] = keys.shape;
+  const table = keys.reshape(count, tokens * channels);
+  return keys.graph.apply(embedding, {
+    ids: condition,
+    table,
+    positions: undefined,
+  }, {}).reshape(condition.shape[0], tokens, channels);
 }
 
 /** An input and its value for the next run. */

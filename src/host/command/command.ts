@@ -24,12 +24,14 @@ import type { CallOptions } from "../../base/progress.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
-import { loraWarnings, openLoras } from "../loras.ts";
+import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
+import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
 import { formatLoras, parseLoras } from "../../options/lora_text.ts";
+import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
 
@@ -88,15 +90,22 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
+  const places = { model: chosen.model, extras: flags.extras };
   const missing: string[] = [];
   await using loras = await openLoras(
     parseLoras(asked.lora ?? "") ?? [],
-    { model: chosen.model, extras: flags.extras },
+    places,
     // An image is repeated without those that are gone, and a warning says so.
     flags.settings.lora === undefined
       ? (why) => missing.push(`The image will differ: ${why}`)
       : undefined,
   );
+  await using inPrompt = await openPromptLoras(
+    asked.promptSyntax === "a1111" ? asked.prompt : "",
+    places,
+  );
+  const loraHashes = [loras.hashes, inPrompt.hashes]
+    .filter((hashes) => hashes !== "").join(", ");
   const settings = missing.length === 0
     ? asked
     : { ...asked, lora: formatLoras(loras.choices) || undefined };
@@ -109,7 +118,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       { adapter, adapterHash, ...choices, referenceHashes },
     tune,
     dtype: weaver.dtype,
-    ...loras.hashes !== "" && { loraHashes: loras.hashes },
+    ...loraHashes !== "" && { loraHashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
@@ -118,8 +127,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
-    ...missing,
-    ...loraWarnings(recorded.provenance.loraHashes, loras.hashes),
+    ...new Set(missing),
+    ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -127,10 +136,13 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const loaded = performance.now();
   const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
+  await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
     loras: loras.uses,
+    promptLoras: inPrompt.byName,
     identity,
+    embeddings: embeddings?.files,
     ...call,
   });
   const generated = performance.now();
@@ -191,6 +203,16 @@ async function encode(
     const isTyped = task.flags.face !== undefined || choices.face === undefined;
     throw isTyped ? error : asImageFault(error, task.flags);
   }
+}
+
+/** Opens the embeddings that the prompts may name; none where prompts are plain. */
+async function openEmbeddings(
+  { flags: { extras } }: Task,
+  { prompt, negativePrompt, promptSyntax }: Settings,
+  model: string,
+): Promise<OpenEmbeddings | undefined> {
+  if (promptSyntax === "plain") return undefined;
+  return await openNamedEmbeddings([prompt, negativePrompt], { model, extras });
 }
 
 /** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */
