@@ -99,7 +99,10 @@ export function toText(
 }
 
 /** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
-function isLeftOut({ recordOnlyIfGiven, ...option }: Keyed, value: unknown) {
+export function isLeftOut(
+  { recordOnlyIfGiven, ...option }: NamedOption,
+  value: unknown,
+): boolean {
   return recordOnlyIfGiven === true && option.default !== undefined &&
     JSON.stringify(value) === JSON.stringify(option.default);
 }
@@ -130,7 +133,7 @@ export function fromText(text: Texts, name: string): Recorded {
 
 /** Keys of other programs' settings that mean the same here. */
 const SHARED = new Set(
-  "prompt negative_prompt clip_skip steps guidance_scale seed width height"
+  "prompt negative_prompt prompt_syntax clip_skip steps guidance_scale seed width height"
     .split(" "),
 );
 
@@ -155,9 +158,9 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   const { sampler, model, model_hash: modelHash } = text;
   return {
     settings: {
-      ...read(imageOptions, shared, name),
       // Programs that write this text read prompts as the web UI does.
-      promptSyntax: "a1111",
+      ...!isOwnText(text) && { promptSyntax: "a1111" as const },
+      ...read(imageOptions, shared, name),
     },
     provenance: {},
     otherProgram: withoutUndefined({

@@ -177,7 +177,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out; needs `--ref`",
+    details: "0 leaves it out; needs a reference photo",
     key: "id_scale",
   },
   seed: {
