@@ -30,8 +30,14 @@ export type {
   Stage,
 } from "./base/progress.ts";
 export { version } from "./base/version.ts";
+export {
+  type Lora,
+  readLora,
+  type ReadLoraOptions,
+} from "./checkpoints/lora_reader.ts";
 export type { DetectedFace, Point, Rect } from "./face/detect.ts";
 export type { FaceChoice } from "./face/finder.ts";
+export type { LoraUse } from "./generate/lora_input.ts";
 export type { Preview } from "./generate/previews.ts";
 export type { EmbeddingFiles } from "./generate/prompts.ts";
 export type { BufferPool } from "./gpu/buffers.ts";

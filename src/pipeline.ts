@@ -16,6 +16,13 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
+import type { Lora } from "./checkpoints/lora_reader.ts";
+import {
+  checkLoras,
+  lorasOfPrompt,
+  type LoraUse,
+} from "./generate/lora_input.ts";
+import { adaptComponents } from "./generate/loras.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import {
   type EmbeddingFiles,
@@ -70,6 +77,16 @@ export interface GenerateOptions
   readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * LoRAs, added in this order. Another image may have others: only the weights
+   * that they change are streamed to the GPU again.
+   */
+  readonly loras?: readonly LoraUse[];
+  /**
+   * LoRAs by the names that stand for them in the prompt, `<lora:NAME:0.8>`; with
+   * the `promptSyntax` `a1111`. Only those that it names act, after `loras`.
+   */
+  readonly promptLoras?: Readonly<Record<string, Lora>>;
   /**
    * Embeddings of textual inversion by the names that stand for them in prompts, as
    * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
@@ -287,29 +304,38 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images from a prompt, of an identity where one is given.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
-    const { embeddings, ...given } = more;
-    const settings = identity === undefined
+    const { embeddings, loras: uses, promptLoras, ...given } = more;
+    const checked = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
+    const { loras, lora } = checkLoras(uses, checked.lora ?? "");
+    const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
     const tower = this.#textTower(settings);
-    const { text, truncatedPrompt } = await readPrompts(
+    const { text, truncatedPrompt, extraNetworks } = await readPrompts(
       settings,
       tower,
       embeddings,
       onWarning,
     );
+    const acting = [
+      ...loras,
+      ...lorasOfPrompt(extraNetworks, promptLoras, onWarning),
+    ];
+    const adapted = acting.length > 0
+      ? adaptComponents(this.#components, acting)
+      : undefined;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
       const engine = await this.#ready();
       const previews = onPreview && {
@@ -322,6 +348,7 @@ export class MasterWeaver implements AsyncDisposable {
         identity: tokens,
         settings,
         sampler,
+        adapted,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt };
     });

@@ -67,6 +67,7 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   reuseFeatures: 2,
   guidanceRange: [0.1, 0.75],
   mergeTokens: 0.25,
+  lora: "style=0.8:1,0.5;film=-0.3/0.2",
   fromImage: "b.png",
   json: true,
   quiet: true,

@@ -38,7 +38,7 @@ export interface LaidOutConditions extends Pick<Conditions, "identity"> {
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
 export async function encodeConditions(
-  { gpu, storage, components, networks }: GeneratorContext,
+  { gpu, storage, components, networks, contents, adapted }: GeneratorContext,
   shape: Omit<ConditionShape, keyof TextShape>,
   handover: Handover,
   { text, identity }: LaidOutConditions,
@@ -50,11 +50,12 @@ export async function encodeConditions(
   await networks.condition.use({
     plans: {
       condition: {
-        key: planKey({ graph: "condition", storage, details }),
+        key: planKey({ graph: "condition", storage, adapted, details }),
         graph: () => conditionGraph(storage, components, details),
         bindings: handover.bindings,
       },
     },
+    contents,
     ...networkProgress("text encoder", options),
   }, async ({ condition }) => {
     for (const [name, values] of Object.entries(text.inputs)) {

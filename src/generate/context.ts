@@ -7,6 +7,7 @@ import { type CallOptions, throwIfAborted } from "../base/progress.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
 import type { Network } from "../graph/network.ts";
+import type { WeightContents } from "../graph/weight_store.ts";
 import type { ClipTextConfig } from "../models/clip.ts";
 import type { IdentityConfig } from "../models/id_resampler.ts";
 import type { UNetConfig } from "../models/unet.ts";
@@ -56,6 +57,10 @@ export interface GeneratorContext {
   readonly components: GeneratorComponents;
   /** The networks on the device. */
   readonly networks: GeneratorNetworks;
+  /** What weights hold in the place of the files' values: see `loras.ts`. */
+  readonly contents?: WeightContents;
+  /** Tells the components' graphs from those of the files alone; empty where they are those. */
+  readonly adapted?: string;
 }
 
 /** The pace of a call's GPU work, which stops when the call is aborted. */

@@ -117,6 +117,7 @@ export function denoise(
   const first = schedule.steps.length - kinds.length;
   return context.networks.step.stream({
     plans: recipes(context, handover, denoising),
+    contents: context.contents,
     ...networkProgress("UNet", options),
   }, async function* (plans) {
     const asked = stepNumbers(schedule.steps, first);
@@ -136,7 +137,7 @@ export function denoise(
 
 /** The recipes of the plans, by the name of the kind of step. */
 function recipes(
-  { storage, components }: GeneratorContext,
+  { storage, components, adapted }: GeneratorContext,
   handover: Handover,
   { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
@@ -147,7 +148,7 @@ function recipes(
   return Object.fromEntries(kinds.map((kind) => {
     const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
-      key: planKey({ graph: "step", storage, details }),
+      key: planKey({ graph: "step", storage, adapted, details }),
       graph: () => stepGraph(storage, components, runShape, kind, sampler),
       bindings: kind.guided ? both : conditional,
     }];

@@ -17,6 +17,7 @@ import type { GeneratorContext } from "./context.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
+import type { AdaptedComponents } from "./loras.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
@@ -60,6 +61,8 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
+  /** The model with LoRAs; as its files have it by default. */
+  readonly adapted?: AdaptedComponents;
 }
 
 /** Options of a call that generates images. */
@@ -90,7 +93,7 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions = {},
   ): Promise<Image[]> {
-    const context = this.#context;
+    const context = this.#with(request.adapted);
     const { scheduler } = context.components.unet.config;
     const {
       settings,
@@ -153,6 +156,13 @@ export class ImageGenerator implements Disposable {
       previews.source.learn(latents, runShape, images);
     }
     return images;
+  }
+
+  /** What the stages work with: the model, or the model with LoRAs. */
+  #with(adapted: AdaptedComponents | undefined): GeneratorContext {
+    if (!adapted) return this.#context;
+    const { components, contents, key } = adapted;
+    return { ...this.#context, components, contents, adapted: key };
   }
 
   /** The run shape of a call. */

@@ -31,6 +31,8 @@ export type PlanKey =
   & {
     /** Storage type of activations. */
     readonly storage: StorageType;
+    /** What is beside the weights in its graph; nothing by default. */
+    readonly adapted?: string;
   }
   & (
     | { readonly graph: "condition"; readonly details: ConditionShape }
@@ -40,7 +42,9 @@ export type PlanKey =
 
 /** A key as a string, which is equal exactly if the keys are. */
 export function planKey(key: PlanKey): string {
-  return JSON.stringify([key.graph, key.storage, ...fields(key)]);
+  const { graph, storage, adapted = "" } = key;
+  const beside = adapted === "" ? [] : [adapted];
+  return JSON.stringify([graph, storage, ...fields(key), ...beside]);
 }
 
 /** The details in a fixed order, with defaults for omitted ones. */

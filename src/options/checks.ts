@@ -77,6 +77,8 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     onPreview: callback,
     previewInterval: number(0, 60_000),
     identity: anything,
+    loras: anything,
+    promptLoras: anything,
     embeddings: object("an object of ByteSources by name", isSources),
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),

@@ -25,6 +25,7 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model", "model"],
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
+  ["Lora hashes", "lora_hashes"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;

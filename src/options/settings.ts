@@ -83,6 +83,11 @@ export interface Settings {
    * merged into similar ones before self-attention, 0..0.75.
    */
   mergeTokens: number;
+  /**
+   * LoRAs by name, such as `style=0.8;film=-0.3`; each must be among those that
+   * are given. None where not given.
+   */
+  lora?: string;
 }
 
 /** The settings that save work and change the image; by default none does. */

@@ -38,6 +38,8 @@ export interface Provenance
   readonly adapterHash?: string;
   /** SHA-256 of the reference photos' files, in order; absent without an identity. */
   readonly referenceHashes?: readonly string[];
+  /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
+  readonly loraHashes?: string;
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -98,6 +100,7 @@ export function toText(
     model_hash: modelHash,
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
+    ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
   };
 }
 
@@ -123,6 +126,7 @@ export function fromText(text: Texts, name: string): Recorded {
   const provenance = withoutUndefined({
     modelHash: text.model_hash || undefined,
     adapterHash: text.adapter_hash || undefined,
+    loraHashes: text.lora_hashes || undefined,
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
@@ -247,6 +251,7 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
+  "lora_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

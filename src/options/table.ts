@@ -11,6 +11,7 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import { loras } from "./lora_text.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -76,7 +77,8 @@ export type OptionalSetting =
   | "sampler"
   | "schedule"
   | "eta"
-  | "guidanceRescale";
+  | "guidanceRescale"
+  | "lora";
 
 /** The options by group. */
 export type Table =
@@ -379,6 +381,17 @@ export const table: Table = {
       "faster, changes the image: share of similar tokens merged in self-attention",
     details: "at the finest level that has it",
     key: "merge_tokens",
+  },
+  lora: {
+    group: "image",
+    type: loras,
+    defaultText: "none",
+    help:
+      "a LoRA, by file or by name in the model's folder loras, and its scale; several times",
+    details:
+      "`style=0.8`, or block by block `style=0.8:1,0,…` with 17 or 26 weights, as in A1111; of any tool that trains them for SD 1.5",
+    key: "lora",
+    recordOnlyIfGiven: true,
   },
   fromImage: {
     group: "command",

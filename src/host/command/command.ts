@@ -24,11 +24,13 @@ import type { CallOptions } from "../../base/progress.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
+import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import { formatLoras, parseLoras } from "../../options/lora_text.ts";
 import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
@@ -81,13 +83,32 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkedSettings(task, weaver.size);
+  const asked = checkedSettings(task, weaver.size);
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
+  const places = { model: chosen.model, extras: flags.extras };
+  const missing: string[] = [];
+  await using loras = await openLoras(
+    parseLoras(asked.lora ?? "") ?? [],
+    places,
+    // An image is repeated without those that are gone, and a warning says so.
+    flags.settings.lora === undefined
+      ? (why) => missing.push(`The image will differ: ${why}`)
+      : undefined,
+  );
+  await using inPrompt = await openPromptLoras(
+    asked.promptSyntax === "a1111" ? asked.prompt : "",
+    places,
+  );
+  const loraHashes = [loras.hashes, inPrompt.hashes]
+    .filter((hashes) => hashes !== "").join(", ");
+  const settings = missing.length === 0
+    ? asked
+    : { ...asked, lora: formatLoras(loras.choices) || undefined };
   const referenceHashes = photos.map(({ hash }) => hash);
   const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
@@ -97,6 +118,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       { adapter, adapterHash, ...choices, referenceHashes },
     tune,
     dtype: weaver.dtype,
+    ...loraHashes !== "" && { loraHashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
@@ -105,6 +127,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
+    ...new Set(missing),
+    ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -115,6 +139,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
+    loras: loras.uses,
+    promptLoras: inPrompt.byName,
     identity,
     embeddings: embeddings?.files,
     ...call,
@@ -214,7 +240,8 @@ async function load(
 
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
+    provenance;
   const { align, parse, face, requireFace, fit } = provenance;
   return {
     model,
@@ -225,6 +252,7 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    ...loraHashes !== undefined && { loraHashes },
   };
 }
 

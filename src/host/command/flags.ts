@@ -32,8 +32,11 @@ const flags = options.filter(({ libraryOnly }) => !libraryOnly);
 
 /** How each option is typed, for the parser of command lines. */
 const specs: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
-  flags.flatMap(({ flag, type: { form } }): [string, OptionSpec][] => {
-    if (form === "value") return [[flag, { type: "string" }]];
+  flags.flatMap(({ flag, type: { form, joins } }): [string, OptionSpec][] => {
+    if (form === "value") {
+      const multiple = joins !== undefined;
+      return [[flag, { type: "string", ...multiple && { multiple } }]];
+    }
     if (form === "values") return [[flag, { type: "string", multiple: true }]];
     const names = form === "pair" ? [flag, `no-${flag}`] : [flag];
     return names.map((name) => [name, { type: "boolean" }]);
@@ -72,6 +75,9 @@ function valueOf(
   const given = values[flag];
   if (type.form === "switch") return given;
   if (type.form === "pair") return either(flag, values);
+  if (Array.isArray(given) && type.joins !== undefined) {
+    return parsed(flag, type, given.join(type.joins));
+  }
   if (Array.isArray(given)) {
     return given.flatMap((text) => parsed(flag, type, text));
   }
