@@ -442,6 +442,22 @@ export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
   });
 }
 
+/** (B, …) + a row of scales (N, B) · z (R, …), repeated. */
+export function addScaled(
+  { x, z, scales }: { x: Dense; z: Dense; scales: Dense },
+  row: number,
+): Dense {
+  const [batch] = x.shape;
+  const item = x.data.length / batch;
+  return dense(
+    x.shape,
+    (i) =>
+      x.data[i] +
+      scales.data[row * batch + Math.floor(i / item)] *
+        z.data[i % z.data.length],
+  );
+}
+
 /** The index of the largest of the last axis, the first of equals; none (N) where one is not finite. */
 export function argmax(x: Dense): Dense {
   const n = x.shape.at(-1)!;
