@@ -37,15 +37,15 @@ export interface Conditions {
  */
 export async function encodeConditions(
   { gpu, storage, components, networks }: GeneratorContext,
-  { images, guided, identity: hasIdentity }: Pick<
+  { images, guided, identity: hasIdentity, controls }: Pick<
     RunShape,
-    "images" | "guided" | "identity"
+    "images" | "guided" | "identity" | "controls"
   >,
   handover: Handover,
   conditions: Conditions,
   options: CallOptions,
 ): Promise<void> {
-  const details = { images, guided, identity: hasIdentity };
+  const details = { images, guided, identity: hasIdentity, controls };
   const { ids, identity } = conditionInputs(conditions, guided);
   await networks.condition.use({
     plans: {

@@ -22,9 +22,10 @@ import type {
   SamplerStep,
 } from "../samplers/sampler.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
+import { controlScales, type UsedControls } from "./controls.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
-import { type RunShape, stateName } from "./run_shape.ts";
+import { type RunShape, scalesName, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
@@ -47,6 +48,8 @@ export interface Denoising {
   readonly guidanceScale: number;
   /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
+  /** The ControlNets, where there are any. */
+  readonly controls?: UsedControls;
 }
 
 /** A step that has been submitted to the GPU. */
@@ -119,7 +122,11 @@ function recipes(
 ): Record<string, PlanRecipe> {
   const both = handover.bindings;
   const conditional = runShape.guided ? handover.conditionalBindings : both;
-  return Object.fromEntries(kinds.map((kind) => {
+  // The plan that needs the most weights comes first.
+  const byWeights = kinds.toSorted((a, b) =>
+    (b.controls?.length ?? 0) - (a.controls?.length ?? 0)
+  );
+  return Object.fromEntries(byWeights.map((kind) => {
     const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
       key: planKey({ graph: "step", storage, details }),
@@ -136,11 +143,17 @@ async function begin(
   denoising: Denoising,
 ): Promise<void> {
   const { schedule, start, draw, guidanceScale, idScale } = denoising;
-  const { identity = true } = denoising.runShape;
+  const { controls } = denoising;
+  const { identity = true, images } = denoising.runShape;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
       plan.write("guidance_scale", Float32Array.of(guidanceScale));
+    }
+    if (!controls) continue;
+    for (const control of kind.controls ?? []) {
+      const scales = controlScales(controls, control, images, kind);
+      plan.write(scalesName(control), scales);
     }
   }
   const [{ plan }] = steps;

@@ -11,6 +11,12 @@ import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
+import {
+  type AppliedControl,
+  encodeControls,
+  type UsedControls,
+  usedControls,
+} from "./controls.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
@@ -26,7 +32,8 @@ export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings {
+export interface ImageSettings
+  extends Omit<StepRules, "controls">, NoiseSettings {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -37,6 +44,8 @@ export interface ImageSettings extends StepRules, NoiseSettings {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** Whether ControlNets see the conditional half of guidance alone; false by default. */
+  readonly guessMode?: boolean;
 }
 
 /** What images are made from. */
@@ -47,6 +56,8 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
+  /** ControlNets, each with its image; none by default. */
+  readonly controls?: readonly AppliedControl[];
 }
 
 /** Options of a call that generates images. */
@@ -77,8 +88,7 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions = {},
   ): Promise<Image[]> {
-    const context = this.#context;
-    const { scheduler } = context.components.unet.config;
+    const { scheduler } = this.#context.components.unet.config;
     const {
       settings,
       sampler = ddimSampler(scheduler),
@@ -88,11 +98,24 @@ export class ImageGenerator implements Disposable {
     const first = start.firstStep(schedule);
     checkSchedule(sampler, schedule, first);
     const steps = schedule.steps.length - first;
-    const kinds = stepKinds({ ...settings, steps });
-    const runShape = this.#runShape(request, kinds);
-    const handover = await this.#handover(runShape, sampler);
+    const { controls: given = [] } = request;
+    const controls = usedControls(given, steps, settings.guessMode ?? false);
+    const context = this.#with(controls);
+    const kinds = stepKinds({
+      ...settings,
+      steps,
+      controls: controls?.controls,
+    });
+    const runShape = {
+      ...this.#runShape(request, kinds),
+      ...controls && { controls: controls.shape },
+    };
+    const handover = await this.#handover(context, runShape, sampler);
 
     await encodeConditions(context, runShape, handover, request, options);
+    if (controls) {
+      await encodeControls(context, runShape, handover, controls, options);
+    }
 
     const denoising = {
       ...settings,
@@ -102,6 +125,7 @@ export class ImageGenerator implements Disposable {
       schedule,
       start,
       draw: this.#noise(settings, runShape, options),
+      controls,
     };
     const { previews } = options;
     const taker = previews &&
@@ -120,6 +144,16 @@ export class ImageGenerator implements Disposable {
       previews.source.learn(latents, runShape, images);
     }
     return images;
+  }
+
+  /** What stages work with, with the call's ControlNets. */
+  #with(controls: UsedControls | undefined): GeneratorContext {
+    if (!controls) return this.#context;
+    const { components } = this.#context;
+    return {
+      ...this.#context,
+      components: { ...components, controls: controls.nets },
+    };
   }
 
   /** The run shape of a call. */
@@ -150,8 +184,11 @@ export class ImageGenerator implements Disposable {
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
-  async #handover(runShape: RunShape, sampler: Sampler): Promise<Handover> {
-    const { gpu, storage, components } = this.#context;
+  async #handover(
+    { gpu, storage, components }: GeneratorContext,
+    runShape: RunShape,
+    sampler: Sampler,
+  ): Promise<Handover> {
     const specs = handoverSpecs(storage, components, runShape, sampler);
     const key = handoverKey(specs);
     if (this.#kept?.key !== key) {

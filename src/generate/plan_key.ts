@@ -9,11 +9,20 @@
  * @module
  */
 import type { StorageType } from "../gpu/gpu.ts";
-import type { RunShape } from "./run_shape.ts";
+import type { ControlShape, RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
 
 /** What decides the plan of conditioning. */
-export type ConditionKey = Pick<RunShape, "images" | "guided" | "identity">;
+export type ConditionKey = Pick<
+  RunShape,
+  "images" | "guided" | "identity" | "controls"
+>;
+
+/** What decides the plan of control images. */
+export type ControlKey = Pick<RunShape, "height" | "width"> & {
+  /** The ControlNets. */
+  readonly controls: ControlShape;
+};
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
@@ -36,6 +45,7 @@ export type PlanKey =
   }
   & (
     | { readonly graph: "condition"; readonly details: ConditionKey }
+    | { readonly graph: "control"; readonly details: ControlKey }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
   );
@@ -49,14 +59,26 @@ export function planKey(key: PlanKey): string {
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
     case "condition":
-      return [details.images, details.guided, ...identityField(details)];
+      return [
+        details.images,
+        details.guided,
+        ...identityField(details),
+        ...controlField(details),
+      ];
+    case "control":
+      return [details.height, details.width, ...controlField(details)];
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       const step = [mergeTokens, stepName(kind), sampler];
-      return [...shape, ...step, ...identityField(runShape)];
+      return [
+        ...shape,
+        ...step,
+        ...identityField(runShape),
+        ...controlField(runShape),
+      ];
     }
     case "decode":
       return [details.height, details.width];
@@ -68,4 +90,11 @@ function identityField(
   { identity = true }: Pick<RunShape, "identity">,
 ): string[] {
   return identity ? [] : ["no identity"];
+}
+
+/** Names the ControlNets, where there are any. */
+function controlField({ controls }: Pick<RunShape, "controls">): string[] {
+  if (!controls) return [];
+  const nets = controls.nets.map((net) => controls.hashes[net]);
+  return [`controls ${nets.join(" ")}${controls.guess ? " guess" : ""}`];
 }

@@ -14,6 +14,16 @@ export interface StepRules {
   readonly guidanceRange: readonly [from: number, to: number];
   /** The whole UNet runs every this many steps; 1 means at every step. */
   readonly reuseFeatures: number;
+  /** When each ControlNet runs; none by default. */
+  readonly controls?: readonly ControlRange[];
+}
+
+/** The fractions of the steps between which a ControlNet runs. */
+export interface ControlRange {
+  /** The first fraction, 0..1. */
+  readonly start: number;
+  /** The last fraction, 0..1. */
+  readonly end: number;
 }
 
 /** What one step computes. */
@@ -22,6 +32,20 @@ export interface StepKind {
   readonly guided: boolean;
   /** Whether it uses the cached features of an earlier step instead of computing them. */
   readonly cached: boolean;
+  /** Numbers of the ControlNets that run; absent where none does. */
+  readonly controls?: readonly number[];
+}
+
+/**
+ * Whether a ControlNet runs at a step: where the whole step lies within its range, as
+ * diffusers' `control_guidance_start` and `control_guidance_end` say.
+ */
+export function isActive(
+  { start, end }: ControlRange,
+  step: number,
+  steps: number,
+): boolean {
+  return step / steps >= start && (step + 1) / steps <= end;
 }
 
 /**
@@ -29,7 +53,8 @@ export interface StepKind {
  *
  * Steps `from · steps` to `to · steps` − 1 are guided, with both products rounded.
  * Features are computed and cached at the first step, then every `reuseFeatures`
- * steps, and where guidance begins, as no earlier step has its unconditional half.
+ * steps, and where guidance begins, as no earlier step has its unconditional half;
+ * and wherever other ControlNets run than before, whose work is in the features.
  *
  * @example
  * ```ts
@@ -45,21 +70,32 @@ export interface StepKind {
  * ```
  */
 export function stepKinds(
-  { steps, guidanceScale, guidanceRange: [from, to], reuseFeatures }: StepRules,
+  { steps, guidanceScale, guidanceRange: [from, to], ...rules }: StepRules,
 ): StepKind[] {
+  const { reuseFeatures, controls = [] } = rules;
   const first = Math.round(from * steps);
   const end = Math.round(to * steps);
-  let source: { readonly step: number; readonly guided: boolean } | null = null;
+  let source: StepKind & { readonly step: number } | null = null;
   return Array.from({ length: steps }, (_, step) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
+    const active = controls.flatMap((range, i) =>
+      isActive(range, step, steps) ? [i] : []
+    );
     const cached = source !== null && step - source.step < reuseFeatures &&
-      (source.guided || !guided);
-    if (!cached) source = { step, guided };
-    return { guided, cached };
+      (source.guided || !guided) && `${source.controls ?? []}` === `${active}`;
+    const kind: StepKind = {
+      guided,
+      cached,
+      ...active.length > 0 && { controls: active },
+    };
+    if (!cached) source = { ...kind, step };
+    return kind;
   });
 }
 
 /** The name of a kind of step, and of its plan. */
-export function stepName({ guided, cached }: StepKind): string {
-  return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}`;
+export function stepName({ guided, cached, controls }: StepKind): string {
+  return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}${
+    controls ? `, controls ${controls.join(" ")}` : ""
+  }`;
 }

@@ -10,7 +10,9 @@ import { crossAttentions, crossKeys } from "../../models/unet.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { controlKeys } from "./controls.ts";
 import {
+  controlPath,
   keysName,
   type RunShape,
   usedAdapter,
@@ -22,7 +24,8 @@ type Adapter = NonNullable<DenoiserComponents["adapter"]>;
 /**
  * `ids` u32 (B, T) and, with an identity, `identity` (B, S, C) → `….attn2.k` and
  * `….attn2.v` of every cross-attention, repeated for every image. B counts the
- * halves of guidance, the conditional one first. Marks in `health` what is not finite.
+ * halves of guidance, the conditional one first. ControlNets have keys and values of
+ * the text alone. Marks in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
@@ -59,6 +62,12 @@ export function conditionGraph(
     g.output(keysName(path), repeatEach(k, images));
     g.output(valuesName(path), repeatEach(v, images));
   }
+  components.controls?.forEach((net, i) => {
+    for (const { path, k, v } of controlKeys(embedding, net)) {
+      g.output(keysName(controlPath(i, path)), repeatEach(k, images));
+      g.output(valuesName(controlPath(i, path)), repeatEach(v, images));
+    }
+  });
   return g;
 }
 

@@ -20,9 +20,13 @@ import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { stepControls } from "./controls.ts";
 import {
+  controlPath,
+  embeddingName,
   handoverSpecs,
   type HandoverTensors,
+  type Keys,
   keysName,
   type RunShape,
   stateName,
@@ -102,18 +106,21 @@ export function stepGraph(
   return g;
 }
 
+/** An input; the same one each time, as two control images may have one ControlNet. */
 function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
-  return g.input(name, shape, dtype);
+  return g.inputs.get(name) ?? g.input(name, shape, dtype);
 }
 
 /** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
 function runUnet(
   latents: Tensor,
-  { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens, identity = true }: RunShape,
-  { guided, cached }: StepKind,
+  { text, unet: { weights, config }, controls: nets = [] }: DenoiserComponents,
+  runShape: RunShape,
+  kind: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
+  const { cachesFeatures, mergeTokens, identity = true } = runShape;
+  const { guided, cached } = kind;
   const g = latents.graph;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
@@ -124,17 +131,36 @@ function runUnet(
     strides: [0, 1],
     dtype: g.storage,
   }).reshape(batch, ...pixels);
+  const t = g.input("t", [batch], "f32");
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
+  const keysAt = (path: string, { k, v }: Keys<TensorSpec>) => ({
+    k: input(g, keysName(path), k),
+    v: input(g, valuesName(path), v),
+    textKeys: text.config.positions,
+  });
+  const { controls } = specs;
+  const control = controls && stepControls(
+    {
+      sample,
+      t,
+      cross: (net, { path }) =>
+        keysAt(
+          controlPath(net, path),
+          controls.keys[net].find((keys) => keys.path === path)!,
+        ),
+      embedding: (i) => input(g, embeddingName(i), controls.embeddings[i]),
+    },
+    nets,
+    runShape,
+    kind,
+  );
   const output = unet(
     {
       sample,
-      t: g.input("t", [batch], "f32"),
+      t,
       // Inputs are made on request: a step with cached features needs fewer.
-      cross: ({ path }) => ({
-        k: input(g, keysName(path), keysOf.get(path)!.k),
-        v: input(g, valuesName(path), keysOf.get(path)!.v),
-        textKeys: text.config.positions,
-      }),
+      cross: ({ path }) => keysAt(path, keysOf.get(path)!),
+      control,
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
         : undefined,
