@@ -17,6 +17,8 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
+import { prepareControls } from "./generate/control_images.ts";
+import { checkControls, type ControlUse } from "./generate/control_input.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { Gpu } from "./gpu/gpu.ts";
@@ -65,6 +67,11 @@ export interface GenerateOptions
   readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * ControlNets, each with its image. What they say is added up, and they see the
+   * prompt alone, not the identity.
+   */
+  readonly controls?: readonly ControlUse[];
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
    * model: the same files, not another adapter or a quantised copy. Without it the
@@ -276,16 +283,26 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images from a prompt, of an identity where one is given.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-image`, `no-face` where a control image should show one, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
+    const {
+      onPreview,
+      previewInterval = PREVIEW_INTERVAL,
+      controls: uses,
+      ...given
+    } = others;
     const settings = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
+    const controls = checkControls(
+      uses,
+      settings.guessMode,
+      this.#components,
+    );
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
@@ -296,6 +313,12 @@ export class MasterWeaver implements AsyncDisposable {
       onWarning,
     );
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const applied = await prepareControls(
+        controls,
+        settings,
+        () => this.#finder(),
+        new Pauser(signal),
+      );
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
@@ -306,6 +329,7 @@ export class MasterWeaver implements AsyncDisposable {
         ids: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
+        controls: applied,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt: prompt.truncated };
     });

@@ -10,12 +10,14 @@ import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
 import { controlEmbedding, controlNet } from "../src/models/controlnet.ts";
 import { crossKeys } from "../src/models/cross_attentions.ts";
+import { readImage } from "../src/host/files.ts";
 import { nmse } from "../tools/compare/measures.ts";
 import { channelsLast } from "../tools/compare/values.ts";
+import { largestDifference, psnr } from "./support/compare.ts";
 import { miniControlNet } from "./support/control_nets.ts";
 import { fold } from "./support/fold.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
-import { repositoryPath } from "./support/model.ts";
+import { miniWeaver, repositoryPath } from "./support/model.ts";
 import { floats, readSafetensors } from "./support/safetensors.ts";
 
 const folder = repositoryPath("tests/goldens/controlnet");
@@ -75,6 +77,55 @@ for (const storage of ["f32", "f16"] as const) {
       const expected = floats(goldens, `rgb.residual_${i}.folded`);
       const error = nmse(fold(scaled, SUMS), expected);
       assert(error <= LIMITS[storage], `residual ${i}: NMSE ${error}`);
+    }
+  });
+}
+
+/** An image of diffusers' StableDiffusionControlNetPipeline. */
+interface Case {
+  readonly name: string;
+  readonly prompt: string;
+  readonly numImages: number;
+  readonly guessMode: boolean;
+  readonly controls: readonly {
+    readonly net: "one" | "two";
+    readonly image: string;
+    readonly scale: number;
+    readonly start: number;
+    readonly end: number;
+  }[];
+}
+
+const cases: readonly Case[] = JSON.parse(
+  await Deno.readTextFile(`${folder}/cases.json`),
+);
+
+for (const { name, controls, guessMode, ...settings } of cases) {
+  gpuTest(`ControlNet, image ${name}: equals diffusers'`, async () => {
+    const weaver = await miniWeaver("f32");
+    const { images } = await weaver.generate({
+      ...settings,
+      ...guessMode && { guessMode },
+      rng: "torch-cpu",
+      controls: await Promise.all(
+        controls.map(async ({ net, image, ...control }) => ({
+          ...control,
+          net: await miniControlNet(net === "one" ? 1 : 2),
+          image: await readImage(
+            repositoryPath(`tests/goldens/portraits/${image}`),
+          ),
+        })),
+      ),
+    });
+    assertEquals(images.length, settings.numImages);
+    for (const [i, image] of images.entries()) {
+      const expected = await readImage(`${folder}/${name}-${i}.png`);
+      const quality = psnr(image.data, expected.data);
+      const off = largestDifference(image.data, expected.data);
+      assert(
+        quality >= 50 && off <= 3,
+        `image ${i}: ${quality} dB, ${off}/255`,
+      );
     }
   });
 }

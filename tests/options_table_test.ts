@@ -61,6 +61,12 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   reuseFeatures: 2,
   guidanceRange: [0.1, 0.75],
   mergeTokens: 0.25,
+  controlnet: ["canny", "nets/face.weave"],
+  controlImage: ["edges.png", "points.png"],
+  controlScale: [0.75, -0.5],
+  controlRange: [[0, 0.5], [0.25, 1]],
+  controlPreprocess: ["none", "face"],
+  guessMode: true,
   fromImage: "b.png",
   json: true,
   quiet: true,
@@ -119,6 +125,7 @@ Deno.test("options: each has a key if it makes the image, or belongs to the call
   const without = options.filter(({ key }) => key === undefined);
   assertEquals(without.map(({ name }) => name), [
     ...["ref", "extras", "keepLoaded", "output", "saveReferences"],
+    "controlImage",
     ...["fromImage", "json", "quiet", "help", "version"],
   ]);
   const keys = keyed.map(({ key }) => key);

@@ -72,6 +72,7 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     onPreview: callback,
     previewInterval: number(0, 60_000),
     identity: anything,
+    controls: anything,
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),
     ),

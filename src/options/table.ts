@@ -11,6 +11,12 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import {
+  controlNets,
+  controlPreprocessors,
+  controlRanges,
+  controlScales,
+} from "./control_types.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -69,15 +75,30 @@ export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
   }
   & { readonly [N in WithoutDefault]: Option<V[N], G> };
 
+/** Settings that may be absent. */
+export type OptionalSetting = "guessMode";
+
+/** The command's options about ControlNets, which have no default. */
+export type ControlOption =
+  | "controlnet"
+  | "controlImage"
+  | "controlScale"
+  | "controlRange"
+  | "controlPreprocess";
+
 /** The options by group. */
 export type Table =
-  & Entries<Settings, "image", "prompt" | "width" | "height">
+  & Entries<
+    Required<Settings>,
+    "image",
+    "prompt" | "width" | "height" | OptionalSetting
+  >
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
   & Entries<
     CommandChoices,
     "command",
-    "ref" | "model" | "extras" | "fromImage"
+    "ref" | "model" | "extras" | "fromImage" | ControlOption
   >;
 
 /** The name of an option, as the library calls it. */
@@ -312,6 +333,61 @@ export const table: Table = {
       "faster, changes the image: share of similar tokens merged in self-attention",
     details: "at the finest level that has it",
     key: "merge_tokens",
+  },
+  controlnet: {
+    group: "command",
+    type: controlNets,
+    defaultText: "none",
+    help:
+      "a ControlNet, by file or by name in the model's folder controlnets; several times",
+    details: "a `.weave` file of `tools/convert.ts`; what several say is added",
+    key: "controlnet",
+    recordOnlyIfGiven: true,
+  },
+  controlImage: {
+    group: "command",
+    type: paths,
+    help:
+      "what the ControlNet sees, PNG or JPEG, resized to the image's size; one for each ControlNet, in order",
+    details:
+      "where a photo is made into one with `--control-preprocess`, the first reference is taken if none is given",
+  },
+  controlScale: {
+    group: "command",
+    type: controlScales,
+    defaultText: "1",
+    help: "how strongly ControlNets are followed: once for all, or for each",
+    key: "control_scale",
+    recordOnlyIfGiven: true,
+  },
+  controlRange: {
+    group: "command",
+    type: controlRanges,
+    defaultText: "0,1",
+    help:
+      "the fractions of the steps between which ControlNets run: once for all, or for each",
+    key: "control_range",
+    recordOnlyIfGiven: true,
+  },
+  controlPreprocess: {
+    group: "command",
+    type: controlPreprocessors,
+    defaultText: "none",
+    help:
+      "make the control image of a photo: its edges, or its faces' landmarks as white points; once for all, or for each",
+    details: "`canny` is OpenCV's, with thresholds 100 and 200",
+    key: "control_preprocess",
+    recordOnlyIfGiven: true,
+  },
+  guessMode: {
+    group: "image",
+    type: yesOrNo,
+    defaultText: "no",
+    help:
+      "ControlNets see only the prompt's half of guidance, and say less of what is fine, or not",
+    details: "lets an image follow them without a prompt, as in diffusers",
+    key: "guess_mode",
+    recordOnlyIfGiven: true,
   },
   fromImage: {
     group: "command",

@@ -12,14 +12,20 @@ import type {
   LoadChoices,
   Settings,
 } from "../../options/settings.ts";
-import { type NamedOption, options } from "../../options/table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+} from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "extras" | "fromImage">,
-    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
+    Omit<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>,
+    Partial<
+      Pick<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>
+    >,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
