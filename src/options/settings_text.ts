@@ -13,7 +13,12 @@ import type {
   LoadChoices,
   Settings,
 } from "./settings.ts";
-import { type NamedOption, options, table } from "./table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+  table,
+} from "./table.ts";
 import { withoutUndefined } from "./options.ts";
 
 /**
@@ -25,6 +30,7 @@ export interface Provenance
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter">>,
+    Partial<Pick<CommandChoices, Exclude<ControlOption, "controlImage">>>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -32,6 +38,10 @@ export interface Provenance
   readonly adapterHash?: string;
   /** SHA-256 of the reference photos' files, in order; absent without an identity. */
   readonly referenceHashes?: readonly string[];
+  /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
+  readonly controlnetHashes?: readonly string[];
+  /** SHA-256 of the control images' files, in order. */
+  readonly controlImageHashes?: readonly string[];
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -90,7 +100,13 @@ export function toText(
     model_hash: modelHash,
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
+    ...hashesText("controlnet_hashes", provenance.controlnetHashes),
+    ...hashesText("control_image_hashes", provenance.controlImageHashes),
   };
+}
+
+function hashesText(key: string, hashes?: readonly string[]): Texts {
+  return hashes === undefined ? {} : { [key]: hashes.join(",") };
 }
 
 /**
@@ -109,6 +125,8 @@ export function fromText(text: Texts, name: string): Recorded {
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
+    controlnetHashes: text.controlnet_hashes?.split(","),
+    controlImageHashes: text.control_image_hashes?.split(","),
   });
   return {
     settings: read(imageOptions, text, name),
@@ -204,6 +222,8 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
+  "controlnet_hashes",
+  "control_image_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

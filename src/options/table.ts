@@ -172,7 +172,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out; needs `--ref`",
+    details: "0 leaves it out; needs a reference",
     key: "id_scale",
   },
   seed: {
@@ -340,7 +340,7 @@ export const table: Table = {
     defaultText: "none",
     help:
       "a ControlNet, by file or by name in the model's folder controlnets; several times",
-    details: "a `.weave` file of `tools/convert.ts`; what several say is added",
+    details: "a converted `.weave` file; what several say is added up",
     key: "controlnet",
     recordOnlyIfGiven: true,
   },
@@ -350,7 +350,7 @@ export const table: Table = {
     help:
       "what the ControlNet sees, PNG or JPEG, resized to the image's size; one for each ControlNet, in order",
     details:
-      "where a photo is made into one with `--control-preprocess`, the first reference is taken if none is given",
+      "the first reference where none is given and it is to be preprocessed",
   },
   controlScale: {
     group: "command",

@@ -5,6 +5,7 @@
  */
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
+import { openControls } from "./controls.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
@@ -28,6 +29,7 @@ import { print, STDERR, writeStderr } from "../streams.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
 
@@ -79,7 +81,17 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkedSettings(task, weaver.size);
+  await using opened = await openControls(
+    task,
+    { model: chosen.model, extras: flags.extras },
+    photos,
+  );
+  const { controls } = opened;
+  // A mode that is only repeated goes with its ControlNets.
+  const settings = withGuessMode(
+    checkedSettings(task, weaver.size),
+    controls.length > 0,
+  );
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
@@ -93,6 +105,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     modelHash,
     ...photos.length > 0 &&
       { adapter, adapterHash, ...choices, referenceHashes },
+    ...opened.provenance,
     tune,
     dtype: weaver.dtype,
   };
@@ -103,6 +116,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
+    ...opened.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -110,7 +124,12 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const loaded = performance.now();
   const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
-  const made = await weaver.generate({ ...settings, identity, ...call });
+  const made = await weaver.generate({
+    ...settings,
+    identity,
+    ...controls.length > 0 && { controls },
+    ...call,
+  });
   const generated = performance.now();
   lines.end();
 
@@ -149,6 +168,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${printable(JSON.stringify(report))}\n`);
+}
+
+/** Settings without a guess mode where there is nothing to guess from. */
+function withGuessMode(
+  { guessMode, ...settings }: Settings,
+  hasControls: boolean,
+): Settings {
+  return hasControls && guessMode !== undefined
+    ? { ...settings, guessMode }
+    : settings;
 }
 
 /** The identity of the reference photos; undefined without any. */
@@ -207,6 +236,16 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    ...provenance.controlnet && {
+      controls: {
+        controlnet: provenance.controlnet,
+        controlnetHashes: provenance.controlnetHashes,
+        imageHashes: provenance.controlImageHashes,
+        scale: provenance.controlScale,
+        range: provenance.controlRange,
+        preprocess: provenance.controlPreprocess,
+      },
+    },
   };
 }
 
