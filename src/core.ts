@@ -35,6 +35,7 @@ export type { FaceChoice } from "./face/finder.ts";
 export { type ControlNet, readControlNet } from "./generate/controlnet_file.ts";
 export type { ControlUse } from "./generate/control_input.ts";
 export type { Preview } from "./generate/previews.ts";
+export type { EmbeddingFiles } from "./generate/prompts.ts";
 export type { BufferPool } from "./gpu/buffers.ts";
 export type { Gpu } from "./gpu/gpu.ts";
 export type { GpuLimits, StorageType } from "./gpu/limits.ts";
@@ -57,6 +58,7 @@ export type { ControlPreprocess } from "./options/control_types.ts";
 export type {
   IdentityChoices,
   LoadChoices,
+  PromptSyntax,
   Rng,
   Settings,
 } from "./options/settings.ts";

@@ -5,7 +5,6 @@
  * @module
  */
 import { Pauser } from "./base/pauser.ts";
-import { printable } from "./weights/brief.ts";
 import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
 import {
   type Components,
@@ -20,6 +19,11 @@ import { FaceFinder } from "./face/finder.ts";
 import { prepareControls } from "./generate/control_images.ts";
 import { checkControls, type ControlUse } from "./generate/control_input.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
+import {
+  type EmbeddingFiles,
+  readPrompts,
+  type TextTower,
+} from "./generate/prompts.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
@@ -44,7 +48,7 @@ import {
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
-import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
+import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
 /** Milliseconds between two previews: a few a second would slow a fast GPU down. */
@@ -72,6 +76,12 @@ export interface GenerateOptions
    * prompt alone, not the identity.
    */
   readonly controls?: readonly ControlUse[];
+  /**
+   * Embeddings of textual inversion by the names that stand for them in prompts, as
+   * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
+   * Only those that a prompt names are read.
+   */
+  readonly embeddings?: EmbeddingFiles;
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
    * model: the same files, not another adapter or a quantised copy. Without it the
@@ -289,12 +299,8 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
-    const {
-      onPreview,
-      previewInterval = PREVIEW_INTERVAL,
-      controls: uses,
-      ...given
-    } = others;
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
+    const { embeddings, controls: uses, ...given } = more;
     const settings = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
@@ -306,10 +312,11 @@ export class MasterWeaver implements AsyncDisposable {
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
-    const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
-    const negative = this.#encodeText(
-      "negative prompt",
-      settings.negativePrompt,
+    const tower = this.#textTower(settings);
+    const { text, truncatedPrompt } = await readPrompts(
+      settings,
+      tower,
+      embeddings,
       onWarning,
     );
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
@@ -326,12 +333,12 @@ export class MasterWeaver implements AsyncDisposable {
         source: this.#previewSource ??= await this.#readPreviews(onWarning),
       };
       const images = await engine.generate({
-        ids: { prompt: prompt.ids, negative: negative.ids },
+        text,
         identity: tokens,
         settings,
         controls: applied,
       }, { onProgress, onWarning, signal, previews });
-      return { images, settings, truncatedPrompt: prompt.truncated };
+      return { images, settings, truncatedPrompt };
     });
   }
 
@@ -354,19 +361,16 @@ export class MasterWeaver implements AsyncDisposable {
     return new PreviewSource(own);
   }
 
-  /** Turns text into token ids; warns where it does not fit. */
-  #encodeText(
-    name: string,
-    text: string,
-    onWarning: CallOptions["onWarning"],
-  ): EncodedPrompt {
-    const encoded = this.#tokenizer.encode(text);
-    const { truncated } = encoded;
-    if (truncated !== "") {
-      const { maxLength } = this.#tokenizer;
-      onWarning?.(truncationWarning(name, truncated, maxLength));
+  /** The text tower; its layers that are left out must be among those it has. */
+  #textTower({ clipSkip }: Pick<Settings, "clipSkip">): TextTower {
+    const { layers, hiddenSize } = this.#components.text.config;
+    if (clipSkip > layers) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Option clipSkip must be at most ${layers}, the layers of this model's text encoder, got ${clipSkip}`,
+      );
     }
-    return encoded;
+    return { tokenizer: this.#tokenizer, channels: hiddenSize };
   }
 
   /** The engine; a new one, on a new device, where the old one was lost. */
@@ -408,15 +412,4 @@ export class MasterWeaver implements AsyncDisposable {
 
 function withoutPreviews(why: string): string {
   return `No previews of the first images: ${why}`;
-}
-
-function truncationWarning(
-  name: string,
-  truncated: string,
-  length: number,
-): string {
-  const shown = truncated.length > 200
-    ? `${printable(truncated.slice(0, 200))}…`
-    : printable(truncated);
-  return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

@@ -36,6 +36,8 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   ref: ["b.png"],
   prompt: 'a man, "x": y\nNegative prompt: ☃',
   negativePrompt: "a hat",
+  promptSyntax: "a1111",
+  clipSkip: 2,
   model: "models/other",
   adapter: "other.weave",
   extras: "more",
@@ -176,7 +178,7 @@ Deno.test("options: defaults are of their type, and the library's", () => {
   }
   assertEquals(
     Object.keys(defaultSettings).length,
-    11,
+    13,
     "settings with a default: count a new one here",
   );
   assertEquals([defaultSettings.steps, defaultSettings.seed], [30, 42]);

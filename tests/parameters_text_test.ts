@@ -43,7 +43,7 @@ function recorded(parameters: string): Recorded {
 
 Deno.test("parameters: settings that the web UI writes are repeated", () => {
   const read = recorded(
-    `a (smiling:1.2) woman, <lora:hair:0.5>
+    `a (smiling:1.2) woman AND <lora:hair:0.5>
 red hair, Steps: 3, "snow"
 Negative prompt: a hat,
 blurry
@@ -52,8 +52,10 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
   assertEquals(read, {
     settings: {
       prompt:
-        'a (smiling:1.2) woman, <lora:hair:0.5>\nred hair, Steps: 3, "snow"',
+        'a (smiling:1.2) woman AND <lora:hair:0.5>\nred hair, Steps: 3, "snow"',
       negativePrompt: "a hat,\nblurry",
+      promptSyntax: "a1111",
+      clipSkip: 2,
       steps: 25,
       guidanceScale: 7.5,
       seed: 3718437551n,
@@ -66,7 +68,7 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
       sampler: "DPM++ 2M",
       model: "v1-5-pruned-emaonly",
       modelHash: "6ce0161689",
-      unsupported: ["Schedule type", "VAE", "Clip skip"],
+      unsupported: ["Schedule type", "VAE"],
     },
   });
   const warnings = otherProgramWarnings(
@@ -82,18 +84,21 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
   );
   assertMatch(
     warnings[0],
-    /; its prompt, negative prompt, steps, CFG scale, seed, size and RNG are repeated/,
+    /; its prompt, negative prompt, clip skip, steps, CFG scale, seed, size and RNG are repeated/,
   );
   assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
   assertEquals(
     warnings[2],
-    "The image will differ: not supported here: Schedule type, VAE, Clip skip; read as plain words: <lora:hair:0.5>, (smiling:1.2)",
+    "The image will differ: not supported here: Schedule type, VAE; read as plain words: AND",
   );
   // What is typed is neither repeated nor wrong.
   const typed = new Set(["prompt", "negative_prompt", "seed"]);
   const [first, , third] = otherProgramWarnings(read, "a.png", "m", typed);
-  assertMatch(first, /; its steps, CFG scale, size and RNG are repeated/);
-  assertMatch(third, /Clip skip$/);
+  assertMatch(
+    first,
+    /; its clip skip, steps, CFG scale, size and RNG are repeated/,
+  );
+  assertMatch(third, /VAE$/);
 });
 
 Deno.test("parameters: settings that other programs leave out stay absent", () => {
@@ -104,6 +109,7 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(read.settings, {
     prompt: "",
     negativePrompt: "",
+    promptSyntax: "a1111",
     steps: 20,
     guidanceScale: 7,
     seed: 1n,
@@ -139,6 +145,7 @@ Deno.test("parameters: pairs with our names are not settings of another program"
   assertEquals(settings, {
     prompt: "a",
     negativePrompt: "",
+    promptSyntax: "a1111",
     steps: 20,
     guidanceScale: 7,
     seed: 123n,
@@ -230,7 +237,7 @@ Deno.test("parameters: a text that contradicts our own chunks is reported", () =
 
 Deno.test("parameters: no text of an image is obeyed by a terminal", async () => {
   const read = recorded(
-    'a\u001b[2J (x:\u001b[1m)\nSteps: 20, Sampler: \x1b[2JEuler, CFG scale: 7, Model: "a\\n\\u001b[31mred\\u0007\\nError: fake", Model hash: \x1b[3m',
+    'a\u001b[2J AND\nSteps: 20, Sampler: \x1b[2JEuler, CFG scale: 7, Model: "a\\n\\u001b[31mred\\u0007\\nError: fake", Model hash: \x1b[3m',
   );
   const damaged = inspected("\u009b31m\u202eevil");
   const warnings = [

@@ -214,7 +214,7 @@ class Predictor implements Disposable {
       await store.load(new KernelChoice(graph).parameters);
       const bindings = guided
         ? handover.bindings
-        : handover.conditionalBindings;
+        : handover.conditionalBindings(false);
       const { latents: _, ...keys } = bindings;
       return await Plan.make(gpu, graph, { weights: [store], bindings: keys });
     };

@@ -9,6 +9,7 @@ import { attention } from "../src/ops/attention/attention.ts";
 import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { ddimStep } from "../src/ops/ddim_step.ts";
 import { addScaled } from "../src/ops/add_scaled.ts";
+import { emphasis } from "../src/ops/emphasis.ts";
 import { guidance } from "../src/ops/guidance.ts";
 import { binary } from "../src/ops/binary.ts";
 import { geglu } from "../src/ops/geglu.ts";
@@ -220,6 +221,11 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
   ["two axes of time", timeEmbedding, {
     t: ["f32", 1, 1],
     frequencies: ["f32", 8],
+  }],
+  ["shares of other rows", emphasis, {
+    sums: ["f32", 2, 3],
+    weights: ["f32", 2, 3],
+    shares: ["f32", 3, 3],
   }],
   ["an odd batch", guidance, { x: [3, 4], scale: ["f32", 1] }],
   ["a z of no divisor", addScaled, {

@@ -29,6 +29,7 @@ import { type RunShape, scalesName, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
+import type { TextConditions } from "./text_conditions.ts";
 
 /** One run of the loop. */
 export interface Denoising {
@@ -50,6 +51,8 @@ export interface Denoising {
   readonly idScale: number;
   /** The ControlNets, where there are any. */
   readonly controls?: UsedControls;
+  /** The conditions of both halves at a step, where steps choose from several. */
+  readonly conditionsAt?: TextConditions["at"];
 }
 
 /** A step that has been submitted to the GPU. */
@@ -121,7 +124,9 @@ function recipes(
   { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
   const both = handover.bindings;
-  const conditional = runShape.guided ? handover.conditionalBindings : both;
+  const conditional = runShape.guided
+    ? handover.conditionalBindings(runShape.conditions !== undefined)
+    : both;
   // The plan that needs the most weights comes first.
   const byWeights = kinds.toSorted((a, b) =>
     (b.controls?.length ?? 0) - (a.controls?.length ?? 0)
@@ -167,26 +172,33 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { runShape: { images }, sampler, schedule, draw }: Denoising,
+  { runShape: { images }, sampler, schedule, draw, conditionsAt }: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
   const { onProgress, signal } = options;
   const times = new Float32Array(2 * images);
   const coefficients = new Float32Array(sampler.coefficients);
   const number = new Uint32Array(1);
+  const conditions = new Uint32Array(2 * images);
   const total = steps.length;
   const pace = callPace(gpu, options);
   const settled = () => pace.finish();
   onProgress?.({ stage: "denoise", done: 0, total });
   for (const [index, { kind, plan, step }] of steps.entries()) {
     throwIfAborted(signal);
-    const t = times.subarray(0, (kind.guided ? 2 : 1) * images);
+    const batch = (kind.guided ? 2 : 1) * images;
+    const t = times.subarray(0, batch);
     plan.write("t", t.fill(step.timestep));
     coefficients.set(step.coefficients);
     plan.write("coefficients", coefficients);
     number[0] = index + 1;
     plan.write("step", number);
     if (sampler.drawsNoise) plan.write("noise", draw());
+    if (conditionsAt) {
+      const [prompt, negative] = conditionsAt(index);
+      conditions.fill(prompt, 0, images).fill(negative, images);
+      plan.write("condition", conditions.subarray(0, batch));
+    }
     await plan.runPaced(
       pace,
       () => onProgress?.({ stage: "denoise", done: index + 1, total }),

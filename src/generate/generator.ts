@@ -8,7 +8,7 @@ import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
 import { ddimSampler } from "../samplers/ddim.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
-import type { Sampler } from "../samplers/sampler.ts";
+import type { Sampler, SamplerSchedule } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
 import {
@@ -24,6 +24,7 @@ import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import { textConditions, type TextShape } from "./text_conditions.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -46,6 +47,8 @@ export interface ImageSettings
   readonly mergeTokens: number;
   /** Whether ControlNets see the conditional half of guidance alone; false by default. */
   readonly guessMode?: boolean;
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
 }
 
 /** What images are made from. */
@@ -106,13 +109,25 @@ export class ImageGenerator implements Disposable {
       steps,
       controls: controls?.controls,
     });
+    const text = textConditions(
+      request.text,
+      promptSteps(settings, schedule),
+      kinds.some(({ guided }) => guided),
+      context.components.text.config.hiddenSize,
+    );
     const runShape = {
-      ...this.#runShape(request, kinds),
+      ...this.#runShape(request, kinds, text.shape),
       ...controls && { controls: controls.shape },
     };
     const handover = await this.#handover(context, runShape, sampler);
 
-    await encodeConditions(context, runShape, handover, request, options);
+    await encodeConditions(
+      context,
+      { ...runShape, clipSkip: settings.clipSkip },
+      handover,
+      { text, identity: request.identity },
+      options,
+    );
     if (controls) {
       await encodeControls(context, runShape, handover, controls, options);
     }
@@ -126,6 +141,7 @@ export class ImageGenerator implements Disposable {
       start,
       draw: this.#noise(settings, runShape, options),
       controls,
+      conditionsAt: text.at,
     };
     const { previews } = options;
     const taker = previews &&
@@ -160,6 +176,7 @@ export class ImageGenerator implements Disposable {
   #runShape(
     { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
+    { textTokens, conditions }: TextShape,
   ): RunShape {
     const { numImages, height, width, mergeTokens } = settings;
     const { factor } = this.#context.components.vae.config;
@@ -171,6 +188,8 @@ export class ImageGenerator implements Disposable {
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      textTokens,
+      conditions,
     };
   }
 
@@ -203,4 +222,15 @@ export class ImageGenerator implements Disposable {
     this.#kept?.handover[Symbol.dispose]();
     this.#kept = null;
   }
+}
+
+/**
+ * The steps that schedules in prompts count with: all calls of the denoiser, where a
+ * sampler makes two of a step.
+ */
+function promptSteps(
+  { steps }: Pick<ImageSettings, "steps">,
+  schedule: SamplerSchedule,
+): number {
+  return steps * Math.max(1, Math.round(schedule.steps.length / steps));
 }

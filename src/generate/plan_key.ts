@@ -9,14 +9,9 @@
  * @module
  */
 import type { StorageType } from "../gpu/gpu.ts";
+import type { ConditionShape } from "./graphs/conditions.ts";
 import type { ControlShape, RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
-
-/** What decides the plan of conditioning. */
-export type ConditionKey = Pick<
-  RunShape,
-  "images" | "guided" | "identity" | "controls"
->;
 
 /** What decides the plan of control images. */
 export type ControlKey = Pick<RunShape, "height" | "width"> & {
@@ -44,7 +39,7 @@ export type PlanKey =
     readonly storage: StorageType;
   }
   & (
-    | { readonly graph: "condition"; readonly details: ConditionKey }
+    | { readonly graph: "condition"; readonly details: ConditionShape }
     | { readonly graph: "control"; readonly details: ControlKey }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
@@ -59,12 +54,7 @@ export function planKey(key: PlanKey): string {
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
     case "condition":
-      return [
-        details.images,
-        details.guided,
-        ...identityField(details),
-        ...controlField(details),
-      ];
+      return [details.images, details.guided, ...unusual(details)];
     case "control":
       return [details.height, details.width, ...controlField(details)];
     case "step": {
@@ -73,23 +63,28 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       const step = [mergeTokens, stepName(kind), sampler];
-      return [
-        ...shape,
-        ...step,
-        ...identityField(runShape),
-        ...controlField(runShape),
-      ];
+      return [...shape, ...step, ...unusual(runShape)];
     }
     case "decode":
       return [details.height, details.width];
   }
 }
 
-/** Names what is unusual: no identity. */
-function identityField(
-  { identity = true }: Pick<RunShape, "identity">,
+/** Names what is unusual about the conditions; nothing where there is a plain text and an identity. */
+function unusual(
+  details: Omit<ConditionShape, "images" | "guided">,
 ): string[] {
-  return identity ? [] : ["no identity"];
+  const { identity = true, textTokens, conditions } = details;
+  const { clipSkip = 1, emphasis, replaced } = details;
+  return [
+    ...identity ? [] : ["no identity"],
+    ...textTokens === undefined ? [] : [`${textTokens} tokens`],
+    ...conditions === undefined ? [] : [`${conditions} conditions`],
+    ...clipSkip === 1 ? [] : [`clip skip ${clipSkip}`],
+    ...emphasis ? ["emphasis"] : [],
+    ...replaced ? ["replaced"] : [],
+    ...controlField(details),
+  ];
 }
 
 /** Names the ControlNets, where there are any. */

@@ -13,6 +13,7 @@ import { table } from "./table.ts";
 const NAMES: readonly (readonly [option: keyof Settings, name: string])[] = [
   ["prompt", "prompt"],
   ["negativePrompt", "negative prompt"],
+  ["clipSkip", "clip skip"],
   ["steps", "steps"],
   ["guidanceScale", "CFG scale"],
   ["seed", "seed"],
@@ -64,8 +65,9 @@ export function otherProgramWarnings(
       }, this is ${SAMPLER}`,
     ));
   }
+  const signsIn = settings.promptSyntax === "a1111" ? compositions : signsOf;
   const signs = (["prompt", "negativePrompt"] as const).flatMap((option) =>
-    typed.has(String(table[option].key)) ? [] : signsOf(settings[option] ?? "")
+    typed.has(String(table[option].key)) ? [] : signsIn(settings[option] ?? "")
   );
   const faults = [
     unsupported.length > 0 && `not supported here: ${some(unsupported)}`,
@@ -96,6 +98,11 @@ export function plainWordWarnings(prompts: readonly string[]): string[] {
 /** What other programs do not read as words: tags, weights and breaks. */
 function signsOf(prompt: string): string[] {
   return SIGNS.flatMap((pattern) => prompt.match(pattern) ?? []);
+}
+
+/** What other programs compose prompts by, and this one reads as a word. */
+function compositions(prompt: string): string[] {
+  return prompt.match(/\bAND\b/g) ?? [];
 }
 
 /** Some of many texts, each once. */

@@ -23,6 +23,7 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model hash", "model_hash"],
   ["Model", "model"],
   ["RNG", "rng"],
+  ["Clip skip", "clip_skip"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;

@@ -12,12 +12,26 @@ import type { ControlFractions, ControlPreprocess } from "./control_types.ts";
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
 
+/** What prompts mean beside their words: nothing, or what AUTOMATIC1111's web UI reads in them. */
+export type PromptSyntax = "plain" | "a1111";
+
 /** Settings of an image; the command's options of the same names. */
 export interface Settings {
   /** What the image shows; may be empty. */
   prompt: string;
   /** What it should not show. */
   negativePrompt: string;
+  /**
+   * What the prompts mean: every character is text (`plain`), or weights, chunks,
+   * changes from step to step and names of embeddings, as in AUTOMATIC1111's web UI
+   * (`a1111`).
+   */
+  promptSyntax: PromptSyntax;
+  /**
+   * Where the text encoder ends, 1..12: 1 after its last layer, 2 before it, as
+   * AUTOMATIC1111's web UI counts.
+   */
+  clipSkip: number;
   /** Denoising steps, 1..1000. */
   steps: number;
   /** How strongly the prompt is followed; 1 or less switches guidance off. */

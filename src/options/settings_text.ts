@@ -88,8 +88,10 @@ export function toText(
   };
   const { modelHash, adapterHash, referenceHashes } = provenance;
   const hasIdentity = referenceHashes !== undefined;
-  const recorded = keyed.filter(({ name }) =>
-    values[name] !== undefined && (hasIdentity || name !== "idScale")
+  const recorded = keyed.filter((option) =>
+    values[option.name] !== undefined &&
+    !isLeftOut(option, values[option.name]) &&
+    (hasIdentity || option.name !== "idScale")
   );
   return {
     software: `masterweaver ${version}`,
@@ -107,6 +109,15 @@ export function toText(
 
 function hashesText(key: string, hashes?: readonly string[]): Texts {
   return hashes === undefined ? {} : { [key]: hashes.join(",") };
+}
+
+/** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
+export function isLeftOut(
+  { recordOnlyIfGiven, ...option }: NamedOption,
+  value: unknown,
+): boolean {
+  return recordOnlyIfGiven === true && option.default !== undefined &&
+    JSON.stringify(value) === JSON.stringify(option.default);
 }
 
 /**
@@ -136,7 +147,8 @@ export function fromText(text: Texts, name: string): Recorded {
 
 /** Keys of other programs' settings that mean the same here. */
 const SHARED = new Set(
-  "prompt negative_prompt steps guidance_scale seed width height".split(" "),
+  "prompt negative_prompt prompt_syntax clip_skip steps guidance_scale seed width height"
+    .split(" "),
 );
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
@@ -159,7 +171,11 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
   const { sampler, model, model_hash: modelHash } = text;
   return {
-    settings: read(imageOptions, shared, name),
+    settings: {
+      // Programs that write this text read prompts as the web UI does.
+      ...!isOwnText(text) && { promptSyntax: "a1111" as const },
+      ...read(imageOptions, shared, name),
+    },
     provenance: {},
     otherProgram: withoutUndefined({
       sampler,
@@ -175,7 +191,6 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
 /** Whether another program's setting changes nothing, or is what happens here. */
 function isHarmless(name: string, value: string): boolean {
   return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name) ||
-    (name === "Clip skip" && value === "1") ||
     (name === "Schedule type" && value === "Automatic");
 }
 

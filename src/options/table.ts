@@ -131,6 +131,24 @@ export const table: Table = {
     help: "what it should not show",
     key: "negative_prompt",
   },
+  promptSyntax: {
+    group: "image",
+    type: choice("plain", "a1111"),
+    default: "plain",
+    help:
+      "read (word:1.2), [from:to:0.4], [a|b], BREAK, <lora:name:1> and names of embeddings as AUTOMATIC1111 does, and prompts of any length",
+    details: "see `src/text/README.md`",
+    key: "prompt_syntax",
+    recordOnlyIfGiven: true,
+  },
+  clipSkip: {
+    group: "image",
+    type: integer(1, 12),
+    default: 1,
+    help: "end the text encoder N - 1 layers before its last",
+    key: "clip_skip",
+    recordOnlyIfGiven: true,
+  },
   model: {
     group: "command",
     type: path("DIR"),
@@ -172,7 +190,7 @@ export const table: Table = {
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out; needs a reference",
+    details: "0 leaves it out; needs a reference photo",
     key: "id_scale",
   },
   seed: {

@@ -15,6 +15,7 @@ import { Handover } from "../../src/generate/handover.ts";
 import { handoverSpecs, type RunShape } from "../../src/generate/run_shape.ts";
 import { noiseStart, type Start } from "../../src/generate/start.ts";
 import { stepKinds, type StepRules } from "../../src/generate/step_kinds.ts";
+import { textConditions } from "../../src/generate/text_conditions.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Network } from "../../src/graph/network.ts";
 import type { GpuTensor } from "../../src/graph/plan.ts";
@@ -72,7 +73,7 @@ export async function madeUpConditions(seed = 1): Promise<Conditions> {
       (_, i) => (seed + step * i) % 1000,
     );
   return {
-    ids: { prompt: ids(7), negative: ids(3) },
+    text: { prompt: ids(7), negative: ids(3) },
     identity: {
       tokens: torchCpuNormal(seed, length),
       unconditional: torchCpuNormal(seed + 1, length),
@@ -134,7 +135,15 @@ export async function readyLoop(
   const specs = handoverSpecs(storage, components, runShape, sampler);
   const handover = await Handover.make(gpu, specs);
   const conditions = await madeUpConditions();
-  await encodeConditions(context, runShape, handover, conditions, options);
+  const text = textConditions(
+    conditions.text,
+    rules.steps,
+    runShape.guided,
+    components.text.config.hiddenSize,
+  );
+  const { identity } = conditions;
+  const laidOut = { text, identity };
+  await encodeConditions(context, runShape, handover, laidOut, options);
   const denoising = {
     runShape,
     kinds,

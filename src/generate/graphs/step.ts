@@ -8,6 +8,7 @@ import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { unet } from "../../models/unet.ts";
+import { embedding } from "../../ops/embedding.ts";
 import { guidance } from "../../ops/guidance.ts";
 import {
   describe,
@@ -119,9 +120,10 @@ function runUnet(
   kind: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
-  const { cachesFeatures, mergeTokens, identity = true } = runShape;
   const { guided, cached } = kind;
   const g = latents.graph;
+  const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
+  const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
   const [images, ...pixels] = latents.shape;
   const batch = halves * images;
@@ -133,10 +135,17 @@ function runUnet(
   }).reshape(batch, ...pixels);
   const t = g.input("t", [batch], "f32");
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
+  const condition = conditions === undefined
+    ? undefined
+    : g.input("condition", [batch, 1], "u32");
+  const keys = (name: string, spec: TensorSpec) => {
+    const all = input(g, name, spec);
+    return condition ? chosen(all, condition) : all;
+  };
   const keysAt = (path: string, { k, v }: Keys<TensorSpec>) => ({
-    k: input(g, keysName(path), k),
-    v: input(g, valuesName(path), v),
-    textKeys: text.config.positions,
+    k: keys(keysName(path), k),
+    v: keys(valuesName(path), v),
+    textKeys: textTokens,
   });
   const { controls } = specs;
   const control = controls && stepControls(
@@ -176,6 +185,17 @@ function runUnet(
     g.output("cached_features", g.named.get("cached_features")!);
   }
   return output;
+}
+
+/** The conditions (B, 1) of keys (conditions, T, C): → (B, T, C). */
+function chosen(keys: Tensor, condition: Tensor): Tensor {
+  const [count, tokens, channels] = keys.shape;
+  const table = keys.reshape(count, tokens * channels);
+  return keys.graph.apply(embedding, {
+    ids: condition,
+    table,
+    positions: undefined,
+  }, {}).reshape(condition.shape[0], tokens, channels);
 }
 
 /** An input and its value for the next run. */

@@ -7,6 +7,7 @@
 import { version } from "../../base/version.ts";
 import { withoutUndefined } from "../../options/options.ts";
 import { SAMPLER, toParameters } from "../../options/parameters_text.ts";
+import { isLeftOut } from "../../options/settings_text.ts";
 import { optionsOf } from "../../options/table.ts";
 import type { Studio } from "../api/studio.ts";
 import { answerWhenEnded, failureOf } from "../compatible/ended.ts";
@@ -178,9 +179,11 @@ function infotext({ images, request }: Job, model: ModelResource): string {
   const { info } = pngInfo(images[0].bytes);
   if (info !== "") return info;
   const values: Readonly<Record<string, unknown>> = { ...request.settings };
-  const chunks = optionsOf("image").flatMap(({ name, key }) =>
-    key === undefined ? [] : [[key, String(values[name])]]
-  );
+  const chunks = optionsOf("image").flatMap((option) => {
+    const { key, name } = option;
+    const isAbsent = key === undefined || isLeftOut(option, values[name]);
+    return isAbsent ? [] : [[key, String(values[name])]];
+  });
   return toParameters({
     ...Object.fromEntries(chunks),
     model: model.name,
