@@ -105,7 +105,7 @@ for (const { name, controls, guessMode, ...settings } of cases) {
     const weaver = await miniWeaver("f32");
     const { images } = await weaver.generate({
       ...settings,
-      ...guessMode && { guessMode },
+      guessMode,
       rng: "torch-cpu",
       controls: await Promise.all(
         controls.map(async ({ net, image, ...control }) => ({

@@ -178,7 +178,7 @@ Deno.test("options: defaults are of their type, and the library's", () => {
   }
   assertEquals(
     Object.keys(defaultSettings).length,
-    13,
+    14,
     "settings with a default: count a new one here",
   );
   assertEquals([defaultSettings.steps, defaultSettings.seed], [30, 42]);

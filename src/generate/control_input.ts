@@ -64,7 +64,7 @@ export interface ControlledModel {
  */
 export function checkControls(
   given: unknown,
-  guessMode: boolean | undefined,
+  guessMode: boolean,
   model: ControlledModel,
 ): readonly CheckedControl[] {
   const uses: readonly unknown[] = given === undefined

@@ -72,9 +72,9 @@ export interface Settings {
   mergeTokens: number;
   /**
    * Whether ControlNets see the conditional half of guidance alone and say less of
-   * what is fine, so that an image follows them without a prompt. Not where not given.
+   * what is fine, so that an image follows them without a prompt.
    */
-  guessMode?: boolean;
+  guessMode: boolean;
 }
 
 /** The settings that save work and change the image; by default none does. */

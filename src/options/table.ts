@@ -75,9 +75,6 @@ export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
   }
   & { readonly [N in WithoutDefault]: Option<V[N], G> };
 
-/** Settings that may be absent. */
-export type OptionalSetting = "guessMode";
-
 /** The command's options about ControlNets, which have no default. */
 export type ControlOption =
   | "controlnet"
@@ -88,11 +85,7 @@ export type ControlOption =
 
 /** The options by group. */
 export type Table =
-  & Entries<
-    Required<Settings>,
-    "image",
-    "prompt" | "width" | "height" | OptionalSetting
-  >
+  & Entries<Settings, "image", "prompt" | "width" | "height">
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
   & Entries<
@@ -400,6 +393,7 @@ export const table: Table = {
   guessMode: {
     group: "image",
     type: yesOrNo,
+    default: false,
     defaultText: "no",
     help:
       "ControlNets see only the prompt's half of guidance, and say less of what is fine, or not",

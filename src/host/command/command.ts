@@ -88,11 +88,12 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     photos,
   );
   const { controls } = opened;
+  const checked = checkedSettings(task, weaver.size);
   // A mode that is only repeated goes with its ControlNets.
-  const settings = withGuessMode(
-    checkedSettings(task, weaver.size),
-    controls.length > 0,
-  );
+  const settings = {
+    ...checked,
+    guessMode: checked.guessMode && controls.length > 0,
+  };
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
@@ -171,16 +172,6 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${printable(JSON.stringify(report))}\n`);
-}
-
-/** Settings without a guess mode where there is nothing to guess from. */
-function withGuessMode(
-  { guessMode, ...settings }: Settings,
-  hasControls: boolean,
-): Settings {
-  return hasControls && guessMode !== undefined
-    ? { ...settings, guessMode }
-    : settings;
 }
 
 /** The identity of the reference photos; undefined without any. */
