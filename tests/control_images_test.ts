@@ -5,11 +5,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Pauser } from "../src/base/pauser.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import type { DetectedFace } from "../src/face/detect.ts";
 import { drawFaceMap } from "../src/face/face_map.ts";
+import { prepareControls } from "../src/generate/control_images.ts";
 import { readImage } from "../src/host/files.ts";
 import type { Image } from "../src/image/image.ts";
 import { cannyEdges } from "../src/image/canny.ts";
 import { resizeImage } from "../src/image/resize.ts";
+import type { ControlPreprocess } from "../src/options/control_types.ts";
+import { miniControlNet } from "./support/control_nets.ts";
 import { repositoryPath } from "./support/paths.ts";
 
 const goldens = repositoryPath("tests/goldens");
@@ -66,3 +70,49 @@ Deno.test("face map: points are OpenCV's circles, cut at the sides", () =>
     ),
     "points",
   ));
+
+Deno.test("control images: resized, their edges, or their faces at another size", async () => {
+  const data = new Uint8ClampedArray(4 * 40 * 20).fill(200);
+  const photo = { width: 40, height: 20, data };
+  const finder = (faces: readonly DetectedFace[]) => () =>
+    Promise.resolve({
+      canAlign: true,
+      detect: () => Promise.resolve([...faces]),
+    });
+  const face: DetectedFace = {
+    rect: { left: 0, top: 0, right: 9, bottom: 9 },
+    score: 1,
+    detector: 0,
+    landmarks: [[9, 10], [31, 3]],
+  };
+  const make = async (
+    preprocess: ControlPreprocess,
+    faces: readonly DetectedFace[] = [face],
+  ) => {
+    const net = await miniControlNet(1);
+    const control = {
+      net,
+      image: photo,
+      scale: 1,
+      start: 0,
+      end: 1,
+      preprocess,
+    };
+    const size = { width: 80, height: 60 };
+    const [{ image }] = await prepareControls(
+      [control],
+      size,
+      finder(faces),
+      new Pauser(),
+    );
+    return image;
+  };
+  assertEquals(await make("none"), await resizeImage(photo, 80, 60, "lanczos"));
+  assertEquals((await make("canny")).data.indexOf(255), 3);
+  assertEquals(await make("face"), drawFaceMap([[18, 30], [62, 9]], 80, 60));
+  await assertRejects(
+    () => make("face", []),
+    MasterWeaverError,
+    "No face found in control image 1",
+  );
+});

@@ -15,6 +15,9 @@ import { resizeImage } from "../image/resize.ts";
 import type { AppliedControl } from "./controls.ts";
 import type { CheckedControl } from "./control_input.ts";
 
+/** What finds the landmarks of faces. */
+export type Landmarker = Pick<FaceFinder, "canAlign" | "detect">;
+
 /**
  * Prepares the images of a call's ControlNets.
  *
@@ -24,7 +27,7 @@ import type { CheckedControl } from "./control_input.ts";
 export async function prepareControls(
   controls: readonly CheckedControl[],
   size: Pick<Image, "width" | "height">,
-  openFinder: () => Promise<FaceFinder | null>,
+  openFinder: () => Promise<Landmarker | null>,
   pauser: Pauser,
 ): Promise<AppliedControl[]> {
   const prepared: AppliedControl[] = [];
@@ -53,7 +56,7 @@ async function faceMap(
   photo: Image,
   index: number,
   { width, height }: Pick<Image, "width" | "height">,
-  finder: FaceFinder | null,
+  finder: Landmarker | null,
   pauser: Pauser,
 ): Promise<Image> {
   if (!finder?.canAlign) {

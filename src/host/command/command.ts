@@ -68,6 +68,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     identity: photos.length > 0,
   });
 
+  const places = { model: chosen.model, extras: flags.extras };
+  await using opened = await openControls(task, places, photos);
+  const { controls } = opened;
+
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
@@ -82,12 +86,6 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  await using opened = await openControls(
-    task,
-    { model: chosen.model, extras: flags.extras },
-    photos,
-  );
-  const { controls } = opened;
   const checked = checkedSettings(task, weaver.size);
   // A mode that is only repeated goes with its ControlNets.
   const settings = {

@@ -11,7 +11,7 @@ import { printable } from "../../weights/brief.ts";
 import { MasterWeaverError } from "../../base/errors.ts";
 import { UsageError } from "../exit.ts";
 import { type ExtraPlaces, openExtra } from "../extras.ts";
-import type { Flags } from "./flags.ts";
+import { checkWithoutNets, type Flags } from "./flags.ts";
 import { type Photo, readPhotos } from "./photos.ts";
 import type { Task } from "./task.ts";
 
@@ -123,25 +123,6 @@ function each<T>(
   index: number,
 ): T | undefined {
   return values?.length === 1 ? values[0] : values?.[index];
-}
-
-/** Refuses what means nothing without ControlNets. */
-function checkWithoutNets(flags: Flags): void {
-  const typed = [
-    ["control-image", flags.controlImage],
-    ["control-scale", flags.controlScale],
-    ["control-range", flags.controlRange],
-    ["control-preprocess", flags.controlPreprocess],
-    ["guess-mode", flags.settings.guessMode || undefined],
-  ].find(([, value]) => value !== undefined);
-  if (!typed) return;
-  throw new UsageError(
-    `Option --${
-      typed[0]
-    } needs a ControlNet: give one with --controlnet FILE|NAME, or leave --${
-      typed[0]
-    } out`,
-  );
 }
 
 /** The image of each ControlNet; undefined where they are only repeated and missing. */
