@@ -8,7 +8,12 @@ import type { StorageType } from "../src/gpu/limits.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { controlEmbedding, controlNet } from "../src/models/controlnet.ts";
+import { inOrder } from "../src/generate/controls.ts";
+import {
+  controlEmbedding,
+  controlNet,
+  type ControlNetConfig,
+} from "../src/models/controlnet.ts";
 import { crossKeys } from "../src/models/cross_attentions.ts";
 import { readImage } from "../src/host/files.ts";
 import { nmse } from "../tools/compare/measures.ts";
@@ -35,9 +40,14 @@ function image(name: string): Float32Array {
   return channelsLast({ shape, data }, 4).data as Float32Array;
 }
 
-/** The residuals of two noisy latents, 9 × 7. */
+/**
+ * The residuals of two noisy latents, 9 × 7.
+ *
+ * @param order in which the ControlNet reads an image's colours
+ */
 async function residuals(
   storage: StorageType,
+  order: ControlNetConfig["channelOrder"] = "rgb",
 ): Promise<readonly Float32Array[]> {
   const { component: { weights, config } } = await miniControlNet(1);
   const g = new Graph(storage);
@@ -61,7 +71,7 @@ async function residuals(
     pass.write("text", floats(goldens, "text"));
     pass.write("timesteps", floats(goldens, "timesteps"));
     pass.write("sample", image("sample"));
-    pass.write("image", image("image"));
+    pass.write("image", inOrder(image("image"), order));
     pass.run();
     return pass.read(...g.outputs.keys());
   });
@@ -80,6 +90,17 @@ for (const storage of ["f32", "f16"] as const) {
     }
   });
 }
+
+gpuTest("ControlNet: residuals of guess mode, of an image in BGR", async () => {
+  const found = await residuals("f32", "bgr");
+  for (const [i, values] of found.entries()) {
+    const scale = 0.75 * 10 ** (i / 6 - 1);
+    const scaled = values.map((value) => scale * value);
+    const expected = floats(goldens, `bgr.residual_${i}.folded`);
+    const error = nmse(fold(scaled, SUMS), expected);
+    assert(error <= LIMITS.f32, `residual ${i}: NMSE ${error}`);
+  }
+});
 
 /** An image of diffusers' StableDiffusionControlNetPipeline. */
 interface Case {

@@ -100,19 +100,20 @@ export async function encodeControls(
   }, async ({ images }) => {
     controls.forEach(({ image }, i) => {
       const { channelOrder } = nets[shape.nets[i]].config;
-      images.write(controlImageName(i), controlPixels(image, channelOrder));
+      const rgb = toChannels4(image, [0, 0, 0], [1, 1, 1]);
+      images.write(controlImageName(i), inOrder(rgb, channelOrder));
     });
     await images.runPaced(callPace(gpu, options));
   });
 }
 
-/** An image as a ControlNet reads it: (1, H, W, 4) in 0..1. */
-function controlPixels(
-  image: Image,
+/** Pixels (H, W, 4) with their colours in the order in which a ControlNet reads them. */
+export function inOrder(
+  rgb: Float32Array,
   order: ControlNetConfig["channelOrder"],
-): Float32Array<ArrayBuffer> {
-  const pixels = toChannels4(image, [0, 0, 0], [1, 1, 1]);
-  if (order === "rgb") return pixels;
+): Float32Array {
+  if (order === "rgb") return rgb;
+  const pixels = rgb.slice();
   for (let i = 0; i < pixels.length; i += 4) {
     [pixels[i], pixels[i + 2]] = [pixels[i + 2], pixels[i]];
   }
