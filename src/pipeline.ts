@@ -48,6 +48,7 @@ import {
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
+import { chooseSampler } from "./samplers/choose_sampler.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
@@ -304,6 +305,8 @@ export class MasterWeaver implements AsyncDisposable {
     const settings = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
+    const { scheduler } = this.#components.unet.config;
+    const sampler = chooseSampler(scheduler, settings);
     const controls = checkControls(
       uses,
       settings.guessMode,
@@ -336,6 +339,7 @@ export class MasterWeaver implements AsyncDisposable {
         text,
         identity: tokens,
         settings,
+        sampler,
         controls: applied,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt };

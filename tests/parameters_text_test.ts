@@ -57,6 +57,8 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
       promptSyntax: "a1111",
       clipSkip: 2,
       steps: 25,
+      sampler: "DPM++ 2M",
+      schedule: "Karras",
       guidanceScale: 7.5,
       seed: 3718437551n,
       width: 512,
@@ -65,10 +67,9 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
     },
     provenance: {},
     otherProgram: {
-      sampler: "DPM++ 2M",
       model: "v1-5-pruned-emaonly",
       modelHash: "6ce0161689",
-      unsupported: ["Schedule type", "VAE"],
+      unsupported: ["VAE"],
     },
   });
   const warnings = otherProgramWarnings(
@@ -77,28 +78,27 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
     "weights/mini",
     new Set(),
   );
-  assertEquals(warnings.length, 3);
+  assertEquals(warnings.length, 2);
   assertMatch(
     warnings[0],
     /another program made a\.png, with the model v1-5-pruned-emaonly \(6ce0161689\) and without these references; .* repeated with weights\/mini$/,
   );
   assertMatch(
     warnings[0],
-    /; its prompt, negative prompt, clip skip, steps, CFG scale, seed, size and RNG are repeated/,
+    /; its prompt, negative prompt, clip skip, steps, CFG scale, seed, size, RNG, sampler and schedule are repeated/,
   );
-  assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
   assertEquals(
-    warnings[2],
-    "The image will differ: not supported here: Schedule type, VAE; read as plain words: AND",
+    warnings[1],
+    "The image will differ: not supported here: VAE; read as plain words: AND",
   );
   // What is typed is neither repeated nor wrong.
   const typed = new Set(["prompt", "negative_prompt", "seed"]);
-  const [first, , third] = otherProgramWarnings(read, "a.png", "m", typed);
+  const [first, second] = otherProgramWarnings(read, "a.png", "m", typed);
   assertMatch(
     first,
-    /; its clip skip, steps, CFG scale, size and RNG are repeated/,
+    /; its clip skip, steps, CFG scale, size, RNG, sampler and schedule are repeated/,
   );
-  assertMatch(third, /VAE$/);
+  assertMatch(second, /VAE$/);
 });
 
 Deno.test("parameters: settings that other programs leave out stay absent", () => {
@@ -132,10 +132,41 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(odd.settings.rng, undefined);
   assertEquals(odd.settings.width, undefined);
   assertEquals(odd.settings.negativePrompt?.trim(), "a hat");
-  assertEquals(odd.otherProgram, {
-    sampler: "Euler a",
-    unsupported: ["RNG"],
-  });
+  assertEquals(odd.settings.sampler, "Euler a");
+  assertEquals(odd.otherProgram, { unsupported: ["RNG"] });
+});
+
+Deno.test("parameters: a sampler of another program is repeated where it is known", () => {
+  const of = (sampler: string) => {
+    const read = recorded(`a\nSteps: 20, ${sampler}, CFG scale: 7, Seed: 1`);
+    const { sampler: name, schedule } = read.settings;
+    const { sampler: unknown } = read.otherProgram!;
+    return [name, schedule, unknown];
+  };
+  assertEquals(of("Sampler: DPM++ 2M Karras"), [
+    "DPM++ 2M Karras",
+    undefined,
+    undefined,
+  ]);
+  // The web UI gives this one Karras' schedule by itself.
+  const automatic = "Sampler: DPM++ 2M, Schedule type: Automatic";
+  assertEquals(of(automatic), ["DPM++ 2M", "Karras", undefined]);
+  const plain = "Sampler: Euler, Schedule type: Automatic";
+  assertEquals(of(plain), ["Euler", undefined, undefined]);
+  const unknown = [undefined, undefined, "Restart"];
+  assertEquals(of("Sampler: Restart"), unknown);
+  const odd = "Sampler: Euler, Schedule type: KL Optimal";
+  assertEquals(of(odd), [undefined, undefined, "Euler"]);
+  const [, warning] = otherProgramWarnings(
+    recorded("a\nSteps: 20, Sampler: Restart, CFG scale: 7, Seed: 1"),
+    "a.png",
+    "m",
+    new Set(),
+  );
+  assertMatch(
+    warning,
+    /sampler Restart, which is not known here; this is DDIM$/,
+  );
 });
 
 Deno.test("parameters: pairs with our names are not settings of another program", () => {
@@ -147,6 +178,7 @@ Deno.test("parameters: pairs with our names are not settings of another program"
     negativePrompt: "",
     promptSyntax: "a1111",
     steps: 20,
+    sampler: "Euler a",
     guidanceScale: 7,
     seed: 123n,
     width: 512,

@@ -6,9 +6,12 @@
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
-import { ddimSampler } from "../samplers/ddim.ts";
+import {
+  chooseSampler,
+  type SamplerChoice,
+} from "../samplers/choose_sampler.ts";
 import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
-import type { Sampler, SamplerSchedule } from "../samplers/sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
 import {
@@ -23,7 +26,12 @@ import { Handover, handoverKey } from "./handover.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
-import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import {
+  type StepKind,
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "./step_kinds.ts";
 import { textConditions, type TextShape } from "./text_conditions.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
@@ -34,7 +42,7 @@ export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
 export interface ImageSettings
-  extends Omit<StepRules, "controls">, NoiseSettings {
+  extends Omit<StepRules, "controls">, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -49,13 +57,15 @@ export interface ImageSettings
   readonly guessMode?: boolean;
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
+  /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
+  readonly guidanceRescale?: number;
 }
 
 /** What images are made from. */
 export interface ImageRequest extends Conditions {
   /** How they are made. */
   readonly settings: ImageSettings;
-  /** The sampler; DDIM by default. */
+  /** The sampler; the one that the settings choose by default. */
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
@@ -94,24 +104,27 @@ export class ImageGenerator implements Disposable {
     const { scheduler } = this.#context.components.unet.config;
     const {
       settings,
-      sampler = ddimSampler(scheduler),
+      sampler = chooseSampler(scheduler, settings),
       start = noiseStart,
     } = request;
-    const schedule = sampler.schedule(settings.steps);
-    const first = start.firstStep(schedule);
+    const whole = sampler.schedule(settings.steps);
+    const first = start.firstStep(whole);
+    const schedule = first === 0
+      ? whole
+      : sampler.schedule(settings.steps, first);
     checkSchedule(sampler, schedule, first);
-    const steps = schedule.steps.length - first;
-    const { controls: given = [] } = request;
-    const controls = usedControls(given, steps, settings.guessMode ?? false);
+    const runs = stepNumbers(schedule.steps, first);
+    const steps = runs[runs.length - 1] + 1;
+    const { controls: given = [], settings: { guessMode = false } } = request;
+    const controls = usedControls(given, runs.length, guessMode);
     const context = this.#with(controls);
-    const kinds = stepKinds({
-      ...settings,
-      steps,
-      controls: controls?.controls,
-    });
+    const kinds = stepKinds(
+      { ...settings, steps, controls: controls?.controls },
+      runs,
+    );
     const text = textConditions(
       request.text,
-      promptSteps(settings, schedule),
+      settings.steps,
       kinds.some(({ guided }) => guided),
       context.components.text.config.hiddenSize,
     );
@@ -132,6 +145,8 @@ export class ImageGenerator implements Disposable {
       await encodeControls(context, runShape, handover, controls, options);
     }
 
+    const { channels } = context.components.unet.config;
+    const sizes = { ...runShape, channels };
     const denoising = {
       ...settings,
       runShape,
@@ -139,7 +154,8 @@ export class ImageGenerator implements Disposable {
       sampler,
       schedule,
       start,
-      draw: this.#noise(settings, runShape, options),
+      draw: noiseSource(settings, sizes, options.onWarning),
+      stepNoise: schedule.stepNoise?.(settings, sizes),
       controls,
       conditionsAt: text.at,
     };
@@ -179,6 +195,7 @@ export class ImageGenerator implements Disposable {
     { textTokens, conditions }: TextShape,
   ): RunShape {
     const { numImages, height, width, mergeTokens } = settings;
+    const { guidanceRescale = 0 } = settings;
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
@@ -188,18 +205,10 @@ export class ImageGenerator implements Disposable {
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      rescalesGuidance: guidanceRescale > 0,
       textTokens,
       conditions,
     };
-  }
-
-  #noise(
-    settings: ImageSettings,
-    runShape: RunShape,
-    { onWarning }: CallOptions,
-  ) {
-    const { channels } = this.#context.components.unet.config;
-    return noiseSource(settings, { ...runShape, channels }, onWarning);
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
@@ -222,15 +231,4 @@ export class ImageGenerator implements Disposable {
     this.#kept?.handover[Symbol.dispose]();
     this.#kept = null;
   }
-}
-
-/**
- * The steps that schedules in prompts count with: all calls of the denoiser, where a
- * sampler makes two of a step.
- */
-function promptSteps(
-  { steps }: Pick<ImageSettings, "steps">,
-  schedule: SamplerSchedule,
-): number {
-  return steps * Math.max(1, Math.round(schedule.steps.length / steps));
 }

@@ -63,7 +63,13 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       const step = [mergeTokens, stepName(kind), sampler];
-      return [...shape, ...step, ...unusual(runShape)];
+      const isRescaled = runShape.rescalesGuidance && kind.guided;
+      return [
+        ...shape,
+        ...step,
+        ...isRescaled ? ["rescaled"] : [],
+        ...unusual(runShape),
+      ];
     }
     case "decode":
       return [details.height, details.width];

@@ -35,6 +35,8 @@ export interface RunShape {
    * choose from; by default one of each half, for all steps.
    */
   readonly conditions?: number;
+  /** Whether guidance is rescaled; not by default. */
+  readonly rescalesGuidance?: boolean;
   /** The ControlNets, where there are any. */
   readonly controls?: ControlShape;
 }

@@ -37,24 +37,28 @@ export interface StepKind {
 }
 
 /**
- * Whether a ControlNet runs at a step: where the whole step lies within its range, as
- * diffusers' `control_guidance_start` and `control_guidance_end` say.
+ * Whether a ControlNet runs with a run of the UNet: where the whole run lies within
+ * its range, as diffusers' `control_guidance_start` and `control_guidance_end` say,
+ * which also count the runs where a sampler has two a step.
  */
 export function isActive(
   { start, end }: ControlRange,
-  step: number,
-  steps: number,
+  run: number,
+  runs: number,
 ): boolean {
-  return step / steps >= start && (step + 1) / steps <= end;
+  return run / runs >= start && (run + 1) / runs <= end;
 }
 
 /**
- * The kind of every step.
+ * The kind of every step, or of every run of the UNet where steps have several.
  *
  * Steps `from · steps` to `to · steps` − 1 are guided, with both products rounded.
  * Features are computed and cached at the first step, then every `reuseFeatures`
- * steps, and where guidance begins, as no earlier step has its unconditional half;
- * and wherever other ControlNets run than before, whose work is in the features.
+ * runs of the UNet, and where guidance begins, as no earlier one has its unconditional
+ * half; and wherever other ControlNets run than before, whose work is in the features.
+ *
+ * @param runs the number of the step that each run of the UNet belongs to; one a step
+ * where not given
  *
  * @example
  * ```ts
@@ -71,24 +75,25 @@ export function isActive(
  */
 export function stepKinds(
   { steps, guidanceScale, guidanceRange: [from, to], ...rules }: StepRules,
+  runs: readonly number[] = Array.from({ length: steps }, (_, step) => step),
 ): StepKind[] {
   const { reuseFeatures, controls = [] } = rules;
   const first = Math.round(from * steps);
   const end = Math.round(to * steps);
-  let source: StepKind & { readonly step: number } | null = null;
-  return Array.from({ length: steps }, (_, step) => {
+  let source: StepKind & { readonly run: number } | null = null;
+  return runs.map((step, run) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
     const active = controls.flatMap((range, i) =>
-      isActive(range, step, steps) ? [i] : []
+      isActive(range, run, runs.length) ? [i] : []
     );
-    const cached = source !== null && step - source.step < reuseFeatures &&
+    const cached = source !== null && run - source.run < reuseFeatures &&
       (source.guided || !guided) && `${source.controls ?? []}` === `${active}`;
     const kind: StepKind = {
       guided,
       cached,
       ...active.length > 0 && { controls: active },
     };
-    if (!cached) source = { ...kind, step };
+    if (!cached) source = { ...kind, run };
     return kind;
   });
 }
@@ -98,4 +103,18 @@ export function stepName({ guided, cached, controls }: StepKind): string {
   return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}${
     controls ? `, controls ${controls.join(" ")}` : ""
   }`;
+}
+
+/**
+ * The number of the step, from 0, that each run of the UNet belongs to.
+ *
+ * @param steps a schedule's
+ * @param first number of the first that is run
+ */
+export function stepNumbers(
+  steps: readonly { readonly step?: number }[],
+  first: number,
+): number[] {
+  const numbers = steps.map(({ step }, i) => step ?? i).slice(first);
+  return numbers.map((number) => number - numbers[0]);
 }

@@ -60,7 +60,7 @@ const MAX_CHUNKS = 128;
 /**
  * Lays out the text of a call.
  *
- * @param steps calls of the denoiser that schedules in the prompts count with
+ * @param steps that schedules in the prompts count with, as they were asked for
  * @param guided whether there is a negative half
  * @param channels of the text tower, C
  * @throws {MasterWeaverError} `bad-option` where the prompts need too many chunks

@@ -19,6 +19,8 @@ const NAMES: readonly (readonly [option: keyof Settings, name: string])[] = [
   ["seed", "seed"],
   ["width", "size"],
   ["rng", "RNG"],
+  ["sampler", "sampler"],
+  ["schedule", "schedule"],
 ];
 /** More than this many names, or signs, only make a line hard to read. */
 const MOST = 12;
@@ -62,7 +64,7 @@ export function otherProgramWarnings(
     warnings.push(differs(
       `it was made with the sampler ${
         brief(sampler.slice(0, 60))
-      }, this is ${SAMPLER}`,
+      }, which is not known here; this is ${SAMPLER}`,
     ));
   }
   const signsIn = settings.promptSyntax === "a1111" ? compositions : signsOf;

@@ -34,8 +34,22 @@ export interface Settings {
   clipSkip: number;
   /** Denoising steps, 1..1000. */
   steps: number;
+  /**
+   * The sampler, as AUTOMATIC1111 or diffusers calls it, or `model` for the one that
+   * the model's scheduler config names. DDIM where not given.
+   */
+  sampler?: string;
+  /** The schedule of noise levels, where the sampler's name has none; its own where not given. */
+  schedule?: string;
+  /** Share of the noise that samplers with such a choice add, 0..1; the sampler's own where not given. */
+  eta?: number;
   /** How strongly the prompt is followed; 1 or less switches guidance off. */
   guidanceScale: number;
+  /**
+   * How far guidance is brought back to the contrast of the conditional half, 0..1;
+   * not at all where not given.
+   */
+  guidanceRescale?: number;
   /** How strongly the identity is followed; 0 leaves it out. */
   idScale: number;
   /** Seed of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */

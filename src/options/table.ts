@@ -32,6 +32,8 @@ import {
   type OptionType,
   path,
   paths,
+  samplerName,
+  scheduleName,
   seed,
   side,
   switched,
@@ -75,6 +77,13 @@ export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
   }
   & { readonly [N in WithoutDefault]: Option<V[N], G> };
 
+/** Settings that may be absent. */
+export type OptionalSetting =
+  | "sampler"
+  | "schedule"
+  | "eta"
+  | "guidanceRescale";
+
 /** The command's options about ControlNets, which have no default. */
 export type ControlOption =
   | "controlnet"
@@ -85,7 +94,11 @@ export type ControlOption =
 
 /** The options by group. */
 export type Table =
-  & Entries<Settings, "image", "prompt" | "width" | "height">
+  & Entries<
+    Required<Settings>,
+    "image",
+    "prompt" | "width" | "height" | OptionalSetting
+  >
   & Entries<IdentityChoices, "identity", "align" | "face" | "fit">
   & Entries<LoadChoices, "load", "dtype" | "adapter">
   & Entries<
@@ -170,6 +183,33 @@ export const table: Table = {
     help: "denoising steps",
     key: "steps",
   },
+  sampler: {
+    group: "image",
+    type: samplerName,
+    defaultText: "DDIM; LCM or TCD where the model was distilled for it",
+    help:
+      "as AUTOMATIC1111 or diffusers spells it, with or without a schedule, such as DPM++ 2M Karras; model: the one that the model names",
+    details: "`src/samplers/README.md` lists them",
+    key: "sampler",
+    recordOnlyIfGiven: true,
+  },
+  schedule: {
+    group: "image",
+    type: scheduleName,
+    defaultText: "the sampler's own",
+    help:
+      "noise levels: leading, trailing, linspace, Karras, Exponential, SGM Uniform or Align Your Steps",
+    key: "schedule",
+    recordOnlyIfGiven: true,
+  },
+  eta: {
+    group: "image",
+    type: number(0, 1),
+    defaultText: "the sampler's own: DDIM 0, TCD 0.3, ancestral 1",
+    help: "share of the noise that the sampler adds",
+    key: "eta",
+    recordOnlyIfGiven: true,
+  },
   guidanceScale: {
     group: "image",
     type: number(0, 100),
@@ -177,6 +217,15 @@ export const table: Table = {
     help: "how strongly the prompt is followed",
     details: "1 or less switches guidance off, which halves the work",
     key: "guidance_scale",
+  },
+  guidanceRescale: {
+    group: "image",
+    type: number(0, 1),
+    defaultText: "0",
+    help: "brings guidance back to the contrast it would have without",
+    details: "0.7 is usual for models that predict velocity",
+    key: "guidance_rescale",
+    recordOnlyIfGiven: true,
   },
   idScale: {
     group: "image",

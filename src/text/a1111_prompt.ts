@@ -29,7 +29,7 @@ export interface VariantSpan {
  * Encodes a prompt in AUTOMATIC1111's syntax, tags and comments already taken out.
  *
  * @param prompt any text at all
- * @param steps calls of the denoiser
+ * @param steps that were asked for
  *
  * @example
  * ```ts no-eval

@@ -42,7 +42,7 @@ interface Group {
  * to and with that step. Brackets that do not match are text. A `|` outside of
  * `[a|b]`, or a backslash before nothing, makes all of the prompt text.
  *
- * @param steps calls of the denoiser
+ * @param steps that were asked for
  * @returns at least one span; the last one ends at `steps`
  *
  * @example

@@ -14,7 +14,11 @@ import { ImageGenerator } from "../../src/generate/generator.ts";
 import { Handover } from "../../src/generate/handover.ts";
 import { handoverSpecs, type RunShape } from "../../src/generate/run_shape.ts";
 import { noiseStart, type Start } from "../../src/generate/start.ts";
-import { stepKinds, type StepRules } from "../../src/generate/step_kinds.ts";
+import {
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "../../src/generate/step_kinds.ts";
 import { textConditions } from "../../src/generate/text_conditions.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Network } from "../../src/graph/network.ts";
@@ -105,13 +109,15 @@ export interface ReadyLoop extends Disposable {
   readonly runShape: RunShape;
 }
 
+/** Whose noise a run has. */
+export const loopSeed = { seed: 5, rng: "torch-cpu", cudaThreads: 0 } as const;
+
 /** The noise of a run, from its first draw on. */
 export async function loopNoise(
   [height, width]: readonly [number, number],
 ): Promise<NoiseSource> {
   const { channels } = (await miniComponents).unet.config;
-  const settings = { seed: 5, rng: "torch-cpu", cudaThreads: 0 } as const;
-  return noiseSource(settings, { images: 1, channels, height, width });
+  return noiseSource(loopSeed, { images: 1, channels, height, width });
 }
 
 /** Encodes conditions and prepares the loop. */
@@ -121,9 +127,10 @@ export async function readyLoop(
   options: CallOptions = {},
 ): Promise<ReadyLoop> {
   const [height, width] = size;
-  const schedule = sampler.schedule(rules.steps);
-  const steps = rules.steps - start.firstStep(schedule);
-  const kinds = stepKinds({ ...rules, steps });
+  const first = start.firstStep(sampler.schedule(rules.steps));
+  const schedule = sampler.schedule(rules.steps, first);
+  const runs = stepNumbers(schedule.steps, first);
+  const kinds = stepKinds({ ...rules, steps: runs[runs.length - 1] + 1 }, runs);
   const runShape: RunShape = {
     images: 1,
     height,
@@ -151,6 +158,12 @@ export async function readyLoop(
     schedule,
     start,
     draw: await loopNoise(size),
+    stepNoise: schedule.stepNoise?.(loopSeed, {
+      images: 1,
+      channels: components.unet.config.channels,
+      height,
+      width,
+    }),
     guidanceScale: rules.guidanceScale,
     idScale,
   };

@@ -113,7 +113,8 @@ async function readScheduler(
           "training noise" +
           (passedOver.length > 0
             ? `; settings of ${name} are ignored: ${passedOver.join(", ")}`
-            : ""),
+            : "") +
+          "; --sampler model makes images as the file says",
       );
     }
     return json;

@@ -16,6 +16,7 @@ import {
   elementCount,
   type TensorSpec,
 } from "../../ops/op.ts";
+import { rescaledGuidance } from "../../ops/rescaled_guidance.ts";
 import { view } from "../../ops/view.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
@@ -72,11 +73,8 @@ export function stepGraph(
   const output = runUnet(scaled, components, runShape, kind, specs);
 
   // (halves · images, h, w, C) → (images, h, w, C) f32
-  const predictedNoise = kind.guided
-    ? g.apply(guidance, {
-      x: output,
-      scale: g.input("guidance_scale", [1], "f32"),
-    }, {})
+  const modelOutput = kind.guided
+    ? guide(output, runShape)
     : copy(output, "f32");
 
   const state = Object.fromEntries(
@@ -85,7 +83,7 @@ export function stepGraph(
   );
   const next = sampler.update({
     latents,
-    predictedNoise,
+    modelOutput,
     coefficients,
     noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
     state,
@@ -105,6 +103,15 @@ export function stepGraph(
     ]),
   ]);
   return g;
+}
+
+/** Both halves of guidance (2 · images, h, w, C) → (images, h, w, C) f32. */
+function guide(x: Tensor, { rescalesGuidance }: RunShape): Tensor {
+  const g = x.graph;
+  const scale = g.input("guidance_scale", [1], "f32");
+  if (!rescalesGuidance) return g.apply(guidance, { x, scale }, {});
+  const rescale = g.input("guidance_rescale", [1], "f32");
+  return g.apply(rescaledGuidance, { x, scale, rescale }, {});
 }
 
 /** An input; the same one each time, as two control images may have one ControlNet. */

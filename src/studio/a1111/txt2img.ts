@@ -145,7 +145,7 @@ function infoOf(
     subseed_strength: 0,
     width,
     height,
-    sampler_name: SAMPLER,
+    sampler_name: settings.sampler ?? SAMPLER,
     cfg_scale: settings.guidanceScale,
     steps: settings.steps,
     batch_size: batchSize,
@@ -181,8 +181,10 @@ function infotext({ images, request }: Job, model: ModelResource): string {
   const values: Readonly<Record<string, unknown>> = { ...request.settings };
   const chunks = optionsOf("image").flatMap((option) => {
     const { key, name } = option;
-    const isAbsent = key === undefined || isLeftOut(option, values[name]);
-    return isAbsent ? [] : [[key, String(values[name])]];
+    const value = values[name];
+    const isAbsent = key === undefined || value === undefined ||
+      isLeftOut(option, value);
+    return isAbsent ? [] : [[key, String(value)]];
   });
   return toParameters({
     ...Object.fromEntries(chunks),
