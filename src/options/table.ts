@@ -11,12 +11,8 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
-import {
-  controlNets,
-  controlPreprocessors,
-  controlRanges,
-  controlScales,
-} from "./control_types.ts";
+import { type ControlOption, controlTable } from "./control_table.ts";
+import type { Entries, Option, OptionGroup } from "./option.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -41,41 +37,8 @@ import {
   yesOrNo,
 } from "./types.ts";
 
-/** What an option belongs to: a call of the library, or the command alone. */
-export type OptionGroup = "image" | "identity" | "load" | "command";
-
-/** Everything about an option except its name. */
-export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
-  /** What it belongs to. */
-  readonly group: G;
-  /** What its value may be. */
-  readonly type: OptionType<T>;
-  /** Its value when it is not given. */
-  readonly default?: T;
-  /** The default in words, where there is no `default` or it says too little. */
-  readonly defaultText?: string;
-  /** What it means, for `--help` and README. */
-  readonly help: string;
-  /** What README adds to `help`. */
-  readonly details?: string;
-  /** Its key in an image file; `--from-image` repeats options that have one. */
-  readonly key?: string;
-  /** Whether an image file records it only where it was asked for. */
-  readonly recordOnlyIfGiven?: true;
-  /** Another name of the flag. */
-  readonly alias?: string;
-  /** Whether the command does not have it. */
-  readonly libraryOnly?: true;
-}
-
-/** Options of a group; all but `WithoutDefault` have a default. */
-export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
-  & {
-    readonly [N in Exclude<keyof V, WithoutDefault>]: Option<V[N], G> & {
-      readonly default: V[N];
-    };
-  }
-  & { readonly [N in WithoutDefault]: Option<V[N], G> };
+export type { Entries, Option, OptionGroup } from "./option.ts";
+export type { ControlOption } from "./control_table.ts";
 
 /** Settings that may be absent. */
 export type OptionalSetting =
@@ -83,14 +46,6 @@ export type OptionalSetting =
   | "schedule"
   | "eta"
   | "guidanceRescale";
-
-/** The command's options about ControlNets, which have no default. */
-export type ControlOption =
-  | "controlnet"
-  | "controlImage"
-  | "controlScale"
-  | "controlRange"
-  | "controlPreprocess";
 
 /** The options by group. */
 export type Table =
@@ -394,51 +349,7 @@ export const table: Table = {
     details: "at the finest level that has it",
     key: "merge_tokens",
   },
-  controlnet: {
-    group: "command",
-    type: controlNets,
-    defaultText: "none",
-    help:
-      "a ControlNet, by file or by name in the model's folder controlnets; several times",
-    details: "a converted `.weave` file; what several say is added up",
-    key: "controlnet",
-    recordOnlyIfGiven: true,
-  },
-  controlImage: {
-    group: "command",
-    type: paths,
-    help:
-      "what the ControlNet sees, PNG or JPEG, resized to the image's size; one for each ControlNet, in order",
-    details:
-      "the first reference where none is given and it is to be preprocessed",
-  },
-  controlScale: {
-    group: "command",
-    type: controlScales,
-    defaultText: "1",
-    help: "how strongly ControlNets are followed: once for all, or for each",
-    key: "control_scale",
-    recordOnlyIfGiven: true,
-  },
-  controlRange: {
-    group: "command",
-    type: controlRanges,
-    defaultText: "0,1",
-    help:
-      "the fractions of the steps between which ControlNets run: once for all, or for each",
-    key: "control_range",
-    recordOnlyIfGiven: true,
-  },
-  controlPreprocess: {
-    group: "command",
-    type: controlPreprocessors,
-    defaultText: "none",
-    help:
-      "make the control image of a photo: its edges, or its faces' landmarks as white points; once for all, or for each",
-    details: "`canny` is OpenCV's, with thresholds 100 and 200",
-    key: "control_preprocess",
-    recordOnlyIfGiven: true,
-  },
+  ...controlTable,
   guessMode: {
     group: "image",
     type: yesOrNo,

@@ -442,22 +442,6 @@ export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
   });
 }
 
-/** (B, …) + a row of scales (N, B) · z (R, …), repeated. */
-export function addScaled(
-  { x, z, scales }: { x: Dense; z: Dense; scales: Dense },
-  row: number,
-): Dense {
-  const [batch] = x.shape;
-  const item = x.data.length / batch;
-  return dense(
-    x.shape,
-    (i) =>
-      x.data[i] +
-      scales.data[row * batch + Math.floor(i / item)] *
-        z.data[i % z.data.length],
-  );
-}
-
 /** sums and weights (R, T), shares (R, R): weights by the ratio of the means without and with them. */
 export function emphasis(
   { sums, weights, shares }: { sums: Dense; weights: Dense; shares: Dense },
