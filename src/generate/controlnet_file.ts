@@ -33,6 +33,8 @@ export class ControlNetFile implements ControlNet {
   readonly component: Component<ControlNetConfig>;
 
   /**
+   * Checks an opened file.
+   *
    * @throws {MasterWeaverError} `bad-model` where the file holds something else
    */
   constructor(file: WeaveFile) {

@@ -60,6 +60,8 @@ export class Blocks {
   readonly #config: LevelConfig;
 
   /**
+   * Layers of one network in one graph.
+   *
    * @param time (B, E), of {@linkcode embedTime}
    * @param w the network's weights
    */

@@ -7,11 +7,15 @@
 import { formatValue, formatWord } from "../base/format_value.ts";
 import { choice, fractions, number, type OptionType } from "./types.ts";
 
-/** What may be made of a control image first. */
-export const CONTROL_PREPROCESSORS = ["none", "canny", "face"] as const;
-
 /** What is made of a control image first: nothing, its edges or its faces. */
-export type ControlPreprocess = typeof CONTROL_PREPROCESSORS[number];
+export type ControlPreprocess = "none" | "canny" | "face";
+
+/** All that may be made of a control image. */
+export const CONTROL_PREPROCESSORS: readonly ControlPreprocess[] = [
+  "none",
+  "canny",
+  "face",
+];
 
 /** The largest scale of a ControlNet, and the largest negative one. */
 export const MAX_CONTROL_SCALE = 10;

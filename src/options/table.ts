@@ -25,7 +25,6 @@ import {
   fractions,
   integer,
   number,
-  type OptionType,
   path,
   paths,
   samplerName,

@@ -30,8 +30,8 @@ import {
 } from "../run_shape.ts";
 import type { StepKind } from "../step_kinds.ts";
 
-/** A ControlNet among a model's components. */
-type Net = NonNullable<DenoiserComponents["controls"]>[number];
+/** A ControlNet's weights and config. */
+export type Net = NonNullable<DenoiserComponents["controls"]>[number];
 
 /** Name in graphs of a control image. */
 export function controlImageName(control: number): string {
