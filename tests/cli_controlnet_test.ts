@@ -84,7 +84,7 @@ gpuTest(
       assertEquals(code, 2);
       assertMatch(
         err.join("\n"),
-        /Found no ControlNet "?edge"? in .*; did you mean "?edges"?\?$/,
+        /Found no ControlNet "?edge"? in .*; did you mean "?edges"?\?/,
       );
     }),
 );
