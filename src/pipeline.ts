@@ -17,6 +17,8 @@ import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
 import type { Lora } from "./checkpoints/lora_reader.ts";
+import { prepareControls } from "./generate/control_images.ts";
+import { checkControls, type ControlUse } from "./generate/control_input.ts";
 import {
   checkLoras,
   lorasOfPrompt,
@@ -87,6 +89,11 @@ export interface GenerateOptions
    * the `promptSyntax` `a1111`. Only those that it names act, after `loras`.
    */
   readonly promptLoras?: Readonly<Record<string, Lora>>;
+  /**
+   * ControlNets, each with its image. What they say is added up, and they see the
+   * prompt alone, not the identity.
+   */
+  readonly controls?: readonly ControlUse[];
   /**
    * Embeddings of textual inversion by the names that stand for them in prompts, as
    * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
@@ -304,14 +311,15 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images from a prompt, of an identity where one is given.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-image`, `no-face` where a control image should show one, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
-    const { embeddings, loras: uses, promptLoras, ...given } = more;
+    const { embeddings, loras: uses, promptLoras, ...rest } = more;
+    const { controls: controlUses, ...given } = rest;
     const checked = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
@@ -319,6 +327,11 @@ export class MasterWeaver implements AsyncDisposable {
     const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
+    const controls = checkControls(
+      controlUses,
+      settings.guessMode,
+      this.#components,
+    );
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
@@ -337,6 +350,12 @@ export class MasterWeaver implements AsyncDisposable {
       ? adaptComponents(this.#components, acting)
       : undefined;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const applied = await prepareControls(
+        controls,
+        settings,
+        () => this.#finder(),
+        new Pauser(signal),
+      );
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
@@ -349,6 +368,7 @@ export class MasterWeaver implements AsyncDisposable {
         settings,
         sampler,
         adapted,
+        controls: applied,
       }, { onProgress, onWarning, signal, previews });
       return { images, settings, truncatedPrompt };
     });

@@ -44,8 +44,8 @@ export async function encodeConditions(
   { text, identity }: LaidOutConditions,
   options: CallOptions,
 ): Promise<void> {
-  const { images, guided, identity: hasIdentity, clipSkip } = shape;
-  const given = { images, guided, identity: hasIdentity, clipSkip };
+  const { images, guided, identity: hasIdentity, clipSkip, controls } = shape;
+  const given = { images, guided, identity: hasIdentity, clipSkip, controls };
   const details = { ...given, ...text.shape };
   await networks.condition.use({
     plans: {

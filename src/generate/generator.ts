@@ -14,6 +14,12 @@ import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
+import {
+  type AppliedControl,
+  encodeControls,
+  type UsedControls,
+  usedControls,
+} from "./controls.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
@@ -36,7 +42,8 @@ export { decodeGraph } from "./graphs/decode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
+export interface ImageSettings
+  extends Omit<StepRules, "controls">, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -47,6 +54,8 @@ export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** Whether ControlNets see the conditional half of guidance alone; false by default. */
+  readonly guessMode?: boolean;
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
   /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
@@ -63,6 +72,8 @@ export interface ImageRequest extends Conditions {
   readonly start?: Start;
   /** The model with LoRAs; as its files have it by default. */
   readonly adapted?: AdaptedComponents;
+  /** ControlNets, each with its image; none by default. */
+  readonly controls?: readonly AppliedControl[];
 }
 
 /** Options of a call that generates images. */
@@ -93,8 +104,7 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions = {},
   ): Promise<Image[]> {
-    const context = this.#with(request.adapted);
-    const { scheduler } = context.components.unet.config;
+    const { scheduler } = this.#context.components.unet.config;
     const {
       settings,
       sampler = chooseSampler(scheduler, settings),
@@ -108,15 +118,24 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const runs = stepNumbers(schedule.steps, first);
     const steps = runs[runs.length - 1] + 1;
-    const kinds = stepKinds({ ...settings, steps }, runs);
+    const { controls: given = [], settings: { guessMode = false } } = request;
+    const controls = usedControls(given, runs.length, guessMode);
+    const context = this.#with(request.adapted, controls);
+    const kinds = stepKinds(
+      { ...settings, steps, controls: controls?.controls },
+      runs,
+    );
     const text = textConditions(
       request.text,
       settings.steps,
       kinds.some(({ guided }) => guided),
       context.components.text.config.hiddenSize,
     );
-    const runShape = this.#runShape(request, kinds, text.shape);
-    const handover = await this.#handover(runShape, sampler);
+    const runShape = {
+      ...this.#runShape(request, kinds, text.shape),
+      ...controls && { controls: controls.shape },
+    };
+    const handover = await this.#handover(context, runShape, sampler);
 
     await encodeConditions(
       context,
@@ -125,6 +144,9 @@ export class ImageGenerator implements Disposable {
       { text, identity: request.identity },
       options,
     );
+    if (controls) {
+      await encodeControls(context, runShape, handover, controls, options);
+    }
 
     const { channels } = context.components.unet.config;
     const sizes = { ...runShape, channels };
@@ -137,6 +159,7 @@ export class ImageGenerator implements Disposable {
       start,
       draw: noiseSource(settings, sizes, options.onWarning),
       stepNoise: schedule.stepNoise?.(settings, sizes),
+      controls,
       conditionsAt: text.at,
     };
     const { previews } = options;
@@ -158,11 +181,19 @@ export class ImageGenerator implements Disposable {
     return images;
   }
 
-  /** What the stages work with: the model, or the model with LoRAs. */
-  #with(adapted: AdaptedComponents | undefined): GeneratorContext {
-    if (!adapted) return this.#context;
-    const { components, contents, key } = adapted;
-    return { ...this.#context, components, contents, adapted: key };
+  /** What the stages work with: the model, with the call's LoRAs and ControlNets. */
+  #with(
+    adapted: AdaptedComponents | undefined,
+    controls: UsedControls | undefined,
+  ): GeneratorContext {
+    if (!adapted && !controls) return this.#context;
+    const components = adapted?.components ?? this.#context.components;
+    return {
+      ...this.#context,
+      components: { ...components, ...controls && { controls: controls.nets } },
+      contents: adapted?.contents,
+      adapted: adapted?.key,
+    };
   }
 
   /** The run shape of a call. */
@@ -189,8 +220,11 @@ export class ImageGenerator implements Disposable {
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
-  async #handover(runShape: RunShape, sampler: Sampler): Promise<Handover> {
-    const { gpu, storage, components } = this.#context;
+  async #handover(
+    { gpu, storage, components }: GeneratorContext,
+    runShape: RunShape,
+    sampler: Sampler,
+  ): Promise<Handover> {
     const specs = handoverSpecs(storage, components, runShape, sampler);
     const key = handoverKey(specs);
     if (this.#kept?.key !== key) {

@@ -38,6 +38,7 @@ const ownKeyOf = new Map(
   [
     ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
     ...["adapter_hash", "reference_hashes", "image_index"],
+    ...["controlnet_hashes", "control_image_hashes"],
   ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
     .map((key) => [pairName(key), key]),
 );

@@ -19,7 +19,12 @@ import type {
   LoadChoices,
   Settings,
 } from "./settings.ts";
-import { type NamedOption, options, table } from "./table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+  table,
+} from "./table.ts";
 import { withoutUndefined } from "./options.ts";
 
 /**
@@ -31,6 +36,7 @@ export interface Provenance
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter">>,
+    Partial<Pick<CommandChoices, Exclude<ControlOption, "controlImage">>>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -40,6 +46,10 @@ export interface Provenance
   readonly referenceHashes?: readonly string[];
   /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
   readonly loraHashes?: string;
+  /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
+  readonly controlnetHashes?: readonly string[];
+  /** SHA-256 of the control images' files, in order. */
+  readonly controlImageHashes?: readonly string[];
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -101,7 +111,13 @@ export function toText(
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
     ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
+    ...hashesText("controlnet_hashes", provenance.controlnetHashes),
+    ...hashesText("control_image_hashes", provenance.controlImageHashes),
   };
+}
+
+function hashesText(key: string, hashes?: readonly string[]): Texts {
+  return hashes === undefined ? {} : { [key]: hashes.join(",") };
 }
 
 /** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
@@ -130,6 +146,8 @@ export function fromText(text: Texts, name: string): Recorded {
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
+    controlnetHashes: text.controlnet_hashes?.split(","),
+    controlImageHashes: text.control_image_hashes?.split(","),
   });
   return {
     settings: read(imageOptions, text, name),
@@ -252,6 +270,8 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 const ifAsked = new Set([
   "software",
   "lora_hashes",
+  "controlnet_hashes",
+  "control_image_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

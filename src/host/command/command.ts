@@ -5,6 +5,7 @@
  */
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
+import { openControls } from "./controls.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
@@ -69,6 +70,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     identity: photos.length > 0,
   });
 
+  const places = { model: chosen.model, extras: flags.extras };
+  await using opened = await openControls(task, places, photos);
+  const { controls } = opened;
+
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
@@ -90,7 +95,6 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
-  const places = { model: chosen.model, extras: flags.extras };
   const missing: string[] = [];
   await using loras = await openLoras(
     parseLoras(asked.lora ?? "") ?? [],
@@ -106,9 +110,13 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   );
   const loraHashes = [loras.hashes, inPrompt.hashes]
     .filter((hashes) => hashes !== "").join(", ");
-  const settings = missing.length === 0
-    ? asked
-    : { ...asked, lora: formatLoras(loras.choices) || undefined };
+  const settings = {
+    ...asked,
+    // A mode that is only repeated goes with its ControlNets.
+    guessMode: asked.guessMode && controls.length > 0,
+    ...missing.length > 0 &&
+      { lora: formatLoras(loras.choices) || undefined },
+  };
   const referenceHashes = photos.map(({ hash }) => hash);
   const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
@@ -116,6 +124,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     modelHash,
     ...photos.length > 0 &&
       { adapter, adapterHash, ...choices, referenceHashes },
+    ...opened.provenance,
     tune,
     dtype: weaver.dtype,
     ...loraHashes !== "" && { loraHashes },
@@ -129,6 +138,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     ...chosen.warnings,
     ...new Set(missing),
     ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
+    ...opened.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -143,6 +153,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     promptLoras: inPrompt.byName,
     identity,
     embeddings: embeddings?.files,
+    ...controls.length > 0 && { controls },
     ...call,
   });
   const generated = performance.now();
@@ -253,6 +264,16 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
     ...loraHashes !== undefined && { loraHashes },
+    ...provenance.controlnet && {
+      controls: {
+        controlnet: provenance.controlnet,
+        controlnetHashes: provenance.controlnetHashes,
+        imageHashes: provenance.controlImageHashes,
+        scale: provenance.controlScale,
+        range: provenance.controlRange,
+        preprocess: provenance.controlPreprocess,
+      },
+    },
   };
 }
 

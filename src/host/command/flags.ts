@@ -12,14 +12,20 @@ import type {
   LoadChoices,
   Settings,
 } from "../../options/settings.ts";
-import { type NamedOption, options } from "../../options/table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+} from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "extras" | "fromImage">,
-    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
+    Omit<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>,
+    Partial<
+      Pick<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>
+    >,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
@@ -113,9 +119,36 @@ function checkTogether(given: Flags): void {
       );
     }
   }
+  // An image to repeat may have had some.
+  if (given.controlnet === undefined && fromImage === undefined) {
+    checkWithoutNets(given);
+  }
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
+}
+
+/**
+ * Refuses what means nothing without ControlNets.
+ *
+ * @throws {UsageError}
+ */
+export function checkWithoutNets(flags: Flags): void {
+  const typed = [
+    ["control-image", flags.controlImage],
+    ["control-scale", flags.controlScale],
+    ["control-range", flags.controlRange],
+    ["control-preprocess", flags.controlPreprocess],
+    ["guess-mode", flags.settings.guessMode || undefined],
+  ].find(([, value]) => value !== undefined);
+  if (!typed) return;
+  throw new UsageError(
+    `Option --${
+      typed[0]
+    } needs a ControlNet: give one with --controlnet FILE|NAME, or leave --${
+      typed[0]
+    } out`,
+  );
 }
 
 /** Refuses what means nothing without references. */
