@@ -23,13 +23,22 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
-import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
+import type { Lora } from "./checkpoints/lora_reader.ts";
+import { prepareControls } from "./generate/control_images.ts";
+import { checkControls, type ControlUse } from "./generate/control_input.ts";
+import {
+  checkLoras,
+  lorasOfPrompt,
+  type LoraUse,
+} from "./generate/lora_input.ts";
+import { adaptComponents } from "./generate/loras.ts";
+import { previewSource } from "./generate/preview_source.ts";
 import {
   type EmbeddingFiles,
   readPrompts,
   type TextTower,
 } from "./generate/prompts.ts";
-import { type Preview, PreviewSource } from "./generate/previews.ts";
+import type { Preview, PreviewSource } from "./generate/previews.ts";
 import { withoutTaesd } from "./generate/decoder.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
@@ -82,6 +91,21 @@ export interface GenerateOptions
   readonly upscalers?: Readonly<Record<string, ByteSource>>;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * LoRAs, added in this order. Another image may have others: only the weights
+   * that they change are streamed to the GPU again.
+   */
+  readonly loras?: readonly LoraUse[];
+  /**
+   * LoRAs by the names that stand for them in the prompt, `<lora:NAME:0.8>`; with
+   * the `promptSyntax` `a1111`. Only those that it names act, after `loras`.
+   */
+  readonly promptLoras?: Readonly<Record<string, Lora>>;
+  /**
+   * ControlNets, each with its image. What they say is added up, and they see the
+   * prompt alone, not the identity.
+   */
+  readonly controls?: readonly ControlUse[];
   /**
    * Embeddings of textual inversion by the names that stand for them in prompts, as
    * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
@@ -311,38 +335,67 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images from a prompt, of an identity where one is given.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-image`, `no-face` where a control image should show one, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
-    const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
+    const { identity, onProgress, onWarning, signal, whenBusy, ...called } =
       options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
-    const { embeddings, previews: shown, upscalers = {}, ...given } = more;
-    const settings = identity === undefined
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = called;
+    const { previews: shown, upscalers = {}, ...rest } = more;
+    const { embeddings, loras: uses, promptLoras, ...others } = rest;
+    const { controls: controlUses, ...given } = others;
+    const checked = identity === undefined
       ? withoutIdScale(checkSettings(given, this.size), given)
       : checkSettings(given, this.size);
+    const { loras, lora } = checkLoras(uses, checked.lora ?? "");
+    const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
-    const larger = await openPasses(settings, this.size, upscalers);
+    const controls = checkControls(
+      controlUses,
+      settings.guessMode,
+      this.#components,
+    );
+    const { hires, upscale } = await openPasses(settings, this.size, upscalers);
     const needsTiny = settings.decoder === "taesd" || shown === "taesd";
     if (needsTiny && !this.#components.taesd) throw withoutTaesd();
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
     const tower = this.#textTower(settings);
-    const { text, truncatedPrompt } = await readPrompts(
+    const { text, truncatedPrompt, extraNetworks } = await readPrompts(
       settings,
       tower,
       embeddings,
       onWarning,
     );
+    const acting = [
+      ...loras,
+      ...lorasOfPrompt(extraNetworks, promptLoras, onWarning),
+    ];
+    const adapted = acting.length > 0
+      ? adaptComponents(this.#components, acting)
+      : undefined;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const prepare = (size: Pick<Settings, "width" | "height">) =>
+        prepareControls(
+          controls,
+          { ...settings, width: size.width, height: size.height },
+          () => this.#finder(),
+          new Pauser(signal),
+        );
+      const applied = await prepare(settings);
+      const appliedAgain = hires && await prepare(hires);
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
         interval: previewInterval,
-        source: this.#previewSource ??= await this.#readPreviews(onWarning),
+        source: this.#previewSource ??= await previewSource(
+          this.#components.vae,
+          this.#files.preview,
+          onWarning,
+        ),
         decoder: shown,
       };
       const call = { onProgress, onWarning, signal };
@@ -351,9 +404,10 @@ export class MasterWeaver implements AsyncDisposable {
         identity: tokens,
         settings,
         sampler,
-        hires: larger.hires,
+        adapted,
+        controls: applied,
+        hires: hires && { ...hires, controls: appliedAgain },
       }, { ...call, previews });
-      const { upscale } = larger;
       if (!upscale) return { images: made, settings, truncatedPrompt };
       const images: Image[] = [];
       for (const image of made) {
@@ -385,25 +439,6 @@ export class MasterWeaver implements AsyncDisposable {
       const own = { onProgress, onWarning, signal };
       return await engine.upscale(opaque, upscaleBy, upscaler, own, tiles);
     });
-  }
-
-  /** The model's map of previews; where that cannot be used, one that is learnt. */
-  async #readPreviews(
-    onWarning: CallOptions["onWarning"],
-  ): Promise<PreviewSource> {
-    const { file, config } = this.#components.vae;
-    const own = { vae: file.hash, channels: config.latentChannels };
-    const { preview } = this.#files;
-    try {
-      if (preview) return new PreviewSource(await readPreviewMap(preview, own));
-      onWarning?.(withoutPreviews(
-        `the model has no ${PREVIEW_NAME}; give one among its files`,
-      ));
-    } catch (error) {
-      if (!(error instanceof MasterWeaverError)) throw error;
-      onWarning?.(withoutPreviews(error.message));
-    }
-    return new PreviewSource(own);
   }
 
   /** The text tower; its layers that are left out must be among those it has. */
@@ -453,8 +488,4 @@ export class MasterWeaver implements AsyncDisposable {
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();
   }
-}
-
-function withoutPreviews(why: string): string {
-  return `No previews of the first images: ${why}`;
 }

@@ -49,10 +49,12 @@ import {
   type RunShape,
   stepGraph,
 } from "../generate/generator.ts";
+import { ControlNetFile } from "../generate/controlnet_file.ts";
 import { tinyDecodeGraph } from "../generate/graphs/decode.ts";
 import { upscaleGraph } from "../generate/graphs/upscale.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
-import type { WeaveFile } from "../weights/weave.ts";
+import { openWeave, type WeaveFile } from "../weights/weave.ts";
+import { brief } from "../weights/brief.ts";
 
 /** What a model has that follows identities. */
 export type IdentityNetworkComponents = Pick<
@@ -156,7 +158,15 @@ export function modelComponentsOf(
 export async function openUpscaler(
   source: ByteSource,
 ): Promise<Component<RrdbConfig>> {
-  const file = await openComponentFile({ upscaler: source }, UPSCALER);
+  const file = await openWeave(source);
+  if (file.component !== UPSCALER) {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot use ${file.name}: it holds the component ${
+        brief(file.component)
+      }, expected ${UPSCALER}`,
+    );
+  }
   const upscaler = component(file, readUpscaler);
   build([file], () => upscaleGraph("f32", upscaler, { height: 4, width: 4 }));
   upscaler.weights.finish();
@@ -198,6 +208,7 @@ function requiredOf(
  */
 export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
+  if (name === "controlnet") new ControlNetFile(file);
   if (name === TAESD) {
     const taesd = component(file, readTaesd);
     build([file], () => tinyDecodeGraph("f32", { taesd }, RUN_SHAPE));

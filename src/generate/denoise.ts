@@ -23,9 +23,10 @@ import type {
   StepNoise,
 } from "../samplers/sampler.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
+import { controlScales, type UsedControls } from "./controls.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
-import { type RunShape, stateName } from "./run_shape.ts";
+import { type RunShape, scalesName, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName, stepNumbers } from "./step_kinds.ts";
@@ -53,6 +54,8 @@ export interface Denoising {
   readonly guidanceRescale?: number;
   /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
+  /** The ControlNets, where there are any. */
+  readonly controls?: UsedControls;
   /** The conditions of both halves at a step, where steps choose from several. */
   readonly conditionsAt?: TextConditions["at"];
 }
@@ -117,6 +120,7 @@ export function denoise(
   const first = schedule.steps.length - kinds.length;
   return context.networks.step.stream({
     plans: recipes(context, handover, denoising),
+    contents: context.contents,
     ...networkProgress("UNet", options),
   }, async function* (plans) {
     const asked = stepNumbers(schedule.steps, first);
@@ -136,7 +140,7 @@ export function denoise(
 
 /** The recipes of the plans, by the name of the kind of step. */
 function recipes(
-  { storage, components }: GeneratorContext,
+  { storage, components, adapted }: GeneratorContext,
   handover: Handover,
   { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
@@ -144,10 +148,14 @@ function recipes(
   const conditional = runShape.guided
     ? handover.conditionalBindings(runShape.conditions !== undefined)
     : both;
-  return Object.fromEntries(kinds.map((kind) => {
+  // The plan that needs the most weights comes first.
+  const byWeights = kinds.toSorted((a, b) =>
+    (b.controls?.length ?? 0) - (a.controls?.length ?? 0)
+  );
+  return Object.fromEntries(byWeights.map((kind) => {
     const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
-      key: planKey({ graph: "step", storage, details }),
+      key: planKey({ graph: "step", storage, adapted, details }),
       graph: () => stepGraph(storage, components, runShape, kind, sampler),
       bindings: kind.guided ? both : conditional,
     }];
@@ -162,7 +170,8 @@ async function begin(
 ): Promise<void> {
   const { schedule, start, draw, guidanceScale, guidanceRescale, idScale } =
     denoising;
-  const { identity = true, rescalesGuidance } = denoising.runShape;
+  const { controls } = denoising;
+  const { identity = true, images, rescalesGuidance } = denoising.runShape;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
@@ -171,6 +180,11 @@ async function begin(
         const share = Float32Array.of(guidanceRescale ?? 0);
         plan.write("guidance_rescale", share);
       }
+    }
+    if (!controls) continue;
+    for (const control of kind.controls ?? []) {
+      const scales = controlScales(controls, control, images, kind);
+      plan.write(scalesName(control), scales);
     }
   }
   const [{ plan }] = steps;

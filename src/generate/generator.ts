@@ -14,6 +14,12 @@ import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
+import {
+  type AppliedControl,
+  encodeControls,
+  type UsedControls,
+  usedControls,
+} from "./controls.ts";
 import { type DecodeChoices, decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
@@ -23,6 +29,7 @@ import {
   latentStart,
   resizeLatents,
 } from "./hires.ts";
+import type { AdaptedComponents } from "./loras.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import { noiseStart, type Start } from "./start.ts";
@@ -49,7 +56,11 @@ export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
 export interface ImageSettings
-  extends StepRules, NoiseSettings, SamplerChoice, DecodeChoices {
+  extends
+    Omit<StepRules, "controls">,
+    NoiseSettings,
+    SamplerChoice,
+    DecodeChoices {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -60,6 +71,8 @@ export interface ImageSettings
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** Whether ControlNets see the conditional half of guidance alone; false by default. */
+  readonly guessMode?: boolean;
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
   /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
@@ -74,8 +87,12 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
-  /** A second pass, of a larger size. */
-  readonly hires?: Hires;
+  /** The model with LoRAs; as its files have it by default. */
+  readonly adapted?: AdaptedComponents;
+  /** ControlNets, each with its image; none by default. */
+  readonly controls?: readonly AppliedControl[];
+  /** A second pass, of a larger size, with images of that size for ControlNets. */
+  readonly hires?: Hires & { readonly controls?: readonly AppliedControl[] };
 }
 
 /** Latents that are denoised, and how. */
@@ -174,7 +191,7 @@ export class ImageGenerator implements Disposable {
 
   /** Denoises the first pass's latents again, larger. */
   async #secondPass(
-    hires: Hires,
+    hires: NonNullable<ImageRequest["hires"]>,
     request: ImageRequest,
     first: Denoised,
     options: GenerateCallOptions,
@@ -197,6 +214,7 @@ export class ImageGenerator implements Disposable {
       ...others,
       settings: { ...settings, width, height, steps },
       start: latentStart(all, hires),
+      controls: hires.controls,
     }, options);
   }
 
@@ -215,8 +233,7 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions,
   ): Promise<Denoised> {
-    const context = this.#context;
-    const { scheduler } = context.components.unet.config;
+    const { scheduler } = this.#context.components.unet.config;
     const {
       settings,
       sampler = chooseSampler(scheduler, settings),
@@ -230,15 +247,24 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const runs = stepNumbers(schedule.steps, first);
     const steps = runs[runs.length - 1] + 1;
-    const kinds = stepKinds({ ...settings, steps }, runs);
+    const { controls: given = [], settings: { guessMode = false } } = request;
+    const controls = usedControls(given, runs.length, guessMode);
+    const context = this.#with(request.adapted, controls);
+    const kinds = stepKinds(
+      { ...settings, steps, controls: controls?.controls },
+      runs,
+    );
     const text = textConditions(
       request.text,
       settings.steps,
       kinds.some(({ guided }) => guided),
       context.components.text.config.hiddenSize,
     );
-    const runShape = this.#runShape(request, kinds, text.shape);
-    const handover = await this.#handover(runShape, sampler);
+    const runShape = {
+      ...this.#runShape(request, kinds, text.shape),
+      ...controls && { controls: controls.shape },
+    };
+    const handover = await this.#handover(context, runShape, sampler);
 
     await encodeConditions(
       context,
@@ -247,6 +273,9 @@ export class ImageGenerator implements Disposable {
       { text, identity: request.identity },
       options,
     );
+    if (controls) {
+      await encodeControls(context, runShape, handover, controls, options);
+    }
 
     const { channels } = context.components.unet.config;
     const sizes = { ...runShape, channels };
@@ -259,6 +288,7 @@ export class ImageGenerator implements Disposable {
       start,
       draw: noiseSource(settings, sizes, options.onWarning),
       stepNoise: schedule.stepNoise?.(settings, sizes),
+      controls,
       conditionsAt: text.at,
     };
     const { previews } = options;
@@ -281,6 +311,21 @@ export class ImageGenerator implements Disposable {
       taker?.[Symbol.dispose]();
     }
     return { handover, runShape, steps };
+  }
+
+  /** What the stages work with: the model, with the call's LoRAs and ControlNets. */
+  #with(
+    adapted: AdaptedComponents | undefined,
+    controls: UsedControls | undefined,
+  ): GeneratorContext {
+    if (!adapted && !controls) return this.#context;
+    const components = adapted?.components ?? this.#context.components;
+    return {
+      ...this.#context,
+      components: { ...components, ...controls && { controls: controls.nets } },
+      contents: adapted?.contents,
+      adapted: adapted?.key,
+    };
   }
 
   /** The run shape of a call. */
@@ -307,8 +352,11 @@ export class ImageGenerator implements Disposable {
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
-  async #handover(runShape: RunShape, sampler: Sampler): Promise<Handover> {
-    const { gpu, storage, components } = this.#context;
+  async #handover(
+    { gpu, storage, components }: GeneratorContext,
+    runShape: RunShape,
+    sampler: Sampler,
+  ): Promise<Handover> {
     const specs = handoverSpecs(storage, components, runShape, sampler);
     const key = handoverKey(specs);
     if (this.#kept?.key !== key) {

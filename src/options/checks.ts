@@ -86,6 +86,9 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     previews: choice("latents", "taesd"),
     upscalers: object("an object of ByteSources by name", isSources),
     identity: anything,
+    loras: anything,
+    promptLoras: anything,
+    controls: anything,
     embeddings: object("an object of ByteSources by name", isSources),
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),

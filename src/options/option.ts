@@ -1,5 +1,5 @@
 /**
- * The form of the table's entries.
+ * What the table of options says about each.
  *
  * @module
  */

@@ -25,6 +25,7 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model", "model"],
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
+  ["Lora hashes", "lora_hashes"],
   ["Denoising strength", "hires_strength"],
   ["Hires upscale", "hires_scale"],
   ["Hires steps", "hires_steps"],
@@ -43,6 +44,7 @@ const ownKeyOf = new Map(
   [
     ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
     ...["adapter_hash", "reference_hashes", "image_index"],
+    ...["controlnet_hashes", "control_image_hashes"],
   ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
     .map((key) => [pairName(key), key]),
 );

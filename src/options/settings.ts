@@ -7,6 +7,7 @@ import type { StorageType } from "../gpu/limits.ts";
 import type { TuneMode } from "../graph/tuner.ts";
 import type { Fit } from "../identity/fit.ts";
 import type { FaceChoices } from "../identity/references.ts";
+import type { ControlFractions, ControlPreprocess } from "./control_types.ts";
 
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
@@ -83,6 +84,16 @@ export interface Settings {
    * merged into similar ones before self-attention, 0..0.75.
    */
   mergeTokens: number;
+  /**
+   * LoRAs by name, such as `style=0.8;film=-0.3`; each must be among those that
+   * are given. None where not given.
+   */
+  lora?: string;
+  /**
+   * Whether ControlNets see the conditional half of guidance alone and say less of
+   * what is fine, so that an image follows them without a prompt.
+   */
+  guessMode: boolean;
   /** What decodes the latents: the model's autoencoder where not given, or TAESD. */
   decoder?: "vae" | "taesd";
   /**
@@ -167,6 +178,16 @@ export interface CommandChoices {
   readonly model: string;
   /** A folder with further extra files, in folders named as those of a model. */
   readonly extras: string;
+  /** ControlNets, by name or file. */
+  readonly controlnet: readonly string[];
+  /** Files of the control images, one for each ControlNet. */
+  readonly controlImage: readonly string[];
+  /** Scales of the ControlNets: one for all, or one for each. */
+  readonly controlScale: readonly number[];
+  /** Fractions of the steps between which they run: for all, or for each. */
+  readonly controlRange: readonly ControlFractions[];
+  /** What is made of the control images first: of all, or of each. */
+  readonly controlPreprocess: readonly ControlPreprocess[];
   /** Where the image goes. */
   readonly output: string;
   /** Whether the references are written, too, as the encoder saw them. */

@@ -19,7 +19,12 @@ import type {
   LoadChoices,
   Settings,
 } from "./settings.ts";
-import { type NamedOption, options, table } from "./table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+  table,
+} from "./table.ts";
 import { withoutUndefined } from "./options.ts";
 
 /**
@@ -31,6 +36,7 @@ export interface Provenance
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter" | "taesd">>,
+    Partial<Pick<CommandChoices, Exclude<ControlOption, "controlImage">>>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -38,6 +44,12 @@ export interface Provenance
   readonly adapterHash?: string;
   /** SHA-256 of the reference photos' files, in order; absent without an identity. */
   readonly referenceHashes?: readonly string[];
+  /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
+  readonly loraHashes?: string;
+  /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
+  readonly controlnetHashes?: readonly string[];
+  /** SHA-256 of the control images' files, in order. */
+  readonly controlImageHashes?: readonly string[];
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -98,7 +110,14 @@ export function toText(
     model_hash: modelHash,
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
+    ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
+    ...hashesText("controlnet_hashes", provenance.controlnetHashes),
+    ...hashesText("control_image_hashes", provenance.controlImageHashes),
   };
+}
+
+function hashesText(key: string, hashes?: readonly string[]): Texts {
+  return hashes === undefined ? {} : { [key]: hashes.join(",") };
 }
 
 /** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
@@ -123,9 +142,12 @@ export function fromText(text: Texts, name: string): Recorded {
   const provenance = withoutUndefined({
     modelHash: text.model_hash || undefined,
     adapterHash: text.adapter_hash || undefined,
+    loraHashes: text.lora_hashes || undefined,
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
+    controlnetHashes: text.controlnet_hashes?.split(","),
+    controlImageHashes: text.control_image_hashes?.split(","),
   });
   return {
     settings: read(imageOptions, text, name),
@@ -260,6 +282,9 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
+  "lora_hashes",
+  "controlnet_hashes",
+  "control_image_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

@@ -11,6 +11,8 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import { type ControlOption, controlTable } from "./control_table.ts";
+import { loras } from "./lora_text.ts";
 import type { Entries, Option, OptionGroup } from "./option.ts";
 import { type PassOption, passOptions } from "./pass_options.ts";
 import type {
@@ -37,6 +39,7 @@ import {
 } from "./types.ts";
 
 export type { Entries, Option, OptionGroup } from "./option.ts";
+export type { ControlOption } from "./control_table.ts";
 
 /** Settings that may be absent. */
 export type OptionalSetting =
@@ -44,6 +47,7 @@ export type OptionalSetting =
   | "schedule"
   | "eta"
   | "guidanceRescale"
+  | "lora"
   | PassOption;
 
 /** The options by group. */
@@ -58,7 +62,7 @@ export type Table =
   & Entries<
     CommandChoices,
     "command",
-    "ref" | "model" | "extras" | "fromImage"
+    "ref" | "model" | "extras" | "fromImage" | ControlOption
   >;
 
 /** The name of an option, as the library calls it. */
@@ -355,6 +359,29 @@ export const table: Table = {
       "faster, changes the image: share of similar tokens merged in self-attention",
     details: "at the finest level that has it",
     key: "merge_tokens",
+  },
+  lora: {
+    group: "image",
+    type: loras,
+    defaultText: "none",
+    help:
+      "a LoRA, by file or by name in the model's folder loras, and its scale; several times",
+    details:
+      "`style=0.8`, or block by block `style=0.8:1,0,…` with 17 or 26 weights, as in A1111; of any tool that trains them for SD 1.5",
+    key: "lora",
+    recordOnlyIfGiven: true,
+  },
+  ...controlTable,
+  guessMode: {
+    group: "image",
+    type: yesOrNo,
+    default: false,
+    defaultText: "no",
+    help:
+      "ControlNets see only the prompt's half of guidance, and say less of what is fine, or not",
+    details: "lets an image follow them without a prompt, as in diffusers",
+    key: "guess_mode",
+    recordOnlyIfGiven: true,
   },
   ...passOptions,
   fromImage: {

@@ -22,13 +22,12 @@ export type ComponentName =
   | "face_detector"
   | "landmarks"
   | "taesd"
-  | "upscaler"
   | "evaluation";
 
 /** Name of a component that is a network. */
 export type NetworkComponent = Exclude<
   ComponentName,
-  "face_detector" | "landmarks" | "taesd" | "upscaler" | "evaluation"
+  "face_detector" | "landmarks" | "taesd" | "evaluation"
 >;
 
 /** Components an image cannot be made without. */
@@ -59,8 +58,6 @@ export const optionalComponents: readonly ComponentName[] = [
 
 /** The tiny autoencoder, which a model may have besides. */
 export const TAESD = "taesd";
-/** An upscaler, which belongs to no one model. */
-export const UPSCALER = "upscaler";
 
 /** The component that only measures images; a model is loaded without it. */
 export const EVALUATION = "evaluation";
@@ -70,9 +67,22 @@ export const componentNames: readonly ComponentName[] = [
   ...networkComponents,
   ...optionalComponents,
   TAESD,
-  UPSCALER,
   EVALUATION,
 ];
+
+/** Name of a component beside a model: chosen image by image, in a file of any name. */
+export type ExtraName = "controlnet" | "upscaler";
+
+/** An upscaler, which belongs to no one model. */
+export const UPSCALER = "upscaler";
+
+/** All components beside a model. */
+export const extraComponents: readonly ExtraName[] = ["controlnet", UPSCALER];
+
+/** Whether a string, from a file's header, is the name of a component beside a model. */
+export function isExtraName(name: string): name is ExtraName {
+  return (extraComponents as readonly string[]).includes(name);
+}
 
 /** Whether a string is the name of a component that is a network. */
 export function isNetworkComponent(name: string): name is NetworkComponent {

@@ -18,7 +18,7 @@ import {
 import { TAESD } from "../../src/weights/components.ts";
 import { type Component, networkComponent } from "./component.ts";
 import { exists, optionalJson } from "./folder.ts";
-import { upscalerName } from "./names.ts";
+import { extraName } from "./names.ts";
 import type { NetworkFiles } from "./networks.ts";
 
 /** The tiny autoencoder, from diffusers' folder or from one or two files. */
@@ -64,7 +64,7 @@ export function upscalerComponent(
 ): Component {
   const config = upscalerSizes(checkpoint);
   return networkComponent({
-    output: upscalerName(file),
+    output: extraName(file, "an upscaler"),
     files: [file],
     config,
     table: () =>

@@ -12,8 +12,13 @@ import {
   badCheckpoint,
   type Checkpoint,
 } from "../../src/checkpoints/checkpoint.ts";
+import { isExtraName } from "../../src/weights/components.ts";
 import { openCheckpoint } from "../../src/checkpoints/open.ts";
 import { recognise, unwrapped } from "../../src/checkpoints/recognise.ts";
+import {
+  ldmControlNetTable,
+  ldmControlPrefix,
+} from "../../src/checkpoints/tables/controlnet.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   LDM_EMA,
@@ -32,12 +37,12 @@ import {
   LDM_VAE,
 } from "../../src/checkpoints/tables/ldm_prefixes.ts";
 import {
+  SD15_CONTROLNET_CONFIG,
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
   VIT_L14_CONFIG,
 } from "../../src/checkpoints/tables/stable_diffusion.ts";
-import { UPSCALER } from "../../src/weights/components.ts";
 import { jsonFault, parseJson } from "../../src/weights/json.ts";
 import {
   isWeave,
@@ -48,9 +53,10 @@ import { type Component, dlibComponent } from "./component.ts";
 import { evaluationComponent } from "./evaluation.ts";
 import { taesdFiles, upscalerComponent } from "./extra_networks.ts";
 import { exists, optionalJson } from "./folder.ts";
-import { adapterName, knownComponent, upscalerName } from "./names.ts";
+import { adapterName, extraName, knownComponent } from "./names.ts";
 import {
   adapterComponent,
+  controlNetComponent,
   faceParserComponent,
   imageEncoderComponent,
   type TextContext,
@@ -88,8 +94,8 @@ export async function fromFile(
     const known = knownComponent(file, component);
     const output = known === "identity_adapter"
       ? adapterName(file)
-      : known === UPSCALER
-      ? upscalerName(file)
+      : isExtraName(known)
+      ? extraName(file, `a ${known}`)
       : known;
     const fallback = await unetConfig(file, context.output);
     return [weaveComponent({
@@ -105,6 +111,16 @@ export async function fromFile(
   switch (recognise(checkpoint)) {
     case "single_file":
       return await fromSingleFile(file, checkpoint, context);
+    case "ldm_controlnet":
+      return [controlNetComponent({
+        ...await ownConfig(file, SD15_CONTROLNET_CONFIG),
+        table: (config) =>
+          ldmControlNetTable(config, ldmControlPrefix(checkpoint)),
+      })];
+    case "controlnet":
+      return [
+        controlNetComponent(await ownConfig(file, SD15_CONTROLNET_CONFIG)),
+      ];
     case "single_file_vae":
       return [vaeComponent({
         ...await componentConfig(file, "vae", SD15_VAE_CONFIG),

@@ -7,6 +7,7 @@
 import {
   type ComponentName,
   EVALUATION,
+  type ExtraName,
   TAESD,
   UPSCALER,
 } from "../../src/weights/components.ts";
@@ -18,6 +19,7 @@ import {
   planReconversion,
 } from "../../src/checkpoints/reconversion.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
+import { controlNetTable } from "../../src/checkpoints/tables/controlnet.ts";
 import { evaluationTable } from "../../src/checkpoints/tables/evaluation.ts";
 import { taesdTable } from "../../src/checkpoints/tables/taesd.ts";
 import { upscalerTable } from "../../src/checkpoints/tables/upscaler.ts";
@@ -36,7 +38,7 @@ export interface WeaveInput {
   /** The file. */
   readonly file: string;
   /** What its header says it is. */
-  readonly component: ComponentName;
+  readonly component: ComponentName | ExtraName;
   /** Its configuration. */
   readonly config: JsonObject;
   /** The config of the UNet that an adapter is for. */
@@ -60,6 +62,8 @@ export function weaveComponent(
         const own = new CheckpointConfig(weave.config, weave.name);
         const table = component === EVALUATION
           ? evaluationTable(own)
+          : component === "controlnet"
+          ? controlNetTable(own)
           : component === TAESD
           ? taesdTable(own, [weave])
           : component === UPSCALER

@@ -22,9 +22,13 @@ import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { stepControls } from "./controls.ts";
 import {
+  controlPath,
+  embeddingName,
   handoverSpecs,
   type HandoverTensors,
+  type Keys,
   keysName,
   type RunShape,
   stateName,
@@ -110,18 +114,20 @@ function guide(x: Tensor, { rescalesGuidance }: RunShape): Tensor {
   return g.apply(rescaledGuidance, { x, scale, rescale }, {});
 }
 
+/** An input; the same one each time, as two control images may have one ControlNet. */
 function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
-  return g.input(name, shape, dtype);
+  return g.inputs.get(name) ?? g.input(name, shape, dtype);
 }
 
 /** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
 function runUnet(
   latents: Tensor,
-  { text, unet: { weights, config } }: DenoiserComponents,
+  { text, unet: { weights, config }, controls: nets = [] }: DenoiserComponents,
   runShape: RunShape,
-  { guided, cached }: StepKind,
+  kind: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
+  const { guided, cached } = kind;
   const g = latents.graph;
   const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
   const { textTokens = text.config.positions } = runShape;
@@ -134,6 +140,7 @@ function runUnet(
     strides: [0, 1],
     dtype: g.storage,
   }).reshape(batch, ...pixels);
+  const t = g.input("t", [batch], "f32");
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
   const condition = conditions === undefined
     ? undefined
@@ -142,16 +149,34 @@ function runUnet(
     const all = input(g, name, spec);
     return condition ? chosen(all, condition) : all;
   };
+  const keysAt = (path: string, { k, v }: Keys<TensorSpec>) => ({
+    k: keys(keysName(path), k),
+    v: keys(valuesName(path), v),
+    textKeys: textTokens,
+  });
+  const { controls } = specs;
+  const control = controls && stepControls(
+    {
+      sample,
+      t,
+      cross: (net, { path }) =>
+        keysAt(
+          controlPath(net, path),
+          controls.keys[net].find((keys) => keys.path === path)!,
+        ),
+      embedding: (i) => input(g, embeddingName(i), controls.embeddings[i]),
+    },
+    nets,
+    runShape,
+    kind,
+  );
   const output = unet(
     {
       sample,
-      t: g.input("t", [batch], "f32"),
+      t,
       // Inputs are made on request: a step with cached features needs fewer.
-      cross: ({ path }) => ({
-        k: keys(keysName(path), keysOf.get(path)!.k),
-        v: keys(valuesName(path), keysOf.get(path)!.v),
-        textKeys: textTokens,
-      }),
+      cross: ({ path }) => keysAt(path, keysOf.get(path)!),
+      control,
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
         : undefined,

@@ -5,6 +5,7 @@
  */
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
+import { openControls } from "./controls.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
@@ -26,11 +27,13 @@ import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
 import { openUpscalers } from "../upscalers.ts";
 import { finishedSize } from "../../options/hires_settings.ts";
+import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import { formatLoras, parseLoras } from "../../options/lora_text.ts";
 import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
@@ -69,6 +72,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     identity: photos.length > 0,
   });
 
+  const places = { model: chosen.model, extras: flags.extras };
+  await using opened = await openControls(task, places, photos);
+  const { controls } = opened;
+
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
@@ -96,13 +103,32 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     flags.settings.hiresUpscaler !== undefined;
   await using upscalers = await openUpscalers(
     asked,
-    { model: chosen.model, extras: flags.extras },
+    places,
     // An image is repeated without those that are gone, and a warning says so.
     isTyped
       ? undefined
       : (why) => missing.push(`The image will differ: ${why}`),
   );
-  const { settings } = upscalers;
+  await using loras = await openLoras(
+    parseLoras(asked.lora ?? "") ?? [],
+    places,
+    flags.settings.lora === undefined
+      ? (why) => missing.push(`The image will differ: ${why}`)
+      : undefined,
+  );
+  await using inPrompt = await openPromptLoras(
+    asked.promptSyntax === "a1111" ? asked.prompt : "",
+    places,
+  );
+  const loraHashes = [loras.hashes, inPrompt.hashes]
+    .filter((hashes) => hashes !== "").join(", ");
+  const settings = {
+    ...upscalers.settings,
+    // A mode that is only repeated goes with its ControlNets.
+    guessMode: asked.guessMode && controls.length > 0,
+    ...missing.length > 0 &&
+      { lora: formatLoras(loras.choices) || undefined },
+  };
   const referenceHashes = photos.map(({ hash }) => hash);
   const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
@@ -110,9 +136,11 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     modelHash,
     ...photos.length > 0 &&
       { adapter, adapterHash, ...choices, referenceHashes },
+    ...opened.provenance,
     tune,
     dtype: weaver.dtype,
     ...taesd !== undefined && settings.decoder === "taesd" && { taesd },
+    ...loraHashes !== "" && { loraHashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
@@ -121,7 +149,9 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
-    ...missing,
+    ...new Set(missing),
+    ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
+    ...opened.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
   ];
   for (const warning of warnings) lines.warning(warning);
@@ -132,9 +162,12 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
+    loras: loras.uses,
+    promptLoras: inPrompt.byName,
     identity,
     embeddings: embeddings?.files,
     upscalers: upscalers.files,
+    ...controls.length > 0 && { controls },
     ...call,
   });
   const generated = performance.now();
@@ -232,7 +265,8 @@ async function load(
 
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
+    provenance;
   const { align, parse, face, requireFace, fit } = provenance;
   return {
     model,
@@ -243,6 +277,17 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    ...loraHashes !== undefined && { loraHashes },
+    ...provenance.controlnet && {
+      controls: {
+        controlnet: provenance.controlnet,
+        controlnetHashes: provenance.controlnetHashes,
+        imageHashes: provenance.controlImageHashes,
+        scale: provenance.controlScale,
+        range: provenance.controlRange,
+        preprocess: provenance.controlPreprocess,
+      },
+    },
   };
 }
 

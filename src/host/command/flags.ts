@@ -12,14 +12,20 @@ import type {
   LoadChoices,
   Settings,
 } from "../../options/settings.ts";
-import { type NamedOption, options } from "../../options/table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+} from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "extras" | "fromImage">,
-    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
+    Omit<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>,
+    Partial<
+      Pick<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>
+    >,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
@@ -32,8 +38,11 @@ const flags = options.filter(({ libraryOnly }) => !libraryOnly);
 
 /** How each option is typed, for the parser of command lines. */
 const specs: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
-  flags.flatMap(({ flag, type: { form } }): [string, OptionSpec][] => {
-    if (form === "value") return [[flag, { type: "string" }]];
+  flags.flatMap(({ flag, type: { form, joins } }): [string, OptionSpec][] => {
+    if (form === "value") {
+      const multiple = joins !== undefined;
+      return [[flag, { type: "string", ...multiple && { multiple } }]];
+    }
     if (form === "values") return [[flag, { type: "string", multiple: true }]];
     const names = form === "pair" ? [flag, `no-${flag}`] : [flag];
     return names.map((name) => [name, { type: "boolean" }]);
@@ -72,6 +81,9 @@ function valueOf(
   const given = values[flag];
   if (type.form === "switch") return given;
   if (type.form === "pair") return either(flag, values);
+  if (Array.isArray(given) && type.joins !== undefined) {
+    return parsed(flag, type, given.join(type.joins));
+  }
   if (Array.isArray(given)) {
     return given.flatMap((text) => parsed(flag, type, text));
   }
@@ -107,9 +119,36 @@ function checkTogether(given: Flags): void {
       );
     }
   }
+  // An image to repeat may have had some.
+  if (given.controlnet === undefined && fromImage === undefined) {
+    checkWithoutNets(given);
+  }
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
+}
+
+/**
+ * Refuses what means nothing without ControlNets.
+ *
+ * @throws {UsageError}
+ */
+export function checkWithoutNets(flags: Flags): void {
+  const typed = [
+    ["control-image", flags.controlImage],
+    ["control-scale", flags.controlScale],
+    ["control-range", flags.controlRange],
+    ["control-preprocess", flags.controlPreprocess],
+    ["guess-mode", flags.settings.guessMode || undefined],
+  ].find(([, value]) => value !== undefined);
+  if (!typed) return;
+  throw new UsageError(
+    `Option --${
+      typed[0]
+    } needs a ControlNet: give one with --controlnet FILE|NAME, or leave --${
+      typed[0]
+    } out`,
+  );
 }
 
 /** Refuses what means nothing without references. */

@@ -56,7 +56,7 @@ export async function readTask(flags: Flags): Promise<Task> {
     : fromText(imageText.text, from);
   const settings = { prompt: "", ...recorded.settings, ...flags.settings };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
-  await checkOutputs(outputs, flags.ref);
+  await checkOutputs(outputs, [...flags.ref, ...flags.controlImage ?? []]);
   return { flags, recorded, imageText, settings, outputs };
 }
 
