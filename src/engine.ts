@@ -73,6 +73,8 @@ export class Engine implements Disposable {
       step: network(),
       decode: network(),
       decodeF32: network(),
+      encode: network(),
+      encodeF32: network(),
     };
     this.#generator = this.#own(
       new ImageGenerator({ gpu, storage, components, networks }),

@@ -19,6 +19,7 @@ import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
+import { prepareSource } from "./generate/source_pixels.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
@@ -32,7 +33,9 @@ import {
   type Settings,
   type SizeRule,
   withoutIdScale,
+  withoutUndefined,
 } from "./options/options.ts";
+import { sizeOfSource, sourceSettings } from "./options/source_settings.ts";
 import type { IdentityChoices } from "./options/settings.ts";
 import { MasterWeaverError } from "./base/errors.ts";
 import { type CallOptions, untilAborted } from "./base/progress.ts";
@@ -71,6 +74,10 @@ export interface GenerateOptions
    * image is plain Stable Diffusion's, and `idScale` must be 0 or not given.
    */
   readonly identity?: SavedIdentity;
+  /** The image to start from instead of noise; any size, resized to width and height. */
+  readonly initImage?: Image;
+  /** What of the initial image is repainted: what is white. */
+  readonly mask?: Image;
 }
 
 /** What {@linkcode MasterWeaver.generate} returns. */
@@ -282,10 +289,24 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...wanted } = others;
+    const { initImage, mask, ...given } = wanted;
+    if (initImage !== undefined) checkImage(initImage, "initImage");
+    if (mask !== undefined) checkImage(mask, "mask");
+    const checked = checkSettings(
+      {
+        ...sizeOfSource(initImage, given.outpaint, this.size),
+        ...withoutUndefined(given),
+      },
+      this.size,
+    );
     const settings = identity === undefined
-      ? withoutIdScale(checkSettings(given, this.size), given)
-      : checkSettings(given, this.size);
+      ? withoutIdScale(checked, given)
+      : checked;
+    const fromImage = sourceSettings(settings, {
+      initImage: initImage !== undefined,
+      mask: mask !== undefined,
+    });
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
@@ -296,17 +317,26 @@ export class MasterWeaver implements AsyncDisposable {
       onWarning,
     );
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const pauser = new Pauser(signal);
+      const ready = fromImage && initImage &&
+        await prepareSource(
+          { initImage, mask, settings: fromImage },
+          { onWarning },
+          pauser,
+        );
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
         interval: previewInterval,
         source: this.#previewSource ??= await this.#readPreviews(onWarning),
       };
-      const images = await engine.generate({
+      const made = await engine.generate({
         ids: { prompt: prompt.ids, negative: negative.ids },
         identity: tokens,
         settings,
+        source: ready?.source,
       }, { onProgress, onWarning, signal, previews });
+      const images = ready ? await ready.finish(made, pauser) : made;
       return { images, settings, truncatedPrompt: prompt.truncated };
     });
   }

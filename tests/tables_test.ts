@@ -51,6 +51,7 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
   // Tensors and parameters as published for the checkpoints.
   const cases: [Table, number, number][] = [
     [unetTable(unet), 686, 859_520_964],
+    [unetTable(config({ ...blocks, in_channels: 9 })), 686, 859_535_364],
     [vaeTable(vae), 248, 83_653_863],
     [textEncoderTable(text), 196, 123_060_480],
     [imageEncoderTable(vision), 391, 303_179_776],

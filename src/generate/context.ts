@@ -42,6 +42,10 @@ export interface GeneratorNetworks {
   readonly decode: Network;
   /** The decoder in f32, for images whose values overflow f16. */
   readonly decodeF32: Network;
+  /** Pixels of one image → the distribution of its latents. */
+  readonly encode: Network;
+  /** The encoder in f32, for images whose values overflow f16. */
+  readonly encodeF32: Network;
 }
 
 /** A model on a device. */

@@ -24,6 +24,11 @@ import type {
 import { callPace, type GeneratorContext } from "./context.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
+import {
+  type Repainting,
+  writeOriginalLevel,
+  writeRepainting,
+} from "./repainting.ts";
 import { type RunShape, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
@@ -47,6 +52,10 @@ export interface Denoising {
   readonly guidanceScale: number;
   /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
+  /** What stays as it is, where the run shape repaints. */
+  readonly repainting?: Repainting;
+  /** (1, h, w, C'), what an inpainting UNet reads beside the latents */
+  readonly condition?: Float32Array;
 }
 
 /** A step that has been submitted to the GPU. */
@@ -137,11 +146,14 @@ async function begin(
 ): Promise<void> {
   const { schedule, start, draw, guidanceScale, idScale } = denoising;
   const { identity = true } = denoising.runShape;
+  const { repainting, condition } = denoising;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
       plan.write("guidance_scale", Float32Array.of(guidanceScale));
     }
+    if (condition) plan.write("condition", condition);
+    if (repainting) writeRepainting(plan, repainting);
   }
   const [{ plan }] = steps;
   plan.write("latents", await start.latents(schedule, draw));
@@ -154,7 +166,7 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { runShape: { images }, sampler, schedule, draw }: Denoising,
+  { runShape: { images }, sampler, schedule, draw, repainting }: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
   const { onProgress, signal } = options;
@@ -174,6 +186,7 @@ async function* loop(
     number[0] = index + 1;
     plan.write("step", number);
     if (sampler.drawsNoise) plan.write("noise", draw());
+    if (repainting) writeOriginalLevel(plan, steps[index + 1]?.step.level);
     await plan.runPaced(
       pace,
       () => onProgress?.({ stage: "denoise", done: index + 1, total }),

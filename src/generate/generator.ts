@@ -7,7 +7,11 @@ import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
 import { ddimSampler } from "../samplers/ddim.ts";
-import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
+import {
+  type NoiseSettings,
+  type NoiseSource,
+  noiseSource,
+} from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
@@ -16,6 +20,11 @@ import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
+import {
+  type PreparedStart,
+  prepareStart,
+  type SourceImage,
+} from "./from_image.ts";
 import { noiseStart, type Start } from "./start.ts";
 import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
 
@@ -23,6 +32,7 @@ export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
 export { conditionGraph } from "./graphs/conditions.ts";
 export { decodeGraph } from "./graphs/decode.ts";
+export { encodeGraph } from "./graphs/encode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
@@ -47,6 +57,8 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
+  /** The image to start from, instead of another start. */
+  readonly source?: SourceImage;
 }
 
 /** Options of a call that generates images. */
@@ -79,17 +91,18 @@ export class ImageGenerator implements Disposable {
   ): Promise<Image[]> {
     const context = this.#context;
     const { scheduler } = context.components.unet.config;
-    const {
-      settings,
-      sampler = ddimSampler(scheduler),
-      start = noiseStart,
-    } = request;
+    const { settings, sampler = ddimSampler(scheduler) } = request;
+    const draw = this.#noise(settings, options);
+    const { start, ...prepared } = await this.#start(request, draw, options);
     const schedule = sampler.schedule(settings.steps);
     const first = start.firstStep(schedule);
     checkSchedule(sampler, schedule, first);
     const steps = schedule.steps.length - first;
     const kinds = stepKinds({ ...settings, steps });
-    const runShape = this.#runShape(request, kinds);
+    const runShape = {
+      ...this.#runShape(request, kinds),
+      ...prepared.repainting && { repaints: true },
+    };
     const handover = await this.#handover(runShape, sampler);
 
     await encodeConditions(context, runShape, handover, request, options);
@@ -101,7 +114,8 @@ export class ImageGenerator implements Disposable {
       sampler,
       schedule,
       start,
-      draw: this.#noise(settings, runShape, options),
+      draw,
+      ...prepared,
     };
     const { previews } = options;
     const taker = previews &&
@@ -122,17 +136,36 @@ export class ImageGenerator implements Disposable {
     return images;
   }
 
-  /** The run shape of a call. */
-  #runShape(
-    { settings, identity }: ImageRequest,
-    kinds: readonly StepKind[],
-  ): RunShape {
-    const { numImages, height, width, mergeTokens } = settings;
+  /** Where a run starts, and what of an image it repaints. */
+  async #start(
+    { settings, source, start = noiseStart }: ImageRequest,
+    draw: NoiseSource,
+    options: CallOptions,
+  ): Promise<PreparedStart> {
+    const { channels, inputChannels } = this.#context.components.unet.config;
+    if (!source && inputChannels === channels) return { start };
+    const size = this.#size(settings);
+    return await prepareStart(this.#context, source, size, draw, options);
+  }
+
+  /** Images of a call, and the size of their latents. */
+  #size({ numImages, height, width }: ImageSettings) {
     const { factor } = this.#context.components.vae.config;
     return {
       images: numImages,
       height: height / factor,
       width: width / factor,
+    };
+  }
+
+  /** The run shape of a call. */
+  #runShape(
+    { settings, identity }: ImageRequest,
+    kinds: readonly StepKind[],
+  ): RunShape {
+    const { mergeTokens } = settings;
+    return {
+      ...this.#size(settings),
       guided: kinds.some(({ guided }) => guided),
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
@@ -140,13 +173,10 @@ export class ImageGenerator implements Disposable {
     };
   }
 
-  #noise(
-    settings: ImageSettings,
-    runShape: RunShape,
-    { onWarning }: CallOptions,
-  ) {
+  #noise(settings: ImageSettings, { onWarning }: CallOptions): NoiseSource {
     const { channels } = this.#context.components.unet.config;
-    return noiseSource(settings, { ...runShape, channels }, onWarning);
+    const sizes = { ...this.#size(settings), channels };
+    return noiseSource(settings, sizes, onWarning);
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */

@@ -28,6 +28,9 @@ export interface StepKey {
 /** What decides the plan of decoding, which decodes one image at a time. */
 export type DecodeKey = Pick<RunShape, "height" | "width">;
 
+/** What decides the plan of encoding, which encodes one image at a time. */
+export type EncodeKey = Pick<RunShape, "height" | "width">;
+
 /** What decides a plan: its graph, storage type and details of that graph. */
 export type PlanKey =
   & {
@@ -38,6 +41,7 @@ export type PlanKey =
     | { readonly graph: "condition"; readonly details: ConditionKey }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
+    | { readonly graph: "encode"; readonly details: EncodeKey }
   );
 
 /** A key as a string, which is equal exactly if the keys are. */
@@ -56,9 +60,11 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       const step = [mergeTokens, stepName(kind), sampler];
-      return [...shape, ...step, ...identityField(runShape)];
+      const repaints = runShape.repaints ? ["repaints"] : [];
+      return [...shape, ...step, ...identityField(runShape), ...repaints];
     }
     case "decode":
+    case "encode":
       return [details.height, details.width];
   }
 }

@@ -27,6 +27,8 @@ export interface RunShape {
   readonly cachesFeatures?: boolean;
   /** Share of the tokens that self-attention merges; 0 by default. */
   readonly mergeTokens?: number;
+  /** Whether the original is put back outside a mask at every step; not by default. */
+  readonly repaints?: boolean;
 }
 
 /** Keys and values of one cross-attention. */

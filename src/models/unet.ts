@@ -111,7 +111,10 @@ export function crossKeys(
 
 /** Inputs of the UNet. */
 export interface UNetInputs {
-  /** (B, H, W, channels), noisy latents */
+  /**
+   * (B, H, W, channels), noisy latents; for an inpainting UNet followed by mask, masked
+   * image's latents and zeros up to a multiple of 4 channels
+   */
   readonly sample: Tensor;
   /** f32 (B), timesteps */
   readonly t: Tensor;
@@ -152,7 +155,7 @@ export function unet(
   const time = embedTime(inputs.t, w.at("time_embedding"), blockOutChannels[0]);
   const blocks = new Blocks(inputs, time, w, config);
 
-  // In: (B, H, W, channels) → (B, H, W, C0)
+  // In: (B, H, W, channels, or more for inpainting) → (B, H, W, C0)
   const first = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
   g.name("conv_in", first);
 

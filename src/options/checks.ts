@@ -72,6 +72,8 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     onPreview: callback,
     previewInterval: number(0, 60_000),
     identity: anything,
+    initImage: anything,
+    mask: anything,
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),
     ),

@@ -49,7 +49,9 @@ export function checkSettings(
     ...withoutUndefined(given),
   };
   const values: { readonly [name: string]: unknown } = { ...settings };
-  for (const { name, type } of optionsOf("image")) {
+  for (const { name, type, recordOnlyIfGiven } of optionsOf("image")) {
+    // What need not be given has no default, either.
+    if (recordOnlyIfGiven && values[name] === undefined) continue;
     const isSide = name === "width" || name === "height";
     const kind = isSide && size !== anySize ? sideOf(size) : type;
     checkValue(name, kind, values[name]);

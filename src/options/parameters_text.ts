@@ -30,14 +30,37 @@ const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
 /** Keys that no pair of their own name may give: they have a place of their own. */
 const PLACED = ["prompt", "negative_prompt", "width", "height"];
+/**
+ * Other programs' names of a start from an image. No text holds that image: they are
+ * read only from our own, which name its file.
+ */
+const THEIR_NAMES: Readonly<Record<string, string>> = {
+  strength: "Denoising strength",
+  mask_blur: "Mask blur",
+  only_masked: "Inpaint area",
+  mask_padding: "Masked area padding",
+  mask_fill: "Masked content",
+};
 /** Our own pairs, which mean something only in a text that we wrote. */
 const ownKeyOf = new Map(
   [
     ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
     ...["adapter_hash", "reference_hashes", "image_index"],
+    ...["init_image_hash", "mask_hash"],
   ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
     .map((key) => [pairName(key), key]),
 );
+
+/** Values of our own pairs that AUTOMATIC1111 writes otherwise. */
+const VALUES: Readonly<Record<string, readonly (readonly [string, string])[]>> =
+  {
+    only_masked: [["Only masked", "true"], ["Whole picture", "false"]],
+    mask_fill: [
+      ["fill", "blur"],
+      ["latent noise", "noise"],
+      ["latent nothing", "nothing"],
+    ],
+  };
 
 /** What AUTOMATIC1111 calls the only sampler here; other programs expect one to be named. */
 export const SAMPLER = "DDIM";
@@ -77,7 +100,9 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
   const pairs = [...first, ...rest, VERSION[1]].flatMap((key) => {
     const value = values[key];
     const name = nameOf.get(key) ?? pairName(key);
-    return value === undefined ? [] : [[name, value]];
+    if (value === undefined) return [];
+    const theirs = VALUES[key]?.find(([, ours]) => ours === value)?.[0];
+    return [[name, theirs ?? value]];
   });
   const write = () => {
     const settings = pairs.map(([name, value]) => `${name}: ${quoted(value)}`);
@@ -154,7 +179,10 @@ export function readParameters(text: string): Parameters {
       const own = GENERATORS.find(([theirs]) => theirs === value)?.[1];
       chunks.set(key, own ?? value);
     } else if (key === undefined) others.push([name, value]);
-    else if (key !== "sampler" || value !== SAMPLER) chunks.set(key, value);
+    else if (key !== "sampler" || value !== SAMPLER) {
+      const own = VALUES[key]?.find(([theirs]) => theirs === value)?.[1];
+      chunks.set(key, own ?? value);
+    }
   }
   return { text: Object.fromEntries(chunks), others, pairs };
 }
@@ -202,7 +230,7 @@ function settingsOf(line: string): (readonly [string, string])[] {
 
 /** The name of our own pair for a key. */
 function pairName(key: string): string {
-  return key.replaceAll("_", " ");
+  return THEIR_NAMES[key] ?? key.replaceAll("_", " ");
 }
 
 /** Quotes a value that would end early, or that has quotes itself. */

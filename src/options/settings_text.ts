@@ -25,6 +25,7 @@ export interface Provenance
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter">>,
+    Partial<Pick<CommandChoices, "initImage" | "mask">>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -32,6 +33,10 @@ export interface Provenance
   readonly adapterHash?: string;
   /** SHA-256 of the reference photos' files, in order; absent without an identity. */
   readonly referenceHashes?: readonly string[];
+  /** SHA-256 of the initial image's file. */
+  readonly initImageHash?: string;
+  /** SHA-256 of the mask's file. */
+  readonly maskHash?: string;
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -77,6 +82,7 @@ export function toText(
     ...provenance,
   };
   const { modelHash, adapterHash, referenceHashes } = provenance;
+  const { initImageHash, maskHash } = provenance;
   const hasIdentity = referenceHashes !== undefined;
   const recorded = keyed.filter(({ name }) =>
     values[name] !== undefined && (hasIdentity || name !== "idScale")
@@ -90,6 +96,8 @@ export function toText(
     model_hash: modelHash,
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
+    ...initImageHash !== undefined && { init_image_hash: initImageHash },
+    ...maskHash !== undefined && { mask_hash: maskHash },
   };
 }
 
@@ -109,6 +117,8 @@ export function fromText(text: Texts, name: string): Recorded {
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
+    initImageHash: text.init_image_hash || undefined,
+    maskHash: text.mask_hash || undefined,
   });
   return {
     settings: read(imageOptions, text, name),
@@ -204,6 +214,8 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
+  "init_image_hash",
+  "mask_hash",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

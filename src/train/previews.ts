@@ -86,6 +86,8 @@ export async function makePreviews(
         step: network(),
         decode: network(),
         decodeF32: network(),
+        encode: network(),
+        encodeF32: network(),
       },
     }),
   );

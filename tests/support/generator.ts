@@ -50,6 +50,8 @@ export async function miniGenerator(
     step: network(),
     decode: network(),
     decodeF32: network(),
+    encode: network(),
+    encodeF32: network(),
   };
   const context = { gpu, storage: "f32", components, networks } as const;
   const generator = stack.use(new ImageGenerator(context));

@@ -56,4 +56,5 @@ def main():
             image.save(options.output / f"{case['name']}-{i}.png", optimize=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,10 @@ import { MasterWeaverError } from "../../base/errors.ts";
 import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
+import { concat } from "../../models/layers.ts";
 import { unet } from "../../models/unet.ts";
 import { guidance } from "../../ops/guidance.ts";
+import { repaint } from "../../ops/repaint.ts";
 import {
   describe,
   type DType,
@@ -20,6 +22,7 @@ import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { conditionChannels } from "../repainting.ts";
 import {
   handoverSpecs,
   type HandoverTensors,
@@ -36,6 +39,10 @@ import type { StepKind } from "../step_kinds.ts";
  *
  * Latents and state that the sampler does not update in place are outputs with the
  * names of their inputs; both must be bound to the same tensor.
+ *
+ * A run shape that repaints has the inputs of {@linkcode repaint}, all f32: `mask`
+ * (h, w), `original` (1, h, w, C), `original_noise` (images, h, w, C) and
+ * `original_level` (2). An inpainting UNet has `condition`, f32 (1, h, w, C').
  *
  * @param kind the kind of step; as guided as the run shape by default
  * @param sampler computes the next latents; DDIM by default
@@ -86,13 +93,12 @@ export function stepGraph(
     state,
   });
   checkLatents(sampler, next.latents, latents);
-  new FiniteChecks(g).mark(
-    "latents",
-    next.latents,
-    g.input("step", [1], "u32"),
-  );
+  const finished = runShape.repaints
+    ? putOriginalBack(next.latents)
+    : next.latents;
+  new FiniteChecks(g).mark("latents", finished, g.input("step", [1], "u32"));
   writeBack([
-    ["latents", latents, next.latents],
+    ["latents", latents, finished],
     ...Object.entries(state).map(([name, before]): Change => [
       stateName(name),
       before,
@@ -116,14 +122,13 @@ function runUnet(
 ): Tensor {
   const g = latents.graph;
   const halves = guided ? 2 : 1;
-  const [images, ...pixels] = latents.shape;
+  const [images] = latents.shape;
   const batch = halves * images;
   // Both halves of guidance have the same latents.
-  const sample = g.apply(view, { x: latents }, {
-    shape: [halves, elementCount(latents.shape)],
-    strides: [0, 1],
-    dtype: g.storage,
-  }).reshape(batch, ...pixels);
+  const noisy = repeat(latents, halves);
+  const sample = config.inputChannels > config.channels
+    ? concat(noisy, repeat(conditionInput(latents), batch), 3)
+    : noisy;
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
   const output = unet(
     {
@@ -150,6 +155,37 @@ function runUnet(
     g.output("cached_features", g.named.get("cached_features")!);
   }
   return output;
+}
+
+/** What an inpainting UNet reads beside the latents: f32 (1, h, w, C'). */
+function conditionInput({ graph, shape }: Tensor): Tensor {
+  const [, height, width, channels] = shape;
+  const more = conditionChannels(channels);
+  return graph.input("condition", [1, height, width, more], "f32");
+}
+
+/** f32 (B, h, w, C) → (times · B, h, w, C) in the storage type. */
+function repeat(x: Tensor, times: number): Tensor {
+  const g = x.graph;
+  const [batch, ...pixels] = x.shape;
+  return g.apply(view, { x }, {
+    shape: [times, elementCount(x.shape)],
+    strides: [0, 1],
+    dtype: g.storage,
+  }).reshape(times * batch, ...pixels);
+}
+
+/** Puts the original, at the noise of the next step, in place of the latents outside the mask. */
+function putOriginalBack(latents: Tensor): Tensor {
+  const g = latents.graph;
+  const [, ...image] = latents.shape;
+  return g.apply(repaint, {
+    latents,
+    mask: g.input("mask", image.slice(0, 2), "f32"),
+    original: g.input("original", [1, ...image], "f32"),
+    noise: g.input("original_noise", latents.shape, "f32"),
+    level: g.input("original_level", [2], "f32"),
+  }, {});
 }
 
 /** An input and its value for the next run. */

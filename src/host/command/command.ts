@@ -3,13 +3,20 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
 import { checkRoom, Delivery } from "./outputs.ts";
-import { type Photo, readPhotos, referenceWarnings } from "./photos.ts";
+import {
+  fileWarnings,
+  type Photo,
+  readOptionalPhoto,
+  readPhotos,
+  referenceWarnings,
+} from "./photos.ts";
 import {
   asImageFault,
   checkedSettings,
@@ -58,6 +65,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const { recorded, outputs } = task;
   // Nothing needs cleaning up so far: Ctrl-C just ends the process.
   const photos = await readPhotos(flags.ref);
+  const initImage = await readOptionalPhoto(flags.initImage);
+  const mask = await readOptionalPhoto(flags.mask);
   const chosen = await chooseModel({
     ...flags,
     defaultModel,
@@ -79,7 +88,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkedSettings(task, weaver.size);
+  const settings = checkedSettings(task, weaver.size, initImage?.image);
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
@@ -95,22 +104,34 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
       { adapter, adapterHash, ...choices, referenceHashes },
     tune,
     dtype: weaver.dtype,
+    initImage: flags.initImage && basename(flags.initImage),
+    initImageHash: initImage?.hash,
+    mask: flags.mask && basename(flags.mask),
+    maskHash: mask?.hash,
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
-  await checkRoom(outputs, settings, text);
+  const size = settings.onlyMasked && initImage ? initImage.image : settings;
+  await checkRoom(outputs, size, text);
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
+    ...startWarnings(recorded.provenance, provenance),
   ];
   for (const warning of warnings) lines.warning(warning);
 
   const loaded = performance.now();
   const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
-  const made = await weaver.generate({ ...settings, identity, ...call });
+  const made = await weaver.generate({
+    ...settings,
+    identity,
+    initImage: initImage?.image,
+    mask: mask?.image,
+    ...call,
+  });
   const generated = performance.now();
   lines.end();
 
@@ -149,6 +170,27 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${printable(JSON.stringify(report))}\n`);
+}
+
+/** Says how initial image and mask differ from those of the image to repeat. */
+function startWarnings(
+  before: Partial<Provenance>,
+  now: Provenance,
+): string[] {
+  return [
+    ...fileWarnings({
+      what: "initial image",
+      flag: "--init-image",
+      name: before.initImage,
+      hash: before.initImageHash,
+    }, now.initImageHash),
+    ...fileWarnings({
+      what: "mask",
+      flag: "--mask",
+      name: before.mask,
+      hash: before.maskHash,
+    }, now.maskHash),
+  ];
 }
 
 /** The identity of the reference photos; undefined without any. */
@@ -198,6 +240,7 @@ async function load(
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
   const { adapter, adapterHash, tune, referenceHashes } = provenance;
   const { align, parse, face, requireFace, fit } = provenance;
+  const { initImage, initImageHash, mask, maskHash } = provenance;
   return {
     model,
     modelHash,
@@ -207,6 +250,10 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    initImage,
+    initImageHash,
+    mask,
+    maskHash,
   };
 }
 

@@ -12,14 +12,18 @@ import type {
   LoadChoices,
   Settings,
 } from "../../options/settings.ts";
-import { type NamedOption, options } from "../../options/table.ts";
+import { needsMask, sourceNames } from "../../options/source_settings.ts";
+import { flagName, type NamedOption, options } from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
+
+/** Options of the command without a default. */
+type NotAlways = "model" | "extras" | "fromImage" | "initImage" | "mask";
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "extras" | "fromImage">,
-    Partial<Pick<CommandChoices, "model" | "extras" | "fromImage">>,
+    Omit<CommandChoices, NotAlways>,
+    Partial<Pick<CommandChoices, NotAlways>>,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
@@ -107,9 +111,38 @@ function checkTogether(given: Flags): void {
       );
     }
   }
+  checkInitialImage(given);
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
+}
+
+/** Refuses what means nothing without an initial image or a mask. */
+function checkInitialImage({ initImage, mask, settings }: Flags): void {
+  const needing = [
+    ...mask === undefined ? [] : ["mask"],
+    ...sourceNames.filter((name) => settings[name] !== undefined),
+  ];
+  const [name] = needing;
+  if (initImage === undefined && name !== undefined) {
+    throw needs(name, "an initial image", "--init-image FILE");
+  }
+  const ofMask = sourceNames.find((name) =>
+    settings[name] !== undefined && needsMask(name)
+  );
+  if (
+    ofMask !== undefined && mask === undefined &&
+    settings.outpaint === undefined
+  ) {
+    throw needs(ofMask, "a mask", "--mask FILE");
+  }
+}
+
+function needs(name: string, what: string, give: string): UsageError {
+  const flag = flagName(name);
+  return new UsageError(
+    `Option --${flag} needs ${what}: give ${give}, or leave --${flag} out`,
+  );
 }
 
 /** Refuses what means nothing without references. */
@@ -145,5 +178,7 @@ export function typedKeys(given: Flags): ReadonlySet<string> {
     ...keys,
     ...given.model === undefined ? [] : ["model_hash", "adapter_hash"],
     ...given.adapter === undefined ? [] : ["adapter_hash"],
+    ...given.initImage === undefined ? [] : ["init_image_hash"],
+    ...given.mask === undefined ? [] : ["mask_hash"],
   ]);
 }
