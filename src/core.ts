@@ -33,6 +33,7 @@ export { version } from "./base/version.ts";
 export type { DetectedFace, Point, Rect } from "./face/detect.ts";
 export type { FaceChoice } from "./face/finder.ts";
 export type { Preview } from "./generate/previews.ts";
+export type { EmbeddingFiles } from "./generate/prompts.ts";
 export type { BufferPool } from "./gpu/buffers.ts";
 export type { Gpu } from "./gpu/gpu.ts";
 export type { GpuLimits, StorageType } from "./gpu/limits.ts";
@@ -54,6 +55,7 @@ export type { SizeRule } from "./options/options.ts";
 export type {
   IdentityChoices,
   LoadChoices,
+  PromptSyntax,
   Rng,
   Settings,
 } from "./options/settings.ts";

@@ -5,7 +5,6 @@
  * @module
  */
 import { Pauser } from "./base/pauser.ts";
-import { printable } from "./weights/brief.ts";
 import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
 import {
   type Components,
@@ -18,6 +17,11 @@ import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
+import {
+  type EmbeddingFiles,
+  readPrompts,
+  type TextTower,
+} from "./generate/prompts.ts";
 import { type Preview, PreviewSource } from "./generate/previews.ts";
 import { prepareSource } from "./generate/source_pixels.ts";
 import { Gpu } from "./gpu/gpu.ts";
@@ -45,7 +49,8 @@ import {
   checkPhotos,
   prepareReferences,
 } from "./identity/references.ts";
-import type { ClipTokenizer, EncodedPrompt } from "./text/tokenizer.ts";
+import { chooseSampler } from "./samplers/choose_sampler.ts";
+import type { ClipTokenizer } from "./text/tokenizer.ts";
 import { CallQueue, type TurnOptions } from "./call_queue.ts";
 
 /** Milliseconds between two previews: a few a second would slow a fast GPU down. */
@@ -68,6 +73,12 @@ export interface GenerateOptions
   readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * Embeddings of textual inversion by the names that stand for them in prompts, as
+   * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
+   * Only those that a prompt names are read.
+   */
+  readonly embeddings?: EmbeddingFiles;
   /**
    * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
    * model: the same files, not another adapter or a quantised copy. Without it the
@@ -289,8 +300,8 @@ export class MasterWeaver implements AsyncDisposable {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...wanted } = others;
-    const { initImage, mask, ...given } = wanted;
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
+    const { embeddings, initImage, mask, ...given } = more;
     if (initImage !== undefined) checkImage(initImage, "initImage");
     if (mask !== undefined) checkImage(mask, "mask");
     const checked = checkSettings(
@@ -307,13 +318,16 @@ export class MasterWeaver implements AsyncDisposable {
       initImage: initImage !== undefined,
       mask: mask !== undefined,
     });
+    const { scheduler } = this.#components.unet.config;
+    const sampler = chooseSampler(scheduler, settings);
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
-    const prompt = this.#encodeText("prompt", settings.prompt, onWarning);
-    const negative = this.#encodeText(
-      "negative prompt",
-      settings.negativePrompt,
+    const tower = this.#textTower(settings);
+    const { text, truncatedPrompt } = await readPrompts(
+      settings,
+      tower,
+      embeddings,
       onWarning,
     );
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
@@ -331,13 +345,14 @@ export class MasterWeaver implements AsyncDisposable {
         source: this.#previewSource ??= await this.#readPreviews(onWarning),
       };
       const made = await engine.generate({
-        ids: { prompt: prompt.ids, negative: negative.ids },
+        text,
         identity: tokens,
         settings,
+        sampler,
         source: ready?.source,
       }, { onProgress, onWarning, signal, previews });
       const images = ready ? await ready.finish(made, pauser) : made;
-      return { images, settings, truncatedPrompt: prompt.truncated };
+      return { images, settings, truncatedPrompt };
     });
   }
 
@@ -360,19 +375,16 @@ export class MasterWeaver implements AsyncDisposable {
     return new PreviewSource(own);
   }
 
-  /** Turns text into token ids; warns where it does not fit. */
-  #encodeText(
-    name: string,
-    text: string,
-    onWarning: CallOptions["onWarning"],
-  ): EncodedPrompt {
-    const encoded = this.#tokenizer.encode(text);
-    const { truncated } = encoded;
-    if (truncated !== "") {
-      const { maxLength } = this.#tokenizer;
-      onWarning?.(truncationWarning(name, truncated, maxLength));
+  /** The text tower; its layers that are left out must be among those it has. */
+  #textTower({ clipSkip }: Pick<Settings, "clipSkip">): TextTower {
+    const { layers, hiddenSize } = this.#components.text.config;
+    if (clipSkip > layers) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Option clipSkip must be at most ${layers}, the layers of this model's text encoder, got ${clipSkip}`,
+      );
     }
-    return encoded;
+    return { tokenizer: this.#tokenizer, channels: hiddenSize };
   }
 
   /** The engine; a new one, on a new device, where the old one was lost. */
@@ -414,15 +426,4 @@ export class MasterWeaver implements AsyncDisposable {
 
 function withoutPreviews(why: string): string {
   return `No previews of the first images: ${why}`;
-}
-
-function truncationWarning(
-  name: string,
-  truncated: string,
-  length: number,
-): string {
-  const shown = truncated.length > 200
-    ? `${printable(truncated.slice(0, 200))}…`
-    : printable(truncated);
-  return `The ${name} is longer than ${length} tokens; what did not fit: ${shown}`;
 }

@@ -32,18 +32,18 @@ Deno.test("schedulers: what DDIM cannot do is refused by file and key", async (t
         "it has thresholding true",
       ],
       [
-        { _class_name: "DDIMScheduler", prediction_type: "v_prediction" },
-        'it has prediction_type "v_prediction", expected "epsilon"',
+        { _class_name: "DDIMScheduler", prediction_type: "sample" },
+        'it has prediction_type "sample", expected "epsilon" or "v_prediction"',
       ],
       [
-        { _class_name: "DDIMScheduler", rescale_betas_zero_snr: true },
-        "it has rescale_betas_zero_snr true",
+        { _class_name: "DDIMScheduler", rescale_betas_zero_snr: 1 },
+        "it has rescale_betas_zero_snr 1",
       ],
       [
         { _class_name: "PNDMScheduler", beta_schedule: "squaredcos_cap_v2" },
         'it has beta_schedule "squaredcos_cap_v2"',
       ],
-      [{ _class_name: "LCMScheduler" }, 'it has _class_name "LCMScheduler"'],
+      [{ _class_name: "EDMScheduler" }, 'it has _class_name "EDMScheduler"'],
     ];
     for (const [json, message] of cases) {
       await t.step(message, async () => {

@@ -44,7 +44,7 @@ Deno.test("core: its bundle has no host, no Deno, no Node and no package in it",
       [],
     );
     assertEquals(
-      modules.filter((path) => /^src\/(host|checkpoints|studio)\//.test(path)),
+      modules.filter((path) => /^src\/(host|studio)\//.test(path)),
       [],
     );
     assertEquals(

@@ -281,6 +281,7 @@ Deno.test("download: a model is downloaded, converted, and what is missing asked
     ],
   );
   assertEquals((await names(output)).sort(), [
+    "LICENSE-dlib-Boost.txt",
     "face_detector.weave",
     "image_encoder.weave",
     "model.json",

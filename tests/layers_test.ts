@@ -22,6 +22,7 @@ const order = [
   "samplers",
   "image",
   "face",
+  "checkpoints",
   "identity",
   "options",
   "generate",
@@ -36,11 +37,6 @@ const order = [
   "studio",
   "site",
 ];
-
-/** Beside the order, for tools alone: tables of names come from the networks. */
-const beside: Readonly<Record<string, readonly string[]>> = {
-  "checkpoints": ["models", "graph", "face", "weights", "base"],
-};
 
 /** What may know Deno, Node and packages. */
 const atTheEdge = ["host", "studio"];
@@ -89,7 +85,7 @@ function layer(path: string): string {
 
 /** What a layer may import from, beside itself. */
 function below(name: string): readonly string[] {
-  return beside[name] ?? order.slice(0, Math.max(order.indexOf(name), 0));
+  return order.slice(0, Math.max(order.indexOf(name), 0));
 }
 
 const files: Source[] = [];
@@ -140,8 +136,7 @@ Deno.test("layers: there are sources to check", () => {
 
 Deno.test("layers: every file and folder of src has its place", () => {
   const names = new Set(files.map(({ path }) => layer(path)));
-  const known = [...order, ...Object.keys(beside)];
-  assertEquals([...names].toSorted(), known.toSorted());
+  assertEquals([...names].toSorted(), order.toSorted());
 });
 
 Deno.test("layers: each imports only from those below it", () => {
@@ -210,7 +205,7 @@ Deno.test("layers: image decoders run anywhere", () => {
 Deno.test("layers: only the edge mentions flags and tools", () => {
   const wrong = files
     .filter(({ path }) =>
-      ![...atTheEdge, "site", ...Object.keys(beside)].includes(layer(path))
+      ![...atTheEdge, "site", "checkpoints"].includes(layer(path))
     )
     .flatMap(({ path, code }) =>
       [...code.matchAll(/--[a-z][a-z-]+|\btools\/|\bsetup\.sh/g)]

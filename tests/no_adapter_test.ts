@@ -3,10 +3,12 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { OLDEST } from "../src/gpu/browsers.ts";
 import { Gpu } from "../src/gpu/gpu.ts";
 import { noAdapter } from "../src/gpu/no_adapter.ts";
 import { withTools } from "../src/host/advice.ts";
 import { provideWebGpu } from "../src/host/dawn.ts";
+import { repositoryPath } from "./support/paths.ts";
 
 const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
 const driver = /: a Vulkan, Metal or Direct3D 12 driver is needed$/;
@@ -23,17 +25,17 @@ const agents: readonly (readonly [string, RegExp, RegExp])[] = [
   ],
   [
     `Mozilla/5.0 (Windows NT 10.0) ${webkit} Chrome/156.0.0.0 Safari/537.36 Edg/156.0.0.0`,
-    /from 113 on Windows/,
+    /use Chrome or Edge 140 or later/,
     /graphics acceleration/,
   ],
   [
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-    /dom\.webgpu\.enabled in about:config/,
+    /dom\.webgpu\.enabled to true in about:config/,
     /about:support/,
   ],
   [
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
-    /Safari has WebGPU from 26/,
+    /use Safari 26 or later/,
     /update macOS/,
   ],
   ["", /no navigator\.gpu/, driver],
@@ -83,4 +85,14 @@ Deno.test("no adapter: Deno is not sent to npm for what it has itself", async ()
     if (own) Object.defineProperty(navigator, "gpu", own);
     else Reflect.deleteProperty(navigator, "gpu");
   }
+});
+
+Deno.test("no adapter: README's table has the oldest browsers", async () => {
+  const readme = await Deno.readTextFile(repositoryPath("README.md"));
+  const { chrome, firefox, safari } = OLDEST;
+  assertMatch(readme, new RegExp(`\\| Chrome, Edge ${chrome} and later \\|`));
+  assertMatch(
+    readme,
+    new RegExp(`\\| Firefox ${firefox}, Safari ${safari} \\|`),
+  );
 });

@@ -36,11 +36,17 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   ref: ["b.png"],
   prompt: 'a man, "x": y\nNegative prompt: ☃',
   negativePrompt: "a hat",
+  promptSyntax: "a1111",
+  clipSkip: 2,
   model: "models/other",
   adapter: "other.weave",
   extras: "more",
   steps: 7,
   guidanceScale: 2.5,
+  sampler: "DPM++ 2M Karras",
+  schedule: "Karras",
+  eta: 0.5,
+  guidanceRescale: 0.75,
   idScale: 0.25,
   seed: -(2n ** 63n),
   numImages: 3,
@@ -186,7 +192,7 @@ Deno.test("options: defaults are of their type, and the library's", () => {
   }
   assertEquals(
     Object.keys(defaultSettings).length,
-    11,
+    13,
     "settings with a default: count a new one here",
   );
   assertEquals([defaultSettings.steps, defaultSettings.seed], [30, 42]);

@@ -43,7 +43,7 @@ function recorded(parameters: string): Recorded {
 
 Deno.test("parameters: settings that the web UI writes are repeated", () => {
   const read = recorded(
-    `a (smiling:1.2) woman, <lora:hair:0.5>
+    `a (smiling:1.2) woman AND <lora:hair:0.5>
 red hair, Steps: 3, "snow"
 Negative prompt: a hat,
 blurry
@@ -52,9 +52,13 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
   assertEquals(read, {
     settings: {
       prompt:
-        'a (smiling:1.2) woman, <lora:hair:0.5>\nred hair, Steps: 3, "snow"',
+        'a (smiling:1.2) woman AND <lora:hair:0.5>\nred hair, Steps: 3, "snow"',
       negativePrompt: "a hat,\nblurry",
+      promptSyntax: "a1111",
+      clipSkip: 2,
       steps: 25,
+      sampler: "DPM++ 2M",
+      schedule: "Karras",
       guidanceScale: 7.5,
       seed: 3718437551n,
       width: 512,
@@ -63,10 +67,9 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
     },
     provenance: {},
     otherProgram: {
-      sampler: "DPM++ 2M",
       model: "v1-5-pruned-emaonly",
       modelHash: "6ce0161689",
-      unsupported: ["Schedule type", "VAE", "Clip skip"],
+      unsupported: ["VAE"],
     },
   });
   const warnings = otherProgramWarnings(
@@ -75,25 +78,27 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 37184
     "weights/mini",
     new Set(),
   );
-  assertEquals(warnings.length, 3);
+  assertEquals(warnings.length, 2);
   assertMatch(
     warnings[0],
     /another program made a\.png, with the model v1-5-pruned-emaonly \(6ce0161689\) and without these references; .* repeated with weights\/mini$/,
   );
   assertMatch(
     warnings[0],
-    /; its prompt, negative prompt, steps, CFG scale, seed, size and RNG are repeated/,
+    /; its prompt, negative prompt, clip skip, steps, CFG scale, seed, size, RNG, sampler and schedule are repeated/,
   );
-  assertMatch(warnings[1], /made with the sampler DPM\+\+ 2M, this is DDIM$/);
   assertEquals(
-    warnings[2],
-    "The image will differ: not supported here: Schedule type, VAE, Clip skip; read as plain words: <lora:hair:0.5>, (smiling:1.2)",
+    warnings[1],
+    "The image will differ: not supported here: VAE; read as plain words: AND",
   );
   // What is typed is neither repeated nor wrong.
   const typed = new Set(["prompt", "negative_prompt", "seed"]);
-  const [first, , third] = otherProgramWarnings(read, "a.png", "m", typed);
-  assertMatch(first, /; its steps, CFG scale, size and RNG are repeated/);
-  assertMatch(third, /Clip skip$/);
+  const [first, second] = otherProgramWarnings(read, "a.png", "m", typed);
+  assertMatch(
+    first,
+    /; its clip skip, steps, CFG scale, size, RNG, sampler and schedule are repeated/,
+  );
+  assertMatch(second, /VAE$/);
 });
 
 Deno.test("parameters: settings that other programs leave out stay absent", () => {
@@ -104,6 +109,7 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(read.settings, {
     prompt: "",
     negativePrompt: "",
+    promptSyntax: "a1111",
     steps: 20,
     guidanceScale: 7,
     seed: 1n,
@@ -126,10 +132,41 @@ Deno.test("parameters: settings that other programs leave out stay absent", () =
   assertEquals(odd.settings.rng, undefined);
   assertEquals(odd.settings.width, undefined);
   assertEquals(odd.settings.negativePrompt?.trim(), "a hat");
-  assertEquals(odd.otherProgram, {
-    sampler: "Euler a",
-    unsupported: ["RNG"],
-  });
+  assertEquals(odd.settings.sampler, "Euler a");
+  assertEquals(odd.otherProgram, { unsupported: ["RNG"] });
+});
+
+Deno.test("parameters: a sampler of another program is repeated where it is known", () => {
+  const of = (sampler: string) => {
+    const read = recorded(`a\nSteps: 20, ${sampler}, CFG scale: 7, Seed: 1`);
+    const { sampler: name, schedule } = read.settings;
+    const { sampler: unknown } = read.otherProgram!;
+    return [name, schedule, unknown];
+  };
+  assertEquals(of("Sampler: DPM++ 2M Karras"), [
+    "DPM++ 2M Karras",
+    undefined,
+    undefined,
+  ]);
+  // The web UI gives this one Karras' schedule by itself.
+  const automatic = "Sampler: DPM++ 2M, Schedule type: Automatic";
+  assertEquals(of(automatic), ["DPM++ 2M", "Karras", undefined]);
+  const plain = "Sampler: Euler, Schedule type: Automatic";
+  assertEquals(of(plain), ["Euler", undefined, undefined]);
+  const unknown = [undefined, undefined, "Restart"];
+  assertEquals(of("Sampler: Restart"), unknown);
+  const odd = "Sampler: Euler, Schedule type: KL Optimal";
+  assertEquals(of(odd), [undefined, undefined, "Euler"]);
+  const [, warning] = otherProgramWarnings(
+    recorded("a\nSteps: 20, Sampler: Restart, CFG scale: 7, Seed: 1"),
+    "a.png",
+    "m",
+    new Set(),
+  );
+  assertMatch(
+    warning,
+    /sampler Restart, which is not known here; this is DDIM$/,
+  );
 });
 
 Deno.test("parameters: pairs with our names are not settings of another program", () => {
@@ -139,7 +176,9 @@ Deno.test("parameters: pairs with our names are not settings of another program"
   assertEquals(settings, {
     prompt: "a",
     negativePrompt: "",
+    promptSyntax: "a1111",
     steps: 20,
+    sampler: "Euler a",
     guidanceScale: 7,
     seed: 123n,
     width: 512,
@@ -230,7 +269,7 @@ Deno.test("parameters: a text that contradicts our own chunks is reported", () =
 
 Deno.test("parameters: no text of an image is obeyed by a terminal", async () => {
   const read = recorded(
-    'a\u001b[2J (x:\u001b[1m)\nSteps: 20, Sampler: \x1b[2JEuler, CFG scale: 7, Model: "a\\n\\u001b[31mred\\u0007\\nError: fake", Model hash: \x1b[3m',
+    'a\u001b[2J AND\nSteps: 20, Sampler: \x1b[2JEuler, CFG scale: 7, Model: "a\\n\\u001b[31mred\\u0007\\nError: fake", Model hash: \x1b[3m',
   );
   const damaged = inspected("\u009b31m\u202eevil");
   const warnings = [

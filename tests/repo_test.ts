@@ -29,7 +29,7 @@ const topLevel = new Set([
   "weights",
 ]);
 
-const binary = /\.(png|jpe?g|weave|safetensors|bin|pt|pth|svm|dat|gz)$/;
+const binary = /\.(png|jpe?g|weave|safetensors|bin|pt|pth|svm|dat|gz|gguf)$/;
 
 /** Tracked files; every file where git is not at hand. */
 async function tracked(): Promise<string[]> {

@@ -10,12 +10,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
-import { stepGraph } from "../src/generate/graphs/step.ts";
 import type { Start } from "../src/generate/start.ts";
 import type { Tensor } from "../src/graph/graph.ts";
-import { Plan } from "../src/graph/plan.ts";
-import { KernelChoice } from "../src/graph/kernel_choice.ts";
-import { WeightStore } from "../src/graph/weight_store.ts";
 import { binary } from "../src/ops/binary.ts";
 import { map } from "../src/ops/map.ts";
 import { view } from "../src/ops/view.ts";
@@ -43,8 +39,9 @@ import {
   readTensor,
   readyLoop,
 } from "./support/generator.ts";
-import { gpuTest, sharedGpu } from "./support/gpu.ts";
+import { gpuTest } from "./support/gpu.ts";
 import { miniComponents } from "./support/model.ts";
+import { Predictor } from "./support/predictor.ts";
 
 /** Coefficients of a step of {@linkcode adamsAncestral}, in this order. */
 type Step = [
@@ -102,10 +99,10 @@ function adamsAncestral(config: DdimConfig): Sampler {
     scaleInput: (latents, coefficients) => times(latents, coefficients, 0),
 
     update(
-      { latents, predictedNoise, coefficients, noise, state }: StepTensors,
+      { latents, modelOutput, coefficients, noise, state }: StepTensors,
     ) {
       const terms = [
-        times(predictedNoise, coefficients, 1),
+        times(modelOutput, coefficients, 1),
         times(state.previous, coefficients, 2),
         times(state.older, coefficients, 3),
         times(noise!, coefficients, 4),
@@ -116,7 +113,7 @@ function adamsAncestral(config: DdimConfig): Sampler {
             sum.graph.apply(binary, { a: sum, b: term }, { operation: "add" }),
           latents,
         ),
-        state: { previous: predictedNoise, older: state.previous },
+        state: { previous: modelOutput, older: state.previous },
       };
     },
   };
@@ -159,7 +156,7 @@ gpuTest(
       found.push(await readTensor(latents));
     }
 
-    using predict = await Predictor.make(ready);
+    using predict = await Predictor.make(ready, rules.guidanceScale);
     const { initialNoiseScale, steps } = sampler.schedule(rules.steps);
     const draw = await loopNoise(size);
     let x: Float32Array = draw().map((value) => value * initialNoiseScale);
@@ -191,58 +188,6 @@ gpuTest(
     }
   },
 );
-
-/** The UNet's predictions alone: a step of DDIM that leaves nothing of the latents. */
-class Predictor implements Disposable {
-  readonly #plans: readonly [conditional: Plan, guided: Plan];
-  readonly #store: WeightStore;
-
-  private constructor(plans: readonly [Plan, Plan], store: WeightStore) {
-    this.#plans = plans;
-    this.#store = store;
-  }
-
-  static async make(
-    { handover, runShape }: Awaited<ReturnType<typeof readyLoop>>,
-  ): Promise<Predictor> {
-    const gpu = await sharedGpu();
-    const components = await miniComponents;
-    const store = new WeightStore(gpu);
-    const plan = async (guided: boolean) => {
-      const kind = { guided, cached: false };
-      const graph = stepGraph("f32", components, runShape, kind);
-      await store.load(new KernelChoice(graph).parameters);
-      const bindings = guided
-        ? handover.bindings
-        : handover.conditionalBindings;
-      const { latents: _, ...keys } = bindings;
-      return await Plan.make(gpu, graph, { weights: [store], bindings: keys });
-    };
-    return new Predictor([await plan(false), await plan(true)], store);
-  }
-
-  async noise(
-    latents: Float32Array,
-    timestep: number,
-    guided: boolean,
-  ): Promise<Float32Array> {
-    const plan = this.#plans[Number(guided)];
-    plan.write("latents", latents);
-    plan.write("t", new Float32Array(guided ? 2 : 1).fill(timestep));
-    plan.write("identity_scale", Float32Array.of(0.8));
-    if (guided) {
-      plan.write("guidance_scale", Float32Array.of(rules.guidanceScale));
-    }
-    plan.write("coefficients", Float32Array.of(0, 1));
-    plan.run();
-    return Float32Array.from((await plan.read("latents")).latents);
-  }
-
-  [Symbol.dispose](): void {
-    for (const plan of this.#plans) plan[Symbol.dispose]();
-    this.#store[Symbol.dispose]();
-  }
-}
 
 gpuTest("sampler: another one makes whole images", async () => {
   const { scheduler } = (await miniComponents).unet.config;

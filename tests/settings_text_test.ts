@@ -32,6 +32,8 @@ const provenance: Provenance = {
 const settings = checkSettings({
   prompt: "a man",
   negativePrompt: "a hat",
+  promptSyntax: "a1111",
+  clipSkip: 2,
   seed: -1n,
   steps: 7,
   numImages: 3,

@@ -8,6 +8,7 @@ import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { attention } from "../src/ops/attention/attention.ts";
 import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { ddimStep } from "../src/ops/ddim_step.ts";
+import { emphasis } from "../src/ops/emphasis.ts";
 import { guidance } from "../src/ops/guidance.ts";
 import { binary } from "../src/ops/binary.ts";
 import { geglu } from "../src/ops/geglu.ts";
@@ -30,6 +31,7 @@ import { resizeGradient } from "../src/ops/gradients/resize_gradient.ts";
 import { softmaxGradient } from "../src/ops/gradients/softmax_gradient.ts";
 import { layerNorm } from "../src/ops/layer_norm.ts";
 import { linear } from "../src/ops/linear/linear.ts";
+import { linearStep } from "../src/ops/linear_step.ts";
 import { matmul } from "../src/ops/matmul.ts";
 import { accumulate } from "../src/ops/optimiser/accumulate.ts";
 import { adamw } from "../src/ops/optimiser/adamw.ts";
@@ -44,6 +46,7 @@ import { imageOutput } from "../src/ops/image_output.ts";
 import { softmax } from "../src/ops/softmax.ts";
 import { pool2d } from "../src/ops/pool2d.ts";
 import { repaint } from "../src/ops/repaint.ts";
+import { rescaledGuidance } from "../src/ops/rescaled_guidance.ts";
 import { resize } from "../src/ops/resize.ts";
 import { matchTokens } from "../src/ops/tokens/match_tokens.ts";
 import { mergeTokens } from "../src/ops/tokens/merge_tokens.ts";
@@ -221,7 +224,36 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     t: ["f32", 1, 1],
     frequencies: ["f32", 8],
   }],
+  ["shares of other rows", emphasis, {
+    sums: ["f32", 2, 3],
+    weights: ["f32", 2, 3],
+    shares: ["f32", 3, 3],
+  }],
   ["an odd batch", guidance, { x: [3, 4], scale: ["f32", 1] }],
+  ["two shares of rescaling", rescaledGuidance, {
+    x: [2, 4],
+    scale: ["f32", 1],
+    rescale: ["f32", 2],
+  }],
+  ["five history tensors", linearStep, {
+    latents: ["f32", 4],
+    modelOutput: ["f32", 4],
+    history: ["f32", 5, 4],
+    coefficients: ["f32", 48],
+  }],
+  ["noise of another length", linearStep, {
+    latents: ["f32", 4],
+    modelOutput: ["f32", 4],
+    noise: ["f32", 3],
+    history: ["f32", 1, 4],
+    coefficients: ["f32", 8],
+  }],
+  ["too few coefficients", linearStep, {
+    latents: ["f32", 4],
+    modelOutput: ["f32", 4],
+    history: ["f32", 1, 4],
+    coefficients: ["f32", 7],
+  }],
   ["noise of another length", ddimStep, {
     latents: ["f32", 4],
     predictedNoise: ["f32", 5],

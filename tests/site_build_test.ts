@@ -33,6 +33,8 @@ Deno.test("site build: relative paths, a policy, nothing inline, the same bytes 
       assertMatch(path, /^assets\//);
       await Deno.stat(`${output}/${path}`);
     }
+    assertMatch(html, /use Chrome or Edge \d+, Firefox \d+, Safari \d+ or/);
+    assertEquals(html.match(/{{/g), null);
     assertEquals(html.match(/<style|<script>|\son\w+=|style=/g), null);
     const worker = await Deno.readTextFile(`${output}/service_worker.js`);
     await Deno.writeTextFile(`${output}/CNAME`, "a host's own file");
@@ -51,6 +53,7 @@ Deno.test("site build: relative paths, a policy, nothing inline, the same bytes 
       Object.keys(components),
       [...requiredComponents, "face_detector"].toSorted(),
     );
+    await Deno.stat(`${output}/weights/mini/LICENSE-dlib-Boost.txt`);
     // A browser looks for a new version by its bytes.
     assertEquals(
       await Deno.readTextFile(`${output}/service_worker.js`),

@@ -107,6 +107,11 @@ siteTest(
     await page.getByLabel("Language").selectOption("zh-CN");
     assert(/此浏览器目前无法生成图像/.test(await notice(page)));
     await shoot("site-no-gpu-zh");
+    await page.addInitScript({
+      content: "delete Uint8Array.prototype.toBase64",
+    });
+    await page.reload();
+    assert(/过旧.*Chrome 或 Edge 140/.test(await notice(page)));
   },
 );
 
@@ -118,7 +123,7 @@ const safari =
 for (
   const [name, userAgent, noAdapter, noWebGpu] of [
     ["Firefox", firefox, /about:support/, /about:config/],
-    ["Safari", safari, /Lockdown Mode/, /from version 26/],
+    ["Safari", safari, /Lockdown Mode/, /use Safari 26 or later/],
   ] as const
 ) {
   siteTest(

@@ -2,8 +2,10 @@
  * The weights of the page that computes everything itself: fetched in few
  * requests, kept through a reload, checked, or read from a folder.
  */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import type { Page } from "./support/browser.ts";
+import { plainLandmarks } from "./support/landmarks.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   fileBytes,
@@ -50,11 +52,23 @@ siteTest(
     }
     assertEquals(await bar.getAttribute("max"), String(MODEL_BYTES));
     await shoot("site-download");
+    // Another model of this site's, an earlier version, and another site's.
+    const other = "/another/weights/old/unet.weave?hash=0&chunk=0";
+    await page.evaluate(keepMore, [
+      "weights/old/model.json",
+      "weights/old/unet.weave?hash=0&chunk=0",
+      "weights/mini/unet.weave?hash=0&chunk=0",
+      other,
+    ]);
     const before = host.weights.length;
     await page.reload();
     await bar.waitFor();
     host.release();
     await modelReady(page);
+    const old = (await page.evaluate(keptUrls)).filter((url) =>
+      /old|hash=0&/.test(url)
+    );
+    assertEquals(old, [new URL(other, page.url()).href]);
     const again = host.weights.slice(before);
     // At most what was under way is sent twice.
     const all = again.map(lengthOf).reduce((sum, length) => sum + length, 0);
@@ -67,6 +81,20 @@ siteTest(
   },
 );
 
+/** Runs in the page: keeps more than its weights. */
+async function keepMore(urls: readonly string[]): Promise<void> {
+  const cache = await caches.open("masterweaver-weights");
+  for (const url of urls) {
+    await cache.put(new URL(url, location.href).href, new Response("old"));
+  }
+}
+
+/** Runs in the page: the addresses of what is kept. */
+async function keptUrls(): Promise<string[]> {
+  const cache = await caches.open("masterweaver-weights");
+  return (await cache.keys()).map(({ url }) => url);
+}
+
 function lengthOf({ range }: Asked): number {
   return range![1] - range![0] + 1;
 }
@@ -75,11 +103,36 @@ siteTest(
   "site weights: a host without ranges will do",
   { isPlain: true },
   async ({ page }, host) => {
+    await page.addInitScript(countPersist);
+    await page.reload();
     await useAnyway(page);
     await modelReady(page);
     assertEquals(host.sent, MODEL_BYTES);
+    const asked = () => page.evaluate(() => (globalThis as Persisting).asked);
+    assertEquals(await asked(), 1);
+    // Nothing to fetch, nothing to ask for.
+    await page.reload();
+    await modelReady(page);
+    await page.locator(".model-more summary").click();
+    assertEquals(await asked(), 0);
   },
 );
+
+/** How often the page asked the browser to keep its weights. */
+type Persisting = { asked?: number };
+
+/** Runs in the page: counts that, and refuses. */
+function countPersist(): void {
+  const { storage } = navigator as unknown as { storage: object };
+  const counter = globalThis as Persisting;
+  counter.asked = 0;
+  Object.assign(storage, {
+    persist: () => {
+      counter.asked!++;
+      return Promise.resolve(false);
+    },
+  });
+}
 
 siteTest(
   "site weights: without room it says so, keeps what it has, and goes on later",
@@ -131,8 +184,38 @@ siteTest(
     await modelReady(page);
     // The damaged file alone.
     assertEquals(host.sent - sent, fileBytes("vae"));
+
+    // What is damaged later, when it was checked already.
+    await page.evaluate(damageKept, "unet.weave");
+    await page.locator(".picker input").setInputFiles([`${mini}/demo.png`]);
+    await page.getByRole("button", { name: /^Generate/ }).click();
+    await page.getByText(
+      /unet\.weave: tensor .* the page fetches the file again/,
+    )
+      .first().waitFor({ timeout: 120_000 });
+    await modelReady(page);
+    assertEquals(
+      host.sent - sent,
+      fileBytes("vae") + fileBytes("unet"),
+    );
   },
 );
+
+/** Runs in the page: changes a byte in the middle of each chunk of a file but the first. */
+async function damageKept(name: string): Promise<void> {
+  const cache = await caches.open("masterweaver-weights");
+  for (const request of await cache.keys()) {
+    const chunk = new URL(request.url).searchParams.get("chunk");
+    if (!request.url.includes(name) || chunk === null || chunk === "0") {
+      continue;
+    }
+    const bytes = new Uint8Array(
+      await (await cache.match(request))!.arrayBuffer(),
+    );
+    bytes[bytes.length >> 1] ^= 1;
+    await cache.put(request, new Response(bytes));
+  }
+}
 
 siteTest(
   "site weights: a file of another conversion is refused by its hash",
@@ -208,6 +291,18 @@ siteTest(
     await page.getByRole("button", { name: "Use a model" }).click();
     await page.getByText("read from the folder that you picked").waitFor();
     await page.locator(".header").getByText("Model picked").waitFor();
+    // The site's face detector stands in, as it is kept here.
+    await page.locator(".model-more input[accept='.weave']").setInputFiles({
+      name: "landmarks.weave",
+      mimeType: "application/octet-stream",
+      buffer: Buffer.from(await plainLandmarks()),
+    });
+    await page.getByText("landmarks.weave was picked").waitFor();
+    await modelReady(page);
+    await page.locator(".picker input").setInputFiles(`${mini}/demo.png`);
+    await page.getByText("More options").click();
+    await page.getByLabel("Align faces", { exact: true }).selectOption("yes");
+    await page.locator(".face-box").waitFor({ timeout: 120_000 });
     assertEquals(host.weights.length, copied);
   },
 );

@@ -5,12 +5,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { openComponent } from "../src/weights/components.ts";
-import {
-  ddimSchedule,
-  ddimStepCoefficients,
-  readDdimConfig,
-} from "../src/samplers/ddim.ts";
+import { ddimSchedule, ddimStepCoefficients } from "../src/samplers/ddim.ts";
 import { torchCpuNormal } from "../src/samplers/noise.ts";
+import { readSchedulerConfig } from "../src/samplers/own_settings.ts";
 import { openModelFolder, readImage } from "../src/host/files.ts";
 import type { Graph } from "../src/graph/graph.ts";
 import {
@@ -86,7 +83,7 @@ gpuTest("trace: every stage of a picture equals PyTorch's", async () => {
   const text = await open("text_encoder", clipTextConfig);
   const unet = await open("unet", (json) => ({
     ...unetConfig(json),
-    scheduler: readDdimConfig(
+    scheduler: readSchedulerConfig(
       (json as Record<string, unknown>).scheduler,
       "unet",
     ),

@@ -14,10 +14,7 @@ import { cannotWrite } from "../src/host/reasons.ts";
 import { writeStderr } from "../src/host/streams.ts";
 import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
-import {
-  MODEL_DTYPES,
-  type ModelDtype,
-} from "../src/weights/quantisation_policy.ts";
+import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
 import type { LdmWeights } from "../src/checkpoints/tables/ldm.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
@@ -36,45 +33,18 @@ import {
   writeManifest,
 } from "./convert/model_manifest.ts";
 import { restoreOld } from "./convert/neighbours.ts";
+import { mergedComponents, type MergeInput } from "./convert/merge.ts";
+import {
+  type ConvertValues,
+  OPTIONS,
+  readWords,
+  USAGE,
+} from "./convert/options.ts";
+import { runExtraction, runGguf } from "./convert/other_outputs.ts";
 import { ProgressLine } from "./convert/progress.ts";
 import { checkTarget, Staging } from "./convert/staging.ts";
 import { toPyTorch } from "./convert/to_pytorch.ts";
-import {
-  flag,
-  oneOf,
-  option,
-  printJson,
-  talk,
-  text,
-  toolMain,
-  type Values,
-} from "./tool.ts";
-
-const USAGE = `Usage: deno run -A tools/convert.ts FILE|FOLDER… --output DIR
-       deno run -A tools/convert.ts --to-pytorch FILE.weave --output FILE.pt
-       deno run -A tools/convert.ts --manifest DIR
-
-Converts checkpoints to a model folder. Each input is one of:
-  a diffusers folder (for identities with image_encoder/, adapter_final.pt and
-    face_parser.pth in it), or the folder of one network
-  a single file of Stable Diffusion 1.5 (.safetensors, .ckpt), or of one network
-  an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
-  dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
-  a .weave file, or a folder of them, to be stored as another --dtype
-
-  --output DIR           where the .weave files go; created where it is missing
-  --dtype f16|f32|q8|q4  how weights are stored (f16); q8 and q4 take about a
-                         half and a quarter of f16 and lose a little
-  --allow-unused         leave out unknown tensors, and say which, instead of
-                         refusing the file
-  --no-ema               where a single file has two sets of UNet weights, use
-                         those of the last training step, not their running mean
-  --manifest DIR         write model.json for a folder as it is: one that has none,
-                         or was put together from others on purpose
-  --to-pytorch FILE      write an identity adapter as the reference's .pt
-  --json                 one JSON object on stdout
-  --quiet                no report, no progress
-  -h, --help             this text`;
+import { printJson, talk, toolMain } from "./tool.ts";
 
 /** What was written for one component. */
 export interface ConvertedComponent {
@@ -102,6 +72,8 @@ export interface ConvertedComponent {
 export interface ConvertOptions {
   /** Files and folders to read. */
   readonly inputs: readonly string[];
+  /** Models to merge, two or more; `inputs` have what they lack. */
+  readonly merge?: readonly MergeInput[];
   /** The folder to write to. */
   readonly output: string;
   /** How floating-point tensors are stored; single ones may be stored finer. */
@@ -134,13 +106,16 @@ export async function convert(
   for (const path of await restoreOld(output)) {
     report(`${path}: restored after an interrupted conversion`);
   }
-  const components = await findComponents({
+  const search = {
     inputs,
     output,
     ldmWeights,
     allowUnused: options.allowUnused ?? false,
     warn: report,
-  });
+  };
+  const components = options.merge
+    ? await mergedComponents(options.merge, search)
+    : await findComponents(search);
   await using made = await makeFolder(output);
   await using staging = new Staging();
   const converted: ConvertedComponent[] = [];
@@ -280,19 +255,8 @@ async function makeFolder(path: string): Promise<MadeFolder> {
   };
 }
 
-const OPTIONS = {
-  output: option(text),
-  dtype: option(oneOf(MODEL_DTYPES), "f16"),
-  "to-pytorch": option(text),
-  manifest: option(text),
-  "allow-unused": flag,
-  "no-ema": flag,
-  json: flag,
-  quiet: flag,
-};
-
 async function run(
-  values: Values<typeof OPTIONS>,
+  values: ConvertValues,
   inputs: readonly string[],
 ): Promise<void> {
   const { output, manifest, "to-pytorch": adapter, json } = values;
@@ -309,6 +273,14 @@ async function run(
     if (json) printJson(written);
     return;
   }
+  if (values["extract-lora"]) return await runExtraction(values, inputs);
+  if (values.rank !== undefined) {
+    throw new UsageError("--rank goes with --extract-lora");
+  }
+  const read = readWords(inputs, values.merge);
+  if (values.gguf !== undefined) {
+    return await runGguf(values.gguf, values, read);
+  }
   if (!output) throw new UsageError("Give --output");
   if (adapter !== undefined) {
     await checkWritable(output);
@@ -320,7 +292,7 @@ async function run(
   }
   await using interrupt = new Interrupt((text) => writeStderr(`${text}\n`));
   const components = await convert({
-    inputs,
+    ...read,
     output,
     dtype: values.dtype,
     ldmWeights: values["no-ema"] ? "last" : "ema",

@@ -198,12 +198,19 @@ async function fromFolder(
   return written === `${output}/${component}.weave`;
 }
 
-/** Puts the face detector, which comes with this project, into a model's folder that has none. */
+/**
+ * Puts the face detector, which comes with this project, into a model's folder
+ * that has none, with its licence, which wants to travel with it.
+ */
 export async function addDetector(output: string): Promise<boolean> {
-  const name = "face_detector.weave";
-  const own = new URL(`../weights/mini/${name}`, import.meta.url);
-  if (await exists(`${output}/${name}`) || !await exists(own)) return false;
-  await Deno.copyFile(own, `${output}/${name}`);
+  const [name, licence] = ["face_detector.weave", "LICENSE-dlib-Boost.txt"];
+  const own = (file: string) =>
+    new URL(`../weights/mini/${file}`, import.meta.url);
+  if (await exists(`${output}/${name}`) || !await exists(own(name))) {
+    return false;
+  }
+  await Deno.copyFile(own(licence), `${output}/${licence}`);
+  await Deno.copyFile(own(name), `${output}/${name}`);
   return true;
 }
 

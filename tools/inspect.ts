@@ -1,6 +1,6 @@
 /**
  * Shows what is in model files: `*.weave`, safetensors, both containers of
- * `torch.save`, and dlib's two.
+ * `torch.save`, GGUF, and dlib's two.
  *
  *     deno run -R tools/inspect.ts FILE…
  *
@@ -13,6 +13,7 @@ import {
   componentNames,
   isNetworkComponent,
 } from "../src/weights/components.ts";
+import { ARCHITECTURE } from "../src/checkpoints/gguf.ts";
 import { dlibKind, readDlibFile } from "../src/checkpoints/dlib_file.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { FileSource } from "../src/host/files.ts";
@@ -43,8 +44,8 @@ import { counted, flag, printJson, toolMain } from "./tool.ts";
 const USAGE = `Usage: deno run -R tools/inspect.ts FILE…
 
 Shows what is in model files: .weave, safetensors, PyTorch's .bin .pt .ckpt .pth,
-dlib's frontal face detector (.svm) and 68-point shape predictor (.dat), and what
-a model folder's model.json lists.
+GGUF, dlib's frontal face detector (.svm) and 68-point shape predictor (.dat), and
+what a model folder's model.json lists.
 
   --verify    also reads every byte and checks it against its checksum; of a
               model.json, compares the files beside it with what it lists
@@ -81,6 +82,8 @@ export interface Inspection {
   readonly size: number;
   /** Which network it is, where the file says so: `*.weave` and dlib's do. */
   readonly component?: string;
+  /** What a GGUF file says it is for, where it says so. */
+  readonly architecture?: string;
   /** SHA-256 of a `*.weave` file's header. */
   readonly hash?: string;
   /** Where a `*.weave` file's weights came from. */
@@ -209,11 +212,15 @@ async function inspectCheckpoint(
   source: ByteSource,
   verify: boolean,
 ): Promise<Inspection> {
-  const { kind, tensors, otherValues, verify: check } = await openCheckpoint(
-    source,
-  );
+  const { kind, tensors, otherValues, metadata, verify: check } =
+    await openCheckpoint(source);
   if (verify) await check();
-  return { ...summary(source, kind, tensors, verify), otherValues };
+  const architecture = kind === "gguf" ? metadata[ARCHITECTURE] : undefined;
+  return {
+    ...summary(source, kind, tensors, verify),
+    otherValues,
+    ...architecture !== undefined && { architecture },
+  };
 }
 
 function summary(
@@ -243,8 +250,9 @@ function summary(
 
 /** An inspection for people. */
 function toText(found: Inspection): string {
+  const holds = found.component ?? found.architecture;
   const facts = [
-    found.component ? `${found.kind} (${found.component})` : found.kind,
+    holds ? `${found.kind} (${holds})` : found.kind,
     counted(found.tensors.length, "tensor"),
     counted(found.elements, "value"),
     counted(found.size, "byte"),

@@ -97,7 +97,7 @@ async function make(
   const settings = checkSettings(given, { own, multiple: factor });
   const steps: NoisyLatents[] = [];
   const [image] = await engine.generate({
-    ids: {
+    text: {
       prompt: tokenizer.encode(given.prompt).ids,
       negative: tokenizer.encode("").ids,
     },

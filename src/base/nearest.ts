@@ -28,6 +28,7 @@ export function nearest(
  * {@linkcode nearest} does.
  *
  * @param most the most names that are returned
+ * @param furthest the most letters that differ; half of the unknown name's where not given
  *
  * @example
  * ```ts
@@ -40,9 +41,9 @@ export function nearestNames(
   unknown: string,
   names: readonly string[],
   most: number,
+  furthest: number = Math.max(1, Math.floor(plain(unknown).length / 2)),
 ): string[] {
   const typed = plain(unknown);
-  const furthest = Math.max(1, Math.floor(typed.length / 2));
   return names
     .map((name) => {
       const candidate = plain(name);

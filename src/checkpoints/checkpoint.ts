@@ -6,6 +6,14 @@
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { float8ToFloat32 } from "./float8.ts";
+import { dequantiseGgml, GGML_BLOCK } from "./ggml_blocks.ts";
+import {
+  GGML_BLOCK_DTYPES,
+  ggmlBlockBytes,
+  type GgmlBlockDtype,
+  type GgmlDtype,
+  isGgmlBlock,
+} from "./ggml_types.ts";
 import { bfloat16ToFloat32 } from "./half.ts";
 
 /** Element types of checkpoints, by safetensors' names. */
@@ -49,8 +57,8 @@ export const DTYPE_BYTES: Readonly<Record<CheckpointDtype, number>> = {
 export interface CheckpointTensor {
   /** Full path; nested dictionaries are joined with dots. */
   readonly name: string;
-  /** Element type. */
-  readonly dtype: CheckpointDtype;
+  /** Element type; GGUF has some of its own. */
+  readonly dtype: CheckpointDtype | GgmlDtype;
   /** Dimensions, outermost first. */
   readonly shape: readonly number[];
   /** Bytes of all elements. */
@@ -59,7 +67,7 @@ export interface CheckpointTensor {
    * Reads elements in row-major order, little endian.
    *
    * @param offset first byte, from the tensor's start (0)
-   * @param length bytes, whole elements (all that follow)
+   * @param length bytes, whole elements or blocks (all that follow)
    * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
    */
   read(offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>>;
@@ -70,7 +78,7 @@ export interface Checkpoint {
   /** What messages call it. */
   readonly name: string;
   /** Its container. */
-  readonly kind: "safetensors" | "torch-zip" | "torch-legacy";
+  readonly kind: "safetensors" | "torch-zip" | "torch-legacy" | "gguf";
   /** By full path, in the file's order. */
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** How many numbers, strings and other values there are beside the tensors. */
@@ -119,6 +127,31 @@ export async function* chunksOf(
   }
 }
 
+/** Types that weights may have. */
+const FLOATS: readonly string[] = [
+  "F64",
+  "F32",
+  "F16",
+  "BF16",
+  "F8_E4M3",
+  "F8_E5M2",
+  ...GGML_BLOCK_DTYPES,
+];
+
+/** Whether {@linkcode readFloats} can read a type. */
+export function holdsFloats({ dtype }: CheckpointTensor): boolean {
+  return FLOATS.includes(dtype);
+}
+
+/** What messages say of a type that {@linkcode readFloats} cannot read. */
+export function expectedFloats({ dtype }: CheckpointTensor): string {
+  return !Object.hasOwn(DTYPE_BYTES, dtype)
+    ? `it holds ${dtype}, which is not read; of ggml's quantised types only ${
+      GGML_BLOCK_DTYPES.join(", ")
+    } are`
+    : `it holds ${dtype}, expected floating-point values`;
+}
+
 /**
  * Reads a tensor's values as f32.
  *
@@ -131,8 +164,14 @@ export async function readFloats(
   first = 0,
   count?: number,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const size = DTYPE_BYTES[tensor.dtype];
+  if (isGgmlBlock(tensor.dtype)) {
+    return await readBlocks(tensor, tensor.dtype, first, count);
+  }
+  const size = DTYPE_BYTES[tensor.dtype as CheckpointDtype];
   const length = count === undefined ? undefined : count * size;
+  if (!holdsFloats(tensor)) {
+    throw badCheckpoint(tensor.name, expectedFloats(tensor));
+  }
   const { buffer } = await tensor.read(first * size, length);
   switch (tensor.dtype) {
     case "F32":
@@ -147,8 +186,21 @@ export async function readFloats(
     case "F64":
       return new Float32Array(new Float64Array(buffer));
   }
-  throw badCheckpoint(
-    tensor.name,
-    `it holds ${tensor.dtype}, expected floating-point values`,
-  );
+  throw badCheckpoint(tensor.name, expectedFloats(tensor));
+}
+
+/** Reads the blocks that hold a range of values. */
+async function readBlocks(
+  tensor: CheckpointTensor,
+  dtype: GgmlBlockDtype,
+  first: number,
+  count = tensor.shape.reduce((a, b) => a * b, 1) - first,
+): Promise<Float32Array<ArrayBuffer>> {
+  const size = ggmlBlockBytes(dtype);
+  const from = Math.floor(first / GGML_BLOCK);
+  const to = Math.ceil((first + count) / GGML_BLOCK);
+  const bytes = await tensor.read(from * size, (to - from) * size);
+  const start = first - from * GGML_BLOCK;
+  const values = dequantiseGgml(bytes, dtype);
+  return values.length === count ? values : values.slice(start, start + count);
 }

@@ -7,11 +7,13 @@ import { brief } from "../weights/brief.ts";
 import {
   badCheckpoint,
   type Checkpoint,
-  type CheckpointDtype,
   type CheckpointTensor,
+  expectedFloats,
+  holdsFloats,
   readFloats,
 } from "./checkpoint.ts";
-import { formatShape } from "../weights/dtype.ts";
+import { formatShape, type WeaveDtype } from "../weights/dtype.ts";
+import { type BlockTensor, copyBlocks, isBlockTensor } from "./copy_blocks.ts";
 import { encodeFloats, type FloatChunks, StorageLoss } from "./encode.ts";
 import {
   type ModelDtype,
@@ -22,15 +24,6 @@ import { HARMLESS } from "./tables/harmless.ts";
 import type { Dropped, SourceTensor, Table, TableRow } from "./tables/table.ts";
 import type { TensorToWrite } from "../weights/weave_writer.ts";
 
-/** Types that weights may have. */
-const FLOATS: readonly CheckpointDtype[] = [
-  "F64",
-  "F32",
-  "F16",
-  "BF16",
-  "F8_E4M3",
-  "F8_E5M2",
-];
 /** Values read at a time where a tensor need not be whole: 4 MiB as f32. */
 const CHUNK_VALUES = 2 ** 20;
 
@@ -76,15 +69,35 @@ export function planConversion(
     loss,
     tensors: storedTensors(table, dtype).map((tensor, i) => ({
       ...tensor,
-      data: () =>
-        encodeFloats(
-          { file: fileOf(match.sources[i]), name: tensor.name },
+      data: () => {
+        const place = { file: fileOf(match.sources[i]), name: tensor.name };
+        const row = table.rows[i];
+        const blocks = sameBlocks(tensor.dtype, row, match.sources[i]);
+        return blocks ? copyBlocks(place, blocks, loss) : encodeFloats(
+          place,
           tensor.dtype,
-          values(table.rows[i], match.sources[i]),
+          values(row, match.sources[i]),
           loss,
-        ),
+        );
+      },
     })),
   };
+}
+
+/**
+ * The tensor of blocks that a row is stored from as they are; undefined where
+ * the values have to be quantised anew. Blocks agree where the kernel is one
+ * pixel, so that both formats have a row's inputs in the same order.
+ */
+function sameBlocks(
+  stored: WeaveDtype,
+  { shape, make }: TableRow,
+  [tensor]: readonly CheckpointTensor[],
+): BlockTensor | undefined {
+  const isOnePixel = shape.slice(2).every((size) => size === 1);
+  return make === undefined && isOnePixel && isBlockTensor(tensor, stored)
+    ? tensor
+    : undefined;
 }
 
 /** A tensor of a component, without its values. */
@@ -133,11 +146,9 @@ function matchTensors(
         }`,
       );
     }
-    if (!used.has(tensor.name) && !FLOATS.includes(tensor.dtype)) {
+    if (!used.has(tensor.name) && !holdsFloats(tensor)) {
       misshapen.push(
-        `${
-          brief(tensor.name)
-        } holds ${tensor.dtype}, expected floating-point values`,
+        expectedFloats(tensor).replace(/^it/, brief(tensor.name)),
       );
     }
     used.add(tensor.name);

@@ -6,6 +6,7 @@
  */
 import type { ByteSource } from "../base/bytes.ts";
 import { badCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { openGguf } from "./gguf.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { openTorchLegacy, openTorchZip } from "./torch_file.ts";
 import { isWeave } from "../weights/weave.ts";
@@ -25,6 +26,7 @@ export async function fileKind(source: ByteSource): Promise<FileKind> {
   const start = await source.read(0, Math.min(16, source.size));
   const starts = (...bytes: number[]) => bytes.every((b, i) => start[i] === b);
   if (isWeave(start)) return "weave";
+  if (starts(0x47, 0x47, 0x55, 0x46)) return "gguf";
   if (starts(0x50, 0x4b, 0x03, 0x04)) return "torch-zip";
   // A pickle that starts with a number of ten bytes, perhaps inside a frame;
   // protocols 0 and 1 write it in decimal.
@@ -40,7 +42,7 @@ export async function fileKind(source: ByteSource): Promise<FileKind> {
 }
 
 /**
- * Opens a safetensors or PyTorch file.
+ * Opens a safetensors, PyTorch or GGUF file.
  *
  * @param source the file's bytes; must stay readable while tensors are used
  * @throws {MasterWeaverError} `bad-checkpoint`
@@ -49,6 +51,8 @@ export async function openCheckpoint(source: ByteSource): Promise<Checkpoint> {
   switch (await fileKind(source)) {
     case "safetensors":
       return await openSafetensors(source);
+    case "gguf":
+      return await openGguf(source);
     case "torch-zip":
       return await openTorchZip(source);
     case "torch-legacy":
@@ -56,7 +60,7 @@ export async function openCheckpoint(source: ByteSource): Promise<Checkpoint> {
     case "weave":
       throw badCheckpoint(
         source.name,
-        "it is a converted .weave file, expected a safetensors or PyTorch file",
+        "it is a converted .weave file, expected a safetensors, PyTorch or GGUF file",
       );
   }
   throw badCheckpoint(source.name, await describe(source));
@@ -64,7 +68,7 @@ export async function openCheckpoint(source: ByteSource): Promise<Checkpoint> {
 
 /** What an unknown file seems to be. */
 async function describe(source: ByteSource): Promise<string> {
-  const expected = "expected a .weave, safetensors or PyTorch file";
+  const expected = "expected a .weave, safetensors, PyTorch or GGUF file";
   if (source.size === 0) return `it is empty, ${expected}`;
   const bytes = await source.read(0, Math.min(64, source.size));
   const start = new TextDecoder().decode(bytes).trimStart().toLowerCase();

@@ -69,6 +69,8 @@ const KNOWN: Readonly<Record<string, GlobalMeaning>> = {
   "argparse.Namespace": "namespace",
   "types.SimpleNamespace": "namespace",
   "optparse.Values": "namespace",
+  // Its parameters are attributes by PyTorch 1.11, as embeddings were saved with.
+  "torch.nn.modules.container.ParameterDict": "namespace",
   "copyreg._reconstructor": "reconstruct",
   "torch._utils._rebuild_tensor": "tensor",
   "torch._utils._rebuild_tensor_v2": "tensor",

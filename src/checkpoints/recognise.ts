@@ -5,7 +5,13 @@
  * @module
  */
 import { brief } from "../weights/brief.ts";
-import { badCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import {
+  badCheckpoint,
+  type Checkpoint,
+  type CheckpointTensor,
+} from "./checkpoint.ts";
+import { ARCHITECTURE } from "./gguf.ts";
+import { ggufNames } from "./tables/gguf_names.ts";
 import { LORA } from "./tables/harmless.ts";
 
 /** What a single file can hold. */
@@ -81,6 +87,10 @@ const TEXT_WIDTHS: Readonly<Record<number, string>> = {
   2048: "Stable Diffusion XL",
 };
 
+/** Language models and others that share no tensor with Stable Diffusion 1. */
+const OTHER_ARCHITECTURE =
+  /^(llama|mllama|deci|falcon|grok|gpt|baichuan|starcoder|refact|bert|nomic|neo-?bert|jina|bloom|stablelm|qwen|phi|plamo|codeshell|orion|internlm|minicpm|gemma|starcoder|rwkv|arwkv|mamba|xverse|command|cohere|dbrx|olmo|openelm|arctic|deepseek|chatglm|glm|bitnet|t5|jais|nemotron|exaone|granite|chameleon|wavtokenizer|plm|bailing|dots|ernie|hunyuan|smollm|lfm2|dream|llada|apertus|mistral|mixtral|mpt|kimi|whisper|flux|sdxl|sd3|sd2|aura|wan|ltxv|lumina|hidream|cosmos|hyvid|pixart|chroma|z_?image|anima)/i;
+
 /** What every refusal ends with. */
 const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
   "ViT-L/14, an identity adapter (adapter_final.pt) or a face parser " +
@@ -94,7 +104,8 @@ const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
 export function recognise(checkpoint: Checkpoint): CheckpointContent {
   const { name, tensors } = checkpoint;
   const found = SUPPORTED.find(([tensor]) => tensors.has(tensor))?.[1];
-  const other = whatElse(checkpoint) ??
+  const other = otherArchitecture(checkpoint, found !== undefined) ??
+    whatElse(checkpoint) ??
     (found ? undefined : sign(BESIDE, checkpoint));
   if (other) throw badCheckpoint(name, `it is ${other}; ${EXPECTED}`);
   if (found) return found;
@@ -107,6 +118,21 @@ export function recognise(checkpoint: Checkpoint): CheckpointContent {
         brief(first)
       }); ${EXPECTED}`,
   );
+}
+
+/** The architecture that a GGUF file names, where it is another one. */
+function otherArchitecture(
+  { kind, metadata }: Checkpoint,
+  isKnown: boolean,
+): string | undefined {
+  const named = metadata[ARCHITECTURE];
+  if (kind !== "gguf" || named === undefined) return;
+  // Programs do not agree on a name for Stable Diffusion 1.
+  const isOther = OTHER_ARCHITECTURE.test(named) ||
+    (!isKnown && !/^(sd|stable|diffusion|clip|unet|vae)/i.test(named));
+  return isOther
+    ? `a GGUF file of the architecture ${brief(named)}`
+    : undefined;
 }
 
 /** What the first sign that matches a tensor's name stands for. */
@@ -149,6 +175,10 @@ const WRAPPERS = ["state_dict.", "model_state_dict.", "module."];
  * @returns the same where there is nothing to remove
  */
 export function unwrapped(checkpoint: Checkpoint): Checkpoint {
+  const names = ggufNames(checkpoint);
+  if (names) {
+    return { ...checkpoint, tensors: renamed(checkpoint.tensors, names) };
+  }
   for (const wrapper of WRAPPERS) {
     const inside = [...checkpoint.tensors].filter(([name]) =>
       name.startsWith(wrapper)
@@ -158,13 +188,19 @@ export function unwrapped(checkpoint: Checkpoint): Checkpoint {
     return unwrapped({
       ...checkpoint,
       otherValues: checkpoint.otherValues + outside,
-      tensors: new Map(
-        inside.map(([name, tensor]) => [
-          name.slice(wrapper.length),
-          { ...tensor, name: name.slice(wrapper.length) },
-        ]),
-      ),
+      tensors: renamed(inside, (name) => name.slice(wrapper.length)),
     });
   }
   return checkpoint;
+}
+
+function renamed(
+  tensors: Iterable<readonly [string, CheckpointTensor]>,
+  rename: (name: string) => string,
+): Map<string, CheckpointTensor> {
+  const pairs = Array.from(tensors, ([name, tensor]) => {
+    const other = rename(name);
+    return [other, { ...tensor, name: other }] as const;
+  });
+  return new Map(pairs);
 }

@@ -14,7 +14,7 @@ import {
   openComponentFile,
   withoutIdentity,
 } from "../weights/components.ts";
-import { readDdimConfig } from "../samplers/ddim.ts";
+import { readSchedulerConfig } from "../samplers/own_settings.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import {
@@ -75,7 +75,7 @@ const readers = {
   unet: (json: unknown) =>
     checkUnetSizes({
       ...unetConfig(json),
-      scheduler: readDdimConfig(field(json, "scheduler"), "unet"),
+      scheduler: readSchedulerConfig(field(json, "scheduler"), "unet"),
     }),
   vae: (json: unknown) => checkVaeSizes(vaeConfig(json)),
   image_encoder: (json: unknown) =>

@@ -7,26 +7,28 @@
 import { type CallOptions, networkProgress } from "../base/progress.ts";
 import type { IdentityTokens } from "../identity/identity.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
-import { conditionGraph } from "./graphs/conditions.ts";
+import { conditionGraph, type ConditionShape } from "./graphs/conditions.ts";
 import type { Handover } from "./handover.ts";
 import { noFaults } from "./health.ts";
-import type { RunShape } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
-
-/** Token ids of a prompt and of the negative prompt, each (T). */
-export interface PromptIds {
-  /** What the image should show. */
-  readonly prompt: Int32Array;
-  /** What the image should not show. */
-  readonly negative: Int32Array;
-}
+import type {
+  PromptText,
+  TextConditions,
+  TextShape,
+} from "./text_conditions.ts";
 
 /** What an image is conditioned on. */
 export interface Conditions {
-  /** Token ids of the prompts. */
-  readonly ids: PromptIds;
+  /** The prompts. */
+  readonly text: PromptText;
   /** Tokens of the person's identity; without them, nobody in particular. */
   readonly identity?: IdentityTokens;
+}
+
+/** The same, with the text laid out for a call. */
+export interface LaidOutConditions extends Pick<Conditions, "identity"> {
+  /** The rows that the text tower reads. */
+  readonly text: TextConditions;
 }
 
 /**
@@ -37,16 +39,14 @@ export interface Conditions {
  */
 export async function encodeConditions(
   { gpu, storage, components, networks }: GeneratorContext,
-  { images, guided, identity: hasIdentity }: Pick<
-    RunShape,
-    "images" | "guided" | "identity"
-  >,
+  shape: Omit<ConditionShape, keyof TextShape>,
   handover: Handover,
-  conditions: Conditions,
+  { text, identity }: LaidOutConditions,
   options: CallOptions,
 ): Promise<void> {
-  const details = { images, guided, identity: hasIdentity };
-  const { ids, identity } = conditionInputs(conditions, guided);
+  const { images, guided, identity: hasIdentity, clipSkip } = shape;
+  const given = { images, guided, identity: hasIdentity, clipSkip };
+  const details = { ...given, ...text.shape };
   await networks.condition.use({
     plans: {
       condition: {
@@ -57,27 +57,26 @@ export async function encodeConditions(
     },
     ...networkProgress("text encoder", options),
   }, async ({ condition }) => {
-    condition.write("ids", ids);
-    if (identity) condition.write("identity", identity);
+    for (const [name, values] of Object.entries(text.inputs)) {
+      condition.write(name, values);
+    }
+    if (identity) {
+      condition.write("identity", identityOf(text.halves, identity));
+    }
     condition.write("health", noFaults());
     await condition.runPaced(callPace(gpu, options));
   });
 }
 
-/**
- * Token ids (B, T) and identity tokens (B, S, C), where there is an identity. The
- * conditional half comes first, so that it can be used alone.
- */
-function conditionInputs(
-  { ids, identity }: Conditions,
-  guided: boolean,
-): { ids: Uint32Array; identity?: Float32Array } {
-  if (!guided) {
-    return { ids: Uint32Array.from(ids.prompt), identity: identity?.tokens };
+/** The identity tokens (B, S, C) of conditions of either half of guidance. */
+function identityOf(
+  halves: readonly number[],
+  { tokens, unconditional }: IdentityTokens,
+): Float32Array {
+  if (halves.length === 1) return tokens;
+  const all = new Float32Array(halves.length * tokens.length);
+  for (const [row, half] of halves.entries()) {
+    all.set(half === 0 ? tokens : unconditional, row * tokens.length);
   }
-  return {
-    ids: Uint32Array.from([...ids.prompt, ...ids.negative]),
-    identity: identity &&
-      Float32Array.from([...identity.tokens, ...identity.unconditional]),
-  };
+  return all;
 }

@@ -11,7 +11,7 @@ import type { ClipTextConfig } from "../models/clip.ts";
 import type { IdentityConfig } from "../models/id_resampler.ts";
 import type { UNetConfig } from "../models/unet.ts";
 import type { VaeConfig } from "../models/vae.ts";
-import type { DdimConfig } from "../samplers/ddim_config.ts";
+import type { SchedulerConfig } from "../samplers/own_settings.ts";
 import type { Component } from "../weights/components.ts";
 
 /** The components of a model that generation uses. */
@@ -19,7 +19,9 @@ export interface GeneratorComponents {
   /** CLIP's text tower. */
   readonly text: Component<ClipTextConfig>;
   /** The UNet and its noise schedule. */
-  readonly unet: Component<UNetConfig & { readonly scheduler: DdimConfig }>;
+  readonly unet: Component<
+    UNetConfig & { readonly scheduler: SchedulerConfig }
+  >;
   /**
    * The identity adapter, whose projections make the identity's keys and values;
    * absent from a model without identities.

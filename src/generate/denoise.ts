@@ -20,6 +20,7 @@ import type {
   Sampler,
   SamplerSchedule,
   SamplerStep,
+  StepNoise,
 } from "../samplers/sampler.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
 import { stepGraph } from "./graphs/step.ts";
@@ -32,7 +33,8 @@ import {
 import { type RunShape, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
-import { type StepKind, stepName } from "./step_kinds.ts";
+import { type StepKind, stepName, stepNumbers } from "./step_kinds.ts";
+import type { TextConditions } from "./text_conditions.ts";
 
 /** One run of the loop. */
 export interface Denoising {
@@ -48,22 +50,32 @@ export interface Denoising {
   readonly start: Start;
   /** Draws noise, for the start and for samplers that add noise. */
   readonly draw: NoiseSource;
+  /** Makes the noise of a step of the schedule; the next that is drawn where not given. */
+  readonly stepNoise?: StepNoise;
   /** How strongly the prompt is followed. */
   readonly guidanceScale: number;
+  /** Share of the rescaled guidance, where the run shape rescales it. */
+  readonly guidanceRescale?: number;
   /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
   /** What stays as it is, where the run shape repaints. */
   readonly repainting?: Repainting;
-  /** (1, h, w, C'), what an inpainting UNet reads beside the latents */
-  readonly condition?: Float32Array;
+  /** (1, h, w, C'), mask and masked image: what an inpainting UNet reads beside the latents */
+  readonly maskedImage?: Float32Array;
+  /** The conditions of both halves at a step, where steps choose from several. */
+  readonly conditionsAt?: TextConditions["at"];
 }
 
-/** A step that has been submitted to the GPU. */
+/** A step that has been submitted to the GPU: one run of the UNet. */
 export interface DenoisedStep {
-  /** Index among the steps that are run, from 0. */
+  /** Index among the runs of the UNet, from 0. */
   readonly index: number;
-  /** Number of steps that are run. */
+  /** Number of runs of the UNet. */
   readonly total: number;
+  /** Steps that are done, as they were asked for. */
+  readonly done: number;
+  /** Steps in all, as they were asked for. */
+  readonly steps: number;
   /** The UNet's timestep. */
   readonly timestep: number;
   /**
@@ -88,6 +100,12 @@ interface PlannedStep {
   readonly kind: StepKind;
   readonly plan: Plan;
   readonly step: SamplerStep;
+  /** Its number in the schedule. */
+  readonly number: number;
+  /** Which of the steps that were asked for it belongs to, from 0 at the first that is run. */
+  readonly asked: number;
+  /** Steps that are done after it, as they were asked for. */
+  readonly done: number;
 }
 
 /**
@@ -110,10 +128,15 @@ export function denoise(
     plans: recipes(context, handover, denoising),
     ...networkProgress("UNet", options),
   }, async function* (plans) {
+    const asked = stepNumbers(schedule.steps, first);
+    const all = asked[asked.length - 1] + 1;
     const steps = kinds.map((kind, i): PlannedStep => ({
       kind,
       plan: plans[stepName(kind)],
       step: schedule.steps[first + i],
+      number: first + i,
+      asked: asked[i],
+      done: asked[i + 1] ?? all,
     }));
     await begin(steps, handover, denoising);
     yield* loop(context, steps, handover, denoising, options);
@@ -127,7 +150,9 @@ function recipes(
   { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
   const both = handover.bindings;
-  const conditional = runShape.guided ? handover.conditionalBindings : both;
+  const conditional = runShape.guided
+    ? handover.conditionalBindings(runShape.conditions !== undefined)
+    : both;
   return Object.fromEntries(kinds.map((kind) => {
     const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
@@ -144,15 +169,20 @@ async function begin(
   { samplerState }: Handover,
   denoising: Denoising,
 ): Promise<void> {
-  const { schedule, start, draw, guidanceScale, idScale } = denoising;
-  const { identity = true } = denoising.runShape;
-  const { repainting, condition } = denoising;
+  const { schedule, start, draw, guidanceScale, guidanceRescale, idScale } =
+    denoising;
+  const { identity = true, rescalesGuidance } = denoising.runShape;
+  const { repainting, maskedImage } = denoising;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
       plan.write("guidance_scale", Float32Array.of(guidanceScale));
+      if (rescalesGuidance) {
+        const share = Float32Array.of(guidanceRescale ?? 0);
+        plan.write("guidance_rescale", share);
+      }
     }
-    if (condition) plan.write("condition", condition);
+    if (maskedImage) plan.write("masked_image", maskedImage);
     if (repainting) writeRepainting(plan, repainting);
   }
   const [{ plan }] = steps;
@@ -166,34 +196,48 @@ async function* loop(
   { gpu }: GeneratorContext,
   steps: readonly PlannedStep[],
   { latents }: Handover,
-  { runShape: { images }, sampler, schedule, draw, repainting }: Denoising,
+  denoising: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
+  const { sampler, schedule, draw, stepNoise = draw, conditionsAt } = denoising;
+  const { repainting, runShape: { images } } = denoising;
   const { onProgress, signal } = options;
   const times = new Float32Array(2 * images);
   const coefficients = new Float32Array(sampler.coefficients);
   const number = new Uint32Array(1);
+  const conditions = new Uint32Array(2 * images);
   const total = steps.length;
+  const all = steps[total - 1].done;
   const pace = callPace(gpu, options);
   const settled = () => pace.finish();
-  onProgress?.({ stage: "denoise", done: 0, total });
-  for (const [index, { kind, plan, step }] of steps.entries()) {
+  onProgress?.({ stage: "denoise", done: 0, total: all });
+  for (const [index, planned] of steps.entries()) {
+    const { kind, plan, step, done } = planned;
     throwIfAborted(signal);
-    const t = times.subarray(0, (kind.guided ? 2 : 1) * images);
+    const batch = (kind.guided ? 2 : 1) * images;
+    const t = times.subarray(0, batch);
     plan.write("t", t.fill(step.timestep));
     coefficients.set(step.coefficients);
     plan.write("coefficients", coefficients);
-    number[0] = index + 1;
+    number[0] = planned.asked + 1;
     plan.write("step", number);
-    if (sampler.drawsNoise) plan.write("noise", draw());
+    if (step.drawsNoise ?? sampler.drawsNoise) {
+      plan.write("noise", stepNoise(planned.number));
+    }
     if (repainting) writeOriginalLevel(plan, steps[index + 1]?.step.level);
+    if (conditionsAt) {
+      const [prompt, negative] = conditionsAt(planned.asked);
+      conditions.fill(prompt, 0, images).fill(negative, images);
+      plan.write("condition", conditions.subarray(0, batch));
+    }
     await plan.runPaced(
       pace,
-      () => onProgress?.({ stage: "denoise", done: index + 1, total }),
+      () => onProgress?.({ stage: "denoise", done, total: all }),
     );
     const level = steps[index + 1]?.step.level ?? schedule.finalLevel;
     const { timestep } = step;
-    yield { index, total, timestep, latents, level, settled };
+    const counts = { index, total, done, steps: all };
+    yield { ...counts, timestep, latents, level, settled };
   }
   await settled();
 }

@@ -49,8 +49,8 @@ export interface PreparedStart {
   readonly start: Start;
   /** What stays as it is at every step; everything changes without it. */
   readonly repainting?: Repainting;
-  /** (1, h, w, C'), what an inpainting UNet reads beside the latents */
-  readonly condition?: Float32Array;
+  /** (1, h, w, C'), mask and masked image: what an inpainting UNet reads beside the latents */
+  readonly maskedImage?: Float32Array;
 }
 
 /** Sizes of the run. */
@@ -99,7 +99,7 @@ export async function prepareStart(
     chooseLatents(image, isSampled ? draw(1) : undefined, scalingFactor);
   const original = encodesImage ? latentsOf(encoded[0]) : undefined;
   const noise = draw();
-  const condition = isInpainting
+  const maskedImage = isInpainting
     ? conditionOf(atLatents(mask!, shape, factor), latentsOf(encoded.at(-1)!))
     : undefined;
   // The same pipeline also draws the masked image's latents, which it does not use then.
@@ -112,7 +112,7 @@ export async function prepareStart(
   }
   return {
     start: imageStart(source, fromNoise ? undefined : filled, noise),
-    condition,
+    maskedImage,
     ...latentMask && original && !isInpainting && {
       repainting: { mask: latentMask, original, noise },
     },
@@ -126,10 +126,10 @@ function imageStart(
   noise: Float32Array,
 ): Start {
   return {
-    firstStep() {
+    firstStep({ order = 1 }) {
       if (!source) return 0;
       const { steps, strength } = source;
-      return steps - stepsOfStrength(steps, strength);
+      return (steps - stepsOfStrength(steps, strength)) * order;
     },
     latents(schedule) {
       if (!latents) {

@@ -6,7 +6,10 @@
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
 import { checkSchedule } from "../samplers/check_schedule.ts";
-import { ddimSampler } from "../samplers/ddim.ts";
+import {
+  chooseSampler,
+  type SamplerChoice,
+} from "../samplers/choose_sampler.ts";
 import {
   type NoiseSettings,
   type NoiseSource,
@@ -26,7 +29,13 @@ import {
   type SourceImage,
 } from "./from_image.ts";
 import { noiseStart, type Start } from "./start.ts";
-import { type StepKind, stepKinds, type StepRules } from "./step_kinds.ts";
+import {
+  type StepKind,
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "./step_kinds.ts";
+import { textConditions, type TextShape } from "./text_conditions.ts";
 
 export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
@@ -36,7 +45,7 @@ export { encodeGraph } from "./graphs/encode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings {
+export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -47,13 +56,17 @@ export interface ImageSettings extends StepRules, NoiseSettings {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
+  /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
+  readonly guidanceRescale?: number;
 }
 
 /** What images are made from. */
 export interface ImageRequest extends Conditions {
   /** How they are made. */
   readonly settings: ImageSettings;
-  /** The sampler; DDIM by default. */
+  /** The sampler; the one that the settings choose by default. */
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
@@ -91,21 +104,39 @@ export class ImageGenerator implements Disposable {
   ): Promise<Image[]> {
     const context = this.#context;
     const { scheduler } = context.components.unet.config;
-    const { settings, sampler = ddimSampler(scheduler) } = request;
-    const draw = this.#noise(settings, options);
+    const { settings, sampler = chooseSampler(scheduler, settings) } = request;
+    const { channels } = context.components.unet.config;
+    const sizes = { ...this.#size(settings), channels };
+    const draw = noiseSource(settings, sizes, options.onWarning);
     const { start, ...prepared } = await this.#start(request, draw, options);
-    const schedule = sampler.schedule(settings.steps);
-    const first = start.firstStep(schedule);
+    const whole = sampler.schedule(settings.steps);
+    const first = start.firstStep(whole);
+    const schedule = first === 0
+      ? whole
+      : sampler.schedule(settings.steps, first);
     checkSchedule(sampler, schedule, first);
-    const steps = schedule.steps.length - first;
-    const kinds = stepKinds({ ...settings, steps });
+    const runs = stepNumbers(schedule.steps, first);
+    const steps = runs[runs.length - 1] + 1;
+    const kinds = stepKinds({ ...settings, steps }, runs);
+    const text = textConditions(
+      request.text,
+      settings.steps,
+      kinds.some(({ guided }) => guided),
+      context.components.text.config.hiddenSize,
+    );
     const runShape = {
-      ...this.#runShape(request, kinds),
+      ...this.#runShape(request, kinds, text.shape),
       ...prepared.repainting && { repaints: true },
     };
     const handover = await this.#handover(runShape, sampler);
 
-    await encodeConditions(context, runShape, handover, request, options);
+    await encodeConditions(
+      context,
+      { ...runShape, clipSkip: settings.clipSkip },
+      handover,
+      { text, identity: request.identity },
+      options,
+    );
 
     const denoising = {
       ...settings,
@@ -115,6 +146,8 @@ export class ImageGenerator implements Disposable {
       schedule,
       start,
       draw,
+      stepNoise: schedule.stepNoise?.(settings, sizes),
+      conditionsAt: text.at,
       ...prepared,
     };
     const { previews } = options;
@@ -162,21 +195,19 @@ export class ImageGenerator implements Disposable {
   #runShape(
     { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
+    { textTokens, conditions }: TextShape,
   ): RunShape {
-    const { mergeTokens } = settings;
+    const { mergeTokens, guidanceRescale = 0 } = settings;
     return {
       ...this.#size(settings),
       guided: kinds.some(({ guided }) => guided),
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),
       mergeTokens,
+      rescalesGuidance: guidanceRescale > 0,
+      textTokens,
+      conditions,
     };
-  }
-
-  #noise(settings: ImageSettings, { onWarning }: CallOptions): NoiseSource {
-    const { channels } = this.#context.components.unet.config;
-    const sizes = { ...this.#size(settings), channels };
-    return noiseSource(settings, sizes, onWarning);
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */

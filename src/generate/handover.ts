@@ -69,12 +69,16 @@ export class Handover implements HandoverTensors<GpuTensor>, Disposable {
     return handoverByName(this);
   }
 
-  /** Bindings of plans that compute only the conditional half, in a run shape with both. */
-  get conditionalBindings(): Bindings {
+  /**
+   * Bindings of plans that compute only the conditional half, in a run shape with both.
+   *
+   * @param chooses whether steps choose from all keys, which then have no halves
+   */
+  conditionalBindings(chooses: boolean): Bindings {
     return handoverByName({
       latents: this.latents,
       health: this.health,
-      keys: this.keys.map(({ path, k, v }) => ({
+      keys: chooses ? this.keys : this.keys.map(({ path, k, v }) => ({
         path,
         k: firstHalf(k),
         v: firstHalf(v),

@@ -9,11 +9,9 @@
  * @module
  */
 import type { StorageType } from "../gpu/gpu.ts";
+import type { ConditionShape } from "./graphs/conditions.ts";
 import type { RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
-
-/** What decides the plan of conditioning. */
-export type ConditionKey = Pick<RunShape, "images" | "guided" | "identity">;
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
@@ -38,7 +36,7 @@ export type PlanKey =
     readonly storage: StorageType;
   }
   & (
-    | { readonly graph: "condition"; readonly details: ConditionKey }
+    | { readonly graph: "condition"; readonly details: ConditionShape }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
     | { readonly graph: "encode"; readonly details: EncodeKey }
@@ -53,15 +51,21 @@ export function planKey(key: PlanKey): string {
 function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
     case "condition":
-      return [details.images, details.guided, ...identityField(details)];
+      return [details.images, details.guided, ...unusual(details)];
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
       const { cachesFeatures = false, mergeTokens = 0 } = runShape;
       const shape = [images, height, width, guided, cachesFeatures];
       const step = [mergeTokens, stepName(kind), sampler];
-      const repaints = runShape.repaints ? ["repaints"] : [];
-      return [...shape, ...step, ...identityField(runShape), ...repaints];
+      const isRescaled = runShape.rescalesGuidance && kind.guided;
+      return [
+        ...shape,
+        ...step,
+        ...isRescaled ? ["rescaled"] : [],
+        ...runShape.repaints ? ["repaints"] : [],
+        ...unusual(runShape),
+      ];
     }
     case "decode":
     case "encode":
@@ -69,9 +73,18 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   }
 }
 
-/** Names what is unusual: no identity. */
-function identityField(
-  { identity = true }: Pick<RunShape, "identity">,
+/** Names what is unusual about the conditions; nothing where there is a plain text and an identity. */
+function unusual(
+  details: Omit<ConditionShape, "images" | "guided">,
 ): string[] {
-  return identity ? [] : ["no identity"];
+  const { identity = true, textTokens, conditions } = details;
+  const { clipSkip = 1, emphasis, replaced } = details;
+  return [
+    ...identity ? [] : ["no identity"],
+    ...textTokens === undefined ? [] : [`${textTokens} tokens`],
+    ...conditions === undefined ? [] : [`${conditions} conditions`],
+    ...clipSkip === 1 ? [] : [`clip skip ${clipSkip}`],
+    ...emphasis ? ["emphasis"] : [],
+    ...replaced ? ["replaced"] : [],
+  ];
 }

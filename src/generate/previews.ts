@@ -142,8 +142,8 @@ export class PreviewTaker implements Disposable {
       this.#failed = true;
       this.#onWarning?.(`No more previews: ${error.message}`);
     }
-    const { index, total } = step;
-    if (images) this.#request.onPreview({ step: index + 1, total, images });
+    const { done, steps: total } = step;
+    if (images) this.#request.onPreview({ step: done, total, images });
   }
 
   /** The images after a step, where they are due. */

@@ -27,6 +27,15 @@ export interface RunShape {
   readonly cachesFeatures?: boolean;
   /** Share of the tokens that self-attention merges; 0 by default. */
   readonly mergeTokens?: number;
+  /** Tokens of text that are attended to, T; by default as many as the text tower reads at once. */
+  readonly textTokens?: number;
+  /**
+   * How many conditions there are, of both halves of guidance, for each step to
+   * choose from; by default one of each half, for all steps.
+   */
+  readonly conditions?: number;
+  /** Whether guidance is rescaled; not by default. */
+  readonly rescalesGuidance?: boolean;
   /** Whether the original is put back outside a mask at every step; not by default. */
   readonly repaints?: boolean;
 }
@@ -47,7 +56,10 @@ export interface HandoverTensors<T> {
   readonly latents: T;
   /** u32, one number per stage: see {@linkcode FiniteChecks} */
   readonly health: T;
-  /** Keys and values with B = halves of guidance · images, the conditional half first. */
+  /**
+   * Keys and values with B = halves of guidance · images, the conditional half first;
+   * where steps choose, B counts the conditions.
+   */
   readonly keys: readonly Keys<T>[];
   /** (B, h, w, C0), if some steps use cached features */
   readonly cachedFeatures?: T;
@@ -66,7 +78,8 @@ export function handoverSpecs(
   const { images, height, width, guided, cachesFeatures } = runShape;
   const { channels, blockOutChannels } = unet.config;
   const batch = (guided ? 2 : 1) * images;
-  const tokens = text.config.positions + identityTokens(components, runShape);
+  const { textTokens = text.config.positions, conditions } = runShape;
+  const tokens = textTokens + identityTokens(components, runShape);
   const latents: TensorSpec = {
     shape: [images, height, width, channels],
     dtype: "f32",
@@ -75,7 +88,8 @@ export function handoverSpecs(
     latents,
     health: healthSpec,
     keys: crossAttentions(unet.config).map(({ path, channels }) => {
-      const spec = { shape: [batch, tokens, channels], dtype: storage };
+      const rows = conditions ?? batch;
+      const spec = { shape: [rows, tokens, channels], dtype: storage };
       return { path, k: spec, v: spec };
     }),
     ...(cachesFeatures && {

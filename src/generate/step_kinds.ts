@@ -25,11 +25,15 @@ export interface StepKind {
 }
 
 /**
- * The kind of every step.
+ * The kind of every step, or of every run of the UNet where steps have several.
  *
  * Steps `from · steps` to `to · steps` − 1 are guided, with both products rounded.
  * Features are computed and cached at the first step, then every `reuseFeatures`
- * steps, and where guidance begins, as no earlier step has its unconditional half.
+ * runs of the UNet, and where guidance begins, as no earlier one has its unconditional
+ * half.
+ *
+ * @param runs the number of the step that each run of the UNet belongs to; one a step
+ * where not given
  *
  * @example
  * ```ts
@@ -46,15 +50,16 @@ export interface StepKind {
  */
 export function stepKinds(
   { steps, guidanceScale, guidanceRange: [from, to], reuseFeatures }: StepRules,
+  runs: readonly number[] = Array.from({ length: steps }, (_, step) => step),
 ): StepKind[] {
   const first = Math.round(from * steps);
   const end = Math.round(to * steps);
-  let source: { readonly step: number; readonly guided: boolean } | null = null;
-  return Array.from({ length: steps }, (_, step) => {
+  let source: { readonly run: number; readonly guided: boolean } | null = null;
+  return runs.map((step, run) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
-    const cached = source !== null && step - source.step < reuseFeatures &&
+    const cached = source !== null && run - source.run < reuseFeatures &&
       (source.guided || !guided);
-    if (!cached) source = { step, guided };
+    if (!cached) source = { run, guided };
     return { guided, cached };
   });
 }
@@ -62,4 +67,18 @@ export function stepKinds(
 /** The name of a kind of step, and of its plan. */
 export function stepName({ guided, cached }: StepKind): string {
   return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}`;
+}
+
+/**
+ * The number of the step, from 0, that each run of the UNet belongs to.
+ *
+ * @param steps a schedule's
+ * @param first number of the first that is run
+ */
+export function stepNumbers(
+  steps: readonly { readonly step?: number }[],
+  first: number,
+): number[] {
+  const numbers = steps.map(({ step }, i) => step ?? i).slice(first);
+  return numbers.map((number) => number - numbers[0]);
 }

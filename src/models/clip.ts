@@ -19,6 +19,7 @@ import {
   conv2d,
   layerNorm,
   linear,
+  multiply,
   repeat,
 } from "./layers.ts";
 
@@ -86,6 +87,22 @@ export function clipVisionConfig(json: unknown): ClipVisionConfig {
   };
 }
 
+/** What differs from the tower's plain use. */
+export interface ClipTextOptions {
+  /** Layers that are left out at the end; none by default. */
+  readonly skippedLayers?: number;
+  /** What stands for the embeddings of some tokens. */
+  readonly replaced?: ReplacedTokens;
+}
+
+/** Vectors that stand for the embeddings of tokens, as after textual inversion. */
+export interface ReplacedTokens {
+  /** (B, T, 1): 0 where a vector stands for the token's embedding, else 1 */
+  readonly kept: Tensor;
+  /** (B, T, C): the vectors there, else 0 */
+  readonly vectors: Tensor;
+}
+
 /**
  * Token ids → the text embedding.
  *
@@ -96,23 +113,39 @@ export function clipText(
   ids: Tensor,
   w: WeightScope,
   config: ClipTextConfig,
+  { skippedLayers = 0, replaced }: ClipTextOptions = {},
 ): Tensor {
-  const { hiddenSize: channels, vocabularySize, positions } = config;
-  const g = ids.graph;
-  const embeddings = w.at("embeddings");
-  const tokens = embeddings.at("token_embedding")
-    .tensor("weight", [vocabularySize, channels]);
-  const positionTable = embeddings.at("position_embedding")
-    .tensor("weight", [positions, channels]);
-  let x = g.apply(embedding, {
-    ids,
-    table: g.parameter(tokens),
-    positions: g.parameter(positionTable),
-  }, {}); // (B, T, C)
-  for (let i = 0; i < config.layers; i++) {
+  let x = embedTokens(ids, w.at("embeddings"), config, replaced); // (B, T, C)
+  for (let i = 0; i < config.layers - skippedLayers; i++) {
     x = clipLayer(x, w.at(`encoder.layers.${i}`), config, true);
   }
   return layerNorm(x, w.at("final_layer_norm"), config.eps);
+}
+
+/** Embeddings of tokens and positions: ids (B, T) → (B, T, C). */
+function embedTokens(
+  ids: Tensor,
+  w: WeightScope,
+  { hiddenSize: channels, vocabularySize, positions }: ClipTextConfig,
+  replaced?: ReplacedTokens,
+): Tensor {
+  const g = ids.graph;
+  const tokens = g.parameter(
+    w.at("token_embedding").tensor("weight", [vocabularySize, channels]),
+  );
+  const table = g.parameter(
+    w.at("position_embedding").tensor("weight", [positions, channels]),
+  );
+  if (!replaced) {
+    return g.apply(embedding, { ids, table: tokens, positions: table }, {});
+  }
+  const embedded = g.apply(embedding, {
+    ids,
+    table: tokens,
+    positions: undefined,
+  }, {});
+  const kept = multiply(embedded, replaced.kept);
+  return add(add(kept, replaced.vectors), table);
 }
 
 /**

@@ -37,6 +37,11 @@ const store = object(
     "read" in value && typeof value.read === "function" &&
     "write" in value && typeof value.write === "function",
 );
+function isSources(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    !Array.isArray(value) && Object.values(value).every(isByteSource);
+}
+
 /** Checked elsewhere. */
 const anything = object("", () => true);
 
@@ -74,6 +79,7 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     identity: anything,
     initImage: anything,
     mask: anything,
+    embeddings: object("an object of ByteSources by name", isSources),
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),
     ),

@@ -13,11 +13,14 @@ import { table } from "./table.ts";
 const NAMES: readonly (readonly [option: keyof Settings, name: string])[] = [
   ["prompt", "prompt"],
   ["negativePrompt", "negative prompt"],
+  ["clipSkip", "clip skip"],
   ["steps", "steps"],
   ["guidanceScale", "CFG scale"],
   ["seed", "seed"],
   ["width", "size"],
   ["rng", "RNG"],
+  ["sampler", "sampler"],
+  ["schedule", "schedule"],
 ];
 /** More than this many names, or signs, only make a line hard to read. */
 const MOST = 12;
@@ -61,11 +64,12 @@ export function otherProgramWarnings(
     warnings.push(differs(
       `it was made with the sampler ${
         brief(sampler.slice(0, 60))
-      }, this is ${SAMPLER}`,
+      }, which is not known here; this is ${SAMPLER}`,
     ));
   }
+  const signsIn = settings.promptSyntax === "a1111" ? compositions : signsOf;
   const signs = (["prompt", "negativePrompt"] as const).flatMap((option) =>
-    typed.has(String(table[option].key)) ? [] : signsOf(settings[option] ?? "")
+    typed.has(String(table[option].key)) ? [] : signsIn(settings[option] ?? "")
   );
   const faults = [
     unsupported.length > 0 && `not supported here: ${some(unsupported)}`,
@@ -96,6 +100,11 @@ export function plainWordWarnings(prompts: readonly string[]): string[] {
 /** What other programs do not read as words: tags, weights and breaks. */
 function signsOf(prompt: string): string[] {
   return SIGNS.flatMap((pattern) => prompt.match(pattern) ?? []);
+}
+
+/** What other programs compose prompts by, and this one reads as a word. */
+function compositions(prompt: string): string[] {
+  return prompt.match(/\bAND\b/g) ?? [];
 }
 
 /** Some of many texts, each once. */

@@ -17,12 +17,14 @@ import { options } from "./table.ts";
 const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Steps", "steps"],
   ["Sampler", "sampler"],
+  ["Schedule type", "schedule"],
   ["CFG scale", "guidance_scale"],
   ["Seed", "seed"],
   ["Size", "size"],
   ["Model hash", "model_hash"],
   ["Model", "model"],
   ["RNG", "rng"],
+  ["Clip skip", "clip_skip"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;
@@ -62,7 +64,7 @@ const VALUES: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     ],
   };
 
-/** What AUTOMATIC1111 calls the only sampler here; other programs expect one to be named. */
+/** What AUTOMATIC1111 calls the sampler of images that name none; other programs expect one. */
 export const SAMPLER = "DDIM";
 /** Name of the pair that holds prompts which the first lines cannot. */
 const EXACT = "Exact prompts";
@@ -88,8 +90,8 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
   const { prompt = "", negative_prompt: negative = "", ...chunks } = text;
   const { width, height, rng, ...others } = chunks;
   const values: Record<string, string | undefined> = {
-    ...others,
     sampler: SAMPLER,
+    ...others,
     size: width && height && `${width}x${height}`,
     rng: GENERATORS.find(([, ours]) => ours === rng)?.[0] ?? rng,
   };

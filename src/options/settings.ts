@@ -11,16 +11,44 @@ import type { FaceChoices } from "../identity/references.ts";
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
 
+/** What prompts mean beside their words: nothing, or what AUTOMATIC1111's web UI reads in them. */
+export type PromptSyntax = "plain" | "a1111";
+
 /** Settings of an image; the command's options of the same names. */
 export interface Settings {
   /** What the image shows; may be empty. */
   prompt: string;
   /** What it should not show. */
   negativePrompt: string;
+  /**
+   * What the prompts mean: every character is text (`plain`), or weights, chunks,
+   * changes from step to step and names of embeddings, as in AUTOMATIC1111's web UI
+   * (`a1111`).
+   */
+  promptSyntax: PromptSyntax;
+  /**
+   * Where the text encoder ends, 1..12: 1 after its last layer, 2 before it, as
+   * AUTOMATIC1111's web UI counts.
+   */
+  clipSkip: number;
   /** Denoising steps, 1..1000. */
   steps: number;
+  /**
+   * The sampler, as AUTOMATIC1111 or diffusers calls it, or `model` for the one that
+   * the model's scheduler config names. DDIM where not given.
+   */
+  sampler?: string;
+  /** The schedule of noise levels, where the sampler's name has none; its own where not given. */
+  schedule?: string;
+  /** Share of the noise that samplers with such a choice add, 0..1; the sampler's own where not given. */
+  eta?: number;
   /** How strongly the prompt is followed; 1 or less switches guidance off. */
   guidanceScale: number;
+  /**
+   * How far guidance is brought back to the contrast of the conditional half, 0..1;
+   * not at all where not given.
+   */
+  guidanceRescale?: number;
   /** How strongly the identity is followed; 0 leaves it out. */
   idScale: number;
   /** Seed of the noise; a whole number from −2⁶³ to 2⁶⁴ − 1. */

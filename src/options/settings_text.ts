@@ -5,6 +5,12 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
+import {
+  automaticSchedule,
+  findSampler,
+  samplerFault,
+} from "../samplers/sampler_names.ts";
+import { isAutomatic, scheduleFault } from "../samplers/schedule_names.ts";
 import { printable } from "../weights/brief.ts";
 import { isOwnText, readParameters } from "./parameters_text.ts";
 import type {
@@ -51,7 +57,7 @@ export interface Recorded {
 
 /** What made another program's image and is not available here. */
 export interface OtherProgram {
-  /** Its sampler, where it is not DDIM. */
+  /** Its sampler, where it is not known here. */
   readonly sampler?: string;
   /** Its model. */
   readonly model?: string;
@@ -84,8 +90,10 @@ export function toText(
   const { modelHash, adapterHash, referenceHashes } = provenance;
   const { initImageHash, maskHash } = provenance;
   const hasIdentity = referenceHashes !== undefined;
-  const recorded = keyed.filter(({ name }) =>
-    values[name] !== undefined && (hasIdentity || name !== "idScale")
+  const recorded = keyed.filter((option) =>
+    values[option.name] !== undefined &&
+    !isLeftOut(option, values[option.name]) &&
+    (hasIdentity || option.name !== "idScale")
   );
   return {
     software: `masterweaver ${version}`,
@@ -99,6 +107,15 @@ export function toText(
     ...initImageHash !== undefined && { init_image_hash: initImageHash },
     ...maskHash !== undefined && { mask_hash: maskHash },
   };
+}
+
+/** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
+export function isLeftOut(
+  { recordOnlyIfGiven, ...option }: NamedOption,
+  value: unknown,
+): boolean {
+  return recordOnlyIfGiven === true && option.default !== undefined &&
+    JSON.stringify(value) === JSON.stringify(option.default);
 }
 
 /**
@@ -128,11 +145,12 @@ export function fromText(text: Texts, name: string): Recorded {
 
 /** Keys of other programs' settings that mean the same here. */
 const SHARED = new Set(
-  "prompt negative_prompt steps guidance_scale seed width height".split(" "),
+  "prompt negative_prompt prompt_syntax clip_skip steps guidance_scale seed width height sampler schedule"
+    .split(" "),
 );
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
-  const { text, others } = readParameters(parameters);
+  const { text, others: more } = readParameters(parameters);
   if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
       "bad-image",
@@ -140,21 +158,31 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
     );
   }
   const isKnownRng = table.rng.type.fault(text.rng) === undefined;
+  const { sampler: theirs, schedule, ...others } = text;
+  const sampler = sharedSampler(theirs, schedule);
+  const all = { ...others, ...sampler };
   const shared = Object.fromEntries(
-    Object.entries(text).filter(([key]) =>
+    Object.entries(all).filter(([key]) =>
       SHARED.has(key) || (key === "rng" && isKnownRng)
     ),
   );
-  const unsupported = others
-    .filter(([name, value]) => !isHarmless(name, value))
+  const unsupported = more
+    .filter(([name]) => !isHarmless(name))
     .map(([name]) => name);
   if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
-  const { sampler, model, model_hash: modelHash } = text;
+  if (schedule !== undefined && sampler === undefined && theirs === undefined) {
+    unsupported.push("Schedule type");
+  }
+  const { model, model_hash: modelHash } = text;
   return {
-    settings: read(imageOptions, shared, name),
+    settings: {
+      // Programs that write this text read prompts as the web UI does.
+      ...!isOwnText(text) && { promptSyntax: "a1111" as const },
+      ...read(imageOptions, shared, name),
+    },
     provenance: {},
     otherProgram: withoutUndefined({
-      sampler,
+      sampler: sampler === undefined ? theirs : undefined,
       model,
       modelHash,
       unsupported: unsupported.length > 0
@@ -164,11 +192,26 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   };
 }
 
-/** Whether another program's setting changes nothing, or is what happens here. */
-function isHarmless(name: string, value: string): boolean {
-  return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name) ||
-    (name === "Clip skip" && value === "1") ||
-    (name === "Schedule type" && value === "Automatic");
+/**
+ * The sampler and schedule that another program names, where they are known here and
+ * fit each other.
+ */
+function sharedSampler(
+  sampler: string | undefined,
+  schedule: string | undefined,
+): { readonly sampler: string; readonly schedule?: string } | undefined {
+  if (sampler === undefined || samplerFault(sampler) !== undefined) return;
+  if (schedule === undefined) return { sampler };
+  if (scheduleFault(schedule) !== undefined) return;
+  const chosen = isAutomatic(schedule)
+    ? automaticSchedule(findSampler(sampler).entry.name)
+    : schedule;
+  return { sampler, ...chosen !== undefined && { schedule: chosen } };
+}
+
+/** Whether another program's setting changes nothing. */
+function isHarmless(name: string): boolean {
+  return name === "User" || /^(Lora |TI )?[Hh]ashes$/.test(name);
 }
 
 /**

@@ -27,6 +27,8 @@ import {
   outpaint,
   path,
   paths,
+  samplerName,
+  scheduleName,
   seed,
   side,
   switched,
@@ -79,7 +81,11 @@ export type OptionalSetting =
   | "maskBlur"
   | "maskPaste"
   | "onlyMasked"
-  | "maskPadding";
+  | "maskPadding"
+  | "sampler"
+  | "schedule"
+  | "eta"
+  | "guidanceRescale";
 
 /** The options by group. */
 export type Table =
@@ -126,6 +132,24 @@ export const table: Table = {
     help: "what it should not show",
     key: "negative_prompt",
   },
+  promptSyntax: {
+    group: "image",
+    type: choice("plain", "a1111"),
+    default: "plain",
+    help:
+      "read (word:1.2), [from:to:0.4], [a|b], BREAK, <lora:name:1> and names of embeddings as AUTOMATIC1111 does, and prompts of any length",
+    details: "see `src/text/README.md`",
+    key: "prompt_syntax",
+    recordOnlyIfGiven: true,
+  },
+  clipSkip: {
+    group: "image",
+    type: integer(1, 12),
+    default: 1,
+    help: "end the text encoder N - 1 layers before its last",
+    key: "clip_skip",
+    recordOnlyIfGiven: true,
+  },
   model: {
     group: "command",
     type: path("DIR"),
@@ -154,6 +178,33 @@ export const table: Table = {
     help: "denoising steps",
     key: "steps",
   },
+  sampler: {
+    group: "image",
+    type: samplerName,
+    defaultText: "DDIM; LCM or TCD where the model was distilled for it",
+    help:
+      "as AUTOMATIC1111 or diffusers spells it, with or without a schedule, such as DPM++ 2M Karras; model: the one that the model names",
+    details: "`src/samplers/README.md` lists them",
+    key: "sampler",
+    recordOnlyIfGiven: true,
+  },
+  schedule: {
+    group: "image",
+    type: scheduleName,
+    defaultText: "the sampler's own",
+    help:
+      "noise levels: leading, trailing, linspace, Karras, Exponential, SGM Uniform or Align Your Steps",
+    key: "schedule",
+    recordOnlyIfGiven: true,
+  },
+  eta: {
+    group: "image",
+    type: number(0, 1),
+    defaultText: "the sampler's own: DDIM 0, TCD 0.3, ancestral 1",
+    help: "share of the noise that the sampler adds",
+    key: "eta",
+    recordOnlyIfGiven: true,
+  },
   guidanceScale: {
     group: "image",
     type: number(0, 100),
@@ -162,12 +213,21 @@ export const table: Table = {
     details: "1 or less switches guidance off, which halves the work",
     key: "guidance_scale",
   },
+  guidanceRescale: {
+    group: "image",
+    type: number(0, 1),
+    defaultText: "0",
+    help: "brings guidance back to the contrast it would have without",
+    details: "0.7 is usual for models that predict velocity",
+    key: "guidance_rescale",
+    recordOnlyIfGiven: true,
+  },
   idScale: {
     group: "image",
     type: number(0, 10),
     default: 1,
     help: "how strongly the identity is followed",
-    details: "0 leaves it out; needs `--ref`",
+    details: "0 leaves it out; needs a reference photo",
     key: "id_scale",
   },
   seed: {

@@ -9,6 +9,8 @@ import { formatValue, formatWord } from "../base/format_value.ts";
 import type { FaceChoice } from "../face/finder.ts";
 import type { FaceChoices } from "../identity/references.ts";
 import { OUTPAINT_PATTERN, outpaintSides } from "./outpaint.ts";
+import { samplerFault, samplerSpellings } from "../samplers/sampler_names.ts";
+import { scheduleFault, scheduleNames } from "../samplers/schedule_names.ts";
 
 /** A value's description in JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -93,6 +95,36 @@ export const outpaint: OptionType<string> = {
   parse: (text) => text,
   schema: { type: "string", pattern: OUTPAINT_PATTERN },
 };
+
+/** A name that a function knows or not. */
+function named(
+  fault: (name: string) => string | undefined,
+  expected: string,
+  schema: JsonSchema,
+): OptionType<string> {
+  return {
+    ...plain,
+    placeholder: "NAME",
+    fault: (value) => typeof value === "string" ? fault(value) : expected,
+    show: formatWord,
+    parse: (text) => text,
+    schema,
+  };
+}
+
+/** A sampler's name. */
+export const samplerName: OptionType<string> = named(
+  samplerFault,
+  "a sampler's name",
+  { enum: samplerSpellings },
+);
+
+/** A schedule's name. */
+export const scheduleName: OptionType<string> = named(
+  scheduleFault,
+  "a schedule's name",
+  { enum: scheduleNames },
+);
 
 /** A file or folder. */
 export function path(placeholder: "FILE" | "DIR"): OptionType<string> {

@@ -1,15 +1,18 @@
 /**
- * DDIM without added noise (eta 0): its schedule of noise levels, and the two
- * coefficients of each step.
+ * DDIM: its schedule of noise levels, and the two coefficients of each step without
+ * added noise (eta 0) for a UNet that predicts noise.
  *
- * Equals diffusers' `DDIMScheduler` with epsilon prediction.
+ * Equals diffusers' `DDIMScheduler`.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { ddimStep } from "../ops/ddim_step.ts";
 import type { DdimConfig } from "./ddim_config.ts";
+import { combine } from "./linear_form.ts";
+import { linearSampler } from "./linear_sampler.ts";
 import { alphasCumprod, spacedTimesteps } from "./noise_levels.ts";
+import { cleanImage, predictedNoise } from "./predictions.ts";
 import type { NoiseLevel, Sampler } from "./sampler.ts";
 
 export {
@@ -43,6 +46,7 @@ export interface DdimSchedule {
  *
  * @param config the checkpoint's scheduler
  * @param steps number of steps, 1..`trainSteps`
+ * @param chosen other timesteps than the config's, each of which leads to the next
  * @throws {MasterWeaverError} `bad-option` if `steps` is out of range
  *
  * @example
@@ -53,7 +57,11 @@ export interface DdimSchedule {
  * console.log(ddimSchedule(config, 2).timesteps); // Int32Array [ 501, 1 ]
  * ```
  */
-export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
+export function ddimSchedule(
+  config: DdimConfig,
+  steps: number,
+  chosen?: readonly number[],
+): DdimSchedule {
   const { trainSteps } = config;
   if (!Number.isInteger(steps) || steps < 1 || steps > trainSteps) {
     throw new MasterWeaverError(
@@ -63,15 +71,16 @@ export function ddimSchedule(config: DdimConfig, steps: number): DdimSchedule {
   }
   const alphas = alphasCumprod(config);
   const stride = Math.floor(trainSteps / steps);
-  const planned = spacedTimesteps(config, steps);
-  const timesteps = planned.map((timestep) =>
-    Math.min(timestep, trainSteps - 1)
+  const planned = chosen ?? [...spacedTimesteps(config, steps)];
+  const timesteps = Int32Array.from(
+    planned,
+    (timestep) => Math.min(timestep, trainSteps - 1),
   );
   const coefficients: StepAlphas[] = [];
   const final = config.setAlphaToOne ? 1 : alphas[0];
   for (let i = 0; i < steps; i++) {
     // diffusers subtracts a whole stride in every spacing, even if timesteps lie otherwise.
-    const previous = planned[i] - stride;
+    const previous = chosen ? chosen[i + 1] ?? -1 : planned[i] - stride;
     coefficients.push({
       alpha: alphas[timesteps[i]],
       alphaPrev: previous >= 0 ? alphas[previous] : final,
@@ -96,12 +105,21 @@ export function ddimStepCoefficients(
   };
 }
 
-function levelOf(alpha: number): NoiseLevel {
+/** The noise level of a share of the image's variance. */
+export function levelOf(alpha: number): NoiseLevel {
   return { image: Math.sqrt(alpha), noise: Math.sqrt(1 - alpha) };
 }
 
+/** How DDIM is run other than by the checkpoint's config alone. */
+export interface DdimOptions {
+  /** Share of the noise of DDPM that is added, 0 to 1; none where not given. */
+  readonly eta?: number;
+  /** Timesteps of a number of steps; the config's where not given. */
+  readonly timesteps?: (steps: number) => readonly number[];
+}
+
 /**
- * DDIM as a {@linkcode Sampler}, without noise and without state.
+ * DDIM as a {@linkcode Sampler}.
  *
  * @param config the checkpoint's scheduler
  *
@@ -114,7 +132,13 @@ function levelOf(alpha: number): NoiseLevel {
  * console.log(steps.map(({ timestep }) => timestep)); // [ 501, 1 ]
  * ```
  */
-export function ddimSampler(config: DdimConfig): Sampler {
+export function ddimSampler(
+  config: DdimConfig,
+  { eta = 0, timesteps }: DdimOptions = {},
+): Sampler {
+  if (eta > 0 || timesteps || config.prediction !== "epsilon") {
+    return generalDdim(config, eta, timesteps);
+  }
   return {
     name: "ddim",
     coefficients: 2,
@@ -134,14 +158,62 @@ export function ddimSampler(config: DdimConfig): Sampler {
       return { initialNoiseScale: 1, steps, finalLevel: levelOf(alphaPrev) };
     },
 
-    update({ latents, predictedNoise, coefficients }) {
+    update({ latents, modelOutput, coefficients }) {
       return {
         latents: latents.graph.apply(ddimStep, {
           latents,
-          predictedNoise,
+          predictedNoise: modelOutput,
           coefficients,
         }, {}),
       };
     },
   };
+}
+
+/** DDIM with noise, with other timesteps, or for a UNet that predicts velocity. */
+function generalDdim(
+  config: DdimConfig,
+  eta: number,
+  timesteps: DdimOptions["timesteps"],
+): Sampler {
+  const { prediction } = config;
+  return linearSampler({
+    name: eta > 0 ? "DDIM with noise" : "DDIM",
+    slots: 0,
+    scalesInput: false,
+    drawsNoise: eta > 0,
+    plan(count) {
+      const planned = timesteps?.(count);
+      const schedule = ddimSchedule(config, count, planned);
+      const { coefficients } = schedule;
+      return {
+        initialNoiseScale: 1,
+        order: 1,
+        entries: coefficients.map(({ alpha }, step) => ({
+          timestep: schedule.timesteps[step],
+          step,
+          level: levelOf(alpha),
+          drawsNoise: eta > 0,
+        })),
+        finalLevel: levelOf(coefficients[count - 1].alphaPrev),
+        begin: () => (step, basis) => {
+          const { alpha, alphaPrev } = coefficients[step];
+          const level = levelOf(alpha);
+          const variance = (1 - alphaPrev) / (1 - alpha) *
+            (1 - alpha / alphaPrev);
+          const added = eta * Math.sqrt(variance);
+          return {
+            latents: combine(
+              [Math.sqrt(alphaPrev), cleanImage(prediction, level, basis)],
+              [
+                Math.sqrt(1 - alphaPrev - added ** 2),
+                predictedNoise(prediction, level, basis),
+              ],
+              [added, basis.noise],
+            ),
+          };
+        },
+      };
+    },
+  });
 }

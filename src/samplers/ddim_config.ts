@@ -1,39 +1,28 @@
 /**
  * Reads a checkpoint's `scheduler_config.json` for DDIM.
  *
- * Images are always made with DDIM, as in the reference, whichever sampler the file
- * names: what matters is the noise that the model was trained with. Settings of other
- * samplers' steps are ignored; settings of DDIM or of the training noise that are not
- * implemented are errors.
+ * Where no sampler is asked for, images are made with DDIM, as in the reference,
+ * whichever sampler the file names: what matters is the noise that the model was trained
+ * with. Settings of other samplers' steps are left to `own_settings.ts`; settings of
+ * DDIM or of the training noise that are not implemented are errors.
  *
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import type {
+  Prediction,
+  Spacing,
+  TimestepSpacing,
+  TrainingNoise,
+} from "./noise_levels.ts";
 
 /** The settings of a checkpoint's `scheduler_config.json` that the schedule needs. */
-export interface DdimConfig {
-  /** Number of noise levels the model was trained on; usually 1000. */
-  trainSteps: number;
-  /** Variance added at the first noise level. */
-  betaStart: number;
-  /** Variance added at the last noise level. */
-  betaEnd: number;
-  /** Whether beta (`linear`) or its square root (`scaled_linear`) is linear in the timestep. */
-  betaSchedule: "linear" | "scaled_linear";
+export interface DdimConfig extends TrainingNoise, Spacing {
   /** Whether the last step removes all noise, rather than down to the first level. */
-  setAlphaToOne: boolean;
-  /** Added to every timestep of `leading`; 1 for Stable Diffusion. */
-  stepsOffset: number;
-  /** How timesteps are spread. */
-  timestepSpacing: TimestepSpacing;
+  readonly setAlphaToOne: boolean;
 }
 
-/**
- * How timesteps are spread, as in diffusers: by equal strides from the first level
- * (`leading`) or from the last (`trailing`), or from the first to the last
- * (`linspace`).
- */
-export type TimestepSpacing = "leading" | "trailing" | "linspace";
+export type { TimestepSpacing };
 
 const SPACINGS: readonly TimestepSpacing[] = [
   "leading",
@@ -86,12 +75,12 @@ const CLASSES: Readonly<Record<string, Defaults>> = {
   KDPM2DiscreteScheduler: HEUN,
   KDPM2AncestralDiscreteScheduler: HEUN,
   DPMSolverSDEScheduler: HEUN,
+  LCMScheduler: { ...HEUN, betaSchedule: "scaled_linear" },
+  TCDScheduler: { ...HEUN, betaSchedule: "scaled_linear" },
 };
 
 /** Settings of the training noise that must be absent or have the implemented value. */
 const TRAINING: readonly Fixed[] = [
-  ["prediction_type", "epsilon"],
-  ["rescale_betas_zero_snr", false],
   ["use_flow_sigmas", false],
   ["trained_betas", null],
 ];
@@ -141,9 +130,6 @@ const OTHER_STEPS: readonly string[] = [
   "noise_sampler_seed",
 ];
 
-/** Samplers of distilled models, which only they can run in few steps. */
-const DISTILLED = ["LCMScheduler", "TCDScheduler"];
-
 /**
  * Reads and checks a `scheduler_config.json`.
  *
@@ -171,6 +157,8 @@ export function readDdimConfig(config: unknown, name: string): DdimConfig {
     betaStart: values.beta("beta_start", defaults.betaStart),
     betaEnd: values.beta("beta_end", defaults.betaEnd),
     betaSchedule: values.betaSchedule(defaults.betaSchedule),
+    prediction: values.prediction(),
+    zeroTerminalSnr: values.boolean("rescale_betas_zero_snr", false),
     ...otherSampler(config) === undefined ? ownSteps(values) : {
       setAlphaToOne: OTHER.setAlphaToOne,
       stepsOffset: OTHER.stepsOffset,
@@ -191,6 +179,9 @@ function ownSteps(
   };
 }
 
+/** Samplers of distilled models, which only they can run in few steps. */
+export const DISTILLED: readonly unknown[] = ["LCMScheduler", "TCDScheduler"];
+
 /** A sampler that a config names and DDIM replaces. */
 export interface OtherSampler {
   /** Its class in diffusers. */
@@ -208,6 +199,7 @@ export function otherSampler(config: unknown): OtherSampler | undefined {
   const values = config as Record<string, unknown>;
   const { _class_name: name } = values;
   if (typeof name !== "string" || /^DDIM(Parallel)?S/.test(name)) return;
+  if (DISTILLED.includes(name)) return;
   const isSet = (key: string) =>
     Object.hasOwn(values, key) && values[key] !== null && values[key] !== false;
   return { name, passedOver: OTHER_STEPS.filter(isSet) };
@@ -228,15 +220,6 @@ class SchedulerValues {
     const name = this.#values._class_name ?? "DDIMScheduler";
     if (typeof name === "string" && Object.hasOwn(CLASSES, name)) {
       return CLASSES[name];
-    }
-    if (DISTILLED.includes(name as string)) {
-      throw new MasterWeaverError(
-        "bad-model",
-        `Scheduler config of ${this.#name} has _class_name ${
-          show(name)
-        }, of a model distilled to few steps, which DDIM cannot make: ` +
-          "expected a model that was not distilled",
-      );
     }
     throw this.#wrong(
       "_class_name",
@@ -274,6 +257,16 @@ class SchedulerValues {
     throw this.#wrong("timestep_spacing", value, SPACINGS.join(", "));
   }
 
+  prediction(): Prediction {
+    const value = this.#values.prediction_type ?? "epsilon";
+    if (value === "epsilon" || value === "v_prediction") return value;
+    throw this.#wrong(
+      "prediction_type",
+      value,
+      '"epsilon" or "v_prediction"',
+    );
+  }
+
   boolean(key: string, whenAbsent: boolean): boolean {
     const value = this.#values[key] ?? whenAbsent;
     if (typeof value === "boolean") return value;
@@ -300,8 +293,7 @@ class SchedulerValues {
       "bad-model",
       `Scheduler config of ${this.#name} has ${key} ${
         show(found)
-      }, expected ${wanted}: images are made with DDIM, for which no other ` +
-        "value is implemented",
+      }, expected ${wanted}: no other value is implemented`,
     );
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Tensor } from "../graph/graph.ts";
 import type { TensorSpec } from "../ops/op.ts";
+import type { LatentSizes, NoiseSettings } from "./latent_noise.ts";
 
 /** A noise level: latents are `image · x0 + noise · ε`. */
 export interface NoiseLevel {
@@ -15,7 +16,7 @@ export interface NoiseLevel {
   readonly noise: number;
 }
 
-/** One step of a schedule, on the host. */
+/** One step of a schedule, on the host: one run of the UNet. */
 export interface SamplerStep {
   /** For the UNet's time embedding; need not be a whole number. */
   readonly timestep: number;
@@ -23,6 +24,13 @@ export interface SamplerStep {
   readonly level: NoiseLevel;
   /** Values of {@linkcode StepTensors.coefficients} at this step. */
   readonly coefficients: readonly number[];
+  /**
+   * Which of the steps that were asked for it belongs to, from 0: some samplers run the
+   * UNet twice in a step. Its own number where not given.
+   */
+  readonly step?: number;
+  /** Whether it draws noise; as the sampler {@linkcode Sampler.drawsNoise} where not given. */
+  readonly drawsNoise?: boolean;
 }
 
 /** The steps of a run. */
@@ -36,14 +44,24 @@ export interface SamplerSchedule {
   readonly steps: readonly SamplerStep[];
   /** Noise level of the latents after the last step; some samplers leave a little noise. */
   readonly finalLevel: NoiseLevel;
+  /**
+   * How many of {@linkcode steps} a start from an image skips for each step that it
+   * leaves out, as diffusers' `scheduler.order` says; 1 where not given.
+   */
+  readonly order?: number;
+  /** Makes the noise of steps where it is not the next that the run's generator draws. */
+  stepNoise?(settings: NoiseSettings, sizes: LatentSizes): StepNoise;
 }
+
+/** The noise of a step of a schedule, by its number: (B, h, w, C) of variance 1. */
+export type StepNoise = (step: number) => Float32Array;
 
 /** Inputs of a step's update, all f32, for B images of (h, w, C). */
 export interface StepTensors {
   /** (B, h, w, C), before the step */
   readonly latents: Tensor;
-  /** (B, h, w, C), the UNet's output after guidance */
-  readonly predictedNoise: Tensor;
+  /** (B, h, w, C), the UNet's output after guidance: noise, or velocity where the model predicts that */
+  readonly modelOutput: Tensor;
   /** (N), the step's coefficients */
   readonly coefficients: Tensor;
   /** (B, h, w, C), new noise of variance 1, if the sampler {@linkcode Sampler.drawsNoise} */
@@ -73,15 +91,18 @@ export interface Sampler {
   readonly name: string;
   /** N, the number of coefficients per step, 1 or more. */
   readonly coefficients: number;
-  /** Whether each step adds new noise. */
+  /** Whether any step adds new noise. */
   readonly drawsNoise: boolean;
 
   /**
    * The schedule of a run.
    *
+   * @param steps number of steps that are asked for
+   * @param first number of the first of {@linkcode SamplerSchedule.steps} that is run,
+   * which has no history; those before it are not used. 0 where not given.
    * @throws {MasterWeaverError} `bad-option` if it does not support this number of steps
    */
-  schedule(steps: number): SamplerSchedule;
+  schedule(steps: number, first?: number): SamplerSchedule;
 
   /**
    * Specs of the tensors that it keeps on the GPU from step to step, by name; none by

@@ -4,6 +4,13 @@
  *
  * @module
  */
+import {
+  type Advice,
+  type Browser,
+  browserAdvice,
+  OLDEST,
+  OLDEST_TEXT,
+} from "../gpu/browsers.ts";
 import { computed } from "../studio/page/preact.tsx";
 import type { ReadonlyCell } from "../studio/page/state/cell.ts";
 import { language } from "../studio/page/state/preferences.ts";
@@ -12,9 +19,6 @@ import {
   type Strings,
   strings,
 } from "../studio/page/strings.ts";
-
-/** A browser, by what can be done in it. */
-export type Browser = "chrome" | "firefox" | "safari" | "other";
 
 /** English, from which all languages take their strings. */
 export const english = {
@@ -46,26 +50,13 @@ export const english = {
     missing: "Images cannot be made in this browser as it is",
     insecure:
       "The page was opened without https, and browsers give WebGPU to no other: open it by https, or from localhost",
-    noWebGpu: {
-      chrome:
-        "This browser shows no WebGPU. Update Chrome or Edge to version 140 or later; on Linux also switch on chrome://flags/#enable-unsafe-webgpu and start the browser anew",
-      firefox:
-        "This browser shows no WebGPU. Firefox has it on Windows from version 141 and on Macs with Apple silicon from 145; elsewhere set dom.webgpu.enabled to true in about:config, or use Chrome",
-      safari:
-        "This browser shows no WebGPU. Safari has it from version 26 (macOS, iOS and iPadOS 26); before that, switch it on in Settings, Feature Flags, WebGPU",
-      other:
-        "This browser shows no WebGPU: use a recent Chrome, Edge, Firefox or Safari",
-    },
-    noAdapter: {
-      chrome:
-        "The browser finds no GPU for WebGPU. Switch on graphics acceleration in Settings, System; update the graphics driver; chrome://gpu says more. On Linux switch on chrome://flags/#enable-unsafe-webgpu and #enable-vulkan",
-      firefox:
-        "The browser finds no GPU for WebGPU. Update the graphics driver; about:support says under Graphics what is blocked",
-      safari:
-        "The browser finds no GPU for WebGPU: update the system, and switch off Lockdown Mode for this page",
-      other:
-        "The browser finds no GPU for WebGPU: update the graphics driver, or use a recent Chrome",
-    },
+    tooOld:
+      `This browser is too old for this page: use ${OLDEST_TEXT} or a later one`,
+    noWebGpu: advised("This browser shows no WebGPU", "withoutApi"),
+    noAdapter: advised(
+      "The browser finds no GPU for WebGPU",
+      "withoutAdapter",
+    ),
     software:
       "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes",
     softwareAdvice: {
@@ -114,15 +105,17 @@ const chinese: SiteStrings = {
     missing: "此浏览器目前无法生成图像",
     insecure:
       "页面未通过 https 打开，而浏览器仅在 https 下提供 WebGPU：请用 https 打开，或从 localhost 打开",
+    tooOld:
+      `此浏览器对本页面来说过旧：请使用 Chrome 或 Edge ${OLDEST.chrome}、Firefox ${OLDEST.firefox}、Safari ${OLDEST.safari} 或更高版本`,
     noWebGpu: {
       chrome:
-        "此浏览器没有 WebGPU。请将 Chrome 或 Edge 更新到 140 或更高版本；在 Linux 上还需打开 chrome://flags/#enable-unsafe-webgpu 并重新启动浏览器",
+        `此浏览器没有 WebGPU。请将 Chrome 或 Edge 更新到 ${OLDEST.chrome} 或更高版本；在 Linux 上还需打开 chrome://flags/#enable-unsafe-webgpu 并重新启动浏览器`,
       firefox:
-        "此浏览器没有 WebGPU。Firefox 在 Windows 上自 141 版、在 Apple 芯片的 Mac 上自 145 版起提供；其他系统请在 about:config 中将 dom.webgpu.enabled 设为 true，或使用 Chrome",
+        `此浏览器没有 WebGPU。请在 Windows 或 Apple 芯片的 Mac 上使用 Firefox ${OLDEST.firefox} 或更高版本；其他系统请在 about:config 中将 dom.webgpu.enabled 设为 true，或使用 Chrome`,
       safari:
-        "此浏览器没有 WebGPU。Safari 自 26 版（macOS、iOS、iPadOS 26）起提供；更早的版本请在“设置”“功能标志”中打开 WebGPU",
+        `此浏览器没有 WebGPU。请在 macOS、iOS 或 iPadOS ${OLDEST.safari} 或更高版本上使用 Safari ${OLDEST.safari} 或更高版本`,
       other:
-        "此浏览器没有 WebGPU：请使用较新的 Chrome、Edge、Firefox 或 Safari",
+        `此浏览器没有 WebGPU：请使用 Chrome 或 Edge ${OLDEST.chrome}、Firefox ${OLDEST.firefox}、Safari ${OLDEST.safari} 或更高版本`,
     },
     noAdapter: {
       chrome:
@@ -173,6 +166,20 @@ export const withoutServer: Readonly<Record<Language, Strings>> = {
     tooLarge: "超出此页面所能接受的大小",
   }),
 };
+
+/** What to do in each browser, after what is wrong in it. */
+function advised(
+  wrong: string,
+  kind: keyof Advice,
+): Readonly<Record<Browser, string>> {
+  const { chrome, firefox, safari, other } = browserAdvice;
+  return {
+    chrome: `${wrong}: ${chrome[kind]}`,
+    firefox: `${wrong}: ${firefox[kind]}`,
+    safari: `${wrong}: ${safari[kind]}`,
+    other: `${wrong}: ${other[kind]}`,
+  };
+}
 
 function adapted(
   own: Strings,

@@ -58,8 +58,10 @@ export class ClipTokenizer {
   readonly #ids = new Map<string, number>();
   readonly #ranks = new Map<string, number>();
   readonly #cache = new Map<string, readonly string[]>();
-  readonly #bos: number;
-  readonly #eos: number;
+  /** The id of the start token. */
+  readonly bos: number;
+  /** The id of the end token, which also pads. */
+  readonly eos: number;
   readonly #marks: readonly string[];
   /** Tokens that are never split, longest first: start, end and added tokens. */
   readonly #whole: readonly string[];
@@ -98,8 +100,8 @@ export class ClipTokenizer {
       this.#ranks.set(pairKey(pair[0], pair[1]), rank);
     });
     this.#add(added, vocab);
-    this.#bos = this.#mark(bos);
-    this.#eos = this.#mark(eos);
+    this.bos = this.#mark(bos);
+    this.eos = this.#mark(eos);
     this.#marks = [bos, eos];
     this.#whole = [...new Set([bos, eos, ...Object.keys(added)])]
       .sort((a, b) => b.length - a.length);
@@ -142,8 +144,8 @@ export class ClipTokenizer {
    */
   encode(prompt: string): EncodedPrompt {
     const room = this.maxLength - 2;
-    const ids = new Int32Array(this.maxLength).fill(this.#eos);
-    ids[0] = this.#bos;
+    const ids = new Int32Array(this.maxLength).fill(this.eos);
+    ids[0] = this.bos;
     let used = 0;
     const truncated: string[] = [];
     for (const { text: part, isWhole } of this.#splitAtWhole(prompt)) {
@@ -162,7 +164,7 @@ export class ClipTokenizer {
         const fitting = tokens.slice(0, room - used);
         for (const token of fitting) {
           // CLIP's unknown token is the end token.
-          ids[++used] = this.#ids.get(token) ?? this.#eos;
+          ids[++used] = this.#ids.get(token) ?? this.eos;
         }
         if (fitting.length < tokens.length) {
           const word = match[0];
@@ -178,6 +180,24 @@ export class ClipTokenizer {
       ids,
       truncated: truncated.filter((text) => text !== "").join(" ").trim(),
     };
+  }
+
+  /** The ids of all tokens of a text, without start, end and padding. */
+  tokens(text: string): number[] {
+    const ids: number[] = [];
+    for (const { text: part, isWhole } of this.#splitAtWhole(text)) {
+      const words = isWhole
+        ? [[part]]
+        : Array.from(cleanText(part).matchAll(clipWords()), ([word]) =>
+          this.#tokensOf(word));
+      for (const token of words.flat()) ids.push(this.idOf(token) ?? this.eos);
+    }
+    return ids;
+  }
+
+  /** The id of a token, as it is spelt in the vocabulary. */
+  idOf(token: string): number | undefined {
+    return this.#ids.get(token);
   }
 
   #mark(token: string): number {

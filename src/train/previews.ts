@@ -106,7 +106,7 @@ export async function makePreviews(
       negative: tokenizer.encode("").ids,
     };
     images.push(
-      ...await generator.generate({ ids, identity, settings }, options),
+      ...await generator.generate({ text: ids, identity, settings }, options),
     );
   }
   await gpu.idle();

@@ -11,6 +11,7 @@ import { imageCases } from "./image_cases.ts";
 import { matrixCases } from "./matrix_cases.ts";
 import type { OpCase } from "./op_case.ts";
 import { otherCases } from "./other_cases.ts";
+import { samplerCases } from "./sampler_cases.ts";
 import { tokenCases } from "./token_cases.ts";
 
 /** Every case of every op. */
@@ -18,6 +19,7 @@ export const opCases: readonly OpCase[] = [
   ...matrixCases,
   ...imageCases,
   ...otherCases,
+  ...samplerCases,
   ...tokenCases,
   ...gradientNormCases,
   ...gradientImageCases,

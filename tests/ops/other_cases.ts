@@ -11,6 +11,7 @@ import { binary } from "../../src/ops/binary.ts";
 import { geglu } from "../../src/ops/geglu.ts";
 import { map } from "../../src/ops/map.ts";
 import { embedding } from "../../src/ops/embedding.ts";
+import { emphasis } from "../../src/ops/emphasis.ts";
 import { timeEmbedding } from "../../src/ops/time_embedding.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { nonFinite } from "../../src/ops/non_finite.ts";
@@ -298,6 +299,33 @@ export const otherCases: readonly OpCase[] = [
   timeCase("first and last timestep, 24 frequencies", [1, 999, 967], 24),
   timeCase("SD1.5's 160 frequencies", [999, 501, 0], 160),
 
+  {
+    name: "rows of their own, and rows that share a mean",
+    op: emphasis,
+    attributes: {},
+    inputs: {
+      sums: { shape: [3, 77], dtype: "f32", value: (i) => 1 + i % 5 },
+      weights: { shape: [3, 77], dtype: "f32", value: (i) => i % 7 / 4 },
+      shares: {
+        shape: [3, 3],
+        dtype: "f32",
+        value: (i) => [1, 0, 0, 0, 0.25, 0.75, 0, 0.25, 0.75][i],
+      },
+    },
+    reference: (inputs) => reference.emphasis(inputs as never),
+  },
+  {
+    name: "no weights, exactly",
+    op: emphasis,
+    attributes: {},
+    inputs: {
+      sums: { shape: [2, 9], dtype: "f32", value: (i) => i / 7 - 1 },
+      weights: { shape: [2, 9], dtype: "f32", value: () => 1 },
+      shares: { shape: [2, 2], dtype: "f32", value: () => 0.5 },
+    },
+    exact: true,
+    reference: ({ weights }) => reference.dense([...weights.shape, 1], () => 1),
+  },
   {
     name: "batch 2",
     op: guidance,

@@ -442,6 +442,24 @@ export function guidance({ x, scale }: { x: Dense; scale: Dense }): Dense {
   });
 }
 
+/** sums and weights (R, T), shares (R, R): weights by the ratio of the means without and with them. */
+export function emphasis(
+  { sums, weights, shares }: { sums: Dense; weights: Dense; shares: Dense },
+): Dense {
+  const [rows, tokens] = sums.shape;
+  return dense([rows, tokens, 1], (i) => {
+    const row = Math.floor(i / tokens);
+    let before = 0;
+    let after = 0;
+    for (let at = 0; at < rows * tokens; at++) {
+      const share = shares.data[row * rows + Math.floor(at / tokens)];
+      before += share * sums.data[at];
+      after += share * weights.data[at] * sums.data[at];
+    }
+    return weights.data[i] * before / after;
+  });
+}
+
 /** The index of the largest of the last axis, the first of equals; none (N) where one is not finite. */
 export function argmax(x: Dense): Dense {
   const n = x.shape.at(-1)!;

@@ -14,7 +14,12 @@ import { ImageGenerator } from "../../src/generate/generator.ts";
 import { Handover } from "../../src/generate/handover.ts";
 import { handoverSpecs, type RunShape } from "../../src/generate/run_shape.ts";
 import { noiseStart, type Start } from "../../src/generate/start.ts";
-import { stepKinds, type StepRules } from "../../src/generate/step_kinds.ts";
+import {
+  stepKinds,
+  stepNumbers,
+  type StepRules,
+} from "../../src/generate/step_kinds.ts";
+import { textConditions } from "../../src/generate/text_conditions.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { Network } from "../../src/graph/network.ts";
 import type { GpuTensor } from "../../src/graph/plan.ts";
@@ -73,7 +78,7 @@ export async function madeUpConditions(seed = 1): Promise<Conditions> {
       (_, i) => (seed + step * i) % 1000,
     );
   return {
-    ids: { prompt: ids(7), negative: ids(3) },
+    text: { prompt: ids(7), negative: ids(3) },
     identity: {
       tokens: torchCpuNormal(seed, length),
       unconditional: torchCpuNormal(seed + 1, length),
@@ -105,13 +110,15 @@ export interface ReadyLoop extends Disposable {
   readonly runShape: RunShape;
 }
 
+/** Whose noise a run has. */
+export const loopSeed = { seed: 5, rng: "torch-cpu", cudaThreads: 0 } as const;
+
 /** The noise of a run, from its first draw on. */
 export async function loopNoise(
   [height, width]: readonly [number, number],
 ): Promise<NoiseSource> {
   const { channels } = (await miniComponents).unet.config;
-  const settings = { seed: 5, rng: "torch-cpu", cudaThreads: 0 } as const;
-  return noiseSource(settings, { images: 1, channels, height, width });
+  return noiseSource(loopSeed, { images: 1, channels, height, width });
 }
 
 /** Encodes conditions and prepares the loop. */
@@ -121,9 +128,10 @@ export async function readyLoop(
   options: CallOptions = {},
 ): Promise<ReadyLoop> {
   const [height, width] = size;
-  const schedule = sampler.schedule(rules.steps);
-  const steps = rules.steps - start.firstStep(schedule);
-  const kinds = stepKinds({ ...rules, steps });
+  const first = start.firstStep(sampler.schedule(rules.steps));
+  const schedule = sampler.schedule(rules.steps, first);
+  const runs = stepNumbers(schedule.steps, first);
+  const kinds = stepKinds({ ...rules, steps: runs[runs.length - 1] + 1 }, runs);
   const runShape: RunShape = {
     images: 1,
     height,
@@ -135,7 +143,15 @@ export async function readyLoop(
   const specs = handoverSpecs(storage, components, runShape, sampler);
   const handover = await Handover.make(gpu, specs);
   const conditions = await madeUpConditions();
-  await encodeConditions(context, runShape, handover, conditions, options);
+  const text = textConditions(
+    conditions.text,
+    rules.steps,
+    runShape.guided,
+    components.text.config.hiddenSize,
+  );
+  const { identity } = conditions;
+  const laidOut = { text, identity };
+  await encodeConditions(context, runShape, handover, laidOut, options);
   const denoising = {
     runShape,
     kinds,
@@ -143,6 +159,12 @@ export async function readyLoop(
     schedule,
     start,
     draw: await loopNoise(size),
+    stepNoise: schedule.stepNoise?.(loopSeed, {
+      images: 1,
+      channels: components.unet.config.channels,
+      height,
+      width,
+    }),
     guidanceScale: rules.guidanceScale,
     idScale,
   };

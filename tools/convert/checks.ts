@@ -86,8 +86,7 @@ export async function checkComponents(
     for (const source of sources) {
       await checkNotItself(source, path, planned.content);
     }
-    const file = plannedFile(path, planned.content);
-    asLoaded(component.files[0], () => checkComponent(file));
+    const file = checkPlanned(component.files[0], planned.content, path);
     files.set(component.output, file);
     checked.push({ component, planned });
   }
@@ -134,6 +133,23 @@ function outline(
     shape: [...shape],
   }));
   return { component, config, provenance, tensors: all };
+}
+
+/**
+ * Checks what is to be written, as loading would.
+ *
+ * @param source the file it is made from
+ * @param name the file it will be
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function checkPlanned(
+  source: string,
+  content: WeaveContent,
+  name = source,
+): WeaveFile {
+  const file = plannedFile(name, content);
+  asLoaded(source, () => checkComponent(file));
+  return file;
 }
 
 /** What is to be written, as loading will see it. */

@@ -14,6 +14,7 @@ import type { JsonObject } from "../../src/weights/weave.ts";
 const WEIGHT_EXTENSIONS = [
   ".safetensors",
   ".ckpt",
+  ".gguf",
   ".bin",
   ".pt",
   ".pth",
@@ -126,9 +127,18 @@ export async function weightFiles(folder: string): Promise<string[]> {
   return shards.map((shard) => `${folder}/${shard}`);
 }
 
-/** Names of files in a folder that hold weights. */
+/** Endings of files that a GGUF file beside them was made from. */
+const ORIGINAL_EXTENSIONS = [".safetensors", ".ckpt", ".weave"];
+
+/** Names of files in a folder that hold weights; GGUF's where there are no others. */
 export async function looseFiles(folder: string): Promise<string[]> {
-  return (await list(folder)).filter((name) =>
-    WEIGHT_EXTENSIONS.includes(extname(name).toLowerCase())
+  const ending = (name: string) => extname(name).toLowerCase();
+  const found = (await list(folder)).filter((name) =>
+    WEIGHT_EXTENSIONS.includes(ending(name))
   );
+  // What a file was quantised from is better.
+  const hasOriginal = found.some((name) =>
+    ORIGINAL_EXTENSIONS.includes(ending(name))
+  );
+  return found.filter((name) => ending(name) !== ".gguf" || !hasOriginal);
 }

@@ -32,6 +32,10 @@ export interface Search {
   readonly ldmWeights: LdmWeights;
   /** Whether unknown tensors and unused tokens are left out instead of refused. */
   readonly allowUnused: boolean;
+  /** Where a tokenizer may be, beside the inputs. */
+  readonly folders?: readonly string[];
+  /** Whether a text encoder needs its tokenizer (true). */
+  readonly needsTokenizer?: boolean;
   /** Called with what is left out or replaced. */
   readonly warn: Warn;
 }
@@ -47,7 +51,7 @@ type NetworkFolder = typeof NETWORK_FOLDERS[number];
 /** Single files beside them. */
 const BESIDE_EXTENSIONS = [".pt", ".pth"];
 /** Endings of a whole model's file, in order of preference. */
-const WHOLE_EXTENSIONS = [".safetensors", ".ckpt"];
+const WHOLE_EXTENSIONS = [".safetensors", ".ckpt", ".gguf"];
 /** What `model_index.json` calls the models that can be used. */
 const PIPELINE = "StableDiffusionPipeline";
 /** Other pipelines of the same networks. */
@@ -64,6 +68,7 @@ const PIPELINES: readonly unknown[] = [
  */
 export async function findComponents(search: Search): Promise<Component[]> {
   const { inputs, output, ldmWeights, allowUnused, warn } = search;
+  const { needsTokenizer } = search;
   const found = new Map<string, Component>();
   const add = (component: Component) => {
     const before = found.get(component.output);
@@ -76,16 +81,18 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
     found.set(component.output, component);
   };
-  const folders: string[] = [];
-  for (const input of inputs) if (await isFolder(input)) folders.push(input);
+  const given: string[] = [];
+  for (const input of inputs) if (await isFolder(input)) given.push(input);
+  const folders = [...given, ...search.folders ?? []];
   const files: string[] = [];
   const wholes: string[] = [];
   for (const input of inputs) {
-    if (!folders.includes(input)) files.push(input);
+    if (!given.includes(input)) files.push(input);
     else {
       const inside = await fromFolder(input, {
         folders,
         allowUnused,
+        needsTokenizer,
         warn,
       });
       inside.components.forEach(add);
@@ -94,7 +101,15 @@ export async function findComponents(search: Search): Promise<Component[]> {
     }
   }
   const unet = () => found.get("unet")?.config;
-  const context = { output, folders, ldmWeights, allowUnused, warn, unet };
+  const context = {
+    output,
+    folders,
+    ldmWeights,
+    allowUnused,
+    needsTokenizer,
+    warn,
+    unet,
+  };
   for (const file of wholes) {
     for (const component of await fromFile(file, context)) {
       if (!found.has(component.output)) add(component);

@@ -46,6 +46,8 @@ export interface NetworkFiles {
   readonly json: JsonObject;
   /** What messages call the config. */
   readonly configName: string;
+  /** Whether the config is a converted component's, with scheduler or tokenizer in it. */
+  readonly isComplete?: boolean;
   /** The table of a layout other than diffusers' and transformers' own. */
   readonly table?: (config: CheckpointConfig) => Table;
 }
@@ -57,15 +59,34 @@ export interface NetworkFiles {
  * @param warn called with the sampler that the config names where DDIM replaces it
  */
 export async function unetComponent(
-  { files, json, configName, table = unetTable }: NetworkFiles,
+  { files, json, configName, isComplete, table = unetTable }: NetworkFiles,
   warn: (line: string) => void,
 ): Promise<Component> {
+  if (isComplete) {
+    return completeComponent("unet", files, json, configName, table);
+  }
   const scheduler = await readScheduler(files[0], table === unetTable, warn);
   return networkComponent({
     output: "unet",
     files,
     config: { ...json, scheduler: scheduler ?? SD15_SCHEDULER_CONFIG },
     table: () => table(new CheckpointConfig(json, configName)),
+  });
+}
+
+/** A network whose config lacks nothing. */
+function completeComponent(
+  output: string,
+  files: readonly string[],
+  config: JsonObject,
+  configName: string,
+  table: (config: CheckpointConfig) => Table,
+): Component {
+  return networkComponent({
+    output,
+    files,
+    config,
+    table: () => table(new CheckpointConfig(config, configName)),
   });
 }
 
@@ -90,7 +111,8 @@ async function readScheduler(
           "training noise" +
           (passedOver.length > 0
             ? `; settings of ${name} are ignored: ${passedOver.join(", ")}`
-            : ""),
+            : "") +
+          "; --sampler model makes images as the file says",
       );
     }
     return json;
@@ -131,6 +153,8 @@ export function vaeComponent(
 export interface TextContext {
   /** Where the tokenizer may be, beside the model's own folder. */
   readonly folders: readonly string[];
+  /** Whether the tokenizer must be found (true); without it nothing can be written. */
+  readonly needsTokenizer?: boolean;
   /** Whether the network may have more tokens than the tokenizer. */
   readonly allowUnused: boolean;
   /** Shows the user a line that is not an error. */
@@ -144,11 +168,18 @@ export interface TextContext {
  * @throws {MasterWeaverError} `bad-checkpoint` where tokenizer and network have different sizes
  */
 export async function textEncoderComponent(
-  { files, json, configName, table = textEncoderTable }: NetworkFiles,
+  { files, json, configName, isComplete, table = textEncoderTable }:
+    NetworkFiles,
   context: TextContext,
 ): Promise<Component> {
+  if (isComplete) {
+    return completeComponent("text_encoder", files, json, configName, table);
+  }
   const text = json.text_config instanceof Object ? json.text_config : json;
   const config = { ...STANDARD_TEXT_CONFIG, ...text };
+  if (context.needsTokenizer === false) {
+    return completeComponent("text_encoder", files, config, configName, table);
+  }
   const folder = dirname(files[0]);
   const above = dirname(folder);
   // A whole model's file has its tokenizer beside it, a network's folder above.

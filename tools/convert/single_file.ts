@@ -17,20 +17,27 @@ import { recognise, unwrapped } from "../../src/checkpoints/recognise.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   LDM_EMA,
-  LDM_TEXT,
-  LDM_UNET,
-  LDM_VAE,
   ldmTextTable,
   ldmUnetTable,
   ldmVaeTable,
   type LdmWeights,
 } from "../../src/checkpoints/tables/ldm.ts";
 import {
+  configKey,
+  type GgufComponent,
+} from "../../src/checkpoints/tables/gguf_output.ts";
+import {
+  LDM_TEXT,
+  LDM_UNET,
+  LDM_VAE,
+} from "../../src/checkpoints/tables/ldm_prefixes.ts";
+import {
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
   VIT_L14_CONFIG,
 } from "../../src/checkpoints/tables/stable_diffusion.ts";
+import { jsonFault, parseJson } from "../../src/weights/json.ts";
 import {
   isWeave,
   type JsonObject,
@@ -192,8 +199,8 @@ async function fromSingleFile(
   const found: Component[] = [];
   const last = has(LDM_UNET);
   if (has(LDM_EMA) || last) {
-    const standard = standardUnet(checkpoint);
-    const config = await componentConfig(file, "unet", standard);
+    const config = ownJson(checkpoint, "unet") ??
+      await componentConfig(file, "unet", standardUnet(checkpoint));
     // Some files have kept only a few tensors of the mean.
     const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
     if (has(LDM_EMA) && !mean) {
@@ -211,7 +218,8 @@ async function fromSingleFile(
   } else warn(`unet: not in ${file}`);
   if (has(LDM_VAE)) {
     found.push(vaeComponent({
-      ...await componentConfig(file, "vae", SD15_VAE_CONFIG),
+      ...ownJson(checkpoint, "vae") ??
+        await componentConfig(file, "vae", SD15_VAE_CONFIG),
       table: (config) => ldmVaeTable(config, LDM_VAE),
     }));
   } else warn(`vae: not in ${file}`);
@@ -219,11 +227,12 @@ async function fromSingleFile(
     found.push(
       await textEncoderComponent(
         {
-          ...await componentConfig(
-            file,
-            "text_encoder",
-            textConfig(checkpoint, LDM_TEXT),
-          ),
+          ...ownJson(checkpoint, "text_encoder") ??
+            await componentConfig(
+              file,
+              "text_encoder",
+              textConfig(checkpoint, LDM_TEXT),
+            ),
           table: ldmTextTable,
         },
         context,
@@ -231,6 +240,35 @@ async function fromSingleFile(
     );
   } else warn(`text_encoder: not in ${file}`);
   return found;
+}
+
+/**
+ * The config that a GGUF file written here has of a network, tokenizer or
+ * scheduler included; undefined where it has none.
+ *
+ * @throws {MasterWeaverError} `bad-checkpoint` where it is no JSON object
+ */
+function ownJson(
+  { name, kind, metadata }: Checkpoint,
+  component: GgufComponent,
+) {
+  const key = configKey(component);
+  if (kind !== "gguf" || !Object.hasOwn(metadata, key)) return;
+  let json: unknown;
+  try {
+    json = parseJson(new TextEncoder().encode(metadata[key]));
+  } catch (cause) {
+    throw badCheckpoint(name, `its ${key} is ${jsonFault(cause)}`, { cause });
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw badCheckpoint(name, `its ${key} is not a JSON object`);
+  }
+  return {
+    files: [name],
+    json: json as JsonObject,
+    configName: `${name}'s ${key}`,
+    isComplete: true,
+  };
 }
 
 /** Whether a checkpoint has every tensor of the UNet's running mean. */

@@ -5,6 +5,7 @@
  */
 import { basename, dirname, join, sep } from "node:path";
 import { sha256 } from "../../src/base/sha256.ts";
+import { OLDEST_TEXT } from "../../src/gpu/browsers.ts";
 import { joinBytes } from "../../src/host/codecs/bytes.ts";
 import { UsageError } from "../../src/host/exit.ts";
 import {
@@ -195,7 +196,7 @@ async function pageFiles(
   }
   const document = new TextDecoder().decode(await read("site/index.html"))
     .replace("{{policy}}", POLICY).replace("{{model}}", model)
-    .replace("{{styles}}", stylesPath)
+    .replace("{{styles}}", stylesPath).replace("{{ browsers }}", OLDEST_TEXT)
     .replace("{{script}}", `${folder}/main.js`);
   files.set("index.html", new TextEncoder().encode(document));
   const worker = await bundleScript(

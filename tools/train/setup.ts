@@ -62,6 +62,13 @@ export async function openSetup(
   const model = stack.use(
     await openModel(folder, values["adapter-path"], storage),
   );
+  const { prediction } = model.components.unet.config.scheduler;
+  if (prediction !== "epsilon") {
+    throw new MasterWeaverError(
+      "bad-model",
+      `Cannot train ${folder}: its UNet predicts ${prediction}, expected epsilon, the noise`,
+    );
+  }
   const stage = stageOf(values);
   const trained = trainedOf(values, model.components, { trained: { stage } });
   const samples = sampleOptions(values, model);

@@ -8,18 +8,13 @@
 import { textEncoderTable } from "./clip.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { ldmUnetNames } from "./ldm_unet.ts";
+import { LDM_TEXT, LDM_UNET, LDM_VAE } from "./ldm_prefixes.ts";
 import { ldmVaeNames } from "./ldm_vae.ts";
 import { SCHEDULE } from "./harmless.ts";
 import type { Dropped, Table } from "./table.ts";
 import { unetTable } from "./unet.ts";
 import { vaeTable } from "./vae.ts";
 
-/** What the UNet's names start with in a single file. */
-export const LDM_UNET = "model.diffusion_model.";
-/** The autoencoder's. */
-export const LDM_VAE = "first_stage_model.";
-/** The text encoder's, followed by transformers' names. */
-export const LDM_TEXT = "cond_stage_model.transformer.";
 /**
  * The UNet's running mean over training (EMA): its names have lost their dots,
  * as PyTorch allows none in a buffer's name.
@@ -106,7 +101,7 @@ export function ldmTextTable(config: CheckpointConfig): Table {
   };
   const comparing: Dropped = {
     names:
-      /^cond_stage_model\.(transformer\.)?(logit_scale|text_projection(\.weight)?|visual_projection\.weight|vision_model\..*)$/,
+      /^cond_stage_model\.(transformer\.)?(text_model\.)?(logit_scale|text_projection(\.weight)?|visual_projection\.weight|vision_model\..*)$/,
     reason: "only for comparing texts with images",
   };
   return {

@@ -6,7 +6,10 @@
 import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { clipText } from "../../models/clip.ts";
+import { multiply } from "../../models/layers.ts";
 import { crossAttentions, crossKeys } from "../../models/unet.ts";
+import { emphasis } from "../../ops/emphasis.ts";
+import { sum } from "../../ops/sum.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
@@ -16,27 +19,35 @@ import {
   usedAdapter,
   valuesName,
 } from "../run_shape.ts";
+import type { TextShape } from "../text_conditions.ts";
 
 type Adapter = NonNullable<DenoiserComponents["adapter"]>;
 
+/** What decides the plan of conditioning. */
+export interface ConditionShape
+  extends Pick<RunShape, "images" | "guided" | "identity">, TextShape {
+  /** The layer of the text tower that is the last, counted from its end; 1 by default. */
+  readonly clipSkip?: number;
+}
+
 /**
- * `ids` u32 (B, T) and, with an identity, `identity` (B, S, C) → `….attn2.k` and
- * `….attn2.v` of every cross-attention, repeated for every image. B counts the
- * halves of guidance, the conditional one first. Marks in `health` what is not finite.
+ * `ids` u32 (B · chunks, T) and, with an identity, `identity` (B, S, C) →
+ * `….attn2.k` and `….attn2.v` of every cross-attention. B counts the conditions;
+ * where there is one for each half of guidance, the conditional one first, they are
+ * repeated for every image. Marks in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
   components: DenoiserComponents,
-  runShape: Pick<RunShape, "images" | "guided" | "identity">,
+  shape: ConditionShape,
 ): Graph {
   const g = new Graph(storage);
   const { text, unet } = components;
-  const { images, guided } = runShape;
-  const halves = guided ? 2 : 1;
-  const adapter = usedAdapter(components, runShape);
-  const ids = g.input("ids", [halves, text.config.positions], "u32");
-  const identity = adapter && identityInput(g, halves, adapter, unet);
-  const embedding = clipText(ids, text.weights.at("text_model"), text.config);
+  const { images, guided, conditions } = shape;
+  const rows = conditions ?? (guided ? 2 : 1);
+  const adapter = usedAdapter(components, shape);
+  const embedding = encodeText(g, text, rows, shape);
+  const identity = adapter && identityInput(g, rows, adapter, unet);
   g.name("text", embedding);
   const checks = new FiniteChecks(g);
   checks.mark("text", embedding);
@@ -56,20 +67,58 @@ export function conditionGraph(
       if (!identity) continue;
       checks.mark("identity keys", projected(`to_${kind}_img`));
     }
-    g.output(keysName(path), repeatEach(k, images));
-    g.output(valuesName(path), repeatEach(v, images));
+    // Where steps choose from the conditions, they repeat them for the images.
+    const times = conditions === undefined ? images : 1;
+    g.output(keysName(path), repeatEach(k, times));
+    g.output(valuesName(path), repeatEach(v, times));
   }
   return g;
 }
 
-/** An identity's tokens (halves, S, C). */
+/** `ids` → the text's features, the chunks of each row side by side (rows, T, C). */
+export function encodeText(
+  g: Graph,
+  { weights, config }: DenoiserComponents["text"],
+  rows: number,
+  shape: ConditionShape,
+): Tensor {
+  const { positions, hiddenSize } = config;
+  const { textTokens = positions, clipSkip = 1, replaced } = shape;
+  const chunks = rows * textTokens / positions;
+  const ids = g.input("ids", [chunks, positions], "u32");
+  const x = clipText(ids, weights.at("text_model"), config, {
+    skippedLayers: clipSkip - 1,
+    replaced: replaced
+      ? {
+        kept: g.input("kept", [chunks, positions, 1], g.storage),
+        vectors: g.input("vectors", [chunks, positions, hiddenSize], g.storage),
+      }
+      : undefined,
+  });
+  const weighted = shape.emphasis ? emphasise(x) : x;
+  return weighted.reshape(rows, textTokens, hiddenSize);
+}
+
+/** Multiplies features by their tokens' `weights`, and keeps their mean: (B, T, C). */
+function emphasise(x: Tensor): Tensor {
+  const g = x.graph;
+  const [chunks, tokens] = x.shape;
+  const factors = g.apply(emphasis, {
+    sums: g.apply(sum, { x }, { axes: [2, 3], dtype: "f32" }),
+    weights: g.input("weights", [chunks, tokens], "f32"),
+    shares: g.input("shares", [chunks, chunks], "f32"),
+  }, {});
+  return multiply(x, factors);
+}
+
+/** An identity's tokens (rows, S, C). */
 function identityInput(
   g: Graph,
-  halves: number,
+  rows: number,
   { config: { tokens, maxReferences } }: Adapter,
   { config: { crossAttentionDim } }: DenoiserComponents["unet"],
 ): Tensor {
-  const shape = [halves, maxReferences * tokens, crossAttentionDim];
+  const shape = [rows, maxReferences * tokens, crossAttentionDim];
   return g.input("identity", shape, g.storage);
 }
 

@@ -9,6 +9,7 @@ import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
 import { concat } from "../../models/layers.ts";
 import { unet } from "../../models/unet.ts";
+import { embedding } from "../../ops/embedding.ts";
 import { guidance } from "../../ops/guidance.ts";
 import { repaint } from "../../ops/repaint.ts";
 import {
@@ -17,6 +18,7 @@ import {
   elementCount,
   type TensorSpec,
 } from "../../ops/op.ts";
+import { rescaledGuidance } from "../../ops/rescaled_guidance.ts";
 import { view } from "../../ops/view.ts";
 import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
@@ -42,7 +44,7 @@ import type { StepKind } from "../step_kinds.ts";
  *
  * A run shape that repaints has the inputs of {@linkcode repaint}, all f32: `mask`
  * (h, w), `original` (1, h, w, C), `original_noise` (images, h, w, C) and
- * `original_level` (2). An inpainting UNet has `condition`, f32 (1, h, w, C').
+ * `original_level` (2). An inpainting UNet has `masked_image`, f32 (1, h, w, C').
  *
  * @param kind the kind of step; as guided as the run shape by default
  * @param sampler computes the next latents; DDIM by default
@@ -74,11 +76,8 @@ export function stepGraph(
   const output = runUnet(scaled, components, runShape, kind, specs);
 
   // (halves · images, h, w, C) → (images, h, w, C) f32
-  const predictedNoise = kind.guided
-    ? g.apply(guidance, {
-      x: output,
-      scale: g.input("guidance_scale", [1], "f32"),
-    }, {})
+  const modelOutput = kind.guided
+    ? guide(output, runShape)
     : copy(output, "f32");
 
   const state = Object.fromEntries(
@@ -87,7 +86,7 @@ export function stepGraph(
   );
   const next = sampler.update({
     latents,
-    predictedNoise,
+    modelOutput,
     coefficients,
     noise: sampler.drawsNoise ? input(g, "noise", specs.latents) : undefined,
     state,
@@ -108,6 +107,15 @@ export function stepGraph(
   return g;
 }
 
+/** Both halves of guidance (2 · images, h, w, C) → (images, h, w, C) f32. */
+function guide(x: Tensor, { rescalesGuidance }: RunShape): Tensor {
+  const g = x.graph;
+  const scale = g.input("guidance_scale", [1], "f32");
+  if (!rescalesGuidance) return g.apply(guidance, { x, scale }, {});
+  const rescale = g.input("guidance_rescale", [1], "f32");
+  return g.apply(rescaledGuidance, { x, scale, rescale }, {});
+}
+
 function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
   return g.input(name, shape, dtype);
 }
@@ -116,29 +124,38 @@ function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
 function runUnet(
   latents: Tensor,
   { text, unet: { weights, config } }: DenoiserComponents,
-  { cachesFeatures, mergeTokens, identity = true }: RunShape,
+  runShape: RunShape,
   { guided, cached }: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
   const g = latents.graph;
+  const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
+  const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
   const [images] = latents.shape;
   const batch = halves * images;
   // Both halves of guidance have the same latents.
   const noisy = repeat(latents, halves);
   const sample = config.inputChannels > config.channels
-    ? concat(noisy, repeat(conditionInput(latents), batch), 3)
+    ? concat(noisy, repeat(maskedImageInput(latents), batch), 3)
     : noisy;
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
+  const condition = conditions === undefined
+    ? undefined
+    : g.input("condition", [batch, 1], "u32");
+  const keys = (name: string, spec: TensorSpec) => {
+    const all = input(g, name, spec);
+    return condition ? chosen(all, condition) : all;
+  };
   const output = unet(
     {
       sample,
       t: g.input("t", [batch], "f32"),
       // Inputs are made on request: a step with cached features needs fewer.
       cross: ({ path }) => ({
-        k: input(g, keysName(path), keysOf.get(path)!.k),
-        v: input(g, valuesName(path), keysOf.get(path)!.v),
-        textKeys: text.config.positions,
+        k: keys(keysName(path), keysOf.get(path)!.k),
+        v: keys(valuesName(path), keysOf.get(path)!.v),
+        textKeys: textTokens,
       }),
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
@@ -158,10 +175,10 @@ function runUnet(
 }
 
 /** What an inpainting UNet reads beside the latents: f32 (1, h, w, C'). */
-function conditionInput({ graph, shape }: Tensor): Tensor {
+function maskedImageInput({ graph, shape }: Tensor): Tensor {
   const [, height, width, channels] = shape;
   const more = conditionChannels(channels);
-  return graph.input("condition", [1, height, width, more], "f32");
+  return graph.input("masked_image", [1, height, width, more], "f32");
 }
 
 /** f32 (B, h, w, C) → (times · B, h, w, C) in the storage type. */
@@ -186,6 +203,17 @@ function putOriginalBack(latents: Tensor): Tensor {
     noise: g.input("original_noise", latents.shape, "f32"),
     level: g.input("original_level", [2], "f32"),
   }, {});
+}
+
+/** The conditions (B, 1) of keys (conditions, T, C): → (B, T, C). */
+function chosen(keys: Tensor, condition: Tensor): Tensor {
+  const [count, tokens, channels] = keys.shape;
+  const table = keys.reshape(count, tokens * channels);
+  return keys.graph.apply(embedding, {
+    ids: condition,
+    table,
+    positions: undefined,
+  }, {}).reshape(condition.shape[0], tokens, channels);
 }
 
 /** An input and its value for the next run. */

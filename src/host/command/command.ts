@@ -32,9 +32,11 @@ import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
+import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
 
@@ -125,11 +127,13 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const loaded = performance.now();
   const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
+  await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
     identity,
     initImage: initImage?.image,
     mask: mask?.image,
+    embeddings: embeddings?.files,
     ...call,
   });
   const generated = performance.now();
@@ -211,6 +215,16 @@ async function encode(
     const isTyped = task.flags.face !== undefined || choices.face === undefined;
     throw isTyped ? error : asImageFault(error, task.flags);
   }
+}
+
+/** Opens the embeddings that the prompts may name; none where prompts are plain. */
+async function openEmbeddings(
+  { flags: { extras } }: Task,
+  { prompt, negativePrompt, promptSyntax }: Settings,
+  model: string,
+): Promise<OpenEmbeddings | undefined> {
+  if (promptSyntax === "plain") return undefined;
+  return await openNamedEmbeddings([prompt, negativePrompt], { model, extras });
 }
 
 /** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */

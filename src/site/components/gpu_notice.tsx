@@ -6,16 +6,18 @@
  *
  * @module
  */
+import { browserOf } from "../../gpu/browsers.ts";
 import type { ModelHolder } from "../state/model_holder.ts";
-import { type Browser, siteText } from "../strings.ts";
+import { siteText } from "../strings.ts";
 
 /** Nothing where there is a GPU. */
 export function GpuNotice({ holder }: { holder: ModelHolder }) {
   const words = siteText.value.gpu;
   const status = holder.status.value;
-  const browser = thisBrowser();
+  const browser = browserOf(navigator.userAgent);
   if (status.state === "no-gpu") {
     const advice = {
+      "too-old": words.tooOld,
       "insecure": words.insecure,
       "no-webgpu": words.noWebGpu[browser],
       "no-adapter": words.noAdapter[browser],
@@ -39,12 +41,4 @@ export function GpuNotice({ holder }: { holder: ModelHolder }) {
       </p>
     </div>
   );
-}
-
-/** The browser, by its own word. */
-function thisBrowser(): Browser {
-  const { userAgent } = navigator;
-  if (/\bFirefox\//.test(userAgent)) return "firefox";
-  if (/Chrom(e|ium)\//.test(userAgent)) return "chrome";
-  return /\bSafari\//.test(userAgent) ? "safari" : "other";
 }

@@ -108,7 +108,7 @@ function More({ holder }: { holder: ModelHolder }) {
         {bytes && ` – ${holder.isOwn ? words.kept(bytes) : words.read(bytes)}`}
       </p>
       <div class="row">
-        <FolderButton onPick={(place) => holder.use(place)} />
+        <FolderButton onPick={(place) => holder.useFolder(place)} />
         {!holder.isOwn && (
           <button type="button" onClick={() => holder.useOwn()}>
             {words.back}

@@ -9,6 +9,21 @@ import { EngineError } from "../../studio/page/engine/engine.ts";
 import type { ErrorResource } from "../../studio/wire/resources.ts";
 import { siteText } from "../strings.ts";
 
+/** What a damaged file's message ends with; visitors of a site convert nothing. */
+const DAMAGE = /^Cannot use (\S+): .*(; convert or copy the file again)$/;
+
+/** The name of the file that an error says is damaged; null where it is another error. */
+export function damagedFile({ message }: ErrorResource): string | null {
+  return DAMAGE.exec(message)?.[1] ?? null;
+}
+
+/** A message of damage, with what the page does about it. */
+export function withRemedy(message: string): string {
+  const remedy = DAMAGE.exec(message)?.[2] ?? "";
+  return message.slice(0, message.length - remedy.length) +
+    "; the page fetches the file again: when the model is ready, try again";
+}
+
 /** An error of any kind; an abort is thrown on as it is. */
 export function toEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;

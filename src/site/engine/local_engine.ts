@@ -11,12 +11,13 @@ import type {
   Photo,
 } from "../../studio/engine/engine.ts";
 import { Job } from "../../studio/jobs/job.ts";
-import type {
-  ImageRequest,
-  ImageRun,
-  JsonSettings,
-  PageEngine,
-  PhotoChoices,
+import {
+  EngineError,
+  type ImageRequest,
+  type ImageRun,
+  type JsonSettings,
+  type PageEngine,
+  type PhotoChoices,
 } from "../../studio/page/engine/engine.ts";
 import { contentHash } from "../../studio/page/state/content_hash.ts";
 import type {
@@ -25,7 +26,7 @@ import type {
   ModelResource,
 } from "../../studio/wire/resources.ts";
 import type { ModelHolder } from "../state/model_holder.ts";
-import { toEngineError } from "./errors.ts";
+import { shownError, toEngineError } from "./errors.ts";
 import { Files } from "./files.ts";
 import { LocalRun, LostRun } from "./local_run.ts";
 
@@ -59,7 +60,7 @@ export class LocalEngine implements PageEngine {
   }
 
   async faces(photo: Blob): Promise<FacesResource> {
-    return await shown(async () => {
+    return await this.#shown(async () => {
       const { photos } = await this.#holder.opened();
       return await photos.faces(await photoOf(photo), CLIENT, never);
     });
@@ -70,7 +71,7 @@ export class LocalEngine implements PageEngine {
     choices: PhotoChoices,
     signal: AbortSignal,
   ): Promise<IdentityResource> {
-    return await shown(async () => {
+    return await this.#shown(async () => {
       const person = await personOf(photos, choices);
       const { queue } = await this.#holder.opened();
       const encoded = await queue.encode(person, signal);
@@ -81,7 +82,7 @@ export class LocalEngine implements PageEngine {
   }
 
   async generate(request: ImageRequest): Promise<void> {
-    await shown(async () => {
+    await this.#shown(async () => {
       const opened = await this.#holder.opened();
       const { queue } = opened;
       const known = this.#people.get(request.identity ?? "");
@@ -93,8 +94,14 @@ export class LocalEngine implements PageEngine {
         modelHash: queue.model.hash,
       }, request.id);
       await queue.add(job);
-      const run = new LocalRun(job, queue, this.#files, () => opened.lastBug);
+      const run = new LocalRun(
+        job,
+        queue,
+        this.#files,
+        (error) => this.#holder.forVisitors(shownError(error, opened.lastBug)),
+      );
       this.#runs.set(job.id, run);
+      job.ended.then(() => this.#holder.mend(job.resource().error));
       job.ended.then(() => setTimeout(() => this.#runs.delete(job.id), 60_000));
     });
   }
@@ -117,6 +124,18 @@ export class LocalEngine implements PageEngine {
     return Promise.resolve();
   }
 
+  /** Does something; its errors become those that components show. */
+  async #shown<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const shown = toEngineError(error);
+      this.#holder.mend(shown);
+      const { code, message } = this.#holder.forVisitors(shown);
+      throw new EngineError(code, message, shown.more);
+    }
+  }
+
   #remember(person: EncodedIdentity): void {
     this.#people.delete(person.id);
     this.#people.set(person.id, person);
@@ -124,15 +143,6 @@ export class LocalEngine implements PageEngine {
       if (this.#people.size <= KNOWN_PEOPLE) return;
       this.#people.delete(oldest);
     }
-  }
-}
-
-/** Does something; its errors become those that components show. */
-async function shown<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw toEngineError(error);
   }
 }
 

@@ -12,8 +12,8 @@ import {
   type RunSummary,
 } from "../../studio/page/engine/engine.ts";
 import type { JobEvent } from "../../studio/wire/events.ts";
+import type { ErrorResource } from "../../studio/wire/resources.ts";
 import { siteText } from "../strings.ts";
-import { shownError } from "./errors.ts";
 import type { Files } from "./files.ts";
 
 /** A job in this page's own queue. */
@@ -21,18 +21,23 @@ export class LocalRun implements ImageRun {
   readonly #job: Job;
   readonly #queue: JobQueue;
   readonly #files: Files;
-  readonly #bugOf: () => unknown;
+  readonly #shownError: (error: ErrorResource) => ErrorResource;
 
   /**
    * A job that was taken in.
    *
-   * @param bugOf what made it fail, where that is a bug
+   * @param shownError its error, as the page says it
    */
-  constructor(job: Job, queue: JobQueue, files: Files, bugOf: () => unknown) {
+  constructor(
+    job: Job,
+    queue: JobQueue,
+    files: Files,
+    shownError: (error: ErrorResource) => ErrorResource,
+  ) {
     this.#job = job;
     this.#queue = queue;
     this.#files = files;
-    this.#bugOf = bugOf;
+    this.#shownError = shownError;
   }
 
   async *events(): AsyncGenerator<RunEvent> {
@@ -78,7 +83,7 @@ export class LocalRun implements ImageRun {
         return { ...event, ...made[event.index] };
       }
       case "error":
-        return { ...event, ...shownError(event, this.#bugOf()) };
+        return { ...event, ...this.#shownError(event) };
       default:
         return event;
     }

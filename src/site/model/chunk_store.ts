@@ -101,16 +101,32 @@ export class ChunkStore {
     await this.#put(address(file, "checked"), new Response(""));
   }
 
-  /** Forgets all that is kept of an address: of one version, or of all but that. */
-  async forget(
-    file: RemoteFile,
-    which: "this" | "others",
-  ): Promise<void> {
+  /** Forgets all that is kept of a file. */
+  async forget(file: RemoteFile): Promise<void> {
     const kept = await this.#cache.keys(file.url, { ignoreSearch: true });
     for (const request of kept) {
-      const hash = new URL(request.url).searchParams.get("hash");
-      const isThis = hash === file.hash;
-      if (isThis === (which === "this")) await this.#cache.delete(request);
+      if (isOf(file, request.url)) await this.#cache.delete(request);
+    }
+  }
+
+  /**
+   * Forgets a site's models but for one: those that it had earlier, and earlier
+   * versions of that one. Other sites of the same host keep theirs in the same
+   * cache.
+   *
+   * @param folder the absolute address of the site's models, each in a folder of its own
+   * @param files files of the model that stays
+   * @param whole addresses of its small files
+   */
+  async forgetAllBut(
+    folder: string,
+    files: readonly RemoteFile[],
+    whole: readonly string[],
+  ): Promise<void> {
+    for (const request of await this.#cache.keys()) {
+      const { url } = request;
+      const stays = whole.includes(url) || files.some((one) => isOf(one, url));
+      if (!stays && isModelFile(folder, url)) await this.#cache.delete(request);
     }
   }
 
@@ -153,4 +169,15 @@ async function keeping<T>(work: () => Promise<T>): Promise<T> {
 
 function address({ url, hash }: RemoteFile, what: string): string {
   return `${url}?hash=${hash}&${what}`;
+}
+
+/** Whether something is kept of this version of a file. */
+function isOf({ url, hash }: RemoteFile, kept: string): boolean {
+  return kept.startsWith(`${url}?hash=${hash}&`);
+}
+
+/** Whether an address is that of a file in one of a folder's own folders. */
+function isModelFile(folder: string, url: string): boolean {
+  return url.startsWith(folder) &&
+    /^[^/]+\/[^/]+$/.test(url.slice(folder.length).replace(/\?.*$/, ""));
 }

@@ -26,24 +26,27 @@ const used: readonly ComponentName[] = [
 ];
 
 /**
- * Opens a model's files; nothing of their content is read yet.
+ * Opens a model's files. Nothing of their content is read yet, but for a face
+ * detector that stands in.
  *
  * @throws {MasterWeaverError} `bad-model`, `cannot-read`
  */
 export async function openPlace(place: ModelPlace): Promise<ModelFiles> {
   const { landmarks } = place;
   const files = place.kind === "folder"
-    ? openFolder(place)
+    ? await openFolder(place)
     : await openAddress(place);
   if (!landmarks) return files;
   return {
     ...files,
     landmarks: new BlobSource(landmarks, "landmarks.weave"),
-    elsewhere: ["landmarks"],
+    elsewhere: [...files.elsewhere ?? [], "landmarks"],
   };
 }
 
-function openFolder({ files, name }: FolderPlace): ModelFiles {
+async function openFolder(
+  { files, name, site }: FolderPlace,
+): Promise<ModelFiles> {
   const source = (file: string): ByteSource | undefined =>
     files[file] && new BlobSource(files[file], file);
   const missing = requiredComponents.filter((one) => !files[`${one}.weave`]);
@@ -60,11 +63,33 @@ function openFolder({ files, name }: FolderPlace): ModelFiles {
       .filter(([, file]) => file),
   );
   const manifest = source(MANIFEST_NAME), preview = source(PREVIEW_NAME);
+  const standIn = components.face_detector === undefined && site
+    ? await siteDetector(site)
+    : undefined;
   return {
     ...components,
+    ...standIn && { face_detector: standIn, elsewhere: ["face_detector"] },
     ...manifest && { manifest },
     ...preview && { preview },
   };
+}
+
+/**
+ * The site's face detector, 63 KB; undefined where it cannot be had: a folder
+ * makes images without one, too.
+ */
+async function siteDetector(
+  site: AddressPlace,
+): Promise<ByteSource | undefined> {
+  try {
+    const { face_detector: detector } = await openAddress(site);
+    return detector && new MemorySource(
+      await detector.read(0, detector.size),
+      detector.name,
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 async function openAddress(place: AddressPlace): Promise<ModelFiles> {
@@ -119,6 +144,19 @@ export async function listAddress(
     files.push([name, { url: address, name: file, hash, bytes }]);
   }
   return { files, manifest, preview };
+}
+
+/** Forgets what is kept of models that the site had before this one, and of its earlier versions. */
+export async function forgetEarlier(
+  { url }: AddressPlace,
+  { files }: AddressFiles,
+  store: ChunkStore,
+): Promise<void> {
+  await store.forgetAllBut(
+    new URL("..", url).href,
+    files.map(([, file]) => file),
+    [url + MANIFEST_NAME, url + PREVIEW_NAME],
+  );
 }
 
 /** A small file; undefined where the host has none. */

@@ -28,6 +28,8 @@ export interface FolderPlace {
   readonly files: Readonly<Record<string, Blob>>;
   /** The folder's name. */
   readonly name: string;
+  /** The site's own model, whose face detector stands in where the folder has none. */
+  readonly site?: AddressPlace;
   /** A landmarks file that was picked. */
   readonly landmarks?: Blob;
 }

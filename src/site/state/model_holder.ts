@@ -5,6 +5,7 @@
  * @module
  */
 import { adapterKind } from "../../gpu/adapter_kind.ts";
+import { isRecentBrowser } from "../../gpu/browsers.ts";
 import type { GpuCalls } from "../../studio/engine/gpu_calls.ts";
 import { WorkerPhotoReader } from "../../studio/engine/photo_reader.ts";
 import { WorkerCalls } from "../../studio/engine/worker_calls.ts";
@@ -17,14 +18,16 @@ import { EngineError } from "../../studio/page/engine/engine.ts";
 import { batch, signal } from "../../studio/page/preact.tsx";
 import type { Cell } from "../../studio/page/state/cell.ts";
 import { remember, remembered } from "../../studio/page/state/remembered.ts";
-import { toEngineError } from "../engine/errors.ts";
-import type { ModelPlace } from "../model/place.ts";
+import type { ErrorResource } from "../../studio/wire/resources.ts";
+import { damagedFile, toEngineError, withRemedy } from "../engine/errors.ts";
+import type { AddressPlace, FolderPlace, ModelPlace } from "../model/place.ts";
 import type { GpuWorkerSetup } from "../workers/setups.ts";
 import type {
   PreparedModel,
   WeightsCalls,
   WeightsProgress,
 } from "../workers/weights_calls.ts";
+import { askToPersist } from "./persistence.ts";
 
 /** How far the model is. */
 export type ModelStatus =
@@ -32,7 +35,7 @@ export type ModelStatus =
   /** Nothing can be computed here. */
   | {
     readonly state: "no-gpu";
-    readonly why: "insecure" | "no-webgpu" | "no-adapter";
+    readonly why: "too-old" | "insecure" | "no-webgpu" | "no-adapter";
   }
   /** Only on the CPU, which takes somebody's word. */
   | { readonly state: "software" }
@@ -79,7 +82,7 @@ export class ModelHolder {
   readonly place: Cell<ModelPlace>;
   /** Is called whenever a model can be used. */
   onReady: () => void = () => {};
-  readonly #own: ModelPlace;
+  readonly #own: AddressPlace;
   readonly #modules: WorkerModules;
   readonly #weights: WorkerCalls<WeightsCalls>;
   #ready = Promise.withResolvers<OpenedModel>();
@@ -92,7 +95,7 @@ export class ModelHolder {
    *
    * @param own the model that comes with the page
    */
-  constructor(own: ModelPlace, modules: WorkerModules) {
+  constructor(own: AddressPlace, modules: WorkerModules) {
     this.#own = own;
     this.place = signal(own);
     this.#modules = modules;
@@ -106,6 +109,10 @@ export class ModelHolder {
 
   /** Looks for a GPU; where there is one, fetches the model. */
   async start(): Promise<void> {
+    if (!isRecentBrowser()) {
+      this.status.value = { state: "no-gpu", why: "too-old" };
+      return;
+    }
     const kind = await adapterKind();
     if (kind === "no-webgpu" || kind === "no-adapter") {
       const why = isSecureContext ? kind : "insecure";
@@ -130,6 +137,11 @@ export class ModelHolder {
   /** Whether the model is the one that comes with the page. */
   get isOwn(): boolean {
     return this.place.value.kind === "address";
+  }
+
+  /** Uses a folder that was picked, with the site's face detector where it has none. */
+  async useFolder(folder: FolderPlace): Promise<void> {
+    await this.use({ ...folder, site: this.#own });
   }
 
   /** Uses another model; what is being made is stopped. */
@@ -157,6 +169,46 @@ export class ModelHolder {
     await this.#prepare();
   }
 
+  /** An error of the model in use, without advice that its visitor cannot follow. */
+  forVisitors({ code, message }: ErrorResource): ErrorResource {
+    const isMended = this.#isOfSite(damagedFile({ code, message }));
+    return { code, message: isMended ? withRemedy(message) : message };
+  }
+
+  /**
+   * Where an error says that a file of the site is damaged: checks what is kept
+   * once more, and fetches again what is damaged.
+   */
+  async mend(error: ErrorResource | null): Promise<void> {
+    const { value: before } = this.status;
+    const isNews = error && this.#isOfSite(damagedFile(error)) &&
+      before.state === "ready";
+    if (!isNews) return;
+    const { signal } = this.#controller;
+    this.status.value = { state: "coming", progress: null };
+    // What cannot be checked is found out when it is read again.
+    const forgotten = await this.#weights.call("recheck", this.#own, {
+      signal,
+      onEvent: (progress) => {
+        if (signal.aborted) return;
+        this.status.value = { state: "coming", progress };
+      },
+    }).catch(() => 0);
+    if (signal.aborted) return;
+    if (forgotten > 0) await this.#prepare();
+    else this.status.value = before;
+  }
+
+  /** Whether a file's name in a message means one that was fetched from the site. */
+  #isOfSite(name: string | null): boolean {
+    const place = this.place.value;
+    if (name === null || name === "landmarks.weave" && place.landmarks) {
+      return false;
+    }
+    return place.kind === "address" ||
+      name === "face_detector.weave" && !(name in place.files);
+  }
+
   /** The model, as soon as it can be used. */
   opened(): Promise<OpenedModel> {
     return this.#ready.promise;
@@ -174,6 +226,8 @@ export class ModelHolder {
         signal,
         onEvent: (progress) => {
           if (signal.aborted) return;
+          const { stage, done, total } = progress;
+          if (stage === "fetch" && done < total) askToPersist();
           this.status.value = { state: "coming", progress };
         },
       });

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ModelResource } from "../../studio/wire/resources.ts";
-import type { ModelPlace } from "../model/place.ts";
+import type { AddressPlace, ModelPlace } from "../model/place.ts";
 
 /** How far a model is. */
 export interface WeightsProgress {
@@ -28,6 +28,8 @@ export interface PreparedModel {
 export type WeightsCalls = {
   /** Fetches what is missing of a model and checks it, or checks a picked folder's headers. */
   prepare: { input: ModelPlace; event: WeightsProgress; output: PreparedModel };
+  /** Checks all that is kept of a model, and forgets damaged files: how many those are. */
+  recheck: { input: AddressPlace; event: WeightsProgress; output: number };
   /** Forgets what is kept of a model, so that it is fetched anew. */
   forget: { input: ModelPlace; event: never; output: null };
 };

@@ -11,14 +11,19 @@ import {
   answerCalls,
   type CallContext,
 } from "../../studio/engine/worker_side.ts";
-import { openComponentFile } from "../../weights/components.ts";
 import {
+  type ComponentName,
+  type ModelFiles,
+  openComponentFile,
+} from "../../weights/components.ts";
+import {
+  chunkCount,
   chunkLength,
   ChunkStore,
   type RemoteFile,
 } from "../model/chunk_store.ts";
 import { download } from "../model/download.ts";
-import { listAddress, openPlace } from "../model/open_place.ts";
+import { forgetEarlier, listAddress, openPlace } from "../model/open_place.ts";
 import type { AddressPlace } from "../model/place.ts";
 import type {
   PreparedModel,
@@ -38,6 +43,9 @@ answerCalls<null, WeightsCalls>(() => ({
     const output: PreparedModel = { model, bytes };
     return { output };
   },
+  recheck: async (place, context) => ({
+    output: await recheckModel(place, context),
+  }),
   forget: async (place) => {
     if (place.kind === "address") await forgetModel(place);
     return { output: null };
@@ -50,13 +58,13 @@ async function fetchModel(
   { signal, emit }: Context,
 ): Promise<void> {
   const store = await ChunkStore.open();
-  const { files } = await listAddress(place, store, "fresh");
+  const listed = await listAddress(place, store, "fresh");
+  await forgetEarlier(place, listed, store);
   // Landmarks are fetched when a face is to be aligned.
-  const wanted = files.filter(([name]) => name !== "landmarks");
+  const wanted = listed.files.filter(([name]) => name !== "landmarks");
   const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
   let done = 0;
   for (const [, file] of wanted) {
-    await store.forget(file, "others");
     for (const index of await store.indexes(file)) {
       done += chunkLength(file, index);
     }
@@ -76,15 +84,51 @@ async function fetchModel(
   for (const [name, file] of wanted) {
     if (!await store.isChecked(file)) {
       emit({ stage: "check", done: checked, total });
-      await check(store, file, async () => {
-        const { tensors } = await openComponentFile(opened, name);
-        for (const tensor of tensors.values()) {
-          for await (const _ of tensor.chunks()) throwIfAborted(signal);
-        }
-      });
+      await check(store, file, () => readAll(opened, name, signal));
     }
     checked += file.bytes;
   }
+}
+
+/** Checks every file that is kept whole; returns how many were damaged. */
+async function recheckModel(
+  place: AddressPlace,
+  { signal, emit }: Context,
+): Promise<number> {
+  const store = await ChunkStore.open();
+  const { files } = await listAddress(place, store, "kept");
+  const opened = await openPlace(place);
+  const total = files.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+  let checked = 0, damaged = 0;
+  for (const [name, file] of files) {
+    emit({ stage: "check", done: checked, total });
+    if ((await store.indexes(file)).size === chunkCount(file)) {
+      try {
+        await check(store, file, () => readAll(opened, name, signal));
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        damaged++;
+      }
+    }
+    checked += file.bytes;
+  }
+  return damaged;
+}
+
+/** Reads a component's tensors, which checks them. */
+async function readAll(
+  files: ModelFiles,
+  name: ComponentName,
+  signal: AbortSignal,
+): Promise<void> {
+  const { tensors } = await openComponentFile(files, name);
+  for (const tensor of tensors.values()) {
+    for await (const _ of tensor.chunks()) throwIfAborted(signal);
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof MasterWeaverError && error.code === "bad-model";
 }
 
 /** Runs a check; a file that fails it is forgotten, so that the next attempt fetches it again. */
@@ -96,9 +140,7 @@ async function check(
   try {
     await work();
   } catch (error) {
-    const isDamaged = error instanceof MasterWeaverError &&
-      error.code === "bad-model";
-    if (isDamaged) await store.forget(file, "this");
+    if (isDamage(error)) await store.forget(file);
     throw error;
   }
   await store.setChecked(file);
@@ -107,5 +149,5 @@ async function check(
 async function forgetModel(place: AddressPlace): Promise<void> {
   const store = await ChunkStore.open();
   const { files } = await listAddress(place, store, "kept");
-  for (const [, file] of files) await store.forget(file, "this");
+  for (const [, file] of files) await store.forget(file);
 }

@@ -7,6 +7,7 @@
 import { version } from "../../base/version.ts";
 import { withoutUndefined } from "../../options/options.ts";
 import { SAMPLER, toParameters } from "../../options/parameters_text.ts";
+import { isLeftOut } from "../../options/settings_text.ts";
 import { optionsOf } from "../../options/table.ts";
 import type { Studio } from "../api/studio.ts";
 import { answerWhenEnded, failureOf } from "../compatible/ended.ts";
@@ -144,7 +145,7 @@ function infoOf(
     subseed_strength: 0,
     width,
     height,
-    sampler_name: SAMPLER,
+    sampler_name: settings.sampler ?? SAMPLER,
     cfg_scale: settings.guidanceScale,
     steps: settings.steps,
     batch_size: batchSize,
@@ -178,9 +179,13 @@ function infotext({ images, request }: Job, model: ModelResource): string {
   const { info } = pngInfo(images[0].bytes);
   if (info !== "") return info;
   const values: Readonly<Record<string, unknown>> = { ...request.settings };
-  const chunks = optionsOf("image").flatMap(({ name, key }) =>
-    key === undefined ? [] : [[key, String(values[name])]]
-  );
+  const chunks = optionsOf("image").flatMap((option) => {
+    const { key, name } = option;
+    const value = values[name];
+    const isAbsent = key === undefined || value === undefined ||
+      isLeftOut(option, value);
+    return isAbsent ? [] : [[key, String(value)]];
+  });
   return toParameters({
     ...Object.fromEntries(chunks),
     model: model.name,

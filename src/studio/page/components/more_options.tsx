@@ -6,6 +6,7 @@
  * @module
  */
 import { table } from "../../../options/table.ts";
+import { samplerNames } from "../../../samplers/sampler_names.ts";
 import type { ModelResource } from "../../wire/resources.ts";
 import { useId } from "../preact.tsx";
 import {
@@ -59,9 +60,13 @@ function OptionField({ name }: { name: MoreOption }) {
   const byDefault = defaultText(name, connection.model.value);
   const typed = form.texts.value[name];
   // The default has a place of its own; twice, it would be two choices.
-  const choices = choicesOf(name)?.filter((choice) =>
+  const known = choicesOf(name)?.filter((choice) =>
     choice !== String(table[name].default) || choice === typed
   );
+  // An image may record another spelling of a name than the list has.
+  const choices = known && typed !== "" && !known.includes(typed)
+    ? [...known, typed]
+    : known;
   const given = {
     id,
     value: typed,
@@ -104,7 +109,8 @@ function OptionField({ name }: { name: MoreOption }) {
 function choicesOf(name: MoreOption): readonly string[] | null {
   const schema = table[name].type.schema ?? {};
   if (schema.type === "boolean") return ["true", "false"];
-  return Array.isArray(schema.enum) ? schema.enum.map(String) : null;
+  const names = name === "sampler" ? samplerNames : schema.enum;
+  return Array.isArray(names) ? names.map(String) : null;
 }
 
 function choiceText(choice: string): string {

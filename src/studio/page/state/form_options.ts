@@ -28,6 +28,10 @@ export const photoOptions = [
 
 /** The other settings of an image, folded away. */
 export const imageOptions = [
+  "sampler",
+  "schedule",
+  "eta",
+  "guidanceRescale",
   "rng",
   "cudaThreads",
   "reuseFeatures",

@@ -79,6 +79,10 @@ export const chinese: Strings = {
       fit: "压成正方形",
       cudaThreads: "足够全部使用",
       guidanceRange: "0, 1",
+      sampler: "DDIM",
+      schedule: "采样器自带",
+      eta: "采样器自带",
+      guidanceRescale: "0",
     },
     wrongNumber: (least, most) => `须为 ${least}–${most} 之间的数`,
     wrongWhole: (least, most) => `须为 ${least}–${most} 之间的整数`,
@@ -107,6 +111,10 @@ export const chinese: Strings = {
     fit: "非正方形的照片",
     rng: "噪声来源",
     cudaThreads: "该 GPU 的线程数",
+    sampler: "采样器",
+    schedule: "噪声调度",
+    eta: "添加的噪声（eta）",
+    guidanceRescale: "引导重缩放",
     reuseFeatures: "复用特征",
     guidanceRange: "引导范围",
     mergeTokens: "合并 token",
@@ -130,6 +138,12 @@ export const chinese: Strings = {
     rng: "种子复现谁的噪声：同一种子得到与该处 PyTorch 相同的图像",
     cudaThreads:
       "torch-cuda 所复现的 GPU 的线程数：数量超过线程数的噪声因 GPU 而异",
+    sampler:
+      "按 AUTOMATIC1111 或 diffusers 的写法，可带调度名，如 DPM++ 2M Karras；model 为模型自己指定的采样器",
+    schedule:
+      "噪声水平的分布：leading、trailing、linspace、Karras、Exponential、SGM Uniform 或 Align Your Steps",
+    eta: "采样器每步添加的噪声所占的比例",
+    guidanceRescale: "将引导后的对比度拉回到没有引导时的程度",
     reuseFeatures:
       "更快，但会改变图像：每 N 步才完整运行一次 UNet，其余步只运行外层",
     guidanceRange:

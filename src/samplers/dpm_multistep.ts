@@ -1,0 +1,164 @@
+/**
+ * DPM-Solver++ that reuses earlier predictions, with and without noise: diffusers'
+ * `DPMSolverMultistepScheduler`.
+ *
+ * @module
+ */
+import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
+import { type Basis, combine, type LinearForm } from "./linear_form.ts";
+import { linearSampler } from "./linear_sampler.ts";
+import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { cleanImage } from "./predictions.ts";
+import type { Sampler } from "./sampler.ts";
+import { wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
+
+const f = Math.fround;
+
+/** Settings of {@linkcode dpmMultistepSampler}; names are diffusers'. */
+export interface DpmMultistepOptions extends MultistepOptions {
+  /** Most predictions that a step uses. */
+  readonly solverOrder: 1 | 2 | 3;
+  /** Whether it adds noise. */
+  readonly addsNoise: boolean;
+  /** How the second order is weighted. */
+  readonly solverType: "midpoint" | "heun";
+  /** Whether the last steps of a run of less than 15 are of lower order. */
+  readonly lowerOrderFinal: boolean;
+  /** Whether the last step is of first order. */
+  readonly eulerAtFinal: boolean;
+  /** σ of the end. */
+  readonly end: "zero" | "sigma_min";
+}
+
+/** DPM-Solver++ of several steps. */
+export function dpmMultistepSampler(options: DpmMultistepOptions): Sampler {
+  const { name, noise, rule, solverOrder, addsNoise, end } = options;
+  const training = new TrainingSigmas(noise, true);
+  return linearSampler({
+    name,
+    slots: solverOrder - 1,
+    scalesInput: false,
+    drawsNoise: addsNoise,
+    plan(count) {
+      const levels = wholeSigmas(training, rule, count, { end });
+      const { sigmas } = levels;
+      return {
+        ...multistepPlan(levels, addsNoise),
+        begin: (first) => (step, basis) => {
+          const clean = cleanImage(
+            noise.prediction,
+            wholeLevel(sigmas[step]),
+            basis,
+          );
+          const images = [clean, ...basis.history];
+          const order = orderOf(options, step, count, step - first);
+          const at = Array.from(
+            { length: order + 1 },
+            (_, i) => levelAt(sigmas[step + 1 - i]),
+          );
+          return {
+            latents: dpmUpdate(at, images, basis, options),
+            history: images.slice(0, solverOrder - 1),
+          };
+        },
+      };
+    },
+  });
+}
+
+/** The order of a step, with so many predictions of earlier ones. */
+function orderOf(
+  options: DpmMultistepOptions,
+  step: number,
+  count: number,
+  earlier: number,
+): number {
+  const { solverOrder, lowerOrderFinal, eulerAtFinal, end } = options;
+  const isShort = lowerOrderFinal && count < 15;
+  const most = step === count - 1 && (eulerAtFinal || isShort || end === "zero")
+    ? 1
+    : step === count - 2 && isShort
+    ? 2
+    : 3;
+  return Math.min(solverOrder, earlier + 1, most);
+}
+
+/**
+ * One update of DPM-Solver++.
+ *
+ * @param at the level that it leads to, then those of the predictions, newest first
+ * @param images the predicted clean images, newest first
+ */
+function dpmUpdate(
+  [to, from, ...earlier]: readonly Level[],
+  images: readonly LinearForm[],
+  { latents, noise }: Basis,
+  { addsNoise, solverType }: DpmMultistepOptions,
+): LinearForm {
+  const h = lambdaStep(from, to);
+  const { alpha, sigma } = to;
+  const [newest, ...older] = images;
+  const slopes = slopesOf(
+    h,
+    [from, ...earlier],
+    [newest, ...older.slice(0, earlier.length)],
+  );
+  const weights = addsNoise
+    ? noisyWeights(h, slopes.length, solverType)
+    : plainWeights(h, slopes.length, solverType);
+  const kept = f(sigma / from.sigma) * (addsNoise ? f(Math.exp(-h)) : 1);
+  return combine(
+    [kept, latents],
+    ...[newest, ...slopes].map((form, i) =>
+      [alpha * weights[i], form] as const
+    ),
+    ...addsNoise
+      ? [
+        [sigma * Math.sqrt(f(1 - f(Math.exp(f(-2 * h))))), noise] as const,
+      ]
+      : [],
+  );
+}
+
+/** First and, of three predictions, second differences of the images by lambda, in units of h. */
+function slopesOf(
+  h: number,
+  [s0, s1, s2]: readonly Level[],
+  [m0, m1, m2]: readonly LinearForm[],
+): LinearForm[] {
+  if (s1 === undefined) return [];
+  const r0 = f(lambdaStep(s1, s0) / h);
+  const slope0 = m0.minus(m1).times(f(1 / r0));
+  if (s2 === undefined) return [slope0];
+  const r1 = f(lambdaStep(s2, s1) / h);
+  const slope1 = m1.minus(m2).times(f(1 / r1));
+  const change = slope0.minus(slope1);
+  return [
+    slope0.plus(change.times(f(r0 / f(r0 + r1)))),
+    change.times(f(1 / f(r0 + r1))),
+  ];
+}
+
+type SolverType = DpmMultistepOptions["solverType"];
+
+/** Weights of the image and of its slopes, in diffusers' float32 steps. */
+function plainWeights(h: number, slopes: number, type: SolverType): number[] {
+  const fall = expMinus1(-h);
+  const first = slopes === 1 && type === "midpoint"
+    ? -0.5 * fall
+    : f(f(fall / h) + 1);
+  const second = -f(f(f(fall + h) / f(h * h)) - 0.5);
+  return [-fall, first, second];
+}
+
+/** The same with noise, which takes two steps' worth of the old away. */
+function noisyWeights(h: number, slopes: number, type: SolverType): number[] {
+  const double = f(2 * h);
+  const rise = f(1 - f(Math.exp(-double)));
+  const first = slopes === 1 && type === "midpoint"
+    ? 0.5 * rise
+    : f(f(rise / -double) + 1);
+  const second = f(f(f(rise - double) / f(double * double)) - 0.5);
+  return [rise, first, second];
+}

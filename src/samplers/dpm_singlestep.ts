@@ -1,0 +1,174 @@
+/**
+ * DPM-Solver++ whose steps go in groups, each from the group's start: diffusers'
+ * `DPMSolverSinglestepScheduler`.
+ *
+ * @module
+ */
+import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
+import { type Basis, combine, type LinearForm } from "./linear_form.ts";
+import { linearSampler } from "./linear_sampler.ts";
+import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { cleanImage } from "./predictions.ts";
+import type { Sampler } from "./sampler.ts";
+import { wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { TrainingSigmas } from "./training_sigmas.ts";
+
+const f = Math.fround;
+
+/** Settings of {@linkcode dpmSinglestepSampler}; names are diffusers'. */
+export interface DpmSinglestepOptions extends MultistepOptions {
+  /** Steps of a group. */
+  readonly solverOrder: 1 | 2 | 3;
+  /** Whether it adds noise. */
+  readonly addsNoise: boolean;
+  /** How the higher orders are weighted. */
+  readonly solverType: "midpoint" | "heun";
+  /** Whether the last steps are of lower order. */
+  readonly lowerOrderFinal: boolean;
+  /** σ of the end. */
+  readonly end: "zero" | "sigma_min";
+}
+
+/** DPM-Solver++ in groups of steps. */
+export function dpmSinglestepSampler(options: DpmSinglestepOptions): Sampler {
+  const { name, noise, rule, solverOrder, addsNoise, end } = options;
+  const training = new TrainingSigmas(noise, false);
+  return linearSampler({
+    name,
+    // Earlier predictions, and the latents of the group's start.
+    slots: solverOrder,
+    scalesInput: false,
+    drawsNoise: addsNoise,
+    plan(count) {
+      const levels = wholeSigmas(training, rule, count, { end });
+      const { sigmas } = levels;
+      const orders = ordersOf(options, count);
+      return {
+        ...multistepPlan(levels, addsNoise),
+        begin: (first) => (step, basis) => {
+          const clean = cleanImage(
+            noise.prediction,
+            wholeLevel(sigmas[step]),
+            basis,
+          );
+          const earlier = basis.history.slice(0, solverOrder - 1);
+          const images = [clean, ...earlier];
+          const order = Math.min(orders[step], step - first + 1);
+          const start = order === 1
+            ? basis.latents
+            : basis.history[solverOrder - 1];
+          const at = Array.from(
+            { length: order + 1 },
+            (_, i) => levelAt(sigmas[step + 1 - i]),
+          );
+          return {
+            latents: groupUpdate(at, images, start, basis, options),
+            history: [...images.slice(0, solverOrder - 1), start],
+          };
+        },
+      };
+    },
+  });
+}
+
+/** The place of each step in its group, which is also its order. */
+function ordersOf(
+  { solverOrder, lowerOrderFinal, end }: DpmSinglestepOptions,
+  count: number,
+): number[] {
+  const orders = Array.from({ length: count }, (_, i) => i % solverOrder + 1);
+  const isWhole = count % solverOrder === 0;
+  // An odd count or an end without noise makes diffusers switch it on.
+  if (lowerOrderFinal || !isWhole || end === "zero") {
+    if (isWhole && solverOrder === 3) orders[count - 1] = 1;
+    if (isWhole && solverOrder === 2) orders[count - 1] = 1;
+  }
+  if (end === "zero") orders[count - 1] = 1;
+  return orders;
+}
+
+/**
+ * One update from the start of the group.
+ *
+ * @param at the level that it leads to, then those of the predictions, newest first
+ * @param images the predicted clean images, newest first
+ * @param start the latents at the group's start, the level of the oldest of them
+ */
+function groupUpdate(
+  [to, ...levels]: readonly Level[],
+  images: readonly LinearForm[],
+  start: LinearForm,
+  { noise }: Basis,
+  { addsNoise, solverType }: DpmSinglestepOptions,
+): LinearForm {
+  const from = levels[levels.length - 1];
+  const h = lambdaStep(from, to);
+  const { alpha, sigma } = to;
+  const oldest = images[levels.length - 1];
+  const slopes = slopesOf(h, levels, images, solverType);
+  const weights = weightsOf(h, slopes.length, levels.length, {
+    addsNoise,
+    solverType,
+  });
+  const kept = f(sigma / from.sigma) * (addsNoise ? f(Math.exp(-h)) : 1);
+  return combine(
+    [kept, start],
+    ...[oldest, ...slopes].map((form, i) =>
+      [alpha * weights[i], form] as const
+    ),
+    ...addsNoise
+      ? [
+        [sigma * Math.sqrt(f(1 - f(Math.exp(f(-2 * h))))), noise] as const,
+      ]
+      : [],
+  );
+}
+
+/** Differences of the images from the oldest, by lambda in units of h. */
+function slopesOf(
+  h: number,
+  levels: readonly Level[],
+  images: readonly LinearForm[],
+  solverType: "midpoint" | "heun",
+): LinearForm[] {
+  if (levels.length === 1) return [];
+  const oldest = levels.length - 1;
+  const ratio = (i: number) => f(lambdaStep(levels[oldest], levels[i]) / h);
+  const slope = (i: number) =>
+    images[i].minus(images[oldest]).times(f(1 / ratio(i)));
+  if (levels.length === 2 || solverType === "midpoint") return [slope(0)];
+  const [r0, r1] = [ratio(0), ratio(1)];
+  const difference = f(r0 - r1);
+  return [
+    combine([r0, slope(1)], [-r1, slope(0)]).times(1 / difference),
+    slope(0).minus(slope(1)).times(2 / difference),
+  ];
+}
+
+/** Weights of the image and of its slopes, in diffusers' float32 steps. */
+function weightsOf(
+  h: number,
+  slopes: number,
+  order: number,
+  { addsNoise, solverType }: {
+    readonly addsNoise: boolean;
+    readonly solverType: "midpoint" | "heun";
+  },
+): number[] {
+  const isHalf = slopes === 1 && order === 2 && solverType === "midpoint";
+  if (!addsNoise) {
+    const fall = expMinus1(-h);
+    return [
+      -fall,
+      isHalf ? -0.5 * fall : f(f(fall / h) + 1),
+      -f(f(f(fall + h) / f(h * h)) - 0.5),
+    ];
+  }
+  const double = f(2 * h);
+  const rise = f(1 - f(Math.exp(-double)));
+  return [
+    rise,
+    isHalf ? 0.5 * rise : f(f(rise / -double) + 1),
+    f(f(f(rise - double) / f(double * double)) - 0.5),
+  ];
+}

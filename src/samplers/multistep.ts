@@ -1,0 +1,36 @@
+/**
+ * What diffusers' multistep samplers have in common.
+ *
+ * @module
+ */
+import type { LinearPlan } from "./linear_sampler.ts";
+import type { TrainingNoise } from "./noise_levels.ts";
+import { type SigmaRule, type Sigmas, wholeLevel } from "./sigmas.ts";
+
+/** What every one needs to know. */
+export interface MultistepOptions {
+  /** As AUTOMATIC1111 calls it. */
+  readonly name: string;
+  /** What the model was trained with. */
+  readonly noise: TrainingNoise;
+  /** Which levels a run passes through. */
+  readonly rule: SigmaRule;
+}
+
+/** Their plan, but for its updates: one run of the UNet a step. */
+export function multistepPlan(
+  { sigmas, timesteps }: Sigmas,
+  drawsNoise: boolean,
+): Omit<LinearPlan, "begin"> {
+  return {
+    initialNoiseScale: 1,
+    order: 1,
+    entries: timesteps.map((timestep, step) => ({
+      timestep,
+      step,
+      level: wholeLevel(sigmas[step]),
+      drawsNoise,
+    })),
+    finalLevel: wholeLevel(sigmas[timesteps.length]),
+  };
+}
