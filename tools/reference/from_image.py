@@ -16,6 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
+import diffusers
 import torch
 from diffusers import (
     StableDiffusionImg2ImgPipeline,
@@ -53,9 +54,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--only", help="the start of the names of the cases to make")
     options = parser.parse_args()
     plain = pipeline_of(options.checkpoint)
     for case in json.loads((options.output / "from_image.json").read_text()):
+        if not case["name"].startswith(options.only or ""):
+            continue
         settings = case["settings"]
         init = Image.open(options.output / "../portraits" / case["init"]).convert("RGB")
         components = {**plain.components}
@@ -78,6 +82,9 @@ def main():
                 **components, requires_safety_checker=False
             )
             own = dict(image=init.resize(size, Image.Resampling.LANCZOS))
+        if "sampler" in settings:
+            sampler = getattr(diffusers, settings["sampler"])
+            pipe.scheduler = sampler.from_config(plain.scheduler.config)
         pipe.set_progress_bar_config(disable=True)
         images = pipe(
             settings["prompt"],
