@@ -39,7 +39,11 @@ import {
   withoutIdScale,
   withoutUndefined,
 } from "./options/options.ts";
-import { sizeOfSource, sourceSettings } from "./options/source_settings.ts";
+import {
+  sizeOfSource,
+  sourceSettings,
+  withStrength,
+} from "./options/source_settings.ts";
 import type { IdentityChoices } from "./options/settings.ts";
 import { MasterWeaverError } from "./base/errors.ts";
 import { type CallOptions, untilAborted } from "./base/progress.ts";
@@ -311,13 +315,14 @@ export class MasterWeaver implements AsyncDisposable {
       },
       this.size,
     );
-    const settings = identity === undefined
-      ? withoutIdScale(checked, given)
-      : checked;
-    const fromImage = sourceSettings(settings, {
+    const fromImage = sourceSettings(checked, {
       initImage: initImage !== undefined,
       mask: mask !== undefined,
     });
+    const started = withStrength(checked, fromImage);
+    const settings = identity === undefined
+      ? withoutIdScale(started, given)
+      : started;
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
     const tokens = identity === undefined

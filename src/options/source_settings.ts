@@ -111,6 +111,14 @@ export function sourceSettings(
   return all;
 }
 
+/** Settings with the strength that was used, which says that there was an image. */
+export function withStrength(
+  settings: Settings,
+  used: SourceSettings | undefined,
+): Settings {
+  return used ? { ...settings, strength: used.strength } : settings;
+}
+
 function checkStrength({ steps, strength }: SourceSettings): void {
   if (Math.floor(steps * strength) >= 1) return;
   throw bad(

@@ -17,7 +17,7 @@ import { flagName, type NamedOption, options } from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
 /** Options of the command without a default. */
-type NotAlways = "model" | "extras" | "fromImage" | "initImage" | "mask";
+export type NotAlways = "model" | "extras" | "fromImage" | "initImage" | "mask";
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags

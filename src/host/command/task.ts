@@ -22,6 +22,7 @@ import {
   sizeOfSource,
   sourceNames,
   sourceSettings,
+  withStrength,
 } from "../../options/source_settings.ts";
 import { table } from "../../options/table.ts";
 import type { ImageSize } from "../../image/resize_whole.ts";
@@ -99,11 +100,12 @@ export function checkedSettings(
 ): Settings {
   try {
     const own = sizeOfSource(initImage, settings.outpaint, size);
-    const checked = checkSettings({ ...own, ...settings }, size);
-    sourceSettings(checked, {
+    const given = checkSettings({ ...own, ...settings }, size);
+    const used = sourceSettings(given, {
       initImage: flags.initImage !== undefined,
       mask: flags.mask !== undefined,
     });
+    const checked = withStrength(given, used);
     // A scale that is only repeated goes with its references.
     return flags.ref.length > 0 ? checked : { ...checked, idScale: 0 };
   } catch (error) {
