@@ -30,8 +30,16 @@ export type {
   Stage,
 } from "./base/progress.ts";
 export { version } from "./base/version.ts";
+export {
+  type Lora,
+  readLora,
+  type ReadLoraOptions,
+} from "./checkpoints/lora_reader.ts";
 export type { DetectedFace, Point, Rect } from "./face/detect.ts";
 export type { FaceChoice } from "./face/finder.ts";
+export { type ControlNet, readControlNet } from "./generate/controlnet_file.ts";
+export type { ControlUse } from "./generate/control_input.ts";
+export type { LoraUse } from "./generate/lora_input.ts";
 export type { Preview } from "./generate/previews.ts";
 export type { EmbeddingFiles } from "./generate/prompts.ts";
 export type { BufferPool } from "./gpu/buffers.ts";
@@ -52,6 +60,7 @@ export type { SavedIdentity } from "./identity/input.ts";
 export type { Image } from "./image/image.ts";
 export type { LoadOptions } from "./load.ts";
 export type { SizeRule } from "./options/options.ts";
+export type { ControlPreprocess } from "./options/control_types.ts";
 export type {
   IdentityChoices,
   LoadChoices,

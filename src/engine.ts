@@ -70,6 +70,7 @@ export class Engine implements Disposable {
       : null;
     const networks = {
       condition: network(),
+      control: network(),
       step: network(),
       decode: network(),
       decodeF32: network(),

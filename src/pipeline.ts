@@ -16,6 +16,15 @@ import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
+import type { Lora } from "./checkpoints/lora_reader.ts";
+import { prepareControls } from "./generate/control_images.ts";
+import { checkControls, type ControlUse } from "./generate/control_input.ts";
+import {
+  checkLoras,
+  lorasOfPrompt,
+  type LoraUse,
+} from "./generate/lora_input.ts";
+import { adaptComponents } from "./generate/loras.ts";
 import { PREVIEW_NAME, readPreviewMap } from "./generate/preview_map.ts";
 import {
   type EmbeddingFiles,
@@ -77,6 +86,21 @@ export interface GenerateOptions
   readonly previewInterval?: number;
   /** What the image shows; may be empty. */
   prompt: string;
+  /**
+   * LoRAs, added in this order. Another image may have others: only the weights
+   * that they change are streamed to the GPU again.
+   */
+  readonly loras?: readonly LoraUse[];
+  /**
+   * LoRAs by the names that stand for them in the prompt, `<lora:NAME:0.8>`; with
+   * the `promptSyntax` `a1111`. Only those that it names act, after `loras`.
+   */
+  readonly promptLoras?: Readonly<Record<string, Lora>>;
+  /**
+   * ControlNets, each with its image. What they say is added up, and they see the
+   * prompt alone, not the identity.
+   */
+  readonly controls?: readonly ControlUse[];
   /**
    * Embeddings of textual inversion by the names that stand for them in prompts, as
    * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
@@ -298,43 +322,58 @@ export class MasterWeaver implements AsyncDisposable {
   /**
    * Makes images from a prompt, of an identity where one is given.
    *
-   * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-image`, `no-face` where a control image should show one, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
     const { identity, onProgress, onWarning, signal, whenBusy, ...others } =
       options;
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = others;
-    const { embeddings, initImage, mask, ...given } = more;
+    const { embeddings, loras: uses, promptLoras, ...rest } = more;
+    const { controls: controlUses, initImage, mask, ...given } = rest;
     if (initImage !== undefined) checkImage(initImage, "initImage");
     if (mask !== undefined) checkImage(mask, "mask");
-    const checked = checkSettings(
+    const sized = checkSettings(
       {
         ...sizeOfSource(initImage, given.outpaint, this.size),
         ...withoutUndefined(given),
       },
       this.size,
     );
-    const fromImage = sourceSettings(checked, {
+    const fromImage = sourceSettings(sized, {
       initImage: initImage !== undefined,
       mask: mask !== undefined,
     });
-    const started = withStrength(checked, fromImage);
-    const settings = identity === undefined
+    const started = withStrength(sized, fromImage);
+    const checked = identity === undefined
       ? withoutIdScale(started, given)
       : started;
+    const { loras, lora } = checkLoras(uses, checked.lora ?? "");
+    const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const { scheduler } = this.#components.unet.config;
     const sampler = chooseSampler(scheduler, settings);
+    const controls = checkControls(
+      controlUses,
+      settings.guessMode,
+      this.#components,
+    );
     const tokens = identity === undefined
       ? undefined
       : this.#checkIdentity(identity);
     const tower = this.#textTower(settings);
-    const { text, truncatedPrompt } = await readPrompts(
+    const { text, truncatedPrompt, extraNetworks } = await readPrompts(
       settings,
       tower,
       embeddings,
       onWarning,
     );
+    const acting = [
+      ...loras,
+      ...lorasOfPrompt(extraNetworks, promptLoras, onWarning),
+    ];
+    const adapted = acting.length > 0
+      ? adaptComponents(this.#components, acting)
+      : undefined;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
       const pauser = new Pauser(signal);
       const ready = fromImage && initImage &&
@@ -343,6 +382,12 @@ export class MasterWeaver implements AsyncDisposable {
           { onWarning },
           pauser,
         );
+      const applied = await prepareControls(
+        controls,
+        settings,
+        () => this.#finder(),
+        pauser,
+      );
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
@@ -355,6 +400,8 @@ export class MasterWeaver implements AsyncDisposable {
         settings,
         sampler,
         source: ready?.source,
+        adapted,
+        controls: applied,
       }, { onProgress, onWarning, signal, previews });
       const images = ready ? await ready.finish(made, pauser) : made;
       return { images, settings, truncatedPrompt };

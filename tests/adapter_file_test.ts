@@ -70,7 +70,7 @@ Deno.test("adapter file: who gives one is told what it is and what takes it", ()
       await safetensors(lora, content);
       await refused(
         () => openModelFolder(MODEL, lora),
-        "it is a LoRA, not an adapter; tools/examples/lora.ts makes images with a LoRA",
+        "it is a LoRA, not an adapter; give it with --lora",
       );
       const says =
         "it is a LoRA, not an adapter; expected adapter_….weave or .pt";

@@ -10,7 +10,6 @@ import {
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { approximate } from "../src/checkpoints/low_rank.ts";
-import { readLora } from "../src/checkpoints/lora_file.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
 import { FileSource, readFile } from "../src/host/files.ts";
 import { weaveFloats } from "../src/weights/floats.ts";
@@ -19,6 +18,7 @@ import { convert, main } from "../tools/convert.ts";
 import { extractLora } from "../tools/convert/extract_lora.ts";
 import type { Folder, Tensors } from "./support/checkpoint_folder.ts";
 import { withFolder } from "./support/convert_component.ts";
+import { openLora } from "./support/loras.ts";
 import { random } from "./support/weights.ts";
 
 /** Values that differ by up to 1. */
@@ -56,17 +56,26 @@ async function floats(file: WeaveFile, name: string) {
   return Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
-async function unetOf(input: string, output: string): Promise<WeaveFile> {
-  await convert({ inputs: [`${input}/unet`], output, dtype: "f32" });
-  const path = `${output}/unet.weave`;
+async function converted(
+  network: "unet" | "text_encoder",
+  input: string,
+  output: string,
+): Promise<WeaveFile> {
+  await convert({ inputs: [`${input}/${network}`], output, dtype: "f32" });
+  const path = `${output}/${network}.weave`;
   return await openWeave(new MemorySource(await readFile(path), path));
 }
 
 Deno.test("extract LoRA: every layer's difference, as well as the rank allows", () =>
   withFolder(async (folder) => {
     const other = await tuned(folder);
-    const base = await unetOf(folder.path, `${folder.path}/a`);
-    const trained = await unetOf(other, `${folder.path}/b`);
+    const base = await converted("unet", folder.path, `${folder.path}/a`);
+    const text = await converted(
+      "text_encoder",
+      folder.path,
+      `${folder.path}/c`,
+    );
+    const trained = await converted("unet", other, `${folder.path}/b`);
     for (const dtype of ["f32", "f16"] as const) {
       const output = `${folder.path}/lora.safetensors`;
       const rank = 3;
@@ -80,21 +89,27 @@ Deno.test("extract LoRA: every layer's difference, as well as the rank allows", 
       await using source = await FileSource.open(output);
       const file = await openCheckpoint(source);
       assertEquals(file.metadata.ss_network_dim, "3");
-      const { layers, others } = await readLora(file, base);
       // Two layers of text, six products each; two factors and alpha.
-      assertEquals(others.length, 2 * 6 * 3);
+      const names = [...file.tensors.keys()]
+        .filter((name) => name.startsWith("lora_te_"));
+      assertEquals(names.length, 2 * 6 * 3);
       assert(
-        others.includes(
+        names.includes(
           "lora_te_text_model_encoder_layers_1_mlp_fc1.lora_down.weight",
         ),
       );
-      assertEquals(made.layers, layers.length + 12);
+      const lora = await openLora(source);
+      const deltas = lora.deltas({ unet: base, text_encoder: text });
+      assertEquals(deltas.text_encoder.length, 12);
+      assertEquals(made.layers, deltas.unet.length + 12);
       assert(made.otherChanges > 10);
-      assert(layers.some(({ shape }) => shape.length === 4 && shape[1] === 3));
-      for (const { path, shape, up, down, alpha, rank: own } of layers) {
-        assertEquals(alpha, own);
-        const before = await floats(base, `${path}.weight`);
-        const after = await floats(trained, `${path}.weight`);
+      assert(
+        deltas.unet.some(({ shape }) => shape.length === 4 && shape[1] === 3),
+      );
+      for (const { name, shape, readLowRank } of deltas.unet) {
+        const { rank: own, up, down } = await readLowRank!();
+        const before = await floats(base, name);
+        const after = await floats(trained, name);
         const difference = after.map((value, i) => value - before[i]);
         const columns = difference.length / shape[0];
         const best = approximate(difference, shape[0], columns, rank);
@@ -111,7 +126,7 @@ Deno.test("extract LoRA: every layer's difference, as well as the rank allows", 
         const rounding = dtype === "f32" ? 1e-10 : 1e-5;
         assert(
           error <= best.squaredError * 1.02 + rounding * best.square,
-          `${path}: ${error} of ${best.squaredError}`,
+          `${name}: ${error} of ${best.squaredError}`,
         );
       }
       assert(made.missing > 0 && made.missing < 0.5, `${made.missing}`);

@@ -6,7 +6,6 @@ import {
   diffusersLora,
   kohyaLora,
   type LoraContent,
-  readLora,
 } from "../src/checkpoints/lora_file.ts";
 import {
   diffusersKey,
@@ -19,7 +18,14 @@ import { joinBytes } from "../src/host/codecs/bytes.ts";
 import { RandomStream } from "../src/train/data/random.ts";
 import { layerPaths, type LoraLayer, weightName } from "../src/weights/lora.ts";
 import { miniComponents, repositoryPath } from "./support/model.ts";
+import {
+  caseFile,
+  lowRankLayers,
+  miniTargets,
+  openLora,
+} from "./support/loras.ts";
 import { readMetadata } from "./support/safetensors.ts";
+import { fuzz } from "./support/weights.ts";
 
 const { unet: { file: unet } } = await miniComponents;
 const paths = layerPaths(unet);
@@ -43,7 +49,7 @@ const layers: LoraLayer[] = [
   };
 });
 
-async function written({ tensors, metadata }: LoraContent) {
+async function source({ tensors, metadata }: LoraContent) {
   const chunks: Uint8Array[] = [];
   await writeSafetensors(
     (chunk) => Promise.resolve(void chunks.push(chunk.slice())),
@@ -51,10 +57,21 @@ async function written({ tensors, metadata }: LoraContent) {
     "F32",
     metadata,
   );
-  return await openSafetensors(
-    new MemorySource(joinBytes(chunks), "a.safetensors"),
-  );
+  return new MemorySource(joinBytes(chunks), "a.safetensors");
 }
+
+async function written(content: LoraContent) {
+  return await openSafetensors(await source(content));
+}
+
+/** What is read of the layers above: alpha is in the second matrix. */
+const readLayers = layers.map(({ path, shape, rank, alpha, down, up }) => ({
+  name: weightName(path),
+  shape,
+  rank,
+  down,
+  up: up.map((value) => value * (alpha / rank)),
+}));
 
 Deno.test("lora files: names are those that diffusers' code gives", async () => {
   const golden = repositoryPath("tests/goldens/lora.safetensors.gz");
@@ -116,8 +133,7 @@ for (
 ) {
   Deno.test(`lora files: what is written for ${form} is read as it was`, async () => {
     const file = await written(write(layers));
-    const read = await readLora(file, unet);
-    assertEquals(read, { layers, others: [] });
+    assertEquals(await lowRankLayers(await source(write(layers))), readLayers);
     const conv = [...file.tensors.values()]
       .filter(({ name }) => /resnets.0.conv1\.lora_(down|up|A|B)/.test(name));
     assertEquals(conv.map(({ shape }) => shape), [[2, 48, 3, 3], [
@@ -139,20 +155,15 @@ Deno.test("lora files: kohya's metadata says rank, alpha and which model it is f
   assertEquals(plain.metadata.ss_network_args, undefined);
 });
 
-Deno.test("lora files: without alpha it is the rank; a text encoder's tensors are passed over", async () => {
+Deno.test("lora files: without alpha, it is the rank", async () => {
   const { tensors } = diffusersLora(layers.slice(0, 1));
-  const other = {
-    name: "lora_te_text_model_encoder_layers_0_mlp_fc1.alpha",
-    shape: [],
-    floats: () => [Float32Array.of(1)],
-  };
-  const file = await written({ tensors: [...tensors, other], metadata: {} });
-  const read = await readLora(file, unet);
-  assertEquals(read.others, [other.name]);
-  assertEquals(read.layers[0].alpha, 2);
+  const [{ up }] = await lowRankLayers(
+    await source({ tensors, metadata: {} }),
+  );
+  assertEquals(up, layers[0].up);
 });
 
-Deno.test("lora files: one for another UNet is refused", async () => {
+Deno.test("lora files: one for another model is refused in one line", async () => {
   const [layer] = layers;
   const { tensors } = kohyaLora([layer]);
   const wide = kohyaLora([{
@@ -160,28 +171,113 @@ Deno.test("lora files: one for another UNet is refused", async () => {
     shape: [layer.shape[0], 768],
     down: new Float32Array(2 * 768),
   }]);
+  const named = (name: string) => ({ ...tensors[0], name });
+  const alpha = tensors.find(({ name }) => name.endsWith(".alpha"))!;
+  const stem = alpha.name.slice(0, -".alpha".length);
+  const values = (name: string, shape: number[], values: number[]) => ({
+    name,
+    shape,
+    floats: () => [Float32Array.from(values)],
+  });
   for (
     const [content, message] of [
-      [[], "it is no LoRA of"],
+      [[], "it is no LoRA of this model"],
+      [[], "got no tensors"],
       [
-        [{ ...tensors[0], name: "lora_unet_input_blocks_1_1_proj_in.alpha" }],
-        "other tensors",
+        [named("lora_unet_input_blocks_1_1_proj_in.lora_up.weight")],
+        "it is a LoRA of SDXL, expected one of Stable Diffusion 1.5; of its 1 tensors, 1 unknown: lora_unet_input_blocks_1_1_proj_in.lora_up.weight",
       ],
-      [[{ ...tensors[0], name: "dora_scale" }, ...tensors], "dora_scale"],
+      [
+        [
+          ...tensors,
+          named("lora_te2_text_model_encoder_layers_0_fc1.lora_up.weight"),
+        ],
+        "it is a LoRA of SDXL",
+      ],
+      [
+        [named(
+          "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight",
+        )],
+        "a model like Flux or SD 3",
+      ],
+      [
+        [...tensors, named("lora_unet_mid_block_resnets_9.lora_up.weight")],
+        "it is for another model, or of a kind that is not known here: 1 layers are this model's; of its 4 tensors, 1 unknown",
+      ],
+      [[...tensors, named(`${stem}.oft_blocks`)], "1 unknown"],
+      [[...tensors, named(`${stem}.dora_scale`)], "it is a DoRA"],
       [tensors.slice(0, 1), "has no factor up"],
       [tensors.slice(1), "has no factor down"],
-      [wide.tensors, "is (2, 768), expected (2, 128)"],
+      [[alpha], "no matrices to multiply"],
+      [wide.tensors, "is (2, 768), expected (2, 128) for a weight of"],
+      [
+        [...tensors.slice(0, 2), values(alpha.name, [], [NaN])],
+        "is NaN, expected a finite number",
+      ],
+      [
+        [...tensors.slice(0, 2), values(alpha.name, [2], [1, 2])],
+        "has 2 values, expected one number",
+      ],
+      [
+        [values(`${stem}.lokr_w1`, [3, 2], [0, 0, 0, 0, 0, 0])],
+        "has no factor lokr_w2_b",
+      ],
+      [
+        [
+          values(`${stem}.lokr_w1`, [3, 2], [0, 0, 0, 0, 0, 0]),
+          values(`${stem}.lokr_w2`, [1, 1], [0]),
+        ],
+        "has a Kronecker factor of 3 × 2, expected one that divides 128 × 128",
+      ],
+      [
+        [values(`${stem}.weight`, [3], [0, 0, 0])],
+        "is (3), expected (1, 128)",
+      ],
     ] as const
   ) {
-    const file = await written({ tensors: [...content], metadata: {} });
+    const file = await source({ tensors: [...content], metadata: {} });
     const error = await assertRejects(
-      () => readLora(file, unet),
+      async () => (await openLora(file)).deltas(await miniTargets()),
       MasterWeaverError,
     );
     assertEquals(error.code, "bad-checkpoint");
     assert(error.message.includes(message), error.message);
+    assert(!error.message.includes("\n"));
   }
-  const metadata = { lora_adapter_metadata: "{" };
-  const file = await written({ tensors, metadata });
-  await assertRejects(() => readLora(file, unet), MasterWeaverError, "JSON");
+  for (
+    const [metadata, message] of [["{", "JSON"], [
+      '{"unet.use_dora": true}',
+      "it is a DoRA",
+    ]]
+  ) {
+    const file = await source({
+      tensors: [...tensors],
+      metadata: { lora_adapter_metadata: metadata },
+    });
+    await assertRejects(
+      async () => (await openLora(file)).deltas(await miniTargets()),
+      MasterWeaverError,
+      message,
+    );
+  }
+});
+
+Deno.test("lora files: values that are not finite are refused when they are read", async () => {
+  const [layer] = layers;
+  const file = await source(
+    kohyaLora([{ ...layer, up: layer.up.map(() => Infinity) }]),
+  );
+  const { unet } = (await openLora(file)).deltas(await miniTargets());
+  await assertRejects(() => unet[0].read(1), MasterWeaverError, "not finite");
+});
+
+Deno.test("lora files: damaged in many ways, each opens or is refused", async () => {
+  const targets = await miniTargets();
+  const whole = caseFile("loha");
+  const refused = await fuzz(whole, 300, async (given) => {
+    const lora = await openLora(given);
+    const { unet, text_encoder: text } = lora.deltas(targets);
+    for (const delta of [...unet, ...text]) await delta.read(1);
+  });
+  assert(refused > 50, `${refused} refused`);
 });

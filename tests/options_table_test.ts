@@ -77,6 +77,13 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   reuseFeatures: 2,
   guidanceRange: [0.1, 0.75],
   mergeTokens: 0.25,
+  lora: "style=0.8:1,0.5;film=-0.3/0.2",
+  controlnet: ["canny", "nets/face.weave"],
+  controlImage: ["edges.png"],
+  controlScale: [0.75, -0.5],
+  controlRange: [[0, 0.5], [0.25, 1]],
+  controlPreprocess: ["none", "face"],
+  guessMode: true,
   fromImage: "b.png",
   json: true,
   quiet: true,
@@ -144,6 +151,7 @@ Deno.test("options: each has a key if it makes the image, or belongs to the call
   const without = options.filter(({ key }) => key === undefined);
   assertEquals(without.map(({ name }) => name), [
     ...["ref", "extras", "keepLoaded", "output", "saveReferences"],
+    "controlImage",
     ...["fromImage", "json", "quiet", "help", "version"],
   ]);
   const keys = keyed.map(({ key }) => key);
@@ -179,7 +187,9 @@ Deno.test("options: the command reads what String writes", () => {
     for (const wrong of [null, {}, NaN, -1.5, [-1]]) {
       assert(
         type.fault(wrong) !== undefined || name === "width" ||
-          name === "height",
+          name === "height" ||
+          // A ControlNet's scale may be negative.
+          (name === "controlScale" && Array.isArray(wrong)),
         name,
       );
     }
@@ -192,7 +202,7 @@ Deno.test("options: defaults are of their type, and the library's", () => {
   }
   assertEquals(
     Object.keys(defaultSettings).length,
-    13,
+    14,
     "settings with a default: count a new one here",
   );
   assertEquals([defaultSettings.steps, defaultSettings.seed], [30, 42]);

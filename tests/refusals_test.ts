@@ -90,7 +90,7 @@ const FILES: [string, Uint8Array, string][] = [
   [
     "controlnet.pth",
     tensors({ "control_model.zero_convs.0.0.weight": [1] }),
-    "it is a ControlNet",
+    "its tensors are not those of the controlnet its config describes: ",
   ],
   [
     "ip-adapter.bin",

@@ -120,9 +120,10 @@ function withoutCode(markdown: string): string {
   return markdown.replace(/^```.*?^```$/gms, "");
 }
 
-Deno.test("repository: README has at most 200 lines", async () => {
+Deno.test("repository: README has at most 200 lines beside its options", async () => {
   const readme = await Deno.readTextFile(repositoryPath("README.md"));
-  const { length } = readme.trimEnd().split("\n");
+  const { length } = readme.trimEnd().split("\n")
+    .filter((line) => !line.startsWith("| `--"));
   assert(length <= 200, `${length} lines; move some beside what they describe`);
 });
 

@@ -27,6 +27,12 @@ const provenance: Provenance = {
   face: 2,
   requireFace: true,
   referenceHashes: ["aa", "bb"],
+  controlnet: ["canny", "nets/face.weave"],
+  controlScale: [0.5, -1],
+  controlRange: [[0, 0.5], [0, 1]],
+  controlPreprocess: ["canny"],
+  controlnetHashes: ["cc", "dd"],
+  controlImageHashes: ["ee", "ff"],
 };
 
 const settings = checkSettings({
@@ -42,6 +48,7 @@ const settings = checkSettings({
   rng: "torch-cpu",
   guidanceRange: [0.1, 0.75],
   mergeTokens: 0.25,
+  guessMode: true,
 }, anySize);
 
 Deno.test("settings: everything that made an image is read back", () => {

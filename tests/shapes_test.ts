@@ -8,6 +8,7 @@ import { type AnyOp, Graph, type Tensor } from "../src/graph/graph.ts";
 import { attention } from "../src/ops/attention/attention.ts";
 import { conv2d } from "../src/ops/conv2d/conv2d.ts";
 import { ddimStep } from "../src/ops/ddim_step.ts";
+import { addScaled } from "../src/ops/add_scaled.ts";
 import { emphasis } from "../src/ops/emphasis.ts";
 import { guidance } from "../src/ops/guidance.ts";
 import { binary } from "../src/ops/binary.ts";
@@ -254,6 +255,16 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     history: ["f32", 1, 4],
     coefficients: ["f32", 7],
   }],
+  ["a z of no divisor", addScaled, {
+    x: [4, 3],
+    z: [3, 3],
+    scales: ["f32", 1, 4],
+  }, { row: 0 }],
+  ["a row beyond the scales", addScaled, {
+    x: [2, 3],
+    z: [1, 3],
+    scales: ["f32", 1, 2],
+  }, { row: 1 }],
   ["noise of another length", ddimStep, {
     latents: ["f32", 4],
     predictedNoise: ["f32", 5],

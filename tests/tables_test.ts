@@ -4,12 +4,17 @@ import {
   imageEncoderTable,
   textEncoderTable,
 } from "../src/checkpoints/tables/clip.ts";
+import {
+  controlNetTable,
+  ldmControlNetTable,
+} from "../src/checkpoints/tables/controlnet.ts";
 import { CheckpointConfig } from "../src/checkpoints/tables/config.ts";
 import type { Table } from "../src/checkpoints/tables/table.ts";
 import {
   identityAdapterTable,
   STANDARD_ADAPTER_CONFIG,
 } from "../src/checkpoints/tables/identity_adapter.ts";
+import { SD15_CONTROLNET_CONFIG } from "../src/checkpoints/tables/stable_diffusion.ts";
 import { unetTable } from "../src/checkpoints/tables/unet.ts";
 import { vaeTable } from "../src/checkpoints/tables/vae.ts";
 import { inFileOrder } from "../src/checkpoints/tables/requested_weights.ts";
@@ -29,6 +34,10 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
     cross_attention_dim: 768,
   };
   const unet = config(blocks);
+  const control = config({
+    ...blocks,
+    conditioning_embedding_out_channels: [16, 32, 96, 256],
+  });
   const vae = config({
     block_out_channels: [128, 256, 512, 512],
     layers_per_block: 2,
@@ -52,6 +61,8 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
   const cases: [Table, number, number][] = [
     [unetTable(unet), 686, 859_520_964],
     [unetTable(config({ ...blocks, in_channels: 9 })), 686, 859_535_364],
+    [controlNetTable(control), 340, 361_279_120],
+    [ldmControlNetTable(control, "control_model."), 340, 361_279_120],
     [vaeTable(vae), 248, 83_653_863],
     [textEncoderTable(text), 196, 123_060_480],
     [imageEncoderTable(vision), 391, 303_179_776],
@@ -90,6 +101,55 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
       ])
     ),
   );
+});
+
+Deno.test("tables: names of a ControlNet in both layouts", () => {
+  const { rows } = ldmControlNetTable(config(SD15_CONTROLNET_CONFIG), "");
+  const names = new Map(rows.map((row) => [row.name, row.from[0]]));
+  assertEquals(new Set(rows.map(({ from }) => from[0].names[0])).size, 340);
+  // As diffusers' own conversion of the published checkpoints has them.
+  const expected: [string, string, number[]][] = [
+    ["conv_in.bias", "input_blocks.0.0.bias", [320]],
+    [
+      "controlnet_cond_embedding.conv_in.weight",
+      "input_hint_block.0.weight",
+      [16, 3, 3, 3],
+    ],
+    [
+      "controlnet_cond_embedding.blocks.5.weight",
+      "input_hint_block.12.weight",
+      [256, 96, 3, 3],
+    ],
+    [
+      "controlnet_cond_embedding.conv_out.bias",
+      "input_hint_block.14.bias",
+      [320],
+    ],
+    [
+      "controlnet_down_blocks.0.weight",
+      "zero_convs.0.0.weight",
+      [320, 320, 1, 1],
+    ],
+    [
+      "controlnet_down_blocks.11.bias",
+      "zero_convs.11.0.bias",
+      [1280],
+    ],
+    ["controlnet_mid_block.bias", "middle_block_out.0.bias", [1280]],
+    [
+      "down_blocks.1.attentions.1.transformer_blocks.0.attn2.to_v.weight",
+      "input_blocks.5.1.transformer_blocks.0.attn2.to_v.weight",
+      [640, 768],
+    ],
+    [
+      "mid_block.resnets.1.conv2.weight",
+      "middle_block.2.out_layers.3.weight",
+      [1280, 1280, 3, 3],
+    ],
+  ];
+  for (const [name, ldm, shape] of expected) {
+    assertEquals(names.get(name), { names: [ldm], shape });
+  }
 });
 
 Deno.test("tables: what PyTorch keeps as it is not kept here", () => {

@@ -175,6 +175,12 @@ gpuTest("conditions that change: each step has its own", async () => {
   const both = await make("a [man:woman:1]", "snow");
   assert(difference(both, man) > 0 && difference(both, woman) > 0);
   assertEquals(await make("a [man|woman]", "snow"), both);
+  // A step of two runs of the UNet has one condition for both of them.
+  const twice = { sampler: "Heun" };
+  assertEquals(
+    await make("a [man|woman]", "snow", twice),
+    await make("a [man:woman:1]", "snow", twice),
+  );
   // Where only the first step is guided, the second has no negative half.
   const half = { guidanceRange: [0, 0.5] } as const;
   const once = await make("a [man|woman]", "snow", half);

@@ -10,12 +10,8 @@ import { planReconversion } from "../src/checkpoints/reconversion.ts";
 import { type Components, componentsOf } from "../src/components/networks.ts";
 import type { StorageType } from "../src/gpu/gpu.ts";
 import { Graph } from "../src/graph/graph.ts";
-import {
-  fullDelta,
-  lowRankDelta,
-  type WeightDelta,
-  withDeltas,
-} from "../src/weights/deltas.ts";
+import { fullDelta, lowRankDelta } from "../src/weights/delta_kinds.ts";
+import { type WeightDelta, withDeltas } from "../src/weights/deltas.ts";
 import { weaveFloats } from "../src/weights/floats.ts";
 import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
 import { WeightScope } from "../src/weights/scope.ts";

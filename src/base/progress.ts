@@ -12,6 +12,7 @@ export type Stage = "load" | "prepare" | "identity" | "denoise" | "decode";
 export type NetworkName =
   | "face parser"
   | "image encoder"
+  | "ControlNet"
   | "text encoder"
   | "UNet"
   | "VAE";

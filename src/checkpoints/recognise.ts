@@ -24,6 +24,10 @@ export type CheckpointContent =
   | "single_file"
   /** Its autoencoder alone, in that layout's names. */
   | "single_file_vae"
+  /** A ControlNet, in diffusers' names. */
+  | "controlnet"
+  /** A ControlNet, in the original code's names. */
+  | "ldm_controlnet"
   /** The UNet, in diffusers' names. */
   | "unet"
   /** The autoencoder, in diffusers' names. */
@@ -40,7 +44,6 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
   [/^(cond_stage_model\.model\.|depth_model\.)/, "Stable Diffusion 2"],
   [/^(model\.diffusion_model\.)?joint_blocks\./, "Stable Diffusion 3"],
   [/^(model\.diffusion_model\.)?double_blocks\./, "FLUX"],
-  [/^(control_model\.|controlnet_)/, "a ControlNet"],
 ];
 
 /** Signs of what may also be beside a supported network. */
@@ -61,6 +64,10 @@ const INPUTS: Readonly<Record<number, string>> = {
 
 /** A tensor that each supported network has, and no other. */
 const SUPPORTED: readonly (readonly [string, CheckpointContent])[] = [
+  // The first files of ControlNets also hold the model they were trained with.
+  ["control_model.zero_convs.0.0.weight", "ldm_controlnet"],
+  ["zero_convs.0.0.weight", "ldm_controlnet"],
+  ["controlnet_down_blocks.0.weight", "controlnet"],
   ["cp.resnet.conv1.weight", "face_parser"],
   ["id_encoder.latents", "identity_adapter"],
   ["model.diffusion_model.input_blocks.0.0.weight", "single_file"],
@@ -77,6 +84,8 @@ const SUPPORTED: readonly (readonly [string, CheckpointContent])[] = [
 const FIRST_CONVOLUTIONS = [
   "model.diffusion_model.input_blocks.0.0.weight",
   "model_ema.diffusion_modelinput_blocks00weight",
+  "control_model.input_blocks.0.0.weight",
+  "input_blocks.0.0.weight",
   "conv_in.weight",
 ];
 
@@ -93,8 +102,8 @@ const OTHER_ARCHITECTURE =
 
 /** What every refusal ends with. */
 const EXPECTED = "expected Stable Diffusion 1.5 or a network of it, CLIP " +
-  "ViT-L/14, an identity adapter (adapter_final.pt) or a face parser " +
-  "(79999_iter.pth)";
+  "ViT-L/14, a ControlNet for it, an identity adapter (adapter_final.pt) or " +
+  "a face parser (79999_iter.pth)";
 
 /**
  * Recognises what a checkpoint holds.

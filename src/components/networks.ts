@@ -43,6 +43,7 @@ import {
   type RunShape,
   stepGraph,
 } from "../generate/generator.ts";
+import { ControlNetFile } from "../generate/controlnet_file.ts";
 import { ClipTokenizer } from "../text/tokenizer.ts";
 import type { WeaveFile } from "../weights/weave.ts";
 
@@ -166,6 +167,7 @@ function requiredOf(
  */
 export function checkComponent(file: WeaveFile): void {
   const { component: name } = file;
+  if (name === "controlnet") new ControlNetFile(file);
   if (!isNetworkComponent(name)) return;
   const own = component<unknown>(file, readers[name]);
   switch (name) {

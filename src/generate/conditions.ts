@@ -38,23 +38,24 @@ export interface LaidOutConditions extends Pick<Conditions, "identity"> {
  * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, `out-of-memory`, `device-lost`, `gpu`
  */
 export async function encodeConditions(
-  { gpu, storage, components, networks }: GeneratorContext,
+  { gpu, storage, components, networks, contents, adapted }: GeneratorContext,
   shape: Omit<ConditionShape, keyof TextShape>,
   handover: Handover,
   { text, identity }: LaidOutConditions,
   options: CallOptions,
 ): Promise<void> {
-  const { images, guided, identity: hasIdentity, clipSkip } = shape;
-  const given = { images, guided, identity: hasIdentity, clipSkip };
+  const { images, guided, identity: hasIdentity, clipSkip, controls } = shape;
+  const given = { images, guided, identity: hasIdentity, clipSkip, controls };
   const details = { ...given, ...text.shape };
   await networks.condition.use({
     plans: {
       condition: {
-        key: planKey({ graph: "condition", storage, details }),
+        key: planKey({ graph: "condition", storage, adapted, details }),
         graph: () => conditionGraph(storage, components, details),
         bindings: handover.bindings,
       },
     },
+    contents,
     ...networkProgress("text encoder", options),
   }, async ({ condition }) => {
     for (const [name, values] of Object.entries(text.inputs)) {

@@ -23,6 +23,7 @@ import type {
   StepNoise,
 } from "../samplers/sampler.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
+import { controlScales, type UsedControls } from "./controls.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
 import {
@@ -30,7 +31,7 @@ import {
   writeOriginalLevel,
   writeRepainting,
 } from "./repainting.ts";
-import { type RunShape, stateName } from "./run_shape.ts";
+import { type RunShape, scalesName, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
 import { type StepKind, stepName, stepNumbers } from "./step_kinds.ts";
@@ -62,6 +63,8 @@ export interface Denoising {
   readonly repainting?: Repainting;
   /** (1, h, w, C'), mask and masked image: what an inpainting UNet reads beside the latents */
   readonly maskedImage?: Float32Array;
+  /** The ControlNets, where there are any. */
+  readonly controls?: UsedControls;
   /** The conditions of both halves at a step, where steps choose from several. */
   readonly conditionsAt?: TextConditions["at"];
 }
@@ -126,6 +129,7 @@ export function denoise(
   const first = schedule.steps.length - kinds.length;
   return context.networks.step.stream({
     plans: recipes(context, handover, denoising),
+    contents: context.contents,
     ...networkProgress("UNet", options),
   }, async function* (plans) {
     const asked = stepNumbers(schedule.steps, first);
@@ -145,7 +149,7 @@ export function denoise(
 
 /** The recipes of the plans, by the name of the kind of step. */
 function recipes(
-  { storage, components }: GeneratorContext,
+  { storage, components, adapted }: GeneratorContext,
   handover: Handover,
   { runShape, kinds, sampler }: Denoising,
 ): Record<string, PlanRecipe> {
@@ -153,10 +157,14 @@ function recipes(
   const conditional = runShape.guided
     ? handover.conditionalBindings(runShape.conditions !== undefined)
     : both;
-  return Object.fromEntries(kinds.map((kind) => {
+  // The plan that needs the most weights comes first.
+  const byWeights = kinds.toSorted((a, b) =>
+    (b.controls?.length ?? 0) - (a.controls?.length ?? 0)
+  );
+  return Object.fromEntries(byWeights.map((kind) => {
     const details = { runShape, kind, sampler: sampler.name };
     return [stepName(kind), {
-      key: planKey({ graph: "step", storage, details }),
+      key: planKey({ graph: "step", storage, adapted, details }),
       graph: () => stepGraph(storage, components, runShape, kind, sampler),
       bindings: kind.guided ? both : conditional,
     }];
@@ -171,8 +179,8 @@ async function begin(
 ): Promise<void> {
   const { schedule, start, draw, guidanceScale, guidanceRescale, idScale } =
     denoising;
-  const { identity = true, rescalesGuidance } = denoising.runShape;
-  const { repainting, maskedImage } = denoising;
+  const { controls, repainting, maskedImage } = denoising;
+  const { identity = true, images, rescalesGuidance } = denoising.runShape;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
     if (kind.guided) {
@@ -184,6 +192,11 @@ async function begin(
     }
     if (maskedImage) plan.write("masked_image", maskedImage);
     if (repainting) writeRepainting(plan, repainting);
+    if (!controls) continue;
+    for (const control of kind.controls ?? []) {
+      const scales = controlScales(controls, control, images, kind);
+      plan.write(scalesName(control), scales);
+    }
   }
   const [{ plan }] = steps;
   plan.write("latents", await start.latents(schedule, draw));

@@ -18,9 +18,16 @@ import {
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
+import {
+  type AppliedControl,
+  encodeControls,
+  type UsedControls,
+  usedControls,
+} from "./controls.ts";
 import { decodeLatents } from "./decode.ts";
 import { denoise, type DenoisedStep } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
+import type { AdaptedComponents } from "./loras.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
 import {
@@ -45,7 +52,8 @@ export { encodeGraph } from "./graphs/encode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
-export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
+export interface ImageSettings
+  extends Omit<StepRules, "controls">, NoiseSettings, SamplerChoice {
   /** How strongly the identity is followed, where there is one; 0 ignores it. */
   readonly idScale: number;
   /** Images that are denoised together. */
@@ -56,6 +64,8 @@ export interface ImageSettings extends StepRules, NoiseSettings, SamplerChoice {
   readonly height: number;
   /** Share of the tokens that self-attention merges, 0..0.75. */
   readonly mergeTokens: number;
+  /** Whether ControlNets see the conditional half of guidance alone; false by default. */
+  readonly guessMode?: boolean;
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
   /** How far guidance is brought back to the contrast of the conditional half, 0..1. */
@@ -72,6 +82,10 @@ export interface ImageRequest extends Conditions {
   readonly start?: Start;
   /** The image to start from, instead of another start. */
   readonly source?: SourceImage;
+  /** The model with LoRAs; as its files have it by default. */
+  readonly adapted?: AdaptedComponents;
+  /** ControlNets, each with its image; none by default. */
+  readonly controls?: readonly AppliedControl[];
 }
 
 /** Options of a call that generates images. */
@@ -102,10 +116,8 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions = {},
   ): Promise<Image[]> {
-    const context = this.#context;
-    const { scheduler } = context.components.unet.config;
+    const { scheduler, channels } = this.#context.components.unet.config;
     const { settings, sampler = chooseSampler(scheduler, settings) } = request;
-    const { channels } = context.components.unet.config;
     const sizes = { ...this.#size(settings), channels };
     const draw = noiseSource(settings, sizes, options.onWarning);
     const { start, ...prepared } = await this.#start(request, draw, options);
@@ -117,7 +129,13 @@ export class ImageGenerator implements Disposable {
     checkSchedule(sampler, schedule, first);
     const runs = stepNumbers(schedule.steps, first);
     const steps = runs[runs.length - 1] + 1;
-    const kinds = stepKinds({ ...settings, steps }, runs);
+    const { controls: given = [], settings: { guessMode = false } } = request;
+    const controls = usedControls(given, runs.length, guessMode);
+    const context = this.#with(request.adapted, controls);
+    const kinds = stepKinds(
+      { ...settings, steps, controls: controls?.controls },
+      runs,
+    );
     const text = textConditions(
       request.text,
       settings.steps,
@@ -127,8 +145,9 @@ export class ImageGenerator implements Disposable {
     const runShape = {
       ...this.#runShape(request, kinds, text.shape),
       ...prepared.repainting && { repaints: true },
+      ...controls && { controls: controls.shape },
     };
-    const handover = await this.#handover(runShape, sampler);
+    const handover = await this.#handover(context, runShape, sampler);
 
     await encodeConditions(
       context,
@@ -137,6 +156,9 @@ export class ImageGenerator implements Disposable {
       { text, identity: request.identity },
       options,
     );
+    if (controls) {
+      await encodeControls(context, runShape, handover, controls, options);
+    }
 
     const denoising = {
       ...settings,
@@ -147,6 +169,7 @@ export class ImageGenerator implements Disposable {
       start,
       draw,
       stepNoise: schedule.stepNoise?.(settings, sizes),
+      controls,
       conditionsAt: text.at,
       ...prepared,
     };
@@ -181,6 +204,21 @@ export class ImageGenerator implements Disposable {
     return await prepareStart(this.#context, source, size, draw, options);
   }
 
+  /** What the stages work with: the model, with the call's LoRAs and ControlNets. */
+  #with(
+    adapted: AdaptedComponents | undefined,
+    controls: UsedControls | undefined,
+  ): GeneratorContext {
+    if (!adapted && !controls) return this.#context;
+    const components = adapted?.components ?? this.#context.components;
+    return {
+      ...this.#context,
+      components: { ...components, ...controls && { controls: controls.nets } },
+      contents: adapted?.contents,
+      adapted: adapted?.key,
+    };
+  }
+
   /** Images of a call, and the size of their latents. */
   #size({ numImages, height, width }: ImageSettings) {
     const { factor } = this.#context.components.vae.config;
@@ -211,8 +249,11 @@ export class ImageGenerator implements Disposable {
   }
 
   /** The handover for a run shape: the one that is kept, or a new one that replaces it. */
-  async #handover(runShape: RunShape, sampler: Sampler): Promise<Handover> {
-    const { gpu, storage, components } = this.#context;
+  async #handover(
+    { gpu, storage, components }: GeneratorContext,
+    runShape: RunShape,
+    sampler: Sampler,
+  ): Promise<Handover> {
     const specs = handoverSpecs(storage, components, runShape, sampler);
     const key = handoverKey(specs);
     if (this.#kept?.key !== key) {

@@ -9,10 +9,13 @@ import type { GpuTensor } from "../graph/plan.ts";
 import { firstHalf, GpuTensors } from "../graph/tensors.ts";
 import { describe, type TensorSpec } from "../ops/op.ts";
 import {
+  type ControlTensors,
+  embeddingName,
   handoverByName,
   type HandoverTensors,
   type Keys,
   keysName,
+  mapControls,
   stateName,
   valuesName,
 } from "./run_shape.ts";
@@ -30,6 +33,8 @@ export class Handover implements HandoverTensors<GpuTensor>, Disposable {
   readonly keys: readonly Keys<GpuTensor>[];
   /** (B, h, w, C0), if some steps use cached features */
   readonly cachedFeatures?: GpuTensor;
+  /** What ControlNets are given, where there are any. */
+  readonly controls?: ControlTensors<GpuTensor>;
   /** The sampler's state, by name. */
   readonly samplerState: Readonly<Record<string, GpuTensor>>;
   readonly #tensors: GpuTensors;
@@ -45,6 +50,11 @@ export class Handover implements HandoverTensors<GpuTensor>, Disposable {
       v: made[valuesName(path)],
     }));
     this.cachedFeatures = made.cached_features;
+    this.controls = specs.controls && mapControls(
+      specs.controls,
+      (_, control) => made[embeddingName(control)],
+      (_, name) => made[name],
+    );
     this.samplerState = Object.fromEntries(
       Object.keys(specs.samplerState)
         .map((name) => [name, made[stateName(name)]]),
@@ -84,6 +94,12 @@ export class Handover implements HandoverTensors<GpuTensor>, Disposable {
         v: firstHalf(v),
       })),
       cachedFeatures: this.cachedFeatures && firstHalf(this.cachedFeatures),
+      controls: this.controls &&
+        mapControls(
+          this.controls,
+          (embedding) => embedding,
+          chooses ? (keys) => keys : firstHalf,
+        ),
       samplerState: this.samplerState,
     });
   }

@@ -10,8 +10,14 @@
  */
 import type { StorageType } from "../gpu/gpu.ts";
 import type { ConditionShape } from "./graphs/conditions.ts";
-import type { RunShape } from "./run_shape.ts";
+import type { ControlShape, RunShape } from "./run_shape.ts";
 import { type StepKind, stepName } from "./step_kinds.ts";
+
+/** What decides the plan of control images. */
+export type ControlKey = Pick<RunShape, "height" | "width"> & {
+  /** The ControlNets. */
+  readonly controls: ControlShape;
+};
 
 /** What decides the plan of a denoising step. */
 export interface StepKey {
@@ -34,9 +40,12 @@ export type PlanKey =
   & {
     /** Storage type of activations. */
     readonly storage: StorageType;
+    /** What is beside the weights in its graph; nothing by default. */
+    readonly adapted?: string;
   }
   & (
     | { readonly graph: "condition"; readonly details: ConditionShape }
+    | { readonly graph: "control"; readonly details: ControlKey }
     | { readonly graph: "step"; readonly details: StepKey }
     | { readonly graph: "decode"; readonly details: DecodeKey }
     | { readonly graph: "encode"; readonly details: EncodeKey }
@@ -44,7 +53,9 @@ export type PlanKey =
 
 /** A key as a string, which is equal exactly if the keys are. */
 export function planKey(key: PlanKey): string {
-  return JSON.stringify([key.graph, key.storage, ...fields(key)]);
+  const { graph, storage, adapted = "" } = key;
+  const beside = adapted === "" ? [] : [adapted];
+  return JSON.stringify([graph, storage, ...fields(key), ...beside]);
 }
 
 /** The details in a fixed order, with defaults for omitted ones. */
@@ -52,6 +63,8 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
   switch (graph) {
     case "condition":
       return [details.images, details.guided, ...unusual(details)];
+    case "control":
+      return [details.height, details.width, ...controlField(details)];
     case "step": {
       const { runShape, kind, sampler } = details;
       const { images, height, width, guided } = runShape;
@@ -86,5 +99,13 @@ function unusual(
     ...clipSkip === 1 ? [] : [`clip skip ${clipSkip}`],
     ...emphasis ? ["emphasis"] : [],
     ...replaced ? ["replaced"] : [],
+    ...controlField(details),
   ];
+}
+
+/** Names the ControlNets, where there are any. */
+function controlField({ controls }: Pick<RunShape, "controls">): string[] {
+  if (!controls) return [];
+  const nets = controls.nets.map((net) => controls.hashes[net]);
+  return [`controls ${nets.join(" ")}${controls.guess ? " guess" : ""}`];
 }

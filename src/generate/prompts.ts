@@ -152,7 +152,7 @@ function standIn(name: string): TextEmbedding {
 }
 
 /** Kinds of additional networks that whoever calls adds to the model. */
-const KNOWN: readonly string[] = [];
+const KNOWN: readonly string[] = ["lora", "lyco"];
 
 function unknownWarning(networks: readonly ExtraNetwork[]): string {
   const tags = networks.slice(0, 10).map(({ kind, name }) =>

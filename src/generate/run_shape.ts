@@ -5,6 +5,7 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import type { StorageType } from "../gpu/gpu.ts";
+import { downAttentions } from "../models/cross_attentions.ts";
 import { crossAttentions } from "../models/unet.ts";
 import type { TensorSpec } from "../ops/op.ts";
 import type { Sampler } from "../samplers/sampler.ts";
@@ -38,6 +39,26 @@ export interface RunShape {
   readonly rescalesGuidance?: boolean;
   /** Whether the original is put back outside a mask at every step; not by default. */
   readonly repaints?: boolean;
+  /** The ControlNets, where there are any. */
+  readonly controls?: ControlShape;
+}
+
+/** What of a call's ControlNets decides graphs. */
+export interface ControlShape {
+  /** Of each control image, the number of its ControlNet. */
+  readonly nets: readonly number[];
+  /** Hashes of the ControlNets, each once. */
+  readonly hashes: readonly string[];
+  /** Whether they see the conditional half of guidance alone. */
+  readonly guess: boolean;
+}
+
+/** What stages hand to ControlNets. */
+export interface ControlTensors<T> {
+  /** (1, h, w, C0) of each control image */
+  readonly embeddings: readonly T[];
+  /** Keys and values (B, T, C) of the text, of each ControlNet. */
+  readonly keys: readonly (readonly Keys<T>[])[];
 }
 
 /** Keys and values of one cross-attention. */
@@ -63,6 +84,8 @@ export interface HandoverTensors<T> {
   readonly keys: readonly Keys<T>[];
   /** (B, h, w, C0), if some steps use cached features */
   readonly cachedFeatures?: T;
+  /** What ControlNets are given, where there are any. */
+  readonly controls?: ControlTensors<T>;
   /** The sampler's state, by its own names. */
   readonly samplerState: Readonly<Record<string, T>>;
 }
@@ -98,7 +121,33 @@ export function handoverSpecs(
         dtype: storage,
       },
     }),
+    ...controlSpecs(storage, components, runShape),
     samplerState: sampler.state?.(latents) ?? {},
+  };
+}
+
+function controlSpecs(
+  storage: StorageType,
+  { text, controls: nets = [] }: DenoiserComponents,
+  runShape: RunShape,
+): Pick<HandoverTensors<TensorSpec>, "controls"> {
+  const { images, height, width, guided, controls } = runShape;
+  if (!controls) return {};
+  const { conditions, textTokens = text.config.positions } = runShape;
+  const rows = conditions ?? (guided ? 2 : 1) * images;
+  return {
+    controls: {
+      embeddings: controls.nets.map((net) => ({
+        shape: [1, height, width, nets[net].config.blockOutChannels[0]],
+        dtype: storage,
+      })),
+      keys: nets.map(({ config }) =>
+        downAttentions(config).map(({ path, channels }) => {
+          const spec = { shape: [rows, textTokens, channels], dtype: storage };
+          return { path, k: spec, v: spec };
+        })
+      ),
+    },
   };
 }
 
@@ -138,6 +187,21 @@ export function valuesName(path: string): string {
   return `${path}.v`;
 }
 
+/** Path in graphs of a cross-attention of a ControlNet. */
+export function controlPath(net: number, path: string): string {
+  return `control_net.${net}.${path}`;
+}
+
+/** Name in graphs of what a ControlNet sees of a control image. */
+export function embeddingName(control: number): string {
+  return `control.${control}.embedding`;
+}
+
+/** Name in graphs of what a ControlNet's residuals are multiplied by. */
+export function scalesName(control: number): string {
+  return `control.${control}.scales`;
+}
+
 /** Name in graphs of a tensor of the sampler's state. */
 export function stateName(name: string): string {
   return `sampler.${name}`;
@@ -148,6 +212,7 @@ export function handoverByName<T>(
   handed: HandoverTensors<T>,
 ): Record<string, T> {
   const { latents, health, keys, cachedFeatures, samplerState } = handed;
+  const { controls } = handed;
   return Object.fromEntries<T>([
     ["latents", latents],
     ["health", health],
@@ -158,8 +223,46 @@ export function handoverByName<T>(
     ...(cachedFeatures === undefined ? [] : [
       ["cached_features", cachedFeatures] as [string, T],
     ]),
+    ...controls ? controlsByName(controls) : [],
     ...Object.entries(samplerState).map(
       ([name, tensor]): [string, T] => [stateName(name), tensor],
     ),
   ]);
+}
+
+function controlsByName<T>(
+  { embeddings, keys }: ControlTensors<T>,
+): [string, T][] {
+  return [
+    ...embeddings.map((tensor, i): [string, T] => [embeddingName(i), tensor]),
+    ...keys.flatMap((all, net) =>
+      all.flatMap(({ path, k, v }): [string, T][] => [
+        [keysName(controlPath(net, path)), k],
+        [valuesName(controlPath(net, path)), v],
+      ])
+    ),
+  ];
+}
+
+/**
+ * What stages hand to ControlNets, with other tensors in the places of these.
+ *
+ * @param embedding gives the tensor of a control image, by its number
+ * @param key gives that of keys or values, by their name in graphs
+ */
+export function mapControls<T, U>(
+  { embeddings, keys }: ControlTensors<T>,
+  embedding: (tensor: T, control: number) => U,
+  key: (tensor: T, name: string) => U,
+): ControlTensors<U> {
+  return {
+    embeddings: embeddings.map(embedding),
+    keys: keys.map((all, net) =>
+      all.map(({ path, k, v }) => ({
+        path,
+        k: key(k, keysName(controlPath(net, path))),
+        v: key(v, valuesName(controlPath(net, path))),
+      }))
+    ),
+  };
 }

@@ -14,6 +14,16 @@ export interface StepRules {
   readonly guidanceRange: readonly [from: number, to: number];
   /** The whole UNet runs every this many steps; 1 means at every step. */
   readonly reuseFeatures: number;
+  /** When each ControlNet runs; none by default. */
+  readonly controls?: readonly ControlRange[];
+}
+
+/** The fractions of the steps between which a ControlNet runs. */
+export interface ControlRange {
+  /** The first fraction, 0..1. */
+  readonly start: number;
+  /** The last fraction, 0..1. */
+  readonly end: number;
 }
 
 /** What one step computes. */
@@ -22,6 +32,21 @@ export interface StepKind {
   readonly guided: boolean;
   /** Whether it uses the cached features of an earlier step instead of computing them. */
   readonly cached: boolean;
+  /** Numbers of the ControlNets that run; absent where none does. */
+  readonly controls?: readonly number[];
+}
+
+/**
+ * Whether a ControlNet runs with a run of the UNet: where the whole run lies within
+ * its range, as diffusers' `control_guidance_start` and `control_guidance_end` say,
+ * which also count the runs where a sampler has two a step.
+ */
+export function isActive(
+  { start, end }: ControlRange,
+  run: number,
+  runs: number,
+): boolean {
+  return run / runs >= start && (run + 1) / runs <= end;
 }
 
 /**
@@ -30,7 +55,7 @@ export interface StepKind {
  * Steps `from · steps` to `to · steps` − 1 are guided, with both products rounded.
  * Features are computed and cached at the first step, then every `reuseFeatures`
  * runs of the UNet, and where guidance begins, as no earlier one has its unconditional
- * half.
+ * half; and wherever other ControlNets run than before, whose work is in the features.
  *
  * @param runs the number of the step that each run of the UNet belongs to; one a step
  * where not given
@@ -49,24 +74,35 @@ export interface StepKind {
  * ```
  */
 export function stepKinds(
-  { steps, guidanceScale, guidanceRange: [from, to], reuseFeatures }: StepRules,
+  { steps, guidanceScale, guidanceRange: [from, to], ...rules }: StepRules,
   runs: readonly number[] = Array.from({ length: steps }, (_, step) => step),
 ): StepKind[] {
+  const { reuseFeatures, controls = [] } = rules;
   const first = Math.round(from * steps);
   const end = Math.round(to * steps);
-  let source: { readonly run: number; readonly guided: boolean } | null = null;
+  let source: StepKind & { readonly run: number } | null = null;
   return runs.map((step, run) => {
     const guided = guidanceScale > 1 && step >= first && step < end;
+    const active = controls.flatMap((range, i) =>
+      isActive(range, run, runs.length) ? [i] : []
+    );
     const cached = source !== null && run - source.run < reuseFeatures &&
-      (source.guided || !guided);
-    if (!cached) source = { run, guided };
-    return { guided, cached };
+      (source.guided || !guided) && `${source.controls ?? []}` === `${active}`;
+    const kind: StepKind = {
+      guided,
+      cached,
+      ...active.length > 0 && { controls: active },
+    };
+    if (!cached) source = { ...kind, run };
+    return kind;
   });
 }
 
 /** The name of a kind of step, and of its plan. */
-export function stepName({ guided, cached }: StepKind): string {
-  return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}`;
+export function stepName({ guided, cached, controls }: StepKind): string {
+  return `${guided ? "guided" : "conditional"}${cached ? ", cached" : ""}${
+    controls ? `, controls ${controls.join(" ")}` : ""
+  }`;
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Graph } from "./graph.ts";
 import { KernelChoice } from "./kernel_choice.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";
-import { WeightStore } from "./weight_store.ts";
+import { type WeightContents, WeightStore } from "./weight_store.ts";
 
 /** How to make one plan of a network. */
 export interface PlanRecipe {
@@ -30,6 +30,11 @@ export interface NetworkUse<Name extends string> {
    * the most weights comes first.
    */
   readonly plans: Readonly<Record<Name, PlanRecipe>>;
+  /**
+   * What its weights hold during this use in the place of the file's values, such
+   * as their sums with a LoRA: those that hold anything else are written anew.
+   */
+  readonly contents?: WeightContents;
   /** Receives the bytes of weights read so far, and the total. */
   readonly onLoad?: (done: number, total: number) => void;
   /** Receives the number of plans made so far, and of those to be made. */
@@ -52,6 +57,8 @@ export class Network implements Disposable {
   /** Plans by key; the first lends its memory to the others. */
   readonly #kept = new Map<string, KeptPlan>();
   #store: WeightStore | null = null;
+  /** Weights that go with the plans. */
+  #transient: WeightStore | null = null;
 
   /**
    * A network of which nothing is loaded yet.
@@ -132,7 +139,7 @@ export class Network implements Disposable {
 
   /** The plans of a use; those that are missing are made. */
   async #ready<Name extends string>(
-    { plans, onLoad, onPrepare, signal }: NetworkUse<Name>,
+    { plans, contents, onLoad, onPrepare, signal }: NetworkUse<Name>,
   ): Promise<Readonly<Record<Name, Plan>>> {
     const recipes = Object.entries<PlanRecipe>(plans);
     this.#makeRoom(recipes.map(([, recipe]) => recipe));
@@ -141,6 +148,8 @@ export class Network implements Disposable {
     const pauser = new Pauser(signal);
     // All graphs before any weight is loaded: a later choice might change its layout.
     for (const { graph } of missing) await this.#tuner.prepare(graph, pauser);
+    this.#store ??= new WeightStore(this.#gpu);
+    await this.#store.hold(contents, onLoad, pauser);
     for (const [i, { key, graph, bindings = {} }] of missing.entries()) {
       const plan = await this.#make(
         graph,
@@ -177,12 +186,20 @@ export class Network implements Disposable {
     onLoaded: () => void,
     pauser: Pauser,
   ): Promise<Plan> {
-    this.#store ??= new WeightStore(this.#gpu);
     const kernels = new KernelChoice(graph, this.#tuner.choose);
-    await this.#store.load(kernels.parameters, onLoad, pauser);
+    const weights = [this.#store ??= new WeightStore(this.#gpu)];
+    const [own, transient] = partition(
+      kernels.parameters,
+      ({ ref }) => !ref.isTransient,
+    );
+    await weights[0].load(own, onLoad, pauser);
+    if (transient.length > 0) {
+      weights.push(this.#transient ??= new WeightStore(this.#gpu));
+      await weights[1].load(transient, onLoad, pauser);
+    }
     onLoaded();
     return await Plan.make(this.#gpu, graph, {
-      weights: [this.#store],
+      weights,
       bindings,
       kernels,
       shares: this.#kept.values().next().value?.plan,
@@ -193,6 +210,8 @@ export class Network implements Disposable {
   #freePlans(): void {
     for (const { plan } of this.#kept.values()) plan[Symbol.dispose]();
     this.#kept.clear();
+    this.#transient?.[Symbol.dispose]();
+    this.#transient = null;
   }
 
   /** Frees weights and plans. */
@@ -201,6 +220,15 @@ export class Network implements Disposable {
     this.#store?.[Symbol.dispose]();
     this.#store = null;
   }
+}
+
+/** Those items that a condition holds for, then the others. */
+function partition<T>(
+  items: readonly T[],
+  holds: (item: T) => boolean,
+): [T[], T[]] {
+  const of = (wanted: boolean) => items.filter((i) => holds(i) === wanted);
+  return [of(true), of(false)];
 }
 
 /** Whether two sets of bindings name the same places. */

@@ -27,6 +27,7 @@ import {
 import { MasterWeaverError } from "../base/errors.ts";
 import type { WeightRef } from "../weights/scope.ts";
 import { weightChunks, type WeightDtype } from "../weights/source.ts";
+import type { WeaveTensor } from "../weights/weave.ts";
 import { fromBytes } from "./elements.ts";
 
 /** Weights share buffers of at most this many bytes. */
@@ -49,6 +50,28 @@ export interface StoredParameter {
   readonly trainable: boolean;
 }
 
+/** What is held in the place of a file's tensor. */
+export interface WeightContent {
+  /** Tells it from other contents of the same tensor; never empty. */
+  readonly key: string;
+  /** What is streamed: of the same shape, and the same type on the GPU. */
+  readonly tensor: WeaveTensor;
+}
+
+/** Contents by the tensors of a file that they replace. */
+export type WeightContents = ReadonlyMap<WeaveTensor, WeightContent>;
+
+/** The file's own values. */
+const UNCHANGED: WeightContents = new Map();
+/** The key of a weight that was being written when that was stopped. */
+const INCOMPLETE = "incomplete";
+
+/** A parameter and where it lies. */
+interface Held {
+  readonly parameter: StoredParameter;
+  readonly place: BufferSlice | TexelSlice;
+}
+
 /** Parameters that share a buffer, or a single one in a texture. */
 interface Block {
   readonly parameters: StoredParameter[];
@@ -60,7 +83,11 @@ interface Block {
 /** Parameters of one network. */
 export class WeightStore implements Disposable {
   readonly #gpu: Gpu;
-  readonly #held = new Map<WeightRef, Map<string, BufferSlice | TexelSlice>>();
+  /** By tensor, then by {@linkcode formOf}. */
+  readonly #held = new Map<WeightRef, Map<string, Held>>();
+  /** Keys of the contents that are held; of none where they are the file's own. */
+  readonly #keys = new Map<WeightRef, string>();
+  #contents = UNCHANGED;
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
 
   /** An empty store. */
@@ -72,8 +99,68 @@ export class WeightStore implements Disposable {
   find(wanted: StoredParameter): BufferSlice | TexelSlice | undefined {
     const forms = this.#held.get(wanted.ref);
     // One that is trained serves those who only read it.
-    return forms?.get(formOf(wanted)) ??
+    const held = forms?.get(formOf(wanted)) ??
       forms?.get(formOf({ ...wanted, trainable: true }));
+    return held?.place;
+  }
+
+  /**
+   * Makes contents those that are held, now and after every later
+   * {@linkcode load}. Only weights whose contents are others are streamed again,
+   * into the places where they lie, so plans stay valid. What is held then
+   * equals what loading it afresh gives, to the bit.
+   *
+   * If it fails or is stopped, the next call streams what was not finished.
+   *
+   * @param contents in the place of the file's tensors; none for the file as it is
+   * @param onLoad as of {@linkcode load}
+   * @throws {MasterWeaverError} `aborted`, `bad-model`, `cannot-read`, and what `onLoad` throws
+   */
+  async hold(
+    contents: WeightContents = UNCHANGED,
+    onLoad: (done: number, total: number) => void = () => {},
+    pauser?: Pauser,
+  ): Promise<void> {
+    this.#contents = contents;
+    const stale = [...this.#held].filter(([ref]) =>
+      this.#keys.get(ref) !== contents.get(ref.tensor)?.key
+    );
+    const total = stale.reduce(
+      (sum, [ref, forms]) => sum + forms.size * this.#source(ref).bytes,
+      0,
+    );
+    if (total === 0) return;
+    let done = 0;
+    const stream = new WeightStream(
+      this.#gpu,
+      (bytes) => onLoad(done += bytes, total),
+      pauser,
+    );
+    onLoad(done, total);
+    for (const [ref, forms] of stale) {
+      this.#keys.set(ref, INCOMPLETE);
+      for (const { parameter, place } of forms.values()) {
+        const [memory, offset] = "texture" in place
+          ? [place.texture, 0] as const
+          : [place.buffer, place.offset] as const;
+        await this.#write(parameter, memory, offset, stream);
+      }
+      this.#recordKey(ref);
+    }
+    await stream.finish();
+    this.#gpu.check();
+  }
+
+  /** What is streamed for a tensor. */
+  #source(ref: WeightRef): WeaveTensor {
+    return this.#contents.get(ref.tensor)?.tensor ?? ref.tensor;
+  }
+
+  /** Records which contents of a tensor are held. */
+  #recordKey(ref: WeightRef): void {
+    const key = this.#contents.get(ref.tensor)?.key;
+    if (key === undefined) this.#keys.delete(ref);
+    else this.#keys.set(ref, key);
   }
 
   /**
@@ -92,7 +179,10 @@ export class WeightStore implements Disposable {
   ): Promise<void> {
     for (const parameter of wanted) this.#checkTraining(parameter);
     const missing = wanted.filter((parameter) => !this.find(parameter));
-    const total = missing.reduce((sum, { ref }) => sum + ref.tensor.bytes, 0);
+    const total = missing.reduce(
+      (sum, { ref }) => sum + this.#source(ref).bytes,
+      0,
+    );
     let done = 0;
     const stream = new WeightStream(this.#gpu, (bytes) => {
       done += bytes;
@@ -145,18 +235,7 @@ export class WeightStore implements Disposable {
     const memory = await this.#makeBlock(block);
     try {
       for (const [i, parameter] of block.parameters.entries()) {
-        const { ref: { tensor }, dtype, layout } = parameter;
-        const writer = layoutWriter(
-          specOf(parameter),
-          layout,
-          (at, bytes) => stream.write(memory, block.offsets[i] + at, bytes),
-        );
-        const chunks = weightChunks(tensor, dtype);
-        for await (const { bytes, read } of stream.stoppable(chunks)) {
-          writer.push(bytes);
-          await stream.countRead(read);
-        }
-        writer.finish();
+        await this.#write(parameter, memory, block.offsets[i], stream);
       }
     } catch (error) {
       this.#gpu.buffers.free(memory);
@@ -173,8 +252,30 @@ export class WeightStore implements Disposable {
         };
       let forms = this.#held.get(parameter.ref);
       if (!forms) this.#held.set(parameter.ref, forms = new Map());
-      forms.set(formOf(parameter), place);
+      forms.set(formOf(parameter), { parameter, place });
+      this.#recordKey(parameter.ref);
     }
+  }
+
+  /** Streams a parameter to a place. */
+  async #write(
+    parameter: StoredParameter,
+    memory: GPUBuffer | GPUTexture,
+    offset: number,
+    stream: WeightStream,
+  ): Promise<void> {
+    const { ref, dtype, layout } = parameter;
+    const writer = layoutWriter(
+      specOf(parameter),
+      layout,
+      (at, bytes) => stream.write(memory, offset + at, bytes),
+    );
+    const chunks = weightChunks(this.#source(ref), dtype);
+    for await (const { bytes, read } of stream.stoppable(chunks)) {
+      writer.push(bytes);
+      await stream.countRead(read);
+    }
+    writer.finish();
   }
 
   async #makeBlock(
@@ -236,6 +337,7 @@ export class WeightStore implements Disposable {
   /** Frees the parameters. */
   [Symbol.dispose](): void {
     this.#held.clear();
+    this.#keys.clear();
     for (const memory of this.#owned.splice(0)) this.#gpu.buffers.free(memory);
   }
 }

@@ -47,7 +47,7 @@ export async function checkAdapterFile(source: ByteSource): Promise<void> {
     case "a LoRA":
       throw isLora(
         name,
-        "tools/examples/lora.ts makes images with a LoRA",
+        "give it with --lora",
       );
     case "a PyTorch file":
       throw new MasterWeaverError(

@@ -83,6 +83,14 @@ export class ConfigReader {
     return value;
   }
 
+  /** One of some words; the first where none is given. */
+  word<W extends string>(key: string, allowed: readonly W[]): W {
+    const value = this.#values[key] ?? allowed[0];
+    const found = allowed.find((word) => word === value);
+    if (found === undefined) throw this.#wrong(key, allowed.join(" | "), value);
+    return found;
+  }
+
   /** The activation a config names. */
   activation(key: string, fallback?: string): Activation {
     const value = this.#values[key] ?? fallback;

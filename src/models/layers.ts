@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Tensor } from "../graph/graph.ts";
+import type { Graph, Tensor } from "../graph/graph.ts";
 import type { Activation } from "../ops/activation.ts";
 import {
   attention as attentionOp,
@@ -42,8 +42,33 @@ export function linear(
     x,
     weight,
     bias: bias ? g.parameter(w.tensor("bias", [out])) : undefined,
-    residual,
+    residual: withBranch(
+      g,
+      w,
+      residual,
+      (down) => g.apply(linearOp, { x, weight: down }, {}),
+    ),
   }, { activation });
+}
+
+/**
+ * The residual of a layer with the product beside its weight added: the layer's
+ * input through `down`, then through `up`. Without such a product, the residual.
+ *
+ * @param w the layer's scope
+ * @param through what the layer does with its input, with `down` for its weight
+ */
+function withBranch(
+  g: Graph,
+  w: WeightScope,
+  residual: Tensor | undefined,
+  through: (down: Tensor) => Tensor,
+): Tensor | undefined {
+  const branch = w.branch("weight");
+  if (!branch) return residual;
+  const x = through(g.parameter(branch.down));
+  const weight = g.parameter(branch.up);
+  return g.apply(linearOp, { x, weight, residual }, {});
 }
 
 /** Options of {@linkcode conv2d}. */
@@ -81,16 +106,34 @@ export function conv2d(
       x,
       weight: weight.reshape(out, channels),
       bias: biasTensor,
-      residual,
+      residual: withBranch(
+        g,
+        w,
+        residual,
+        (down) =>
+          g.apply(linearOp, { x, weight: down.reshape(-1, channels) }, {}),
+      ),
     }, { activation });
   }
   const sides = typeof padding === "number"
     ? [padding, padding, padding, padding] as const
     : padding;
+  const window = { stride, padding: sides, upsampleTo };
   return g.apply(
     conv2dOp,
-    { x, weight, bias: biasTensor, channelBias, residual },
-    { stride, padding: sides, upsampleTo, activation },
+    {
+      x,
+      weight,
+      bias: biasTensor,
+      channelBias,
+      residual: withBranch(
+        g,
+        w,
+        residual,
+        (down) => g.apply(conv2dOp, { x, weight: down }, window),
+      ),
+    },
+    { ...window, activation },
   );
 }
 

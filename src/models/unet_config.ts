@@ -35,46 +35,47 @@ export interface UNetConfig {
 }
 
 /**
- * The variants of diffusers' UNet that are implemented: a config may omit these keys
- * or have these values.
+ * The variant of diffusers' UNet that is implemented: a config may omit these keys or
+ * have these values. Its ControlNets have most of them, too.
  */
-const COMPUTED: readonly (readonly [key: string, value: unknown])[] = [
-  ["center_input_sample", false],
-  // Timesteps.
-  ["flip_sin_to_cos", true],
-  ["freq_shift", 0],
-  ["time_embedding_type", "positional"],
-  ["time_embedding_act_fn", null],
-  ["timestep_post_act", null],
-  ["time_cond_proj_dim", null],
-  // Conditioning other than text.
-  ["class_embed_type", null],
-  ["num_class_embeds", null],
-  ["class_embeddings_concat", false],
-  ["addition_embed_type", null],
-  ["encoder_hid_dim", null],
-  ["encoder_hid_dim_type", null],
-  // Convolutions and residual blocks.
-  ["act_fn", "silu"],
-  ["conv_in_kernel", 3],
-  ["conv_out_kernel", 3],
-  ["downsample_padding", 1],
-  ["resnet_time_scale_shift", "default"],
-  ["resnet_skip_time_act", false],
-  ["resnet_out_scale_factor", 1],
-  ["mid_block_type", "UNetMidBlock2DCrossAttn"],
-  ["mid_block_scale_factor", 1],
-  // Transformers.
-  ["num_attention_heads", null],
-  ["transformer_layers_per_block", 1],
-  ["reverse_transformer_layers_per_block", null],
-  ["use_linear_projection", false],
-  ["only_cross_attention", false],
-  ["mid_block_only_cross_attention", false],
-  ["dual_cross_attention", false],
-  ["cross_attention_norm", null],
-  ["attention_type", "default"],
-];
+export const UNET_VARIANT: readonly (readonly [key: string, value: unknown])[] =
+  [
+    ["center_input_sample", false],
+    // Timesteps.
+    ["flip_sin_to_cos", true],
+    ["freq_shift", 0],
+    ["time_embedding_type", "positional"],
+    ["time_embedding_act_fn", null],
+    ["timestep_post_act", null],
+    ["time_cond_proj_dim", null],
+    // Conditioning other than text.
+    ["class_embed_type", null],
+    ["num_class_embeds", null],
+    ["class_embeddings_concat", false],
+    ["addition_embed_type", null],
+    ["encoder_hid_dim", null],
+    ["encoder_hid_dim_type", null],
+    // Convolutions and residual blocks.
+    ["act_fn", "silu"],
+    ["conv_in_kernel", 3],
+    ["conv_out_kernel", 3],
+    ["downsample_padding", 1],
+    ["resnet_time_scale_shift", "default"],
+    ["resnet_skip_time_act", false],
+    ["resnet_out_scale_factor", 1],
+    ["mid_block_type", "UNetMidBlock2DCrossAttn"],
+    ["mid_block_scale_factor", 1],
+    // Transformers.
+    ["num_attention_heads", null],
+    ["transformer_layers_per_block", 1],
+    ["reverse_transformer_layers_per_block", null],
+    ["use_linear_projection", false],
+    ["only_cross_attention", false],
+    ["mid_block_only_cross_attention", false],
+    ["dual_cross_attention", false],
+    ["cross_attention_norm", null],
+    ["attention_type", "default"],
+  ];
 
 /** Reads the config of `unet`. */
 export function unetConfig(json: unknown): UNetConfig {
@@ -82,7 +83,7 @@ export function unetConfig(json: unknown): UNetConfig {
   const channels = config.integer("out_channels", 4);
   const inputChannels = config.integer("in_channels", channels);
   if (inputChannels !== 2 * channels + 1) config.only("in_channels", channels);
-  for (const [key, value] of COMPUTED) config.onlyEach(key, value);
+  for (const [key, value] of UNET_VARIANT) config.onlyEach(key, value);
   const down = config.words(
     "down_block_types",
     ["DownBlock2D", "CrossAttnDownBlock2D"],

@@ -79,6 +79,9 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     identity: anything,
     initImage: anything,
     mask: anything,
+    loras: anything,
+    promptLoras: anything,
+    controls: anything,
     embeddings: object("an object of ByteSources by name", isSources),
     ...Object.fromEntries(
       optionsOf("image").map(({ name }) => [name, anything]),

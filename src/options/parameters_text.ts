@@ -25,6 +25,7 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["Model", "model"],
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
+  ["Lora hashes", "lora_hashes"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;
@@ -49,6 +50,7 @@ const ownKeyOf = new Map(
     ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
     ...["adapter_hash", "reference_hashes", "image_index"],
     ...["init_image_hash", "mask_hash"],
+    ...["controlnet_hashes", "control_image_hashes"],
   ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
     .map((key) => [pairName(key), key]),
 );

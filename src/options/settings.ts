@@ -7,6 +7,7 @@ import type { StorageType } from "../gpu/limits.ts";
 import type { TuneMode } from "../graph/tuner.ts";
 import type { Fit } from "../identity/fit.ts";
 import type { FaceChoices } from "../identity/references.ts";
+import type { ControlFractions, ControlPreprocess } from "./control_types.ts";
 
 /** Whose noise a seed reproduces. */
 export type Rng = "torch-cuda" | "torch-cpu";
@@ -114,6 +115,16 @@ export interface Settings {
   onlyMasked?: boolean;
   /** Pixels of the initial image around the mask that `onlyMasked` sees, 0..256; 32 where not given. */
   maskPadding?: number;
+  /**
+   * LoRAs by name, such as `style=0.8;film=-0.3`; each must be among those that
+   * are given. None where not given.
+   */
+  lora?: string;
+  /**
+   * Whether ControlNets see the conditional half of guidance alone and say less of
+   * what is fine, so that an image follows them without a prompt.
+   */
+  guessMode: boolean;
 }
 
 /** The settings that save work and change the image; by default none does. */
@@ -174,6 +185,16 @@ export interface CommandChoices {
   readonly initImage: string;
   /** The file of the mask: white is repainted. */
   readonly mask: string;
+  /** ControlNets, by name or file. */
+  readonly controlnet: readonly string[];
+  /** Files of the control images, one for each ControlNet. */
+  readonly controlImage: readonly string[];
+  /** Scales of the ControlNets: one for all, or one for each. */
+  readonly controlScale: readonly number[];
+  /** Fractions of the steps between which they run: for all, or for each. */
+  readonly controlRange: readonly ControlFractions[];
+  /** What is made of the control images first: of all, or of each. */
+  readonly controlPreprocess: readonly ControlPreprocess[];
   /** Where the image goes. */
   readonly output: string;
   /** Whether the references are written, too, as the encoder saw them. */

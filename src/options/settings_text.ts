@@ -19,7 +19,12 @@ import type {
   LoadChoices,
   Settings,
 } from "./settings.ts";
-import { type NamedOption, options, table } from "./table.ts";
+import {
+  type ControlOption,
+  type NamedOption,
+  options,
+  table,
+} from "./table.ts";
 import { withoutUndefined } from "./options.ts";
 
 /**
@@ -32,6 +37,7 @@ export interface Provenance
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter">>,
     Partial<Pick<CommandChoices, "initImage" | "mask">>,
+    Partial<Pick<CommandChoices, Exclude<ControlOption, "controlImage">>>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
   readonly modelHash: string;
@@ -43,6 +49,12 @@ export interface Provenance
   readonly initImageHash?: string;
   /** SHA-256 of the mask's file. */
   readonly maskHash?: string;
+  /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
+  readonly loraHashes?: string;
+  /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
+  readonly controlnetHashes?: readonly string[];
+  /** SHA-256 of the control images' files, in order. */
+  readonly controlImageHashes?: readonly string[];
 }
 
 /** What an image records of how it was made; the rest is absent. */
@@ -106,7 +118,14 @@ export function toText(
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
     ...initImageHash !== undefined && { init_image_hash: initImageHash },
     ...maskHash !== undefined && { mask_hash: maskHash },
+    ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
+    ...hashesText("controlnet_hashes", provenance.controlnetHashes),
+    ...hashesText("control_image_hashes", provenance.controlImageHashes),
   };
+}
+
+function hashesText(key: string, hashes?: readonly string[]): Texts {
+  return hashes === undefined ? {} : { [key]: hashes.join(",") };
 }
 
 /** Whether a setting has the value that it has without being given, and is recorded only otherwise. */
@@ -131,11 +150,14 @@ export function fromText(text: Texts, name: string): Recorded {
   const provenance = withoutUndefined({
     modelHash: text.model_hash || undefined,
     adapterHash: text.adapter_hash || undefined,
+    loraHashes: text.lora_hashes || undefined,
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
     initImageHash: text.init_image_hash || undefined,
     maskHash: text.mask_hash || undefined,
+    controlnetHashes: text.controlnet_hashes?.split(","),
+    controlImageHashes: text.control_image_hashes?.split(","),
   });
   return {
     settings: read(imageOptions, text, name),
@@ -259,6 +281,9 @@ const ifAsked = new Set([
   "software",
   "init_image_hash",
   "mask_hash",
+  "lora_hashes",
+  "controlnet_hashes",
+  "control_image_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>
     key
   ),

@@ -11,6 +11,9 @@ import {
   isCudaThreads,
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
+import { type ControlOption, controlTable } from "./control_table.ts";
+import { loras } from "./lora_text.ts";
+import type { Entries, Option, OptionGroup } from "./option.ts";
 import { sourceOptions } from "./source_table.ts";
 import type {
   CommandChoices,
@@ -24,7 +27,6 @@ import {
   fractions,
   integer,
   number,
-  type OptionType,
   path,
   paths,
   samplerName,
@@ -36,41 +38,8 @@ import {
   yesOrNo,
 } from "./types.ts";
 
-/** What an option belongs to: a call of the library, or the command alone. */
-export type OptionGroup = "image" | "identity" | "load" | "command";
-
-/** Everything about an option except its name. */
-export interface Option<T = unknown, G extends OptionGroup = OptionGroup> {
-  /** What it belongs to. */
-  readonly group: G;
-  /** What its value may be. */
-  readonly type: OptionType<T>;
-  /** Its value when it is not given. */
-  readonly default?: T;
-  /** The default in words, where there is no `default` or it says too little. */
-  readonly defaultText?: string;
-  /** What it means, for `--help` and README. */
-  readonly help: string;
-  /** What README adds to `help`. */
-  readonly details?: string;
-  /** Its key in an image file; `--from-image` repeats options that have one. */
-  readonly key?: string;
-  /** Whether an image file records it only where it was asked for. */
-  readonly recordOnlyIfGiven?: true;
-  /** Another name of the flag. */
-  readonly alias?: string;
-  /** Whether the command does not have it. */
-  readonly libraryOnly?: true;
-}
-
-/** Options of a group; all but `WithoutDefault` have a default. */
-export type Entries<V, G extends OptionGroup, WithoutDefault extends keyof V> =
-  & {
-    readonly [N in Exclude<keyof V, WithoutDefault>]: Option<V[N], G> & {
-      readonly default: V[N];
-    };
-  }
-  & { readonly [N in WithoutDefault]: Option<V[N], G> };
+export type { Entries, Option, OptionGroup } from "./option.ts";
+export type { ControlOption } from "./control_table.ts";
 
 /** Settings that may be absent. */
 export type OptionalSetting =
@@ -85,7 +54,8 @@ export type OptionalSetting =
   | "sampler"
   | "schedule"
   | "eta"
-  | "guidanceRescale";
+  | "guidanceRescale"
+  | "lora";
 
 /** The options by group. */
 export type Table =
@@ -99,7 +69,13 @@ export type Table =
   & Entries<
     CommandChoices,
     "command",
-    "ref" | "model" | "extras" | "fromImage" | "initImage" | "mask"
+    | "ref"
+    | "model"
+    | "extras"
+    | "fromImage"
+    | "initImage"
+    | "mask"
+    | ControlOption
   >;
 
 /** The name of an option, as the library calls it. */
@@ -389,6 +365,29 @@ export const table: Table = {
       "faster, changes the image: share of similar tokens merged in self-attention",
     details: "at the finest level that has it",
     key: "merge_tokens",
+  },
+  lora: {
+    group: "image",
+    type: loras,
+    defaultText: "none",
+    help:
+      "a LoRA, by file or by name in the model's folder loras, and its scale; several times",
+    details:
+      "`style=0.8`, or block by block `style=0.8:1,0,…` with 17 or 26 weights, as in A1111; of any tool that trains them for SD 1.5",
+    key: "lora",
+    recordOnlyIfGiven: true,
+  },
+  ...controlTable,
+  guessMode: {
+    group: "image",
+    type: yesOrNo,
+    default: false,
+    defaultText: "no",
+    help:
+      "ControlNets see only the prompt's half of guidance, and say less of what is fine, or not",
+    details: "lets an image follow them without a prompt, as in diffusers",
+    key: "guess_mode",
+    recordOnlyIfGiven: true,
   },
   fromImage: {
     group: "command",

@@ -22,6 +22,8 @@ export interface OptionType<T> {
    * `--name` or `--no-name`, or as `--name` alone.
    */
   readonly form: "value" | "values" | "pair" | "switch";
+  /** What stands between several values in one text, where it may be typed several times. */
+  readonly joins?: string;
   /** What stands for a value in `--help`; empty where none is typed. */
   readonly placeholder: string;
   /** Its limits in `--help`, where they are worth showing. */

@@ -83,6 +83,7 @@ export async function makePreviews(
       components,
       networks: {
         condition: network(),
+        control: network(),
         step: network(),
         decode: network(),
         decodeF32: network(),

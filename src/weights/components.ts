@@ -65,6 +65,17 @@ export const componentNames: readonly ComponentName[] = [
   EVALUATION,
 ];
 
+/** Name of a component beside a model: chosen image by image, in a file of any name. */
+export type ExtraName = "controlnet";
+
+/** All components beside a model. */
+export const extraComponents: readonly ExtraName[] = ["controlnet"];
+
+/** Whether a string, from a file's header, is the name of a component beside a model. */
+export function isExtraName(name: string): name is ExtraName {
+  return (extraComponents as readonly string[]).includes(name);
+}
+
 /** Whether a string is the name of a component that is a network. */
 export function isNetworkComponent(name: string): name is NetworkComponent {
   return (networkComponents as readonly string[]).includes(name);

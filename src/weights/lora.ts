@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { lowRankDelta, type WeightDelta } from "./deltas.ts";
+import { type LowRank, lowRankDelta } from "./delta_kinds.ts";
+import type { WeightDelta } from "./deltas.ts";
 import type { WeaveFile } from "./weave.ts";
 
 /** What a LoRA changes in one layer: its weight becomes W + alpha / rank · up · down. */
@@ -20,6 +21,29 @@ export interface LoraLayer {
   readonly down: Float32Array;
   /** (O, R), `lora_B` */
   readonly up: Float32Array;
+}
+
+/** What a LoRA of any kind does to one tensor, with values that are read when they are needed. */
+export interface TensorDelta {
+  /** The tensor's name in its component, such as `conv_in.weight`. */
+  readonly name: string;
+  /** Its shape as `*.weave` has it. */
+  readonly shape: readonly number[];
+  /** The rank, where it is a product of two matrices that {@linkcode readLowRank} reads. */
+  readonly rank?: number;
+  /**
+   * The delta with its values in memory.
+   *
+   * @param strength what it is multiplied by; 1 is as it was trained
+   * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+   */
+  read(strength: number): Promise<WeightDelta>;
+  /**
+   * The two matrices of a delta that has a {@linkcode rank}; alpha is in `up`.
+   *
+   * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+   */
+  readLowRank?(): Promise<LowRank>;
 }
 
 const WEIGHT = ".weight";

@@ -24,6 +24,39 @@ export interface WeightRef {
    * missing.
    */
   readonly tensor: WeaveTensor;
+  /**
+   * Whether it belongs to what is changed for some images, and is freed with the
+   * plans that read it; the file's own weights stay.
+   */
+  readonly isTransient?: true;
+}
+
+/** A product of low rank beside a weight W, which then acts as W + up · down. */
+export interface SideBranch {
+  /** R, a multiple of 4. */
+  readonly rank: number;
+  /** (R, …), the weight's shape but for its first axis */
+  readonly down: WeaveTensor;
+  /** (O, R) */
+  readonly up: WeaveTensor;
+}
+
+/** A {@linkcode SideBranch} as a network asks for it. */
+export interface SideBranchRefs {
+  /** R, a multiple of 4. */
+  readonly rank: number;
+  /** (R, …) */
+  readonly down: WeightRef;
+  /** (O, R) */
+  readonly up: WeightRef;
+}
+
+/** How a component differs from its file for some images. */
+export interface ScopeChanges {
+  /** The component with other tensors in the places of some. */
+  readonly file: WeaveFile;
+  /** Products beside weights, by the weights' names. */
+  readonly branches: ReadonlyMap<string, SideBranch>;
 }
 
 /** What all scopes of one file share. */
@@ -33,6 +66,10 @@ interface Ledger {
   readonly missing: Set<string>;
   readonly misshapen: Map<string, string>;
   readonly ignored: string[];
+  /** The unchanged file's ledger, and what is beside its weights. */
+  readonly base?: Ledger;
+  readonly branches?: ScopeChanges["branches"];
+  readonly branchRefs?: Map<string, SideBranchRefs>;
 }
 
 /**
@@ -85,6 +122,28 @@ export class WeightScope {
     });
   }
 
+  /**
+   * The root of a component that is changed for some images. Weights that are
+   * not changed are the same objects as those of the unchanged component.
+   *
+   * @param base of the unchanged component
+   */
+  static changed(
+    base: WeightScope,
+    { file, branches }: ScopeChanges,
+  ): WeightScope {
+    return new WeightScope(file, {
+      file,
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+      base: base.#ledger,
+      branches,
+      branchRefs: new Map(),
+    }, base.#prefix);
+  }
+
   /** Every weight asked for so far, by any scope of the file, in order. */
   get requested(): readonly WeightRef[] {
     return [...this.#ledger.refs.values()];
@@ -122,6 +181,10 @@ export class WeightScope {
     const known = refs.get(full);
     if (known && sameShape(known.shape, shape)) return known;
     const tensor = file.tensors.get(full);
+    const { base } = this.#ledger;
+    if (base && tensor === base.file.tensors.get(full)) {
+      return new WeightScope(base.file, base, this.#prefix).tensor(name, shape);
+    }
     if (!tensor) missing.add(full);
     else if (!sameShape(tensor.shape, shape)) {
       misshapen.set(
@@ -135,9 +198,32 @@ export class WeightScope {
       name: full,
       shape: [...shape],
       tensor: tensor ?? absent(file, full, shape),
+      ...base && { isTransient: true as const },
     };
     refs.set(full, ref);
     return ref;
+  }
+
+  /**
+   * The product beside a weight; undefined where there is none.
+   *
+   * @param name path below this scope, such as `to_q.weight`
+   */
+  branch(name: string): SideBranchRefs | undefined {
+    const { branches, branchRefs } = this.#ledger;
+    const full = this.#full(name);
+    const branch = branches?.get(full);
+    if (!branch || !branchRefs) return undefined;
+    const known = branchRefs.get(full);
+    if (known) return known;
+    const refOf = (tensor: WeaveTensor): WeightRef => {
+      const { name, shape } = tensor;
+      return { name, shape, tensor, isTransient: true };
+    };
+    const { rank, down, up } = branch;
+    const made = { rank, down: refOf(down), up: refOf(up) };
+    branchRefs.set(full, made);
+    return made;
   }
 
   /**

@@ -6,6 +6,7 @@
  */
 import type { Activation } from "../../src/ops/activation.ts";
 import { ddimStep } from "../../src/ops/ddim_step.ts";
+import { addScaled } from "../../src/ops/add_scaled.ts";
 import { guidance } from "../../src/ops/guidance.ts";
 import { binary } from "../../src/ops/binary.ts";
 import { geglu } from "../../src/ops/geglu.ts";
@@ -51,6 +52,19 @@ function mapCase(
           Math.fround(offset),
       ),
   };
+}
+
+/** (B, …) + a row of scales (N, B) · z (R, …), repeated. */
+function addScaledReference(
+  { x, z, scales }: Readonly<Record<string, reference.Dense>>,
+  row: number,
+): reference.Dense {
+  const [batch] = x.shape;
+  const item = x.data.length / batch;
+  return reference.dense(x.shape, (i) => {
+    const scale = scales.data[row * batch + Math.floor(i / item)];
+    return x.data[i] + scale * z.data[i % z.data.length];
+  });
 }
 
 const operations = {
@@ -335,6 +349,32 @@ export const otherCases: readonly OpCase[] = [
       scale: { shape: [1], dtype: "f32", value: () => 7.5 },
     },
     reference: (inputs) => reference.guidance(inputs as never),
+  },
+  {
+    name: "the second of two rows, for each of four items",
+    op: addScaled,
+    attributes: { row: 1 },
+    inputs: {
+      x: normal([4, 3, 5, 4]),
+      z: normal([4, 3, 5, 4]),
+      scales: { shape: [2, 4], dtype: "f32", value: (i) => i / 7 - 0.5 },
+    },
+    reference: (inputs) => addScaledReference(inputs, 1),
+  },
+  {
+    name: "half a batch of z, an odd size",
+    op: addScaled,
+    attributes: { row: 0 },
+    inputs: {
+      x: normal([4, 3, 7, 3]),
+      z: normal([2, 3, 7, 3]),
+      scales: {
+        shape: [1, 4],
+        dtype: "f32",
+        value: (i) => [0.75, -1.5, 0, 0][i],
+      },
+    },
+    reference: (inputs) => addScaledReference(inputs, 0),
   },
   {
     name: "in place",

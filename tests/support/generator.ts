@@ -52,6 +52,7 @@ export async function miniGenerator(
     stack.use(new Network(gpu, keepLoaded, new Tuner(gpu, "off")));
   const networks = {
     condition: network(),
+    control: network(),
     step: network(),
     decode: network(),
     decodeF32: network(),

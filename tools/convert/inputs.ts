@@ -11,6 +11,7 @@ import type { Component } from "./component.ts";
 import { evaluationComponent, IDENTITY_HEAD } from "./evaluation.ts";
 import { isFolder, list, looseFiles, readJson, weightFiles } from "./folder.ts";
 import {
+  controlNetComponent,
   imageEncoderComponent,
   type TextContext,
   textEncoderComponent,
@@ -321,6 +322,8 @@ async function fromNetwork(
     case "unet":
     case "UNet2DConditionModel":
       return await unetComponent(network, context.warn);
+    case "ControlNetModel":
+      return controlNetComponent(network);
     case "vae":
     case "AutoencoderKL":
       return vaeComponent(network);
@@ -336,6 +339,6 @@ async function fromNetwork(
     folder,
     `its config.json is of ${
       json._class_name ?? json.model_type ?? "nothing known"
-    }, expected UNet2DConditionModel, AutoencoderKL or a CLIP model`,
+    }, expected UNet2DConditionModel, ControlNetModel, AutoencoderKL or a CLIP model`,
   );
 }

@@ -17,6 +17,7 @@ import {
   STANDARD_VISION_CONFIG,
   textEncoderTable,
 } from "../../src/checkpoints/tables/clip.ts";
+import { controlNetTable } from "../../src/checkpoints/tables/controlnet.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   faceParserTable,
@@ -36,6 +37,7 @@ import { vaeTable } from "../../src/checkpoints/tables/vae.ts";
 import type { JsonObject } from "../../src/weights/weave.ts";
 import { type Component, networkComponent } from "./component.ts";
 import { optionalJson } from "./folder.ts";
+import { extraName } from "./names.ts";
 import { findTokenizer, readTokenizer, tokenCount } from "./tokenizer.ts";
 
 /** A network's weight files and config. */
@@ -135,6 +137,18 @@ function asCheckpointFault(name: string, read: () => unknown): void {
       { cause: error },
     );
   }
+}
+
+/** A ControlNet, which keeps the name of its file. */
+export function controlNetComponent(
+  { files, json, configName, table = controlNetTable }: NetworkFiles,
+): Component {
+  return networkComponent({
+    output: extraName(files[0], "a ControlNet"),
+    files,
+    config: json,
+    table: () => table(new CheckpointConfig(json, configName)),
+  });
 }
 
 /** An autoencoder. */

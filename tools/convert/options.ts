@@ -23,6 +23,7 @@ Converts checkpoints to a model folder. Each input is one of:
     face_parser.pth in it), or the folder of one network
   a single file of Stable Diffusion 1.5 (.safetensors, .ckpt, .gguf), or of one
     network
+  a ControlNet (.safetensors, .pth, or its folder), written as NAME.weave
   an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
   dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
   a .weave file, or a folder of them, to be stored as another --dtype

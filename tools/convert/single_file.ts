@@ -12,8 +12,13 @@ import {
   badCheckpoint,
   type Checkpoint,
 } from "../../src/checkpoints/checkpoint.ts";
+import { isExtraName } from "../../src/weights/components.ts";
 import { openCheckpoint } from "../../src/checkpoints/open.ts";
 import { recognise, unwrapped } from "../../src/checkpoints/recognise.ts";
+import {
+  ldmControlNetTable,
+  ldmControlPrefix,
+} from "../../src/checkpoints/tables/controlnet.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
 import {
   LDM_EMA,
@@ -32,6 +37,7 @@ import {
   LDM_VAE,
 } from "../../src/checkpoints/tables/ldm_prefixes.ts";
 import {
+  SD15_CONTROLNET_CONFIG,
   SD15_TEXT_CONFIG,
   SD15_UNET_CONFIG,
   SD15_VAE_CONFIG,
@@ -46,9 +52,10 @@ import {
 import { type Component, dlibComponent } from "./component.ts";
 import { evaluationComponent } from "./evaluation.ts";
 import { exists, optionalJson } from "./folder.ts";
-import { adapterName, knownComponent } from "./names.ts";
+import { adapterName, extraName, knownComponent } from "./names.ts";
 import {
   adapterComponent,
+  controlNetComponent,
   faceParserComponent,
   imageEncoderComponent,
   type TextContext,
@@ -84,7 +91,11 @@ export async function fromFile(
   if (isWeave(start)) {
     const { component, config } = await openWeave(source);
     const known = knownComponent(file, component);
-    const output = known === "identity_adapter" ? adapterName(file) : known;
+    const output = known === "identity_adapter"
+      ? adapterName(file)
+      : isExtraName(known)
+      ? extraName(file, `a ${known}`)
+      : known;
     const fallback = await unetConfig(file, context.output);
     return [weaveComponent({
       output,
@@ -99,6 +110,16 @@ export async function fromFile(
   switch (recognise(checkpoint)) {
     case "single_file":
       return await fromSingleFile(file, checkpoint, context);
+    case "ldm_controlnet":
+      return [controlNetComponent({
+        ...await ownConfig(file, SD15_CONTROLNET_CONFIG),
+        table: (config) =>
+          ldmControlNetTable(config, ldmControlPrefix(checkpoint)),
+      })];
+    case "controlnet":
+      return [
+        controlNetComponent(await ownConfig(file, SD15_CONTROLNET_CONFIG)),
+      ];
     case "single_file_vae":
       return [vaeComponent({
         ...await componentConfig(file, "vae", SD15_VAE_CONFIG),

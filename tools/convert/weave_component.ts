@@ -7,6 +7,7 @@
 import {
   type ComponentName,
   EVALUATION,
+  type ExtraName,
 } from "../../src/weights/components.ts";
 import { loadFaceDetector } from "../../src/face/detector_model.ts";
 import { loadLandmarkPredictor } from "../../src/face/landmark_model.ts";
@@ -16,6 +17,7 @@ import {
   planReconversion,
 } from "../../src/checkpoints/reconversion.ts";
 import { CheckpointConfig } from "../../src/checkpoints/tables/config.ts";
+import { controlNetTable } from "../../src/checkpoints/tables/controlnet.ts";
 import { evaluationTable } from "../../src/checkpoints/tables/evaluation.ts";
 import { networkTable } from "../../src/checkpoints/tables/networks.ts";
 import {
@@ -32,7 +34,7 @@ export interface WeaveInput {
   /** The file. */
   readonly file: string;
   /** What its header says it is. */
-  readonly component: ComponentName;
+  readonly component: ComponentName | ExtraName;
   /** Its configuration. */
   readonly config: JsonObject;
   /** The config of the UNet that an adapter is for. */
@@ -56,6 +58,8 @@ export function weaveComponent(
         const own = new CheckpointConfig(weave.config, weave.name);
         const table = component === EVALUATION
           ? evaluationTable(own)
+          : component === "controlnet"
+          ? controlNetTable(own)
           : networkTable(component, own, {
             unet: () => new CheckpointConfig(unet(), "the UNet's config"),
             imageWidth: () => imageWidth(weave),

@@ -1,36 +1,31 @@
 /**
- * An image in the style of a LoRA, of the person in a photo. The LoRA is one of
- * kohya's or of diffusers', such as tools/train.ts --train lora saves.
+ * An image in the style of a LoRA, of the person in a photo. The LoRA is of any
+ * tool that trains them for this model, such as tools/train.ts --train lora.
  *
- *     deno run -A tools/examples/lora.ts LORA.safetensors PHOTO OUTPUT.png PROMPT [STRENGTH] [STEPS] [--model DIR]
+ *     deno run -A tools/examples/lora.ts LORA.safetensors PHOTO OUTPUT.png PROMPT [SCALE] [STEPS] [--model DIR]
  *
- * DIR is the model that the LoRA was trained for (weights/mini). STRENGTH is what
- * the LoRA is multiplied by (1). Its sum with the UNet's weights is
- * written to a temporary file, from which they are loaded.
+ * DIR is the model that the LoRA was trained for (weights/mini). SCALE is what
+ * the LoRA is multiplied by (1).
  *
  * @module
  */
-import { MasterWeaver, type Progress, readImage, writePng } from "../../mod.ts";
-import { readLora } from "../../src/checkpoints/lora_file.ts";
-import { openSafetensors } from "../../src/checkpoints/safetensors.ts";
 import {
-  FileSource,
-  openModelFolder,
-  writeFileAtomic,
-} from "../../src/host/files.ts";
-import { openComponentFile } from "../../src/weights/components.ts";
-import { withDeltas } from "../../src/weights/deltas.ts";
-import { loraDeltas } from "../../src/weights/lora.ts";
-import { writeWeave } from "../../src/weights/weave_writer.ts";
+  MasterWeaver,
+  type Progress,
+  readImage,
+  readLora,
+  writePng,
+} from "../../mod.ts";
+import { FileSource } from "../../src/host/files.ts";
 import { words } from "./words.ts";
 
 const usage = [
-  "lora.ts LORA.safetensors PHOTO OUTPUT.png PROMPT [STRENGTH] [STEPS] [--model DIR]",
+  "lora.ts LORA.safetensors PHOTO OUTPUT.png PROMPT [SCALE] [STEPS] [--model DIR]",
 ];
 const args = [...Deno.args];
 const at = args.indexOf("--model");
 const [, given] = at < 0 ? [] : args.splice(at, 2);
-const [lora, photo, output, prompt, strength = "1", steps = "30"] = words(
+const [path, photo, output, prompt, scale = "1", steps = "30"] = words(
   usage,
   4,
   // A --model without a folder is no word: the usage is shown.
@@ -46,47 +41,19 @@ function show({ stage, done, total }: Progress) {
 }
 
 try {
-  await using stack = new AsyncDisposableStack();
   const model = given ?? new URL("../../weights/mini", import.meta.url);
-  const { files } = stack.use(await openModelFolder(model));
-  const unet = await openComponentFile(files, "unet");
-  const source = stack.use(await FileSource.open(lora));
-  const { layers, others } = await readLora(
-    await openSafetensors(source),
-    unet,
-  );
-  if (others.length > 0) {
-    console.error(`Left out: ${others.length} tensors of other networks`);
-  }
-  console.error(`Adding the LoRA to ${layers.length} layers of the UNet`);
-  const { tensors, ...header } = withDeltas(
-    unet,
-    loraDeltas(layers, Number(strength)),
-  );
-  const folder = await Deno.makeTempDir({ prefix: "masterweaver-lora-" });
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const path = `${folder}/unet.weave`;
-  const stored = [...tensors.values()].map((
-    { name, shape, dtype, chunks },
-  ) => ({
-    name,
-    shape,
-    dtype,
-    data: () => chunks(),
-  }));
-  await writeFileAtomic(
-    path,
-    (append) => writeWeave(append, { ...header, tensors: stored }),
-  );
-  const elsewhere = [...files.elsewhere ?? [], "unet" as const];
-  await using weaver = await MasterWeaver.load({
-    ...files,
-    unet: stack.use(await FileSource.open(path)),
-    elsewhere,
-  });
+  // Its values are read while the weights are loaded: it stays open.
+  await using source = await FileSource.open(path);
+  const lora = await readLora(source);
+  await using weaver = await MasterWeaver.load(model);
   const identity = await weaver.encodeIdentity([await readImage(photo)]);
-  const settings = { identity, prompt, steps: Number(steps) };
-  const { images } = await weaver.generate({ ...settings, onProgress: show });
+  const { images } = await weaver.generate({
+    identity,
+    prompt,
+    steps: Number(steps),
+    loras: [{ lora, scale: Number(scale) }],
+    onProgress: show,
+  });
   await writePng(output, images[0]);
   console.log(output);
 } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Modules of `UNet2DConditionModel` and `AutoencoderKL`, in the order they run. */
+/** Modules of `UNet2DConditionModel`, `ControlNetModel` and `AutoencoderKL`, in the order they run. */
 export const DIFFUSERS_ORDER: readonly string[] = [
   // An autoencoder's.
   "encoder",
@@ -14,9 +14,14 @@ export const DIFFUSERS_ORDER: readonly string[] = [
   // A network's.
   "conv_in",
   "time_embedding",
+  "controlnet_cond_embedding",
   "down_blocks",
   "mid_block",
   "up_blocks",
+  "controlnet_down_blocks",
+  "controlnet_mid_block",
+  // A ControlNet's layers that read an image.
+  "blocks",
   "conv_norm_out",
   "conv_out",
   "linear_1",

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { LevelConfig } from "../../models/unet_blocks.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { ModuleNames } from "./module_names.ts";
 import { unetSizes } from "./unet.ts";
@@ -30,32 +31,12 @@ const RESNET = {
  */
 export function ldmUnetNames(config: CheckpointConfig): ModuleNames {
   const sizes = unetSizes(config);
-  const { layersPerBlock: layers, downAttention, upAttention } = sizes;
+  const { layersPerBlock: layers, upAttention } = sizes;
   const levels = sizes.blockOutChannels.length;
   const names = new ModuleNames();
-  names.set("conv_in", "input_blocks.0.0");
-  names.set("time_embedding.linear_1", "time_embed.0");
-  names.set("time_embedding.linear_2", "time_embed.2");
+  setLdmDownNames(names, sizes);
 
-  let block = 1;
-  for (let i = 0; i < levels; i++) {
-    const path = `down_blocks.${i}`;
-    for (let j = 0; j < layers; j++, block++) {
-      names.setAll(`${path}.resnets.${j}`, `input_blocks.${block}.0`, RESNET);
-      if (downAttention[i]) {
-        names.set(`${path}.attentions.${j}`, `input_blocks.${block}.1`);
-      }
-    }
-    if (i < levels - 1) {
-      names.set(`${path}.downsamplers.0.conv`, `input_blocks.${block++}.0.op`);
-    }
-  }
-
-  names.setAll("mid_block.resnets.0", "middle_block.0", RESNET);
-  names.set("mid_block.attentions.0", "middle_block.1");
-  names.setAll("mid_block.resnets.1", "middle_block.2", RESNET);
-
-  block = 0;
+  let block = 0;
   for (let i = 0; i < levels; i++) {
     const path = `up_blocks.${i}`;
     for (let j = 0; j <= layers; j++, block++) {
@@ -75,4 +56,39 @@ export function ldmUnetNames(config: CheckpointConfig): ModuleNames {
   names.set("conv_norm_out", "out.0");
   names.set("conv_out", "out.2");
   return names;
+}
+
+/**
+ * Maps the first layers, those going down and the middle, which a ControlNet has,
+ * too.
+ *
+ * @param names to which they are added
+ * @param sizes of either network
+ */
+export function setLdmDownNames(
+  names: ModuleNames,
+  { blockOutChannels: { length: levels }, layersPerBlock, downAttention }:
+    LevelConfig,
+): void {
+  names.set("conv_in", "input_blocks.0.0");
+  names.set("time_embedding.linear_1", "time_embed.0");
+  names.set("time_embedding.linear_2", "time_embed.2");
+
+  let block = 1;
+  for (let i = 0; i < levels; i++) {
+    const path = `down_blocks.${i}`;
+    for (let j = 0; j < layersPerBlock; j++, block++) {
+      names.setAll(`${path}.resnets.${j}`, `input_blocks.${block}.0`, RESNET);
+      if (downAttention[i]) {
+        names.set(`${path}.attentions.${j}`, `input_blocks.${block}.1`);
+      }
+    }
+    if (i < levels - 1) {
+      names.set(`${path}.downsamplers.0.conv`, `input_blocks.${block++}.0.op`);
+    }
+  }
+
+  names.setAll("mid_block.resnets.0", "middle_block.0", RESNET);
+  names.set("mid_block.attentions.0", "middle_block.1");
+  names.setAll("mid_block.resnets.1", "middle_block.2", RESNET);
 }

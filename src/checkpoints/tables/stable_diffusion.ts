@@ -36,6 +36,29 @@ export const SD15_UNET_CONFIG = {
   mid_block_scale_factor: 1,
 } as const;
 
+/** `config.json` of the ControlNets for it. */
+export const SD15_CONTROLNET_CONFIG = {
+  _class_name: "ControlNetModel",
+  in_channels: 4,
+  conditioning_channels: 3,
+  down_block_types: SD15_UNET_CONFIG.down_block_types,
+  block_out_channels: SD15_UNET_CONFIG.block_out_channels,
+  layers_per_block: 2,
+  cross_attention_dim: 768,
+  // The number of heads, whatever the key says.
+  attention_head_dim: 8,
+  norm_num_groups: 32,
+  norm_eps: 1e-5,
+  act_fn: "silu",
+  downsample_padding: 1,
+  flip_sin_to_cos: true,
+  freq_shift: 0,
+  mid_block_scale_factor: 1,
+  conditioning_embedding_out_channels: [16, 32, 96, 256],
+  controlnet_conditioning_channel_order: "rgb",
+  global_pool_conditions: false,
+} as const;
+
 /** `scheduler/scheduler_config.json`, as DDIM. */
 export const SD15_SCHEDULER_CONFIG = {
   _class_name: "DDIMScheduler",

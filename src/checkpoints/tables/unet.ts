@@ -4,6 +4,7 @@
  * @module
  */
 import { crossKeys, unet, type UNetConfig } from "../../models/unet.ts";
+import type { LevelConfig } from "../../models/unet_blocks.ts";
 import { requestedWeights } from "./requested_weights.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { DIFFUSERS_ORDER } from "./diffusers_order.ts";
@@ -19,6 +20,27 @@ const INPAINTING_CHANNELS = 9;
 const SIDE = 8;
 
 /**
+ * Reads the sizes of the levels going down, which a ControlNet has, too.
+ *
+ * @param config diffusers' `config.json` of either
+ * @throws {MasterWeaverError} `bad-checkpoint`
+ */
+export function levelSizes(config: CheckpointConfig): LevelConfig {
+  const blockOutChannels = config.sizes("block_out_channels");
+  const levels = blockOutChannels.length;
+  const down = config.names("down_block_types", DOWN_TYPES, levels);
+  return {
+    blockOutChannels,
+    downAttention: down.map((type) => type === DOWN_TYPES[0]),
+    layersPerBlock: config.layers("layers_per_block"),
+    crossAttentionDim: config.size("cross_attention_dim"),
+    heads: 1,
+    groups: 1,
+    eps: 1e-5,
+  };
+}
+
+/**
  * Reads the sizes of a UNet that decide the shapes of its weights; the rest of
  * its config is checked elsewhere, as on loading.
  *
@@ -26,24 +48,17 @@ const SIDE = 8;
  * @throws {MasterWeaverError} `bad-checkpoint`
  */
 export function unetSizes(config: CheckpointConfig): UNetConfig {
-  const blockOutChannels = config.sizes("block_out_channels");
-  const levels = blockOutChannels.length;
-  const down = config.names("down_block_types", DOWN_TYPES, levels);
-  const up = config.names("up_block_types", UP_TYPES, levels);
+  const levels = levelSizes(config);
+  const { length } = levels.blockOutChannels;
+  const up = config.names("up_block_types", UP_TYPES, length);
   return {
+    ...levels,
     sampleSize: SIDE,
     channels: CHANNELS,
     inputChannels: config.json.in_channels === INPAINTING_CHANNELS
       ? INPAINTING_CHANNELS
       : CHANNELS,
-    blockOutChannels,
-    downAttention: down.map((type) => type === DOWN_TYPES[0]),
     upAttention: up.map((type) => type === UP_TYPES[0]),
-    layersPerBlock: config.layers("layers_per_block"),
-    crossAttentionDim: config.size("cross_attention_dim"),
-    heads: 1,
-    groups: 1,
-    eps: 1e-5,
   };
 }
 

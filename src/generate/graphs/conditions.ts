@@ -13,7 +13,9 @@ import { sum } from "../../ops/sum.ts";
 import { view } from "../../ops/view.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { controlKeys } from "./controls.ts";
 import {
+  controlPath,
   keysName,
   type RunShape,
   usedAdapter,
@@ -25,7 +27,9 @@ type Adapter = NonNullable<DenoiserComponents["adapter"]>;
 
 /** What decides the plan of conditioning. */
 export interface ConditionShape
-  extends Pick<RunShape, "images" | "guided" | "identity">, TextShape {
+  extends
+    Pick<RunShape, "images" | "guided" | "identity" | "controls">,
+    TextShape {
   /** The layer of the text tower that is the last, counted from its end; 1 by default. */
   readonly clipSkip?: number;
 }
@@ -34,7 +38,8 @@ export interface ConditionShape
  * `ids` u32 (B · chunks, T) and, with an identity, `identity` (B, S, C) →
  * `….attn2.k` and `….attn2.v` of every cross-attention. B counts the conditions;
  * where there is one for each half of guidance, the conditional one first, they are
- * repeated for every image. Marks in `health` what is not finite.
+ * repeated for every image. ControlNets have keys and values of the text alone. Marks
+ * in `health` what is not finite.
  */
 export function conditionGraph(
   storage: StorageType,
@@ -52,6 +57,8 @@ export function conditionGraph(
   const checks = new FiniteChecks(g);
   checks.mark("text", embedding);
   if (identity) checks.mark("identity", identity);
+  // Where steps choose from the conditions, they repeat them for the images.
+  const times = conditions === undefined ? images : 1;
   for (const attention of crossAttentions(unet.config)) {
     const { path } = attention;
     const { k, v } = crossKeys(
@@ -67,11 +74,15 @@ export function conditionGraph(
       if (!identity) continue;
       checks.mark("identity keys", projected(`to_${kind}_img`));
     }
-    // Where steps choose from the conditions, they repeat them for the images.
-    const times = conditions === undefined ? images : 1;
     g.output(keysName(path), repeatEach(k, times));
     g.output(valuesName(path), repeatEach(v, times));
   }
+  components.controls?.forEach((net, i) => {
+    for (const { path, k, v } of controlKeys(embedding, net)) {
+      g.output(keysName(controlPath(i, path)), repeatEach(k, times));
+      g.output(valuesName(controlPath(i, path)), repeatEach(v, times));
+    }
+  });
   return g;
 }
 

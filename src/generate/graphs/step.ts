@@ -24,10 +24,14 @@ import { ddimSampler } from "../../samplers/ddim.ts";
 import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
+import { stepControls } from "./controls.ts";
 import { conditionChannels } from "../repainting.ts";
 import {
+  controlPath,
+  embeddingName,
   handoverSpecs,
   type HandoverTensors,
+  type Keys,
   keysName,
   type RunShape,
   stateName,
@@ -116,18 +120,20 @@ function guide(x: Tensor, { rescalesGuidance }: RunShape): Tensor {
   return g.apply(rescaledGuidance, { x, scale, rescale }, {});
 }
 
+/** An input; the same one each time, as two control images may have one ControlNet. */
 function input(g: Graph, name: string, { shape, dtype }: TensorSpec): Tensor {
-  return g.input(name, shape, dtype);
+  return g.inputs.get(name) ?? g.input(name, shape, dtype);
 }
 
 /** Latents (images, h, w, C) f32 → the UNet's output (halves · images, h, w, C). */
 function runUnet(
   latents: Tensor,
-  { text, unet: { weights, config } }: DenoiserComponents,
+  { text, unet: { weights, config }, controls: nets = [] }: DenoiserComponents,
   runShape: RunShape,
-  { guided, cached }: StepKind,
+  kind: StepKind,
   specs: HandoverTensors<TensorSpec>,
 ): Tensor {
+  const { guided, cached } = kind;
   const g = latents.graph;
   const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
   const { textTokens = text.config.positions } = runShape;
@@ -139,6 +145,7 @@ function runUnet(
   const sample = config.inputChannels > config.channels
     ? concat(noisy, repeat(maskedImageInput(latents), batch), 3)
     : noisy;
+  const t = g.input("t", [batch], "f32");
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
   const condition = conditions === undefined
     ? undefined
@@ -147,16 +154,34 @@ function runUnet(
     const all = input(g, name, spec);
     return condition ? chosen(all, condition) : all;
   };
+  const keysAt = (path: string, { k, v }: Keys<TensorSpec>) => ({
+    k: keys(keysName(path), k),
+    v: keys(valuesName(path), v),
+    textKeys: textTokens,
+  });
+  const { controls } = specs;
+  const control = controls && stepControls(
+    {
+      sample: noisy,
+      t,
+      cross: (net, { path }) =>
+        keysAt(
+          controlPath(net, path),
+          controls.keys[net].find((keys) => keys.path === path)!,
+        ),
+      embedding: (i) => input(g, embeddingName(i), controls.embeddings[i]),
+    },
+    nets,
+    runShape,
+    kind,
+  );
   const output = unet(
     {
       sample,
-      t: g.input("t", [batch], "f32"),
+      t,
       // Inputs are made on request: a step with cached features needs fewer.
-      cross: ({ path }) => ({
-        k: keys(keysName(path), keysOf.get(path)!.k),
-        v: keys(valuesName(path), keysOf.get(path)!.v),
-        textKeys: textTokens,
-      }),
+      cross: ({ path }) => keysAt(path, keysOf.get(path)!),
+      control,
       identityScale: identity
         ? g.input("identity_scale", [1], "f32")
         : undefined,

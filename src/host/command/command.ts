@@ -6,6 +6,7 @@
 import { basename } from "node:path";
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
+import { openControls } from "./controls.ts";
 import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
@@ -31,11 +32,13 @@ import type { CallOptions } from "../../base/progress.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
+import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
 import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
 import { type Provenance, toText } from "../../options/settings_text.ts";
+import { formatLoras, parseLoras } from "../../options/lora_text.ts";
 import type { Settings } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { printable } from "../../weights/brief.ts";
@@ -76,6 +79,10 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     identity: photos.length > 0,
   });
 
+  const places = { model: chosen.model, extras: flags.extras };
+  await using opened = await openControls(task, places, photos);
+  const { controls } = opened;
+
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
   const call = {
@@ -90,13 +97,35 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter },
   );
-  const settings = checkedSettings(task, weaver.size, initImage?.image);
+  const asked = checkedSettings(task, weaver.size, initImage?.image);
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
       `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
     );
   }
+  const missing: string[] = [];
+  await using loras = await openLoras(
+    parseLoras(asked.lora ?? "") ?? [],
+    places,
+    // An image is repeated without those that are gone, and a warning says so.
+    flags.settings.lora === undefined
+      ? (why) => missing.push(`The image will differ: ${why}`)
+      : undefined,
+  );
+  await using inPrompt = await openPromptLoras(
+    asked.promptSyntax === "a1111" ? asked.prompt : "",
+    places,
+  );
+  const loraHashes = [loras.hashes, inPrompt.hashes]
+    .filter((hashes) => hashes !== "").join(", ");
+  const settings = {
+    ...asked,
+    // A mode that is only repeated goes with its ControlNets.
+    guessMode: asked.guessMode && controls.length > 0,
+    ...missing.length > 0 &&
+      { lora: formatLoras(loras.choices) || undefined },
+  };
   const referenceHashes = photos.map(({ hash }) => hash);
   const { model: folder, modelHash, adapter, adapterHash } = chosen;
   const provenance: Provenance = {
@@ -104,12 +133,14 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     modelHash,
     ...photos.length > 0 &&
       { adapter, adapterHash, ...choices, referenceHashes },
+    ...opened.provenance,
     tune,
     dtype: weaver.dtype,
     initImage: flags.initImage && basename(flags.initImage),
     initImageHash: initImage?.hash,
     mask: flags.mask && basename(flags.mask),
     maskHash: mask?.hash,
+    ...loraHashes !== "" && { loraHashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
@@ -119,6 +150,9 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
+    ...new Set(missing),
+    ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
+    ...opened.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
     ...startWarnings(recorded.provenance, provenance),
   ];
@@ -130,10 +164,13 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
+    loras: loras.uses,
+    promptLoras: inPrompt.byName,
     identity,
     initImage: initImage?.image,
     mask: mask?.image,
     embeddings: embeddings?.files,
+    ...controls.length > 0 && { controls },
     ...call,
   });
   const generated = performance.now();
@@ -252,7 +289,8 @@ async function load(
 
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
+    provenance;
   const { align, parse, face, requireFace, fit } = provenance;
   const { initImage, initImageHash, mask, maskHash } = provenance;
   return {
@@ -268,6 +306,17 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     initImageHash,
     mask,
     maskHash,
+    ...loraHashes !== undefined && { loraHashes },
+    ...provenance.controlnet && {
+      controls: {
+        controlnet: provenance.controlnet,
+        controlnetHashes: provenance.controlnetHashes,
+        imageHashes: provenance.controlImageHashes,
+        scale: provenance.controlScale,
+        range: provenance.controlRange,
+        preprocess: provenance.controlPreprocess,
+      },
+    },
   };
 }
 

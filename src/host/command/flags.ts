@@ -13,11 +13,22 @@ import type {
   Settings,
 } from "../../options/settings.ts";
 import { needsMask, sourceNames } from "../../options/source_settings.ts";
-import { flagName, type NamedOption, options } from "../../options/table.ts";
+import {
+  type ControlOption,
+  flagName,
+  type NamedOption,
+  options,
+} from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
 /** Options of the command without a default. */
-export type NotAlways = "model" | "extras" | "fromImage" | "initImage" | "mask";
+export type NotAlways =
+  | "model"
+  | "extras"
+  | "fromImage"
+  | "initImage"
+  | "mask"
+  | ControlOption;
 
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
@@ -36,8 +47,11 @@ const flags = options.filter(({ libraryOnly }) => !libraryOnly);
 
 /** How each option is typed, for the parser of command lines. */
 const specs: Readonly<Record<string, OptionSpec>> = Object.fromEntries(
-  flags.flatMap(({ flag, type: { form } }): [string, OptionSpec][] => {
-    if (form === "value") return [[flag, { type: "string" }]];
+  flags.flatMap(({ flag, type: { form, joins } }): [string, OptionSpec][] => {
+    if (form === "value") {
+      const multiple = joins !== undefined;
+      return [[flag, { type: "string", ...multiple && { multiple } }]];
+    }
     if (form === "values") return [[flag, { type: "string", multiple: true }]];
     const names = form === "pair" ? [flag, `no-${flag}`] : [flag];
     return names.map((name) => [name, { type: "boolean" }]);
@@ -76,6 +90,9 @@ function valueOf(
   const given = values[flag];
   if (type.form === "switch") return given;
   if (type.form === "pair") return either(flag, values);
+  if (Array.isArray(given) && type.joins !== undefined) {
+    return parsed(flag, type, given.join(type.joins));
+  }
   if (Array.isArray(given)) {
     return given.flatMap((text) => parsed(flag, type, text));
   }
@@ -111,6 +128,10 @@ function checkTogether(given: Flags): void {
       );
     }
   }
+  // An image to repeat may have had some.
+  if (given.controlnet === undefined && fromImage === undefined) {
+    checkWithoutNets(given);
+  }
   checkInitialImage(given);
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
@@ -142,6 +163,29 @@ function needs(name: string, what: string, give: string): UsageError {
   const flag = flagName(name);
   return new UsageError(
     `Option --${flag} needs ${what}: give ${give}, or leave --${flag} out`,
+  );
+}
+
+/**
+ * Refuses what means nothing without ControlNets.
+ *
+ * @throws {UsageError}
+ */
+export function checkWithoutNets(flags: Flags): void {
+  const typed = [
+    ["control-image", flags.controlImage],
+    ["control-scale", flags.controlScale],
+    ["control-range", flags.controlRange],
+    ["control-preprocess", flags.controlPreprocess],
+    ["guess-mode", flags.settings.guessMode || undefined],
+  ].find(([, value]) => value !== undefined);
+  if (!typed) return;
+  throw new UsageError(
+    `Option --${
+      typed[0]
+    } needs a ControlNet: give one with --controlnet FILE|NAME, or leave --${
+      typed[0]
+    } out`,
   );
 }
 

@@ -64,9 +64,9 @@ export async function readTask(flags: Flags): Promise<Task> {
     ...flags.settings,
   };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
-  const { initImage, mask } = flags;
+  const { initImage, mask, controlImage = [] } = flags;
   const starts = [initImage, mask].filter((path) => path !== undefined);
-  await checkOutputs(outputs, flags.ref, starts);
+  await checkOutputs(outputs, [...flags.ref, ...controlImage], starts);
   return { flags, recorded, imageText, settings, outputs };
 }
 

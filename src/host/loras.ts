@@ -1,0 +1,188 @@
+/**
+ * Opens the LoRAs that an image's settings name.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import type { ByteSource } from "../base/bytes.ts";
+import { MasterWeaverError } from "../base/errors.ts";
+import { chunksOf } from "../checkpoints/checkpoint.ts";
+import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
+import type { LoraUse } from "../generate/lora_input.ts";
+import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
+import { splitExtraNetworks, withoutComments } from "../text/extra_networks.ts";
+import { parseJson } from "../weights/json.ts";
+import {
+  extraNames,
+  type ExtraPlaces,
+  findExtra,
+  findNamedExtra,
+} from "./extras.ts";
+import { FileSource, readFile } from "./files.ts";
+
+/** LoRAs whose files are open. */
+export interface OpenedLoras extends AsyncDisposable {
+  /** As the library takes them, in the order of the choices. */
+  readonly uses: readonly LoraUse[];
+  /** Their names and scales. */
+  readonly choices: readonly LoraChoice[];
+  /** `name: hash, name: hash`, as AUTOMATIC1111 writes them; empty without any. */
+  readonly hashes: string;
+}
+
+/** The config that peft writes beside its files; larger ones are none. */
+const CONFIG_NAME = "adapter_config.json";
+const MAX_CONFIG_BYTES = 2 ** 20;
+
+/**
+ * Finds and opens LoRAs.
+ *
+ * @param choices their names and scales
+ * @param places where they are looked up by name
+ * @param onMissing takes the message of one that is not found, which is left out;
+ *   without it that is an error
+ * @throws {MasterWeaverError} `bad-option`, `cannot-read`, `bad-checkpoint`
+ */
+export async function openLoras(
+  choices: readonly LoraChoice[],
+  places: ExtraPlaces,
+  onMissing?: (message: string) => void,
+): Promise<OpenedLoras> {
+  await using stack = new AsyncDisposableStack();
+  const opened = new Map<string, { lora: Lora; hash: string }>();
+  const uses: LoraUse[] = [];
+  const used: LoraChoice[] = [];
+  for (const choice of choices) {
+    const { name, ...strength } = choice;
+    const path = await findExtra("loras", name, places)
+      .catch((error: unknown) => leftOut(error, onMissing));
+    if (path === undefined) continue;
+    let known = opened.get(path);
+    if (!known) {
+      const source = await FileSource.open(path)
+        .catch((error: unknown) => leftOut(error, onMissing));
+      if (source === undefined) continue;
+      stack.use(source);
+      const config = await peftConfig(path);
+      const lora = await readLora(source, { config });
+      known = { lora, hash: await loraHash(source) };
+      opened.set(path, known);
+    }
+    uses.push({ lora: known.lora, ...strength });
+    used.push(choice);
+  }
+  const hashes = [...opened.values()]
+    .map(({ lora, hash }) => `${lora.name.replace(/[:,]/g, "_")}: ${hash}`)
+    .join(", ");
+  const owned = stack.move();
+  return {
+    uses,
+    choices: used,
+    hashes,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** LoRAs that a prompt names, whose files are open. */
+export interface PromptLoras extends AsyncDisposable {
+  /** By the names in the prompt; those that are not found are missing. */
+  readonly byName: Readonly<Record<string, Lora>>;
+  /** As of {@linkcode OpenedLoras}. */
+  readonly hashes: string;
+}
+
+/**
+ * Finds and opens the LoRAs that a prompt of A1111 names, never by a path.
+ *
+ * @throws {MasterWeaverError} `bad-option` for a wrong tag, or where several files have a name; `cannot-read`, `bad-checkpoint`
+ */
+export async function openPromptLoras(
+  prompt: string,
+  places: ExtraPlaces,
+): Promise<PromptLoras> {
+  const { extraNetworks } = splitExtraNetworks(withoutComments(prompt));
+  const there = await extraNames("loras", places);
+  const named = new Set(promptLoras(extraNetworks).map(({ name }) => name));
+  const paths = new Map<string, string>();
+  for (const name of named) {
+    if (!there.includes(name)) continue;
+    paths.set(name, await findNamedExtra("loras", name, places));
+  }
+  const choices = [...paths.values()].map((name) => ({ name, scale: 1 }));
+  const { uses, hashes, ...owned } = await openLoras(choices, places);
+  const names = [...paths.keys()];
+  return {
+    ...owned,
+    byName: Object.fromEntries(uses.map(({ lora }, i) => [names[i], lora])),
+    hashes,
+  };
+}
+
+/** Reports a LoRA that is not found, where it may be left out. */
+function leftOut(
+  error: unknown,
+  onMissing: ((message: string) => void) | undefined,
+): undefined {
+  if (!onMissing || !(error instanceof MasterWeaverError)) throw error;
+  onMissing(error.message);
+}
+
+/** peft's config beside a file of its; undefined where there is none. */
+async function peftConfig(path: string): Promise<unknown> {
+  if (!/adapter_model\.\w+$/.test(path)) return undefined;
+  try {
+    const beside = join(dirname(path), CONFIG_NAME);
+    return parseJson(await readFile(beside, MAX_CONFIG_BYTES));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The hash by which AUTOMATIC1111 and Civitai know a LoRA: SHA-256 of what
+ * follows a safetensors file's header, of the whole of any other; its first 12
+ * digits.
+ */
+export async function loraHash(source: ByteSource): Promise<string> {
+  const start = await source.read(0, Math.min(9, source.size));
+  let from = 0;
+  if (start[8] === 0x7b) {
+    const { buffer, byteOffset } = start;
+    const length = new DataView(buffer, byteOffset).getBigUint64(0, true);
+    if (length + 8n <= BigInt(source.size)) from = 8 + Number(length);
+  }
+  const hash = createHash("sha256");
+  for await (const chunk of chunksOf(source, from, source.size - from)) {
+    hash.update(chunk);
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+/**
+ * Warns of LoRAs that are not those of the image to repeat.
+ *
+ * @param recorded what the image says
+ * @param used what is used instead
+ */
+export function loraWarnings(
+  recorded: string | undefined,
+  used: string,
+): string[] {
+  const before = new Map(pairs(recorded ?? ""));
+  return pairs(used).flatMap(([name, hash]) => {
+    const was = before.get(name);
+    return was === undefined || hash.startsWith(was) || was.startsWith(hash)
+      ? []
+      : [
+        `The image will differ: its LoRA ${name} has the hash ${was}, the one here ${hash}`,
+      ];
+  });
+}
+
+function pairs(text: string): [string, string][] {
+  return text.split(",").flatMap((pair): [string, string][] => {
+    const [name, hash] = pair.split(":").map((word) => word.trim());
+    return name && hash ? [[name, hash]] : [];
+  });
+}

@@ -1,0 +1,215 @@
+/**
+ * LoRAs of every naming and kind: what diffusers, peft and LyCORIS make of the
+ * text encoder and the UNet, one after the other on networks that stay loaded.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MasterWeaverError } from "../src/base/errors.ts";
+import { planReconversion } from "../src/checkpoints/reconversion.ts";
+import { type Components, componentsOf } from "../src/components/networks.ts";
+import { MemorySource } from "../src/base/bytes.ts";
+import { adaptComponents, type AppliedLora } from "../src/generate/loras.ts";
+import { changed } from "../src/weights/deltas.ts";
+import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
+import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
+import { nmse } from "./support/compare.ts";
+import { fold } from "./support/fold.ts";
+import { gpuTest } from "./support/gpu.ts";
+import {
+  applied,
+  caseLora,
+  channelsLast,
+  LoraBench,
+  loraCases,
+  loraGoldens,
+} from "./support/loras.ts";
+import { miniComponents } from "./support/model.ts";
+import { weaveBytes } from "./support/weights.ts";
+
+const BLOCK = "mid_block.attentions.0.transformer_blocks.0";
+
+/** A component's file, stored as another type. */
+async function stored(file: WeaveFile, dtype: ModelDtype): Promise<WeaveFile> {
+  const { config, component } = file;
+  const { tensors } = planReconversion(file, dtype);
+  const bytes = await weaveBytes({ component, config, tensors });
+  return await openWeave(new MemorySource(bytes, `${component}-${dtype}`));
+}
+
+/** The mini model with its UNet and text encoder as q8, for both to have branches. */
+async function quantised(dtype: ModelDtype): Promise<Components> {
+  const parts = await miniComponents;
+  const files = new Map(
+    Object.values(parts).map(({ file }) => [file.component, file]),
+  );
+  for (const { file } of [parts.unet, parts.text]) {
+    files.set(file.component, await stored(file, dtype));
+  }
+  return componentsOf((name) => files.get(name)!);
+}
+
+/** The same values as f32: what a network of quantised weights computes without a branch. */
+function asFloats(parts: Components): Components {
+  const files = new Map(
+    Object.values(parts).map(({ file }) => [file.component, file]),
+  );
+  for (const { file } of [parts.unet, parts.text]) {
+    const tensors = new Map(
+      [...file.tensors].map(([name, tensor]) => [name, changed(tensor, [])]),
+    );
+    files.set(file.component, { ...file, tensors });
+  }
+  return componentsOf((name) => files.get(name)!);
+}
+
+function expectedEps(name: string): Float32Array {
+  return channelsLast(loraGoldens.get(`${name}.eps`)!);
+}
+
+async function lorasOf(name: string): Promise<AppliedLora[]> {
+  if (name === "both") {
+    return [
+      applied(await caseLora("kohya"), 0.8),
+      applied(await caseLora("loha"), -0.5),
+    ];
+  }
+  return [applied(await caseLora(name), loraCases[name].scale)];
+}
+
+for (const [storage, limit] of [["f32", 1e-8], ["f16", 1e-4]] as const) {
+  gpuTest(
+    `loras, ${storage}: as PyTorch, all kinds one after the other`,
+    async () => {
+      using bench = await LoraBench.make(
+        storage,
+        await miniComponents,
+      );
+      const plain = await bench.eps([]);
+      for (const name of [...Object.keys(loraCases), "both"]) {
+        const loras = await lorasOf(name);
+        const expected = expectedEps(name);
+        const error = nmse(await bench.eps(loras), expected);
+        assert(error <= limit, `${name}: NMSE ${error}`);
+        const effect = nmse(plain, expected);
+        assert(effect > 10 * error, `${name} changes nothing: ${effect}`);
+
+        const hidden = loraGoldens.get(`${name}.hidden`);
+        if (!hidden) continue;
+        const found = fold(await bench.hidden(loras), 256);
+        const textError = nmse(found, hidden.data);
+        assert(textError <= limit, `${name}: NMSE ${textError} of the text`);
+      }
+      // Without a LoRA again, it is the file's own network, to the bit.
+      assertEquals(await bench.eps([]), plain);
+    },
+  );
+}
+
+for (const dtype of ["q8", "q4"] as const) {
+  gpuTest(
+    `loras on ${dtype}: as the sum with what is stored, in f32`,
+    async () => {
+      const components = await quantised(dtype);
+      using plain = await LoraBench.make("f32", asFloats(components));
+      using branched = await LoraBench.make("f32", components);
+      using half = await LoraBench.make("f16", components);
+      for (
+        const name of dtype === "q8" ? ["loha", "lokr", "both"] : ["kohya"]
+      ) {
+        const loras = await lorasOf(name);
+        const merged = await plain.eps(loras);
+        const error = nmse(await branched.eps(loras), merged);
+        assert(error <= 1e-8, `${name}: NMSE ${error}`);
+        const inHalf = nmse(await half.eps(loras), merged);
+        assert(inHalf <= 1e-4, `${name}: NMSE ${inHalf} in f16`);
+        const effect = nmse(await plain.eps([]), merged);
+        assert(effect > 10 * inHalf, `${name} changes nothing: ${effect}`);
+      }
+      const loras = await lorasOf("kohya");
+      const text = nmse(await half.hidden(loras), await plain.hidden(loras));
+      assert(text <= 1e-4, `NMSE ${text} of the text`);
+    },
+  );
+}
+
+Deno.test("loras on q8: a branch where it takes less memory, else the weight as floats", async () => {
+  const components = await quantised("q8");
+  const { unet } =
+    adaptComponents(components, await lorasOf("both")).components;
+  const branches = [...unet.file.tensors.keys()]
+    .filter((name) => unet.weights.branch(name));
+  const floats = [...unet.file.tensors].filter(([name, tensor]) =>
+    tensor !== components.unet.file.tensors.get(name)
+  ).map(([name]) => name);
+  // Stored as q8, a LoRA's layers have branches.
+  const linear = `${BLOCK}.attn1.to_q.weight`;
+  assert(branches.includes(linear), branches.join());
+  assertEquals(unet.weights.branch(linear)?.rank, 4);
+  // A LoHa's rank is a product, and Kronecker products have none.
+  const { unet: lokr } =
+    adaptComponents(components, await lorasOf("lokr")).components;
+  assertEquals(lokr.weights.branch(linear), undefined);
+  assertEquals(lokr.file.tensors.get(linear)?.dtype, "f32");
+  assertEquals(floats.filter((name) => branches.includes(name)), []);
+});
+
+for (const storage of ["f32", "f16"] as const) {
+  gpuTest(
+    `loras, ${storage}: switched to the bit, and only what changes is streamed`,
+    async () => {
+      const components = await miniComponents;
+      using bench = await LoraBench.make(storage, components);
+      const bytes: number[] = [];
+      const run = async (loras: AppliedLora[]) => {
+        let total = 0;
+        const eps = await bench.eps(loras, (_, all) => total = all);
+        bytes.push(total);
+        return eps;
+      };
+      const [one, two] = [await lorasOf("kohya"), await lorasOf("both")];
+      const plain = await run([]);
+      const found = [await run(one), await run(two), await run(one)];
+      assertEquals(await run(one), found[2], "again the same");
+      assertEquals(await run([]), plain);
+      assertEquals(found[0], found[2]);
+      const [whole, ...switches] = bytes;
+      // The same LoRA again streams nothing, and others a part of the network.
+      assertEquals(switches[3], 0);
+      for (const part of switches.toSpliced(3, 1)) {
+        assert(part > 0 && part < whole, `${part} of ${whole} bytes`);
+      }
+      for (const [i, loras] of [one, two].entries()) {
+        using fresh = await LoraBench.make(storage, components);
+        assertEquals(await fresh.eps(loras), found[i]);
+      }
+    },
+  );
+}
+
+gpuTest("loras: what a stop left half written is written again", async () => {
+  using bench = await LoraBench.make("f32", await miniComponents);
+  const plain = await bench.eps([]);
+  const loras = await lorasOf("kohya");
+  const stop = new MasterWeaverError("aborted", "Stopped");
+  await assertRejects(
+    () =>
+      bench.eps(loras, (done) => {
+        if (done > 0) throw stop;
+      }),
+    MasterWeaverError,
+    "Stopped",
+  );
+  assertEquals(await bench.eps([]), plain);
+});
+
+gpuTest(
+  "loras: a scale of zero, and a LoRA taken away again, change nothing",
+  async () => {
+    using bench = await LoraBench.make("f32", await miniComponents);
+    const plain = await bench.eps([]);
+    const [{ lora }] = await lorasOf("kohya");
+    assertEquals(await bench.eps([applied(lora, 0)]), plain);
+    // Added and taken away, all but rounding is gone.
+    const both = await bench.eps([applied(lora, 2), applied(lora, -2)]);
+    assert(nmse(both, plain) < 1e-12);
+  },
+);
