@@ -212,7 +212,9 @@ async function* loop(
   denoising: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
-  const { sampler, schedule, draw, stepNoise = draw, conditionsAt } = denoising;
+  const { sampler, schedule, draw, conditionsAt } = denoising;
+  // A step's number is not a number of images.
+  const { stepNoise = () => draw() } = denoising;
   const { repainting, runShape: { images } } = denoising;
   const { onProgress, signal } = options;
   const times = new Float32Array(2 * images);
