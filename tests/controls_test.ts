@@ -15,12 +15,14 @@ import {
   controlScales,
   usedControls,
 } from "../src/generate/controls.ts";
+import type { LoraUse } from "../src/generate/lora_input.ts";
 import { planKey } from "../src/generate/plan_key.ts";
 import type { RunShape } from "../src/generate/run_shape.ts";
 import { stepKinds, stepName } from "../src/generate/step_kinds.ts";
 import type { Image } from "../src/image/image.ts";
 import { miniControlNet, openControlNet } from "./support/control_nets.ts";
 import { gpuTest } from "./support/gpu.ts";
+import { caseLora } from "./support/loras.ts";
 import { miniComponents, miniWeaver } from "./support/model.ts";
 
 const rules = {
@@ -205,7 +207,7 @@ Deno.test("controls: what is wrong is refused in one line", async () => {
 });
 
 gpuTest(
-  "controls: with an identity, cached features and changing prompts",
+  "controls: with an identity, a LoRA, cached features and changing prompts",
   async () => {
     const weaver = await miniWeaver("f32");
     const identity = await weaver.encodeIdentity([gray(64)], { parse: false });
@@ -223,8 +225,10 @@ gpuTest(
     const paint = async (
       controls?: readonly AppliedControl[],
       guessMode = false,
+      loras?: readonly LoraUse[],
     ) => {
-      const made = await weaver.generate({ ...settings, controls, guessMode });
+      const all = { ...settings, controls, guessMode, loras };
+      const made = await weaver.generate(all);
       return made.images[0].data;
     };
     const plain = await paint();
@@ -237,6 +241,10 @@ gpuTest(
     assertNotEquals(first, plain);
     const guessed = await paint(used, true);
     assertNotEquals(guessed, first);
+    const lora = [{ lora: await caseLora("kohya") }];
+    const both = await paint(used, false, lora);
+    assertNotEquals(both, first);
+    assertNotEquals(await paint([], false, lora), both);
     assertEquals(await paint(used), first);
     assertEquals(await paint(), plain);
   },

@@ -113,7 +113,7 @@ export function badCheckpoint(
 export const MAX_TENSORS = 100_000;
 
 /** Bytes read at a time where a file is only read through. */
-export const CHUNK_BYTES = 4 * 2 ** 20;
+export const CHUNK_BYTES: number = 4 * 2 ** 20;
 
 /** Reads a range chunk by chunk. */
 export async function* chunksOf(

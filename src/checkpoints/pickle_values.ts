@@ -111,7 +111,7 @@ export class PickleStorage {
     key: string,
     dtype: CheckpointDtype,
     count: number,
-    stated = count,
+    stated: number = count,
   ) {
     this.key = key;
     this.dtype = dtype;

@@ -14,7 +14,7 @@ export const SCHEDULE: Dropped = {
 };
 
 /** A LoRA's tensors, in the names of all programs that train them. */
-export const LORA = /(^|[._])(lora|locon|hada|lokr)([._]|$)/;
+export const LORA: RegExp = /(^|[._])(lora|locon|hada|lokr)([._]|$)/;
 
 /** What may be left out of every network's checkpoint. */
 export const HARMLESS: readonly Dropped[] = [
