@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { ByteSource } from "./base/bytes.ts";
 import { Pauser } from "./base/pauser.ts";
 import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
 import {
@@ -18,33 +17,26 @@ import {
   openPasses,
   upscaleTiles,
 } from "./components/passes.ts";
+import { checkPasses } from "./options/hires_settings.ts";
 import type { Engine } from "./engine.ts";
 import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
 import { checkFace } from "./face/check_face.ts";
 import type { DetectedFace } from "./face/detect.ts";
 import { FaceFinder } from "./face/finder.ts";
-import type { Lora } from "./checkpoints/lora_reader.ts";
 import { prepareControls } from "./generate/control_images.ts";
-import { checkControls, type ControlUse } from "./generate/control_input.ts";
-import {
-  checkLoras,
-  lorasOfPrompt,
-  type LoraUse,
-} from "./generate/lora_input.ts";
+import { checkControls } from "./generate/control_input.ts";
+import { checkLoras, lorasOfPrompt } from "./generate/lora_input.ts";
 import { adaptComponents } from "./generate/loras.ts";
 import { previewSource } from "./generate/preview_source.ts";
-import {
-  type EmbeddingFiles,
-  readPrompts,
-  type TextTower,
-} from "./generate/prompts.ts";
-import type { Preview, PreviewSource } from "./generate/previews.ts";
+import { readPrompts, type TextTower } from "./generate/prompts.ts";
+import type { PreviewSource } from "./generate/previews.ts";
 import { withoutTaesd } from "./generate/decoder.ts";
+import { prepareSource } from "./generate/source_pixels.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { StorageType } from "./gpu/limits.ts";
 import type { Choice } from "./graph/tuner.ts";
 import type { Identity, IdentityTokens } from "./identity/identity.ts";
-import { checkIdentity, type SavedIdentity } from "./identity/input.ts";
+import { checkIdentity } from "./identity/input.ts";
 import { checkImage, overWhite } from "./image/check.ts";
 import type { Image } from "./image/image.ts";
 import { checkOptions } from "./options/checks.ts";
@@ -53,8 +45,13 @@ import {
   type Settings,
   type SizeRule,
   withoutIdScale,
+  withoutUndefined,
 } from "./options/options.ts";
-import type { IdentityChoices } from "./options/settings.ts";
+import {
+  sizeOfSource,
+  sourceSettings,
+  withStrength,
+} from "./options/source_settings.ts";
 import { MasterWeaverError } from "./base/errors.ts";
 import { type CallOptions, untilAborted } from "./base/progress.ts";
 import {
@@ -65,82 +62,23 @@ import {
 } from "./identity/references.ts";
 import { chooseSampler } from "./samplers/choose_sampler.ts";
 import type { ClipTokenizer } from "./text/tokenizer.ts";
-import { CallQueue, type TurnOptions } from "./call_queue.ts";
+import { CallQueue } from "./call_queue.ts";
+import type {
+  Generated,
+  GenerateOptions,
+  IdentityOptions,
+  UpscaleOptions,
+} from "./call_options.ts";
+
+export type {
+  Generated,
+  GenerateOptions,
+  IdentityOptions,
+  UpscaleOptions,
+} from "./call_options.ts";
 
 /** Milliseconds between two previews: a few a second would slow a fast GPU down. */
 const PREVIEW_INTERVAL = 500;
-
-/** How references are prepared and encoded. */
-export interface IdentityOptions
-  extends Partial<IdentityChoices>, CallOptions, TurnOptions {}
-
-/** What an image is made from. */
-export interface GenerateOptions
-  extends Partial<Settings>, CallOptions, TurnOptions {
-  /**
-   * Receives small images of what there is so far: a linear map of the latents,
-   * which the model's `preview.json` holds. Without that file it is learnt from
-   * the first images, which have no previews themselves; a warning says so.
-   */
-  readonly onPreview?: (preview: Preview) => void;
-  /** The least milliseconds between two previews, 0..60000; 500 where not given. */
-  readonly previewInterval?: number;
-  /** What makes previews: the linear map of the latents (`latents`, where not given), or TAESD. */
-  readonly previews?: "latents" | "taesd";
-  /** The files of upscalers, by the names that `upscale` and `hiresUpscaler` call them. */
-  readonly upscalers?: Readonly<Record<string, ByteSource>>;
-  /** What the image shows; may be empty. */
-  prompt: string;
-  /**
-   * LoRAs, added in this order. Another image may have others: only the weights
-   * that they change are streamed to the GPU again.
-   */
-  readonly loras?: readonly LoraUse[];
-  /**
-   * LoRAs by the names that stand for them in the prompt, `<lora:NAME:0.8>`; with
-   * the `promptSyntax` `a1111`. Only those that it names act, after `loras`.
-   */
-  readonly promptLoras?: Readonly<Record<string, Lora>>;
-  /**
-   * ControlNets, each with its image. What they say is added up, and they see the
-   * prompt alone, not the identity.
-   */
-  readonly controls?: readonly ControlUse[];
-  /**
-   * Embeddings of textual inversion by the names that stand for them in prompts, as
-   * AUTOMATIC1111, kohya and diffusers save them; with the `promptSyntax` `a1111`.
-   * Only those that a prompt names are read.
-   */
-  readonly embeddings?: EmbeddingFiles;
-  /**
-   * Who it shows, from {@linkcode MasterWeaver.encodeIdentity} of the same
-   * model: the same files, not another adapter or a quantised copy. Without it the
-   * image is plain Stable Diffusion's, and `idScale` must be 0 or not given.
-   */
-  readonly identity?: SavedIdentity;
-}
-
-/** How an image is made larger. */
-export interface UpscaleOptions extends CallOptions, TurnOptions {
-  /** An upscaler's file; Pillow's Lanczos filter where not given. */
-  readonly upscaler?: ByteSource;
-  /** By how much, 1..8; 2 where not given. */
-  readonly upscaleBy?: number;
-  /** Pixels along the side of a tile, its overlaps included, 32..1024; 192 where not given. */
-  readonly tile?: number;
-  /** Pixels by which a tile overlaps what is kept of it, 0..256; 16 where not given. */
-  readonly overlap?: number;
-}
-
-/** What {@linkcode MasterWeaver.generate} returns. */
-export interface Generated {
-  /** The images, in order. */
-  readonly images: readonly Image[];
-  /** Every setting, defaults filled in; `idScale` is 0 without an identity. */
-  readonly settings: Settings;
-  /** The end of the prompt that did not fit; empty where all of it did. */
-  readonly truncatedPrompt: string;
-}
 
 /**
  * A loaded model.
@@ -344,10 +282,25 @@ export class MasterWeaver implements AsyncDisposable {
     const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = called;
     const { previews: shown, upscalers = {}, ...rest } = more;
     const { embeddings, loras: uses, promptLoras, ...others } = rest;
-    const { controls: controlUses, ...given } = others;
+    const { controls: controlUses, initImage, mask, ...given } = others;
+    if (initImage !== undefined) checkImage(initImage, "initImage");
+    if (mask !== undefined) checkImage(mask, "mask");
+    const sized = checkSettings(
+      {
+        ...sizeOfSource(initImage, given.outpaint, this.size),
+        ...withoutUndefined(given),
+      },
+      this.size,
+    );
+    const fromImage = sourceSettings(sized, {
+      initImage: initImage !== undefined,
+      mask: mask !== undefined,
+    });
+    const started = withStrength(sized, fromImage);
+    checkPasses(started, this.size, initImage !== undefined);
     const checked = identity === undefined
-      ? withoutIdScale(checkSettings(given, this.size), given)
-      : checkSettings(given, this.size);
+      ? withoutIdScale(started, given)
+      : started;
     const { loras, lora } = checkLoras(uses, checked.lora ?? "");
     const settings: Settings = { ...checked, ...lora !== "" && { lora } };
     const { scheduler } = this.#components.unet.config;
@@ -378,12 +331,19 @@ export class MasterWeaver implements AsyncDisposable {
       ? adaptComponents(this.#components, acting)
       : undefined;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const pauser = new Pauser(signal);
+      const ready = fromImage && initImage &&
+        await prepareSource(
+          { initImage, mask, settings: fromImage },
+          { onWarning },
+          pauser,
+        );
       const prepare = (size: Pick<Settings, "width" | "height">) =>
         prepareControls(
           controls,
           { ...settings, width: size.width, height: size.height },
           () => this.#finder(),
-          new Pauser(signal),
+          pauser,
         );
       const applied = await prepare(settings);
       const appliedAgain = hires && await prepare(hires);
@@ -404,13 +364,15 @@ export class MasterWeaver implements AsyncDisposable {
         identity: tokens,
         settings,
         sampler,
+        source: ready?.source,
         adapted,
         controls: applied,
         hires: hires && { ...hires, controls: appliedAgain },
       }, { ...call, previews });
-      if (!upscale) return { images: made, settings, truncatedPrompt };
+      const done = ready ? await ready.finish(made, pauser) : made;
+      if (!upscale) return { images: done, settings, truncatedPrompt };
       const images: Image[] = [];
-      for (const image of made) {
+      for (const image of done) {
         const { by, upscaler } = upscale;
         images.push(await engine.upscale(image, by, upscaler, call));
       }

@@ -318,12 +318,12 @@ Deno.test("convert: unsupported models are refused by name", async () => {
   );
   await assertRejects(attempt("absent"), MasterWeaverError, "no such file");
   await assertRejects(attempt("tokenizer"), MasterWeaverError, "config.json");
-  const inpainting = { ...UNET, in_channels: 9 };
-  await folder.write("unet/config.json", inpainting);
+  const depth = { ...UNET, in_channels: 5 };
+  await folder.write("unet/config.json", depth);
   await assertRejects(
     attempt("unet"),
     MasterWeaverError,
-    "its in_channels is 9, expected 4 (an inpainting or depth UNet has more)",
+    "its in_channels is 5, expected 4 (9 in an inpainting UNet; a depth UNet has 5)",
   );
   await folder.write("unet/config.json", { ...UNET, layers_per_block: 1e9 });
   await assertRejects(

@@ -58,6 +58,7 @@ Deno.test("plan keys: every deciding field makes another, nothing else does", ()
     step({ kind: { ...kind, guided: false } }),
     step({ kind: { ...kind, cached: true } }),
     step({ runShape: { ...runShape, images: 2 } }),
+    step({ runShape: { ...runShape, repaints: true } }),
     step({ runShape: { ...runShape, height: 9 } }),
     step({ runShape: { ...runShape, width: 9 } }),
     step({ runShape: { ...runShape, guided: false } }),

@@ -31,6 +31,7 @@ const order = [
   "engine.ts",
   "load.ts",
   "call_queue.ts",
+  "call_options.ts",
   "pipeline.ts",
   "core.ts",
   "host",

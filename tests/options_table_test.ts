@@ -55,6 +55,16 @@ const others: { readonly [N in OptionName]: Values[N] } = {
   height: 96,
   rng: "torch-cpu",
   cudaThreads: 40960,
+  initImage: "init.png",
+  strength: 0.5,
+  initLatents: "mean",
+  mask: "mask.png",
+  maskFill: "noise",
+  maskBlur: 4,
+  maskPaste: false,
+  onlyMasked: true,
+  maskPadding: 8,
+  outpaint: "left=64,top=32",
   dtype: "f32",
   keepLoaded: true,
   tune: "off",
@@ -121,7 +131,16 @@ async function repeated(
     const path = `${folder}/a.${format}`;
     await Deno.writeFile(path, bytes);
     const where = [`--from-image=${path}`, `--output=${folder}/b-%.png`];
-    task = await readTask(readFlags(["--ref=a.png", ...where, ...typed]));
+    // Settings that need an initial image or a mask are repeated with one alone.
+    const starts = (["init-image", "mask"] as const)
+      .filter((flag) => !typed.some((word) => word.startsWith(`--${flag}=`)))
+      .filter((flag) =>
+        flag === "mask" ? !("mask" in value) : !("initImage" in value)
+      )
+      .filter((flag) => flag === "init-image" || !("initImage" in value))
+      .map((flag) => `--${flag}=${flag}.png`);
+    const words = ["--ref=a.png", ...where, ...starts, ...typed];
+    task = await readTask(readFlags(words));
   });
   return task!;
 }

@@ -200,7 +200,7 @@ Deno.test("refusals: folders of other models", async (t) => {
   for (
     const pipeline of [
       "StableDiffusionXLPipeline",
-      "StableDiffusionInpaintPipeline",
+      "StableDiffusionDepth2ImgPipeline",
     ]
   ) {
     await t.step(pipeline, async () => {
@@ -214,7 +214,7 @@ Deno.test("refusals: folders of other models", async (t) => {
   }
   await folder.write("model_index.json", {});
   const configs: [object, string][] = [
-    [{ in_channels: 9 }, "its in_channels is 9, expected 4"],
+    [{ in_channels: 5 }, "its in_channels is 5, expected 4"],
     [{ use_linear_projection: true }, "Stable Diffusion 2 has true"],
     [{ addition_embed_type: "text_time" }, "Stable Diffusion XL has one"],
   ];

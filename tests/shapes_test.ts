@@ -46,6 +46,7 @@ import { argmax } from "../src/ops/argmax.ts";
 import { imageOutput } from "../src/ops/image_output.ts";
 import { softmax } from "../src/ops/softmax.ts";
 import { pool2d } from "../src/ops/pool2d.ts";
+import { repaint } from "../src/ops/repaint.ts";
 import { rescaledGuidance } from "../src/ops/rescaled_guidance.ts";
 import { resize } from "../src/ops/resize.ts";
 import { matchTokens } from "../src/ops/tokens/match_tokens.ts";
@@ -268,6 +269,20 @@ const wrong: [string, AnyOp, Shapes, unknown?][] = [
     latents: ["f32", 4],
     predictedNoise: ["f32", 5],
     coefficients: ["f32", 2],
+  }],
+  ["a mask of another size", repaint, {
+    latents: ["f32", 2, 3, 5, 4],
+    mask: ["f32", 5, 3],
+    original: ["f32", 1, 3, 5, 4],
+    noise: ["f32", 2, 3, 5, 4],
+    level: ["f32", 2],
+  }],
+  ["an original for each image", repaint, {
+    latents: ["f32", 2, 3, 5, 4],
+    mask: ["f32", 3, 5],
+    original: ["f32", 2, 3, 5, 4],
+    noise: ["f32", 2, 3, 5, 4],
+    level: ["f32", 2],
   }],
   ["one axis", argmax, { x: [5] }],
   ["four channels", imageOutput, { x: [2, 2, 4] }],

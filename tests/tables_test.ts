@@ -60,6 +60,7 @@ Deno.test("tables: Stable Diffusion 1.5's networks have their known sizes", () =
   // Tensors and parameters as published for the checkpoints.
   const cases: [Table, number, number][] = [
     [unetTable(unet), 686, 859_520_964],
+    [unetTable(config({ ...blocks, in_channels: 9 })), 686, 859_535_364],
     [controlNetTable(control), 340, 361_279_120],
     [ldmControlNetTable(control, "control_model."), 340, 361_279_120],
     [vaeTable(vae), 248, 83_653_863],

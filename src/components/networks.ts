@@ -45,6 +45,7 @@ import {
 import {
   conditionGraph,
   decodeGraph,
+  encodeGraph,
   type GeneratorComponents,
   type RunShape,
   stepGraph,
@@ -332,9 +333,13 @@ export function checkWeights(
   );
   build([unet.file], () => stepGraph(storage, components, runShape));
   build([vae.file], () => decodeGraph(storage, components, runShape));
-  // Used by training and image-to-image only.
-  vae.weights.ignore("encoder");
-  vae.weights.ignore("quant_conv");
+  if (vae.weights.has("encoder.conv_in.weight")) {
+    build([vae.file], () => encodeGraph(storage, components, runShape));
+  } else {
+    // Decoding alone needs none.
+    vae.weights.ignore("encoder");
+    vae.weights.ignore("quant_conv");
+  }
   if (identity) buildIdentity(storage, components);
   if (taesd) {
     build([taesd.file], () => tinyDecodeGraph(storage, { taesd }, runShape));

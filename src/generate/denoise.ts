@@ -26,6 +26,11 @@ import { callPace, type GeneratorContext } from "./context.ts";
 import { controlScales, type UsedControls } from "./controls.ts";
 import { stepGraph } from "./graphs/step.ts";
 import type { Handover } from "./handover.ts";
+import {
+  type Repainting,
+  writeOriginalLevel,
+  writeRepainting,
+} from "./repainting.ts";
 import { type RunShape, scalesName, stateName } from "./run_shape.ts";
 import { planKey } from "./plan_key.ts";
 import type { Start } from "./start.ts";
@@ -54,6 +59,10 @@ export interface Denoising {
   readonly guidanceRescale?: number;
   /** How strongly the identity is followed, where there is one. */
   readonly idScale: number;
+  /** What stays as it is, where the run shape repaints. */
+  readonly repainting?: Repainting;
+  /** (1, h, w, C'), mask and masked image: what an inpainting UNet reads beside the latents */
+  readonly maskedImage?: Float32Array;
   /** The ControlNets, where there are any. */
   readonly controls?: UsedControls;
   /** The conditions of both halves at a step, where steps choose from several. */
@@ -170,7 +179,7 @@ async function begin(
 ): Promise<void> {
   const { schedule, start, draw, guidanceScale, guidanceRescale, idScale } =
     denoising;
-  const { controls } = denoising;
+  const { controls, repainting, maskedImage } = denoising;
   const { identity = true, images, rescalesGuidance } = denoising.runShape;
   for (const [plan, kind] of new Map(steps.map((s) => [s.plan, s.kind]))) {
     if (identity) plan.write("identity_scale", Float32Array.of(idScale));
@@ -181,6 +190,8 @@ async function begin(
         plan.write("guidance_rescale", share);
       }
     }
+    if (maskedImage) plan.write("masked_image", maskedImage);
+    if (repainting) writeRepainting(plan, repainting);
     if (!controls) continue;
     for (const control of kind.controls ?? []) {
       const scales = controlScales(controls, control, images, kind);
@@ -201,8 +212,10 @@ async function* loop(
   denoising: Denoising,
   options: CallOptions,
 ): AsyncGenerator<DenoisedStep, void, void> {
-  const { sampler, schedule, draw, stepNoise = draw, conditionsAt } = denoising;
-  const { images } = denoising.runShape;
+  const { sampler, schedule, draw, conditionsAt } = denoising;
+  // A step's number is not a number of images.
+  const { stepNoise = () => draw() } = denoising;
+  const { repainting, runShape: { images } } = denoising;
   const { onProgress, signal } = options;
   const times = new Float32Array(2 * images);
   const coefficients = new Float32Array(sampler.coefficients);
@@ -226,6 +239,7 @@ async function* loop(
     if (step.drawsNoise ?? sampler.drawsNoise) {
       plan.write("noise", stepNoise(planned.number));
     }
+    if (repainting) writeOriginalLevel(plan, steps[index + 1]?.step.level);
     if (conditionsAt) {
       const [prompt, negative] = conditionsAt(planned.asked);
       conditions.fill(prompt, 0, images).fill(negative, images);

@@ -10,7 +10,11 @@ import {
   chooseSampler,
   type SamplerChoice,
 } from "../samplers/choose_sampler.ts";
-import { type NoiseSettings, noiseSource } from "../samplers/latent_noise.ts";
+import {
+  type NoiseSettings,
+  type NoiseSource,
+  noiseSource,
+} from "../samplers/latent_noise.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
@@ -32,6 +36,11 @@ import {
 import type { AdaptedComponents } from "./loras.ts";
 import { type PreviewRequest, PreviewTaker, readLatents } from "./previews.ts";
 import { handoverSpecs, type RunShape } from "./run_shape.ts";
+import {
+  type PreparedStart,
+  prepareStart,
+  type SourceImage,
+} from "./from_image.ts";
 import { noiseStart, type Start } from "./start.ts";
 import {
   type StepKind,
@@ -52,6 +61,7 @@ export type { GeneratorComponents, GeneratorNetworks } from "./context.ts";
 export type { RunShape } from "./run_shape.ts";
 export { conditionGraph } from "./graphs/conditions.ts";
 export { decodeGraph } from "./graphs/decode.ts";
+export { encodeGraph } from "./graphs/encode.ts";
 export { stepGraph } from "./graphs/step.ts";
 
 /** How an image is made; see the settings of the same names. */
@@ -87,6 +97,8 @@ export interface ImageRequest extends Conditions {
   readonly sampler?: Sampler;
   /** Makes the initial latents; noise by default. */
   readonly start?: Start;
+  /** The image to start from, instead of another start. */
+  readonly source?: SourceImage;
   /** The model with LoRAs; as its files have it by default. */
   readonly adapted?: AdaptedComponents;
   /** ControlNets, each with its image; none by default. */
@@ -197,7 +209,7 @@ export class ImageGenerator implements Disposable {
     options: GenerateCallOptions,
   ): Promise<Denoised> {
     const { width, height, steps, upscaler } = hires;
-    const { settings, start: _, ...others } = request;
+    const { settings, start: _start, source: _source, ...others } = request;
     const latents = upscaler === "latent"
       ? await this.#largerLatents(first, hires)
       : await encodeLarger(
@@ -233,12 +245,11 @@ export class ImageGenerator implements Disposable {
     request: ImageRequest,
     options: GenerateCallOptions,
   ): Promise<Denoised> {
-    const { scheduler } = this.#context.components.unet.config;
-    const {
-      settings,
-      sampler = chooseSampler(scheduler, settings),
-      start = noiseStart,
-    } = request;
+    const { scheduler, channels } = this.#context.components.unet.config;
+    const { settings, sampler = chooseSampler(scheduler, settings) } = request;
+    const sizes = { ...this.#size(settings), channels };
+    const draw = noiseSource(settings, sizes, options.onWarning);
+    const { start, ...prepared } = await this.#start(request, draw, options);
     const whole = sampler.schedule(settings.steps);
     const first = start.firstStep(whole);
     const schedule = first === 0
@@ -262,6 +273,7 @@ export class ImageGenerator implements Disposable {
     );
     const runShape = {
       ...this.#runShape(request, kinds, text.shape),
+      ...prepared.repainting && { repaints: true },
       ...controls && { controls: controls.shape },
     };
     const handover = await this.#handover(context, runShape, sampler);
@@ -277,8 +289,6 @@ export class ImageGenerator implements Disposable {
       await encodeControls(context, runShape, handover, controls, options);
     }
 
-    const { channels } = context.components.unet.config;
-    const sizes = { ...runShape, channels };
     const denoising = {
       ...settings,
       runShape,
@@ -286,13 +296,14 @@ export class ImageGenerator implements Disposable {
       sampler,
       schedule,
       start,
-      draw: noiseSource(settings, sizes, options.onWarning),
+      draw,
       stepNoise: schedule.stepNoise?.(settings, sizes),
       controls,
       conditionsAt: text.at,
+      ...prepared,
     };
     const { previews } = options;
-    await using tiny = previews?.decoder === "taesd"
+    const tiny = previews?.decoder === "taesd"
       ? new TinyPreviews(context, runShape, options)
       : undefined;
     const taker = previews && new PreviewTaker(
@@ -309,8 +320,31 @@ export class ImageGenerator implements Disposable {
       }
     } finally {
       taker?.[Symbol.dispose]();
+      await tiny?.[Symbol.asyncDispose]();
     }
     return { handover, runShape, steps };
+  }
+
+  /** Where a run starts, and what of an image it repaints. */
+  async #start(
+    { settings, source, start }: ImageRequest,
+    draw: NoiseSource,
+    options: CallOptions,
+  ): Promise<PreparedStart> {
+    const { channels, inputChannels } = this.#context.components.unet.config;
+    if (!source && inputChannels === channels) {
+      return { start: start ?? noiseStart };
+    }
+    const prepared = await prepareStart(
+      this.#context,
+      source,
+      this.#size(settings),
+      draw,
+      options,
+      settings.vaeTiling,
+    );
+    // An inpainting UNet reads its condition wherever it starts.
+    return start ? { ...prepared, start } : prepared;
   }
 
   /** What the stages work with: the model, with the call's LoRAs and ControlNets. */
@@ -328,19 +362,25 @@ export class ImageGenerator implements Disposable {
     };
   }
 
+  /** Images of a call, and the size of their latents. */
+  #size({ numImages, height, width }: ImageSettings) {
+    const { factor } = this.#context.components.vae.config;
+    return {
+      images: numImages,
+      height: height / factor,
+      width: width / factor,
+    };
+  }
+
   /** The run shape of a call. */
   #runShape(
     { settings, identity }: ImageRequest,
     kinds: readonly StepKind[],
     { textTokens, conditions }: TextShape,
   ): RunShape {
-    const { numImages, height, width, mergeTokens } = settings;
-    const { guidanceRescale = 0 } = settings;
-    const { factor } = this.#context.components.vae.config;
+    const { mergeTokens, guidanceRescale = 0 } = settings;
     return {
-      images: numImages,
-      height: height / factor,
-      width: width / factor,
+      ...this.#size(settings),
       guided: kinds.some(({ guided }) => guided),
       identity: identity !== undefined,
       cachesFeatures: kinds.some(({ cached }) => cached),

@@ -81,6 +81,7 @@ function fields({ graph, details }: PlanKey): (string | number | boolean)[] {
         ...shape,
         ...step,
         ...isRescaled ? ["rescaled"] : [],
+        ...runShape.repaints ? ["repaints"] : [],
         ...unusual(runShape),
       ];
     }

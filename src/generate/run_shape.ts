@@ -37,6 +37,8 @@ export interface RunShape {
   readonly conditions?: number;
   /** Whether guidance is rescaled; not by default. */
   readonly rescalesGuidance?: boolean;
+  /** Whether the original is put back outside a mask at every step; not by default. */
+  readonly repaints?: boolean;
   /** The ControlNets, where there are any. */
   readonly controls?: ControlShape;
 }

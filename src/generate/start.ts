@@ -1,5 +1,6 @@
 /**
- * The latents that denoising starts from: pure noise, or later an image with noise.
+ * The latents that denoising starts from: pure noise here, an image with noise in
+ * `from_image.ts`.
  *
  * @module
  */

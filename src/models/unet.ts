@@ -22,7 +22,10 @@ export { type UNetConfig, unetConfig } from "./unet_config.ts";
 
 /** Inputs of the UNet. */
 export interface UNetInputs extends BlockInputs {
-  /** (B, H, W, channels), noisy latents */
+  /**
+   * (B, H, W, channels), noisy latents; for an inpainting UNet followed by mask, masked
+   * image's latents and zeros up to a multiple of 4 channels
+   */
   readonly sample: Tensor;
   /** f32 (B), timesteps */
   readonly t: Tensor;
@@ -60,7 +63,7 @@ export function unet(
   const blocks = new Blocks(inputs, time, w, config);
   const control = inputs.control ?? ((x: Tensor) => x);
 
-  // In: (B, H, W, channels) → (B, H, W, C0)
+  // In: (B, H, W, channels, or more for inpainting) → (B, H, W, C0)
   const first = conv2d(inputs.sample, w.at("conv_in"), blockOutChannels[0]);
   g.name("conv_in", first);
 

@@ -11,6 +11,11 @@ export interface UNetConfig {
   readonly sampleSize: number;
   /** Channels of the latents. */
   readonly channels: number;
+  /**
+   * Channels that it reads: the latents', and of an inpainting UNet the mask and as many
+   * again, the latents of the masked image.
+   */
+  readonly inputChannels: number;
   /** Channels of each level, finest first. */
   readonly blockOutChannels: readonly number[];
   /** Whether each level going down has attention. */
@@ -75,8 +80,9 @@ export const UNET_VARIANT: readonly (readonly [key: string, value: unknown])[] =
 /** Reads the config of `unet`. */
 export function unetConfig(json: unknown): UNetConfig {
   const config = new ConfigReader(json, "unet");
-  const channels = config.integer("in_channels", 4);
-  config.only("out_channels", channels);
+  const channels = config.integer("out_channels", 4);
+  const inputChannels = config.integer("in_channels", channels);
+  if (inputChannels !== 2 * channels + 1) config.only("in_channels", channels);
   for (const [key, value] of UNET_VARIANT) config.onlyEach(key, value);
   const down = config.words(
     "down_block_types",
@@ -91,6 +97,7 @@ export function unetConfig(json: unknown): UNetConfig {
   return {
     sampleSize: config.integer("sample_size", 64),
     channels,
+    inputChannels,
     blockOutChannels,
     downAttention: down.map((name) => name === "CrossAttnDownBlock2D"),
     upAttention: up.map((name) => name === "CrossAttnUpBlock2D"),

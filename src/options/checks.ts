@@ -86,6 +86,8 @@ const calls: Readonly<Record<CallName, Kinds>> = {
     previews: choice("latents", "taesd"),
     upscalers: object("an object of ByteSources by name", isSources),
     identity: anything,
+    initImage: anything,
+    mask: anything,
     loras: anything,
     promptLoras: anything,
     controls: anything,

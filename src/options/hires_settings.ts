@@ -108,6 +108,25 @@ export function upscaleSettings(
   );
 }
 
+/**
+ * Checks what settings say about later passes.
+ *
+ * @param hasSource whether the image starts from another
+ * @throws {MasterWeaverError} `bad-option`
+ */
+export function checkPasses(
+  settings: Settings,
+  size: Pick<SizeRule, "multiple">,
+  hasSource: boolean,
+): void {
+  const hires = hiresSettings(settings, size);
+  upscaleSettings(settings);
+  if (!hires || !hasSource) return;
+  throw bad(
+    "A second pass follows an image made from noise alone: give hiresScale, hiresWidth and hiresHeight without initImage, or a larger width and height",
+  );
+}
+
 /** Columns and rows of the finished images. */
 export function finishedSize(
   settings: Settings,

@@ -26,12 +26,6 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
   ["Lora hashes", "lora_hashes"],
-  ["Denoising strength", "hires_strength"],
-  ["Hires upscale", "hires_scale"],
-  ["Hires steps", "hires_steps"],
-  ["Hires upscaler", "hires_upscaler"],
-  ["Postprocess upscale by", "upscale_by"],
-  ["Postprocess upscaler", "upscale"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;
@@ -39,15 +33,50 @@ const keyOf = new Map([...NAMES, VERSION]);
 const nameOf = new Map([...NAMES, VERSION].map(([name, key]) => [key, name]));
 /** Keys that no pair of their own name may give: they have a place of their own. */
 const PLACED = ["prompt", "negative_prompt", "width", "height"];
+/** The pair of both strengths: an image is made from another, or in two passes. */
+const STRENGTH = "Denoising strength";
+/**
+ * Other programs' names of a start from an image, of a second pass and of upscaling. No
+ * text holds an image or an upscaler, and others count a second pass's steps
+ * otherwise: they are read only from our own.
+ */
+const THEIR_NAMES: Readonly<Record<string, string>> = {
+  strength: STRENGTH,
+  hires_scale: "Hires upscale",
+  hires_steps: "Hires steps",
+  hires_upscaler: "Hires upscaler",
+  upscale: "Postprocess upscaler",
+  upscale_by: "Postprocess upscale by",
+  mask_blur: "Mask blur",
+  only_masked: "Inpaint area",
+  mask_padding: "Masked area padding",
+  mask_fill: "Masked content",
+};
+/** What each second pass has one of. */
+const HIRES_SIZES = ["hires_scale", "hires_width", "hires_height"];
 /** Our own pairs, which mean something only in a text that we wrote. */
 const ownKeyOf = new Map(
   [
     ...options.flatMap(({ key }) => key === undefined ? [] : [key]),
     ...["adapter_hash", "reference_hashes", "image_index"],
+    ...["init_image_hash", "mask_hash"],
     ...["controlnet_hashes", "control_image_hashes"],
   ].filter((key) => !nameOf.has(key) && !PLACED.includes(key))
     .map((key) => [pairName(key), key]),
 );
+
+/** Values of our own pairs that AUTOMATIC1111 writes otherwise. */
+const VALUES: Readonly<Record<string, readonly (readonly [string, string])[]>> =
+  {
+    only_masked: [["Only masked", "true"], ["Whole picture", "false"]],
+    mask_fill: [
+      ["fill", "blur"],
+      ["latent noise", "noise"],
+      ["latent nothing", "nothing"],
+    ],
+    hires_upscaler: [["Latent", "latent"], ["Lanczos", "lanczos"]],
+    upscale: [["Lanczos", "lanczos"]],
+  };
 
 /** What AUTOMATIC1111 calls the sampler of images that name none; other programs expect one. */
 export const SAMPLER = "DDIM";
@@ -80,14 +109,19 @@ export function toParameters(text: Readonly<Record<string, string>>): string {
     size: width && height && `${width}x${height}`,
     rng: GENERATORS.find(([, ours]) => ours === rng)?.[0] ?? rng,
   };
+  const hasPasses = HIRES_SIZES.some((key) => values[key] !== undefined);
   const first = NAMES.map(([, key]) => key);
   const rest = Object.keys(values).filter((key) =>
     !first.includes(key) && key !== VERSION[1]
   );
   const pairs = [...first, ...rest, VERSION[1]].flatMap((key) => {
     const value = values[key];
-    const name = nameOf.get(key) ?? pairName(key);
-    return value === undefined ? [] : [[name, value]];
+    const name = key === "hires_strength" && hasPasses
+      ? STRENGTH
+      : nameOf.get(key) ?? pairName(key);
+    if (value === undefined) return [];
+    const theirs = VALUES[key]?.find(([, ours]) => ours === value)?.[0];
+    return [[name, theirs ?? value]];
   });
   const write = () => {
     const settings = pairs.map(([name, value]) => `${name}: ${quoted(value)}`);
@@ -164,7 +198,16 @@ export function readParameters(text: string): Parameters {
       const own = GENERATORS.find(([theirs]) => theirs === value)?.[1];
       chunks.set(key, own ?? value);
     } else if (key === undefined) others.push([name, value]);
-    else if (key !== "sampler" || value !== SAMPLER) chunks.set(key, value);
+    else if (key !== "sampler" || value !== SAMPLER) {
+      const own = VALUES[key]?.find(([theirs]) => theirs === value)?.[1];
+      chunks.set(key, own ?? value);
+    }
+  }
+  const strength = chunks.get("strength");
+  const hasPasses = HIRES_SIZES.some((key) => chunks.has(key));
+  if (strength !== undefined && hasPasses) {
+    chunks.delete("strength");
+    chunks.set("hires_strength", strength);
   }
   return { text: Object.fromEntries(chunks), others, pairs };
 }
@@ -212,7 +255,7 @@ function settingsOf(line: string): (readonly [string, string])[] {
 
 /** The name of our own pair for a key. */
 function pairName(key: string): string {
-  return key.replaceAll("_", " ");
+  return THEIR_NAMES[key] ?? key.replaceAll("_", " ");
 }
 
 /** Quotes a value that would end early, or that has quotes itself. */

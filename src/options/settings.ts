@@ -85,6 +85,37 @@ export interface Settings {
    */
   mergeTokens: number;
   /**
+   * Share of the steps that is run from an initial image, 0..1: 0.8 where not given.
+   * At 1 nothing but the noise, and without a mask a little of the image, is left of it.
+   */
+  strength?: number;
+  /**
+   * Whether the initial image's latents are drawn from the distribution that the encoder
+   * finds, as diffusers does (`sample`, where not given), or are its mean.
+   */
+  initLatents?: "sample" | "mean";
+  /**
+   * Pixels by which the initial image is extended at its sides, such as
+   * `left=64,top=32`; what is new is repainted.
+   */
+  outpaint?: string;
+  /**
+   * What is under the mask before it is repainted: the original where not given, the
+   * blurred colours around it, noise, or nothing.
+   */
+  maskFill?: "original" | "blur" | "noise" | "nothing";
+  /** Pixels by which the mask's edges are blurred, 0..64; 0 where not given. */
+  maskBlur?: number;
+  /**
+   * Whether the original's pixels are put back outside the mask; true where not given.
+   * Otherwise they are as the autoencoder leaves them.
+   */
+  maskPaste?: boolean;
+  /** Whether the region around the mask alone is made, in full size; false where not given. */
+  onlyMasked?: boolean;
+  /** Pixels of the initial image around the mask that `onlyMasked` sees, 0..256; 32 where not given. */
+  maskPadding?: number;
+  /**
    * LoRAs by name, such as `style=0.8;film=-0.3`; each must be among those that
    * are given. None where not given.
    */
@@ -178,6 +209,10 @@ export interface CommandChoices {
   readonly model: string;
   /** A folder with further extra files, in folders named as those of a model. */
   readonly extras: string;
+  /** The file of the image to start from. */
+  readonly initImage: string;
+  /** The file of the mask: white is repainted. */
+  readonly mask: string;
   /** ControlNets, by name or file. */
   readonly controlnet: readonly string[];
   /** Files of the control images, one for each ControlNet. */

@@ -36,6 +36,7 @@ export interface Provenance
     Pick<CommandChoices, "model">,
     Pick<LoadChoices, "dtype" | "tune">,
     Partial<Pick<LoadChoices, "adapter" | "taesd">>,
+    Partial<Pick<CommandChoices, "initImage" | "mask">>,
     Partial<Pick<CommandChoices, Exclude<ControlOption, "controlImage">>>,
     Partial<IdentityChoices> {
   /** The model's hash, identity adapter included. */
@@ -44,6 +45,10 @@ export interface Provenance
   readonly adapterHash?: string;
   /** SHA-256 of the reference photos' files, in order; absent without an identity. */
   readonly referenceHashes?: readonly string[];
+  /** SHA-256 of the initial image's file. */
+  readonly initImageHash?: string;
+  /** SHA-256 of the mask's file. */
+  readonly maskHash?: string;
   /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
   readonly loraHashes?: string;
   /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
@@ -95,6 +100,7 @@ export function toText(
     ...provenance,
   };
   const { modelHash, adapterHash, referenceHashes } = provenance;
+  const { initImageHash, maskHash } = provenance;
   const hasIdentity = referenceHashes !== undefined;
   const recorded = keyed.filter((option) =>
     values[option.name] !== undefined &&
@@ -110,6 +116,8 @@ export function toText(
     model_hash: modelHash,
     ...adapterHash !== undefined && { adapter_hash: adapterHash },
     ...hasIdentity && { reference_hashes: referenceHashes.join(",") },
+    ...initImageHash !== undefined && { init_image_hash: initImageHash },
+    ...maskHash !== undefined && { mask_hash: maskHash },
     ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
     ...hashesText("controlnet_hashes", provenance.controlnetHashes),
     ...hashesText("control_image_hashes", provenance.controlImageHashes),
@@ -146,6 +154,8 @@ export function fromText(text: Texts, name: string): Recorded {
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
+    initImageHash: text.init_image_hash || undefined,
+    maskHash: text.mask_hash || undefined,
     controlnetHashes: text.controlnet_hashes?.split(","),
     controlImageHashes: text.control_image_hashes?.split(","),
   });
@@ -160,16 +170,6 @@ const SHARED = new Set(
   "prompt negative_prompt prompt_syntax clip_skip steps guidance_scale seed width height sampler schedule"
     .split(" "),
 );
-
-/** Settings of a second pass and of upscaling, with other programs' names. */
-const PASSES = [
-  ["hires_strength", "Denoising strength"],
-  ["hires_scale", "Hires upscale"],
-  ["hires_steps", "Hires steps"],
-  ["hires_upscaler", "Hires upscaler"],
-  ["upscale_by", "Postprocess upscale by"],
-  ["upscale", "Postprocess upscaler"],
-] as const;
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   const { text, others: more } = readParameters(parameters);
@@ -195,9 +195,6 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
   if (schedule !== undefined && sampler === undefined && theirs === undefined) {
     unsupported.push("Schedule type");
   }
-  // They count a second pass's steps otherwise, and have their own upscalers.
-  const passes = PASSES.filter(([key]) => Object.hasOwn(text, key));
-  unsupported.push(...passes.map(([, theirs]) => theirs));
   const { model, model_hash: modelHash } = text;
   return {
     settings: {
@@ -282,6 +279,8 @@ function valueOf({ name, key, type }: Keyed, text: string, file: string) {
 /** Keys that an image records only where they were asked for. */
 const ifAsked = new Set([
   "software",
+  "init_image_hash",
+  "mask_hash",
   "lora_hashes",
   "controlnet_hashes",
   "control_image_hashes",

@@ -15,6 +15,7 @@ import { type ControlOption, controlTable } from "./control_table.ts";
 import { loras } from "./lora_text.ts";
 import type { Entries, Option, OptionGroup } from "./option.ts";
 import { type PassOption, passOptions } from "./pass_options.ts";
+import { sourceOptions } from "./source_table.ts";
 import type {
   CommandChoices,
   IdentityChoices,
@@ -43,6 +44,14 @@ export type { ControlOption } from "./control_table.ts";
 
 /** Settings that may be absent. */
 export type OptionalSetting =
+  | "strength"
+  | "initLatents"
+  | "outpaint"
+  | "maskFill"
+  | "maskBlur"
+  | "maskPaste"
+  | "onlyMasked"
+  | "maskPadding"
   | "sampler"
   | "schedule"
   | "eta"
@@ -62,7 +71,13 @@ export type Table =
   & Entries<
     CommandChoices,
     "command",
-    "ref" | "model" | "extras" | "fromImage" | ControlOption
+    | "ref"
+    | "model"
+    | "extras"
+    | "fromImage"
+    | "initImage"
+    | "mask"
+    | ControlOption
   >;
 
 /** The name of an option, as the library calls it. */
@@ -251,6 +266,7 @@ export const table: Table = {
       "threads of the GPU whose noise torch-cuda reproduces: noise of more numbers (4 per 8x8 pixels, all images) differs between GPUs; see Whose noise in README",
     key: "cuda_threads",
   },
+  ...sourceOptions,
   dtype: {
     group: "load",
     type: choice("f16", "f32"),

@@ -8,6 +8,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { formatValue, formatWord } from "../base/format_value.ts";
 import type { FaceChoice } from "../face/finder.ts";
 import type { FaceChoices } from "../identity/references.ts";
+import { OUTPAINT_PATTERN, outpaintSides } from "./outpaint.ts";
 import { samplerFault, samplerSpellings } from "../samplers/sampler_names.ts";
 import { scheduleFault, scheduleNames } from "../samplers/schedule_names.ts";
 
@@ -73,6 +74,10 @@ function decimal(text: string): number | undefined {
   return DECIMAL.test(text) ? Number(text) : undefined;
 }
 
+/** What {@linkcode outpaint} must be. */
+const SIDES =
+  "sides with the pixels added there, up to 2048, such as left=64,top=32";
+
 /** Any text. */
 export const text: OptionType<string> = {
   ...plain,
@@ -80,6 +85,17 @@ export const text: OptionType<string> = {
   fault: (value) => typeof value === "string" ? undefined : "a string",
   parse: (text) => text,
   schema: { type: "string" },
+};
+
+/** By how much an image is extended at its sides. */
+export const outpaint: OptionType<string> = {
+  ...plain,
+  placeholder: "SIDES",
+  fault: (value) =>
+    typeof value === "string" && outpaintSides(value) ? undefined : SIDES,
+  show: formatWord,
+  parse: (text) => text,
+  schema: { type: "string", pattern: OUTPAINT_PATTERN },
 };
 
 /** A name that a function knows or not. */

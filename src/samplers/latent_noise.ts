@@ -6,7 +6,7 @@
 import {
   COMMON_CUDA_THREADS,
   torchCpuNormals,
-  torchCudaNormal,
+  torchCudaNormals,
 } from "./noise.ts";
 
 /** Which noise to draw. */
@@ -31,8 +31,12 @@ export interface LatentSizes {
   readonly width: number;
 }
 
-/** Draws new noise of variance 1 at every call: (B, h, w, C). */
-export type NoiseSource = () => Float32Array;
+/**
+ * Draws new noise of variance 1 at every call: (B, h, w, C).
+ *
+ * @param images B; those of the run where not given
+ */
+export type NoiseSource = (images?: number) => Float32Array;
 
 /**
  * Successive draws of one of PyTorch's generators, seeded once. PyTorch draws
@@ -48,8 +52,8 @@ export function noiseSource(
   sizes: LatentSizes,
   onWarning?: (warning: string) => void,
 ): NoiseSource {
-  const { images, channels, height, width } = sizes;
-  const count = images * channels * height * width;
+  const { channels, height, width } = sizes;
+  const count = sizes.images * channels * height * width;
   const onCuda = rng === "torch-cuda";
   if (onCuda && cudaThreads === 0 && count > COMMON_CUDA_THREADS) {
     onWarning?.(
@@ -57,13 +61,12 @@ export function noiseSource(
         `give cudaThreads to repeat another GPU's, such as ${COMMON_CUDA_THREADS} for an RTX 3090`,
     );
   }
-  if (onCuda) {
-    let draw = 0;
-    return () =>
-      channelsLast(torchCudaNormal(seed, count, draw++, cudaThreads), sizes);
-  }
-  const draw = torchCpuNormals(seed);
-  return () => channelsLast(draw(count), sizes);
+  const draw = onCuda
+    ? torchCudaNormals(seed, cudaThreads)
+    : torchCpuNormals(seed);
+  const perImage = channels * height * width;
+  return (images = sizes.images) =>
+    channelsLast(draw(images * perImage), { ...sizes, images });
 }
 
 /**

@@ -101,33 +101,67 @@ export function torchCudaNormal(
   draw = 0,
   threads = 0,
 ): Float32Array {
-  checkCount(count);
   if (!Number.isInteger(draw) || draw < 0 || draw > 0xffffffff) {
     throw new MasterWeaverError(
       "bad-option",
       `Draw must be a whole number in 0..4294967295, got ${draw}`,
     );
   }
-  if (!isCudaThreads(threads)) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Threads must be ${CUDA_THREADS_RANGE}, got ${threads}`,
-    );
-  }
+  checkCount(count);
+  checkThreads(threads);
+  const { turns } = cudaLaunch(count, threads);
+  return cudaNormals(seed, count, draw * turns, threads);
+}
+
+/**
+ * Like {@linkcode torchCudaNormal}, for successive draws of one generator, which may
+ * differ in size.
+ *
+ * @param seed −2⁶³..2⁶⁴−1
+ * @param threads threads of the GPU to reproduce, as above
+ * @returns draws `count` values, in row-major order of the tensor to fill
+ * @throws {MasterWeaverError} `bad-option` if seed, count or threads is out of range
+ */
+export function torchCudaNormals(
+  seed: bigint | number,
+  threads = 0,
+): (count: number) => Float32Array {
+  checkThreads(threads);
+  let calls = 0;
+  return (count) => {
+    checkCount(count);
+    const data = cudaNormals(seed, count, calls, threads);
+    calls += cudaLaunch(count, threads).turns;
+    return data;
+  };
+}
+
+/** Threads that PyTorch launches, and how often each of them makes four values. */
+function cudaLaunch(count: number, threads: number) {
+  // A launch has no more threads than values, rounded up to whole blocks.
+  const wanted = Math.ceil(count / CUDA_BLOCK) * CUDA_BLOCK;
+  const launched = Math.min(threads || wanted, wanted);
+  return { launched, turns: Math.ceil(count / (launched * NORMALS)) };
+}
+
+/** @param calls how often each thread of the generator has made four values before */
+function cudaNormals(
+  seed: bigint | number,
+  count: number,
+  calls: number,
+  threads: number,
+): Float32Array {
   const bits = seedBits(seed);
   const key0 = Number(bits & 0xffffffffn);
   const key1 = Number(bits >> 32n);
   const words = new Uint32Array(4);
   const data = new Float32Array(count);
-  // A launch has no more threads than values, rounded up to whole blocks.
-  const wanted = Math.ceil(count / CUDA_BLOCK) * CUDA_BLOCK;
-  const launched = Math.min(threads || wanted, wanted);
-  const turns = Math.ceil(count / (launched * NORMALS));
+  const { launched, turns } = cudaLaunch(count, threads);
   for (let turn = 0; turn < turns; turn++) {
     const first = turn * launched * NORMALS;
     for (let thread = 0; thread < launched; thread++) {
       if (first + thread >= count) break;
-      const call = draw * turns + turn;
+      const call = calls + turn;
       words[0] = call >>> 0;
       words[1] = Math.floor(call / 2 ** 32);
       words[2] = thread;
@@ -160,6 +194,14 @@ export function isCudaThreads(threads: unknown): boolean {
   return Number.isInteger(threads) && Number(threads) >= 0 &&
     Number(threads) <= MAX_CUDA_THREADS &&
     Number(threads) % CUDA_BLOCK === 0;
+}
+
+function checkThreads(threads: number): void {
+  if (isCudaThreads(threads)) return;
+  throw new MasterWeaverError(
+    "bad-option",
+    `Threads must be ${CUDA_THREADS_RANGE}, got ${threads}`,
+  );
 }
 
 /** Threads per block of PyTorch's random-number kernels. */

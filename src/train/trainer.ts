@@ -7,11 +7,13 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../base/errors.ts";
 import type { Components } from "../components/networks.ts";
 import type { Gpu, StorageType } from "../gpu/gpu.ts";
 import { Pace } from "../gpu/pace.ts";
 import type { GpuTensors } from "../graph/tensors.ts";
 import type { Tuner } from "../graph/tuner.ts";
+import type { UNetConfig } from "../models/unet_config.ts";
 import type { StepBatch } from "./batch.ts";
 import { firstNonFinite } from "./diagnosis.ts";
 import { LossLog, type LossRow, type UpdateRow } from "./loss_log.ts";
@@ -143,6 +145,7 @@ export class Trainer implements Disposable {
   static async make(options: TrainerOptions): Promise<Trainer> {
     const { gpu, storage, tuner, components, trainable } = options;
     const { batch, latentSize, logged = 64 } = options;
+    checkUnet(components.unet.config);
     using stack = new DisposableStack();
     const blocks = stack.use(
       await ParameterBlocks.make(gpu, trainable.parameters, {
@@ -340,4 +343,13 @@ async function recomputeOf(
   await tuner.prepare(planner.recipe.graph);
   const { name, pick, cost } = chooseRecompute(recompute, planner);
   return { name, pick, bytes: cost.bytes };
+}
+
+/** Refuses a UNet that reads more than the latents. */
+function checkUnet({ inputChannels, channels }: UNetConfig): void {
+  if (inputChannels === channels) return;
+  throw new MasterWeaverError(
+    "bad-model",
+    `Cannot train with an inpainting UNet of ${inputChannels} input channels, expected ${channels}; give the model it was made from`,
+  );
 }

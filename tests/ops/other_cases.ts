@@ -16,6 +16,7 @@ import { emphasis } from "../../src/ops/emphasis.ts";
 import { timeEmbedding } from "../../src/ops/time_embedding.ts";
 import { layerNorm } from "../../src/ops/layer_norm.ts";
 import { nonFinite } from "../../src/ops/non_finite.ts";
+import { repaint } from "../../src/ops/repaint.ts";
 import { softmax } from "../../src/ops/softmax.ts";
 import { concat } from "../../src/ops/concat.ts";
 import { view } from "../../src/ops/view.ts";
@@ -394,6 +395,24 @@ export const otherCases: readonly OpCase[] = [
         latents.shape,
         (i) => a * latents.data[i] + b * predictedNoise.data[i],
       ),
+  },
+  {
+    name: "half of the mask, in place",
+    op: repaint,
+    attributes: {},
+    inputs: {
+      latents: { shape: [2, 3, 5, 4], dtype: "f32" },
+      mask: { shape: [3, 5], dtype: "f32", value: (i) => [0, 1, 0.5][i % 3] },
+      original: { shape: [1, 3, 5, 4], dtype: "f32" },
+      noise: { shape: [2, 3, 5, 4], dtype: "f32" },
+      level: { shape: [2], dtype: "f32", value: (i) => [0.75, 0.625][i] },
+    },
+    reference: ({ latents, mask, original, noise, level: { data: [a, s] } }) =>
+      reference.dense(latents.shape, (i) => {
+        const share = mask.data[Math.floor(i / 4) % 15];
+        const kept = a * original.data[i % 60] + s * noise.data[i];
+        return share * latents.data[i] + (1 - share) * kept;
+      }),
   },
   ...nonFiniteCases,
   ...optimiserCases,

@@ -56,6 +56,12 @@ const BESIDE_EXTENSIONS = [".pt", ".pth"];
 const WHOLE_EXTENSIONS = [".safetensors", ".ckpt", ".gguf"];
 /** What `model_index.json` calls the models that can be used. */
 const PIPELINE = "StableDiffusionPipeline";
+/** Other pipelines of the same networks. */
+const PIPELINES: readonly unknown[] = [
+  PIPELINE,
+  "StableDiffusionImg2ImgPipeline",
+  "StableDiffusionInpaintPipeline",
+];
 
 /**
  * Finds all components in some inputs; the later of two with one output wins.
@@ -184,7 +190,7 @@ function nothingIn(inputs: string): Error {
 async function checkPipeline(folder: string): Promise<void> {
   const path = `${folder}/model_index.json`;
   const { _class_name: pipeline } = await readJson(path);
-  if (pipeline === undefined || pipeline === PIPELINE) return;
+  if (pipeline === undefined || PIPELINES.includes(pipeline)) return;
   throw badCheckpoint(
     folder,
     `it is a ${

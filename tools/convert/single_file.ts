@@ -129,7 +129,7 @@ export async function fromFile(
     case "unet":
       return [
         await unetComponent(
-          await ownConfig(file, SD15_UNET_CONFIG),
+          await ownConfig(file, standardUnet(checkpoint)),
           context.warn,
         ),
       ];
@@ -226,7 +226,7 @@ async function fromSingleFile(
   const last = has(LDM_UNET);
   if (has(LDM_EMA) || last) {
     const config = ownJson(checkpoint, "unet") ??
-      await componentConfig(file, "unet", SD15_UNET_CONFIG);
+      await componentConfig(file, "unet", standardUnet(checkpoint));
     // Some files have kept only a few tensors of the mean.
     const mean = has(LDM_EMA) && (!last || hasMean(checkpoint, config));
     if (has(LDM_EMA) && !mean) {
@@ -306,6 +306,21 @@ function hasMean(
   return rows.every(({ from }) =>
     from.every(({ names }) => names.some((name) => tensors.has(name)))
   );
+}
+
+/** What the first convolution of a UNet may be called, whose inputs are the latents and more. */
+const FIRST_CONVOLUTIONS = [
+  `${LDM_UNET}input_blocks.0.0.weight`,
+  `${LDM_EMA}input_blocks00weight`,
+  "conv_in.weight",
+];
+
+/** The UNet's standard config, with the checkpoint's number of input channels. */
+function standardUnet({ tensors }: Checkpoint): JsonObject {
+  const weight = FIRST_CONVOLUTIONS.map((name) => tensors.get(name))
+    .find((tensor) => tensor !== undefined);
+  const in_channels = weight?.shape[1] ?? SD15_UNET_CONFIG.in_channels;
+  return { ...SD15_UNET_CONFIG, in_channels };
 }
 
 /** The text encoder's standard config, with the checkpoint's number of tokens. */

@@ -31,6 +31,8 @@ export interface WeightRequest {
   readonly order: readonly string[];
   /** Convolutions over images, which have 4 input channels here and 3 in PyTorch. */
   readonly overImages?: readonly string[];
+  /** PyTorch's input channels of other convolutions that have a multiple of 4 here. */
+  readonly inputChannels?: Readonly<Record<string, number>>;
   /** Builds the network's graphs, which ask for their weights. */
   readonly build: (graph: Graph, weights: WeightScope) => void;
 }
@@ -41,7 +43,8 @@ export interface WeightRequest {
  * @throws {MasterWeaverError} `bad-checkpoint` where the config's sizes do not make a network
  */
 export function requestedWeights(
-  { component, config, order, overImages = [], build }: WeightRequest,
+  { component, config, order, overImages = [], inputChannels = {}, build }:
+    WeightRequest,
 ): NamedShape[] {
   const scope = WeightScope.recording(component);
   try {
@@ -52,12 +55,16 @@ export function requestedWeights(
     }
     throw config.wrongSizes(error);
   }
-  const weights = scope.requested.map(({ name, shape }) => ({
-    name,
-    shape: overImages.some((path) => name === `${path}.weight`)
-      ? [shape[0], 3, shape[1], shape[2]]
-      : pytorchShape(shape),
-  }));
+  const weights = scope.requested.map(({ name, shape }) => {
+    const path = name.replace(/\.weight$/, "");
+    const own = overImages.includes(path) ? 3 : inputChannels[path];
+    return {
+      name,
+      shape: own !== undefined && shape.length === 4
+        ? [shape[0], own, shape[1], shape[2]]
+        : pytorchShape(shape),
+    };
+  });
   return inFileOrder(weights, order);
 }
 

@@ -12,6 +12,10 @@ import { plainRow, type Table } from "./table.ts";
 
 const DOWN_TYPES = ["CrossAttnDownBlock2D", "DownBlock2D"];
 const UP_TYPES = ["CrossAttnUpBlock2D", "UpBlock2D"];
+/** Channels of the latents. */
+const CHANNELS = 4;
+/** Channels that an inpainting UNet reads: latents, mask, masked image's latents. */
+const INPAINTING_CHANNELS = 9;
 /** Side of the latents that the graph is built for; no weight depends on it. */
 const SIDE = 8;
 
@@ -50,7 +54,10 @@ export function unetSizes(config: CheckpointConfig): UNetConfig {
   return {
     ...levels,
     sampleSize: SIDE,
-    channels: 4,
+    channels: CHANNELS,
+    inputChannels: config.json.in_channels === INPAINTING_CHANNELS
+      ? INPAINTING_CHANNELS
+      : CHANNELS,
     upAttention: up.map((type) => type === UP_TYPES[0]),
   };
 }
@@ -62,8 +69,14 @@ export function unetSizes(config: CheckpointConfig): UNetConfig {
  * @throws {MasterWeaverError} `bad-checkpoint` where it is another kind of UNet
  */
 export function unetTable(config: CheckpointConfig): Table {
-  config.only("in_channels", 4, "an inpainting or depth UNet has more");
-  config.only("out_channels", 4, "a UNet of Stable Diffusion 1");
+  if (config.json.in_channels !== INPAINTING_CHANNELS) {
+    config.only(
+      "in_channels",
+      CHANNELS,
+      "9 in an inpainting UNet; a depth UNet has 5",
+    );
+  }
+  config.only("out_channels", CHANNELS, "a UNet of Stable Diffusion 1");
   config.only("use_linear_projection", false, "Stable Diffusion 2 has true");
   config.only("addition_embed_type", null, "Stable Diffusion XL has one");
   const sizes = unetSizes(config);
@@ -71,11 +84,13 @@ export function unetTable(config: CheckpointConfig): Table {
     component: "unet",
     config,
     order: DIFFUSERS_ORDER,
+    inputChannels: { conv_in: sizes.inputChannels },
     build: (g, w) => {
+      const read = 4 * Math.ceil(sizes.inputChannels / 4);
       const text = g.input("text", [1, 1, sizes.crossAttentionDim], "f32");
       unet(
         {
-          sample: g.input("sample", [1, SIDE, SIDE, sizes.channels], "f32"),
+          sample: g.input("sample", [1, SIDE, SIDE, read], "f32"),
           t: g.input("t", [1], "f32"),
           cross: (attention) => crossKeys(attention, text, w),
         },

@@ -7,9 +7,11 @@ import { MasterWeaverError } from "../../base/errors.ts";
 import type { StorageType } from "../../gpu/gpu.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
 import { rootOf } from "../../graph/schedule.ts";
+import { concat } from "../../models/layers.ts";
 import { unet } from "../../models/unet.ts";
 import { embedding } from "../../ops/embedding.ts";
 import { guidance } from "../../ops/guidance.ts";
+import { repaint } from "../../ops/repaint.ts";
 import {
   describe,
   type DType,
@@ -23,6 +25,7 @@ import type { Sampler } from "../../samplers/sampler.ts";
 import type { DenoiserComponents } from "../context.ts";
 import { FiniteChecks } from "../health.ts";
 import { stepControls } from "./controls.ts";
+import { conditionChannels } from "../repainting.ts";
 import {
   controlPath,
   embeddingName,
@@ -42,6 +45,10 @@ import type { StepKind } from "../step_kinds.ts";
  *
  * Latents and state that the sampler does not update in place are outputs with the
  * names of their inputs; both must be bound to the same tensor.
+ *
+ * A run shape that repaints has the inputs of {@linkcode repaint}, all f32: `mask`
+ * (h, w), `original` (1, h, w, C), `original_noise` (images, h, w, C) and
+ * `original_level` (2). An inpainting UNet has `masked_image`, f32 (1, h, w, C').
  *
  * @param kind the kind of step; as guided as the run shape by default
  * @param sampler computes the next latents; DDIM by default
@@ -89,13 +96,12 @@ export function stepGraph(
     state,
   });
   checkLatents(sampler, next.latents, latents);
-  new FiniteChecks(g).mark(
-    "latents",
-    next.latents,
-    g.input("step", [1], "u32"),
-  );
+  const finished = runShape.repaints
+    ? putOriginalBack(next.latents)
+    : next.latents;
+  new FiniteChecks(g).mark("latents", finished, g.input("step", [1], "u32"));
   writeBack([
-    ["latents", latents, next.latents],
+    ["latents", latents, finished],
     ...Object.entries(state).map(([name, before]): Change => [
       stateName(name),
       before,
@@ -132,14 +138,13 @@ function runUnet(
   const { cachesFeatures, mergeTokens, conditions, identity = true } = runShape;
   const { textTokens = text.config.positions } = runShape;
   const halves = guided ? 2 : 1;
-  const [images, ...pixels] = latents.shape;
+  const [images] = latents.shape;
   const batch = halves * images;
   // Both halves of guidance have the same latents.
-  const sample = g.apply(view, { x: latents }, {
-    shape: [halves, elementCount(latents.shape)],
-    strides: [0, 1],
-    dtype: g.storage,
-  }).reshape(batch, ...pixels);
+  const noisy = repeat(latents, halves);
+  const sample = config.inputChannels > config.channels
+    ? concat(noisy, repeat(maskedImageInput(latents), batch), 3)
+    : noisy;
   const t = g.input("t", [batch], "f32");
   const keysOf = new Map(specs.keys.map((keys) => [keys.path, keys]));
   const condition = conditions === undefined
@@ -157,7 +162,7 @@ function runUnet(
   const { controls } = specs;
   const control = controls && stepControls(
     {
-      sample,
+      sample: noisy,
       t,
       cross: (net, { path }) =>
         keysAt(
@@ -192,6 +197,37 @@ function runUnet(
     g.output("cached_features", g.named.get("cached_features")!);
   }
   return output;
+}
+
+/** What an inpainting UNet reads beside the latents: f32 (1, h, w, C'). */
+function maskedImageInput({ graph, shape }: Tensor): Tensor {
+  const [, height, width, channels] = shape;
+  const more = conditionChannels(channels);
+  return graph.input("masked_image", [1, height, width, more], "f32");
+}
+
+/** f32 (B, h, w, C) → (times · B, h, w, C) in the storage type. */
+function repeat(x: Tensor, times: number): Tensor {
+  const g = x.graph;
+  const [batch, ...pixels] = x.shape;
+  return g.apply(view, { x }, {
+    shape: [times, elementCount(x.shape)],
+    strides: [0, 1],
+    dtype: g.storage,
+  }).reshape(times * batch, ...pixels);
+}
+
+/** Puts the original, at the noise of the next step, in place of the latents outside the mask. */
+function putOriginalBack(latents: Tensor): Tensor {
+  const g = latents.graph;
+  const [, ...image] = latents.shape;
+  return g.apply(repaint, {
+    latents,
+    mask: g.input("mask", image.slice(0, 2), "f32"),
+    original: g.input("original", [1, ...image], "f32"),
+    noise: g.input("original_noise", latents.shape, "f32"),
+    level: g.input("original_level", [2], "f32"),
+  }, {});
 }
 
 /** The conditions (B, 1) of keys (conditions, T, C): → (B, T, C). */

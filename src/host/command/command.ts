@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { isatty } from "node:tty";
 import { version } from "../../base/version.ts";
 import { openControls } from "./controls.ts";
@@ -10,7 +11,13 @@ import { type Flags, readFlags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { chooseModel } from "./model_choice.ts";
 import { checkRoom, Delivery } from "./outputs.ts";
-import { type Photo, readPhotos, referenceWarnings } from "./photos.ts";
+import {
+  fileWarnings,
+  type Photo,
+  readOptionalPhoto,
+  readPhotos,
+  referenceWarnings,
+} from "./photos.ts";
 import {
   asImageFault,
   checkedSettings,
@@ -65,6 +72,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   const { recorded, outputs } = task;
   // Nothing needs cleaning up so far: Ctrl-C just ends the process.
   const photos = await readPhotos(flags.ref);
+  const initImage = await readOptionalPhoto(flags.initImage);
+  const mask = await readOptionalPhoto(flags.mask);
   const chosen = await chooseModel({
     ...flags,
     defaultModel,
@@ -91,7 +100,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     chosen.model,
     { ...call, tune, adapter: chosen.adapter, taesd },
   );
-  const asked = checkedSettings(task, weaver.size);
+  const asked = checkedSettings(task, weaver.size, initImage?.image);
   // Without any, the error of encodeIdentity says what the model lacks.
   if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
     throw new UsageError(
@@ -140,12 +149,23 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     tune,
     dtype: weaver.dtype,
     ...taesd !== undefined && settings.decoder === "taesd" && { taesd },
+    initImage: flags.initImage && basename(flags.initImage),
+    initImageHash: initImage?.hash,
+    mask: flags.mask && basename(flags.mask),
+    maskHash: mask?.hash,
     ...loraHashes !== "" && { loraHashes },
   };
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
-  await checkRoom(outputs, finishedSize(settings, weaver.size), text);
+  const size = settings.onlyMasked && initImage
+    ? {
+      ...settings,
+      width: initImage.image.width,
+      height: initImage.image.height,
+    }
+    : settings;
+  await checkRoom(outputs, finishedSize(size, weaver.size), text);
   const warnings = [
     ...repeatWarnings(task, text),
     ...chosen.warnings,
@@ -153,6 +173,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
     ...opened.warnings,
     ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
+    ...startWarnings(recorded.provenance, provenance),
   ];
   for (const warning of warnings) lines.warning(warning);
 
@@ -165,6 +186,8 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     loras: loras.uses,
     promptLoras: inPrompt.byName,
     identity,
+    initImage: initImage?.image,
+    mask: mask?.image,
     embeddings: embeddings?.files,
     upscalers: upscalers.files,
     ...controls.length > 0 && { controls },
@@ -208,6 +231,27 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     })),
   };
   print(`${printable(JSON.stringify(report))}\n`);
+}
+
+/** Says how initial image and mask differ from those of the image to repeat. */
+function startWarnings(
+  before: Partial<Provenance>,
+  now: Provenance,
+): string[] {
+  return [
+    ...fileWarnings({
+      what: "initial image",
+      flag: "--init-image",
+      name: before.initImage,
+      hash: before.initImageHash,
+    }, now.initImageHash),
+    ...fileWarnings({
+      what: "mask",
+      flag: "--mask",
+      name: before.mask,
+      hash: before.maskHash,
+    }, now.maskHash),
+  ];
 }
 
 /** The identity of the reference photos; undefined without any. */
@@ -268,6 +312,7 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
   const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
     provenance;
   const { align, parse, face, requireFace, fit } = provenance;
+  const { initImage, initImageHash, mask, maskHash } = provenance;
   return {
     model,
     modelHash,
@@ -277,6 +322,10 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     tune,
     looks: { align, parse, face, requireFace, fit },
     referenceHashes,
+    initImage,
+    initImageHash,
+    mask,
+    maskHash,
     ...loraHashes !== undefined && { loraHashes },
     ...provenance.controlnet && {
       controls: {

@@ -12,20 +12,29 @@ import type {
   LoadChoices,
   Settings,
 } from "../../options/settings.ts";
+import { needsMask, sourceNames } from "../../options/source_settings.ts";
 import {
   type ControlOption,
+  flagName,
   type NamedOption,
   options,
 } from "../../options/table.ts";
 import type { OptionType } from "../../options/types.ts";
 
+/** Options of the command without a default. */
+export type NotAlways =
+  | "model"
+  | "extras"
+  | "fromImage"
+  | "initImage"
+  | "mask"
+  | ControlOption;
+
 /** What was typed; an option neither typed nor with a default is absent. */
 export interface Flags
   extends
-    Omit<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>,
-    Partial<
-      Pick<CommandChoices, "model" | "extras" | "fromImage" | ControlOption>
-    >,
+    Omit<CommandChoices, NotAlways>,
+    Partial<Pick<CommandChoices, NotAlways>>,
     Partial<IdentityChoices>,
     Partial<LoadChoices> {
   /** Settings of the image. */
@@ -123,9 +132,38 @@ function checkTogether(given: Flags): void {
   if (given.controlnet === undefined && fromImage === undefined) {
     checkWithoutNets(given);
   }
+  checkInitialImage(given);
   if (face !== undefined && align === false) {
     throw new UsageError("Give --face or --no-align, not both");
   }
+}
+
+/** Refuses what means nothing without an initial image or a mask. */
+function checkInitialImage({ initImage, mask, settings }: Flags): void {
+  const needing = [
+    ...mask === undefined ? [] : ["mask"],
+    ...sourceNames.filter((name) => settings[name] !== undefined),
+  ];
+  const [name] = needing;
+  if (initImage === undefined && name !== undefined) {
+    throw needs(name, "an initial image", "--init-image FILE");
+  }
+  const ofMask = sourceNames.find((name) =>
+    settings[name] !== undefined && needsMask(name)
+  );
+  if (
+    ofMask !== undefined && mask === undefined &&
+    settings.outpaint === undefined
+  ) {
+    throw needs(ofMask, "a mask", "--mask FILE");
+  }
+}
+
+function needs(name: string, what: string, give: string): UsageError {
+  const flag = flagName(name);
+  return new UsageError(
+    `Option --${flag} needs ${what}: give ${give}, or leave --${flag} out`,
+  );
 }
 
 /**
@@ -184,5 +222,7 @@ export function typedKeys(given: Flags): ReadonlySet<string> {
     ...keys,
     ...given.model === undefined ? [] : ["model_hash", "adapter_hash"],
     ...given.adapter === undefined ? [] : ["adapter_hash"],
+    ...given.initImage === undefined ? [] : ["init_image_hash"],
+    ...given.mask === undefined ? [] : ["mask_hash"],
   ]);
 }

@@ -103,22 +103,32 @@ export async function planOutputs(
 }
 
 /**
- * Checks that every output can be written and none would replace a photo.
+ * Checks that every output can be written and none would replace an image that is read.
  *
+ * @param refs the reference photos
+ * @param starts the image to start from, and its mask
  * @throws {MasterWeaverError} `cannot-write`, `bad-option`
  */
 export async function checkOutputs(
   { images, references, toStdout }: Outputs,
   refs: readonly string[],
+  starts: readonly string[],
 ): Promise<void> {
   if (toStdout) return;
   const photos = await Promise.all(refs.map(fileId));
+  const others = await Promise.all(starts.map(fileId));
   for (const path of [...images, ...references]) {
     const id = await fileId(path);
     if (id !== null && photos.includes(id)) {
       throw new MasterWeaverError(
         "bad-option",
         `Cannot write ${path}: it is a reference photo; give another --output`,
+      );
+    }
+    if (id !== null && others.includes(id)) {
+      throw new MasterWeaverError(
+        "bad-option",
+        `Cannot write ${path}: it is the image to start from, or its mask; give another --output`,
       );
     }
     await checkWritable(path);

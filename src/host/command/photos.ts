@@ -17,6 +17,52 @@ export interface Photo {
   readonly hash: string;
 }
 
+/** The file of a setting of one image; nothing where none is given. */
+export async function readOptionalPhoto(
+  path: string | undefined,
+): Promise<Photo | undefined> {
+  return path === undefined ? undefined : (await readPhotos([path]))[0];
+}
+
+/** What an image to repeat says about an image that it started from. */
+export interface RecordedFile {
+  /** What messages call it. */
+  readonly what: string;
+  /** How it is given. */
+  readonly flag: string;
+  /** The file's name, where the image to repeat started from one. */
+  readonly name?: string;
+  /** Its SHA-256. */
+  readonly hash?: string;
+}
+
+/**
+ * Says how the image to start from, or its mask, differs from that of the image to
+ * repeat.
+ *
+ * @param now the hash of the file that is given
+ */
+export function fileWarnings(
+  { what, flag, name, hash }: RecordedFile,
+  now: string | undefined,
+): string[] {
+  if (name === undefined && hash === undefined) return [];
+  const before = [
+    ...name === undefined ? [] : [printable(name.slice(0, 100))],
+    ...hash === undefined ? [] : [`SHA-256 ${printable(hash.slice(0, 10))}`],
+  ].join(", ");
+  if (now === undefined) {
+    return [
+      `The image will differ: it was made from the ${what} ${before}, which no image holds; give it with ${flag} FILE`,
+    ];
+  }
+  return hash === undefined || hash === now ? [] : [
+    `The image will differ: the ${what} is another file than it was made from (SHA-256 ${
+      now.slice(0, 10)
+    }, was ${before})`,
+  ];
+}
+
 /**
  * Reads photos.
  *

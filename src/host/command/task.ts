@@ -10,10 +10,7 @@ import {
   type Settings,
   type SizeRule,
 } from "../../options/options.ts";
-import {
-  hiresSettings,
-  upscaleSettings,
-} from "../../options/hires_settings.ts";
+import { checkPasses } from "../../options/hires_settings.ts";
 import type { IdentityChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
@@ -21,7 +18,15 @@ import {
   missingWarnings,
   type Recorded,
 } from "../../options/settings_text.ts";
+import {
+  needsMask,
+  sizeOfSource,
+  sourceNames,
+  sourceSettings,
+  withStrength,
+} from "../../options/source_settings.ts";
 import { table } from "../../options/table.ts";
+import type { ImageSize } from "../../image/resize_whole.ts";
 import type { ImageText } from "../codecs/image_text.ts";
 import { asUsage, wrongOption } from "../exit.ts";
 import { readImageText } from "../files.ts";
@@ -54,27 +59,55 @@ export async function readTask(flags: Flags): Promise<Task> {
   const recorded = from === undefined || imageText === undefined
     ? { settings: {}, provenance: {} }
     : fromText(imageText.text, from);
-  const settings = { prompt: "", ...recorded.settings, ...flags.settings };
+  const settings = {
+    prompt: "",
+    ...usable(recorded.settings, flags),
+    ...flags.settings,
+  };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
-  await checkOutputs(outputs, [...flags.ref, ...flags.controlImage ?? []]);
+  const { initImage, mask, controlImage = [] } = flags;
+  const starts = [initImage, mask].filter((path) => path !== undefined);
+  await checkOutputs(outputs, [...flags.ref, ...controlImage], starts);
   return { flags, recorded, imageText, settings, outputs };
+}
+
+/** What is repeated: without what needs an initial image or a mask that is not given. */
+function usable(
+  recorded: Partial<Settings>,
+  { initImage, mask, settings }: Flags,
+): Partial<Settings> {
+  const kept = { ...recorded };
+  const outpaint = settings.outpaint ?? recorded.outpaint;
+  for (const name of sourceNames) {
+    const isUseless = initImage === undefined ||
+      (needsMask(name) && mask === undefined && outpaint === undefined);
+    if (isUseless) delete kept[name];
+  }
+  return kept;
 }
 
 /**
  * All settings, checked against the model; without references, an identity scale of
  * 0.
  *
+ * @param initImage the size of the image to start from
  * @throws {UsageError} about what was typed
  * @throws {MasterWeaverError} `bad-image` about what comes from the image
  */
 export function checkedSettings(
   { flags, recorded, settings }: Task,
   size: SizeRule,
+  initImage?: ImageSize,
 ): Settings {
   try {
-    const checked = checkSettings(settings, size);
-    hiresSettings(checked, size);
-    upscaleSettings(checked);
+    const own = sizeOfSource(initImage, settings.outpaint, size);
+    const given = checkSettings({ ...own, ...settings }, size);
+    const used = sourceSettings(given, {
+      initImage: flags.initImage !== undefined,
+      mask: flags.mask !== undefined,
+    });
+    const checked = withStrength(given, used);
+    checkPasses(checked, size, flags.initImage !== undefined);
     // A scale that is only repeated goes with its references.
     return flags.ref.length > 0 ? checked : { ...checked, idScale: 0 };
   } catch (error) {
