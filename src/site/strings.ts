@@ -48,6 +48,10 @@ export const english = {
   },
   gpu: {
     missing: "Images cannot be made in this browser as it is",
+    missingAbove:
+      "Images cannot be made in this browser as it is; the top of the page says why",
+    softwareAbove:
+      "There is no GPU here: say at the top of the page first that its slow substitute is to be used",
     insecure:
       "The page was opened without https, and browsers give WebGPU to no other: open it by https, or from localhost",
     tooOld:
@@ -103,6 +107,8 @@ const chinese: SiteStrings = {
   },
   gpu: {
     missing: "此浏览器目前无法生成图像",
+    missingAbove: "此浏览器目前无法生成图像；页面顶部说明了原因",
+    softwareAbove: "此处没有 GPU：请先在页面顶部同意使用较慢的替代品",
     insecure:
       "页面未通过 https 打开，而浏览器仅在 https 下提供 WebGPU：请用 https 打开，或从 localhost 打开",
     tooOld:
