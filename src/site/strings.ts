@@ -165,11 +165,19 @@ export const withoutServer: Readonly<Record<Language, Strings>> = {
     sending: "Waiting for the model …",
     fetching: "Keeping the images …",
     tooLarge: "This is more than the page takes",
+    wrongAlign:
+      "This model has no landmarks, so it cannot align: open the line at the top of the page, and pick landmarks.weave there",
+    notAligned:
+      "not aligned, for the model lacks the network for that: open the line at the top of the page, and pick landmarks.weave there",
   }),
   "zh-CN": adapted(strings["zh-CN"], {
     sending: "正在等待模型……",
     fetching: "正在保存图像……",
     tooLarge: "超出此页面所能接受的大小",
+    wrongAlign:
+      "此模型没有关键点网络，无法对齐：请展开页面顶部的一行，在那里选择 landmarks.weave",
+    notAligned:
+      "未对齐，模型缺少所需的网络：请展开页面顶部的一行，在那里选择 landmarks.weave",
   }),
 };
 
@@ -189,15 +197,19 @@ function advised(
 
 function adapted(
   own: Strings,
-  { sending, fetching, tooLarge }: {
+  { sending, fetching, tooLarge, wrongAlign, notAligned }: {
     sending: string;
     fetching: string;
     tooLarge: string;
+    wrongAlign: string;
+    notAligned: string;
   },
 ): Strings {
   return {
     ...own,
     run: { ...own.run, sending, fetching },
     errors: { ...own.errors, tooLarge },
+    form: { ...own.form, wrongAlign },
+    warnings: { ...own.warnings, notAligned },
   };
 }

@@ -128,7 +128,8 @@ function refusedText(
   if (fault === "too-large") {
     return photos.tooLarge(name, Math.ceil(bytes / 1e6));
   }
-  return name ? photos.notPhoto(name) : errors.badImage;
+  if (!name) return errors.badImage;
+  return fault === "damaged" ? photos.damaged(name) : photos.notPhoto(name);
 }
 
 /** What the encoder says of all photos together. */
