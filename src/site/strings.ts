@@ -62,7 +62,7 @@ export const english = {
       "withoutAdapter",
     ),
     software:
-      "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes",
+      "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes, so begin with one image and few steps; an example makes as many as the form says",
     softwareAdvice: {
       chrome:
         "Switch on graphics acceleration in Settings, System, and update the graphics driver; chrome://gpu says more",
@@ -134,7 +134,7 @@ const chinese: SiteStrings = {
         "浏览器没有找到可用于 WebGPU 的 GPU：请更新显卡驱动，或使用较新的 Chrome",
     },
     software:
-      "浏览器在此没有提供 GPU，只有在 CPU 上运算的替代品，速度很慢：一张图像需要数分钟",
+      "浏览器在此没有提供 GPU，只有在 CPU 上运算的替代品，速度很慢：一张图像需要数分钟，请先只生成一张、少用几步；示例也按表单中的数量生成",
     softwareAdvice: {
       chrome:
         "请在“设置”“系统”中打开图形加速，并更新显卡驱动；详情见 chrome://gpu",

@@ -7,7 +7,7 @@
  * @module
  */
 import { useSignal } from "../../studio/page/preact.tsx";
-import { language } from "../../studio/page/state/preferences.ts";
+import { language, text } from "../../studio/page/state/preferences.ts";
 import { toEngineError } from "../engine/errors.ts";
 import { canPickFolder, folderOf, pickFolder } from "../model/pick.ts";
 import { isLandmarks } from "../model/landmarks.ts";
@@ -72,7 +72,10 @@ function Failed({ holder, status: { error } }: {
   return (
     <div class="notice warn">
       <p>
-        <strong>{words.failed(holder.place.value.name)}.</strong>{" "}
+        <strong>
+          {words.failed(holder.place.value.name)}
+          {text.value.stop}
+        </strong>
         {error.message}
       </p>
       <p class="row">

@@ -55,7 +55,9 @@ function FilledNote() {
         <div class={value.missing > 0 ? "notice warn" : "notice"}>
           <p>
             {words.filled}
-            {value.missing > 0 && <>. {words.missing(value.missing)}</>}
+            {value.missing > 0 && (
+              <>{text.value.stop}{words.missing(value.missing)}</>
+            )}
           </p>
           <button
             type="button"

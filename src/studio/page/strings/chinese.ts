@@ -8,6 +8,7 @@ import type { Strings } from "./english.ts";
 /** Chinese. */
 export const chinese: Strings = {
   title: "MasterWeaver 工作室",
+  stop: "。",
   header: {
     docs: "API",
     language: "语言",

@@ -20,6 +20,8 @@ function help(name: keyof typeof table): string {
 /** English, from which all languages take their strings. */
 export const english = {
   title: "MasterWeaver Studio",
+  /** Between two sentences. */
+  stop: ". ",
   header: {
     docs: "API",
     language: "Language",
