@@ -104,7 +104,8 @@ siteTest(
     assertEquals(host.weights, []);
     // Nor does it wait for a model that will not come.
     await page.locator(".example").first().click();
-    await page.getByText("the top of the page says why").waitFor();
+    await page.locator(".stage").getByText("the top of the page says why")
+      .waitFor();
     await shoot("site-no-gpu");
     await assertAccessible();
     await page.getByLabel("Language").selectOption("zh-CN");
