@@ -38,9 +38,9 @@ const bin = `${folder}/node_modules/.bin/masterweaver-webgpu`;
 /** What makes the command take the same shaders as the script. */
 const asScript = ["--dtype", "f32", "--tune", "off"];
 
-/** Runs the package's command in Node or Bun. */
+/** Runs Node or Bun. */
 function run(program: string, ...args: string[]): Promise<Ran> {
-  return runProgram(program, [bin, ...args], 60_000, folder);
+  return runProgram(program, args, 60_000, folder);
 }
 
 /** What Deno makes of the script's request. */
@@ -99,21 +99,35 @@ for (const name of ["node", "bun"] as const) {
 projectTest(
   "the command says what it is and what was wrong",
   async ({ node }) => {
-    const help = await run(node, "--help");
+    const help = await run(node, bin, "--help");
     assertEquals([help.code, help.err], [0, ""]);
     assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
-    const own = await run(node, "--version");
+    const old = "data:text/javascript,delete globalThis.AsyncDisposableStack";
+    const tooOld = await run(node, "--import", old, bin);
+    assertEquals([tooOld.code, tooOld.out], [1, ""]);
+    assertMatch(
+      tooOld.err,
+      /^Node 24 or later is needed, this is [\d.]+; .*`\n$/,
+    );
+    const own = await run(node, bin, "--version");
     assertEquals([own.code, own.out], [0, `masterweaver ${version}\n`]);
-    const studio = await run(node, "serve");
+    const studio = await run(node, bin, "serve");
     assertEquals([studio.code, studio.out], [2, ""]);
     assertMatch(
       studio.err,
       /^The studio is not in this package: .*; see --help\n$/,
     );
-    const usage = await run(node, "--ref", demo, "--steps", "0");
+    const usage = await run(node, bin, "--ref", demo, "--steps", "0");
     assertEquals([usage.code, usage.out], [2, ""]);
     assertMatch(usage.err, /^Option --steps .*, got 0; see --help\n$/);
-    const missing = await run(node, "--ref", "no.png", "--prompt", "a man");
+    const missing = await run(
+      node,
+      bin,
+      "--ref",
+      "no.png",
+      "--prompt",
+      "a man",
+    );
     assertEquals([missing.code, missing.out], [1, ""]);
     assertEquals(missing.err, "Cannot read no.png: no such file or folder\n");
   },
@@ -124,7 +138,7 @@ projectTest("without npm's webgpu the command names it", async ({ node }) => {
   await Deno.rename(dawn, `${folder}/aside`);
   try {
     const args = ["--ref", demo, "--prompt", "a man"];
-    const { code, err } = await run(node, ...args);
+    const { code, err } = await run(node, bin, ...args);
     assertEquals(code, 1);
     assertEquals(
       err,
@@ -140,6 +154,7 @@ for (const name of ["node", "bun"] as const) {
     const output = `command-${name}.png`;
     const { code, out, err } = await run(
       programs[name],
+      bin,
       ...["--ref", demo, "--prompt", request.prompt, "--steps", "1"],
       ...[...asScript, "--output", output],
     );
