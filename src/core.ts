@@ -14,7 +14,7 @@
  *   await using weaver = await MasterWeaver.load(files);
  *   const identity = await weaver.encodeIdentity([photo]);
  *   const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
- *   return new ImageData(images[0].data, images[0].width);
+ *   return images.map(({ data, width }) => new ImageData(data, width));
  * }
  * ```
  *
