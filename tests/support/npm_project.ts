@@ -70,8 +70,6 @@ const tsconfig = {
     noPropertyAccessFromIndexSignature: true,
     noUncheckedIndexedAccess: true,
     noUncheckedSideEffectImports: true,
-    noUnusedLocals: true,
-    noUnusedParameters: true,
     verbatimModuleSyntax: true,
     noEmit: true,
     target: "ES2022",
