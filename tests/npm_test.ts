@@ -101,7 +101,8 @@ projectTest(
   async ({ node }) => {
     const help = await run(node, bin, "--help");
     assertEquals([help.code, help.err], [0, ""]);
-    assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
+    assertMatch(help.out, /^ {2}masterweaver-webgpu --ref a\.png/m);
+    assert(!/mod\.ts|tools\//.test(help.out), help.out);
     const old = "data:text/javascript,delete globalThis.AsyncDisposableStack";
     const tooOld = await run(node, "--import", old, bin);
     assertEquals([tooOld.code, tooOld.out], [1, ""]);
@@ -123,13 +124,13 @@ projectTest(
     const missing = await run(
       node,
       bin,
-      "--ref",
-      "no.png",
-      "--prompt",
-      "a man",
+      ...["--ref", demo, "--model", "nowhere"],
     );
     assertEquals([missing.code, missing.out], [1, ""]);
-    assertEquals(missing.err, "Cannot read no.png: no such file or folder\n");
+    assertEquals(
+      missing.err,
+      "Cannot read nowhere: no such file or folder; give the folder of a model that tools/convert.ts of the MasterWeaver repository has written\n",
+    );
   },
 );
 

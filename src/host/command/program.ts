@@ -6,6 +6,7 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { exitCode, UsageError } from "../exit.ts";
+import { toolCommand } from "../place.ts";
 import { main } from "./command.ts";
 
 /** Runs the command and sets the process's exit code. */
@@ -15,9 +16,11 @@ export async function run(args: readonly string[]): Promise<void> {
     const [word] = args;
     if (word === "serve" || word === "work") {
       throw new UsageError(
-        `The studio is not in this package: give \`deno run -A mod.ts ${word}\` in the repository`,
+        `The studio is not in this package: give ${
+          toolCommand(`deno run -A mod.ts ${word}`)
+        }`,
       );
     }
-    return await main(args, fileURLToPath(folder), "npx masterweaver-webgpu");
+    return await main(args, fileURLToPath(folder), "masterweaver-webgpu");
   });
 }
