@@ -4,7 +4,7 @@
  * Each component's file is a {@linkcode ByteSource}, and an image is RGBA
  * pixels, like a page's own `ImageData`. Nothing here reaches a file system, a
  * process or a package: {@link https://docs.deno.com/api/web/ | web APIs} only.
- * `mod.ts` exports this and what Deno adds.
+ * The whole library exports this, and adds a model's folder and image files.
  *
  * @example
  * ```ts no-eval

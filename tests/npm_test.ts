@@ -56,28 +56,39 @@ async function byDeno(): Promise<Uint8ClampedArray> {
   return images[0].data;
 }
 
-projectTest("the package is small, and the core reaches no host", async (
-  _,
-  bytes,
-) => {
-  // Of which weights/mini is 19.3 MB.
-  assert(bytes < 21_000_000, `${bytes} bytes`);
-  const open = [`${installed}/src/core.js`];
-  const seen = new Set<string>();
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (seen.has(path)) continue;
-    seen.add(path);
-    const code = await Deno.readTextFile(path);
-    for (
-      const [, name] of code.matchAll(/^(?:import|export)\b.* from "(.*)";$/gm)
-    ) {
-      assert(name.startsWith("."), `${path} imports ${name}`);
-      open.push(new URL(name, `file://${path}`).pathname);
+projectTest(
+  "the package is small and whole, and the core reaches no host",
+  async (
+    _,
+    bytes,
+  ) => {
+    // Of which weights/mini is 19.3 MB.
+    assert(bytes < 21_000_000, `${bytes} bytes`);
+    const open = [`${installed}/src/core.js`];
+    const seen = new Set<string>();
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const code = await Deno.readTextFile(path);
+      for (
+        const [, name] of code.matchAll(
+          /^(?:import|export)\b.* from "(.*)";$/gm,
+        )
+      ) {
+        assert(name.startsWith("."), `${path} imports ${name}`);
+        open.push(new URL(name, `file://${path}`).pathname);
+      }
+      assert(!/\bDeno\.|\bprocess\./.test(code), path);
     }
-    assert(!/\bDeno\.|\bprocess\./.test(code), path);
-  }
-  assert(seen.size > 100, `${seen.size} files`);
-});
+    assert(seen.size > 100, `${seen.size} files`);
+    for (const text of ["README.md", "weights/mini/README.md"]) {
+      const markdown = await Deno.readTextFile(`${installed}/${text}`);
+      for (const [, link] of markdown.matchAll(/\]\((?!https:)([^)#]+)/g)) {
+        await Deno.stat(new URL(link, `file://${installed}/${text}`));
+      }
+    }
+  },
+);
 
 for (const name of ["node", "bun"] as const) {
   projectTest(

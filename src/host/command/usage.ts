@@ -32,7 +32,7 @@ const WITH_STUDIO = `Also, each with a --help of its own:
 
 const IN_PACKAGE =
   `weights/mini and the README are in this package. The MasterWeaver repository has
-the tools that convert models and train, and the studio, a page with an HTTP API.
+the tools that convert models and train, and the studio, a page with an API.
 `;
 
 /** An option, what it means, its limits and its default. */
