@@ -15,7 +15,8 @@
  *   prompt: "a man in the snow",
  *   seed: 42,
  * });
- * await writePng("out.png", images[0]);
+ * const [image] = images;
+ * if (image) await writePng("out.png", image);
  * ```
  *
  * @module

@@ -4,7 +4,7 @@
  * Each component's file is a {@linkcode ByteSource}, and an image is RGBA
  * pixels, like a page's own `ImageData`. Nothing here reaches a file system, a
  * process or a package: {@link https://docs.deno.com/api/web/ | web APIs} only.
- * `mod.ts` exports this and what Deno adds.
+ * The whole library exports this, and adds a model's folder and image files.
  *
  * @example
  * ```ts no-eval
@@ -14,7 +14,7 @@
  *   await using weaver = await MasterWeaver.load(files);
  *   const identity = await weaver.encodeIdentity([photo]);
  *   const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
- *   return new ImageData(images[0].data, images[0].width);
+ *   return images.map(({ data, width }) => new ImageData(data, width));
  * }
  * ```
  *

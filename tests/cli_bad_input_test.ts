@@ -173,7 +173,8 @@ const models: readonly BadInput[] = [
   {
     what: "a model folder that is not there",
     args: withDemo("--model", "nowhere"),
-    says: /Cannot read nowhere: no such file or folder/,
+    says:
+      /Cannot read nowhere: no such file or folder; give the folder of a model that tools\/convert\.ts has written/,
   },
   {
     what: "a model folder that is empty",

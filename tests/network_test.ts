@@ -8,7 +8,10 @@ import { readImage } from "../src/host/files.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { Network } from "../src/graph/network.ts";
 import { Tuner } from "../src/graph/tuner.ts";
-import { WeightStore } from "../src/graph/weight_store.ts";
+import {
+  type StoredParameter,
+  WeightStore,
+} from "../src/graph/weight_store.ts";
 import { map } from "../src/ops/map.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
@@ -146,6 +149,38 @@ gpuTest("weights: a load that is stopped leaves nothing behind", async () => {
   assertEquals([gpu.buffers.count, gpu.buffers.bytes], [count, bytes]);
   await store.load(weights);
   assert(store.find(weights[1]));
+});
+
+gpuTest("weights: what a stopped load leaves is whole", async () => {
+  const gpu = await sharedGpu();
+  using store = new WeightStore(gpu);
+  let mayRead = false;
+  // Trained weights lie in a block each, so that the first is there before the second.
+  const weight = (value: number): StoredParameter => {
+    const name = `weight of ${value}`;
+    async function* chunks() {
+      await Promise.resolve();
+      if (value === 2 && !mayRead) throw new Error("stopped");
+      yield new Uint8Array(new Float32Array(6).fill(value).buffer);
+    }
+    const tensor = {
+      name,
+      dtype: "f32",
+      shape: [6],
+      bytes: 24,
+      chunks,
+    } as const;
+    const ref = { name, shape: [6], tensor };
+    return { ref, dtype: "f32", layout: "rows", trainable: true };
+  };
+  const weights = [weight(1), weight(2)];
+  await assertRejects(() => store.load(weights), Error, "stopped");
+  assert(store.find(weights[0]));
+  mayRead = true;
+  await store.load(weights);
+  for (const [i, parameter] of weights.entries()) {
+    assertEquals([...await store.read(parameter)], Array(6).fill(i + 1));
+  }
 });
 
 gpuTest(

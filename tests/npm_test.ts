@@ -38,9 +38,9 @@ const bin = `${folder}/node_modules/.bin/masterweaver-webgpu`;
 /** What makes the command take the same shaders as the script. */
 const asScript = ["--dtype", "f32", "--tune", "off"];
 
-/** Runs the package's command in Node or Bun. */
+/** Runs Node or Bun. */
 function run(program: string, ...args: string[]): Promise<Ran> {
-  return runProgram(program, [bin, ...args], 60_000, folder);
+  return runProgram(program, args, 60_000, folder);
 }
 
 /** What Deno makes of the script's request. */
@@ -56,28 +56,39 @@ async function byDeno(): Promise<Uint8ClampedArray> {
   return images[0].data;
 }
 
-projectTest("the package is small, and the core reaches no host", async (
-  _,
-  bytes,
-) => {
-  // Of which weights/mini is 19.3 MB.
-  assert(bytes < 21_000_000, `${bytes} bytes`);
-  const open = [`${installed}/src/core.js`];
-  const seen = new Set<string>();
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (seen.has(path)) continue;
-    seen.add(path);
-    const code = await Deno.readTextFile(path);
-    for (
-      const [, name] of code.matchAll(/^(?:import|export)\b.* from "(.*)";$/gm)
-    ) {
-      assert(name.startsWith("."), `${path} imports ${name}`);
-      open.push(new URL(name, `file://${path}`).pathname);
+projectTest(
+  "the package is small and whole, and the core reaches no host",
+  async (
+    _,
+    bytes,
+  ) => {
+    // Of which weights/mini is 19.3 MB.
+    assert(bytes < 21_000_000, `${bytes} bytes`);
+    const open = [`${installed}/src/core.js`];
+    const seen = new Set<string>();
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const code = await Deno.readTextFile(path);
+      for (
+        const [, name] of code.matchAll(
+          /^(?:import|export)\b.* from "(.*)";$/gm,
+        )
+      ) {
+        assert(name.startsWith("."), `${path} imports ${name}`);
+        open.push(new URL(name, `file://${path}`).pathname);
+      }
+      assert(!/\bDeno\.|\bprocess\./.test(code), path);
     }
-    assert(!/\bDeno\.|\bprocess\./.test(code), path);
-  }
-  assert(seen.size > 100, `${seen.size} files`);
-});
+    assert(seen.size > 100, `${seen.size} files`);
+    for (const text of ["README.md", "weights/mini/README.md"]) {
+      const markdown = await Deno.readTextFile(`${installed}/${text}`);
+      for (const [, link] of markdown.matchAll(/\]\((?!https:)([^)#]+)/g)) {
+        await Deno.stat(new URL(link, `file://${installed}/${text}`));
+      }
+    }
+  },
+);
 
 for (const name of ["node", "bun"] as const) {
   projectTest(
@@ -99,23 +110,38 @@ for (const name of ["node", "bun"] as const) {
 projectTest(
   "the command says what it is and what was wrong",
   async ({ node }) => {
-    const help = await run(node, "--help");
+    const help = await run(node, bin, "--help");
     assertEquals([help.code, help.err], [0, ""]);
-    assertMatch(help.out, /^ {2}npx masterweaver-webgpu --ref a\.png/m);
-    const own = await run(node, "--version");
+    assertMatch(help.out, /^ {2}masterweaver-webgpu --ref a\.png/m);
+    assert(!/mod\.ts|tools\//.test(help.out), help.out);
+    const old = "data:text/javascript,delete globalThis.AsyncDisposableStack";
+    const tooOld = await run(node, "--import", old, bin);
+    assertEquals([tooOld.code, tooOld.out], [1, ""]);
+    assertMatch(
+      tooOld.err,
+      /^Node 24 or later is needed, this is [\d.]+; .*`\n$/,
+    );
+    const own = await run(node, bin, "--version");
     assertEquals([own.code, own.out], [0, `masterweaver ${version}\n`]);
-    const studio = await run(node, "serve");
+    const studio = await run(node, bin, "serve");
     assertEquals([studio.code, studio.out], [2, ""]);
     assertMatch(
       studio.err,
       /^The studio is not in this package: .*; see --help\n$/,
     );
-    const usage = await run(node, "--ref", demo, "--steps", "0");
+    const usage = await run(node, bin, "--ref", demo, "--steps", "0");
     assertEquals([usage.code, usage.out], [2, ""]);
     assertMatch(usage.err, /^Option --steps .*, got 0; see --help\n$/);
-    const missing = await run(node, "--ref", "no.png", "--prompt", "a man");
+    const missing = await run(
+      node,
+      bin,
+      ...["--ref", demo, "--model", "nowhere"],
+    );
     assertEquals([missing.code, missing.out], [1, ""]);
-    assertEquals(missing.err, "Cannot read no.png: no such file or folder\n");
+    assertEquals(
+      missing.err,
+      "Cannot read nowhere: no such file or folder; give the folder of a model that tools/convert.ts of the MasterWeaver repository has written\n",
+    );
   },
 );
 
@@ -124,7 +150,7 @@ projectTest("without npm's webgpu the command names it", async ({ node }) => {
   await Deno.rename(dawn, `${folder}/aside`);
   try {
     const args = ["--ref", demo, "--prompt", "a man"];
-    const { code, err } = await run(node, ...args);
+    const { code, err } = await run(node, bin, ...args);
     assertEquals(code, 1);
     assertEquals(
       err,
@@ -140,6 +166,7 @@ for (const name of ["node", "bun"] as const) {
     const output = `command-${name}.png`;
     const { code, out, err } = await run(
       programs[name],
+      bin,
       ...["--ref", demo, "--prompt", request.prompt, "--steps", "1"],
       ...[...asScript, "--output", output],
     );

@@ -190,3 +190,34 @@ Deno.test("site download: what the browser has dropped is fetched again, when it
   for (const bytes of await Promise.all(reads)) assertEquals(bytes, expected);
   assertEquals(host.asked, [[7 * CHUNK_BYTES, 8 * CHUNK_BYTES - 1]]);
 });
+
+Deno.test("site download: a host that falls silent is given up", async () => {
+  const start = content.slice(0, CHUNK_BYTES + 5);
+  await using host = new Host(() =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(start),
+      }),
+    )
+  );
+  await assertRejects(
+    () => host.download({ silence: 100 }),
+    MasterWeaverError,
+    "the connection breaks (the host sends nothing for 0.1 s)",
+  );
+  assertEquals(host.kept.chunks.size, 1);
+});
+
+Deno.test("site download: a page of text of unknown length is refused at once", async () => {
+  await using host = new Host(() =>
+    new Response(new Blob(["<!doctype html>"]).stream(), {
+      headers: { "content-type": "text/html" },
+    })
+  );
+  await assertRejects(
+    () => host.download(),
+    MasterWeaverError,
+    "the host sends a page of text instead; sign in to the network",
+  );
+  assertEquals(host.asked.length, 1);
+});

@@ -102,6 +102,10 @@ siteTest(
     assert(/Images cannot be made in this browser as it is/.test(said), said);
     assert(/chrome:\/\//.test(said), said);
     assertEquals(host.weights, []);
+    // Nor does it wait for a model that will not come.
+    await page.locator(".example").first().click();
+    await page.locator(".stage").getByText("the top of the page says why")
+      .waitFor();
     await shoot("site-no-gpu");
     await assertAccessible();
     await page.getByLabel("Language").selectOption("zh-CN");

@@ -78,13 +78,15 @@ siteTest(
     const weaver = await miniWeaver("f32");
     const identity = await weaver.encodeIdentity([await readImage(photo)]);
     const { images } = await weaver.generate({ ...settings, identity });
-    const likeness = psnr(decodeImage(file, "made").data, images[0].data);
-    assert(likeness >= 60, `${likeness} dB`);
     const text = readPngText(file);
     assertEquals(text.prompt, settings.prompt);
+    assertEquals(text.seed, String(settings.seed));
+    assertEquals(text.steps, String(settings.steps));
     assertEquals(text.model, "weights/mini");
     assertEquals(text.model_hash, weaver.hash);
     assertMatch(text.parameters, /Steps: 2/);
+    const likeness = psnr(decodeImage(file, "made").data, images[0].data);
+    assert(likeness >= 60, `${likeness} dB, with ${JSON.stringify(text)}`);
 
     await fill(page, { "Steps": "300" });
     await page.getByRole("button", { name: /^Generate/ }).click();

@@ -157,6 +157,32 @@ siteTest(
     const again = host.weights.slice(length).map(lengthOf)
       .reduce((sum, bytes) => sum + bytes, 0);
     assert(again < MODEL_BYTES - 4_000_000, `${again} bytes, not the rest`);
+    // All is kept: nothing needs room any more.
+    await quota(1000);
+    await page.reload();
+    await modelReady(page);
+  },
+);
+
+siteTest(
+  "site weights: all data of the site is deleted during the download",
+  { holdAfter: 5 * CHUNK },
+  async ({ page, url }, host) => {
+    await useAnyway(page);
+    const bar = page.locator(".model-coming progress");
+    await bar.waitFor();
+    for (let i = 0; i < 200; i++) {
+      if (Number(await bar.getAttribute("value")) > 4_000_000) break;
+      await page.waitForTimeout(50);
+    }
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("Storage.clearDataForOrigin", {
+      origin: new URL(url).origin,
+      storageTypes: "cache_storage",
+    });
+    host.release();
+    await modelReady(page);
+    assertEquals(await page.locator(".model-panel .notice").count(), 0);
   },
 );
 

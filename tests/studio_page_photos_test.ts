@@ -4,6 +4,7 @@
  * sees of them.
  */
 import { assertEquals } from "@std/assert";
+import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import type { Page } from "./support/browser.ts";
 import { DrawnFaces } from "./support/drawn_faces.ts";
 import { choose, pageTest, portrait } from "./support/studio_page.ts";
@@ -130,4 +131,9 @@ pageTest("photos are dropped and pasted", {}, async ({ page, shoot }) => {
   });
   await bring(page, "drop", { name: "notes.txt", bytes: [110, 111] });
   await page.getByText("notes.txt is no photo that can be read here").waitFor();
+  await bring(page, "drop", {
+    name: "cut.png",
+    bytes: [...PNG_SIGNATURE, 0, 0],
+  });
+  await page.getByText("cut.png is damaged").waitFor();
 });

@@ -169,7 +169,7 @@ gpuTest(
       [
         { model: `${folder}/none` },
         "cannot-read",
-        /none: no such file or folder$/,
+        /none: no such file or folder; give the folder of a model that /,
       ],
       [{ "adapter-path": "none.pt" }, "cannot-read", /none\.pt: no such file/],
       [

@@ -237,6 +237,8 @@ export class WeightStore implements Disposable {
       for (const [i, parameter] of block.parameters.entries()) {
         await this.#write(parameter, memory, block.offsets[i], stream);
       }
+      // Whoever stops the call while the next block is read leaves this one whole.
+      stream.flush();
     } catch (error) {
       this.#gpu.buffers.free(memory);
       throw error;
@@ -388,9 +390,14 @@ class WeightStream {
     if (this.#pauser?.isDue) await this.#pauser.pause();
   }
 
+  /** Writes what is still gathered. */
+  flush(): void {
+    this.#gathered.flush();
+  }
+
   /** Writes what is still gathered and waits until the GPU has done all writes. */
   async finish(): Promise<void> {
-    this.#gathered.flush();
+    this.flush();
     await this.#gpu.flush();
     this.#queued = 0;
   }

@@ -5,6 +5,7 @@
  */
 import type { ByteSource } from "../base/bytes.ts";
 import { MasterWeaverError } from "../base/errors.ts";
+import { toolName } from "./place.ts";
 
 /** Most of a safetensors file's header that is looked at. */
 const LOOKED_AT = 2 ** 20;
@@ -53,7 +54,8 @@ export async function checkAdapterFile(source: ByteSource): Promise<void> {
       throw new MasterWeaverError(
         "bad-model",
         `Cannot use ${name} as the adapter: it is a PyTorch file; ` +
-          "use the .weave that training wrote beside it, or convert it with tools/convert.ts",
+          "use the .weave that training wrote beside it, or convert it with " +
+          toolName("tools/convert.ts"),
       );
   }
 }

@@ -8,31 +8,46 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import { flagName, optionsOf } from "../options/table.ts";
+import { inRepository, toolCommand, toolName } from "./place.ts";
 
 /** Advice of the core, and what replaces it: the tool to run or the file to copy. */
 const tools: readonly (readonly [core: RegExp, host: string])[] = [
   [
     /^(Found no WebGPU adapter: .* driver is needed)$/,
-    "$1; on Debian and Ubuntu mesa-vulkan-drivers, which `sh tools/setup.sh` installs, is a software driver where there is no GPU",
+    `$1; on Debian and Ubuntu mesa-vulkan-drivers${
+      inRepository ? ", which `sh tools/setup.sh` installs," : ""
+    } is a software driver where there is no GPU`,
   ],
   [
     /give landmarks\.weave among the model's files/,
-    "run `sh tools/setup.sh --with-landmarks`, or put landmarks.weave into the model's folder",
+    `run ${toolCommand("sh tools/setup.sh --with-landmarks")}${
+      inRepository ? ", or" : " and"
+    } put landmarks.weave into the model's folder`,
   ],
   [
     /give face_detector\.weave among the model's files/,
-    "copy it from weights/mini into the model's folder",
+    `copy it from weights/mini${
+      inRepository ? "" : " of this package"
+    } into the model's folder`,
   ],
   [
     /has no preview\.json; give one among its files$/,
-    "has no preview.json; make one with tools/preview.ts",
+    `has no preview.json; make one with ${toolName("tools/preview.ts")}`,
+  ],
+  [
+    /\bfit it again(?=, or delete it$)/,
+    `fit it again with ${toolName("tools/preview.ts")}`,
+  ],
+  [
+    /\bconvert the model(?=[,;]|$)/,
+    `convert the model with ${toolName("tools/convert.ts")}`,
   ],
   [
     /convert TAESD into the model's folder, or give its file as taesd$/,
-    "convert TAESD into the model's folder with tools/convert.ts, or give its .weave file with --taesd",
+    `convert TAESD into the model's folder with ${
+      toolName("tools/convert.ts")
+    }, or give its .weave file with --taesd`,
   ],
-  [/\bfit it again(?=, or delete it$)/, "fit it again with tools/preview.ts"],
-  [/\bconvert the model(?=[,;]|$)/, "convert the model with tools/convert.ts"],
 ];
 
 /** Options that a message names with a value, as in `dtype: "f16"`. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
+import { runtimeFault } from "./runtime.ts";
 
 /** What the npm package `webgpu` exports. */
 export interface DawnModule {
@@ -21,9 +22,11 @@ const PACKAGE = "webgpu";
  * Puts npm's Dawn at `navigator.gpu`, unless something is there already. Deno has
  * WebGPU of its own; what turns it on is said where the adapter is asked for.
  *
- * @throws {MasterWeaverError} `no-adapter` where the package is missing or does not load
+ * @throws {MasterWeaverError} `no-adapter` where the runtime is too old, or the package is missing or does not load
  */
 export async function provideWebGpu(): Promise<void> {
+  const fault = runtimeFault();
+  if (fault !== undefined) throw new MasterWeaverError("no-adapter", fault);
   if (navigator.gpu || "Deno" in globalThis) return;
   const dawn = await loadDawn();
   // Two calls at a time may both come here: the first one's stays.

@@ -21,6 +21,7 @@ import { joinBytes } from "./codecs/bytes.ts";
 import { formatValue } from "../base/format_value.ts";
 import { checkAdapterFile } from "./adapter_file.ts";
 import { cannotRead } from "./reasons.ts";
+import { toolName } from "./place.ts";
 import { type HostFile, hostFileSystem } from "./system.ts";
 import { writeFileAtomic } from "./write.ts";
 import type { Image } from "../image/image.ts";
@@ -254,7 +255,13 @@ export async function openModelFolder(
 ): Promise<ModelFolder> {
   const folder = model instanceof URL ? fileURLToPath(model) : model;
   const info = await hostFileSystem.stat(folder).catch((error) => {
-    throw cannotRead(folder, error);
+    throw cannotRead(
+      folder,
+      error,
+      `give the folder of a model that ${
+        toolName("tools/convert.ts")
+      } has written`,
+    );
   });
   if (!info.isDirectory) {
     throw new MasterWeaverError(
@@ -286,7 +293,7 @@ export async function openModelFolder(
       `Cannot use ${folder}: ${missing.join(", ")} missing${await leftOver(
         folder,
         missing,
-      )}; convert the model with tools/convert.ts`,
+      )}; convert the model with ${toolName("tools/convert.ts")}`,
     );
   }
   for (const name of optionalComponents) {

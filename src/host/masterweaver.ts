@@ -38,7 +38,8 @@ export interface LoadOptions
  * await using weaver = await MasterWeaver.load("weights/mini");
  * const identity = await weaver.encodeIdentity([await readImage("a.png")]);
  * const { images } = await weaver.generate({ identity, prompt: "a man in the snow" });
- * await writePng("out.png", images[0]);
+ * const [image] = images;
+ * if (image) await writePng("out.png", image);
  * ```
  */
 export class MasterWeaver extends CoreMasterWeaver {

@@ -85,11 +85,22 @@ function missingPermission(error: Error): string {
   }; add ${flag}${long.replace(/=$/, "")} after "deno run"`;
 }
 
-/** The error of a file that cannot be read. */
-export function cannotRead(path: string, error: unknown): MasterWeaverError {
+/**
+ * The error of a file that cannot be read.
+ *
+ * @param remedy what to do about it, where the path alone does not say
+ */
+export function cannotRead(
+  path: string,
+  error: unknown,
+  remedy?: string,
+): MasterWeaverError {
+  const advice = remedy === undefined || isMissingPermission(error)
+    ? ""
+    : `; ${remedy}`;
   return new MasterWeaverError(
     "cannot-read",
-    `Cannot read ${path}: ${reason(error)}`,
+    `Cannot read ${path}: ${reason(error)}${advice}`,
     { cause: error },
   );
 }

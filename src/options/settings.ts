@@ -66,7 +66,7 @@ export interface Settings {
    * Threads of the GPU whose noise `torch-cuda` reproduces, a multiple of 256:
    * its multiprocessors times the threads that one can hold. Noise of more
    * numbers than that depends on it; 0 stands for a GPU with enough threads.
-   * `src/samplers/README.md` lists common GPUs.
+   * The repository's `src/samplers/README.md` lists common GPUs.
    */
   cudaThreads: number;
   /**

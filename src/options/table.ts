@@ -131,7 +131,7 @@ export const table: Table = {
   model: {
     group: "command",
     type: path("DIR"),
-    defaultText: "weights/mini beside mod.ts",
+    defaultText: "weights/mini",
     help: "a converted model",
     key: "model",
   },

@@ -48,6 +48,10 @@ export const english = {
   },
   gpu: {
     missing: "Images cannot be made in this browser as it is",
+    missingAbove:
+      "Images cannot be made in this browser as it is; the top of the page says why",
+    softwareAbove:
+      "There is no GPU here: say at the top of the page first that its slow substitute is to be used",
     insecure:
       "The page was opened without https, and browsers give WebGPU to no other: open it by https, or from localhost",
     tooOld:
@@ -58,7 +62,7 @@ export const english = {
       "withoutAdapter",
     ),
     software:
-      "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes",
+      "The browser offers no GPU here, only a slow substitute that computes on the CPU: an image takes minutes, so begin with one image and few steps; an example makes as many as the form says",
     softwareAdvice: {
       chrome:
         "Switch on graphics acceleration in Settings, System, and update the graphics driver; chrome://gpu says more",
@@ -103,6 +107,8 @@ const chinese: SiteStrings = {
   },
   gpu: {
     missing: "此浏览器目前无法生成图像",
+    missingAbove: "此浏览器目前无法生成图像；页面顶部说明了原因",
+    softwareAbove: "此处没有 GPU：请先在页面顶部同意使用较慢的替代品",
     insecure:
       "页面未通过 https 打开，而浏览器仅在 https 下提供 WebGPU：请用 https 打开，或从 localhost 打开",
     tooOld:
@@ -128,7 +134,7 @@ const chinese: SiteStrings = {
         "浏览器没有找到可用于 WebGPU 的 GPU：请更新显卡驱动，或使用较新的 Chrome",
     },
     software:
-      "浏览器在此没有提供 GPU，只有在 CPU 上运算的替代品，速度很慢：一张图像需要数分钟",
+      "浏览器在此没有提供 GPU，只有在 CPU 上运算的替代品，速度很慢：一张图像需要数分钟，请先只生成一张、少用几步；示例也按表单中的数量生成",
     softwareAdvice: {
       chrome:
         "请在“设置”“系统”中打开图形加速，并更新显卡驱动；详情见 chrome://gpu",
@@ -159,11 +165,19 @@ export const withoutServer: Readonly<Record<Language, Strings>> = {
     sending: "Waiting for the model …",
     fetching: "Keeping the images …",
     tooLarge: "This is more than the page takes",
+    wrongAlign:
+      "This model has no landmarks, so it cannot align: open the line at the top of the page, and pick landmarks.weave there",
+    notAligned:
+      "not aligned, for the model lacks the network for that: open the line at the top of the page, and pick landmarks.weave there",
   }),
   "zh-CN": adapted(strings["zh-CN"], {
     sending: "正在等待模型……",
     fetching: "正在保存图像……",
     tooLarge: "超出此页面所能接受的大小",
+    wrongAlign:
+      "此模型没有关键点网络，无法对齐：请展开页面顶部的一行，在那里选择 landmarks.weave",
+    notAligned:
+      "未对齐，模型缺少所需的网络：请展开页面顶部的一行，在那里选择 landmarks.weave",
   }),
 };
 
@@ -183,15 +197,19 @@ function advised(
 
 function adapted(
   own: Strings,
-  { sending, fetching, tooLarge }: {
+  { sending, fetching, tooLarge, wrongAlign, notAligned }: {
     sending: string;
     fetching: string;
     tooLarge: string;
+    wrongAlign: string;
+    notAligned: string;
   },
 ): Strings {
   return {
     ...own,
     run: { ...own.run, sending, fetching },
     errors: { ...own.errors, tooLarge },
+    form: { ...own.form, wrongAlign },
+    warnings: { ...own.warnings, notAligned },
   };
 }

@@ -64,14 +64,20 @@ const tsconfig = {
   compilerOptions: {
     strict: true,
     exactOptionalPropertyTypes: true,
+    noFallthroughCasesInSwitch: true,
+    noImplicitOverride: true,
+    noImplicitReturns: true,
+    noPropertyAccessFromIndexSignature: true,
     noUncheckedIndexedAccess: true,
+    noUncheckedSideEffectImports: true,
+    verbatimModuleSyntax: true,
     noEmit: true,
     target: "ES2022",
     module: "NodeNext",
     lib: ["ESNext", "DOM"],
     types: [],
   },
-  files: ["consumer.ts"],
+  include: ["*.ts"],
 };
 
 /** A page that Vite bundles: the package's own name leads to the core there. */
@@ -107,6 +113,9 @@ export async function makeProject(folder: string): Promise<number> {
   await must("npm", ["install", ...QUIET, tarball, dawn], folder);
   await write(`${folder}/make.js`, script);
   await write(`${folder}/consumer.ts`, consumer);
+  for (const [i, example] of (await readmeExamples(built)).entries()) {
+    await write(`${folder}/readme-${i}.ts`, example);
+  }
   await write(`${folder}/tsconfig.json`, tsconfig);
   await write(`${folder}/index.html`, page);
   await write(`${folder}/page.js`, pageScript);
@@ -127,6 +136,14 @@ export async function must(
   const { code, out, err } = await runProgram(program, args, 60_000, folder);
   if (code !== 0) throw new Error(`${args.join(" ")}: ${code}: ${err}${out}`);
   return out;
+}
+
+/** The examples in a package's README. */
+async function readmeExamples(folder: string): Promise<string[]> {
+  const readme = await Deno.readTextFile(`${folder}/README.md`);
+  const found = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)];
+  if (found.length !== 2) throw new Error(`${found.length} examples`);
+  return found.map(([, example]) => example);
 }
 
 async function write(path: string, content: unknown): Promise<void> {

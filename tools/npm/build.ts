@@ -26,6 +26,8 @@ pages and bundlers, with weights/mini. Nothing is published.
 const COPIED: readonly (readonly [from: string, to: string])[] = [
   ["tools/npm/README.md", "README.md"],
   ["LICENSE", "LICENSE"],
+  // The model's README leads to it.
+  ["weights/FORMAT.md", "weights/FORMAT.md"],
 ];
 
 /** The model that the command uses where none is given. */

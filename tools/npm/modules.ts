@@ -14,7 +14,7 @@ export const entries: Readonly<Record<string, string>> = {
 
 /** Commands, and the source of them. */
 export const bins: Readonly<Record<string, string>> = {
-  "masterweaver-webgpu": "src/host/command/program.ts",
+  "masterweaver-webgpu": "src/host/command/start.ts",
 };
 
 /** An import of an npm package: its name, and its version. */

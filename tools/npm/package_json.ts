@@ -24,7 +24,8 @@ export function packageJson(
     description:
       "Images of a person from one photo and a prompt, computed on WebGPU",
     keywords: ["webgpu", "wgsl", "stable-diffusion", "text-to-image"],
-    license: "Apache-2.0",
+    // The second is the face detector's; its text lies beside that.
+    license: "Apache-2.0 AND BSL-1.0",
     type: "module",
     engines: { node: ">=24" },
     bin: mapValues(bins, (source) => `./${inJavaScript(source)}`),

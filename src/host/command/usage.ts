@@ -4,6 +4,7 @@
  * @module
  */
 import { type NamedOption, options } from "../../options/table.ts";
+import { inRepository } from "../place.ts";
 
 /** Where an option's meaning begins, and where a line ends. */
 const [INDENT, WIDTH] = [27, 80];
@@ -20,12 +21,19 @@ export function usage(program: string): string {
 
 ${options.filter(({ libraryOnly }) => !libraryOnly).map(lines).join("\n")}
 
-Also, in the repository with Deno, each with a --help of its own:
+${inRepository ? WITH_STUDIO : IN_PACKAGE}`;
+}
+
+const WITH_STUDIO = `Also, each with a --help of its own:
 
   deno run -A mod.ts serve   a page and an HTTP API
   deno run -A mod.ts work    a worker for them, on another machine
 `;
-}
+
+const IN_PACKAGE =
+  `weights/mini and the README are in this package. The MasterWeaver repository has
+the tools that convert models and train, and the studio, a page with an API.
+`;
 
 /** An option, what it means, its limits and its default. */
 function lines(option: NamedOption): string {

@@ -7,6 +7,7 @@
  * @module
  */
 import { browserOf } from "../../gpu/browsers.ts";
+import { text } from "../../studio/page/state/preferences.ts";
 import type { ModelHolder } from "../state/model_holder.ts";
 import { siteText } from "../strings.ts";
 
@@ -25,7 +26,8 @@ export function GpuNotice({ holder }: { holder: ModelHolder }) {
     return (
       <div class="notice warn">
         <p>
-          <strong>{words.missing}.</strong> {advice[status.why]}
+          <strong>{words.missing}{text.value.stop}</strong>
+          {advice[status.why]}
         </p>
       </div>
     );
@@ -33,7 +35,7 @@ export function GpuNotice({ holder }: { holder: ModelHolder }) {
   if (status.state !== "software") return null;
   return (
     <div class="notice warn">
-      <p>{words.software}. {words.softwareAdvice[browser]}</p>
+      <p>{words.software}{text.value.stop}{words.softwareAdvice[browser]}</p>
       <p class="row">
         <button type="button" onClick={() => holder.allowSoftware()}>
           {words.anyway}

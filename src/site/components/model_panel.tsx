@@ -7,7 +7,8 @@
  * @module
  */
 import { useSignal } from "../../studio/page/preact.tsx";
-import { language } from "../../studio/page/state/preferences.ts";
+import { language, text } from "../../studio/page/state/preferences.ts";
+import { toEngineError } from "../engine/errors.ts";
 import { canPickFolder, folderOf, pickFolder } from "../model/pick.ts";
 import { isLandmarks } from "../model/landmarks.ts";
 import type { FolderPlace } from "../model/place.ts";
@@ -71,7 +72,10 @@ function Failed({ holder, status: { error } }: {
   return (
     <div class="notice warn">
       <p>
-        <strong>{words.failed(holder.place.value.name)}.</strong>{" "}
+        <strong>
+          {words.failed(holder.place.value.name)}
+          {text.value.stop}
+        </strong>
         {error.message}
       </p>
       <p class="row">
@@ -108,7 +112,7 @@ function More({ holder }: { holder: ModelHolder }) {
         {bytes && ` – ${holder.isOwn ? words.kept(bytes) : words.read(bytes)}`}
       </p>
       <div class="row">
-        <FolderButton onPick={(place) => holder.useFolder(place)} />
+        <FolderButton holder={holder} />
         {!holder.isOwn && (
           <button type="button" onClick={() => holder.useOwn()}>
             {words.back}
@@ -121,14 +125,31 @@ function More({ holder }: { holder: ModelHolder }) {
   );
 }
 
-function FolderButton({ onPick }: { onPick: (place: FolderPlace) => void }) {
+function FolderButton({ holder }: { holder: ModelHolder }) {
   const words = siteText.value.model;
-  const take = (place: FolderPlace | null) => place && onPick(place);
+  const fault = useSignal<string | null>(null);
+  const take = (place: FolderPlace | null) => {
+    fault.value = null;
+    if (place) holder.useFolder(place);
+  };
+  const pick = async () => {
+    try {
+      take(await pickFolder());
+    } catch (error) {
+      fault.value = toEngineError(error).message;
+      // What is said of a folder that was picked before is not about this one.
+      const { state } = holder.status.value;
+      if (state === "failed" && !holder.isOwn) holder.useOwn();
+    }
+  };
   if (canPickFolder()) {
     return (
-      <button type="button" onClick={async () => take(await pickFolder())}>
-        {words.pick}
-      </button>
+      <>
+        <button type="button" onClick={pick}>{words.pick}</button>
+        {fault.value !== null && (
+          <p class="fault" role="alert">{fault.value}</p>
+        )}
+      </>
     );
   }
   return (

@@ -25,10 +25,10 @@ import type {
   IdentityResource,
   ModelResource,
 } from "../../studio/wire/resources.ts";
-import type { ModelHolder } from "../state/model_holder.ts";
+import type { ModelHolder, OpenedModel } from "../state/model_holder.ts";
 import { shownError, toEngineError } from "./errors.ts";
 import { Files } from "./files.ts";
-import { LocalRun, LostRun } from "./local_run.ts";
+import { LocalRun, LostRun, WaitingRun } from "./local_run.ts";
 
 /** The one who asks. */
 const CLIENT = "page";
@@ -44,7 +44,7 @@ export class LocalEngine implements PageEngine {
   readonly #holder: ModelHolder;
   readonly #files = new Files();
   readonly #people = new Map<string, EncodedIdentity>();
-  readonly #runs = new Map<string, LocalRun>();
+  readonly #runs = new Map<string, LocalRun | WaitingRun>();
 
   /**
    * Nothing is started yet.
@@ -83,7 +83,8 @@ export class LocalEngine implements PageEngine {
 
   async generate(request: ImageRequest): Promise<void> {
     await this.#shown(async () => {
-      const opened = await this.#holder.opened();
+      const opened = await this.#openedFor(request.id);
+      if (!opened) return;
       const { queue } = opened;
       const known = this.#people.get(request.identity ?? "");
       const job = new Job(CLIENT, {
@@ -102,7 +103,7 @@ export class LocalEngine implements PageEngine {
       );
       this.#runs.set(job.id, run);
       job.ended.then(() => this.#holder.mend(job.resource().error));
-      job.ended.then(() => setTimeout(() => this.#runs.delete(job.id), 60_000));
+      job.ended.then(() => this.#forgetLater(job.id));
     });
   }
 
@@ -122,6 +123,25 @@ export class LocalEngine implements PageEngine {
 
   signIn(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** The model for a run; null where it was stopped before there was one. */
+  async #openedFor(id: string): Promise<OpenedModel | null> {
+    const waiting = new WaitingRun();
+    this.#runs.set(id, waiting);
+    try {
+      const opened = await this.#holder.openedUnless(waiting.stopped);
+      if (opened) this.#runs.delete(id);
+      else this.#forgetLater(id);
+      return opened;
+    } catch (error) {
+      this.#runs.delete(id);
+      throw error;
+    }
+  }
+
+  #forgetLater(id: string): void {
+    setTimeout(() => this.#runs.delete(id), 60_000);
   }
 
   /** Does something; its errors become those that components show. */

@@ -90,6 +90,36 @@ export class LocalRun implements ImageRun {
   }
 }
 
+/** A run before there is a model; somebody may stop it then already. */
+export class WaitingRun implements ImageRun {
+  /** Is there as soon as it was stopped. */
+  readonly stopped: Promise<null>;
+  readonly #stop: (nothing: null) => void;
+
+  /** Nobody has stopped it yet. */
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<null>();
+    this.stopped = promise;
+    this.#stop = resolve;
+  }
+
+  async *events(): AsyncGenerator<RunEvent> {
+    await this.stopped;
+    yield { type: "cancelled", message: "Stopped" };
+  }
+
+  summary(): Promise<RunSummary> {
+    return Promise.reject(
+      new EngineError("not-found", "It was never begun"),
+    );
+  }
+
+  cancel(): Promise<void> {
+    this.#stop(null);
+    return Promise.resolve();
+  }
+}
+
 /** A job of an earlier document, which ended with it. */
 export class LostRun implements ImageRun {
   // deno-lint-ignore require-yield

@@ -36,12 +36,17 @@ export function chunkLength(
   return Math.min(CHUNK_BYTES, bytes - index * CHUNK_BYTES);
 }
 
+/** The part of the browser's caches that is used. */
+type Caches = Pick<CacheStorage, "open">;
+
 /** Chunks of files, and small files whole. */
 export class ChunkStore {
-  readonly #cache: Cache;
+  readonly #caches: Caches;
+  #cache: Promise<Cache>;
 
-  private constructor(cache: Cache) {
-    this.#cache = cache;
+  private constructor(caches: Caches, cache: Cache) {
+    this.#caches = caches;
+    this.#cache = Promise.resolve(cache);
   }
 
   /**
@@ -49,13 +54,15 @@ export class ChunkStore {
    *
    * @throws {MasterWeaverError} `cannot-write` where the browser may keep nothing
    */
-  static async open(): Promise<ChunkStore> {
-    return new ChunkStore(await keeping(() => caches.open(NAME)));
+  static async open(from: Caches = caches): Promise<ChunkStore> {
+    return new ChunkStore(from, await keeping(() => from.open(NAME)));
   }
 
   /** Which chunks of a file are there. */
   async indexes(file: RemoteFile): Promise<Set<number>> {
-    const kept = await this.#cache.keys(file.url, { ignoreSearch: true });
+    const kept = await this.#with((cache) =>
+      cache.keys(file.url, { ignoreSearch: true })
+    );
     const found = new Set<number>();
     for (const { url } of kept) {
       const { searchParams } = new URL(url);
@@ -72,10 +79,8 @@ export class ChunkStore {
     file: RemoteFile,
     index: number,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const kept = await this.#cache.match(address(file, `chunk=${index}`));
-    if (!kept) return undefined;
-    const bytes = new Uint8Array(await kept.arrayBuffer());
-    return bytes.length === chunkLength(file, index) ? bytes : undefined;
+    const bytes = await this.readWhole(address(file, `chunk=${index}`));
+    return bytes?.length === chunkLength(file, index) ? bytes : undefined;
   }
 
   /**
@@ -88,25 +93,27 @@ export class ChunkStore {
     index: number,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
-    await this.#put(address(file, `chunk=${index}`), new Response(bytes));
+    await this.#put(address(file, `chunk=${index}`), bytes);
   }
 
   /** Whether a file was checked once it was there whole. */
   async isChecked(file: RemoteFile): Promise<boolean> {
-    return await this.#cache.match(address(file, "checked")) !== undefined;
+    return await this.readWhole(address(file, "checked")) !== undefined;
   }
 
-  /** Keeps in mind that a file was checked. */
+  /** Keeps in mind that a file was checked; where there is no room even for that, the next visit checks it once more. */
   async setChecked(file: RemoteFile): Promise<void> {
-    await this.#put(address(file, "checked"), new Response(""));
+    await this.#put(address(file, "checked"), new Uint8Array()).catch(() => {});
   }
 
   /** Forgets all that is kept of a file. */
   async forget(file: RemoteFile): Promise<void> {
-    const kept = await this.#cache.keys(file.url, { ignoreSearch: true });
-    for (const request of kept) {
-      if (isOf(file, request.url)) await this.#cache.delete(request);
-    }
+    await this.#with(async (cache) => {
+      const kept = await cache.keys(file.url, { ignoreSearch: true });
+      for (const request of kept) {
+        if (isOf(file, request.url)) await cache.delete(request);
+      }
+    });
   }
 
   /**
@@ -123,17 +130,24 @@ export class ChunkStore {
     files: readonly RemoteFile[],
     whole: readonly string[],
   ): Promise<void> {
-    for (const request of await this.#cache.keys()) {
-      const { url } = request;
-      const stays = whole.includes(url) || files.some((one) => isOf(one, url));
-      if (!stays && isModelFile(folder, url)) await this.#cache.delete(request);
-    }
+    const stays = (url: string) =>
+      whole.includes(url) || files.some((one) => isOf(one, url));
+    await this.#with(async (cache) => {
+      for (const request of await cache.keys()) {
+        const { url } = request;
+        if (!stays(url) && isModelFile(folder, url)) {
+          await cache.delete(request);
+        }
+      }
+    });
   }
 
   /** Reads a small file; undefined where it was not kept. */
   async readWhole(url: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const kept = await this.#cache.match(url);
-    return kept && new Uint8Array(await kept.arrayBuffer());
+    return await this.#with(async (cache) => {
+      const kept = await cache.match(url);
+      return kept && new Uint8Array(await kept.arrayBuffer());
+    });
   }
 
   /** Keeps a small file; null forgets it. */
@@ -141,12 +155,25 @@ export class ChunkStore {
     url: string,
     bytes: Uint8Array<ArrayBuffer> | null,
   ): Promise<void> {
-    if (bytes) await this.#put(url, new Response(bytes));
-    else await this.#cache.delete(url);
+    if (bytes) await this.#put(url, bytes);
+    else await this.#with((cache) => cache.delete(url));
   }
 
-  async #put(url: string, response: Response): Promise<void> {
-    await keeping(() => this.#cache.put(url, response));
+  async #put(url: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#with((cache) => cache.put(url, new Response(bytes)));
+  }
+
+  /** Does something with the cache; one that is gone, with all data of the site, is opened anew. */
+  async #with<T>(work: (cache: Cache) => Promise<T>): Promise<T> {
+    return await keeping(async () => {
+      try {
+        return await work(await this.#cache);
+      } catch (error) {
+        if (isFull(error)) throw error;
+        this.#cache = this.#caches.open(NAME);
+        return await work(await this.#cache);
+      }
+    });
   }
 }
 
@@ -155,16 +182,18 @@ async function keeping<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const isFull = cause instanceof DOMException &&
-      cause.name === "QuotaExceededError";
     throw new MasterWeaverError(
       "cannot-write",
-      isFull
+      isFull(cause)
         ? "The browser has no room to keep the model: free disk space, or pick the model's folder instead"
         : `The browser cannot keep the model (${cause}): allow this site to store data, or pick the model's folder instead`,
       { cause },
     );
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 function address({ url, hash }: RemoteFile, what: string): string {

@@ -13,6 +13,8 @@ import {
   type ChunkStore,
   type RemoteFile,
 } from "./chunk_store.ts";
+import { ASK_OWNER, SIGN_IN } from "./host_advice.ts";
+import { SILENCE, unlessSilent } from "./silence.ts";
 
 /** The most chunks of one request. */
 const REQUEST_CHUNKS = 16;
@@ -40,11 +42,16 @@ interface Locks {
 
 /** What goes with a download. */
 export interface DownloadOptions {
+  /** Milliseconds without a byte after which an attempt is given up. */
+  readonly silence?: number;
   /** Receives the bytes of each chunk that was kept. */
   readonly onBytes?: (count: number) => void;
   /** Stops it; what was kept stays. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What goes with a request. */
+type RunOptions = DownloadOptions & { readonly silence: number };
 
 /**
  * Fetches the chunks of a file that are not kept yet. Where another tab or Worker
@@ -69,7 +76,7 @@ export async function download(
 async function fetchMissing(
   file: RemoteFile,
   store: Chunks,
-  { onBytes, signal }: DownloadOptions,
+  { onBytes, signal, silence = SILENCE }: DownloadOptions,
 ): Promise<void> {
   /** Attempts since the last chunk came: a long file outlives many connections. */
   let attempt = 0;
@@ -82,7 +89,7 @@ async function fetchMissing(
       const kept = await store.indexes(file);
       for (const run of missing(file, kept)) {
         throwIfAborted(signal);
-        const options = { onBytes: onChunk, signal };
+        const options = { onBytes: onChunk, signal, silence };
         if (await fetchRun(file, run, kept, store, options)) return;
       }
       return;
@@ -122,36 +129,48 @@ function missing(file: RemoteFile, kept: ReadonlySet<number>): Run[] {
 /** Fetches some chunks; true where the host sent the whole file, as one without ranges does. */
 async function fetchRun(
   file: RemoteFile,
-  { first, count }: Run,
+  run: Run,
   kept: ReadonlySet<number>,
   store: Chunks,
-  { onBytes, signal }: DownloadOptions,
+  { onBytes, signal, silence }: RunOptions,
 ): Promise<boolean> {
+  const controller = new AbortController();
+  try {
+    const coming = ask(
+      file,
+      run,
+      AbortSignal.any([controller.signal, ...signal ? [signal] : []]),
+    );
+    const response = await unlessSilent(coming, silence);
+    checkAnswer(file, response, run.first * CHUNK_BYTES);
+    const isWhole = response.status === 200;
+    const sent = isWhole ? { first: 0, count: chunkCount(file) } : run;
+    const chunks = cut(file, response.body!, sent, silence);
+    for await (const { index, bytes } of chunks) {
+      if (kept.has(index)) continue;
+      await store.write(file, index, bytes);
+      onBytes?.(bytes.length);
+    }
+    return isWhole;
+  } finally {
+    // Else the rest of what is not wanted would still be sent.
+    controller.abort();
+  }
+}
+
+function ask(
+  file: RemoteFile,
+  { first, count }: Run,
+  signal: AbortSignal,
+): Promise<Response> {
   const start = first * CHUNK_BYTES;
   const end = Math.min(file.bytes, start + count * CHUNK_BYTES);
-  const response = await fetch(file.url, {
+  return fetch(file.url, {
     headers: { range: `bytes=${start}-${end - 1}` },
     // It is kept here already.
     cache: "no-store",
-    signal: signal ?? null,
+    signal,
   });
-  try {
-    checkAnswer(file, response, start);
-  } catch (error) {
-    // Else the rest of it would still be sent.
-    response.body?.cancel().catch(() => {});
-    throw error;
-  }
-  const isWhole = response.status === 200;
-  const sent = isWhole
-    ? { first: 0, count: chunkCount(file) }
-    : { first, count };
-  for await (const { index, bytes } of cut(file, response.body!, sent)) {
-    if (kept.has(index)) continue;
-    await store.write(file, index, bytes);
-    onBytes?.(bytes.length);
-  }
-  return isWhole;
 }
 
 function checkAnswer(
@@ -162,10 +181,18 @@ function checkAnswer(
   const { status, headers } = response;
   if (status !== 200 && status !== 206) {
     // It may be gone at the next attempt.
-    if (status >= 500) throw new Error(`the host answers ${status}`);
+    if (status >= 500 || status === 429) {
+      throw new Error(`the host answers ${status}`);
+    }
     throw new MasterWeaverError(
       "cannot-read",
-      `Cannot fetch ${file.name}: the host answers ${status}; build the site again`,
+      `Cannot fetch ${file.name}: the host answers ${status}; ${ASK_OWNER}`,
+    );
+  }
+  if (/^text\/html\b/i.test(headers.get("content-type") ?? "")) {
+    throw new MasterWeaverError(
+      "cannot-read",
+      `Cannot fetch ${file.name}: the host sends a page of text instead; ${SIGN_IN}`,
     );
   }
   const range = headers.get("content-range");
@@ -180,7 +207,7 @@ function checkAnswer(
     "bad-model",
     `Cannot fetch ${file.name}: the host has ${
       total ?? length
-    } bytes of it, expected ${file.bytes}; build the site again`,
+    } bytes of it, expected ${file.bytes}; ${ASK_OWNER}`,
   );
 }
 
@@ -189,6 +216,7 @@ async function* cut(
   file: RemoteFile,
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   { first, count }: Run,
+  silence: number,
 ): AsyncGenerator<{ index: number; bytes: Uint8Array<ArrayBuffer> }> {
   const reader = body.getReader();
   /** What has come and is in no chunk yet. */
@@ -198,7 +226,10 @@ async function* cut(
       const bytes = new Uint8Array(chunkLength(file, index));
       for (let filled = 0; filled < bytes.length;) {
         if (rest.length === 0) {
-          const { done, value } = await reader.read();
+          const { done, value } = await unlessSilent(
+            reader.read(),
+            silence,
+          );
           if (done) throw new Error("it ended early");
           rest = value;
         }

@@ -14,9 +14,15 @@ import {
   optionalComponents,
   requiredComponents,
 } from "../../weights/components.ts";
-import { MANIFEST_NAME, readManifest } from "../../weights/manifest.ts";
+import { MANIFEST_NAME } from "../../weights/manifest.ts";
 import { ChunkStore, type RemoteFile } from "./chunk_store.ts";
 import type { AddressPlace, FolderPlace, ModelPlace } from "./place.ts";
+import {
+  type How,
+  manifestAt,
+  previewAt,
+  type SmallFiles,
+} from "./small_files.ts";
 import { BlobSource, ChunkSource } from "./sources.ts";
 
 /** Components that a page uses. */
@@ -118,25 +124,19 @@ export interface AddressFiles {
 /**
  * Lists a model's files on the host.
  *
- * @param how `kept`: as the page last saw them; `fresh`: as they are now, where the host answers
- * @throws {MasterWeaverError} `cannot-read`, `bad-model`
+ * @throws {MasterWeaverError} `cannot-read`
  */
 export async function listAddress(
   { url }: AddressPlace,
-  store: ChunkStore,
-  how: "kept" | "fresh",
+  store: SmallFiles,
+  how: How,
 ): Promise<AddressFiles> {
-  const manifest = await readWhole(url + MANIFEST_NAME, store, how);
-  if (!manifest) {
-    throw new MasterWeaverError(
-      "cannot-read",
-      `Cannot fetch ${MANIFEST_NAME}: there is none at ${url}; build the site again`,
-    );
-  }
-  const preview = await readWhole(url + PREVIEW_NAME, store, how);
-  const { components } = await readManifest(
-    new MemorySource(manifest, MANIFEST_NAME),
+  const { bytes: manifest, content: { components } } = await manifestAt(
+    url + MANIFEST_NAME,
+    store,
+    how,
   );
+  const preview = await previewAt(url + PREVIEW_NAME, store, how);
   const files: (readonly [ComponentName, RemoteFile])[] = [];
   for (const [name, { file, hash, bytes }] of components) {
     if (!isComponentName(name) || !used.includes(name)) continue;
@@ -157,33 +157,4 @@ export async function forgetEarlier(
     files.map(([, file]) => file),
     [url + MANIFEST_NAME, url + PREVIEW_NAME],
   );
-}
-
-/** A small file; undefined where the host has none. */
-async function readWhole(
-  url: string,
-  store: ChunkStore,
-  how: "kept" | "fresh",
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const kept = await store.readWhole(url);
-  if (how === "kept" && kept) return kept;
-  let response: Response;
-  try {
-    response = await fetch(url, { cache: "no-cache" });
-  } catch (cause) {
-    if (kept) return kept;
-    throw new MasterWeaverError(
-      "cannot-read",
-      "Cannot fetch the model: its host does not answer, and nothing of it is kept here yet; connect to the network and try again",
-      { cause },
-    );
-  }
-  if (!response.ok) {
-    if (response.status >= 500 && kept) return kept;
-    await store.writeWhole(url, null);
-    return undefined;
-  }
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  await store.writeWhole(url, bytes);
-  return bytes;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MasterWeaverError } from "../../base/errors.ts";
 import type { FolderPlace } from "./place.ts";
 
 /** Others may be many, or such as nobody may read. */
@@ -13,8 +14,15 @@ const MODEL_FILE = /\.(weave|json)$/;
 interface FolderHandle {
   readonly name: string;
   values(): AsyncIterable<
-    { readonly kind: string; readonly name: string; getFile(): Promise<File> }
+    FileHandle
   >;
+}
+
+/** The part of a file's handle that is used. */
+interface FileHandle {
+  readonly kind: string;
+  readonly name: string;
+  getFile(): Promise<File>;
 }
 
 /** What only some browsers have. */
@@ -27,7 +35,11 @@ export function canPickFolder(): boolean {
   return "showDirectoryPicker" in globalThis;
 }
 
-/** Lets somebody pick a folder; null where they did not. */
+/**
+ * Lets somebody pick a folder; null where they did not.
+ *
+ * @throws {MasterWeaverError} `cannot-read` where the browser gives none, or a file of it cannot be read
+ */
 export async function pickFolder(): Promise<FolderPlace | null> {
   const picking = globalThis as Picking;
   try {
@@ -36,7 +48,8 @@ export async function pickFolder(): Promise<FolderPlace | null> {
     const isChoice = error instanceof DOMException &&
       error.name === "AbortError";
     if (isChoice) return null;
-    throw error;
+    if (error instanceof MasterWeaverError) throw error;
+    throw cannotRead("the folder", "the browser does not give it", error);
   }
 }
 
@@ -44,9 +57,32 @@ async function ofHandle(folder: FolderHandle): Promise<FolderPlace> {
   const files: Record<string, Blob> = {};
   for await (const entry of folder.values()) {
     const isFile = entry.kind === "file" && MODEL_FILE.test(entry.name);
-    if (isFile) files[entry.name] = await entry.getFile();
+    if (isFile) files[entry.name] = await fileOf(entry);
   }
   return { kind: "folder", files, name: folder.name };
+}
+
+async function fileOf(entry: FileHandle): Promise<File> {
+  try {
+    return await entry.getFile();
+  } catch (cause) {
+    throw cannotRead(entry.name, "the browser may not read it", cause);
+  }
+}
+
+function cannotRead(
+  what: string,
+  why: string,
+  cause: unknown,
+): MasterWeaverError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new MasterWeaverError(
+    "cannot-read",
+    `Cannot read ${what}: ${why} (${
+      said.replace(/\.$/, "")
+    }); allow it to be read, or pick a copy of the folder`,
+    { cause },
+  );
 }
 
 /** The folder in a field for folders; null where none was chosen. */

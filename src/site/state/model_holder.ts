@@ -15,11 +15,12 @@ import {
 } from "../../studio/engine/worker_engine.ts";
 import { LocalQueue } from "../../studio/jobs/local_queue.ts";
 import { EngineError } from "../../studio/page/engine/engine.ts";
-import { batch, signal } from "../../studio/page/preact.tsx";
+import { batch, effect, signal } from "../../studio/page/preact.tsx";
 import type { Cell } from "../../studio/page/state/cell.ts";
 import { remember, remembered } from "../../studio/page/state/remembered.ts";
 import type { ErrorResource } from "../../studio/wire/resources.ts";
 import { damagedFile, toEngineError, withRemedy } from "../engine/errors.ts";
+import { siteText } from "../strings.ts";
 import type { AddressPlace, FolderPlace, ModelPlace } from "../model/place.ts";
 import type { GpuWorkerSetup } from "../workers/setups.ts";
 import type {
@@ -214,6 +215,24 @@ export class ModelHolder {
     return this.#ready.promise;
   }
 
+  /**
+   * The model, as soon as it can be used; null where that is not waited for any more.
+   *
+   * @throws {EngineError} where none will come before somebody does something
+   */
+  async openedUnless(stopped: Promise<null>): Promise<OpenedModel | null> {
+    const blocked = Promise.withResolvers<never>();
+    const end = effect(() => {
+      const obstacle = obstacleOf(this.status.value);
+      if (obstacle) blocked.reject(obstacle);
+    });
+    try {
+      return await Promise.race([this.opened(), stopped, blocked.promise]);
+    } finally {
+      end();
+    }
+  }
+
   async #prepare(): Promise<void> {
     this.#controller.abort();
     const controller = this.#controller = new AbortController();
@@ -289,5 +308,20 @@ export class ModelHolder {
     this.#opened = null;
     this.#ready = Promise.withResolvers();
     await opened.queue[Symbol.asyncDispose]();
+  }
+}
+
+/** Why no model will come; null where one may. */
+function obstacleOf(status: ModelStatus): EngineError | null {
+  const words = siteText.value.gpu;
+  switch (status.state) {
+    case "no-gpu":
+      return new EngineError("no-gpu", words.missingAbove);
+    case "software":
+      return new EngineError("no-gpu", words.softwareAbove);
+    case "failed":
+      return status.error;
+    default:
+      return null;
   }
 }

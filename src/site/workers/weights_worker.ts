@@ -33,6 +33,9 @@ import type {
 
 type Context = CallContext<WeightsProgress>;
 
+/** Milliseconds between two looks at what another tab has fetched. */
+const LOOK = 1000;
+
 answerCalls<null, WeightsCalls>(() => ({
   prepare: async (place, context) => {
     if (place.kind === "address") await fetchModel(place, context);
@@ -63,21 +66,27 @@ async function fetchModel(
   // Landmarks are fetched when a face is to be aligned.
   const wanted = listed.files.filter(([name]) => name !== "landmarks");
   const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
-  let done = 0;
+  const here = new Map<RemoteFile, number>();
+  for (const [, file] of wanted) here.set(file, await keptBytes(file, store));
+  const tell = (file: RemoteFile, bytes: number) => {
+    here.set(file, Math.max(bytes, here.get(file)!));
+    const done = [...here.values()].reduce((sum, count) => sum + count, 0);
+    emit({ stage: "fetch", done, total });
+  };
   for (const [, file] of wanted) {
-    for (const index of await store.indexes(file)) {
-      done += chunkLength(file, index);
+    let own = here.get(file)!;
+    tell(file, own);
+    // Another tab may be at it, and this one waits.
+    const look = async () => tell(file, await keptBytes(file, store));
+    const timer = setInterval(() => look().catch(() => {}), LOOK);
+    try {
+      await download(file, store, {
+        signal,
+        onBytes: (count) => tell(file, own += count),
+      });
+    } finally {
+      clearInterval(timer);
     }
-  }
-  emit({ stage: "fetch", done, total });
-  for (const [, file] of wanted) {
-    await download(file, store, {
-      signal,
-      onBytes: (count) => {
-        done += count;
-        emit({ stage: "fetch", done, total });
-      },
-    });
   }
   let checked = 0;
   const opened = await openPlace(place);
@@ -88,6 +97,14 @@ async function fetchModel(
     }
     checked += file.bytes;
   }
+}
+
+async function keptBytes(
+  file: RemoteFile,
+  store: ChunkStore,
+): Promise<number> {
+  const kept = await store.indexes(file);
+  return [...kept].reduce((sum, index) => sum + chunkLength(file, index), 0);
 }
 
 /** Checks every file that is kept whole; returns how many were damaged. */

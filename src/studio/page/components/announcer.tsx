@@ -20,7 +20,8 @@ export function Announcer() {
     if (!run) return "";
     const phase = run.phase.value;
     if (phase.phase === "failed") {
-      return `${text.value.run.failed}. ${errorText(phase.error, text.value)}`;
+      return text.value.run.failed + text.value.stop +
+        errorText(phase.error, text.value);
     }
     if (phase.phase !== "running" || phase.progress?.stage !== "denoise") {
       return phaseText(run, text.value);

@@ -132,15 +132,17 @@ function Tile({ entry, index, url, onOpen }: {
         >
           <Icon name="compare" />
         </button>
-        <a
-          class="icon-button"
-          href={url}
-          download={downloadName(entry, index)}
-          aria-label={words.downloadOf(number)}
-          title={words.download}
-        >
-          <Icon name="download" />
-        </a>
+        {url && (
+          <a
+            class="icon-button"
+            href={url}
+            download={downloadName(entry, index)}
+            aria-label={words.downloadOf(number)}
+            title={words.download}
+          >
+            <Icon name="download" />
+          </a>
+        )}
       </figcaption>
     </figure>
   );

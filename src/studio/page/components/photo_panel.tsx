@@ -55,7 +55,9 @@ function FilledNote() {
         <div class={value.missing > 0 ? "notice warn" : "notice"}>
           <p>
             {words.filled}
-            {value.missing > 0 && <>. {words.missing(value.missing)}</>}
+            {value.missing > 0 && (
+              <>{text.value.stop}{words.missing(value.missing)}</>
+            )}
           </p>
           <button
             type="button"
@@ -128,7 +130,8 @@ function refusedText(
   if (fault === "too-large") {
     return photos.tooLarge(name, Math.ceil(bytes / 1e6));
   }
-  return name ? photos.notPhoto(name) : errors.badImage;
+  if (!name) return errors.badImage;
+  return fault === "damaged" ? photos.damaged(name) : photos.notPhoto(name);
 }
 
 /** What the encoder says of all photos together. */

@@ -22,7 +22,8 @@ export function Progress({ run }: { run: Run }) {
     return (
       <div role="alert" class="notice bad">
         <p>
-          <strong>{words.failed}.</strong> {errorText(phase.error, text.value)}
+          <strong>{words.failed}{text.value.stop}</strong>
+          {errorText(phase.error, text.value)}
         </p>
         <button type="button" onClick={() => studio.generate()}>
           {words.retry}
@@ -81,7 +82,9 @@ function Refused({ phase }: { phase: RunPhase & { phase: "refused" } }) {
   return (
     <div class="notice warn">
       <p>
-        {errorText(phase.error, text.value)}. {words.retryIn(seconds)}
+        {errorText(phase.error, text.value)}
+        {text.value.stop}
+        {words.retryIn(seconds)}
       </p>
     </div>
   );

@@ -75,7 +75,11 @@ export class Database {
         request.result.createObjectStore("entries", { keyPath: "id" });
         request.result.createObjectStore("files");
       };
-      request.onsuccess = () => resolve(request.result);
+      request.onsuccess = () => {
+        // The browser closes it where all data of the site is deleted.
+        request.result.onclose = () => this.#opened = null;
+        resolve(request.result);
+      };
       request.onerror = () => reject(request.error);
     });
   }

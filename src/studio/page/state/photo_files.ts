@@ -24,7 +24,7 @@ export interface PhotoFile {
 }
 
 /** Why a file is no photo. */
-export type PhotoFault = "not-photo" | "too-large";
+export type PhotoFault = "not-photo" | "damaged" | "too-large";
 
 /** A file that cannot be used. */
 export class PhotoError extends Error {
@@ -44,7 +44,7 @@ export class PhotoError extends Error {
 /**
  * Reads a file as a photo.
  *
- * @throws {PhotoError} where it is none, or too large
+ * @throws {PhotoError} where it is none, damaged, or too large
  */
 export async function readPhotoFile(given: Blob): Promise<PhotoFile> {
   const bitmap = await decode(given);
@@ -69,7 +69,9 @@ async function decode(file: Blob): Promise<ImageBitmap> {
   try {
     return await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    throw new PhotoError("not-photo");
+    // By its first bytes it would be one.
+    const isDamaged = await isSent(file).catch(() => false);
+    throw new PhotoError(isDamaged ? "damaged" : "not-photo");
   }
 }
 

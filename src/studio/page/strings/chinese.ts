@@ -8,6 +8,7 @@ import type { Strings } from "./english.ts";
 /** Chinese. */
 export const chinese: Strings = {
   title: "MasterWeaver 工作室",
+  stop: "。",
   header: {
     docs: "API",
     language: "语言",
@@ -38,6 +39,8 @@ export const chinese: Strings = {
     severalWhole: (count) =>
       `${count} 张人脸：此模型无法挑选，请将照片裁剪到只剩一张`,
     notPhoto: (name) => `无法将 ${name} 作为照片读取：请选择 PNG、JPEG 或 WebP`,
+    damaged: (name) =>
+      `${name} 已损坏，或对此浏览器来说过大：请重新保存，或选择其他照片`,
     tooLarge: (name, megabytes) => `${name} 有 ${megabytes} MB，上限为 20 MB`,
     filled: "表单已填入这些设置",
     missing: (count) => `此浏览器已不再保存其中 ${count} 张照片，请重新添加`,
@@ -232,7 +235,7 @@ export const chinese: Strings = {
     remove: "删除",
     keep: "保留",
     full: "浏览器空间不足：这些图像在关闭页面后消失。请下载，或删除较早的记录",
-    unavailable: "此窗口中浏览器不保存历史记录",
+    unavailable: "此窗口中浏览器不保存历史记录：新图像在关闭页面后消失，请下载",
     noPrompt: "（无提示词）",
   },
   examples: {

@@ -20,6 +20,8 @@ function help(name: keyof typeof table): string {
 /** English, from which all languages take their strings. */
 export const english = {
   title: "MasterWeaver Studio",
+  /** Between two sentences. */
+  stop: ". ",
   header: {
     docs: "API",
     language: "Language",
@@ -54,6 +56,8 @@ export const english = {
       `${count} faces: crop the photo to one, for this model cannot pick`,
     notPhoto: (name: string) =>
       `${name} is no photo that can be read here: choose a PNG, JPEG or WebP`,
+    damaged: (name: string) =>
+      `${name} is damaged, or too large for this browser: save it again, or choose another photo`,
     tooLarge: (name: string, megabytes: number) =>
       `${name} has ${megabytes} MB; a photo may have 20`,
     filled: "The form has these settings now",
@@ -268,7 +272,8 @@ export const english = {
     keep: "Keep",
     full:
       "The browser has no room for more images: these are here until the page is closed. Download them, or delete older ones",
-    unavailable: "This browser keeps no history in this window",
+    unavailable:
+      "This browser keeps no history in this window: new images are here until the page is closed. Download them",
     noPrompt: "(no prompt)",
   },
   examples: {
