@@ -3,15 +3,18 @@
  * pixels, written again without a loss, and aligned where somebody picks the
  * landmarks.
  */
-import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { encodePng } from "../src/host/codecs/codec.ts";
 import { decodeImage } from "../src/host/codecs/decode_image.ts";
 import { readPngText } from "../src/host/codecs/png_text.ts";
 import { writePng } from "../src/site/png_write.ts";
-import { plainLandmarks } from "./support/landmarks.ts";
 import { repositoryPath } from "./support/paths.ts";
-import { modelReady, siteTest, useAnyway } from "./support/site_page.ts";
+import {
+  modelReady,
+  pickLandmarks,
+  siteTest,
+  useAnyway,
+} from "./support/site_page.ts";
 
 const photo = repositoryPath("weights/mini/demo.png");
 
@@ -41,13 +44,7 @@ siteTest(
 
     await page.locator(".model-more summary").click();
     await page.getByText("whose licence excludes commercial use").waitFor();
-    await page.locator(".model-more input[accept='.weave']").setInputFiles({
-      name: "landmarks.weave",
-      mimeType: "application/octet-stream",
-      buffer: Buffer.from(await plainLandmarks()),
-    });
-    await page.getByText("landmarks.weave was picked").waitFor();
-    await modelReady(page);
+    await pickLandmarks(page);
     await page.getByText("More options").click();
     await page.getByLabel("Align faces", { exact: true }).selectOption("yes");
     for (let i = 0; i < 400; i++) {

@@ -2,15 +2,14 @@
  * The weights of the page that computes everything itself: fetched in few
  * requests, kept through a reload, checked, or read from a folder.
  */
-import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
-import type { Page } from "./support/browser.ts";
-import { plainLandmarks } from "./support/landmarks.ts";
+import type { Locator, Page } from "./support/browser.ts";
 import { repositoryPath } from "./support/paths.ts";
 import {
   fileBytes,
   MODEL_BYTES,
   modelReady,
+  pickLandmarks,
   siteTest,
   useAnyway,
 } from "./support/site_page.ts";
@@ -39,17 +38,23 @@ async function withoutPicker(page: Page): Promise<void> {
   await page.reload();
 }
 
+/** The bar of a download of which more than so many bytes have come. */
+async function fetched(page: Page, bytes: number): Promise<Locator> {
+  const bar = page.locator(".model-coming progress");
+  await bar.waitFor();
+  for (let i = 0; i < 200; i++) {
+    if (Number(await bar.getAttribute("value")) > bytes) return bar;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`${await bar.getAttribute("value")} bytes have come`);
+}
+
 siteTest(
   "site weights: a reload in the middle of the download goes on where it was",
   { holdAfter: 9 * CHUNK },
   async ({ page, shoot }, host) => {
     await useAnyway(page);
-    const bar = page.locator(".model-coming progress");
-    await bar.waitFor();
-    for (let i = 0; i < 200; i++) {
-      if (Number(await bar.getAttribute("value")) > 8_000_000) break;
-      await page.waitForTimeout(50);
-    }
+    const bar = await fetched(page, 8_000_000);
     assertEquals(await bar.getAttribute("max"), String(MODEL_BYTES));
     await shoot("site-download");
     // Another model of this site's, an earlier version, and another site's.
@@ -169,12 +174,7 @@ siteTest(
   { holdAfter: 5 * CHUNK },
   async ({ page, url }, host) => {
     await useAnyway(page);
-    const bar = page.locator(".model-coming progress");
-    await bar.waitFor();
-    for (let i = 0; i < 200; i++) {
-      if (Number(await bar.getAttribute("value")) > 4_000_000) break;
-      await page.waitForTimeout(50);
-    }
+    await fetched(page, 4_000_000);
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("Storage.clearDataForOrigin", {
       origin: new URL(url).origin,
@@ -318,13 +318,7 @@ siteTest(
     await page.getByText("read from the folder that you picked").waitFor();
     await page.locator(".header").getByText("Model picked").waitFor();
     // The site's face detector stands in, as it is kept here.
-    await page.locator(".model-more input[accept='.weave']").setInputFiles({
-      name: "landmarks.weave",
-      mimeType: "application/octet-stream",
-      buffer: Buffer.from(await plainLandmarks()),
-    });
-    await page.getByText("landmarks.weave was picked").waitFor();
-    await modelReady(page);
+    await pickLandmarks(page);
     await page.locator(".picker input").setInputFiles(`${mini}/demo.png`);
     await page.getByText("More options").click();
     await page.getByLabel("Align faces", { exact: true }).selectOption("yes");

@@ -101,20 +101,21 @@ pageTest(
   "each tab keeps its own job; that of a closed tab is taken up",
   { stepTime: 20 },
   async ({ page, url }) => {
-    await fill(page, "the first", { steps: 20 });
+    // Long enough to be seen at work by a browser on a busy machine.
+    await fill(page, "the first", { steps: 100 });
     const other = await newTab(page, url);
     await other.getByRole("textbox", { name: "Prompt", exact: true })
       .fill("the second");
-    await other.getByRole("textbox", { name: "Steps" }).fill("200");
+    await other.getByRole("textbox", { name: "Steps" }).fill("300");
     await generate(page);
-    await page.getByText(/^Step \d+ of 20$/).first().waitFor();
+    await page.getByText(/^Step \d+ of 100$/).first().waitFor();
     await generate(other);
     await finished(page);
     await other.reload();
-    await other.getByText(/^Step \d+ of 200$/).first().waitFor();
+    await other.getByText(/^Step \d+ of 300$/).first().waitFor();
     await other.close();
     const third = await newTab(page, url);
-    await third.getByText(/^Step \d+ of 200$/).first().waitFor();
+    await third.getByText(/^Step \d+ of 300$/).first().waitFor();
     await finished(third);
     await third.getByRole("button", { name: /^the first, / }).waitFor();
     await third.getByRole("button", { name: /^the second, / }).waitFor();

@@ -20,8 +20,21 @@ export async function sha256(
   const bytes = typeof data === "string"
     ? new TextEncoder().encode(data)
     : data;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  // Not `toHex`: Node 24 and older browsers lack it.
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0"))
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+
+/**
+ * Bytes as hexadecimal digits in small letters. Not `toHex`: Node 24 and older
+ * browsers lack it.
+ *
+ * @example
+ * ```ts
+ * import { hex } from "./sha256.ts";
+ *
+ * console.log(hex(Uint8Array.of(1, 255))); // "01ff"
+ * ```
+ */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 }

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import {
   type ComponentName,
   requiredComponents,
 } from "../../src/weights/components.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import type { Page } from "./browser.ts";
+import { plainLandmarks } from "./landmarks.ts";
 import { repositoryPath } from "./paths.ts";
 import { type HostOptions, SiteHost } from "./site_server.ts";
 import {
@@ -74,6 +76,17 @@ export async function useAnyway(page: Page): Promise<void> {
 export async function modelReady(page: Page): Promise<void> {
   await page.locator(".header .model").waitFor({ state: "attached" });
   await page.locator(".model-coming").waitFor({ state: "detached" });
+}
+
+/** Picks landmarks, whose place the page shows already, and waits for the model with them. */
+export async function pickLandmarks(page: Page): Promise<void> {
+  await page.locator(".model-more input[accept='.weave']").setInputFiles({
+    name: "landmarks.weave",
+    mimeType: "application/octet-stream",
+    buffer: Buffer.from(await plainLandmarks()),
+  });
+  await page.getByText("landmarks.weave was picked").waitFor();
+  await modelReady(page);
 }
 
 /** Fills fields by their labels. */

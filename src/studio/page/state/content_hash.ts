@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hex, sha256 } from "../../../base/sha256.ts";
 
 /** A text that two files share only where they are the same. */
 export async function contentHash(
@@ -10,8 +11,7 @@ export async function contentHash(
 ): Promise<string> {
   // A page that came from another machine without TLS has no `subtle`.
   const { subtle } = crypto as Partial<Crypto>;
-  if (!subtle) return plainHash(bytes);
-  return hex(new Uint8Array(await subtle.digest("SHA-256", bytes)));
+  return subtle ? await sha256(bytes) : plainHash(bytes);
 }
 
 /** FNV-1a twice, from two bases: enough to tell a browser's photos apart. */
@@ -23,10 +23,4 @@ function plainHash(bytes: Uint8Array): string {
   }
   const words = new Uint32Array([a, b, bytes.length]);
   return hex(new Uint8Array(words.buffer));
-}
-
-/** Bytes in hexadecimal; not every browser has `toHex`. */
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
-    .join("");
 }

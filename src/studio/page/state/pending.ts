@@ -4,8 +4,8 @@
  *
  * @module
  */
+import { hex } from "../../../base/sha256.ts";
 import type { JsonSettings, PhotoChoices } from "../engine/engine.ts";
-import { hex } from "./content_hash.ts";
 import { hashesIn } from "./hashes.ts";
 import {
   remember,
