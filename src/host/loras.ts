@@ -6,13 +6,13 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import type { ByteSource } from "../base/bytes.ts";
-import { MasterWeaverError } from "../base/errors.ts";
 import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
 import type { LoraUse } from "../generate/lora_input.ts";
 import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
 import { splitExtraNetworks, withoutComments } from "../text/extra_networks.ts";
 import { parseJson } from "../weights/json.ts";
+import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
 import {
   extraNames,
   type ExtraPlaces,
@@ -40,28 +40,28 @@ const MAX_CONFIG_BYTES = 2 ** 20;
  *
  * @param choices their names and scales
  * @param places where they are looked up by name
- * @param onMissing takes the message of one that is not found, which is left out;
- *   without it that is an error
+ * @param lookup how they are looked up, by path or name where not given
  * @throws {MasterWeaverError} `bad-option`, `cannot-read`, `bad-checkpoint`
  */
 export async function openLoras(
   choices: readonly LoraChoice[],
   places: ExtraPlaces,
-  onMissing?: (message: string) => void,
+  lookup: ExtraLookup = {},
 ): Promise<OpenedLoras> {
+  const { find = findExtra } = lookup;
   await using stack = new AsyncDisposableStack();
   const opened = new Map<string, { lora: Lora; hash: string }>();
   const uses: LoraUse[] = [];
   const used: LoraChoice[] = [];
   for (const choice of choices) {
     const { name, ...strength } = choice;
-    const path = await findExtra("loras", name, places)
-      .catch((error: unknown) => leftOut(error, onMissing));
+    const path = await find("loras", name, places)
+      .catch((error: unknown) => leaveOut(error, lookup));
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
       const source = await FileSource.open(path)
-        .catch((error: unknown) => leftOut(error, onMissing));
+        .catch((error: unknown) => leaveOut(error, lookup));
       if (source === undefined) continue;
       stack.use(source);
       const config = await peftConfig(path);
@@ -117,15 +117,6 @@ export async function openPromptLoras(
     byName: Object.fromEntries(uses.map(({ lora }, i) => [names[i], lora])),
     hashes,
   };
-}
-
-/** Reports a LoRA that is not found, where it may be left out. */
-function leftOut(
-  error: unknown,
-  onMissing: ((message: string) => void) | undefined,
-): undefined {
-  if (!onMissing || !(error instanceof MasterWeaverError)) throw error;
-  onMissing(error.message);
 }
 
 /** peft's config beside a file of its; undefined where there is none. */

@@ -114,16 +114,16 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     asked,
     places,
     // An image is repeated without those that are gone, and a warning says so.
-    isTyped
-      ? undefined
-      : (why) => missing.push(`The image will differ: ${why}`),
+    isTyped ? {} : {
+      onMissing: (why) => missing.push(`The image will differ: ${why}`),
+    },
   );
   await using loras = await openLoras(
     parseLoras(asked.lora ?? "") ?? [],
     places,
     flags.settings.lora === undefined
-      ? (why) => missing.push(`The image will differ: ${why}`)
-      : undefined,
+      ? { onMissing: (why) => missing.push(`The image will differ: ${why}`) }
+      : {},
   );
   await using inPrompt = await openPromptLoras(
     asked.promptSyntax === "a1111" ? asked.prompt : "",
