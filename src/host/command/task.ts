@@ -11,7 +11,7 @@ import {
   type SizeRule,
 } from "../../options/options.ts";
 import { checkPasses } from "../../options/hires_settings.ts";
-import type { IdentityChoices } from "../../options/settings.ts";
+import type { IdentityChoices, LoadChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
   fromText,
@@ -132,6 +132,17 @@ export function asImageFault(error: unknown, { fromImage }: Flags): unknown {
     `The settings in ${fromImage} cannot be used here: ${error.message}`,
     { cause: error },
   );
+}
+
+/** How the model is loaded: what is repeated, overridden by the flags. */
+export function loadChoices(
+  { flags, recorded: { provenance } }: Pick<Task, "flags" | "recorded">,
+): Pick<LoadChoices, "tune"> & Partial<Pick<LoadChoices, "dtype" | "taesd">> {
+  return {
+    dtype: flags.dtype ?? provenance.dtype,
+    taesd: flags.taesd ?? provenance.taesd,
+    tune: flags.tune ?? provenance.tune ?? table.tune.default,
+  };
 }
 
 /** How references are prepared: what is repeated, overridden by the flags. */
