@@ -172,7 +172,10 @@ gpuTest(
         err[0],
         /^Note: .* another program made a\.png, with the model other \(6ce0161689\) and without these references; .* with weights\/mini$/,
       );
-      assertMatch(err[1], /the sampler Restart, which is not known here; this is DDIM$/);
+      assertMatch(
+        err[1],
+        /the sampler Restart, which is not known here; this is DDIM$/,
+      );
       const { settings, warnings } = JSON.parse(out);
       assertMatch(err[0], /; its prompt, .*, steps, CFG scale and size are/);
       assertMatch(err[2], /not supported here: Refiner$/);
