@@ -9,6 +9,7 @@ import {
   choose,
   generate,
   image,
+  kept,
   pageTest,
   portrait,
 } from "./support/studio_page.ts";
@@ -64,6 +65,7 @@ pageTest(
     const other = await newTab(page, url);
     await removePhoto(other);
     await choose(other, portrait(4));
+    await kept(other, portrait(4));
     await other.reload();
     await other.getByAltText("Photo 1", { exact: true }).waitFor();
     await generate(page);

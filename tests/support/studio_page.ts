@@ -12,6 +12,7 @@ import {
   pageFiles,
   type PageHandler,
 } from "../../src/studio/http/page_files.ts";
+import { sha256 } from "../../src/base/sha256.ts";
 import type { RunningStudio } from "../../src/studio/serve.ts";
 import {
   type Browser,
@@ -143,6 +144,21 @@ export async function choose(page: Page, ...paths: string[]): Promise<void> {
   const before = await photos.count();
   await page.locator("input[type=file]").setInputFiles(paths);
   await photos.nth(before + paths.length - 1).waitFor();
+}
+
+/** Waits until the browser keeps a file that was chosen: a page that is left earlier loses it. */
+export async function kept(page: Page, path: string): Promise<void> {
+  const hash = await sha256(await Deno.readFile(path));
+  await page.waitForFunction(`new Promise((resolve) => {
+    const opening = indexedDB.open("masterweaver");
+    opening.onsuccess = () => {
+      const files = opening.result.transaction("files").objectStore("files");
+      files.getKey("${hash}").onsuccess = ({ target }) => {
+        opening.result.close();
+        resolve(target.result !== undefined);
+      };
+    };
+  })`);
 }
 
 /** Presses Generate. */

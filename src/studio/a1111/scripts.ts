@@ -44,6 +44,7 @@ export function ownFieldsOf(
     settings: joined(all.map(({ settings }) => settings)),
     choices: joined(all.map(({ choices }) => choices)),
     photos: all.flatMap(({ photos }) => photos),
+    sources: joined(all.map(({ sources }) => sources)),
     identity: all.findLast(({ identity }) => identity !== undefined)?.identity,
   };
 }
@@ -52,7 +53,7 @@ export function ownFieldsOf(
 function ownFieldsIn(arg: unknown, at: string): OwnFields {
   if (typeof arg !== "string") return readOwnFields(arg, at);
   const photos = [{ text: arg, field: at }];
-  return { settings: {}, choices: {}, photos };
+  return { settings: {}, choices: {}, sources: {}, photos };
 }
 
 /** The arguments of a script: a list, or one alone. */

@@ -7,8 +7,9 @@
  */
 import type { Progress } from "../../base/progress.ts";
 import type { SavedIdentity } from "../../identity/input.ts";
+import type { ControlChoice } from "../../options/control_choices.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
-import type { ModelResource } from "../wire/resources.ts";
+import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 
 /** A photo as it was uploaded: a PNG or JPEG file. */
 export interface Photo {
@@ -54,12 +55,39 @@ export interface EncodedIdentity {
   readonly photoHashes: readonly string[];
 }
 
+/** A ControlNet of an image, and what it sees. */
+export interface ControlSource extends ControlChoice {
+  /** What it sees. */
+  readonly image: Photo;
+}
+
+/** Files that an image is made from, besides the photos of a person. */
+export interface Sources {
+  /** The image to start from; noise where undefined. */
+  readonly initImage?: Photo;
+  /** What of it is repainted: what is white. */
+  readonly mask?: Photo;
+  /** The ControlNets, in order. */
+  readonly controls: readonly ControlSource[];
+}
+
+/** Nothing but noise. */
+export const noSources: Sources = { controls: [] };
+
+/** The files of sources, in order. */
+export function filesOf({ initImage, mask, controls }: Sources): Photo[] {
+  const photos = [initImage, mask, ...controls.map(({ image }) => image)];
+  return photos.filter((photo) => photo !== undefined);
+}
+
 /** Images to make. */
 export interface ImageTask {
   /** Checked against the model already. */
   readonly settings: Settings;
-  /** Who they show. */
-  readonly person: EncodedIdentity;
+  /** Who they show; nobody in particular where null. */
+  readonly person: EncodedIdentity | null;
+  /** What else they are made from. */
+  readonly sources: Sources;
   /** The format of their files. */
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
@@ -103,6 +131,13 @@ export interface EngineCall {
 export interface StudioEngine extends AsyncDisposable {
   /** The model; known without loading it onto the GPU. */
   readonly model: ModelResource;
+
+  /**
+   * The extra files that images can use now.
+   *
+   * @throws {MasterWeaverError} `cannot-read`
+   */
+  extras(): Promise<ExtrasResource>;
 
   /**
    * Encodes photos of a person. Its warnings are in the result, for it may be

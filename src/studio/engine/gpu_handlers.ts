@@ -7,6 +7,7 @@
 import type { CallOptions } from "../../base/progress.ts";
 import type { Preview } from "../../generate/previews.ts";
 import type { TuneMode } from "../../graph/tuner.ts";
+import type { AskedExtras, CallExtras } from "../../host/call_extras.ts";
 import type { Image } from "../../image/image.ts";
 import { withoutUndefined } from "../../options/options.ts";
 import {
@@ -18,11 +19,13 @@ import { table } from "../../options/table.ts";
 import type { MasterWeaver } from "../../pipeline.ts";
 import type { ImageFile } from "./engine.ts";
 import type {
+  DecodedSources,
   EncodeInput,
   EncodeOutput,
   GenerateInput,
   GpuCalls,
   GpuEvent,
+  UsedIdentity,
 } from "./gpu_calls.ts";
 import { ModelKeeper, type ModelLoader } from "./model_keeper.ts";
 import type { Answer, CallContext, Handlers } from "./worker_side.ts";
@@ -40,9 +43,15 @@ export type FileBytes =
 /** What this takes of whoever starts it. */
 export interface GpuHost extends ModelLoader {
   /** What images call the model, and its identity adapter where it has another. */
-  readonly labels: Pick<Provenance, "model" | "adapter">;
+  readonly labels: Pick<Provenance, "model" | "adapter" | "taesd">;
   /** Whether kernels are timed, as images record it. */
   readonly tune: TuneMode;
+  /**
+   * Opens the extra files that a call names, which are never found by a path.
+   *
+   * @throws {MasterWeaverError} `bad-option` where one is missing; `cannot-read`, `bad-checkpoint`, `bad-model`
+   */
+  openExtras(asked: AskedExtras): Promise<CallExtras>;
   /** A warning of the library with what to do here. */
   advise(warning: string): string;
   /**
@@ -123,13 +132,26 @@ async function generate(
   call: CallOptions,
   context: Context,
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
-  const { settings, identity, format } = input;
-  const text = toText(settings, provenance(weaver, host, input));
+  const { settings, person, sources, format } = input;
+  const { initImage, mask, controls } = sources;
+  await using extras = await host.openExtras({ settings, controls });
+  const text = toText(settings, provenance(weaver, host, input, extras));
   // Before any work, rather than after it.
   host.checkText(format, text);
+  const { loras, promptLoras, embeddings, upscalers } = extras;
   const made = await weaver.generate({
     ...settings,
-    identity,
+    ...person && { identity: person.identity },
+    initImage: initImage?.image,
+    mask: mask?.image,
+    controls: extras.controls.map((control, i) => ({
+      ...control,
+      image: controls[i].image.image,
+    })),
+    loras,
+    promptLoras,
+    embeddings,
+    upscalers,
     ...call,
     ...input.preview && { onPreview: previewSender(host, context) },
   });
@@ -145,19 +167,49 @@ async function generate(
 /** What images record besides their settings, as the command has it. */
 function provenance(
   { hash, dtype }: MasterWeaver,
-  { labels, tune }: GpuHost,
-  { identity, choices, photoHashes }: GenerateInput,
+  { labels: { model, adapter, taesd }, tune }: GpuHost,
+  { settings, person, sources }: GenerateInput,
+  { hashes }: CallExtras,
 ): Provenance {
-  return {
-    ...labels,
+  const { initImage, mask } = sources;
+  return withoutUndefined({
+    model,
     modelHash: hash,
-    adapterHash: identity.adapterHash,
     dtype,
     tune,
+    ...settings.decoder === "taesd" && { taesd },
+    ...person && ofPerson(person, adapter),
+    initImageHash: initImage?.hash,
+    maskHash: mask?.hash,
+    ...ofControls(sources),
+    ...hashes,
+  });
+}
+
+function ofPerson(
+  { identity, choices, photoHashes }: UsedIdentity,
+  adapter: string | undefined,
+): Partial<Provenance> {
+  return {
+    adapter,
+    adapterHash: identity.adapterHash,
     parse: table.parse.default,
     requireFace: table.requireFace.default,
     ...withoutUndefined(choices),
     referenceHashes: photoHashes,
+  };
+}
+
+function ofControls(
+  { controls }: DecodedSources,
+): Partial<Provenance> {
+  if (controls.length === 0) return {};
+  return {
+    controlnet: controls.map(({ name }) => name),
+    controlScale: controls.map(({ scale = 1 }) => scale),
+    controlRange: controls.map(({ start = 0, end = 1 }) => [start, end]),
+    controlPreprocess: controls.map(({ preprocess = "none" }) => preprocess),
+    controlImageHashes: controls.map(({ image: { hash } }) => hash),
   };
 }
 

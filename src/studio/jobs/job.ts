@@ -4,11 +4,13 @@
  * @module
  */
 import type { Settings } from "../../options/settings.ts";
-import type {
-  EncodedIdentity,
-  ImageFile,
-  Person,
-  Preview,
+import {
+  type EncodedIdentity,
+  type ImageFile,
+  noSources,
+  type Person,
+  type Preview,
+  type Sources,
 } from "../engine/engine.ts";
 import {
   finalEvents,
@@ -27,8 +29,13 @@ import type {
 export interface JobRequest {
   /** Checked against the model already. */
   readonly settings: Settings;
-  /** Who the images show: photos, or a person that was encoded before. */
-  readonly person: Person | EncodedIdentity;
+  /**
+   * Who the images show: photos, or a person that was encoded before; nobody in
+   * particular where null.
+   */
+  readonly person: Person | EncodedIdentity | null;
+  /** What else they are made from. */
+  readonly sources: Sources;
   /** The format of the images' files. */
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
@@ -266,8 +273,7 @@ export class Job {
     this.#state = state;
     this.#position = null;
     this.#endedAt = Date.now();
-    const { choices } = this.#request.person;
-    this.#request = { ...this.#request, person: { photos: [], choices } };
+    this.#request = { ...this.#request, person: null, sources: noSources };
     this.#events = this.#events.filter((e) => e.event.type !== "preview");
     this.#emit(event);
     this.#listeners.clear();

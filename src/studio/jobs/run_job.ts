@@ -27,7 +27,7 @@ export async function runJob(
   request: JobRequest,
   { report, signal }: RunOptions,
 ): Promise<void> {
-  const { settings, format, preview } = request;
+  const { settings, sources, format, preview } = request;
   report({ type: "started" });
   const timeLeft = new TimeLeft();
   const pace = new Pace();
@@ -40,12 +40,13 @@ export async function runJob(
     },
     onWarning: (message: string) => report({ type: "warning", message }),
   };
-  const person = "identity" in request.person
-    ? request.person
-    : await engine.encode(request.person, call);
-  reportPerson(person, report);
+  const { person: given } = request;
+  const person = given && "photos" in given
+    ? await engine.encode(given, call)
+    : given;
+  if (person) reportPerson(person, report);
   const made = await engine.generate(
-    { settings, person, format, preview },
+    { settings, person, sources, format, preview },
     {
       ...call,
       onPreview: (made) => report({ type: "preview", ...made }),

@@ -164,6 +164,7 @@ export class Jobs {
           choices,
           photos: [...photos.values()],
           identity,
+          sources: { initImage: null, mask: null, controls: [] },
         });
         return this.#note(run, { isSent: true });
       } catch (error) {
