@@ -142,12 +142,15 @@ async function walkCompatible(server: DescribedServer): Promise<void> {
     body: { prompt: "a man", steps: 1 },
   });
   await server.ask("post /sdapi/v1/txt2img", { body: { steps: "many" } });
+  await server.ask("post /sdapi/v1/img2img", {
+    body: { init_images: [photo.toBase64()], steps: 2 },
+  });
   await server.ask("post /sdapi/v1/png-info", {
     body: { image: photo.toBase64() },
   });
   await server.ask("post /sdapi/v1/options", { body: {} });
   const lists = server.operations.filter((operation) =>
-    operation.startsWith("get /sdapi/")
+    /^get \/(sdapi|controlnet)\//.test(operation)
   );
   for (const operation of lists) await server.ask(operation);
 }

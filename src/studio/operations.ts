@@ -55,5 +55,5 @@ export function allOperations(
 /** Says errors at a path that is no operation: as the API does that has such paths. */
 export function sayErrorAt(path: string): (error: unknown) => Response {
   if (path.startsWith("/v1/")) return sayOpenAiError;
-  return path.startsWith("/sdapi/") ? sayA1111Error : apiError;
+  return /^\/(sdapi|controlnet)\//.test(path) ? sayA1111Error : apiError;
 }

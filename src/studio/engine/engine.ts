@@ -11,12 +11,29 @@ import type { ControlChoice } from "../../options/control_choices.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
 import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 
+/** How a file is read, where that is not as it is. */
+export interface PhotoReading {
+  /**
+   * A mask: what is not transparent is white, else it is by its grey; inverted where
+   * black is to be repainted.
+   */
+  readonly mask?: { readonly isInverted: boolean };
+  /** The size that it gets by the Lanczos filter: cropped, or its edges filling the rest. */
+  readonly fit?: {
+    readonly by: "crop" | "fill";
+    readonly width: number;
+    readonly height: number;
+  };
+}
+
 /** A photo as it was uploaded: a PNG or JPEG file. */
 export interface Photo {
   /** The whole file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Hexadecimal SHA-256 of it. */
   readonly hash: string;
+  /** How it is read; as it is where not given. */
+  readonly reading?: PhotoReading;
 }
 
 /** A file with an image, and its size. */
