@@ -2,6 +2,7 @@
  * Samplers, schedules, the second pass and lists of AUTOMATIC1111's operations.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { imageSize } from "../src/host/codecs/image_size.ts";
 import type { Settings } from "../src/options/settings.ts";
 import { samplerNames } from "../src/samplers/sampler_names.ts";
 import { readHires } from "../src/studio/a1111/hires.ts";
@@ -10,6 +11,7 @@ import { readSampler } from "../src/studio/a1111/samplers.ts";
 import { readUpscaler } from "../src/studio/a1111/upscalers.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import { withClient } from "./support/a1111_client.ts";
+import { drawnPhoto } from "./support/studio_server.ts";
 
 const { model } = new DrawingEngine();
 
@@ -227,5 +229,50 @@ Deno.test("lists say what there is, and all of it can be asked for", async () =>
     assertEquals(txt2img, img2img);
     assert(txt2img.includes("controlnet"));
     assertEquals((await client.get("options")).eta_ancestral, 1);
+  });
+});
+
+Deno.test("images are made larger", async () => {
+  await withClient({}, async (client) => {
+    const image = drawnPhoto().toBase64();
+    const body = { image, upscaler_1: "Lanczos", upscaling_resize: 1.5 };
+    const { image: larger, html_info } = await client.post(
+      "extra-single-image",
+      body,
+    );
+    const size = (file: string) => imageSize(Uint8Array.fromBase64(file));
+    assertEquals(size(larger)?.width, 24);
+    assertEquals(html_info, "");
+    const { images } = await client.post("extra-batch-images", {
+      imageList: [{ data: image, name: "a" }, { data: image, name: "b" }],
+      upscaler_1: "sharp",
+    });
+    assertEquals(images.map(size).length, 2);
+    assertEquals(client.settings[1].upscale, "sharp");
+    const [job] = client.studio.studio.jobs.all();
+    assertEquals(job.resource().settings, {
+      upscale: "lanczos",
+      upscaleBy: 1.5,
+    });
+    const refused: Readonly<Record<string, unknown>> = {
+      upscaler_1: "ScuNET GAN",
+      upscaler_2: "Lanczos",
+      resize_mode: 1,
+      gfpgan_visibility: 0.5,
+      upscaling_resize: 9,
+      image: "%",
+    };
+    for (const [name, value] of Object.entries(refused)) {
+      const message = await client.refused("extra-single-image", {
+        ...body,
+        [name]: value,
+      });
+      assertMatch(message, new RegExp(`^${name}: `));
+    }
+    const { image: _, ...without } = body;
+    const message = await client.refused("extra-single-image", without);
+    assertMatch(message, /^image: /);
+    const none = await client.refused("extra-single-image", { image });
+    assertMatch(none, /upscaler_1: .*such as .*Lanczos/);
   });
 });

@@ -2,7 +2,11 @@
  * AUTOMATIC1111's operations: called by webuiapi as it is, and field by field.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { encodePng, readPngText } from "../src/host/codecs/codec.ts";
+import {
+  decodeImage,
+  encodePng,
+  readPngText,
+} from "../src/host/codecs/codec.ts";
 import { fromText } from "../src/options/settings_text.ts";
 import { GpuEngine } from "../src/studio/engine/gpu_engine.ts";
 import { type Client, withClient } from "./support/a1111_client.ts";
@@ -361,8 +365,50 @@ gpuTest("mini model: png-info reads back what made an image", async () => {
     const nobody = await client.post("txt2img", request);
     assertEquals(client.settings[1].idScale, 0);
     assert(nobody.images[0] !== images[0]);
+    await repaintHalf(client);
   });
 });
+
+/** Repaints what a mask has black, and makes the result larger. */
+async function repaintHalf(client: Client): Promise<void> {
+  const size = { width: 64, height: 64 };
+  const drawn = (grey: (x: number, y: number) => number) => {
+    const data = Uint8ClampedArray.from({ length: 4 * 64 * 64 }, (_, i) => {
+      const pixel = i >> 2;
+      return i % 4 === 3 ? 255 : grey(pixel % 64, pixel >> 6);
+    });
+    return new Uint8Array(encodePng({ ...size, data }, {})).toBase64();
+  };
+  const { images: [image] } = await client.post("img2img", {
+    ...size,
+    init_images: [drawn((x, y) => 2 * x + y)],
+    mask: drawn((x) => x < 32 ? 0 : 255),
+    inpainting_mask_invert: 1,
+    inpaint_full_res: false,
+    mask_blur: 0,
+    inpainting_fill: 1,
+    prompt: "a (man:1.2)",
+    sampler_name: "Euler",
+    steps: 2,
+    seed: 1,
+  });
+  const { data } = decodeImage(Uint8Array.fromBase64(image), "image");
+  let changed = 0;
+  for (let i = 0; i < 64 * 64; i++) {
+    const x = i % 64, y = i >> 6;
+    const isOriginal = [0, 1, 2].every((c) => data[4 * i + c] === 2 * x + y);
+    if (x >= 32) assert(isOriginal, `${x}, ${y}`);
+    else if (!isOriginal) changed++;
+  }
+  assert(changed > 500, "what is black is repainted");
+  const { image: larger } = await client.post("extra-single-image", {
+    image,
+    upscaler_1: "Lanczos",
+    upscaling_resize: 2,
+  });
+  const made = decodeImage(Uint8Array.fromBase64(larger), "larger");
+  assertEquals([made.width, made.height], [128, 128]);
+}
 
 Deno.test("options are what they are", async () => {
   await withClient({}, async (client) => {

@@ -14,6 +14,7 @@ import { type Metrics, metricsOperation } from "./api/metrics.ts";
 import { errorSchema } from "./api/schemas.ts";
 import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
+import { upscaleOperation } from "./api/upscale.ts";
 import { apiError } from "./http/app.ts";
 import { documentOperations } from "./http/docs.ts";
 import type { Operation } from "./http/operation.ts";
@@ -39,6 +40,7 @@ export function allOperations(
   const period = events.keepAlive / 3;
   const operations = [
     generateOperation(studio),
+    upscaleOperation(studio),
     ...jobOperations(studio),
     eventsOperation(studio, events),
     facesOperation(studio),

@@ -11,6 +11,7 @@ import type { Operation } from "../http/operation.ts";
 import { controlNetListings } from "./controlnet_listings.ts";
 import { sayA1111Error } from "./errors.ts";
 import { taskSchema } from "./fields.ts";
+import { extrasSchema, makeLarger } from "./extras.ts";
 import { makeImages } from "./images.ts";
 import { listings } from "./listings.ts";
 import { checkKept, optionsOfServer } from "./options.ts";
@@ -59,6 +60,17 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
       handle: (request) =>
         makeImages(studio, { name: "img2img", tasks, period }, request),
     },
+    ...(["extra-single-image", "extra-batch-images"] as const).map((
+      name,
+      several,
+    ): Part => ({
+      name,
+      method: "post",
+      summary: several ? "Make images larger" : "Make an image larger",
+      body: { schema: extrasSchema(several ? "several" : "one") },
+      answer: several ? "The images" : "The image",
+      handle: (request) => makeLarger(studio, { tasks, period }, request),
+    })),
     ...taskParts(tasks),
     ...optionParts(studio),
     {
@@ -171,12 +183,7 @@ function optionParts({ queue: { model } }: Studio): Part[] {
 
 /** What programs may ask for and is not here, so that they are told so. */
 function missingParts(): Part[] {
-  const missing = [
-    "extra-single-image",
-    "extra-batch-images",
-    "interrogate",
-    "/controlnet/detect",
-  ];
+  const missing = ["interrogate", "/controlnet/detect"];
   return missing.map((name) => ({
     name,
     method: "post",

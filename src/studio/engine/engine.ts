@@ -111,6 +111,18 @@ export interface ImageTask {
   readonly preview: boolean;
 }
 
+/** An image to make larger. */
+export interface UpscaleTask {
+  /** Its file. */
+  readonly image: Photo;
+  /** `lanczos`, or an upscaler's name. */
+  readonly upscaler: string;
+  /** By how much. */
+  readonly by: number;
+  /** The format of the result's file. */
+  readonly format: "png" | "jpeg";
+}
+
 /** What the images look like so far. */
 export interface Preview {
   /** Steps that are done, from 1. */
@@ -170,4 +182,11 @@ export interface StudioEngine extends AsyncDisposable {
    * @throws {MasterWeaverError} as `MasterWeaver.generate`; `gpu` where the Worker died
    */
   generate(task: ImageTask, call: EngineCall): Promise<MadeImages>;
+
+  /**
+   * Makes an image larger.
+   *
+   * @throws {MasterWeaverError} as `MasterWeaver.upscale`; `gpu` where the Worker died
+   */
+  upscale(task: UpscaleTask, call: EngineCall): Promise<MadeImages>;
 }
