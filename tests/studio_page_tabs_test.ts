@@ -94,7 +94,7 @@ pageTest(
       })
     );
     await again.click();
-    await page.getByText(/1 photo is not kept/).waitFor();
+    await page.getByText("This browser does not have the photo").waitFor();
     assertEquals(await page.locator(".photo").count(), 0);
   },
 );
