@@ -76,7 +76,7 @@ export class MaskDrawing {
   begin(brush: Brush, at: Point): void {
     this.#steps.push({ brush, points: [at] });
     this.count.value = this.#steps.length;
-    this.#draw(brush, [at, at]);
+    this.#draw(brush, [at]);
   }
 
   /** Goes on with the last stroke. */
@@ -132,15 +132,15 @@ export class MaskDrawing {
     context.globalCompositeOperation = erases
       ? "destination-out"
       : "source-over";
-    context.strokeStyle = "#fff";
+    context.strokeStyle = context.fillStyle = "#fff";
     context.lineWidth = diameter;
     context.lineCap = context.lineJoin = "round";
+    // A line of no length would not be seen.
     context.beginPath();
-    context.moveTo(...points[0]);
-    // A line of no length is a dot.
-    for (const point of points.length > 1 ? points.slice(1) : points) {
-      context.lineTo(...point);
-    }
+    context.arc(...points[0], diameter / 2, 0, 2 * Math.PI);
+    context.fill();
+    context.beginPath();
+    for (const point of points) context.lineTo(...point);
     context.stroke();
     context.globalCompositeOperation = "source-over";
   }
