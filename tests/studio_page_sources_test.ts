@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 /**
  * What images of the page are made from besides a person: nothing, an initial
  * image with a painted mask, ControlNets, LoRAs; and that all of it is remembered.
@@ -10,6 +11,7 @@ import type { ImageTask } from "../src/studio/engine/engine.ts";
 import type { Page } from "./support/browser.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import {
+  forgetFiles,
   generate,
   image,
   kept,
@@ -253,6 +255,62 @@ function assertMask(bytes: Uint8Array, initial: Uint8Array): void {
       );
     },
   );
+}
+
+pageTest(
+  "a run whose initial image is gone says so, and makes no other image",
+  {},
+  async ({ page, url }) => {
+    await fill(page, "a red door");
+    await chooseInitial(page);
+    await kept(page, portrait(2));
+    await page.route(
+      "**/api/generate",
+      (route) => route.abort("connectionreset"),
+    );
+    const tried = page.waitForRequest("**/api/generate");
+    await generate(page);
+    await tried;
+    await forgetFiles(page);
+    await page.unroute("**/api/generate");
+    await page.reload();
+    await page.getByRole("alert")
+      .getByText("is not kept in this browser any more").waitFor();
+    assertEquals(await (await fetch(`${url}/api/jobs`)).json(), []);
+  },
+);
+
+{
+  const engine = new DrawingEngine({ isPlain: true });
+  pageTest("a dropped image is started from, or repeated", { engine }, async (
+    { page },
+  ) => {
+    await page.getByText("A prompt, and an image of it").waitFor();
+    const file = encodePng(
+      { width: 16, height: 16, data: new Uint8ClampedArray(1024).fill(90) },
+      { prompt: "a quiet room", steps: "3", seed: "9" },
+    );
+    await page.evaluate((bytes) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], "made.png"));
+      document.body.dispatchEvent(
+        new DragEvent("drop", {
+          bubbles: true,
+          cancelable: true,
+          dataTransfer: data,
+        }),
+      );
+    }, [...file]);
+    await page.getByAltText("The initial image", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "These settings again" }).click();
+    await page.getByText("The form has these settings now").waitFor();
+    assertEquals(
+      await page.getByRole("textbox", { name: "Prompt", exact: true })
+        .inputValue(),
+      "a quiet room",
+    );
+    assertEquals(await page.getByAltText("The initial image").count(), 0);
+  });
 }
 
 pageTest(

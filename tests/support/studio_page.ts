@@ -162,6 +162,20 @@ export async function kept(page: Page, path: string): Promise<void> {
   })`);
 }
 
+/** Deletes the files that images are made from, as a browser may that runs out of room. */
+export async function forgetFiles(page: Page): Promise<void> {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    const opening = indexedDB.open("masterweaver");
+    opening.onsuccess = () => {
+      const transaction = opening.result.transaction("files", "readwrite");
+      transaction.objectStore("files")
+        .delete(IDBKeyRange.bound("photo/", "photo/~"));
+      transaction.oncomplete = () => resolve();
+      transaction.onerror = reject;
+    };
+  })`);
+}
+
 /** Unfolds a group of the form, as `form_options.ts` names it. */
 export function unfold(page: Page, group: GroupName): Promise<void> {
   return page.locator(`#fold-${group} > summary`).click();

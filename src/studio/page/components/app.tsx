@@ -14,6 +14,7 @@ import { Compare, CompareTray } from "./compare.tsx";
 import { ConnectionNotice } from "./connection_notice.tsx";
 import { Examples } from "./examples.tsx";
 import { FilledNote } from "./filled_note.tsx";
+import { unfold } from "./fold.tsx";
 import { FormPanel } from "./form_panel.tsx";
 import { ApiLink, Header } from "./header.tsx";
 import { HistoryList } from "./history_list.tsx";
@@ -116,6 +117,12 @@ async function generate(studio: Studio): Promise<void> {
   field?.focus();
 }
 
+/** Takes files, and shows what became of them. */
+async function take(studio: Studio, files: readonly File[]): Promise<void> {
+  await studio.take(files);
+  if (!studio.followsPeople.value) unfold("start");
+}
+
 /** Takes files that are dropped or pasted anywhere; tells whether some hover. */
 function useDropAndPaste(): boolean {
   const studio = useStudio();
@@ -143,13 +150,13 @@ function useDropAndPaste(): boolean {
       // A field for a file may have taken it.
       if (!hasFiles(event) || event.defaultPrevented) return;
       event.preventDefault();
-      studio.take([...event.dataTransfer!.files]);
+      take(studio, [...event.dataTransfer!.files]);
     });
     on("paste", (event) => {
       const files = [...event.clipboardData?.files ?? []];
       if (files.length === 0) return;
       event.preventDefault();
-      studio.take(files);
+      take(studio, files);
     });
     return () => controller.abort();
   }, []);
