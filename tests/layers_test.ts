@@ -32,6 +32,7 @@ const order = [
   "load.ts",
   "call_queue.ts",
   "call_options.ts",
+  "checked_call.ts",
   "pipeline.ts",
   "core.ts",
   "host",

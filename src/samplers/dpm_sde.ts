@@ -12,7 +12,7 @@ import { cleanImageAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import { freeSigmas } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
-import { twicePerStep } from "./two_call.ts";
+import { secondAt, twicePerStep } from "./two_call.ts";
 
 const f = Math.fround;
 
@@ -54,12 +54,10 @@ export function dpmppSdeSampler(
         return combine([kept, latents], [1 - kept, clean], [up, basis.noise]);
       };
       const plan = twicePerStep(levels, rule, {
+        secondOriginalIsNext: true,
         firstDraws: true,
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
+        second: secondAt(training, middle),
         first(step, basis) {
           const { latents } = basis;
           const clean = cleanImageAt(prediction, sigmas[step], basis);

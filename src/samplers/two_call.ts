@@ -21,6 +21,7 @@ import {
   linearSampler,
   type LinearUpdate,
 } from "./linear_sampler.ts";
+import type { Prediction } from "./noise_levels.ts";
 import { cleanImageAt, slopeAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import {
@@ -81,14 +82,9 @@ export function dpm2Sampler(options: FreeSamplerOptions): Sampler {
       const middle = (step: number) =>
         Math.fround(Math.sqrt(sigmas[step] * sigmas[step + 1]));
       return twicePerStep(levels, rule, {
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
-        first: (step, basis) => ({
-          latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
-          history: [basis.latents],
-        }),
+        secondOriginalIsNext: true,
+        second: secondAt(training, middle),
+        first: eulerHalfway(prediction, sigmas, middle),
         then(step, basis) {
           const slope = slopeAt(prediction, middle(step), basis);
           const [before] = basis.history;
@@ -124,14 +120,8 @@ export function dpm2AncestralSampler(
         Math.fround(Math.sqrt(sigmas[step] * next(step).down));
       return twicePerStep(levels, rule, {
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
-        first: (step, basis) => ({
-          latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
-          history: [basis.latents],
-        }),
+        second: secondAt(training, middle),
+        first: eulerHalfway(prediction, sigmas, middle),
         then(step, basis) {
           const { down, up } = next(step);
           const slope = slopeAt(prediction, middle(step), basis);
@@ -175,10 +165,7 @@ export function dpmpp2sAncestralSampler(
       const share = (step: number, to: number) => to / sigmas[step];
       return twicePerStep(levels, rule, {
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
+        second: secondAt(training, middle),
         first(step, basis) {
           const clean = cleanImageAt(prediction, sigmas[step], basis);
           const kept = share(step, middle(step));
@@ -205,10 +192,38 @@ export function dpmpp2sAncestralSampler(
   });
 }
 
+/** A second run at a point between two levels, by its σ. */
+export function secondAt(
+  training: TrainingSigmas,
+  middle: (step: number) => number,
+): TwoCalls["second"] {
+  return (step) => {
+    const sigma = middle(step);
+    return { timestep: training.timestepOf(sigma), sigma };
+  };
+}
+
+/** Euler's step to a point between two levels; the latents before it are kept. */
+function eulerHalfway(
+  prediction: Prediction,
+  sigmas: Float32Array,
+  middle: (step: number) => number,
+): TwoCalls["first"] {
+  return (step, basis) => ({
+    latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
+    history: [basis.latents],
+  });
+}
+
 /** The two runs of the UNet in a step. */
 export interface TwoCalls {
   /** Where the second one lies. */
   second(step: number): { readonly timestep: number; readonly sigma: number };
+  /**
+   * Whether diffusers' `add_noise` counts the second one as the next step's start,
+   * although its latents have more noise: what lies outside a mask has that much.
+   */
+  readonly secondOriginalIsNext?: boolean;
   /** Whether it adds noise. */
   readonly secondDraws?: boolean;
   /** Whether the first one does. */
@@ -239,8 +254,10 @@ export function twicePerStep(
     const isLast = step === last;
     const first = entry(timestep, sigmas[step], firstDraws && !isLast);
     if (isLast) return [first];
-    const second = calls.second(step);
-    return [first, entry(second.timestep, second.sigma, secondDraws)];
+    const { timestep: at, sigma } = calls.second(step);
+    const second = entry(at, sigma, secondDraws);
+    if (!calls.secondOriginalIsNext) return [first, second];
+    return [first, { ...second, originalLevel: freeLevel(sigmas[step + 1]) }];
   });
   return {
     initialNoiseScale: freeStart(levels, rule),

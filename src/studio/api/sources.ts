@@ -15,7 +15,7 @@ import { ApiError } from "../errors.ts";
 import { listed, photoSchema, readPhoto, readPhotos } from "./photos.ts";
 
 /** The fields that lists of ControlNets are given in. */
-type ControlFields = Partial<
+export type ControlFields = Partial<
   Pick<
     CommandChoices,
     "controlnet" | "controlScale" | "controlRange" | "controlPreprocess"

@@ -72,6 +72,13 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** A list, or its only member alone. */
+function orOne({ items, description, ...schema }: JsonSchema): JsonSchema {
+  return items === undefined
+    ? { ...schema, description }
+    : { anyOf: [{ ...schema, items }, Object(items)], description };
+}
+
 /** Describes the fields. */
 export function ownFieldsSchema(size: SizeRule): JsonSchema {
   const properties: Record<string, JsonSchema> = {
@@ -90,7 +97,10 @@ export function ownFieldsSchema(size: SizeRule): JsonSchema {
         [...byName].map(([name, option]) => [name, properties[option.name]]),
       ),
       ...Object.fromEntries(
-        [...sourceNames].map(([name, field]) => [name, sourceSchemas[field]]),
+        [...sourceNames].map(([name, field]) => [
+          name,
+          orOne(sourceSchemas[field]),
+        ]),
       ),
       references: {
         type: "array",
