@@ -113,6 +113,12 @@ Deno.test("img2img: refuses by name", async () => {
       const body = { init_images: [square], mask: square, [name]: value };
       assertMatch(await client.refused("img2img", body), new RegExp(name));
     }
+    assertMatch(
+      await client.refused("img2img", {
+        init_images: ["data:image/png;base64,"],
+      }),
+      /^init_images.0: Field init_images.0 must be a PNG or JPEG/,
+    );
     assertMatch(await client.refused("img2img", {}), /init_images.*got 0/);
     assertMatch(
       await client.refused("img2img", {

@@ -7,6 +7,7 @@ import {
   encodePng,
   readPngText,
 } from "../src/host/codecs/codec.ts";
+import { toParameters } from "../src/options/parameters_text.ts";
 import { fromText } from "../src/options/settings_text.ts";
 import { GpuEngine } from "../src/studio/engine/gpu_engine.ts";
 import { type Client, withClient } from "./support/a1111_client.ts";
@@ -188,6 +189,10 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
   await withClient({ onBug }, async (client) => {
     const huge = "x".repeat(10_000_000);
     const script = (...args: unknown[]) => ({ masterweaver: { args } });
+    const unit = (name: string, value: unknown) => {
+      const args = [{ model: "canny", image: photo, [name]: value }];
+      return { controlnet: { args } };
+    };
     const fields: Record<string, unknown[]> = {
       seed: [1e300, 2 ** 53, 1.5, "7"],
       steps: [0, -1, 1e9, true],
@@ -197,6 +202,14 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
       n_iter: [-1, 17],
       sampler_name: [huge, 3],
       prompt: [huge, 3, ["a"]],
+      scheduler: [huge, 3],
+      hr_upscaler: [huge, 3],
+      "alwayson_scripts.controlnet.args.0": [
+        unit("model", huge),
+        ...["model", "module", "image", "control_mode", "weight"].map((name) =>
+          unit(name, { toString: 1 })
+        ),
+      ],
       enable_hr: ["yes"],
       override_settings: [[], "x"],
       "alwayson_scripts.masterweaver.args.0": [
@@ -217,7 +230,7 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
     };
     for (const [field, values] of Object.entries(fields)) {
       for (const value of values) {
-        const body = { [field.split(".")[0]]: value };
+        const body = { enable_hr: true, [field.split(".")[0]]: value };
         const { status, detail } = await client.bad("txt2img", body);
         assertEquals([status, detail[0].loc[0]], [422, "body"], field);
         const at = detail[0].loc.slice(1).join(".");
@@ -325,6 +338,40 @@ Deno.test("png-info reads settings of this and other programs", async () => {
       "Size-1": "512",
       "Size-2": "768",
       "Clip skip": "2",
+    });
+    const ours = toParameters({
+      prompt: "a man",
+      steps: "4",
+      sampler: "DPM++ 2M",
+      schedule: "Karras",
+      width: "64",
+      height: "96",
+      seed: "1",
+      clip_skip: "2",
+      hires_scale: "2",
+      hires_upscaler: "latent",
+      hires_strength: "0.5",
+      prompt_syntax: "a1111",
+      software: "masterweaver 1.0.0",
+    });
+    const own = await client.post("png-info", {
+      image: encodePng(image, { parameters: ours }).toBase64(),
+    });
+    assertEquals(own.parameters, {
+      "Prompt": "a man",
+      "Negative prompt": "",
+      "Steps": "4",
+      "Sampler": "DPM++ 2M",
+      "Schedule type": "Karras",
+      "Seed": "1",
+      "Size-1": "64",
+      "Size-2": "96",
+      "Clip skip": "2",
+      "Hires upscale": "2",
+      "Hires upscaler": "Latent",
+      "Denoising strength": "0.5",
+      "prompt syntax": "a1111",
+      "Version": "masterweaver 1.0.0",
     });
     const bare = await client.post("png-info", { image: photo });
     assertEquals(bare, { info: "", items: {}, parameters: {} });
@@ -471,10 +518,20 @@ python.test("PyPI webuiapi: images, progress, interrupt, lists, errors", async (
     ["ink", "watercolour"],
   );
   assertEquals(out["png info"].items.prompt, "a man");
-  const { sampler, hr, size, img2img, token } = out.errors;
-  assertEquals([sampler[0], hr[0], size[0]], [422, 422, 422]);
-  assertMatch(sampler[1].detail[0].msg, /DDIM, the only sampler here/);
-  assertEquals(img2img[0], 404);
-  assertMatch(img2img[1].detail, /img2img is not supported yet/);
+  assertEquals(out.second.info.denoising_strength, 0.7);
+  assertEquals(out.second.info.sampler_name, "DPM++ 2M");
+  assertEquals(out.repainted.parameters.denoising_strength, 0.5);
+  assertEquals(out.larger, [48, 48]);
+  assertEquals(out.controlnet, [3, ["canny", "face"], [
+    "none",
+    "canny",
+    "face",
+  ]]);
+  const { sampler, tiling, size, img2img, token } = out.errors;
+  for (const [status] of [sampler, tiling, size, img2img]) {
+    assertEquals(status, 422);
+  }
+  assertMatch(sampler[1].detail[0].msg, /must be a sampler's name/);
+  assertMatch(img2img[1].detail[0].msg, /one image, got 2/);
   assertEquals(token[0], 401);
 });

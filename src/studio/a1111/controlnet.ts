@@ -49,6 +49,8 @@ export interface ReadUnits {
   readonly sources: SourceFields;
   /** How all of them are followed. */
   readonly settings: Partial<Pick<Settings, "guessMode">>;
+  /** Where each image is in the request, for messages. */
+  readonly places: readonly string[];
   /** What was done differently than asked. */
   readonly warnings: readonly string[];
 }
@@ -148,7 +150,9 @@ export function readUnits(
   context: UnitContext,
 ): ReadUnits {
   const units = given.map((unit) => readUnit(unit, context));
-  if (units.length === 0) return { sources: {}, settings: {}, warnings: [] };
+  if (units.length === 0) {
+    return { sources: {}, settings: {}, places: [], warnings: [] };
+  }
   const odd = units.findIndex(({ isGuess }) => isGuess !== units[0].isGuess);
   if (odd >= 0) {
     throw badField(
@@ -165,6 +169,7 @@ export function readUnits(
       controlPreprocess: units.map(({ preprocess }) => preprocess),
     },
     settings: units[0].isGuess ? { guessMode: true } : {},
+    places: given.map(({ at }) => `${at}.image`),
     warnings: units.flatMap(({ warnings }) => warnings),
   };
 }
@@ -219,7 +224,7 @@ function checkNeutral(
   }
   const passes = fields.hr_option;
   const isBoth = passes == null || passes === 0 ||
-    /^(hiresfixoption\.)?both$/i.test(String(passes));
+    /^(hiresfixoption\.)?both$/i.test(textOf(passes));
   if (hasHires && !isBoth) {
     throw wrong(unit, "hr_option", "must be Both: both passes have them");
   }
@@ -227,15 +232,15 @@ function checkNeutral(
 
 function readModule(unit: GivenUnit): ControlPreprocess {
   const { fields } = unit;
-  const given = fields.module ?? "none";
-  const module = String(given).toLowerCase();
+  const given = textOf(fields.module ?? "none");
+  const module = given.toLowerCase();
   const found = CONTROL_PREPROCESSORS.find((name) => name === module);
   if (!found) {
     throw wrong(
       unit,
       "module",
       `must be one of ${CONTROL_PREPROCESSORS.join(", ")}, got ${
-        String(given).slice(0, 40)
+        given.slice(0, 40)
       }`,
     );
   }
@@ -251,8 +256,7 @@ function readModule(unit: GivenUnit): ControlPreprocess {
 
 /** The name of a ControlNet, perhaps with a hash behind it. */
 function readModel(unit: GivenUnit, { names }: UnitContext): string {
-  const given = unit.fields.model ?? "None";
-  const asked = String(given).slice(0, 200);
+  const asked = textOf(unit.fields.model ?? "None").slice(0, 200);
   const name = asked.replace(/ \[[0-9a-f]+\]$/i, "");
   const found = names.find((one) => one === name) ??
     names.find((one) => one.toLowerCase() === name.toLowerCase());
@@ -366,6 +370,11 @@ function number(
     name,
     `must be a number in ${least}..${most}, got ${shown(given)}`,
   );
+}
+
+/** A text as it is; else its beginning as JSON, for not all can be made a text. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : shown(value);
 }
 
 function shown(value: unknown): string {

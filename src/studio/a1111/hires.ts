@@ -174,7 +174,8 @@ function sizeOf(
  * schedule is cut, there it is stretched.
  */
 function scheduleFor(runs: number, strength: number): number {
-  if (!(strength > 0)) return runs;
+  // What is wrong by itself is refused by its own name.
+  if (!(strength > 0) || runs > MOST_STEPS) return runs;
   let steps = Math.ceil(runs / strength);
   // A product may come out just below the whole number that it stands for.
   if (Math.floor(steps * strength) < runs) steps++;

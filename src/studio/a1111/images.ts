@@ -8,6 +8,7 @@ import type { Studio } from "../api/studio.ts";
 import { answerWhenEnded } from "../compatible/ended.ts";
 import { requestOf, submit } from "../compatible/order.ts";
 import type { Sources } from "../engine/engine.ts";
+import { ApiError } from "../errors.ts";
 import type { ApiRequest } from "../http/operation.ts";
 import type { JobRequest } from "../jobs/job.ts";
 import type { Task as TaskName } from "./fields.ts";
@@ -62,15 +63,16 @@ export async function makeImages(
 
 async function requestsOf(
   studio: Studio,
-  { settings, sources, reading, own, format, ...counts }: Wanted,
+  { settings, sources, places, reading, own, format, ...counts }: Wanted,
 ): Promise<JobRequest[]> {
-  const given = await requestOf(studio, {
-    settings,
-    sources,
-    own,
-    format,
-    preview: studio.queue.model.previews,
-  }, { photos: "masterweaver.references", options: fieldNames });
+  const given = await inItsPlaces(places, own, () =>
+    requestOf(studio, {
+      settings,
+      sources,
+      own,
+      format,
+      preview: studio.queue.model.previews,
+    }, { photos: "masterweaver.references", options: fieldNames }));
   const first = {
     ...given,
     sources: readSo(given, { ...reading, ...notOurs(own.sources) }),
@@ -80,6 +82,26 @@ async function requestsOf(
     ...first,
     settings: { ...first.settings, seed: seedAfter(seed, i) },
   }));
+}
+
+/** Checks files; a fault names the field that the file is from. */
+async function inItsPlaces<T>(
+  places: Wanted["places"],
+  { sources }: Wanted["own"],
+  check: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await check();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const { status, code, message, more } = error;
+    const { field = "" } = more;
+    const [ours] = field.split(".");
+    if (!Object.hasOwn(places, field) || ours in sources) throw error;
+    const place = places[field];
+    const text = message.replace(field, () => place);
+    throw new ApiError(status, code, text, { ...more, field: place });
+  }
 }
 
 /** Files in our own fields are read as they are. */

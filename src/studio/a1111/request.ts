@@ -52,6 +52,8 @@ export interface Wanted {
   readonly settings: Partial<Settings> & Pick<Settings, "prompt" | "seed">;
   /** What the images are made from. */
   readonly sources: SourceFields;
+  /** Where files are in the request, by our fields' names. */
+  readonly places: Readonly<Record<string, string>>;
   /** How the files among that are read. */
   readonly reading: Reading;
   /** Images of a batch. */
@@ -146,6 +148,12 @@ export function readRequest(
     sources: {
       ...controls.sources,
       ...start && { initImage: start.initImage, mask: start.mask },
+    },
+    places: {
+      initImage: "init_images.0",
+      ...Object.fromEntries(
+        controls.places.map((place, i) => [`controlImage.${i}`, place]),
+      ),
     },
     reading: start?.reading ?? {},
     ...countsOf(fields),

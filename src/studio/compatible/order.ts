@@ -132,7 +132,13 @@ async function photosOf(
   { maxReferences }: ModelResource,
   names: FieldNames,
 ): Promise<Photo[]> {
-  if (maxReferences > 0 && given.length > maxReferences) {
+  if (maxReferences === 0 && given.length > 0) {
+    throw badField(
+      names.photos,
+      "cannot be used: this server's model follows no identities; leave the photos out, or serve a model with an identity adapter",
+    );
+  }
+  if (given.length > maxReferences) {
     throw badField(
       names.photos,
       `has ${given.length} reference photos, this model takes ${maxReferences}`,
