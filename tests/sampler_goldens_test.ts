@@ -116,3 +116,18 @@ for (const each of golden.cases) {
     }
   });
 }
+
+Deno.test("sampler goldens: between two runs the original has diffusers' noise", () => {
+  const config = readSchedulerConfig(golden.config, "samplers.json");
+  for (const name of ["DPM2", "DPM2 a", "Heun", "DPM++ SDE"]) {
+    const { steps } = chooseSampler(config, { sampler: name }).schedule(4);
+    for (let i = 1; i + 1 < steps.length; i += 2) {
+      const { level, originalLevel = level } = steps[i];
+      const next = steps[i + 1].level;
+      // add_noise takes the sigma after the run that is done.
+      const close = Math.abs(originalLevel.noise / next.noise - 1) < 1e-6;
+      assert(close, `${name}, run ${i}: ${originalLevel.noise} ${next.noise}`);
+      if (name === "DPM2") assert(level.noise > next.noise);
+    }
+  }
+});

@@ -239,7 +239,10 @@ async function* loop(
     if (step.drawsNoise ?? sampler.drawsNoise) {
       plan.write("noise", stepNoise(planned.number));
     }
-    if (repainting) writeOriginalLevel(plan, steps[index + 1]?.step.level);
+    const next = steps[index + 1]?.step;
+    if (repainting) {
+      writeOriginalLevel(plan, next?.originalLevel ?? next?.level);
+    }
     if (conditionsAt) {
       const [prompt, negative] = conditionsAt(planned.asked);
       conditions.fill(prompt, 0, images).fill(negative, images);
@@ -249,7 +252,7 @@ async function* loop(
       pace,
       () => onProgress?.({ stage: "denoise", done, total: all }),
     );
-    const level = steps[index + 1]?.step.level ?? schedule.finalLevel;
+    const level = next?.level ?? schedule.finalLevel;
     const { timestep } = step;
     const counts = { index, total, done, steps: all };
     yield { ...counts, timestep, latents, level, settled };

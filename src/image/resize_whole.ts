@@ -61,11 +61,8 @@ export async function resizeAndFill(
   size: ImageSize,
   pauser: Pauser,
 ): Promise<Image> {
-  const { width, height } = size;
-  const isWider = width / height < image.width / image.height;
-  const inner = isWider
-    ? { width, height: Math.floor(image.height * width / image.width) }
-    : { width: Math.floor(image.width * height / image.height), height };
+  const isWider = size.width / size.height < image.width / image.height;
+  const inner = sizeWithin(image, size, isWider);
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
@@ -87,16 +84,24 @@ export async function resizeAndCrop(
   size: ImageSize,
   pauser: Pauser,
 ): Promise<Image> {
-  const { width, height } = size;
-  const isWider = width / height > image.width / image.height;
-  const inner = isWider
-    ? { width, height: Math.floor(image.height * width / image.width) }
-    : { width: Math.floor(image.width * height / image.height), height };
+  const isNarrower = size.width / size.height > image.width / image.height;
+  const inner = sizeWithin(image, size, isNarrower);
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
   paste(whole, resized, left, top);
   return whole;
+}
+
+/** The size of an image that has the width of another, or else its height. */
+function sizeWithin(
+  image: ImageSize,
+  { width, height }: ImageSize,
+  hasItsWidth: boolean,
+): ImageSize {
+  return hasItsWidth
+    ? { width, height: Math.floor(image.height * width / image.width) }
+    : { width: Math.floor(image.width * height / image.height), height };
 }
 
 async function lanczos(

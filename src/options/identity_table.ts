@@ -1,5 +1,5 @@
 /**
- * The part of the table of options that is about the preparation of references.
+ * Options about the preparation of references.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The part of the table of options that is about the denoising loop.
+ * Options about the denoising loop.
  *
  * @module
  */

@@ -54,6 +54,7 @@ export function dpmppSdeSampler(
         return combine([kept, latents], [1 - kept, clean], [up, basis.noise]);
       };
       const plan = twicePerStep(levels, rule, {
+        secondOriginalIsNext: true,
         firstDraws: true,
         secondDraws: true,
         second: secondAt(training, middle),

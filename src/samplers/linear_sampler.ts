@@ -27,6 +27,8 @@ export interface LinearEntry {
   readonly timestep: number;
   /** Noise level of the latents before it. */
   readonly level: NoiseLevel;
+  /** That of the original outside a mask; the same where not given. */
+  readonly originalLevel?: NoiseLevel;
   /** Factor of the latents that the UNet reads; 1 where not given. */
   readonly inputScale?: number;
   /** Number of the step it belongs to. */
@@ -92,13 +94,14 @@ export function linearSampler(options: LinearSamplerOptions): Sampler {
       const update = begin(first);
       const basis = basisOf(kept);
       const steps = entries.map((entry, i) => {
-        const { timestep, level, inputScale = 1, step } = entry;
+        const { timestep, level, originalLevel, inputScale = 1, step } = entry;
         const matrix = i < first
           ? new Array<number>(numbers).fill(0)
           : matrixOf(update(i, basis), basis, isSimple);
         return {
           timestep,
           level,
+          ...originalLevel && { originalLevel },
           step,
           drawsNoise: entry.drawsNoise ?? false,
           coefficients: scalesInput ? [...matrix, inputScale] : matrix,

@@ -22,6 +22,11 @@ export interface SamplerStep {
   readonly timestep: number;
   /** Noise level of the latents before the step. */
   readonly level: NoiseLevel;
+  /**
+   * Level of the noise that an original gets outside a mask before the step, where
+   * diffusers' `add_noise` gives another than that of the latents.
+   */
+  readonly originalLevel?: NoiseLevel;
   /** Values of {@linkcode StepTensors.coefficients} at this step. */
   readonly coefficients: readonly number[];
   /**

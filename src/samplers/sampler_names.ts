@@ -240,7 +240,7 @@ export function samplerFault(name: string): string | undefined {
   return isModelSampler(name) || search(name)
     ? undefined
     : `a sampler's name, such as ${
-      nearestNames(name, samplerNames, 3, Infinity).join(", ")
+      nearestNames(name.slice(0, 60), samplerNames, 3, Infinity).join(", ")
     }`;
 }
 

@@ -82,6 +82,7 @@ export function dpm2Sampler(options: FreeSamplerOptions): Sampler {
       const middle = (step: number) =>
         Math.fround(Math.sqrt(sigmas[step] * sigmas[step + 1]));
       return twicePerStep(levels, rule, {
+        secondOriginalIsNext: true,
         second: secondAt(training, middle),
         first: eulerHalfway(prediction, sigmas, middle),
         then(step, basis) {
@@ -218,6 +219,11 @@ function eulerHalfway(
 export interface TwoCalls {
   /** Where the second one lies. */
   second(step: number): { readonly timestep: number; readonly sigma: number };
+  /**
+   * Whether diffusers' `add_noise` counts the second one as the next step's start,
+   * although its latents have more noise: what lies outside a mask has that much.
+   */
+  readonly secondOriginalIsNext?: boolean;
   /** Whether it adds noise. */
   readonly secondDraws?: boolean;
   /** Whether the first one does. */
@@ -248,8 +254,10 @@ export function twicePerStep(
     const isLast = step === last;
     const first = entry(timestep, sigmas[step], firstDraws && !isLast);
     if (isLast) return [first];
-    const second = calls.second(step);
-    return [first, entry(second.timestep, second.sigma, secondDraws)];
+    const { timestep: at, sigma } = calls.second(step);
+    const second = entry(at, sigma, secondDraws);
+    if (!calls.secondOriginalIsNext) return [first, second];
+    return [first, { ...second, originalLevel: freeLevel(sigmas[step + 1]) }];
   });
   return {
     initialNoiseScale: freeStart(levels, rule),

@@ -6,6 +6,7 @@
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { encodeJpeg, encodePng } from "../../src/host/codecs/codec.ts";
+import { imageSize } from "../../src/host/codecs/image_size.ts";
 import type {
   EncodedIdentity,
   EngineCall,
@@ -14,6 +15,7 @@ import type {
   MadeImages,
   Person,
   StudioEngine,
+  UpscaleTask,
 } from "../../src/studio/engine/engine.ts";
 import type {
   ExtrasResource,
@@ -142,6 +144,18 @@ export class DrawingEngine implements StudioEngine {
       ),
       truncatedPrompt: "",
     };
+  }
+
+  async upscale(
+    { image, by, format }: UpscaleTask,
+    { onProgress, signal }: EngineCall,
+  ): Promise<MadeImages> {
+    onProgress?.({ stage: "decode", done: 0, total: 1 });
+    await this.#wait(signal);
+    const { width, height } = imageSize(image.bytes)!;
+    const [columns, rows] = [width, height].map((n) => Math.round(n * by));
+    const made = drawn(0, columns, rows, format, {});
+    return { images: [made], truncatedPrompt: "" };
   }
 
   async #wait(signal?: AbortSignal): Promise<void> {

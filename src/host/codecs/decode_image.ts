@@ -35,7 +35,8 @@ const MAX_JPEG_PIXEL_PASSES = 2e9;
  * @param bytes the whole file
  * @param name what messages call it
  * @param turn whether EXIF data counts
- * @returns an opaque image of 16..16384 pixels on a side, at most 100 million
+ * @param isOpaque whether transparency is put over white, or kept
+ * @returns an image, opaque unless asked otherwise, of 16..16384 pixels on a side, at most 100 million
  * @throws {MasterWeaverError} `bad-image` saying what is wrong and what to do
  *
  * @example
@@ -52,12 +53,13 @@ export function decodeImage(
   bytes: Uint8Array,
   name: string,
   turn = true,
+  isOpaque = true,
 ): Image {
   if (bytes.length === 0) {
     fail(name, "is empty (0 bytes): give a PNG or JPEG file");
   }
   const kind = fileKind(bytes);
-  if (kind === "png") return readPng(bytes, name, turn);
+  if (kind === "png") return readPng(bytes, name, turn, isOpaque);
   if (kind === "jpeg") return readJpeg(bytes, name, turn);
   fail(
     name,
@@ -84,7 +86,12 @@ export function uprightSize(
   return (turn ?? 1) < 5 ? { width, height } : { width: height, height: width };
 }
 
-function readPng(bytes: Uint8Array, name: string, turn: boolean): Image {
+function readPng(
+  bytes: Uint8Array,
+  name: string,
+  turn: boolean,
+  isOpaque: boolean,
+): Image {
   const chunks = [...pngChunks(bytes)];
   if (chunks.length === 0) failCut(name, bytes);
   const header = decoding(name, () => readPngHeader(chunks[0]));
@@ -100,7 +107,7 @@ function readPng(bytes: Uint8Array, name: string, turn: boolean): Image {
     failTooLittle(name, width, height, codedBytes);
   }
   const data = decoding(name, () => decodePng(header, chunks));
-  putOverWhite(data);
+  if (isOpaque) putOverWhite(data);
   const image = { width, height, data };
   return turn ? orientImage(image, pngOrientation(chunks)) : image;
 }

@@ -149,7 +149,7 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
     } else if (source) {
       sources[source] = readSource(source, value, field);
     } else {
-      const near = nearest(name, allNames);
+      const near = nearest(name.slice(0, 60), allNames);
       throw badField(
         field,
         `is unknown${near ? `; did you mean ${near}?` : ""}`,

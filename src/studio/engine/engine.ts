@@ -11,12 +11,29 @@ import type { ControlChoice } from "../../options/control_choices.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
 import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 
+/** How a file is read, where that is not as it is. */
+export interface PhotoReading {
+  /**
+   * A mask: what is not transparent is white, else it is by its grey; inverted where
+   * black is to be repainted.
+   */
+  readonly mask?: { readonly isInverted: boolean };
+  /** The size that it gets by the Lanczos filter: cropped, or its edges filling the rest. */
+  readonly fit?: {
+    readonly by: "crop" | "fill";
+    readonly width: number;
+    readonly height: number;
+  };
+}
+
 /** A photo as it was uploaded: a PNG or JPEG file. */
 export interface Photo {
   /** The whole file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Hexadecimal SHA-256 of it. */
   readonly hash: string;
+  /** How it is read; as it is where not given. */
+  readonly reading?: PhotoReading;
 }
 
 /** A file with an image, and its size. */
@@ -94,6 +111,18 @@ export interface ImageTask {
   readonly preview: boolean;
 }
 
+/** An image to make larger. */
+export interface UpscaleTask {
+  /** Its file. */
+  readonly image: Photo;
+  /** `lanczos`, or an upscaler's name. */
+  readonly upscaler: string;
+  /** By how much. */
+  readonly by: number;
+  /** The format of the result's file. */
+  readonly format: "png" | "jpeg";
+}
+
 /** What the images look like so far. */
 export interface Preview {
   /** Steps that are done, from 1. */
@@ -153,4 +182,11 @@ export interface StudioEngine extends AsyncDisposable {
    * @throws {MasterWeaverError} as `MasterWeaver.generate`; `gpu` where the Worker died
    */
   generate(task: ImageTask, call: EngineCall): Promise<MadeImages>;
+
+  /**
+   * Makes an image larger.
+   *
+   * @throws {MasterWeaverError} as `MasterWeaver.upscale`; `gpu` where the Worker died
+   */
+  upscale(task: UpscaleTask, call: EngineCall): Promise<MadeImages>;
 }

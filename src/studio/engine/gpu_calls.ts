@@ -13,6 +13,7 @@ import type {
   ImageTask,
   MadeImages,
   Preview,
+  UpscaleTask,
 } from "./engine.ts";
 
 /** What the Worker is started with. */
@@ -91,12 +92,20 @@ export interface GenerateInput
   readonly sources: DecodedSources;
 }
 
+/** An image to make larger. */
+export interface UpscaleInput extends Omit<UpscaleTask, "image"> {
+  /** The image. */
+  readonly image: Image;
+}
+
 /** What the Worker can be asked. */
 export type GpuCalls = {
   /** Encodes a person. */
   encode: { input: EncodeInput; event: GpuEvent; output: EncodeOutput };
   /** Makes images. */
   generate: { input: GenerateInput; event: GpuEvent; output: MadeImages };
+  /** Makes an image larger. */
+  upscale: { input: UpscaleInput; event: GpuEvent; output: MadeImages };
   /** Frees the model and the GPU. */
   release: { input: null; event: GpuEvent; output: null };
 };

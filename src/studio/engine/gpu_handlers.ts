@@ -9,7 +9,7 @@ import type { Preview } from "../../generate/previews.ts";
 import type { TuneMode } from "../../graph/tuner.ts";
 import type { AskedExtras, CallExtras } from "../../host/call_extras.ts";
 import type { Image } from "../../image/image.ts";
-import { withoutUndefined } from "../../options/options.ts";
+import { checkSettings, withoutUndefined } from "../../options/options.ts";
 import {
   type Provenance,
   type Texts,
@@ -25,6 +25,7 @@ import type {
   GenerateInput,
   GpuCalls,
   GpuEvent,
+  UpscaleInput,
   UsedIdentity,
 } from "./gpu_calls.ts";
 import { ModelKeeper, type ModelLoader } from "./model_keeper.ts";
@@ -85,6 +86,11 @@ export function gpuHandlers(host: GpuHost): Handlers<GpuCalls> {
         call,
         (weaver) => generate(weaver, host, input, call, context),
       );
+    },
+    upscale: (input, context) => {
+      emit = context.emit;
+      const call = options(host, context);
+      return keeper.use(call, (weaver) => upscale(weaver, host, input, call));
     },
     release: async () => {
       await keeper.release();
@@ -162,6 +168,24 @@ async function generate(
   );
   const { truncatedPrompt } = made;
   return { output: { images, truncatedPrompt }, transfer: buffers(images) };
+}
+
+async function upscale(
+  weaver: MasterWeaver,
+  host: GpuHost,
+  { image, upscaler: name, by, format }: UpscaleInput,
+  call: CallOptions,
+): Promise<Answer<GpuCalls["upscale"]["output"]>> {
+  const { size } = weaver;
+  const settings = checkSettings({ prompt: "", upscale: name }, size);
+  await using extras = await host.openExtras({ settings, controls: [] });
+  const made = await weaver.upscale(image, {
+    ...call,
+    upscaler: extras.upscalers[name],
+    upscaleBy: by,
+  });
+  const images = [await imageFile(host, format, made, null)];
+  return { output: { images, truncatedPrompt: "" }, transfer: buffers(images) };
 }
 
 /** What images record besides their settings, as the command has it. */

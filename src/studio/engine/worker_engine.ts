@@ -19,6 +19,7 @@ import type {
   Photo,
   Sources,
   StudioEngine,
+  UpscaleTask,
 } from "./engine.ts";
 import type {
   DecodedFile,
@@ -132,6 +133,21 @@ export class WorkerEngine implements StudioEngine {
         signal: call.signal,
         onEvent: (event) => this.#take(event, call),
         transfer: pixelBuffers(imagesOf(sources)),
+      })
+    );
+  }
+
+  async upscale(
+    { image: file, ...task }: UpscaleTask,
+    call: EngineCall,
+  ): Promise<MadeImages> {
+    const { photos, worker } = this.#members;
+    const image = await photos.decode(file, "image", call.signal);
+    return await this.#use(() =>
+      worker.call("upscale", { ...task, image }, {
+        signal: call.signal,
+        onEvent: (event) => this.#take(event, call),
+        transfer: pixelBuffers([image]),
       })
     );
   }

@@ -40,6 +40,11 @@ export interface JobRequest {
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
   readonly preview: boolean;
+  /**
+   * Whether nothing is made but the initial image larger, as the settings `upscale` and
+   * `upscaleBy` say.
+   */
+  readonly only?: "upscale";
   /** The model that it is for, `MasterWeaver.hash`. */
   readonly modelHash: string;
 }
@@ -240,13 +245,16 @@ export class Job {
 
   /** The job as the API shows it. */
   resource(): JobResource {
-    const { seed, ...settings } = this.request.settings;
+    const { settings: { seed, ...settings }, only } = this.request;
+    const { upscale, upscaleBy } = settings;
     return {
       id: this.id,
       state: this.#state,
       position: this.#state === "waiting" ? this.#position : null,
       progress: this.#progress,
-      settings: { ...settings, seed: String(seed) },
+      settings: only
+        ? { upscale, upscaleBy }
+        : { ...settings, seed: String(seed) },
       images: this.#resources("images", this.#images),
       references: this.#resources("references", this.#faces),
       warnings: this.#warnings,
