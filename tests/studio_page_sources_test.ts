@@ -39,11 +39,6 @@ async function made(page: Page, engine: DrawingEngine): Promise<ImageTask> {
   return engine.lastTask!;
 }
 
-/** A file as Playwright chooses it. */
-function png(name: string, bytes: Uint8Array) {
-  return { name, mimeType: "image/png", buffer: Buffer.from(bytes) };
-}
-
 /** Chooses the image to start from. */
 async function chooseInitial(page: Page, file = portrait(2)): Promise<void> {
   await unfold(page, "start");
@@ -257,6 +252,20 @@ function assertMask(bytes: Uint8Array, initial: Uint8Array): void {
   );
 }
 
+/** Drops a file on something. */
+async function drop(
+  page: Page,
+  selector: string,
+  file: Uint8Array,
+): Promise<void> {
+  const dataTransfer = await page.evaluateHandle((bytes) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], "dropped.png"));
+    return data;
+  }, [...file]);
+  await page.dispatchEvent(selector, "drop", { dataTransfer });
+}
+
 pageTest(
   "a run whose initial image is gone says so, and makes no other image",
   {},
@@ -290,17 +299,7 @@ pageTest(
       { width: 16, height: 16, data: new Uint8ClampedArray(1024).fill(90) },
       { prompt: "a quiet room", steps: "3", seed: "9" },
     );
-    await page.evaluate((bytes) => {
-      const data = new DataTransfer();
-      data.items.add(new File([new Uint8Array(bytes)], "made.png"));
-      document.body.dispatchEvent(
-        new DragEvent("drop", {
-          bubbles: true,
-          cancelable: true,
-          dataTransfer: data,
-        }),
-      );
-    }, [...file]);
+    await drop(page, "body", file);
     await page.getByAltText("The initial image", { exact: true }).waitFor();
     await page.getByRole("button", { name: "These settings again" }).click();
     await page.getByText("The form has these settings now").waitFor();
@@ -337,11 +336,11 @@ pageTest(
       reference_hashes: "3".repeat(64),
     });
     // The browser still has the image that it started from.
-    await unfold(page, "start");
-    await page.getByLabel("Choose an initial image")
-      .setInputFiles(png("room.png", drawnPhoto(40)));
+    await page.getByText("Choose photos").waitFor();
+    await drop(page, "#fold-start > summary", drawnPhoto(40));
     await page.getByAltText("The initial image", { exact: true }).waitFor();
-    await page.locator(".picker input").setInputFiles(png("made.png", file));
+    assertEquals(await page.locator(".photo").count(), 0);
+    await drop(page, "body", file);
     await page.getByRole("button", { name: "These settings again" }).click();
     await page.getByText("The form has these settings now").waitFor();
     const note = page.locator(".filled");

@@ -150,16 +150,21 @@ export async function choose(page: Page, ...paths: string[]): Promise<void> {
 /** Waits until the browser keeps a file that was chosen: a page that is left earlier loses it. */
 export async function kept(page: Page, path: string): Promise<void> {
   const hash = await sha256(await Deno.readFile(path));
-  await page.waitForFunction(`new Promise((resolve) => {
-    const opening = indexedDB.open("masterweaver");
-    opening.onsuccess = () => {
-      const files = opening.result.transaction("files").objectStore("files");
-      files.getKey("photo/${hash}").onsuccess = ({ target }) => {
-        opening.result.close();
-        resolve(target.result !== undefined);
+  for (let i = 0; i < 200; i++) {
+    const isKept = await page.evaluate(`new Promise((resolve) => {
+      const opening = indexedDB.open("masterweaver");
+      opening.onsuccess = () => {
+        const files = opening.result.transaction("files").objectStore("files");
+        files.getKey("photo/${hash}").onsuccess = ({ target }) => {
+          opening.result.close();
+          resolve(target.result !== undefined);
+        };
       };
-    };
-  })`);
+    })`);
+    if (isKept) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`The browser does not keep ${path}`);
 }
 
 /** Deletes the files that images are made from, as a browser may that runs out of room. */

@@ -14,6 +14,10 @@ import { ControlImage } from "./control_image.tsx";
 import { Icon } from "./icons.tsx";
 import { choiceText } from "./option_field.tsx";
 
+/** The numbers that are typed, in order. */
+const NUMBERS = ["scale", "start", "end"] as const;
+type NumberName = typeof NUMBERS[number];
+
 /** The fields of a ControlNet. */
 export function ControlFields({ row, index }: {
   row: ControlRow;
@@ -22,19 +26,15 @@ export function ControlFields({ row, index }: {
   const { sources: { controls } } = useStudio();
   const id = useId();
   const words = text.value.controls;
-  const { scale, from, to, preprocess } = row.fields.value;
+  const { value: fields } = row.fields;
   const faults = controls.faults(row);
-  const number = (
-    name: "scale" | "from" | "to",
-    value: string,
-    isWrong: boolean,
-  ) => (
+  const number = (name: NumberName, isWrong: boolean) => (
     <label>
       <span>{words[name]}</span>
       <input
         inputMode="decimal"
         autocomplete="off"
-        value={value}
+        value={fields[name]}
         aria-invalid={isWrong}
         aria-describedby={`${id}-faults`}
         onInput={({ currentTarget }) =>
@@ -61,7 +61,7 @@ export function ControlFields({ row, index }: {
         <label class="wide">
           <span>{words.preprocess}</span>
           <select
-            value={preprocess}
+            value={fields.preprocess}
             onChange={({ currentTarget }) =>
               controls.set(row, {
                 preprocess: CONTROL_PREPROCESSORS[currentTarget.selectedIndex],
@@ -74,9 +74,9 @@ export function ControlFields({ row, index }: {
             ))}
           </select>
         </label>
-        {number("scale", scale, faults.has("scale"))}
-        {number("from", from, faults.has("range"))}
-        {number("to", to, faults.has("range"))}
+        {NUMBERS.map((name) =>
+          number(name, faults.has(name === "scale" ? name : "range"))
+        )}
       </div>
       <div id={`${id}-faults`}>
         {faults.has("scale") && <p class="fault">{words.wrongScale}</p>}

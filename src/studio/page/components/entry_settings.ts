@@ -21,8 +21,8 @@ export function entrySettings(
     ...initImage !== null && { initImage: initImage.slice(0, BRIEF) },
     ...mask !== null && { mask: mask.slice(0, BRIEF) },
     ...controls.length > 0 && {
-      controlnet: controls.map(({ name, scale, from, to }) =>
-        `${name} ${scale} (${from}–${to})`
+      controlnet: controls.map(({ name, scale, start, end }) =>
+        `${name} ${scale} (${start}–${end})`
       ),
     },
   };

@@ -11,12 +11,14 @@ import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 
 /** A group: its heading says how much in it is not as it was. */
-export function Fold({ name, more = 0, resets = true, children }: {
+export function Fold({ name, more = 0, resets = true, onFile, children }: {
   name: GroupName;
   /** How much in it was chosen besides options. */
   more?: number;
   /** Whether its options can be emptied at once. */
   resets?: boolean;
+  /** Takes a file that is dropped on it. */
+  onFile?: (file: Blob) => void;
   children: ComponentChildren;
 }) {
   const { form, extras } = useStudio();
@@ -26,6 +28,14 @@ export function Fold({ name, more = 0, resets = true, children }: {
     <details
       class="fold"
       id={idOf(name)}
+      onDrop={(event) => {
+        const [file] = event.dataTransfer?.files ?? [];
+        if (!onFile || !file || event.defaultPrevented) return;
+        // The page would take it as a photo.
+        event.preventDefault();
+        event.currentTarget.open = true;
+        onFile(file);
+      }}
       onToggle={({ currentTarget }) => {
         if (!currentTarget.open) return;
         // Files may have come since the page asked.

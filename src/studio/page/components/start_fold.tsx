@@ -21,7 +21,11 @@ export function StartFold() {
   const image = sources.initImage.image.value;
   const hasMask = sources.mask.image.value !== null;
   return (
-    <Fold name="start" more={(image ? 1 : 0) + (image && hasMask ? 1 : 0)}>
+    <Fold
+      name="start"
+      more={(image ? 1 : 0) + (image && hasMask ? 1 : 0)}
+      onFile={(file) => sources.startFrom(file)}
+    >
       {image ? <InitImage image={image} /> : <FirstPicker />}
       <RefusedImage refused={sources.initImage.refused.value} />
       <RefusedImage refused={sources.mask.refused.value} />

@@ -36,8 +36,8 @@ const scales = number(-MAX_CONTROL_SCALE, MAX_CONTROL_SCALE);
 const BLANK: ControlFields = {
   name: "",
   scale: "1",
-  from: "0",
-  to: "1",
+  start: "0",
+  end: "1",
   preprocess: "none",
 };
 
@@ -91,7 +91,7 @@ export class Controls {
 
   /** What is wrong with one. */
   faults({ fields, slot }: ControlRow): ReadonlySet<ControlFault> {
-    const { name, scale, from, to, preprocess } = fields.value;
+    const { name, scale, start, end, preprocess } = fields.value;
     const faults = new Set<ControlFault>();
     if (name === "") faults.add("name");
     if (!slot.image.value && !this.#canUsePhoto(preprocess)) {
@@ -99,7 +99,7 @@ export class Controls {
     }
     const number = scales.parse(scale.trim());
     if (number === undefined || scales.fault(number)) faults.add("scale");
-    const range = fractions.parse(`${from},${to}`);
+    const range = fractions.parse(`${start},${end}`);
     if (range === undefined || fractions.fault(range)) faults.add("range");
     return faults;
   }

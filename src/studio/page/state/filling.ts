@@ -22,9 +22,13 @@ export interface MissingFiles extends MissingSources {
 
 /** What is filled. */
 export interface Filled {
+  /** The fields. */
   readonly form: Form;
+  /** The photos. */
   readonly photos: Photos;
+  /** What else images are made from. */
   readonly sources: Sources;
+  /** Where files are kept. */
   readonly history: History;
 }
 

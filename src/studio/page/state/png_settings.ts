@@ -21,7 +21,7 @@ export interface PngSettings {
 }
 
 /** The texts of an image by keyword. */
-type Texts = Readonly<Record<string, string>>;
+export type Texts = Readonly<Record<string, string>>;
 
 /**
  * What an image's texts say.
@@ -81,8 +81,8 @@ function controlsOf(texts: Texts): SourceTexts["controls"] {
       name: choice.name.replace(/^.*[/\\]/, "").replace(/\.weave$/, ""),
       image: hashes[i] || "",
       scale: String(choice.scale ?? 1),
-      from: String(choice.start ?? 0),
-      to: String(choice.end ?? 1),
+      start: String(choice.start ?? 0),
+      end: String(choice.end ?? 1),
       preprocess: choice.preprocess ?? "none",
     }));
   } catch {

@@ -19,9 +19,9 @@ export interface ControlTexts {
   /** What it says is multiplied by this. */
   readonly scale: string;
   /** The fraction of the steps from which it runs. */
-  readonly from: string;
+  readonly start: string;
   /** The fraction of the steps up to which it runs. */
-  readonly to: string;
+  readonly end: string;
   /** What is made of its image first. */
   readonly preprocess: ControlPreprocess;
 }
@@ -58,14 +58,14 @@ function hashIn(value: unknown): string | null {
 }
 
 function controlIn(value: unknown): ControlTexts {
-  const { name = "", image, scale = "1", from = "0", to = "1", preprocess } =
+  const { name = "", image, scale = "1", start = "0", end = "1", preprocess } =
     Object(value);
   return {
     name: String(name),
     image: hashIn(image),
     scale: String(scale),
-    from: String(from),
-    to: String(to),
+    start: String(start),
+    end: String(end),
     preprocess: CONTROL_PREPROCESSORS.find((one) => one === preprocess) ??
       "none",
   };
@@ -93,12 +93,12 @@ export function requestSources(
     initImage: fileOf(initImage),
     mask: fileOf(mask),
     controls: controls.map((
-      { name, image, scale, from, to, preprocess },
+      { name, image, scale, start, end, preprocess },
     ) => ({
       name,
       image: fileOf(image),
       scale: Number(scale),
-      range: [Number(from), Number(to)],
+      range: [Number(start), Number(end)],
       preprocess,
     })),
   };

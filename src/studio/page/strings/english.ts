@@ -38,7 +38,7 @@ export const english = {
     hint: (most: number) =>
       `or drop or paste them anywhere: up to ${most} photos of one person`,
     dropHere: "Drop the photos",
-    dropImage: "Drop the image to start from",
+    dropImage: "Drop the image to begin with",
     add: "Add a photo",
     full: (most: number) =>
       `This model takes ${most} photos; the others were left out`,
@@ -230,8 +230,8 @@ export const english = {
     preprocess: "Make of the image",
     face: "faces’ landmarks",
     scale: "Scale",
-    from: "From",
-    to: "To",
+    start: "From",
+    end: "To",
     wrongScale: "Scale: a number in −10–10",
     wrongRange: "From and to: two rising fractions in 0–1",
     needsImage: "Choose an image",
