@@ -6,14 +6,9 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import { uprightSize } from "../../host/codecs/decode_image.ts";
-import { checkPasses } from "../../options/hires_settings.ts";
-import { checkSettings, withoutIdScale } from "../../options/options.ts";
+import { callSettings } from "../../options/call_settings.ts";
+import { withoutIdScale } from "../../options/options.ts";
 import type { Settings } from "../../options/settings.ts";
-import {
-  sizeOfSource,
-  sourceSettings,
-  withStrength,
-} from "../../options/source_settings.ts";
 import type { Sources } from "../engine/engine.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
@@ -37,18 +32,12 @@ export function checkJobSettings(
   { sources, hasPerson, model: { size, taesd } }: JobContext,
 ): Settings {
   const { initImage, mask, controls } = sources;
-  // Where a file's header says no size, decoding says what is wrong with it.
-  const own = initImage && uprightSize(initImage.bytes);
-  const sized = checkSettings(
-    { ...sizeOfSource(own, given.outpaint, size), ...given },
-    size,
-  );
-  const used = sourceSettings(sized, {
-    initImage: initImage !== undefined,
-    mask: mask !== undefined,
+  const { settings } = callSettings(given, size, {
+    // Where a file's header says no size, decoding says what is wrong with it.
+    initImage: initImage &&
+      (uprightSize(initImage.bytes) ?? { width: size.own, height: size.own }),
+    hasMask: mask !== undefined,
   });
-  const settings = withStrength(sized, used);
-  checkPasses(settings, size, initImage !== undefined);
   if (settings.decoder === "taesd" && !taesd) {
     throw bad(
       "Option decoder must be vae with this model, which has no TAESD, got taesd",
