@@ -59,6 +59,7 @@ Deno.test("call extras: every kind by name, with what an image records", () =>
       assertEquals(extras.hashes.controlnetHashes, [net.hash]);
       const names = extras.hashes.loraHashes?.replace(/: [0-9a-f]{12}/g, "");
       assertEquals(names, "film, other");
+      assertEquals(extras.hashes.embeddingHashes, "badly: 3e7077fd2f66");
       assertEquals(extras.warnings, []);
     }
     await using plain = await openCallExtras(

@@ -57,7 +57,10 @@ export interface CallExtras extends AsyncDisposable {
   /** ControlNets in order, as the library takes them but for their images. */
   readonly controls: readonly OpenedControl[];
   /** What an image records of them; a kind that is not used is absent. */
-  readonly hashes: Pick<Provenance, "loraHashes" | "controlnetHashes">;
+  readonly hashes: Pick<
+    Provenance,
+    "loraHashes" | "embeddingHashes" | "controlnetHashes"
+  >;
   /** What is left out, a line each. */
   readonly warnings: readonly string[];
 }
@@ -116,6 +119,8 @@ export async function openCallExtras(
     controls,
     hashes: {
       ...loraHashes !== "" && { loraHashes },
+      ...inPrompts?.embeddingHashes &&
+        { embeddingHashes: inPrompts.embeddingHashes },
       ...controls.length > 0 &&
         { controlnetHashes: controls.map(({ net }) => net.hash) },
     },
@@ -131,7 +136,7 @@ async function openNamedInPrompts(
 ) {
   await using stack = new AsyncDisposableStack();
   const loras = stack.use(await openPromptLoras(prompt, places));
-  const { files } = stack.use(
+  const { files, hashes: embeddingHashes } = stack.use(
     await openNamedEmbeddings([prompt, negativePrompt], places),
   );
   const owned = stack.move();
@@ -139,6 +144,7 @@ async function openNamedInPrompts(
     loras: loras.byName,
     loraHashes: loras.hashes,
     embeddings: files,
+    embeddingHashes,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

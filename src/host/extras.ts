@@ -146,7 +146,11 @@ async function only(
       "bad-option",
       `Several files are the ${called} ${brief(name)}: ${
         found.map((path) => printable(shown(path, places))).join(" and ")
-      }; ${places.hidden ? "rename one" : "give the path of one"}`,
+      }; ${
+        places.hidden || kind === "embeddings"
+          ? "rename one"
+          : "give the path of one"
+      }`,
     );
   }
   throw new MasterWeaverError(

@@ -20,6 +20,7 @@ import {
   findNamedExtra,
 } from "./extras.ts";
 import { FileSource, readFile } from "./files.ts";
+import { recordedName } from "./recorded_hashes.ts";
 
 /** LoRAs whose files are open. */
 export interface OpenedLoras extends AsyncDisposable {
@@ -73,7 +74,7 @@ export async function openLoras(
     used.push(choice);
   }
   const hashes = [...opened.values()]
-    .map(({ lora, hash }) => `${lora.name.replace(/[:,]/g, "_")}: ${hash}`)
+    .map(({ lora, hash }) => `${recordedName(lora.name)}: ${hash}`)
     .join(", ");
   const owned = stack.move();
   return {
@@ -148,32 +149,4 @@ export async function loraHash(source: ByteSource): Promise<string> {
     hash.update(chunk);
   }
   return hash.digest("hex").slice(0, 12);
-}
-
-/**
- * Warns of LoRAs that are not those of the image to repeat.
- *
- * @param recorded what the image says
- * @param used what is used instead
- */
-export function loraWarnings(
-  recorded: string | undefined,
-  used: string,
-): string[] {
-  const before = new Map(pairs(recorded ?? ""));
-  return pairs(used).flatMap(([name, hash]) => {
-    const was = before.get(name);
-    return was === undefined || hash.startsWith(was) || was.startsWith(hash)
-      ? []
-      : [
-        `The image will differ: its LoRA ${name} has the hash ${was}, the one here ${hash}`,
-      ];
-  });
-}
-
-function pairs(text: string): [string, string][] {
-  return text.split(",").flatMap((pair): [string, string][] => {
-    const [name, hash] = pair.split(":").map((word) => word.trim());
-    return name && hash ? [[name, hash]] : [];
-  });
 }

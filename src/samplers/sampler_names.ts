@@ -271,6 +271,11 @@ export function findSampler(name: string): FoundSampler {
 
 function search(name: string): FoundSampler | undefined {
   const plain = plainName(name);
+  // k-diffusion's functions, and AUTOMATIC1111's older names: `k_euler_a`.
+  return find(plain) ?? find(plain.replace(/^(sample|k)/, ""));
+}
+
+function find(plain: string): FoundSampler | undefined {
   const whole = ofPlainName(plain);
   if (whole) return whole;
   for (const [spelling, schedule] of scheduleSpellings) {

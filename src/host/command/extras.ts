@@ -32,6 +32,7 @@ export interface RunExtras extends AsyncDisposable {
 export type ExtraProvenance = Pick<
   Provenance,
   | "loraHashes"
+  | "embeddingHashes"
   | "controlnet"
   | "controlScale"
   | "controlRange"

@@ -7,7 +7,8 @@
 import { basename } from "node:path";
 import type { StorageType } from "../../gpu/limits.ts";
 import type { Provenance } from "../../options/settings_text.ts";
-import { loraWarnings } from "../loras.ts";
+import { embeddingWarnings } from "../embeddings.ts";
+import { hashWarnings } from "../recorded_hashes.ts";
 import { controlWarnings } from "./controls.ts";
 import type { RunExtras } from "./extras.ts";
 import type { Inputs } from "./inputs.ts";
@@ -70,7 +71,11 @@ export function provenanceWarnings(
     ...chosen.warnings,
     ...inputs.controls.warnings,
     ...extras.warnings,
-    ...loraWarnings(before.loraHashes, now.loraHashes ?? ""),
+    ...hashWarnings("LoRA", before.loraHashes, now.loraHashes ?? ""),
+    ...embeddingWarnings(before.embeddingHashes, now.embeddingHashes ?? "", [
+      extras.settings.prompt,
+      extras.settings.negativePrompt,
+    ]),
     ...controlWarnings(task, now),
     ...referenceWarnings(before.referenceHashes, now.referenceHashes ?? []),
     ...startWarnings(before, now),

@@ -69,8 +69,8 @@ export function printReport(
 
 /** What made the images, as `--json` reports it. */
 function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
-    provenance;
+  const { adapter, adapterHash, tune, referenceHashes } = provenance;
+  const { loraHashes, embeddingHashes } = provenance;
   const { align, parse, face, requireFace, fit } = provenance;
   const { initImage, initImageHash, mask, maskHash } = provenance;
   return {
@@ -87,6 +87,7 @@ function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
     mask,
     maskHash,
     ...loraHashes !== undefined && { loraHashes },
+    ...embeddingHashes !== undefined && { embeddingHashes },
     ...provenance.controlnet && {
       controls: {
         controlnet: provenance.controlnet,
