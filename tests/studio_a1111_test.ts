@@ -2,11 +2,7 @@
  * AUTOMATIC1111's operations: called by webuiapi as it is, and field by field.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import {
-  decodeImage,
-  encodePng,
-  readPngText,
-} from "../src/host/codecs/codec.ts";
+import { readPngText } from "../src/host/codecs/codec.ts";
 import { type Client, withClient } from "./support/a1111_client.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { PythonEnvironment } from "./support/python_environment.ts";
