@@ -95,15 +95,23 @@ const ALIAS_ENDS: Readonly<Record<string, string>> = {
 };
 
 /** A schedule as it is listed there. */
-interface ListedSchedule {
+export interface ListedSchedule {
+  /** What requests call it. */
   readonly name: string;
+  /** What people call it, and requests may, too. */
   readonly label: string;
+  /** Other names. */
   readonly aliases: readonly string[] | null;
+  /** The exponent of its curve; −1 where it has none. */
   readonly default_rho: number;
+  /** Whether it depends on the model's timesteps. */
   readonly need_inner_model: boolean;
 }
 
-function listed(label: string, aliases: string[] | null = null) {
+function listed(
+  label: string,
+  aliases: string[] | null = null,
+): ListedSchedule {
   return {
     name: label.toLowerCase().replaceAll(" ", "_"),
     label,
