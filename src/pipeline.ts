@@ -310,7 +310,12 @@ export class MasterWeaver implements AsyncDisposable {
       settings.guessMode,
       this.#components,
     );
-    const { hires, upscale } = await openPasses(settings, this.size, upscalers);
+    const { hires, upscale } = await openPasses(
+      settings,
+      this.size,
+      upscalers,
+      initImage,
+    );
     const needsTiny = settings.decoder === "taesd" || shown === "taesd";
     if (needsTiny && !this.#components.taesd) throw withoutTaesd();
     const tokens = identity === undefined

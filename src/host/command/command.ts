@@ -34,6 +34,7 @@ import { exitCode, UsageError } from "../exit.ts";
 import { encodeImage, textOf } from "../image_file.ts";
 import { openUpscalers } from "../upscalers.ts";
 import { finishedSize } from "../../options/hires_settings.ts";
+import { sizeOfMade } from "../../options/source_settings.ts";
 import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
 import { print, STDERR, writeStderr } from "../streams.ts";
 import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
@@ -158,13 +159,7 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
-  const size = settings.onlyMasked && initImage
-    ? {
-      ...settings,
-      width: initImage.image.width,
-      height: initImage.image.height,
-    }
-    : settings;
+  const size = { ...settings, ...sizeOfMade(settings, initImage?.image) };
   await checkRoom(outputs, finishedSize(size, weaver.size), text);
   const warnings = [
     ...repeatWarnings(task, text),
