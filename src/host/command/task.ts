@@ -11,6 +11,7 @@ import {
   type SizeRule,
 } from "../../options/options.ts";
 import { checkPasses } from "../../options/hires_settings.ts";
+import { type HiresOption, hiresOptions } from "../../options/pass_options.ts";
 import type { IdentityChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
@@ -71,12 +72,18 @@ export async function readTask(flags: Flags): Promise<Task> {
   return { flags, recorded, imageText, settings, outputs };
 }
 
-/** What is repeated: without what needs an initial image or a mask that is not given. */
+/**
+ * What is repeated: without what needs an initial image or a mask that is not given,
+ * and without a second pass that what was typed rules out.
+ */
 function usable(
   recorded: Partial<Settings>,
   { initImage, mask, settings }: Flags,
 ): Partial<Settings> {
   const kept = { ...recorded };
+  for (const name of ruledOut(settings, initImage !== undefined)) {
+    delete kept[name];
+  }
   const outpaint = settings.outpaint ?? recorded.outpaint;
   for (const name of sourceNames) {
     const isUseless = initImage === undefined ||
@@ -84,6 +91,18 @@ function usable(
     if (isUseless) delete kept[name];
   }
   return kept;
+}
+
+/** The settings of a second pass that are not repeated beside what was typed. */
+function ruledOut(
+  typed: Partial<Settings>,
+  hasInitImage: boolean,
+): readonly HiresOption[] {
+  if (hasInitImage) return hiresOptions;
+  if (typed.hiresScale !== undefined) return ["hiresWidth", "hiresHeight"];
+  const hasSide = typed.hiresWidth !== undefined ||
+    typed.hiresHeight !== undefined;
+  return hasSide ? ["hiresScale"] : [];
 }
 
 /**
@@ -165,6 +184,9 @@ export function repeatWarnings(
   const { fromImage = "the image", align, face, ref } = flags;
   const hasReferences = ref.length > 0;
   const typed = typedKeys(flags);
+  const hadSecondPass = hiresOptions.some((name) =>
+    recorded.settings[name] !== undefined
+  );
   const { align: wasAligned, face: wasFace } = recorded.provenance;
   // A face is chosen only to align it: whoever says both meant one of them.
   const isContradiction = hasReferences && wasAligned === false &&
@@ -180,6 +202,11 @@ export function repeatWarnings(
       hasReferences,
     ),
     ...missingWarnings(recorded, imageText.text, text, typed),
+    ...hadSecondPass && flags.initImage !== undefined
+      ? [
+        "The image will differ: its second pass is not repeated, which follows an image made from noise alone",
+      ]
+      : [],
     ...isContradiction
       ? [
         `The image says both face ${wasFace} and align false: faces are not aligned, and none is chosen`,
