@@ -55,6 +55,11 @@ function middle({ width, height }: ImageSize, inner: ImageSize) {
   };
 }
 
+/** A side in whole pixels; of the thinnest image, one. */
+function side(pixels: number): number {
+  return Math.max(1, Math.floor(pixels));
+}
+
 /** Resizes with the Lanczos filter so that the whole image is seen; its edges fill the rest. */
 export async function resizeAndFill(
   image: Image,
@@ -64,8 +69,8 @@ export async function resizeAndFill(
   const { width, height } = size;
   const isWider = width / height < image.width / image.height;
   const inner = isWider
-    ? { width, height: Math.floor(image.height * width / image.width) }
-    : { width: Math.floor(image.width * height / image.height), height };
+    ? { width, height: side(image.height * width / image.width) }
+    : { width: side(image.width * height / image.height), height };
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
@@ -90,8 +95,8 @@ export async function resizeAndCrop(
   const { width, height } = size;
   const isWider = width / height > image.width / image.height;
   const inner = isWider
-    ? { width, height: Math.floor(image.height * width / image.width) }
-    : { width: Math.floor(image.width * height / image.height), height };
+    ? { width, height: side(image.height * width / image.width) }
+    : { width: side(image.width * height / image.height), height };
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
