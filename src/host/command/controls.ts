@@ -142,7 +142,7 @@ async function controlImages(
   ) {
     if (values && values.length !== 1 && values.length !== nets.length) {
       throw new UsageError(
-        `Option --${flag} takes one value, or one for each of the ${nets.length} ControlNets, got ${values.length}`,
+        `Option --${flag} takes one value, or one for each --controlnet, got ${values.length} for ${nets.length}`,
       );
     }
   }
