@@ -98,7 +98,9 @@ export async function prepareSource(
     return await whole({ image: sized, mask: sharp }, settings, given, pauser);
   }
   const own = mask && binary(greyOf(await lanczos(mask, image, pauser)));
-  const masked = sides ? extended(image, own, sides) : { image, mask: own! };
+  const masked = sides
+    ? await extended(image, own, sides, pauser)
+    : { image, mask: own! };
   if (settings.onlyMasked) {
     return await region(masked, settings, given, pauser);
   }
@@ -208,22 +210,31 @@ function sourceOf(
 }
 
 /** Extends an image by its outermost pixels; what is new is repainted. */
-function extended(
+async function extended(
   image: Image,
   mask: Mask | undefined,
   { left, top, right, bottom }: OutpaintSides,
-): Masked {
+  pauser: Pauser,
+): Promise<Masked> {
   const width = image.width + left + right;
   const height = image.height + top + bottom;
   const data = new Uint8ClampedArray(4 * width * height);
-  const wider = new Uint8ClampedArray(width * height);
-  for (let i = 0; i < wider.length; i++) {
-    const x = i % width - left, y = Math.floor(i / width) - top;
-    const column = Math.min(Math.max(x, 0), image.width - 1);
-    const row = Math.min(Math.max(y, 0), image.height - 1);
-    const from = row * image.width + column;
-    data.set(image.data.subarray(4 * from, 4 * from + 4), 4 * i);
-    wider[i] = x === column && y === row ? mask?.data[from] ?? 0 : 255;
+  const wider = new Uint8ClampedArray(width * height).fill(255);
+  for (let y = 0; y < height; y++) {
+    if (pauser.isDue) await pauser.pause();
+    const row = Math.min(Math.max(y - top, 0), image.height - 1);
+    const from = row * image.width, to = from + image.width;
+    const pixels = image.data.subarray(4 * from, 4 * to);
+    const line = data.subarray(4 * y * width, 4 * (y + 1) * width);
+    line.set(pixels, 4 * left);
+    for (let x = 0; x < left; x++) line.set(pixels.subarray(0, 4), 4 * x);
+    for (let x = width - right; x < width; x++) {
+      line.set(pixels.subarray(-4), 4 * x);
+    }
+    if (row !== y - top) continue;
+    const own = wider.subarray(y * width + left, y * width + width - right);
+    if (mask) own.set(mask.data.subarray(from, to));
+    else own.fill(0);
   }
   return {
     image: { width, height, data },
