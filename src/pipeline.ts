@@ -5,70 +5,52 @@
  * @module
  */
 import { Pauser } from "./base/pauser.ts";
-import { type ModelFiles, withoutIdentity } from "./weights/components.ts";
-import {
-  type Components,
-  followsIdentities,
-  type ModelComponents,
-  openUpscaler,
-} from "./components/networks.ts";
-import {
-  checkUpscaledSize,
-  openPasses,
-  upscaleTiles,
-} from "./components/passes.ts";
-import { checkPasses } from "./options/hires_settings.ts";
-import type { Engine } from "./engine.ts";
-import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
-import { checkFace } from "./face/check_face.ts";
-import type { DetectedFace } from "./face/detect.ts";
-import { FaceFinder } from "./face/finder.ts";
-import { prepareControls } from "./generate/control_images.ts";
-import { checkControls } from "./generate/control_input.ts";
-import { checkLoras, lorasOfPrompt } from "./generate/lora_input.ts";
-import { adaptComponents } from "./generate/loras.ts";
-import { previewSource } from "./generate/preview_source.ts";
-import { readPrompts, type TextTower } from "./generate/prompts.ts";
-import type { PreviewSource } from "./generate/previews.ts";
-import { withoutTaesd } from "./generate/decoder.ts";
-import { prepareSource } from "./generate/source_pixels.ts";
-import { Gpu } from "./gpu/gpu.ts";
-import type { StorageType } from "./gpu/limits.ts";
-import type { Choice } from "./graph/tuner.ts";
-import type { Identity, IdentityTokens } from "./identity/identity.ts";
-import { checkIdentity } from "./identity/input.ts";
-import { checkImage, overWhite } from "./image/check.ts";
-import type { Image } from "./image/image.ts";
-import { checkOptions } from "./options/checks.ts";
-import {
-  checkSettings,
-  type Settings,
-  type SizeRule,
-  withoutIdScale,
-  withoutUndefined,
-} from "./options/options.ts";
-import {
-  sizeOfSource,
-  sourceSettings,
-  withStrength,
-} from "./options/source_settings.ts";
-import { MasterWeaverError } from "./base/errors.ts";
 import { type CallOptions, untilAborted } from "./base/progress.ts";
-import {
-  cannotAlign,
-  checkChoices,
-  checkPhotos,
-  prepareReferences,
-} from "./identity/references.ts";
-import { chooseSampler } from "./samplers/choose_sampler.ts";
-import type { ClipTokenizer } from "./text/tokenizer.ts";
-import { CallQueue } from "./call_queue.ts";
 import type {
   Generated,
   GenerateOptions,
   IdentityOptions,
   UpscaleOptions,
 } from "./call_options.ts";
+import { CallQueue } from "./call_queue.ts";
+import {
+  checkCall,
+  type CheckedCall,
+  identityComponents,
+  readCallPrompts,
+  sizeRule,
+} from "./checked_call.ts";
+import { followsIdentities, openUpscaler } from "./components/networks.ts";
+import {
+  checkUpscaledSize,
+  type Passes,
+  upscaleTiles,
+} from "./components/passes.ts";
+import type { Engine } from "./engine.ts";
+import { checkFace } from "./face/check_face.ts";
+import type { DetectedFace } from "./face/detect.ts";
+import { FaceFinder } from "./face/finder.ts";
+import { prepareControls } from "./generate/control_images.ts";
+import type { ImageRequest } from "./generate/generator.ts";
+import { previewSource } from "./generate/preview_source.ts";
+import type { PreviewSource } from "./generate/previews.ts";
+import { prepareSource } from "./generate/source_pixels.ts";
+import { Gpu } from "./gpu/gpu.ts";
+import type { StorageType } from "./gpu/limits.ts";
+import type { Choice } from "./graph/tuner.ts";
+import type { Identity } from "./identity/identity.ts";
+import {
+  cannotAlign,
+  checkChoices,
+  checkPhotos,
+  prepareReferences,
+} from "./identity/references.ts";
+import { checkImage, overWhite } from "./image/check.ts";
+import type { Image } from "./image/image.ts";
+import { type LoadedModel, loadModel, type LoadOptions } from "./load.ts";
+import { checkOptions } from "./options/checks.ts";
+import type { SizeRule } from "./options/options.ts";
+import type { ModelFiles } from "./weights/components.ts";
 
 export type {
   Generated,
@@ -100,10 +82,7 @@ export class MasterWeaver implements AsyncDisposable {
   readonly dtype: StorageType;
   /** Hexadecimal SHA-256 that covers all its files. */
   readonly hash: string;
-  readonly #components: ModelComponents;
-  readonly #tokenizer: ClipTokenizer;
-  readonly #files: ModelFiles;
-  readonly #openEngine: (gpu: Gpu) => Engine;
+  readonly #model: Omit<LoadedModel, "engine">;
   readonly #calls = new CallQueue();
   #engine: Engine;
   #faceFinder: Promise<FaceFinder | null> | null = null;
@@ -114,14 +93,11 @@ export class MasterWeaver implements AsyncDisposable {
    *
    * @param model one whose engine nobody else uses
    */
-  protected constructor(model: LoadedModel) {
+  protected constructor({ engine, ...model }: LoadedModel) {
     this.dtype = model.dtype;
     this.hash = model.hash;
-    this.#components = model.components;
-    this.#tokenizer = model.tokenizer;
-    this.#files = model.files;
-    this.#openEngine = model.openEngine;
-    this.#engine = model.engine;
+    this.#model = model;
+    this.#engine = engine;
   }
 
   /**
@@ -146,9 +122,7 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** Widths and heights an image may have, in pixels. */
   get size(): SizeRule {
-    const { unet, vae } = this.#components;
-    const { factor } = vae.config;
-    return { own: unet.config.sampleSize * factor, multiple: factor };
+    return sizeRule(this.#model.components);
   }
 
   /** The kernel chosen for each kind of op that was needed so far. */
@@ -163,7 +137,7 @@ export class MasterWeaver implements AsyncDisposable {
 
   /** The most references an identity may have; 0 where the model follows none. */
   get maxReferences(): number {
-    const components = this.#components;
+    const { components } = this.#model;
     return followsIdentities(components)
       ? components.adapter.config.maxReferences
       : 0;
@@ -179,7 +153,7 @@ export class MasterWeaver implements AsyncDisposable {
   }
 
   async #loadFinder(): Promise<FaceFinder | null> {
-    const { face_detector: detector, landmarks } = this.#files;
+    const { face_detector: detector, landmarks } = this.#model.files;
     return detector ? await FaceFinder.load(detector, landmarks) : null;
   }
 
@@ -251,7 +225,9 @@ export class MasterWeaver implements AsyncDisposable {
     options: IdentityOptions = {},
   ): Promise<Identity> {
     checkOptions("encodeIdentity", options);
-    const { alignFaces } = this.#identityComponents().adapter.config;
+    const { components, files } = this.#model;
+    const { adapter } = identityComponents(components, files);
+    const { alignFaces } = adapter.config;
     const checked = checkPhotos(photos, this.maxReferences);
     checkChoices(options, checked.length);
     return await this.#calls.run(options, async (signal) => {
@@ -277,112 +253,70 @@ export class MasterWeaver implements AsyncDisposable {
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
-    const { identity, onProgress, onWarning, signal, whenBusy, ...called } =
-      options;
-    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...more } = called;
-    const { previews: shown, upscalers = {}, ...rest } = more;
-    const { embeddings, loras: uses, promptLoras, ...others } = rest;
-    const { controls: controlUses, initImage, mask, ...given } = others;
-    if (initImage !== undefined) checkImage(initImage, "initImage");
-    if (mask !== undefined) checkImage(mask, "mask");
-    const sized = checkSettings(
-      {
-        ...sizeOfSource(initImage, given.outpaint, this.size),
-        ...withoutUndefined(given),
-      },
-      this.size,
-    );
-    const fromImage = sourceSettings(sized, {
-      initImage: initImage !== undefined,
-      mask: mask !== undefined,
-    });
-    const started = withStrength(sized, fromImage);
-    checkPasses(started, this.size, initImage !== undefined);
-    const checked = identity === undefined
-      ? withoutIdScale(started, given)
-      : started;
-    const { loras, lora } = checkLoras(uses, checked.lora ?? "");
-    const settings: Settings = { ...checked, ...lora !== "" && { lora } };
-    const { scheduler } = this.#components.unet.config;
-    const sampler = chooseSampler(scheduler, settings);
-    const controls = checkControls(
-      controlUses,
-      settings.guessMode,
-      this.#components,
-    );
-    const { hires, upscale } = await openPasses(
-      settings,
-      this.size,
-      upscalers,
-      initImage,
-    );
-    const needsTiny = settings.decoder === "taesd" || shown === "taesd";
-    if (needsTiny && !this.#components.taesd) throw withoutTaesd();
-    const tokens = identity === undefined
-      ? undefined
-      : this.#checkIdentity(identity);
-    const tower = this.#textTower(settings);
-    const { text, truncatedPrompt, extraNetworks } = await readPrompts(
-      settings,
-      tower,
-      embeddings,
+    const { onProgress, onWarning, signal, whenBusy, ...others } = options;
+    const { onPreview, previewInterval = PREVIEW_INTERVAL, ...given } = others;
+    const checked = await checkCall(given, this.#model);
+    const { settings } = checked;
+    const prompts = await readCallPrompts(
+      checked,
+      given,
+      this.#model,
       onWarning,
     );
-    const acting = [
-      ...loras,
-      ...lorasOfPrompt(extraNetworks, promptLoras, onWarning),
-    ];
-    const adapted = acting.length > 0
-      ? adaptComponents(this.#components, acting)
-      : undefined;
+    const { text, truncatedPrompt, adapted } = prompts;
     return await this.#calls.run({ whenBusy, signal }, async (signal) => {
+      const call = { onProgress, onWarning, signal };
       const pauser = new Pauser(signal);
-      const ready = fromImage && initImage &&
-        await prepareSource(
-          { initImage, mask, settings: fromImage },
-          { onWarning },
-          pauser,
-        );
-      const prepare = (size: Pick<Settings, "width" | "height">) =>
-        prepareControls(
-          controls,
-          { ...settings, width: size.width, height: size.height },
-          () => this.#finder(),
-          pauser,
-        );
-      const applied = await prepare(settings);
-      const appliedAgain = hires && await prepare(hires);
+      const source = checked.source &&
+        await prepareSource(checked.source, call, pauser);
+      const controls = await this.#controlled(checked, pauser);
       const engine = await this.#ready();
       const previews = onPreview && {
         onPreview,
         interval: previewInterval,
-        source: this.#previewSource ??= await previewSource(
-          this.#components.vae,
-          this.#files.preview,
-          onWarning,
-        ),
-        decoder: shown,
+        source: await this.#previews(onWarning),
+        decoder: given.previews,
       };
-      const call = { onProgress, onWarning, signal };
+      const { identity, sampler } = checked;
       const made = await engine.generate({
         text,
-        identity: tokens,
+        identity,
         settings,
         sampler,
-        source: ready?.source,
         adapted,
-        controls: applied,
-        hires: hires && { ...hires, controls: appliedAgain },
+        source: source?.source,
+        ...controls,
       }, { ...call, previews });
-      const done = ready ? await ready.finish(made, pauser) : made;
-      if (!upscale) return { images: done, settings, truncatedPrompt };
-      const images: Image[] = [];
-      for (const image of done) {
-        const { by, upscaler } = upscale;
-        images.push(await engine.upscale(image, by, upscaler, call));
-      }
+      const done = source ? await source.finish(made, pauser) : made;
+      const images = await upscaled(done, checked.passes, engine, call);
       return { images, settings, truncatedPrompt };
     });
+  }
+
+  /** The ControlNets of both passes with their images, and the second pass. */
+  async #controlled(
+    { settings, controls, passes: { hires } }: CheckedCall,
+    pauser: Pauser,
+  ): Promise<Pick<ImageRequest, "controls" | "hires">> {
+    const finder = () => this.#finder();
+    const prepare = (size: Pick<Image, "width" | "height">) =>
+      prepareControls(controls, size, finder, pauser);
+    return {
+      controls: await prepare(settings),
+      hires: hires && { ...hires, controls: await prepare(hires) },
+    };
+  }
+
+  /** What makes previews, which learns from images where the model has no map. */
+  async #previews(
+    onWarning: CallOptions["onWarning"],
+  ): Promise<PreviewSource> {
+    const { components, files } = this.#model;
+    return this.#previewSource ??= await previewSource(
+      components.vae,
+      files.preview,
+      onWarning,
+    );
   }
 
   /**
@@ -408,18 +342,6 @@ export class MasterWeaver implements AsyncDisposable {
     });
   }
 
-  /** The text tower; its layers that are left out must be among those it has. */
-  #textTower({ clipSkip }: Pick<Settings, "clipSkip">): TextTower {
-    const { layers, hiddenSize } = this.#components.text.config;
-    if (clipSkip > layers) {
-      throw new MasterWeaverError(
-        "bad-option",
-        `Option clipSkip must be at most ${layers}, the layers of this model's text encoder, got ${clipSkip}`,
-      );
-    }
-    return { tokenizer: this.#tokenizer, channels: hiddenSize };
-  }
-
   /** The engine; a new one, on a new device, where the old one was lost. */
   async #ready(): Promise<Engine> {
     const { gpu } = this.#engine;
@@ -427,25 +349,9 @@ export class MasterWeaver implements AsyncDisposable {
     await gpu.settle();
     if (gpu.isLost) {
       this.#engine[Symbol.dispose]();
-      this.#engine = this.#openEngine(await Gpu.open());
+      this.#engine = this.#model.openEngine(await Gpu.open());
     }
     return this.#engine;
-  }
-
-  /** The components, where they follow identities. */
-  #identityComponents(): Components {
-    if (followsIdentities(this.#components)) return this.#components;
-    throw withoutIdentity(this.#files);
-  }
-
-  #checkIdentity(identity: unknown): IdentityTokens {
-    const { adapter, unet } = this.#identityComponents();
-    const { maxReferences, tokens } = adapter.config;
-    return checkIdentity(identity, {
-      length: maxReferences * tokens * unet.config.crossAttentionDim,
-      modelHash: this.hash,
-      adapterHash: adapter.file.hash,
-    });
   }
 
   /** Stops running calls and frees everything on the GPU; later calls are refused. */
@@ -455,4 +361,21 @@ export class MasterWeaver implements AsyncDisposable {
     await this.gpu.drain();
     this.#engine[Symbol.dispose]();
   }
+}
+
+/** Images made larger one by one, where that is asked for. */
+async function upscaled(
+  images: readonly Image[],
+  { upscale }: Passes,
+  engine: Engine,
+  call: CallOptions,
+): Promise<readonly Image[]> {
+  if (!upscale) return images;
+  const larger: Image[] = [];
+  for (const image of images) {
+    larger.push(
+      await engine.upscale(image, upscale.by, upscale.upscaler, call),
+    );
+  }
+  return larger;
 }

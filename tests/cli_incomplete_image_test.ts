@@ -158,7 +158,7 @@ gpuTest(
   () =>
     inFolder(async (folder) => {
       const parameters =
-        "a man, in snow\nNegative prompt: a hat\nSteps: 2, Sampler: Euler a, CFG scale: 3.5, Seed: 9, Size: 64x96, Model hash: 6ce0161689, Model: other, Clip skip: 2";
+        "a man, in snow\nNegative prompt: a hat\nSteps: 2, Sampler: Restart, CFG scale: 3.5, Seed: 9, Size: 64x96, Model hash: 6ce0161689, Model: other, Clip skip: 2, Refiner: other";
       const path = `${folder}/a.png`;
       await writePng(path, await readImage(demo), { parameters });
       const args = ["--from-image=a.png", "--output=b.png", "--json"];
@@ -172,10 +172,13 @@ gpuTest(
         err[0],
         /^Note: .* another program made a\.png, with the model other \(6ce0161689\) and without these references; .* with weights\/mini$/,
       );
-      assertMatch(err[1], /the sampler Euler a, this is DDIM$/);
+      assertMatch(
+        err[1],
+        /the sampler Restart, which is not known here; this is DDIM$/,
+      );
       const { settings, warnings } = JSON.parse(out);
       assertMatch(err[0], /; its prompt, .*, steps, CFG scale and size are/);
-      assertMatch(err[2], /not supported here: Clip skip$/);
+      assertMatch(err[2], /not supported here: Refiner$/);
       assertEquals(warnings.length, 3);
       const { prompt, negativePrompt, steps, guidanceScale } = settings;
       assertEquals([prompt, negativePrompt], ["a man, in snow", "a hat"]);

@@ -7,8 +7,9 @@ import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { readLora } from "../src/checkpoints/lora_reader.ts";
 import { readImage, readImageText } from "../src/host/files.ts";
-import { loraWarnings, openLoras, openPromptLoras } from "../src/host/loras.ts";
+import { openLoras, openPromptLoras } from "../src/host/loras.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
+import { hashWarnings } from "../src/host/recorded_hashes.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -79,9 +80,11 @@ Deno.test("command: LoRAs of a prompt and of the settings are opened once, and h
     assertEquals(one.lora, other.lora);
     assertEquals([other.scale, other.textScale], [-1, 0]);
     const [, hash] = opened.hashes.split(": ");
-    assertEquals(loraWarnings(opened.hashes, opened.hashes), []);
-    assertEquals(loraWarnings(`b: ${hash.slice(0, 10)}`, opened.hashes), []);
-    assertEquals(loraWarnings("b: 0123456789ab", opened.hashes), [
+    const warnings = (recorded: string) =>
+      hashWarnings("LoRA", recorded, opened.hashes);
+    assertEquals(warnings(opened.hashes), []);
+    assertEquals(warnings(`b: ${hash.slice(0, 10)}`), []);
+    assertEquals(warnings("b: 0123456789ab"), [
       `The image will differ: its LoRA b has the hash 0123456789ab, the one here ${hash}`,
     ]);
     await assertRejects(

@@ -69,7 +69,7 @@ const faults: Record<string, (folder: Folder) => Promise<void>> = {
     }),
   "a scheduler is not one that is computed": (folder) =>
     folder.write("scheduler/scheduler_config.json", {
-      prediction_type: "v_prediction",
+      prediction_type: "sample",
     }),
 };
 

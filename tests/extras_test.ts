@@ -100,6 +100,12 @@ Deno.test("extras: unknown and ambiguous names are refused", () =>
       () => findExtra("loras", "snow", places),
       `Several files are the LoRA snow: ${own}/snow.safetensors and ${other}/snow.pt; give the path of one`,
     );
+    // A prompt names embeddings, and cannot give a path.
+    await fill(root, ["model/embeddings/a.pt", "more/embeddings/a.pt"]);
+    await refuses(
+      () => findNamedExtra("embeddings", "a", places),
+      `Several files are the embedding a: ${model}/embeddings/a.pt and ${root}/more/embeddings/a.pt; rename one`,
+    );
     // The ending tells which.
     assertEquals(
       await findExtra("loras", "snow.pt", places),

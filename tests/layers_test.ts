@@ -32,6 +32,7 @@ const order = [
   "load.ts",
   "call_queue.ts",
   "call_options.ts",
+  "checked_call.ts",
   "pipeline.ts",
   "core.ts",
   "host",
@@ -66,7 +67,8 @@ async function read(path: string): Promise<Source> {
 
 /** What comes after `from` or `import`, or stands inside `import(…)`. */
 function specifiers(code: string): string[] {
-  const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)"([^"]+)"/g;
+  // Not texts that end with "from".
+  const pattern = /(?:\bfrom\s+|\bimport\s*\(?\s*)"([^"]+)"/g;
   return [...code.matchAll(pattern)].map(([, specifier]) => specifier);
 }
 

@@ -2,7 +2,7 @@
  * The names of samplers and schedules: every spelling finds its sampler, and what
  * nobody knows is refused with what is most alike.
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { chooseSampler } from "../src/samplers/choose_sampler.ts";
 import type { SamplerChoice } from "../src/samplers/choose_sampler.ts";
@@ -38,6 +38,9 @@ Deno.test("sampler names: programs' spellings mean the same", () => {
     ["dpmpp_2m karras", "DPM++ 2M", "Karras"],
     ["DPM++ 2M SDE Heun Exponential", "DPM++ 2M SDE Heun", "Exponential"],
     ["euler_ancestral", "Euler a"],
+    ["k_euler_a", "Euler a"],
+    ["k_dpm_2", "DPM2"],
+    ["sample_dpmpp_2m karras", "DPM++ 2M", "Karras"],
     ["EULER A", "Euler a"],
     ["dpm_2_ancestral", "DPM2 a"],
     ["dpmpp_2s_ancestral", "DPM++ 2S a"],
@@ -183,4 +186,15 @@ Deno.test("sampler names: so many steps that a schedule cannot have are refused"
     MasterWeaverError,
     "not finite",
   );
+});
+
+Deno.test("samplers: more steps than a schedule has levels are refused", () => {
+  const sampler = choose({ sampler: "DPM++ 2M" });
+  const error = assertThrows(
+    () => checkSchedule(sampler, sampler.schedule(1000), 0),
+    MasterWeaverError,
+    "Cannot run sampler DPM++ 2M: step 500 of 1000 has factors that are not finite (Infinity, ",
+  );
+  assertMatch(error.message, /; give fewer steps or another schedule$/);
+  checkSchedule(sampler, sampler.schedule(999), 0);
 });

@@ -31,6 +31,7 @@ const provenance: Provenance = {
   controlScale: [0.5, -1],
   controlRange: [[0, 0.5], [0, 1]],
   controlPreprocess: ["canny"],
+  embeddingHashes: "badly: 0123",
   controlnetHashes: ["cc", "dd"],
   controlImageHashes: ["ee", "ff"],
 };

@@ -32,6 +32,7 @@ const request = {
   photos: [],
   choices: {},
   identity: null,
+  sources: { initImage: null, mask: null, controls: [] },
 };
 
 Deno.test("site engine: a run that waits for the model stops at once", async () => {

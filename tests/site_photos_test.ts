@@ -15,6 +15,7 @@ import {
   siteTest,
   useAnyway,
 } from "./support/site_page.ts";
+import { unfold } from "./support/studio_page.ts";
 
 const photo = repositoryPath("weights/mini/demo.png");
 
@@ -45,7 +46,7 @@ siteTest(
     await page.locator(".model-more summary").click();
     await page.getByText("whose licence excludes commercial use").waitFor();
     await pickLandmarks(page);
-    await page.getByText("More options").click();
+    await unfold(page, "photo");
     await page.getByLabel("Align faces", { exact: true }).selectOption("yes");
     for (let i = 0; i < 400; i++) {
       const now = await view.getAttribute("src").catch(() => before);

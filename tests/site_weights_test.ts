@@ -13,6 +13,7 @@ import {
   siteTest,
   useAnyway,
 } from "./support/site_page.ts";
+import { unfold } from "./support/studio_page.ts";
 import type { Asked } from "./support/site_server.ts";
 
 const mini = repositoryPath("weights/mini");
@@ -320,7 +321,7 @@ siteTest(
     // The site's face detector stands in, as it is kept here.
     await pickLandmarks(page);
     await page.locator(".picker input").setInputFiles(`${mini}/demo.png`);
-    await page.getByText("More options").click();
+    await unfold(page, "photo");
     await page.getByLabel("Align faces", { exact: true }).selectOption("yes");
     await page.locator(".face-box").waitFor({ timeout: 120_000 });
     assertEquals(host.weights.length, copied);

@@ -2,65 +2,11 @@
  * AUTOMATIC1111's operations: called by webuiapi as it is, and field by field.
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { encodePng, readPngText } from "../src/host/codecs/codec.ts";
-import { fromText } from "../src/options/settings_text.ts";
-import { GpuEngine } from "../src/studio/engine/gpu_engine.ts";
-import type { RunningStudio } from "../src/studio/serve.ts";
-import { gpuTest } from "./support/gpu.ts";
+import { readPngText } from "../src/host/codecs/codec.ts";
+import { type Client, withClient } from "./support/a1111_client.ts";
 import { repositoryPath } from "./support/paths.ts";
 import { PythonEnvironment } from "./support/python_environment.ts";
-import {
-  dataUrl,
-  drawnPhoto,
-  postJson,
-  testStudio,
-  type TestStudioOptions,
-} from "./support/studio_server.ts";
-
-/** Calls an operation of a studio. */
-class Client {
-  readonly studio: RunningStudio;
-
-  constructor(studio: RunningStudio) {
-    this.studio = studio;
-  }
-
-  /** Sends JSON, and expects a good answer. */
-  async post(name: string, body: unknown) {
-    const response = await postJson(this.#url(name), body);
-    const text = await response.text();
-    assertEquals(response.status, 200, text);
-    return JSON.parse(text);
-  }
-
-  /** Sends JSON, and expects an error. */
-  async bad(name: string, body: unknown) {
-    const response = await postJson(this.#url(name), body);
-    return { status: response.status, ...await response.json() };
-  }
-
-  async get(name: string) {
-    return await (await fetch(this.#url(name))).json();
-  }
-
-  /** The settings of the jobs that were taken in, the oldest first. */
-  get settings() {
-    return [...this.studio.studio.jobs.all()]
-      .map(({ request }) => request.settings);
-  }
-
-  #url(name: string): string {
-    return `${this.studio.url}/sdapi/v1/${name}`;
-  }
-}
-
-async function withClient(
-  options: TestStudioOptions,
-  use: (client: Client) => Promise<void>,
-): Promise<void> {
-  await using studio = await testStudio(options);
-  await use(new Client(studio));
-}
+import { dataUrl, drawnPhoto, testStudio } from "./support/studio_server.ts";
 
 const photo = dataUrl(drawnPhoto());
 
@@ -77,7 +23,11 @@ Deno.test("txt2img: that program's defaults, and the model's own size", async ()
     const { seed, all_seeds, infotexts } = JSON.parse(info);
     assertEquals(text.seed, String(seed));
     assertEquals(all_seeds, [seed]);
-    assertMatch(infotexts[0], /Steps: 50, Sampler: DDIM, CFG scale: 7, Seed: /);
+    assertEquals(settings.promptSyntax, "a1111");
+    assertMatch(
+      infotexts[0],
+      /Steps: 50, Sampler: Euler, CFG scale: 7, Seed: /,
+    );
     await client.post("txt2img", { seed: -1 });
     assert(client.settings[1].seed !== seed, "-1 is random");
   });
@@ -137,7 +87,7 @@ Deno.test("txt2img: photos as a script's arguments", async () => {
         steps: 1,
         alwayson_scripts: {
           masterweaver,
-          ControlNet: { args: [{ enabled: false }] },
+          ControlNet: { args: [{ enabled: false }, null] },
           ADetailer: { args: [false] },
         },
       });
@@ -145,32 +95,34 @@ Deno.test("txt2img: photos as a script's arguments", async () => {
     const jobs = [...client.studio.studio.jobs.all()];
     assertEquals(jobs.map(({ faces }) => faces.length), [2, 1, 1]);
     const { detail } = await client.bad("txt2img", {
-      alwayson_scripts: { ControlNet: { args: [{ enabled: true }] } },
+      alwayson_scripts: { roop: { args: [{ enabled: true }] } },
     });
-    assertMatch(detail[0].msg, /ControlNet not found/);
+    assertMatch(detail[0].msg, /roop not found/);
   });
 });
 
 Deno.test("txt2img: refuses by name what would change the image", async () => {
   await withClient({}, async (client) => {
     const refused: Record<string, unknown> = {
-      enable_hr: true,
       tiling: true,
+      disable_extra_networks: true,
       restore_faces: true,
       subseed_strength: 0.5,
       seed_resize_from_h: 512,
       eta: 0.3,
+      s_churn: 0.1,
+      s_noise: 0.9,
       s_min_uncond: 1,
       refiner_checkpoint: "another",
       script_name: "X/Y/Z plot",
       styles: ["a style"],
-      sampler_name: "Euler a",
-      scheduler: "Karras",
+      sampler_name: "DPM adaptive",
+      scheduler: "Polyexponential",
       n_iter: 17,
       steps: "many",
       width: 63,
       masterweaver: { idScal: 1 },
-      override_settings: { CLIP_stop_at_last_layers: 2 },
+      override_settings: { token_merging_ratio: 0.5 },
       prompt: "a".repeat(32_001),
     };
     for (const [name, value] of Object.entries(refused)) {
@@ -195,12 +147,14 @@ Deno.test("txt2img: refuses by name what would change the image", async () => {
 Deno.test("txt2img: takes what changes nothing, and says what it does not know", async () => {
   await withClient({}, async (client) => {
     const { info } = await client.post("txt2img", {
-      prompt: "a (red:1.2) hat, <lora:hats:1>",
+      prompt: "a (red:1.2) hat AND a coat, <lora:hats:1>",
       steps: 1,
       enable_hr: false,
       denoising_strength: 0.7,
       hr_upscaler: "Latent",
       hr_sampler_name: null,
+      hr_prompt: "another",
+      eta: 1,
       subseed: -1,
       s_churn: 0,
       s_noise: 1,
@@ -217,7 +171,7 @@ Deno.test("txt2img: takes what changes nothing, and says what it does not know",
     const warnings = JSON.parse(info).warnings.join("\n");
     assertMatch(warnings, /colour, override_settings.filter_nsfw/);
     assertMatch(warnings, /saves no images/);
-    assertMatch(warnings, /plain words: .*lora/);
+    assertMatch(warnings, /plain words: "?AND"?$/m);
   });
 });
 
@@ -227,6 +181,10 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
   await withClient({ onBug }, async (client) => {
     const huge = "x".repeat(10_000_000);
     const script = (...args: unknown[]) => ({ masterweaver: { args } });
+    const unit = (name: string, value: unknown) => {
+      const args = [{ model: "canny", image: photo, [name]: value }];
+      return { controlnet: { args } };
+    };
     const fields: Record<string, unknown[]> = {
       seed: [1e300, 2 ** 53, 1.5, "7"],
       steps: [0, -1, 1e9, true],
@@ -236,6 +194,14 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
       n_iter: [-1, 17],
       sampler_name: [huge, 3],
       prompt: [huge, 3, ["a"]],
+      scheduler: [huge, 3],
+      hr_upscaler: [huge, 3],
+      "alwayson_scripts.controlnet.args.0": [
+        unit("model", huge),
+        ...["model", "module", "image", "control_mode", "weight"].map((name) =>
+          unit(name, { toString: 1 })
+        ),
+      ],
       enable_hr: ["yes"],
       override_settings: [[], "x"],
       "alwayson_scripts.masterweaver.args.0": [
@@ -256,7 +222,7 @@ Deno.test("txt2img: no request does harm, whatever its fields", async () => {
     };
     for (const [field, values] of Object.entries(fields)) {
       for (const value of values) {
-        const body = { [field.split(".")[0]]: value };
+        const body = { enable_hr: true, [field.split(".")[0]]: value };
         const { status, detail } = await client.bad("txt2img", body);
         assertEquals([status, detail[0].loc[0]], [422, "body"], field);
         const at = detail[0].loc.slice(1).join(".");
@@ -345,74 +311,20 @@ Deno.test("a client that leaves stops its images", async () => {
   });
 });
 
-Deno.test("png-info reads settings of this and other programs", async () => {
-  await withClient({}, async (client) => {
-    const image = { width: 16, height: 16, data: new Uint8ClampedArray(1024) };
-    const parameters =
-      "a man\nNegative prompt: a hat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 512x768, Clip skip: 2";
-    const file = encodePng(image, { parameters, note: "mine" });
-    const answer = await client.post("png-info", { image: file.toBase64() });
-    assertEquals(answer.info, parameters);
-    assertEquals(answer.items, { note: "mine" });
-    assertEquals(answer.parameters, {
-      "Prompt": "a man",
-      "Negative prompt": "a hat",
-      "Steps": "20",
-      "Sampler": "Euler a",
-      "CFG scale": "7",
-      "Seed": "3",
-      "Size-1": "512",
-      "Size-2": "768",
-      "Clip skip": "2",
-    });
-    const bare = await client.post("png-info", { image: photo });
-    assertEquals(bare, { info: "", items: {}, parameters: {} });
-    const { detail } = await client.bad("png-info", { image: "%" });
-    assertEquals(detail[0].loc, ["body", "image"]);
-  });
-});
-
-gpuTest("mini model: png-info reads back what made an image", async () => {
-  const mini = repositoryPath("weights/mini");
-  const engine = await GpuEngine.open(mini, { tune: "off" });
-  await withClient({ engine, jobTimeout: 60_000 }, async (client) => {
-    const portrait = repositoryPath("src/studio/page/portraits/0.jpg");
-    const request = {
-      prompt: "a man,\nNegative prompt: none",
-      negative_prompt: "a hat",
-      seed: 5,
-      steps: 2,
-      width: 64,
-      height: 64,
-    };
-    const photos = [Deno.readFileSync(portrait).toBase64()];
-    const { images, info } = await client.post("txt2img", {
-      ...request,
-      alwayson_scripts: { masterweaver: { args: photos } },
-    });
-    const { info: text, parameters } = await client.post("png-info", {
-      image: images[0],
-    });
-    assertEquals(JSON.parse(info).infotexts, [text]);
-    assertEquals(parameters["Prompt"], request.prompt);
-    assertEquals(parameters["Negative prompt"], "a hat");
-    assertEquals([parameters.Seed, parameters["Size-1"]], ["5", "64"]);
-    const { settings } = fromText({ parameters: text }, "the image");
-    const [made] = client.settings;
-    const isSame = { ...made, ...settings, seed: 5 };
-    assertEquals(isSame, made, "the text alone repeats it");
-    const nobody = await client.post("txt2img", request);
-    assertEquals(client.settings[1].idScale, 0);
-    assert(nobody.images[0] !== images[0]);
-  });
-});
-
 Deno.test("options are what they are", async () => {
   await withClient({}, async (client) => {
     const options = await client.get("options");
     assertEquals(await client.post("options", options), null);
     const { detail } = await client.bad("options", { samples_format: "jpg" });
     assertMatch(detail[0].msg, /override_settings/);
+    const gpu = { randn_source: "GPU", eta_ancestral: 1 };
+    assertEquals(await client.post("options", gpu), null);
+    for (
+      const kept of [{ CLIP_stop_at_last_layers: 2 }, { randn_source: "CPU" }]
+    ) {
+      const { status, detail } = await client.bad("options", kept);
+      assertEquals([status, detail[0].loc[1]], [422, Object.keys(kept)[0]]);
+    }
     const other = { sd_model_checkpoint: "another" };
     assertEquals((await client.bad("options", other)).status, 404);
   });
@@ -434,6 +346,8 @@ python.test("PyPI webuiapi: images, progress, interrupt, lists, errors", async (
   );
   assertEquals(out.plain.sizes, [[64, 64]]);
   assertEquals(out.plain.info.sampler_name, "DDIM");
+  const [plain] = studio.studio.jobs.all();
+  assertEquals(plain.request.settings.eta, 1, "as that client asks for");
   assertEquals(out.person.sizes, Array(4).fill([128, 64]));
   assertEquals(out.person.texts, Array(4).fill("a man"));
   assertEquals(out.person.info.all_seeds, [7, 8, 9, 10]);
@@ -452,13 +366,26 @@ python.test("PyPI webuiapi: images, progress, interrupt, lists, errors", async (
   assertEquals([out.set, out.refreshed, out.skipped], [null, null, {}]);
   assertEquals(out.lists.samplers[0].name, "DDIM");
   assertEquals(out.lists.models[0].model_name, "drawn");
-  assertEquals(out.lists.scripts.txt2img, ["masterweaver"]);
-  assertEquals(out.lists.loras, []);
+  assertEquals(out.lists.scripts.txt2img, ["masterweaver", "controlnet"]);
+  assertEquals(
+    out.lists.loras.map(({ name }: { name: string }) => name),
+    ["ink", "watercolour"],
+  );
   assertEquals(out["png info"].items.prompt, "a man");
-  const { sampler, hr, size, img2img, token } = out.errors;
-  assertEquals([sampler[0], hr[0], size[0]], [422, 422, 422]);
-  assertMatch(sampler[1].detail[0].msg, /DDIM, the only sampler here/);
-  assertEquals(img2img[0], 404);
-  assertMatch(img2img[1].detail, /img2img is not supported yet/);
+  assertEquals(out.second.info.denoising_strength, 0.7);
+  assertEquals(out.second.info.sampler_name, "DPM++ 2M");
+  assertEquals(out.repainted.parameters.denoising_strength, 0.5);
+  assertEquals(out.larger, [48, 48]);
+  assertEquals(out.controlnet, [3, ["canny", "face"], [
+    "none",
+    "canny",
+    "face",
+  ]]);
+  const { sampler, tiling, size, img2img, token } = out.errors;
+  for (const [status] of [sampler, tiling, size, img2img]) {
+    assertEquals(status, 422);
+  }
+  assertMatch(sampler[1].detail[0].msg, /must be a sampler's name/);
+  assertMatch(img2img[1].detail[0].msg, /one image, got 2/);
   assertEquals(token[0], 401);
 });

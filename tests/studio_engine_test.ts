@@ -17,13 +17,14 @@ import { readImage } from "../src/host/files.ts";
 import { type LoadOptions, MasterWeaver } from "../src/host/masterweaver.ts";
 import { checkSettings } from "../src/options/options.ts";
 import type { Settings } from "../src/options/settings.ts";
-import type {
-  EncodedIdentity,
-  EngineCall,
-  ImageTask,
-  Person,
-  Photo,
-  Preview,
+import {
+  type EncodedIdentity,
+  type EngineCall,
+  type ImageTask,
+  noSources,
+  type Person,
+  type Photo,
+  type Preview,
 } from "../src/studio/engine/engine.ts";
 import { checkedPhoto } from "../src/studio/api/photos.ts";
 import { ModelKeeper } from "../src/studio/engine/model_keeper.ts";
@@ -73,6 +74,7 @@ function task(
   return {
     settings: checkSettings({ ...small, ...size, ...given }, engine.model.size),
     person,
+    sources: noSources,
     format: "png",
     preview: false,
   };

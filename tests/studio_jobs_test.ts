@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { noSources } from "../src/studio/engine/engine.ts";
 import { ApiError } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
 import { JobStore } from "../src/studio/jobs/store.ts";
@@ -240,6 +241,10 @@ Deno.test("jobs: what has ended holds no photos, and gets old", async () => {
         photos: [{ bytes: new Uint8Array(1000), hash: "x" }],
         choices: {},
       },
+      sources: {
+        initImage: { bytes: new Uint8Array(1000), hash: "y" },
+        controls: [],
+      },
       format: "png",
       preview: false,
       modelHash: "",
@@ -250,7 +255,8 @@ Deno.test("jobs: what has ended holds no photos, and gets old", async () => {
     throw new Error("A listener's fault is not the job's");
   });
   job.report({ type: "cancelled", message: "Stopped" });
-  assertEquals(job.request.person, { photos: [], choices: {} });
+  assertEquals(job.request.person, null);
+  assertEquals(job.request.sources, noSources);
   await until(() => [...store.all()].length === 0);
 });
 

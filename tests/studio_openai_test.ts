@@ -239,6 +239,31 @@ Deno.test("npm openai: errors are its own", async () => {
       OpenAI.BadRequestError,
     );
     assertEquals(masked.param, "mask");
+    assertMatch(masked.message, /masterweaver.initImage.*masterweaver.mask/);
+  });
+});
+
+Deno.test("npm openai: a plain model makes images, and says why it edits none", async () => {
+  await withClient({ isPlain: true }, async (client, studio) => {
+    const prompt = "a house";
+    await client.images.generate({ prompt });
+    // A part of an image is repainted with our own fields.
+    const file = dataUrl(drawnPhoto());
+    const own = { initImage: file, mask: file, strength: 0.5 };
+    await client.images.generate(
+      // @ts-expect-error OpenAI's types do not know it.
+      { prompt, masterweaver: own },
+    );
+    const [plain, repainted] = settingsOf(studio);
+    assertEquals([plain.idScale, repainted.strength], [0, 0.5]);
+    for (const image of [photo, photos]) {
+      const refused = await assertRejects(
+        () => client.images.edit({ image, prompt }),
+        OpenAI.BadRequestError,
+      );
+      assertEquals(refused.param, "image");
+      assertMatch(refused.message, /follows no identities/);
+    }
   });
 });
 

@@ -97,6 +97,10 @@ async function walkOwn(server: DescribedServer): Promise<void> {
   form.set("identity", person.id);
   const made = await server.ask("post /api/generate", { body: form });
   assertEquals(made.status, 202);
+  const larger = await server.ask("post /api/upscale", {
+    body: { image: references[0], upscaleBy: 3 },
+  });
+  assertEquals(larger.json.settings, { upscale: "lanczos", upscaleBy: 3 });
   await walkJob(
     server,
     (await server.ask("post /api/generate", { body: good })).json.id,
@@ -142,12 +146,24 @@ async function walkCompatible(server: DescribedServer): Promise<void> {
     body: { prompt: "a man", steps: 1 },
   });
   await server.ask("post /sdapi/v1/txt2img", { body: { steps: "many" } });
+  await server.ask("post /sdapi/v1/img2img", {
+    body: { init_images: [photo.toBase64()], steps: 2 },
+  });
+  await server.ask("post /sdapi/v1/extra-single-image", {
+    body: { image: photo.toBase64(), upscaler_1: "Lanczos" },
+  });
+  await server.ask("post /sdapi/v1/extra-batch-images", {
+    body: {
+      imageList: [{ data: photo.toBase64(), name: "a.png" }],
+      upscaler_1: "sharp",
+    },
+  });
   await server.ask("post /sdapi/v1/png-info", {
     body: { image: photo.toBase64() },
   });
   await server.ask("post /sdapi/v1/options", { body: {} });
   const lists = server.operations.filter((operation) =>
-    operation.startsWith("get /sdapi/")
+    /^get \/(sdapi|controlnet)\//.test(operation)
   );
   for (const operation of lists) await server.ask(operation);
 }

@@ -14,6 +14,7 @@ import {
   pageTest,
   portrait,
   sharedPageFiles,
+  unfold,
   visit,
 } from "./support/studio_page.ts";
 import { testStudio } from "./support/studio_server.ts";
@@ -43,7 +44,7 @@ pageTest("by keyboard alone", { stepTime: 5 }, async ({ page }) => {
   await page.reload();
   await page.getByText("Choose photos").waitFor();
   const chooser = page.waitForEvent("filechooser");
-  await tabTo(page, "input[type=file]");
+  await tabTo(page, ".picker input");
   await page.keyboard.press("Enter");
   await (await chooser).setFiles(portrait(1));
   await page.getByAltText("Photo 1 as the encoder sees it").waitFor();
@@ -107,24 +108,32 @@ pageTest("the form begins as the reference's does", {}, async ({ page }) => {
 
 pageTest("each option has the table's help", {}, async (visit) => {
   const { page, shoot, assertAccessible } = visit;
-  await page.getByText("More options").click();
-  const more = page.locator(".more");
-  for (const name of ["align", "face", "rng", "reuseFeatures"] as const) {
+  for (
+    const group of ["photo", "prompt", "size", "sampling", "faster"] as const
+  ) {
+    await unfold(page, group);
+  }
+  const shown = ["align", "face", "clipSkip", "upscaleBy", "rng"] as const;
+  await page.getByRole("combobox", { name: "Upscale the result" })
+    .selectOption("sharp");
+  for (const name of shown) {
     const [first, ...rest] = table[name].help;
-    await more.getByText(first.toUpperCase() + rest.join("")).waitFor();
+    await page.locator(".fold").getByText(first.toUpperCase() + rest.join(""))
+      .waitFor();
   }
   const steps = page.getByRole("textbox", { name: "Steps" });
   await steps.focus();
   await page.getByText("Denoising steps", { exact: true }).waitFor();
   await page.getByRole("combobox", { name: "Align faces" })
     .selectOption("true");
-  await page.getByText("1 changed").waitFor();
+  const photo = page.locator("#fold-photo");
+  await photo.getByText("1 changed").waitFor();
   // The model that draws has no landmarks.
   await page.getByText("sh tools/setup.sh --with-landmarks").waitFor();
   await shoot("more-options");
   await assertAccessible();
-  await page.getByRole("button", { name: "Back to the defaults" }).click();
-  assertEquals(await page.getByText("1 changed").count(), 0);
+  await photo.getByRole("button", { name: "Back to the defaults" }).click();
+  assertEquals(await photo.getByText("1 changed").count(), 0);
 });
 
 pageTest("at 390 pixels", telephone, async (visit) => {
@@ -147,6 +156,30 @@ pageTest("at 390 pixels", telephone, async (visit) => {
   await page.getByText("Image 1 of 4").waitFor();
   assertEquals(await isTooWide(page), false);
   await shoot("telephone-full-size");
+});
+
+pageTest("at 390 pixels, a mask is painted", telephone, async (visit) => {
+  const { page, shoot, assertAccessible } = visit;
+  await unfold(page, "start");
+  await page.getByLabel("Choose an initial image").setInputFiles(portrait(1));
+  await page.getByRole("button", { name: "Paint a mask" }).click();
+  const canvas = page.locator(".mask-stage canvas");
+  const { x, y, width, height } = (await canvas.boundingBox())!;
+  assert(width > 200, `${width} pixels to paint on`);
+  await page.mouse.click(x + width / 2, y + height / 2);
+  await shoot("telephone-mask-editor");
+  assertEquals(await isTooWide(page), false);
+  await page.keyboard.press("Escape");
+  // However it is closed, nothing is lost.
+  await page.getByAltText("what is repainted is white").waitFor();
+  for (const group of ["control", "lora", "size"] as const) {
+    await unfold(page, group);
+  }
+  await page.getByRole("button", { name: "Add a ControlNet" }).click();
+  await page.getByRole("button", { name: "Add a LoRA" }).click();
+  assertEquals(await isTooWide(page), false);
+  await shoot("telephone-form", { fullPage: true });
+  await assertAccessible();
 });
 
 pageTest("in the dark", { colorScheme: "dark" }, async (visit) => {

@@ -68,8 +68,7 @@ pageTest(
 
 pageTest("what is missing or wrong is said", {}, async ({ page, shoot }) => {
   await page.getByText("Choose photos").waitFor();
-  await generate(page);
-  await page.getByText("Add a photo first, or try an example").waitFor();
+  await page.getByText("the images show nobody in particular").waitFor();
   await fill(page, "a man", 2);
   await page.getByRole("textbox", { name: "Guidance" }).fill("much");
   await page.getByText(/^A number in /).waitFor();

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import { PNG_SIGNATURE } from "../src/image/signature.ts";
 import type { Page } from "./support/browser.ts";
 import { DrawnFaces } from "./support/drawn_faces.ts";
-import { choose, pageTest, portrait } from "./support/studio_page.ts";
+import { choose, pageTest, portrait, unfold } from "./support/studio_page.ts";
 import { drawnPhoto } from "./support/studio_server.ts";
 
 /** A file, as a page is told of it. */
@@ -108,7 +108,7 @@ pageTest(
       JSON.stringify(request.postDataJSON().face) === '[0,"largest"]'
     );
     await choose(page, portrait(1));
-    await page.getByText("More options").click();
+    await unfold(page, "photo");
     await page.getByRole("textbox", { name: "Which face" }).fill("1,largest");
     await mixed;
   },

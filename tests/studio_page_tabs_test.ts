@@ -7,8 +7,10 @@ import { assertEquals } from "@std/assert";
 import type { Page } from "./support/browser.ts";
 import {
   choose,
+  forgetFiles,
   generate,
   image,
+  kept,
   pageTest,
   portrait,
 } from "./support/studio_page.ts";
@@ -64,6 +66,7 @@ pageTest(
     const other = await newTab(page, url);
     await removePhoto(other);
     await choose(other, portrait(4));
+    await kept(other, portrait(4));
     await other.reload();
     await other.getByAltText("Photo 1", { exact: true }).waitFor();
     await generate(page);
@@ -79,20 +82,9 @@ pageTest(
     await again.click();
     await asked;
     // Where they are gone, nobody else's are left in their place.
-    await page.evaluate(() =>
-      new Promise<void>((resolve, reject) => {
-        const open = indexedDB.open("masterweaver");
-        open.onsuccess = () => {
-          const transaction = open.result.transaction("files", "readwrite");
-          transaction.objectStore("files")
-            .delete(IDBKeyRange.bound("photo/", "photo/~"));
-          transaction.oncomplete = () => resolve();
-          transaction.onerror = reject;
-        };
-      })
-    );
+    await forgetFiles(page);
     await again.click();
-    await page.getByText(/1 photo is not kept/).waitFor();
+    await page.getByText("This browser does not have the photo").waitFor();
     assertEquals(await page.locator(".photo").count(), 0);
   },
 );

@@ -6,7 +6,8 @@ import { readTextEmbedding } from "../src/checkpoints/text_embedding_file.ts";
 import { readPrompts, type TypedPrompts } from "../src/generate/prompts.ts";
 import type { ScheduledPrompts } from "../src/generate/text_conditions.ts";
 import { FileSource, readImageText } from "../src/host/files.ts";
-import { mayName } from "../src/text/text_embeddings.ts";
+import { embeddingWarnings } from "../src/host/embeddings.ts";
+import { isNamed, mayName } from "../src/text/text_embeddings.ts";
 import { command } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -226,3 +227,29 @@ gpuTest(
       await assertRejects(() => Deno.stat(`${folder}/d.png`));
     }),
 );
+
+Deno.test("text embedding: a prompt names it by whole words", () => {
+  const named: [string, string, boolean][] = [
+    ["a (Easy-Negative:1.2)", "easy-negative", true],
+    ["easynegative2", "easynegative", true],
+    ["hairstyle, a style", "style", true],
+    ["hairstyle, styles", "style", false],
+    ["<cat-toy>", "<cat-toy>", true],
+    ["日猫日", "猫", true],
+    ["", "a", false],
+  ];
+  for (const [prompt, name, expected] of named) {
+    assertEquals(isNamed(prompt, name), expected, prompt);
+  }
+});
+
+Deno.test("text embedding: another file than that of the image to repeat, or none, is said", () => {
+  const recorded = "bad: 0123456789ab, toy: 00";
+  assertEquals(embeddingWarnings(recorded, recorded, ["bad toy"]), []);
+  assertEquals(embeddingWarnings(undefined, "bad: 01", ["bad"]), []);
+  assertEquals(embeddingWarnings(recorded, "bad: ffff", ["bad toy"]), [
+    "The image will differ: its embedding toy is not here",
+    "The image will differ: its embedding bad has the hash 0123456789ab, the one here ffff",
+  ]);
+  assertEquals(embeddingWarnings(recorded, "", ["another prompt"]), []);
+});

@@ -180,7 +180,7 @@ gpuTest(
       [
         { "adapter-path": `${MODEL}/model.json` },
         "bad-checkpoint",
-        /expected a \.weave, safetensors or PyTorch file$/,
+        /expected a \.weave, safetensors, PyTorch or GGUF file$/,
       ],
       [
         { resolution: 33 },

@@ -35,10 +35,13 @@ function row(option: NamedOption): string {
   const { help, details } = option;
   const { range, default: value } = aside(option);
   const more = details === undefined ? "" : `; ${details}`;
+  // A bar would end the cell, and what is in angle brackets is a link to some.
+  const meaning = `${help}${range}${more}${value}`
+    .replaceAll("|", "\\|").replaceAll("<", "\\<");
   const names = typedForm(option).split(", ").map((name) =>
     `\`${name.replaceAll("|", " \\| ")}\``
   );
-  return `| ${names.join(", ")} | ${help}${range}${more}${value} |`;
+  return `| ${names.join(", ")} | ${meaning} |`;
 }
 
 /** Runs the command. */

@@ -26,7 +26,7 @@ export interface LearntVectors {
 const WEB_UI = /^string_to_param\.(_parameters\.)?[^.]*$/;
 /** Beside what is learnt, A1111's files may have the optimiser's state. */
 const KOHYA = "emb_params";
-/** Names of the two parts of an embedding for SDXL. */
+/** Names of the two tensors of an embedding for SDXL. */
 const SDXL = ["clip_l", "clip_g"];
 /** More vectors than any prompt has room for. */
 const MOST_TOKENS = 1000;

@@ -6,6 +6,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import type { NetworkName } from "../base/progress.ts";
 import type { StorageType } from "../gpu/gpu.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { Network, PlanRecipe } from "../graph/network.ts";
 import type { GeneratorContext } from "./context.ts";
 import {
@@ -68,47 +69,41 @@ export function decoderOf(
 ): Decoder {
   const { storage, components, networks } = context;
   const isOwnType = type === storage;
-  const { factor, sampleSize } = components.vae.config;
-  const tiles = decodingTiles(sampleSize, factor);
-  if (name === "vae") {
-    const key = (size: DecodeSize, tile?: true) =>
-      planKey({ graph: "decode", storage: type, details: { ...size, tile } });
-    return {
-      called: "VAE",
-      network: networks[isOwnType ? "decode" : "decodeF32"],
-      factor,
-      tiles,
-      whole: (size) => ({
-        key: key(size),
-        graph: () => decodeGraph(type, components, size),
-      }),
-      tile: (size) => ({
-        key: key(size, true),
-        graph: () => decodeTileGraph(type, components, size),
-      }),
-    };
-  }
-  const { taesd } = components;
-  if (!taesd) throw withoutTaesd();
+  const { vae, taesd } = components;
+  const { factor, sampleSize } = vae.config;
   const key = (size: DecodeSize, tile?: true) =>
     planKey({
       graph: "decode",
       storage: type,
-      details: { ...size, tile, decoder: name },
+      details: { ...size, tile, ...name === "taesd" && { decoder: name } },
     });
+  const decoder = (
+    whole: (size: DecodeSize) => Graph,
+    tile: (size: DecodeSize) => Graph,
+  ): Pick<Decoder, "factor" | "tiles" | "whole" | "tile"> => ({
+    factor,
+    tiles: decodingTiles(sampleSize, factor),
+    whole: (size) => ({ key: key(size), graph: () => whole(size) }),
+    tile: (size) => ({ key: key(size, true), graph: () => tile(size) }),
+  });
+  if (name === "vae") {
+    return {
+      called: "VAE",
+      network: networks[isOwnType ? "decode" : "decodeF32"],
+      ...decoder(
+        (size) => decodeGraph(type, components, size),
+        (size) => decodeTileGraph(type, components, size),
+      ),
+    };
+  }
+  if (!taesd) throw withoutTaesd();
   return {
     called: "TAESD",
     network: networks[isOwnType ? "decodeTiny" : "decodeTinyF32"],
-    factor,
-    tiles,
-    whole: (size) => ({
-      key: key(size),
-      graph: () => tinyDecodeGraph(type, { taesd }, size),
-    }),
-    tile: (size) => ({
-      key: key(size, true),
-      graph: () => tinyTileGraph(type, { taesd }, size),
-    }),
+    ...decoder(
+      (size) => tinyDecodeGraph(type, { taesd }, size),
+      (size) => tinyTileGraph(type, { taesd }, size),
+    ),
   };
 }
 

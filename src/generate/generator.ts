@@ -15,7 +15,7 @@ import {
   type NoiseSource,
   noiseSource,
 } from "../samplers/latent_noise.ts";
-import type { Sampler } from "../samplers/sampler.ts";
+import type { Sampler, SamplerSchedule } from "../samplers/sampler.ts";
 import { type Conditions, encodeConditions } from "./conditions.ts";
 import type { GeneratorContext } from "./context.ts";
 import {
@@ -25,7 +25,7 @@ import {
   usedControls,
 } from "./controls.ts";
 import { type DecodeChoices, decodeLatents } from "./decode.ts";
-import { denoise, type DenoisedStep } from "./denoise.ts";
+import { denoise, type DenoisedStep, type Denoising } from "./denoise.ts";
 import { Handover, handoverKey } from "./handover.ts";
 import {
   encodeLarger,
@@ -250,14 +250,11 @@ export class ImageGenerator implements Disposable {
     const sizes = { ...this.#size(settings), channels };
     const draw = noiseSource(settings, sizes, options.onWarning);
     const { start, ...prepared } = await this.#start(request, draw, options);
-    const whole = sampler.schedule(settings.steps);
-    const first = start.firstStep(whole);
-    const schedule = first === 0
-      ? whole
-      : sampler.schedule(settings.steps, first);
-    checkSchedule(sampler, schedule, first);
-    const runs = stepNumbers(schedule.steps, first);
-    const steps = runs[runs.length - 1] + 1;
+    const { schedule, runs, steps } = scheduled(
+      sampler,
+      settings.steps,
+      start,
+    );
     const { controls: given = [], settings: { guessMode = false } } = request;
     const controls = usedControls(given, runs.length, guessMode);
     const context = this.#with(request.adapted, controls);
@@ -302,26 +299,7 @@ export class ImageGenerator implements Disposable {
       conditionsAt: text.at,
       ...prepared,
     };
-    const { previews } = options;
-    const tiny = previews?.decoder === "taesd"
-      ? new TinyPreviews(context, runShape, options)
-      : undefined;
-    const taker = previews && new PreviewTaker(
-      context.gpu,
-      previews,
-      sampler,
-      options,
-      tiny && ((latents) => tiny.images(latents)),
-    );
-    try {
-      for await (const step of denoise(context, handover, denoising, options)) {
-        await options.onStep?.(step);
-        await taker?.take(step);
-      }
-    } finally {
-      taker?.[Symbol.dispose]();
-      await tiny?.[Symbol.asyncDispose]();
-    }
+    await takeSteps(context, handover, denoising, options);
     return { handover, runShape, steps };
   }
 
@@ -410,5 +388,54 @@ export class ImageGenerator implements Disposable {
   [Symbol.dispose](): void {
     this.#kept?.handover[Symbol.dispose]();
     this.#kept = null;
+  }
+}
+
+/** The schedule of a run, and which of its steps are run. */
+function scheduled(
+  sampler: Sampler,
+  asked: number,
+  start: Start,
+): {
+  readonly schedule: SamplerSchedule;
+  /** Their numbers in the schedule. */
+  readonly runs: readonly number[];
+  /** How many of the steps that were asked for are run. */
+  readonly steps: number;
+} {
+  const whole = sampler.schedule(asked);
+  const first = start.firstStep(whole);
+  const schedule = first === 0 ? whole : sampler.schedule(asked, first);
+  checkSchedule(sampler, schedule, first);
+  const runs = stepNumbers(schedule.steps, first);
+  return { schedule, runs, steps: runs[runs.length - 1] + 1 };
+}
+
+/** Runs the denoising loop, and takes previews between its steps. */
+async function takeSteps(
+  context: GeneratorContext,
+  handover: Handover,
+  denoising: Denoising,
+  options: GenerateCallOptions,
+): Promise<void> {
+  const { previews, onStep } = options;
+  const tiny = previews?.decoder === "taesd"
+    ? new TinyPreviews(context, denoising.runShape, options)
+    : undefined;
+  const taker = previews && new PreviewTaker(
+    context.gpu,
+    previews,
+    denoising.sampler,
+    options,
+    tiny && ((latents) => tiny.images(latents)),
+  );
+  try {
+    for await (const step of denoise(context, handover, denoising, options)) {
+      await onStep?.(step);
+      await taker?.take(step);
+    }
+  } finally {
+    taker?.[Symbol.dispose]();
+    await tiny?.[Symbol.asyncDispose]();
   }
 }

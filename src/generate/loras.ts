@@ -45,7 +45,7 @@ export interface AdaptedComponents {
   readonly key: string;
 }
 
-/** The parts of a model that LoRAs change. */
+/** The components that LoRAs change, and what checkpoints call them. */
 const NETWORKS = [["unet", "unet"], ["text", "text_encoder"]] as const;
 
 /** A delta with its strength. */

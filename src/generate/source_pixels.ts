@@ -145,12 +145,12 @@ async function region(
 ): Promise<ReadySource> {
   const soft = await blurred(mask, settings, given, pauser);
   const place = maskedRegion(soft, settings, settings.maskPadding);
-  const part = await cropped(image, place, pauser);
-  const partMask = await cropped(asImage(soft), place, pauser);
+  const crop = await cropped(image, place, pauser);
+  const maskCrop = await cropped(asImage(soft), place, pauser);
   const source = await maskedSource(
     {
-      image: await resizeAndFill(part, settings, pauser),
-      mask: greyOf(await resizeAndFill(partMask, settings, pauser)),
+      image: await resizeAndFill(crop, settings, pauser),
+      mask: greyOf(await resizeAndFill(maskCrop, settings, pauser)),
     },
     settings,
     pauser,

@@ -120,13 +120,13 @@ function commonChunks(prompts: readonly ScheduledPrompt[]): number {
   if (count * rows <= MAX_CHUNKS) return count;
   throw new MasterWeaverError(
     "bad-option",
-    `Options prompt and negativePrompt have ${
-      counts.join(" and ")
-    } chunks of tokens and ${
-      prompts.map(({ variants }) => variants.length).join(" and ")
-    } different texts, ${
+    `Option prompt makes ${
       count * rows
-    } chunks together, expected at most ${MAX_CHUNKS}; shorten them or let them change less`,
+    } chunks of tokens together with negativePrompt (${
+      counts.join(" and ")
+    }, in ${
+      prompts.map(({ variants }) => variants.length).join(" and ")
+    } different texts), expected at most ${MAX_CHUNKS}; shorten them or let them change less`,
   );
 }
 

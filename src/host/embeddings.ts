@@ -4,14 +4,19 @@
  *
  * @module
  */
-import { mayName } from "../text/text_embeddings.ts";
+import { createHash } from "node:crypto";
+import { chunksOf } from "../checkpoints/checkpoint.ts";
+import { isNamed, mayName } from "../text/text_embeddings.ts";
 import { extraNames, type ExtraPlaces, findNamedExtra } from "./extras.ts";
 import { FileSource } from "./files.ts";
+import { hashPairs, hashWarnings, recordedName } from "./recorded_hashes.ts";
 
 /** Open files of embeddings by name; `await using` closes them. */
 export interface OpenEmbeddings extends AsyncDisposable {
   /** The files. */
   readonly files: Readonly<Record<string, FileSource>>;
+  /** `name: hash, name: hash` of those that are named, as AUTOMATIC1111 writes them; empty without any. */
+  readonly hashes: string;
 }
 
 /**
@@ -25,11 +30,49 @@ export async function openNamedEmbeddings(
 ): Promise<OpenEmbeddings> {
   await using stack = new AsyncDisposableStack();
   const files: Record<string, FileSource> = {};
+  const hashes: string[] = [];
   for (const name of await extraNames("embeddings", places)) {
     if (!prompts.some((prompt) => mayName(prompt, name))) continue;
     const path = await findNamedExtra("embeddings", name, places);
-    files[name] = stack.use(await FileSource.open(path));
+    const source = files[name] = stack.use(await FileSource.open(path));
+    if (prompts.some((prompt) => isNamed(prompt, name))) {
+      hashes.push(`${recordedName(name)}: ${await fileHash(source)}`);
+    }
   }
   const opened = stack.move();
-  return { files, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    files,
+    hashes: hashes.join(", "),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** The hash by which AUTOMATIC1111 knows an embedding: the first 12 digits of its file's SHA-256. */
+async function fileHash(source: FileSource): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of chunksOf(source, 0, source.size)) {
+    hash.update(chunk);
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+/**
+ * Warns of embeddings that are not those of the image to repeat.
+ *
+ * @param recorded what the image says
+ * @param used what is used instead
+ * @param prompts of the image that is made now
+ */
+export function embeddingWarnings(
+  recorded: string | undefined,
+  used: string,
+  prompts: readonly string[],
+): string[] {
+  const now = new Map(hashPairs(used));
+  const missing = hashPairs(recorded ?? "").flatMap(([name]) =>
+    now.has(name) || !prompts.some((prompt) => isNamed(prompt, name))
+      ? []
+      : [`The image will differ: its embedding ${name} is not here`]
+  );
+  return [...missing, ...hashWarnings("embedding", recorded, used)];
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { MasterWeaverError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest.ts";
 import { brief, printable } from "../weights/brief.ts";
@@ -46,6 +46,8 @@ export interface ExtraPlaces {
   readonly model: string;
   /** Another folder with folders of the same names, which counts as much. */
   readonly extras?: string;
+  /** Whether messages are for others, who are not told where the folders are. */
+  readonly hidden?: boolean;
 }
 
 /**
@@ -143,14 +145,19 @@ async function only(
     throw new MasterWeaverError(
       "bad-option",
       `Several files are the ${called} ${brief(name)}: ${
-        found.map(printable).join(" and ")
-      }; give the path of one`,
+        found.map((path) => printable(shown(path, places))).join(" and ")
+      }; ${
+        places.hidden || kind === "embeddings"
+          ? "rename one"
+          : "give the path of one"
+      }`,
     );
   }
   throw new MasterWeaverError(
     "bad-option",
     `Found no ${called} ${brief(name)} in ${
-      foldersOf(kind, places).map(printable).join(" or ")
+      [...new Set(foldersOf(kind, places).map((path) => shown(path, places)))]
+        .map(printable).join(" or ")
     }; ${await suggestion(kind, name, places)}`,
   );
 }
@@ -163,12 +170,21 @@ async function suggestion(
   const names = await extraNames(kind, places);
   const near = nearestNames(name.slice(0, 100), names, MOST_NAMES);
   if (near.length > 0) return `did you mean ${inWords(near)}?`;
-  if (names.length === 0) return "put its file there, or give its path";
+  if (names.length === 0) {
+    return places.hidden
+      ? "put its file there"
+      : "put its file there, or give its path";
+  }
   const left = names.length - MOST_NAMES;
   const shown = names.slice(0, MOST_NAMES).map(brief).join(", ");
   return `there ${names.length === 1 ? "is" : "are"} ${shown}${
     left > 0 ? ` and ${left} more` : ""
   }`;
+}
+
+/** A path as a message has it: its last name alone, where places are hidden. */
+function shown(path: string, { hidden }: ExtraPlaces): string {
+  return hidden ? basename(path) : path;
 }
 
 /** `a, b or c` */

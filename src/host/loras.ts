@@ -6,13 +6,13 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import type { ByteSource } from "../base/bytes.ts";
-import { MasterWeaverError } from "../base/errors.ts";
 import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
 import type { LoraUse } from "../generate/lora_input.ts";
 import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
 import { splitExtraNetworks, withoutComments } from "../text/extra_networks.ts";
 import { parseJson } from "../weights/json.ts";
+import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
 import {
   extraNames,
   type ExtraPlaces,
@@ -20,6 +20,7 @@ import {
   findNamedExtra,
 } from "./extras.ts";
 import { FileSource, readFile } from "./files.ts";
+import { recordedName } from "./recorded_hashes.ts";
 
 /** LoRAs whose files are open. */
 export interface OpenedLoras extends AsyncDisposable {
@@ -40,28 +41,28 @@ const MAX_CONFIG_BYTES = 2 ** 20;
  *
  * @param choices their names and scales
  * @param places where they are looked up by name
- * @param onMissing takes the message of one that is not found, which is left out;
- *   without it that is an error
+ * @param lookup how they are looked up, by path or name where not given
  * @throws {MasterWeaverError} `bad-option`, `cannot-read`, `bad-checkpoint`
  */
 export async function openLoras(
   choices: readonly LoraChoice[],
   places: ExtraPlaces,
-  onMissing?: (message: string) => void,
+  lookup: ExtraLookup = {},
 ): Promise<OpenedLoras> {
+  const { find = findExtra } = lookup;
   await using stack = new AsyncDisposableStack();
   const opened = new Map<string, { lora: Lora; hash: string }>();
   const uses: LoraUse[] = [];
   const used: LoraChoice[] = [];
   for (const choice of choices) {
     const { name, ...strength } = choice;
-    const path = await findExtra("loras", name, places)
-      .catch((error: unknown) => leftOut(error, onMissing));
+    const path = await find("loras", name, places)
+      .catch((error: unknown) => leaveOut(error, lookup));
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
       const source = await FileSource.open(path)
-        .catch((error: unknown) => leftOut(error, onMissing));
+        .catch((error: unknown) => leaveOut(error, lookup));
       if (source === undefined) continue;
       stack.use(source);
       const config = await peftConfig(path);
@@ -73,7 +74,7 @@ export async function openLoras(
     used.push(choice);
   }
   const hashes = [...opened.values()]
-    .map(({ lora, hash }) => `${lora.name.replace(/[:,]/g, "_")}: ${hash}`)
+    .map(({ lora, hash }) => `${recordedName(lora.name)}: ${hash}`)
     .join(", ");
   const owned = stack.move();
   return {
@@ -119,15 +120,6 @@ export async function openPromptLoras(
   };
 }
 
-/** Reports a LoRA that is not found, where it may be left out. */
-function leftOut(
-  error: unknown,
-  onMissing: ((message: string) => void) | undefined,
-): undefined {
-  if (!onMissing || !(error instanceof MasterWeaverError)) throw error;
-  onMissing(error.message);
-}
-
 /** peft's config beside a file of its; undefined where there is none. */
 async function peftConfig(path: string): Promise<unknown> {
   if (!/adapter_model\.\w+$/.test(path)) return undefined;
@@ -157,32 +149,4 @@ export async function loraHash(source: ByteSource): Promise<string> {
     hash.update(chunk);
   }
   return hash.digest("hex").slice(0, 12);
-}
-
-/**
- * Warns of LoRAs that are not those of the image to repeat.
- *
- * @param recorded what the image says
- * @param used what is used instead
- */
-export function loraWarnings(
-  recorded: string | undefined,
-  used: string,
-): string[] {
-  const before = new Map(pairs(recorded ?? ""));
-  return pairs(used).flatMap(([name, hash]) => {
-    const was = before.get(name);
-    return was === undefined || hash.startsWith(was) || was.startsWith(hash)
-      ? []
-      : [
-        `The image will differ: its LoRA ${name} has the hash ${was}, the one here ${hash}`,
-      ];
-  });
-}
-
-function pairs(text: string): [string, string][] {
-  return text.split(",").flatMap((pair): [string, string][] => {
-    const [name, hash] = pair.split(":").map((word) => word.trim());
-    return name && hash ? [[name, hash]] : [];
-  });
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../base/errors.ts";
 import { upscalerNames } from "../options/hires_settings.ts";
 import { hiresOptions } from "../options/pass_options.ts";
 import type { Settings } from "../options/settings.ts";
-import { type ExtraPlaces, openExtra } from "./extras.ts";
-import type { FileSource } from "./files.ts";
+import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
+import { type ExtraPlaces, findExtra } from "./extras.ts";
+import { FileSource } from "./files.ts";
 
 /** Upscalers whose files are open. */
 export interface OpenedUpscalers extends AsyncDisposable {
@@ -22,24 +22,24 @@ export interface OpenedUpscalers extends AsyncDisposable {
  * Finds and opens upscalers.
  *
  * @param places where they are looked up by name
- * @param onMissing takes the message of one that is not found, and what asks for it is
- *   left out; without it that is an error
+ * @param lookup where it leaves an upscaler out, so are the settings that ask for it
  * @throws {MasterWeaverError} `bad-option`, `cannot-read`
  */
 export async function openUpscalers(
   settings: Settings,
   places: ExtraPlaces,
-  onMissing?: (message: string) => void,
+  lookup: ExtraLookup = {},
 ): Promise<OpenedUpscalers> {
+  const { find = findExtra } = lookup;
   await using stack = new AsyncDisposableStack();
   const files: Record<string, FileSource> = {};
   let used = settings;
   for (const name of upscalerNames(settings)) {
     try {
-      files[name] = stack.use(await openExtra("upscalers", name, places));
+      const path = await find("upscalers", name, places);
+      files[name] = stack.use(await FileSource.open(path));
     } catch (error) {
-      if (!onMissing || !(error instanceof MasterWeaverError)) throw error;
-      onMissing(error.message);
+      leaveOut(error, lookup);
       used = without(used, name);
     }
   }

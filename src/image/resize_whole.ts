@@ -55,22 +55,14 @@ function middle({ width, height }: ImageSize, inner: ImageSize) {
   };
 }
 
-/** A side in whole pixels; of the thinnest image, one. */
-function side(pixels: number): number {
-  return Math.max(1, Math.floor(pixels));
-}
-
 /** Resizes with the Lanczos filter so that the whole image is seen; its edges fill the rest. */
 export async function resizeAndFill(
   image: Image,
   size: ImageSize,
   pauser: Pauser,
 ): Promise<Image> {
-  const { width, height } = size;
-  const isWider = width / height < image.width / image.height;
-  const inner = isWider
-    ? { width, height: side(image.height * width / image.width) }
-    : { width: side(image.width * height / image.height), height };
+  const isWider = size.width / size.height < image.width / image.height;
+  const inner = sizeWithin(image, size, isWider);
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
@@ -92,16 +84,29 @@ export async function resizeAndCrop(
   size: ImageSize,
   pauser: Pauser,
 ): Promise<Image> {
-  const { width, height } = size;
-  const isWider = width / height > image.width / image.height;
-  const inner = isWider
-    ? { width, height: side(image.height * width / image.width) }
-    : { width: side(image.width * height / image.height), height };
+  const isNarrower = size.width / size.height > image.width / image.height;
+  const inner = sizeWithin(image, size, isNarrower);
   const resized = await lanczos(image, inner, pauser);
   const whole = black(size);
   const { left, top } = middle(size, inner);
   paste(whole, resized, left, top);
   return whole;
+}
+
+/** The size of an image that has the width of another, or else its height. */
+function sizeWithin(
+  image: ImageSize,
+  { width, height }: ImageSize,
+  hasItsWidth: boolean,
+): ImageSize {
+  return hasItsWidth
+    ? { width, height: side(image.height * width / image.width) }
+    : { width: side(image.width * height / image.height), height };
+}
+
+/** A side in whole pixels; of the thinnest image, one. */
+function side(pixels: number): number {
+  return Math.max(1, Math.floor(pixels));
 }
 
 async function lanczos(

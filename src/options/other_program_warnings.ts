@@ -88,12 +88,13 @@ const SIGNS: readonly RegExp[] = [
 ];
 
 /**
- * Warns of what other programs do not read as words, and this one does.
+ * Warns of prompts that are composed of several, which are read as one here.
  *
+ * @param prompts in the syntax `a1111`
  * @returns no line or one
  */
-export function plainWordWarnings(prompts: readonly string[]): string[] {
-  const signs = prompts.flatMap(signsOf);
+export function compositionWarnings(prompts: readonly string[]): string[] {
+  const signs = prompts.flatMap(compositions);
   return signs.length > 0 ? [`Read as plain words: ${some(signs)}`] : [];
 }
 

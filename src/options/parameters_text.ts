@@ -26,6 +26,7 @@ const NAMES: readonly (readonly [name: string, key: string])[] = [
   ["RNG", "rng"],
   ["Clip skip", "clip_skip"],
   ["Lora hashes", "lora_hashes"],
+  ["TI hashes", "ti_hashes"],
 ];
 /** The pair that comes last. */
 const VERSION = ["Version", "software"] as const;

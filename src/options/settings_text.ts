@@ -51,6 +51,8 @@ export interface Provenance
   readonly maskHash?: string;
   /** Names of LoRAs and the starts of their hashes, as A1111 writes both. */
   readonly loraHashes?: string;
+  /** The same of embeddings that the prompts name. */
+  readonly embeddingHashes?: string;
   /** SHA-256 of the ControlNets' headers, in order; absent without ControlNets. */
   readonly controlnetHashes?: readonly string[];
   /** SHA-256 of the control images' files, in order. */
@@ -119,6 +121,7 @@ export function toText(
     ...initImageHash !== undefined && { init_image_hash: initImageHash },
     ...maskHash !== undefined && { mask_hash: maskHash },
     ...provenance.loraHashes && { lora_hashes: provenance.loraHashes },
+    ...provenance.embeddingHashes && { ti_hashes: provenance.embeddingHashes },
     ...hashesText("controlnet_hashes", provenance.controlnetHashes),
     ...hashesText("control_image_hashes", provenance.controlImageHashes),
   };
@@ -151,6 +154,7 @@ export function fromText(text: Texts, name: string): Recorded {
     modelHash: text.model_hash || undefined,
     adapterHash: text.adapter_hash || undefined,
     loraHashes: text.lora_hashes || undefined,
+    embeddingHashes: text.ti_hashes || undefined,
     referenceHashes: text.reference_hashes
       ? text.reference_hashes.split(",")
       : undefined,
@@ -282,6 +286,7 @@ const ifAsked = new Set([
   "init_image_hash",
   "mask_hash",
   "lora_hashes",
+  "ti_hashes",
   "controlnet_hashes",
   "control_image_hashes",
   ...keyed.filter(({ recordOnlyIfGiven }) => recordOnlyIfGiven).map(({ key }) =>

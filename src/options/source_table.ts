@@ -1,5 +1,5 @@
 /**
- * The part of the table of options that is about starts from an image.
+ * Options about starts from an image.
  *
  * @module
  */

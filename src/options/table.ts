@@ -12,9 +12,11 @@ import {
   MAX_CUDA_THREADS,
 } from "../samplers/noise.ts";
 import { type ControlOption, controlTable } from "./control_table.ts";
+import { identityOptions } from "./identity_table.ts";
 import { loras } from "./lora_text.ts";
 import type { Entries, Option, OptionGroup } from "./option.ts";
 import { type PassOption, passOptions } from "./pass_options.ts";
+import { lessWorkOptions, samplingOptions } from "./sampling_table.ts";
 import { sourceOptions } from "./source_table.ts";
 import type {
   CommandChoices,
@@ -24,14 +26,10 @@ import type {
 } from "./settings.ts";
 import {
   choice,
-  face,
-  fractions,
   integer,
   number,
   path,
   paths,
-  samplerName,
-  scheduleName,
   seed,
   side,
   switched,
@@ -157,57 +155,7 @@ export const table: Table = {
     help:
       "also look up extra files by name here: in loras, embeddings, controlnets and upscalers",
   },
-  steps: {
-    group: "image",
-    type: integer(1, 1000),
-    default: 30,
-    help: "denoising steps",
-    key: "steps",
-  },
-  sampler: {
-    group: "image",
-    type: samplerName,
-    defaultText: "DDIM; LCM or TCD where the model was distilled for it",
-    help:
-      "as AUTOMATIC1111 or diffusers spells it, with or without a schedule, such as DPM++ 2M Karras; model: the one that the model names",
-    details: "`src/samplers/README.md` lists them",
-    key: "sampler",
-    recordOnlyIfGiven: true,
-  },
-  schedule: {
-    group: "image",
-    type: scheduleName,
-    defaultText: "the sampler's own",
-    help:
-      "noise levels: leading, trailing, linspace, Karras, Exponential, SGM Uniform or Align Your Steps",
-    key: "schedule",
-    recordOnlyIfGiven: true,
-  },
-  eta: {
-    group: "image",
-    type: number(0, 1),
-    defaultText: "the sampler's own: DDIM 0, TCD 0.3, ancestral 1",
-    help: "share of the noise that the sampler adds",
-    key: "eta",
-    recordOnlyIfGiven: true,
-  },
-  guidanceScale: {
-    group: "image",
-    type: number(0, 100),
-    default: 5,
-    help: "how strongly the prompt is followed",
-    details: "1 or less switches guidance off, which halves the work",
-    key: "guidance_scale",
-  },
-  guidanceRescale: {
-    group: "image",
-    type: number(0, 1),
-    defaultText: "0",
-    help: "brings guidance back to the contrast it would have without",
-    details: "0.7 is usual for models that predict velocity",
-    key: "guidance_rescale",
-    recordOnlyIfGiven: true,
-  },
+  ...samplingOptions,
   idScale: {
     group: "image",
     type: number(0, 10),
@@ -307,75 +255,8 @@ export const table: Table = {
       "also write the references as the encoder saw them, beside the output",
     details: "cropped and masked: `output.reference-0.png`, …",
   },
-  align: {
-    group: "identity",
-    type: yesOrNo,
-    defaultText: "as the model says",
-    help: "align faces first, or not",
-    details: "`weights/mini` says no: its portraits are aligned already",
-    key: "align",
-    recordOnlyIfGiven: true,
-  },
-  parse: {
-    group: "identity",
-    type: yesOrNo,
-    default: true,
-    defaultText: "yes",
-    help: "blacken everything but the face, or not",
-    key: "parse",
-  },
-  face: {
-    group: "identity",
-    type: face,
-    defaultText: "best",
-    help:
-      "of several faces, the Nth (from 0, best first), the best-scoring or the largest; a list such as 0,best has one choice for each photo",
-    details: "the reference implementation takes the best",
-    key: "face",
-    recordOnlyIfGiven: true,
-  },
-  requireFace: {
-    group: "identity",
-    type: yesOrNo,
-    default: false,
-    defaultText: "no",
-    help: "fail where no face is found, or not",
-    key: "require_face",
-  },
-  fit: {
-    group: "identity",
-    type: choice("crop", "pad"),
-    defaultText: "as the reference: squeezed; cropped where not parsed",
-    help: "crop a photo that is not square to its middle, or pad it with black",
-    details: "a warning says what is lost",
-    key: "fit",
-    recordOnlyIfGiven: true,
-  },
-  reuseFeatures: {
-    group: "image",
-    type: integer(1, 1000),
-    default: 1,
-    help:
-      "faster, changes the image: run the whole UNet only every N steps, and its outer layers alone in between",
-    key: "reuse_features",
-  },
-  guidanceRange: {
-    group: "image",
-    type: fractions,
-    default: [0, 1],
-    help:
-      "faster, changes the image: guidance only from one fraction of the steps to another; steps without it take half the time",
-    key: "guidance_range",
-  },
-  mergeTokens: {
-    group: "image",
-    type: number(0, 0.75, "R"),
-    default: 0,
-    help:
-      "faster, changes the image: share of similar tokens merged in self-attention",
-    details: "at the finest level that has it",
-    key: "merge_tokens",
-  },
+  ...identityOptions,
+  ...lessWorkOptions,
   lora: {
     group: "image",
     type: loras,

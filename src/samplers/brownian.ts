@@ -79,10 +79,10 @@ export class BrownianTree {
     const [start, end] = [Math.min(from, to), Math.max(from, to)];
     const clamped = (time: number) =>
       Math.min(Math.max(rounded(time), this.#root.start), this.#root.end);
-    const pieces = this.#find(this.#root, clamped(start), clamped(end));
-    const sum = Float32Array.from(this.#increment(pieces[0]));
-    for (const piece of pieces.slice(1)) {
-      const more = this.#increment(piece);
+    const intervals = this.#find(this.#root, clamped(start), clamped(end));
+    const sum = Float32Array.from(this.#increment(intervals[0]));
+    for (const interval of intervals.slice(1)) {
+      const more = this.#increment(interval);
       sum.forEach((value, i) => sum[i] = value + more[i]);
     }
     const divisor = f(Math.sqrt(f(end - start))) * (from < to ? 1 : -1);
@@ -123,8 +123,8 @@ export class BrownianTree {
     const isLeft = interval.place % 2n === 0n;
     const increment = whole.map((value, i) => {
       const mean = f(f(f(left) * value) * f(perTime));
-      const part = f(mean + f(deviation * noise[i]));
-      return isLeft ? part : value - part;
+      const own = f(mean + f(deviation * noise[i]));
+      return isLeft ? own : value - own;
     });
     if (this.#kept.size >= KEPT) {
       this.#kept.delete(this.#kept.keys().next().value!);

@@ -35,7 +35,12 @@ export function checkSchedule(
       );
     }
     if (!numbers.every(Number.isFinite)) {
-      fail(`step ${i} has numbers that are not finite: ${numbers.join(", ")}`);
+      const wrong = new Set(numbers.filter((value) => !Number.isFinite(value)));
+      fail(
+        `step ${i} of ${steps.length} has factors that are not finite (${
+          [...wrong].join(", ")
+        }); give fewer steps or another schedule`,
+      );
     }
   }
 }

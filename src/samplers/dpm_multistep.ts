@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { dpmStep } from "./dpm_step.ts";
 import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
-import { type Basis, combine, type LinearForm } from "./linear_form.ts";
+import type { Basis, LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
 import { type MultistepOptions, multistepPlan } from "./multistep.ts";
 import { cleanImage } from "./predictions.ts";
@@ -97,7 +98,6 @@ function dpmUpdate(
   { addsNoise, solverType }: DpmMultistepOptions,
 ): LinearForm {
   const h = lambdaStep(from, to);
-  const { alpha, sigma } = to;
   const [newest, ...older] = images;
   const slopes = slopesOf(
     h,
@@ -107,18 +107,14 @@ function dpmUpdate(
   const weights = addsNoise
     ? noisyWeights(h, slopes.length, solverType)
     : plainWeights(h, slopes.length, solverType);
-  const kept = f(sigma / from.sigma) * (addsNoise ? f(Math.exp(-h)) : 1);
-  return combine(
-    [kept, latents],
-    ...[newest, ...slopes].map((form, i) =>
-      [alpha * weights[i], form] as const
-    ),
-    ...addsNoise
-      ? [
-        [sigma * Math.sqrt(f(1 - f(Math.exp(f(-2 * h))))), noise] as const,
-      ]
-      : [],
-  );
+  return dpmStep({
+    from,
+    to,
+    latents,
+    images: [newest, ...slopes],
+    weights,
+    noise: addsNoise ? noise : undefined,
+  });
 }
 
 /** First and, of three predictions, second differences of the images by lambda, in units of h. */

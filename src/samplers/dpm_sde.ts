@@ -12,7 +12,7 @@ import { cleanImageAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import { freeSigmas } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
-import { twicePerStep } from "./two_call.ts";
+import { secondAt, twicePerStep } from "./two_call.ts";
 
 const f = Math.fround;
 
@@ -57,10 +57,7 @@ export function dpmppSdeSampler(
         secondOriginalIsNext: true,
         firstDraws: true,
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
+        second: secondAt(training, middle),
         first(step, basis) {
           const { latents } = basis;
           const clean = cleanImageAt(prediction, sigmas[step], basis);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dpmStep } from "./dpm_step.ts";
 import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
 import { type Basis, combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
@@ -103,25 +104,20 @@ function groupUpdate(
 ): LinearForm {
   const from = levels[levels.length - 1];
   const h = lambdaStep(from, to);
-  const { alpha, sigma } = to;
   const oldest = images[levels.length - 1];
   const slopes = slopesOf(h, levels, images, solverType);
   const weights = weightsOf(h, slopes.length, levels.length, {
     addsNoise,
     solverType,
   });
-  const kept = f(sigma / from.sigma) * (addsNoise ? f(Math.exp(-h)) : 1);
-  return combine(
-    [kept, start],
-    ...[oldest, ...slopes].map((form, i) =>
-      [alpha * weights[i], form] as const
-    ),
-    ...addsNoise
-      ? [
-        [sigma * Math.sqrt(f(1 - f(Math.exp(f(-2 * h))))), noise] as const,
-      ]
-      : [],
-  );
+  return dpmStep({
+    from,
+    to,
+    latents: start,
+    images: [oldest, ...slopes],
+    weights,
+    noise: addsNoise ? noise : undefined,
+  });
 }
 
 /** Differences of the images from the oldest, by lambda in units of h. */

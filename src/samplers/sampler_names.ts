@@ -240,7 +240,7 @@ export function samplerFault(name: string): string | undefined {
   return isModelSampler(name) || search(name)
     ? undefined
     : `a sampler's name, such as ${
-      nearestNames(name, samplerNames, 3, Infinity).join(", ")
+      nearestNames(name.slice(0, 60), samplerNames, 3, Infinity).join(", ")
     }`;
 }
 
@@ -271,6 +271,11 @@ export function findSampler(name: string): FoundSampler {
 
 function search(name: string): FoundSampler | undefined {
   const plain = plainName(name);
+  // k-diffusion's functions, and AUTOMATIC1111's older names: `k_euler_a`.
+  return find(plain) ?? find(plain.replace(/^(sample|k)/, ""));
+}
+
+function find(plain: string): FoundSampler | undefined {
   const whole = ofPlainName(plain);
   if (whole) return whole;
   for (const [spelling, schedule] of scheduleSpellings) {

@@ -61,7 +61,7 @@ export function scheduleFault(name: string): string | undefined {
   return isAutomatic(name) || scheduleSpellings.has(plainName(name))
     ? undefined
     : `a schedule's name, such as ${
-      nearestNames(name, scheduleNames, 3, Infinity).join(", ")
+      nearestNames(name.slice(0, 60), scheduleNames, 3, Infinity).join(", ")
     }`;
 }
 

@@ -21,6 +21,7 @@ import {
   linearSampler,
   type LinearUpdate,
 } from "./linear_sampler.ts";
+import type { Prediction } from "./noise_levels.ts";
 import { cleanImageAt, slopeAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import {
@@ -82,14 +83,8 @@ export function dpm2Sampler(options: FreeSamplerOptions): Sampler {
         Math.fround(Math.sqrt(sigmas[step] * sigmas[step + 1]));
       return twicePerStep(levels, rule, {
         secondOriginalIsNext: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
-        first: (step, basis) => ({
-          latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
-          history: [basis.latents],
-        }),
+        second: secondAt(training, middle),
+        first: eulerHalfway(prediction, sigmas, middle),
         then(step, basis) {
           const slope = slopeAt(prediction, middle(step), basis);
           const [before] = basis.history;
@@ -125,14 +120,8 @@ export function dpm2AncestralSampler(
         Math.fround(Math.sqrt(sigmas[step] * next(step).down));
       return twicePerStep(levels, rule, {
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
-        first: (step, basis) => ({
-          latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
-          history: [basis.latents],
-        }),
+        second: secondAt(training, middle),
+        first: eulerHalfway(prediction, sigmas, middle),
         then(step, basis) {
           const { down, up } = next(step);
           const slope = slopeAt(prediction, middle(step), basis);
@@ -176,10 +165,7 @@ export function dpmpp2sAncestralSampler(
       const share = (step: number, to: number) => to / sigmas[step];
       return twicePerStep(levels, rule, {
         secondDraws: true,
-        second: (step) => ({
-          timestep: training.timestepOf(middle(step)),
-          sigma: middle(step),
-        }),
+        second: secondAt(training, middle),
         first(step, basis) {
           const clean = cleanImageAt(prediction, sigmas[step], basis);
           const kept = share(step, middle(step));
@@ -203,6 +189,29 @@ export function dpmpp2sAncestralSampler(
         },
       });
     },
+  });
+}
+
+/** A second run at a point between two levels, by its σ. */
+export function secondAt(
+  training: TrainingSigmas,
+  middle: (step: number) => number,
+): TwoCalls["second"] {
+  return (step) => {
+    const sigma = middle(step);
+    return { timestep: training.timestepOf(sigma), sigma };
+  };
+}
+
+/** Euler's step to a point between two levels; the latents before it are kept. */
+function eulerHalfway(
+  prediction: Prediction,
+  sigmas: Float32Array,
+  middle: (step: number) => number,
+): TwoCalls["first"] {
+  return (step, basis) => ({
+    latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
+    history: [basis.latents],
   });
 }
 

@@ -66,6 +66,7 @@ export class ApiError extends Error {
 const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   "bad-option": 400,
   "bad-image": 422,
+  "bad-checkpoint": 422,
   "no-face": 422,
   "aborted": 409,
   "out-of-memory": 507,

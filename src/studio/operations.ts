@@ -14,6 +14,7 @@ import { type Metrics, metricsOperation } from "./api/metrics.ts";
 import { errorSchema } from "./api/schemas.ts";
 import type { Studio } from "./api/studio.ts";
 import { systemOperations } from "./api/system.ts";
+import { upscaleOperation } from "./api/upscale.ts";
 import { apiError } from "./http/app.ts";
 import { documentOperations } from "./http/docs.ts";
 import type { Operation } from "./http/operation.ts";
@@ -39,6 +40,7 @@ export function allOperations(
   const period = events.keepAlive / 3;
   const operations = [
     generateOperation(studio),
+    upscaleOperation(studio),
     ...jobOperations(studio),
     eventsOperation(studio, events),
     facesOperation(studio),
@@ -55,5 +57,5 @@ export function allOperations(
 /** Says errors at a path that is no operation: as the API does that has such paths. */
 export function sayErrorAt(path: string): (error: unknown) => Response {
   if (path.startsWith("/v1/")) return sayOpenAiError;
-  return path.startsWith("/sdapi/") ? sayA1111Error : apiError;
+  return /^\/(sdapi|controlnet)\//.test(path) ? sayA1111Error : apiError;
 }

@@ -75,6 +75,27 @@ export function mayName(prompt: string, name: string): boolean {
   return lettersOf(prompt).includes(lettersOf(name));
 }
 
+/**
+ * Whether a prompt names an embedding, as far as words tell: the name stands in it,
+ * and not within a longer word.
+ */
+export function isNamed(prompt: string, name: string): boolean {
+  const text = cleanText(prompt);
+  const wanted = cleanText(name);
+  const isLetter = (character = "") => /\p{L}/u.test(character);
+  for (
+    let at = text.indexOf(wanted);
+    at >= 0;
+    at = text.indexOf(wanted, at + 1)
+  ) {
+    const end = at + wanted.length;
+    const isCut = isLetter(text[at - 1]) && isLetter(wanted[0]) ||
+      isLetter(text[end]) && isLetter(wanted.at(-1));
+    if (!isCut) return true;
+  }
+  return false;
+}
+
 function lettersOf(text: string): string {
   return cleanText(text).replace(/[^\p{L}\p{N}]/gu, "");
 }

@@ -6,6 +6,7 @@
  */
 import { MasterWeaverError } from "../../src/base/errors.ts";
 import { encodeJpeg, encodePng } from "../../src/host/codecs/codec.ts";
+import { imageSize } from "../../src/host/codecs/image_size.ts";
 import type {
   EncodedIdentity,
   EngineCall,
@@ -14,8 +15,12 @@ import type {
   MadeImages,
   Person,
   StudioEngine,
+  UpscaleTask,
 } from "../../src/studio/engine/engine.ts";
-import type { ModelResource } from "../../src/studio/wire/resources.ts";
+import type {
+  ExtrasResource,
+  ModelResource,
+} from "../../src/studio/wire/resources.ts";
 
 /** How a drawing engine behaves. */
 export interface DrawingOptions {
@@ -23,6 +28,8 @@ export interface DrawingOptions {
   readonly stepTime?: number;
   /** Takes no time, and draws small images whatever was asked for. */
   readonly isInstant?: boolean;
+  /** Says that its model follows no identities. */
+  readonly isPlain?: boolean;
   /** Says that its model aligns faces. */
   readonly alignsFaces?: boolean;
   /** Fails each image of this prompt. */
@@ -40,6 +47,15 @@ const model: ModelResource = {
   alignFaces: false,
   faces: { detects: true, aligns: false },
   previews: true,
+  taesd: true,
+};
+
+/** The extra files that it says it has. */
+export const drawnExtras: ExtrasResource = {
+  loras: ["ink", "watercolour"],
+  embeddings: ["easynegative"],
+  controlnets: ["canny", "face"],
+  upscalers: ["sharp"],
 };
 
 /** Draws instead of computing. */
@@ -48,13 +64,24 @@ export class DrawingEngine implements StudioEngine {
   readonly #options: DrawingOptions;
   /** People that were encoded and images that were made. */
   readonly counts = { encoded: 0, images: 0 };
+  /** The last images that were asked for. */
+  lastTask: ImageTask | undefined;
 
   /** An engine that works for as long as it is told. */
   constructor(options: DrawingOptions = {}) {
     this.#options = options;
     const { alignsFaces: aligns = false } = options;
     const faces = { detects: true, aligns };
-    this.model = { ...model, alignFaces: aligns, faces };
+    this.model = {
+      ...model,
+      alignFaces: aligns,
+      faces,
+      ...options.isPlain && { adapterHash: null, maxReferences: 0 },
+    };
+  }
+
+  extras(): Promise<ExtrasResource> {
+    return Promise.resolve(drawnExtras);
   }
 
   async encode(
@@ -71,7 +98,7 @@ export class DrawingEngine implements StudioEngine {
         tokens: [photos.length],
         unconditional: [0],
         modelHash: model.hash,
-        adapterHash: model.adapterHash,
+        adapterHash: model.adapterHash!,
       },
       faces: photos.map((_, i) => drawn(i, 64, 64, "png", {})),
       warnings: [],
@@ -81,9 +108,11 @@ export class DrawingEngine implements StudioEngine {
   }
 
   async generate(
-    { settings, format, preview }: ImageTask,
+    task: ImageTask,
     { onProgress, onPreview, signal }: EngineCall,
   ): Promise<MadeImages> {
+    const { settings, format, preview } = task;
+    this.lastTask = task;
     const { steps: total, seed, numImages, prompt } = settings;
     const { width, height } = this.#options.isInstant
       ? { width: 8, height: 8 }
@@ -115,6 +144,18 @@ export class DrawingEngine implements StudioEngine {
       ),
       truncatedPrompt: "",
     };
+  }
+
+  async upscale(
+    { image, by, format }: UpscaleTask,
+    { onProgress, signal }: EngineCall,
+  ): Promise<MadeImages> {
+    onProgress?.({ stage: "decode", done: 0, total: 1 });
+    await this.#wait(signal);
+    const { width, height } = imageSize(image.bytes)!;
+    const [columns, rows] = [width, height].map((n) => Math.round(n * by));
+    const made = drawn(0, columns, rows, format, {});
+    return { images: [made], truncatedPrompt: "" };
   }
 
   async #wait(signal?: AbortSignal): Promise<void> {

@@ -58,6 +58,7 @@ export class HeardJob extends Job {
         ...settings,
       },
       person: { photos: [photo(1, 2, 3)], choices: {} },
+      sources: { initImage: photo(4, 5, 6), controls: [] },
       format: "png",
       preview: false,
       modelHash: new DrawingEngine().model.hash,

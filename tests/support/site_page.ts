@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import {
   type ComponentName,
-  requiredComponents,
+  networkComponents,
 } from "../../src/weights/components.ts";
 import { buildSite } from "../../tools/site/build.ts";
 import type { Page } from "./browser.ts";
@@ -30,7 +30,7 @@ export function fileBytes(name: ComponentName): number {
 
 /** Bytes of the model that a page fetches. */
 export const MODEL_BYTES: number = [
-  ...requiredComponents,
+  ...networkComponents,
   "face_detector" as const,
 ].map(fileBytes).reduce((sum, bytes) => sum + bytes, 0);
 

@@ -12,6 +12,8 @@ import {
   pageFiles,
   type PageHandler,
 } from "../../src/studio/http/page_files.ts";
+import { sha256 } from "../../src/base/sha256.ts";
+import type { GroupName } from "../../src/studio/page/state/form_options.ts";
 import type { RunningStudio } from "../../src/studio/serve.ts";
 import {
   type Browser,
@@ -141,8 +143,47 @@ export function portrait(number: number): string {
 export async function choose(page: Page, ...paths: string[]): Promise<void> {
   const photos = page.locator(".photo");
   const before = await photos.count();
-  await page.locator("input[type=file]").setInputFiles(paths);
+  await page.locator(".picker input").setInputFiles(paths);
   await photos.nth(before + paths.length - 1).waitFor();
+}
+
+/** Waits until the browser keeps a file that was chosen: a page that is left earlier loses it. */
+export async function kept(page: Page, path: string): Promise<void> {
+  const hash = await sha256(await Deno.readFile(path));
+  for (let i = 0; i < 200; i++) {
+    const isKept = await page.evaluate(`new Promise((resolve) => {
+      const opening = indexedDB.open("masterweaver");
+      opening.onsuccess = () => {
+        const files = opening.result.transaction("files").objectStore("files");
+        files.getKey("photo/${hash}").onsuccess = ({ target }) => {
+          opening.result.close();
+          resolve(target.result !== undefined);
+        };
+      };
+    })`);
+    if (isKept) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`The browser does not keep ${path}`);
+}
+
+/** Deletes the files that images are made from, as a browser may that runs out of room. */
+export async function forgetFiles(page: Page): Promise<void> {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    const opening = indexedDB.open("masterweaver");
+    opening.onsuccess = () => {
+      const transaction = opening.result.transaction("files", "readwrite");
+      transaction.objectStore("files")
+        .delete(IDBKeyRange.bound("photo/", "photo/~"));
+      transaction.oncomplete = () => resolve();
+      transaction.onerror = reject;
+    };
+  })`);
+}
+
+/** Unfolds a group of the form, as `form_options.ts` names it. */
+export function unfold(page: Page, group: GroupName): Promise<void> {
+  return page.locator(`#fold-${group} > summary`).click();
 }
 
 /** Presses Generate. */

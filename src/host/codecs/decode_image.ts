@@ -12,6 +12,7 @@ import { putOverWhite, sizeFault } from "../../image/check.ts";
 import { exifOrientation, orientImage, xmpOrientation } from "./exif.ts";
 import { ImageFault } from "./fault.ts";
 import { fileKind } from "./file_kind.ts";
+import { imageSize } from "./image_size.ts";
 import type { Image } from "../../image/image.ts";
 import { decodeJpeg } from "./jpeg/decode.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
@@ -34,7 +35,8 @@ const MAX_JPEG_PIXEL_PASSES = 2e9;
  * @param bytes the whole file
  * @param name what messages call it
  * @param turn whether EXIF data counts
- * @returns an opaque image of 16..16384 pixels on a side, at most 100 million
+ * @param isOpaque whether transparency is put over white, or kept
+ * @returns an image, opaque unless asked otherwise, of 16..16384 pixels on a side, at most 100 million
  * @throws {MasterWeaverError} `bad-image` saying what is wrong and what to do
  *
  * @example
@@ -51,12 +53,13 @@ export function decodeImage(
   bytes: Uint8Array,
   name: string,
   turn = true,
+  isOpaque = true,
 ): Image {
   if (bytes.length === 0) {
     fail(name, "is empty (0 bytes): give a PNG or JPEG file");
   }
   const kind = fileKind(bytes);
-  if (kind === "png") return readPng(bytes, name, turn);
+  if (kind === "png") return readPng(bytes, name, turn, isOpaque);
   if (kind === "jpeg") return readJpeg(bytes, name, turn);
   fail(
     name,
@@ -64,7 +67,31 @@ export function decodeImage(
   );
 }
 
-function readPng(bytes: Uint8Array, name: string, turn: boolean): Image {
+/**
+ * Reads the size that {@linkcode decodeImage} turns an image to, without decoding it.
+ *
+ * @param bytes the whole file
+ * @returns undefined where it has none, which `decodeImage` then says why
+ */
+export function uprightSize(
+  bytes: Uint8Array,
+): { readonly width: number; readonly height: number } | undefined {
+  const size = imageSize(bytes);
+  if (!size) return undefined;
+  const { width, height } = size;
+  const turn = fileKind(bytes) === "png"
+    ? pngOrientation([...pngChunks(bytes)])
+    : jpegOrientation(summarizeJpeg(bytes));
+  // 5 to 8 of EXIF lie on their side.
+  return (turn ?? 1) < 5 ? { width, height } : { width: height, height: width };
+}
+
+function readPng(
+  bytes: Uint8Array,
+  name: string,
+  turn: boolean,
+  isOpaque: boolean,
+): Image {
   const chunks = [...pngChunks(bytes)];
   if (chunks.length === 0) failCut(name, bytes);
   const header = decoding(name, () => readPngHeader(chunks[0]));
@@ -80,7 +107,7 @@ function readPng(bytes: Uint8Array, name: string, turn: boolean): Image {
     failTooLittle(name, width, height, codedBytes);
   }
   const data = decoding(name, () => decodePng(header, chunks));
-  putOverWhite(data);
+  if (isOpaque) putOverWhite(data);
   const image = { width, height, data };
   return turn ? orientImage(image, pngOrientation(chunks)) : image;
 }
@@ -112,15 +139,20 @@ function readJpeg(bytes: Uint8Array, name: string, turn: boolean): Image {
   }
   const data = decoding(name, () => decodeJpeg(bytes.subarray(0, end)));
   const image = { width, height, data };
-  if (!turn) return image;
-  const { exif, xmp } = summary;
-  return orientImage(image, orientation(exif, xmp && fromLatin1(xmp)));
+  return turn ? orientImage(image, jpegOrientation(summary)) : image;
 }
 
 /** An image's orientation; EXIF takes precedence, whatever it says. */
 function orientation(exif?: Uint8Array, xmp?: string): number | undefined {
   return (exif && exifOrientation(exif)) ??
     (xmp === undefined ? undefined : xmpOrientation(xmp));
+}
+
+/** An orientation of a JPEG. */
+function jpegOrientation(
+  { exif, xmp }: Pick<ReturnType<typeof summarizeJpeg>, "exif" | "xmp">,
+): number | undefined {
+  return orientation(exif, xmp && fromLatin1(xmp));
 }
 
 /** The same for a PNG, where EXIF data may also be in a text chunk. */

@@ -3,21 +3,28 @@
  *
  * @module
  */
-import { basename } from "node:path";
 import { isatty } from "node:tty";
+import type { CallOptions } from "../../base/progress.ts";
 import { version } from "../../base/version.ts";
-import { openControls } from "./controls.ts";
+import type { Identity } from "../../identity/identity.ts";
+import { finishedSize } from "../../options/hires_settings.ts";
+import type { Settings, SizeRule } from "../../options/options.ts";
+import { toText } from "../../options/settings_text.ts";
+import { sizeOfMade } from "../../options/source_settings.ts";
+import { exitCode, UsageError } from "../exit.ts";
+import type { MasterWeaver } from "../masterweaver.ts";
+import { ProgressLines } from "../progress_lines.ts";
+import { print, STDERR, writeStderr } from "../streams.ts";
+import { openExtras } from "./extras.ts";
 import { type Flags, readFlags } from "./flags.ts";
+import { type Inputs, readInputs } from "./inputs.ts";
 import { Interrupt } from "./interrupt.ts";
+import { loadModel } from "./load_model.ts";
 import { chooseModel } from "./model_choice.ts";
-import { checkRoom, Delivery } from "./outputs.ts";
-import {
-  fileWarnings,
-  type Photo,
-  readOptionalPhoto,
-  readPhotos,
-  referenceWarnings,
-} from "./photos.ts";
+import { checkRoom, deliver } from "./outputs.ts";
+import type { Photo } from "./photos.ts";
+import { provenanceOf, provenanceWarnings } from "./provenance.ts";
+import { printPaths, printReport } from "./report.ts";
 import {
   asImageFault,
   checkedSettings,
@@ -27,24 +34,6 @@ import {
   type Task,
 } from "./task.ts";
 import { usage } from "./usage.ts";
-import { MasterWeaverError } from "../../base/errors.ts";
-import type { CallOptions } from "../../base/progress.ts";
-import type { Identity } from "../../identity/identity.ts";
-import { exitCode, UsageError } from "../exit.ts";
-import { encodeImage, textOf } from "../image_file.ts";
-import { openUpscalers } from "../upscalers.ts";
-import { finishedSize } from "../../options/hires_settings.ts";
-import { sizeOfMade } from "../../options/source_settings.ts";
-import { loraWarnings, openLoras, openPromptLoras } from "../loras.ts";
-import { print, STDERR, writeStderr } from "../streams.ts";
-import { type OpenEmbeddings, openNamedEmbeddings } from "../embeddings.ts";
-import { type LoadOptions, MasterWeaver } from "../masterweaver.ts";
-import { ProgressLines } from "../progress_lines.ts";
-import { type Provenance, toText } from "../../options/settings_text.ts";
-import { formatLoras, parseLoras } from "../../options/lora_text.ts";
-import type { Settings } from "../../options/settings.ts";
-import { table } from "../../options/table.ts";
-import { printable } from "../../weights/brief.ts";
 
 /**
  * Runs the command.
@@ -70,21 +59,16 @@ export async function main(
 async function run(flags: Flags, defaultModel: string): Promise<void> {
   const started = performance.now();
   const task = await readTask(flags);
-  const { recorded, outputs } = task;
+  const { outputs } = task;
   // Nothing needs cleaning up so far: Ctrl-C just ends the process.
-  const photos = await readPhotos(flags.ref);
-  const initImage = await readOptionalPhoto(flags.initImage);
-  const mask = await readOptionalPhoto(flags.mask);
+  const inputs = await readInputs(task);
+  const { photos, initImage, mask } = inputs;
   const chosen = await chooseModel({
     ...flags,
     defaultModel,
-    recorded: recorded.provenance,
+    recorded: task.recorded.provenance,
     identity: photos.length > 0,
   });
-
-  const places = { model: chosen.model, extras: flags.extras };
-  await using opened = await openControls(task, places, photos);
-  const { controls } = opened;
 
   using lines = new ProgressLines(writeStderr, isatty(STDERR));
   await using interrupt = new Interrupt(lines.warning);
@@ -93,160 +77,69 @@ async function run(flags: Flags, defaultModel: string): Promise<void> {
     onWarning: lines.warning,
     signal: interrupt.signal,
   };
-  const choices = identityChoices(task);
-  const taesd = flags.taesd ?? recorded.provenance.taesd;
-  const tune = flags.tune ?? recorded.provenance.tune ?? table.tune.default;
-  await using weaver = await load(
-    task,
-    chosen.model,
-    { ...call, tune, adapter: chosen.adapter, taesd },
-  );
+  await using weaver = await loadModel(task, chosen, call);
   const asked = checkedSettings(task, weaver.size, initImage?.image);
-  // Without any, the error of encodeIdentity says what the model lacks.
-  if (weaver.maxReferences > 0 && flags.ref.length > weaver.maxReferences) {
-    throw new UsageError(
-      `Option --ref takes 1 to ${weaver.maxReferences} photos, got ${flags.ref.length}; give the clearest`,
-    );
-  }
-  const missing: string[] = [];
-  const isTyped = flags.settings.upscale !== undefined ||
-    flags.settings.hiresUpscaler !== undefined;
-  await using upscalers = await openUpscalers(
+  checkReferenceCount(photos.length, weaver.maxReferences);
+  await using extras = await openExtras(
+    task,
     asked,
-    places,
-    // An image is repeated without those that are gone, and a warning says so.
-    isTyped
-      ? undefined
-      : (why) => missing.push(`The image will differ: ${why}`),
+    inputs.controls,
+    chosen.model,
   );
-  await using loras = await openLoras(
-    parseLoras(asked.lora ?? "") ?? [],
-    places,
-    flags.settings.lora === undefined
-      ? (why) => missing.push(`The image will differ: ${why}`)
-      : undefined,
-  );
-  await using inPrompt = await openPromptLoras(
-    asked.promptSyntax === "a1111" ? asked.prompt : "",
-    places,
-  );
-  const loraHashes = [loras.hashes, inPrompt.hashes]
-    .filter((hashes) => hashes !== "").join(", ");
-  const settings = {
-    ...upscalers.settings,
-    // A mode that is only repeated goes with its ControlNets.
-    guessMode: asked.guessMode && controls.length > 0,
-    ...missing.length > 0 &&
-      { lora: formatLoras(loras.choices) || undefined },
-  };
-  const referenceHashes = photos.map(({ hash }) => hash);
-  const { model: folder, modelHash, adapter, adapterHash } = chosen;
-  const provenance: Provenance = {
-    model: folder,
-    modelHash,
-    ...photos.length > 0 &&
-      { adapter, adapterHash, ...choices, referenceHashes },
-    ...opened.provenance,
-    tune,
-    dtype: weaver.dtype,
-    ...taesd !== undefined && settings.decoder === "taesd" && { taesd },
-    initImage: flags.initImage && basename(flags.initImage),
-    initImageHash: initImage?.hash,
-    mask: flags.mask && basename(flags.mask),
-    maskHash: mask?.hash,
-    ...loraHashes !== "" && { loraHashes },
-  };
+  const { settings, files } = extras;
+
+  const opened = { inputs, chosen, extras };
+  const provenance = provenanceOf(task, opened, weaver.dtype);
   // Not the project's path on the user's disk: images are passed on to others.
   const model = chosen.model === defaultModel ? "weights/mini" : chosen.model;
   const text = toText(settings, { ...provenance, model });
-  const size = { ...settings, ...sizeOfMade(settings, initImage?.image) };
-  await checkRoom(outputs, finishedSize(size, weaver.size), text);
+  await checkRoom(outputs, writtenSize(settings, inputs, weaver.size), text);
   const warnings = [
     ...repeatWarnings(task, text),
-    ...chosen.warnings,
-    ...new Set(missing),
-    ...loraWarnings(recorded.provenance.loraHashes, loraHashes),
-    ...opened.warnings,
-    ...referenceWarnings(recorded.provenance.referenceHashes, referenceHashes),
-    ...startWarnings(recorded.provenance, provenance),
+    ...provenanceWarnings(task, opened, provenance),
   ];
   for (const warning of warnings) lines.warning(warning);
 
   const loaded = performance.now();
   const identity = await encode(weaver, photos, task, call);
   const encoded = performance.now();
-  await using embeddings = await openEmbeddings(task, settings, chosen.model);
   const made = await weaver.generate({
     ...settings,
-    loras: loras.uses,
-    promptLoras: inPrompt.byName,
+    ...files,
     identity,
     initImage: initImage?.image,
     mask: mask?.image,
-    embeddings: embeddings?.files,
-    upscalers: upscalers.files,
-    ...controls.length > 0 && { controls },
     ...call,
   });
   const generated = performance.now();
   lines.end();
 
-  const delivery = new Delivery(outputs);
-  for (const [i, image] of made.images.entries()) {
-    const bytes = encodeImage(outputs.format, image, textOf(text, i));
-    await delivery.write(outputs.images[i], bytes, "image");
-  }
-  for (const [i, path] of outputs.references.entries()) {
-    const reference = identity!.references[i];
-    const bytes = encodeImage(outputs.format, reference, null);
-    await delivery.write(path, bytes, "reference");
-  }
-  delivery.finish();
+  await deliver(outputs, made.images, identity?.references ?? [], text);
   if (outputs.toStdout) return;
   if (!flags.json) return printPaths(outputs.images);
-  const seconds = (from: number, to: number) => Math.round(to - from) / 1000;
-  const report = {
-    outputs: outputs.images,
-    references: outputs.references,
-    settings: { ...made.settings, seed: String(made.settings.seed) },
-    truncatedPrompt: made.truncatedPrompt,
-    ...reported(provenance),
-    warnings,
-    seconds: {
-      load: seconds(started, loaded),
-      identity: seconds(loaded, encoded),
-      image: seconds(encoded, generated),
-    },
-    peakGpuBytes: weaver.gpu.buffers.peakBytes,
-    tuneSeconds: seconds(0, weaver.tuneMilliseconds),
-    kernels: weaver.kernels.map(({ kind, kernel, milliseconds }) => ({
-      kind,
-      kernel,
-      milliseconds,
-    })),
-  };
-  print(`${printable(JSON.stringify(report))}\n`);
+  const times = { started, loaded, encoded, generated };
+  printReport({ outputs, weaver, made, provenance, warnings, times });
 }
 
-/** Says how initial image and mask differ from those of the image to repeat. */
-function startWarnings(
-  before: Partial<Provenance>,
-  now: Provenance,
-): string[] {
-  return [
-    ...fileWarnings({
-      what: "initial image",
-      flag: "--init-image",
-      name: before.initImage,
-      hash: before.initImageHash,
-    }, now.initImageHash),
-    ...fileWarnings({
-      what: "mask",
-      flag: "--mask",
-      name: before.mask,
-      hash: before.maskHash,
-    }, now.maskHash),
-  ];
+/** @param most 0 where the model lacks what follows an identity: encoding says so */
+function checkReferenceCount(given: number, most: number): void {
+  if (most === 0 || given <= most) return;
+  throw new UsageError(
+    `Option --ref takes 1 to ${most} photos, got ${given}; give the clearest`,
+  );
+}
+
+/** Columns and rows of the images that are written. */
+function writtenSize(
+  settings: Settings,
+  { initImage }: Inputs,
+  size: SizeRule,
+): ReturnType<typeof finishedSize> {
+  // What is repainted is put back into the initial image.
+  return finishedSize(
+    { ...settings, ...sizeOfMade(settings, initImage?.image) },
+    size,
+  );
 }
 
 /** The identity of the reference photos; undefined without any. */
@@ -266,81 +159,5 @@ async function encode(
   } catch (error) {
     const isTyped = task.flags.face !== undefined || choices.face === undefined;
     throw isTyped ? error : asImageFault(error, task.flags);
-  }
-}
-
-/** Opens the embeddings that the prompts may name; none where prompts are plain. */
-async function openEmbeddings(
-  { flags: { extras } }: Task,
-  { prompt, negativePrompt, promptSyntax }: Settings,
-  model: string,
-): Promise<OpenEmbeddings | undefined> {
-  if (promptSyntax === "plain") return undefined;
-  return await openNamedEmbeddings([prompt, negativePrompt], { model, extras });
-}
-
-/** Loads the model. A storage type that is only repeated is dropped where the adapter lacks it. */
-async function load(
-  { flags, recorded }: Task,
-  model: string,
-  options: LoadOptions,
-): Promise<MasterWeaver> {
-  const dtype = flags.dtype ?? recorded.provenance.dtype;
-  try {
-    return await MasterWeaver.load(model, { ...options, dtype });
-  } catch (error) {
-    const isRepeated = flags.dtype === undefined && dtype !== undefined;
-    if (
-      !isRepeated || !(error instanceof MasterWeaverError) ||
-      error.code !== "bad-option"
-    ) throw error;
-    const weaver = await MasterWeaver.load(model, options);
-    options.onWarning?.(
-      `The image will differ: it was made with --dtype ${dtype}, this adapter has ${weaver.dtype}`,
-    );
-    return weaver;
-  }
-}
-
-/** What made the images, as `--json` reports it. */
-function reported({ model, modelHash, dtype, ...provenance }: Provenance) {
-  const { adapter, adapterHash, tune, referenceHashes, loraHashes } =
-    provenance;
-  const { align, parse, face, requireFace, fit } = provenance;
-  const { initImage, initImageHash, mask, maskHash } = provenance;
-  return {
-    model,
-    modelHash,
-    adapter,
-    adapterHash,
-    dtype,
-    tune,
-    looks: { align, parse, face, requireFace, fit },
-    referenceHashes,
-    initImage,
-    initImageHash,
-    mask,
-    maskHash,
-    ...loraHashes !== undefined && { loraHashes },
-    ...provenance.controlnet && {
-      controls: {
-        controlnet: provenance.controlnet,
-        controlnetHashes: provenance.controlnetHashes,
-        imageHashes: provenance.controlImageHashes,
-        scale: provenance.controlScale,
-        range: provenance.controlRange,
-        preprocess: provenance.controlPreprocess,
-      },
-    },
-  };
-}
-
-/** The images are written: that their paths cannot be printed is no failure. */
-function printPaths(paths: readonly string[]): void {
-  try {
-    print(paths.map((path) => `${path}\n`).join(""));
-  } catch (error) {
-    if (!(error instanceof MasterWeaverError)) throw error;
-    writeStderr(`${error.message}\n`);
   }
 }

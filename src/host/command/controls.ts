@@ -1,176 +1,98 @@
 /**
- * ControlNets of the command: their files, found by path or by name, and the images
- * that they see.
+ * ControlNets of the command: what was asked of each, and the images that they see.
  *
  * @module
  */
-import type { ControlUse } from "../../generate/control_input.ts";
-import { readControlNet } from "../../generate/controlnet_file.ts";
+import {
+  type ControlChoice,
+  controlChoices,
+  type ControlLists,
+} from "../../options/control_choices.ts";
 import type { Provenance } from "../../options/settings_text.ts";
 import { printable } from "../../weights/brief.ts";
-import { MasterWeaverError } from "../../base/errors.ts";
 import { UsageError } from "../exit.ts";
-import { type ExtraPlaces, openExtra } from "../extras.ts";
 import { checkWithoutNets, type Flags } from "./flags.ts";
 import { type Photo, readPhotos } from "./photos.ts";
 import type { Task } from "./task.ts";
 
-/** What an image records of its ControlNets. */
-export type ControlProvenance = Pick<
-  Provenance,
-  | "controlnet"
-  | "controlScale"
-  | "controlRange"
-  | "controlPreprocess"
-  | "controlnetHashes"
-  | "controlImageHashes"
->;
-
-/** The ControlNets of a run; `await using` closes their files. */
-export interface OpenControls extends AsyncDisposable {
-  /** As the library takes them. */
-  readonly controls: readonly ControlUse[];
-  /** What made the images; empty without ControlNets. */
-  readonly provenance: ControlProvenance;
-  /** What differs from the image to repeat. */
+/** The ControlNets of a run, whose files are not opened yet. */
+export interface AskedControls {
+  /** Their names, and how they are used. */
+  readonly choices: readonly ControlChoice[];
+  /** What each sees. */
+  readonly images: readonly Photo[];
+  /** The lists they were asked for with, which images record. */
+  readonly lists: ControlLists;
+  /** Why those of the image to repeat are left out. */
   readonly warnings: readonly string[];
 }
 
-/** What was typed, or is repeated, of ControlNets. */
-type Given = Pick<
-  Flags,
-  "controlnet" | "controlScale" | "controlRange" | "controlPreprocess"
->;
-
 /**
- * Opens the ControlNets that were asked for, else those that made the image to repeat
- * where their images are given.
+ * Reads what was asked for, else what made the image to repeat where its control
+ * images are given.
  *
  * @param photos the references, of which the first stands in for an image that is missing
  * @throws {UsageError} where what was typed does not go together
- * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`, `bad-image`
+ * @throws {MasterWeaverError} `bad-option`, `cannot-read`, `bad-image`
  */
-export async function openControls(
+export async function readControls(
   { flags, recorded: { provenance } }: Task,
-  places: ExtraPlaces,
   photos: readonly Photo[],
-): Promise<OpenControls> {
-  const given: Given = {
+): Promise<AskedControls> {
+  const lists: ControlLists = {
     controlnet: flags.controlnet ?? provenance.controlnet,
     controlScale: flags.controlScale ?? provenance.controlScale,
     controlRange: flags.controlRange ?? provenance.controlRange,
     controlPreprocess: flags.controlPreprocess ?? provenance.controlPreprocess,
   };
-  const { controlnet: nets } = given;
-  if (nets === undefined) {
+  if (lists.controlnet === undefined) {
     checkWithoutNets(flags);
-    return nothing([]);
+    return { ...NOTHING, warnings: [] };
   }
-  const isTyped = flags.controlnet !== undefined;
-  const images = await controlImages(given, nets, flags, photos, isTyped);
-  if (images === undefined) return nothing([missingImages(nets)]);
-  await using stack = new AsyncDisposableStack();
-  const opened = [];
-  for (const net of nets) {
-    try {
-      const source = stack.use(await openExtra("controlnets", net, places));
-      opened.push(await readControlNet(source));
-    } catch (error) {
-      if (isTyped || !(error instanceof MasterWeaverError)) throw error;
-      return nothing([
-        `The image will differ: it was made with a ControlNet that cannot be used. ${error.message}`,
-      ]);
-    }
-  }
-  const controls = opened.map((net, i): ControlUse => {
-    const [start, end] = each(given.controlRange, i) ?? [0, 1];
-    return {
-      net,
-      image: images[i].image,
-      scale: each(given.controlScale, i),
-      start,
-      end,
-      preprocess: each(given.controlPreprocess, i),
-    };
-  });
-  const used: ControlProvenance = {
-    ...given,
-    controlnetHashes: opened.map(({ hash }) => hash),
-    controlImageHashes: images.map(({ hash }) => hash),
-  };
-  const files = stack.move();
-  return {
-    controls,
-    provenance: used,
-    warnings: isTyped ? [] : differences(provenance, used),
-    [Symbol.asyncDispose]: () => files.disposeAsync(),
-  };
+  const choices = controlChoices(lists);
+  const images = await controlImages(choices, flags, photos);
+  return images === undefined
+    ? { ...NOTHING, warnings: [missingImages(lists.controlnet)] }
+    : { choices, images, lists, warnings: [] };
 }
 
 /** No ControlNets. */
-function nothing(warnings: readonly string[]): OpenControls {
-  return {
-    controls: [],
-    provenance: {},
-    warnings,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-}
-
-/** The value for one of several ControlNets: its own, or the one for all. */
-function each<T>(
-  values: readonly T[] | undefined,
-  index: number,
-): T | undefined {
-  return values?.length === 1 ? values[0] : values?.[index];
-}
+const NOTHING: Omit<AskedControls, "warnings"> = {
+  choices: [],
+  images: [],
+  lists: {},
+};
 
 /** The image of each ControlNet; undefined where they are only repeated and missing. */
 async function controlImages(
-  given: Given,
-  nets: readonly string[],
-  { controlImage = [] }: Flags,
+  choices: readonly ControlChoice[],
+  { controlnet, controlImage = [] }: Flags,
   photos: readonly Photo[],
-  isTyped: boolean,
 ): Promise<readonly Photo[] | undefined> {
-  for (
-    const [flag, values] of [
-      ["control-scale", given.controlScale],
-      ["control-range", given.controlRange],
-      ["control-preprocess", given.controlPreprocess],
-    ] as const
-  ) {
-    if (values && values.length !== 1 && values.length !== nets.length) {
-      throw new UsageError(
-        `Option --${flag} takes one value, or one for each --controlnet, got ${values.length} for ${nets.length}`,
-      );
-    }
-  }
-  if (controlImage.length > nets.length) {
+  if (controlImage.length > choices.length) {
     throw new UsageError(
-      `Option --control-image takes one file for each --controlnet, got ${controlImage.length} for ${nets.length}`,
+      `Option --control-image takes one file for each --controlnet, got ${controlImage.length} for ${choices.length}`,
     );
   }
-  const preprocessed = nets.map((_, i) =>
-    (each(given.controlPreprocess, i) ?? "none") !== "none"
+  const isPreprocessed = ({ preprocess = "none" }: ControlChoice) =>
+    preprocess !== "none";
+  const missing = choices.find((choice, i) =>
+    i >= controlImage.length && !(isPreprocessed(choice) && photos.length > 0)
   );
-  const missing = nets.findIndex((_, i) =>
-    i >= controlImage.length && !(preprocessed[i] && photos.length > 0)
-  );
-  if (missing >= 0) {
-    if (!isTyped && controlImage.length === 0) return undefined;
+  if (missing) {
+    if (controlnet === undefined && controlImage.length === 0) return undefined;
     throw new UsageError(
       `Give an image for the ControlNet ${
-        printable(nets[missing])
+        printable(missing.name)
       } with --control-image FILE${
-        preprocessed[missing] ? ", or a photo with --ref FILE" : ""
-      }; got ${controlImage.length} for ${nets.length} ControlNet${
-        nets.length === 1 ? "" : "s"
+        isPreprocessed(missing) ? ", or a photo with --ref FILE" : ""
+      }; got ${controlImage.length} for ${choices.length} ControlNet${
+        choices.length === 1 ? "" : "s"
       }`,
     );
   }
   const images = await readPhotos(controlImage);
-  return nets.map((_, i) => images[i] ?? photos[0]);
+  return choices.map((_, i) => images[i] ?? photos[0]);
 }
 
 function missingImages(nets: readonly string[]): string {
@@ -183,11 +105,15 @@ function missingImages(nets: readonly string[]): string {
   } with --control-image FILE`;
 }
 
-/** How repeated ControlNets and their images differ from those that made the image. */
-function differences(
-  was: Partial<Provenance>,
-  now: ControlProvenance,
+/**
+ * Says how repeated ControlNets and their images differ from those that made the
+ * image; nothing of those that were asked for.
+ */
+export function controlWarnings(
+  { flags, recorded: { provenance: was } }: Task,
+  now: Pick<Provenance, "controlnetHashes" | "controlImageHashes">,
 ): string[] {
+  if (flags.controlnet !== undefined) return [];
   const changed = (
     what: string,
     before?: readonly string[],

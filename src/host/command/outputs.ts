@@ -13,7 +13,14 @@ import { keepElsewhere } from "../keep.ts";
 import { reason } from "../reasons.ts";
 import { printBytes, STDOUT } from "../streams.ts";
 import { checkWritable, writeFileAtomic } from "../write.ts";
-import { checkText, type ImageFormat } from "../image_file.ts";
+import {
+  checkText,
+  encodeImage,
+  type ImageFormat,
+  textOf,
+} from "../image_file.ts";
+import type { Image } from "../../image/image.ts";
+import type { Texts } from "../../options/settings_text.ts";
 import type { Flags } from "./flags.ts";
 
 /** Where everything goes. */
@@ -156,8 +163,33 @@ export async function checkRoom(
   await checkWritable(images[0], bytes);
 }
 
+/**
+ * Writes images with their settings, and the references where they are asked for.
+ *
+ * @param references as the encoder saw them
+ * @throws {MasterWeaverError} `cannot-write`, when all others are written
+ */
+export async function deliver(
+  outputs: Outputs,
+  images: readonly Image[],
+  references: readonly Image[],
+  text: Texts,
+): Promise<void> {
+  const { format } = outputs;
+  const delivery = new Delivery(outputs);
+  for (const [i, image] of images.entries()) {
+    const bytes = encodeImage(format, image, textOf(text, i));
+    await delivery.write(outputs.images[i], bytes, "image");
+  }
+  for (const [i, path] of outputs.references.entries()) {
+    const bytes = encodeImage(format, references[i], null);
+    await delivery.write(path, bytes, "reference");
+  }
+  delivery.finish();
+}
+
 /** Writes the results; one that cannot be written to its place is kept elsewhere. */
-export class Delivery {
+class Delivery {
   readonly #format: Outputs["format"];
   readonly #faults: string[] = [];
   #cause: unknown;

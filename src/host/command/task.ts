@@ -5,27 +5,17 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
-import {
-  checkSettings,
-  type Settings,
-  type SizeRule,
-} from "../../options/options.ts";
-import { checkPasses } from "../../options/hires_settings.ts";
+import type { Settings, SizeRule } from "../../options/options.ts";
+import { callSettings } from "../../options/call_settings.ts";
 import { type HiresOption, hiresOptions } from "../../options/pass_options.ts";
-import type { IdentityChoices } from "../../options/settings.ts";
+import type { IdentityChoices, LoadChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
   fromText,
   missingWarnings,
   type Recorded,
 } from "../../options/settings_text.ts";
-import {
-  needsMask,
-  sizeOfSource,
-  sourceNames,
-  sourceSettings,
-  withStrength,
-} from "../../options/source_settings.ts";
+import { needsMask, sourceNames } from "../../options/source_settings.ts";
 import { table } from "../../options/table.ts";
 import type { ImageSize } from "../../image/resize_whole.ts";
 import type { ImageText } from "../codecs/image_text.ts";
@@ -119,14 +109,10 @@ export function checkedSettings(
   initImage?: ImageSize,
 ): Settings {
   try {
-    const own = sizeOfSource(initImage, settings.outpaint, size);
-    const given = checkSettings({ ...own, ...settings }, size);
-    const used = sourceSettings(given, {
-      initImage: flags.initImage !== undefined,
-      mask: flags.mask !== undefined,
+    const { settings: checked } = callSettings(settings, size, {
+      initImage,
+      hasMask: flags.mask !== undefined,
     });
-    const checked = withStrength(given, used);
-    checkPasses(checked, size, flags.initImage !== undefined);
     // A scale that is only repeated goes with its references.
     return flags.ref.length > 0 ? checked : { ...checked, idScale: 0 };
   } catch (error) {
@@ -151,6 +137,17 @@ export function asImageFault(error: unknown, { fromImage }: Flags): unknown {
     `The settings in ${fromImage} cannot be used here: ${error.message}`,
     { cause: error },
   );
+}
+
+/** How the model is loaded: what is repeated, overridden by the flags. */
+export function loadChoices(
+  { flags, recorded: { provenance } }: Pick<Task, "flags" | "recorded">,
+): Pick<LoadChoices, "tune"> & Partial<Pick<LoadChoices, "dtype" | "taesd">> {
+  return {
+    dtype: flags.dtype ?? provenance.dtype,
+    taesd: flags.taesd ?? provenance.taesd,
+    tune: flags.tune ?? provenance.tune ?? table.tune.default,
+  };
 }
 
 /** How references are prepared: what is repeated, overridden by the flags. */

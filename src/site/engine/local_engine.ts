@@ -3,27 +3,31 @@
  *
  * @module
  */
-import type { IdentityChoices } from "../../options/settings.ts";
-import { checkSettings } from "../../options/options.ts";
+import type { IdentityChoices, Settings } from "../../options/settings.ts";
+import { checkJobSettings } from "../../studio/api/settings.ts";
 import type {
+  ControlSource,
   EncodedIdentity,
   Person,
   Photo,
+  Sources,
 } from "../../studio/engine/engine.ts";
 import { Job } from "../../studio/jobs/job.ts";
 import {
   EngineError,
   type ImageRequest,
   type ImageRun,
-  type JsonSettings,
   type PageEngine,
   type PhotoChoices,
+  type RequestSources,
 } from "../../studio/page/engine/engine.ts";
 import { contentHash } from "../../studio/page/state/content_hash.ts";
-import type {
-  FacesResource,
-  IdentityResource,
-  ModelResource,
+import {
+  type ExtrasResource,
+  type FacesResource,
+  type IdentityResource,
+  type ModelResource,
+  noExtras,
 } from "../../studio/wire/resources.ts";
 import type { ModelHolder, OpenedModel } from "../state/model_holder.ts";
 import { shownError, toEngineError } from "./errors.ts";
@@ -59,6 +63,10 @@ export class LocalEngine implements PageEngine {
     return (await this.#holder.opened()).queue.model;
   }
 
+  extras(): Promise<ExtrasResource> {
+    return Promise.resolve(noExtras);
+  }
+
   async faces(photo: Blob): Promise<FacesResource> {
     return await this.#shown(async () => {
       const { photos } = await this.#holder.opened();
@@ -86,10 +94,11 @@ export class LocalEngine implements PageEngine {
       const opened = await this.#openedFor(request.id);
       if (!opened) return;
       const { queue } = opened;
-      const known = this.#people.get(request.identity ?? "");
+      const sources = await sourcesOf(request.sources);
       const job = new Job(CLIENT, {
-        settings: settingsOf(request.settings, queue.model),
-        person: known ?? await personOf(request.photos, request.choices),
+        settings: settingsOf(request, sources, queue.model),
+        person: await this.#personOf(request),
+        sources,
         format: "png",
         preview: true,
         modelHash: queue.model.hash,
@@ -105,6 +114,14 @@ export class LocalEngine implements PageEngine {
       job.ended.then(() => this.#holder.mend(job.resource().error));
       job.ended.then(() => this.#forgetLater(job.id));
     });
+  }
+
+  /** Who a request shows; null for nobody in particular. */
+  async #personOf(
+    { photos, choices, identity }: ImageRequest,
+  ): Promise<Person | EncodedIdentity | null> {
+    if (photos.length === 0) return null;
+    return this.#people.get(identity ?? "") ?? await personOf(photos, choices);
   }
 
   resume(id: string): ImageRun {
@@ -166,10 +183,34 @@ export class LocalEngine implements PageEngine {
   }
 }
 
-function settingsOf(given: JsonSettings, { size }: ModelResource) {
-  const { seed } = given;
+function settingsOf(
+  { settings: { seed, ...given }, photos }: ImageRequest,
+  sources: Sources,
+  model: ModelResource,
+): Settings {
   const whole = typeof seed === "string" ? BigInt(seed) : seed;
-  return checkSettings({ ...given, seed: whole }, size);
+  const hasPerson = photos.length > 0;
+  return checkJobSettings(
+    { ...given, seed: whole },
+    { sources, hasPerson, model },
+  );
+}
+
+/** A page has no extra files, so a ControlNet is refused when its file is looked for. */
+async function sourcesOf(
+  { initImage, mask, controls }: RequestSources,
+): Promise<Sources> {
+  const used: ControlSource[] = [];
+  for (const { image, range: [start, end], ...choice } of controls) {
+    if (image) {
+      used.push({ ...choice, start, end, image: await photoOf(image) });
+    }
+  }
+  return {
+    ...initImage && { initImage: await photoOf(initImage) },
+    ...mask && { mask: await photoOf(mask) },
+    controls: used,
+  };
 }
 
 async function personOf(

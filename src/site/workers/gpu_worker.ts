@@ -15,6 +15,7 @@ import { EXPANSION } from "../../studio/engine/model_keeper.ts";
 import { answerCalls } from "../../studio/engine/worker_side.ts";
 import { openPlace } from "../model/open_place.ts";
 import { writePng } from "../png_write.ts";
+import { withoutExtras } from "./no_extras.ts";
 import type { GpuWorkerSetup } from "./setups.ts";
 
 /** Share of the machine's memory that a page may count on. */
@@ -37,6 +38,7 @@ answerCalls<GpuWorkerSetup, GpuCalls>(({ place, label, bytes }) => {
       }),
     hasRoom: ({ gpu }) =>
       Promise.resolve(!gpu.isSoftware || bytes * EXPANSION <= memory()),
+    openExtras: (asked) => Promise.resolve().then(() => withoutExtras(asked)),
     advise: (warning) => warning,
     // A PNG holds any text.
     checkText: () => {},

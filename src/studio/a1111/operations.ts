@@ -6,25 +6,29 @@
 import type { JsonSchema } from "../../options/types.ts";
 import { fromBase64, photoSchema } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
-import { badField } from "../compatible/own_fields.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
+import { controlNetListings } from "./controlnet_listings.ts";
 import { sayA1111Error } from "./errors.ts";
-import { txt2imgSchema } from "./fields.ts";
+import { taskSchema } from "./fields.ts";
+import { extrasSchema, makeLarger } from "./extras.ts";
+import { makeImages } from "./images.ts";
 import { listings } from "./listings.ts";
-import { optionsOfServer, readOptions } from "./options.ts";
+import { checkKept, optionsOfServer } from "./options.ts";
 import { pngInfo } from "./png_info.ts";
 import { progressOf } from "./progress.ts";
 import { Tasks } from "./tasks.ts";
-import { txt2img } from "./txt2img.ts";
 
 /** An operation without what all of these share. */
 type Part = Omit<Operation, "tag" | "path" | "sayError" | "answers"> & {
-  /** Below `/sdapi/v1/`. */
+  /** Below `/sdapi/v1/`; with a slash before it, below nothing. */
   readonly name: string;
   /** What a good answer is. */
   readonly answer: string;
 };
+
+const IMAGES =
+  "Reference photos go into `masterweaver.references`, or `alwayson_scripts.masterweaver.args`; ControlNets into `alwayson_scripts.controlnet.args`. What would change the image and is not done here is refused by name.";
 
 /**
  * All of them.
@@ -32,19 +36,41 @@ type Part = Omit<Operation, "tag" | "path" | "sayError" | "answers"> & {
  * @param period milliseconds between signs of life while a client waits
  */
 export function a1111Operations(studio: Studio, period: number): Operation[] {
-  const { model } = studio.queue;
-  const tasks = new Tasks(studio.queue);
+  const { queue } = studio;
+  const { model } = queue;
+  const tasks = new Tasks(queue);
   const parts: Part[] = [
     {
       name: "txt2img",
       method: "post",
       summary: "Make images, of a person where reference photos are given",
-      description:
-        "Photos go into `masterweaver.references`, or `alwayson_scripts.masterweaver.args`. What would change the image and is not done here is refused by name.",
-      body: { schema: txt2imgSchema(model) },
+      description: IMAGES,
+      body: { schema: taskSchema("txt2img", model) },
       answer: "The images",
-      handle: (request) => txt2img(studio, tasks, request, period),
+      handle: (request) =>
+        makeImages(studio, { name: "txt2img", tasks, period }, request),
     },
+    {
+      name: "img2img",
+      method: "post",
+      summary: "Make images from an image, or repaint a part of it",
+      description: IMAGES,
+      body: { schema: taskSchema("img2img", model) },
+      answer: "The images",
+      handle: (request) =>
+        makeImages(studio, { name: "img2img", tasks, period }, request),
+    },
+    ...(["extra-single-image", "extra-batch-images"] as const).map((
+      name,
+      several,
+    ): Part => ({
+      name,
+      method: "post",
+      summary: several ? "Make images larger" : "Make an image larger",
+      body: { schema: extrasSchema(several ? "several" : "one") },
+      answer: several ? "The images" : "The image",
+      handle: (request) => makeLarger(studio, { tasks, period }, request),
+    })),
     ...taskParts(tasks),
     ...optionParts(studio),
     {
@@ -59,19 +85,19 @@ export function a1111Operations(studio: Studio, period: number): Operation[] {
       },
     },
     ...missingParts(),
-    ...Object.entries(listings(model)).map((
+    ...Object.entries({ ...listings(model), ...controlNetListings }).map((
       [name, [summary, answer]],
     ): Part => ({
       name,
       method: "get",
       summary,
       answer: "The list",
-      handle: () => Response.json(answer()),
+      handle: async () => Response.json(answer(await queue.extras())),
     })),
   ];
   return parts.map(({ name, answer, ...part }) => ({
     ...part,
-    path: `/sdapi/v1/${name}`,
+    path: name.startsWith("/") ? name : `/sdapi/v1/${name}`,
     tag: "AUTOMATIC1111",
     answers: {
       200: { description: answer },
@@ -141,19 +167,14 @@ function optionParts({ queue: { model } }: Studio): Part[] {
       answer: "Nothing",
       handle({ body }) {
         const given = body as Readonly<Record<string, unknown>>;
-        const { format, rng } = readOptions(given, model);
-        const isKept = format === "png" && rng !== "torch-cpu";
-        if (isKept) return Response.json(null);
-        throw badField(
-          format === "png" ? "randn_source" : "samples_format",
-          "is set for a request alone here: give it in override_settings",
-        );
+        checkKept(given, model);
+        return Response.json(null);
       },
     },
     ...["checkpoints", "vae", "loras", "embeddings"].map((what): Part => ({
       name: `refresh-${what}`,
       method: "post",
-      summary: "Does nothing: there is the one model that is loaded",
+      summary: "Does nothing: the model stays, and other files are found anew",
       answer: "Nothing",
       handle: () => Response.json(null),
     })),
@@ -162,12 +183,7 @@ function optionParts({ queue: { model } }: Studio): Part[] {
 
 /** What programs may ask for and is not here, so that they are told so. */
 function missingParts(): Part[] {
-  const missing = [
-    "img2img",
-    "extra-single-image",
-    "extra-batch-images",
-    "interrogate",
-  ];
+  const missing = ["interrogate", "/controlnet/detect"];
   return missing.map((name) => ({
     name,
     method: "post",
@@ -177,7 +193,7 @@ function missingParts(): Part[] {
       throw new ApiError(
         404,
         "not-found",
-        `${name} is not supported yet; txt2img is`,
+        `${name} is not supported yet; txt2img and img2img are`,
       );
     },
   }));

@@ -59,11 +59,10 @@ function* textChunks(file: Uint8Array): Generator<PngChunk> {
 function parsed(info: string): Record<string, string> {
   const { text, pairs } = readParameters(info);
   const named = pairs.flatMap(([name, value]) => {
-    const [, width, height] = name === "Size" && /^(\d+)x(\d+)$/.exec(value) ||
-      [];
+    const [, width, height] = /^(\d+)x(\d+)$/.exec(value) ?? [];
     return width === undefined
       ? [[name, value]]
-      : [["Size-1", width], ["Size-2", height]];
+      : [[`${name}-1`, width], [`${name}-2`, height]];
   });
   return {
     "Prompt": text.prompt,

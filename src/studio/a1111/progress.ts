@@ -55,14 +55,16 @@ export function progressOf(
 }
 
 function stepOf(job: Job | undefined) {
-  const steps = job?.request.settings.steps ?? 1;
+  const { settings, only } = job?.request ?? {};
   const progress = job?.resource().progress;
-  const step = progress?.stage === "decode"
-    ? steps
-    : progress?.stage === "denoise"
-    ? progress.done
-    : 0;
-  return { step, steps, secondsLeft: progress?.secondsLeft ?? 0 };
+  const secondsLeft = progress?.secondsLeft ?? 0;
+  // Of what is made from an image only a share of the steps is run.
+  if (progress?.stage === (only ? "decode" : "denoise")) {
+    return { step: progress!.done, steps: progress!.total, secondsLeft };
+  }
+  const steps = settings?.steps ?? 1;
+  const step = progress?.stage === "decode" ? steps : 0;
+  return { step, steps, secondsLeft };
 }
 
 function textOf(job: Job): string {

@@ -1,9 +1,10 @@
 /**
- * What a client's `txt2img` requests are doing, for `progress`, `interrupt` and
+ * What a client's requests for images are doing, for `progress`, `interrupt` and
  * `skip`: these name no request, so they mean the client's oldest.
  *
  * @module
  */
+import { failureOf } from "../compatible/ended.ts";
 import type { Job } from "../jobs/job.ts";
 import type { JobQueue } from "../jobs/queue.ts";
 
@@ -30,6 +31,15 @@ export class Task {
   /** The job that runs or comes next; undefined where all have ended. */
   get current(): Job | undefined {
     return this.jobs.find(({ endedAt }) => endedAt === null);
+  }
+
+  /** Why there are no images; what the client stopped is no failure. */
+  get failure(): Error | undefined {
+    const isStopped = this.interrupted || this.skipped > 0;
+    return this.jobs
+      .filter(({ state }) => state !== "cancelled" || !isStopped)
+      .map(failureOf)
+      .find((failure) => failure !== undefined);
   }
 
   /** What the current image looks like so far, PNG in base64. */

@@ -1,32 +1,37 @@
 /**
- * `POST /api/generate`: takes in a job that makes images of a person.
+ * `POST /api/generate`: takes in a job that makes images.
  *
  * @module
  */
-import { checkSettings } from "../../options/options.ts";
 import { optionsSchema } from "../../options/schema.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
 import { optionsOf } from "../../options/table.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import type { EncodedIdentity, Person } from "../engine/engine.ts";
+import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job } from "../jobs/job.ts";
 import { MAX_PROMPT, type ModelResource } from "../wire/resources.ts";
 import { checkPerson } from "./person.ts";
-import { photoSchema, readPhotos } from "./photos.ts";
+import { listed, photoSchema, readPhotos } from "./photos.ts";
 import { errorAnswer, jobSchema } from "./schemas.ts";
+import { checkJobSettings } from "./settings.ts";
+import { readSources, type SourceFields, sourceSchemas } from "./sources.ts";
 import type { Studio } from "./studio.ts";
 
 /** A request's body, as {@linkcode generateSchema} lets it through. */
-type GenerateBody = Partial<IdentityChoices> & Partial<Settings> & {
-  readonly prompt: string;
-  readonly seed?: number | string;
-  readonly references?: readonly string[];
-  readonly identity?: string;
-  readonly format?: "png" | "jpeg";
-  readonly preview?: boolean;
-};
+type GenerateBody =
+  & Partial<IdentityChoices>
+  & Partial<Settings>
+  & SourceFields
+  & {
+    readonly prompt: string;
+    readonly seed?: number | string;
+    readonly references?: readonly string[];
+    readonly identity?: string;
+    readonly format?: "png" | "jpeg";
+    readonly preview?: boolean;
+  };
 
 /** The header with a job's id, where the client chooses it. */
 const KEY = "idempotency-key";
@@ -45,9 +50,9 @@ export function generateOperation(studio: Studio): Operation {
     method: "post",
     path: "/api/generate",
     tag: "Images",
-    summary: "Make images of a person",
+    summary: "Make images, of a person or of nobody in particular",
     description:
-      "Answers as soon as the job is taken in; its events tell the rest. Give either `references` or an `identity`.",
+      "Answers as soon as the job is taken in; its events tell the rest. For images of a person give either `references` or an `identity`; without them they are plain Stable Diffusion's.",
     headers: { [KEY]: keySchema },
     body: { schema: generateSchema(model), multipart: true },
     answers: {
@@ -78,10 +83,18 @@ async function take(
 ): Promise<Job> {
   const { format = "png", preview = false } = given;
   const { model } = studio.queue;
-  const settings = settingsOf(given, model);
-  const person = await personOf(given, studio);
+  const photos = await readPhotos(
+    listed(given.references ?? [], "references"),
+  );
+  const person = personOf(given, photos, studio);
+  const sources = await readSources(given, photos);
+  const hasPerson = person !== null;
+  const settings = checkJobSettings(
+    settingsIn(given),
+    { sources, hasPerson, model },
+  );
   const modelHash = model.hash;
-  const request = { settings, person, format, preview, modelHash };
+  const request = { settings, person, sources, format, preview, modelHash };
   const job = new Job(client, request, id);
   await studio.queue.add(job);
   studio.jobs.add(job);
@@ -126,6 +139,7 @@ function generateSchema(model: ModelResource): JsonSchema {
         type: "string",
         description: "The id of an identity, in place of `references`",
       },
+      ...sourceSchemas,
       ...properties,
       prompt: { ...properties.prompt, ...prompt },
       negativePrompt: { ...properties.negativePrompt, ...prompt },
@@ -149,7 +163,8 @@ export function referencesSchema({ maxReferences }: ModelResource): JsonSchema {
     type: "array",
     items: photoSchema,
     minItems: 1,
-    maxItems: maxReferences,
+    // A model that follows nobody says so itself.
+    maxItems: Math.max(1, maxReferences),
     description: "Photos of one person",
   };
 }
@@ -167,46 +182,49 @@ function optionsIn(
   );
 }
 
-function settingsOf(given: GenerateBody, model: ModelResource): Settings {
+/** The settings among the fields. */
+function settingsIn(
+  given: GenerateBody,
+): Partial<Settings> & { prompt: string } {
   const { prompt, seed } = given;
-  return checkSettings(
-    {
-      ...optionsIn(given, "image"),
-      prompt,
-      seed: typeof seed === "string" ? BigInt(seed) : seed,
-    },
-    model.size,
-  );
+  return {
+    ...optionsIn(given, "image"),
+    prompt,
+    seed: typeof seed === "string" ? BigInt(seed) : seed,
+  };
 }
 
-async function personOf(
+/** Who the images show; null for nobody in particular. */
+function personOf(
   given: GenerateBody,
+  photos: readonly Photo[],
   studio: Studio,
-): Promise<Person | EncodedIdentity> {
-  const { references, identity } = given;
-  if ((references === undefined) === (identity === undefined)) {
-    throw new ApiError(
-      400,
-      "bad-request",
-      "Give either references, which are photos, or an identity",
-      { field: "references" },
-    );
-  }
+): Person | EncodedIdentity | null {
+  const { identity } = given;
   const choices = optionsIn(given, "identity");
-  if (references) {
-    const photos = await readPhotos(references, "references");
+  if (photos.length > 0) {
+    if (identity !== undefined) {
+      throw badField(
+        "identity",
+        "and references were given: give either references, which are photos, or an identity",
+      );
+    }
     const person = { photos, choices };
     checkPerson(person, studio.queue.model);
     return person;
   }
   const [field] = Object.keys(choices);
   if (field !== undefined) {
-    throw new ApiError(
-      400,
-      "bad-request",
-      `Field ${field} belongs to photos: give it where the identity is made`,
-      { field },
+    throw badField(
+      field,
+      identity === undefined
+        ? "belongs to photos: give references, too, or leave it out"
+        : "belongs to photos: give it where the identity is made",
     );
   }
-  return studio.identities.get(identity!);
+  return identity === undefined ? null : studio.identities.get(identity);
+}
+
+function badField(field: string, what: string): ApiError {
+  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

@@ -12,7 +12,7 @@ import type { IdentityResource } from "../wire/resources.ts";
 import { referencesSchema } from "./generate.ts";
 import { fileResponse } from "./jobs.ts";
 import { checkPerson } from "./person.ts";
-import { readPhotos } from "./photos.ts";
+import { listed, readPhotos } from "./photos.ts";
 import { errorAnswer, identitySchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
 
@@ -56,7 +56,7 @@ export function identityOperations(
       const { references, ...choices } = body as Partial<IdentityChoices> & {
         references: readonly string[];
       };
-      const photos = await readPhotos(references, "references");
+      const photos = await readPhotos(listed(references, "references"));
       const person = { photos, choices };
       checkPerson(person, queue.model);
       const identity = await queue.encode(person, signal);

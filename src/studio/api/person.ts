@@ -17,8 +17,19 @@ import type { ModelResource } from "../wire/resources.ts";
  */
 export function checkPerson(
   { photos, choices }: Person,
-  { alignFaces, faces }: Pick<ModelResource, "alignFaces" | "faces">,
+  { alignFaces, faces, maxReferences }: Pick<
+    ModelResource,
+    "alignFaces" | "faces" | "maxReferences"
+  >,
 ): void {
+  if (maxReferences === 0) {
+    throw new ApiError(
+      400,
+      "bad-request",
+      "Field references cannot be used: this server's model follows no identities; leave the photos out, or serve a model with an identity adapter",
+      { field: "references" },
+    );
+  }
   checkChoices(choices, photos.length);
   const { face, requireFace = false } = choices;
   const { align = alignFaces || face !== undefined } = choices;

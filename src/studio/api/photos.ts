@@ -108,14 +108,26 @@ function checkHeader(bytes: Uint8Array, field: string): void {
   );
 }
 
-/** Reads several photos; see {@linkcode readPhoto}. */
+/** A photo as a request has it. */
+export interface GivenPhoto {
+  /** A data URL or base64. */
+  readonly text: string;
+  /** Where it is in the request, for messages. */
+  readonly field: string;
+}
+
+/** Reads several photos, one after the other; see {@linkcode readPhoto}. */
 export async function readPhotos(
-  texts: readonly string[],
-  field: string,
+  given: readonly GivenPhoto[],
 ): Promise<Photo[]> {
   const photos = [];
-  for (const [i, text] of texts.entries()) {
-    photos.push(await readPhoto(text, `${field}.${i}`));
+  for (const { text, field } of given) {
+    photos.push(await readPhoto(text, field));
   }
   return photos;
+}
+
+/** Photos of a list of texts, with their places. */
+export function listed(texts: readonly string[], field: string): GivenPhoto[] {
+  return texts.map((text, i) => ({ text, field: `${field}.${i}` }));
 }

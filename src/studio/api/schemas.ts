@@ -109,7 +109,7 @@ export const identitySchema: JsonSchema = object("Identity", {
 export const modelSchema: JsonSchema = object("Model", {
   name: text,
   hash: text,
-  adapterHash: text,
+  adapterHash: orNull(text),
   dtype: orNull({ enum: ["f16", "f32"] }),
   gpu: orNull(text),
   size: {
@@ -125,6 +125,15 @@ export const modelSchema: JsonSchema = object("Model", {
     required: ["detects", "aligns"],
   },
   previews: flag,
+  taesd: flag,
+});
+
+/** The extra files. */
+export const extrasSchema: JsonSchema = object("Extras", {
+  loras: texts,
+  embeddings: texts,
+  controlnets: texts,
+  upscalers: texts,
 });
 
 /** What health answers. */

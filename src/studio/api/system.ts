@@ -1,10 +1,10 @@
 /**
- * `GET /api/model` and `GET /api/health`.
+ * `GET /api/model`, `GET /api/extras` and `GET /api/health`.
  *
  * @module
  */
 import type { Operation } from "../http/operation.ts";
-import { healthSchema, modelSchema } from "./schemas.ts";
+import { extrasSchema, healthSchema, modelSchema } from "./schemas.ts";
 import type { Studio } from "./studio.ts";
 
 /** The operations. */
@@ -16,6 +16,13 @@ export function systemOperations({ queue }: Studio): Operation[] {
     summary: "The model",
     answers: { 200: { description: "The model", schema: modelSchema } },
     handle: () => Response.json(queue.model),
+  }, {
+    method: "get",
+    path: "/api/extras",
+    tag: "Server",
+    summary: "The extra files that images can use, by name",
+    answers: { 200: { description: "Their names", schema: extrasSchema } },
+    handle: async () => Response.json(await queue.extras()),
   }, {
     method: "get",
     path: "/api/health",

@@ -18,8 +18,11 @@ export function jobLog(
 ): (line: string, job?: Job) => void {
   return (line, job) => {
     if (!job) return writeStderr(`${time()} ${line}\n`);
-    const { prompt, steps, numImages, width, height } = job.request.settings;
-    const asked = `${numImages} × ${width}x${height}, ${steps} steps`;
+    const { settings, only } = job.request;
+    const { prompt, steps, numImages, width, height } = settings;
+    const asked = only
+      ? `${only} by ${settings.upscaleBy}`
+      : `${numImages} × ${width}x${height}, ${steps} steps`;
     const words = withPrompts ? ` ${printable(JSON.stringify(prompt))}` : "";
     writeStderr(`${time()} ${line} ${job.id}: ${asked}${words}\n`);
     job.ended.then(() => writeStderr(`${time()} ${endText(job)}\n`));

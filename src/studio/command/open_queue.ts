@@ -27,12 +27,15 @@ export async function openQueue(
   model: string,
   photos: WorkerPhotoReader,
 ): Promise<JobQueue> {
-  const { adapter, dtype, tune, idleRelease, maxWaiting } = flags;
+  const { adapter, taesd, extras, dtype, tune, idleRelease, maxWaiting } =
+    flags;
   const jobTimeout = flags.jobTimeout * 1000;
   const url = queueAddress(flags.queue);
   if (url !== undefined) return await openRedis(url, flags, model);
   const engine = await GpuEngine.open(model, {
     adapter,
+    taesd,
+    extras,
     dtype,
     tune,
     photos,
@@ -43,7 +46,7 @@ export async function openQueue(
 
 async function openRedis(
   url: string,
-  { adapter, maxWaiting, jobTimeout }: ServeFlags,
+  { adapter, taesd, maxWaiting, jobTimeout }: ServeFlags,
   model: string,
 ): Promise<JobQueue> {
   // Its packages need permissions that nothing else here does.
@@ -51,7 +54,7 @@ async function openRedis(
   const { shownAddress } = await import("../jobs/redis/connection.ts");
   const say = (line: string) => writeStderr(`${oneLine(line)}\n`);
   const queue = await RedisQueue.open(url, {
-    model: await readModelResource(model, adapter),
+    model: await readModelResource(model, { adapter, taesd }),
     maxWaiting,
     jobTimeout: jobTimeout * 1000,
     onWarning: say,

@@ -28,6 +28,8 @@ export type CommandOptions = Readonly<Record<string, CommandOption>>;
 /** How a model is loaded. */
 export const loadOptions = {
   adapter: { type: path("FILE"), help: table.adapter.help },
+  taesd: { type: path("FILE"), help: table.taesd.help },
+  extras: { type: path("DIR"), help: table.extras.help },
   dtype: { type: table.dtype.type, help: table.dtype.help },
   tune: {
     type: table.tune.type,

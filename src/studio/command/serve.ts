@@ -44,7 +44,7 @@ export async function main(
 async function serve(flags: ServeFlags, model: string): Promise<void> {
   const { host, port, publicHosts, cancelUnwatched } = flags;
   const tls = await readTls(flags);
-  const { alignFaces } = await readModelResource(model, flags.adapter);
+  const { alignFaces } = await readModelResource(model, flags);
   const photos = new WorkerPhotoReader({ model, aligns: alignFaces });
   const given = flags.token ?? environmentVariable("MASTERWEAVER_TOKEN");
   const token = given ?? (isLoopback(host) ? undefined : makeToken());

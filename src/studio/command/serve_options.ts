@@ -83,6 +83,8 @@ export interface ServeFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
   readonly key?: string;
   /** The model's folder. */
   readonly model?: string;
+  /** A folder with further extra files. */
+  readonly extras?: string;
   /** Address of Redis. */
   readonly queue?: string;
   /** The most jobs that wait. */
@@ -115,6 +117,8 @@ export function readServeFlags(args: readonly string[]): ServeFlags {
     key: read("key"),
     model: read("model"),
     adapter: read("adapter"),
+    taesd: read("taesd"),
+    extras: read("extras"),
     dtype: read("dtype"),
     tune: read("tune"),
     queue: read("queue"),

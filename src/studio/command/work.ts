@@ -51,6 +51,8 @@ ${optionLines(options)}
 interface WorkFlags extends Partial<Omit<LoadChoices, "keepLoaded">> {
   readonly queue: string;
   readonly model?: string;
+  /** A folder with further extra files. */
+  readonly extras?: string;
   readonly name: string;
   /** Seconds; 0 for never. */
   readonly idleRelease: number;
@@ -78,6 +80,8 @@ export async function main(
       queue,
       model: read<string>("model"),
       adapter: read<string>("adapter"),
+      taesd: read<string>("taesd"),
+      extras: read<string>("extras"),
       dtype: read<LoadChoices["dtype"]>("dtype"),
       tune: read<LoadChoices["tune"]>("tune"),
       name: read<string>("name") ?? Deno.hostname(),
@@ -88,14 +92,16 @@ export async function main(
 }
 
 async function work(flags: WorkFlags, model: string): Promise<void> {
-  const { queue, name, adapter, dtype, tune, idleRelease } = flags;
+  const { queue, name, idleRelease, ...load } = flags;
   const say = (line: string) => writeStderr(`${time()} ${oneLine(line)}\n`);
   // Before the model is opened: a wrong address is said at once.
   const shown = shownAddress(queue);
   await using engine = await GpuEngine.open(model, {
-    adapter,
-    dtype,
-    tune,
+    adapter: load.adapter,
+    taesd: load.taesd,
+    extras: load.extras,
+    dtype: load.dtype,
+    tune: load.tune,
     idleRelease: idleRelease === 0 ? Infinity : idleRelease * 1000,
   });
   await using worker = await RedisWorker.open(queue, engine, {

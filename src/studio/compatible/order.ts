@@ -4,13 +4,14 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
-import { encodePng } from "../../host/codecs/codec.ts";
-import { checkSettings } from "../../options/options.ts";
 import type { Settings } from "../../options/settings.ts";
 import { checkPerson } from "../api/person.ts";
-import { checkedPhoto, readPhoto } from "../api/photos.ts";
+import { readPhotos } from "../api/photos.ts";
+import { checkJobSettings } from "../api/settings.ts";
+import { readSources, type SourceFields } from "../api/sources.ts";
 import type { Studio } from "../api/studio.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
+import type { ModelResource } from "../wire/resources.ts";
 import { ApiError } from "../errors.ts";
 import { Job, type JobRequest } from "../jobs/job.ts";
 import { badField, type OwnFields } from "./own_fields.ts";
@@ -19,6 +20,8 @@ import { badField, type OwnFields } from "./own_fields.ts";
 export interface Order {
   /** Settings of the images, from fields of the other program's. */
   readonly settings: Partial<Settings> & { readonly prompt: string };
+  /** What they are made from, from fields of the other program's. */
+  readonly sources?: SourceFields;
   /** Our own fields, which come first; nobody in particular where they name nobody. */
   readonly own: OwnFields;
   /** The format of the images' files. */
@@ -42,20 +45,14 @@ export interface FieldNames {
  */
 export async function requestOf(
   studio: Studio,
-  { settings: given, own, format, preview }: Order,
+  { own, format, preview, ...given }: Order,
   names: FieldNames,
 ): Promise<JobRequest> {
   const { model } = studio.queue;
-  const settings = inItsNames(
-    () => checkSettings({ ...given, ...own.settings }, model.size),
-    own,
-    names,
-  );
-  const person = await personOf(studio, own, names);
-  const request = { person, format, preview, modelHash: model.hash };
-  if (person !== await nobody()) return { settings, ...request };
+  const photos = await photosOf(own, model, names);
+  const person = personOf(studio, own, photos, names);
   const { idScale = 0 } = own.settings;
-  if (idScale > 0) {
+  if (person === null && idScale > 0) {
     throw new ApiError(
       400,
       "bad-request",
@@ -63,7 +60,17 @@ export async function requestOf(
       { field: names.photos },
     );
   }
-  return { settings: { ...settings, idScale }, ...request };
+  const sources = await readSources(
+    { ...given.sources, ...own.sources },
+    photos,
+  );
+  const context = { sources, hasPerson: person !== null, model };
+  const settings = inItsNames(
+    () => checkJobSettings({ ...given.settings, ...own.settings }, context),
+    own,
+    names,
+  );
+  return { settings, person, sources, format, preview, modelHash: model.hash };
 }
 
 /** Checks options; a fault names the field that the option is from. */
@@ -120,53 +127,41 @@ export async function submit(
   return jobs;
 }
 
-async function personOf(
-  studio: Studio,
-  { photos: given, identity, choices }: OwnFields,
+async function photosOf(
+  { photos: given }: OwnFields,
+  { maxReferences }: ModelResource,
   names: FieldNames,
-): Promise<Person | EncodedIdentity> {
-  if (identity !== undefined) {
-    if (given.length === 0) return studio.identities.get(identity);
+): Promise<Photo[]> {
+  if (maxReferences === 0 && given.length > 0) {
     throw badField(
       names.photos,
-      "and an identity were given: give one of them",
+      "cannot be used: this server's model follows no identities; leave the photos out, or serve a model with an identity adapter",
     );
   }
-  const { maxReferences } = studio.queue.model;
   if (given.length > maxReferences) {
     throw badField(
       names.photos,
       `has ${given.length} reference photos, this model takes ${maxReferences}`,
     );
   }
-  if (given.length === 0) return await nobody();
-  const photos: Photo[] = [];
-  for (const { text, field } of given) {
-    photos.push(await readPhoto(text, field));
+  return await readPhotos(given);
+}
+
+function personOf(
+  studio: Studio,
+  { identity, choices }: OwnFields,
+  photos: readonly Photo[],
+  names: FieldNames,
+): Person | EncodedIdentity | null {
+  if (identity !== undefined) {
+    if (photos.length === 0) return studio.identities.get(identity);
+    throw badField(
+      names.photos,
+      "and an identity were given: give one of them",
+    );
   }
+  if (photos.length === 0) return null;
   const person = { photos, choices };
   checkPerson(person, studio.queue.model);
   return person;
-}
-
-let black: Promise<Person> | undefined;
-
-/**
- * Nobody in particular: a black photo, which at an identity scale of 0 does not
- * count, for the pipeline wants one. It is always the same, so it is encoded once.
- */
-function nobody(): Promise<Person> {
-  black ??= blackPhoto();
-  return black;
-}
-
-async function blackPhoto(): Promise<Person> {
-  const side = 64;
-  const data = new Uint8ClampedArray(side * side * 4);
-  for (let alpha = 3; alpha < data.length; alpha += 4) data[alpha] = 255;
-  const png = encodePng({ width: side, height: side, data }, {});
-  return {
-    photos: [await checkedPhoto(png, "black")],
-    choices: { align: false, parse: false },
-  };
 }

@@ -7,18 +7,20 @@ import { nearest } from "../../base/nearest.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
 import type { SizeRule } from "../../options/options.ts";
 import { optionsSchema } from "../../options/schema.ts";
-import { type NamedOption, optionsOf } from "../../options/table.ts";
+import {
+  type NamedOption,
+  type Option,
+  optionsOf,
+  table,
+} from "../../options/table.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import { photoSchema } from "../api/photos.ts";
+import { type GivenPhoto, photoSchema } from "../api/photos.ts";
+import {
+  type SourceFields,
+  sourceFields,
+  sourceSchemas,
+} from "../api/sources.ts";
 import { ApiError } from "../errors.ts";
-
-/** A reference photo as a request has it; it is read once their number is known to be right. */
-export interface GivenPhoto {
-  /** A data URL or base64. */
-  readonly text: string;
-  /** Where it is in the request, for messages. */
-  readonly field: string;
-}
 
 /** What is under `masterweaver`. */
 export interface OwnFields {
@@ -26,8 +28,10 @@ export interface OwnFields {
   readonly settings: Partial<Settings>;
   /** How the photos are looked at. */
   readonly choices: Partial<IdentityChoices>;
-  /** Reference photos. */
+  /** Reference photos; they are read once their number is known to be right. */
   readonly photos: readonly GivenPhoto[];
+  /** What else the images are made from. */
+  readonly sources: SourceFields;
   /** An identity that was encoded before. */
   readonly identity?: string;
 }
@@ -48,6 +52,33 @@ const byName: ReadonlyMap<string, NamedOption> = new Map(
   ),
 );
 
+/** What images are made from besides a person, by each of its names. */
+const sourceNames: ReadonlyMap<string, keyof SourceFields> = new Map(
+  sourceFields.flatMap((field) =>
+    [field, snakeCase(field)].map((name) => [name, field] as const)
+  ),
+);
+
+/** All names, to suggest one. */
+const allNames = [
+  ...byName.keys(),
+  ...sourceNames.keys(),
+  "references",
+  "identity",
+];
+
+/** As image files spell it: `initImage` is `init_image`. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** A list, or its only member alone. */
+function orOne({ items, description, ...schema }: JsonSchema): JsonSchema {
+  return items === undefined
+    ? { ...schema, description }
+    : { anyOf: [{ ...schema, items }, Object(items)], description };
+}
+
 /** Describes the fields. */
 export function ownFieldsSchema(size: SizeRule): JsonSchema {
   const properties: Record<string, JsonSchema> = {
@@ -64,6 +95,12 @@ export function ownFieldsSchema(size: SizeRule): JsonSchema {
     properties: {
       ...Object.fromEntries(
         [...byName].map(([name, option]) => [name, properties[option.name]]),
+      ),
+      ...Object.fromEntries(
+        [...sourceNames].map(([name, field]) => [
+          name,
+          orOne(sourceSchemas[field]),
+        ]),
       ),
       references: {
         type: "array",
@@ -97,9 +134,11 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
   }
   let photos: GivenPhoto[] = [];
   let identity: string | undefined;
+  const sources: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {
     const field = `${at}.${name.slice(0, 60)}`;
     const option = byName.get(name);
+    const source = sourceNames.get(name);
     if (name === "references") {
       photos = givenPhotos(value, field);
     } else if (name === "identity") {
@@ -107,8 +146,10 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
       identity = value;
     } else if (option) {
       values[option.group][option.name] = read(option, value, field);
+    } else if (source) {
+      sources[source] = readSource(source, value, field);
     } else {
-      const near = nearest(name, [...byName.keys(), "references", "identity"]);
+      const near = nearest(name.slice(0, 60), allNames);
       throw badField(
         field,
         `is unknown${near ? `; did you mean ${near}?` : ""}`,
@@ -119,12 +160,38 @@ export function readOwnFields(given: unknown, at: string): OwnFields {
     settings: values.image,
     choices: values.identity,
     photos,
+    sources,
     identity,
   };
 }
 
+/** A file in base64, several of them, or a list about ControlNets. */
+function readSource(
+  name: keyof SourceFields,
+  value: unknown,
+  field: string,
+): unknown {
+  if (name === "initImage" || name === "mask") {
+    return givenPhotos([value], field)[0].text;
+  }
+  if (name === "controlImage") {
+    return givenPhotos(value, field).map(({ text }) => text);
+  }
+  // One is a list, too.
+  const isText = typeof value === "string";
+  return read(
+    table[name],
+    isText || Array.isArray(value) ? value : [value],
+    field,
+  );
+}
+
 /** A seed beyond what JSON's numbers hold is a string, and so is all of a form. */
-function read({ type }: NamedOption, value: unknown, field: string): unknown {
+function read(
+  { type }: Pick<Option, "type">,
+  value: unknown,
+  field: string,
+): unknown {
   const isTexts = Array.isArray(value) &&
     value.every((one) => typeof one === "string");
   const text = isTexts ? value.join(",") : value;

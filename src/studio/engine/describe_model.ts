@@ -6,14 +6,12 @@
  */
 import {
   checkWeights,
-  openComponents,
+  followsIdentities,
+  networksOf,
+  openModelComponents,
   readTokenizer,
 } from "../../components/networks.ts";
-import {
-  type Component,
-  type ModelFiles,
-  modelHash,
-} from "../../weights/components.ts";
+import { type ModelFiles, modelHash } from "../../weights/components.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
 /**
@@ -27,25 +25,25 @@ export async function describeModel(
   files: ModelFiles,
   name: string,
 ): Promise<ModelResource> {
-  const components = await openComponents(files);
+  const components = await openModelComponents(files);
   readTokenizer(components);
   checkWeights("f32", components);
-  const { unet, vae, adapter: { file, config } } = components;
+  const { unet, vae, taesd } = components;
+  const adapter = followsIdentities(components) ? components.adapter : null;
   const { factor } = vae.config;
   const detects = files.face_detector !== undefined;
   return {
     name,
-    hash: await modelHash(
-      Object.values(components).map(({ file }: Component<unknown>) => file),
-    ),
-    adapterHash: file.hash,
+    hash: await modelHash(networksOf(components).map(({ file }) => file)),
+    adapterHash: adapter?.file.hash ?? null,
     dtype: null,
     gpu: null,
     size: { own: unet.config.sampleSize * factor, multiple: factor },
-    maxReferences: config.maxReferences,
-    alignFaces: config.alignFaces,
+    maxReferences: adapter?.config.maxReferences ?? 0,
+    alignFaces: adapter?.config.alignFaces ?? false,
     faces: { detects, aligns: detects && files.landmarks !== undefined },
     // Without a map beside it, the model learns one from its first images.
     previews: true,
+    taesd: taesd !== undefined,
   };
 }

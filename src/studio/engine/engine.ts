@@ -7,8 +7,24 @@
  */
 import type { Progress } from "../../base/progress.ts";
 import type { SavedIdentity } from "../../identity/input.ts";
+import type { ControlChoice } from "../../options/control_choices.ts";
 import type { IdentityChoices, Settings } from "../../options/settings.ts";
-import type { ModelResource } from "../wire/resources.ts";
+import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
+
+/** How a file is read, where that is not as it is. */
+export interface PhotoReading {
+  /**
+   * A mask: what is not transparent is white, else it is by its grey; inverted where
+   * black is to be repainted.
+   */
+  readonly mask?: { readonly isInverted: boolean };
+  /** The size that it gets by the Lanczos filter: cropped, or its edges filling the rest. */
+  readonly fit?: {
+    readonly by: "crop" | "fill";
+    readonly width: number;
+    readonly height: number;
+  };
+}
 
 /** A photo as it was uploaded: a PNG or JPEG file. */
 export interface Photo {
@@ -16,6 +32,8 @@ export interface Photo {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Hexadecimal SHA-256 of it. */
   readonly hash: string;
+  /** How it is read; as it is where not given. */
+  readonly reading?: PhotoReading;
 }
 
 /** A file with an image, and its size. */
@@ -54,16 +72,55 @@ export interface EncodedIdentity {
   readonly photoHashes: readonly string[];
 }
 
+/** A ControlNet of an image, and what it sees. */
+export interface ControlSource extends ControlChoice {
+  /** What it sees. */
+  readonly image: Photo;
+}
+
+/** Files that an image is made from, besides the photos of a person. */
+export interface Sources {
+  /** The image to start from; noise where undefined. */
+  readonly initImage?: Photo;
+  /** What of it is repainted: what is white. */
+  readonly mask?: Photo;
+  /** The ControlNets, in order. */
+  readonly controls: readonly ControlSource[];
+}
+
+/** Nothing but noise. */
+export const noSources: Sources = { controls: [] };
+
+/** The files of sources, in order. */
+export function filesOf({ initImage, mask, controls }: Sources): Photo[] {
+  const photos = [initImage, mask, ...controls.map(({ image }) => image)];
+  return photos.filter((photo) => photo !== undefined);
+}
+
 /** Images to make. */
 export interface ImageTask {
   /** Checked against the model already. */
   readonly settings: Settings;
-  /** Who they show. */
-  readonly person: EncodedIdentity;
+  /** Who they show; nobody in particular where null. */
+  readonly person: EncodedIdentity | null;
+  /** What else they are made from. */
+  readonly sources: Sources;
   /** The format of their files. */
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
   readonly preview: boolean;
+}
+
+/** An image to make larger. */
+export interface UpscaleTask {
+  /** Its file. */
+  readonly image: Photo;
+  /** `lanczos`, or an upscaler's name. */
+  readonly upscaler: string;
+  /** By how much. */
+  readonly by: number;
+  /** The format of the result's file. */
+  readonly format: "png" | "jpeg";
 }
 
 /** What the images look like so far. */
@@ -105,6 +162,13 @@ export interface StudioEngine extends AsyncDisposable {
   readonly model: ModelResource;
 
   /**
+   * The extra files that images can use now.
+   *
+   * @throws {MasterWeaverError} `cannot-read`
+   */
+  extras(): Promise<ExtrasResource>;
+
+  /**
    * Encodes photos of a person. Its warnings are in the result, for it may be
    * used again; `onWarning` is not called.
    *
@@ -118,4 +182,11 @@ export interface StudioEngine extends AsyncDisposable {
    * @throws {MasterWeaverError} as `MasterWeaver.generate`; `gpu` where the Worker died
    */
   generate(task: ImageTask, call: EngineCall): Promise<MadeImages>;
+
+  /**
+   * Makes an image larger.
+   *
+   * @throws {MasterWeaverError} as `MasterWeaver.upscale`; `gpu` where the Worker died
+   */
+  upscale(task: UpscaleTask, call: EngineCall): Promise<MadeImages>;
 }

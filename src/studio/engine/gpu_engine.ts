@@ -7,7 +7,7 @@ import type { LoadChoices } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
 import type { CacheLimits } from "./identity_cache.ts";
-import { readModelResource } from "./model_resource.ts";
+import { readExtras, readModelResource } from "./model_resource.ts";
 import { WorkerPhotoReader } from "./photo_reader.ts";
 import { type Patience, WorkerCalls } from "./worker_calls.ts";
 import { GPU_PATIENCE, WorkerEngine } from "./worker_engine.ts";
@@ -15,6 +15,8 @@ import { GPU_PATIENCE, WorkerEngine } from "./worker_engine.ts";
 /** How an engine works. */
 export interface GpuEngineOptions
   extends Partial<Omit<LoadChoices, "keepLoaded">> {
+  /** A folder with further extra files. */
+  readonly extras?: string;
   /** Whether all networks stay on the GPU while memory allows; true where not given. */
   readonly keepLoaded?: boolean;
   /** Milliseconds without a call after which the GPU is freed; Infinity for never. */
@@ -44,6 +46,8 @@ export class GpuEngine extends WorkerEngine {
   ): Promise<GpuEngine> {
     const {
       adapter,
+      taesd,
+      extras,
       dtype,
       tune = table.tune.default,
       keepLoaded = true,
@@ -52,8 +56,16 @@ export class GpuEngine extends WorkerEngine {
       patience = GPU_PATIENCE,
       module = new URL("./gpu_worker.ts", import.meta.url),
     } = options;
-    const model = await readModelResource(folder, adapter);
-    const setup: GpuSetup = { model: folder, adapter, dtype, tune, keepLoaded };
+    const model = await readModelResource(folder, { adapter, taesd });
+    const setup: GpuSetup = {
+      model: folder,
+      extras,
+      adapter,
+      taesd,
+      dtype,
+      tune,
+      keepLoaded,
+    };
     const worker = new WorkerCalls<GpuCalls>({
       module,
       setup,
@@ -67,6 +79,7 @@ export class GpuEngine extends WorkerEngine {
       model,
       worker,
       photos: own,
+      extras: () => readExtras({ model: folder, extras }),
       ...!options.photos && { owned: own },
       idleRelease,
       cache,

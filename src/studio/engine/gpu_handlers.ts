@@ -7,8 +7,9 @@
 import type { CallOptions } from "../../base/progress.ts";
 import type { Preview } from "../../generate/previews.ts";
 import type { TuneMode } from "../../graph/tuner.ts";
+import type { AskedExtras, CallExtras } from "../../host/call_extras.ts";
 import type { Image } from "../../image/image.ts";
-import { withoutUndefined } from "../../options/options.ts";
+import { checkSettings, withoutUndefined } from "../../options/options.ts";
 import {
   type Provenance,
   type Texts,
@@ -18,11 +19,14 @@ import { table } from "../../options/table.ts";
 import type { MasterWeaver } from "../../pipeline.ts";
 import type { ImageFile } from "./engine.ts";
 import type {
+  DecodedSources,
   EncodeInput,
   EncodeOutput,
   GenerateInput,
   GpuCalls,
   GpuEvent,
+  UpscaleInput,
+  UsedIdentity,
 } from "./gpu_calls.ts";
 import { ModelKeeper, type ModelLoader } from "./model_keeper.ts";
 import type { Answer, CallContext, Handlers } from "./worker_side.ts";
@@ -40,9 +44,15 @@ export type FileBytes =
 /** What this takes of whoever starts it. */
 export interface GpuHost extends ModelLoader {
   /** What images call the model, and its identity adapter where it has another. */
-  readonly labels: Pick<Provenance, "model" | "adapter">;
+  readonly labels: Pick<Provenance, "model" | "adapter" | "taesd">;
   /** Whether kernels are timed, as images record it. */
   readonly tune: TuneMode;
+  /**
+   * Opens the extra files that a call names, which are never found by a path.
+   *
+   * @throws {MasterWeaverError} `bad-option` where one is missing; `cannot-read`, `bad-checkpoint`, `bad-model`
+   */
+  openExtras(asked: AskedExtras): Promise<CallExtras>;
   /** A warning of the library with what to do here. */
   advise(warning: string): string;
   /**
@@ -76,6 +86,11 @@ export function gpuHandlers(host: GpuHost): Handlers<GpuCalls> {
         call,
         (weaver) => generate(weaver, host, input, call, context),
       );
+    },
+    upscale: (input, context) => {
+      emit = context.emit;
+      const call = options(host, context);
+      return keeper.use(call, (weaver) => upscale(weaver, host, input, call));
     },
     release: async () => {
       await keeper.release();
@@ -123,13 +138,26 @@ async function generate(
   call: CallOptions,
   context: Context,
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
-  const { settings, identity, format } = input;
-  const text = toText(settings, provenance(weaver, host, input));
+  const { settings, person, sources, format } = input;
+  const { initImage, mask, controls } = sources;
+  await using extras = await host.openExtras({ settings, controls });
+  const text = toText(settings, provenance(weaver, host, input, extras));
   // Before any work, rather than after it.
   host.checkText(format, text);
+  const { loras, promptLoras, embeddings, upscalers } = extras;
   const made = await weaver.generate({
     ...settings,
-    identity,
+    ...person && { identity: person.identity },
+    initImage: initImage?.image,
+    mask: mask?.image,
+    controls: extras.controls.map((control, i) => ({
+      ...control,
+      image: controls[i].image.image,
+    })),
+    loras,
+    promptLoras,
+    embeddings,
+    upscalers,
     ...call,
     ...input.preview && { onPreview: previewSender(host, context) },
   });
@@ -142,22 +170,70 @@ async function generate(
   return { output: { images, truncatedPrompt }, transfer: buffers(images) };
 }
 
+async function upscale(
+  weaver: MasterWeaver,
+  host: GpuHost,
+  { image, upscaler: name, by, format }: UpscaleInput,
+  call: CallOptions,
+): Promise<Answer<GpuCalls["upscale"]["output"]>> {
+  const { size } = weaver;
+  const settings = checkSettings({ prompt: "", upscale: name }, size);
+  await using extras = await host.openExtras({ settings, controls: [] });
+  const made = await weaver.upscale(image, {
+    ...call,
+    upscaler: extras.upscalers[name],
+    upscaleBy: by,
+  });
+  const images = [await imageFile(host, format, made, null)];
+  return { output: { images, truncatedPrompt: "" }, transfer: buffers(images) };
+}
+
 /** What images record besides their settings, as the command has it. */
 function provenance(
   { hash, dtype }: MasterWeaver,
-  { labels, tune }: GpuHost,
-  { identity, choices, photoHashes }: GenerateInput,
+  { labels: { model, adapter, taesd }, tune }: GpuHost,
+  { settings, person, sources }: GenerateInput,
+  { hashes }: CallExtras,
 ): Provenance {
-  return {
-    ...labels,
+  const { initImage, mask } = sources;
+  return withoutUndefined({
+    model,
     modelHash: hash,
-    adapterHash: identity.adapterHash,
     dtype,
     tune,
+    ...settings.decoder === "taesd" && { taesd },
+    ...person && ofPerson(person, adapter),
+    initImageHash: initImage?.hash,
+    maskHash: mask?.hash,
+    ...ofControls(sources),
+    ...hashes,
+  });
+}
+
+function ofPerson(
+  { identity, choices, photoHashes }: UsedIdentity,
+  adapter: string | undefined,
+): Partial<Provenance> {
+  return {
+    adapter,
+    adapterHash: identity.adapterHash,
     parse: table.parse.default,
     requireFace: table.requireFace.default,
     ...withoutUndefined(choices),
     referenceHashes: photoHashes,
+  };
+}
+
+function ofControls(
+  { controls }: DecodedSources,
+): Partial<Provenance> {
+  if (controls.length === 0) return {};
+  return {
+    controlnet: controls.map(({ name }) => name),
+    controlScale: controls.map(({ scale = 1 }) => scale),
+    controlRange: controls.map(({ start = 0, end = 1 }) => [start, end]),
+    controlPreprocess: controls.map(({ preprocess = "none" }) => preprocess),
+    controlImageHashes: controls.map(({ image: { hash } }) => hash),
   };
 }
 

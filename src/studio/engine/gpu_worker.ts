@@ -4,20 +4,22 @@
  * @module
  */
 import { errorWithTools, withTools } from "../../host/advice.ts";
+import { openCallExtras } from "../../host/call_extras.ts";
 import { checkText, encodeImage } from "../../host/image_file.ts";
 import { MasterWeaver } from "../../host/masterweaver.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
 import { gpuHandlers } from "./gpu_handlers.ts";
 import { EXPANSION } from "./model_keeper.ts";
-import { adapterLabel, modelLabel } from "./model_resource.ts";
+import { fileLabel, modelLabel } from "./model_resource.ts";
 import { answerCalls } from "./worker_side.ts";
 
 answerCalls<GpuSetup, GpuCalls>((setup) => {
-  const { model, adapter, dtype, tune, keepLoaded } = setup;
+  const { model, extras, adapter, taesd, dtype, tune, keepLoaded } = setup;
   return gpuHandlers({
     labels: {
       model: modelLabel(model),
-      ...adapter !== undefined && { adapter: adapterLabel(adapter) },
+      ...adapter !== undefined && { adapter: fileLabel(adapter) },
+      ...taesd !== undefined && { taesd: fileLabel(taesd) },
     },
     tune,
     keepLoaded,
@@ -25,10 +27,15 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
       MasterWeaver.load(model, {
         ...options,
         ...adapter !== undefined && { adapter },
+        ...taesd !== undefined && { taesd },
         ...dtype !== undefined && { dtype },
         tune,
       }),
     hasRoom: ({ gpu }) => hasRoom(model, gpu.isSoftware),
+    openExtras: (asked) =>
+      openCallExtras(asked, { model, extras, hidden: true }, {
+        names: "names",
+      }),
     advise: withTools,
     checkText,
     encodeImage,

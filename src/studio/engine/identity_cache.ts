@@ -18,8 +18,8 @@ export interface CacheLimits {
 export interface EncodingModel {
   /** Its hash. */
   readonly hash: string;
-  /** Its identity adapter's hash. */
-  readonly adapterHash: string;
+  /** Its identity adapter's hash; null where it has none. */
+  readonly adapterHash: string | null;
 }
 
 /**

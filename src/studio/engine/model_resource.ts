@@ -6,8 +6,10 @@
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errorWithTools } from "../../host/advice.ts";
+import { extraNames, type ExtraPlaces } from "../../host/extras.ts";
 import { openModelFolder } from "../../host/files.ts";
-import type { ModelResource } from "../wire/resources.ts";
+import type { LoadChoices } from "../../options/settings.ts";
+import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 import { describeModel } from "./describe_model.ts";
 
 /** The model that comes with this project. */
@@ -19,19 +21,33 @@ const ownFolder = ownUrl.protocol === "file:" ? fileURLToPath(ownUrl) : null;
  * Reads what a model is.
  *
  * @param model its folder
- * @param adapter another identity adapter's file
+ * @param others files of another identity adapter and another tiny autoencoder
  * @throws {MasterWeaverError} `cannot-read`, `bad-model`
  */
 export async function readModelResource(
   model: string,
-  adapter?: string,
+  { adapter, taesd }: Partial<Pick<LoadChoices, "adapter" | "taesd">> = {},
 ): Promise<ModelResource> {
   try {
-    await using folder = await openModelFolder(model, adapter);
+    await using folder = await openModelFolder(model, adapter, taesd);
     return await describeModel(folder.files, basename(resolve(model)));
   } catch (error) {
     throw errorWithTools(error);
   }
+}
+
+/**
+ * Lists the extra files.
+ *
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function readExtras(places: ExtraPlaces): Promise<ExtrasResource> {
+  return {
+    loras: await extraNames("loras", places),
+    embeddings: await extraNames("embeddings", places),
+    controlnets: await extraNames("controlnets", places),
+    upscalers: await extraNames("upscalers", places),
+  };
 }
 
 /**
@@ -44,7 +60,7 @@ export function modelLabel(model: string): string {
   return isOwn ? OWN : basename(folder);
 }
 
-/** What images call an identity adapter. */
-export function adapterLabel(adapter: string): string {
-  return basename(adapter);
+/** What images call another file of the model: an identity adapter, or TAESD. */
+export function fileLabel(file: string): string {
+  return basename(file);
 }

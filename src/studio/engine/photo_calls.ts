@@ -5,6 +5,7 @@
  */
 import type { Image } from "../../image/image.ts";
 import type { FacesResource } from "../wire/resources.ts";
+import type { PhotoReading } from "./engine.ts";
 
 /** What the Worker is started with. */
 export interface PhotoSetup {
@@ -22,6 +23,8 @@ export interface PhotoInput {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** What messages call it, such as `1`. */
   readonly name: string;
+  /** How it is read; as it is where not given. */
+  readonly reading?: PhotoReading;
 }
 
 /** What the Worker can be asked. */

@@ -15,6 +15,7 @@ import { resizeImage } from "../../image/resize.ts";
 import type { FaceResource } from "../wire/resources.ts";
 import { pixelBuffers } from "./messages.ts";
 import type { PhotoCalls, PhotoInput } from "./photo_calls.ts";
+import { readAs } from "./read_as.ts";
 import type { Handlers } from "./worker_side.ts";
 
 /** The most faces of a photo that are shown aligned. */
@@ -46,9 +47,10 @@ export function photoHandlers(host: PhotoHost): Handlers<PhotoCalls> {
       throw error;
     });
   return {
-    decode: (input) => {
-      const output = decode(input, host);
-      return Promise.resolve({ output, transfer: pixelBuffers([output]) });
+    decode: async (input, { signal }) => {
+      const image = decode(input, host);
+      const output = await readAs(image, input.reading, new Pauser(signal));
+      return { output, transfer: pixelBuffers([output]) };
     },
     faces: async (input, { signal }) => {
       const photo = decode(input, host);
@@ -63,7 +65,10 @@ export function photoHandlers(host: PhotoHost): Handlers<PhotoCalls> {
 }
 
 /** Decodes a photo whose header asks for no more pixels than allowed. */
-function decode({ bytes, name }: PhotoInput, { maxPixels }: PhotoHost): Image {
+function decode(
+  { bytes, name, reading }: PhotoInput,
+  { maxPixels }: PhotoHost,
+): Image {
   const size = imageSize(bytes);
   if (size && size.width * size.height > maxPixels) {
     throw new MasterWeaverError(
@@ -73,7 +78,7 @@ function decode({ bytes, name }: PhotoInput, { maxPixels }: PhotoHost): Image {
       } million are allowed: make it smaller`,
     );
   }
-  return decodeImage(bytes, name);
+  return decodeImage(bytes, name, true, reading?.mask === undefined);
 }
 
 async function resources(

@@ -129,7 +129,7 @@ export class WorkerPhotoReader implements PhotoReader {
   async #look<Name extends keyof PhotoCalls>(
     worker: WorkerCalls<PhotoCalls>,
     call: Name,
-    { bytes }: Photo,
+    { bytes, reading }: Photo,
     name: string,
     signal: AbortSignal | undefined,
   ): Promise<PhotoCalls[Name]["output"]> {
@@ -149,7 +149,8 @@ export class WorkerPhotoReader implements PhotoReader {
       } s, which is the most; give a smaller one`,
     );
     const limit = { milliseconds: time, error };
-    return await worker.call(call, { bytes, name }, { signal, limit });
+    const input = { bytes, name, reading };
+    return await worker.call(call, input, { signal, limit });
   }
 
   /** Ends its Workers. */

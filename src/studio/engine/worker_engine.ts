@@ -4,16 +4,29 @@
  *
  * @module
  */
-import type { ModelResource } from "../wire/resources.ts";
+import type { Image } from "../../image/image.ts";
+import {
+  type ExtrasResource,
+  type ModelResource,
+  noExtras,
+} from "../wire/resources.ts";
 import type {
   EncodedIdentity,
   EngineCall,
   ImageTask,
   MadeImages,
   Person,
+  Photo,
+  Sources,
   StudioEngine,
+  UpscaleTask,
 } from "./engine.ts";
-import type { GpuCalls, GpuEvent } from "./gpu_calls.ts";
+import type {
+  DecodedFile,
+  DecodedSources,
+  GpuCalls,
+  GpuEvent,
+} from "./gpu_calls.ts";
 import {
   type CacheLimits,
   IdentityCache,
@@ -31,6 +44,8 @@ export interface EngineMembers {
   readonly worker: WorkerCalls<GpuCalls>;
   /** Decodes photos. */
   readonly photos: WorkerPhotoReader;
+  /** Lists the extra files; none where not given. */
+  readonly extras?: () => Promise<ExtrasResource>;
   /** What is disposed of with the engine, besides its Worker. */
   readonly owned?: AsyncDisposable;
   /** Milliseconds without a call after which the GPU is freed; Infinity for never. */
@@ -71,6 +86,10 @@ export class WorkerEngine implements StudioEngine {
     return this.#members.worker.isStarted;
   }
 
+  async extras(): Promise<ExtrasResource> {
+    return await this.#members.extras?.() ?? noExtras;
+  }
+
   async encode(person: Person, call: EngineCall): Promise<EncodedIdentity> {
     const id = await identityId(person, this.#model);
     const known = this.#cache.get(id);
@@ -95,23 +114,65 @@ export class WorkerEngine implements StudioEngine {
   }
 
   async generate(
-    { settings, person, format, preview }: ImageTask,
+    { settings, person, sources: files, format, preview }: ImageTask,
     call: EngineCall,
   ): Promise<MadeImages> {
-    const { identity, choices, photoHashes } = person;
+    const sources = await this.#decode(files, call.signal);
     return await this.#use(() =>
       this.#members.worker.call("generate", {
         settings,
-        identity,
-        choices,
-        photoHashes,
+        person: person && {
+          identity: person.identity,
+          choices: person.choices,
+          photoHashes: person.photoHashes,
+        },
+        sources,
         format,
         preview,
       }, {
         signal: call.signal,
         onEvent: (event) => this.#take(event, call),
+        transfer: pixelBuffers(imagesOf(sources)),
       })
     );
+  }
+
+  async upscale(
+    { image: file, ...task }: UpscaleTask,
+    call: EngineCall,
+  ): Promise<MadeImages> {
+    const { photos, worker } = this.#members;
+    const image = await photos.decode(file, "image", call.signal);
+    return await this.#use(() =>
+      worker.call("upscale", { ...task, image }, {
+        signal: call.signal,
+        onEvent: (event) => this.#take(event, call),
+        transfer: pixelBuffers([image]),
+      })
+    );
+  }
+
+  async #decode(
+    { initImage, mask, controls }: Sources,
+    signal: AbortSignal | undefined,
+  ): Promise<DecodedSources> {
+    const decoded = async (
+      file: Photo,
+      name: string,
+    ): Promise<DecodedFile> => ({
+      image: await this.#members.photos.decode(file, name, signal),
+      hash: file.hash,
+    });
+    return {
+      ...initImage && { initImage: await decoded(initImage, "initImage") },
+      ...mask && { mask: await decoded(mask, "mask") },
+      controls: await Promise.all(
+        controls.map(async ({ image, ...control }, i) => ({
+          ...control,
+          image: await decoded(image, `controlImage.${i}`),
+        })),
+      ),
+    };
   }
 
   #take(event: GpuEvent, call: EngineCall): void {
@@ -156,4 +217,12 @@ export class WorkerEngine implements StudioEngine {
     await this.#members.worker[Symbol.asyncDispose]();
     await this.#members.owned?.[Symbol.asyncDispose]();
   }
+}
+
+/** All images of sources. */
+function imagesOf(
+  { initImage, mask, controls }: DecodedSources,
+): readonly Image[] {
+  return [initImage, mask, ...controls.map(({ image }) => image)]
+    .flatMap((file) => file ? [file.image] : []);
 }

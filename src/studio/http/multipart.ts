@@ -34,8 +34,11 @@ export async function readForm(
   }
   const body: Record<string, unknown> = Object.create(null);
   for (const [name, given] of Object.entries(values)) {
-    const { isList, isSingle } = kindsOf(propertyOf(schema, name));
-    const isSplit = given.length === 1 && Array.isArray(given[0]);
+    const { isList, isSingle, items } = kindsOf(propertyOf(schema, name));
+    const [first] = given;
+    // A list in one text; of lists, it may be the first of them.
+    const isSplit = given.length === 1 && Array.isArray(first) &&
+      (!items?.isList || Array.isArray(first[0]));
     if (isSplit) body[name] = given[0];
     else if (isList && (!isSingle || given.length > 1)) body[name] = given;
     else if (given.length === 1) body[name] = given[0];
@@ -93,6 +96,7 @@ function typedValue(text: string, kinds: Kinds): unknown {
   }
   if (isObject && text.startsWith("{")) return parsed(text);
   if (isList && items) {
+    if (items.isList && text.startsWith("[")) return parsed(text);
     // As the command takes it: 0,0.5.
     if (items.isNumber) {
       return text.replace(/^\[|\]$/g, "").split(",").map((part) =>

@@ -27,6 +27,7 @@ export const STYLES: readonly string[] = [
   "page",
   "photos",
   "form",
+  "sources",
   "images",
   "dialogs",
   "narrow",

@@ -4,11 +4,13 @@
  * @module
  */
 import type { Settings } from "../../options/settings.ts";
-import type {
-  EncodedIdentity,
-  ImageFile,
-  Person,
-  Preview,
+import {
+  type EncodedIdentity,
+  type ImageFile,
+  noSources,
+  type Person,
+  type Preview,
+  type Sources,
 } from "../engine/engine.ts";
 import {
   finalEvents,
@@ -27,12 +29,22 @@ import type {
 export interface JobRequest {
   /** Checked against the model already. */
   readonly settings: Settings;
-  /** Who the images show: photos, or a person that was encoded before. */
-  readonly person: Person | EncodedIdentity;
+  /**
+   * Who the images show: photos, or a person that was encoded before; nobody in
+   * particular where null.
+   */
+  readonly person: Person | EncodedIdentity | null;
+  /** What else they are made from. */
+  readonly sources: Sources;
   /** The format of the images' files. */
   readonly format: "png" | "jpeg";
   /** Whether previews are wanted. */
   readonly preview: boolean;
+  /**
+   * Whether nothing is made but the initial image larger, as the settings `upscale` and
+   * `upscaleBy` say.
+   */
+  readonly only?: "upscale";
   /** The model that it is for, `MasterWeaver.hash`. */
   readonly modelHash: string;
 }
@@ -233,13 +245,16 @@ export class Job {
 
   /** The job as the API shows it. */
   resource(): JobResource {
-    const { seed, ...settings } = this.request.settings;
+    const { settings: { seed, ...settings }, only } = this.request;
+    const { upscale, upscaleBy } = settings;
     return {
       id: this.id,
       state: this.#state,
       position: this.#state === "waiting" ? this.#position : null,
       progress: this.#progress,
-      settings: { ...settings, seed: String(seed) },
+      settings: only
+        ? { upscale, upscaleBy }
+        : { ...settings, seed: String(seed) },
       images: this.#resources("images", this.#images),
       references: this.#resources("references", this.#faces),
       warnings: this.#warnings,
@@ -266,8 +281,7 @@ export class Job {
     this.#state = state;
     this.#position = null;
     this.#endedAt = Date.now();
-    const { choices } = this.#request.person;
-    this.#request = { ...this.#request, person: { photos: [], choices } };
+    this.#request = { ...this.#request, person: null, sources: noSources };
     this.#events = this.#events.filter((e) => e.event.type !== "preview");
     this.#emit(event);
     this.#listeners.clear();

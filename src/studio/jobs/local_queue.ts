@@ -5,15 +5,17 @@
  * @module
  */
 import { MasterWeaverError } from "../../base/errors.ts";
-import type {
-  EncodedIdentity,
-  EngineCall,
-  Person,
-  StudioEngine,
+import {
+  type EncodedIdentity,
+  type EngineCall,
+  filesOf,
+  type Person,
+  type Photo,
+  type StudioEngine,
 } from "../engine/engine.ts";
 import { ApiError, errorResource } from "../errors.ts";
-import type { ModelResource } from "../wire/resources.ts";
-import type { Job } from "./job.ts";
+import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
+import type { Job, JobRequest } from "./job.ts";
 import {
   type JobQueue,
   type QueueCounts,
@@ -29,13 +31,13 @@ export interface LocalQueueOptions {
   readonly maxWaiting: number;
   /** Milliseconds a job may run. */
   readonly jobTimeout: number;
-  /** The most bytes of photos that may wait. */
+  /** The most bytes of files that may wait. */
   readonly maxBytes?: number;
   /** Takes what made a job fail and is a bug; its client is told no more than that. */
   readonly onBug?: (error: unknown) => void;
 }
 
-/** Bytes of photos that may wait where nothing else is said. */
+/** Bytes of files that may wait where nothing else is said. */
 const MAX_BYTES = 512_000_000;
 
 /** The most people that are encoded between two jobs, if jobs wait. */
@@ -79,8 +81,12 @@ export class LocalQueue implements JobQueue {
     return { waiting: this.#waiting.size, running: this.#running.size };
   }
 
+  extras(): Promise<ExtrasResource> {
+    return this.#engine.extras();
+  }
+
   add(job: Job): Promise<void> {
-    this.#checkRoom(job.request.person);
+    this.#checkRoom(bytesOfRequest(job.request));
     this.#waiting.add(job);
     this.#tellPositions();
     this.#start();
@@ -97,7 +103,7 @@ export class LocalQueue implements JobQueue {
   }
 
   async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
-    this.#checkRoom(person);
+    this.#checkRoom(bytesOf(person.photos));
     const result = Promise.withResolvers<EncodedIdentity>();
     const encoding = { person, signal, result };
     this.#encodings.push(encoding);
@@ -142,17 +148,18 @@ export class LocalQueue implements JobQueue {
     await this.#engine[Symbol.asyncDispose]();
   }
 
-  #checkRoom(person: Person | EncodedIdentity): void {
+  /** Refuses what has no room: files of so many bytes. */
+  #checkRoom(bytes: number): void {
     if (this.#closing) throw shuttingDown();
     const { maxWaiting, maxBytes = MAX_BYTES } = this.#options;
     const isFull = this.#waiting.size + this.#encodings.length >= maxWaiting;
-    if (isFull || this.#bytes + bytesOf(person) > maxBytes) {
+    if (isFull || this.#bytes + bytes > maxBytes) {
       throw new ApiError(
         503,
         "queue-full",
         isFull
           ? `${maxWaiting} jobs wait already, which is the most; try again later`
-          : `Photos of ${
+          : `Files of ${
             maxBytes / 1e6
           } MB wait already, which is the most; try again later`,
         { retryAfter: 10 },
@@ -160,13 +167,12 @@ export class LocalQueue implements JobQueue {
     }
   }
 
-  /** Bytes of the photos that wait. */
+  /** Bytes of the files that wait. */
   get #bytes(): number {
-    const people = [
-      ...[...this.#waiting].map(({ request }) => request.person),
-      ...this.#encodings.map(({ person }) => person),
-    ];
-    return people.reduce((sum, person) => sum + bytesOf(person), 0);
+    return [
+      ...[...this.#waiting].map(({ request }) => bytesOfRequest(request)),
+      ...this.#encodings.map(({ person }) => bytesOf(person.photos)),
+    ].reduce((sum, bytes) => sum + bytes, 0);
   }
 
   #start(): void {
@@ -261,8 +267,12 @@ export class LocalQueue implements JobQueue {
   }
 }
 
-/** Bytes of a person's photos; none where they are encoded already. */
-function bytesOf(person: Person | EncodedIdentity): number {
-  if (!("photos" in person)) return 0;
-  return person.photos.reduce((sum, { bytes }) => sum + bytes.length, 0);
+/** Bytes of a request's files; a person who is encoded already has none. */
+function bytesOfRequest({ person, sources }: JobRequest): number {
+  const photos = person && "photos" in person ? person.photos : [];
+  return bytesOf([...photos, ...filesOf(sources)]);
+}
+
+function bytesOf(photos: readonly Photo[]): number {
+  return photos.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

@@ -6,7 +6,7 @@
  */
 import type { EncodedIdentity, Person } from "../engine/engine.ts";
 import { ApiError } from "../errors.ts";
-import type { ModelResource } from "../wire/resources.ts";
+import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 import type { Job } from "./job.ts";
 
 /** How many jobs there are. */
@@ -27,6 +27,13 @@ export interface JobQueue extends AsyncDisposable {
 
   /** Workers that take its jobs, as far as is known; this process is one where it does so itself. */
   readonly workers: number;
+
+  /**
+   * The extra files that jobs can use now.
+   *
+   * @throws {MasterWeaverError} `cannot-read`
+   */
+  extras(): Promise<ExtrasResource>;
 
   /**
    * Takes a job in; all else is reported to it ({@linkcode Job.report}), its end

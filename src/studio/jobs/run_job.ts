@@ -27,7 +27,7 @@ export async function runJob(
   request: JobRequest,
   { report, signal }: RunOptions,
 ): Promise<void> {
-  const { settings, format, preview } = request;
+  const { settings, sources, format, preview, only } = request;
   report({ type: "started" });
   const timeLeft = new TimeLeft();
   const pace = new Pace();
@@ -40,12 +40,20 @@ export async function runJob(
     },
     onWarning: (message: string) => report({ type: "warning", message }),
   };
-  const person = "identity" in request.person
-    ? request.person
-    : await engine.encode(request.person, call);
-  reportPerson(person, report);
+  if (only === "upscale") {
+    const { upscale = "lanczos", upscaleBy = 2 } = settings;
+    const image = sources.initImage!;
+    const task = { image, upscaler: upscale, by: upscaleBy, format };
+    report({ type: "done", ...await engine.upscale(task, call) });
+    return;
+  }
+  const { person: given } = request;
+  const person = given && "photos" in given
+    ? await engine.encode(given, call)
+    : given;
+  if (person) reportPerson(person, report);
   const made = await engine.generate(
-    { settings, person, format, preview },
+    { settings, person, sources, format, preview },
     {
       ...call,
       onPreview: (made) => report({ type: "preview", ...made }),

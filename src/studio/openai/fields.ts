@@ -68,7 +68,7 @@ const refused: Readonly<Record<string, string>> = {
   frame_count: "ask for png or jpeg",
   frame_duration_ms: "ask for png or jpeg",
   mask:
-    "the images are references of a person, and no part of them is painted over",
+    "image holds photos of a person; to repaint a part of an image, give masterweaver.initImage and masterweaver.mask, where white is repainted",
   markup: "say what the image shows in the prompt",
   // What clients made for other servers send beside OpenAI's own.
   seed: "give it in masterweaver",
@@ -123,7 +123,8 @@ export function imageSchema(
           type: "array",
           items: photoSchema,
           minItems: 1,
-          maxItems: maxReferences,
+          // A model that follows nobody says so itself.
+          ...maxReferences > 0 && { maxItems: maxReferences },
           description: "Reference photos of one person; `image[]` in a form",
         },
         input_fidelity: words(["high", "low"]),

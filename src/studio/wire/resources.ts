@@ -127,15 +127,15 @@ export interface ModelResource {
   readonly name: string;
   /** Hexadecimal SHA-256 that covers its files. */
   readonly hash: string;
-  /** Hexadecimal SHA-256 of the identity adapter. */
-  readonly adapterHash: string;
+  /** Hexadecimal SHA-256 of the identity adapter; null where the model follows no identities. */
+  readonly adapterHash: string | null;
   /** Storage type; null before the model was loaded for the first time. */
   readonly dtype: "f16" | "f32" | null;
   /** The GPU; null before the model was loaded for the first time. */
   readonly gpu: string | null;
   /** The side it was trained on, and what sides are multiples of, in pixels. */
   readonly size: { readonly own: number; readonly multiple: number };
-  /** The most reference photos. */
+  /** The most reference photos; 0 where the model follows no identities. */
   readonly maxReferences: number;
   /** Whether it aligns faces unless it is told not to. */
   readonly alignFaces: boolean;
@@ -143,4 +143,26 @@ export interface ModelResource {
   readonly faces: { readonly detects: boolean; readonly aligns: boolean };
   /** Whether it makes previews. */
   readonly previews: boolean;
+  /** Whether it has TAESD, for the setting `decoder`. */
+  readonly taesd: boolean;
 }
+
+/** The names of the extra files that an image can use, sorted, by `GET /api/extras`. */
+export interface ExtrasResource {
+  /** LoRAs. */
+  readonly loras: readonly string[];
+  /** Embeddings of textual inversion, for prompts of the syntax `a1111`. */
+  readonly embeddings: readonly string[];
+  /** ControlNets. */
+  readonly controlnets: readonly string[];
+  /** Upscalers. */
+  readonly upscalers: readonly string[];
+}
+
+/** No extra files. */
+export const noExtras: ExtrasResource = {
+  loras: [],
+  embeddings: [],
+  controlnets: [],
+  upscalers: [],
+};

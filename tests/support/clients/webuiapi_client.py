@@ -49,6 +49,17 @@ person = api.txt2img(
     alwayson_scripts={"masterweaver": {"args": [references, {"id_scale": 0.5}]}},
 )
 
+second = api.txt2img(
+    prompt="a house", width=64, height=64, steps=4, sampler_name="DPM++ 2M Karras",
+    enable_hr=True, hr_scale=2, hr_upscaler=webuiapi.HiResUpscaler.Latent, hr_second_pass_steps=4,
+    controlnet_units=[webuiapi.ControlNetUnit(image=reference, module="none", model="canny")],
+)
+repainted = api.img2img(
+    images=[reference], mask_image=reference.convert("L"), mask_blur=2, inpainting_fill=1,
+    denoising_strength=0.5, prompt="a house", width=64, height=64, steps=4, sampler_name="Euler a",
+)
+larger = api.extra_single_image(reference, upscaler_1=webuiapi.Upscaler.Lanczos, upscaling_resize=3)
+
 # Progress and interrupt, while another request runs.
 results = []
 thread = threading.Thread(
@@ -67,6 +78,10 @@ print(
         {
             "plain": made(plain),
             "person": made(person),
+            "second": made(second),
+            "repainted": made(repainted),
+            "larger": larger.image.size,
+            "controlnet": [api.controlnet_version(), api.controlnet_model_list(), api.controlnet_module_list()],
             "progress": progress,
             "interrupted": made(results[0]),
             "idle": api.get_progress(),
@@ -93,10 +108,10 @@ print(
             "skipped": api.skip(),
             "png info": api.png_info(person.images[0]).json,
             "errors": {
-                "sampler": error_of(lambda: api.txt2img(prompt="a", sampler_name="Euler a")),
-                "hr": error_of(lambda: api.txt2img(prompt="a", enable_hr=True)),
+                "sampler": error_of(lambda: api.txt2img(prompt="a", sampler_name="LMS")),
+                "tiling": error_of(lambda: api.txt2img(prompt="a", tiling=True)),
                 "size": error_of(lambda: api.txt2img(prompt="a", width=63)),
-                "img2img": error_of(lambda: api.img2img(images=[reference], prompt="a")),
+                "img2img": error_of(lambda: api.img2img(images=[reference, reference], prompt="a")),
                 "token": error_of(
                     lambda: webuiapi.WebUIApi(host=host, port=int(port), username="a", password="b").txt2img(prompt="a")
                 ),

@@ -5,7 +5,7 @@
  */
 
 /** Before all keys; the number rises when servers and workers would not understand each other any more. */
-export const PREFIX = "masterweaver-1";
+export const PREFIX = "masterweaver-2";
 
 /**
  * A key of BullMQ's for a queue: `wait` and `prioritized`, `active`, a job's id.

@@ -12,7 +12,7 @@ import {
   identityId,
 } from "../../engine/identity_cache.ts";
 import { ApiError } from "../../errors.ts";
-import type { ModelResource } from "../../wire/resources.ts";
+import type { ExtrasResource, ModelResource } from "../../wire/resources.ts";
 import type { Job } from "../job.ts";
 import {
   type JobQueue,
@@ -41,6 +41,7 @@ import {
 import { ReportReader } from "./report_reader.ts";
 import { defaultTiming, pause, type Timing } from "./timing.ts";
 import { type ServerSide, Watch } from "./watch.ts";
+import { commonExtras } from "./workers.ts";
 
 /** How a server uses Redis. */
 export interface RedisQueueOptions {
@@ -135,6 +136,11 @@ export class RedisQueue implements JobQueue {
   /** Workers that live and have the model, at the last look. */
   get workers(): number {
     return this.#watch.workers.length;
+  }
+
+  /** The extra files that every worker has, at the last look. */
+  extras(): Promise<ExtrasResource> {
+    return Promise.resolve(commonExtras(this.#watch.workers));
   }
 
   /** Takes a job in, as every queue does. */

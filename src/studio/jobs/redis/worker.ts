@@ -8,6 +8,7 @@
 // deno-lint-ignore no-import-prefix
 import { type Job as QueuedJob, WaitingError, Worker } from "npm:bullmq@6.7.0";
 import type { StudioEngine } from "../../engine/engine.ts";
+import { noExtras } from "../../wire/resources.ts";
 import { Attempt } from "./attempt.ts";
 import {
   checkServer,
@@ -159,9 +160,11 @@ export class RedisWorker implements AsyncDisposable {
     const { name } = this.#options;
     while (!signal.aborted) {
       const { model } = this.#engine;
+      // Files come and go while it lives; where they cannot be read it has none.
+      const extras = await this.#engine.extras().catch(() => noExtras);
       await within(
         heartbeat,
-        announce(this.#redis, this.#id, { name, model }, gone),
+        announce(this.#redis, this.#id, { name, model, extras }, gone),
       );
       await pause(heartbeat, signal);
     }

@@ -4,7 +4,11 @@
  * @module
  */
 import type { RedisClient } from "./connection.ts";
-import type { ModelResource } from "../../wire/resources.ts";
+import {
+  type ExtrasResource,
+  type ModelResource,
+  noExtras,
+} from "../../wire/resources.ts";
 import { workerKey, WORKERS } from "./keys.ts";
 
 /** A worker as it introduces itself. */
@@ -13,17 +17,19 @@ export interface WorkerInfo {
   readonly name: string;
   /** The model it has. */
   readonly model: Pick<ModelResource, "name" | "hash" | "dtype" | "gpu">;
+  /** Its extra files. */
+  readonly extras: ExtrasResource;
 }
 
 /** Says that a worker lives, for some milliseconds. */
 export async function announce(
   redis: RedisClient,
   id: string,
-  { name, model }: WorkerInfo,
+  { name, model, extras }: WorkerInfo,
   lasting: number,
 ): Promise<void> {
   const { name: modelName, hash, dtype, gpu } = model;
-  const info = { name, model: { name: modelName, hash, dtype, gpu } };
+  const info = { name, model: { name: modelName, hash, dtype, gpu }, extras };
   await redis.set(workerKey(id), JSON.stringify(info), "PX", lasting);
   await redis.sadd(WORKERS, id);
 }
@@ -43,6 +49,22 @@ export async function liveWorkers(redis: RedisClient): Promise<WorkerInfo[]> {
   if (gone.length > 0) await redis.srem(WORKERS, ...gone);
   return infos.filter((info) => info !== null)
     .map((info) => JSON.parse(info) as WorkerInfo);
+}
+
+/** The extra files that all workers have: whichever takes a job can use them. */
+export function commonExtras(workers: readonly WorkerInfo[]): ExtrasResource {
+  const [first = noExtras, ...others] = workers.map(({ extras }) => extras);
+  return others.reduce((a, b) => ({
+    loras: inBoth(a.loras, b.loras),
+    embeddings: inBoth(a.embeddings, b.embeddings),
+    controlnets: inBoth(a.controlnets, b.controlnets),
+    upscalers: inBoth(a.upscalers, b.upscalers),
+  }), first);
+}
+
+function inBoth(a: readonly string[], b: readonly string[]): string[] {
+  const others = new Set(b);
+  return a.filter((name) => others.has(name));
 }
 
 /** Why no worker takes a job, and what to do. */

@@ -13,6 +13,8 @@ import { Announcer } from "./announcer.tsx";
 import { Compare, CompareTray } from "./compare.tsx";
 import { ConnectionNotice } from "./connection_notice.tsx";
 import { Examples } from "./examples.tsx";
+import { FilledNote } from "./filled_note.tsx";
+import { unfold } from "./fold.tsx";
 import { FormPanel } from "./form_panel.tsx";
 import { ApiLink, Header } from "./header.tsx";
 import { HistoryList } from "./history_list.tsx";
@@ -34,6 +36,8 @@ export function App({ notice, links = <ApiLink /> }: {
   const isDropping = useDropAndPaste();
   const { entries } = studio.history;
   const { state, model } = studio.connection;
+  const hasPeople = studio.followsPeople.value;
+  const { result, photos: words } = text.value;
   const isEmpty = entries.value.length === 0 && studio.run.value === null;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -72,6 +76,7 @@ export function App({ notice, links = <ApiLink /> }: {
             generate(studio);
           }}
         >
+          <FilledNote />
           <PhotoPanel />
           <FormPanel />
           <RunButtons />
@@ -79,10 +84,14 @@ export function App({ notice, links = <ApiLink /> }: {
         <main id="images" class="main" tabIndex={-1}>
           <h1 class="unseen">{text.value.title}</h1>
           {!isEmpty && <Stage />}
-          {isEmpty && <p class="welcome">{text.value.result.empty}</p>}
-          {isEmpty && <Examples />}
+          {isEmpty && (
+            <p class="welcome">
+              {hasPeople ? result.empty : result.emptyPlain}
+            </p>
+          )}
+          {isEmpty && hasPeople && <Examples />}
           <HistoryList />
-          {!isEmpty && <Examples />}
+          {!isEmpty && hasPeople && <Examples />}
         </main>
       </div>
       <CompareTray />
@@ -90,7 +99,7 @@ export function App({ notice, links = <ApiLink /> }: {
       <Announcer />
       {isDropping && (
         <div class="drop-cover" aria-hidden="true">
-          <p>{text.value.photos.dropHere}</p>
+          <p>{hasPeople ? words.dropHere : words.dropImage}</p>
         </div>
       )}
     </>
@@ -100,18 +109,23 @@ export function App({ notice, links = <ApiLink /> }: {
 /** Makes images; or goes to what must be put right before that. */
 async function generate(studio: Studio): Promise<void> {
   const made = studio.generate();
-  const { value: obstacle } = studio.obstacle;
-  if (obstacle === null) return await made;
+  if (!studio.isHeldUp.value) return await made;
   const field = document.querySelector<HTMLElement>(
-    obstacle === "photo" ? ".picker input" : ".panel [aria-invalid=true]",
+    ".panel [aria-invalid=true]",
   );
   field?.closest("details")?.setAttribute("open", "");
   field?.focus();
 }
 
-/** Takes photos that are dropped or pasted anywhere; tells whether some hover. */
+/** Takes files, and shows what became of them. */
+async function take(studio: Studio, files: readonly File[]): Promise<void> {
+  await studio.take(files);
+  if (!studio.followsPeople.value) unfold("start");
+}
+
+/** Takes files that are dropped or pasted anywhere; tells whether some hover. */
 function useDropAndPaste(): boolean {
-  const { photos } = useStudio();
+  const studio = useStudio();
   const depth = useSignal(0);
   useEffect(() => {
     const hasFiles = ({ dataTransfer }: DragEvent) =>
@@ -133,15 +147,16 @@ function useDropAndPaste(): boolean {
     });
     on("drop", (event) => {
       depth.value = 0;
-      if (!hasFiles(event)) return;
+      // A field for a file may have taken it.
+      if (!hasFiles(event) || event.defaultPrevented) return;
       event.preventDefault();
-      photos.add([...event.dataTransfer!.files]);
+      take(studio, [...event.dataTransfer!.files]);
     });
     on("paste", (event) => {
       const files = [...event.clipboardData?.files ?? []];
       if (files.length === 0) return;
       event.preventDefault();
-      photos.add(files);
+      take(studio, files);
     });
     return () => controller.abort();
   }, []);

@@ -10,6 +10,7 @@ import type { ChosenImage } from "../state/comparison.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Dialog } from "./dialog.tsx";
+import { entrySettings } from "./entry_settings.ts";
 import { entryTime } from "./entry_time.ts";
 import { Icon } from "./icons.tsx";
 import { SettingsTable } from "./settings_table.tsx";
@@ -51,7 +52,7 @@ export function Compare() {
       <h2>{words.heading}</h2>
       <Slider left={left} right={right} />
       <SettingsTable
-        settings={[settingsOf(left), settingsOf(right)]}
+        settings={[entrySettings(left.entry), entrySettings(right.entry)]}
         heads={[
           `${words.left}: ${nameOf(left)}`,
           `${words.right}: ${nameOf(right)}`,
@@ -64,10 +65,6 @@ export function Compare() {
 /** Which image it is: its place, and when it was made. */
 function nameOf({ entry, index }: ChosenImage): string {
   return text.value.compare.name(index + 1, entryTime(entry));
-}
-
-function settingsOf({ entry }: ChosenImage): Readonly<Record<string, unknown>> {
-  return { ...entry.settings, ...entry.choices };
 }
 
 /** Both images in one place; a slider, which the images themselves are, divides them. */

@@ -11,9 +11,11 @@ import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { AskFirst } from "./ask_first.tsx";
 import { downloadName } from "./download_name.ts";
+import { unfold } from "./fold.tsx";
 import { Icon } from "./icons.tsx";
 import { ImageDialog } from "./image_dialog.tsx";
 import { References } from "./references.tsx";
+import { entrySettings } from "./entry_settings.ts";
 import { SettingsTable } from "./settings_table.tsx";
 import { useEntryUrls } from "./use_files.ts";
 
@@ -53,7 +55,7 @@ export function EntryView({ entry }: { entry: Entry }) {
         <References urls={urls?.faces ?? []} />
         <ul class="chips">
           <li>{words.seed(String(settings.seed))}</li>
-          {(["steps", "guidanceScale", "idScale"] as const).map((name) => (
+          {chipNames(entry).map((name) => (
             <li key={name}>
               {text.value.labels[name]} {String(settings[name])}
             </li>
@@ -75,7 +77,7 @@ export function EntryView({ entry }: { entry: Entry }) {
         </div>
         <details>
           <summary>{words.settings}</summary>
-          <SettingsTable settings={[{ ...settings, ...entry.choices }]} />
+          <SettingsTable settings={[entrySettings(entry)]} />
         </details>
       </aside>
       {opened.value !== null && urls && (
@@ -91,13 +93,20 @@ export function EntryView({ entry }: { entry: Entry }) {
   );
 }
 
+/** The settings that are shown beside the images. */
+function chipNames({ photos }: Entry) {
+  const names = ["steps", "guidanceScale"] as const;
+  return photos.length > 0 ? [...names, "idScale"] as const : names;
+}
+
 function Tile({ entry, index, url, onOpen }: {
   entry: Entry;
   index: number;
   url: string | undefined;
   onOpen: () => void;
 }) {
-  const { comparison } = useStudio();
+  const studio = useStudio();
+  const { comparison } = studio;
   const words = text.value.result;
   const { width, height } = entry.size;
   const isChosen = comparison.has({ entry, index });
@@ -131,6 +140,18 @@ function Tile({ entry, index, url, onOpen }: {
           onClick={() => comparison.toggle({ entry, index })}
         >
           <Icon name="compare" />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={text.value.start.fromOf(number)}
+          title={text.value.start.from}
+          onClick={async () => {
+            await studio.startFrom(entry, index);
+            unfold("start");
+          }}
+        >
+          <Icon name="start" />
         </button>
         {url && (
           <a

@@ -23,6 +23,7 @@ export function errorText(
     "worker": errors.worker,
     "internal": errors.internal,
     "unauthorized": errors.unauthorized,
+    "files-gone": errors.filesGone,
     "gone": run.gone,
   };
   const own = known[code];

@@ -9,7 +9,7 @@ import { MAX_PROMPT } from "../../wire/resources.ts";
 import { useId } from "../preact.tsx";
 import {
   type FormOption,
-  pageDefaults,
+  sliderDefaults,
   sliders,
 } from "../state/form_options.ts";
 import { text } from "../state/preferences.ts";
@@ -51,7 +51,7 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
   const id = useId();
   const { least, most, step } = sliders[name];
   const typed = form.texts.value[name];
-  const value = Number(typed.trim() === "" ? pageDefaults[name] : typed);
+  const value = Number(typed.trim() === "" ? sliderDefaults[name] : typed);
   // Fields take more than is usual; then the slider does not say what holds.
   const isBeyond = value < least || value > most;
   const shown = Math.min(most, Math.max(least, value || least));
@@ -66,7 +66,7 @@ export function SliderField({ name }: { name: keyof typeof sliders }) {
           class="number"
           inputMode="decimal"
           autocomplete="off"
-          placeholder={String(pageDefaults[name])}
+          placeholder={String(sliderDefaults[name])}
           value={typed}
           aria-invalid={form.wrong.value.has(name)}
           aria-describedby={`${id}-fault ${id}-help`}
@@ -120,6 +120,7 @@ function faultText(
   if (name === "seed") return words.wrongSeed;
   if (name === "face") return words.wrongFace;
   if (name === "guidanceRange") return words.wrongRange;
+  if (name === "outpaint") return words.wrongOutpaint;
   const { type, minimum, maximum, multipleOf } = schema;
   const least = Number(minimum), most = Number(maximum), value = Number(typed);
   const isMultiple = Number.isInteger(value) && value >= least && value <= most;

@@ -9,10 +9,14 @@ import { useId } from "../preact.tsx";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Fault, Help, SliderField, TextField } from "./fields.tsx";
-import { MoreOptions } from "./more_options.tsx";
+import { ControlFold } from "./control_fold.tsx";
+import { LoraFold } from "./lora_fold.tsx";
+import { OptionFold, PromptFold, SizeFold } from "./option_folds.tsx";
+import { StartFold } from "./start_fold.tsx";
 
 /** The form. */
 export function FormPanel() {
+  const { followsPeople } = useStudio();
   const id = useId();
   const { form } = text.value;
   return (
@@ -21,6 +25,7 @@ export function FormPanel() {
         <h2 id={`${id}-what`}>{form.heading}</h2>
         <TextField name="prompt" placeholder={form.promptExample} />
         <TextField name="negativePrompt" />
+        <PromptFold />
       </section>
       <section aria-labelledby={`${id}-how`}>
         <h2 id={`${id}-how`}>{form.settings}</h2>
@@ -28,13 +33,21 @@ export function FormPanel() {
           <SliderField name="steps" />
           <SliderField name="numImages" />
           <SliderField name="guidanceScale" />
-          <SliderField name="idScale" />
+          {followsPeople.value && <SliderField name="idScale" />}
         </div>
         <div class="pair">
           <SeedField />
           <SizeFields />
         </div>
-        <MoreOptions />
+      </section>
+      <section aria-labelledby={`${id}-more`} class="folds">
+        <h2 id={`${id}-more`}>{form.more}</h2>
+        <StartFold />
+        <ControlFold />
+        <LoraFold />
+        <SizeFold />
+        <OptionFold name="sampling" />
+        <OptionFold name="faster" />
       </section>
     </>
   );

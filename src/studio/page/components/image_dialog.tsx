@@ -11,6 +11,7 @@ import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Dialog } from "./dialog.tsx";
 import { downloadName } from "./download_name.ts";
+import { unfold } from "./fold.tsx";
 import { Icon } from "./icons.tsx";
 
 /** An image in full size; the arrow keys show the next. */
@@ -21,7 +22,8 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
   onMove: (index: number) => void;
   onClose: () => void;
 }) {
-  const { comparison } = useStudio();
+  const studio = useStudio();
+  const { comparison } = studio;
   const { dialog: words, result } = text.value;
   const count = urls.length;
   const move = (by: number) => onMove((index + by + count) % count);
@@ -91,6 +93,17 @@ export function ImageDialog({ entry, urls, index, onMove, onClose }: {
         >
           <Icon name="compare" />
           {result.compare}
+        </button>
+        <button
+          type="button"
+          onClick={async () => {
+            onClose();
+            await studio.startFrom(entry, index);
+            unfold("start");
+          }}
+        >
+          <Icon name="start" />
+          {text.value.start.from}
         </button>
         <a
           class="button"

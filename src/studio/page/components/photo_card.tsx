@@ -7,11 +7,11 @@
  */
 import type { FaceResource } from "../../wire/resources.ts";
 import type { Photo } from "../state/photos.ts";
-import { settingsOf } from "../state/png_texts.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { errorText } from "./error_text.ts";
 import { Icon } from "./icons.tsx";
+import { SettingsOffer } from "./settings_offer.tsx";
 
 /** What a component about one photo is given. */
 interface PhotoProps {
@@ -21,6 +21,7 @@ interface PhotoProps {
 
 /** A reference photo. */
 export function PhotoCard({ photo, index }: PhotoProps) {
+  const { photos } = useStudio();
   const words = text.value.photos;
   const found = photo.faces.value;
   // Small faces are hard to hit: a group has all the room there is.
@@ -48,7 +49,10 @@ export function PhotoCard({ photo, index }: PhotoProps) {
         </div>
         <PhotoButtons photo={photo} index={index} />
       </div>
-      <SettingsOffer photo={photo} />
+      <SettingsOffer
+        texts={photo.texts}
+        onUsed={() => photos.remove(photo)}
+      />
     </li>
   );
 }
@@ -212,28 +216,6 @@ function PhotoButtons({ photo, index }: PhotoProps) {
         onClick={() => photos.remove(photo)}
       >
         <Icon name="close" />
-      </button>
-    </div>
-  );
-}
-
-/** One of our own images may be dropped for its settings. */
-function SettingsOffer({ photo }: { photo: Photo }) {
-  const studio = useStudio();
-  const words = text.value.photos;
-  const settings = settingsOf(photo.texts);
-  if (!settings) return null;
-  return (
-    <div class="notice">
-      <p>{words.hasSettings}</p>
-      <button
-        type="button"
-        onClick={() => {
-          studio.fill(settings);
-          studio.photos.remove(photo);
-        }}
-      >
-        {words.useSettings}
       </button>
     </div>
   );

@@ -5,26 +5,28 @@
  *
  * @module
  */
-import { useEffect, useId, useRef } from "../preact.tsx";
+import { useId } from "../preact.tsx";
 import type { Refused } from "../state/photos.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import type { Strings } from "../strings.ts";
 import { errorText } from "./error_text.ts";
 import { Icon } from "./icons.tsx";
+import { IMAGE_TYPES, refusedText } from "./image_picker.tsx";
+import { OptionFold } from "./option_folds.tsx";
 import { PhotoCard } from "./photo_card.tsx";
 import { warningText } from "./warning_text.ts";
 
-/** The photos. */
+/** The photos; nothing where the model follows no identities. */
 export function PhotoPanel() {
-  const { photos } = useStudio();
+  const { photos, followsPeople } = useStudio();
   const id = useId();
   const words = text.value.photos;
+  if (!followsPeople.value) return null;
   const list = photos.list.value;
   const most = photos.most.value;
   return (
     <section aria-labelledby={id}>
-      <FilledNote />
       <h2 id={id}>{words.heading}</h2>
       {list.length > 0 && (
         <ol class={list.length > 1 ? "photo-list compact" : "photo-list"}>
@@ -35,41 +37,10 @@ export function PhotoPanel() {
       )}
       {list.length < most && <Picker isFirst={list.length === 0} most={most} />}
       <RefusedFiles most={most} />
+      {list.length === 0 && <p class="hint">{words.nobody}</p>}
       <IdentityNotes />
+      <OptionFold name="photo" />
     </section>
-  );
-}
-
-/** Says that the form was filled, and shows where. */
-function FilledNote() {
-  const { filled } = useStudio();
-  const note = useRef<HTMLDivElement>(null);
-  const words = text.value.photos;
-  const { value } = filled;
-  useEffect(() => {
-    if (value) note.current?.scrollIntoView({ block: "nearest" });
-  }, [value]);
-  return (
-    <div role="status" ref={note}>
-      {value && (
-        <div class={value.missing > 0 ? "notice warn" : "notice"}>
-          <p>
-            {words.filled}
-            {value.missing > 0 && (
-              <>{text.value.stop}{words.missing(value.missing)}</>
-            )}
-          </p>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={words.dismiss}
-            onClick={() => filled.value = null}
-          >
-            <Icon name="close" />
-          </button>
-        </div>
-      )}
-    </div>
   );
 }
 
@@ -82,7 +53,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
       <input
         type="file"
         class="unseen"
-        accept="image/png,image/jpeg,image/webp,image/avif"
+        accept={IMAGE_TYPES}
         multiple
         onChange={({ currentTarget }) => {
           photos.add([...currentTarget.files ?? []]);
@@ -100,7 +71,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
 function RefusedFiles({ most }: { most: number }) {
   const { refused } = useStudio().photos;
   const notes = new Set(
-    refused.value.map((file) => refusedText(file, most, text.value)),
+    refused.value.map((file) => noteText(file, most, text.value)),
   );
   return (
     <div role="alert">
@@ -121,17 +92,14 @@ function RefusedFiles({ most }: { most: number }) {
   );
 }
 
-function refusedText(
-  { name, fault, bytes }: Refused,
+function noteText(
+  { fault, ...file }: Refused,
   most: number,
-  { photos, errors }: Strings,
+  words: Strings,
 ): string {
-  if (fault === "too-many") return photos.full(most);
-  if (fault === "too-large") {
-    return photos.tooLarge(name, Math.ceil(bytes / 1e6));
-  }
-  if (!name) return errors.badImage;
-  return fault === "damaged" ? photos.damaged(name) : photos.notPhoto(name);
+  return fault === "too-many"
+    ? words.photos.full(most)
+    : refusedText({ ...file, fault }, words);
 }
 
 /** What the encoder says of all photos together. */

@@ -14,18 +14,11 @@ export function RunButtons() {
   const studio = useStudio();
   const { run: words } = text.value;
   const isBusy = studio.isBusy.value;
-  const obstacle = studio.obstacle.value;
-  const isSolved = obstacle === "photo"
-    ? studio.photos.list.value.length > 0
-    : studio.form.wrong.value.size === 0;
+  const isHeldUp = studio.isHeldUp.value && studio.isWrong.value;
   return (
     <div class="run-buttons">
       <div role="alert">
-        {obstacle && !isSolved && (
-          <p class="fault">
-            {obstacle === "photo" ? words.needsPhoto : words.fixFields}
-          </p>
-        )}
+        {isHeldUp && <p class="fault">{words.fixFields}</p>}
       </div>
       <div class="row">
         <button type="submit" class="primary" aria-disabled={isBusy}>

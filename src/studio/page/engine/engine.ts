@@ -4,9 +4,11 @@
  *
  * @module
  */
+import type { ControlPreprocess } from "../../../options/control_types.ts";
 import type { IdentityChoices, Settings } from "../../../options/settings.ts";
 import type { JobEvent } from "../../wire/events.ts";
 import type {
+  ExtrasResource,
   FacesResource,
   IdentityResource,
   JobResource,
@@ -21,18 +23,44 @@ export type JsonSettings =
   & Partial<Omit<Settings, "seed" | "prompt">>
   & { readonly prompt: string; readonly seed: number | string };
 
+/** A ControlNet of an image. */
+export interface ControlRequest {
+  /** The name of its file, without the ending. */
+  readonly name: string;
+  /** What it sees; the first reference photo where null, which must be preprocessed. */
+  readonly image: Blob | null;
+  /** What it says is multiplied by this. */
+  readonly scale: number;
+  /** The fractions of the steps between which it runs. */
+  readonly range: readonly [from: number, to: number];
+  /** What is made of the image first. */
+  readonly preprocess: ControlPreprocess;
+}
+
+/** What an image is made from besides its settings and the photos of a person. */
+export interface RequestSources {
+  /** The image to start from; noise where null. */
+  readonly initImage: Blob | null;
+  /** What of it is repainted: what is white; all of it where null. */
+  readonly mask: Blob | null;
+  /** The ControlNets, in order. */
+  readonly controls: readonly ControlRequest[];
+}
+
 /** Images to make. */
 export interface ImageRequest {
   /** A UUID, which the run is to have as its id: a request that is sent again gets the same run. */
   readonly id: string;
   /** What is not given is the server's default. */
   readonly settings: JsonSettings;
-  /** The reference photos, in order. */
+  /** The reference photos, in order; none for an image of nobody in particular. */
   readonly photos: readonly Blob[];
   /** How they are looked at. */
   readonly choices: PhotoChoices;
   /** The id of these photos with these choices, where it is known. */
   readonly identity: string | null;
+  /** What else it is made from. */
+  readonly sources: RequestSources;
 }
 
 /** What happens to a run: a job's events, and that the connection broke, which is tried again. */
@@ -62,6 +90,8 @@ export interface ImageRun {
 export interface PageEngine {
   /** The model. */
   model(): Promise<ModelResource>;
+  /** The extra files that images can use now. */
+  extras(): Promise<ExtrasResource>;
   /** Finds faces in a photo. */
   faces(photo: Blob): Promise<FacesResource>;
   /** Shows the encoder's view of photos of one person. */

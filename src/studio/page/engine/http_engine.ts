@@ -6,6 +6,7 @@
 import { finalEvents, type JobEvent } from "../../wire/events.ts";
 import type {
   ErrorBody,
+  ExtrasResource,
   FacesResource,
   IdentityResource,
   JobResource,
@@ -17,6 +18,7 @@ import {
   type ImageRun,
   type PageEngine,
   type PhotoChoices,
+  type RequestSources,
   type RunEvent,
 } from "./engine.ts";
 import { readEvents } from "./event_stream.ts";
@@ -33,6 +35,10 @@ const LONGEST_SILENCE = 45_000;
 export class HttpEngine implements PageEngine {
   model(): Promise<ModelResource> {
     return askJson("GET", "/api/model");
+  }
+
+  extras(): Promise<ExtrasResource> {
+    return askJson("GET", "/api/extras");
   }
 
   async faces(photo: Blob): Promise<FacesResource> {
@@ -83,16 +89,43 @@ export class HttpEngine implements PageEngine {
   }
 
   async #start(
-    { id, settings, photos, choices, identity }: ImageRequest,
+    { id, settings, photos, choices, identity, sources }: ImageRequest,
   ): Promise<void> {
-    const person = identity === null
+    const person = photos.length === 0
+      ? {}
+      : identity === null
       ? { ...choices, references: await Promise.all(photos.map(dataUrl)) }
       : { identity };
     await ask("POST", "/api/generate", {
       headers: { "idempotency-key": id },
-      body: { ...settings, ...person, preview: true },
+      body: {
+        ...settings,
+        ...person,
+        ...await sourceFields(sources, photos),
+        preview: true,
+      },
     });
   }
+}
+
+/** What an image is made from besides a person, as the fields of a request. */
+async function sourceFields(
+  { initImage, mask, controls }: RequestSources,
+  [reference]: readonly Blob[],
+): Promise<object> {
+  const images = controls.map(({ image }) => image ?? reference)
+    .filter((image) => image !== undefined);
+  return {
+    ...initImage && { initImage: await dataUrl(initImage) },
+    ...mask && { mask: await dataUrl(mask) },
+    ...controls.length > 0 && {
+      controlnet: controls.map(({ name }) => name),
+      controlImage: await Promise.all(images.map(dataUrl)),
+      controlScale: controls.map(({ scale }) => scale),
+      controlRange: controls.map(({ range }) => range),
+      controlPreprocess: controls.map(({ preprocess }) => preprocess),
+    },
+  };
 }
 
 /** A job of the server. */

@@ -10,39 +10,28 @@ import type { OptionType } from "../../../options/types.ts";
 import { MAX_PROMPT, type ModelResource } from "../../wire/resources.ts";
 import type { JsonSettings, PhotoChoices } from "../engine/engine.ts";
 import { computed, signal } from "../preact.tsx";
+import { applies, type FormGiven } from "./applies.ts";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import {
+  allOptions,
   type FormOption,
+  type GroupName,
+  groups,
   imageOptions,
   mainOptions,
-  type MoreOption,
-  pageDefaults,
   photoOptions,
 } from "./form_options.ts";
 import {
-  remember,
-  remembered,
-  rememberedInTab,
-  rememberInTab,
-} from "./remembered.ts";
-
-/** Texts of the fields; an empty one stands for the default. */
-export type FormTexts = Readonly<Record<FormOption, string>>;
-
-const moreOptions: readonly MoreOption[] = [...photoOptions, ...imageOptions];
-const allOptions: readonly FormOption[] = [...mainOptions, ...moreOptions];
+  defaultTexts,
+  type FormTexts,
+  lastForm,
+  textsOf,
+} from "./form_texts.ts";
+import { isWrongLoraText } from "./lora_rows.ts";
+import { remember, rememberInTab } from "./remembered.ts";
 
 /** Seeds that are drawn: short enough to be read to somebody. */
 const RANDOM_SEEDS = 2 ** 31;
-
-const defaults: FormTexts = {
-  ...Object.fromEntries(allOptions.map((name) => [name, ""])) as FormTexts,
-  negativePrompt: pageDefaults.negativePrompt,
-  steps: String(pageDefaults.steps),
-  numImages: String(pageDefaults.numImages),
-  guidanceScale: String(pageDefaults.guidanceScale),
-  idScale: String(pageDefaults.idScale),
-};
 
 /** The form. */
 export class Form {
@@ -50,33 +39,53 @@ export class Form {
   readonly texts: Cell<FormTexts>;
   /** Whether each run draws a seed of its own. */
   readonly isRandom: Cell<boolean>;
-  /** Fields whose text is no value. */
+  /** Fields that are shown and whose text is no value. */
   readonly wrong: ReadonlyCell<ReadonlySet<FormOption>>;
-  /** How many of the folded options are not as they were. */
-  readonly changed: ReadonlyCell<number>;
   readonly #model: ReadonlyCell<ModelResource | null>;
+  readonly #given: ReadonlyCell<FormGiven>;
 
   /**
    * The form as it was left.
    *
    * @param model decides which values there are, once it is known
+   * @param given decides which options mean something
    */
-  constructor(model: ReadonlyCell<ModelResource | null>) {
+  constructor(
+    model: ReadonlyCell<ModelResource | null>,
+    given: ReadonlyCell<FormGiven>,
+  ) {
     this.#model = model;
+    this.#given = given;
     const { texts, isRandom } = lastForm();
     this.texts = signal(texts);
     this.isRandom = signal(isRandom);
     this.wrong = computed(() =>
-      new Set(allOptions.filter((name) => this.#isWrong(name)))
+      new Set(
+        allOptions.filter((name) => this.applies(name) && this.#isWrong(name)),
+      )
     );
-    this.changed = computed(() =>
-      moreOptions.filter((name) => this.texts.value[name] !== "").length
-    );
+  }
+
+  /** Whether an option means something with what else is in the form. */
+  applies(name: FormOption): boolean {
+    return applies(name, this.texts.value, this.#given.value);
+  }
+
+  /** How many options of a group are shown and not as they were. */
+  changedIn(group: GroupName): number {
+    return groups[group].filter((name) =>
+      this.texts.value[name] !== "" && this.applies(name)
+    ).length;
   }
 
   /** Writes into a field. */
   set(name: FormOption, text: string): void {
-    this.texts.value = { ...this.texts.value, [name]: text };
+    this.setAll({ [name]: text });
+  }
+
+  /** Writes into several fields. */
+  setAll(texts: Readonly<Partial<Record<FormOption, string>>>): void {
+    this.texts.value = { ...this.texts.value, ...texts };
     this.#remember();
   }
 
@@ -86,29 +95,15 @@ export class Form {
     this.#remember();
   }
 
-  /** Empties the folded options. */
-  resetMore(): void {
-    const empty = Object.fromEntries(moreOptions.map((name) => [name, ""]));
-    this.texts.value = { ...this.texts.value, ...empty };
-    this.#remember();
+  /** Empties the options of a group. */
+  reset(group: GroupName): void {
+    this.setAll(Object.fromEntries(groups[group].map((name) => [name, ""])));
   }
 
   /** Fills the form with what made an image; what that does not say is the default. */
   fill(settings: Readonly<Record<string, unknown>>): void {
-    const texts = { ...defaults, negativePrompt: "" };
-    for (const name of allOptions) {
-      const value = settings[name];
-      const isOwn = moreOptions.some((more) => more === name) &&
-        isSame(value, table[name].default);
-      if (value === undefined || value === null || isOwn) continue;
-      texts[name] = String(value);
-    }
-    const own = this.#model.value?.size.own;
-    if (texts.width === String(own) && texts.height === String(own)) {
-      texts.width = texts.height = "";
-    }
-    this.texts.value = texts;
-    this.setRandom(texts.seed === "");
+    this.texts.value = textsOf(settings, this.#model.value?.size.own);
+    this.setRandom(this.texts.value.seed === "");
   }
 
   /** Draws a seed where that is wanted. */
@@ -117,10 +112,17 @@ export class Form {
     this.set("seed", String(Math.floor(Math.random() * RANDOM_SEEDS)));
   }
 
-  /** What is to be made; no field may be wrong. */
-  settings(): JsonSettings {
+  /**
+   * What is to be made; no field may be wrong.
+   *
+   * @param hasPerson whether it shows a person, whom the identity's scale is about
+   */
+  settings(hasPerson: boolean): JsonSettings {
     const given = this.#values(
-      mainOptions.filter((name) => name !== "prompt" && name !== "seed"),
+      mainOptions.filter((name) =>
+        name !== "prompt" && name !== "seed" &&
+        (hasPerson || name !== "idScale")
+      ),
     );
     const { prompt, seed } = this.texts.value;
     const number = Number(seed);
@@ -142,9 +144,9 @@ export class Form {
     const values: Record<string, unknown> = {};
     for (const name of names) {
       // A field that is empty means what it shows in grey.
-      const text = this.texts.value[name].trim() || defaults[name];
+      const text = this.texts.value[name].trim() || defaultTexts[name];
       if (text === "" || this.wrong.value.has(name)) continue;
-      values[name] = table[name].type.parse(text);
+      if (this.applies(name)) values[name] = table[name].type.parse(text);
     }
     return values;
   }
@@ -156,6 +158,7 @@ export class Form {
       return [...this.texts.value[name]].length > MAX_PROMPT;
     }
     if (name === "align" && text === "true" && this.cannotAlign) return true;
+    if (name === "lora") return isWrongLoraText(text);
     const type = this.type(name);
     const value = type.parse(text);
     return value === undefined || type.fault(value) !== undefined;
@@ -179,19 +182,4 @@ export class Form {
     // A new tab begins with what was typed last.
     remember("form", form);
   }
-}
-
-/** The form as it was left; what is not a text is not taken over. */
-function lastForm(): { texts: FormTexts; isRandom: boolean } {
-  const last = Object(rememberedInTab("form") ?? remembered("form"));
-  const given = Object(last.texts);
-  const texts = { ...defaults };
-  for (const name of allOptions) {
-    if (typeof given[name] === "string") texts[name] = given[name];
-  }
-  return { texts, isRandom: last.isRandom !== false };
-}
-
-function isSame(value: unknown, other: unknown): boolean {
-  return JSON.stringify(value) === JSON.stringify(other);
 }

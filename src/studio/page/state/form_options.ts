@@ -17,35 +17,70 @@ export const mainOptions = [
   "height",
 ] as const;
 
-/** How photos are looked at, folded away. */
-export const photoOptions = [
-  "align",
-  "parse",
-  "face",
-  "requireFace",
-  "fit",
-] as const;
+/** The other options, folded away in groups. */
+export const groups = {
+  photo: ["align", "parse", "face", "requireFace", "fit"],
+  prompt: ["promptSyntax", "clipSkip"],
+  start: [
+    "strength",
+    "outpaint",
+    "maskFill",
+    "maskBlur",
+    "maskPaste",
+    "onlyMasked",
+    "maskPadding",
+    "initLatents",
+  ],
+  control: ["guessMode"],
+  lora: ["lora"],
+  size: [
+    "hiresScale",
+    "hiresWidth",
+    "hiresHeight",
+    "hiresUpscaler",
+    "hiresStrength",
+    "hiresSteps",
+    "upscale",
+    "upscaleBy",
+    "decoder",
+    "vaeTiling",
+  ],
+  sampling: [
+    "sampler",
+    "schedule",
+    "eta",
+    "guidanceRescale",
+    "rng",
+    "cudaThreads",
+  ],
+  faster: ["reuseFeatures", "guidanceRange", "mergeTokens"],
+} as const;
 
-/** The other settings of an image, folded away. */
-export const imageOptions = [
-  "sampler",
-  "schedule",
-  "eta",
-  "guidanceRescale",
-  "rng",
-  "cudaThreads",
-  "reuseFeatures",
-  "guidanceRange",
-  "mergeTokens",
-] as const;
+/** A group of folded options. */
+export type GroupName = keyof typeof groups;
 
 /** An option that is folded away. */
-export type MoreOption =
-  | typeof photoOptions[number]
-  | typeof imageOptions[number];
+export type MoreOption = typeof groups[GroupName][number];
 
 /** An option of the form, as the table calls it. */
 export type FormOption = typeof mainOptions[number] | MoreOption;
+
+/** How photos are looked at. */
+export const photoOptions: readonly MoreOption[] = groups.photo;
+
+/** All folded options. */
+export const moreOptions: readonly MoreOption[] = Object.values(groups).flat();
+
+/** The folded options that are settings of an image. */
+export const imageOptions: readonly MoreOption[] = moreOptions.filter((name) =>
+  !photoOptions.includes(name)
+);
+
+/** All options of the form. */
+export const allOptions: readonly FormOption[] = [
+  ...mainOptions,
+  ...moreOptions,
+];
 
 /** Where the page's sliders end; what is typed may go as far as the table lets it. */
 export const sliders = {
@@ -53,6 +88,8 @@ export const sliders = {
   numImages: { least: 1, most: 4, step: 1 },
   guidanceScale: { least: 0.1, most: 10, step: 0.1 },
   idScale: { least: 0, most: 3, step: 0.1 },
+  strength: { least: 0, most: 1, step: 0.05 },
+  hiresStrength: { least: 0, most: 1, step: 0.05 },
 } as const;
 
 /** The page's own defaults, the reference page's. */
@@ -64,3 +101,10 @@ export const pageDefaults = {
   guidanceScale: 5,
   idScale: 0.9,
 } as const;
+
+/** What sliders show where nothing is typed. */
+export const sliderDefaults: Readonly<Record<keyof typeof sliders, number>> = {
+  ...pageDefaults,
+  strength: 0.8,
+  hiresStrength: 0.7,
+};

@@ -11,6 +11,11 @@ import { hashesIn } from "./hashes.ts";
 import { allJobs } from "./pending.ts";
 import { thumbnail } from "./photo_files.ts";
 import { remembered, rememberedInTab } from "./remembered.ts";
+import {
+  sourceHashes,
+  type SourceTexts,
+  sourceTextsIn,
+} from "./source_texts.ts";
 
 /** What is known of images that were made; their files lie beside it. */
 export interface Entry {
@@ -24,6 +29,8 @@ export interface Entry {
   readonly choices: Readonly<Record<string, unknown>>;
   /** Hashes of the photos, in order. */
   readonly photos: readonly string[];
+  /** What else they were made from; absent in what earlier versions of the page kept. */
+  readonly sources?: SourceTexts;
   /** How many images. */
   readonly images: number;
   /** How many processed faces. */
@@ -48,8 +55,8 @@ export interface EntryFiles {
   readonly faces: readonly Blob[];
 }
 
-/** Photos by hash. */
-export type PhotosByHash = ReadonlyMap<string, Blob>;
+/** Photos and other images that images are made from, by hash. */
+export type FilesByHash = ReadonlyMap<string, Blob>;
 
 /** What the browser says of keeping things. */
 export type Keeping = "kept" | "full" | "unavailable";
@@ -79,14 +86,14 @@ export class History {
   }
 
   /**
-   * Adds what was made, and the photos that it was made of.
+   * Adds what was made, and the files that it was made of.
    *
-   * @param photos with the entry, for another tab may have deleted them meanwhile
+   * @param sources with the entry, for another tab may have deleted them meanwhile
    */
   async add(
     made: Omit<Entry, "thumbnails" | "images" | "faces">,
     { images, faces }: EntryFiles,
-    photos: PhotosByHash,
+    sources: FilesByHash,
   ): Promise<Entry> {
     const entry: Entry = {
       ...made,
@@ -100,30 +107,30 @@ export class History {
     const files = new Map([
       ...images.map((file, i) => [names.images[i], file] as const),
       ...faces.map((file, i) => [names.faces[i], file] as const),
-      ...[...photos].map(([hash, file]) => [photoName(hash), file] as const),
+      ...[...sources].map(([hash, file]) => [sourceName(hash), file] as const),
     ]);
     await this.#keep(entry, files);
     this.#show([entry, ...this.entries.value]);
     return entry;
   }
 
-  /** Keeps photos for later visits, where they are not kept yet. */
-  async addPhotos(photos: PhotosByHash): Promise<void> {
+  /** Keeps files that images are made from for later visits, where they are not kept yet. */
+  async addSources(sources: FilesByHash): Promise<void> {
     const kept = new Set(await this.#database.fileNames().catch(() => []));
-    const files = [...photos].map(([hash, file]) =>
-      [photoName(hash), file] as const
+    const files = [...sources].map(([hash, file]) =>
+      [sourceName(hash), file] as const
     ).filter(([name]) => !kept.has(name) && !this.#unkept.has(name));
     if (files.length > 0) await this.#keep(null, new Map(files));
   }
 
-  /** Reads photos by hash, in that order; those that are gone are missing. */
-  async photos(hashes: readonly string[]): Promise<PhotosByHash> {
-    const photos = new Map<string, Blob>();
+  /** Reads files that images are made from, in that order; those that are gone are missing. */
+  async sources(hashes: readonly string[]): Promise<FilesByHash> {
+    const sources = new Map<string, Blob>();
     for (const hash of hashes) {
-      const file = await this.#file(photoName(hash));
-      if (file) photos.set(hash, file);
+      const file = await this.#file(sourceName(hash));
+      if (file) sources.set(hash, file);
     }
-    return photos;
+    return sources;
   }
 
   /** Reads an entry's files. */
@@ -177,15 +184,16 @@ export class History {
     }
   }
 
-  /** Deletes photos that nothing names any more; other tabs may have added entries. */
+  /** Deletes files that nothing is made from any more; other tabs may have added entries. */
   async #sweep(): Promise<void> {
     const entries = (await this.#database.entries()).filter(isEntry);
     const used = new Set([
-      ...entries.flatMap(({ photos }) => photos),
-      ...allJobs().flatMap(({ photos }) => photos),
+      ...[...entries, ...allJobs()].flatMap(allHashes),
       ...hashesIn(rememberedInTab("photos")),
       ...hashesIn(remembered("photos")),
-    ].map(photoName));
+      ...sourceHashes(sourceTextsIn(rememberedInTab("sources"))),
+      ...sourceHashes(sourceTextsIn(remembered("sources"))),
+    ].map(sourceName));
     const names = await this.#database.fileNames();
     const unused = names.filter((name) =>
       name.startsWith("photo/") && !used.has(name)
@@ -201,7 +209,15 @@ export class History {
   }
 }
 
-function photoName(hash: string): string {
+/** The hashes of all files that something was made from. */
+export function allHashes(
+  { photos, sources }: Pick<Entry, "photos" | "sources">,
+): string[] {
+  return [...photos, ...sourceHashes(sourceTextsIn(sources))];
+}
+
+/** What a file is called in the database; at first, all were photos. */
+function sourceName(hash: string): string {
   return `photo/${hash}`;
 }
 

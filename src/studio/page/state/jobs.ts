@@ -11,7 +11,12 @@ import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import type { Connection } from "./connection.ts";
 import { toEngineError } from "./engine_error.ts";
-import type { Entry, History, PhotosByHash } from "./history.ts";
+import {
+  allHashes,
+  type Entry,
+  type FilesByHash,
+  type History,
+} from "./history.ts";
 import {
   forgetJob,
   holdJob,
@@ -22,6 +27,7 @@ import {
 } from "./pending.ts";
 import { rememberedInTab } from "./remembered.ts";
 import { Run } from "./run.ts";
+import { requestSources } from "./source_texts.ts";
 import { isTabShown } from "./visibility.ts";
 
 /** Seconds until a full queue is tried again, where the server does not say. */
@@ -37,7 +43,10 @@ const ATTEMPTS = 5;
 const LOOK = 5000;
 
 /** What is wanted of a job. */
-export type NewJob = Pick<PendingJob, "settings" | "choices" | "photos">;
+export type NewJob = Pick<
+  PendingJob,
+  "settings" | "choices" | "photos" | "sources"
+>;
 
 /** The jobs of this tab, one at a time. */
 export class Jobs {
@@ -70,11 +79,12 @@ export class Jobs {
   /**
    * Makes images.
    *
+   * @param files all that they are made from, by hash
    * @param identity the id of these photos with these choices, where it is known
    */
   async make(
     wanted: NewJob,
-    photos: PhotosByHash,
+    files: FilesByHash,
     identity: string | null,
   ): Promise<void> {
     const run = new Run({
@@ -84,7 +94,7 @@ export class Jobs {
       isSent: false,
       isStopped: false,
     });
-    await this.#carryThrough(run, photos, identity);
+    await this.#carryThrough(run, files, identity);
   }
 
   /** Takes up what this tab followed before it was loaded anew, then what closed tabs left. */
@@ -95,10 +105,10 @@ export class Jobs {
         .find(({ id }) => !tried.has(id));
       if (!job) return;
       tried.add(job.id);
-      const photos = await this.#history.photos(job.photos);
+      const files = await this.#history.sources(allHashes(job));
       // Somebody was quicker.
       if (this.isBusy.value) return;
-      await this.#carryThrough(new Run(job), photos, null);
+      await this.#carryThrough(new Run(job), files, null);
     }
   }
 
@@ -122,7 +132,7 @@ export class Jobs {
 
   async #carryThrough(
     run: Run,
-    photos: PhotosByHash,
+    files: FilesByHash,
     identity: string | null,
   ): Promise<void> {
     this.run.value = run;
@@ -130,10 +140,10 @@ export class Jobs {
     this.#note(run, {});
     const release = holdJob(run.job);
     try {
-      if (!run.job.isSent) await this.#send(run, photos, identity);
+      if (!run.job.isSent) await this.#send(run, files, identity);
       if (run.isStopping.value) await this.#cancel(run);
       if (run.isActive) await this.#follow(run);
-      if (run.phase.value.phase === "fetching") await this.#keep(run, photos);
+      if (run.phase.value.phase === "fetching") await this.#keep(run, files);
       forgetJob(run.job);
     } catch (error) {
       const { code, message, more } = toEngineError(error);
@@ -152,18 +162,23 @@ export class Jobs {
   /** Sends it until the server has it, or somebody stops it. */
   async #send(
     run: Run,
-    photos: PhotosByHash,
+    files: FilesByHash,
     identity: string | null,
   ): Promise<void> {
-    const { id, settings, choices } = run.job;
+    const { id, settings, choices, photos, sources } = run.job;
+    // Without one of them, other images would be made than were asked for.
+    if (allHashes(run.job).some((hash) => !files.has(hash))) {
+      throw new EngineError("files-gone", "A file is not kept any more");
+    }
     while (!run.isStopping.value) {
       try {
         await this.#engine.generate({
           id,
           settings,
           choices,
-          photos: [...photos.values()],
+          photos: photos.map((hash) => files.get(hash)!),
           identity,
+          sources: requestSources(sources, files),
         });
         return this.#note(run, { isSent: true });
       } catch (error) {
@@ -208,7 +223,7 @@ export class Jobs {
   }
 
   /** Keeps what it made. */
-  async #keep(run: Run, photos: PhotosByHash): Promise<void> {
+  async #keep(run: Run, files: FilesByHash): Promise<void> {
     const { job } = run;
     const { settings, truncatedPrompt, createdAt } = await this.#insist(() =>
       this.#engine.resume(job.id).summary()
@@ -225,13 +240,14 @@ export class Jobs {
         settings,
         choices: job.choices,
         photos: job.photos,
+        sources: job.sources,
         size: { width, height },
         warnings: run.warnings.value,
         truncatedPrompt,
         seconds: run.seconds,
       },
       { images, faces },
-      photos,
+      files,
     );
     run.phase.value = { phase: "done" };
     // Somebody may look at older images meanwhile.

@@ -7,6 +7,7 @@
 import { hex } from "../../../base/sha256.ts";
 import type { JsonSettings, PhotoChoices } from "../engine/engine.ts";
 import { hashesIn } from "./hashes.ts";
+import { type SourceTexts, sourceTextsIn } from "./source_texts.ts";
 import {
   remember,
   remembered,
@@ -26,6 +27,8 @@ export interface PendingJob {
   readonly choices: PhotoChoices;
   /** Hashes of the photos, in order. */
   readonly photos: readonly string[];
+  /** What else it is made from. */
+  readonly sources: SourceTexts;
   /** Whether the server is known to have it. */
   readonly isSent: boolean;
   /** Whether somebody asked to stop it. */
@@ -96,7 +99,7 @@ export function allJobs(): PendingJob[] {
 }
 
 function readJob(id: string): PendingJob | null {
-  const { createdAt, settings, choices, photos, isSent, isStopped } = Object(
+  const { createdAt, settings, choices, photos, sources, ...state } = Object(
     remembered(`job.${id}`),
   );
   if (typeof settings?.prompt !== "string") return null;
@@ -106,7 +109,8 @@ function readJob(id: string): PendingJob | null {
     settings,
     choices: Object(choices),
     photos: hashesIn(photos),
-    isSent: isSent === true,
-    isStopped: isStopped === true,
+    sources: sourceTextsIn(sources),
+    isSent: state.isSent === true,
+    isStopped: state.isStopped === true,
   };
 }

@@ -14,6 +14,7 @@ import { wait } from "../engine/wait.ts";
 import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import { toEngineError } from "./engine_error.ts";
+import type { RefusedFile } from "./image_slot.ts";
 import {
   PhotoError,
   type PhotoFault,
@@ -40,13 +41,9 @@ export interface Photo extends PhotoFile {
 }
 
 /** A file that was not taken. */
-export interface Refused {
-  /** Its name. */
-  readonly name: string;
+export interface Refused extends Omit<RefusedFile, "fault"> {
   /** Why. */
   readonly fault: PhotoFault | "too-many";
-  /** Its bytes. */
-  readonly bytes: number;
 }
 
 /** Milliseconds without a change before the encoder is asked. */
@@ -56,6 +53,8 @@ const PATIENCE = 120;
 export class Photos {
   /** In order. */
   readonly list: Cell<readonly Photo[]> = signal([]);
+  /** Those that images are made of: none where the model follows no identities. */
+  readonly used: ReadonlyCell<readonly Photo[]>;
   /** Files that were not taken, of the last attempt. */
   readonly refused: Cell<readonly Refused[]> = signal([]);
   /** What the encoder sees; null where there is no photo. */
@@ -80,6 +79,7 @@ export class Photos {
     mayEncode: ReadonlyCell<boolean>,
   ) {
     this.#engine = engine;
+    this.used = computed(() => most.value > 0 ? this.list.value : []);
     this.choices = computed(() => withPicked(choices.value, this.list.value));
     this.#keepIdentity(mayEncode);
   }
@@ -167,7 +167,7 @@ export class Photos {
     let asked = "", last = "", isOpen = false;
     let controller = new AbortController();
     effect(() => {
-      const photos = this.list.value;
+      const photos = this.used.value;
       const choices = this.choices.value;
       const isAllowed = mayEncode.value;
       const key = JSON.stringify([

@@ -1,11 +1,10 @@
 /**
- * Reads what our own images say of how they were made. The library reads every
+ * Reads the texts in which our own images say how they were made. The library reads every
  * kind of text chunk, with code that a page need not carry; ours are plain.
  *
  * @module
  */
 import { imageFileKind } from "../../../image/signature.ts";
-import { optionsOf } from "../../../options/table.ts";
 
 /** The texts of a PNG that are neither compressed nor damaged, by keyword. */
 export function readPngTexts(
@@ -43,25 +42,4 @@ function latin1(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;
-}
-
-/**
- * The settings in an image's texts.
- *
- * @returns null where it is no image of ours
- */
-export function settingsOf(
-  texts: Readonly<Record<string, string>>,
-): Record<string, unknown> | null {
-  if (texts.prompt === undefined || texts.steps === undefined) return null;
-  const settings: Record<string, unknown> = {};
-  for (const { name, key, type } of optionsOf("image", "identity")) {
-    const value = key === undefined || texts[key] === undefined
-      ? undefined
-      : type.parse(texts[key]);
-    if (value !== undefined && type.fault(value) === undefined) {
-      settings[name] = typeof value === "bigint" ? String(value) : value;
-    }
-  }
-  return settings;
 }

@@ -12,6 +12,7 @@ export type Remembered =
   | "theme"
   | "form"
   | "photos"
+  | "sources"
   | "job"
   | `job.${string}`
   | `held.${string}`

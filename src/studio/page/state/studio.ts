@@ -9,37 +9,32 @@ import { computed, effect, signal } from "../preact.tsx";
 import type { Cell, ReadonlyCell } from "./cell.ts";
 import { Comparison } from "./comparison.ts";
 import { Connection } from "./connection.ts";
+import { encoderView } from "./encoder_view.ts";
 import type { Example } from "./examples.ts";
+import { Extras } from "./extras.ts";
+import { fillFromEntry, fillFromPng, type MissingFiles } from "./filling.ts";
 import { Form } from "./form.ts";
 import { toEngineError } from "./engine_error.ts";
-import { hashesIn } from "./hashes.ts";
 import { type Entry, History } from "./history.ts";
 import { Jobs } from "./jobs.ts";
+import { bringBack, keepFiles, leftFiles } from "./keep_files.ts";
 import { Photos } from "./photos.ts";
-import {
-  remember,
-  remembered,
-  rememberedInTab,
-  rememberInTab,
-} from "./remembered.ts";
+import type { PngSettings } from "./png_settings.ts";
 import type { Run } from "./run.ts";
+import { noSourceTexts } from "./source_texts.ts";
+import { Sources } from "./sources.ts";
 import { isTabShown } from "./visibility.ts";
-
-/** Why nothing can be made yet. */
-export type Obstacle = "photo" | "field";
-
-/** What the form was filled with, so that it can be said. */
-export interface Filled {
-  /** Photos that the browser does not have any more. */
-  readonly missing: number;
-}
 
 /** All that the page knows and does. */
 export class Studio {
   /** The way to the server. */
   readonly connection: Connection;
+  /** The extra files that images can use. */
+  readonly extras: Extras;
   /** The reference photos. */
   readonly photos: Photos;
+  /** What images are made from besides a person. */
+  readonly sources: Sources;
   /** What is in the form. */
   readonly form: Form;
   /** What was made. */
@@ -50,16 +45,20 @@ export class Studio {
   readonly run: ReadonlyCell<Run | null>;
   /** What was made and is looked at; null where the run is. */
   readonly shown: Cell<Entry | null>;
-  /** Why the last attempt to generate did nothing. */
-  readonly obstacle: Cell<Obstacle | null> = signal(null);
+  /** Whether the last attempt to generate did nothing, for a field was wrong. */
+  readonly isHeldUp: Cell<boolean> = signal(false);
+  /** Whether any field is wrong. */
+  readonly isWrong: ReadonlyCell<boolean>;
   /** Whether images are being made. */
   readonly isBusy: ReadonlyCell<boolean>;
   /** Whether what is being made waits, and no worker is there to take it. */
   readonly isUnattended: ReadonlyCell<boolean>;
+  /** Whether the model follows identities, as far as it is known. */
+  readonly followsPeople: ReadonlyCell<boolean>;
   /** The photos as the encoder sees them, by asking it or by the run; empty while that is not known. */
   readonly encoderView: ReadonlyCell<readonly ImageResource[]>;
-  /** What the form was just filled with. */
-  readonly filled: Cell<Filled | null> = signal(null);
+  /** What could not be brought back when the form was just filled. */
+  readonly filled: Cell<MissingFiles | null> = signal(null);
   readonly #engine: PageEngine;
   readonly #jobs: Jobs;
 
@@ -70,6 +69,7 @@ export class Studio {
    */
   constructor(engine: PageEngine) {
     this.#engine = engine;
+    this.extras = new Extras(engine);
     this.connection = new Connection(engine, () => {
       this.photos.askAgain();
       this.#jobs.takeUp();
@@ -77,26 +77,42 @@ export class Studio {
     this.#jobs = new Jobs(engine, this.history, this.connection);
     ({ run: this.run, shown: this.shown, isBusy: this.isBusy } = this.#jobs);
     this.isUnattended = this.#jobs.isUnattended;
-    const { model } = this.connection;
-    this.form = new Form(model);
+    const { model, state } = this.connection;
+    this.followsPeople = computed(() => model.value?.maxReferences !== 0);
+    this.sources = new Sources(() => this.photos.used.value.length > 0);
+    this.form = new Form(
+      model,
+      computed(() => ({
+        initImage: this.sources.initImage.image.value !== null,
+        mask: this.sources.mask.image.value !== null,
+        controls: this.sources.controls.rows.value.length > 0,
+        taesd: model.value?.taesd ?? false,
+        people: this.followsPeople.value,
+      })),
+    );
+    this.isWrong = computed(() =>
+      this.form.wrong.value.size > 0 || this.sources.controls.areWrong.value
+    );
     this.photos = new Photos(
       engine,
       computed(() => model.value?.maxReferences ?? 3),
       computed(() => this.form.choices()),
       computed(() => isTabShown.value && !this.isBusy.value),
     );
-    this.encoderView = computed(() => this.#encoderView());
+    this.encoderView = computed(() => encoderView(this.photos, this.run.value));
+    effect(() => {
+      if (state.value === "there") this.extras.refresh();
+    });
     this.#watchErrors();
   }
 
   /** Takes up what an earlier page left. */
   async start(): Promise<void> {
-    const hashes = hashesIn(rememberedInTab("photos") ?? remembered("photos"));
+    const left = leftFiles();
     this.connection.connect();
     await this.history.load();
-    const photos = await this.history.photos(hashes);
-    await this.photos.replace([...photos.values()]);
-    this.#keepPhotos();
+    await bringBack(left, this);
+    keepFiles(this.history, this.photos, this.sources);
     this.shown.value = this.history.entries.value[0] ?? null;
     await this.#jobs.takeUp();
   }
@@ -104,24 +120,25 @@ export class Studio {
   /** Makes images of what is in the form. */
   async generate(): Promise<void> {
     if (this.isBusy.value) return;
-    const photos = this.photos.list.value;
-    this.obstacle.value = photos.length === 0
-      ? "photo"
-      : this.form.wrong.value.size > 0
-      ? "field"
-      : null;
-    if (this.obstacle.value) return;
+    this.isHeldUp.value = this.isWrong.value;
+    if (this.isHeldUp.value) return;
+    const photos = this.photos.used.value;
+    const hasPerson = photos.length > 0;
     this.filled.value = null;
     this.comparison.clear();
     this.form.drawSeed();
     const identity = this.photos.identity.value;
     await this.#jobs.make(
       {
-        settings: this.form.settings(),
-        choices: this.photos.choices.value,
+        settings: this.form.settings(hasPerson),
+        choices: hasPerson ? this.photos.choices.value : {},
         photos: photos.map(({ hash }) => hash),
+        sources: this.sources.texts.value,
       },
-      new Map(photos.map(({ hash, file }) => [hash, file])),
+      new Map([
+        ...photos.map(({ hash, file }) => [hash, file] as const),
+        ...this.sources.files,
+      ]),
       identity?.state === "there" ? identity.value.id : null,
     );
   }
@@ -131,30 +148,28 @@ export class Studio {
     return this.#jobs.stop();
   }
 
-  /** Fills the form, and fetches the photos, with what made some images. */
-  async again({ settings, choices, photos: hashes }: Entry): Promise<void> {
-    const { face, ...others } = choices;
+  /** Fills the form, and fetches the files, with what made some images. */
+  async again(entry: Entry): Promise<void> {
     this.comparison.clear();
-    this.form.fill({
-      ...settings,
-      ...others,
-      ...!Array.isArray(face) && { face },
-    });
-    const photos = await this.history.photos(hashes);
-    // Never with photos that were in the form before: they may show somebody else.
-    await this.photos.replace(
-      [...photos.values()],
-      Array.isArray(face)
-        ? hashes.flatMap((hash, i) => photos.has(hash) ? [face[i]] : [])
-        : [],
-    );
-    this.filled.value = { missing: hashes.length - photos.size };
+    this.filled.value = await fillFromEntry(this, entry);
   }
 
-  /** Fills the form with the settings that an image carries. */
-  fill(settings: Readonly<Record<string, unknown>>): void {
-    this.form.fill(settings);
-    this.filled.value = { missing: 0 };
+  /** Fills the form with what made an image, as its file says. */
+  async fill(png: PngSettings): Promise<void> {
+    this.filled.value = await fillFromPng(this, png);
+  }
+
+  /** Goes on from an image that was made. */
+  async startFrom(entry: Entry, index: number): Promise<void> {
+    const { images } = await this.history.files(entry);
+    this.comparison.clear();
+    if (images[index]) await this.sources.startFrom(images[index]);
+  }
+
+  /** Takes files that are dropped or pasted anywhere. */
+  async take(files: readonly Blob[]): Promise<void> {
+    if (this.followsPeople.value) return await this.photos.add(files);
+    if (files.length > 0) await this.sources.startFrom(files[0]);
   }
 
   /** Fills the form with an example, and makes its images. */
@@ -168,6 +183,7 @@ export class Studio {
       this.connection.notice(toEngineError(error));
       return;
     }
+    await this.sources.restore(noSourceTexts, new Map());
     this.filled.value = null;
     this.form.set("prompt", prompt);
     this.form.set("idScale", String(idScale));
@@ -183,40 +199,6 @@ export class Studio {
     const removed = this.history.remove(entries);
     if (isShown) this.shown.value = this.history.entries.value[0] ?? null;
     await removed;
-  }
-
-  /** Keeps the photos, so that they are there after a reload and for using them again. */
-  #keepPhotos(): void {
-    const keep = () => {
-      const photos = this.photos.list.value;
-      this.history.addPhotos(
-        new Map(photos.map(({ hash, file }) => [hash, file])),
-      );
-    };
-    effect(() => {
-      const hashes = this.photos.list.value.map(({ hash }) => hash);
-      rememberInTab("photos", hashes);
-      // A new tab begins with the photos that were chosen last.
-      remember("photos", hashes);
-      keep();
-    });
-    // Another tab does not know what is in this one's form, and may have deleted it.
-    effect(() => {
-      if (isTabShown.value) keep();
-    });
-  }
-
-  #encoderView(): readonly ImageResource[] {
-    const identity = this.photos.identity.value;
-    if (identity?.state === "there") return identity.value.faces;
-    const run = this.run.value;
-    if (!run) return [];
-    const hashes = this.photos.list.value.map(({ hash }) => hash);
-    const key = (photos: readonly string[], choices: object) =>
-      JSON.stringify([photos, Object.entries(choices).sort()]);
-    const isSame = key(hashes, this.photos.choices.value) ===
-      key(run.job.photos, run.job.choices);
-    return isSame ? run.references.value : [];
   }
 
   /** Notices when a question about photos finds the server gone. */

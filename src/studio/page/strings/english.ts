@@ -4,17 +4,19 @@
  *
  * @module
  */
-import { table } from "../../../options/table.ts";
+import { englishHelp, englishLabels } from "./english_options.ts";
 
 /** Counts things in English. */
 function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** What the table says of an option, as a sentence. */
-function help(name: keyof typeof table): string {
-  const { help } = table[name];
-  return help.charAt(0).toUpperCase() + help.slice(1);
+/** Lists things in English. */
+function listed(things: readonly string[]): string {
+  const last = things.at(-1) ?? "";
+  return things.length < 2
+    ? last
+    : `${things.slice(0, -1).join(", ")} and ${last}`;
 }
 
 /** English, from which all languages take their strings. */
@@ -36,6 +38,7 @@ export const english = {
     hint: (most: number) =>
       `or drop or paste them anywhere: up to ${most} photos of one person`,
     dropHere: "Drop the photos",
+    dropImage: "Drop the image to begin with",
     add: "Add a photo",
     full: (most: number) =>
       `This model takes ${most} photos; the others were left out`,
@@ -60,13 +63,23 @@ export const english = {
       `${name} is damaged, or too large for this browser: save it again, or choose another photo`,
     tooLarge: (name: string, megabytes: number) =>
       `${name} has ${megabytes} MB; a photo may have 20`,
+    nobody:
+      "Without a photo the images show nobody in particular; identity needs one",
     filled: "The form has these settings now",
-    missing: (count: number) =>
-      `${
-        counted(count, "photo is", "photos are")
-      } not kept in this browser any more: add ${
+    missing: (what: readonly string[], count: number) =>
+      `This browser does not have ${listed(what)}: add ${
         count === 1 ? "it" : "them"
       } again`,
+    missingPhotos: (count: number) =>
+      count === 1 ? "the photo" : `${count} photos`,
+    missingInitImage: "the initial image",
+    missingMask: "the mask",
+    missingControls: (count: number) =>
+      count === 1 ? "the control image" : `${count} control images`,
+    missingLoras: (names: readonly string[]) =>
+      `There is no LoRA ${listed(names)} here`,
+    missingNets: (names: readonly string[]) =>
+      `There is no ControlNet ${listed(names)} here`,
     hasSettings: "This image carries the settings it was made with",
     useSettings: "These settings again",
     dismiss: "Dismiss",
@@ -84,10 +97,18 @@ export const english = {
     size: "Size",
     sizeHint: (multiple: number, own: number) =>
       `Multiples of ${multiple}; this model was trained on ${own}`,
-    more: "More options",
     changed: (count: number) => `${count} changed`,
-    photoGroup: "How photos are looked at",
-    imageGroup: "How images are computed",
+    more: "More options",
+    groups: {
+      photo: "Photo options",
+      prompt: "Prompt options",
+      start: "Start from an image",
+      control: "ControlNet",
+      lora: "LoRA",
+      size: "Size and upscaling",
+      sampling: "Sampling",
+      faster: "Faster",
+    },
     reset: "Back to the defaults",
     default: "default",
     /** Values by the library's names. */
@@ -100,6 +121,23 @@ export const english = {
       largest: "the largest",
       "torch-cuda": "PyTorch, GPU",
       "torch-cpu": "PyTorch, CPU",
+      plain: "plain text",
+      a1111: "as in AUTOMATIC1111",
+      sample: "drawn",
+      mean: "the mean",
+      original: "the original",
+      blur: "blurred colours",
+      noise: "noise",
+      nothing: "nothing",
+      vae: "VAE",
+      taesd: "TAESD, faster",
+      auto: "as needed",
+      on: "always",
+      off: "never",
+      latent: "latent",
+      lanczos: "Lanczos",
+      none: "none",
+      canny: "edges (Canny)",
     },
     /** What holds where nothing is chosen, in words. */
     defaults: {
@@ -111,6 +149,23 @@ export const english = {
       schedule: "the sampler's own",
       eta: "the sampler's own",
       guidanceRescale: "0",
+      strength: "0.8",
+      initLatents: "drawn",
+      maskFill: "the original",
+      maskBlur: "0",
+      maskPaste: "yes",
+      onlyMasked: "no",
+      maskPadding: "32",
+      decoder: "VAE",
+      vaeTiling: "as needed",
+      hiresScale: "no second pass",
+      hiresWidth: "by the scale",
+      hiresHeight: "by the scale",
+      hiresUpscaler: "latent",
+      hiresStrength: "0.7",
+      hiresSteps: "as many",
+      upscale: "none",
+      upscaleBy: "2",
     },
     wrongNumber: (least: number, most: number) =>
       `A number in ${least}–${most}`,
@@ -124,71 +179,82 @@ export const english = {
     wrongSeed: "A whole number from −2⁶³ to 2⁶⁴ − 1",
     wrongFace: "best, largest, or a number from 0",
     wrongRange: "Two rising fractions in 0–1",
+    wrongOutpaint: "Whole numbers of pixels up to 2048",
+    embeddings: (names: readonly string[]) =>
+      `Embeddings, by their names in the prompt: ${names.join(", ")}`,
+    noSecondPass:
+      "A second pass follows images made from noise alone: it is left out while they start from an image",
   },
-  labels: {
-    prompt: "Prompt",
-    negativePrompt: "Negative prompt",
-    steps: "Steps",
-    numImages: "Images",
-    guidanceScale: "Guidance",
-    idScale: "Identity",
-    seed: "Seed",
-    width: "Width",
-    height: "Height",
-    align: "Align faces",
-    parse: "Only the face",
-    face: "Which face",
-    requireFace: "Require a face",
-    fit: "Photos that are not square",
-    rng: "Noise of",
-    cudaThreads: "Threads of that GPU",
-    sampler: "Sampler",
-    schedule: "Schedule",
-    eta: "Added noise (eta)",
-    guidanceRescale: "Rescale guidance",
-    reuseFeatures: "Reuse features",
-    guidanceRange: "Guidance range",
-    mergeTokens: "Merge tokens",
+  start: {
+    choose: "Choose an initial image",
+    hint: "or drop one here; “Start from it” is at every finished image",
+    other: "Another image",
+    alt: "The initial image",
+    altMasked: "The initial image; what is repainted is white",
+    remove: "Remove the initial image",
+    squeezed: (from: string, to: string) =>
+      `Its ${from} pixels are squeezed to ${to}`,
+    useSize: (size: string) => `Make ${size}`,
+    paint: "Paint a mask",
+    repaint: "Change the mask",
+    maskFile: "Mask from a file",
+    removeMask: "Remove the mask",
+    maskHint: "White is repainted; without a mask, all of it",
+    outpaint: "Extend the image, in pixels",
+    sides: { left: "Left", top: "Top", right: "Right", bottom: "Bottom" },
+    from: "Start from it",
+    fromOf: (index: number) => `Start from image ${index}`,
   },
-  help: {
-    prompt: help("prompt"),
-    negativePrompt: help("negativePrompt"),
-    steps: help("steps"),
-    numImages: help("numImages"),
-    guidanceScale: help("guidanceScale"),
-    idScale: help("idScale"),
-    seed: help("seed"),
-    width: help("width"),
-    height: help("height"),
-    align: `${
-      help("align")
-    }: cut out and turned upright, as models of photos want them`,
-    parse: `${help("parse")}: hair and background do not count then`,
-    face: help("face"),
-    requireFace: `${
-      help("requireFace")
-    }: else the whole photo is used, and a warning says so`,
-    fit: help("fit"),
-    rng: `${
-      help("rng")
-    }: the same seed gives the same images as PyTorch would there`,
-    cudaThreads: help("cudaThreads").replace(/; see .*/, ""),
-    sampler: help("sampler"),
-    schedule: help("schedule"),
-    eta: help("eta"),
-    guidanceRescale: help("guidanceRescale"),
-    reuseFeatures: help("reuseFeatures"),
-    guidanceRange: help("guidanceRange"),
-    mergeTokens: help("mergeTokens"),
+  mask: {
+    heading: "What is repainted",
+    hint: "Paint over what is to change",
+    canvas:
+      "The initial image, to paint on; by keyboard, choose the mask from a file instead",
+    brush: "Brush",
+    paint: "Paint",
+    erase: "Erase",
+    undo: "Undo",
+    clear: "Clear",
+    done: "Done",
   },
+  controls: {
+    add: "Add a ControlNet",
+    name: (index: number) => `ControlNet ${index}`,
+    choose: (index: number) => `Image of ControlNet ${index}`,
+    hint: "Choose or drop an image",
+    photo: "The first photo is used",
+    alt: (index: number) => `What ControlNet ${index} sees`,
+    other: "Another image",
+    remove: (index: number) => `Remove ControlNet ${index}`,
+    pick: "Choose a ControlNet",
+    preprocess: "Make of the image",
+    face: "faces’ landmarks",
+    scale: "Scale",
+    start: "From",
+    end: "To",
+    wrongScale: "Scale: a number in −10–10",
+    wrongRange: "From and to: two rising fractions in 0–1",
+    needsImage: "Choose an image",
+    unknown: (name: string) => `There is no ControlNet ${name} here`,
+  },
+  loras: {
+    add: "Add a LoRA",
+    name: (index: number) => `LoRA ${index}`,
+    scale: (index: number) => `Strength of LoRA ${index}`,
+    remove: (index: number) => `Remove LoRA ${index}`,
+    wrong:
+      "Strength: a number in −100–100; block weights may follow, as in 0.8:1,0,…",
+    unknown: (name: string) => `There is no LoRA ${name} here`,
+  },
+  labels: englishLabels,
+  help: englishHelp,
   run: {
     generate: "Generate",
     stop: "Stop",
     stopping: "Stopping …",
     shortcut: "Ctrl + Enter",
-    needsPhoto: "Add a photo first, or try an example",
     fixFields: "Correct the marked fields first",
-    sending: "Sending the photos …",
+    sending: "Sending …",
     queued: (before: number) =>
       before <= 0
         ? "Next in the queue"
@@ -224,6 +290,7 @@ export const english = {
   result: {
     heading: "Images",
     empty: "A photo, a prompt, and the person is somewhere else",
+    emptyPlain: "A prompt, and an image of it",
     preview: (index: number) => `Preview of image ${index}`,
     image: (index: number, prompt: string) => `Image ${index}: ${prompt}`,
     open: (index: number) => `Open image ${index} in full size`,
@@ -308,7 +375,9 @@ export const english = {
     unauthorized: "The server wants its token",
     queueFull: "The queue is full",
     shuttingDown: "The server is about to end",
-    badImage: "This photo cannot be read",
+    badImage: "This image cannot be read",
+    filesGone:
+      "A photo or image that these were to be made from is not kept in this browser any more",
     noFace: "No face was found, and one was required",
     tooLarge: "This is more than the server takes",
     timeout: "It took too long",

@@ -1,66 +1,28 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource npm:preact@11.2.0 */
 /**
- * The other options of the table, folded away: a field for each by its schema.
+ * The field of a folded option, by its schema.
  *
  * @module
  */
 import { table } from "../../../options/table.ts";
 import { samplerNames } from "../../../samplers/sampler_names.ts";
-import type { ModelResource } from "../../wire/resources.ts";
+import type { ExtrasResource, ModelResource } from "../../wire/resources.ts";
 import { useId } from "../preact.tsx";
-import {
-  imageOptions,
-  type MoreOption,
-  photoOptions,
-} from "../state/form_options.ts";
+import type { MoreOption } from "../state/form_options.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Fault } from "./fields.tsx";
 
-/** The other options. */
-export function MoreOptions() {
-  const { form } = useStudio();
-  const words = text.value.form;
-  const changed = form.changed.value;
-  return (
-    <details
-      class="more"
-      onToggle={({ currentTarget }) => {
-        // Without that, what is folded out lies below the panel's edge.
-        const panel = currentTarget.closest(".panel");
-        const { open, offsetTop: top } = currentTarget;
-        if (open) panel?.scrollTo({ top });
-      }}
-    >
-      <summary>
-        {words.more}
-        {changed > 0 && <span class="badge">{words.changed(changed)}</span>}
-      </summary>
-      <fieldset>
-        <legend>{words.photoGroup}</legend>
-        {photoOptions.map((name) => <OptionField key={name} name={name} />)}
-      </fieldset>
-      <fieldset>
-        <legend>{words.imageGroup}</legend>
-        {imageOptions.map((name) => <OptionField key={name} name={name} />)}
-      </fieldset>
-      {changed > 0 && (
-        <button type="button" onClick={() => form.resetMore()}>
-          {words.reset}
-        </button>
-      )}
-    </details>
-  );
-}
-
-function OptionField({ name }: { name: MoreOption }) {
-  const { form, connection } = useStudio();
+/** The field of an option; nothing where the option means nothing now. */
+export function OptionField({ name }: { name: MoreOption }) {
+  const { form, connection, extras } = useStudio();
   const id = useId();
+  if (!form.applies(name)) return null;
   const byDefault = defaultText(name, connection.model.value);
   const typed = form.texts.value[name];
   // The default has a place of its own; twice, it would be two choices.
-  const known = choicesOf(name)?.filter((choice) =>
+  const known = choicesOf(name, extras.names.value)?.filter((choice) =>
     choice !== String(table[name].default) || choice === typed
   );
   // An image may record another spelling of a name than the list has.
@@ -106,14 +68,21 @@ function OptionField({ name }: { name: MoreOption }) {
 }
 
 /** What can be chosen; null where a value is typed. */
-function choicesOf(name: MoreOption): readonly string[] | null {
+function choicesOf(
+  name: MoreOption,
+  { upscalers }: ExtrasResource,
+): readonly string[] | null {
+  if (name === "upscale") return ["lanczos", ...upscalers];
+  // Latents have a place of their own: it is the default.
+  if (name === "hiresUpscaler") return ["lanczos", ...upscalers];
   const schema = table[name].type.schema ?? {};
   if (schema.type === "boolean") return ["true", "false"];
   const names = name === "sampler" ? samplerNames : schema.enum;
   return Array.isArray(names) ? names.map(String) : null;
 }
 
-function choiceText(choice: string): string {
+/** A choice in the page's words. */
+export function choiceText(choice: string): string {
   const words: Readonly<Record<string, string>> = text.value.form.choices;
   return words[choice] ?? choice;
 }

@@ -1,0 +1,85 @@
+/**
+ * Upscalers by the names that AUTOMATIC1111's web UI has for them.
+ *
+ * @module
+ */
+import { nearestNames } from "../../base/nearest.ts";
+import { badField } from "../compatible/own_fields.ts";
+
+/** That program's names of files that others call as they are downloaded. */
+const FILES: Readonly<Record<string, string>> = {
+  "R-ESRGAN 4x+": "RealESRGAN_x4plus",
+  "R-ESRGAN 4x+ Anime6B": "RealESRGAN_x4plus_anime_6B",
+  "R-ESRGAN 2x+": "RealESRGAN_x2plus",
+};
+
+/**
+ * Ways of enlarging latents: both are bilinear, and the second differs only where
+ * something is made smaller.
+ */
+export const latentModes: readonly string[] = [
+  "Latent",
+  "Latent (antialiased)",
+];
+
+/** The upscalers as they are listed there. */
+export function listedUpscalers(
+  files: readonly string[],
+): Readonly<Record<string, unknown>>[] {
+  return ["None", "Lanczos", ...files].map((name) => ({
+    name,
+    model_name: null,
+    model_path: null,
+    model_url: null,
+    scale: 4,
+  }));
+}
+
+/**
+ * The upscaler of finished images, by our name.
+ *
+ * @param files names of those that there are
+ * @throws {ApiError} 400 `bad-request` naming the nearest names
+ */
+export function readUpscaler(
+  name: string,
+  files: readonly string[],
+  field: string,
+): string {
+  const own = find(name, files);
+  if (own !== undefined) return own;
+  throw unknown(name, ["Lanczos", ...files], field);
+}
+
+/**
+ * The upscaler of a second pass, by our name; there, `None` resizes with Lanczos.
+ *
+ * @throws {ApiError} 400 `bad-request` naming the nearest names
+ */
+export function readHiresUpscaler(
+  name: string | null | undefined,
+  files: readonly string[],
+  field: string,
+): string {
+  if (name == null || latentModes.includes(name)) return "latent";
+  const own = name === "None" ? "lanczos" : find(name, files);
+  if (own !== undefined) return own;
+  throw unknown(name, [...latentModes, "None", "Lanczos", ...files], field);
+}
+
+function find(name: string, files: readonly string[]): string | undefined {
+  if (files.includes(name)) return name;
+  if (name.toLowerCase() === "lanczos") return "lanczos";
+  const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+  return file !== undefined && files.includes(file) ? file : undefined;
+}
+
+function unknown(name: string, names: readonly string[], field: string) {
+  const near = nearestNames(name.slice(0, 60), names, 4, Infinity);
+  return badField(
+    field,
+    `must be an upscaler that is here, such as ${near.join(", ")}, got ${
+      name.slice(0, 60)
+    }`,
+  );
+}

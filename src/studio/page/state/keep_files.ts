@@ -1,0 +1,86 @@
+/**
+ * Keeps the files in the form, so that they are there after a reload and for using
+ * them again.
+ *
+ * @module
+ */
+import { effect } from "../preact.tsx";
+import { hashesIn } from "./hashes.ts";
+import type { History } from "./history.ts";
+import type { Photos } from "./photos.ts";
+import {
+  remember,
+  remembered,
+  rememberedInTab,
+  rememberInTab,
+} from "./remembered.ts";
+import {
+  sourceHashes,
+  type SourceTexts,
+  sourceTextsIn,
+} from "./source_texts.ts";
+import type { Sources } from "./sources.ts";
+import { isTabShown } from "./visibility.ts";
+
+/** The files in the form as it was left. */
+export interface LeftFiles {
+  /** Hashes of the photos. */
+  readonly photos: readonly string[];
+  /** What else images are made from. */
+  readonly sources: SourceTexts;
+}
+
+/** What was in the form, read before anything is remembered anew. */
+export function leftFiles(): LeftFiles {
+  return {
+    photos: hashesIn(rememberedInTab("photos") ?? remembered("photos")),
+    sources: sourceTextsIn(
+      rememberedInTab("sources") ?? remembered("sources"),
+    ),
+  };
+}
+
+/** Brings back what was in the form. */
+export async function bringBack(
+  left: LeftFiles,
+  { history, photos, sources }: {
+    readonly history: History;
+    readonly photos: Photos;
+    readonly sources: Sources;
+  },
+): Promise<void> {
+  const known = await history.sources(left.photos);
+  await photos.replace([...known.values()]);
+  await sources.restore(
+    left.sources,
+    await history.sources(sourceHashes(left.sources)),
+  );
+}
+
+/** Keeps and remembers what is in the form, from now on. */
+export function keepFiles(
+  history: History,
+  photos: Photos,
+  sources: Sources,
+): void {
+  const keep = () => {
+    const all = photos.list.value.map(({ hash, file }) =>
+      [hash, file] as const
+    );
+    history.addSources(new Map([...all, ...sources.files]));
+  };
+  effect(() => {
+    const hashes = photos.list.value.map(({ hash }) => hash);
+    rememberInTab("photos", hashes);
+    // A new tab begins with the files that were chosen last.
+    remember("photos", hashes);
+    const texts = sources.texts.value;
+    rememberInTab("sources", texts);
+    remember("sources", texts);
+  });
+  effect(keep);
+  // Another tab does not know what is in this one's form, and may have deleted it.
+  effect(() => {
+    if (isTabShown.value) keep();
+  });
+}

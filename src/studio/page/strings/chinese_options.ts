@@ -1,0 +1,115 @@
+/**
+ * What the page calls options in Chinese, and what it says of each.
+ *
+ * @module
+ */
+import type { Strings } from "./english.ts";
+
+/** What options are called. */
+export const chineseLabels: Strings["labels"] = {
+  prompt: "提示词（英文）",
+  negativePrompt: "反向提示词（英文）",
+  steps: "步数",
+  numImages: "图像数量",
+  guidanceScale: "引导强度",
+  idScale: "身份强度",
+  seed: "种子",
+  width: "宽",
+  height: "高",
+  align: "对齐人脸",
+  parse: "仅保留人脸",
+  face: "选用哪张人脸",
+  requireFace: "必须有人脸",
+  fit: "非正方形的照片",
+  rng: "噪声来源",
+  cudaThreads: "该 GPU 的线程数",
+  sampler: "采样器",
+  schedule: "噪声调度",
+  eta: "添加的噪声（eta）",
+  guidanceRescale: "引导重缩放",
+  reuseFeatures: "复用特征",
+  guidanceRange: "引导范围",
+  mergeTokens: "合并 token",
+  promptSyntax: "提示词语法",
+  clipSkip: "Clip skip",
+  initImage: "初始图像",
+  mask: "蒙版",
+  controlnet: "ControlNet",
+  strength: "重绘强度",
+  initLatents: "图像的潜变量",
+  outpaint: "向外扩展",
+  maskFill: "蒙版之下",
+  maskBlur: "蒙版模糊",
+  maskPaste: "其余部分保持原样",
+  onlyMasked: "仅蒙版区域",
+  maskPadding: "边距",
+  guessMode: "猜测模式",
+  lora: "LoRA",
+  hiresScale: "第二遍倍数",
+  hiresWidth: "第二遍的宽",
+  hiresHeight: "第二遍的高",
+  hiresUpscaler: "放大方式",
+  hiresStrength: "第二遍的强度",
+  hiresSteps: "第二遍的步数",
+  upscale: "放大成图",
+  upscaleBy: "放大倍数",
+  decoder: "解码器",
+  vaeTiling: "分块解码",
+};
+
+/** What options mean. */
+export const chineseHelp: Strings["help"] = {
+  prompt: "图像的内容；模型只懂英文",
+  negativePrompt: "图像中不应出现的内容",
+  steps: "去噪步数",
+  numImages: "一次生成的图像数量",
+  guidanceScale: "遵循提示词的程度",
+  idScale: "遵循身份的程度",
+  seed: "噪声的种子",
+  width: "单位为像素，须为模型倍数的整数倍",
+  height: "单位为像素，规则与宽相同",
+  align: "是否先对齐人脸：裁出并转正，面向普通照片的模型需要这样",
+  parse: "是否将人脸以外的部分涂黑：头发与背景便不起作用",
+  face:
+    "照片中有多张人脸时：第 N 张（从 0 起，最佳在前）、得分最高的或最大的；可用 0,best 这样的列表为每张照片各选一次",
+  requireFace: "未找到人脸时是否报错：否则使用整张照片，并给出警告",
+  fit: "将非正方形的照片裁剪到中间，或用黑边补齐",
+  rng: "种子复现谁的噪声：同一种子得到与该处 PyTorch 相同的图像",
+  cudaThreads:
+    "torch-cuda 所复现的 GPU 的线程数：数量超过线程数的噪声因 GPU 而异",
+  sampler:
+    "按 AUTOMATIC1111 或 diffusers 的写法，可带调度名，如 DPM++ 2M Karras；model 为模型自己指定的采样器",
+  schedule:
+    "噪声水平的分布：leading、trailing、linspace、Karras、Exponential、SGM Uniform 或 Align Your Steps",
+  eta: "采样器每步添加的噪声所占的比例",
+  guidanceRescale: "将引导后的对比度拉回到没有引导时的程度",
+  reuseFeatures:
+    "更快，但会改变图像：每 N 步才完整运行一次 UNet，其余步只运行外层",
+  guidanceRange:
+    "更快，但会改变图像：仅在这一段步数内使用引导；无引导的步只需一半时间",
+  mergeTokens: "更快，但会改变图像：自注意力中合并相似 token 的比例",
+  promptSyntax:
+    "按 AUTOMATIC1111 的方式读取 (word:1.2)、[from:to:0.4]、[a|b]、BREAK、<lora:name:1> 与嵌入的名称，提示词长度不限",
+  clipSkip: "文本编码器提前 N - 1 层结束",
+  strength: "初始图像改变多少：实际运行的步数所占的比例",
+  initLatents: "初始图像的潜变量：按编码器的分布随机抽取，或取均值",
+  outpaint: "向外扩展初始图像，并绘制新的部分",
+  maskFill: "重绘之前蒙版之下是什么",
+  maskBlur: "蒙版边缘模糊的像素数",
+  maskPaste: "是否将原图的像素放回蒙版之外",
+  onlyMasked: "是否只以完整尺寸生成蒙版周围的区域，再贴回初始图像",
+  maskPadding: "区域包含的蒙版周围的像素数",
+  guessMode:
+    "ControlNet 是否只作用于引导中提示词的一半，并少涉及细节：没有提示词也能遵循",
+  lora: "模型的 LoRA，各有其强度",
+  hiresScale: "以宽高的若干倍再生成一遍，即 AUTOMATIC1111 的 Hires. fix",
+  hiresWidth: "第二遍的宽，代替倍数",
+  hiresHeight: "第二遍的高，代替倍数",
+  hiresUpscaler: "用什么放大第一遍的结果",
+  hiresStrength: "第二遍实际运行的步数所占的比例",
+  hiresSteps: "第二遍的步数，按其强度运行其中一部分",
+  upscale: "将完成的图像放大",
+  upscaleBy: "完成的图像放大的倍数",
+  decoder: "解码方式：模型自带的自编码器，或更快但较不精确的 TAESD",
+  vaeTiling: "大图像分成重叠的小块编码与解码：GPU 放不下整幅时、总是或从不",
+};
