@@ -86,7 +86,7 @@ export async function checkCall(
     settings,
     size,
     upscalers,
-    source?.initImage,
+    given.initImage,
   );
   const needsTiny = settings.decoder === "taesd" || previews === "taesd";
   if (needsTiny && !components.taesd) throw withoutTaesd();

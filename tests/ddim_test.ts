@@ -5,6 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  ddimSampler,
   ddimSchedule,
   ddimStepCoefficients,
   readDdimConfig,
@@ -293,5 +294,22 @@ Deno.test("ddim: no message is about a key that is not in the file", () => {
   }
   for (const name of Object.keys(samplers)) {
     readDdimConfig({ _class_name: name }, "x");
+  }
+});
+
+Deno.test("ddim: from pure noise, all of it may be new at every step count", () => {
+  const config = readDdimConfig({
+    ...stableDiffusion,
+    prediction_type: "v_prediction",
+    rescale_betas_zero_snr: true,
+    timestep_spacing: "trailing",
+  }, "test");
+  const sampler = ddimSampler(config, { eta: 1 });
+  for (let steps = 1; steps <= 60; steps++) {
+    const { coefficients } = sampler.schedule(steps).steps[0];
+    assert(
+      coefficients.every(Number.isFinite),
+      `${steps} steps: ${coefficients.join(", ")}`,
+    );
   }
 });

@@ -184,6 +184,41 @@ gpuTest("weights: what a stopped load leaves is whole", async () => {
 });
 
 gpuTest(
+  "weights: what a stopped change leaves is whole or written again",
+  async () => {
+    const gpu = await sharedGpu();
+    using store = new WeightStore(gpu);
+    let mayRead = false;
+    const tensor = (name: string, value: number, isLate = false) => {
+      async function* chunks() {
+        await Promise.resolve();
+        if (isLate && !mayRead) throw new Error("stopped");
+        yield new Uint8Array(new Float32Array(6).fill(value).buffer);
+      }
+      return { name, dtype: "f32", shape: [6], bytes: 24, chunks } as const;
+    };
+    const own = [tensor("first", 1), tensor("second", 2)];
+    const weights = own.map((tensor): StoredParameter => ({
+      ref: { name: tensor.name, shape: [6], tensor },
+      dtype: "f32",
+      layout: "rows",
+      trainable: false,
+    }));
+    await store.load(weights);
+    const contents = new Map(own.map((before, i) => [
+      before,
+      { key: "changed", tensor: tensor(before.name, 11 + i, i === 1) },
+    ]));
+    await assertRejects(() => store.hold(contents), Error, "stopped");
+    mayRead = true;
+    await store.hold(contents);
+    for (const [i, parameter] of weights.entries()) {
+      assertEquals([...await store.read(parameter)], Array(6).fill(11 + i));
+    }
+  },
+);
+
+gpuTest(
   "weights: 384 MB are streamed within 150 MB of host memory",
   async () => {
     // In a process of its own: others use this one's memory, too.

@@ -145,6 +145,8 @@ export class WeightStore implements Disposable {
           : [place.buffer, place.offset] as const;
         await this.#write(parameter, memory, offset, stream);
       }
+      // Whoever stops the call while the next one is read leaves this one whole.
+      stream.flush();
       this.#recordKey(ref);
     }
     await stream.finish();

@@ -1,6 +1,6 @@
 /**
- * DDIM: its schedule of noise levels, and the two coefficients of each step without
- * added noise (eta 0) for a UNet that predicts noise.
+ * DDIM: its schedule of noise levels, and its steps: plain ones for a UNet that predicts
+ * noise, which have two coefficients, and general ones, with added noise or for velocity.
  *
  * Equals diffusers' `DDIMScheduler`.
  *
@@ -202,11 +202,13 @@ function generalDdim(
           const variance = (1 - alphaPrev) / (1 - alpha) *
             (1 - alpha / alphaPrev);
           const added = eta * Math.sqrt(variance);
+          // Where all that is left is new noise, rounding may give less than nothing.
+          const kept = Math.max(0, 1 - alphaPrev - added ** 2);
           return {
             latents: combine(
               [Math.sqrt(alphaPrev), cleanImage(prediction, level, basis)],
               [
-                Math.sqrt(1 - alphaPrev - added ** 2),
+                Math.sqrt(kept),
                 predictedNoise(prediction, level, basis),
               ],
               [added, basis.noise],

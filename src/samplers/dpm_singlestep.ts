@@ -79,12 +79,8 @@ function ordersOf(
 ): number[] {
   const orders = Array.from({ length: count }, (_, i) => i % solverOrder + 1);
   const isWhole = count % solverOrder === 0;
-  // An odd count or an end without noise makes diffusers switch it on.
-  if (lowerOrderFinal || !isWhole || end === "zero") {
-    if (isWhole && solverOrder === 3) orders[count - 1] = 1;
-    if (isWhole && solverOrder === 2) orders[count - 1] = 1;
-  }
-  if (end === "zero") orders[count - 1] = 1;
+  // A run that ends within a group ends with a lower order by itself.
+  if (end === "zero" || (lowerOrderFinal && isWhole)) orders[count - 1] = 1;
   return orders;
 }
 

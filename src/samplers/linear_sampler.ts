@@ -60,7 +60,10 @@ export interface LinearPlan {
 
 /** What distinguishes a linear sampler. */
 export interface LinearSamplerOptions {
-  /** As AUTOMATIC1111 calls it; whatever the nodes depend on is added. */
+  /**
+   * As AUTOMATIC1111 calls it. For one model it must decide the options below, on which
+   * the nodes depend.
+   */
   readonly name: string;
   /** Tensors that it keeps from step to step, 0..4. */
   readonly slots: number;
@@ -154,7 +157,7 @@ export function linearSampler(options: LinearSamplerOptions): Sampler {
   };
 }
 
-/** The matrix of an update, row by row; of one without noise and history the two numbers that are used. */
+/** The matrix of an update, row by row; without noise and history, the two numbers that are used. */
 function matrixOf(
   { latents, history = [] }: LinearUpdate,
   { history: slots, zero }: Basis,

@@ -8,9 +8,9 @@ import type { CallOptions } from "../../base/progress.ts";
 import { version } from "../../base/version.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { finishedSize } from "../../options/hires_settings.ts";
+import { sizeOfMade } from "../../options/source_settings.ts";
 import type { Settings, SizeRule } from "../../options/options.ts";
 import { toText } from "../../options/settings_text.ts";
-import { sizeOfMade } from "../../options/source_settings.ts";
 import { exitCode, UsageError } from "../exit.ts";
 import type { MasterWeaver } from "../masterweaver.ts";
 import { ProgressLines } from "../progress_lines.ts";
@@ -135,11 +135,8 @@ function writtenSize(
   { initImage }: Inputs,
   size: SizeRule,
 ): ReturnType<typeof finishedSize> {
-  // What is repainted is put back into the initial image.
-  return finishedSize(
-    { ...settings, ...sizeOfMade(settings, initImage?.image) },
-    size,
-  );
+  const made = sizeOfMade(settings, initImage?.image);
+  return finishedSize({ ...settings, ...made }, size);
 }
 
 /** The identity of the reference photos; undefined without any. */

@@ -17,6 +17,7 @@ import {
 } from "../../options/settings_text.ts";
 import { needsMask, sourceNames } from "../../options/source_settings.ts";
 import { table } from "../../options/table.ts";
+import { keptBeside } from "../../samplers/sampler_names.ts";
 import type { ImageSize } from "../../image/resize_whole.ts";
 import type { ImageText } from "../codecs/image_text.ts";
 import { asUsage, wrongOption } from "../exit.ts";
@@ -64,7 +65,8 @@ export async function readTask(flags: Flags): Promise<Task> {
 
 /**
  * What is repeated: without what needs an initial image or a mask that is not given,
- * and without a second pass that what was typed rules out.
+ * without a second pass that what was typed rules out, and without what a sampler
+ * that is typed does not have.
  */
 function usable(
   recorded: Partial<Settings>,
@@ -80,7 +82,9 @@ function usable(
       (needsMask(name) && mask === undefined && outpaint === undefined);
     if (isUseless) delete kept[name];
   }
-  return kept;
+  if (settings.sampler === undefined) return kept;
+  const { schedule: _, eta: __, ...others } = kept;
+  return { ...others, ...keptBeside(settings.sampler, kept) };
 }
 
 /** The settings of a second pass that are not repeated beside what was typed. */
