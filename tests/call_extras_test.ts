@@ -142,7 +142,7 @@ Deno.test("ControlNets: a list has one value for all, or one for each", () => {
   const error = assertThrows(
     () => controlChoices({ controlnet, controlScale: [1, 1, 1] }),
     MasterWeaverError,
-    "Option controlScale takes one value, or one for each of the 2 ControlNets, got 3",
+    "Option controlScale takes one value, or one for each ControlNet, got 3 for 2",
   );
   assertEquals(error.code, "bad-option");
 });

@@ -79,7 +79,7 @@ function checkLengths(
     if (!values || values.length === 1 || values.length === nets) continue;
     throw new MasterWeaverError(
       "bad-option",
-      `Option ${name} takes one value, or one for each of the ${nets} ControlNets, got ${values.length}`,
+      `Option ${name} takes one value, or one for each ControlNet, got ${values.length} for ${nets}`,
     );
   }
 }
