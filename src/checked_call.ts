@@ -82,7 +82,12 @@ export async function checkCall(
   const { settings, source, loras } = checkTogether(given, size, identity);
   const sampler = chooseSampler(components.unet.config.scheduler, settings);
   const used = checkControls(controls, settings.guessMode, components);
-  const passes = await openPasses(settings, size, upscalers);
+  const passes = await openPasses(
+    settings,
+    size,
+    upscalers,
+    given.initImage,
+  );
   const needsTiny = settings.decoder === "taesd" || previews === "taesd";
   if (needsTiny && !components.taesd) throw withoutTaesd();
   const tokens = identity === undefined

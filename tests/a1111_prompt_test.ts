@@ -168,3 +168,20 @@ Deno.test("a1111 prompt: brackets without end take no long time", () => {
   const deep = "[".repeat(150) + "b:3" + "]".repeat(150);
   assertEquals(promptSchedule(deep, 9).length, 2);
 });
+
+Deno.test("a1111 prompt: long blanks and open tags are read in short time", () => {
+  const blanks = " ".repeat(300_000);
+  const started = performance.now();
+  assertEquals(parseAttention(`${blanks}x`), [{
+    text: `${blanks}x`,
+    weight: 1,
+  }]);
+  assertEquals(
+    parseAttention(`a${blanks}BREAK${blanks}b`).map(({ text }) => text),
+    ["a", "", "b"],
+  );
+  const open = "<lora:".repeat(50_000);
+  const { text, extraNetworks } = splitExtraNetworks(`<lora:x:1>${open}`);
+  assertEquals([text, extraNetworks.length], [open, 1]);
+  assert(performance.now() - started < 2000);
+});

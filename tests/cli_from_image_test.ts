@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readImage, readImageText, writePng } from "../src/host/files.ts";
 import { readFlags } from "../src/host/command/flags.ts";
+import { readTask, repeatWarnings } from "../src/host/command/task.ts";
 import { UsageError } from "../src/host/exit.ts";
 import { fromParameters } from "../src/options/parameters_text.ts";
 import { type BadInput, badInputTests, demo } from "./support/bad_input.ts";
@@ -102,6 +103,34 @@ Deno.test("from image: flags that need others are refused by name", () => {
     assertMatch(assertThrows(read, UsageError).message, message);
   }
 });
+
+Deno.test("from image: what is typed rules out a second pass that is repeated", () =>
+  inFolder(async (folder) => {
+    const data = new Uint8ClampedArray(4 * 16 * 16).fill(255);
+    const path = `${folder}/a.png`;
+    const own = {
+      software: "masterweaver 0",
+      prompt: "a",
+      hires_height: "96",
+      hires_strength: "0.5",
+    };
+    await writePng(path, { width: 16, height: 16, data }, own);
+    const kept = async (...args: string[]) => {
+      const flags = readFlags(["--from-image", path, ...args]);
+      const task = await readTask(flags);
+      const { hiresScale, hiresHeight, hiresStrength } = task.settings;
+      const warnings = repeatWarnings(task, own)
+        .filter((warning) => warning.includes("second pass"));
+      return [hiresScale, hiresHeight, hiresStrength, warnings.length];
+    };
+    assertEquals(await kept(), [undefined, 96, 0.5, 0]);
+    assertEquals(await kept("--hires-scale=2"), [2, undefined, 0.5, 0]);
+    assertEquals(await kept("--hires-width=80"), [undefined, 96, 0.5, 0]);
+    assertEquals(
+      await kept("--init-image", demo),
+      [undefined, undefined, undefined, 1],
+    );
+  }));
 
 const bad: readonly BadInput[] = [
   {

@@ -218,6 +218,40 @@ gpuTest("from image: an inpainting UNet makes images without any", async () => {
   assertEquals(await make({ initImage: portrait, strength }), plain);
 });
 
+gpuTest(
+  "from image: a mask that its blur leaves nothing of is told",
+  async () => {
+    const weaver = await miniWeaver("f32");
+    const warnings: string[] = [];
+    const mask = maskOf([portrait.width, portrait.height], [9, 9, 10, 10]);
+    // A line around it, of which one pixel is left when it is made smaller.
+    const wide = {
+      width: 600,
+      height: 16,
+      data: new Uint8ClampedArray(4 * 600 * 16).fill(255),
+    };
+    const { images: [made] } = await weaver.generate({
+      ...quick,
+      initImage: wide,
+      mask: maskOf([wide.width, wide.height], [0, 3, 600, 4]),
+      maskPadding: 0,
+      onlyMasked: true,
+    });
+    assertEquals([made.width, made.height], [600, 16]);
+    await weaver.generate({
+      ...quick,
+      initImage: portrait,
+      mask,
+      maskBlur: 4,
+      onlyMasked: true,
+      onWarning: (warning) => warnings.push(warning),
+    });
+    assertEquals(warnings, [
+      "Blurred by 4 pixels no part of the mask is half white, so nothing is repainted: give a smaller maskBlur, or paint a larger area",
+    ]);
+  },
+);
+
 gpuTest("from image: what cannot be is refused in one line", async () => {
   const weaver = await miniWeaver("f32");
   const mask = maskOf([64, 48], [0, 0, 0, 0]);
@@ -236,6 +270,20 @@ gpuTest("from image: what cannot be is refused in one line", async () => {
     ],
     [{ initImage, strength: 0.4 }, /leaves none of 2 steps/],
     [{ initImage, mask }, /^The mask is all black, expected white where/],
+    [
+      { initImage, mask: maskOf([128, 128], [3, 3, 4, 4]) },
+      /^Nothing is left to repaint at 64x48 pixels, where no pixel is half white/,
+    ],
+    [
+      {
+        initImage: maskOf([2048, 16], [0, 0, 1, 1]),
+        mask: maskOf([2048, 16], [9, 0, 15, 9]),
+        onlyMasked: true,
+        upscale: "lanczos",
+        upscaleBy: 5,
+      },
+      /^Option upscaleBy must make images of at most 8192 pixels a side, got 5 for 2048x16/,
+    ],
     [{ initImage, outpaint: "up=4" }, /^Option outpaint must be sides with/],
     [{ initImage, outpaint: "left=0" }, /^Option outpaint must be sides with/],
     [

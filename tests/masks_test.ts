@@ -84,6 +84,19 @@ Deno.test("masks: regions and sizes of other shapes are diffusers'", async () =>
   }
 });
 
+Deno.test("masks: of a line that is made far smaller one pixel is left", async () => {
+  const line = (length: number) => ({
+    width: length,
+    height: 1,
+    data: new Uint8ClampedArray(4 * length).fill(255),
+  });
+  const size = { width: 12, height: 8 };
+  const filled = await resizeAndFill(line(600), size, pauser);
+  assertEquals([filled.width, filled.height], [12, 8]);
+  const cut = await resizeAndCrop(line(12), { width: 1, height: 600 }, pauser);
+  assertEquals([cut.width, cut.height], [1, 600]);
+});
+
 Deno.test("masks: greys are Pillow's, and half white counts as white", () => {
   const data = Uint8ClampedArray.of(255, 0, 0, 255, 128, 128, 128, 255);
   const grey = greyOf({ width: 2, height: 1, data });

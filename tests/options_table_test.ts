@@ -131,8 +131,11 @@ async function repeated(
     const path = `${folder}/a.${format}`;
     await Deno.writeFile(path, bytes);
     const where = [`--from-image=${path}`, `--output=${folder}/b-%.png`];
-    // Settings that need an initial image or a mask are repeated with one alone.
+    // Settings that need an initial image or a mask are repeated with one alone, those
+    // of a second pass without.
+    const isSecondPass = Object.keys(value).some((name) => /^hires/.test(name));
     const starts = (["init-image", "mask"] as const)
+      .filter(() => !isSecondPass)
       .filter((flag) => !typed.some((word) => word.startsWith(`--${flag}=`)))
       .filter((flag) =>
         flag === "mask" ? !("mask" in value) : !("initImage" in value)

@@ -82,6 +82,7 @@ Deno.test("hires: what contradicts itself is refused", () => {
     ],
     [{ hiresScale: 2, hiresStrength: 0 }, "must leave the second pass a step"],
     [{ upscaleBy: 2 }, "Option upscaleBy needs what upscales"],
+    [{ upscale: "latent" }, "Option upscale must be lanczos or an upscaler's"],
   ];
   for (const [given, expected] of cases) {
     assert(message(given).includes(expected), message(given));

@@ -10,6 +10,7 @@ import { checkSchedule } from "../src/samplers/check_schedule.ts";
 import { readSchedulerConfig } from "../src/samplers/own_settings.ts";
 import {
   findSampler,
+  keptBeside,
   samplerFault,
   samplerNames,
   samplerSpellings,
@@ -197,4 +198,20 @@ Deno.test("samplers: more steps than a schedule has levels are refused", () => {
   );
   assertMatch(error.message, /; give fewer steps or another schedule$/);
   checkSchedule(sampler, sampler.schedule(999), 0);
+});
+
+Deno.test("samplers: another one keeps the schedule and eta that it has, too", () => {
+  const before = { schedule: "karras", eta: 0.4 };
+  const kept: [string, object][] = [
+    ["DPM2 a", before],
+    ["UniPC", { schedule: "karras" }],
+    ["DDIM", { eta: 0.4 }],
+    ["DPM++ 2M Exponential", {}],
+    ["PLMS", {}],
+    ["model", {}],
+  ];
+  for (const [name, expected] of kept) {
+    assertEquals(keptBeside(name, before), expected, name);
+  }
+  assertEquals(keptBeside("Euler", {}), {});
 });

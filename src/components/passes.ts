@@ -14,6 +14,8 @@ import {
 import { hiresSettings, upscaleSettings } from "../options/hires_settings.ts";
 import type { SizeRule } from "../options/options.ts";
 import type { Settings } from "../options/settings.ts";
+import { sizeOfMade } from "../options/source_settings.ts";
+import type { ImageSize } from "../image/resize_whole.ts";
 import { brief } from "../weights/brief.ts";
 import { openUpscaler } from "./networks.ts";
 
@@ -32,16 +34,20 @@ export interface Passes {
  * Opens what settings ask for after the first pass.
  *
  * @param files upscalers by name
+ * @param initImage the image to start from
  * @throws {MasterWeaverError} `bad-option`, `bad-model`, `cannot-read`
  */
 export async function openPasses(
   settings: Settings,
   size: SizeRule,
   files: Readonly<Record<string, ByteSource>>,
+  initImage?: ImageSize,
 ): Promise<Passes> {
   const hires = hiresSettings(settings, size);
   const upscale = upscaleSettings(settings);
-  if (upscale) checkUpscaledSize(hires ?? settings, upscale.by);
+  if (upscale) {
+    checkUpscaledSize(hires ?? sizeOfMade(settings, initImage), upscale.by);
+  }
   const opened = new Map<string, Promise<Upscaler>>();
   const open = (name: string, option: string): Promise<Upscaler> => {
     const file = Object.hasOwn(files, name) ? files[name] : undefined;

@@ -50,6 +50,11 @@ export interface ReadySource {
   ) => Promise<Image[]>;
 }
 
+/** The mask that was given, opaque, and who is warned. */
+interface Given extends Pick<CallOptions, "onWarning"> {
+  readonly mask?: Image;
+}
+
 /** An opaque image with a mask of its size. */
 interface Masked {
   readonly image: Image;
@@ -79,6 +84,7 @@ export async function prepareSource(
       }: the mask is resized`,
     );
   }
+  const given = { mask, onWarning };
   const sides = settings.outpaint === undefined
     ? undefined
     : outpaintSides(settings.outpaint);
@@ -89,11 +95,15 @@ export async function prepareSource(
   if (!sides && !settings.onlyMasked) {
     const sized = await lanczos(image, settings, pauser);
     const sharp = binary(greyOf(await lanczos(mask!, settings, pauser)));
-    return await whole({ image: sized, mask: sharp }, settings, pauser);
+    return await whole({ image: sized, mask: sharp }, settings, given, pauser);
   }
   const own = mask && binary(greyOf(await lanczos(mask, image, pauser)));
-  const masked = sides ? extended(image, own, sides) : { image, mask: own! };
-  if (settings.onlyMasked) return await region(masked, settings, pauser);
+  const masked = sides
+    ? await extended(image, own, sides, pauser)
+    : { image, mask: own! };
+  if (settings.onlyMasked) {
+    return await region(masked, settings, given, pauser);
+  }
   const sharp = await lanczos(asImage(masked.mask), settings, pauser);
   return await whole(
     {
@@ -101,6 +111,7 @@ export async function prepareSource(
       mask: binary(greyOf(sharp)),
     },
     settings,
+    given,
     pauser,
   );
 }
@@ -109,10 +120,10 @@ export async function prepareSource(
 async function whole(
   { image, mask }: Masked,
   settings: SourceSettings,
+  given: Given,
   pauser: Pauser,
 ): Promise<ReadySource> {
-  checkMask(mask);
-  const soft = await gaussianBlur(mask, settings.maskBlur, pauser);
+  const soft = await blurred(mask, settings, given, pauser);
   const source = await maskedSource({ image, mask: soft }, settings, pauser);
   if (!settings.maskPaste) return { source, finish: unchanged };
   // As soon as a pixel is repainted, nothing of the original is seen there.
@@ -129,10 +140,10 @@ async function whole(
 async function region(
   { image, mask }: Masked,
   settings: SourceSettings,
+  given: Given,
   pauser: Pauser,
 ): Promise<ReadySource> {
-  checkMask(mask);
-  const soft = await gaussianBlur(mask, settings.maskBlur, pauser);
+  const soft = await blurred(mask, settings, given, pauser);
   const place = maskedRegion(soft, settings, settings.maskPadding);
   const crop = await cropped(image, place, pauser);
   const maskCrop = await cropped(asImage(soft), place, pauser);
@@ -199,22 +210,31 @@ function sourceOf(
 }
 
 /** Extends an image by its outermost pixels; what is new is repainted. */
-function extended(
+async function extended(
   image: Image,
   mask: Mask | undefined,
   { left, top, right, bottom }: OutpaintSides,
-): Masked {
+  pauser: Pauser,
+): Promise<Masked> {
   const width = image.width + left + right;
   const height = image.height + top + bottom;
   const data = new Uint8ClampedArray(4 * width * height);
-  const wider = new Uint8ClampedArray(width * height);
-  for (let i = 0; i < wider.length; i++) {
-    const x = i % width - left, y = Math.floor(i / width) - top;
-    const column = Math.min(Math.max(x, 0), image.width - 1);
-    const row = Math.min(Math.max(y, 0), image.height - 1);
-    const from = row * image.width + column;
-    data.set(image.data.subarray(4 * from, 4 * from + 4), 4 * i);
-    wider[i] = x === column && y === row ? mask?.data[from] ?? 0 : 255;
+  const wider = new Uint8ClampedArray(width * height).fill(255);
+  for (let y = 0; y < height; y++) {
+    if (pauser.isDue) await pauser.pause();
+    const row = Math.min(Math.max(y - top, 0), image.height - 1);
+    const from = row * image.width, to = from + image.width;
+    const pixels = image.data.subarray(4 * from, 4 * to);
+    const line = data.subarray(4 * y * width, 4 * (y + 1) * width);
+    line.set(pixels, 4 * left);
+    for (let x = 0; x < left; x++) line.set(pixels.subarray(0, 4), 4 * x);
+    for (let x = width - right; x < width; x++) {
+      line.set(pixels.subarray(-4), 4 * x);
+    }
+    if (row !== y - top) continue;
+    const own = wider.subarray(y * width + left, y * width + width - right);
+    if (mask) own.set(mask.data.subarray(from, to));
+    else own.fill(0);
   }
   return {
     image: { width, height, data },
@@ -241,15 +261,37 @@ async function cropped(
 }
 
 /**
- * Requires that something is repainted.
+ * Blurs a mask.
  *
- * @throws {MasterWeaverError} `bad-image`
+ * @throws {MasterWeaverError} `bad-image` where nothing is repainted, `aborted`
  */
-function checkMask({ data }: Mask): void {
-  if (data.some((value) => value > 0)) return;
-  throw new MasterWeaverError(
+async function blurred(
+  mask: Mask,
+  { maskBlur }: SourceSettings,
+  { mask: given, onWarning }: Given,
+  pauser: Pauser,
+): Promise<Mask> {
+  const isRepainted = ({ data }: Mask) => data.includes(255);
+  if (!isRepainted(mask)) throw withoutWhite(mask, given);
+  const soft = await gaussianBlur(mask, maskBlur, pauser);
+  if (!isRepainted(binary(soft))) {
+    onWarning?.(
+      `Blurred by ${maskBlur} pixels no part of the mask is half white, so nothing is repainted: give a smaller maskBlur, or paint a larger area`,
+    );
+  }
+  return soft;
+}
+
+/** Says why nothing is repainted. */
+function withoutWhite(mask: Mask, given: Image | undefined) {
+  const isBlack = given && !greyOf(given).data.some((value) => value > 0);
+  return new MasterWeaverError(
     "bad-image",
-    "The mask is all black, expected white where the image is repainted; paint something white, or give no mask",
+    isBlack
+      ? "The mask is all black, expected white where the image is repainted; paint something white, or give no mask"
+      : `Nothing is left to repaint at ${
+        sizeOf(mask)
+      } pixels, where no pixel is half white: paint a larger area in white, make a larger image, or use onlyMasked`,
   );
 }
 

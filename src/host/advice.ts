@@ -51,10 +51,12 @@ const tools: readonly (readonly [core: RegExp, host: string])[] = [
 ];
 
 /** Options that a message names with a value, as in `dtype: "f16"`. */
-const WITH_VALUE = /\b(dtype|face|fit): (?:"(\w+)"|(N)\b)/g;
+const WITH_VALUE = /\b(dtype|face|fit|upscale): (?:"(\w+)"|(N)\b)/g;
 
 /** Options that a message may name without a value: in camel case, unlike English. */
-const alone = optionsOf("image").map(({ name }) => name)
+const alone = [...optionsOf("image"), ...optionsOf("command")].map(({ name }) =>
+  name
+)
   .filter((name) => /[A-Z]/.test(name)).join("|");
 /** Not in a path or a longer name, nor after "Option", where `exit.ts` replaces it. */
 const ALONE = new RegExp(

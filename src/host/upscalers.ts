@@ -4,6 +4,7 @@
  * @module
  */
 import { upscalerNames } from "../options/hires_settings.ts";
+import { hiresOptions } from "../options/pass_options.ts";
 import type { Settings } from "../options/settings.ts";
 import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
 import { type ExtraPlaces, findExtra } from "./extras.ts";
@@ -16,16 +17,6 @@ export interface OpenedUpscalers extends AsyncDisposable {
   /** The settings, without what asks for an upscaler that is missing. */
   readonly settings: Settings;
 }
-
-/** Settings that mean nothing without the one that names an upscaler. */
-const HIRES = [
-  "hiresScale",
-  "hiresWidth",
-  "hiresHeight",
-  "hiresUpscaler",
-  "hiresStrength",
-  "hiresSteps",
-] as const;
 
 /**
  * Finds and opens upscalers.
@@ -68,7 +59,7 @@ function without(settings: Settings, name: string): Settings {
     left.upscaleBy = undefined;
   }
   if (left.hiresUpscaler === name) {
-    for (const option of HIRES) left[option] = undefined;
+    for (const option of hiresOptions) left[option] = undefined;
   }
   return left;
 }

@@ -48,12 +48,15 @@ export function maskedRegion(
   padding: number,
 ): Region {
   let [x1, y1, x2, y2] = [width, height, 0, 0];
-  data.forEach((value, i) => {
-    if (value === 0) return;
-    const x = i % width, y = Math.floor(i / width);
-    [x1, y1] = [Math.min(x1, x), Math.min(y1, y)];
-    [x2, y2] = [Math.max(x2, x + 1), Math.max(y2, y + 1)];
-  });
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (data[i] === 0) continue;
+      if (x < x1) x1 = x;
+      if (x >= x2) x2 = x + 1;
+      if (y < y1) y1 = y;
+      y2 = y + 1;
+    }
+  }
   [x1, y1] = [Math.max(x1 - padding, 0), Math.max(y1 - padding, 0)];
   [x2, y2] = [Math.min(x2 + padding, width), Math.min(y2 + padding, height)];
   const shape = size.width / size.height;

@@ -55,6 +55,11 @@ function middle({ width, height }: ImageSize, inner: ImageSize) {
   };
 }
 
+/** A side in whole pixels; of the thinnest image, one. */
+function side(pixels: number): number {
+  return Math.max(1, Math.floor(pixels));
+}
+
 /** Resizes with the Lanczos filter so that the whole image is seen; its edges fill the rest. */
 export async function resizeAndFill(
   image: Image,
@@ -100,8 +105,8 @@ function sizeWithin(
   hasItsWidth: boolean,
 ): ImageSize {
   return hasItsWidth
-    ? { width, height: Math.floor(image.height * width / image.width) }
-    : { width: Math.floor(image.width * height / image.height), height };
+    ? { width, height: side(image.height * width / image.width) }
+    : { width: side(image.width * height / image.height), height };
 }
 
 async function lanczos(

@@ -94,17 +94,22 @@ export interface UpscaleSettings {
 /**
  * The upscaling that settings ask for; undefined where they ask for none.
  *
- * @throws {MasterWeaverError} `bad-option` where a factor has no upscaler
+ * @throws {MasterWeaverError} `bad-option` where a factor has no upscaler, or a name is none
  */
 export function upscaleSettings(
   { upscale, upscaleBy }: Settings,
 ): UpscaleSettings | undefined {
+  if (upscale === "latent") {
+    throw bad(
+      "Option upscale must be lanczos or an upscaler's name, which latent is only for hiresUpscaler",
+    );
+  }
   if (upscale !== undefined) {
     return { upscaler: upscale, by: upscaleBy ?? UPSCALE_BY };
   }
   if (upscaleBy === undefined) return undefined;
   throw bad(
-    "Option upscaleBy needs what upscales: give upscale, an upscaler's name or lanczos",
+    'Option upscaleBy needs what upscales: give upscale: "lanczos", or an upscaler\'s name there',
   );
 }
 

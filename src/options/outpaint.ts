@@ -16,7 +16,8 @@ export interface OutpaintSides {
   readonly bottom: number;
 }
 
-const NO_SIDES: OutpaintSides = { left: 0, top: 0, right: 0, bottom: 0 };
+/** An image as it is. */
+export const NO_SIDES: OutpaintSides = { left: 0, top: 0, right: 0, bottom: 0 };
 const SIDE = /^(left|top|right|bottom)=(\d{1,4})$/;
 /** Most pixels at a side. */
 const MOST = 2048;

@@ -23,6 +23,19 @@ export type PassOption =
   | "upscale"
   | "upscaleBy";
 
+/** Those that are about a second pass. */
+export type HiresOption = Extract<PassOption, `hires${string}`>;
+
+/** Those that are about a second pass. */
+export const hiresOptions: readonly HiresOption[] = [
+  "hiresScale",
+  "hiresWidth",
+  "hiresHeight",
+  "hiresUpscaler",
+  "hiresStrength",
+  "hiresSteps",
+];
+
 /** The options by name, in the order of `--help`. */
 export const passOptions: Entries<
   Required<Pick<Settings, PassOption>>,

@@ -5,7 +5,7 @@
  */
 import { MasterWeaverError } from "../base/errors.ts";
 import type { SizeRule } from "./options.ts";
-import { outpaintSides, outpaintSize } from "./outpaint.ts";
+import { NO_SIDES, outpaintSides, outpaintSize } from "./outpaint.ts";
 import { LONGEST_SIDE, type OptionalSetting } from "./table.ts";
 import type { Settings } from "./settings.ts";
 
@@ -62,6 +62,25 @@ export function sizeOfSource(
   return image && sides
     ? outpaintSize(image, sides, multiple, LONGEST_SIDE)
     : {};
+}
+
+/**
+ * Columns and rows of images before they are upscaled: where only what is masked is
+ * made, those of the initial image and of what extends it.
+ *
+ * @param image the initial image
+ */
+export function sizeOfMade(
+  { width, height, onlyMasked, outpaint }: Settings,
+  image: { readonly width: number; readonly height: number } | undefined,
+): { width: number; height: number } {
+  if (!onlyMasked || !image) return { width, height };
+  const sides = outpaint === undefined ? undefined : outpaintSides(outpaint);
+  const { left, top, right, bottom } = sides ?? NO_SIDES;
+  return {
+    width: image.width + left + right,
+    height: image.height + top + bottom,
+  };
 }
 
 /** What there is besides the settings. */

@@ -7,6 +7,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest.ts";
 import {
+  findSchedule,
   plainName,
   type ScheduleName,
   scheduleSpellings,
@@ -228,6 +229,35 @@ export interface FoundSampler {
 /** Whether a name stands for the sampler that the model's config names. */
 export function isModelSampler(name: string): boolean {
   return plainName(name) === MODEL_SAMPLER;
+}
+
+/** What is chosen beside a sampler, where its kind has that. */
+export interface BesideSampler {
+  /** Name of a schedule. */
+  readonly schedule?: string;
+  /** Share of the noise that is added. */
+  readonly eta?: number;
+}
+
+/**
+ * What was chosen beside another sampler and can stay with this one.
+ *
+ * @param name of this one; {@linkcode MODEL_SAMPLER} takes all from the model
+ */
+export function keptBeside(
+  name: string,
+  { schedule, eta }: BesideSampler,
+): BesideSampler {
+  const found = search(name);
+  if (!found) return {};
+  const { schedules, eta: ownEta } = families[found.entry.family];
+  const wanted = schedule === undefined ? undefined : findSchedule(schedule);
+  const fits = wanted !== undefined && found.schedule === undefined &&
+    schedules.includes(wanted);
+  return {
+    ...fits && { schedule },
+    ...eta !== undefined && ownEta !== undefined && { eta },
+  };
 }
 
 /** The class of diffusers with a name; undefined where there is none here. */

@@ -20,7 +20,7 @@ const STEP = 1.1;
 const LEXEMES =
   /\\[()[\]\\]?|[([]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()[\]:]+|:/g;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)$/;
-const BREAK = /\s*(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])\s*/u;
+const BREAK = /(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])/u;
 /** What a `BREAK` counts as until the weights are known. */
 const BREAK_WEIGHT = -1;
 
@@ -78,8 +78,11 @@ export function parseAttention(text: string): WeightedText[] {
 }
 
 function splitAtBreaks(text: string): Entry[] {
-  return text.split(BREAK).flatMap((part, i) => {
-    const entry = { text: part, weight: 1, isBreak: false };
+  return text.split(BREAK).flatMap((part, i, parts) => {
+    // Not in the pattern, which would look at long blanks again and again.
+    const end = i < parts.length - 1 ? part.trimEnd() : part;
+    const trimmed = i > 0 ? end.trimStart() : end;
+    const entry = { text: trimmed, weight: 1, isBreak: false };
     const mark = { text: "BREAK", weight: BREAK_WEIGHT, isBreak: true };
     return i === 0 ? [entry] : [mark, entry];
   });

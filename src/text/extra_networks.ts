@@ -32,12 +32,17 @@ export function splitExtraNetworks(
   prompt: string,
 ): { text: string; extraNetworks: ExtraNetwork[] } {
   const extraNetworks: ExtraNetwork[] = [];
-  const text = prompt.replace(TAG, (_, kind: string, rest: string) => {
-    const [name, ...args] = rest.split(":");
-    extraNetworks.push({ kind, name, args });
-    return "";
-  });
-  return { text, extraNetworks };
+  // Behind the last bracket that closes, every one that opens would be searched to the end.
+  const closed = prompt.lastIndexOf(">") + 1;
+  const without = prompt.slice(0, closed).replace(
+    TAG,
+    (_, kind: string, rest: string) => {
+      const [name, ...args] = rest.split(":");
+      extraNetworks.push({ kind, name, args });
+      return "";
+    },
+  );
+  return { text: without + prompt.slice(closed), extraNetworks };
 }
 
 /** A prompt without what stands between `#` and the end of its line. */

@@ -8,6 +8,7 @@ import type { CallOptions } from "../../base/progress.ts";
 import { version } from "../../base/version.ts";
 import type { Identity } from "../../identity/identity.ts";
 import { finishedSize } from "../../options/hires_settings.ts";
+import { sizeOfMade } from "../../options/source_settings.ts";
 import type { Settings, SizeRule } from "../../options/options.ts";
 import { toText } from "../../options/settings_text.ts";
 import { exitCode, UsageError } from "../exit.ts";
@@ -134,11 +135,8 @@ function writtenSize(
   { initImage }: Inputs,
   size: SizeRule,
 ): ReturnType<typeof finishedSize> {
-  // What is repainted is put back into the initial image.
-  const { width, height } = settings.onlyMasked && initImage
-    ? initImage.image
-    : settings;
-  return finishedSize({ ...settings, width, height }, size);
+  const made = sizeOfMade(settings, initImage?.image);
+  return finishedSize({ ...settings, ...made }, size);
 }
 
 /** The identity of the reference photos; undefined without any. */

@@ -7,6 +7,7 @@
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { Settings, SizeRule } from "../../options/options.ts";
 import { callSettings } from "../../options/call_settings.ts";
+import { type HiresOption, hiresOptions } from "../../options/pass_options.ts";
 import type { IdentityChoices, LoadChoices } from "../../options/settings.ts";
 import { otherProgramWarnings } from "../../options/other_program_warnings.ts";
 import {
@@ -16,6 +17,7 @@ import {
 } from "../../options/settings_text.ts";
 import { needsMask, sourceNames } from "../../options/source_settings.ts";
 import { table } from "../../options/table.ts";
+import { keptBeside } from "../../samplers/sampler_names.ts";
 import type { ImageSize } from "../../image/resize_whole.ts";
 import type { ImageText } from "../codecs/image_text.ts";
 import { asUsage, wrongOption } from "../exit.ts";
@@ -61,19 +63,40 @@ export async function readTask(flags: Flags): Promise<Task> {
   return { flags, recorded, imageText, settings, outputs };
 }
 
-/** What is repeated: without what needs an initial image or a mask that is not given. */
+/**
+ * What is repeated: without what needs an initial image or a mask that is not given,
+ * without a second pass that what was typed rules out, and without what a sampler
+ * that is typed does not have.
+ */
 function usable(
   recorded: Partial<Settings>,
   { initImage, mask, settings }: Flags,
 ): Partial<Settings> {
   const kept = { ...recorded };
+  for (const name of ruledOut(settings, initImage !== undefined)) {
+    delete kept[name];
+  }
   const outpaint = settings.outpaint ?? recorded.outpaint;
   for (const name of sourceNames) {
     const isUseless = initImage === undefined ||
       (needsMask(name) && mask === undefined && outpaint === undefined);
     if (isUseless) delete kept[name];
   }
-  return kept;
+  if (settings.sampler === undefined) return kept;
+  const { schedule: _, eta: __, ...others } = kept;
+  return { ...others, ...keptBeside(settings.sampler, kept) };
+}
+
+/** The settings of a second pass that are not repeated beside what was typed. */
+function ruledOut(
+  typed: Partial<Settings>,
+  hasInitImage: boolean,
+): readonly HiresOption[] {
+  if (hasInitImage) return hiresOptions;
+  if (typed.hiresScale !== undefined) return ["hiresWidth", "hiresHeight"];
+  const hasSide = typed.hiresWidth !== undefined ||
+    typed.hiresHeight !== undefined;
+  return hasSide ? ["hiresScale"] : [];
 }
 
 /**
@@ -162,6 +185,9 @@ export function repeatWarnings(
   const { fromImage = "the image", align, face, ref } = flags;
   const hasReferences = ref.length > 0;
   const typed = typedKeys(flags);
+  const hadSecondPass = hiresOptions.some((name) =>
+    recorded.settings[name] !== undefined
+  );
   const { align: wasAligned, face: wasFace } = recorded.provenance;
   // A face is chosen only to align it: whoever says both meant one of them.
   const isContradiction = hasReferences && wasAligned === false &&
@@ -177,6 +203,11 @@ export function repeatWarnings(
       hasReferences,
     ),
     ...missingWarnings(recorded, imageText.text, text, typed),
+    ...hadSecondPass && flags.initImage !== undefined
+      ? [
+        "The image will differ: its second pass is not repeated, which follows an image made from noise alone",
+      ]
+      : [],
     ...isContradiction
       ? [
         `The image says both face ${wasFace} and align false: faces are not aligned, and none is chosen`,

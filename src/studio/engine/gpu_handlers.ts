@@ -140,27 +140,33 @@ async function generate(
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
   const { settings, person, sources, format } = input;
   const { initImage, mask, controls } = sources;
-  await using extras = await host.openExtras({ settings, controls });
-  const text = toText(settings, provenance(weaver, host, input, extras));
-  // Before any work, rather than after it.
-  host.checkText(format, text);
-  const { loras, promptLoras, embeddings, upscalers } = extras;
-  const made = await weaver.generate({
-    ...settings,
-    ...person && { identity: person.identity },
-    initImage: initImage?.image,
-    mask: mask?.image,
-    controls: extras.controls.map((control, i) => ({
-      ...control,
-      image: controls[i].image.image,
-    })),
-    loras,
-    promptLoras,
-    embeddings,
-    upscalers,
-    ...call,
-    ...input.preview && { onPreview: previewSender(host, context) },
-  });
+  const { text, made } = await withExtras(
+    host,
+    { settings, controls },
+    async (extras) => {
+      const text = toText(settings, provenance(weaver, host, input, extras));
+      // Before any work, rather than after it.
+      host.checkText(format, text);
+      const { loras, promptLoras, embeddings, upscalers } = extras;
+      const made = await weaver.generate({
+        ...settings,
+        ...person && { identity: person.identity },
+        initImage: initImage?.image,
+        mask: mask?.image,
+        controls: extras.controls.map((control, i) => ({
+          ...control,
+          image: controls[i].image.image,
+        })),
+        loras,
+        promptLoras,
+        embeddings,
+        upscalers,
+        ...call,
+        ...input.preview && { onPreview: previewSender(host, context) },
+      });
+      return { text, made };
+    },
+  );
   const images = await Promise.all(
     made.images.map((image, i) =>
       imageFile(host, format, image, textOf(text, i))
@@ -178,14 +184,32 @@ async function upscale(
 ): Promise<Answer<GpuCalls["upscale"]["output"]>> {
   const { size } = weaver;
   const settings = checkSettings({ prompt: "", upscale: name }, size);
-  await using extras = await host.openExtras({ settings, controls: [] });
-  const made = await weaver.upscale(image, {
-    ...call,
-    upscaler: extras.upscalers[name],
-    upscaleBy: by,
-  });
+  const made = await withExtras(
+    host,
+    { settings, controls: [] },
+    ({ upscalers }) =>
+      weaver.upscale(image, {
+        ...call,
+        upscaler: upscalers[name],
+        upscaleBy: by,
+      }),
+  );
   const images = [await imageFile(host, format, made, null)];
   return { output: { images, truncatedPrompt: "" }, transfer: buffers(images) };
+}
+
+/** Works with the extra files of a call. `using` is a word that Safari does not know. */
+async function withExtras<T>(
+  host: GpuHost,
+  asked: AskedExtras,
+  work: (extras: CallExtras) => Promise<T>,
+): Promise<T> {
+  const extras = await host.openExtras(asked);
+  try {
+    return await work(extras);
+  } finally {
+    await extras[Symbol.asyncDispose]();
+  }
 }
 
 /** What images record besides their settings, as the command has it. */

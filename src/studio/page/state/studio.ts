@@ -17,7 +17,12 @@ import { Form } from "./form.ts";
 import { toEngineError } from "./engine_error.ts";
 import { type Entry, History } from "./history.ts";
 import { Jobs } from "./jobs.ts";
-import { bringBack, keepFiles, leftFiles } from "./keep_files.ts";
+import {
+  bringBack,
+  keepFiles,
+  type LeftFiles,
+  leftFiles,
+} from "./keep_files.ts";
 import { Photos } from "./photos.ts";
 import type { PngSettings } from "./png_settings.ts";
 import type { Run } from "./run.ts";
@@ -61,6 +66,8 @@ export class Studio {
   readonly filled: Cell<MissingFiles | null> = signal(null);
   readonly #engine: PageEngine;
   readonly #jobs: Jobs;
+  /** Settles once the form is as it was left. */
+  #filledIn: Promise<void> = Promise.resolve();
 
   /**
    * The page as it was left.
@@ -108,17 +115,24 @@ export class Studio {
 
   /** Takes up what an earlier page left. */
   async start(): Promise<void> {
-    const left = leftFiles();
     this.connection.connect();
-    await this.history.load();
-    await bringBack(left, this);
+    const filledIn = this.#bringBack(leftFiles());
+    this.#filledIn = filledIn.catch(() => {});
+    await filledIn;
     keepFiles(this.history, this.photos, this.sources);
     this.shown.value = this.history.entries.value[0] ?? null;
     await this.#jobs.takeUp();
   }
 
+  async #bringBack(left: LeftFiles): Promise<void> {
+    await this.history.load();
+    await bringBack(left, this);
+  }
+
   /** Makes images of what is in the form. */
   async generate(): Promise<void> {
+    // Without a mask that is on its way, all of an image would be made anew.
+    await this.#filledIn;
     if (this.isBusy.value) return;
     this.isHeldUp.value = this.isWrong.value;
     if (this.isHeldUp.value) return;
