@@ -8,8 +8,10 @@ import {
   assertNotEquals,
   assertThrows,
 } from "@std/assert";
+import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { checkControls } from "../src/generate/control_input.ts";
+import { readControlNet } from "../src/generate/controlnet_file.ts";
 import {
   type AppliedControl,
   controlScales,
@@ -20,7 +22,11 @@ import { planKey } from "../src/generate/plan_key.ts";
 import type { RunShape } from "../src/generate/run_shape.ts";
 import { stepKinds, stepName } from "../src/generate/step_kinds.ts";
 import type { Image } from "../src/image/image.ts";
-import { miniControlNet, openControlNet } from "./support/control_nets.ts";
+import {
+  controlNetBytes,
+  miniControlNet,
+  openControlNet,
+} from "./support/control_nets.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { caseLora } from "./support/loras.ts";
 import { miniComponents, miniWeaver } from "./support/model.ts";
@@ -247,5 +253,26 @@ gpuTest(
     assertNotEquals(await paint([], false, lora), both);
     assertEquals(await paint(used), first);
     assertEquals(await paint(), plain);
+  },
+);
+
+gpuTest(
+  "controls: a net that is opened for each image leaves no weights behind",
+  async () => {
+    const weaver = await miniWeaver("f32");
+    const file = await controlNetBytes(1);
+    const sizes: number[] = [];
+    for (const height of [32, 40, 32, 40]) {
+      const net = await readControlNet(new MemorySource(file, "net.weave"));
+      await weaver.generate({
+        prompt: "a man",
+        steps: 1,
+        width: 32,
+        height,
+        controls: [{ net, image: gray(32) }],
+      });
+      sizes.push(weaver.gpu.buffers.bytes);
+    }
+    assertEquals(sizes.slice(2), sizes.slice(0, 2));
   },
 );

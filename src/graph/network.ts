@@ -57,7 +57,7 @@ export class Network implements Disposable {
   /** Plans by key; the first lends its memory to the others. */
   readonly #kept = new Map<string, KeptPlan>();
   #store: WeightStore | null = null;
-  /** Weights that go with the plans. */
+  /** Weights that are freed with the plans. */
   #transient: WeightStore | null = null;
 
   /**
@@ -187,15 +187,17 @@ export class Network implements Disposable {
     pauser: Pauser,
   ): Promise<Plan> {
     const kernels = new KernelChoice(graph, this.#tuner.choose);
-    const weights = [this.#store ??= new WeightStore(this.#gpu)];
     const [own, transient] = partition(
       kernels.parameters,
       ({ ref }) => !ref.isTransient,
     );
-    await weights[0].load(own, onLoad, pauser);
+    const store = this.#store ??= new WeightStore(this.#gpu);
+    await store.load(own, onLoad, pauser);
+    const weights = [store];
     if (transient.length > 0) {
-      weights.push(this.#transient ??= new WeightStore(this.#gpu));
-      await weights[1].load(transient, onLoad, pauser);
+      const store = this.#transient ??= new WeightStore(this.#gpu);
+      await store.load(transient, onLoad, pauser);
+      weights.push(store);
     }
     onLoaded();
     return await Plan.make(this.#gpu, graph, {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 /** Pixels added at each side. */
 export interface OutpaintSides {
   /** New columns before the first. */

@@ -204,12 +204,17 @@ function weaveNames(names: readonly string[]): string {
 export function component<C>(
   file: WeaveFile,
   readConfig: (json: unknown) => C,
+  weights: WeightScope = new WeightScope(file),
 ): Component<C> {
-  return {
-    file,
-    config: readConfig(file.config),
-    weights: new WeightScope(file),
-  };
+  return { file, config: readConfig(file.config), weights };
+}
+
+/** The same of a component beside a model, which some images use. */
+export function extraComponent<C>(
+  file: WeaveFile,
+  readConfig: (json: unknown) => C,
+): Component<C> {
+  return component(file, readConfig, WeightScope.transient(file));
 }
 
 /**

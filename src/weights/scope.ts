@@ -25,8 +25,8 @@ export interface WeightRef {
    */
   readonly tensor: WeaveTensor;
   /**
-   * Whether it belongs to what is changed for some images, and is freed with the
-   * plans that read it; the file's own weights stay.
+   * Whether it belongs to some images alone, such as what a LoRA changes or a
+   * ControlNet, and is freed with the plans that read it; the model's own weights stay.
    */
   readonly isTransient?: true;
 }
@@ -66,6 +66,8 @@ interface Ledger {
   readonly missing: Set<string>;
   readonly misshapen: Map<string, string>;
   readonly ignored: string[];
+  /** Of all its weights, see {@linkcode WeightRef.isTransient}. */
+  readonly isTransient?: true;
   /** The unchanged file's ledger, and what is beside its weights. */
   readonly base?: Ledger;
   readonly branches?: ScopeChanges["branches"];
@@ -100,13 +102,7 @@ export class WeightScope {
   /** @ignore */
   constructor(file: WeaveFile, ledger: Ledger, prefix: string);
   constructor(file: WeaveFile, ledger?: Ledger, prefix = "") {
-    this.#ledger = ledger ?? {
-      file,
-      refs: new Map(),
-      missing: new Set(),
-      misshapen: new Map(),
-      ignored: [],
-    };
+    this.#ledger = ledger ?? emptyLedger(file);
     this.#prefix = prefix;
   }
 
@@ -123,6 +119,18 @@ export class WeightScope {
   }
 
   /**
+   * The root of a file that some images use beside the model. It may be opened anew
+   * for each of them, so its weights do not stay on the GPU.
+   */
+  static transient(file: WeaveFile): WeightScope {
+    return new WeightScope(
+      file,
+      { ...emptyLedger(file), isTransient: true },
+      "",
+    );
+  }
+
+  /**
    * The root of a component that is changed for some images. Weights that are
    * not changed are the same objects as those of the unchanged component.
    *
@@ -133,11 +141,8 @@ export class WeightScope {
     { file, branches }: ScopeChanges,
   ): WeightScope {
     return new WeightScope(file, {
-      file,
-      refs: new Map(),
-      missing: new Set(),
-      misshapen: new Map(),
-      ignored: [],
+      ...emptyLedger(file),
+      isTransient: true,
       base: base.#ledger,
       branches,
       branchRefs: new Map(),
@@ -177,7 +182,7 @@ export class WeightScope {
    */
   tensor(name: string, shape: readonly number[]): WeightRef {
     const full = this.#full(name);
-    const { file, refs, missing, misshapen } = this.#ledger;
+    const { file, refs, missing, misshapen, isTransient } = this.#ledger;
     const known = refs.get(full);
     if (known && sameShape(known.shape, shape)) return known;
     const tensor = file.tensors.get(full);
@@ -198,7 +203,7 @@ export class WeightScope {
       name: full,
       shape: [...shape],
       tensor: tensor ?? absent(file, full, shape),
-      ...base && { isTransient: true as const },
+      ...isTransient && { isTransient },
     };
     refs.set(full, ref);
     return ref;
@@ -277,6 +282,16 @@ export function listed(kind: string, names: readonly string[]): string {
     ? `, … (${names.length - LISTED} more)`
     : "";
   return `${names.length} ${kind}: ${names.slice(0, LISTED).join(", ")}${more}`;
+}
+
+function emptyLedger(file: WeaveFile): Ledger {
+  return {
+    file,
+    refs: new Map(),
+    missing: new Set(),
+    misshapen: new Map(),
+    ignored: [],
+  };
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
