@@ -137,17 +137,20 @@ export class WeightStore implements Disposable {
       pauser,
     );
     onLoad(done, total);
-    for (const [ref, forms] of stale) {
-      this.#keys.set(ref, INCOMPLETE);
-      for (const { parameter, place } of forms.values()) {
-        const [memory, offset] = "texture" in place
-          ? [place.texture, 0] as const
-          : [place.buffer, place.offset] as const;
-        await this.#write(parameter, memory, offset, stream);
+    try {
+      for (const [ref, forms] of stale) {
+        this.#keys.set(ref, INCOMPLETE);
+        for (const { parameter, place } of forms.values()) {
+          const [memory, offset] = "texture" in place
+            ? [place.texture, 0] as const
+            : [place.buffer, place.offset] as const;
+          await this.#write(parameter, memory, offset, stream);
+        }
+        this.#recordKey(ref);
       }
-      // Whoever stops the call while the next one is read leaves this one whole.
+    } finally {
+      // Weights whose keys are recorded are held, whatever stops those after them.
       stream.flush();
-      this.#recordKey(ref);
     }
     await stream.finish();
     this.#gpu.check();
