@@ -18,6 +18,7 @@ import {
 import { table } from "../../options/table.ts";
 import type { MasterWeaver } from "../../pipeline.ts";
 import type { ImageFile } from "./engine.ts";
+import { openChosen, withChosen } from "./chosen_extras.ts";
 import type {
   DecodedSources,
   EncodeInput,
@@ -140,27 +141,28 @@ async function generate(
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
   const { settings, person, sources, format } = input;
   const { initImage, mask, controls } = sources;
-  await using extras = await host.openExtras({ settings, controls });
+  await using extras = await openChosen(host, { settings, controls });
   const text = toText(settings, provenance(weaver, host, input, extras));
   // Before any work, rather than after it.
   host.checkText(format, text);
   const { loras, promptLoras, embeddings, upscalers } = extras;
-  const made = await weaver.generate({
-    ...settings,
-    ...person && { identity: person.identity },
-    initImage: initImage?.image,
-    mask: mask?.image,
-    controls: extras.controls.map((control, i) => ({
-      ...control,
-      image: controls[i].image.image,
-    })),
-    loras,
-    promptLoras,
-    embeddings,
-    upscalers,
-    ...call,
-    ...input.preview && { onPreview: previewSender(host, context) },
-  });
+  const made = await withChosen(extras, () =>
+    weaver.generate({
+      ...settings,
+      ...person && { identity: person.identity },
+      initImage: initImage?.image,
+      mask: mask?.image,
+      controls: extras.controls.map((control, i) => ({
+        ...control,
+        image: controls[i].image.image,
+      })),
+      loras,
+      promptLoras,
+      embeddings,
+      upscalers,
+      ...call,
+      ...input.preview && { onPreview: previewSender(host, context) },
+    }));
   const images = await Promise.all(
     made.images.map((image, i) =>
       imageFile(host, format, image, textOf(text, i))
@@ -178,12 +180,13 @@ async function upscale(
 ): Promise<Answer<GpuCalls["upscale"]["output"]>> {
   const { size } = weaver;
   const settings = checkSettings({ prompt: "", upscale: name }, size);
-  await using extras = await host.openExtras({ settings, controls: [] });
-  const made = await weaver.upscale(image, {
-    ...call,
-    upscaler: extras.upscalers[name],
-    upscaleBy: by,
-  });
+  await using extras = await openChosen(host, { settings, controls: [] });
+  const made = await withChosen(extras, () =>
+    weaver.upscale(image, {
+      ...call,
+      upscaler: extras.upscalers[name],
+      upscaleBy: by,
+    }));
   const images = [await imageFile(host, format, made, null)];
   return { output: { images, truncatedPrompt: "" }, transfer: buffers(images) };
 }
