@@ -166,6 +166,19 @@ Deno.test("extract LoRA: equal models, and wrong usage, get one line and no file
       MasterWeaverError,
       "in no layer that a LoRA changes",
     );
+    const model = `${base}/unet/model.safetensors`;
+    await assertRejects(
+      () =>
+        extractLora({
+          base,
+          tuned: base,
+          output: model,
+          rank: 4,
+          dtype: "f16",
+        }),
+      MasterWeaverError,
+      "it is made from itself; give another file with --output",
+    );
     const words = ["--quiet", "--extract-lora", base, base];
     for (
       const [args, code] of [

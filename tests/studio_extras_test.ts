@@ -151,5 +151,38 @@ gpuTest(
         const said = error.message.replace(lora, "");
         assert(!said.includes(extras), said);
       }
+
+      // A file that is broken or another network is the client's choice, by name.
+      for (
+        const [folder, own, code] of [
+          ["loras", { lora: "bad" }, "bad-checkpoint"],
+          ["upscalers", { upscale: "bad" }, "bad-option"],
+          ["controlnets", {}, "bad-option"],
+        ] as const
+      ) {
+        await Deno.mkdir(`${extras}/${folder}`, { recursive: true });
+        const ending = folder === "loras" ? "safetensors" : "weave";
+        const bytes = folder === "upscalers" ? net : lora.subarray(0, 99);
+        await Deno.writeFile(`${extras}/${folder}/bad.${ending}`, bytes);
+        const [control] = task.sources.controls;
+        const error = await assertRejects(
+          () =>
+            engine.generate({
+              ...task,
+              sources: folder === "controlnets"
+                ? { controls: [{ ...control, name: "bad" }] }
+                : noSources,
+              settings: {
+                ...settings,
+                strength: undefined,
+                lora: undefined,
+                ...own,
+              },
+            }, {}),
+          MasterWeaverError,
+          `Cannot use bad.${ending}: `,
+        );
+        assertEquals(error.code, code);
+      }
     }),
 );

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { decodeImage } from "../src/host/codecs/codec.ts";
+import { uprightSize } from "../src/host/codecs/decode_image.ts";
 import { checkedPhoto } from "../src/studio/api/photos.ts";
 import type { Photo } from "../src/studio/engine/engine.ts";
 import {
@@ -13,7 +14,13 @@ import {
   WorkerPhotoReader,
 } from "../src/studio/engine/photo_reader.ts";
 import { ApiError } from "../src/studio/errors.ts";
-import { hugeHeader, pixelBomb, slowPhoto, textBomb } from "./support/bombs.ts";
+import {
+  hugeHeader,
+  orientationBombs,
+  pixelBomb,
+  slowPhoto,
+  textBomb,
+} from "./support/bombs.ts";
 import { sameBytes } from "./support/compare.ts";
 import { facePng } from "./support/face_photos.ts";
 import { hasLandmarks } from "./support/faces.ts";
@@ -114,6 +121,17 @@ Deno.test("studio photos: bombs take neither memory nor time", async () => {
   // Of a gigabyte each: 100 MB allow for the Worker's garbage, 3 s for a busy machine.
   assert(grown < 100e6, `memory grew by ${grown / 1e6} MB`);
   assert(taken < 3000, `it took ${taken} ms`);
+});
+
+Deno.test("studio photos: a size is read at once, whatever the file holds", () => {
+  const bombs = orientationBombs();
+  const start = performance.now();
+  for (const bomb of bombs) {
+    assertEquals(uprightSize(bomb), { width: 16, height: 16 });
+  }
+  // The server's other requests wait; a busy machine takes a tenth of this.
+  const taken = performance.now() - start;
+  assert(taken < 5000, `it took ${taken} ms`);
 });
 
 Deno.test("studio photos: what takes too long is given up, and the next one seen", async () => {

@@ -61,7 +61,21 @@ export async function openExtra(
   given: string,
   places: ExtraPlaces,
 ): Promise<FileSource> {
-  return await FileSource.open(await findExtra(kind, given, places));
+  return await openFound(await findExtra(kind, given, places), places);
+}
+
+/**
+ * Opens an extra file that was found.
+ *
+ * @param path as {@linkcode findExtra} and {@linkcode findNamedExtra} give it
+ * @returns a source that messages call by its path, or by its file's name alone where places are hidden
+ * @throws {MasterWeaverError} `cannot-read`
+ */
+export async function openFound(
+  path: string,
+  places: ExtraPlaces,
+): Promise<FileSource> {
+  return await FileSource.open(path, shown(path, places));
 }
 
 /**

@@ -56,6 +56,30 @@ export function textBomb(): Uint8Array<ArrayBuffer> {
   );
 }
 
+/** Files of 16 × 16 pixels in which an orientation is hard to find: much text, lines, chunks or segments. */
+export function orientationBombs(): Uint8Array<ArrayBuffer>[] {
+  const exif = (lines: Uint8Array) =>
+    pngChunk(
+      "zTXt",
+      joinBytes([toLatin1("Raw profile type exif\0\0"), repeated(lines, 15)]),
+    );
+  const chunks = [
+    exif(megabyte.slice().fill(0x61)),
+    exif(megabyte.slice().fill(0x0a)),
+    joinBytes(Array(2e5).fill(pngChunk("teSt", new Uint8Array()))),
+    joinBytes(Array(2e5).fill(pngChunk("tEXt", toLatin1("a\0b")))),
+  ];
+  const frame = [0xff, 0xc0, 0, 11, 8, 0, 16, 0, 16, 1, 1, 0x11, 0];
+  return [
+    ...chunks.map((chunk) => png(pngHeader(16, 16, 8, 2), chunk)),
+    joinBytes([
+      Uint8Array.of(0xff, 0xd8),
+      ...Array(2e5).fill(toLatin1("\xff\xe1\0\x08Exif\0\0")),
+      Uint8Array.from([...frame, 0xff, 0xd9]),
+    ]),
+  ];
+}
+
 /** A PNG whose texts are far more than any settings: inflated, in number, or in lines. */
 export function settingsBombs(): Uint8Array<ArrayBuffer>[] {
   const lines = toLatin1("a\n".repeat(2 ** 19));

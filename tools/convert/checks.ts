@@ -111,9 +111,7 @@ async function checkNotItself(
   path: string,
   content: WeaveContent,
 ): Promise<void> {
-  const real = (file: string) => Deno.realPath(file).catch(() => undefined);
-  const target = await real(path);
-  if (target === undefined || await real(source.name) !== target) return;
+  if (!await isSameFile(source.name, path)) return;
   if (isDeepStrictEqual(outline(await openWeave(source)), outline(content))) {
     return;
   }
@@ -121,6 +119,34 @@ async function checkNotItself(
     "bad-option",
     `Cannot convert ${source.name} to itself: it would be lost; give another folder with --output`,
   );
+}
+
+/**
+ * Refuses to replace a file by what is made from it, which lacks some of it.
+ *
+ * @param files that are read
+ * @param option names the file to write
+ * @throws {MasterWeaverError} `bad-option`
+ */
+export async function checkNotInput(
+  files: readonly string[],
+  output: string,
+  option: string,
+): Promise<void> {
+  for (const file of files) {
+    if (!await isSameFile(file, output)) continue;
+    throw new MasterWeaverError(
+      "bad-option",
+      `Cannot write ${output}: it is made from itself; give another file with ${option}`,
+    );
+  }
+}
+
+/** Whether two paths lead to one file that is there. */
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const real = (path: string) => Deno.realPath(path).catch(() => undefined);
+  const file = await real(a);
+  return file !== undefined && file === await real(b);
 }
 
 /** Everything that a header says, but for checksums: those follow from the rest. */

@@ -17,6 +17,7 @@ import type {
   TensorToWrite,
   WeaveContent,
 } from "../../src/weights/weave_writer.ts";
+import { checkNotInput } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { findComponents } from "./inputs.ts";
 import { checkAlike } from "./merge.ts";
@@ -80,7 +81,7 @@ const NETWORKS = [
 /**
  * Extracts a LoRA and writes it under kohya's names.
  *
- * @throws {MasterWeaverError} `bad-checkpoint` where the models are of two kinds, or equal; `cannot-read`, `cannot-write`, `aborted`
+ * @throws {MasterWeaverError} `bad-checkpoint` where the models are of two kinds, or equal; `bad-option` where one would be replaced; `cannot-read`, `cannot-write`, `aborted`
  */
 export async function extractLora(
   options: ExtractOptions,
@@ -97,6 +98,8 @@ export async function extractLora(
       needsTokenizer: false,
       warn: () => {},
     });
+    const files = found.flatMap((component) => component.files);
+    await checkNotInput(files, output, "--output");
     models.push(
       new Map(found.map((component) => [component.output, component])),
     );

@@ -4,7 +4,6 @@
  * @module
  */
 import { dirname } from "node:path";
-import { MasterWeaverError } from "../../src/base/errors.ts";
 import { throwIfAborted } from "../../src/base/progress.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { ARCHITECTURE } from "../../src/checkpoints/gguf.ts";
@@ -23,7 +22,7 @@ import {
 import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
 import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
-import { checkPlanned } from "./checks.ts";
+import { checkNotInput, checkPlanned } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { ggufBlocks, ggufFloats } from "./gguf_values.ts";
 import { findComponents } from "./inputs.ts";
@@ -96,7 +95,7 @@ export async function toGguf(options: GgufOptions): Promise<WrittenGguf> {
   const components: string[] = [];
   for (const component of found) {
     const { output: name } = component;
-    await checkOther(component.files, output);
+    await checkNotInput(component.files, output, "--gguf");
     if (!isGgufComponent(name)) {
       report(`${name}: left out, stable-diffusion.cpp has no place for it`);
       continue;
@@ -136,27 +135,6 @@ export async function toGguf(options: GgufOptions): Promise<WrittenGguf> {
     quantised: tensors.filter(({ dtype }) => dtype.startsWith("Q")).length,
     bytes: written.size,
   };
-}
-
-/**
- * Refuses to replace a file by what is made from it, which may have lost values.
- *
- * @throws {MasterWeaverError} `bad-option`
- */
-async function checkOther(
-  files: readonly string[],
-  output: string,
-): Promise<void> {
-  const real = (path: string) => Deno.realPath(path).catch(() => undefined);
-  const target = await real(output);
-  if (target === undefined) return;
-  for (const file of files) {
-    if (await real(file) !== target) continue;
-    throw new MasterWeaverError(
-      "bad-option",
-      `Cannot write ${output}: it is made from itself; give another file with --gguf`,
-    );
-  }
 }
 
 /** About the bytes of the file, for the progress bar. */

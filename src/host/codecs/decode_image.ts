@@ -16,12 +16,23 @@ import { imageSize } from "./image_size.ts";
 import type { Image } from "../../image/image.ts";
 import { decodeJpeg } from "./jpeg/decode.ts";
 import { summarizeJpeg } from "./jpeg_segments.ts";
-import { type PngChunk, pngChunks } from "./png_chunks.ts";
+import { pngChunks } from "./png_chunks.ts";
 import { decodePng, readPngHeader, rowBytes } from "./png_decode.ts";
-import { pngTexts } from "./png_text.ts";
+import { firstTextChunks, pngTexts } from "./png_text.ts";
 
+/** The chunk of a PNG that holds EXIF data. */
+const EXIF = "eXIf";
 /** Keywords of PNG texts that hold an orientation. */
 const RAW_EXIF = "Raw profile type exif", XMP = "XML:com.adobe.xmp";
+/**
+ * How much of a PNG is searched for its orientation, which a server does between
+ * requests: many times what cameras and programs write.
+ */
+const SEARCHED = { count: 256, bytes: 4 * 2 ** 20 };
+/** The most bytes of texts that are inflated for it. */
+const MAX_INFLATED = 2 ** 20;
+/** The most digits of EXIF data that are read: those of a JPEG's segment. */
+const MAX_EXIF_DIGITS = 2 ** 17;
 /** Limit of a JPEG's scans · pixels: each of its scans, often ten, passes over all pixels. */
 const MAX_JPEG_PIXEL_PASSES = 2e9;
 
@@ -80,7 +91,7 @@ export function uprightSize(
   if (!size) return undefined;
   const { width, height } = size;
   const turn = fileKind(bytes) === "png"
-    ? pngOrientation([...pngChunks(bytes)])
+    ? pngOrientation(bytes)
     : jpegOrientation(summarizeJpeg(bytes));
   // 5 to 8 of EXIF lie on their side.
   return (turn ?? 1) < 5 ? { width, height } : { width: height, height: width };
@@ -109,7 +120,7 @@ function readPng(
   const data = decoding(name, () => decodePng(header, chunks));
   if (isOpaque) putOverWhite(data);
   const image = { width, height, data };
-  return turn ? orientImage(image, pngOrientation(chunks)) : image;
+  return turn ? orientImage(image, pngOrientation(bytes)) : image;
 }
 
 function readJpeg(bytes: Uint8Array, name: string, turn: boolean): Image {
@@ -156,11 +167,11 @@ function jpegOrientation(
 }
 
 /** The same for a PNG, where EXIF data may also be in a text chunk. */
-function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
-  const texts = pngTexts(chunks, [RAW_EXIF, XMP]);
-  const exif = chunks.find(({ type, data }) =>
-    type === "eXIf" && data.length > 0
-  )?.data;
+function pngOrientation(bytes: Uint8Array): number | undefined {
+  const chunks = [...firstTextChunks(bytes, SEARCHED, [EXIF])];
+  const texts = pngTexts(chunks, [RAW_EXIF, XMP], undefined, MAX_INFLATED);
+  const exif = chunks.find(({ type, data }) => type === EXIF && data.length > 0)
+    ?.data;
   const raw = texts.get(RAW_EXIF);
   return orientation(
     exif ?? (raw === undefined ? undefined : rawProfile(raw)),
@@ -170,8 +181,9 @@ function pngOrientation(chunks: readonly PngChunk[]): number | undefined {
 
 /** Decodes a profile: lines with its name and length, then its bytes in hexadecimal. */
 function rawProfile(text: string): Uint8Array {
-  const digits = text.split("\n").slice(3).join("");
-  const pairs = digits.match(/[0-9a-f]{2}/gi) ?? [];
+  const [, digits = ""] = /^(?:[^\n]*\n){3}(.*)$/s.exec(text) ?? [];
+  const pairs = digits.slice(0, MAX_EXIF_DIGITS).replaceAll("\n", "")
+    .match(/[0-9a-f]{2}/gi) ?? [];
   return Uint8Array.from(pairs, (pair) => parseInt(pair, 16));
 }
 

@@ -44,6 +44,8 @@ export const Marker = {
 } as const;
 
 const EXIF = "Exif\0\0";
+/** Segments of EXIF data that are joined: far more than programs write. */
+const MOST_EXIF = 256;
 const XMP = "http://ns.adobe.com/xap/1.0/\0";
 
 /** One segment of a JPEG file. */
@@ -118,7 +120,9 @@ export function summarizeJpeg(file: Uint8Array): JpegSummary {
     if (isFrame(marker)) readFrame(summary, marker, content);
     // Metadata after the first scan is a preview's, if anything's.
     if (marker === Marker.APP1 && summary.scans === 0) {
-      if (startsWith(content, EXIF)) exif.push(content.subarray(EXIF.length));
+      if (exif.length < MOST_EXIF && startsWith(content, EXIF)) {
+        exif.push(content.subarray(EXIF.length));
+      }
       if (startsWith(content, XMP)) summary.xmp = content.subarray(XMP.length);
     }
     if (marker === Marker.SOS) {

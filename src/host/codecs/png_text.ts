@@ -61,6 +61,32 @@ export function readPngText(file: Uint8Array): Record<string, string> {
   return Object.fromEntries(pngTexts(pngChunks(file)));
 }
 
+/** How much of a file's texts is read where it must take little time. */
+export interface TextLimits {
+  /** The most chunks with texts. */
+  readonly count: number;
+  /** The most bytes of them. */
+  readonly bytes: number;
+}
+
+/**
+ * The first of a file's chunks with texts, as far as they are within the limits.
+ *
+ * @param others further types of chunks that are wanted
+ */
+export function* firstTextChunks(
+  file: Uint8Array,
+  { count, bytes }: TextLimits,
+  others: readonly string[] = [],
+): Generator<PngChunk> {
+  let chunks = 0, total = 0;
+  for (const chunk of pngChunks(file, [...Object.keys(readers), ...others])) {
+    total += chunk.data.length;
+    if (++chunks > count || total > bytes) return;
+    yield chunk;
+  }
+}
+
 /** A text that could not be read. */
 export interface IgnoredText {
   /** Its keyword; a guess where the text is damaged. */

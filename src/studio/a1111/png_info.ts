@@ -4,8 +4,7 @@
  * @module
  */
 import { readJpegComment } from "../../host/codecs/codec.ts";
-import { type PngChunk, pngChunks } from "../../host/codecs/png_chunks.ts";
-import { pngTexts } from "../../host/codecs/png_text.ts";
+import { firstTextChunks, pngTexts } from "../../host/codecs/png_text.ts";
 import { imageFileKind } from "../../image/signature.ts";
 import { readParameters } from "../../options/parameters_text.ts";
 
@@ -19,8 +18,8 @@ export interface PngInfo {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The most chunks that are looked at, and the most that are read, for these hold up the server. */
-const MOST_CHUNKS = 10_000, MOST_TEXTS = 64;
+/** The most texts that are read, for these hold up the server. */
+const MOST_TEXTS = 64;
 /** The most bytes of a file's texts: other programs keep whole workflows there. */
 const MAX_TEXT = 2 ** 20;
 /** The longest text that is taken apart; settings have a few thousand characters. */
@@ -35,24 +34,14 @@ export function pngInfo(file: Uint8Array): PngInfo {
 
 function textsOf(file: Uint8Array): Record<string, string> {
   if (imageFileKind(file) === "png") {
-    const texts = pngTexts(textChunks(file), undefined, undefined, MAX_TEXT);
-    return Object.fromEntries(texts);
+    const limits = { count: MOST_TEXTS, bytes: MAX_TEXT };
+    const chunks = firstTextChunks(file, limits);
+    return Object.fromEntries(
+      pngTexts(chunks, undefined, undefined, MAX_TEXT),
+    );
   }
   const comment = readJpegComment(file);
   return comment === undefined ? {} : { parameters: comment };
-}
-
-/** The first chunks of a PNG file with texts, as far as they are no larger than texts are. */
-function* textChunks(file: Uint8Array): Generator<PngChunk> {
-  let chunks = 0, texts = 0, bytes = 0;
-  for (const chunk of pngChunks(file)) {
-    if (++chunks > MOST_CHUNKS || texts === MOST_TEXTS) return;
-    if (!/^(?:tEXt|zTXt|iTXt)$/.test(chunk.type)) continue;
-    texts++;
-    bytes += chunk.data.length;
-    if (bytes > MAX_TEXT) return;
-    yield chunk;
-  }
 }
 
 /** The settings as that program takes them apart: by its names, a size as two. */

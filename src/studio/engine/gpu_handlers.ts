@@ -18,6 +18,7 @@ import {
 import { table } from "../../options/table.ts";
 import type { MasterWeaver } from "../../pipeline.ts";
 import type { ImageFile } from "./engine.ts";
+import { withChosenExtras } from "./chosen_extras.ts";
 import type {
   DecodedSources,
   EncodeInput,
@@ -140,7 +141,7 @@ async function generate(
 ): Promise<Answer<GpuCalls["generate"]["output"]>> {
   const { settings, person, sources, format } = input;
   const { initImage, mask, controls } = sources;
-  const { text, made } = await withExtras(
+  const { text, made } = await withChosenExtras(
     host,
     { settings, controls },
     async (extras) => {
@@ -184,7 +185,7 @@ async function upscale(
 ): Promise<Answer<GpuCalls["upscale"]["output"]>> {
   const { size } = weaver;
   const settings = checkSettings({ prompt: "", upscale: name }, size);
-  const made = await withExtras(
+  const made = await withChosenExtras(
     host,
     { settings, controls: [] },
     ({ upscalers }) =>
@@ -196,20 +197,6 @@ async function upscale(
   );
   const images = [await imageFile(host, format, made, null)];
   return { output: { images, truncatedPrompt: "" }, transfer: buffers(images) };
-}
-
-/** Works with the extra files of a call. `using` is a word that Safari does not know. */
-async function withExtras<T>(
-  host: GpuHost,
-  asked: AskedExtras,
-  work: (extras: CallExtras) => Promise<T>,
-): Promise<T> {
-  const extras = await host.openExtras(asked);
-  try {
-    return await work(extras);
-  } finally {
-    await extras[Symbol.asyncDispose]();
-  }
 }
 
 /** What images record besides their settings, as the command has it. */

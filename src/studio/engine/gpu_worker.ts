@@ -9,12 +9,17 @@ import { checkText, encodeImage } from "../../host/image_file.ts";
 import { MasterWeaver } from "../../host/masterweaver.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
 import { gpuHandlers } from "./gpu_handlers.ts";
+import { errorWithoutPlaces, withoutPlaces } from "./hidden_places.ts";
 import { EXPANSION } from "./model_keeper.ts";
 import { fileLabel, modelLabel } from "./model_resource.ts";
 import { answerCalls } from "./worker_side.ts";
 
+/** Where the server's files are, which clients are not told. */
+let places: readonly (string | undefined)[] = [];
+
 answerCalls<GpuSetup, GpuCalls>((setup) => {
   const { model, extras, adapter, taesd, dtype, tune, keepLoaded } = setup;
+  places = [model, extras, adapter, taesd];
   return gpuHandlers({
     labels: {
       model: modelLabel(model),
@@ -36,11 +41,11 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
       openCallExtras(asked, { model, extras, hidden: true }, {
         names: "names",
       }),
-    advise: withTools,
+    advise: (warning) => withoutPlaces(withTools(warning), places),
     checkText,
     encodeImage,
   });
-}, errorWithTools);
+}, (error) => errorWithoutPlaces(errorWithTools(error), places));
 
 /**
  * Whether all networks fit. A GPU says so itself, by an error; a software
