@@ -93,6 +93,22 @@ gpuTest(
       assertEquals(warnings, []);
       const [{ bytes }] = made.images;
 
+      /** What is loaded for the same image once more. */
+      const loadedAgain = async () => {
+        const networks = new Set<string>();
+        await engine.generate(task, {
+          onProgress: ({ stage, network = "" }) =>
+            stage === "load" && networks.add(network),
+        });
+        return [...networks];
+      };
+      assertEquals(await loadedAgain(), []);
+      await Deno.writeFile(
+        `${extras}/loras/film.safetensors`,
+        caseFile("loha"),
+      );
+      assert((await loadedAgain()).length > 0);
+
       await using weaver = await MasterWeaver.load(MODEL, load);
       const film = await readLora(new MemorySource(lora, "film"));
       const edges = new MemorySource(net, "edges");

@@ -20,6 +20,7 @@ import {
   findNamedExtra,
 } from "./extras.ts";
 import type { FileSource } from "./files.ts";
+import type { KeptFiles } from "./kept_files.ts";
 import { openLoras, openPromptLoras } from "./loras.ts";
 import { openUpscalers } from "./upscalers.ts";
 
@@ -40,6 +41,8 @@ export interface ExtraRules {
    * others they are errors. Without one of several ControlNets, none is used.
    */
   readonly leaveOut?: readonly ExtraKind[];
+  /** LoRAs and ControlNets stay open here between calls; where not given, each call opens its own. */
+  readonly kept?: KeptFiles;
 }
 
 /** The extra files of a call, which are open: `await using` closes them. */
@@ -75,12 +78,13 @@ export interface CallExtras extends AsyncDisposable {
 export async function openCallExtras(
   { settings: asked, controls: choices }: AskedExtras,
   places: ExtraPlaces,
-  { names, leaveOut = [] }: ExtraRules,
+  { names, leaveOut = [], kept }: ExtraRules,
 ): Promise<CallExtras> {
   const warnings = new Set<string>();
   const find = names === "paths" ? findExtra : findNamedExtra;
   const lookup = (kind: ExtraKind, why = ""): ExtraLookup => ({
     find,
+    kept,
     ...leaveOut.includes(kind) && {
       onMissing: (message) =>
         warnings.add(`The image will differ: ${why}${message}`),
@@ -104,7 +108,7 @@ export async function openCallExtras(
   const loras = stack.use(await openLoras(named, places, lookup("loras")));
   const inPrompts = asked.promptSyntax === "plain"
     ? undefined
-    : stack.use(await openNamedInPrompts(asked, places));
+    : stack.use(await openNamedInPrompts(asked, places, kept));
   const loraHashes = [loras.hashes, inPrompts?.loraHashes ?? ""]
     .filter((hashes) => hashes !== "").join(", ");
   const owned = stack.move();
@@ -125,7 +129,10 @@ export async function openCallExtras(
         { controlnetHashes: controls.map(({ net }) => net.hash) },
     },
     warnings: [...warnings],
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: async () => {
+      await owned.disposeAsync();
+      await kept?.trim();
+    },
   };
 }
 
@@ -133,9 +140,10 @@ export async function openCallExtras(
 async function openNamedInPrompts(
   { prompt, negativePrompt }: Settings,
   places: ExtraPlaces,
+  kept: KeptFiles | undefined,
 ) {
   await using stack = new AsyncDisposableStack();
-  const loras = stack.use(await openPromptLoras(prompt, places));
+  const loras = stack.use(await openPromptLoras(prompt, places, { kept }));
   const { files, hashes: embeddingHashes } = stack.use(
     await openNamedEmbeddings([prompt, negativePrompt], places),
   );

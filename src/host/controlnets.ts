@@ -6,8 +6,8 @@
 import type { ControlUse } from "../generate/control_input.ts";
 import { readControlNet } from "../generate/controlnet_file.ts";
 import type { ControlChoice } from "../options/control_choices.ts";
-import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
-import { type ExtraPlaces, findExtra, openFound } from "./extras.ts";
+import { type ExtraLookup, leaveOut, readFound } from "./extra_lookup.ts";
+import { type ExtraPlaces, findExtra } from "./extras.ts";
 
 /** A ControlNet as the library takes it, but for the image that it sees. */
 export type OpenedControl = Omit<ControlUse, "image">;
@@ -37,8 +37,8 @@ export async function openControlNets(
   try {
     for (const { name, ...how } of choices) {
       const path = await find("controlnets", name, places);
-      const source = stack.use(await openFound(path, places));
-      controls.push({ net: await readControlNet(source), ...how });
+      const net = await readFound(path, places, lookup, stack, readControlNet);
+      controls.push({ net, ...how });
     }
   } catch (error) {
     leaveOut(error, lookup);

@@ -4,7 +4,9 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import type { findExtra } from "./extras.ts";
+import { type ExtraPlaces, type findExtra, openFound } from "./extras.ts";
+import type { FileSource } from "./files.ts";
+import type { KeptFiles } from "./kept_files.ts";
 
 /** How extra files of a kind are looked up. */
 export interface ExtraLookup {
@@ -15,6 +17,26 @@ export interface ExtraLookup {
    * it, that is an error.
    */
   readonly onMissing?: (message: string) => void;
+  /** Files that stay open between calls; where not given, each call opens its own. */
+  readonly kept?: KeptFiles;
+}
+
+/**
+ * Reads a file that was found.
+ *
+ * @param stack closes the file, unless it stays open
+ * @throws {MasterWeaverError} `cannot-read`; what `read` throws
+ */
+export async function readFound<T>(
+  path: string,
+  places: ExtraPlaces,
+  { kept }: ExtraLookup,
+  stack: AsyncDisposableStack,
+  read: (source: FileSource) => Promise<T>,
+): Promise<T> {
+  return kept
+    ? await kept.read(path, places, read)
+    : await read(stack.use(await openFound(path, places)));
 }
 
 /**

@@ -12,15 +12,14 @@ import type { LoraUse } from "../generate/lora_input.ts";
 import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
 import { splitExtraNetworks, withoutComments } from "../text/extra_networks.ts";
 import { parseJson } from "../weights/json.ts";
-import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
+import { type ExtraLookup, leaveOut, readFound } from "./extra_lookup.ts";
 import {
   extraNames,
   type ExtraPlaces,
   findExtra,
   findNamedExtra,
-  openFound,
 } from "./extras.ts";
-import { readFile } from "./files.ts";
+import { type FileSource, readFile } from "./files.ts";
 import { recordedName } from "./recorded_hashes.ts";
 
 /** LoRAs whose files are open. */
@@ -52,7 +51,7 @@ export async function openLoras(
 ): Promise<OpenedLoras> {
   const { find = findExtra } = lookup;
   await using stack = new AsyncDisposableStack();
-  const opened = new Map<string, { lora: Lora; hash: string }>();
+  const opened = new Map<string, ReadLora>();
   const uses: LoraUse[] = [];
   const used: LoraChoice[] = [];
   for (const choice of choices) {
@@ -62,13 +61,10 @@ export async function openLoras(
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
-      const source = await openFound(path, places)
+      const read = (source: FileSource) => readAt(path, source);
+      known = await readFound(path, places, lookup, stack, read)
         .catch((error: unknown) => leaveOut(error, lookup));
-      if (source === undefined) continue;
-      stack.use(source);
-      const config = await peftConfig(path);
-      const lora = await readLora(source, { config });
-      known = { lora, hash: await loraHash(source) };
+      if (known === undefined) continue;
       opened.set(path, known);
     }
     uses.push({ lora: known.lora, ...strength });
@@ -86,6 +82,19 @@ export async function openLoras(
   };
 }
 
+/** A LoRA that was read. */
+interface ReadLora {
+  readonly lora: Lora;
+  readonly hash: string;
+}
+
+/** Reads a LoRA, with what peft's config beside its file says. */
+async function readAt(path: string, source: FileSource): Promise<ReadLora> {
+  const config = await peftConfig(path);
+  const lora = await readLora(source, { config });
+  return { lora, hash: await loraHash(source) };
+}
+
 /** LoRAs that a prompt names, whose files are open. */
 export interface PromptLoras extends AsyncDisposable {
   /** By the names in the prompt; those that are not found are missing. */
@@ -97,11 +106,13 @@ export interface PromptLoras extends AsyncDisposable {
 /**
  * Finds and opens the LoRAs that a prompt of A1111 names, never by a path.
  *
+ * @param lookup which files stay open between calls
  * @throws {MasterWeaverError} `bad-option` for a wrong tag, or where several files have a name; `cannot-read`, `bad-checkpoint`
  */
 export async function openPromptLoras(
   prompt: string,
   places: ExtraPlaces,
+  { kept }: Pick<ExtraLookup, "kept"> = {},
 ): Promise<PromptLoras> {
   const { extraNetworks } = splitExtraNetworks(withoutComments(prompt));
   const there = await extraNames("loras", places);
@@ -112,7 +123,7 @@ export async function openPromptLoras(
     paths.set(name, await findNamedExtra("loras", name, places));
   }
   const choices = [...paths.values()].map((name) => ({ name, scale: 1 }));
-  const { uses, hashes, ...owned } = await openLoras(choices, places);
+  const { uses, hashes, ...owned } = await openLoras(choices, places, { kept });
   const names = [...paths.keys()];
   return {
     ...owned,

@@ -6,6 +6,7 @@
 import { errorWithTools, withTools } from "../../host/advice.ts";
 import { openCallExtras } from "../../host/call_extras.ts";
 import { checkText, encodeImage } from "../../host/image_file.ts";
+import { KeptFiles } from "../../host/kept_files.ts";
 import { MasterWeaver } from "../../host/masterweaver.ts";
 import type { GpuCalls, GpuSetup } from "./gpu_calls.ts";
 import { gpuHandlers } from "./gpu_handlers.ts";
@@ -20,6 +21,7 @@ let places: readonly (string | undefined)[] = [];
 answerCalls<GpuSetup, GpuCalls>((setup) => {
   const { model, extras, adapter, taesd, dtype, tune, keepLoaded } = setup;
   places = [model, extras, adapter, taesd];
+  const kept = new KeptFiles();
   return gpuHandlers({
     labels: {
       model: modelLabel(model),
@@ -40,6 +42,7 @@ answerCalls<GpuSetup, GpuCalls>((setup) => {
     openExtras: (asked) =>
       openCallExtras(asked, { model, extras, hidden: true }, {
         names: "names",
+        kept,
       }),
     advise: (warning) => withoutPlaces(withTools(warning), places),
     checkText,
