@@ -66,7 +66,7 @@ Deno.test("masks: a hole is filled as AUTOMATIC1111 does", async () => {
 
 Deno.test("masks: the original is put over an image as diffusers does", async () => {
   const kept = inverted(await softMask());
-  const mirrored = overlay(flipImage(image), image, kept);
+  const mirrored = await overlay(flipImage(image), image, kept, pauser);
   assertEquals(await digest(mirrored), goldens.overlay);
 });
 

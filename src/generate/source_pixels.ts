@@ -131,8 +131,8 @@ async function whole(
   const kept = { ...soft, data };
   return {
     source,
-    finish: (images) =>
-      Promise.resolve(images.map((made) => overlay(made, image, kept))),
+    finish: (images, pauser) =>
+      Promise.all(images.map((made) => overlay(made, image, kept, pauser))),
   };
 }
 
@@ -165,7 +165,7 @@ async function region(
         const under = { width, height, data: new Uint8ClampedArray(data) };
         const small = await resizeAndCrop(made, place, pauser);
         paste(under, small, place.left, place.top);
-        finished.push(overlay(under, image, kept));
+        finished.push(await overlay(under, image, kept, pauser));
       }
       return finished;
     },

@@ -64,6 +64,9 @@ function alphaComposite(
   }
 }
 
+/** Pixels that are put over others between two looks at the clock. */
+const CHUNK = 2 ** 18;
+
 /**
  * Puts an image over another.
  *
@@ -71,12 +74,32 @@ function alphaComposite(
  * @param over an opaque image of the same size
  * @param alpha how much of `over` is seen, 0..255, of the same size
  * @returns a new image
+ * @throws {MasterWeaverError} `aborted`
  */
-export function overlay(under: Image, over: Image, alpha: Mask): Image {
+export async function overlay(
+  under: Image,
+  over: Image,
+  alpha: Mask,
+  pauser: Pauser,
+): Promise<Image> {
   const { width, height } = under;
-  const all = { width, height, data: new Uint8ClampedArray(under.data) };
-  alphaComposite(all, straight(premultiplied(over, alpha)));
-  return all;
+  const data = new Uint8ClampedArray(under.data);
+  // An image may have 100 million pixels: a chunk at a time.
+  for (let from = 0; from < alpha.data.length; from += CHUNK) {
+    if (pauser.isDue) await pauser.pause();
+    const to = Math.min(from + CHUNK, alpha.data.length);
+    const size = { width: to - from, height: 1 };
+    const rows = ({ data }: Pick<Image, "data">) => ({
+      ...size,
+      data: data.subarray(4 * from, 4 * to),
+    });
+    const shares = { ...size, data: alpha.data.subarray(from, to) };
+    alphaComposite(
+      rows({ data }),
+      straight(premultiplied(rows(over), shares)),
+    );
+  }
+  return { width, height, data };
 }
 
 /** Radii of the blurs that fill a hole, and how often each is put on. */

@@ -28,8 +28,11 @@ export function binary({ width, height, data }: Mask): Mask {
 
 /** A mask as an opaque image of greys. */
 export function asImage({ width, height, data }: Mask): Image {
-  const rgba = new Uint8ClampedArray(4 * data.length).fill(255);
-  data.forEach((value, i) => rgba.fill(value, 4 * i, 4 * i + 3));
+  const rgba = new Uint8ClampedArray(4 * data.length);
+  for (let i = 0; i < data.length; i++) {
+    rgba[4 * i] = rgba[4 * i + 1] = rgba[4 * i + 2] = data[i];
+    rgba[4 * i + 3] = 255;
+  }
   return { width, height, data: rgba };
 }
 
