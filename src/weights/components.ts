@@ -213,6 +213,21 @@ export function component<C>(
 }
 
 /**
+ * The same of a file that some images have beside the model, such as a ControlNet's:
+ * its weights are freed when no plan reads them any more.
+ */
+export function componentBeside<C>(
+  file: WeaveFile,
+  readConfig: (json: unknown) => C,
+): Component<C> {
+  return {
+    file,
+    config: readConfig(file.config),
+    weights: WeightScope.beside(file),
+  };
+}
+
+/**
  * Opens a network's component.
  *
  * @param readConfig turns the header's config into the network's own

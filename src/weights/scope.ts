@@ -25,10 +25,11 @@ export interface WeightRef {
    */
   readonly tensor: WeaveTensor;
   /**
-   * Whether it belongs to what is changed for some images, and is freed with the
-   * plans that read it; the file's own weights stay.
+   * What some images have beside the model, such as a ControlNet's file or a model
+   * changed by LoRAs: its weights are freed when no plan reads them any more. The
+   * model's own, which have no such owner, stay.
    */
-  readonly isTransient?: true;
+  readonly owner?: WeaveFile;
 }
 
 /** A product of low rank beside a weight W, which then acts as W + up · down. */
@@ -66,6 +67,8 @@ interface Ledger {
   readonly missing: Set<string>;
   readonly misshapen: Map<string, string>;
   readonly ignored: string[];
+  /** As of {@linkcode WeightRef.owner}. */
+  readonly owner?: WeaveFile;
   /** The unchanged file's ledger, and what is beside its weights. */
   readonly base?: Ledger;
   readonly branches?: ScopeChanges["branches"];
@@ -122,6 +125,18 @@ export class WeightScope {
     });
   }
 
+  /** The root of a file that some images have beside the model. */
+  static beside(file: WeaveFile): WeightScope {
+    return new WeightScope(file, {
+      file,
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+      owner: file,
+    }, "");
+  }
+
   /**
    * The root of a component that is changed for some images. Weights that are
    * not changed are the same objects as those of the unchanged component.
@@ -138,6 +153,7 @@ export class WeightScope {
       missing: new Set(),
       misshapen: new Map(),
       ignored: [],
+      owner: file,
       base: base.#ledger,
       branches,
       branchRefs: new Map(),
@@ -181,7 +197,7 @@ export class WeightScope {
     const known = refs.get(full);
     if (known && sameShape(known.shape, shape)) return known;
     const tensor = file.tensors.get(full);
-    const { base } = this.#ledger;
+    const { base, owner } = this.#ledger;
     if (base && tensor === base.file.tensors.get(full)) {
       return new WeightScope(base.file, base, this.#prefix).tensor(name, shape);
     }
@@ -198,7 +214,7 @@ export class WeightScope {
       name: full,
       shape: [...shape],
       tensor: tensor ?? absent(file, full, shape),
-      ...base && { isTransient: true as const },
+      ...owner && { owner },
     };
     refs.set(full, ref);
     return ref;
@@ -210,7 +226,7 @@ export class WeightScope {
    * @param name path below this scope, such as `to_q.weight`
    */
   branch(name: string): SideBranchRefs | undefined {
-    const { branches, branchRefs } = this.#ledger;
+    const { branches, branchRefs, owner } = this.#ledger;
     const full = this.#full(name);
     const branch = branches?.get(full);
     if (!branch || !branchRefs) return undefined;
@@ -218,7 +234,7 @@ export class WeightScope {
     if (known) return known;
     const refOf = (tensor: WeaveTensor): WeightRef => {
       const { name, shape } = tensor;
-      return { name, shape, tensor, isTransient: true };
+      return { name, shape, tensor, owner };
     };
     const { rank, down, up } = branch;
     const made = { rank, down: refOf(down), up: refOf(up) };
