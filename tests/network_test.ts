@@ -16,6 +16,8 @@ import { map } from "../src/ops/map.ts";
 import { MasterWeaver } from "../src/host/masterweaver.ts";
 import type { Progress } from "../src/base/progress.ts";
 import { deno, finished } from "./support/command.ts";
+import { openControlNet } from "./support/control_nets.ts";
+import { convertFiles, upscalerTensors } from "./support/extra_networks.ts";
 import { gpuTest, sharedGpu } from "./support/gpu.ts";
 import { repositoryPath } from "./support/model.ts";
 import { largeWeight } from "./support/large_weight.ts";
@@ -228,4 +230,46 @@ gpuTest(
     assert(Number.parseFloat(out) < 150, `${out} MiB of host memory`);
   },
   Deno.build.os !== "linux",
+);
+
+gpuTest(
+  "networks: what one image has beside the model leaves with it, though loaded",
+  async () => {
+    await using converted = await convertFiles({
+      "small.safetensors": upscalerTensors(2),
+    });
+    const upscaler = converted.sources.get("upscaler")!;
+    await using weaver = await MasterWeaver.load(mini, {
+      dtype: "f32",
+      tune: "off",
+      keepLoaded: true,
+    });
+    const bytes = async (height: number, isControlled: boolean) => {
+      const image = {
+        width: 32,
+        height,
+        data: new Uint8ClampedArray(32 * height * 4),
+      };
+      // Opened again for each image, as the studio opens it for each job.
+      const net = isControlled && await openControlNet(7);
+      await weaver.generate({
+        prompt: "a",
+        steps: 1,
+        width: 32,
+        height,
+        ...net && { controls: [{ net, image }] },
+      });
+      await weaver.upscale(image, { upscaler });
+      return weaver.gpu.buffers.bytes;
+    };
+    const first = await bytes(32, true);
+    await bytes(48, true);
+    assertEquals(await bytes(32, true), first);
+    const plain = await bytes(32, false);
+    const net = await openControlNet(7);
+    const largest = Math.max(
+      ...[...net.component.file.tensors.values()].map(({ bytes }) => bytes),
+    );
+    assert(plain < first - largest, `${plain} of ${first} bytes`);
+  },
 );

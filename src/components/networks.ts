@@ -6,7 +6,7 @@
 import {
   type Component,
   component,
-  extraComponent,
+  componentBeside,
   identityComponents,
   isNetworkComponent,
   loadedComponents,
@@ -169,7 +169,7 @@ export async function openUpscaler(
       }, expected ${UPSCALER}`,
     );
   }
-  const upscaler = extraComponent(file, readUpscaler);
+  const upscaler = componentBeside(file, readUpscaler);
   build([file], () => upscaleGraph("f32", upscaler, { height: 4, width: 4 }));
   upscaler.weights.finish();
   return upscaler;

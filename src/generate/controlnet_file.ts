@@ -14,7 +14,7 @@ import {
 } from "../models/controlnet.ts";
 import { crossKeys } from "../models/cross_attentions.ts";
 import { brief } from "../weights/brief.ts";
-import { type Component, extraComponent } from "../weights/components.ts";
+import { type Component, componentBeside } from "../weights/components.ts";
 import { openWeave, type WeaveFile } from "../weights/weave.ts";
 
 /** A ControlNet, from {@linkcode readControlNet}; many images can use it. */
@@ -48,7 +48,7 @@ export class ControlNetFile implements ControlNet {
     }
     this.name = file.name;
     this.hash = file.hash;
-    this.component = extraComponent(file, controlNetConfig);
+    this.component = componentBeside(file, controlNetConfig);
     checkWeights(this.component);
   }
 }

@@ -11,7 +11,12 @@ import type { Graph } from "./graph.ts";
 import { KernelChoice } from "./kernel_choice.ts";
 import { type GpuTensor, Plan } from "./plan.ts";
 import type { Tuner } from "./tuner.ts";
-import { type WeightContents, WeightStore } from "./weight_store.ts";
+import {
+  type StoredParameter,
+  type WeightContents,
+  WeightStore,
+} from "./weight_store.ts";
+import type { WeightRef } from "../weights/scope.ts";
 
 /** How to make one plan of a network. */
 export interface PlanRecipe {
@@ -47,6 +52,19 @@ export interface NetworkUse<Name extends string> {
 interface KeptPlan {
   readonly plan: Plan;
   readonly bindings: Readonly<Record<string, GpuTensor>>;
+  /** Whose weights it reads beside the model's own. */
+  readonly owners: ReadonlySet<Owner>;
+}
+
+/** See {@linkcode WeightRef.owner}. */
+type Owner = NonNullable<WeightRef["owner"]>;
+
+/** A plan to be made, with its kernels and weights. */
+interface ChosenPlan extends Omit<PlanRecipe, "graph"> {
+  readonly graph: Graph;
+  readonly kernels: KernelChoice;
+  /** Its weights by their owners; undefined is the model itself. */
+  readonly owned: ReadonlyMap<Owner | undefined, readonly StoredParameter[]>;
 }
 
 /** The weights and the plans of a network, loaded on first use. */
@@ -57,8 +75,8 @@ export class Network implements Disposable {
   /** Plans by key; the first lends its memory to the others. */
   readonly #kept = new Map<string, KeptPlan>();
   #store: WeightStore | null = null;
-  /** Weights that are freed with the plans. */
-  #transient: WeightStore | null = null;
+  /** Weights that some images have beside the model's own, by their owners. */
+  readonly #beside = new Map<Owner, WeightStore>();
 
   /**
    * A network of which nothing is loaded yet.
@@ -148,18 +166,24 @@ export class Network implements Disposable {
     const pauser = new Pauser(signal);
     // All graphs before any weight is loaded: a later choice might change its layout.
     for (const { graph } of missing) await this.#tuner.prepare(graph, pauser);
+    const chosen = missing.map(({ graph, ...recipe }): ChosenPlan => {
+      const kernels = new KernelChoice(graph, this.#tuner.choose);
+      const owned = Map.groupBy(kernels.parameters, ({ ref }) => ref.owner);
+      return { ...recipe, graph, kernels, owned };
+    });
+    this.#freeUnused(chosen);
     this.#store ??= new WeightStore(this.#gpu);
     await this.#store.hold(contents, onLoad, pauser);
-    for (const [i, { key, graph, bindings = {} }] of missing.entries()) {
+    for (const [i, one] of chosen.entries()) {
       const plan = await this.#make(
-        graph,
-        bindings,
+        one,
         onLoad,
-        () => onPrepare?.(i, missing.length),
+        () => onPrepare?.(i, chosen.length),
         pauser,
       );
-      this.#kept.set(key, { plan, bindings });
-      onPrepare?.(i + 1, missing.length);
+      const { key, bindings = {} } = one;
+      this.#kept.set(key, { plan, bindings, owners: ownersOf(one) });
+      onPrepare?.(i + 1, chosen.length);
     }
     return Object.fromEntries(
       recipes.map(([name, { key }]) => [name, this.#kept.get(key)!.plan]),
@@ -178,25 +202,38 @@ export class Network implements Disposable {
     if (isStale || known.length === 0) this.#freePlans();
   }
 
-  /** Loads a graph's weights, then makes its plan. Plans share memory: only one runs at a time. */
+  /** Frees what belongs to images that no plan makes, neither kept nor to be made. */
+  #freeUnused(wanted: readonly ChosenPlan[]): void {
+    const used = new Set([
+      ...[...this.#kept.values()].flatMap(({ owners }) => [...owners]),
+      ...wanted.flatMap((plan) => [...ownersOf(plan)]),
+    ]);
+    for (const [owner, store] of this.#beside) {
+      if (used.has(owner)) continue;
+      store[Symbol.dispose]();
+      this.#beside.delete(owner);
+    }
+  }
+
+  /** The weights of an owner, or the model's own. */
+  #storeOf(owner: Owner | undefined): WeightStore {
+    if (!owner) return this.#store ??= new WeightStore(this.#gpu);
+    const store = this.#beside.get(owner) ?? new WeightStore(this.#gpu);
+    this.#beside.set(owner, store);
+    return store;
+  }
+
+  /** Loads a plan's weights, then makes it. Plans share memory: only one runs at a time. */
   async #make(
-    graph: Graph,
-    bindings: PlanRecipe["bindings"],
+    { graph, kernels, owned, bindings }: ChosenPlan,
     onLoad: NetworkUse<string>["onLoad"],
     onLoaded: () => void,
     pauser: Pauser,
   ): Promise<Plan> {
-    const kernels = new KernelChoice(graph, this.#tuner.choose);
-    const [own, transient] = partition(
-      kernels.parameters,
-      ({ ref }) => !ref.isTransient,
-    );
-    const store = this.#store ??= new WeightStore(this.#gpu);
-    await store.load(own, onLoad, pauser);
-    const weights = [store];
-    if (transient.length > 0) {
-      const store = this.#transient ??= new WeightStore(this.#gpu);
-      await store.load(transient, onLoad, pauser);
+    const weights: WeightStore[] = [];
+    for (const [owner, parameters] of owned) {
+      const store = this.#storeOf(owner);
+      await store.load(parameters, onLoad, pauser);
       weights.push(store);
     }
     onLoaded();
@@ -212,25 +249,21 @@ export class Network implements Disposable {
   #freePlans(): void {
     for (const { plan } of this.#kept.values()) plan[Symbol.dispose]();
     this.#kept.clear();
-    this.#transient?.[Symbol.dispose]();
-    this.#transient = null;
   }
 
   /** Frees weights and plans. */
   [Symbol.dispose](): void {
     this.#freePlans();
+    for (const store of this.#beside.values()) store[Symbol.dispose]();
+    this.#beside.clear();
     this.#store?.[Symbol.dispose]();
     this.#store = null;
   }
 }
 
-/** Those items that a condition holds for, then the others. */
-function partition<T>(
-  items: readonly T[],
-  holds: (item: T) => boolean,
-): [T[], T[]] {
-  const of = (wanted: boolean) => items.filter((i) => holds(i) === wanted);
-  return [of(true), of(false)];
+/** Whose weights a plan reads beside the model's own. */
+function ownersOf({ owned }: ChosenPlan): Set<Owner> {
+  return new Set([...owned.keys()].filter((owner) => owner !== undefined));
 }
 
 /** Whether two sets of bindings name the same places. */

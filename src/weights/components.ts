@@ -209,12 +209,15 @@ export function component<C>(
   return { file, config: readConfig(file.config), weights };
 }
 
-/** The same of a component beside a model, which some images use. */
-export function extraComponent<C>(
+/**
+ * The same of a file that some images have beside the model, such as a ControlNet's:
+ * its weights are freed when no plan reads them any more.
+ */
+export function componentBeside<C>(
   file: WeaveFile,
   readConfig: (json: unknown) => C,
 ): Component<C> {
-  return component(file, readConfig, WeightScope.transient(file));
+  return component(file, readConfig, WeightScope.beside(file));
 }
 
 /**

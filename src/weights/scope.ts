@@ -25,10 +25,11 @@ export interface WeightRef {
    */
   readonly tensor: WeaveTensor;
   /**
-   * Whether it belongs to some images alone, such as what a LoRA changes or a
-   * ControlNet, and is freed with the plans that read it; the model's own weights stay.
+   * What some images have beside the model, such as a ControlNet's file or a model
+   * changed by LoRAs: its weights are freed when no plan reads them any more. The
+   * model's own, which have no such owner, stay.
    */
-  readonly isTransient?: true;
+  readonly owner?: WeaveFile;
 }
 
 /** A product of low rank beside a weight W, which then acts as W + up · down. */
@@ -66,8 +67,8 @@ interface Ledger {
   readonly missing: Set<string>;
   readonly misshapen: Map<string, string>;
   readonly ignored: string[];
-  /** Of all its weights, see {@linkcode WeightRef.isTransient}. */
-  readonly isTransient?: true;
+  /** As of {@linkcode WeightRef.owner}. */
+  readonly owner?: WeaveFile;
   /** The unchanged file's ledger, and what is beside its weights. */
   readonly base?: Ledger;
   readonly branches?: ScopeChanges["branches"];
@@ -102,7 +103,13 @@ export class WeightScope {
   /** @ignore */
   constructor(file: WeaveFile, ledger: Ledger, prefix: string);
   constructor(file: WeaveFile, ledger?: Ledger, prefix = "") {
-    this.#ledger = ledger ?? emptyLedger(file);
+    this.#ledger = ledger ?? {
+      file,
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+    };
     this.#prefix = prefix;
   }
 
@@ -118,16 +125,16 @@ export class WeightScope {
     });
   }
 
-  /**
-   * The root of a file that some images use beside the model. It may be opened anew
-   * for each of them, so its weights do not stay on the GPU.
-   */
-  static transient(file: WeaveFile): WeightScope {
-    return new WeightScope(
+  /** The root of a file that some images have beside the model. */
+  static beside(file: WeaveFile): WeightScope {
+    return new WeightScope(file, {
       file,
-      { ...emptyLedger(file), isTransient: true },
-      "",
-    );
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+      owner: file,
+    }, "");
   }
 
   /**
@@ -141,8 +148,12 @@ export class WeightScope {
     { file, branches }: ScopeChanges,
   ): WeightScope {
     return new WeightScope(file, {
-      ...emptyLedger(file),
-      isTransient: true,
+      file,
+      refs: new Map(),
+      missing: new Set(),
+      misshapen: new Map(),
+      ignored: [],
+      owner: file,
       base: base.#ledger,
       branches,
       branchRefs: new Map(),
@@ -182,11 +193,11 @@ export class WeightScope {
    */
   tensor(name: string, shape: readonly number[]): WeightRef {
     const full = this.#full(name);
-    const { file, refs, missing, misshapen, isTransient } = this.#ledger;
+    const { file, refs, missing, misshapen } = this.#ledger;
     const known = refs.get(full);
     if (known && sameShape(known.shape, shape)) return known;
     const tensor = file.tensors.get(full);
-    const { base } = this.#ledger;
+    const { base, owner } = this.#ledger;
     if (base && tensor === base.file.tensors.get(full)) {
       return new WeightScope(base.file, base, this.#prefix).tensor(name, shape);
     }
@@ -203,7 +214,7 @@ export class WeightScope {
       name: full,
       shape: [...shape],
       tensor: tensor ?? absent(file, full, shape),
-      ...isTransient && { isTransient },
+      ...owner && { owner },
     };
     refs.set(full, ref);
     return ref;
@@ -215,7 +226,7 @@ export class WeightScope {
    * @param name path below this scope, such as `to_q.weight`
    */
   branch(name: string): SideBranchRefs | undefined {
-    const { branches, branchRefs } = this.#ledger;
+    const { branches, branchRefs, owner } = this.#ledger;
     const full = this.#full(name);
     const branch = branches?.get(full);
     if (!branch || !branchRefs) return undefined;
@@ -223,7 +234,7 @@ export class WeightScope {
     if (known) return known;
     const refOf = (tensor: WeaveTensor): WeightRef => {
       const { name, shape } = tensor;
-      return { name, shape, tensor, isTransient: true };
+      return { name, shape, tensor, owner };
     };
     const { rank, down, up } = branch;
     const made = { rank, down: refOf(down), up: refOf(up) };
@@ -282,16 +293,6 @@ export function listed(kind: string, names: readonly string[]): string {
     ? `, … (${names.length - LISTED} more)`
     : "";
   return `${names.length} ${kind}: ${names.slice(0, LISTED).join(", ")}${more}`;
-}
-
-function emptyLedger(file: WeaveFile): Ledger {
-  return {
-    file,
-    refs: new Map(),
-    missing: new Set(),
-    misshapen: new Map(),
-    ignored: [],
-  };
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
