@@ -88,6 +88,8 @@ export async function readSources(
   { initImage, mask, controlImage = [], ...lists }: SourceFields,
   references: readonly Photo[],
 ): Promise<Sources> {
+  checkCount("controlnet", lists.controlnet);
+  checkCount("controlImage", controlImage);
   const images = await readPhotos(listed(controlImage, "controlImage"));
   const sources = {
     ...initImage !== undefined &&
@@ -97,6 +99,18 @@ export async function readSources(
   };
   checkPixels(sources);
   return sources;
+}
+
+/** Refuses more ControlNets than there may be, for not all requests are checked against a schema. */
+function checkCount(
+  field: keyof SourceFields,
+  list: readonly string[] = [],
+): void {
+  if (list.length <= MOST_CONTROLS) return;
+  throw bad(
+    field,
+    `has ${list.length} entries, at most ${MOST_CONTROLS} are possible`,
+  );
 }
 
 /** Refuses images that are too large together: all of them are decoded at a time. */
