@@ -1,5 +1,5 @@
 /** LoRA files in kohya's and in diffusers' names, written and read. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import {
@@ -25,7 +25,7 @@ import {
   openLora,
 } from "./support/loras.ts";
 import { readMetadata } from "./support/safetensors.ts";
-import { fuzz } from "./support/weights.ts";
+import { fuzz, rawSafetensors } from "./support/weights.ts";
 
 const { unet: { file: unet } } = await miniComponents;
 const paths = layerPaths(unet);
@@ -206,6 +206,10 @@ Deno.test("lora files: one for another model is refused in one line", async () =
       ],
       [[...tensors, named(`${stem}.oft_blocks`)], "1 unknown"],
       [[...tensors, named(`${stem}.dora_scale`)], "it is a DoRA"],
+      [
+        [...tensors, named(`${stem}.lora_A.weight`)],
+        `tensors ${stem}.lora_down.weight and ${stem}.lora_A.weight stand for the same one`,
+      ],
       [tensors.slice(0, 1), "has no factor up"],
       [tensors.slice(1), "has no factor down"],
       [[alpha], "no matrices to multiply"],
@@ -260,6 +264,26 @@ Deno.test("lora files: one for another model is refused in one line", async () =
       message,
     );
   }
+});
+
+Deno.test("lora files: numbers of another type are refused before an image is made", async () => {
+  const [{ path, shape }] = layers;
+  const name = `unet.${path}.diff`;
+  const count = shape.reduce((a, b) => a * b, 1);
+  const file = new MemorySource(
+    rawSafetensors(
+      { [name]: { dtype: "I8", shape, data_offsets: [0, count] } },
+      new Uint8Array(count),
+    ),
+    "bytes.safetensors",
+  );
+  const lora = await openLora(file);
+  const targets = await miniTargets();
+  const error = assertThrows(() => lora.deltas(targets), MasterWeaverError);
+  assertEquals(
+    error.message,
+    `Cannot use bytes.safetensors: tensor ${name} holds I8, expected floating-point values`,
+  );
 });
 
 Deno.test("lora files: values that are not finite are refused when they are read", async () => {

@@ -81,6 +81,13 @@ Deno.test("lora text: tags of A1111's prompts", () => {
     blocks: [1, 0, 0],
   });
   assertEquals(promptLoras([{ kind: "hypernet", name: "a", args: [] }]), []);
+  const many = Array(33).fill({ kind: "lora", name: "a", args: [] });
+  assertEquals(promptLoras(many.slice(1)).length, 32);
+  assertThrows(
+    () => promptLoras(many),
+    MasterWeaverError,
+    "The prompt asks for 33 LoRAs, at most 32 are possible",
+  );
   for (const wrong of ["x", "1e9", "lbw=ALL", ""]) {
     const error = assertThrows(() => tag("a", wrong), MasterWeaverError);
     assertEquals(error.code, "bad-option");

@@ -247,6 +247,14 @@ Deno.test("ControlNet: refuses by name", async () => {
     assertMatch(await client.refused("txt2img", both), /give one of them/);
     const list = { alwayson_scripts: { controlnet: { args: ["a", 3] } } };
     assertMatch(await client.refused("txt2img", list), /must be a unit/);
+    const controlnet = Array(9).fill("face");
+    const own = {
+      masterweaver: { args: [{ controlnet, references: [square] }] },
+    };
+    assertMatch(
+      await client.refused("txt2img", { alwayson_scripts: own }),
+      /controlnet has 9 entries, at most 8 are possible/,
+    );
     const answer = await client.bad("/controlnet/detect", {});
     assertEquals([answer.status, answer.error], [404, "HTTPException"]);
   });

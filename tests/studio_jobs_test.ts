@@ -4,9 +4,11 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MasterWeaverError } from "../src/base/errors.ts";
+import { checkSettings } from "../src/options/options.ts";
 import { noSources } from "../src/studio/engine/engine.ts";
 import { ApiError } from "../src/studio/errors.ts";
 import { Job } from "../src/studio/jobs/job.ts";
+import { LocalQueue } from "../src/studio/jobs/local_queue.ts";
 import { JobStore } from "../src/studio/jobs/store.ts";
 import { DrawingEngine } from "./support/drawing_engine.ts";
 import { begin } from "./support/raw_http.ts";
@@ -97,6 +99,35 @@ Deno.test("jobs: a full queue says when to come back", async () => {
       assertEquals((await response.json()).error.code, "queue-full");
     }
   });
+});
+
+Deno.test("jobs: a file of several jobs takes its room once", async () => {
+  const engine = new DrawingEngine({ isInstant: true });
+  await using queue = new LocalQueue(engine, {
+    maxWaiting: 9,
+    jobTimeout: 60_000,
+    maxBytes: 150,
+  });
+  const { model } = engine;
+  const settings = checkSettings({ prompt: "", steps: 1 }, model.size);
+  const jobWith = (bytes: Uint8Array<ArrayBuffer>) =>
+    new Job("someone", {
+      settings,
+      person: null,
+      sources: { initImage: { bytes, hash: "" }, controls: [] },
+      format: "png",
+      preview: false,
+      modelHash: model.hash,
+    });
+  const file = new Uint8Array(100);
+  const jobs = [jobWith(file), jobWith(file), jobWith(file)];
+  for (const job of jobs) await queue.add(job);
+  const error = await assertRejects(
+    async () => await queue.add(jobWith(file.slice())),
+    ApiError,
+  );
+  assertEquals(error.code, "queue-full");
+  await Promise.all(jobs.map(({ ended }) => ended));
 });
 
 Deno.test("jobs: clients take turns", async () => {

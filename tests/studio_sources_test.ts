@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodePng } from "../src/host/codecs/codec.ts";
 import type { ImageTask } from "../src/studio/engine/engine.ts";
+import { hugeHeader } from "./support/bombs.ts";
 import { DrawingEngine, drawnExtras } from "./support/drawing_engine.ts";
 import {
   dataUrl,
@@ -198,6 +199,23 @@ Deno.test("sources: what does not go together is refused by name", async () => {
         message,
       );
     }
+  });
+});
+
+Deno.test("sources: images that are too large together are refused", async () => {
+  await withStudio({}, async (url) => {
+    const large = dataUrl(hugeHeader(7000, 7000));
+    await refused(
+      `${url}/api/generate`,
+      {
+        prompt: "a cat",
+        initImage: large,
+        controlnet: ["canny", "face"],
+        controlImage: [large, large],
+      },
+      413,
+      /^Field controlImage\.1 has 7000x7000 pixels, with which the images of the/,
+    );
   });
 });
 

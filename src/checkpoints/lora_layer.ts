@@ -21,6 +21,8 @@ import type { TensorDelta } from "../weights/lora.ts";
 import {
   badCheckpoint,
   type CheckpointTensor,
+  expectedFloats,
+  holdsFloats,
   readFloats,
 } from "./checkpoint.ts";
 import { product, swapped, throughWindow, transposed } from "./lora_layout.ts";
@@ -107,8 +109,12 @@ class Sizes {
   /** A tensor that must be there. */
   get(factor: LoraFactor): CheckpointTensor {
     const found = this.layer.factors[factor];
-    if (found) return found;
-    throw this.wrong(`has no factor ${factor}`);
+    if (!found) throw this.wrong(`has no factor ${factor}`);
+    if (holdsFloats(found)) return found;
+    throw badCheckpoint(
+      this.layer.file,
+      expectedFloats(found).replace(/^it/, `tensor ${brief(found.name)}`),
+    );
   }
 
   /** The first axis of a tensor that must be there: its rank. */

@@ -16,7 +16,7 @@ import {
 } from "./checkpoint.ts";
 import { layerDeltas, type LoraFactors } from "./lora_layer.ts";
 import { type LoraKey, LoraNames, type LoraNetwork } from "./lora_names.ts";
-import { configRule, metadataRule } from "./lora_scale.ts";
+import { configRule, metadataRule, type ScaleRule } from "./lora_scale.ts";
 import { openCheckpoint } from "./open.ts";
 
 /** A LoRA whose file is open: see {@linkcode readLora}. */
@@ -119,39 +119,58 @@ export class LoraFile implements Lora {
       }
       const { layers, key: { path, factor } } = found;
       const factors = layers.get(path) ?? {};
+      if (factors[factor]) throw this.#twice(factors[factor], tensor);
       factors[factor] = tensor;
       layers.set(path, factors);
     }
     const count = names.reduce((sum, { layers }) => sum + layers.size, 0);
     if (unknown.length > 0 || count === 0) throw this.#foreign(unknown, count);
     return Object.fromEntries(
-      names.map(({ network, layers }) => [
-        network,
-        [...layers].flatMap(([path, factors]) =>
-          this.#layer(network, targets[network], path, factors)
-        ),
-      ]),
+      names.map(({ network, layers }) => {
+        const rule = this.#rule(network);
+        return [
+          network,
+          [...layers].flatMap(([path, factors]) =>
+            this.#layer(targets[network], path, factors, rule)
+          ),
+        ];
+      }),
     ) as unknown as LoraDeltas;
   }
 
+  /** What decides the scales of a network's layers that have no alpha. */
+  #rule(network: LoraNetwork): ScaleRule {
+    const { name, metadata } = this.#file;
+    return this.#config === undefined
+      ? metadataRule(name, metadata, network)
+      : configRule(name, this.#config);
+  }
+
   #layer(
-    network: LoraNetwork,
     { tensors }: WeaveFile,
     path: string,
     factors: LoraFactors,
+    rule: ScaleRule,
   ): TensorDelta[] {
-    const { name, metadata } = this.#file;
     return layerDeltas({
-      file: name,
+      file: this.#file.name,
       path,
       shape: tensors.get(`${path}.weight`)!.shape,
       biasShape: tensors.get(`${path}.bias`)?.shape,
       factors,
       numbers: this.#numbers,
-      rule: this.#config === undefined
-        ? metadataRule(name, metadata, network)
-        : configRule(name, this.#config),
+      rule,
     });
+  }
+
+  /** The error of a file with two names for one tensor. */
+  #twice(first: CheckpointTensor, second: CheckpointTensor): Error {
+    return badCheckpoint(
+      this.#file.name,
+      `tensors ${brief(first.name)} and ${
+        brief(second.name)
+      } stand for the same one of a layer; expected one of them`,
+    );
   }
 
   /** The error of a file that has tensors with no place in the model. */

@@ -10,6 +10,8 @@ import {
   badCheckpoint,
   type Checkpoint,
   type CheckpointTensor,
+  expectedFloats,
+  holdsFloats,
   readFloats,
 } from "./checkpoint.ts";
 import { openCheckpoint } from "./open.ts";
@@ -50,6 +52,12 @@ export async function readTextEmbedding(
 ): Promise<LearntVectors> {
   const file = await openCheckpoint(source);
   const tensor = learntTensor(file);
+  if (!holdsFloats(tensor)) {
+    throw badCheckpoint(
+      file.name,
+      expectedFloats(tensor).replace(/^it/, `tensor ${brief(tensor.name)}`),
+    );
+  }
   const [tokens, found] = tensor.shape.length === 1
     ? [1, tensor.shape[0]]
     : tensor.shape;

@@ -115,11 +115,19 @@ export interface PromptNetwork {
  * name them, and a list of numbers is that of the blocks.
  *
  * @param networks those of the kinds `lora` and `lyco`; others are passed over
- * @throws {MasterWeaverError} `bad-option` for what is neither a number nor a list
+ * @throws {MasterWeaverError} `bad-option` for what is neither a number nor a list, or for too many
  */
 export function promptLoras(networks: readonly PromptNetwork[]): LoraChoice[] {
-  return networks.filter(({ kind }) => kind === "lora" || kind === "lyco")
-    .map((network) => promptLora(network));
+  const loras = networks.filter(({ kind }) =>
+    kind === "lora" || kind === "lyco"
+  );
+  if (loras.length > MOST) {
+    throw new MasterWeaverError(
+      "bad-option",
+      `The prompt asks for ${loras.length} LoRAs, at most ${MOST} are possible`,
+    );
+  }
+  return loras.map(promptLora);
 }
 
 function promptLora({ kind, name, args }: PromptNetwork): LoraChoice {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { imageSize } from "../../host/codecs/image_size.ts";
 import { controlChoices } from "../../options/control_choices.ts";
 import { CONTROL_PREPROCESSORS } from "../../options/control_types.ts";
 import type { CommandChoices } from "../../options/settings.ts";
@@ -34,6 +35,8 @@ export interface SourceFields extends ControlFields {
 
 /** The most ControlNets of a request. */
 const MOST_CONTROLS = 8;
+/** The most pixels of all images: four bytes each, and the library copies some. */
+const MAX_ALL_PIXELS = 100_000_000;
 
 const name: JsonSchema = { type: "string", minLength: 1, maxLength: 200 };
 
@@ -85,13 +88,53 @@ export async function readSources(
   { initImage, mask, controlImage = [], ...lists }: SourceFields,
   references: readonly Photo[],
 ): Promise<Sources> {
+  checkCount("controlnet", lists.controlnet);
+  checkCount("controlImage", controlImage);
   const images = await readPhotos(listed(controlImage, "controlImage"));
-  return {
+  const sources = {
     ...initImage !== undefined &&
       { initImage: await readPhoto(initImage, "initImage") },
     ...mask !== undefined && { mask: await readPhoto(mask, "mask") },
     controls: controlSources(lists, images, references),
   };
+  checkPixels(sources);
+  return sources;
+}
+
+/** Refuses more ControlNets than there may be, for not all requests are checked against a schema. */
+function checkCount(
+  field: keyof SourceFields,
+  list: readonly string[] = [],
+): void {
+  if (list.length <= MOST_CONTROLS) return;
+  throw bad(
+    field,
+    `has ${list.length} entries, at most ${MOST_CONTROLS} are possible`,
+  );
+}
+
+/** Refuses images that are too large together: all of them are decoded at a time. */
+function checkPixels({ initImage, mask, controls }: Sources): void {
+  const files: readonly (readonly [field: string, file?: Photo])[] = [
+    ["initImage", initImage],
+    ["mask", mask],
+    ...controls.map(({ image }, i) => [`controlImage.${i}`, image] as const),
+  ];
+  let pixels = 0;
+  for (const [field, file] of files) {
+    const { width, height } = (file && imageSize(file.bytes)) ??
+      { width: 0, height: 0 };
+    pixels += width * height;
+    if (pixels <= MAX_ALL_PIXELS) continue;
+    throw new ApiError(
+      413,
+      "too-large",
+      `Field ${field} has ${width}x${height} pixels, with which the images of the request have more than ${
+        MAX_ALL_PIXELS / 1e6
+      } million; give smaller ones`,
+      { field },
+    );
+  }
 }
 
 /** Gives each ControlNet its values and its image. */

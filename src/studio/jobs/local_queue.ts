@@ -86,7 +86,7 @@ export class LocalQueue implements JobQueue {
   }
 
   add(job: Job): Promise<void> {
-    this.#checkRoom(bytesOfRequest(job.request));
+    this.#checkRoom(filesOfRequest(job.request));
     this.#waiting.add(job);
     this.#tellPositions();
     this.#start();
@@ -103,7 +103,7 @@ export class LocalQueue implements JobQueue {
   }
 
   async encode(person: Person, signal: AbortSignal): Promise<EncodedIdentity> {
-    this.#checkRoom(bytesOf(person.photos));
+    this.#checkRoom(person.photos);
     const result = Promise.withResolvers<EncodedIdentity>();
     const encoding = { person, signal, result };
     this.#encodings.push(encoding);
@@ -148,12 +148,12 @@ export class LocalQueue implements JobQueue {
     await this.#engine[Symbol.asyncDispose]();
   }
 
-  /** Refuses what has no room: files of so many bytes. */
-  #checkRoom(bytes: number): void {
+  /** Refuses what has no room for its files. */
+  #checkRoom(files: readonly Photo[]): void {
     if (this.#closing) throw shuttingDown();
     const { maxWaiting, maxBytes = MAX_BYTES } = this.#options;
     const isFull = this.#waiting.size + this.#encodings.length >= maxWaiting;
-    if (isFull || this.#bytes + bytes > maxBytes) {
+    if (isFull || bytesOf([...this.#files, ...files]) > maxBytes) {
       throw new ApiError(
         503,
         "queue-full",
@@ -167,12 +167,12 @@ export class LocalQueue implements JobQueue {
     }
   }
 
-  /** Bytes of the files that wait. */
-  get #bytes(): number {
+  /** The files that wait. */
+  get #files(): Photo[] {
     return [
-      ...[...this.#waiting].map(({ request }) => bytesOfRequest(request)),
-      ...this.#encodings.map(({ person }) => bytesOf(person.photos)),
-    ].reduce((sum, bytes) => sum + bytes, 0);
+      ...[...this.#waiting].flatMap(({ request }) => filesOfRequest(request)),
+      ...this.#encodings.flatMap(({ person }) => person.photos),
+    ];
   }
 
   #start(): void {
@@ -267,12 +267,14 @@ export class LocalQueue implements JobQueue {
   }
 }
 
-/** Bytes of a request's files; a person who is encoded already has none. */
-function bytesOfRequest({ person, sources }: JobRequest): number {
+/** A request's files; a person who is encoded already has none. */
+function filesOfRequest({ person, sources }: JobRequest): Photo[] {
   const photos = person && "photos" in person ? person.photos : [];
-  return bytesOf([...photos, ...filesOf(sources)]);
+  return [...photos, ...filesOf(sources)];
 }
 
-function bytesOf(photos: readonly Photo[]): number {
-  return photos.reduce((sum, { bytes }) => sum + bytes.length, 0);
+/** Bytes of files; those of one request's jobs are in memory once. */
+function bytesOf(files: readonly Photo[]): number {
+  const distinct = new Set(files.map(({ bytes }) => bytes));
+  return [...distinct].reduce((sum, { length }) => sum + length, 0);
 }
