@@ -78,6 +78,18 @@ const options: readonly BadInput[] = [
     says: /Cannot write you\.png: it is a reference photo/,
   },
   {
+    what: "an output over a control image",
+    args: async (folder) => {
+      await Deno.writeFile(`${folder}/me.png`, demoBytes);
+      return [
+        ...["--prompt", "a man", "--controlnet", "canny"],
+        ...["--control-image", "me.png", "--output", "me.png"],
+      ];
+    },
+    code: 2,
+    says: /Cannot write me\.png: it is the image to start from, its mask or a/,
+  },
+  {
     what: "settings of a picture that has none",
     args: withDemo("--from-image", demo),
     says: /carries no settings/,

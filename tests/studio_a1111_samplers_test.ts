@@ -272,6 +272,11 @@ Deno.test("images are made larger", async () => {
     const { image: _, ...without } = body;
     const message = await client.refused("extra-single-image", without);
     assertMatch(message, /^image: /);
+    const ofList = await client.refused("extra-batch-images", {
+      imageList: [{ data: image }, { data: "%" }],
+      upscaler_1: "Lanczos",
+    });
+    assertMatch(ofList, /^imageList\.1\.data: Field imageList\.1\.data must/);
     const none = await client.refused("extra-single-image", { image });
     assertMatch(none, /upscaler_1: .*such as .*Lanczos/);
   });

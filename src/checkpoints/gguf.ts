@@ -177,7 +177,7 @@ async function readEntry(cursor: GgufCursor, file: string): Promise<Entry> {
   return { name, type, shape, offset, bytes };
 }
 
-/** The shape that a converter noted, where it has as many values in as long rows. */
+/** The shape that a converter noted, where it has as many values. */
 function originalShape(
   { shape }: Entry,
   noted: string | undefined,

@@ -113,17 +113,17 @@ export async function planOutputs(
  * Checks that every output can be written and none would replace an image that is read.
  *
  * @param refs the reference photos
- * @param starts the image to start from, and its mask
+ * @param sources the image to start from, its mask, and control images
  * @throws {MasterWeaverError} `cannot-write`, `bad-option`
  */
 export async function checkOutputs(
   { images, references, toStdout }: Outputs,
   refs: readonly string[],
-  starts: readonly string[],
+  sources: readonly string[],
 ): Promise<void> {
   if (toStdout) return;
   const photos = await Promise.all(refs.map(fileId));
-  const others = await Promise.all(starts.map(fileId));
+  const others = await Promise.all(sources.map(fileId));
   for (const path of [...images, ...references]) {
     const id = await fileId(path);
     if (id !== null && photos.includes(id)) {
@@ -135,7 +135,7 @@ export async function checkOutputs(
     if (id !== null && others.includes(id)) {
       throw new MasterWeaverError(
         "bad-option",
-        `Cannot write ${path}: it is the image to start from, or its mask; give another --output`,
+        `Cannot write ${path}: it is the image to start from, its mask or a control image; give another --output`,
       );
     }
     await checkWritable(path);

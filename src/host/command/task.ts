@@ -58,8 +58,12 @@ export async function readTask(flags: Flags): Promise<Task> {
   };
   const outputs = await planOutputs(flags, settings.numImages ?? 1);
   const { initImage, mask, controlImage = [] } = flags;
-  const starts = [initImage, mask].filter((path) => path !== undefined);
-  await checkOutputs(outputs, [...flags.ref, ...controlImage], starts);
+  const others = [initImage, mask, ...controlImage];
+  await checkOutputs(
+    outputs,
+    flags.ref,
+    others.filter((path) => path !== undefined),
+  );
   return { flags, recorded, imageText, settings, outputs };
 }
 

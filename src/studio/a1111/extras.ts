@@ -5,7 +5,7 @@
  */
 import { MasterWeaverError } from "../../base/errors.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import { photoSchema } from "../api/photos.ts";
+import { type GivenPhoto, photoSchema } from "../api/photos.ts";
 import type { Studio } from "../api/studio.ts";
 import { upscaleRequest } from "../api/upscale.ts";
 import { answerWhenEnded } from "../compatible/ended.ts";
@@ -110,6 +110,13 @@ export async function makeLarger(
   });
 }
 
+function imagesOf({ image, imageList }: ExtrasFields): GivenPhoto[] {
+  return imageList?.map(({ data }, i) => ({
+    text: data,
+    field: `imageList.${i}.data`,
+  })) ?? [{ text: image!, field: "image" }];
+}
+
 async function requestsOf(
   studio: Studio,
   fields: ExtrasFields,
@@ -132,12 +139,11 @@ async function requestsOf(
   if (!(upscaleBy >= 1 && upscaleBy <= 8)) {
     throw badField("upscaling_resize", `must be in 1..8, got ${upscaleBy}`);
   }
-  const images = fields.imageList?.map(({ data }) => data) ?? [fields.image!];
   const requests: JobRequest[] = [];
-  for (const image of images) {
+  for (const { text: image, field } of imagesOf(fields)) {
     try {
       requests.push(
-        await upscaleRequest(studio, { image, upscaler, upscaleBy }),
+        await upscaleRequest(studio, { image, upscaler, upscaleBy }, field),
       );
     } catch (error) {
       if (!(error instanceof MasterWeaverError)) throw error;

@@ -52,7 +52,7 @@ export function generateOperation(studio: Studio): Operation {
     tag: "Images",
     summary: "Make images, of a person or of nobody in particular",
     description:
-      "Answers as soon as the job is taken in; its events tell the rest. For images of a person give either `references` or an `identity`; without them they are plain Stable Diffusion's.",
+      "Answers as soon as the job is taken in; its events tell the rest. For images of a person give either `references` or an `identity`; without them they are plain Stable Diffusion's. An initial image, its mask and all control images may have 100 megapixels together.",
     headers: { [KEY]: keySchema },
     body: { schema: generateSchema(model), multipart: true },
     answers: {

@@ -76,11 +76,13 @@ const upscaleSchema = {
 /**
  * Checks what is to be made larger.
  *
+ * @param field what messages call the image
  * @throws {ApiError} 400 `bad-request`, 413 `too-large`, 415 `unsupported-type`; {MasterWeaverError} `bad-option`
  */
 export async function upscaleRequest(
   { queue }: Studio,
   { image, upscaler = LANCZOS, upscaleBy = 2, format = "png" }: UpscaleFields,
+  field = "image",
 ): Promise<JobRequest> {
   const { model } = queue;
   const { upscalers } = await queue.extras();
@@ -96,7 +98,7 @@ export async function upscaleRequest(
       { field: "upscaler" },
     );
   }
-  const initImage = await readPhoto(image, "image");
+  const initImage = await readPhoto(image, field);
   const size = uprightSize(initImage.bytes);
   if (size) checkUpscaledSize(size, upscaleBy);
   return {
