@@ -34,7 +34,7 @@ Deno.test("extras: found by name in the model's folder and in another", () =>
       "model/loras/detail v1.5.pt",
       "model/loras/notes.txt",
       "model/embeddings/snow.pt",
-      "more/loras/rain.weave",
+      "more/loras/rain.bin",
       "more/controlnets/canny.weave",
     ]);
     const model = `${root}/model`;
@@ -49,8 +49,8 @@ Deno.test("extras: found by name in the model's folder and in another", () =>
       ["snow", "model/loras/snow.safetensors"],
       ["snow.safetensors", "model/loras/snow.safetensors"],
       ["detail v1.5", "model/loras/detail v1.5.pt"],
-      ["rain", "more/loras/rain.weave"],
-      [`${root}/more/loras/rain.weave`, "more/loras/rain.weave"],
+      ["rain", "more/loras/rain.bin"],
+      [`${root}/more/loras/rain.bin`, "more/loras/rain.bin"],
     ];
     for (const [given, path] of found) {
       assertEquals(await findExtra("loras", given, places), `${root}/${path}`);

@@ -27,11 +27,11 @@ interface Kind {
 const KINDS: Readonly<Record<ExtraKind, Kind>> = {
   loras: {
     called: "LoRA",
-    endings: [".safetensors", ".pt", ".ckpt", ".bin", ".weave"],
+    endings: [".safetensors", ".pt", ".ckpt", ".bin"],
   },
   embeddings: {
     called: "embedding",
-    endings: [".safetensors", ".pt", ".bin", ".weave"],
+    endings: [".safetensors", ".pt", ".bin"],
   },
   controlnets: { called: "ControlNet", endings: [".weave"] },
   upscalers: { called: "upscaler", endings: [".weave"] },
