@@ -30,6 +30,7 @@ import type { PromptText } from "./generate/text_conditions.ts";
 import type { IdentityTokens } from "./identity/identity.ts";
 import { checkIdentity } from "./identity/input.ts";
 import { checkImage } from "./image/check.ts";
+import { copyImage } from "./image/image.ts";
 import type { LoadedModel } from "./load.ts";
 import { callSettings } from "./options/call_settings.ts";
 import { type SizeRule, withoutIdScale } from "./options/options.ts";
@@ -128,7 +129,12 @@ function checkTogether(
   const { loras: used, lora } = checkLoras(loras, scaled.lora ?? "");
   return {
     settings: { ...scaled, ...lora !== "" && { lora } },
-    source: source && initImage && { initImage, mask, settings: source },
+    // The caller may change its own before this call has its turn.
+    source: source && initImage && {
+      initImage: copyImage(initImage),
+      mask: mask && copyImage(mask),
+      settings: source,
+    },
     loras: used,
   };
 }

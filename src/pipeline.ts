@@ -250,6 +250,26 @@ export class MasterWeaver implements AsyncDisposable {
    * Makes images from a prompt, of an identity where one is given.
    *
    * @throws {MasterWeaverError} `bad-option`, `bad-checkpoint` where a LoRA is for another model, `bad-image`, `no-face` where a control image should show one, `bad-model`, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   *
+   * @example Part of a photo painted anew, with a LoRA, then all of it larger
+   * ```ts no-eval
+   * import { FileSource, MasterWeaver, readImage, readLora, writePng } from "./mod.ts";
+   *
+   * await using weaver = await MasterWeaver.load("weights/sd15");
+   * await using file = await FileSource.open("watercolour.safetensors");
+   * const lora = await readLora(file);
+   * const { images } = await weaver.generate({
+   *   prompt: "a red coat",
+   *   initImage: await readImage("photo.jpg"),
+   *   mask: await readImage("coat.png"), // white where it is painted anew
+   *   strength: 0.8,
+   *   sampler: "DPM++ 2M Karras",
+   *   loras: [{ lora, scale: 0.8 }],
+   *   upscale: "lanczos",
+   * });
+   * const [image] = images;
+   * if (image) await writePng("coat-red.png", image);
+   * ```
    */
   async generate(options: GenerateOptions): Promise<Generated> {
     checkOptions("generate", options);
@@ -323,6 +343,17 @@ export class MasterWeaver implements AsyncDisposable {
    * Makes an image larger.
    *
    * @throws {MasterWeaverError} `bad-option`, `bad-image`, `bad-model` where the file is no upscaler, `cannot-read`, `non-finite`, `aborted`, `busy`, `disposed`, `out-of-memory`, `device-lost`, `gpu`
+   *
+   * @example
+   * ```ts no-eval
+   * import { FileSource, MasterWeaver, readImage, writePng } from "./mod.ts";
+   *
+   * await using weaver = await MasterWeaver.load("weights/sd15");
+   * // A network of ESRGAN's kind, made by tools/convert.ts.
+   * await using upscaler = await FileSource.open("RealESRGAN_x4plus.weave");
+   * const photo = await readImage("photo.jpg");
+   * await writePng("large.png", await weaver.upscale(photo, { upscaler, upscaleBy: 4 }));
+   * ```
    */
   async upscale(image: Image, options: UpscaleOptions = {}): Promise<Image> {
     checkOptions("upscale", options);

@@ -252,6 +252,33 @@ gpuTest(
   },
 );
 
+gpuTest(
+  "from image: a call that waits keeps the images it was given",
+  async () => {
+    const weaver = await miniWeaver("f32");
+    const size = { width: 32, height: 32 };
+    const grey = (value: number): Image => ({
+      ...size,
+      data: Uint8ClampedArray.from(
+        { length: 4 * 32 * 32 },
+        (_, i) => i % 4 === 3 ? 255 : value,
+      ),
+    });
+    const request = { prompt: "a", steps: 2, strength: 0.5, ...size };
+    const { images: [expected] } = await weaver.generate({
+      ...request,
+      initImage: grey(255),
+      mask: grey(255),
+    });
+    const [initImage, mask] = [grey(255), grey(255)];
+    const before = weaver.generate({ prompt: "a", steps: 1, ...size });
+    const waiting = weaver.generate({ ...request, initImage, mask });
+    for (const { data } of [initImage, mask]) data.set(grey(0).data);
+    await before;
+    assertEquals((await waiting).images, [expected]);
+  },
+);
+
 gpuTest("from image: what cannot be is refused in one line", async () => {
   const weaver = await miniWeaver("f32");
   const mask = maskOf([64, 48], [0, 0, 0, 0]);

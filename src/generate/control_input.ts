@@ -6,7 +6,7 @@
 import { MasterWeaverError } from "../base/errors.ts";
 import { formatValue, formatWord } from "../base/format_value.ts";
 import { checkImage } from "../image/check.ts";
-import type { Image } from "../image/image.ts";
+import { copyImage, type Image } from "../image/image.ts";
 import type { UNetConfig } from "../models/unet.ts";
 import {
   CONTROL_PREPROCESSORS,
@@ -115,10 +115,8 @@ function checkUse(
   }
   checkImage(image, `${named}.image`);
   checkFits(net, model);
-  // A copy: the caller may change its own before this call has its turn.
-  const { width, height, data } = image;
-  const copy = { width, height, data: new Uint8ClampedArray(data) };
-  return { net, image: copy, scale, start, end, preprocess };
+  // The caller may change its own before this call has its turn.
+  return { net, image: copyImage(image), scale, start, end, preprocess };
 }
 
 /** Requires that what a ControlNet says can be added to the UNet. */

@@ -15,7 +15,7 @@ import {
   overlay,
 } from "../image/composite.ts";
 import { gaussianBlur } from "../image/gaussian_blur.ts";
-import type { Image } from "../image/image.ts";
+import { copyImage, type Image } from "../image/image.ts";
 import { asImage, binary, greyOf, maskedRegion } from "../image/masks.ts";
 import { type Rgb, toChannels4 } from "../image/normalize.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
@@ -161,8 +161,7 @@ async function region(
     async finish(images, pauser) {
       const finished: Image[] = [];
       for (const made of images) {
-        const { width, height, data } = image;
-        const under = { width, height, data: new Uint8ClampedArray(data) };
+        const under = copyImage(image);
         const small = await resizeAndCrop(made, place, pauser);
         paste(under, small, place.left, place.top);
         finished.push(await overlay(under, image, kept, pauser));

@@ -31,7 +31,18 @@ import { MANIFEST_NAME } from "../weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./write.ts";
 
-/** A file opened for random access; `await using` closes it. */
+/**
+ * A file opened for random access, such as a LoRA's, a ControlNet's or an upscaler's;
+ * `await using` closes it.
+ *
+ * @example
+ * ```ts no-eval
+ * import { FileSource, readLora } from "./library.ts";
+ *
+ * await using file = await FileSource.open("watercolour.safetensors");
+ * const lora = await readLora(file); // reads from the file as long as it is used
+ * ```
+ */
 export class FileSource implements ByteSource, AsyncDisposable {
   readonly name: string;
   readonly size: number;

@@ -17,3 +17,8 @@ export interface Image {
   /** `width * height * 4` bytes. */
   readonly data: Uint8ClampedArray;
 }
+
+/** A copy, for a call that works after its caller may have changed its own. */
+export function copyImage({ width, height, data }: Image): Image {
+  return { width, height, data: new Uint8ClampedArray(data) };
+}

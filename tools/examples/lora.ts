@@ -10,13 +10,13 @@
  * @module
  */
 import {
+  FileSource,
   MasterWeaver,
   type Progress,
   readImage,
   readLora,
   writePng,
 } from "../../mod.ts";
-import { FileSource } from "../../src/host/files.ts";
 import { words } from "./words.ts";
 
 const usage = [
