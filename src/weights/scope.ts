@@ -75,6 +75,16 @@ interface Ledger {
   readonly branchRefs?: Map<string, SideBranchRefs>;
 }
 
+function newLedger(file: WeaveFile): Ledger {
+  return {
+    file,
+    refs: new Map(),
+    missing: new Set(),
+    misshapen: new Map(),
+    ignored: [],
+  };
+}
+
 /**
  * A place in a component's tree of names.
  *
@@ -103,13 +113,7 @@ export class WeightScope {
   /** @ignore */
   constructor(file: WeaveFile, ledger: Ledger, prefix: string);
   constructor(file: WeaveFile, ledger?: Ledger, prefix = "") {
-    this.#ledger = ledger ?? {
-      file,
-      refs: new Map(),
-      missing: new Set(),
-      misshapen: new Map(),
-      ignored: [],
-    };
+    this.#ledger = ledger ?? newLedger(file);
     this.#prefix = prefix;
   }
 
@@ -127,14 +131,7 @@ export class WeightScope {
 
   /** The root of a file that some images have beside the model. */
   static beside(file: WeaveFile): WeightScope {
-    return new WeightScope(file, {
-      file,
-      refs: new Map(),
-      missing: new Set(),
-      misshapen: new Map(),
-      ignored: [],
-      owner: file,
-    }, "");
+    return new WeightScope(file, { ...newLedger(file), owner: file }, "");
   }
 
   /**
@@ -148,11 +145,7 @@ export class WeightScope {
     { file, branches }: ScopeChanges,
   ): WeightScope {
     return new WeightScope(file, {
-      file,
-      refs: new Map(),
-      missing: new Set(),
-      misshapen: new Map(),
-      ignored: [],
+      ...newLedger(file),
       owner: file,
       base: base.#ledger,
       branches,
