@@ -8,7 +8,7 @@ import { readControlNet } from "../generate/controlnet_file.ts";
 import type { ControlChoice } from "../options/control_choices.ts";
 import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
 import { type ExtraPlaces, findExtra } from "./extras.ts";
-import { FileSource } from "./files.ts";
+import { openConverted } from "./converted_file.ts";
 
 /** A ControlNet as the library takes it, but for the image that it sees. */
 export type OpenedControl = Omit<ControlUse, "image">;
@@ -38,7 +38,7 @@ export async function openControlNets(
   try {
     for (const { name, ...how } of choices) {
       const path = await find("controlnets", name, places);
-      const source = stack.use(await FileSource.open(path));
+      const source = stack.use(await openConverted(path, places));
       controls.push({ net: await readControlNet(source), ...how });
     }
   } catch (error) {

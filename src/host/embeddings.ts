@@ -7,8 +7,13 @@
 import { createHash } from "node:crypto";
 import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { isNamed, mayName } from "../text/text_embeddings.ts";
-import { extraNames, type ExtraPlaces, findNamedExtra } from "./extras.ts";
-import { FileSource } from "./files.ts";
+import {
+  extraNames,
+  type ExtraPlaces,
+  findNamedExtra,
+  openFound,
+} from "./extras.ts";
+import type { FileSource } from "./files.ts";
 import { hashPairs, hashWarnings, recordedName } from "./recorded_hashes.ts";
 
 /** Open files of embeddings by name; `await using` closes them. */
@@ -34,7 +39,7 @@ export async function openNamedEmbeddings(
   for (const name of await extraNames("embeddings", places)) {
     if (!prompts.some((prompt) => mayName(prompt, name))) continue;
     const path = await findNamedExtra("embeddings", name, places);
-    const source = files[name] = stack.use(await FileSource.open(path));
+    const source = files[name] = stack.use(await openFound(path, places));
     if (prompts.some((prompt) => isNamed(prompt, name))) {
       hashes.push(`${recordedName(name)}: ${await fileHash(source)}`);
     }

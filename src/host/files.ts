@@ -48,18 +48,19 @@ export class FileSource implements ByteSource, AsyncDisposable {
   /**
    * Opens a file for reading.
    *
+   * @param name what messages call it
    * @throws {MasterWeaverError} `cannot-read` where it is missing, a folder or not permitted
    */
-  static async open(path: string): Promise<FileSource> {
+  static async open(path: string, name: string = path): Promise<FileSource> {
     try {
       // Opening a pipe would wait for whoever writes to it.
       const { isFile } = await hostFileSystem.stat(path);
       if (!isFile) throw new Error("it is not a file");
       const file = await hostFileSystem.openToRead(path);
       const { size } = await file.stat();
-      return new FileSource(path, size, file);
+      return new FileSource(name, size, file);
     } catch (error) {
-      throw cannotRead(path, error);
+      throw cannotRead(name, error);
     }
   }
 
@@ -266,7 +267,9 @@ export async function openModelFolder(
   if (!info.isDirectory) {
     throw new MasterWeaverError(
       "cannot-read",
-      `Cannot read ${folder}: it is not a folder; give the folder of a converted model`,
+      `Cannot read ${folder}: it is not a folder; give the folder of a model that ${
+        toolName("tools/convert.ts")
+      } has made of it`,
     );
   }
   await using stack = new AsyncDisposableStack();

@@ -18,8 +18,9 @@ import {
   type ExtraPlaces,
   findExtra,
   findNamedExtra,
+  openFound,
 } from "./extras.ts";
-import { FileSource, readFile } from "./files.ts";
+import { readFile } from "./files.ts";
 import { recordedName } from "./recorded_hashes.ts";
 
 /** LoRAs whose files are open. */
@@ -61,7 +62,7 @@ export async function openLoras(
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
-      const source = await FileSource.open(path)
+      const source = await openFound(path, places)
         .catch((error: unknown) => leaveOut(error, lookup));
       if (source === undefined) continue;
       stack.use(source);

@@ -7,7 +7,8 @@ import { upscalerNames } from "../options/hires_settings.ts";
 import type { Settings } from "../options/settings.ts";
 import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
 import { type ExtraPlaces, findExtra } from "./extras.ts";
-import { FileSource } from "./files.ts";
+import { openConverted } from "./converted_file.ts";
+import type { FileSource } from "./files.ts";
 
 /** Upscalers whose files are open. */
 export interface OpenedUpscalers extends AsyncDisposable {
@@ -46,7 +47,7 @@ export async function openUpscalers(
   for (const name of upscalerNames(settings)) {
     try {
       const path = await find("upscalers", name, places);
-      files[name] = stack.use(await FileSource.open(path));
+      files[name] = stack.use(await openConverted(path, places));
     } catch (error) {
       leaveOut(error, lookup);
       used = without(used, name);
