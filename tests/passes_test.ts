@@ -81,7 +81,7 @@ Deno.test("hires: what contradicts itself is refused", () => {
       "at most 4096 pixels a side, got a width of 8192",
     ],
     [{ hiresScale: 2, hiresStrength: 0 }, "must leave the second pass a step"],
-    [{ upscaleBy: 2 }, "Option upscaleBy needs what upscales"],
+    [{ upscaleBy: 2 }, "Option upscaleBy needs the option upscale"],
   ];
   for (const [given, expected] of cases) {
     assert(message(given).includes(expected), message(given));

@@ -163,7 +163,7 @@ Deno.test("prompts: plain ones that are written for AUTOMATIC1111 are warned of"
   assertEquals(
     await warned("(man:1.2) <lora:ink:0.8> (man:1.2)", "[hat] (snow: .7)"),
     [
-      "Read as plain text: (man:1.2), <lora:ink:0.8>, (snow: .7); the promptSyntax a1111 reads it as AUTOMATIC1111 does",
+      "Read as plain text: (man:1.2), <lora:ink:0.8>, (snow: .7); promptSyntax a1111 reads it as AUTOMATIC1111 does",
     ],
   );
   for (const prompt of ["a man (smiling) [hat]", "(ratio 1:2) <3", "at 9:41"]) {

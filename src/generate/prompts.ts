@@ -164,7 +164,7 @@ const A1111_SIGNS =
 
 function plainWarning(signs: readonly string[]): string {
   const shown = [...new Set(signs)].slice(0, 10).map(printable).join(", ");
-  return `Read as plain text: ${shown}; the promptSyntax a1111 reads it as AUTOMATIC1111 does`;
+  return `Read as plain text: ${shown}; promptSyntax a1111 reads it as AUTOMATIC1111 does`;
 }
 
 /** Kinds of additional networks that whoever calls adds to the model. */

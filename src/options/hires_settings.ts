@@ -104,7 +104,7 @@ export function upscaleSettings(
   }
   if (upscaleBy === undefined) return undefined;
   throw bad(
-    "Option upscaleBy needs what upscales: choose an upscaler, or lanczos, as upscale",
+    "Option upscaleBy needs the option upscale: give an upscaler's name, or lanczos",
   );
 }
 
