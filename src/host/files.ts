@@ -161,6 +161,41 @@ export async function readImage(path: string | URL): Promise<Image> {
   return await decodeImage(await readFile(file), file);
 }
 
+/** A file that is open, until it is disposed of. */
+export interface OpenFile extends ByteSource, AsyncDisposable {}
+
+/**
+ * Opens a LoRA, an embedding, a ControlNet or an upscaler. It is read where it is
+ * used, and never whole into memory, so it must stay open as long.
+ *
+ * @param path where it is; a URL must be a `file:` URL
+ * @throws {MasterWeaverError} `cannot-read`
+ *
+ * @example
+ * ```ts no-eval
+ * import { MasterWeaver, openFile, readControlNet, readImage, readLora } from "./mod.ts";
+ *
+ * await using weaver = await MasterWeaver.load("weights/sd15");
+ * await using ink = await openFile("ink.safetensors");
+ * await using canny = await openFile("canny.weave");
+ * await using larger = await openFile("RealESRGAN_x4plus.weave");
+ * await using style = await openFile("style.pt");
+ * const net = await readControlNet(canny);
+ * await weaver.generate({
+ *   prompt: "a (castle:1.2) in snowy",
+ *   promptSyntax: "a1111",
+ *   loras: [{ lora: await readLora(ink), scale: 0.8 }],
+ *   embeddings: { snowy: style },
+ *   controls: [{ net, image: await readImage("b.png"), preprocess: "canny" }],
+ *   upscale: "larger",
+ *   upscalers: { larger },
+ * });
+ * ```
+ */
+export async function openFile(path: string | URL): Promise<OpenFile> {
+  return await FileSource.open(pathOf(path));
+}
+
 /**
  * The path of a file that may be given as a URL.
  *
