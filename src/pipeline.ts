@@ -253,10 +253,10 @@ export class MasterWeaver implements AsyncDisposable {
    *
    * @example Part of a photo painted anew, with a LoRA, then all of it larger
    * ```ts no-eval
-   * import { FileSource, MasterWeaver, readImage, readLora, writePng } from "./mod.ts";
+   * import { MasterWeaver, openFile, readImage, readLora, writePng } from "./mod.ts";
    *
    * await using weaver = await MasterWeaver.load("weights/sd15");
-   * await using file = await FileSource.open("watercolour.safetensors");
+   * await using file = await openFile("watercolour.safetensors");
    * const lora = await readLora(file);
    * const { images } = await weaver.generate({
    *   prompt: "a red coat",
@@ -346,11 +346,11 @@ export class MasterWeaver implements AsyncDisposable {
    *
    * @example
    * ```ts no-eval
-   * import { FileSource, MasterWeaver, readImage, writePng } from "./mod.ts";
+   * import { MasterWeaver, openFile, readImage, writePng } from "./mod.ts";
    *
    * await using weaver = await MasterWeaver.load("weights/sd15");
    * // A network of ESRGAN's kind, made by tools/convert.ts.
-   * await using upscaler = await FileSource.open("RealESRGAN_x4plus.weave");
+   * await using upscaler = await openFile("RealESRGAN_x4plus.weave");
    * const photo = await readImage("photo.jpg");
    * await writePng("large.png", await weaver.upscale(photo, { upscaler, upscaleBy: 4 }));
    * ```

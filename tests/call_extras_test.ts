@@ -123,6 +123,50 @@ Deno.test("call extras: what is missing is an error, or left out with all that n
     );
   }));
 
+Deno.test("call extras: a checkpoint in the place of a converted file is named as one", () =>
+  inFolder(async (model) => {
+    await Deno.mkdir(`${model}/loras`);
+    await Deno.writeFile(`${model}/loras/film.safetensors`, caseFile("kohya"));
+    await Deno.writeFile(`${model}/old.pth`, Uint8Array.of(0x80, 2, 0x8a));
+    const cases = [
+      [`${model}/loras/film.safetensors`, "a checkpoint"],
+      [`${model}/old.pth`, "a checkpoint"],
+      [`${model}/loras`, "a folder"],
+    ];
+    for (const [name, what] of cases) {
+      const says =
+        `Cannot use ${name}: it is ${what}, expected a .weave file; convert it first with tools/convert.ts`;
+      for (
+        const call of [
+          { settings: settings({}), controls: [{ name }] },
+          { settings: settings({ upscale: name }), controls: [] },
+        ]
+      ) {
+        await assertRejects(
+          () => openCallExtras(call, { model }, { names: "paths" }),
+          MasterWeaverError,
+          says,
+        );
+      }
+    }
+  }));
+
+Deno.test("call extras: others are not told where files are", () =>
+  inFolder(async (model) => {
+    await Deno.mkdir(`${model}/loras`);
+    await Deno.writeTextFile(`${model}/loras/film.safetensors`, "no LoRA");
+    const call = { settings: settings({ lora: "film" }), controls: [] };
+    const error = await assertRejects(
+      () =>
+        openCallExtras(call, { model, hidden: true }, {
+          names: "names",
+        }),
+      MasterWeaverError,
+      "film.safetensors",
+    );
+    assertEquals(error.message.includes(model), false, error.message);
+  }));
+
 Deno.test("ControlNets: a list has one value for all, or one for each", () => {
   const controlnet = ["a", "b"];
   assertEquals(controlChoices({}), []);

@@ -314,7 +314,7 @@ Deno.test("convert: unsupported models are refused by name", async () => {
   await assertRejects(
     attempt("lora.safetensors"),
     MasterWeaverError,
-    "it is a LoRA: changes to a model, not a model",
+    "it is a LoRA, which is used as it is, from the folder loras of a model",
   );
   await assertRejects(attempt("absent"), MasterWeaverError, "no such file");
   await assertRejects(attempt("tokenizer"), MasterWeaverError, "config.json");

@@ -100,6 +100,19 @@ Deno.test("extras: unknown and ambiguous names are refused", () =>
       () => findExtra("loras", "snow", places),
       `Several files are the LoRA snow: ${own}/snow.safetensors and ${other}/snow.pt; give the path of one`,
     );
+    await refuses(
+      () => findExtra("loras", "snow:0.8", { model }),
+      `Found no LoRA snow:0.8 in ${own}; did you mean snow=0.8?`,
+    );
+    await fill(root, ["model/controlnets/canny.safetensors"]);
+    await refuses(
+      () => findExtra("controlnets", "canny", { model }),
+      `Found no ControlNet canny in ${model}/controlnets; ${model}/controlnets/canny.safetensors has to be converted first, with tools/convert.ts`,
+    );
+    await refuses(
+      () => findExtra("controlnets", "canny", { model, hidden: true }),
+      "Found no ControlNet canny in controlnets; canny.safetensors has to be converted first",
+    );
     // A prompt names embeddings, and cannot give a path.
     await fill(root, ["model/embeddings/a.pt", "more/embeddings/a.pt"]);
     await refuses(

@@ -100,7 +100,7 @@ const FILES: [string, Uint8Array, string][] = [
   [
     "embedding.pt",
     tensors({ emb_params: [1, 768] }),
-    "it is a textual inversion",
+    "it is a textual inversion, which is used as it is, from the folder embeddings of a model",
   ],
   [
     "resnet.pth",

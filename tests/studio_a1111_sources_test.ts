@@ -191,6 +191,17 @@ Deno.test("ControlNet: units as the extension has them", async () => {
     assertEquals(client.settings[1].guessMode, true);
     const { controls: [control], initImage } = client.task.sources;
     assertEquals(control.image.hash, initImage?.hash);
+    // webuiapi sends 64 and 64 where nobody says any.
+    const unsaid = { threshold_a: 64, threshold_b: 64 };
+    const unit = { image: square, module: "canny", model: "canny", ...unsaid };
+    const { info: told } = await client.post("txt2img", {
+      steps: 1,
+      alwayson_scripts: { ControlNet: { args: [unit] } },
+    });
+    assertMatch(
+      told,
+      /thresholds 100 and 200; not used: .*args\.0\.threshold_a/,
+    );
   });
 });
 

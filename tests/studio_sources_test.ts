@@ -166,6 +166,10 @@ Deno.test("sources: what does not go together is refused by name", async () => {
       [{ maskBlur: 4, initImage: dataUrl(grey) }, /^Option maskBlur needs a m/],
       [{ initImage: "x".repeat(9) }, /^Field initImage must be a data URL/],
       [{ initImage: dataUrl(grey), strength: 1.5 }, /^Field strength must/],
+      [
+        { sampler: "dpmpp_2m karas" },
+        /^Field sampler must be one of \d+ names that \/openapi\.json lists, such as .*DPM\+\+ 2M Karras.{0,50} got "dpmpp_2m karas"$/,
+      ],
       [{ idScale: 0.5 }, /^Option idScale must be 0 or not given without an/],
       [{ parse: false }, /^Field parse belongs to photos: give references/],
       [{ controlnet: ["canny"] }, /^Field controlImage\.0 is missing: give an/],

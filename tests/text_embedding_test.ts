@@ -136,7 +136,11 @@ Deno.test("embeddings: plain prompts have none, and are warned of when they are 
   );
   const warnings: string[] = [];
   const warn = (warning: string) => void warnings.push(warning);
-  const long = { ...plain, prompt: `${"man ".repeat(75)}snow` };
+  const long = {
+    ...plain,
+    negativePrompt: "",
+    prompt: `${"man ".repeat(75)}snow`,
+  };
   const cut = await readPrompts(long, tower, {}, warn);
   assertEquals([cut.truncatedPrompt, warnings.length], ["snow", 1]);
   const whole = { ...long, promptSyntax: "a1111" } as const;
@@ -146,6 +150,25 @@ Deno.test("embeddings: plain prompts have none, and are warned of when they are 
   const { extraNetworks } = await readPrompts(tags, tower, {}, warn);
   assertEquals(extraNetworks.length, 1);
   assertMatch(warnings[1], /not supported here: <hypernet:fur>$/);
+});
+
+Deno.test("prompts: plain ones that are written for AUTOMATIC1111 are warned of", async () => {
+  const warned = async (prompt: string, negativePrompt = "") => {
+    const warnings: string[] = [];
+    const plain = { ...typed, promptSyntax: "plain" } as const;
+    const asked = { ...plain, prompt, negativePrompt };
+    await readPrompts(asked, tower, {}, (line) => void warnings.push(line));
+    return warnings;
+  };
+  assertEquals(
+    await warned("(man:1.2) <lora:ink:0.8> (man:1.2)", "[hat] (snow: .7)"),
+    [
+      "Read as plain text: (man:1.2), <lora:ink:0.8>, (snow: .7); promptSyntax a1111 reads it as AUTOMATIC1111 does",
+    ],
+  );
+  for (const prompt of ["a man (smiling) [hat]", "(ratio 1:2) <3", "at 9:41"]) {
+    assertEquals(await warned(prompt), [], prompt);
+  }
 });
 
 Deno.test("embeddings: a prompt that may name one contains its letters", () => {

@@ -52,9 +52,12 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 
 /** Signs of what may also be beside a supported network. */
 const BESIDE: readonly (readonly [RegExp, string])[] = [
-  [LORA, "a LoRA: changes to a model, not a model; merge it into one first"],
+  [LORA, "a LoRA, which is used as it is, from the folder loras of a model"],
   [/^(image_proj|ip_adapter)\./, "an IP-Adapter"],
-  [/^(emb_params$|string_to_param\.|clip_[lg]$)/, "a textual inversion"],
+  [
+    /^(emb_params$|string_to_param\.|clip_[lg]$)/,
+    "a textual inversion, which is used as it is, from the folder embeddings of a model",
+  ],
   [
     /^body\.\d+\.weight$/,
     "an upscaler of another kind (SRVGGNetCompact); RRDBNet, of ESRGAN and Real-ESRGAN, is supported",

@@ -60,11 +60,12 @@ async function faceMap(
   pauser: Pauser,
 ): Promise<Image> {
   if (!finder?.canAlign) {
+    const missing = finder ? "landmarks.weave" : "face_detector.weave";
     throw new MasterWeaverError(
       "bad-model",
-      `Cannot draw the faces of control image ${index + 1}: the model has no ${
-        finder ? "landmarks.weave" : "face_detector.weave"
-      }; add it to the model, or give an image that is drawn already`,
+      `Cannot draw the faces of control image ${
+        index + 1
+      }: the model has no ${missing}; give ${missing} among the model's files, or use an image that is drawn already`,
     );
   }
   const faces = await finder.detect(overWhite(photo), pauser);

@@ -109,6 +109,10 @@ function readPlain(
     }
     return encoded;
   };
+  const signs = [prompt, negativePrompt].flatMap((text) =>
+    text.match(A1111_SIGNS) ?? []
+  );
+  if (signs.length > 0) onWarning?.(plainWarning(signs));
   const { ids, truncated } = encode("prompt", prompt);
   const negative = encode("negative prompt", negativePrompt).ids;
   return {
@@ -149,6 +153,18 @@ async function readNamed(
 /** An embedding whose file has not been read. */
 function standIn(name: string): TextEmbedding {
   return { name, tokens: 1, vectors: new Float32Array() };
+}
+
+/**
+ * What nobody writes who means these characters: tags of additional networks, and
+ * weights as numbers. Takes linear time.
+ */
+const A1111_SIGNS =
+  /<(?:lora|lyco|hypernet):[^<>]{1,80}>|\([^()[\]:]{1,80}: {0,3}\d?\.\d{1,4}\)/g;
+
+function plainWarning(signs: readonly string[]): string {
+  const shown = [...new Set(signs)].slice(0, 10).map(printable).join(", ");
+  return `Read as plain text: ${shown}; promptSyntax a1111 reads it as AUTOMATIC1111 does`;
 }
 
 /** Kinds of additional networks that whoever calls adds to the model. */

@@ -8,6 +8,7 @@ import { readControlNet } from "../generate/controlnet_file.ts";
 import type { ControlChoice } from "../options/control_choices.ts";
 import { type ExtraLookup, leaveOut, readFound } from "./extra_lookup.ts";
 import { type ExtraPlaces, findExtra } from "./extras.ts";
+import { openConverted } from "./converted_file.ts";
 
 /** A ControlNet as the library takes it, but for the image that it sees. */
 export type OpenedControl = Omit<ControlUse, "image">;
@@ -37,7 +38,13 @@ export async function openControlNets(
   try {
     for (const { name, ...how } of choices) {
       const path = await find("controlnets", name, places);
-      const net = await readFound(path, places, lookup, stack, readControlNet);
+      const net = await readFound(
+        path,
+        lookup,
+        stack,
+        () => openConverted(path, places),
+        readControlNet,
+      );
       controls.push({ net, ...how });
     }
   } catch (error) {

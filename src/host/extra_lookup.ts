@@ -4,7 +4,7 @@
  * @module
  */
 import { MasterWeaverError } from "../base/errors.ts";
-import { type ExtraPlaces, type findExtra, openFound } from "./extras.ts";
+import type { findExtra } from "./extras.ts";
 import type { FileSource } from "./files.ts";
 import type { KeptFiles } from "./kept_files.ts";
 
@@ -25,18 +25,18 @@ export interface ExtraLookup {
  * Reads a file that was found.
  *
  * @param stack closes the file, unless it stays open
- * @throws {MasterWeaverError} `cannot-read`; what `read` throws
+ * @throws what `open` and `read` throw
  */
 export async function readFound<T>(
   path: string,
-  places: ExtraPlaces,
   { kept }: ExtraLookup,
   stack: AsyncDisposableStack,
+  open: () => Promise<FileSource>,
   read: (source: FileSource) => Promise<T>,
 ): Promise<T> {
   return kept
-    ? await kept.read(path, places, read)
-    : await read(stack.use(await openFound(path, places)));
+    ? await kept.read(path, open, read)
+    : await read(stack.use(await open()));
 }
 
 /**

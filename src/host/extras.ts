@@ -10,6 +10,7 @@ import { MasterWeaverError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest.ts";
 import { brief, printable } from "../weights/brief.ts";
 import { FileSource } from "./files.ts";
+import { toolName } from "./place.ts";
 import { isHostError } from "./reasons.ts";
 import { hostFileSystem } from "./system.ts";
 
@@ -36,6 +37,9 @@ const KINDS: Readonly<Record<ExtraKind, Kind>> = {
   controlnets: { called: "ControlNet", endings: [".weave"] },
   upscalers: { called: "upscaler", endings: [".weave"] },
 };
+
+/** The endings of checkpoints; a folder has none. */
+const CHECKPOINTS = ["", ".safetensors", ".pth", ".pt", ".ckpt", ".bin"];
 
 /** The most names that a message suggests. */
 const MOST_NAMES = 5;
@@ -181,7 +185,17 @@ async function suggestion(
   name: string,
   places: ExtraPlaces,
 ): Promise<string> {
+  const unconverted = await findUnconverted(kind, name, places);
+  if (unconverted !== undefined) {
+    return `${printable(shown(unconverted, places))} has to be converted first${
+      places.hidden ? "" : `, with ${toolName("tools/convert.ts")}`
+    }`;
+  }
   const names = await extraNames(kind, places);
+  const [, scaled, scale] = /^(.+):(-?[\d.]+)$/.exec(name) ?? [];
+  if (kind === "loras" && names.includes(scaled)) {
+    return `did you mean ${brief(scaled)}=${scale}?`;
+  }
   const near = nearestNames(name.slice(0, 100), names, MOST_NAMES);
   if (near.length > 0) return `did you mean ${inWords(near)}?`;
   if (names.length === 0) {
@@ -190,10 +204,26 @@ async function suggestion(
       : "put its file there, or give its path";
   }
   const left = names.length - MOST_NAMES;
-  const shown = names.slice(0, MOST_NAMES).map(brief).join(", ");
-  return `there ${names.length === 1 ? "is" : "are"} ${shown}${
+  const first = names.slice(0, MOST_NAMES).map(brief).join(", ");
+  return `there ${names.length === 1 ? "is" : "are"} ${first}${
     left > 0 ? ` and ${left} more` : ""
   }`;
+}
+
+/** A checkpoint of that name, which only its conversion can be used of. */
+async function findUnconverted(
+  kind: ExtraKind,
+  name: string,
+  places: ExtraPlaces,
+): Promise<string | undefined> {
+  for (const folder of foldersOf(kind, places)) {
+    for (const file of await filesIn(folder)) {
+      const ending = CHECKPOINTS.find((one) => file === `${name}${one}`);
+      if (ending && !KINDS[kind].endings.includes(ending)) {
+        return join(folder, file);
+      }
+    }
+  }
 }
 
 /** A path as a message has it: its last name alone, where places are hidden. */

@@ -31,18 +31,7 @@ import { MANIFEST_NAME } from "../weights/manifest.ts";
 
 export { checkWritable, writeFileAtomic } from "./write.ts";
 
-/**
- * A file opened for random access, such as a LoRA's, a ControlNet's or an upscaler's;
- * `await using` closes it.
- *
- * @example
- * ```ts no-eval
- * import { FileSource, readLora } from "./library.ts";
- *
- * await using file = await FileSource.open("watercolour.safetensors");
- * const lora = await readLora(file); // reads from the file as long as it is used
- * ```
- */
+/** A file opened for random access. */
 export class FileSource implements ByteSource, AsyncDisposable {
   readonly name: string;
   readonly size: number;
@@ -62,7 +51,7 @@ export class FileSource implements ByteSource, AsyncDisposable {
    * @param name what messages call it; its path where not given
    * @throws {MasterWeaverError} `cannot-read` where it is missing, a folder or not permitted
    */
-  static async open(path: string, name = path): Promise<FileSource> {
+  static async open(path: string, name: string = path): Promise<FileSource> {
     try {
       // Opening a pipe would wait for whoever writes to it.
       const { isFile } = await hostFileSystem.stat(path);
@@ -172,6 +161,41 @@ export async function readImage(path: string | URL): Promise<Image> {
   return await decodeImage(await readFile(file), file);
 }
 
+/** A file that is open, until it is disposed of. */
+export interface OpenFile extends ByteSource, AsyncDisposable {}
+
+/**
+ * Opens a LoRA, an embedding, a ControlNet or an upscaler. It is read where it is
+ * used, and never whole into memory, so it must stay open as long.
+ *
+ * @param path where it is; a URL must be a `file:` URL
+ * @throws {MasterWeaverError} `cannot-read`
+ *
+ * @example
+ * ```ts no-eval
+ * import { MasterWeaver, openFile, readControlNet, readImage, readLora } from "./mod.ts";
+ *
+ * await using weaver = await MasterWeaver.load("weights/sd15");
+ * await using ink = await openFile("ink.safetensors");
+ * await using canny = await openFile("canny.weave");
+ * await using larger = await openFile("RealESRGAN_x4plus.weave");
+ * await using style = await openFile("style.pt");
+ * const net = await readControlNet(canny);
+ * await weaver.generate({
+ *   prompt: "a (castle:1.2) in snowy",
+ *   promptSyntax: "a1111",
+ *   loras: [{ lora: await readLora(ink), scale: 0.8 }],
+ *   embeddings: { snowy: style },
+ *   controls: [{ net, image: await readImage("b.png"), preprocess: "canny" }],
+ *   upscale: "larger",
+ *   upscalers: { larger },
+ * });
+ * ```
+ */
+export async function openFile(path: string | URL): Promise<OpenFile> {
+  return await FileSource.open(pathOf(path));
+}
+
 /**
  * The path of a file that may be given as a URL.
  *
@@ -278,7 +302,9 @@ export async function openModelFolder(
   if (!info.isDirectory) {
     throw new MasterWeaverError(
       "cannot-read",
-      `Cannot read ${folder}: it is not a folder; give the folder of a converted model`,
+      `Cannot read ${folder}: it is not a folder; give the folder of a model that ${
+        toolName("tools/convert.ts")
+      } has made of it`,
     );
   }
   await using stack = new AsyncDisposableStack();

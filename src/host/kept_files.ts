@@ -6,7 +6,6 @@
  * @module
  */
 import { stat } from "node:fs/promises";
-import { type ExtraPlaces, openFound } from "./extras.ts";
 import type { FileSource } from "./files.ts";
 
 /** The most files that stay open between calls. */
@@ -30,11 +29,11 @@ export class KeptFiles implements AsyncDisposable {
    *
    * @param path as `findExtra` gives it; of one file always the same `read`
    * @param read reads an open file, which stays open
-   * @throws {MasterWeaverError} `cannot-read`; what `read` throws
+   * @throws what `open` and `read` throw
    */
   async read<T>(
     path: string,
-    places: ExtraPlaces,
+    open: () => Promise<FileSource>,
     read: (source: FileSource) => Promise<T>,
   ): Promise<T> {
     const stamp = await stampOf(path);
@@ -45,7 +44,7 @@ export class KeptFiles implements AsyncDisposable {
       return known.content as T;
     }
     await this.#close(path);
-    const source = await openFound(path, places);
+    const source = await open();
     try {
       const content = await read(source);
       this.#kept.set(path, { source, stamp, content });

@@ -12,4 +12,4 @@ export type {
 } from "../core.ts";
 // Their replacements, which also load a model's folder and use the user's cache.
 export { type LoadOptions, MasterWeaver } from "./masterweaver.ts";
-export { FileSource, readImage, writePng } from "./files.ts";
+export { type OpenFile, openFile, readImage, writePng } from "./files.ts";

@@ -18,6 +18,7 @@ import {
   type ExtraPlaces,
   findExtra,
   findNamedExtra,
+  openFound,
 } from "./extras.ts";
 import { type FileSource, readFile } from "./files.ts";
 import { recordedName } from "./recorded_hashes.ts";
@@ -61,8 +62,13 @@ export async function openLoras(
     if (path === undefined) continue;
     let known = opened.get(path);
     if (!known) {
-      const read = (source: FileSource) => readAt(path, source);
-      known = await readFound(path, places, lookup, stack, read)
+      known = await readFound(
+        path,
+        lookup,
+        stack,
+        () => openFound(path, places),
+        (source) => readAt(path, source),
+      )
         .catch((error: unknown) => leaveOut(error, lookup));
       if (known === undefined) continue;
       opened.set(path, known);

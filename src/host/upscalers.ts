@@ -7,7 +7,8 @@ import { upscalerNames } from "../options/hires_settings.ts";
 import { hiresOptions } from "../options/pass_options.ts";
 import type { Settings } from "../options/settings.ts";
 import { type ExtraLookup, leaveOut } from "./extra_lookup.ts";
-import { type ExtraPlaces, findExtra, openFound } from "./extras.ts";
+import { type ExtraPlaces, findExtra } from "./extras.ts";
+import { openConverted } from "./converted_file.ts";
 import type { FileSource } from "./files.ts";
 
 /** Upscalers whose files are open. */
@@ -37,7 +38,7 @@ export async function openUpscalers(
   for (const name of upscalerNames(settings)) {
     try {
       const path = await find("upscalers", name, places);
-      files[name] = stack.use(await openFound(path, places));
+      files[name] = stack.use(await openConverted(path, places));
     } catch (error) {
       leaveOut(error, lookup);
       used = without(used, name);

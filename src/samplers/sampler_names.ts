@@ -269,9 +269,15 @@ export function findClass(name: string): NamedSampler | undefined {
 export function samplerFault(name: string): string | undefined {
   return isModelSampler(name) || search(name)
     ? undefined
-    : `a sampler's name, such as ${
-      nearestNames(name.slice(0, 60), samplerNames, 3, Infinity).join(", ")
-    }`;
+    : `a sampler's name, ${suggestion(name)}`;
+}
+
+/** The names that one is like, or all where it is like none. */
+function suggestion(name: string): string {
+  const near = nearestNames(name.slice(0, 60), samplerNames, 3);
+  return near.length > 0
+    ? `such as ${near.join(", ")}`
+    : `one of ${samplerNames.join(", ")}`;
 }
 
 /**

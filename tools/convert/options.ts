@@ -24,6 +24,8 @@ Converts checkpoints to a model folder. Each input is one of:
   a single file of Stable Diffusion 1.5 (.safetensors, .ckpt, .gguf), or of one
     network
   a ControlNet (.safetensors, .pth, or its folder), written as NAME.weave
+  TAESD (taesd_decoder.pth, or its folder), or an upscaler of ESRGAN's kind
+    (RealESRGAN_x4plus.pth), written as taesd.weave and NAME.weave
   an identity adapter (adapter_final.pt) or face parser (79999_iter.pth)
   dlib's frontal face detector (.svm) or 68-point shape predictor (.dat)
   a .weave file, or a folder of them, to be stored as another --dtype

@@ -10,8 +10,8 @@
  * @module
  */
 import {
-  FileSource,
   MasterWeaver,
+  openFile,
   type Progress,
   readImage,
   readLora,
@@ -43,7 +43,7 @@ function show({ stage, done, total }: Progress) {
 try {
   const model = given ?? new URL("../../weights/mini", import.meta.url);
   // Its values are read while the weights are loaded: it stays open.
-  await using source = await FileSource.open(path);
+  await using source = await openFile(path);
   const lora = await readLora(source);
   await using weaver = await MasterWeaver.load(model);
   const identity = await weaver.encodeIdentity([await readImage(photo)]);

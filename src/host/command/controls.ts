@@ -101,7 +101,7 @@ function missingImages(nets: readonly string[]): string {
   } ${
     nets.map(printable).join(" and ")
   }, whose control images no image holds; give ${
-    nets.length === 1 ? "its" : "each"
+    nets.length === 1 ? "it" : "each"
   } with --control-image FILE`;
 }
 

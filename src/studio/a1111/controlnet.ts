@@ -200,6 +200,7 @@ function readUnit(unit: GivenUnit, context: UnitContext): Unit {
     isGuess,
     warnings: [
       ...unknown.length > 0 ? [`Not known here: ${unknown.join(", ")}`] : [],
+      ...thresholdWarnings(unit, preprocess),
       ...resolutionWarnings(unit, preprocess, context),
     ],
   };
@@ -247,11 +248,31 @@ function readModule(unit: GivenUnit): ControlPreprocess {
   for (const [name, own] of Object.entries(THRESHOLDS)) {
     const value = fields[name] ?? -1;
     // There, what is too small stands for the default.
-    const isOwn = value === own || (typeof value === "number" && value < 1);
+    const isOwn = value === own || (typeof value === "number" && value < 1) ||
+      isUnsaid(fields);
     if (found !== "canny" || isOwn) continue;
     throw wrong(unit, name, `must be ${own} for canny, got ${shown(value)}`);
   }
   return found;
+}
+
+/**
+ * Whether thresholds are those that webuiapi sends with every unit where nobody
+ * says any, whatever the module.
+ */
+function isUnsaid({ threshold_a: a, threshold_b: b }: GivenUnit["fields"]) {
+  return a === 64 && b === 64;
+}
+
+function thresholdWarnings(
+  { fields, at }: GivenUnit,
+  preprocess: ControlPreprocess,
+): string[] {
+  return preprocess === "canny" && isUnsaid(fields)
+    ? [
+      `Edges are found with thresholds 100 and 200; not used: ${at}.threshold_a and threshold_b, 64 and 64`,
+    ]
+    : [];
 }
 
 /** The name of a ControlNet, perhaps with a hash behind it. */

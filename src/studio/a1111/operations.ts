@@ -187,13 +187,13 @@ function missingParts(): Part[] {
   return missing.map((name) => ({
     name,
     method: "post",
-    summary: "Not supported yet",
+    summary: "Not supported",
     answer: "Never given",
     handle() {
       throw new ApiError(
         404,
         "not-found",
-        `${name} is not supported yet; txt2img and img2img are`,
+        `${name} is not supported here; /openapi.json lists what is`,
       );
     },
   }));

@@ -14,7 +14,6 @@ import {
   type NamedSampler,
   namedSamplers,
   samplerFault,
-  samplerNames,
 } from "../../samplers/sampler_names.ts";
 import {
   findSchedule,
@@ -166,13 +165,7 @@ export function readSampler(
   if (isModelSampler(name)) return { sampler: name };
   const fault = samplerFault(name);
   if (fault !== undefined) {
-    const near = nearestNames(name.slice(0, 60), samplerNames, 3, Infinity);
-    throw badField(
-      field,
-      `must be a sampler's name, such as ${near.join(", ")}, got ${
-        given.slice(0, 40)
-      }`,
-    );
+    throw badField(field, `must be ${fault}, got ${given.slice(0, 40)}`);
   }
   const { entry, isClass, schedule: ending } = findSampler(name);
   const asked = readSchedule(scheduler ?? "", entry);

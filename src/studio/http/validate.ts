@@ -6,9 +6,12 @@
 // No import map: it would not apply where mod.ts is imported from elsewhere.
 // deno-lint-ignore no-import-prefix
 import { Ajv2020, type ErrorObject, str } from "npm:ajv@8.20.0/dist/2020.js";
-import { nearest } from "../../base/nearest.ts";
+import { nearest, nearestNames } from "../../base/nearest.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import { ApiError, WHOLE_BODY } from "../errors.ts";
+
+/** More allowed values than this only make a line hard to read. */
+const MOST_NAMES = 20;
 
 const ajv = new Ajv2020({
   strict: false,
@@ -66,16 +69,25 @@ function faultOf(
     const name = String(params.missingProperty);
     return bad(at ? `${at}.${name}` : name, "is missing");
   }
-  const words = Array.isArray(params.allowedValues)
-    ? `: ${params.allowedValues.filter((word) => word !== null).join(", ")}`
-    : "";
+  if (Array.isArray(params.allowedValues)) {
+    const names = params.allowedValues.filter((name) => name !== null);
+    const got = shown(value, error.instancePath);
+    return bad(at, `must be ${oneOf(names.map(String), got)}, got ${got}`);
+  }
   const must = error.keyword === "type"
     ? error.message?.replaceAll(",", " or ")
     : error.message;
   return bad(
     at || WHOLE_BODY,
-    `${must}${words}, got ${shown(value, error.instancePath)}`,
+    `${must}, got ${shown(value, error.instancePath)}`,
   );
+}
+
+/** Allowed values: all of a few, of many those that are most alike. */
+function oneOf(names: readonly string[], got: string): string {
+  if (names.length <= MOST_NAMES) return `one of ${names.join(", ")}`;
+  const near = nearestNames(got, names, 3, Infinity).join(", ");
+  return `one of ${names.length} names that /openapi.json lists, such as ${near}`;
 }
 
 function bad(field: string, what: string): ApiError {
