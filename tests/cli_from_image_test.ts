@@ -155,7 +155,8 @@ const bad: readonly BadInput[] = [
       return ["--prompt=a", "--init-image=a.png", "--output=a.png"];
     },
     code: 2,
-    says: /Cannot write a\.png: it is the image to start from, its mask or a control image/,
+    says:
+      /Cannot write a\.png: it is the image to start from, its mask or a control image/,
   },
 ];
 

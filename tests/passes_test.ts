@@ -121,13 +121,39 @@ Deno.test("hires: an image records it, by AUTOMATIC1111's names too", () => {
     assertEquals(settings[name as keyof Settings], value, name);
   }
   assertEquals(upscalerNames(given), ["4x"]);
-  // Another program's second pass is named among what is not available.
-  const theirs = fromText({
-    parameters:
-      "a man\nSteps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64, Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent",
-  }, "a.png");
-  assertEquals(theirs.settings.hiresScale, undefined);
-  assert(theirs.otherProgram?.unsupported?.includes("Hires upscale"));
+});
+
+Deno.test("hires: the second pass of another program's image is repeated", () => {
+  const read = (pass: string) =>
+    fromText({
+      parameters:
+        `a man\nSteps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Size: 64x64, ${pass}`,
+    }, "a.png");
+  const { settings, otherProgram } = read(
+    "Denoising strength: 0.7, Hires upscale: 2, Hires steps: 10, Hires upscaler: R-ESRGAN 4x+",
+  );
+  const { hiresScale, hiresStrength, hiresSteps, hiresUpscaler } = settings;
+  assertEquals({ hiresScale, hiresStrength, hiresSteps, hiresUpscaler }, {
+    hiresScale: 2,
+    hiresStrength: 0.7,
+    // 10 of 15 steps are run.
+    hiresSteps: 15,
+    hiresUpscaler: "RealESRGAN_x4plus",
+  });
+  assertEquals(otherProgram?.unsupported, undefined);
+  const sized = read("Denoising strength: 0.5, Hires resize: 96x128").settings;
+  assertEquals(
+    [sized.hiresWidth, sized.hiresHeight, sized.hiresUpscaler],
+    [96, 128, "latent"],
+  );
+  // What is not computed here is named among what is not available.
+  for (const other of ["Latent (nearest)", "Latent (bicubic)"]) {
+    const none = read(
+      `Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: ${other}`,
+    );
+    assertEquals(none.settings.hiresScale, undefined);
+    assert(none.otherProgram?.unsupported?.includes("Hires upscale"));
+  }
 });
 
 Deno.test("hires: latents are interpolated as torch.nn.functional.interpolate", () => {

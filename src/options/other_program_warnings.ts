@@ -21,6 +21,7 @@ const NAMES: readonly (readonly [option: keyof Settings, name: string])[] = [
   ["rng", "RNG"],
   ["sampler", "sampler"],
   ["schedule", "schedule"],
+  ["hiresStrength", "second pass"],
 ];
 /** More than this many names, or signs, only make a line hard to read. */
 const MOST = 12;

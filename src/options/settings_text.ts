@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { otherSecondPass } from "./other_second_pass.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import {
@@ -176,7 +177,8 @@ const SHARED = new Set(
 );
 
 function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
-  const { text, others: more } = readParameters(parameters);
+  const { text, others: more, pairs } = readParameters(parameters);
+  const pass = otherSecondPass(pairs);
   if (!/^\d+$/.test(text.steps ?? "")) {
     throw new MasterWeaverError(
       "bad-image",
@@ -193,7 +195,7 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
     ),
   );
   const unsupported = more
-    .filter(([name]) => !isHarmless(name))
+    .filter(([name]) => !isHarmless(name) && !pass?.names.has(name))
     .map(([name]) => name);
   if (text.rng !== undefined && !isKnownRng) unsupported.push("RNG");
   if (schedule !== undefined && sampler === undefined && theirs === undefined) {
@@ -204,7 +206,7 @@ function fromOtherProgram({ parameters = "" }: Texts, name: string): Recorded {
     settings: {
       // Programs that write this text read prompts as the web UI does.
       ...!isOwnText(text) && { promptSyntax: "a1111" as const },
-      ...read(imageOptions, shared, name),
+      ...read(imageOptions, { ...shared, ...pass?.text }, name),
     },
     provenance: {},
     otherProgram: withoutUndefined({

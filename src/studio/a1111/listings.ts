@@ -8,7 +8,8 @@ import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 import { CONTROLNET } from "./controlnet.ts";
 import { titleOf } from "./options.ts";
 import { listedSamplers, listedSchedules } from "./samplers.ts";
-import { latentModes, listedUpscalers } from "./upscalers.ts";
+import { LATENT_MODES } from "../../options/other_second_pass.ts";
+import { listedUpscalers } from "./upscalers.ts";
 
 /** The name of the script whose arguments are reference photos. */
 export const SCRIPT = "masterweaver";
@@ -42,7 +43,7 @@ export function listings(
     ],
     "latent-upscale-modes": [
       "List upscalers of latents",
-      () => latentModes.map((name) => ({ name })),
+      () => LATENT_MODES.map((name) => ({ name })),
     ],
     "sd-vae": ["List other VAEs: none", none],
     loras: ["List LoRAs", ({ loras }) => loras.map(listedLora)],

@@ -4,23 +4,11 @@
  * @module
  */
 import { nearestNames } from "../../base/nearest.ts";
+import {
+  LATENT_MODES,
+  UPSCALER_FILES,
+} from "../../options/other_second_pass.ts";
 import { badField } from "../compatible/own_fields.ts";
-
-/** That program's names of files that others call as they are downloaded. */
-const FILES: Readonly<Record<string, string>> = {
-  "R-ESRGAN 4x+": "RealESRGAN_x4plus",
-  "R-ESRGAN 4x+ Anime6B": "RealESRGAN_x4plus_anime_6B",
-  "R-ESRGAN 2x+": "RealESRGAN_x2plus",
-};
-
-/**
- * Ways of enlarging latents: both are bilinear, and the second differs only where
- * something is made smaller.
- */
-export const latentModes: readonly string[] = [
-  "Latent",
-  "Latent (antialiased)",
-];
 
 /** The upscalers as they are listed there. */
 export function listedUpscalers(
@@ -61,16 +49,18 @@ export function readHiresUpscaler(
   files: readonly string[],
   field: string,
 ): string {
-  if (name == null || latentModes.includes(name)) return "latent";
+  if (name == null || LATENT_MODES.includes(name)) return "latent";
   const own = name === "None" ? "lanczos" : find(name, files);
   if (own !== undefined) return own;
-  throw unknown(name, [...latentModes, "None", "Lanczos", ...files], field);
+  throw unknown(name, [...LATENT_MODES, "None", "Lanczos", ...files], field);
 }
 
 function find(name: string, files: readonly string[]): string | undefined {
   if (files.includes(name)) return name;
   if (name.toLowerCase() === "lanczos") return "lanczos";
-  const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+  const file = Object.hasOwn(UPSCALER_FILES, name)
+    ? UPSCALER_FILES[name]
+    : undefined;
   return file !== undefined && files.includes(file) ? file : undefined;
 }
 
