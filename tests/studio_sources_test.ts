@@ -188,7 +188,7 @@ Deno.test("sources: what does not go together is refused by name", async () => {
           controlImage: [dataUrl(grey), dataUrl(grey)],
           controlScale: [1, 1, 1],
         },
-        /^Option controlScale takes one value, or one for each of the 2 Contr/,
+        /^Option controlScale takes one value, or one for each ControlNet, got 3/,
       ],
       [
         { hiresStrength: 0.5 },

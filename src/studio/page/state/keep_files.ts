@@ -40,7 +40,7 @@ export function leftFiles(): LeftFiles {
   };
 }
 
-/** Brings back what was in the form. */
+/** Brings back what was in the form; what somebody chose meanwhile stays. */
 export async function bringBack(
   left: LeftFiles,
   { history, photos, sources }: {
@@ -50,11 +50,11 @@ export async function bringBack(
   },
 ): Promise<void> {
   const known = await history.sources(left.photos);
-  await photos.replace([...known.values()]);
-  await sources.restore(
-    left.sources,
-    await history.sources(sourceHashes(left.sources)),
-  );
+  if (photos.list.value.length === 0) {
+    await photos.replace([...known.values()]);
+  }
+  const files = await history.sources(sourceHashes(left.sources));
+  if (sources.isEmpty) await sources.restore(left.sources, files);
 }
 
 /** Keeps and remembers what is in the form, from now on. */

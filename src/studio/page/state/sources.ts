@@ -45,6 +45,12 @@ export class Sources {
     }));
   }
 
+  /** Whether there is nothing yet. */
+  get isEmpty(): boolean {
+    return this.initImage.image.value === null &&
+      this.controls.rows.value.length === 0;
+  }
+
   /** All files by hash. */
   get files(): ReadonlyMap<string, Blob> {
     const slots = [
