@@ -150,6 +150,9 @@ Deno.test("embeddings: plain prompts have none, and are warned of when they are 
   const { extraNetworks } = await readPrompts(tags, tower, {}, warn);
   assertEquals(extraNetworks.length, 1);
   assertMatch(warnings[1], /not supported here: <hypernet:fur>$/);
+  const both = { ...typed, prompt: "a cat AND a dog" };
+  await readPrompts(both, tower, {}, warn);
+  assertEquals(warnings[2], "Read as plain words: AND");
 });
 
 Deno.test("prompts: plain ones that are written for AUTOMATIC1111 are warned of", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ByteSource } from "../base/bytes.ts";
+import { compositionWarnings } from "../options/other_program_warnings.ts";
 import { MasterWeaverError } from "../base/errors.ts";
 import type { CallOptions } from "../base/progress.ts";
 import { readTextEmbedding } from "../checkpoints/text_embedding_file.ts";
@@ -78,6 +79,9 @@ export async function readPrompts(
   const unknown = extraNetworks.filter(({ kind }) => !KNOWN.includes(kind));
   if (unknown.length > 0) onWarning?.(unknownWarning(unknown));
   const negative = withoutComments(typed.negativePrompt);
+  for (const warning of compositionWarnings([prompt, negative])) {
+    onWarning?.(warning);
+  }
   const named = await readNamed(
     [prompt, negative],
     typed.steps,

@@ -92,8 +92,10 @@ export function infoOf(
     version: `masterweaver ${version}`,
     interrupted,
     warnings: [
-      ...warnings,
-      ...new Set(jobs.flatMap((job) => job.resource().warnings)),
+      ...new Set([
+        ...warnings,
+        ...jobs.flatMap((job) => job.resource().warnings),
+      ]),
     ],
   };
 }
