@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { isNamed, mayName } from "../text/text_embeddings.ts";
 import {
   extraNames,
@@ -14,7 +12,12 @@ import {
   openFound,
 } from "./extras.ts";
 import type { FileSource } from "./files.ts";
-import { hashPairs, hashWarnings, recordedName } from "./recorded_hashes.ts";
+import {
+  hashPairs,
+  hashWarnings,
+  recordedName,
+  shortHash,
+} from "./recorded_hashes.ts";
 
 /** Open files of embeddings by name; `await using` closes them. */
 export interface OpenEmbeddings extends AsyncDisposable {
@@ -41,7 +44,8 @@ export async function openNamedEmbeddings(
     const path = await findNamedExtra("embeddings", name, places);
     const source = files[name] = stack.use(await openFound(path, places));
     if (prompts.some((prompt) => isNamed(prompt, name))) {
-      hashes.push(`${recordedName(name)}: ${await fileHash(source)}`);
+      // AUTOMATIC1111 knows an embedding by its whole file.
+      hashes.push(`${recordedName(name)}: ${await shortHash(source)}`);
     }
   }
   const opened = stack.move();
@@ -50,15 +54,6 @@ export async function openNamedEmbeddings(
     hashes: hashes.join(", "),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
-}
-
-/** The hash by which AUTOMATIC1111 knows an embedding: the first 12 digits of its file's SHA-256. */
-async function fileHash(source: FileSource): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of chunksOf(source, 0, source.size)) {
-    hash.update(chunk);
-  }
-  return hash.digest("hex").slice(0, 12);
 }
 
 /**

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import type { ByteSource } from "../base/bytes.ts";
-import { chunksOf } from "../checkpoints/checkpoint.ts";
 import { type Lora, readLora } from "../checkpoints/lora_reader.ts";
 import type { LoraUse } from "../generate/lora_input.ts";
 import { type LoraChoice, promptLoras } from "../options/lora_text.ts";
@@ -21,7 +19,7 @@ import {
   openFound,
 } from "./extras.ts";
 import { type FileSource, readFile } from "./files.ts";
-import { recordedName } from "./recorded_hashes.ts";
+import { recordedName, shortHash } from "./recorded_hashes.ts";
 
 /** LoRAs whose files are open. */
 export interface OpenedLoras extends AsyncDisposable {
@@ -162,9 +160,5 @@ export async function loraHash(source: ByteSource): Promise<string> {
     const length = new DataView(buffer, byteOffset).getBigUint64(0, true);
     if (length + 8n <= BigInt(source.size)) from = 8 + Number(length);
   }
-  const hash = createHash("sha256");
-  for await (const chunk of chunksOf(source, from, source.size - from)) {
-    hash.update(chunk);
-  }
-  return hash.digest("hex").slice(0, 12);
+  return await shortHash(source, from);
 }

@@ -4,6 +4,18 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
+import type { ByteSource } from "../base/bytes.ts";
+import { chunksOf } from "../checkpoints/checkpoint.ts";
+
+/** The first 12 digits of the SHA-256 of a file, from one of its bytes to its end. */
+export async function shortHash(source: ByteSource, from = 0): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of chunksOf(source, from, source.size - from)) {
+    hash.update(chunk);
+  }
+  return hash.digest("hex").slice(0, 12);
+}
 
 /** A name as images record it, without what separates it from its hash and from the next. */
 export function recordedName(name: string): string {

@@ -62,6 +62,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The error of a field that cannot be used: `Field NAME …`. */
+export function badField(field: string, what: string): ApiError {
+  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
+}
+
 /** HTTP's status of each of the library's errors. */
 const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   "bad-option": 400,

@@ -14,7 +14,7 @@ import {
 import type { Settings } from "../../options/settings.ts";
 import { fromBase64 } from "../api/photos.ts";
 import type { SourceFields } from "../api/sources.ts";
-import { badField } from "../compatible/own_fields.ts";
+import { badField } from "../errors.ts";
 
 /** The name of the script whose arguments are units. */
 export const CONTROLNET = "controlnet";

@@ -10,11 +10,11 @@ import type { Studio } from "../api/studio.ts";
 import { upscaleRequest } from "../api/upscale.ts";
 import { answerWhenEnded } from "../compatible/ended.ts";
 import { submit } from "../compatible/order.ts";
-import { badField } from "../compatible/own_fields.ts";
 import type { ApiRequest } from "../http/operation.ts";
 import type { JobRequest } from "../jobs/job.ts";
 import { Task, type Tasks } from "./tasks.ts";
 import { readUpscaler } from "./upscalers.ts";
+import { badField } from "../errors.ts";
 
 /** The fields that both share, as {@linkcode extrasSchema} lets them through. */
 interface ExtrasFields {

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Settings } from "../../options/settings.ts";
-import { badField } from "../compatible/own_fields.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import { checkModel } from "./options.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type SamplerFields,
 } from "./samplers.ts";
 import { readHiresUpscaler } from "./upscalers.ts";
+import { badField } from "../errors.ts";
 
 /** The fields, as their schema lets them through. */
 export interface HiresFields extends SamplerFields {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Settings } from "../../options/settings.ts";
-import { badField } from "../compatible/own_fields.ts";
+import { badField } from "../errors.ts";
 
 /** The fields, as their schema lets them through. */
 export interface Img2ImgFields {

@@ -5,8 +5,7 @@
  * @module
  */
 import type { Rng, Settings } from "../../options/settings.ts";
-import { badField } from "../compatible/own_fields.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badField } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 import type { EtaOptions } from "./samplers.ts";
 

@@ -7,7 +7,7 @@
 import { compositionWarnings } from "../../options/other_program_warnings.ts";
 import type { Settings } from "../../options/settings.ts";
 import type { SourceFields } from "../api/sources.ts";
-import { badField, type OwnFields } from "../compatible/own_fields.ts";
+import type { OwnFields } from "../compatible/own_fields.ts";
 import type { ExtrasResource, ModelResource } from "../wire/resources.ts";
 import { readUnits } from "./controlnet.ts";
 import {
@@ -21,6 +21,7 @@ import { type Img2ImgFields, readImg2Img, type Reading } from "./img2img.ts";
 import { readOptions } from "./options.ts";
 import { readSampler } from "./samplers.ts";
 import { readScripts } from "./scripts.ts";
+import { badField } from "../errors.ts";
 
 /** A request that passed its schema; null stands for a field that is left out. */
 export interface TaskFields extends HiresFields, Img2ImgFields {

@@ -21,7 +21,7 @@ import {
   scheduleFault,
   type ScheduleName,
 } from "../../samplers/schedule_names.ts";
-import { badField } from "../compatible/own_fields.ts";
+import { badField } from "../errors.ts";
 
 /** The sampler of requests that name none, as there. */
 const DEFAULT = "Euler";

@@ -5,13 +5,10 @@
  *
  * @module
  */
-import {
-  badField,
-  type OwnFields,
-  readOwnFields,
-} from "../compatible/own_fields.ts";
+import { type OwnFields, readOwnFields } from "../compatible/own_fields.ts";
 import { CONTROLNET, type GivenUnit, MOST_UNITS } from "./controlnet.ts";
 import { SCRIPT } from "./listings.ts";
+import { badField } from "../errors.ts";
 
 /** Where a request has them. */
 export interface Scripts {

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { nearestNames } from "../../base/nearest.ts";
 import {
   LATENT_MODES,
   UPSCALER_FILES,
 } from "../../options/other_second_pass.ts";
-import { badField } from "../compatible/own_fields.ts";
+import { unknownUpscaler } from "../api/upscale.ts";
 
 /** The upscalers as they are listed there. */
 export function listedUpscalers(
@@ -36,7 +35,7 @@ export function readUpscaler(
 ): string {
   const own = find(name, files);
   if (own !== undefined) return own;
-  throw unknown(name, ["Lanczos", ...files], field);
+  throw unknownUpscaler(field, name, ["Lanczos", ...files]);
 }
 
 /**
@@ -52,7 +51,12 @@ export function readHiresUpscaler(
   if (name == null || LATENT_MODES.includes(name)) return "latent";
   const own = name === "None" ? "lanczos" : find(name, files);
   if (own !== undefined) return own;
-  throw unknown(name, [...LATENT_MODES, "None", "Lanczos", ...files], field);
+  throw unknownUpscaler(field, name, [
+    ...LATENT_MODES,
+    "None",
+    "Lanczos",
+    ...files,
+  ]);
 }
 
 function find(name: string, files: readonly string[]): string | undefined {
@@ -62,14 +66,4 @@ function find(name: string, files: readonly string[]): string | undefined {
     ? UPSCALER_FILES[name]
     : undefined;
   return file !== undefined && files.includes(file) ? file : undefined;
-}
-
-function unknown(name: string, names: readonly string[], field: string) {
-  const near = nearestNames(name.slice(0, 60), names, 4, Infinity);
-  return badField(
-    field,
-    `must be an upscaler that is here, such as ${near.join(", ")}, got ${
-      name.slice(0, 60)
-    }`,
-  );
 }

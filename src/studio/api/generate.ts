@@ -8,7 +8,7 @@ import type { IdentityChoices, Settings } from "../../options/settings.ts";
 import { optionsOf } from "../../options/table.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badField } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job } from "../jobs/job.ts";
 import { MAX_PROMPT, type ModelResource } from "../wire/resources.ts";
@@ -223,8 +223,4 @@ function personOf(
     );
   }
   return identity === undefined ? null : studio.identities.get(identity);
-}
-
-function badField(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

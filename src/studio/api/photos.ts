@@ -9,7 +9,7 @@ import { fileKind } from "../../host/codecs/file_kind.ts";
 import { imageSize } from "../../host/codecs/image_size.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import type { Photo } from "../engine/engine.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badField } from "../errors.ts";
 import { MAX_PHOTO_BYTES } from "../wire/resources.ts";
 
 /** The most pixels of an uploaded photo, and of a side. */
@@ -51,11 +51,9 @@ export function fromBase64(
     if (!isBase64) throw new SyntaxError("not base64");
     return Uint8Array.fromBase64(text.slice(comma + 1));
   } catch {
-    throw new ApiError(
-      400,
-      "bad-request",
-      `Field ${field} must be a data URL in base64, such as data:image/png;base64,…`,
-      { field },
+    throw badField(
+      field,
+      "must be a data URL in base64, such as data:image/png;base64,…",
     );
   }
 }

@@ -12,7 +12,7 @@ import type { CommandChoices } from "../../options/settings.ts";
 import { table } from "../../options/table.ts";
 import { fractions, type JsonSchema, number } from "../../options/types.ts";
 import type { ControlSource, Photo, Sources } from "../engine/engine.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badField } from "../errors.ts";
 import { listed, photoSchema, readPhoto, readPhotos } from "./photos.ts";
 
 /** The fields that lists of ControlNets are given in. */
@@ -107,7 +107,7 @@ function checkCount(
   list: readonly string[] = [],
 ): void {
   if (list.length <= MOST_CONTROLS) return;
-  throw bad(
+  throw badField(
     field,
     `has ${list.length} entries, at most ${MOST_CONTROLS} are possible`,
   );
@@ -148,11 +148,11 @@ function controlSources(
   );
   if (lists.controlnet === undefined && (without || images.length > 0)) {
     const field = without ?? "controlImage";
-    throw bad(field, "needs controlnet: name the ControlNets");
+    throw badField(field, "needs controlnet: name the ControlNets");
   }
   const choices = controlChoices(lists);
   if (images.length > choices.length) {
-    throw bad(
+    throw badField(
       "controlImage",
       `takes one image for each ControlNet, got ${images.length} for ${choices.length}`,
     );
@@ -161,15 +161,11 @@ function controlSources(
     const isPrepared = (choice.preprocess ?? "none") !== "none";
     const image = images[i] ?? (isPrepared ? reference : undefined);
     if (image) return { ...choice, image };
-    throw bad(
+    throw badField(
       `controlImage.${i}`,
       `is missing: give an image for the ControlNet ${choice.name}${
         isPrepared ? ", or a reference photo" : ""
       }`,
     );
   });
-}
-
-function bad(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

@@ -8,7 +8,7 @@ import { checkUpscaledSize } from "../../components/passes.ts";
 import { uprightSize } from "../../host/codecs/decode_image.ts";
 import { checkSettings } from "../../options/options.ts";
 import { table } from "../../options/table.ts";
-import { ApiError } from "../errors.ts";
+import { type ApiError, badField } from "../errors.ts";
 import type { Operation } from "../http/operation.ts";
 import { Job, type JobRequest } from "../jobs/job.ts";
 import { photoSchema, readPhoto } from "./photos.ts";
@@ -87,16 +87,7 @@ export async function upscaleRequest(
   const { model } = queue;
   const { upscalers } = await queue.extras();
   if (upscaler !== LANCZOS && !upscalers.includes(upscaler)) {
-    const names = [LANCZOS, ...upscalers];
-    const near = nearestNames(upscaler.slice(0, 60), names, 4, Infinity);
-    throw new ApiError(
-      400,
-      "bad-request",
-      `Field upscaler must be an upscaler that is here, such as ${
-        near.join(", ")
-      }, got ${upscaler.slice(0, 60)}`,
-      { field: "upscaler" },
-    );
+    throw unknownUpscaler("upscaler", upscaler, [LANCZOS, ...upscalers]);
   }
   const initImage = await readPhoto(image, field);
   const size = uprightSize(initImage.bytes);
@@ -113,4 +104,19 @@ export async function upscaleRequest(
     only: "upscale",
     modelHash: model.hash,
   };
+}
+
+/** The error of an upscaler that is not here, with those whose names are nearest. */
+export function unknownUpscaler(
+  field: string,
+  name: string,
+  names: readonly string[],
+): ApiError {
+  const near = nearestNames(name.slice(0, 60), names, 4, Infinity);
+  return badField(
+    field,
+    `must be an upscaler that is here, such as ${near.join(", ")}, got ${
+      name.slice(0, 60)
+    }`,
+  );
 }

@@ -12,9 +12,9 @@ import { readSources, type SourceFields } from "../api/sources.ts";
 import type { Studio } from "../api/studio.ts";
 import type { EncodedIdentity, Person, Photo } from "../engine/engine.ts";
 import type { ModelResource } from "../wire/resources.ts";
-import { ApiError } from "../errors.ts";
+import { ApiError, badField } from "../errors.ts";
 import { Job, type JobRequest } from "../jobs/job.ts";
-import { badField, type OwnFields } from "./own_fields.ts";
+import type { OwnFields } from "./own_fields.ts";
 
 /** What is asked for, in the library's words. */
 export interface Order {

@@ -20,7 +20,7 @@ import {
   sourceFields,
   sourceSchemas,
 } from "../api/sources.ts";
-import { ApiError } from "../errors.ts";
+import { badField } from "../errors.ts";
 
 /** What is under `masterweaver`. */
 export interface OwnFields {
@@ -222,9 +222,4 @@ export function givenPhotos(given: unknown, field: string): GivenPhoto[] {
     if (typeof text === "string") return { text, field: own };
     throw badField(own, "must be a PNG or JPEG file in base64");
   });
-}
-
-/** The error of a field that cannot be used. */
-export function badField(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }

@@ -8,7 +8,7 @@
 import { Ajv2020, type ErrorObject, str } from "npm:ajv@8.20.0/dist/2020.js";
 import { nearest, nearestNames } from "../../base/nearest.ts";
 import type { JsonSchema } from "../../options/types.ts";
-import { ApiError, WHOLE_BODY } from "../errors.ts";
+import { type ApiError, badField, WHOLE_BODY } from "../errors.ts";
 
 /** More allowed values than this only make a line hard to read. */
 const MOST_NAMES = 20;
@@ -60,24 +60,24 @@ function faultOf(
     const field = at ? `${at}.${name}` : name;
     const properties = at === "" ? schema.properties : undefined;
     const near = nearest(name, Object.keys(properties ?? {}));
-    return bad(
+    return badField(
       field,
       `is unknown${near ? `; did you mean ${near}?` : ""}`,
     );
   }
   if (error.keyword === "required") {
     const name = String(params.missingProperty);
-    return bad(at ? `${at}.${name}` : name, "is missing");
+    return badField(at ? `${at}.${name}` : name, "is missing");
   }
   if (Array.isArray(params.allowedValues)) {
     const names = params.allowedValues.filter((name) => name !== null);
     const got = shown(value, error.instancePath);
-    return bad(at, `must be ${oneOf(names.map(String), got)}, got ${got}`);
+    return badField(at, `must be ${oneOf(names.map(String), got)}, got ${got}`);
   }
   const must = error.keyword === "type"
     ? error.message?.replaceAll(",", " or ")
     : error.message;
-  return bad(
+  return badField(
     at || WHOLE_BODY,
     `${must}, got ${shown(value, error.instancePath)}`,
   );
@@ -88,10 +88,6 @@ function oneOf(names: readonly string[], got: string): string {
   if (names.length <= MOST_NAMES) return `one of ${names.join(", ")}`;
   const near = nearestNames(got, names, 3, Infinity).join(", ");
   return `one of ${names.length} names that /openapi.json lists, such as ${near}`;
-}
-
-function bad(field: string, what: string): ApiError {
-  return new ApiError(400, "bad-request", `Field ${field} ${what}`, { field });
 }
 
 /** The value at a JSON pointer, short. */

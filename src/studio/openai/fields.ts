@@ -7,12 +7,8 @@
 import type { Settings } from "../../options/settings.ts";
 import type { JsonSchema } from "../../options/types.ts";
 import { photoSchema } from "../api/photos.ts";
-import {
-  badField,
-  MAX_PROMPT,
-  ownFieldsSchema,
-} from "../compatible/own_fields.ts";
-import { ApiError } from "../errors.ts";
+import { MAX_PROMPT, ownFieldsSchema } from "../compatible/own_fields.ts";
+import { ApiError, badField } from "../errors.ts";
 import type { ModelResource } from "../wire/resources.ts";
 
 /** A request that passed its schema; null stands for a field that is left out. */
