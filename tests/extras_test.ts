@@ -8,7 +8,7 @@ import {
   extraNames,
   findExtra,
   findNamedExtra,
-  openExtra,
+  openFound,
 } from "../src/host/extras.ts";
 import { inFolder } from "./support/file_systems.ts";
 
@@ -53,8 +53,9 @@ Deno.test("extras: found by name in the model's folder and in another", () =>
       [`${root}/more/loras/rain.bin`, "more/loras/rain.bin"],
     ];
     for (const [given, path] of found) {
-      assertEquals(await findExtra("loras", given, places), `${root}/${path}`);
-      await using source = await openExtra("loras", given, places);
+      const whole = await findExtra("loras", given, places);
+      assertEquals(whole, `${root}/${path}`);
+      await using source = await openFound(whole, places);
       const bytes = await source.read(0, source.size);
       assertEquals(new TextDecoder().decode(bytes), path);
     }
@@ -136,7 +137,7 @@ Deno.test("extras: unknown and ambiguous names are refused", () =>
       assertEquals(error.code, "bad-option");
     }
     const missing = await assertRejects(
-      () => openExtra("loras", `${root}/none.pt`, places),
+      () => openFound(`${root}/none.pt`, places),
       MasterWeaverError,
       `Cannot read ${root}/none.pt`,
     );

@@ -61,7 +61,7 @@ export type SourceShape = Pick<RunShape, "images" | "height" | "width">;
  * How many of the steps that were asked for a start from an image leaves, as
  * diffusers' `get_timesteps` counts them.
  */
-export function stepsOfStrength(steps: number, strength: number): number {
+function stepsOfStrength(steps: number, strength: number): number {
   return Math.min(Math.floor(steps * strength), steps);
 }
 

@@ -55,20 +55,6 @@ export interface ExtraPlaces {
 }
 
 /**
- * Opens an extra file.
- *
- * @param given its path, or its name without the ending
- * @throws {MasterWeaverError} `bad-option` where no file or several have the name; `cannot-read`
- */
-export async function openExtra(
-  kind: ExtraKind,
-  given: string,
-  places: ExtraPlaces,
-): Promise<FileSource> {
-  return await openFound(await findExtra(kind, given, places), places);
-}
-
-/**
  * Opens an extra file that was found.
  *
  * @param path as {@linkcode findExtra} and {@linkcode findNamedExtra} give it

@@ -152,7 +152,7 @@ async function peftConfig(path: string): Promise<unknown> {
  * follows a safetensors file's header, of the whole of any other; its first 12
  * digits.
  */
-export async function loraHash(source: ByteSource): Promise<string> {
+async function loraHash(source: ByteSource): Promise<string> {
   const start = await source.read(0, Math.min(9, source.size));
   let from = 0;
   if (start[8] === 0x7b) {

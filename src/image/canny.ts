@@ -9,7 +9,7 @@ import { inChunks, Pauser } from "../base/pauser.ts";
 import type { Image } from "./image.ts";
 
 /** The thresholds that diffusers' documentation uses. */
-export const CANNY_THRESHOLDS = { low: 100, high: 200 } as const;
+const CANNY_THRESHOLDS = { low: 100, high: 200 } as const;
 
 /** tan(22.5°), in units of 2⁻¹⁵. */
 const TAN_22 = 13573;
