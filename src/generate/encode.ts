@@ -11,6 +11,8 @@ import {
 } from "../base/progress.ts";
 import type { StorageType } from "../gpu/gpu.ts";
 import type { Plan } from "../graph/plan.ts";
+import type { Image } from "../image/image.ts";
+import { type Rgb, toChannels4 } from "../image/normalize.ts";
 import { callPace, type GeneratorContext } from "./context.ts";
 import { encodeTileValues } from "./encode_tiles.ts";
 import { encodeGraph } from "./graphs/encode.ts";
@@ -29,6 +31,13 @@ export interface EncodedImage {
 
 /** An image to encode: (H, W, 4) in −1..1, the fourth channel zero. */
 export type EncoderPixels = Float32Array<ArrayBuffer>;
+
+const HALF: Rgb = [0.5, 0.5, 0.5];
+
+/** An image as the encoder takes it. */
+export function encoderPixels(image: Image): EncoderPixels {
+  return toChannels4(image, HALF, HALF);
+}
 
 /**
  * Encodes images, all of one size.

@@ -20,7 +20,7 @@ import {
   withoutMasked,
 } from "./repainting.ts";
 import type { RunShape } from "./run_shape.ts";
-import type { Start } from "./start.ts";
+import { firstStepOf, noisedLatents, noiseStart, type Start } from "./start.ts";
 
 /** What of an image is repainted. */
 export interface SourceMask {
@@ -56,14 +56,6 @@ export interface PreparedStart {
 
 /** Sizes of the run. */
 export type SourceShape = Pick<RunShape, "images" | "height" | "width">;
-
-/**
- * How many of the steps that were asked for a start from an image leaves, as
- * diffusers' `get_timesteps` counts them.
- */
-function stepsOfStrength(steps: number, strength: number): number {
-  return Math.min(Math.floor(steps * strength), steps);
-}
 
 /**
  * Encodes an image and draws the noise to start from. An inpainting UNet without an
@@ -128,19 +120,11 @@ function imageStart(
   noise: Float32Array,
 ): Start {
   return {
-    firstStep({ order = 1 }) {
-      if (!source) return 0;
-      const { steps, strength } = source;
-      return (steps - stepsOfStrength(steps, strength)) * order;
-    },
+    firstStep: (schedule) => source ? firstStepOf(schedule, source) : 0,
     latents(schedule) {
-      if (!latents) {
-        const { initialNoiseScale: scale } = schedule;
-        return noise.map((value) => value * scale);
-      }
-      const { image, noise: share } = schedule.steps[this.firstStep(schedule)]
-        .level;
-      return noise.map((value, i) => image * latents[i] + share * value);
+      if (!latents) return noiseStart.latents(schedule, () => noise);
+      const { level } = schedule.steps[this.firstStep(schedule)];
+      return noisedLatents(latents, noise, level);
     },
   };
 }

@@ -6,12 +6,10 @@
  */
 import type { CallOptions } from "../base/progress.ts";
 import type { Image } from "../image/image.ts";
-import type { NoiseSource } from "../samplers/latent_noise.ts";
-import type { SamplerSchedule } from "../samplers/sampler.ts";
 import type { GeneratorContext } from "./context.ts";
 import type { VaeTiling } from "./decoder.ts";
-import { encodeImages } from "./encode.ts";
-import type { Start } from "./start.ts";
+import { encodeImages, type EncoderPixels, encoderPixels } from "./encode.ts";
+import { firstStepOf, noisedLatents, type Start } from "./start.ts";
 import type { Extent } from "./tiles.ts";
 import type { ImageUpscaler, Upscaler } from "./upscale.ts";
 
@@ -91,7 +89,7 @@ export async function encodeLarger(
   tiling?: VaeTiling,
 ): Promise<Float32Array[]> {
   const { factor, scalingFactor } = context.components.vae.config;
-  const pixels: Float32Array<ArrayBuffer>[] = [];
+  const pixels: EncoderPixels[] = [];
   for (const image of images) {
     const made = await larger.upscale(
       image,
@@ -112,14 +110,6 @@ export async function encodeLarger(
   return encoded.map(({ mean }) => mean.map((value) => value * scalingFactor));
 }
 
-/** (H, W, 4) in −1..1, the fourth channel zero. */
-function encoderPixels({ data }: Image): Float32Array<ArrayBuffer> {
-  return Float32Array.from(
-    data,
-    (byte, i) => i % 4 === 3 ? 0 : byte / 255 * 2 - 1,
-  );
-}
-
 /**
  * Starts from latents with noise at the level of the first step that is run: of N
  * steps at strength S the last ⌊N · S⌋, as diffusers' image-to-image pipeline.
@@ -128,17 +118,13 @@ function encoderPixels({ data }: Image): Float32Array<ArrayBuffer> {
  */
 export function latentStart(
   latents: Float32Array,
-  { steps, strength }: Pick<Hires, "steps" | "strength">,
+  share: Pick<Hires, "steps" | "strength">,
 ): Start {
-  const left = steps - Math.min(Math.floor(steps * strength), steps);
-  const firstStep = ({ order = 1 }: SamplerSchedule) => left * order;
   return {
-    firstStep,
-    latents(schedule: SamplerSchedule, draw: NoiseSource) {
-      const noise = draw();
-      const { image, noise: share } =
-        schedule.steps[firstStep(schedule)]?.level ?? schedule.finalLevel;
-      return noise.map((value, i) => image * latents[i] + share * value);
+    firstStep: (schedule) => firstStepOf(schedule, share),
+    latents(schedule, draw) {
+      const { level } = schedule.steps[this.firstStep(schedule)];
+      return noisedLatents(latents, draw(), level);
     },
   };
 }

@@ -17,7 +17,6 @@ import {
 import { gaussianBlur } from "../image/gaussian_blur.ts";
 import { copyImage, type Image } from "../image/image.ts";
 import { asImage, binary, greyOf, maskedRegion } from "../image/masks.ts";
-import { type Rgb, toChannels4 } from "../image/normalize.ts";
 import { type Region, resizeImage, resizeRegion } from "../image/resize.ts";
 import {
   type ImageSize,
@@ -27,6 +26,7 @@ import {
 } from "../image/resize_whole.ts";
 import { type OutpaintSides, outpaintSides } from "../options/outpaint.ts";
 import type { SourceSettings } from "../options/source_settings.ts";
+import { encoderPixels } from "./encode.ts";
 import type { SourceImage, SourceMask } from "./from_image.ts";
 
 /** An initial image, and what is to be made of it. */
@@ -61,8 +61,6 @@ interface Masked {
   /** 255 where the image is repainted, else 0 */
   readonly mask: Mask;
 }
-
-const HALF: Rgb = [0.5, 0.5, 0.5];
 
 /**
  * Prepares an initial image.
@@ -204,8 +202,12 @@ function sourceOf(
   image: Image,
   { steps, strength, initLatents }: SourceSettings,
 ): SourceImage {
-  const pixels = toChannels4(image, HALF, HALF);
-  return { pixels, steps, strength, latents: initLatents };
+  return {
+    pixels: encoderPixels(image),
+    steps,
+    strength,
+    latents: initLatents,
+  };
 }
 
 /** Extends an image by its outermost pixels; what is new is repainted. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { NoiseSource } from "../samplers/latent_noise.ts";
-import type { SamplerSchedule } from "../samplers/sampler.ts";
+import type { NoiseLevel, SamplerSchedule } from "../samplers/sampler.ts";
 
 /** Makes the latents of the first step. */
 export interface Start {
@@ -39,3 +39,26 @@ export const noiseStart: Start = {
       : noise.map((value) => value * initialNoiseScale);
   },
 };
+
+/**
+ * Index of the first step that a start from latents leaves: of N steps at strength S
+ * the last ⌊N · S⌋ are run, as diffusers' `get_timesteps` counts them.
+ *
+ * @param share the steps that were asked for, and the share of them that is run
+ */
+export function firstStepOf(
+  { order = 1 }: Pick<SamplerSchedule, "order">,
+  { steps, strength }: { readonly steps: number; readonly strength: number },
+): number {
+  const run = Math.min(Math.floor(steps * strength), steps);
+  return (steps - run) * order;
+}
+
+/** Latents with as much noise as they have before a step. */
+export function noisedLatents(
+  latents: Float32Array,
+  noise: Float32Array,
+  { image, noise: share }: NoiseLevel,
+): Float32Array {
+  return noise.map((value, i) => image * latents[i] + share * value);
+}
