@@ -56,6 +56,19 @@ export function outpaintSize(
   const width = image.width + left + right;
   const height = image.height + top + bottom;
   const scale = Math.min(1, longest / Math.max(width, height));
+  return scaledSize({ width, height }, scale, multiple);
+}
+
+/**
+ * A size times a scale, in sides that the model can have.
+ *
+ * @param multiple what sides must be a multiple of, in pixels
+ */
+export function scaledSize(
+  { width, height }: { readonly width: number; readonly height: number },
+  scale: number,
+  multiple: number,
+): { width: number; height: number } {
   const side = (pixels: number) =>
     Math.max(8, Math.round(pixels * scale / multiple)) * multiple;
   return { width: side(width), height: side(height) };

@@ -13,9 +13,7 @@ const MODEL_FILE = /\.(weave|json)$/;
 /** The part of a folder's handle that is used. */
 interface FolderHandle {
   readonly name: string;
-  values(): AsyncIterable<
-    FileHandle
-  >;
+  values(): AsyncIterable<FileHandle>;
 }
 
 /** The part of a file's handle that is used. */

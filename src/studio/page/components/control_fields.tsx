@@ -11,7 +11,7 @@ import type { ControlRow } from "../state/controls.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { ControlImage } from "./control_image.tsx";
-import { Icon } from "./icons.tsx";
+import { IconButton } from "./icon_button.tsx";
 import { choiceText } from "./option_field.tsx";
 
 /** The numbers that are typed, in order. */
@@ -46,15 +46,11 @@ export function ControlFields({ row, index }: {
     <div class="control" role="group" aria-label={words.name(index + 1)}>
       <div class="control-head">
         <NameSelect row={row} index={index} />
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={words.remove(index + 1)}
-          title={words.remove(index + 1)}
+        <IconButton
+          icon="close"
+          label={words.remove(index + 1)}
           onClick={() => controls.remove(row)}
-        >
-          <Icon name="close" />
-        </button>
+        />
       </div>
       <ControlImage row={row} index={index} />
       <div class="control-fields">
@@ -111,7 +107,7 @@ function NameSelect({ row, index }: { row: ControlRow; index: number }) {
       </select>
       {isKnown
         ? <span id={`${id}-unknown`} hidden />
-        : <p class="fault" id={`${id}-unknown`}>{words.unknown(name)}</p>}
+        : <p class="fault" id={`${id}-unknown`}>{words.unknown([name])}</p>}
     </div>
   );
 }

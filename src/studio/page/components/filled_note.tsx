@@ -48,7 +48,7 @@ export function FilledNote() {
 function missingTexts(
   { photos, initImage, mask, controls }: MissingFiles,
   { form, extras, sources }: Studio,
-  { photos: words }: Strings,
+  { photos: words, loras: lorasText, controls: controlsText }: Strings,
 ): string[] {
   const { loras, controlnets } = extras.names.value;
   const files = [
@@ -65,7 +65,7 @@ function missingTexts(
   const count = photos + Number(initImage) + Number(mask) + controls;
   return [
     ...count > 0 ? [words.missing(files, count)] : [],
-    ...unknownLoras.length > 0 ? [words.missingLoras(unknownLoras)] : [],
-    ...unknownNets.length > 0 ? [words.missingNets(unknownNets)] : [],
+    ...unknownLoras.length > 0 ? [lorasText.unknown(unknownLoras)] : [],
+    ...unknownNets.length > 0 ? [controlsText.unknown(unknownNets)] : [],
   ];
 }

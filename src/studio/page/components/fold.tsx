@@ -8,6 +8,7 @@
 import type { ComponentChildren } from "../preact.tsx";
 import type { GroupName } from "../state/form_options.ts";
 import { text } from "../state/preferences.ts";
+import { takeDropped } from "./file_input.tsx";
 import { useStudio } from "./use_studio.tsx";
 
 /** A group: its heading says how much in it is not as it was. */
@@ -29,10 +30,8 @@ export function Fold({ name, more = 0, resets = true, onFile, children }: {
       class="fold"
       id={idOf(name)}
       onDrop={(event) => {
-        const [file] = event.dataTransfer?.files ?? [];
-        if (!onFile || !file || event.defaultPrevented) return;
-        // The page would take it as a photo.
-        event.preventDefault();
+        const file = onFile && takeDropped(event);
+        if (!file) return;
         event.currentTarget.open = true;
         onFile(file);
       }}

@@ -16,7 +16,8 @@ import {
   theme,
 } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
-import { Icon, Mark } from "./icons.tsx";
+import { IconButton } from "./icon_button.tsx";
+import { Mark } from "./icons.tsx";
 
 /** Each language in its own words. */
 const languages: Readonly<Record<Language, string>> = {
@@ -77,14 +78,10 @@ function ThemeButton() {
   const label = `${header.theme}: ${header.themes[theme.value]}`;
   const next = themes[(themes.indexOf(theme.value) + 1) % themes.length];
   return (
-    <button
-      type="button"
-      class="icon-button"
-      aria-label={label}
-      title={label}
+    <IconButton
+      icon={theme.value}
+      label={label}
       onClick={() => chooseTheme(next)}
-    >
-      <Icon name={theme.value} />
-    </button>
+    />
   );
 }

@@ -9,9 +9,7 @@ import type { ComponentChildren } from "../preact.tsx";
 import type { RefusedFile } from "../state/image_slot.ts";
 import { text } from "../state/preferences.ts";
 import type { Strings } from "../strings.ts";
-
-/** What browsers can read. */
-export const IMAGE_TYPES = "image/png,image/jpeg,image/webp,image/avif";
+import { FileInput, takeDropped } from "./file_input.tsx";
 
 /** A field for a file, as large as what is in it. */
 export function ImagePicker(
@@ -29,24 +27,15 @@ export function ImagePicker(
     <label
       class={className}
       onDrop={(event) => {
-        const [file] = event.dataTransfer?.files ?? [];
-        if (!file) return;
-        // The page would take it as a photo.
-        event.preventDefault();
-        onFile(file);
+        const file = takeDropped(event);
+        if (file) onFile(file);
       }}
     >
-      <input
-        type="file"
-        class="unseen"
-        accept={IMAGE_TYPES}
-        aria-label={label}
-        aria-invalid={isMissing}
-        onChange={({ currentTarget }) => {
-          const [file] = currentTarget.files ?? [];
+      <FileInput
+        label={label}
+        isMissing={isMissing}
+        onFiles={([file]) => {
           if (file) onFile(file);
-          // So that the same file can be chosen again.
-          currentTarget.value = "";
         }}
       />
       {children}

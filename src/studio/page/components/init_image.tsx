@@ -10,6 +10,7 @@ import { fittingSize } from "../state/fitting_size.ts";
 import type { SlotImage } from "../state/image_slot.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
+import { IconButton } from "./icon_button.tsx";
 import { Icon } from "./icons.tsx";
 import { ImagePicker } from "./image_picker.tsx";
 import { MaskEditor } from "./mask_editor.tsx";
@@ -31,15 +32,12 @@ export function InitImage({ image }: { image: SlotImage }) {
           alt={mask ? words.altMasked : words.alt}
         />
         {mask && <img class="mask-over" src={mask.url} alt="" />}
-        <button
-          type="button"
-          class="icon-button over"
-          aria-label={words.remove}
-          title={words.remove}
+        <IconButton
+          icon="close"
+          label={words.remove}
+          className="icon-button over"
           onClick={() => sources.removeInitImage()}
-        >
-          <Icon name="close" />
-        </button>
+        />
       </div>
       <div class="row-buttons">
         <button type="button" onClick={() => isPainting.value = true}>

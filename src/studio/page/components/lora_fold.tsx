@@ -15,7 +15,7 @@ import {
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { Fold } from "./fold.tsx";
-import { Icon } from "./icons.tsx";
+import { IconButton } from "./icon_button.tsx";
 
 /** A row for each LoRA; nothing where there are none to choose. */
 export function LoraFold() {
@@ -85,18 +85,14 @@ function LoraFields({ row, index, onChange, onRemove }: {
         onInput={({ currentTarget }) =>
           onChange({ ...row, scale: currentTarget.value })}
       />
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={words.remove(index + 1)}
-        title={words.remove(index + 1)}
+      <IconButton
+        icon="close"
+        label={words.remove(index + 1)}
         onClick={onRemove}
-      >
-        <Icon name="close" />
-      </button>
+      />
       {isKnown
         ? <span id={`${id}-unknown`} hidden />
-        : <p class="fault" id={`${id}-unknown`}>{words.unknown(row.name)}</p>}
+        : <p class="fault" id={`${id}-unknown`}>{words.unknown([row.name])}</p>}
       {isWrong
         ? <p class="fault" id={`${id}-fault`}>{words.wrong}</p>
         : <span id={`${id}-fault`} hidden />}

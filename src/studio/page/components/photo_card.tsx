@@ -10,6 +10,7 @@ import type { Photo } from "../state/photos.ts";
 import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import { errorText } from "./error_text.ts";
+import { IconButton } from "./icon_button.tsx";
 import { Icon } from "./icons.tsx";
 import { SettingsOffer } from "./settings_offer.tsx";
 
@@ -187,36 +188,24 @@ function PhotoButtons({ photo, index }: PhotoProps) {
   return (
     <div class="photo-buttons">
       {index > 0 && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={words.moveEarlier(number)}
-          title={words.moveEarlier(number)}
+        <IconButton
+          icon="earlier"
+          label={words.moveEarlier(number)}
           onClick={() => photos.move(photo, -1)}
-        >
-          <Icon name="earlier" />
-        </button>
+        />
       )}
       {index < count - 1 && (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={words.moveLater(number)}
-          title={words.moveLater(number)}
+        <IconButton
+          icon="later"
+          label={words.moveLater(number)}
           onClick={() => photos.move(photo, 1)}
-        >
-          <Icon name="later" />
-        </button>
+        />
       )}
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={words.remove(number)}
-        title={words.remove(number)}
+      <IconButton
+        icon="close"
+        label={words.remove(number)}
         onClick={() => photos.remove(photo)}
-      >
-        <Icon name="close" />
-      </button>
+      />
     </div>
   );
 }

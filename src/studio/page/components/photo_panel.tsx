@@ -11,8 +11,9 @@ import { text } from "../state/preferences.ts";
 import { useStudio } from "./use_studio.tsx";
 import type { Strings } from "../strings.ts";
 import { errorText } from "./error_text.ts";
+import { FileInput } from "./file_input.tsx";
 import { Icon } from "./icons.tsx";
-import { IMAGE_TYPES, refusedText } from "./image_picker.tsx";
+import { refusedText } from "./image_picker.tsx";
 import { OptionFold } from "./option_folds.tsx";
 import { PhotoCard } from "./photo_card.tsx";
 import { warningText } from "./warning_text.ts";
@@ -50,17 +51,7 @@ function Picker({ isFirst, most }: { isFirst: boolean; most: number }) {
   const words = text.value.photos;
   return (
     <label class={isFirst ? "picker first" : "picker"}>
-      <input
-        type="file"
-        class="unseen"
-        accept={IMAGE_TYPES}
-        multiple
-        onChange={({ currentTarget }) => {
-          photos.add([...currentTarget.files ?? []]);
-          // So that the same file can be chosen again.
-          currentTarget.value = "";
-        }}
-      />
+      <FileInput multiple onFiles={(files) => photos.add(files)} />
       <Icon name="photo" />
       <span>{isFirst ? words.choose : words.add}</span>
       {isFirst && <span class="hint">{words.hint(most)}</span>}

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { scaledSize } from "../../../options/outpaint.ts";
 import { LONGEST_SIDE } from "../../../options/table.ts";
 
 /** Columns and rows. */
@@ -27,7 +28,5 @@ export function fittingSize(
     model.own / Math.min(width, height),
     LONGEST_SIDE / Math.max(width, height),
   );
-  const side = (pixels: number) =>
-    Math.max(8, Math.round(pixels * scale / model.multiple)) * model.multiple;
-  return { width: side(width), height: side(height) };
+  return scaledSize({ width, height }, scale, model.multiple);
 }

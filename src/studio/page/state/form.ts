@@ -28,7 +28,7 @@ import {
   textsOf,
 } from "./form_texts.ts";
 import { isWrongLoraText } from "./lora_rows.ts";
-import { remember, rememberInTab } from "./remembered.ts";
+import { rememberAsLast } from "./remembered.ts";
 
 /** Seeds that are drawn: short enough to be read to somebody. */
 const RANDOM_SEEDS = 2 ** 31;
@@ -178,8 +178,6 @@ export class Form {
 
   #remember(): void {
     const form = { texts: this.texts.value, isRandom: this.isRandom.value };
-    rememberInTab("form", form);
-    // A new tab begins with what was typed last.
-    remember("form", form);
+    rememberAsLast("form", form);
   }
 }

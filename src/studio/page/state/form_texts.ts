@@ -11,7 +11,7 @@ import {
   moreOptions,
   pageDefaults,
 } from "./form_options.ts";
-import { remembered, rememberedInTab } from "./remembered.ts";
+import { lastRemembered } from "./remembered.ts";
 
 /** Texts of the fields; an empty one stands for the default. */
 export type FormTexts = Readonly<Record<FormOption, string>>;
@@ -28,7 +28,7 @@ export const defaultTexts: FormTexts = {
 
 /** The form as it was left; what is not a text is not taken over. */
 export function lastForm(): { texts: FormTexts; isRandom: boolean } {
-  const last = Object(rememberedInTab("form") ?? remembered("form"));
+  const last = Object(lastRemembered("form"));
   const given = Object(last.texts);
   const texts = { ...defaultTexts };
   for (const name of allOptions) {

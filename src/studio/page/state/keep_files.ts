@@ -7,13 +7,9 @@
 import { effect } from "../preact.tsx";
 import { hashesIn } from "./hashes.ts";
 import type { History } from "./history.ts";
+import { filesByHash } from "./photo_files.ts";
 import type { Photos } from "./photos.ts";
-import {
-  remember,
-  remembered,
-  rememberedInTab,
-  rememberInTab,
-} from "./remembered.ts";
+import { lastRemembered, rememberAsLast } from "./remembered.ts";
 import {
   sourceHashes,
   type SourceTexts,
@@ -33,10 +29,8 @@ export interface LeftFiles {
 /** What was in the form, read before anything is remembered anew. */
 export function leftFiles(): LeftFiles {
   return {
-    photos: hashesIn(rememberedInTab("photos") ?? remembered("photos")),
-    sources: sourceTextsIn(
-      rememberedInTab("sources") ?? remembered("sources"),
-    ),
+    photos: hashesIn(lastRemembered("photos")),
+    sources: sourceTextsIn(lastRemembered("sources")),
   };
 }
 
@@ -64,19 +58,12 @@ export function keepFiles(
   sources: Sources,
 ): void {
   const keep = () => {
-    const all = photos.list.value.map(({ hash, file }) =>
-      [hash, file] as const
-    );
-    history.addSources(new Map([...all, ...sources.files]));
+    const files = [...photos.list.value, ...sources.files];
+    history.addSources(filesByHash(files));
   };
   effect(() => {
-    const hashes = photos.list.value.map(({ hash }) => hash);
-    rememberInTab("photos", hashes);
-    // A new tab begins with the files that were chosen last.
-    remember("photos", hashes);
-    const texts = sources.texts.value;
-    rememberInTab("sources", texts);
-    remember("sources", texts);
+    rememberAsLast("photos", photos.list.value.map(({ hash }) => hash));
+    rememberAsLast("sources", sources.texts.value);
   });
   effect(keep);
   // Another tab does not know what is in this one's form, and may have deleted it.

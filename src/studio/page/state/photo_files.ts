@@ -23,6 +23,13 @@ export interface PhotoFile {
   readonly texts: Readonly<Record<string, string>>;
 }
 
+/** Files by the hash of their content. */
+export function filesByHash(
+  files: readonly PhotoFile[],
+): ReadonlyMap<string, Blob> {
+  return new Map(files.map(({ hash, file }) => [hash, file]));
+}
+
 /** Why a file is no photo. */
 export type PhotoFault = "not-photo" | "damaged" | "too-large";
 

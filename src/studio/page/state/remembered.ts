@@ -40,6 +40,17 @@ export function rememberInTab(name: Remembered, value: unknown): void {
   write(() => sessionStorage, name, value);
 }
 
+/** Reads what this tab remembered; in a new tab, what any tab remembered last. */
+export function lastRemembered(name: Remembered): unknown {
+  return rememberedInTab(name) ?? remembered(name);
+}
+
+/** Remembers something for this tab, and for new ones to begin with. */
+export function rememberAsLast(name: Remembered, value: unknown): void {
+  rememberInTab(name, value);
+  remember(name, value);
+}
+
 /** The rest of each name that begins with something. */
 export function rememberedNames(start: "job."): string[] {
   try {

@@ -8,6 +8,7 @@ import { computed } from "../preact.tsx";
 import type { ReadonlyCell } from "./cell.ts";
 import { Controls } from "./controls.ts";
 import { ImageSlot } from "./image_slot.ts";
+import type { PhotoFile } from "./photo_files.ts";
 import type { SourceTexts } from "./source_texts.ts";
 
 /** Files that were to be brought back and are not kept any more. */
@@ -51,17 +52,15 @@ export class Sources {
       this.controls.rows.value.length === 0;
   }
 
-  /** All files by hash. */
-  get files(): ReadonlyMap<string, Blob> {
+  /** All files. */
+  get files(): readonly PhotoFile[] {
     const slots = [
       this.initImage,
       this.mask,
       ...this.controls.rows.value.map(({ slot }) => slot),
     ];
-    return new Map(
-      slots.map(({ image }) => image.value).filter((image) => image !== null)
-        .map(({ hash, file }) => [hash, file]),
-    );
+    return slots.map(({ image }) => image.value)
+      .filter((image) => image !== null);
   }
 
   /** Starts from an image; a mask of another image's size goes. */

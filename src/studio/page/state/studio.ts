@@ -23,6 +23,7 @@ import {
   type LeftFiles,
   leftFiles,
 } from "./keep_files.ts";
+import { filesByHash } from "./photo_files.ts";
 import { Photos } from "./photos.ts";
 import type { PngSettings } from "./png_settings.ts";
 import type { Run } from "./run.ts";
@@ -149,10 +150,7 @@ export class Studio {
         photos: photos.map(({ hash }) => hash),
         sources: this.sources.texts.value,
       },
-      new Map([
-        ...photos.map(({ hash, file }) => [hash, file] as const),
-        ...this.sources.files,
-      ]),
+      filesByHash([...photos, ...this.sources.files]),
       identity?.state === "there" ? identity.value.id : null,
     );
   }

@@ -76,10 +76,6 @@ export const english = {
     missingMask: "the mask",
     missingControls: (count: number) =>
       count === 1 ? "the control image" : `${count} control images`,
-    missingLoras: (names: readonly string[]) =>
-      `There is no LoRA ${listed(names)} here`,
-    missingNets: (names: readonly string[]) =>
-      `There is no ControlNet ${listed(names)} here`,
     hasSettings: "This image carries the settings it was made with",
     useSettings: "These settings again",
     dismiss: "Dismiss",
@@ -149,7 +145,6 @@ export const english = {
       schedule: "the sampler's own",
       eta: "the sampler's own",
       guidanceRescale: "0",
-      strength: "0.8",
       initLatents: "drawn",
       maskFill: "the original",
       maskBlur: "0",
@@ -162,7 +157,6 @@ export const english = {
       hiresWidth: "by the scale",
       hiresHeight: "by the scale",
       hiresUpscaler: "latent",
-      hiresStrength: "0.7",
       hiresSteps: "as many",
       upscale: "none",
       upscaleBy: "2",
@@ -235,7 +229,8 @@ export const english = {
     wrongScale: "Scale: a number in −10–10",
     wrongRange: "From and to: two rising fractions in 0–1",
     needsImage: "Choose an image",
-    unknown: (name: string) => `There is no ControlNet ${name} here`,
+    unknown: (names: readonly string[]) =>
+      `There is no ControlNet ${listed(names)} here`,
   },
   loras: {
     add: "Add a LoRA",
@@ -244,7 +239,8 @@ export const english = {
     remove: (index: number) => `Remove LoRA ${index}`,
     wrong:
       "Strength: a number in −100–100; block weights may follow, as in 0.8:1,0,…",
-    unknown: (name: string) => `There is no LoRA ${name} here`,
+    unknown: (names: readonly string[]) =>
+      `There is no LoRA ${listed(names)} here`,
   },
   labels: englishLabels,
   help: englishHelp,

@@ -4,6 +4,7 @@
  * @module
  */
 import { table } from "../../../options/table.ts";
+import { allOptions, type FormOption } from "../state/form_options.ts";
 
 /** What the table says of an option, as a sentence. */
 function help(name: keyof typeof table): string {
@@ -63,55 +64,22 @@ export const englishLabels = {
   vaeTiling: "Decode in tiles",
 };
 
-/** What options mean. */
-export const englishHelp = {
-  prompt: help("prompt"),
-  negativePrompt: help("negativePrompt"),
-  steps: help("steps"),
-  numImages: help("numImages"),
-  guidanceScale: help("guidanceScale"),
-  idScale: help("idScale"),
-  seed: help("seed"),
-  width: help("width"),
-  height: help("height"),
+/** What options mean: what the table says, or what the page adds to it. */
+export const englishHelp: Readonly<Record<FormOption, string>> = {
+  ...Object.fromEntries(
+    allOptions.map((name) => [name, help(name)]),
+  ) as Record<FormOption, string>,
   align: `${
     help("align")
   }: cut out and turned upright, as models of photos want them`,
   parse: `${help("parse")}: hair and background do not count then`,
-  face: help("face"),
   requireFace: `${
     help("requireFace")
   }: else the whole photo is used, and a warning says so`,
-  fit: help("fit"),
   rng: `${
     help("rng")
   }: the same seed gives the same images as PyTorch would there`,
   cudaThreads: help("cudaThreads").replace(/; see .*/, ""),
-  sampler: help("sampler"),
-  schedule: help("schedule"),
-  eta: help("eta"),
-  guidanceRescale: help("guidanceRescale"),
-  reuseFeatures: help("reuseFeatures"),
-  guidanceRange: help("guidanceRange"),
-  mergeTokens: help("mergeTokens"),
-  promptSyntax: help("promptSyntax"),
-  clipSkip: help("clipSkip"),
-  strength: help("strength"),
-  initLatents: help("initLatents"),
-  maskFill: help("maskFill"),
-  maskBlur: help("maskBlur"),
-  maskPaste: help("maskPaste"),
-  onlyMasked: help("onlyMasked"),
-  maskPadding: help("maskPadding"),
-  guessMode: help("guessMode"),
-  hiresScale: help("hiresScale"),
-  hiresWidth: help("hiresWidth"),
-  hiresHeight: help("hiresHeight"),
-  hiresStrength: help("hiresStrength"),
-  hiresSteps: help("hiresSteps"),
-  upscaleBy: help("upscaleBy"),
-  decoder: help("decoder"),
-  vaeTiling: help("vaeTiling"),
   lora: "LoRAs of the model, each with its strength",
   outpaint: "Extend the initial image, and paint what is new",
   hiresUpscaler: "What makes the first pass larger",
