@@ -19,7 +19,6 @@ import {
   type ImageRun,
   type PageEngine,
   type PhotoChoices,
-  type RequestSources,
 } from "../../studio/page/engine/engine.ts";
 import { contentHash } from "../../studio/page/state/content_hash.ts";
 import {
@@ -94,7 +93,7 @@ export class LocalEngine implements PageEngine {
       const opened = await this.#openedFor(request.id);
       if (!opened) return;
       const { queue } = opened;
-      const sources = await sourcesOf(request.sources);
+      const sources = await sourcesOf(request);
       const job = new Job(CLIENT, {
         settings: settingsOf(request, sources, queue.model),
         person: await this.#personOf(request),
@@ -198,13 +197,12 @@ function settingsOf(
 
 /** A page has no extra files, so a ControlNet is refused when its file is looked for. */
 async function sourcesOf(
-  { initImage, mask, controls }: RequestSources,
+  { sources: { initImage, mask, controls }, photos }: ImageRequest,
 ): Promise<Sources> {
   const used: ControlSource[] = [];
   for (const { image, range: [start, end], ...choice } of controls) {
-    if (image) {
-      used.push({ ...choice, start, end, image: await photoOf(image) });
-    }
+    const seen = image ?? photos[0];
+    if (seen) used.push({ ...choice, start, end, image: await photoOf(seen) });
   }
   return {
     ...initImage && { initImage: await photoOf(initImage) },
