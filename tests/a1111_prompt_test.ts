@@ -48,6 +48,7 @@ Deno.test("a1111 prompt: weights are the web UI's", () => {
       expected.map(([text]) => text),
       text,
     );
+    // Products in f64, multiplied in another order than in Python.
     parsed.forEach(([, weight], i) =>
       assertAlmostEquals(weight, expected[i][1], 1e-12, text)
     );
@@ -183,5 +184,6 @@ Deno.test("a1111 prompt: long blanks and open tags are read in short time", () =
   const open = "<lora:".repeat(50_000);
   const { text, extraNetworks } = splitExtraNetworks(`<lora:x:1>${open}`);
   assertEquals([text, extraNetworks.length], [open, 1]);
+  // Work that grew with the square of these lengths would take minutes.
   assert(performance.now() - started < 2000);
 });

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { readFlags } from "../src/host/command/flags.ts";
 import { UsageError } from "../src/host/exit.ts";
 import { readImage, readImageText } from "../src/host/files.ts";
-import { command } from "./support/command.ts";
+import { command, made } from "./support/command.ts";
 import { controlNetBytes } from "./support/control_nets.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
@@ -16,13 +16,6 @@ const quick = [
   ...["--prompt=snow", "--steps=2", "--width=32", "--height=32"],
   ...["--dtype=f32", "--tune=off", "--quiet"],
 ];
-
-/** Runs the command in a folder; fails where it does. */
-async function made(folder: string, ...args: string[]) {
-  const { code, err, out } = await command(args, { cwd: folder });
-  assertEquals(code, 0, err.join("\n"));
-  return { notes: err, out };
-}
 
 gpuTest(
   "--controlnet: by name, recorded in the image, and repeated with its images",

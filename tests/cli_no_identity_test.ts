@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readImage, readImageText } from "../src/host/files.ts";
-import { command } from "./support/command.ts";
+import { command, made } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { repositoryPath } from "./support/paths.ts";
@@ -14,13 +14,6 @@ const quick = [
   ...["--prompt=snow", "--steps=1", "--width=32", "--height=32"],
   ...["--dtype=f32", "--tune=off", "--quiet"],
 ];
-
-/** Runs the command in a folder; fails where it does. */
-async function made(folder: string, ...args: string[]) {
-  const { code, err, out } = await command(args, { cwd: folder });
-  assertEquals(code, 0, err.join("\n"));
-  return { notes: err, out };
-}
 
 gpuTest(
   "no references: an image is made, and repeated without a warning",

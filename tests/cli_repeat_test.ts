@@ -6,7 +6,7 @@ import { readImage, readImageText } from "../src/host/files.ts";
 import { chooseModel } from "../src/host/command/model_choice.ts";
 import { readFlags } from "../src/host/command/flags.ts";
 import { identityChoices, repeatWarnings } from "../src/host/command/task.ts";
-import { command } from "./support/command.ts";
+import { made } from "./support/command.ts";
 import { inFolder } from "./support/file_systems.ts";
 import { gpuTest } from "./support/gpu.ts";
 import { changedModel, withHeader } from "./support/model_folder.ts";
@@ -15,13 +15,6 @@ import { repositoryPath } from "./support/paths.ts";
 const demo = repositoryPath("weights/mini/demo.png");
 const mini = repositoryPath("weights/mini");
 const quick = ["--steps=2", "--width=64", "--height=64", "--quiet"];
-
-/** Runs the command in a folder; fails where it does. */
-async function made(folder: string, ...args: string[]) {
-  const { code, err, out } = await command(args, { cwd: folder });
-  assertEquals(code, 0, err.join("\n"));
-  return { notes: err, out };
-}
 
 /** The mini model with one component of another hash, but the same weights. */
 function otherModel(folder: string, component: string): Promise<string> {

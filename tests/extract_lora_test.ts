@@ -7,18 +7,17 @@ import {
   assertEquals,
   assertRejects,
 } from "@std/assert";
-import { MemorySource } from "../src/base/bytes.ts";
 import { MasterWeaverError } from "../src/base/errors.ts";
 import { approximate } from "../src/checkpoints/low_rank.ts";
 import { openCheckpoint } from "../src/checkpoints/open.ts";
-import { FileSource, readFile } from "../src/host/files.ts";
-import { weaveFloats } from "../src/weights/floats.ts";
-import { openWeave, type WeaveFile } from "../src/weights/weave.ts";
+import { FileSource } from "../src/host/files.ts";
+import type { WeaveFile } from "../src/weights/weave.ts";
 import { convert, main } from "../tools/convert.ts";
 import { extractLora } from "../tools/convert/extract_lora.ts";
 import type { Folder, Tensors } from "./support/checkpoint_folder.ts";
 import { withFolder } from "./support/convert_component.ts";
 import { openLora } from "./support/loras.ts";
+import { readWeave, weaveValues } from "./support/weave_files.ts";
 import { random } from "./support/weights.ts";
 
 /** Values that differ by up to 1. */
@@ -51,19 +50,13 @@ async function tuned(folder: Folder, only?: RegExp): Promise<string> {
   return path;
 }
 
-async function floats(file: WeaveFile, name: string) {
-  const chunks = await Array.fromAsync(weaveFloats(file.tensors.get(name)!));
-  return Float32Array.from(chunks.flatMap((chunk) => [...chunk]));
-}
-
 async function converted(
   network: "unet" | "text_encoder",
   input: string,
   output: string,
 ): Promise<WeaveFile> {
   await convert({ inputs: [`${input}/${network}`], output, dtype: "f32" });
-  const path = `${output}/${network}.weave`;
-  return await openWeave(new MemorySource(await readFile(path), path));
+  return await readWeave(`${output}/${network}.weave`);
 }
 
 Deno.test("extract LoRA: every layer's difference, as well as the rank allows", () =>
@@ -108,8 +101,8 @@ Deno.test("extract LoRA: every layer's difference, as well as the rank allows", 
       );
       for (const { name, shape, readLowRank } of deltas.unet) {
         const { rank: own, up, down } = await readLowRank!();
-        const before = await floats(base, name);
-        const after = await floats(trained, name);
+        const before = await weaveValues(base, name);
+        const after = await weaveValues(trained, name);
         const difference = after.map((value, i) => value - before[i]);
         const columns = difference.length / shape[0];
         const best = approximate(difference, shape[0], columns, rank);
@@ -123,6 +116,7 @@ Deno.test("extract LoRA: every layer's difference, as well as the rank allows", 
             error += sum * sum;
           }
         }
+        // Squares, of factors that f16 rounds by up to 2⁻¹¹ and f32 by 2⁻²⁴.
         const rounding = dtype === "f32" ? 1e-10 : 1e-5;
         assert(
           error <= best.squaredError * 1.02 + rounding * best.square,

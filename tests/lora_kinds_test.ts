@@ -18,7 +18,7 @@ import {
   applied,
   caseFile,
   caseLora,
-  channelsLast,
+  goldenPixels,
   LoraBench,
   loraCases,
   loraGoldens,
@@ -63,10 +63,6 @@ function asFloats(parts: Components): Components {
   return componentsOf((name) => files.get(name)!);
 }
 
-function expectedEps(name: string): Float32Array {
-  return channelsLast(loraGoldens.get(`${name}.eps`)!);
-}
-
 async function lorasOf(name: string): Promise<AppliedLora[]> {
   if (name === "both") {
     return [
@@ -88,7 +84,7 @@ for (const [storage, limit] of [["f32", 1e-8], ["f16", 1e-4]] as const) {
       const plain = await bench.eps([]);
       for (const name of [...Object.keys(loraCases), "both"]) {
         const loras = await lorasOf(name);
-        const expected = expectedEps(name);
+        const expected = goldenPixels(`${name}.eps`);
         const error = nmse(await bench.eps(loras), expected);
         assert(error <= limit, `${name}: NMSE ${error}`);
         const effect = nmse(plain, expected);
@@ -135,23 +131,34 @@ for (const dtype of ["q8", "q4"] as const) {
 
 Deno.test("loras on q8: a branch where it takes less memory, else the weight as floats", async () => {
   const components = await quantised("q8");
-  const { unet } =
-    adaptComponents(components, await lorasOf("both")).components;
-  const branches = [...unet.file.tensors.keys()]
-    .filter((name) => unet.weights.branch(name));
-  const floats = [...unet.file.tensors].filter(([name, tensor]) =>
-    tensor !== components.unet.file.tensors.get(name)
-  ).map(([name]) => name);
+  const adapted = (loras: AppliedLora[]) => {
+    const { unet } = adaptComponents(components, loras).components;
+    const names = [...unet.file.tensors.keys()];
+    const floats = names.filter((name) =>
+      unet.file.tensors.get(name) !== components.unet.file.tensors.get(name)
+    );
+    const branches = names.filter((name) => unet.weights.branch(name));
+    return { unet, floats, branches };
+  };
   // Stored as q8, a LoRA's layers have branches.
   const linear = `${BLOCK}.attn1.to_q.weight`;
-  assert(branches.includes(linear), branches.join());
-  assertEquals(unet.weights.branch(linear)?.rank, 4);
+  const both = adapted(await lorasOf("both"));
+  assert(both.branches.includes(linear), both.branches.join());
+  assertEquals(both.unet.weights.branch(linear)?.rank, 4);
+  assertEquals(both.floats, []);
   // A LoHa's rank is a product, and Kronecker products have none.
-  const { unet: lokr } =
-    adaptComponents(components, await lorasOf("lokr")).components;
-  assertEquals(lokr.weights.branch(linear), undefined);
-  assertEquals(lokr.file.tensors.get(linear)?.dtype, "f32");
-  assertEquals(floats.filter((name) => branches.includes(name)), []);
+  const lokr = await lorasOf("lokr");
+  const { unet } = adapted(lokr);
+  assertEquals(unet.weights.branch(linear), undefined);
+  assertEquals(unet.file.tensors.get(linear)?.dtype, "f32");
+  // Together each layer is one or the other.
+  const all = adapted([...await lorasOf("both"), ...lokr]);
+  assert(all.floats.includes(linear), all.floats.join());
+  assert(all.branches.length > 0);
+  assertEquals(
+    all.floats.filter((name) => all.branches.includes(name)),
+    [],
+  );
 });
 
 for (const storage of ["f32", "f16"] as const) {

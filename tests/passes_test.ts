@@ -168,6 +168,8 @@ Deno.test("hires: latents are interpolated as torch.nn.functional.interpolate", 
     { height: 2, width: 3 },
     { height: 3, width: 5 },
   );
+  assertEquals(found.length, expected.length);
+  // f32's step below 8 is 5e-7.
   found.forEach((value, i) => assertAlmostEquals(value, expected[i], 1e-6));
 });
 
@@ -216,6 +218,7 @@ gpuTest("upscale: tiles give the same image as the whole", async () => {
       tile: 48,
       overlap: 14,
     });
+    // Few bytes if any fall to the other side of a half.
     const quality = psnr(cut.data, whole.data);
     assert(quality >= 60, `×${scale}: PSNR ${quality} dB`);
   }
@@ -286,6 +289,7 @@ gpuTest("VAE tiles: the image differs little from the whole's", async () => {
     vaeTiling: "on",
   });
   const quality = psnr(tiled.data, whole.data);
+  // Norms see a tile alone, which shows (39 dB), and below 60 dB tiles were used.
   assert(quality > 20 && quality < 60, `PSNR ${quality} dB`);
 });
 

@@ -201,6 +201,7 @@ gpuTest("chunks: keys that are all repeated change nothing", async () => {
   const [man] = encode("a man in the snow", 2).variants[0];
   const [hat] = encode("(hat:1.2)", 2).variants[0];
   const once = await make([man], [hat]);
+  // Sums over more keys are rounded in another order: one level at most.
   assert(difference(await make([man, man], [hat]), once) <= 1);
   assert(difference(await make([man, hat], [hat]), once) > 1);
 });

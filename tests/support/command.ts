@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { repositoryPath } from "./paths.ts";
 
 /** What a finished process left. */
@@ -57,4 +58,14 @@ export async function command(
   return await finished(
     deno(["run", "-A", repositoryPath("mod.ts"), ...args], start),
   );
+}
+
+/** Runs `mod.ts` in a folder, and requires that it succeeds. */
+export async function made(
+  folder: string,
+  ...args: string[]
+): Promise<{ notes: readonly string[]; out: string }> {
+  const { code, err, out } = await command(args, { cwd: folder });
+  assertEquals(code, 0, err.join("\n"));
+  return { notes: err, out };
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { join } from "./weights.ts";
+
 /** A key's value: its type's number, and its bytes. */
 export type GgufValue = readonly [type: number, bytes: Uint8Array];
 
@@ -48,13 +50,7 @@ export const textValue = (value: string): GgufValue => [8, text(value)];
 
 /** Bytes, one after another. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return join(parts);
 }
 
 /** A file's bytes. */

@@ -18,6 +18,7 @@ import { Network } from "../../src/graph/network.ts";
 import { Tuner } from "../../src/graph/tuner.ts";
 import { clipText } from "../../src/models/clip.ts";
 import { crossKeys, unet } from "../../src/models/unet.ts";
+import { channelsLast } from "../../tools/compare/values.ts";
 import { sharedGpu } from "./gpu.ts";
 import { miniComponents, repositoryPath } from "./model.ts";
 import {
@@ -155,7 +156,7 @@ export class LoraBench implements Disposable {
       loras,
     );
     const { weights, config } = components.unet;
-    const [sample, text] = ["sample", "text"].map(golden);
+    const text = golden("text");
     const shape = [1, 8, 8, 4];
     const graph = () => {
       const g = new Graph(this.#storage);
@@ -178,7 +179,7 @@ export class LoraBench implements Disposable {
     const { eps } = await this.#unet.use(
       { plans, contents, onLoad },
       async ({ unet: plan }) => {
-        plan.write("sample", channelsLast(sample));
+        plan.write("sample", goldenPixels("sample"));
         plan.write("text", Float32Array.from(text.data));
         plan.write("t", Float32Array.of(501));
         plan.run();
@@ -226,12 +227,10 @@ function golden(name: string): GoldenTensor {
   return found;
 }
 
-/** (B, C, H, W) → (B, H, W, C), of one image. */
-export function channelsLast({ shape, data }: GoldenTensor): Float32Array {
-  const [, channels, height, width] = shape;
-  const pixels = height * width;
+/** A golden (B, C, H, W) as (B, H, W, C). */
+export function goldenPixels(name: string): Float32Array {
+  const { shape, data } = golden(name);
   return Float32Array.from(
-    { length: data.length },
-    (_, i) => data[(i % channels) * pixels + Math.floor(i / channels)],
+    channelsLast({ shape, data: Float32Array.from(data) }).data,
   );
 }
