@@ -11,13 +11,14 @@ import { kohyaLora } from "../../src/checkpoints/lora_file.ts";
 import { approximate } from "../../src/checkpoints/low_rank.ts";
 import { writeSafetensors } from "../../src/checkpoints/safetensors_writer.ts";
 import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
+import { elementCount } from "../../src/ops/tensor_spec.ts";
 import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import type { LoraLayer } from "../../src/weights/lora.ts";
 import type {
   TensorToWrite,
   WeaveContent,
 } from "../../src/weights/weave_writer.ts";
-import { checkNotInput } from "./checks.ts";
+import { checkNotInput, openSources } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { findComponents } from "./inputs.ts";
 import { checkAlike } from "./merge.ts";
@@ -164,10 +165,7 @@ async function contentOf(
   { allowUnused = false }: ExtractOptions,
   stack: AsyncDisposableStack,
 ): Promise<WeaveContent> {
-  const sources: FileSource[] = [];
-  for (const path of component.files) {
-    sources.push(stack.use(await FileSource.open(path)));
-  }
+  const sources = await openSources(component, stack);
   const plan = { dtype: "f32", allowUnused } as const;
   return (await component.plan(sources, plan)).content;
 }
@@ -178,7 +176,7 @@ async function differences(
   { output, rank, signal, progress }: ExtractOptions,
 ) {
   const total = pairs.flatMap(({ contents }) => contents[0].tensors)
-    .reduce((sum, tensor) => sum + valuesOf(tensor), 0);
+    .reduce((sum, tensor) => sum + elementCount(tensor.shape), 0);
   using bar = new ProgressLine(output, total, progress === true);
   const found: { prefix: string; layers: LoraLayer[] }[] = [];
   let [square, squaredError, otherChanges] = [0, 0, 0];
@@ -188,7 +186,7 @@ async function differences(
     for (const tensor of base.tensors) {
       throwIfAborted(signal);
       const { name, shape } = tensor;
-      bar.advance(valuesOf(tensor));
+      bar.advance(elementCount(shape));
       const difference = await differenceOf(tensor, others.get(name)!);
       if (difference === undefined) continue;
       if (shape.length < 2 || !pattern.test(name)) {
@@ -215,7 +213,7 @@ async function differenceOf(
 ): Promise<Float32Array | undefined> {
   await using first = new StreamReader(base.data());
   await using second = new StreamReader(tuned.data());
-  const difference = new Float32Array(valuesOf(base));
+  const difference = new Float32Array(elementCount(base.shape));
   let at = 0;
   let isEqual = true;
   for (const run of runs(difference.length, 1)) {
@@ -228,10 +226,6 @@ async function differenceOf(
     }
   }
   return isEqual ? undefined : difference;
-}
-
-function valuesOf({ shape }: TensorToWrite): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 /** The largest rank. */
