@@ -15,13 +15,11 @@ import { writeStderr } from "../src/host/streams.ts";
 import { throwIfAborted } from "../src/base/progress.ts";
 import { MANIFEST_NAME, type ManifestEntry } from "../src/weights/manifest.ts";
 import type { ModelDtype } from "../src/weights/quantisation_policy.ts";
-import type { LdmWeights } from "../src/checkpoints/tables/ldm.ts";
 import { openWeave } from "../src/weights/weave.ts";
 import { byteLength } from "../src/weights/dtype.ts";
 import { writeWeave } from "../src/weights/weave_writer.ts";
 import type { Component } from "./convert/component.ts";
 import { exists } from "./convert/folder.ts";
-import { findComponents } from "./convert/inputs.ts";
 import {
   checkComponents,
   type CheckedComponent,
@@ -33,7 +31,7 @@ import {
   writeManifest,
 } from "./convert/model_manifest.ts";
 import { restoreOld } from "./convert/neighbours.ts";
-import { mergedComponents, type MergeInput } from "./convert/merge.ts";
+import { readComponents, type ReadOptions } from "./convert/merge.ts";
 import {
   type ConvertValues,
   OPTIONS,
@@ -69,26 +67,13 @@ export interface ConvertedComponent {
 }
 
 /** How to convert. */
-export interface ConvertOptions {
-  /** Files and folders to read. */
-  readonly inputs: readonly string[];
-  /** Models to merge, two or more; `inputs` have what they lack. */
-  readonly merge?: readonly MergeInput[];
+export interface ConvertOptions extends ReadOptions {
   /** The folder to write to. */
   readonly output: string;
   /** How floating-point tensors are stored; single ones may be stored finer. */
   readonly dtype: ModelDtype;
-  /** Which of a single file's two sets of UNet weights, where it has both. */
-  readonly ldmWeights?: LdmWeights;
-  /**
-   * Whether unknown tensors, and tokens that the tokenizer lacks, are left out
-   * instead of refused (false).
-   */
-  readonly allowUnused?: boolean;
   /** Stops the conversion between two chunks; what was written is removed. */
   readonly signal?: AbortSignal;
-  /** Called with what happens, line by line. */
-  readonly report?: (line: string) => void;
   /** Whether to draw a progress bar on a terminal. */
   readonly progress?: boolean;
 }
@@ -102,20 +87,11 @@ export interface ConvertOptions {
 export async function convert(
   options: ConvertOptions,
 ): Promise<ConvertedComponent[]> {
-  const { inputs, output, ldmWeights = "ema", report = () => {} } = options;
+  const { output, report = () => {} } = options;
   for (const path of await restoreOld(output)) {
     report(`${path}: restored after an interrupted conversion`);
   }
-  const search = {
-    inputs,
-    output,
-    ldmWeights,
-    allowUnused: options.allowUnused ?? false,
-    warn: report,
-  };
-  const components = options.merge
-    ? await mergedComponents(options.merge, search)
-    : await findComponents(search);
+  const components = await readComponents(options, output);
   await using made = await makeFolder(output);
   await using staging = new Staging();
   const converted: ConvertedComponent[] = [];

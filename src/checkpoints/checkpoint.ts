@@ -143,13 +143,20 @@ export function holdsFloats({ dtype }: CheckpointTensor): boolean {
   return FLOATS.includes(dtype);
 }
 
-/** What messages say of a type that {@linkcode readFloats} cannot read. */
-export function expectedFloats({ dtype }: CheckpointTensor): string {
+/**
+ * What messages say of a type that {@linkcode readFloats} cannot read.
+ *
+ * @param what the tensor's name in the message
+ */
+export function expectedFloats(
+  { dtype }: CheckpointTensor,
+  what = "it",
+): string {
   return !Object.hasOwn(DTYPE_BYTES, dtype)
-    ? `it holds ${dtype}, which is not read; of ggml's quantised types only ${
+    ? `${what} holds ${dtype}, which is not read; of ggml's quantised types only ${
       GGML_BLOCK_DTYPES.join(", ")
     } are`
-    : `it holds ${dtype}, expected floating-point values`;
+    : `${what} holds ${dtype}, expected floating-point values`;
 }
 
 /**

@@ -148,7 +148,7 @@ function matchTensors(
     }
     if (!used.has(tensor.name) && !holdsFloats(tensor)) {
       misshapen.push(
-        expectedFloats(tensor).replace(/^it/, brief(tensor.name)),
+        expectedFloats(tensor, brief(tensor.name)),
       );
     }
     used.add(tensor.name);

@@ -29,7 +29,7 @@ export const GGUF_MAGIC = "GGUF";
 /** The key that says what kind of model a file is for. */
 export const ARCHITECTURE = "general.architecture";
 /** The key of the alignment, and what it is without the key. */
-export const ALIGNMENT_KEY = "general.alignment";
+const ALIGNMENT_KEY = "general.alignment";
 /** Where tensors start, unless the file says otherwise. */
 export const GGUF_ALIGNMENT = 32;
 

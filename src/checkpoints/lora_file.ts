@@ -5,7 +5,7 @@
  */
 import type { LoraLayer } from "../weights/lora.ts";
 import { swapped } from "./lora_layout.ts";
-import { diffusersKey, kohyaKey } from "./lora_names.ts";
+import { diffusersKey, kohyaKey, type LoraNetwork } from "./lora_names.ts";
 import type { SafetensorsContent } from "./safetensors_writer.ts";
 
 /** What a safetensors file is written from. */
@@ -20,18 +20,25 @@ export interface LoraContent {
 export const ADAPTER_METADATA = "lora_adapter_metadata";
 
 /**
- * A LoRA of a Stable Diffusion 1 UNet as kohya's tools write it, which WebUIs read.
+ * A LoRA of Stable Diffusion 1 as kohya's tools write it, which WebUIs read.
  *
  * @param layers all of one rank and alpha
+ * @param network whose layers they are
  */
-export function kohyaLora(layers: readonly LoraLayer[]): LoraContent {
+export function kohyaLora(
+  layers: readonly LoraLayer[],
+  network: LoraNetwork = "unet",
+): LoraContent {
   const { rank, alpha } = layers[0];
   const windowed = layers.some(({ shape }) => shape.length > 2 && shape[1] > 1);
   return {
     tensors: layers.flatMap((layer) => [
-      ...factorsOf(layer, (factor) => kohyaKey({ path: layer.path, factor })),
+      ...factorsOf(
+        layer,
+        (factor) => kohyaKey({ path: layer.path, factor, network }),
+      ),
       {
-        name: kohyaKey({ path: layer.path, factor: "alpha" }),
+        name: kohyaKey({ path: layer.path, factor: "alpha", network }),
         shape: [],
         floats: () => [Float32Array.of(alpha)],
       },

@@ -113,7 +113,7 @@ class Sizes {
     if (holdsFloats(found)) return found;
     throw badCheckpoint(
       this.layer.file,
-      expectedFloats(found).replace(/^it/, `tensor ${brief(found.name)}`),
+      expectedFloats(found, `tensor ${brief(found.name)}`),
     );
   }
 
@@ -198,24 +198,14 @@ function lowRankLayer(sizes: Sizes): TensorDelta {
         : swapped(down, rank, inputs, "last"),
     };
   };
-  return lowRankOf(
+  return {
     name,
     shape,
     rank,
-    async () => scaled(await read(), scale),
-    async (strength) =>
+    readLowRank: async () => scaled(await read(), scale),
+    read: async (strength) =>
       lowRankDelta(name, shape, await read(), strength * scale),
-  );
-}
-
-function lowRankOf(
-  name: string,
-  shape: readonly number[],
-  rank: number,
-  readLowRank: () => Promise<LowRank>,
-  read: TensorDelta["read"],
-): TensorDelta {
-  return { name, shape, rank, read, readLowRank };
+  };
 }
 
 function scaled({ rank, down, up }: LowRank, scale: number): LowRank {
@@ -228,16 +218,16 @@ function lohaLayer(sizes: Sizes): TensorDelta {
   const first = lohaFactors(sizes, "hada_w1_a", "hada_w1_b", "hada_t1");
   const second = lohaFactors(sizes, "hada_w2_a", "hada_w2_b", "hada_t2");
   const scale = sizes.scale(first.rank);
-  return lowRankOf(
+  return {
     name,
     shape,
-    first.rank * second.rank,
-    async () =>
+    rank: first.rank * second.rank,
+    readLowRank: async () =>
       scaled(
         hadamardAsLowRank(await first.read(), await second.read()),
         scale,
       ),
-    async (strength) =>
+    read: async (strength) =>
       hadamardDelta(
         name,
         shape,
@@ -245,7 +235,7 @@ function lohaLayer(sizes: Sizes): TensorDelta {
         await second.read(),
         strength * scale,
       ),
-  );
+  };
 }
 
 /** (O, R) · (R, I · taps), or with a window (R, R, taps) and both matrices by ranks. */

@@ -44,14 +44,17 @@ export interface LoraKey {
   readonly factor: LoraFactor;
 }
 
-const KOHYA = "lora_unet_";
 const DIFFUSERS = "unet.";
 
 /** kohya's names: the path with `_` for each dot. */
 export function kohyaKey(
-  { path, factor }: LoraKey & { readonly factor: "down" | "up" | "alpha" },
+  { path, factor, network = "unet" }: LoraKey & {
+    readonly factor: "down" | "up" | "alpha";
+    readonly network?: LoraNetwork;
+  },
 ): string {
-  const layer = `${KOHYA}${path.replaceAll(".", "_")}`;
+  const [prefix] = PREFIXES[network].flat;
+  const layer = `${prefix}${path.replaceAll(".", "_")}`;
   return factor === "alpha"
     ? `${layer}.alpha`
     : `${layer}.lora_${factor}.weight`;
@@ -113,7 +116,7 @@ const ENDINGS: readonly (readonly [ending: string, factor: LoraFactor])[] = [
   ...SAME.map((name) => [`.${name}.default`, name] as const),
 ];
 
-/** What may stand before a layer's path with dots, and before one with `_`. */
+/** What may stand before a layer's path with dots, and before one with `_`, kohya's first. */
 const PREFIXES: Readonly<
   Record<LoraNetwork, { readonly dotted: string[]; readonly flat: string[] }>
 > = {

@@ -283,7 +283,7 @@ async function valueOf(tensor: CheckpointTensor): Promise<number | undefined> {
 }
 
 /** `loras/watercolour.v2.safetensors` → `watercolour.v2` */
-export function stemOf(path: string): string {
+function stemOf(path: string): string {
   const name = path.slice(path.search(/[^/\\]*$/));
   return name.replace(/\.[^.]+$/, "") || name;
 }

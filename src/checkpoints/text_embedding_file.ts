@@ -55,7 +55,7 @@ export async function readTextEmbedding(
   if (!holdsFloats(tensor)) {
     throw badCheckpoint(
       file.name,
-      expectedFloats(tensor).replace(/^it/, `tensor ${brief(tensor.name)}`),
+      expectedFloats(tensor, `tensor ${brief(tensor.name)}`),
     );
   }
   const [tokens, found] = tensor.shape.length === 1

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { MasterWeaverError } from "../base/errors.ts";
 import { ddimStep } from "../ops/ddim_step.ts";
 import type { DdimConfig } from "./ddim_config.ts";
 import { combine } from "./linear_form.ts";
@@ -14,6 +13,7 @@ import { linearSampler } from "./linear_sampler.ts";
 import { alphasCumprod, spacedTimesteps } from "./noise_levels.ts";
 import { cleanImage, predictedNoise } from "./predictions.ts";
 import type { NoiseLevel, Sampler } from "./sampler.ts";
+import { checkSteps } from "./sigmas.ts";
 
 export {
   type DdimConfig,
@@ -63,12 +63,7 @@ export function ddimSchedule(
   chosen?: readonly number[],
 ): DdimSchedule {
   const { trainSteps } = config;
-  if (!Number.isInteger(steps) || steps < 1 || steps > trainSteps) {
-    throw new MasterWeaverError(
-      "bad-option",
-      `Steps must be a whole number in 1..${trainSteps}, got ${steps}`,
-    );
-  }
+  checkSteps(steps, trainSteps);
   const alphas = alphasCumprod(config);
   const stride = Math.floor(trainSteps / steps);
   const planned = chosen ?? [...spacedTimesteps(config, steps)];

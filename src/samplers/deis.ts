@@ -6,16 +6,16 @@
 import { expMinus1, lambdaStep, levelAt } from "./lambda.ts";
 import { combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
-import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { multistepPlan } from "./multistep.ts";
 import { cleanImage } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
-import { wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { type SigmaSamplerOptions, wholeLevel, wholeSigmas } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 
 const f = Math.fround;
 
 /** Settings of {@linkcode deisSampler}; names are diffusers'. */
-export interface DeisOptions extends MultistepOptions {
+export interface DeisOptions extends SigmaSamplerOptions {
   /** Most predictions that a step uses. */
   readonly solverOrder: 1 | 2 | 3;
   /** Whether the last steps of a run of less than 15 are of lower order. */

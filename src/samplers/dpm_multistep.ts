@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { dpmStep } from "./dpm_step.ts";
-import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
+import { type DpmOptions, dpmStep, dpmWeights } from "./dpm_step.ts";
+import { lambdaStep, type Level, levelAt } from "./lambda.ts";
 import type { Basis, LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
-import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { multistepPlan } from "./multistep.ts";
 import { cleanImage } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import { wholeLevel, wholeSigmas } from "./sigmas.ts";
@@ -17,19 +17,9 @@ import { TrainingSigmas } from "./training_sigmas.ts";
 const f = Math.fround;
 
 /** Settings of {@linkcode dpmMultistepSampler}; names are diffusers'. */
-export interface DpmMultistepOptions extends MultistepOptions {
-  /** Most predictions that a step uses. */
-  readonly solverOrder: 1 | 2 | 3;
-  /** Whether it adds noise. */
-  readonly addsNoise: boolean;
-  /** How the second order is weighted. */
-  readonly solverType: "midpoint" | "heun";
-  /** Whether the last steps of a run of less than 15 are of lower order. */
-  readonly lowerOrderFinal: boolean;
+export interface DpmMultistepOptions extends DpmOptions {
   /** Whether the last step is of first order. */
   readonly eulerAtFinal: boolean;
-  /** σ of the end. */
-  readonly end: "zero" | "sigma_min";
 }
 
 /** DPM-Solver++ of several steps. */
@@ -104,15 +94,13 @@ function dpmUpdate(
     [from, ...earlier],
     [newest, ...older.slice(0, earlier.length)],
   );
-  const weights = addsNoise
-    ? noisyWeights(h, slopes.length, solverType)
-    : plainWeights(h, slopes.length, solverType);
+  const isHalf = slopes.length === 1 && solverType === "midpoint";
   return dpmStep({
     from,
     to,
     latents,
     images: [newest, ...slopes],
-    weights,
+    weights: dpmWeights(h, addsNoise, isHalf),
     noise: addsNoise ? noise : undefined,
   });
 }
@@ -134,27 +122,4 @@ function slopesOf(
     slope0.plus(change.times(f(r0 / f(r0 + r1)))),
     change.times(f(1 / f(r0 + r1))),
   ];
-}
-
-type SolverType = DpmMultistepOptions["solverType"];
-
-/** Weights of the image and of its slopes, in diffusers' float32 steps. */
-function plainWeights(h: number, slopes: number, type: SolverType): number[] {
-  const fall = expMinus1(-h);
-  const first = slopes === 1 && type === "midpoint"
-    ? -0.5 * fall
-    : f(f(fall / h) + 1);
-  const second = -f(f(f(fall + h) / f(h * h)) - 0.5);
-  return [-fall, first, second];
-}
-
-/** The same with noise, which takes two steps' worth of the old away. */
-function noisyWeights(h: number, slopes: number, type: SolverType): number[] {
-  const double = f(2 * h);
-  const rise = f(1 - f(Math.exp(-double)));
-  const first = slopes === 1 && type === "midpoint"
-    ? 0.5 * rise
-    : f(f(rise / -double) + 1);
-  const second = f(f(f(rise - double) / f(double * double)) - 0.5);
-  return [rise, first, second];
 }

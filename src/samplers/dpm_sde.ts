@@ -5,12 +5,12 @@
  * @module
  */
 import { BrownianTree } from "./brownian.ts";
-import { ancestral, type FreeSamplerOptions } from "./euler.ts";
+import { ancestral } from "./euler.ts";
 import { type Basis, combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
 import { cleanImageAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
-import { freeSigmas } from "./sigmas.ts";
+import { freeSigmas, type SigmaSamplerOptions } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 import { secondAt, twicePerStep } from "./two_call.ts";
 
@@ -27,7 +27,7 @@ const f = Math.fround;
  */
 export function dpmppSdeSampler(
   { name, noise: { prediction }, noise, rule, eta, noiseSeed }:
-    & FreeSamplerOptions
+    & SigmaSamplerOptions
     & { readonly eta: number; readonly noiseSeed?: number },
 ): Sampler {
   const training = new TrainingSigmas(noise, false);

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { dpmStep } from "./dpm_step.ts";
-import { expMinus1, lambdaStep, type Level, levelAt } from "./lambda.ts";
+import { type DpmOptions, dpmStep, dpmWeights } from "./dpm_step.ts";
+import { lambdaStep, type Level, levelAt } from "./lambda.ts";
 import { type Basis, combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
-import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { multistepPlan } from "./multistep.ts";
 import { cleanImage } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import { wholeLevel, wholeSigmas } from "./sigmas.ts";
@@ -16,22 +16,8 @@ import { TrainingSigmas } from "./training_sigmas.ts";
 
 const f = Math.fround;
 
-/** Settings of {@linkcode dpmSinglestepSampler}; names are diffusers'. */
-export interface DpmSinglestepOptions extends MultistepOptions {
-  /** Steps of a group. */
-  readonly solverOrder: 1 | 2 | 3;
-  /** Whether it adds noise. */
-  readonly addsNoise: boolean;
-  /** How the higher orders are weighted. */
-  readonly solverType: "midpoint" | "heun";
-  /** Whether the last steps are of lower order. */
-  readonly lowerOrderFinal: boolean;
-  /** σ of the end. */
-  readonly end: "zero" | "sigma_min";
-}
-
 /** DPM-Solver++ in groups of steps. */
-export function dpmSinglestepSampler(options: DpmSinglestepOptions): Sampler {
+export function dpmSinglestepSampler(options: DpmOptions): Sampler {
   const { name, noise, rule, solverOrder, addsNoise, end } = options;
   const training = new TrainingSigmas(noise, false);
   return linearSampler({
@@ -74,7 +60,7 @@ export function dpmSinglestepSampler(options: DpmSinglestepOptions): Sampler {
 
 /** The place of each step in its group, which is also its order. */
 function ordersOf(
-  { solverOrder, lowerOrderFinal, end }: DpmSinglestepOptions,
+  { solverOrder, lowerOrderFinal, end }: DpmOptions,
   count: number,
 ): number[] {
   const orders = Array.from({ length: count }, (_, i) => i % solverOrder + 1);
@@ -96,22 +82,19 @@ function groupUpdate(
   images: readonly LinearForm[],
   start: LinearForm,
   { noise }: Basis,
-  { addsNoise, solverType }: DpmSinglestepOptions,
+  { addsNoise, solverType }: DpmOptions,
 ): LinearForm {
   const from = levels[levels.length - 1];
   const h = lambdaStep(from, to);
   const oldest = images[levels.length - 1];
   const slopes = slopesOf(h, levels, images, solverType);
-  const weights = weightsOf(h, slopes.length, levels.length, {
-    addsNoise,
-    solverType,
-  });
+  const isHalf = levels.length === 2 && solverType === "midpoint";
   return dpmStep({
     from,
     to,
     latents: start,
     images: [oldest, ...slopes],
-    weights,
+    weights: dpmWeights(h, addsNoise, isHalf),
     noise: addsNoise ? noise : undefined,
   });
 }
@@ -121,7 +104,7 @@ function slopesOf(
   h: number,
   levels: readonly Level[],
   images: readonly LinearForm[],
-  solverType: "midpoint" | "heun",
+  solverType: DpmOptions["solverType"],
 ): LinearForm[] {
   if (levels.length === 1) return [];
   const oldest = levels.length - 1;
@@ -134,33 +117,5 @@ function slopesOf(
   return [
     combine([r0, slope(1)], [-r1, slope(0)]).times(1 / difference),
     slope(0).minus(slope(1)).times(2 / difference),
-  ];
-}
-
-/** Weights of the image and of its slopes, in diffusers' float32 steps. */
-function weightsOf(
-  h: number,
-  slopes: number,
-  order: number,
-  { addsNoise, solverType }: {
-    readonly addsNoise: boolean;
-    readonly solverType: "midpoint" | "heun";
-  },
-): number[] {
-  const isHalf = slopes === 1 && order === 2 && solverType === "midpoint";
-  if (!addsNoise) {
-    const fall = expMinus1(-h);
-    return [
-      -fall,
-      isHalf ? -0.5 * fall : f(f(fall / h) + 1),
-      -f(f(f(fall + h) / f(h * h)) - 0.5),
-    ];
-  }
-  const double = f(2 * h);
-  const rise = f(1 - f(Math.exp(-double)));
-  return [
-    rise,
-    isHalf ? 0.5 * rise : f(f(rise / -double) + 1),
-    f(f(f(rise - double) / f(double * double)) - 0.5),
   ];
 }

@@ -6,7 +6,7 @@
  */
 import type { Basis, LinearForm } from "./linear_form.ts";
 import { type LinearPlan, linearSampler } from "./linear_sampler.ts";
-import type { Prediction, TrainingNoise } from "./noise_levels.ts";
+import type { Prediction } from "./noise_levels.ts";
 import { slopeAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import {
@@ -14,22 +14,13 @@ import {
   freeSigmas,
   type SigmaRule,
   type Sigmas,
+  type SigmaSamplerOptions,
 } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 
-/** What samplers in σ need to know. */
-export interface FreeSamplerOptions {
-  /** As AUTOMATIC1111 calls it. */
-  readonly name: string;
-  /** What the model was trained with. */
-  readonly noise: TrainingNoise;
-  /** Which levels a run passes through. */
-  readonly rule: SigmaRule;
-}
-
 /** Euler's method. */
 export function eulerSampler(
-  { name, noise, rule, end }: FreeSamplerOptions & {
+  { name, noise, rule, end }: SigmaSamplerOptions & {
     /** σ of the end: none, or the least that the model knows. */
     readonly end: "zero" | "sigma_min";
   },
@@ -61,7 +52,7 @@ export function eulerSampler(
  * @param eta share of the noise that is added, 1 for all of it
  */
 export function eulerAncestralSampler(
-  { name, noise, rule, eta }: FreeSamplerOptions & { readonly eta: number },
+  { name, noise, rule, eta }: SigmaSamplerOptions & { readonly eta: number },
 ): Sampler {
   const training = new TrainingSigmas(noise, true);
   return linearSampler({

@@ -17,7 +17,7 @@ import { plmsSampler } from "./plms.ts";
 import type { Sampler } from "./sampler.ts";
 import type { FamilyName } from "./sampler_names.ts";
 import type { ScheduleName } from "./schedule_names.ts";
-import type { SigmaRule } from "./sigmas.ts";
+import type { SigmaRule, SigmaSamplerOptions } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 import {
   dpm2AncestralSampler,
@@ -106,12 +106,7 @@ function alignedOf({ config, schedule }: FamilyOptions) {
 /** A maker of a sampler in σ, which differs from others only in what makes it. */
 function free(
   make: (
-    options: {
-      readonly name: string;
-      readonly noise: SchedulerConfig;
-      readonly rule: SigmaRule;
-      readonly eta: number;
-    },
+    options: SigmaSamplerOptions & { readonly eta: number },
     own: OwnSettings,
   ) => Sampler,
 ): Maker {

@@ -4,18 +4,7 @@
  * @module
  */
 import type { LinearPlan } from "./linear_sampler.ts";
-import type { TrainingNoise } from "./noise_levels.ts";
-import { type SigmaRule, type Sigmas, wholeLevel } from "./sigmas.ts";
-
-/** What every one needs to know. */
-export interface MultistepOptions {
-  /** As AUTOMATIC1111 calls it. */
-  readonly name: string;
-  /** What the model was trained with. */
-  readonly noise: TrainingNoise;
-  /** Which levels a run passes through. */
-  readonly rule: SigmaRule;
-}
+import { type Sigmas, wholeLevel } from "./sigmas.ts";
 
 /** Their plan, but for its updates: one run of the UNet a step. */
 export function multistepPlan(

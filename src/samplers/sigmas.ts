@@ -10,6 +10,7 @@ import {
   roundHalfToEven,
   spacedTimesteps,
   type Spacing,
+  type TrainingNoise,
 } from "./noise_levels.ts";
 import type { NoiseLevel } from "./sampler.ts";
 import type { TrainingSigmas } from "./training_sigmas.ts";
@@ -20,6 +21,16 @@ const f = Math.fround;
 export interface SigmaRule extends Spacing {
   /** By timesteps alone, or evenly in σ^(1/7) or in log σ between two of them. */
   readonly curve: "timesteps" | "karras" | "exponential" | "align_your_steps";
+}
+
+/** What samplers in σ need to know. */
+export interface SigmaSamplerOptions {
+  /** As AUTOMATIC1111 calls it. */
+  readonly name: string;
+  /** What the model was trained with. */
+  readonly noise: TrainingNoise;
+  /** Which levels a run passes through. */
+  readonly rule: SigmaRule;
 }
 
 /** The noise levels of a run. */

@@ -7,13 +7,7 @@
  *
  * @module
  */
-import {
-  ancestral,
-  eulerStep,
-  type FreeSamplerOptions,
-  freeScale,
-  freeStart,
-} from "./euler.ts";
+import { ancestral, eulerStep, freeScale, freeStart } from "./euler.ts";
 import { type Basis, combine } from "./linear_form.ts";
 import {
   type LinearEntry,
@@ -21,7 +15,6 @@ import {
   linearSampler,
   type LinearUpdate,
 } from "./linear_sampler.ts";
-import type { Prediction } from "./noise_levels.ts";
 import { cleanImageAt, slopeAt } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
 import {
@@ -29,11 +22,12 @@ import {
   freeSigmas,
   type SigmaRule,
   type Sigmas,
+  type SigmaSamplerOptions,
 } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 
 /** Heun's method: the mean of the slopes at both ends. */
-export function heunSampler(options: FreeSamplerOptions): Sampler {
+export function heunSampler(options: SigmaSamplerOptions): Sampler {
   const { name, noise: { prediction }, noise, rule } = options;
   const training = new TrainingSigmas(noise, false);
   return linearSampler({
@@ -68,32 +62,8 @@ export function heunSampler(options: FreeSamplerOptions): Sampler {
 }
 
 /** DPM-Solver-2: the slope halfway in log σ. */
-export function dpm2Sampler(options: FreeSamplerOptions): Sampler {
-  const { name, noise: { prediction }, noise, rule } = options;
-  const training = new TrainingSigmas(noise, false);
-  return linearSampler({
-    name,
-    slots: 1,
-    scalesInput: true,
-    drawsNoise: false,
-    plan(count) {
-      const levels = freeSigmas(training, rule, count, { roundsKarras: true });
-      const { sigmas } = levels;
-      const middle = (step: number) =>
-        Math.fround(Math.sqrt(sigmas[step] * sigmas[step + 1]));
-      return twicePerStep(levels, rule, {
-        secondOriginalIsNext: true,
-        second: secondAt(training, middle),
-        first: eulerHalfway(prediction, sigmas, middle),
-        then(step, basis) {
-          const slope = slopeAt(prediction, middle(step), basis);
-          const [before] = basis.history;
-          const distance = sigmas[step + 1] - sigmas[step];
-          return { latents: before.plus(slope.times(distance)) };
-        },
-      });
-    },
-  });
+export function dpm2Sampler(options: SigmaSamplerOptions): Sampler {
+  return dpm2({ ...options, eta: 0 }, false);
 }
 
 /**
@@ -102,15 +72,23 @@ export function dpm2Sampler(options: FreeSamplerOptions): Sampler {
  * @param eta share of the noise that is added, 1 for all of it
  */
 export function dpm2AncestralSampler(
-  options: FreeSamplerOptions & { readonly eta: number },
+  options: SigmaSamplerOptions & { readonly eta: number },
 ): Sampler {
-  const { name, noise: { prediction }, noise, rule, eta } = options;
+  return dpm2(options, true);
+}
+
+function dpm2(
+  { name, noise: { prediction }, noise, rule, eta }:
+    & SigmaSamplerOptions
+    & { readonly eta: number },
+  isAncestral: boolean,
+): Sampler {
   const training = new TrainingSigmas(noise, false);
   return linearSampler({
     name,
     slots: 1,
     scalesInput: true,
-    drawsNoise: true,
+    drawsNoise: isAncestral,
     plan(count) {
       const levels = freeSigmas(training, rule, count, { roundsKarras: true });
       const { sigmas } = levels;
@@ -119,9 +97,14 @@ export function dpm2AncestralSampler(
       const middle = (step: number) =>
         Math.fround(Math.sqrt(sigmas[step] * next(step).down));
       return twicePerStep(levels, rule, {
-        secondDraws: true,
+        secondOriginalIsNext: !isAncestral,
+        secondDraws: isAncestral,
         second: secondAt(training, middle),
-        first: eulerHalfway(prediction, sigmas, middle),
+        // Euler's step to the middle; the latents before it are kept.
+        first: (step, basis) => ({
+          latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
+          history: [basis.latents],
+        }),
         then(step, basis) {
           const { down, up } = next(step);
           const slope = slopeAt(prediction, middle(step), basis);
@@ -145,7 +128,7 @@ export function dpm2AncestralSampler(
  * @param eta share of the noise that is added, 1 for all of it
  */
 export function dpmpp2sAncestralSampler(
-  options: FreeSamplerOptions & { readonly eta: number },
+  options: SigmaSamplerOptions & { readonly eta: number },
 ): Sampler {
   const { name, noise: { prediction }, noise, rule, eta } = options;
   const training = new TrainingSigmas(noise, false);
@@ -201,18 +184,6 @@ export function secondAt(
     const sigma = middle(step);
     return { timestep: training.timestepOf(sigma), sigma };
   };
-}
-
-/** Euler's step to a point between two levels; the latents before it are kept. */
-function eulerHalfway(
-  prediction: Prediction,
-  sigmas: Float32Array,
-  middle: (step: number) => number,
-): TwoCalls["first"] {
-  return (step, basis) => ({
-    latents: eulerStep(prediction, basis, sigmas[step], middle(step)),
-    history: [basis.latents],
-  });
 }
 
 /** The two runs of the UNet in a step. */

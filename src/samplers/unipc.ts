@@ -7,16 +7,16 @@
 import { lambdaStep, levelAt } from "./lambda.ts";
 import { combine, type LinearForm } from "./linear_form.ts";
 import { linearSampler } from "./linear_sampler.ts";
-import { type MultistepOptions, multistepPlan } from "./multistep.ts";
+import { multistepPlan } from "./multistep.ts";
 import { cleanImage, predictedNoise } from "./predictions.ts";
 import type { Sampler } from "./sampler.ts";
-import { wholeLevel, wholeSigmas } from "./sigmas.ts";
+import { type SigmaSamplerOptions, wholeLevel, wholeSigmas } from "./sigmas.ts";
 import { TrainingSigmas } from "./training_sigmas.ts";
 
 const f = Math.fround;
 
 /** Settings of {@linkcode unipcSampler}; names are diffusers'. */
-export interface UnipcOptions extends MultistepOptions {
+export interface UnipcOptions extends SigmaSamplerOptions {
   /** Most predictions that a step uses. */
   readonly solverOrder: 1 | 2 | 3;
   /** Whether it integrates the clean image rather than the noise. */

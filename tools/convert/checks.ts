@@ -78,10 +78,7 @@ export async function checkComponents(
   for (const component of components) {
     const path = componentPath(output, component);
     await checkTarget(path);
-    const sources: FileSource[] = [];
-    for (const file of component.files) {
-      sources.push(stack.use(await FileSource.open(file)));
-    }
+    const sources = await openSources(component, stack);
     const planned = await component.plan(sources, { dtype, allowUnused });
     for (const source of sources) {
       await checkNotItself(source, path, planned.content);
@@ -98,6 +95,18 @@ export async function checkComponents(
     warnings: [...new Set(warnings)],
     [Symbol.asyncDispose]: () => sources.disposeAsync(),
   };
+}
+
+/** Opens a component's files, which the stack closes. */
+export async function openSources(
+  { files }: Component,
+  stack: AsyncDisposableStack,
+): Promise<FileSource[]> {
+  const sources: FileSource[] = [];
+  for (const file of files) {
+    sources.push(stack.use(await FileSource.open(file)));
+  }
+  return sources;
 }
 
 /**

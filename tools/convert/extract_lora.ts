@@ -8,16 +8,18 @@ import { dirname } from "node:path";
 import { throwIfAborted } from "../../src/base/progress.ts";
 import { badCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { kohyaLora } from "../../src/checkpoints/lora_file.ts";
+import type { LoraNetwork } from "../../src/checkpoints/lora_names.ts";
 import { approximate } from "../../src/checkpoints/low_rank.ts";
 import { writeSafetensors } from "../../src/checkpoints/safetensors_writer.ts";
 import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
+import { elementCount } from "../../src/ops/tensor_spec.ts";
 import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import type { LoraLayer } from "../../src/weights/lora.ts";
 import type {
   TensorToWrite,
   WeaveContent,
 } from "../../src/weights/weave_writer.ts";
-import { checkNotInput } from "./checks.ts";
+import { checkNotInput, openSources } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { findComponents } from "./inputs.ts";
 import { checkAlike } from "./merge.ts";
@@ -64,16 +66,14 @@ export interface ExtractedLora {
   readonly bytes: number;
 }
 
-/** Which layers of which networks a LoRA changes, and kohya's prefix of each. */
+/** Which layers of which networks a LoRA changes. */
 const NETWORKS = [
   {
-    output: "unet",
-    prefix: "lora_unet_",
+    network: "unet",
     layers: /^(down_blocks|mid_block|up_blocks)\..*\.weight$/,
   },
   {
-    output: "text_encoder",
-    prefix: "lora_te_",
+    network: "text_encoder",
     layers: /^text_model\.encoder\..*\.weight$/,
   },
 ] as const;
@@ -105,10 +105,10 @@ export async function extractLora(
     );
   }
   const pairs: Pair[] = [];
-  for (const { output, prefix, layers } of NETWORKS) {
-    const [a, b] = models.map((model) => model.get(output));
+  for (const { network, layers } of NETWORKS) {
+    const [a, b] = models.map((model) => model.get(network));
     if (!a || !b) {
-      report(`${output}: left out, it is not in both of the models`);
+      report(`${network}: left out, it is not in both of the models`);
       continue;
     }
     const contents = [
@@ -116,7 +116,7 @@ export async function extractLora(
       await contentOf(b, options, stack),
     ] as const;
     checkAlike([base, tuned], contents);
-    pairs.push({ prefix, layers, contents });
+    pairs.push({ network, layers, contents });
   }
   const found = await differences(pairs, options);
   if (found.layers.length === 0) {
@@ -126,14 +126,9 @@ export async function extractLora(
         "that was trained, and the one it was trained from",
     );
   }
-  const written = found.layers.map(({ prefix, layers }) => {
-    const { tensors, metadata } = kohyaLora(layers);
-    const named = tensors.map((tensor) => ({
-      ...tensor,
-      name: tensor.name.replace(/^lora_unet_/, prefix),
-    }));
-    return { tensors: named, metadata };
-  });
+  const written = found.layers.map(({ network, layers }) =>
+    kohyaLora(layers, network)
+  );
   await writeFileAtomic(output, (append) =>
     writeSafetensors(
       append,
@@ -154,7 +149,7 @@ export async function extractLora(
 
 /** A network of both models. */
 interface Pair {
-  readonly prefix: string;
+  readonly network: LoraNetwork;
   readonly layers: RegExp;
   readonly contents: readonly [base: WeaveContent, tuned: WeaveContent];
 }
@@ -164,10 +159,7 @@ async function contentOf(
   { allowUnused = false }: ExtractOptions,
   stack: AsyncDisposableStack,
 ): Promise<WeaveContent> {
-  const sources: FileSource[] = [];
-  for (const path of component.files) {
-    sources.push(stack.use(await FileSource.open(path)));
-  }
+  const sources = await openSources(component, stack);
   const plan = { dtype: "f32", allowUnused } as const;
   return (await component.plan(sources, plan)).content;
 }
@@ -178,17 +170,17 @@ async function differences(
   { output, rank, signal, progress }: ExtractOptions,
 ) {
   const total = pairs.flatMap(({ contents }) => contents[0].tensors)
-    .reduce((sum, tensor) => sum + valuesOf(tensor), 0);
+    .reduce((sum, tensor) => sum + elementCount(tensor.shape), 0);
   using bar = new ProgressLine(output, total, progress === true);
-  const found: { prefix: string; layers: LoraLayer[] }[] = [];
+  const found: { network: LoraNetwork; layers: LoraLayer[] }[] = [];
   let [square, squaredError, otherChanges] = [0, 0, 0];
-  for (const { prefix, layers: pattern, contents: [base, tuned] } of pairs) {
+  for (const { network, layers: pattern, contents: [base, tuned] } of pairs) {
     const others = new Map(tuned.tensors.map((t) => [t.name, t]));
     const layers: LoraLayer[] = [];
     for (const tensor of base.tensors) {
       throwIfAborted(signal);
       const { name, shape } = tensor;
-      bar.advance(valuesOf(tensor));
+      bar.advance(elementCount(shape));
       const difference = await differenceOf(tensor, others.get(name)!);
       if (difference === undefined) continue;
       if (shape.length < 2 || !pattern.test(name)) {
@@ -203,7 +195,7 @@ async function differences(
       const { up, down } = made;
       layers.push({ path, shape, rank, alpha: rank, up, down });
     }
-    if (layers.length > 0) found.push({ prefix, layers });
+    if (layers.length > 0) found.push({ network, layers });
   }
   return { layers: found, square, squaredError, otherChanges };
 }
@@ -215,7 +207,7 @@ async function differenceOf(
 ): Promise<Float32Array | undefined> {
   await using first = new StreamReader(base.data());
   await using second = new StreamReader(tuned.data());
-  const difference = new Float32Array(valuesOf(base));
+  const difference = new Float32Array(elementCount(base.shape));
   let at = 0;
   let isEqual = true;
   for (const run of runs(difference.length, 1)) {
@@ -228,10 +220,6 @@ async function differenceOf(
     }
   }
   return isEqual ? undefined : difference;
-}
-
-function valuesOf({ shape }: TensorToWrite): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 /** The largest rank. */

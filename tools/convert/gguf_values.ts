@@ -10,6 +10,7 @@ import {
 } from "../../src/checkpoints/ggml_blocks.ts";
 import { ggmlBlockBytes } from "../../src/checkpoints/ggml_types.ts";
 import type { GgufRow } from "../../src/checkpoints/tables/gguf_output.ts";
+import { elementCount } from "../../src/ops/tensor_spec.ts";
 import { BLOCK } from "../../src/weights/dtype.ts";
 import type { TensorToWrite } from "../../src/weights/weave_writer.ts";
 import { runs, StreamReader } from "./stream_reader.ts";
@@ -22,7 +23,7 @@ export async function* ggufBlocks(
   { shape, data }: TensorToWrite,
   dtype: SharedBlockDtype,
 ): AsyncGenerator<Uint8Array> {
-  const blocks = shape.reduce((a, b) => a * b, 1) / BLOCK;
+  const blocks = elementCount(shape) / BLOCK;
   const each = ggmlBlockBytes(dtype) - 2;
   let scales: Uint16Array<ArrayBuffer>;
   {
@@ -64,7 +65,7 @@ async function* inOrder(
   { shape }: GgufRow,
 ): AsyncGenerator<Float32Array<ArrayBuffer>> {
   await using reader = new StreamReader(data());
-  const count = stored.reduce((a, b) => a * b, 1);
+  const count = elementCount(stored);
   if (stored.length !== 4) {
     for (const run of runs(count, 1)) yield await reader.floats(run);
     return;

@@ -12,6 +12,8 @@ import {
   StorageLoss,
 } from "../../src/checkpoints/encode.ts";
 import type { ByteSource } from "../../src/base/bytes.ts";
+import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
+import { elementCount } from "../../src/ops/tensor_spec.ts";
 import { brief } from "../../src/weights/brief.ts";
 import { formatShape } from "../../src/weights/dtype.ts";
 import type { WeaveContent } from "../../src/weights/weave_writer.ts";
@@ -28,10 +30,48 @@ export interface MergeInput {
   readonly weight: number;
 }
 
+/** What to read. */
+export interface ReadInputs {
+  /** Files and folders. */
+  readonly inputs: readonly string[];
+  /** Models to merge, two or more; `inputs` have what they lack. */
+  readonly merge?: readonly MergeInput[];
+}
+
+/** What to read, and how. */
+export interface ReadOptions extends ReadInputs {
+  /** Which of a single file's two sets of UNet weights, where it has both. */
+  readonly ldmWeights?: LdmWeights;
+  /**
+   * Whether unknown tensors, and tokens that the tokenizer lacks, are left out
+   * instead of refused (false).
+   */
+  readonly allowUnused?: boolean;
+  /** Called with what happens, line by line. */
+  readonly report?: (line: string) => void;
+}
+
 /** The networks that are merged; of others there is nothing to be gained. */
 const MERGED = ["unet", "vae", "text_encoder"];
 /** Sums of weights that are taken for 1. */
 const TOLERANCE = 1e-6;
+
+/**
+ * The components of what is read, merged where that is asked for.
+ *
+ * @param output the folder written to
+ * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
+ */
+export async function readComponents(
+  { inputs, merge, ldmWeights = "ema", allowUnused = false, report = () => {} }:
+    ReadOptions,
+  output: string,
+): Promise<Component[]> {
+  const search = { inputs, output, ldmWeights, allowUnused, warn: report };
+  return merge
+    ? await mergedComponents(merge, search)
+    : await findComponents(search);
+}
 
 /**
  * The components of a merged model. A network that not all of the models have is
@@ -41,7 +81,7 @@ const TOLERANCE = 1e-6;
  * @param search its inputs are not merged: they have what the models lack, such as a tokenizer
  * @throws {MasterWeaverError} `bad-checkpoint`, `cannot-read`
  */
-export async function mergedComponents(
+async function mergedComponents(
   models: readonly MergeInput[],
   search: Search,
 ): Promise<Component[]> {
@@ -191,8 +231,7 @@ async function* weightedSum(
   const readers = tensors.map(({ data }) =>
     stack.use(new StreamReader(data()))
   );
-  const count = tensors[0].shape.reduce((a, b) => a * b, 1);
-  for (const run of runs(count, 32)) {
+  for (const run of runs(elementCount(tensors[0].shape), 32)) {
     const sum = new Float64Array(run);
     for (const [i, reader] of readers.entries()) {
       const values = await reader.floats(run);

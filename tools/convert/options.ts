@@ -7,7 +7,7 @@ import { UsageError } from "../../src/host/exit.ts";
 import { MODEL_DTYPES } from "../../src/weights/quantisation_policy.ts";
 import { flag, oneOf, option, text, type Values, whole } from "../tool.ts";
 import { MAX_RANK } from "./extract_lora.ts";
-import type { MergeInput } from "./merge.ts";
+import type { MergeInput, ReadInputs } from "./merge.ts";
 
 /** What `--help` prints. */
 export const USAGE =
@@ -78,14 +78,6 @@ export const OPTIONS = {
 
 /** Their values. */
 export type ConvertValues = Values<typeof OPTIONS>;
-
-/** What is read. */
-export interface ReadInputs {
-  /** Files and folders. */
-  readonly inputs: readonly string[];
-  /** Models to merge. */
-  readonly merge?: readonly MergeInput[];
-}
 
 /**
  * What to read, by the words of the command line.

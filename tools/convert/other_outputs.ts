@@ -9,7 +9,8 @@ import { checkWritable } from "../../src/host/files.ts";
 import { writeStderr } from "../../src/host/streams.ts";
 import { printJson, talk } from "../tool.ts";
 import { extractLora } from "./extract_lora.ts";
-import type { ConvertValues, ReadInputs } from "./options.ts";
+import type { ReadInputs } from "./merge.ts";
+import type { ConvertValues } from "./options.ts";
 import { toGguf } from "./to_gguf.ts";
 
 /**

@@ -19,34 +19,23 @@ import {
   ggufRows,
   isGgufComponent,
 } from "../../src/checkpoints/tables/gguf_output.ts";
-import type { LdmWeights } from "../../src/checkpoints/tables/ldm.ts";
+import { elementCount } from "../../src/ops/tensor_spec.ts";
 import { FileSource, writeFileAtomic } from "../../src/host/files.ts";
 import type { ModelDtype } from "../../src/weights/quantisation_policy.ts";
-import { checkNotInput, checkPlanned } from "./checks.ts";
+import { checkNotInput, checkPlanned, openSources } from "./checks.ts";
 import type { Component } from "./component.ts";
 import { ggufBlocks, ggufFloats } from "./gguf_values.ts";
-import { findComponents } from "./inputs.ts";
-import { mergedComponents, type MergeInput } from "./merge.ts";
+import { readComponents, type ReadOptions } from "./merge.ts";
 import { ProgressLine } from "./progress.ts";
 
 /** What to write. */
-export interface GgufOptions {
-  /** Files and folders to read. */
-  readonly inputs: readonly string[];
-  /** Models to merge, two or more; `inputs` have what they lack. */
-  readonly merge?: readonly MergeInput[];
+export interface GgufOptions extends ReadOptions {
   /** The file to write. */
   readonly output: string;
   /** How weights are stored. */
   readonly dtype: ModelDtype;
-  /** Which of a single file's two sets of UNet weights, where it has both. */
-  readonly ldmWeights?: LdmWeights;
-  /** Whether unknown tensors are left out instead of refused (false). */
-  readonly allowUnused?: boolean;
   /** Stops between two chunks; nothing is written then. */
   readonly signal?: AbortSignal;
-  /** Called with what happens, line by line. */
-  readonly report?: (line: string) => void;
   /** Whether to draw a progress bar. */
   readonly progress?: boolean;
 }
@@ -75,16 +64,7 @@ const FILE_TYPES = { f32: 0, f16: 1, q4: 2, q8: 7 } as const;
  */
 export async function toGguf(options: GgufOptions): Promise<WrittenGguf> {
   const { inputs, output, dtype, signal, report = () => {} } = options;
-  const search = {
-    inputs,
-    output: dirname(output),
-    ldmWeights: options.ldmWeights ?? "ema",
-    allowUnused: options.allowUnused ?? false,
-    warn: report,
-  };
-  const found = options.merge
-    ? await mergedComponents(options.merge, search)
-    : await findComponents(search);
+  const found = await readComponents(options, dirname(output));
   await using stack = new AsyncDisposableStack();
   const metadata: Record<string, string | number> = {
     [ARCHITECTURE]: "sd1",
@@ -141,8 +121,7 @@ export async function toGguf(options: GgufOptions): Promise<WrittenGguf> {
 function sizeOf(tensors: readonly GgufContent[]): number {
   const bytes = { F32: 4, F16: 2, Q8_0: 34 / 32, Q4_0: 18 / 32 };
   return tensors.reduce(
-    (sum, { dtype, shape }) =>
-      sum + bytes[dtype] * shape.reduce((a, b) => a * b, 1),
+    (sum, { dtype, shape }) => sum + bytes[dtype] * elementCount(shape),
     0,
   );
 }
@@ -155,10 +134,7 @@ async function contentOf(
   stack: AsyncDisposableStack,
 ) {
   const [file] = component.files;
-  const sources: FileSource[] = [];
-  for (const path of component.files) {
-    sources.push(stack.use(await FileSource.open(path)));
-  }
+  const sources = await openSources(component, stack);
   const planned = (dtype: ModelDtype) =>
     component.plan(sources, { dtype, allowUnused });
   // The same tensors twice: as values, and as blocks where those can be kept.

@@ -38,11 +38,11 @@ const ORDER = [
 const SHIFT = 1;
 
 /** Which halves of the tiny autoencoder a checkpoint may be. */
-export type TaesdHalf = "decoder" | "encoder";
+type TaesdHalf = "decoder" | "encoder";
 const HALVES: readonly TaesdHalf[] = ["encoder", "decoder"];
 
 /** Which halves a file has, by the names of its tensors. */
-export function taesdHalves({ tensors }: Named): readonly TaesdHalf[] {
+function taesdHalves({ tensors }: Named): readonly TaesdHalf[] {
   const names = [...tensors.keys()];
   return HALVES.filter((half) => {
     const block = new RegExp(
